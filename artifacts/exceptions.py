@@ -1,0 +1,62 @@
+"""Errors that doors turn into a gRPC status or an HTTP problem. The message is shown to users: say what was wrong and what is allowed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class CausewayError(Exception):
+    """Base of every error a user may see. `grpc_status` is the name in grpc.StatusCode, `http_status` the HTTP code."""
+
+    grpc_status: ClassVar[str] = "INTERNAL"
+    http_status: ClassVar[int] = 500
+
+    def __init__(self, message: str, *, detail: object | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.detail = detail  # JSON-able, for machines; optional
+
+
+class InvalidArgument(CausewayError):
+    grpc_status = "INVALID_ARGUMENT"
+    http_status = 400
+
+
+class NotFound(CausewayError):
+    grpc_status = "NOT_FOUND"
+    http_status = 404
+
+
+class AlreadyExists(CausewayError):
+    grpc_status = "ALREADY_EXISTS"
+    http_status = 409
+
+
+class FailedPrecondition(CausewayError):
+    """The request is fine, the state is not: deciding a decided gate, aborting an ended execution."""
+
+    grpc_status = "FAILED_PRECONDITION"
+    http_status = 409
+
+
+class PermissionDenied(CausewayError):
+    grpc_status = "PERMISSION_DENIED"
+    http_status = 403
+
+
+class Unauthenticated(CausewayError):
+    grpc_status = "UNAUTHENTICATED"
+    http_status = 401
+
+
+class ResourceExhausted(CausewayError):
+    grpc_status = "RESOURCE_EXHAUSTED"
+    http_status = 429
+
+
+class PayloadTooLarge(ResourceExhausted):
+    http_status = 413
+
+
+class QueryUnresolved(NotFound):
+    """An artifact query that matches no version; the message says what exists instead."""

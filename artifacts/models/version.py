@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from django.contrib.postgres.indexes import GinIndex
+from django.db import models
+from django.db.models import Q
+
+from artifacts.models.artifact import Artifact, Kind
+
+
+class CardFormat(models.TextChoices):
+    MARKDOWN = "markdown", "Markdown"
+    HTML = "html", "HTML"
+
+
+class ArtifactVersion(models.Model):
+    """One immutable publication of an artifact.
+
+    `version` is `<execution>.<node>.<attempt>.<output>` for what a task or workflow published, so that a repeated report
+    finds the first one. Nothing here changes after insert but `triggers_evaluated_at`, the scheduler's bookkeeping.
+    """
+
+    artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="versions")
+    version = models.CharField(max_length=400)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    literal = models.BinaryField()  # flyteidl.core.Literal
+    literal_type = models.BinaryField()  # flyteidl.core.LiteralType
+    uri = models.TextField(blank=True, default="")  # where the offloaded data lies; empty for inline values
+    size_bytes = models.BigIntegerField(null=True)
+    content_hash = models.CharField(max_length=128, blank=True, default="")
+
+    partitions = models.JSONField(default=dict)  # {key: value}, exactly the artifact's partition_keys
+    time_partition = models.DateTimeField(null=True)  # truncated to the artifact's granularity, UTC
+
+    # The opaque key of the producing execution (`project/domain/name`), empty for what came from outside.
+    execution_key = models.CharField(max_length=255, blank=True, default="")
+    node_id = models.CharField(max_length=255, blank=True, default="")
+    attempt = models.IntegerField(null=True)
+    output = models.CharField(max_length=255, blank=True, default="")
+    producer = models.CharField(max_length=400, blank=True, default="")  # `task:<name>@<version>` or `workflow:...`
+    created_by = models.CharField(max_length=150, blank=True, default="")
+
+    card_format = models.CharField(max_length=16, choices=CardFormat.choices, blank=True, default="")
+    card = models.TextField(blank=True, default="")  # as written by the user; sanitised when shown
+    card_uri = models.TextField(blank=True, default="")  # instead of `card` when it is large
+    metadata = models.JSONField(default=dict)  # {str: str}
+    metrics = models.JSONField(default=dict)  # {str: number}
+
+    created_at = models.DateTimeField()
+    triggers_evaluated_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["artifact", "version"], name="artifact_version_unique"),
+        ]
+        indexes = [
+            models.Index(fields=["artifact", "-created_at", "-id"], name="version_newest"),
+            models.Index(fields=["artifact", "time_partition", "-created_at"], name="version_time_partition"),
+            models.Index(fields=["execution_key"], name="version_execution"),
+            models.Index(fields=["-created_at", "-id"], name="version_recent"),
+            models.Index(fields=["id"], name="version_untriggered", condition=Q(triggers_evaluated_at__isnull=True)),
+            GinIndex(fields=["partitions"], name="version_partitions", opclasses=["jsonb_path_ops"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.artifact}@{self.version}"

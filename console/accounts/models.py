@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+
+class User(AbstractUser):
+    """A person or a service account. `is_superuser` is the platform admin; everyone else needs a RoleBinding."""
+
+
+class Role(models.TextChoices):
+    """What a binding allows; each role includes those before it."""
+
+    VIEWER = "viewer", "Viewer"  # read everything of the project
+    CONTRIBUTOR = "contributor", "Contributor"  # register, launch, abort, publish, set signals
+    APPROVER = "approver", "Approver"  # decide approvals, move aliases, activate launch plans
+    ADMIN = "admin", "Admin"  # project settings, role bindings, retention
+
+
+class RoleBinding(models.Model):
+    """Gives a user a role in a project, in one of its domains, or (both empty) everywhere."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="role_bindings")
+    project = models.CharField(max_length=64, blank=True, default="")
+    domain = models.CharField(max_length=64, blank=True, default="")
+    role = models.CharField(max_length=16, choices=Role.choices)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["user", "project", "domain", "role"], name="role_binding_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.role} in {self.project or '*'}/{self.domain or '*'}"
+
+
+class ApiToken(models.Model):
+    """A bearer token for REST and gRPC. Only its SHA-256 is kept; the secret is shown once."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=100)
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"
+
+
+class AuditEvent(models.Model):
+    """Who did what through a door, dotted verb first: `gate.approve`, `launch_plan.activate`, `token.create`."""
+
+    at = models.DateTimeField(auto_now_add=True, db_index=True)
+    actor = models.CharField(max_length=150)
+    verb = models.CharField(max_length=64)
+    project = models.CharField(max_length=64, blank=True, default="")
+    domain = models.CharField(max_length=64, blank=True, default="")
+    subject = models.CharField(max_length=500)
+    detail = models.JSONField(default=dict)
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.verb} {self.subject}"

@@ -1,0 +1,165 @@
+"""Django settings, read from the environment. Every default is safe for one person on loopback.
+
+`CAUSEWAY_HOME` is the data directory (database, broker, objects, logs, secrets of the embedded mode);
+`DATABASE_URL`, `REDIS_URL` and `CAUSEWAY_STORE_URL` replace the embedded parts one by one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+CAUSEWAY_HOME = Path(os.environ.get("CAUSEWAY_HOME") or BASE_DIR / ".causeway").resolve()
+
+
+def env_flag(name: str, *, default: bool) -> bool:
+    value = os.environ.get(name, "").strip().lower()
+    return default if not value else value in {"1", "true", "yes", "on"}
+
+
+def home_secret(name: str) -> str:
+    """A secret kept in the data directory (mode 0600), made on first use so that an embedded set-up has no default one."""
+    path = CAUSEWAY_HOME / name
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            pass
+        else:
+            with os.fdopen(fd, "w") as file:
+                file.write(secrets.token_urlsafe(48))
+    return path.read_text().strip()
+
+
+def database_from_url(url: str) -> dict[str, object]:
+    """`postgresql://user:password@host:port/name?host=/socket/dir` as Django's DATABASES entry."""
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(parts.path.lstrip("/")) or "causeway",
+        "USER": unquote(parts.username or "postgres"),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": query.pop("host", parts.hostname or ""),
+        "PORT": str(parts.port or ""),
+        "CONN_MAX_AGE": 600,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": query,
+    }
+
+
+SECRET_KEY = os.environ.get("CAUSEWAY_SECRET_KEY") or home_secret("secret-key")
+DEBUG = env_flag("CAUSEWAY_DEBUG", default=False)
+ALLOWED_HOSTS = os.environ.get("CAUSEWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+CAUSEWAY_HTTP_PORT = int(os.environ.get("CAUSEWAY_HTTP_PORT", "8000"))
+CAUSEWAY_GRPC_PORT = int(os.environ.get("CAUSEWAY_GRPC_PORT", "8089"))
+# Where browsers and clients reach the web process: signed URLs and links in notifications start with it.
+CAUSEWAY_PUBLIC_URL = os.environ.get("CAUSEWAY_PUBLIC_URL", f"http://localhost:{CAUSEWAY_HTTP_PORT}").rstrip("/")
+CSRF_TRUSTED_ORIGINS = [CAUSEWAY_PUBLIC_URL]
+# "open": a gRPC call without a token acts as the local admin, as flytekit's `insecure: true` expects (loopback only).
+# "token": every gRPC call carries a bearer token.
+CAUSEWAY_GRPC_AUTH = os.environ.get("CAUSEWAY_GRPC_AUTH", "open")
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "django_filters",
+    "django_htmx",
+    "artifacts",
+    "lineage",
+    "scheduler",
+    "console.accounts",
+    "console",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+
+ROOT_URLCONF = "console.urls"
+WSGI_APPLICATION = "console.wsgi.application"
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+EMBEDDED_DATABASE_URL = f"postgresql://postgres@/causeway?host={CAUSEWAY_HOME / 'postgres'}"
+DATABASES = {"default": database_from_url(os.environ.get("DATABASE_URL") or EMBEDDED_DATABASE_URL)}
+
+# Valkey listens on a Unix socket in the embedded mode: no port to clash, reachable by this user alone.
+VALKEY_SOCKET = CAUSEWAY_HOME / "valkey.sock"
+REDIS_URL = os.environ.get("REDIS_URL", "")
+CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{VALKEY_SOCKET}"
+WAKE_URL = REDIS_URL or f"unix://{VALKEY_SOCKET}"
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "causeway"
+CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
+
+# Object store: a local directory (file:///...) or an S3 bucket (s3://bucket/prefix, endpoint and keys from AWS_* variables).
+CAUSEWAY_STORE_URL = os.environ.get("CAUSEWAY_STORE_URL", f"file://{CAUSEWAY_HOME / 'objects'}").rstrip("/")
+CAUSEWAY_MAX_UPLOAD_BYTES = int(os.environ.get("CAUSEWAY_MAX_UPLOAD_BYTES", str(5 * 1024**3)))
+
+CAUSEWAY_DOMAINS = os.environ.get("CAUSEWAY_DOMAINS", "development,staging,production").split(",")
+
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = CAUSEWAY_HOME / "static"
+STATICFILES_DIRS = [BASE_DIR / "frontend"]
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
+SESSION_COOKIE_HTTPONLY = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "SAMEORIGIN"
+
+REST_FRAMEWORK: dict[str, object] = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {"TITLE": "Causeway", "VERSION": "v1", "SERVE_INCLUDE_SCHEMA": False}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": os.environ.get("CAUSEWAY_LOG_LEVEL", "INFO")},
+}

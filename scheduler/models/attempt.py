@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from scheduler.models.node import NodeExecution
+from scheduler.models.registry import Task
+from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
+
+
+class TaskExecution(models.Model):
+    """One attempt to run a task: what an executor sees of the world, and all the engine sees of an executor.
+
+    The engine inserts it QUEUED with `command` complete. The executor claims it, moves its phase with compare-and-set and
+    reports the end once; `handled` turns true when the engine has taken that end into account.
+    """
+
+    node = models.ForeignKey(NodeExecution, on_delete=models.CASCADE, related_name="task_executions")
+    execution_id = models.BigIntegerField()  # of the node; spares a join on every report
+    task = models.ForeignKey(Task, null=True, on_delete=models.PROTECT, related_name="+")
+    attempt = models.IntegerField(default=0)
+    index = models.IntegerField(default=-1)  # item of a map; -1: not a map
+    name = models.CharField(max_length=255, unique=True)  # deterministic: submitting twice finds the first
+    phase = models.SmallIntegerField(choices=AttemptPhase.choices, default=AttemptPhase.QUEUED)
+    executor = models.CharField(max_length=32, default="local")
+    claimed_by = models.CharField(max_length=64, blank=True, default="")  # which executor instance
+    handle = models.CharField(max_length=255, blank=True, default="")  # pid:starttime, pod name, connector resource
+    # {"args": [...], "env": {...}, "image": str, "task_type": str, "inputs_uri": str, "output_prefix": str,
+    #  "raw_output_prefix": str, "checkpoint_uri": str, "prev_checkpoint_uri": str, "reuse": bool,
+    #  "timeout_seconds": float | null}
+    command = models.JSONField(default=dict)
+    resources = models.JSONField(default=dict)  # {"cpu": cores, "memory": bytes, "gpu": n, "ephemeral_storage": bytes}
+    interruptible = models.BooleanField(default=False)
+    priority = models.SmallIntegerField(default=0)
+    cancel_requested = models.BooleanField(default=False)
+    reason = models.TextField(blank=True, default="")
+    error = models.BinaryField(null=True)  # core.ExecutionError
+    error_retryable = models.BooleanField(default=False)
+    output_uri = models.TextField(blank=True, default="")
+    deck_uri = models.TextField(blank=True, default="")
+    log_uri = models.TextField(blank=True, default="")
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    handled = models.BooleanField(default=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["node", "attempt", "index"], name="task_execution_unique"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["executor", "-priority", "id"], name="task_execution_queue", condition=Q(phase=AttemptPhase.QUEUED)
+            ),
+            models.Index(
+                fields=["claimed_by", "id"],
+                name="task_execution_active",
+                condition=Q(phase__in=[AttemptPhase.INITIALIZING, AttemptPhase.RUNNING]),
+            ),
+            models.Index(
+                fields=["execution_id"],
+                name="task_execution_unhandled",
+                condition=Q(handled=False, phase__in=sorted(ATTEMPT_TERMINAL)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from scheduler.models.registry import LaunchPlan, Task, Workflow
+from scheduler.phases import ExecutionPhase
+
+
+class ExecutionMode(models.IntegerChoices):
+    """flyteidl.admin.ExecutionMetadata.ExecutionMode; TRIGGER is the number FlyteIDL gives to `TRIGGER` launches."""
+
+    MANUAL = 0
+    SCHEDULED = 1
+    SYSTEM = 2
+    RELAUNCH = 3
+    CHILD_WORKFLOW = 4
+    RECOVERED = 5
+    TRIGGER = 6
+
+
+class Execution(models.Model):
+    """One run of a launch plan (or of a single task, through a generated workflow as Flyte does).
+
+    The row is the engine's lock: whoever evaluates holds it FOR UPDATE. `dirty` says that something happened which has not
+    been evaluated yet, `wake_at` when time alone will change something; the sweep looks for both.
+    """
+
+    project = models.CharField(max_length=64)
+    domain = models.CharField(max_length=64)
+    name = models.CharField(max_length=64)
+    launch_plan = models.ForeignKey(LaunchPlan, null=True, on_delete=models.PROTECT, related_name="executions")
+    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="executions")
+    task = models.ForeignKey(Task, null=True, on_delete=models.PROTECT, related_name="executions")
+    spec = models.BinaryField()  # admin.ExecutionSpec with defaults filled in
+    inputs_uri = models.TextField(blank=True, default="")  # core.LiteralMap, after defaults and queries were resolved
+    outputs_uri = models.TextField(blank=True, default="")
+    phase = models.SmallIntegerField(choices=ExecutionPhase.choices, default=ExecutionPhase.UNDEFINED)
+    mode = models.SmallIntegerField(choices=ExecutionMode.choices, default=ExecutionMode.MANUAL)
+    principal = models.CharField(max_length=150, blank=True, default="")
+    error = models.BinaryField(null=True)  # core.ExecutionError
+    abort_cause = models.TextField(blank=True, default="")
+    aborted_by = models.CharField(max_length=150, blank=True, default="")
+    parent_node = models.ForeignKey(
+        "scheduler.NodeExecution", null=True, on_delete=models.PROTECT, related_name="child_executions"
+    )
+    reference = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="derived")
+    archived = models.BooleanField(default=False)
+    created_at = models.DateTimeField()
+    started_at = models.DateTimeField(null=True)
+    updated_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    # Engine bookkeeping: whole-execution counters, so that no evaluation has to count rows.
+    counters = models.JSONField(default=dict)
+    dirty = models.BooleanField(default=True)
+    wake_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["project", "domain", "name"], name="execution_key_unique"),
+        ]
+        indexes = [
+            models.Index(fields=["project", "domain", "-created_at", "-id"], name="execution_recent"),
+            models.Index(fields=["-created_at", "-id"], name="execution_recent_all"),
+            models.Index(fields=["workflow", "-created_at"], name="execution_workflow"),
+            models.Index(fields=["launch_plan", "-created_at"], name="execution_launch_plan"),
+            models.Index(fields=["id"], name="execution_dirty", condition=Q(dirty=True)),
+            models.Index(fields=["wake_at"], name="execution_wake", condition=Q(wake_at__isnull=False)),
+        ]
+
+    def __str__(self) -> str:
+        return self.key
+
+    @property
+    def key(self) -> str:
+        """The opaque key by which artifacts and lineage know this execution."""
+        return f"{self.project}/{self.domain}/{self.name}"

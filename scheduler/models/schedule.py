@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import Q
+
+from scheduler.models.execution import Execution
+from scheduler.models.registry import LaunchPlan
+
+
+class Schedule(models.Model):
+    """The schedule of one launch plan version. `expression` is cron, or a fixed rate in seconds."""
+
+    class Kind(models.TextChoices):
+        CRON = "cron"
+        RATE = "rate"
+
+    launch_plan = models.OneToOneField(LaunchPlan, on_delete=models.CASCADE, related_name="schedule")
+    kind = models.CharField(max_length=4, choices=Kind.choices)
+    expression = models.CharField(max_length=255)
+    offset_seconds = models.IntegerField(default=0)
+    kickoff_input = models.CharField(max_length=255, blank=True, default="")
+    active = models.BooleanField(default=False)
+    last_fire_at = models.DateTimeField(null=True)
+    next_fire_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["next_fire_at"], name="schedule_due", condition=Q(active=True))]
+
+    def __str__(self) -> str:
+        return f"{self.launch_plan}: {self.expression}"
+
+
+class ScheduleFire(models.Model):
+    """A fire time that was launched; its uniqueness is what makes a second scheduler harmless."""
+
+    schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="fires")
+    fire_at = models.DateTimeField()
+    execution = models.ForeignKey(Execution, null=True, on_delete=models.SET_NULL, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["schedule", "fire_at"], name="schedule_fire_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.schedule_id} at {self.fire_at}"

@@ -1,0 +1,34 @@
+"""Celery tasks of the scheduler: each loads by id and calls one function. All are idempotent."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+
+@shared_task
+def advance_execution(execution_id: int) -> None:
+    from scheduler.advance import advance
+
+    advance(execution_id)
+
+
+@shared_task
+def evaluate_triggers(version_id: int) -> None:
+    from scheduler.triggers.evaluate import evaluate_version
+
+    evaluate_version(version_id)
+
+
+@shared_task
+def sweep() -> None:
+    """Catches what lost wake-ups left: dirty or due executions, unevaluated versions, silent executors."""
+    from scheduler.sweep import sweep_all
+
+    sweep_all()
+
+
+@shared_task
+def fire_schedules() -> None:
+    from scheduler.schedules import fire_due
+
+    fire_due()

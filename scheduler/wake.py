@@ -1,0 +1,62 @@
+"""Wake-ups: hints that something may be done now. Losing one delays work until the sweep, receiving one twice is harmless.
+
+Each function may be called inside a transaction and takes effect after its commit.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import cache
+
+import redis
+from django.conf import settings
+from django.db import transaction
+
+logger = logging.getLogger(__name__)
+
+
+@cache
+def broker() -> redis.Redis:
+    """The Redis-protocol connection (pooled, thread-safe) that executors wait on."""
+    return redis.Redis.from_url(settings.WAKE_URL, socket_timeout=30, socket_connect_timeout=2)
+
+
+def _after_commit(send: Callable[[], object], what: str) -> None:
+    def quietly() -> None:
+        try:
+            send()
+        except Exception as error:  # noqa: BLE001 - the broker may be down; the sweep will do it
+            logger.warning("wake-up of %s lost: %s", what, error)
+
+    transaction.on_commit(quietly)
+
+
+def wake_execution(execution_id: int) -> None:
+    """Have the execution evaluated."""
+    from scheduler.tasks import advance_execution
+
+    _after_commit(lambda: advance_execution.delay(execution_id), f"execution {execution_id}")
+
+
+def wake_triggers(version_id: int) -> None:
+    """Have the triggers of a newly published artifact version evaluated."""
+    from scheduler.tasks import evaluate_triggers
+
+    _after_commit(lambda: evaluate_triggers.delay(version_id), f"triggers of version {version_id}")
+
+
+def executor_channel(executor: str) -> str:
+    return f"causeway:executor:{executor}"
+
+
+def wake_executor(executor: str) -> None:
+    """Have the executor look for queued attempts and cancellations. It blocks on this list with a time-out."""
+
+    def send() -> None:
+        with broker().pipeline(transaction=False) as pipe:
+            pipe.lpush(executor_channel(executor), 1)
+            pipe.ltrim(executor_channel(executor), 0, 0)  # one pending hint is as good as many
+            pipe.execute()
+
+    _after_commit(send, f"executor {executor}")

