@@ -49,6 +49,19 @@ class ApiToken(models.Model):
         return f"{self.name} of {self.user}"
 
 
+class LoginLink(models.Model):
+    """A link that logs its user in once. Only the SHA-256 of its secret is kept."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="login_links")
+    digest = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"login link of {self.user}"
+
+
 class AuditEvent(models.Model):
     """Who did what through a door, dotted verb first: `gate.approve`, `launch_plan.activate`, `token.create`."""
 

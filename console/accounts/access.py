@@ -1,0 +1,136 @@
+"""Who may do what: every door asks here, nobody else compares roles.
+
+A role binding holds for a project, for one of its domains, or everywhere; each role includes those before it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q, prefetch_related_objects
+
+from artifacts.exceptions import NotFound, PermissionDenied, Unauthenticated
+from console.accounts import tokens
+from console.accounts.models import Role, RoleBinding, User
+
+AnyUser = User | AnonymousUser
+
+
+class Action(enum.Enum):
+    """What somebody wants to do in a project; the value is the least role that allows it."""
+
+    READ = "read"
+    LAUNCH = "launch"  # launch, relaunch, recover, abort and archive executions, publish versions, set signals
+    REGISTER = "register"  # tasks, workflows, launch plans, uploads
+    DECIDE = "decide"  # approve or reject a gate, move an alias
+    ACTIVATE = "activate"  # activate and deactivate launch plans
+    ADMIN = "admin"  # projects, role bindings
+
+
+_RANK = {Role.VIEWER: 0, Role.CONTRIBUTOR: 1, Role.APPROVER: 2, Role.ADMIN: 3}
+_LEAST_ROLE = {
+    Action.READ: Role.VIEWER,
+    Action.LAUNCH: Role.CONTRIBUTOR,
+    Action.REGISTER: Role.CONTRIBUTOR,
+    Action.DECIDE: Role.APPROVER,
+    Action.ACTIVATE: Role.APPROVER,
+    Action.ADMIN: Role.ADMIN,
+}
+
+
+def authenticate_token(secret: str) -> User:
+    """The user of an API token. Raises Unauthenticated for an unknown, expired or revoked one, or an inactive user."""
+    return tokens.authenticate(secret)
+
+
+def local_admin() -> User:
+    """The oldest active superuser; made (without a password) when there is none, for the first start on loopback."""
+    admin = User.objects.filter(is_superuser=True, is_active=True).order_by("id").first()
+    if admin is not None:
+        return admin
+    name = "admin" if not User.objects.filter(username="admin").exists() else "local-admin"
+    user, created = User.objects.get_or_create(username=name, defaults={"is_superuser": True, "is_staff": True})
+    if created:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+    return user
+
+
+def require(user: AnyUser, action: Action, project: str = "", domain: str = "") -> None:
+    """Raises PermissionDenied unless the user may do this there. No project: platform-wide; no domain: in all of them.
+
+    Raises Unauthenticated for nobody.
+    """
+    if not user.is_authenticated:
+        raise Unauthenticated("log in, or send a token: Authorization: Bearer <token>")
+    if not can(user, action, project, domain):
+        where = "/".join(part for part in (project, domain) if part) or "the whole platform"
+        needed = _LEAST_ROLE[action].label.lower()
+        raise PermissionDenied(f"{user.get_username()} may not {action.value} in {where}: that needs the role {needed}")
+
+
+def require_found(user: AnyUser, action: Action, project: str, domain: str, *, what: str) -> None:
+    """As `require`, but NotFound("no <what>") where the user cannot even read: existence is not told to strangers."""
+    if not user.is_authenticated:
+        raise Unauthenticated("log in, or send a token: Authorization: Bearer <token>")
+    if not can(user, Action.READ, project, domain):
+        raise NotFound(f"no {what}")
+    require(user, action, project, domain)
+
+
+def can(user: AnyUser, action: Action, project: str = "", domain: str = "") -> bool:
+    if not user.is_active or isinstance(user, AnonymousUser):
+        return False
+    if user.is_superuser:
+        return True
+    return any(
+        binding.project in ("", project) and binding.domain in ("", domain) for binding in _allowing(user, action)
+    )
+
+
+def visible_projects(user: AnyUser) -> list[str] | None:
+    """The projects whose every domain the user may read; None: all. Who may read single domains needs `readable`."""
+    bindings = list(_allowing(user, Action.READ))
+    if _everywhere(user, bindings):
+        return None
+    return sorted({binding.project for binding in bindings if not binding.domain})
+
+
+def known_projects(user: AnyUser) -> list[str] | None:
+    """The projects of which the user may read at least one domain; None: all. For lists of projects, not of rows."""
+    bindings = list(_allowing(user, Action.READ))
+    if _everywhere(user, bindings) or any(not binding.project for binding in bindings):
+        return None
+    return sorted({binding.project for binding in bindings})
+
+
+def readable(user: AnyUser, *, project: str = "project", domain: str = "domain", action: Action = Action.READ) -> Q:
+    """A filter that keeps the rows the user may read (or do `action` to), whatever the binding's width.
+
+    `project` and `domain` name the columns, e.g. `artifact__project`.
+    """
+    bindings = list(_allowing(user, action))
+    if _everywhere(user, bindings):
+        return Q()
+    keep = Q(pk__in=[])
+    for binding in bindings:
+        scope = Q(**{project: binding.project}) if binding.project else Q()
+        keep |= scope & Q(**{domain: binding.domain}) if binding.domain else scope
+    return keep
+
+
+def _everywhere(user: AnyUser, bindings: Iterable[RoleBinding]) -> bool:
+    if user.is_active and user.is_superuser:
+        return True
+    return any(not binding.project and not binding.domain for binding in bindings)
+
+
+def _allowing(user: AnyUser, action: Action) -> list[RoleBinding]:
+    """The bindings that allow the action somewhere; read once a user object, so once a request."""
+    if not isinstance(user, User) or not user.is_active or user.is_superuser:
+        return []
+    prefetch_related_objects([user], "role_bindings")
+    least = _RANK[_LEAST_ROLE[action]]
+    return [binding for binding in user.role_bindings.all() if _RANK[Role(binding.role)] >= least]

@@ -1,0 +1,30 @@
+"""The audit trail: doors write one row for every change a person or client makes through them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+
+from console.accounts.models import AuditEvent
+
+
+def record(
+    actor: str | AbstractBaseUser | AnonymousUser,
+    verb: str,
+    subject: object,
+    *,
+    project: str = "",
+    domain: str = "",
+    detail: Mapping[str, object] | None = None,
+) -> AuditEvent:
+    """`verb` is dotted (`gate.approve`), `subject` names the thing as a person would, `detail` is JSON-able."""
+    name = actor if isinstance(actor, str) else actor.get_username()
+    return AuditEvent.objects.create(
+        actor=name[:150],
+        verb=verb,
+        project=project,
+        domain=domain,
+        subject=str(subject)[:500],
+        detail=dict(detail or {}),
+    )
