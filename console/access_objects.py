@@ -1,0 +1,164 @@
+"""One function an object: fetch it for a user who wants to do `action` with it, or raise.
+
+NotFound where it does not exist or the user may not even read there; PermissionDenied where reading is allowed and the
+action is not. Doors fetch single objects through these functions only.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.db.models import Model, QuerySet
+
+from artifacts.exceptions import NotFound
+from artifacts.models import Artifact, ArtifactVersion
+from console.accounts import access
+from console.accounts.access import Action, AnyUser
+from console.accounts.models import ApiToken, User
+from scheduler.models import (
+    Execution,
+    Gate,
+    LaunchPlan,
+    NodeExecution,
+    Project,
+    Task,
+    TaskExecution,
+    Trigger,
+    Workflow,
+)
+from scheduler.models.registry import RegisteredVersion
+
+M = TypeVar("M", bound=Model)
+R = TypeVar("R", bound=RegisteredVersion)
+
+
+def access_project(user: AnyUser, identifier: str, *, action: Action = Action.READ) -> Project:
+    """Reading one needs the right to read any of its domains."""
+    known = access.known_projects(user)
+    what = f"project {identifier}"
+    if known is not None and identifier not in known:
+        raise NotFound(f"no {what}")
+    project = _one(Project.objects.filter(identifier=identifier), what)
+    if action is not Action.READ:
+        access.require(user, action, identifier)
+    return project
+
+
+def access_execution(user: AnyUser, project: str, domain: str, name: str, *, action: Action = Action.READ) -> Execution:
+    what = f"execution {project}/{domain}/{name}"
+    access.require_found(user, action, project, domain, what=what)
+    rows = Execution.objects.select_related("launch_plan", "workflow", "task").defer(
+        "workflow__spec",
+        "workflow__closure",
+        "launch_plan__spec",
+        "launch_plan__closure",
+        "task__spec",
+        "task__closure",
+    )
+    return _one(rows.filter(project=project, domain=domain, name=name), what)
+
+
+def access_node(execution: Execution, node_id: str) -> NodeExecution:
+    """A node of an execution the user was given."""
+    return _one(execution.nodes.filter(node_id=node_id), f"node {node_id} in {execution.key}")
+
+
+def access_attempt(node: NodeExecution, attempt: int, index: int = -1) -> TaskExecution:
+    """An attempt of a node the user was given; `index` is the item of a map, -1 where it is none."""
+    item = "" if index < 0 else f" of item {index}"
+    return _one(node.task_executions.filter(attempt=attempt, index=index), f"attempt {attempt}{item} of {node.node_id}")
+
+
+def access_gate(user: AnyUser, gate_id: int, *, action: Action = Action.READ) -> Gate:
+    gate = _one(Gate.objects.select_related("execution", "node").filter(pk=gate_id), f"gate {gate_id}")
+    access.require_found(user, action, gate.execution.project, gate.execution.domain, what=f"gate {gate_id}")
+    return gate
+
+
+def access_task(
+    user: AnyUser, project: str, domain: str, name: str, version: str | None = None, *, action: Action = Action.READ
+) -> Task:
+    """The newest version where none is named; so for workflows and launch plans."""
+    return _registered(user, Task.objects.all(), "task", project, domain, name, version, action)
+
+
+def access_workflow(
+    user: AnyUser, project: str, domain: str, name: str, version: str | None = None, *, action: Action = Action.READ
+) -> Workflow:
+    return _registered(user, Workflow.objects.all(), "workflow", project, domain, name, version, action)
+
+
+def access_launch_plan(
+    user: AnyUser, project: str, domain: str, name: str, version: str | None = None, *, action: Action = Action.READ
+) -> LaunchPlan:
+    """Without a version the active one, and where none is active the newest."""
+    rows = LaunchPlan.objects.select_related("workflow").defer("workflow__spec", "workflow__closure")
+    if version is None:
+        rows = rows.order_by("-state", "-created_at", "-id")
+    return _registered(user, rows, "launch plan", project, domain, name, version, action)
+
+
+def access_artifact(user: AnyUser, project: str, domain: str, name: str, *, action: Action = Action.READ) -> Artifact:
+    what = f"artifact {project}/{domain}/{name}"
+    access.require_found(user, action, project, domain, what=what)
+    return _one(Artifact.objects.filter(project=project, domain=domain, name=name), what)
+
+
+def access_version(
+    user: AnyUser, project: str, domain: str, name: str, version: str, *, action: Action = Action.READ
+) -> ArtifactVersion:
+    """By version, by alias, or `latest`."""
+    artifact = access_artifact(user, project, domain, name, action=action)
+    rows = ArtifactVersion.objects.filter(artifact=artifact)
+    found = rows.filter(version=version).first() or rows.filter(aliases__name=version).first()
+    if found is None and version == "latest":
+        found = rows.order_by("-created_at", "-id").first()
+    if found is None:
+        raise NotFound(f"no version or alias {version} of artifact {artifact}")
+    found.artifact = artifact
+    return found
+
+
+def access_version_id(user: AnyUser, version_id: int, *, action: Action = Action.READ) -> ArtifactVersion:
+    what = f"artifact version {version_id}"
+    version = _one(ArtifactVersion.objects.select_related("artifact").filter(pk=version_id), what)
+    access.require_found(user, action, version.artifact.project, version.artifact.domain, what=what)
+    return version
+
+
+def access_trigger(user: AnyUser, trigger_id: int, *, action: Action = Action.READ) -> Trigger:
+    what = f"trigger {trigger_id}"
+    rows = Trigger.objects.select_related("launch_plan").defer("launch_plan__spec", "launch_plan__closure")
+    trigger = _one(rows.filter(pk=trigger_id), what)
+    access.require_found(user, action, trigger.launch_plan.project, trigger.launch_plan.domain, what=what)
+    return trigger
+
+
+def access_token(user: User, token_id: int) -> ApiToken:
+    """One's own tokens only, also for a superuser: the admin panel is where others' are revoked."""
+    return _one(ApiToken.objects.select_related("user").filter(user=user, pk=token_id), f"token {token_id}")
+
+
+def _registered(
+    user: AnyUser,
+    rows: QuerySet[R],
+    kind: str,
+    project: str,
+    domain: str,
+    name: str,
+    version: str | None,
+    action: Action,
+) -> R:
+    what = f"{kind} {project}/{domain}/{name}" + (f"@{version}" if version else "")
+    access.require_found(user, action, project, domain, what=what)
+    rows = rows.filter(project=project, domain=domain, name=name)
+    if version:
+        return _one(rows.filter(version=version), what)
+    return _one(rows if rows.ordered else rows.order_by("-created_at", "-id"), what)
+
+
+def _one(rows: QuerySet[M], what: str) -> M:
+    found = next(iter(rows[:1]), None)
+    if found is None:
+        raise NotFound(f"no {what}")
+    return found
