@@ -1,5 +1,5 @@
 from artifacts.models.alias import Alias, AliasMove
-from artifacts.models.artifact import Artifact, Kind
+from artifacts.models.artifact import Artifact, Granularity, Kind, Partition
 from artifacts.models.version import ArtifactVersion, CardFormat
 
-__all__ = ["Alias", "AliasMove", "Artifact", "ArtifactVersion", "CardFormat", "Kind"]
+__all__ = ["Alias", "AliasMove", "Artifact", "ArtifactVersion", "CardFormat", "Granularity", "Kind", "Partition"]

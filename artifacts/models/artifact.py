@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 
@@ -49,3 +50,22 @@ class Artifact(models.Model):
     @property
     def key(self) -> tuple[str, str, str]:
         return self.project, self.domain, self.name
+
+
+class Partition(models.Model):
+    """A combination of partition values under which an artifact has been published at least once.
+
+    There are far fewer of these than versions: a query that leaves keys open finds its partitions here and then the newest
+    version of each by index, and "which regions were seen" is read here. Inserted with the first version, never changed.
+    """
+
+    artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="partitions")
+    digest = models.CharField(max_length=32)
+    values = models.JSONField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["artifact", "digest"], name="partition_unique")]
+        indexes = [GinIndex(fields=["values"], name="partition_values", opclasses=["jsonb_path_ops"])]
+
+    def __str__(self) -> str:
+        return f"{self.artifact} {self.values}"

@@ -29,6 +29,7 @@ class ArtifactVersion(models.Model):
     content_hash = models.CharField(max_length=128, blank=True, default="")
 
     partitions = models.JSONField(default=dict)  # {key: value}, exactly the artifact's partition_keys
+    partition_digest = models.CharField(max_length=32)  # of `partitions`: makes any set of keys one index lookup
     time_partition = models.DateTimeField(null=True)  # truncated to the artifact's granularity, UTC
 
     # The opaque key of the producing execution (`project/domain/name`), empty for what came from outside.
@@ -44,6 +45,8 @@ class ArtifactVersion(models.Model):
     card_uri = models.TextField(blank=True, default="")  # instead of `card` when it is large
     metadata = models.JSONField(default=dict)  # {str: str}
     metrics = models.JSONField(default=dict)  # {str: number}
+    # The version whose data this one is, published again under another name (an approved model is the model).
+    same_data_as = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="republished")
 
     created_at = models.DateTimeField()
     triggers_evaluated_at = models.DateTimeField(null=True)
@@ -54,7 +57,17 @@ class ArtifactVersion(models.Model):
         ]
         indexes = [
             models.Index(fields=["artifact", "-created_at", "-id"], name="version_newest"),
-            models.Index(fields=["artifact", "time_partition", "-created_at"], name="version_time_partition"),
+            models.Index(fields=["artifact", "partition_digest", "-created_at", "-id"], name="version_slice"),
+            models.Index(
+                fields=["artifact", "partition_digest", "time_partition", "-created_at", "-id"],
+                name="version_slice_time",
+                condition=Q(time_partition__isnull=False),
+            ),
+            models.Index(
+                fields=["artifact", "time_partition", "-created_at", "-id"],
+                name="version_time",
+                condition=Q(time_partition__isnull=False),
+            ),
             models.Index(fields=["execution_key"], name="version_execution"),
             models.Index(fields=["-created_at", "-id"], name="version_recent"),
             models.Index(fields=["id"], name="version_untriggered", condition=Q(triggers_evaluated_at__isnull=True)),

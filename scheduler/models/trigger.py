@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -34,12 +36,15 @@ class Trigger(models.Model):
 
 
 class FiringOutcome(models.TextChoices):
+    """UNRESOLVED: an input found no version yet, tried again when one arrives. FAILED: the launch itself was refused."""
+
     FIRED = "fired"
     COALESCED = "coalesced"
     FILTERED = "filtered"
     SKIPPED = "skipped"
     WAITING = "waiting"
     UNRESOLVED = "unresolved"
+    FAILED = "failed"
 
 
 class TriggerFiring(models.Model):
@@ -53,13 +58,21 @@ class TriggerFiring(models.Model):
     resolution = models.JSONField(default=dict)  # {input: {"via": ..., "version": ..., "query": ...}}
     published_at = models.DateTimeField()
     at = models.DateTimeField()
-    latency_ms = models.FloatField(null=True)  # version committed -> execution committed
+    latency_ms = models.FloatField(null=True)  # version published -> execution launched
+    # Artifacts (`project/domain/name`) whose next version makes another try worth while; empty: none would.
+    lacks = ArrayField(models.CharField(max_length=400), default=list, blank=True)
+    tries = models.IntegerField(default=1)
+    retry_at = models.DateTimeField(null=True)  # after a passing fault (a store out of reach), try again then
+    # 1 + that of the firing which started the version's producer: how long the chain of reactions is by now.
+    generation = models.IntegerField(default=1)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["trigger", "version"], name="firing_unique")]
         indexes = [
             models.Index(fields=["trigger", "-at"], name="firing_recent"),
             models.Index(fields=["id"], name="firing_open", condition=Q(outcome__in=["waiting", "unresolved"])),
+            models.Index(fields=["retry_at"], name="firing_retry", condition=Q(retry_at__isnull=False)),
+            GinIndex(fields=["lacks"], name="firing_lacks", condition=Q(outcome__in=["waiting", "unresolved"])),
         ]
 
     def __str__(self) -> str:
