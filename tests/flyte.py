@@ -14,7 +14,7 @@ Spec = task_pb2.TaskSpec | workflow_pb2.WorkflowSpec | launch_plan_pb2.LaunchPla
 def specs_of(
     entity: object, *, project: str = "demo", domain: str = "development", version: str = "v1"
 ) -> list[tuple[identifier_pb2.Identifier, Spec]]:
-    """What a client registers for a flytekit task, workflow or launch plan: dependencies first, as flytekit orders them.
+    """What a client registers for a flytekit task, workflow or launch plan: dependencies first, in flytekit's order.
 
     A workflow brings its default launch plan, a launch plan its workflow. References are left out, as clients do.
     """
