@@ -1,0 +1,23 @@
+"""FlyteIDL literals: the only place that turns them into something a person or JSON can read, and back."""
+
+from artifacts.literals.casting import is_castable
+from artifacts.literals.checking import check_literal
+from artifacts.literals.decode import to_json
+from artifacts.literals.encode import from_json
+from artifacts.literals.identity import carried, carry, digest, primary_uri
+from artifacts.literals.types import describe_type, infer_type, is_optional, kind_of
+
+__all__ = [
+    "carried",
+    "carry",
+    "check_literal",
+    "describe_type",
+    "digest",
+    "from_json",
+    "infer_type",
+    "is_castable",
+    "is_optional",
+    "kind_of",
+    "primary_uri",
+    "to_json",
+]

@@ -1,0 +1,70 @@
+"""What a literal is apart from its type: its digest, where its bytes lie, and which artifact version it came from."""
+
+from __future__ import annotations
+
+import hashlib
+
+from flyteidl.core import literals_pb2
+
+CARRIED_KEY = "_ua"
+
+
+def digest(literal: literals_pb2.Literal) -> str:
+    """SHA-256 in hexadecimal. A literal with a hash of its own (flytekit's HashMethod) counts by that, not its value."""
+    canonical = _canonical(literal)
+    return hashlib.sha256(canonical.SerializeToString(deterministic=True)).hexdigest()
+
+
+def _canonical(literal: literals_pb2.Literal) -> literals_pb2.Literal:
+    if literal.hash:
+        return literals_pb2.Literal(hash=literal.hash)
+    which = literal.WhichOneof("value")
+    if which == "collection":
+        items = [_canonical(item) for item in literal.collection.literals]
+        return literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=items))
+    if which == "map":
+        entries = {key: _canonical(item) for key, item in literal.map.literals.items()}
+        return literals_pb2.Literal(map=literals_pb2.LiteralMap(literals=entries))
+    if which == "scalar" and literal.scalar.HasField("union"):
+        union = literals_pb2.Union(value=_canonical(literal.scalar.union.value), type=literal.scalar.union.type)
+        return literals_pb2.Literal(scalar=literals_pb2.Scalar(union=union))
+    bare = literals_pb2.Literal()
+    bare.CopyFrom(literal)
+    bare.metadata.clear()  # where it came from does not change what it is
+    return bare
+
+
+def primary_uri(literal: literals_pb2.Literal) -> str:
+    """Where the data of a file, directory, dataset or offloaded value lies; empty for an inline value."""
+    which = literal.WhichOneof("value")
+    if which == "offloaded_metadata":
+        return literal.offloaded_metadata.uri
+    if which != "scalar":
+        return ""
+    scalar = literal.scalar
+    kind = scalar.WhichOneof("value")
+    if kind == "union":
+        return primary_uri(scalar.union.value)
+    if kind == "blob":
+        return scalar.blob.uri
+    if kind == "structured_dataset":
+        return scalar.structured_dataset.uri
+    if kind == "schema":
+        return scalar.schema.uri
+    return ""
+
+
+def carry(literal: literals_pb2.Literal, version_id: int) -> literals_pb2.Literal:
+    """A copy that says which artifact version it is; the mark travels with the literal through promises."""
+    marked = literals_pb2.Literal()
+    marked.CopyFrom(literal)
+    marked.metadata[CARRIED_KEY] = str(version_id)
+    return marked
+
+
+def carried(literal: literals_pb2.Literal) -> int | None:
+    """The id of the artifact version a literal came from, if it says one."""
+    text = literal.metadata.get(CARRIED_KEY, "")
+    if not text and literal.scalar.HasField("union"):
+        return carried(literal.scalar.union.value)
+    return int(text) if text.isascii() and text.isdigit() else None
