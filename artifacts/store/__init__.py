@@ -1,0 +1,36 @@
+"""The object store: where literals, uploads, decks and logs lie. `store()` is the one the settings name."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from artifacts.store.base import ObjectStore, StoredObject
+from artifacts.store.local import LocalStore
+
+__all__ = ["LocalStore", "ObjectStore", "StoredObject", "open_store", "store"]
+
+
+def open_store(root: str) -> ObjectStore:
+    """The store at a root URL, `file:///directory` or `s3://bucket/prefix`."""
+    if root.startswith("file:///"):
+        return LocalStore(
+            root, public_url=settings.CAUSEWAY_PUBLIC_URL, max_upload_bytes=settings.CAUSEWAY_MAX_UPLOAD_BYTES
+        )
+    if root.startswith("s3://"):
+        from artifacts.store.s3 import S3Store  # boto3 takes a while to import, and most installations have no S3
+
+        return S3Store(root)
+    raise ImproperlyConfigured(f"CAUSEWAY_STORE_URL must start with file:/// or s3://, not {root!r}")
+
+
+@cache
+def _open_once(root: str) -> ObjectStore:
+    return open_store(root)
+
+
+def store() -> ObjectStore:
+    """The store of the settings, opened once per process."""
+    return _open_once(settings.CAUSEWAY_STORE_URL)

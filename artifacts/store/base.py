@@ -1,0 +1,93 @@
+"""The port to the object store: bytes under URIs below one root."""
+
+from __future__ import annotations
+
+import posixpath
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import BinaryIO
+
+from artifacts.exceptions import InvalidArgument
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    uri: str
+    size: int  # bytes
+    modified: datetime
+
+
+class ObjectStore(ABC):
+    """Methods take full URIs and raise InvalidArgument for one outside the root, NotFound for a missing object."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root.rstrip("/")
+
+    def join(self, uri: str, *parts: str) -> str:
+        """`uri` followed by path parts, with single slashes between them."""
+        return "/".join([uri.rstrip("/"), *(part.strip("/") for part in parts if part.strip("/"))])
+
+    def key(self, uri: str, *, prefix: bool = False) -> str:
+        """The path below the root. Dots, doubled slashes and control characters cannot be used to leave the root."""
+        path = uri[len(self.root) + 1 :] if uri.startswith(f"{self.root}/") else ""
+        if prefix and uri.rstrip("/") == self.root:
+            return ""
+        if prefix:
+            path = path.rstrip("/")
+        if not path or posixpath.normpath(path) != path or path.startswith(("/", "..")) or not path.isprintable():
+            raise InvalidArgument(f"{uri!r} is not an object of this store; its objects lie below {self.root}/")
+        return path
+
+    def contains(self, uri: str) -> bool:
+        """Whether the URI could be an object of this store at all."""
+        try:
+            self.key(uri)
+        except InvalidArgument:
+            return False
+        return True
+
+    @abstractmethod
+    def put(self, uri: str, data: bytes) -> None:
+        """Write the whole object; readers see the old bytes or the new ones, never a part."""
+
+    @abstractmethod
+    def put_file(self, uri: str, path: str) -> None:
+        """Write the object from a local file, without holding it in memory."""
+
+    @abstractmethod
+    def open(self, uri: str) -> BinaryIO:
+        """A readable binary stream; the caller closes it."""
+
+    @abstractmethod
+    def exists(self, uri: str) -> bool: ...
+
+    @abstractmethod
+    def size(self, uri: str) -> int: ...
+
+    @abstractmethod
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        """The objects in the folder `prefix` and its folders, by URI."""
+
+    @abstractmethod
+    def delete(self, uri: str) -> None:
+        """Remove the object; removing a missing one is no error."""
+
+    @abstractmethod
+    def signed_get(self, uri: str, *, expires: timedelta, filename: str | None = None) -> str:
+        """A URL that anybody may GET until it expires; `filename` is what a browser saves it as."""
+
+    @abstractmethod
+    def signed_put(
+        self, uri: str, *, expires: timedelta, content_md5: bytes | None = None, max_bytes: int | None = None
+    ) -> tuple[str, dict[str, str]]:
+        """A URL that anybody may PUT to until it expires, and the headers the client has to send with it.
+
+        `content_md5` (16 raw bytes) binds the URL to that content. `max_bytes` defaults to CAUSEWAY_MAX_UPLOAD_BYTES; a
+        presigned S3 URL cannot enforce it.
+        """
+
+    def get(self, uri: str) -> bytes:
+        with self.open(uri) as stream:
+            return stream.read()

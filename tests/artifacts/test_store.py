@@ -1,0 +1,137 @@
+"""One suite for every store: a local directory, and a real S3 endpoint."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import requests
+from django.test import Client
+
+from artifacts.exceptions import InvalidArgument, NotFound
+from artifacts.store import LocalStore, ObjectStore, open_store
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture(scope="module")
+def s3_endpoint() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture(params=["local", "s3"])
+def objects(request: pytest.FixtureRequest, tmp_path: Path, settings, monkeypatch) -> ObjectStore:
+    if request.param == "local":
+        settings.CAUSEWAY_STORE_URL = f"file://{tmp_path}/objects"
+        return open_store(settings.CAUSEWAY_STORE_URL)
+    endpoint = request.getfixturevalue("s3_endpoint")
+    for name, value in {"ENDPOINT_URL": endpoint, "ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    opened = open_store("s3://bucket/some/prefix")
+    opened.client.create_bucket(Bucket="bucket")  # type: ignore[attr-defined]
+    for stored in opened.list(opened.root):
+        opened.delete(stored.uri)
+    return opened
+
+
+def http(objects: ObjectStore, method: str, url: str, **kwargs) -> tuple[int, bytes]:
+    """A request to a signed URL: over the network to S3, through the view for the local store."""
+    if isinstance(objects, LocalStore):
+        headers = kwargs.get("headers", {})
+        response = Client(headers=headers).generic(
+            method, urlsplit(url).path, kwargs.get("data", b""), content_type="application/octet-stream"
+        )
+        return response.status_code, response.getvalue()
+    answer = requests.request(method, url, timeout=10, **kwargs)
+    return answer.status_code, answer.content
+
+
+def test_it_returns_what_was_put(objects: ObjectStore) -> None:
+    uri = objects.join(objects.root, "metadata", "a b", "outputs.pb")
+    objects.put(uri, b"one")
+    objects.put(uri, b"two")
+    assert objects.get(uri) == b"two"
+    assert objects.exists(uri)
+    assert objects.size(uri) == 3
+    with objects.open(uri) as stream:
+        assert stream.read(1) == b"t"
+
+
+def test_it_stores_a_file(objects: ObjectStore, tmp_path: Path) -> None:
+    (tmp_path / "log").write_bytes(b"x" * 100_000)
+    objects.put_file(f"{objects.root}/logs/one.log", str(tmp_path / "log"))
+    assert objects.size(f"{objects.root}/logs/one.log") == 100_000
+
+
+def test_it_says_what_is_missing(objects: ObjectStore) -> None:
+    uri = f"{objects.root}/nothing"
+    assert not objects.exists(uri)
+    with pytest.raises(NotFound, match="nothing"):
+        objects.get(uri)
+    with pytest.raises(NotFound, match="nothing"):
+        objects.size(uri)
+    objects.delete(uri)
+
+
+def test_it_lists_a_folder_and_not_its_namesakes(objects: ObjectStore) -> None:
+    for name in ("a/1", "a/b/2", "ab/3"):
+        objects.put(f"{objects.root}/{name}", b"12")
+    assert [stored.uri for stored in objects.list(f"{objects.root}/a")] == [
+        f"{objects.root}/a/1",
+        f"{objects.root}/a/b/2",
+    ]
+    assert {stored.size for stored in objects.list(objects.root)} == {2}
+    assert list(objects.list(f"{objects.root}/none")) == []
+
+
+def test_it_deletes(objects: ObjectStore) -> None:
+    uri = f"{objects.root}/gone"
+    objects.put(uri, b"")
+    objects.delete(uri)
+    assert not objects.exists(uri)
+
+
+@pytest.mark.parametrize(
+    "bad", ["/../secret", "/a/../../secret", "/a//b", "/./a", "/..", "/a\x00b", "/a\nb", "", "/", "-elsewhere/a"]
+)
+def test_it_refuses_what_is_not_under_its_root(objects: ObjectStore, bad: str) -> None:
+    for act in (objects.get, objects.delete, objects.exists, objects.size):
+        with pytest.raises(InvalidArgument):
+            act(objects.root + bad)
+    assert not objects.contains(objects.root + bad)
+
+
+def test_it_signs_downloads(objects: ObjectStore) -> None:
+    uri = f"{objects.root}/folder/data.bin"
+    objects.put(uri, b"0123456789")
+    url = objects.signed_get(uri, expires=MINUTE, filename="résumé.bin")
+    assert http(objects, "GET", url) == (200, b"0123456789")
+    assert http(objects, "GET", url, headers={"Range": "bytes=2-4"}) == (206, b"234")
+    if isinstance(objects, LocalStore):  # the S3 endpoint of the tests does not check signatures
+        assert http(objects, "PUT", url, data=b"x")[0] == 403
+        assert http(objects, "GET", url.replace("objects/", "objects/x"))[0] == 403
+
+
+def test_it_signs_uploads_that_must_match_their_digest(objects: ObjectStore) -> None:
+    uri = f"{objects.root}/uploads/code.tar.gz"
+    digest = hashlib.md5(b"content", usedforsecurity=False).digest()
+    url, headers = objects.signed_put(uri, expires=MINUTE, content_md5=digest)
+    assert headers == {"Content-MD5": b64encode(digest).decode()}
+    if isinstance(objects, LocalStore):  # the S3 endpoint of the tests does not check digests
+        assert http(objects, "PUT", url, data=b"forgery", headers=headers)[0] == 400
+        assert not objects.exists(uri)
+    assert http(objects, "PUT", url, data=b"content", headers=headers)[0] == 200
+    assert objects.get(uri) == b"content"

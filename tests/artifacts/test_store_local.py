@@ -1,0 +1,108 @@
+"""What only the local store has: files, and signed URLs served by the web process."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+from django.test import Client
+
+from artifacts.exceptions import NotFound
+from artifacts.store import LocalStore, open_store, store
+
+MINUTE = timedelta(minutes=1)
+
+
+@pytest.fixture
+def local(tmp_path: Path, settings) -> LocalStore:
+    settings.CAUSEWAY_STORE_URL = f"file://{tmp_path}/objects"
+    opened = open_store(settings.CAUSEWAY_STORE_URL)
+    assert isinstance(opened, LocalStore)
+    return opened
+
+
+def put(url: str, data: bytes, **headers: str):
+    return Client(enforce_csrf_checks=True, headers=headers).put(
+        urlsplit(url).path, data, content_type="application/octet-stream"
+    )
+
+
+def get(url: str, **headers: str):
+    return Client(headers=headers).get(urlsplit(url).path)
+
+
+def test_it_is_opened_once(settings, tmp_path: Path) -> None:
+    settings.CAUSEWAY_STORE_URL = f"file://{tmp_path}"
+    assert store() is store()
+
+
+def test_it_refuses_a_scheme_it_does_not_know() -> None:
+    with pytest.raises(ImproperlyConfigured, match="ftp://"):
+        open_store("ftp://host/path")
+
+
+def test_it_does_not_follow_links_out_of_its_directory(local: LocalStore, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    local.put(f"{local.root}/a", b"")
+    os.symlink(tmp_path / "secret", local.directory / "link")
+    with pytest.raises(NotFound):
+        local.get(f"{local.root}/link")
+    assert not local.exists(f"{local.root}/link")
+
+
+def test_it_leaves_nothing_behind_when_a_write_fails(local: LocalStore) -> None:
+    def fail(file) -> None:
+        file.write(b"half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        local.write(f"{local.root}/folder/a", fail)
+    assert os.listdir(local.directory / "folder") == []
+
+
+def test_it_refuses_an_upload_that_is_too_large(local: LocalStore) -> None:
+    url, _ = local.signed_put(f"{local.root}/u", expires=MINUTE, max_bytes=4)
+    response = put(url, b"12345")
+    assert response.status_code == 413
+    assert response["Content-Type"] == "application/problem+json"
+    assert not local.exists(f"{local.root}/u")
+    assert put(url, b"1234").status_code == 200
+
+
+def test_it_checks_the_digest_the_client_sends(local: LocalStore) -> None:
+    url, headers = local.signed_put(f"{local.root}/u", expires=MINUTE)
+    assert headers == {}
+    assert put(url, b"abc", **{"Content-MD5": "AAAAAAAAAAAAAAAAAAAAAA=="}).status_code == 400
+    assert not local.exists(f"{local.root}/u")
+
+
+def test_it_refuses_a_link_that_has_expired(local: LocalStore) -> None:
+    local.put(f"{local.root}/a", b"a")
+    response = get(local.signed_get(f"{local.root}/a", expires=timedelta(seconds=-1)))
+    assert response.status_code == 403
+    assert "expired" in response.json()["detail"]
+
+
+def test_it_sends_files_that_a_browser_cannot_run(local: LocalStore) -> None:
+    local.put(f"{local.root}/deck.html", b"<script>alert(1)</script>")
+    response = get(local.signed_get(f"{local.root}/deck.html", expires=MINUTE, filename='a"b.html'))
+    assert response["Content-Disposition"].startswith("attachment")
+    assert response["Content-Type"] == "application/octet-stream"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert "sandbox" in response["Content-Security-Policy"]
+    assert int(response["Content-Length"]) == len(response.getvalue())
+
+
+@pytest.mark.parametrize(("asked", "body"), [("bytes=-2", b"89"), ("bytes=7-", b"789"), ("bytes=2-99", b"23456789")])
+def test_it_serves_ranges(local: LocalStore, asked: str, body: bytes) -> None:
+    local.put(f"{local.root}/n", b"0123456789")
+    response = get(local.signed_get(f"{local.root}/n", expires=MINUTE), Range=asked)
+    assert (response.status_code, response.getvalue()) == (206, body)
+
+
+def test_it_answers_404_for_an_object_that_is_gone(local: LocalStore) -> None:
+    assert get(local.signed_get(f"{local.root}/gone", expires=MINUTE)).status_code == 404
