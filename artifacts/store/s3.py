@@ -9,8 +9,8 @@ from functools import cached_property
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit
 
-from botocore.exceptions import ClientError
-from storages.backends.s3 import S3Storage
+from botocore.exceptions import ClientError  # type: ignore[import-untyped]
+from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]
 
 from artifacts.exceptions import NotFound
 from artifacts.store.base import ObjectStore, StoredObject
@@ -103,4 +103,4 @@ def _translated(error: ClientError, uri: str) -> Exception:
     """NotFound for a missing object, the error itself for everything else."""
     if error.response.get("Error", {}).get("Code") in MISSING:
         return NotFound(f"there is no object {uri}")
-    return error
+    return cast(Exception, error)

@@ -1,15 +1,17 @@
+from scheduler.models.attempt import TaskExecution
 from scheduler.models.event import PhaseEvent
 from scheduler.models.execution import Execution, ExecutionMode
+from scheduler.models.executor import ExecutorInstance
 from scheduler.models.gate import Gate, GateKind
 from scheduler.models.node import NodeExecution, NodeKind
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
 from scheduler.models.schedule import Schedule, ScheduleFire
-from scheduler.models.attempt import TaskExecution
 from scheduler.models.trigger import FiringOutcome, Trigger, TriggerFiring
 
 __all__ = [
     "Execution",
     "ExecutionMode",
+    "ExecutorInstance",
     "FiringOutcome",
     "Gate",
     "GateKind",

@@ -11,8 +11,8 @@ from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
 class TaskExecution(models.Model):
     """One attempt to run a task: what an executor sees of the world, and all the engine sees of an executor.
 
-    The engine inserts it QUEUED with `command` complete. The executor claims it, moves its phase with compare-and-set and
-    reports the end once; `handled` turns true when the engine has taken that end into account.
+    The engine inserts it QUEUED with `command` complete. The executor claims it, moves its phase with compare-and-set
+    and reports the end once; `handled` turns true when the engine has taken that end into account.
     """
 
     node = models.ForeignKey(NodeExecution, on_delete=models.CASCADE, related_name="task_executions")
@@ -51,7 +51,9 @@ class TaskExecution(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["executor", "-priority", "id"], name="task_execution_queue", condition=Q(phase=AttemptPhase.QUEUED)
+                fields=["executor", "-priority", "id"],
+                name="task_execution_queue",
+                condition=Q(phase=AttemptPhase.QUEUED),
             ),
             models.Index(
                 fields=["claimed_by", "id"],

@@ -1,0 +1,49 @@
+"""Amounts of what a machine has and an attempt needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+UNITS = {"cpu": "cpu", "memory": "memory", "gpu": "gpu", "ephemeral_storage": "ephemeral storage"}
+
+
+@dataclass(frozen=True)
+class Resources:
+    cpu: float = 0.0  # cores
+    memory: int = 0  # bytes
+    gpu: int = 0
+    ephemeral_storage: int = 0  # bytes
+
+    @classmethod
+    def parse(cls, amounts: Mapping[str, float], *, default_cpu: float = 0.0) -> Resources:
+        """From TaskExecution.resources; what is missing there is zero, or `default_cpu`."""
+        return cls(
+            cpu=float(amounts.get("cpu") or default_cpu),
+            memory=int(amounts.get("memory") or 0),
+            gpu=int(amounts.get("gpu") or 0),
+            ephemeral_storage=int(amounts.get("ephemeral_storage") or 0),
+        )
+
+    def __add__(self, other: Resources) -> Resources:
+        return Resources(*(getattr(self, name) + getattr(other, name) for name in UNITS))
+
+    def __sub__(self, other: Resources) -> Resources:
+        return Resources(*(getattr(self, name) - getattr(other, name) for name in UNITS))
+
+    def lacking(self, needed: Resources) -> list[str]:
+        """What `needed` has more of than this, in words: ["memory 8.0 GiB of 4.0 GiB"]."""
+        return [
+            f"{UNITS[name]} {_words(name, getattr(needed, name))} of {_words(name, getattr(self, name))}"
+            for name in UNITS
+            if getattr(needed, name) > getattr(self, name) + 1e-9
+        ]
+
+    def as_json(self) -> dict[str, float]:
+        return {name: getattr(self, name) for name in UNITS}
+
+
+def _words(name: str, amount: float) -> str:
+    if name in ("cpu", "gpu"):
+        return f"{amount:g}"
+    return f"{amount / 1024**3:.1f} GiB" if amount >= 1024**3 else f"{amount / 1024**2:.0f} MiB"

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+from django.db import models
+
+
+class ExecutorInstance(models.Model):
+    """An executor process that claims attempts (the local executor: one per machine), and when it was last alive."""
+
+    name = models.CharField(max_length=64, unique=True)  # what TaskExecution.claimed_by holds
+    executor = models.CharField(max_length=32)
+    capacity = models.JSONField(default=dict)  # as TaskExecution.resources
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name
