@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import tempfile
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from console.supervisor.paths import Home
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 CAUSEWAY_HOME = Path(os.environ.get("CAUSEWAY_HOME") or BASE_DIR / ".causeway").resolve()
@@ -21,17 +25,18 @@ def env_flag(name: str, *, default: bool) -> bool:
 
 
 def home_secret(name: str) -> str:
-    """A secret kept in the data directory (mode 0600), made on first use so that an embedded set-up has no default one."""
+    """A secret kept in the data directory (mode 0600), made on first use: an embedded set-up has no default one."""
     path = CAUSEWAY_HOME / name
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        except FileExistsError:
-            pass
-        else:
-            with os.fdopen(fd, "w") as file:
-                file.write(secrets.token_urlsafe(48))
+        # Written whole under another name and then linked: of processes that start together the first one decides,
+        # and none reads half a secret.
+        fd, draft = tempfile.mkstemp(prefix=f".{name}-", dir=path.parent)
+        with os.fdopen(fd, "w") as file:
+            file.write(secrets.token_urlsafe(48))
+        with contextlib.suppress(FileExistsError):
+            os.link(draft, path)
+        os.unlink(draft)
     return path.read_text().strip()
 
 
@@ -55,6 +60,8 @@ def database_from_url(url: str) -> dict[str, object]:
 SECRET_KEY = os.environ.get("CAUSEWAY_SECRET_KEY") or home_secret("secret-key")
 DEBUG = env_flag("CAUSEWAY_DEBUG", default=False)
 ALLOWED_HOSTS = os.environ.get("CAUSEWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
+# The address that web and gRPC listen on. Anything but loopback makes console/checks.py strict.
+CAUSEWAY_BIND = os.environ.get("CAUSEWAY_BIND") or "127.0.0.1"
 CAUSEWAY_HTTP_PORT = int(os.environ.get("CAUSEWAY_HTTP_PORT", "8000"))
 CAUSEWAY_GRPC_PORT = int(os.environ.get("CAUSEWAY_GRPC_PORT", "8089"))
 # Where browsers and clients reach the web process: signed URLs and links in notifications start with it.
@@ -117,23 +124,35 @@ TEMPLATES = [
     },
 ]
 
-EMBEDDED_DATABASE_URL = f"postgresql://postgres@/causeway?host={CAUSEWAY_HOME / 'postgres'}"
+EMBEDDED_DATABASE_URL = f"postgresql://postgres@/causeway?host={quote(str(Home(CAUSEWAY_HOME).postgres_sockets))}"
 DATABASES = {"default": database_from_url(os.environ.get("DATABASE_URL") or EMBEDDED_DATABASE_URL)}
 
 # Valkey listens on a Unix socket in the embedded mode: no port to clash, reachable by this user alone.
-VALKEY_SOCKET = CAUSEWAY_HOME / "valkey.sock"
+VALKEY_SOCKET = Home(CAUSEWAY_HOME).valkey_socket
 REDIS_URL = os.environ.get("REDIS_URL", "")
-CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{VALKEY_SOCKET}"
-WAKE_URL = REDIS_URL or f"unix://{VALKEY_SOCKET}"
+CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{quote(str(VALKEY_SOCKET))}"
+WAKE_URL = REDIS_URL or f"unix://{quote(str(VALKEY_SOCKET))}"
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # for ever: the broker comes back
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}  # what a killed worker held is delivered again after this
 CELERY_TASK_DEFAULT_QUEUE = "causeway"
 CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
+# What happens by the clock. A tick that nobody took before the next one is due is dropped, so that none pile up.
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
+CELERY_BEAT_SCHEDULE = {
+    name: {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 5.0)}}
+    for name, task, seconds in (
+        ("sweep", "scheduler.tasks.sweep", CAUSEWAY_SWEEP_SECONDS),
+        ("schedules", "scheduler.tasks.fire_schedules", 1.0),
+        ("heartbeat", "console.tasks.heartbeat", 5.0),
+    )
+}
 
-# Object store: a local directory (file:///...) or an S3 bucket (s3://bucket/prefix, endpoint and keys from AWS_* variables).
+# Object store: a local directory (file:///...) or an S3 bucket (s3://bucket/prefix; endpoint and keys from AWS_*).
 CAUSEWAY_STORE_URL = os.environ.get("CAUSEWAY_STORE_URL", f"file://{CAUSEWAY_HOME / 'objects'}").rstrip("/")
 CAUSEWAY_MAX_UPLOAD_BYTES = int(os.environ.get("CAUSEWAY_MAX_UPLOAD_BYTES", str(5 * 1024**3)))
 
@@ -153,8 +172,25 @@ X_FRAME_OPTIONS = "SAMEORIGIN"
 
 REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "console.rest.authentication.BearerAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "console.rest.base.AlwaysJson",
+    "EXCEPTION_HANDLER": "console.rest.problems.handler",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
-SPECTACULAR_SETTINGS = {"TITLE": "Causeway", "VERSION": "v1", "SERVE_INCLUDE_SCHEMA": False}
+SPECTACULAR_SETTINGS: dict[str, object] = {
+    "TITLE": "Causeway",
+    "DESCRIPTION": "Everything the console can do. Errors are problem details (RFC 9457), lists page by cursor.",
+    "VERSION": "v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
 
 LOGGING = {
     "version": 1,

@@ -1,0 +1,61 @@
+"""System checks: settings that are fine on loopback and dangerous on a network; no process starts with them there."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.exceptions import ImproperlyConfigured
+
+
+def is_loopback(bind: str) -> bool:
+    try:
+        return ipaddress.ip_address(bind).is_loopback
+    except ValueError:
+        return bind == "localhost"
+
+
+@register(Tags.security)
+def check_exposure(app_configs: Sequence[Any] | None = None, **_: object) -> list[CheckMessage]:
+    """Everything that must not be the case when other machines can connect."""
+    if is_loopback(settings.CAUSEWAY_BIND):
+        return []
+    bind = settings.CAUSEWAY_BIND
+    found: list[CheckMessage] = []
+    if settings.DEBUG:
+        found.append(
+            Error(f"CAUSEWAY_DEBUG is on while listening on {bind}: it shows settings to strangers", id="causeway.E001")
+        )
+    if settings.CAUSEWAY_GRPC_AUTH != "token":
+        hint = "set CAUSEWAY_GRPC_AUTH=token"
+        found.append(Error(f"gRPC is open while listening on {bind}: anybody is admin", hint=hint, id="causeway.E002"))
+    if "*" in settings.ALLOWED_HOSTS:
+        hint = "name the hosts that people use"
+        found.append(Error("CAUSEWAY_ALLOWED_HOSTS allows every host", hint=hint, id="causeway.E003"))
+    if all(host in {"localhost", "127.0.0.1", "[::1]"} for host in settings.ALLOWED_HOSTS):
+        hint = "set it to the host name people use, and CAUSEWAY_PUBLIC_URL to the address"
+        found.append(
+            Error(f"CAUSEWAY_ALLOWED_HOSTS is the default while listening on {bind}", hint=hint, id="causeway.E004")
+        )
+    if len(settings.SECRET_KEY) < 32:
+        found.append(Error("CAUSEWAY_SECRET_KEY is shorter than 32 characters", id="causeway.E005"))
+    return found
+
+
+@register()
+def check_grpc_auth(app_configs: Sequence[Any] | None = None, **_: object) -> list[CheckMessage]:
+    if settings.CAUSEWAY_GRPC_AUTH in {"open", "token"}:
+        return []
+    return [
+        Error(f"CAUSEWAY_GRPC_AUTH is {settings.CAUSEWAY_GRPC_AUTH!r}, it must be open or token", id="causeway.E006")
+    ]
+
+
+def refuse_exposure() -> None:
+    """For entry points that Django does not check by itself."""
+    found = check_exposure()
+    if found:
+        raise ImproperlyConfigured("; ".join(str(message.msg) for message in found))

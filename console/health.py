@@ -1,0 +1,65 @@
+"""`/healthz`: this process answers. `/readyz`: everything it needs does too, each part named. Neither tells secrets."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+
+from scheduler.heartbeat import is_alive
+from scheduler.wake import broker
+
+logger = logging.getLogger(__name__)
+
+
+def _database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM django_migrations LIMIT 1")
+
+
+def _broker() -> None:
+    broker().ping()
+
+
+def _object_store() -> None:
+    from artifacts.store import store
+
+    store().exists(f"{settings.CAUSEWAY_STORE_URL}/readiness-probe")
+
+
+def _alive(kind: str) -> Callable[[], None]:
+    def check() -> None:
+        if not is_alive(kind):
+            raise LookupError(f"no sign of life of any {kind}")
+
+    return check
+
+
+CHECKS: dict[str, Callable[[], None]] = {
+    "database": _database,
+    "broker": _broker,
+    "object_store": _object_store,
+    "workers": _alive("worker"),
+    "executor": _alive("executor"),
+}
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"status": "ok"})
+
+
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 when every part is `ok`, else 503 with `error` at those that are not; why is in the log."""
+    parts = {}
+    for name, check in CHECKS.items():
+        try:
+            check()
+            parts[name] = "ok"
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a part, the answer names the part
+            logger.warning("not ready: %s: %s", name, error)
+            parts[name] = "error"
+    ready = set(parts.values()) == {"ok"}
+    return JsonResponse({"status": "ok" if ready else "error", "parts": parts}, status=200 if ready else 503)

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import contextlib
+import os
+from argparse import ArgumentParser
+
+import psycopg
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand
+from django.db import connection
+from psycopg import sql
+
+from console.accounts import access, tokens
+from console.supervisor.paths import Home
+from scheduler.models import Project
+
+
+class Command(BaseCommand):
+    help = "Makes the database, the first admin with a token, and the first project, as far as they are missing."
+
+    # The tables may not exist yet
+    requires_migrations_checks = False
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--no-static", action="store_true", help="leave the static files alone")
+
+    def handle(self, *, no_static: bool, verbosity: int, **_: object) -> None:
+        make_database()
+        call_command("migrate", interactive=False, verbosity=0)
+        make_first_token()
+        Project.objects.get_or_create(identifier="flytesnacks", defaults={"name": "flytesnacks"})
+        if not no_static:
+            call_command("collectstatic", interactive=False, verbosity=0, clear=False)
+        if verbosity:
+            self.stdout.write("ready")
+
+
+def make_database() -> None:
+    """Create the database itself when the server does not have it; a race with another bootstrap is no error."""
+    wanted = connection.settings_dict
+    parameters = {
+        "host": wanted["HOST"],
+        "port": wanted["PORT"],
+        "user": wanted["USER"],
+        "password": wanted["PASSWORD"],
+    }
+    given = {name: value for name, value in parameters.items() if value}
+    try:
+        psycopg.connect(dbname=wanted["NAME"], **given, **wanted["OPTIONS"]).close()
+    except psycopg.OperationalError as error:
+        if "does not exist" not in str(error):
+            raise
+        with (
+            psycopg.connect(dbname="postgres", autocommit=True, **given, **wanted["OPTIONS"]) as server,
+            contextlib.suppress(psycopg.errors.DuplicateDatabase),
+        ):
+            server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(wanted["NAME"])))
+
+
+def make_first_token() -> None:
+    """The first admin's REST token, readable by the owner of the data directory alone."""
+    file = Home(settings.CAUSEWAY_HOME).admin_token
+    if file.exists():
+        return
+    _token, secret = tokens.create(access.local_admin(), "first admin", actor="system:bootstrap")
+    draft = file.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(f"{secret}\n")
+    draft.rename(file)

@@ -1,0 +1,38 @@
+"""Remembers for which code and settings a data directory was prepared, so that the next start need not do it again."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from console.supervisor.processes import ROOT, Options, shared_environment
+
+
+def _files() -> list[Path]:
+    migrations = [
+        path
+        for app in ("artifacts", "lineage", "scheduler", "console")
+        for path in (ROOT / app).rglob("migrations/*.py")
+    ]
+    static = [path for path in (ROOT / "frontend").rglob("*") if path.is_file()]
+    return sorted([*migrations, *static, ROOT / "requirements.txt", *(ROOT / "console").rglob("bootstrap.py")])
+
+
+def _fingerprint(options: Options) -> str:
+    """Changes with every migration, static file, and setting that the checks of `bootstrap` look at."""
+    seen = hashlib.sha256(repr(sorted(shared_environment(options).items())).encode())
+    for path in _files():
+        status = path.stat()
+        seen.update(f"{path}:{status.st_size}:{status.st_mtime_ns}\n".encode())
+    return seen.hexdigest()
+
+
+def is_prepared(options: Options) -> bool:
+    """Only for the embedded database: what happens to somebody else's server is not ours to know."""
+    note = options.home.root / "prepared"
+    present = options.home.admin_token.exists() and note.exists()
+    return options.postgres and present and note.read_text() == _fingerprint(options)
+
+
+def note_prepared(options: Options) -> None:
+    (options.home.root / "prepared").write_text(_fingerprint(options))

@@ -1,0 +1,77 @@
+"""Where things are inside a data directory (`CAUSEWAY_HOME`). Settings and `script/up` both import this."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+# A Unix socket's path may have 107 bytes on Linux and 103 on macOS.
+LONGEST_SOCKET_PATH = 103
+
+
+def _socket(home: Path, preferred: Path) -> Path:
+    """`preferred`, or a short stand-in in the temporary directory when its path is too long for a socket."""
+    if len(os.fsencode(preferred)) <= LONGEST_SOCKET_PATH:
+        return preferred
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"causeway-{os.getuid()}-{digest}" / preferred.name
+
+
+@dataclass(frozen=True)
+class Home:
+    """A data directory. Nothing is created by asking for a path."""
+
+    root: Path
+
+    @property
+    def postgres(self) -> Path:
+        return self.root / "postgres"
+
+    @property
+    def postgres_sockets(self) -> Path:
+        """The directory PostgreSQL puts its socket into."""
+        return _socket(self.root, self.postgres / ".s.PGSQL.5432").parent
+
+    @property
+    def valkey_socket(self) -> Path:
+        return _socket(self.root, self.root / "valkey.sock")
+
+    @property
+    def supervisor_socket(self) -> Path:
+        return _socket(self.root, self.root / "run" / "supervisor.sock")
+
+    @property
+    def run(self) -> Path:
+        """Pid files and the supervisor's configuration."""
+        return self.root / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def admin_token(self) -> Path:
+        return self.root / "admin-token"
+
+    def make_directories(self) -> None:
+        """Create what must exist before the first process starts; only the owner may look into a new data directory."""
+        if not self.root.exists():
+            self.root.mkdir(parents=True, mode=0o700)
+        for directory in (self.run, self.logs):
+            directory.mkdir(exist_ok=True)
+        for socket in (self.valkey_socket, self.supervisor_socket):
+            _private_directory(socket.parent, self.root)
+        if self.postgres_sockets != self.postgres:
+            _private_directory(self.postgres_sockets, self.root)
+
+
+def _private_directory(directory: Path, home: Path) -> None:
+    """A socket directory outside the home lies in a place anybody may write to: it must be ours."""
+    if home in (directory, *directory.parents):
+        return
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if directory.is_symlink() or directory.stat().st_uid != os.getuid():
+        raise PermissionError(f"{directory} belongs to somebody else")

@@ -1,0 +1,147 @@
+"""The processes of the embedded set-up and the supervisor configuration that keeps them running."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from console.supervisor.paths import Home
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+LAUNCH = Path(__file__).resolve().parent / "launch.sh"
+WORKERS = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """How one embedded set-up differs from another. `environment` reaches every process."""
+
+    home: Home
+    bind: str
+    http_port: int
+    grpc_port: int
+    postgres: bool
+    valkey: bool
+    environment: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Process:
+    """One supervised program; `group` says when it starts: `core` holds the servers the others need."""
+
+    name: str
+    command: list[str]
+    group: str = "app"
+    stop_signal: str = "TERM"
+    stop_seconds: int = 10
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+def core(options: Options) -> list[Process]:
+    """The servers that the rest needs, as far as they are not somewhere else."""
+    found = []
+    if options.postgres:
+        # INT is the fast shutdown: it ends the sessions, TERM would wait for them
+        command = [sys.executable, "-m", "console.supervisor.postgres"]
+        found.append(Process("postgres", command, group="core", stop_signal="INT", stop_seconds=30))
+    if options.valkey:
+        found.append(Process("valkey", [sys.executable, "-m", "console.supervisor.valkey"], group="core"))
+    return found
+
+
+def web(options: Options) -> Process:
+    host = f"[{options.bind}]" if ":" in options.bind else options.bind
+    command = [sys.executable, "-m", "gunicorn", "console.wsgi", "--bind", f"{host}:{options.http_port}"]
+    command += ["--worker-class", "gthread", "--workers", os.environ.get("CAUSEWAY_WEB_WORKERS", "2"), "--threads", "8"]
+    command += ["--reuse-port", "--graceful-timeout", "3", "--timeout", "120", "--no-control-socket"]
+    command += ["--log-level", "warning"]
+    return Process("web", command)
+
+
+def worker(number: int) -> Process:
+    command = [sys.executable, "-m", "celery", "-A", "console", "worker", "--pool", "solo", "--loglevel", "warning"]
+    command += ["--hostname", f"worker-{number}@%h", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    # the first worker also ticks, in a thread: a scheduler process of its own would cost another 80 MB
+    environment = {"CAUSEWAY_TICK": "1"} if number == 1 else {}
+    return Process(f"worker-{number}", command, environment=environment)
+
+
+def apps(options: Options) -> list[Process]:
+    """Causeway's own processes."""
+    manage = [sys.executable, str(ROOT / "manage.py")]
+    return [
+        web(options),
+        Process("rpc", [*manage, "rpc"]),
+        *(worker(number) for number in range(1, WORKERS + 1)),
+        Process("executor", [*manage, "executor"]),
+    ]
+
+
+def shared_environment(options: Options) -> dict[str, str]:
+    """What every process gets on top of what `script/up` itself was given."""
+    return {
+        **options.environment,
+        "CAUSEWAY_HOME": str(options.home.root),
+        "CAUSEWAY_BIND": options.bind,
+        "CAUSEWAY_HTTP_PORT": str(options.http_port),
+        "CAUSEWAY_GRPC_PORT": str(options.grpc_port),
+        "DJANGO_SETTINGS_MODULE": "console.settings",
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PYTHONUNBUFFERED": "1",
+        "MALLOC_ARENA_MAX": "2",  # glibc's arenas per thread would double the memory of the threaded processes
+    }
+
+
+def _escape(text: str) -> str:
+    return text.replace("%", "%%")
+
+
+def _section(process: Process, home: Home) -> str:
+    environment = {"CAUSEWAY_PROCESS": process.name, **process.environment}
+    pairs = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
+    command = shlex.join(["/bin/sh", str(LAUNCH), *process.command])
+    return f"""
+[program:{process.name}]
+command={_escape(command)}
+directory={_escape(str(ROOT))}
+environment={pairs}
+autostart=false
+autorestart=true
+startsecs=0
+stopsignal={process.stop_signal}
+stopwaitsecs={process.stop_seconds}
+stdout_logfile=NONE
+stderr_logfile=NONE
+"""
+
+
+def configuration(options: Options) -> str:
+    """The supervisor's configuration file. `startsecs=0` is what makes it never give up: every start counts as one."""
+    home = options.home
+    groups = {"core": core(options), "app": apps(options)}
+    text = f"""[supervisord]
+nodaemon=true
+silent=true
+user={os.getuid()}
+pidfile={_escape(str(home.run / "supervisor.pid"))}
+logfile={_escape(str(home.logs / "supervisor.log"))}
+logfile_maxbytes=5MB
+logfile_backups=1
+
+[unix_http_server]
+file={_escape(str(home.supervisor_socket))}
+chmod=0600
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+    for priority, (group, processes) in enumerate(groups.items(), start=1):
+        if processes:
+            names = ",".join(process.name for process in processes)
+            text += f"\n[group:{group}]\nprograms={names}\npriority={priority}\n"
+            text += "".join(_section(process, home) for process in processes)
+    return text

@@ -1,0 +1,193 @@
+"""Starts and stops the whole embedded set-up. `script/up` and the end-to-end tests use the same code."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+from console.supervisor.errors import CannotStart
+from console.supervisor.fingerprint import is_prepared, note_prepared
+from console.supervisor.leftovers import running, stop_leftovers
+from console.supervisor.processes import ROOT, Options, configuration, core, shared_environment
+
+LOG_LIMIT_BYTES = 20 * 1024**2
+
+
+def _die_with_parent() -> None:
+    """Linux: have the supervisor stop everything when the process that started it is killed outright."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+
+
+class Stack:
+    """One set of processes. `say` receives a line of progress whenever a longer step begins."""
+
+    def __init__(self, options: Options, *, say: Callable[[str], None] = lambda line: None) -> None:
+        self.options = options
+        self.home = options.home
+        self.env = {**os.environ, **shared_environment(options)}
+        self._say = say
+        self._supervisor: subprocess.Popen[bytes] | None = None
+
+    def clear_leftovers(self) -> None:
+        """Stop what an interrupted run left behind with this data directory."""
+        left = stop_leftovers(self.home)
+        if left:
+            self._say(f"stopped what an interrupted run left: {', '.join(left)}")
+
+    def start(self) -> None:
+        """Start everything, and prepare the database if this code has not yet prepared it."""
+        self.clear_leftovers()
+        self._start_supervisor()
+        if core(self.options):
+            fresh = self.options.postgres and not (self.home.postgres / "PG_VERSION").exists()
+            self._say("making the database" if fresh else "starting the database and the broker")
+            self._rpc("startProcessGroup", "core")
+            self._wait_for_core()
+        if not is_prepared(self.options):
+            self._say("migrating the database and collecting static files")
+            self.manage("bootstrap")
+            note_prepared(self.options)
+        self._say("starting web, rpc, workers and executor")
+        self._rpc("startProcessGroup", "app", False)
+
+    def _start_supervisor(self) -> None:
+        config = self.home.run / "supervisord.conf"
+        config.write_text(configuration(self.options))
+        config.chmod(0o600)
+        self.home.supervisor_socket.unlink(missing_ok=True)
+        self._supervisor = subprocess.Popen(
+            [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
+            env={**self.env, "CAUSEWAY_PROCESS": "supervisor"},
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=(self.home.logs / "supervisor.out").open("ab"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for us alone; we then stop the processes in order
+            preexec_fn=_die_with_parent,  # noqa: PLW1509 - started before any thread
+        )
+        self._until(self.home.supervisor_socket.exists, seconds=20, what="the supervisor")
+
+    def _rpc(self, method: str, *arguments: object) -> Any:
+        from supervisor.xmlrpc import SupervisorTransport
+
+        transport = SupervisorTransport(None, None, f"unix://{self.home.supervisor_socket}")
+        with ServerProxy("http://127.0.0.1", transport=transport) as server:
+            return getattr(server.supervisor, method)(*arguments)
+
+    def _wait_for_core(self) -> None:
+        if self.options.postgres:
+            self._until(self._postgres_is_ready, seconds=120, what="postgres")
+        if self.options.valkey:
+            self._until(self._valkey_is_ready, seconds=30, what="valkey")
+
+    def _postgres_is_ready(self) -> bool:
+        try:
+            lines = (self.home.postgres / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        process = running(self.home).get("postgres")
+        return len(lines) > 7 and lines[7].strip() == "ready" and process is not None and lines[0] == str(process.pid)
+
+    def _valkey_is_ready(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(1)
+            try:
+                client.connect(str(self.home.valkey_socket))
+                client.sendall(b"PING\r\n")
+                return client.recv(16).startswith(b"+PONG")
+            except OSError:
+                return False
+
+    def _until(self, condition: Callable[[], bool], *, seconds: float, what: str) -> None:
+        """Wait until `condition` holds; otherwise say which log to read."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > deadline or (self._supervisor is not None and self._supervisor.poll() is not None):
+                log = self.home.logs / f"{what.rsplit(' ', 1)[-1]}.log"
+                raise CannotStart(f"{what} did not start, see {log}{_last_line(log)}")
+            time.sleep(0.03)
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command in the set-up's environment; returns what it printed."""
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "manage.py"), *arguments],
+            env=self.env,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+        )
+        with (self.home.logs / "manage.log").open("a") as log:
+            log.write(done.stdout + done.stderr)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
+            raise CannotStart(f"manage.py {arguments[0]} failed: {reason} (see {self.home.logs / 'manage.log'})")
+        return done.stdout.strip()
+
+    @property
+    def http_url(self) -> str:
+        """Where this machine reaches the web process."""
+        bind = self.options.bind
+        if bind in {"127.0.0.1", "0.0.0.0", "::1", "::"}:  # noqa: S104 - comparing, not binding
+            bind = "localhost"
+        return f"http://{bind}:{self.options.http_port}"
+
+    def answers(self, path: str = "/healthz") -> bool:
+        """Whether the web process answers this path with success."""
+        try:
+            with urllib.request.urlopen(f"{self.http_url}{path}", timeout=5) as response:  # noqa: S310 - our own URL
+                return bool(response.status == 200)
+        except (OSError, urllib.error.URLError):
+            return False
+
+    def wait_ready(self, *, path: str = "/healthz", seconds: float = 60.0) -> None:
+        """Wait until the web process answers; `/readyz` waits for everything behind it too."""
+        what = "web" if path == "/healthz" else f"{path} of web"
+        self._until(lambda: self.answers(path), seconds=seconds, what=what)
+
+    def pids(self) -> dict[str, int]:
+        """The pid of every running process of this set-up, by name."""
+        return {name: process.pid for name, process in running(self.home).items()}
+
+    def is_supervised(self) -> bool:
+        return self._supervisor is not None and self._supervisor.poll() is None
+
+    def stop(self) -> None:
+        """Stop everything, apps before the servers they use. User tasks go on."""
+        if self._supervisor is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self._supervisor.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._supervisor.wait(45)
+        stop_leftovers(self.home)
+        self._supervisor = None
+
+    def trim_logs(self) -> None:
+        """Keep one predecessor of a log that grew too long. The writers append, so truncating under them is safe."""
+        for log in self.home.logs.glob("*.log"):
+            if log.name != "supervisor.log" and log.stat().st_size > LOG_LIMIT_BYTES:
+                log.with_suffix(".log.1").write_bytes(log.read_bytes())
+                os.truncate(log, 0)
+
+
+def _last_line(log: Path) -> str:
+    try:
+        lines = log.read_text(errors="replace").strip().splitlines()
+    except OSError:
+        return ""
+    return f" ({lines[-1][:200]})" if lines else ""
+
+
+__all__ = ["Fault", "Stack"]

@@ -1,0 +1,159 @@
+"""`script/up`: starts Causeway on this machine and stays until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from types import FrameType
+
+from console.supervisor import preflight
+from console.supervisor.errors import CannotStart
+from console.supervisor.paths import Home
+from console.supervisor.processes import ROOT, Options
+from console.supervisor.stack import Stack
+
+DEMO = ROOT / "examples" / "archipelago" / "run.py"
+
+
+class Interrupted(BaseException):
+    """A signal asked us to stop while something was still starting."""
+
+
+def say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+def port(text: str) -> int:
+    number = int(text)
+    if not 0 < number < 65536:
+        raise ValueError
+    return number
+
+
+def parse(arguments: list[str]) -> tuple[Options, bool]:
+    """The options, and whether the demo is wanted. Flags win over the environment."""
+    parser = argparse.ArgumentParser(prog="script/up", description="Start Causeway on this machine; Ctrl-C stops it.")
+    env = os.environ
+    parser.add_argument("--home", default=env.get("CAUSEWAY_HOME") or str(ROOT / ".causeway"), help="data directory")
+    parser.add_argument(
+        "--http-port", type=port, default=env.get("CAUSEWAY_HTTP_PORT") or "8000", help="console and REST"
+    )
+    parser.add_argument(
+        "--grpc-port", type=port, default=env.get("CAUSEWAY_GRPC_PORT") or "8089", help="flytekit's door"
+    )
+    parser.add_argument("--no-demo", action="store_true", help="start empty, without the example teams")
+    found = parser.parse_args(arguments)
+    if found.http_port == found.grpc_port:
+        raise CannotStart(f"--http-port and --grpc-port are both {found.http_port}: choose two different ports")
+    options = Options(
+        home=Home(preflight.absolute(found.home)),
+        bind=env.get("CAUSEWAY_BIND") or "127.0.0.1",
+        http_port=found.http_port,
+        grpc_port=found.grpc_port,
+        postgres=not env.get("DATABASE_URL"),
+        valkey=not env.get("REDIS_URL"),
+        environment={},
+    )
+    return options, not found.no_demo
+
+
+def run_demo(stack: Stack) -> None:
+    """Register and launch the example teams, once a data directory; a failure leaves Causeway running."""
+    done = stack.home.root / "demo-launched"
+    if done.exists() or not DEMO.exists():
+        return
+    say("registering and launching the demo (examples/archipelago)")
+    finished = subprocess.run([sys.executable, str(DEMO), "--home", str(stack.home.root)], env=stack.env, cwd=ROOT)
+    if finished.returncode == 0:
+        done.touch()
+    else:
+        say(f"the demo failed (exit code {finished.returncode}); Causeway goes on. Repeat it with: python {DEMO}")
+
+
+def watch(stack: Stack, stop: threading.Event) -> None:
+    """Stay until told to stop; bring the supervisor back when it is killed."""
+    while not stop.wait(1.0):
+        if not stack.is_supervised():
+            say("the supervisor was killed: starting again")
+            stack.start()
+        stack.trim_logs()
+
+
+def serve(options: Options, *, demo: bool, began: float) -> None:
+    """Check, start, announce, stay, stop."""
+    home = options.home
+    preflight.check_home(home)
+    held = preflight.lock(home)
+    preflight.check_data_version(home)
+    preflight.check_disk(home)
+    preflight.check_wheels(postgres=options.postgres, valkey=options.valkey)
+    stack = Stack(options, say=say)
+    stack.clear_leftovers()
+    preflight.check_port(options.bind, options.http_port, option="--http-port")
+    preflight.check_port(options.bind, options.grpc_port, option="--grpc-port")
+
+    stop = threading.Event()
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        if stop.is_set():
+            return  # already stopping: a second Ctrl-C must not interrupt the orderly end
+        stop.set()
+        if starting:
+            raise Interrupted
+
+    starting = True
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, on_signal)
+    try:
+        stack.start()
+        stack.wait_ready()
+        link = stack.manage("login_link")
+        say(f"answers after {time.monotonic() - began:.1f} s")
+        if demo:
+            stack.wait_ready(path="/readyz")
+            run_demo(stack)
+        announce(stack, link)
+        starting = False
+        watch(stack, stop)
+    except Interrupted:
+        pass
+    finally:
+        starting = False
+        stop.set()
+        say("stopping")
+        stack.stop()
+        held.close()
+        say("stopped")
+
+
+def announce(stack: Stack, link: str) -> None:
+    home = stack.home
+    say("")
+    say(f"  Causeway   {stack.http_url}")
+    say(f"  log in     {link}")
+    say("             (works once, for a few minutes; another one: script/login-link)")
+    say(f"  flytekit   {stack.options.bind}:{stack.options.grpc_port}, insecure")
+    say(f"  REST       {stack.http_url}/api/v1/ with the token in {home.admin_token}")
+    say(f"  logs       {home.logs}")
+    say("  Ctrl-C stops it; running tasks go on and are picked up at the next start.")
+    say("")
+
+
+def main() -> int:
+    began = float(os.environ.pop("CAUSEWAY_UP_BEGAN", "0")) or time.time()
+    try:
+        options, demo = parse(sys.argv[1:])
+        serve(options, demo=demo, began=time.monotonic() - (time.time() - began))
+    except CannotStart as error:
+        print(f"script/up: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,27 @@
+"""Signs of life in the broker: who runs says so every few seconds, and the readiness page looks for it."""
+
+from __future__ import annotations
+
+import logging
+
+import redis
+
+from scheduler.wake import broker
+
+logger = logging.getLogger(__name__)
+
+# A sign of life counts for this long; give one at most every third of it.
+SECONDS = 20
+
+
+def report_alive(kind: str) -> None:
+    """Say that a process of this kind (`worker`, `executor`) works. A broker that is down is not its problem."""
+    try:
+        broker().set(f"causeway:alive:{kind}", 1, ex=SECONDS)
+    except redis.RedisError as error:
+        logger.warning("sign of life of %s lost: %s", kind, error)
+
+
+def is_alive(kind: str) -> bool:
+    """Whether a process of this kind gave a sign of life lately. Raises redis.RedisError when the broker is down."""
+    return bool(broker().exists(f"causeway:alive:{kind}"))
