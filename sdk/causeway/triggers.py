@@ -96,7 +96,7 @@ class OnArtifact(LaunchPlanTriggerBase):
             else:
                 context = FlyteContextManager.current_context()
                 literal = TypeEngine.to_literal(context, value, python_types[name], variables[name].type)
-                parameters[name] = interface_pb2.Parameter(var=variable, default=literal.to_flyte_idl())
+                parameters[name] = interface_pb2.Parameter(var=variable, default=literal.to_flyte_idl())  # type: ignore[no-untyped-call]
         return interface_pb2.ParameterMap(parameters=parameters)
 
     def _query(self, name: str, value: Any) -> artifact_id_pb2.ArtifactQuery | None:
@@ -141,7 +141,7 @@ class OnArtifact(LaunchPlanTriggerBase):
         if asked.value is not None:
             if asked.op is not None:
                 raise ValueError(
-                    f"input {name!r}: only the time partition of {self.artifact.name} takes +/- a timedelta; compute others"
+                    f"input {name!r}: only the time partition of {self.artifact.name} takes +/- a timedelta"
                 )
             return artifact_id_pb2.TimePartition(value=asked.value, granularity=asked.granularity)
         if not self._is_trigger(asked.reference_artifact):
