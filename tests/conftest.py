@@ -1,1 +1,69 @@
 from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+from pytest_django import Settings
+
+from console.celery import app as celery_app
+from console.supervisor import valkey as valkey_server
+from console.supervisor.paths import Home
+from scheduler import wake
+from tests.stack import RunningStack, running_stack
+
+
+@pytest.fixture(scope="session")
+def valkey_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A Valkey of this test run."""
+    home = Home(tmp_path_factory.mktemp("valkey"))
+    home.make_directories()
+    with (home.logs / "valkey.log").open("wb") as log:
+        server = subprocess.Popen(valkey_server.arguments(home.valkey_socket), stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 10
+        while not home.valkey_socket.exists():
+            assert server.poll() is None and time.monotonic() < deadline, (home.logs / "valkey.log").read_text()
+            time.sleep(0.01)
+        yield home.valkey_socket
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _use_broker(url: str) -> None:
+    """Point Celery at another broker: it remembers its connections, and forgetting them is only done after a fork."""
+    celery_app.conf.update(broker_url=url)
+    celery_app._after_fork()  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def valkey(valkey_socket: Path, settings: Settings) -> Iterator[redis.Redis]:
+    """An empty broker that wake-ups and Celery messages go to; the messages are in the list `causeway`."""
+    settings.WAKE_URL = f"unix://{valkey_socket}"
+    before = str(celery_app.conf.broker_url)
+    _use_broker(f"redis+socket://{valkey_socket}")
+    wake.broker.cache_clear()
+    client = wake.broker()
+    client.flushall()
+    yield client
+    client.close()
+    wake.broker.cache_clear()
+    _use_broker(before)
+
+
+@pytest.fixture
+def object_store(tmp_path: Path, settings: Settings) -> str:
+    """The root URL of an empty object store."""
+    settings.CAUSEWAY_STORE_URL = f"file://{tmp_path / 'objects'}"
+    return str(settings.CAUSEWAY_STORE_URL)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """The whole of Causeway in real processes, one for all end-to-end tests of this run."""
+    with running_stack(tmp_path_factory.mktemp("stack") / "home") as running:
+        yield running

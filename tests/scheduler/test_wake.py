@@ -1,0 +1,45 @@
+"""Wake-ups reach the broker after the commit, and a broker that is down harms nobody."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+from django.db import transaction
+from pytest_django import Settings
+
+from scheduler import wake
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_sends_a_wake_up_after_the_commit(valkey: redis.Redis) -> None:
+    with transaction.atomic():
+        wake.wake_execution(7)
+        assert valkey.llen("causeway") == 0
+    assert valkey.llen("causeway") == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_sends_nothing_when_the_transaction_fails(valkey: redis.Redis) -> None:
+    with pytest.raises(ZeroDivisionError), transaction.atomic():
+        wake.wake_execution(7)
+        wake.wake_executor("local")
+        raise ZeroDivisionError
+    assert valkey.dbsize() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_keeps_one_hint_for_an_executor(valkey: redis.Redis) -> None:
+    wake.wake_executor("local")
+    wake.wake_executor("local")
+    assert valkey.llen(wake.executor_channel("local")) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_survives_a_broker_that_is_down(settings: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    settings.WAKE_URL = "unix:///nowhere/valkey.sock"
+    wake.broker.cache_clear()
+    try:
+        wake.wake_executor("local")
+    finally:
+        wake.broker.cache_clear()
+    assert "wake-up of executor local lost" in caplog.text
