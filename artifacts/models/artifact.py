@@ -55,8 +55,9 @@ class Artifact(models.Model):
 class Partition(models.Model):
     """A combination of partition values under which an artifact has been published at least once.
 
-    There are far fewer of these than versions: a query that leaves keys open finds its partitions here and then the newest
-    version of each by index, and "which regions were seen" is read here. Inserted with the first version, never changed.
+    There are far fewer of these than versions: a query that leaves keys open finds its partitions here and then the
+    newest version of each by index, and "which regions were seen" is read here. Inserted with the first version, never
+    changed.
     """
 
     artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="partitions")

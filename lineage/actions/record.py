@@ -1,4 +1,7 @@
-"""Facts about versions and executions, written in the transaction of what they describe. Writing one twice changes nothing."""
+"""Facts about versions and executions, written in the transaction of what they describe.
+
+Writing one twice changes nothing.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,333 @@
+"""Publishing: a value becomes a version of an artifact, in the caller's transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.utils import timezone
+from flyteidl.core import interface_pb2, literals_pb2, types_pb2
+
+from artifacts import literals, wire
+from artifacts.cards import LARGE_CARD_BYTES, store_card
+from artifacts.declarations import Declaration, Key, Publishing, read_output
+from artifacts.exceptions import AlreadyExists, InvalidArgument
+from artifacts.literals.identity import CARRIED_KEY
+from artifacts.models import Artifact, ArtifactVersion, Granularity, Kind, Partition
+from artifacts.names import MAX_VERSION, check_name, check_partition_keys, check_partition_value, check_version
+from artifacts.partitions import digest_of, format_time, truncate
+
+END_NODE = "end-node"
+RESERVED_KEYS = (wire.CARD_KEY, wire.PARTITIONS_KEY, wire.METRICS_KEY)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where published values come from. `node_id` is `end-node` for the outputs of the whole workflow."""
+
+    execution_key: str  # project/domain/name
+    project: str
+    domain: str
+    node_id: str
+    attempt: int
+    producer: str  # `task:<name>@<version>` or `workflow:<name>@<version>`
+    actor: str
+
+    def version_of(self, output: str, key: Key) -> str:
+        """The identity under which an output is published: a repeated report finds the first publication by it."""
+        execution = self.execution_key.rpartition("/")[2]
+        if key[:2] != (self.project, self.domain):  # published elsewhere, where the same execution name may exist too
+            execution = f"{self.project}.{self.domain}.{execution}"
+        name = f"{execution}.{self.node_id}.{self.attempt}.{output}"
+        if len(name) > MAX_VERSION:
+            name = f"{name[: MAX_VERSION - 33]}-{hashlib.blake2b(name.encode(), digest_size=16).hexdigest()}"
+        return name
+
+
+class Published(NamedTuple):
+    values: literals_pb2.LiteralMap  # the outputs, each published one carrying its version's id
+    versions: list[tuple[str, ArtifactVersion]]  # output name, version
+
+
+def publish_outputs(
+    *,
+    outputs: interface_pb2.VariableMap,
+    values: literals_pb2.LiteralMap,
+    inputs: literals_pb2.LiteralMap,
+    source: Source,
+    at: datetime,
+) -> Published:
+    """Publish every annotated output as a version, in the caller's transaction. Publishing the same again is a no-op.
+
+    Raises InvalidArgument, with nothing written, for partitions that do not fit the declaration or a declaration that
+    does not fit the artifact, and AlreadyExists for a different value under an identity already published.
+    """
+    publishing = [
+        read_output(
+            name,
+            variable,
+            values.literals[name],
+            inputs.literals,
+            project=source.project,
+            domain=source.domain,
+        )
+        for name, variable in sorted(outputs.variables.items())
+        if variable.HasField("artifact_partial_id") and name in values.literals
+    ]
+    carried = literals_pb2.LiteralMap()
+    carried.CopyFrom(values)
+    if not publishing:
+        return Published(carried, [])
+    artifacts = declare([(p.declaration, _kind(p)) for p in publishing])
+    rows = [_row(p, artifacts[p.declaration.key], source, at) for p in publishing]
+    versions = insert_versions(rows)
+    for p, version in zip(publishing, versions, strict=True):
+        literal = literals_pb2.Literal()
+        literal.CopyFrom(literals.carry(p.literal, version.pk))
+        for key in RESERVED_KEYS:  # they belong to this publication alone
+            literal.metadata.pop(key, None)
+        carried.literals[p.output].CopyFrom(literal)
+    return Published(carried, [(p.output, version) for p, version in zip(publishing, versions, strict=True)])
+
+
+def _kind(publishing: Publishing) -> Kind:
+    card = wire.card_of(publishing.literal.metadata)
+    return card.kind if card and card.kind else literals.kind_of(publishing.variable.type)
+
+
+def _row(publishing: Publishing, artifact: Artifact, source: Source, at: datetime) -> ArtifactVersion:
+    metadata = publishing.literal.metadata
+    value = literals_pb2.Literal()
+    value.CopyFrom(publishing.literal)
+    for key in (*RESERVED_KEYS, CARRIED_KEY):
+        value.metadata.pop(key, None)
+    row = ArtifactVersion(
+        artifact=artifact,
+        version=source.version_of(publishing.output, artifact.key),
+        kind=_kind(publishing),
+        literal=value.SerializeToString(deterministic=True),
+        literal_type=publishing.variable.type.SerializeToString(deterministic=True),
+        uri=literals.primary_uri(value),
+        content_hash=value.hash[:128],
+        partitions=publishing.partitions,
+        time_partition=publishing.time_partition,
+        execution_key=source.execution_key,
+        node_id=source.node_id,
+        attempt=source.attempt,
+        output=publishing.output,
+        producer=source.producer,
+        created_by=source.actor,
+        metadata={key: text for key, text in value.metadata.items() if not key.startswith("_")},
+        metrics=wire.metrics_of(metadata),
+        same_data_as_id=literals.carried(publishing.literal),
+        created_at=at,
+    )
+    card = wire.card_of(metadata)
+    if card is not None:
+        row.card_format, row.card, row.card_uri = card.format, card.body, card.uri
+    return row
+
+
+def declare(wanted: Sequence[tuple[Declaration, Kind]]) -> dict[Key, Artifact]:
+    """The artifacts of these declarations, made on first use.
+
+    InvalidArgument when one was declared differently before.
+    """
+    keys = {declaration.key for declaration, _ in wanted}
+    found = _artifacts(keys)
+    missing = {d.key: (d, kind) for d, kind in wanted if d.key not in found}
+    if missing:
+        Artifact.objects.bulk_create(
+            [
+                Artifact(
+                    project=d.key[0],
+                    domain=d.key[1],
+                    name=d.key[2],
+                    kind=kind,
+                    partition_keys=list(d.partition_keys),
+                    granularity=d.granularity,
+                )
+                for d, kind in missing.values()
+            ],
+            ignore_conflicts=True,  # somebody else may have published first: then theirs is the declaration
+        )
+        found |= _artifacts(set(missing))
+    for declaration, _ in wanted:
+        _check_declared(declaration, found[declaration.key])
+    return found
+
+
+def _artifacts(keys: Iterable[Key]) -> dict[Key, Artifact]:
+    match = Q()
+    for project, domain, name in keys:
+        match |= Q(project=project, domain=domain, name=name)
+    return {artifact.key: artifact for artifact in Artifact.objects.filter(match)}
+
+
+def _check_declared(declaration: Declaration, artifact: Artifact) -> None:
+    if set(declaration.partition_keys) != set(artifact.partition_keys):
+        raise InvalidArgument(
+            f"{artifact.name} is declared with partition keys {_list(artifact.partition_keys)} in "
+            f"{artifact.project}/{artifact.domain}, not with {_list(declaration.partition_keys)}: "
+            f"keys are fixed by the first "
+            "version"
+        )
+    if declaration.granularity != artifact.granularity:
+        raise InvalidArgument(
+            f"{artifact.name} is declared with time partitions by {_granularity(artifact.granularity)} in "
+            f"{artifact.project}/{artifact.domain}, not by {_granularity(declaration.granularity)}: "
+            f"that is fixed by the "
+            "first version"
+        )
+
+
+def _list(keys: Iterable[str]) -> str:
+    return ", ".join(sorted(keys)) or "(none)"
+
+
+def _granularity(value: int) -> str:
+    return Granularity(value).name.lower() if value else "nothing (not time partitioned)"
+
+
+def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
+    """Insert versions that are not there yet; the present ones are returned as they are, if they hold the same value.
+
+    The caller's transaction makes the versions appear together. AlreadyExists: one is there with a different value.
+    """
+    for row in rows:
+        row.partition_digest = digest_of(row.partitions)
+        if len(row.card.encode()) > LARGE_CARD_BYTES:
+            row.card, row.card_uri = "", store_card(row)
+    match = Q()
+    for row in rows:
+        match |= Q(artifact_id=row.artifact_id, version=row.version)
+    present = {(v.artifact_id, v.version): v for v in ArtifactVersion.objects.filter(match).select_related("artifact")}
+    new = [row for row in rows if (row.artifact_id, row.version) not in present]
+    if new:
+        _inherit(new)
+        Partition.objects.bulk_create(
+            [Partition(artifact_id=row.artifact_id, digest=row.partition_digest, values=row.partitions) for row in new],
+            ignore_conflicts=True,
+        )
+    for row in new:
+        row.save(force_insert=True)  # not in bulk: the signal of a saved version is what wakes the triggers
+    for row in rows:
+        if before := present.get((row.artifact_id, row.version)):
+            _check_same(row, before)
+    return [present.get((row.artifact_id, row.version), row) for row in rows]
+
+
+def _inherit(rows: Sequence[ArtifactVersion]) -> None:
+    """A version that carries the data of another one, and says nothing of its own about it, shows that one's card and
+    metrics.
+    """
+    wanting = [row for row in rows if row.same_data_as_id is not None]
+    if not wanting:
+        return
+    originals = ArtifactVersion.objects.in_bulk({row.same_data_as_id for row in wanting if row.same_data_as_id})
+    for row in wanting:
+        original = originals.get(row.same_data_as_id or 0)
+        if original is None:  # the id came with the literal; only an existing one is a fact
+            row.same_data_as_id = None
+            continue
+        if not row.card and not row.card_uri:
+            row.card, row.card_uri, row.card_format = original.card, original.card_uri, original.card_format
+        row.metrics = row.metrics or original.metrics
+
+
+def _check_same(row: ArtifactVersion, before: ArtifactVersion) -> None:
+    same = (
+        bytes(before.literal) == bytes(row.literal)
+        and before.partitions == row.partitions
+        and before.time_partition == row.time_partition
+    )
+    if not same:
+        raise AlreadyExists(f"{row.artifact.name}@{row.version} is already published with a different value")
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A version from outside Causeway's executions: from a laptop, CI, or a reference to data that lies elsewhere."""
+
+    project: str
+    domain: str
+    name: str
+    literal: literals_pb2.Literal
+    literal_type: types_pb2.LiteralType
+    version: str = ""  # empty: a new one is made up
+    partitions: Mapping[str, str] = field(default_factory=dict)
+    time_partition: datetime | None = None
+    granularity: Granularity = Granularity.UNSET  # UNSET with a time partition: the artifact's, else by day
+    kind: Kind | None = None
+    description: str = ""
+    card: str = ""
+    card_format: str = ""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    size_bytes: int | None = None
+    content_hash: str = ""
+    producer: str = ""
+
+
+def publish(publication: Publication, *, actor: str) -> ArtifactVersion:
+    """Publish from outside.
+
+    The same identity and value again returns the first version; errors as for publish_outputs.
+    """
+    key = (publication.project, publication.domain, check_name(publication.name))
+    version = check_version(publication.version) if publication.version else uuid.uuid4().hex[:20]
+    keys = tuple(sorted(check_partition_keys(publication.partitions)))
+    partitions = {name: check_partition_value(name, publication.partitions[name]) for name in keys}
+    kind = publication.kind or literals.kind_of(publication.literal_type)
+    with transaction.atomic():
+        artifact = declare([(Declaration(key, keys, _granularity_of(publication, key)), kind)])[key]
+        if publication.description and not artifact.description:
+            Artifact.objects.filter(pk=artifact.pk, description="").update(description=publication.description)
+        row = ArtifactVersion(
+            artifact=artifact,
+            version=version,
+            kind=kind,
+            literal=publication.literal.SerializeToString(deterministic=True),
+            literal_type=publication.literal_type.SerializeToString(deterministic=True),
+            uri=literals.primary_uri(publication.literal),
+            size_bytes=publication.size_bytes,
+            content_hash=publication.content_hash,
+            partitions=partitions,
+            time_partition=_truncated(publication.time_partition, artifact),
+            producer=publication.producer,
+            created_by=actor,
+            card=publication.card,
+            card_format=(publication.card_format or "markdown") if publication.card else "",
+            metadata=dict(publication.metadata),
+            metrics=wire.check_metrics(publication.metrics),
+            created_at=timezone.now(),
+        )
+        try:
+            with transaction.atomic():
+                return insert_versions([row])[0]
+        except IntegrityError:  # published under the same identity this very moment: the first one counts
+            row.pk = None
+            return insert_versions([row])[0]
+
+
+def _granularity_of(publication: Publication, key: Key) -> Granularity:
+    if publication.granularity or publication.time_partition is None:
+        return publication.granularity
+    declared = _artifacts([key]).get(key)
+    return Granularity(declared.granularity) if declared else Granularity.DAY
+
+
+def _truncated(moment: datetime | None, artifact: Artifact) -> datetime | None:
+    if moment is None:
+        if artifact.granularity:
+            raise InvalidArgument(f"{artifact.name} is time partitioned: give a time partition")
+        return None
+    if not artifact.granularity:
+        raise InvalidArgument(f"{artifact.name} is not time partitioned, but {format_time(moment)} was given")
+    return truncate(moment, artifact.granularity)

@@ -1,0 +1,290 @@
+"""Finding versions: the newest one that a query asks for, and why there is none."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from django.db import connection
+from django.db.models import Max, Min, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from flyteidl.core import artifact_id_pb2
+
+from artifacts.exceptions import InvalidArgument, NotFound, QueryUnresolved
+from artifacts.models import Alias, Artifact, ArtifactVersion, Partition
+from artifacts.partitions import digest_of, format_time, truncate
+from artifacts.wanted import Inputs, Wanted, read_query
+
+NEWEST_FIRST = ("-created_at", "-id")
+RECENT = 200  # versions looked through before partitions are, when a query leaves keys open
+SEEN = 20  # partition values named in an explanation
+
+
+class Resolution(NamedTuple):
+    version: ArtifactVersion  # with its artifact
+    explanation: str  # why this one, for people
+
+
+def resolve_query(
+    query: artifact_id_pb2.ArtifactQuery,
+    *,
+    project: str,
+    domain: str,
+    inputs: Inputs,
+    trigger: ArtifactVersion | None = None,
+) -> Resolution:
+    """The newest version that matches. QueryUnresolved says what exists instead; InvalidArgument: it can never match.
+
+    A query that names no project or domain means the caller's.
+    """
+    if query.WhichOneof("identifier") == "binding" and trigger is not None:
+        return Resolution(trigger, "the triggering version")
+    return find(read_query(query, project=project, domain=domain, inputs=inputs, trigger=trigger))
+
+
+def satisfies(
+    version: ArtifactVersion,
+    query: artifact_id_pb2.ArtifactQuery,
+    *,
+    project: str,
+    domain: str,
+    inputs: Inputs,
+    trigger: ArtifactVersion | None = None,
+) -> bool:
+    """Whether the version is one that the query could mean (not necessarily the newest)."""
+    return matches(version, read_query(query, project=project, domain=domain, inputs=inputs, trigger=trigger))
+
+
+def matches(version: ArtifactVersion, wanted: Wanted) -> bool:
+    artifact = version.artifact
+    if artifact.key != (wanted.project, wanted.domain, wanted.name):
+        return False
+    moment = wanted.time_partition
+    return (
+        wanted.version in ("", version.version)
+        and all(version.partitions.get(key) == value for key, value in wanted.partitions.items())
+        and (moment is None or version.time_partition == truncate(moment, artifact.granularity))
+        and _in_range(version, wanted)
+        and (not wanted.alias or find(wanted).version.pk == version.pk)
+    )
+
+
+def _in_range(version: ArtifactVersion, wanted: Wanted) -> bool:
+    at = version.time_partition
+    return (
+        (wanted.time_from is None or (at is not None and at >= wanted.time_from))
+        and (wanted.time_before is None or (at is not None and at < wanted.time_before))
+        and (wanted.created_before is None or version.created_at < wanted.created_before)
+    )
+
+
+def find(wanted: Wanted) -> Resolution:
+    """The newest version that is wanted; errors as for resolve_query."""
+    artifact = Artifact.objects.filter(project=wanted.project, domain=wanted.domain, name=wanted.name).first()
+    if artifact is None:
+        raise QueryUnresolved(_explain_no_artifact(wanted))
+    check_keys(artifact, wanted)
+    version = _lookup(artifact, wanted)
+    if version is None:
+        raise QueryUnresolved(_explain_no_version(artifact, wanted))
+    version.artifact = artifact
+    return Resolution(version, _explain(artifact, wanted))
+
+
+def check_keys(artifact: Artifact, wanted: Wanted) -> None:
+    """InvalidArgument when the artifact has no such partition, so that no version can ever match."""
+    unknown = sorted(set(wanted.partitions) - set(artifact.partition_keys))
+    if unknown:
+        raise InvalidArgument(
+            f"{artifact.name} has no partition {', '.join(unknown)}; its partition keys: "
+            f"{', '.join(artifact.partition_keys) or 'none'}"
+        )
+    if not artifact.granularity and (wanted.time_partition or wanted.time_from or wanted.time_before):
+        raise InvalidArgument(f"{artifact.name} is not time partitioned, but the query asks for a time partition")
+
+
+def _lookup(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
+    if wanted.version or wanted.alias not in ("", "latest"):
+        version = _named(artifact, wanted)
+        if version is None:
+            return None
+        version.artifact = artifact
+        return version if matches(version, replace(wanted, alias="")) else None
+    some_keys = 0 < len(wanted.partitions) < len(artifact.partition_keys)
+    if some_keys and wanted == replace(_anything(wanted), partitions=wanted.partitions, alias=wanted.alias):
+        return _newest_of_some_keys(artifact, wanted.partitions)
+    return candidates(artifact, wanted).order_by(*NEWEST_FIRST).first()
+
+
+def _anything(wanted: Wanted) -> Wanted:
+    return Wanted(wanted.project, wanted.domain, wanted.name)
+
+
+def _named(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
+    if wanted.version:
+        return ArtifactVersion.objects.filter(artifact=artifact, version=wanted.version).first()
+    alias = Alias.objects.filter(artifact=artifact, name=wanted.alias).select_related("version").first()
+    return alias.version if alias else None
+
+
+def candidates(artifact: Artifact, wanted: Wanted) -> QuerySet[ArtifactVersion]:
+    """All versions with the wanted partitions and times.
+
+    Each restriction has an index that begins with the artifact.
+    """
+    found = ArtifactVersion.objects.filter(artifact=artifact)
+    if wanted.partitions:
+        if len(wanted.partitions) == len(artifact.partition_keys):
+            found = found.filter(partition_digest=digest_of(wanted.partitions))
+        else:
+            found = found.filter(partitions__contains=dict(wanted.partitions))
+    if wanted.time_partition is not None:
+        found = found.filter(time_partition=truncate(wanted.time_partition, artifact.granularity))
+    if wanted.time_from is not None:
+        found = found.filter(time_partition__gte=wanted.time_from)
+    if wanted.time_before is not None:
+        found = found.filter(time_partition__lt=wanted.time_before)
+    if wanted.created_before is not None:
+        found = found.filter(created_at__lt=wanted.created_before)
+    return found
+
+
+_AMONG_RECENT = """
+    SELECT id FROM (
+        SELECT id, partitions FROM artifacts_artifactversion
+        WHERE artifact_id = %(artifact)s ORDER BY created_at DESC, id DESC LIMIT %(recent)s
+    ) AS recent WHERE partitions @> %(partitions)s LIMIT 1
+"""
+_NEWEST_OF_EACH_PARTITION = """
+    SELECT newest.id FROM artifacts_partition AS part
+    CROSS JOIN LATERAL (
+        SELECT id, created_at FROM artifacts_artifactversion
+        WHERE artifact_id = part.artifact_id AND partition_digest = part.digest
+        ORDER BY created_at DESC, id DESC LIMIT 1
+    ) AS newest
+    WHERE part.artifact_id = %(artifact)s AND part.values @> %(partitions)s
+    ORDER BY newest.created_at DESC, newest.id DESC LIMIT 1
+"""
+
+
+def _newest_of_some_keys(artifact: Artifact, partitions: Mapping[str, str]) -> ArtifactVersion | None:
+    """Frequent values turn up among the recent versions; rare ones have few partitions, each with a newest version.
+
+    Either way a few index look-ups, however many versions there are, and nothing left to the planner's guess.
+    """
+    asked: dict[str, int | str] = {
+        "artifact": artifact.pk,
+        "recent": RECENT,
+        "partitions": json.dumps(dict(partitions)),
+    }
+    with connection.cursor() as cursor:
+        for sql in (_AMONG_RECENT, _NEWEST_OF_EACH_PARTITION):
+            cursor.execute(sql, asked)
+            if row := cursor.fetchone():
+                return ArtifactVersion.objects.get(pk=row[0])
+    return None
+
+
+def _explain(artifact: Artifact, wanted: Wanted) -> str:
+    if wanted.version:
+        return f"version {wanted.version} of {artifact.name}"
+    what = f"what '{wanted.alias}' names" if wanted.alias not in ("", "latest") else "the newest version"
+    conditions = wanted.conditions()
+    return f"{what} of {artifact.name}" + (f" with {conditions}" if conditions else "")
+
+
+def _explain_no_artifact(wanted: Wanted) -> str:
+    where = f"{wanted.project}/{wanted.domain}"
+    elsewhere = [
+        f"{project}/{domain}"
+        for project, domain in Artifact.objects.filter(name=wanted.name)
+        .order_by("project", "domain")
+        .values_list("project", "domain")[:SEEN]
+    ]
+    if elsewhere:
+        return f"there is no artifact '{wanted.name}' in {where}; it exists in {', '.join(elsewhere)}"
+    return f"there is no artifact '{wanted.name}' in {where}"
+
+
+def _explain_no_version(artifact: Artifact, wanted: Wanted) -> str:
+    name = artifact.name
+    if wanted.version:
+        if ArtifactVersion.objects.filter(artifact=artifact, version=wanted.version).exists():
+            return f"version {wanted.version} of {name} does not have {wanted.conditions()}"
+        return f"{name} has no version '{wanted.version}'"
+    if wanted.alias not in ("", "latest"):
+        aliases = list(artifact.aliases.order_by("name").values_list("name", flat=True)[:SEEN])
+        if wanted.alias in aliases:
+            return f"the version that '{wanted.alias}' names of {name} does not have {wanted.conditions()}"
+        return f"{name} has no alias '{wanted.alias}'; aliases: {', '.join(['latest', *aliases])}"
+    conditions = wanted.conditions()
+    if not conditions:
+        return f"{name} has no version yet"
+    said = f"{name} has no version with {conditions}"
+    hints = [*_seen_values(artifact, wanted.partitions), *_seen_times(artifact, wanted)]
+    return "; ".join([said, *hints])
+
+
+def _seen_values(artifact: Artifact, partitions: Mapping[str, str]) -> list[str]:
+    """For each key whose value never occurred, the values that did; if all occurred, but never together, that."""
+    hints = []
+    for key in sorted(partitions):
+        seen = seen_partition_values(artifact, key, limit=SEEN + 1)
+        if not seen:
+            return ["it has no version yet"]
+        known = partitions[key] in seen or (len(seen) > SEEN and _occurs(artifact, key, partitions[key]))
+        if not known:
+            more = ", ..." if len(seen) > SEEN else ""
+            hints.append(f"{key}s seen: {', '.join(seen[:SEEN])}{more}")
+    if not hints and len(partitions) > 1:
+        hints.append("each value occurs, but not together")
+    return hints
+
+
+def _occurs(artifact: Artifact, key: str, value: str) -> bool:
+    return Partition.objects.filter(artifact=artifact, values__contains={key: value}).exists()
+
+
+def seen_partition_values(artifact: Artifact, key: str, *, limit: int) -> list[str]:
+    """The values a partition key has had, in order."""
+    values = (
+        Partition.objects.filter(artifact=artifact)
+        .annotate(seen=KeyTextTransform(key, "values"))
+        .values_list("seen", flat=True)
+        .distinct()
+        .order_by("seen")
+    )
+    return [value for value in values[:limit] if value is not None]
+
+
+def _seen_times(artifact: Artifact, wanted: Wanted) -> list[str]:
+    if wanted.time_partition is None and wanted.time_from is None and wanted.time_before is None:
+        return []
+    span = ArtifactVersion.objects.filter(artifact=artifact).aggregate(Min("time_partition"), Max("time_partition"))
+    first, last = span["time_partition__min"], span["time_partition__max"]
+    return [f"time partitions seen: {format_time(first)} to {format_time(last)}"] if first and last else []
+
+
+def get_artifact(project: str, domain: str, name: str) -> Artifact:
+    """By name; NotFound says where else the name exists."""
+    artifact = Artifact.objects.filter(project=project, domain=domain, name=name).first()
+    if artifact is None:
+        raise NotFound(_explain_no_artifact(Wanted(project, domain, name)))
+    return artifact
+
+
+def get_version(project: str, domain: str, name: str, version: str) -> ArtifactVersion:
+    """By exact version, or by an alias or `latest` in its place. NotFound says what exists instead."""
+    artifact = get_artifact(project, domain, name)
+    found = ArtifactVersion.objects.filter(artifact=artifact, version=version).first()
+    if found is None and version == "latest":
+        found = ArtifactVersion.objects.filter(artifact=artifact).order_by(*NEWEST_FIRST).first()
+    if found is None:
+        alias = Alias.objects.filter(artifact=artifact, name=version).select_related("version").first()
+        found = alias.version if alias else None
+    if found is None:
+        raise NotFound(f"{name} has no version or alias '{version}' in {project}/{domain}")
+    found.artifact = artifact
+    return found
