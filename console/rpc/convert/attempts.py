@@ -1,0 +1,121 @@
+"""Attempts at a node's task as flyteidl.admin.TaskExecution; a map's items are one attempt's external resources."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.conf import settings
+from flyteidl.admin import task_execution_pb2
+from flyteidl.core import execution_pb2, identifier_pb2
+from flyteidl.event import event_pb2
+
+from console.rpc.convert.common import duration, execution_error, identifier, node_id, timestamp
+from scheduler.models import Execution, NodeExecution, Task, TaskExecution
+from scheduler.phases import NODE_TERMINAL, AttemptPhase, NodePhase
+
+# A node's phase as the phase of the one attempt a map is shown as.
+_MAP_PHASES = {
+    NodePhase.QUEUED: AttemptPhase.QUEUED,
+    NodePhase.SUCCEEDED: AttemptPhase.SUCCEEDED,
+    NodePhase.RECOVERED: AttemptPhase.SUCCEEDED,
+    NodePhase.FAILED: AttemptPhase.FAILED,
+    NodePhase.TIMED_OUT: AttemptPhase.FAILED,
+    NodePhase.ABORTED: AttemptPhase.ABORTED,
+}
+
+
+def task_execution(row: TaskExecution, node: NodeExecution, execution: Execution) -> task_execution_pb2.TaskExecution:
+    closure = task_execution_pb2.TaskExecutionClosure(
+        phase=_phase(row.phase),  # type: ignore[arg-type]
+        logs=_logs(row, node, execution),
+        created_at=timestamp(row.created_at),
+        started_at=timestamp(row.started_at),
+        updated_at=timestamp(row.updated_at),
+        duration=duration(row.started_at, row.ended_at),
+        reason=row.reason,
+        task_type=_task_type(row),
+        metadata=event_pb2.TaskExecutionMetadata(
+            generated_name=row.name,
+            plugin_identifier=row.executor,
+            instance_class=int(row.interruptible),  # type: ignore[arg-type]
+        ),
+        event_version=1,
+    )
+    if row.reason:
+        closure.reasons.add(occurred_at=timestamp(row.updated_at), message=row.reason)
+    if (error := execution_error(row.error)) is not None:
+        closure.error.CopyFrom(error)
+    elif row.output_uri:
+        closure.output_uri = row.output_uri
+    return task_execution_pb2.TaskExecution(
+        id=_id(row.task, node, execution, row.attempt),
+        input_uri=row.command.get("inputs_uri", "") or node.input_uri,
+        closure=closure,
+        is_parent=node.is_dynamic and bool(node.dynamic_uri),
+    )
+
+
+def map_execution(
+    items: Sequence[TaskExecution], node: NodeExecution, execution: Execution
+) -> task_execution_pb2.TaskExecution:
+    """A map as Flyte shows it: one attempt, whose external resources are the attempts at each item."""
+    ended = node.ended_at if node.phase in NODE_TERMINAL else None
+    closure = task_execution_pb2.TaskExecutionClosure(
+        phase=int(_MAP_PHASES.get(NodePhase(node.phase), AttemptPhase.RUNNING)),  # type: ignore[arg-type]
+        created_at=timestamp(node.created_at),
+        started_at=timestamp(node.started_at),
+        updated_at=timestamp(node.updated_at),
+        duration=duration(node.started_at, ended),
+        task_type=_task_type(items[0]),
+        metadata=event_pb2.TaskExecutionMetadata(
+            generated_name=node.node_id,
+            plugin_identifier=items[0].executor,
+            external_resources=[_item(item, node, execution) for item in items],
+        ),
+        event_version=1,
+    )
+    if (error := execution_error(node.error)) is not None:
+        closure.error.CopyFrom(error)
+    elif node.output_uri:
+        closure.output_uri = node.output_uri
+    return task_execution_pb2.TaskExecution(
+        id=_id(items[0].task, node, execution, 0), input_uri=node.input_uri, closure=closure
+    )
+
+
+def _item(row: TaskExecution, node: NodeExecution, execution: Execution) -> event_pb2.ExternalResourceInfo:
+    return event_pb2.ExternalResourceInfo(
+        external_id=row.name,
+        index=row.index,
+        retry_attempt=row.attempt,
+        phase=_phase(row.phase),  # type: ignore[arg-type]
+        logs=_logs(row, node, execution),
+    )
+
+
+def _id(
+    task: Task | None, node: NodeExecution, execution: Execution, attempt: int
+) -> identifier_pb2.TaskExecutionIdentifier:
+    return identifier_pb2.TaskExecutionIdentifier(
+        task_id=identifier(task) if task is not None else None,
+        node_execution_id=node_id(node, execution),
+        retry_attempt=attempt,
+    )
+
+
+def _phase(phase: int) -> int:
+    """flytekit 1.16 does not know RETRYABLE_FAILED; Flyte shows such attempts as FAILED too."""
+    return int(AttemptPhase.FAILED if phase == AttemptPhase.RETRYABLE_FAILED else phase)
+
+
+def _task_type(row: TaskExecution) -> str:
+    return row.task.type if row.task is not None else str(row.command.get("task_type", ""))
+
+
+def _logs(row: TaskExecution, node: NodeExecution, execution: Execution) -> list[execution_pb2.TaskLog]:
+    """A link to the console's log page, where the reader's rights are checked."""
+    if not row.log_uri:
+        return []
+    suffix = f"{row.attempt}" if row.index < 0 else f"{row.attempt}-{row.index}"
+    uri = f"{settings.CAUSEWAY_PUBLIC_URL}/executions/{execution.key}/nodes/{node.node_id}/logs/{suffix}"
+    return [execution_pb2.TaskLog(uri=uri, name=f"Log of attempt {suffix}")]

@@ -1,0 +1,103 @@
+"""From a call's bytes to one function and back: authentication, decoding, errors, connections; one way for all."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import grpc
+from django.db import close_old_connections
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from artifacts.exceptions import CausewayError, InvalidArgument
+from console.rpc.caller import Caller, authenticate
+from console.rpc.errors import Unimplemented
+
+logger = logging.getLogger(__name__)
+
+Method = Callable[[Any, Caller], Message]
+OpenMethod = Callable[[Any], Message]  # needs no authentication: what a client asks to learn how to authenticate
+
+MAX_DETAILS = 8_000  # gRPC sends details in a header, which clients cap (flytekit at 32 KB)
+
+
+def service_handler(
+    service: ServiceDescriptor,
+    methods: Mapping[str, Method],
+    *,
+    open_methods: Mapping[str, OpenMethod] | None = None,
+    not_served: Mapping[str, str] | None = None,
+) -> grpc.GenericRpcHandler:
+    """Serves every method the service declares; those without a function answer UNIMPLEMENTED with a reason.
+
+    Decoding happens here and not in gRPC's generated handlers, which turn malformed bytes into INTERNAL.
+    """
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {}
+    for method in service.methods:
+        if open_methods and method.name in open_methods:
+            call = _without_caller(open_methods[method.name])
+        else:
+            reason = (not_served or {}).get(method.name, "Causeway does not have this")
+            call = _with_caller(methods.get(method.name) or _unserved(method.name, reason))
+        handlers[method.name] = grpc.unary_unary_rpc_method_handler(_answer(method, call))
+    return grpc.method_handlers_generic_handler(service.full_name, handlers)
+
+
+_Call = Callable[[Callable[[], Message], grpc.ServicerContext], Message]
+
+
+def _with_caller(function: Method) -> _Call:
+    # The caller is known before the request is decoded: strangers learn nothing from what we make of their bytes.
+    def call(decode: Callable[[], Message], context: grpc.ServicerContext) -> Message:
+        caller = authenticate(context.invocation_metadata())
+        return function(decode(), caller)
+
+    return call
+
+
+def _without_caller(function: OpenMethod) -> _Call:
+    return lambda decode, context: function(decode())
+
+
+def _unserved(name: str, reason: str) -> Method:
+    def method(request: Message, caller: Caller) -> Message:
+        raise Unimplemented(f"{name} is not served: {reason}")
+
+    return method
+
+
+def _answer(method: MethodDescriptor, call: _Call) -> Callable[[bytes, grpc.ServicerContext], bytes]:
+    request_class = GetMessageClass(method.input_type)
+
+    def answer(data: bytes, context: grpc.ServicerContext) -> bytes:
+        def decode() -> Message:
+            try:
+                return request_class.FromString(data)
+            except DecodeError:
+                raise InvalidArgument(f"the request is no {method.input_type.full_name}") from None
+
+        close_old_connections()
+        try:
+            return call(decode, context).SerializeToString()
+        except CausewayError as error:
+            _fail(context, error.grpc_status, error.message)
+        except Exception:
+            reference = secrets.token_hex(6)
+            logger.exception("%s failed, reference %s", method.full_name, reference)
+            _fail(context, "INTERNAL", f"internal error, reference {reference}: the server's log says more")
+        finally:
+            close_old_connections()
+        return b""
+
+    return answer
+
+
+def _fail(context: grpc.ServicerContext, status: str, message: str) -> None:
+    """Ends the call with a status. Not `context.abort`, whose exception gRPC would log as ours."""
+    text = message if len(message) <= MAX_DETAILS else message[:MAX_DETAILS] + " ..."
+    context.set_code(grpc.StatusCode[status])
+    context.set_details(text)
