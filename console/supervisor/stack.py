@@ -37,7 +37,8 @@ class Stack:
     def __init__(self, options: Options, *, say: Callable[[str], None] = lambda line: None) -> None:
         self.options = options
         self.home = options.home
-        self.env = {**os.environ, **shared_environment(options)}
+        self.env = {**os.environ, **shared_environment(options)}  # an empty value means: as if it were not set
+        self.env = {name: value for name, value in self.env.items() if value or name not in options.environment}
         self._say = say
         self._supervisor: subprocess.Popen[bytes] | None = None
 
@@ -152,7 +153,7 @@ class Stack:
         except (OSError, urllib.error.URLError):
             return False
 
-    def wait_ready(self, *, path: str = "/healthz", seconds: float = 60.0) -> None:
+    def wait_ready(self, *, path: str = "/healthz", seconds: float = 120.0) -> None:
         """Wait until the web process answers; `/readyz` waits for everything behind it too."""
         what = "web" if path == "/healthz" else f"{path} of web"
         self._until(lambda: self.answers(path), seconds=seconds, what=what)

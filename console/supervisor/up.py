@@ -111,8 +111,8 @@ def serve(options: Options, *, demo: bool, began: float) -> None:
         signal.signal(number, on_signal)
     try:
         stack.start()
-        stack.wait_ready()
         link = stack.manage("login_link")
+        stack.wait_ready()
         say(f"answers after {time.monotonic() - began:.1f} s")
         if demo:
             stack.wait_ready(path="/readyz")

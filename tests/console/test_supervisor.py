@@ -1,0 +1,106 @@
+"""The parts of the embedded set-up that need no running servers."""
+
+from __future__ import annotations
+
+import configparser
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.supervisor import postgres
+from console.supervisor.fingerprint import is_prepared, note_prepared
+from console.supervisor.leftovers import running, stop_leftovers
+from console.supervisor.paths import LONGEST_SOCKET_PATH, Home
+from console.supervisor.processes import configuration
+from tests.stack import options
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = Home(tmp_path / "home")
+    home.make_directories()
+    return home
+
+
+@pytest.fixture
+def sleeper(home: Home) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that looks like the web process of this data directory."""
+    env = {**os.environ, "CAUSEWAY_HOME": str(home.root), "CAUSEWAY_PROCESS": "web"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", "import time; print(1, flush=True); time.sleep(60)"], env=env, stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    process.stdout.readline()
+    (home.run / "web.pid").write_text(f"{process.pid}\n")
+    yield process
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_it_keeps_a_new_data_directory_private(home: Home) -> None:
+    assert home.root.stat().st_mode & 0o777 == 0o700
+
+
+def test_it_stops_what_an_interrupted_run_left(home: Home, sleeper: subprocess.Popen[bytes]) -> None:
+    assert list(running(home)) == ["web"]
+    assert stop_leftovers(home) == ["web"]
+    assert sleeper.poll() is not None
+    assert not list(home.run.glob("*.pid"))
+
+
+def test_it_leaves_a_process_alone_that_only_has_the_same_pid(
+    home: Home, tmp_path: Path, sleeper: subprocess.Popen[bytes]
+) -> None:
+    (home.run / "web.pid").rename(home.run / "rpc.pid")
+    assert stop_leftovers(home) == []
+    other = Home(tmp_path / "other")
+    other.make_directories()
+    (other.run / "web.pid").write_text(f"{sleeper.pid}\n")
+    assert stop_leftovers(other) == []
+    assert sleeper.poll() is None
+
+
+def test_it_finds_short_socket_paths_for_a_long_home(tmp_path: Path) -> None:
+    long = Home(tmp_path / ("d" * 60) / ("e" * 60))
+    long.make_directories()
+    for socket in (long.valkey_socket, long.supervisor_socket, long.postgres_sockets / ".s.PGSQL.5432"):
+        assert len(os.fsencode(socket)) <= LONGEST_SOCKET_PATH
+        assert socket.parent.stat().st_mode & 0o777 == 0o700
+    assert long.postgres.parent == long.root
+
+
+def test_it_configures_every_process(home: Home) -> None:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(configuration(options(home.root)))
+    groups = {section: parser[section]["programs"].split(",") for section in parser if section.startswith("group:")}
+    assert groups == {
+        "group:core": ["postgres", "valkey"],
+        "group:app": ["web", "rpc", "worker-1", "worker-2", "executor"],
+    }
+    for name in [name for names in groups.values() for name in names]:
+        assert parser[f"program:{name}"]["autorestart"] == "true"
+        assert parser[f"program:{name}"]["startsecs"] == "0"  # never gives up
+
+
+def test_it_prepares_again_when_the_settings_change(home: Home) -> None:
+    one = options(home.root)
+    assert not is_prepared(one)
+    note_prepared(one)
+    assert not is_prepared(one), "there is no admin token yet"
+    home.admin_token.touch()
+    assert is_prepared(one)
+    assert not is_prepared(options(home.root, CAUSEWAY_GRPC_AUTH="token"))
+
+
+def test_it_forgets_a_pid_file_whose_process_is_no_postgres(home: Home) -> None:
+    home.postgres.mkdir()
+    file = home.postgres / "postmaster.pid"
+    file.write_text(f"{os.getpid()}\n{home.postgres}\n")
+    postgres.forget_dead_server(home.postgres)
+    assert not file.exists()
+    postgres.forget_dead_server(home.postgres)

