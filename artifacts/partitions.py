@@ -1,7 +1,4 @@
-"""Partition values.
-
-From bindings and literals to strings, and time partitions truncated to their granularity in UTC.
-"""
+"""Partition values, from bindings and literals to strings; time partitions, truncated to their granularity in UTC."""
 
 from __future__ import annotations
 

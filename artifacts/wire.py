@@ -1,4 +1,4 @@
-"""What clients put on the wire beyond the published FlyteIDL: messages of `flyteidl.artifact`, keys of literal metadata.
+"""What clients send beyond the published FlyteIDL: messages of `flyteidl.artifact`, keys of literal metadata.
 
     Trigger  1: core.ArtifactID trigger   2: core.ParameterMap trigger_inputs   (LaunchPlanMetadata.launch_conditions)
     Card     1: string uri   2: CardType type (1 model, 2 dataset)   3: string body   4: text type

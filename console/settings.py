@@ -141,8 +141,11 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # for ever: the broker comes back
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}  # what a killed worker held is delivered again after this
 CELERY_TASK_DEFAULT_QUEUE = "causeway"
 CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
+# Triggered executions that publish and so trigger again: how many of one chain may be unfinished at once, and how many
+# may follow on one another (a chain that only goes on, like find-next-prime, is legal for that long).
+CAUSEWAY_TRIGGER_MAX_CHAIN = int(os.environ.get("CAUSEWAY_TRIGGER_MAX_CHAIN", "500"))
+CAUSEWAY_TRIGGER_MAX_GENERATIONS = int(os.environ.get("CAUSEWAY_TRIGGER_MAX_GENERATIONS", "1000000"))
 # What happens by the clock. A tick that nobody took before the next one is due is dropped, so that none pile up.
-CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     name: {"task": task, "schedule": seconds, "options": {"expires": max(seconds, 5.0)}}
     for name, task, seconds in (

@@ -16,7 +16,8 @@ class ArtifactVersion(models.Model):
     """One immutable publication of an artifact.
 
     `version` is `<execution>.<node>.<attempt>.<output>` for what a task or workflow published, so that a repeated
-    report finds the first one. Nothing here changes after insert but `triggers_evaluated_at`, the scheduler's bookkeeping.
+    report finds the first one. Nothing here changes after insert but `triggers_evaluated_at`, the scheduler's
+    bookkeeping.
     """
 
     artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="versions")

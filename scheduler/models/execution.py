@@ -34,6 +34,9 @@ class Execution(models.Model):
     task = models.ForeignKey(Task, null=True, on_delete=models.PROTECT, related_name="executions")
     spec = models.BinaryField()  # admin.ExecutionSpec with defaults filled in
     inputs_uri = models.TextField(blank=True, default="")  # core.LiteralMap, after defaults and queries were resolved
+    # Inputs that are artifact versions: {input: {"via": str, "artifact": "p/d/name", "version": str, "version_id": int,
+    # "explanation": str}}
+    resolution = models.JSONField(default=dict)
     outputs_uri = models.TextField(blank=True, default="")
     phase = models.SmallIntegerField(choices=ExecutionPhase.choices, default=ExecutionPhase.UNDEFINED)
     mode = models.SmallIntegerField(choices=ExecutionMode.choices, default=ExecutionMode.MANUAL)
@@ -65,6 +68,7 @@ class Execution(models.Model):
             models.Index(fields=["workflow", "-created_at"], name="execution_workflow"),
             models.Index(fields=["launch_plan", "-created_at"], name="execution_launch_plan"),
             models.Index(fields=["id"], name="execution_dirty", condition=Q(dirty=True)),
+            models.Index(fields=["id"], name="execution_unfinished", condition=Q(ended_at__isnull=True)),
             models.Index(fields=["wake_at"], name="execution_wake", condition=Q(wake_at__isnull=False)),
         ]
 

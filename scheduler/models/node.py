@@ -28,6 +28,7 @@ class NodeExecution(models.Model):
     kind = models.CharField(max_length=16, choices=NodeKind.choices)
     phase = models.SmallIntegerField(choices=NodePhase.choices, default=NodePhase.UNDEFINED)
     waiting_on = models.IntegerField(default=0)  # upstream nodes not yet ended
+    parked = models.BooleanField(default=False)  # ready, waiting for a slot of the execution's max_parallelism
     attempts = models.IntegerField(default=0)
     user_failures = models.IntegerField(default=0)
     system_failures = models.IntegerField(default=0)

@@ -75,7 +75,7 @@ class RegisteredVersion(models.Model):
         return f"{self.project}/{self.domain}/{self.name}@{self.version}"
 
 
-def _versioned(prefix: str) -> tuple[list[models.UniqueConstraint], list[models.Index]]:
+def _versioned(prefix: str) -> tuple[list[models.BaseConstraint], list[models.Index]]:
     unique = models.UniqueConstraint(fields=["project", "domain", "name", "version"], name=f"{prefix}_id_unique")
     newest = models.Index(fields=["project", "domain", "name", "-created_at", "-id"], name=f"{prefix}_newest")
     return [unique], [newest]

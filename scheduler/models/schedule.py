@@ -8,7 +8,11 @@ from scheduler.models.registry import LaunchPlan
 
 
 class Schedule(models.Model):
-    """The schedule of one launch plan version. `expression` is cron, or a fixed rate in seconds."""
+    """The schedule of one launch plan version.
+
+    `expression` is cron (UTC unless it begins with `CRON_TZ=<zone> `), or a fixed rate in seconds counted from
+    `anchor_at`. A nominal time fires `offset_seconds` later; the kickoff input gets the nominal time.
+    """
 
     class Kind(models.TextChoices):
         CRON = "cron"
@@ -20,8 +24,9 @@ class Schedule(models.Model):
     offset_seconds = models.IntegerField(default=0)
     kickoff_input = models.CharField(max_length=255, blank=True, default="")
     active = models.BooleanField(default=False)
-    last_fire_at = models.DateTimeField(null=True)
-    next_fire_at = models.DateTimeField(null=True)
+    anchor_at = models.DateTimeField(null=True)  # when it was last activated
+    last_fire_at = models.DateTimeField(null=True)  # nominal time of the last fire
+    next_fire_at = models.DateTimeField(null=True)  # nominal time of the next fire, plus the offset
 
     class Meta:
         indexes = [models.Index(fields=["next_fire_at"], name="schedule_due", condition=Q(active=True))]
@@ -31,11 +36,15 @@ class Schedule(models.Model):
 
 
 class ScheduleFire(models.Model):
-    """A fire time that was launched; its uniqueness is what makes a second scheduler harmless."""
+    """A nominal time that was dealt with; its uniqueness is what makes a second scheduler harmless.
+
+    Without an execution the launch was refused, and `error` says why.
+    """
 
     schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="fires")
     fire_at = models.DateTimeField()
     execution = models.ForeignKey(Execution, null=True, on_delete=models.SET_NULL, related_name="+")
+    error = models.TextField(blank=True, default="")
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["schedule", "fire_at"], name="schedule_fire_unique")]

@@ -36,7 +36,7 @@ class Trigger(models.Model):
 
 
 class FiringOutcome(models.TextChoices):
-    """UNRESOLVED: an input found no version yet, tried again when one arrives. FAILED: the launch itself was refused."""
+    """UNRESOLVED: an input found no version yet; tried again when one arrives. FAILED: the launch was refused."""
 
     FIRED = "fired"
     COALESCED = "coalesced"
@@ -55,7 +55,7 @@ class TriggerFiring(models.Model):
     outcome = models.CharField(max_length=12, choices=FiringOutcome.choices)
     reason = models.TextField(blank=True, default="")
     execution = models.ForeignKey(Execution, null=True, on_delete=models.PROTECT, related_name="firings")
-    resolution = models.JSONField(default=dict)  # {input: {"via": ..., "version": ..., "query": ...}}
+    resolution = models.JSONField(default=dict)  # {input: {"via", "artifact", "version", "version_id", "explanation"}}
     published_at = models.DateTimeField()
     at = models.DateTimeField()
     latency_ms = models.FloatField(null=True)  # version published -> execution launched
@@ -65,6 +65,9 @@ class TriggerFiring(models.Model):
     retry_at = models.DateTimeField(null=True)  # after a passing fault (a store out of reach), try again then
     # 1 + that of the firing which started the version's producer: how long the chain of reactions is by now.
     generation = models.IntegerField(default=1)
+    # The firing that the chain began with (empty on that one); on that one, when the chain was stopped for growing.
+    root = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
+    stopped_at = models.DateTimeField(null=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["trigger", "version"], name="firing_unique")]

@@ -1,0 +1,83 @@
+"""Triggers come and go with their launch plan: written at registration, switched with its state."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flyteidl.core import interface_pb2, types_pb2
+
+from artifacts import literals
+from artifacts.exceptions import InvalidArgument
+from artifacts.models import Artifact, ArtifactVersion
+from artifacts.queries import NEWEST_FIRST
+from scheduler.models import LaunchPlan, Trigger
+from scheduler.triggers.plan import TriggerPlan, conditions_of, plan_of_launch_plan
+
+
+def attach(launch_plan: LaunchPlan) -> Trigger | None:
+    """Write the trigger of a launch plan that is being registered, inactive; None when it has no launch conditions.
+
+    InvalidArgument, before anything is written, for a trigger that could never launch it.
+    """
+    conditions = conditions_of(launch_plan)
+    if conditions is None:
+        return None
+    plan = plan_of_launch_plan(launch_plan, conditions)
+    check_types(plan)
+    trigger, _ = Trigger.objects.get_or_create(
+        launch_plan=launch_plan,
+        defaults={
+            "artifact_project": plan.spec.project,
+            "artifact_domain": plan.spec.domain,
+            "artifact_name": plan.spec.name,
+            "partitions": dict(plan.spec.partitions),
+            "condition": conditions.SerializeToString(deterministic=True),
+        },
+    )
+    return trigger
+
+
+def check_types(plan: TriggerPlan) -> None:
+    """What is known of the artifacts by now must fit: partition keys, and the types of the inputs they fill."""
+    spec = plan.spec
+    artifact = Artifact.objects.filter(project=spec.project, domain=spec.domain, name=spec.name).first()
+    if artifact is None:
+        return
+    unknown = sorted(set(spec.partitions) - set(artifact.partition_keys))
+    if unknown:
+        raise InvalidArgument(
+            f"{artifact.name} has no partition {', '.join(unknown)}; its partition keys: "
+            f"{', '.join(artifact.partition_keys) or 'none'}"
+        )
+    newest = ArtifactVersion.objects.filter(artifact=artifact).order_by(*NEWEST_FIRST).first()
+    if newest is None:
+        return
+    held = types_pb2.LiteralType.FromString(bytes(newest.literal_type))
+    for name, parameter in plan.sources.items():
+        if _takes_triggering(parameter) and not literals.is_castable(held, parameter.var.type):
+            raise InvalidArgument(
+                f"input '{name}' takes {literals.describe_type(parameter.var.type)}, but {artifact.name} holds "
+                f"{literals.describe_type(held)}"
+            )
+
+
+def _takes_triggering(parameter: interface_pb2.Parameter) -> bool:
+    query = parameter.artifact_query
+    return query.WhichOneof("identifier") == "binding" and query.binding.WhichOneof("partition_data") is None
+
+
+def switch(*, activated: LaunchPlan | None, deactivated: LaunchPlan | None, at: datetime) -> None:
+    """Move triggers with the state of their launch plans, in the caller's transaction.
+
+    When one version of a launch plan takes over from another, versions published but not evaluated yet at that moment
+    still fire, once: the new trigger takes over the old one's beginning too.
+    """
+    since = at
+    if deactivated is not None:
+        old = Trigger.objects.filter(launch_plan=deactivated).first()
+        if old is not None:
+            if activated is not None and old.active and old.activated_at is not None:
+                since = old.activated_at
+            Trigger.objects.filter(pk=old.pk).update(active=False)
+    if activated is not None:
+        Trigger.objects.filter(launch_plan=activated).update(active=True, activated_at=since)

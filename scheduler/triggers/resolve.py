@@ -1,0 +1,139 @@
+"""The inputs of a triggered launch: found in the triggering version, by queries, or constant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb2
+
+from artifacts import literals
+from artifacts.exceptions import InvalidArgument, QueryUnresolved
+from artifacts.models import ArtifactVersion
+from artifacts.partitions import format_time
+from artifacts.queries import find, matches
+from artifacts.wanted import Wanted, read_artifact_id, read_query, triggered_text, triggered_time
+from lineage.models import Via
+from scheduler.triggers.plan import TriggerPlan
+
+
+@dataclass
+class Resolved:
+    """`inputs` for the launch; `notes` say how each was found; `unresolved` why some were not, and `lacks` of what."""
+
+    inputs: literals_pb2.LiteralMap = field(default_factory=literals_pb2.LiteralMap)
+    notes: dict[str, dict[str, object]] = field(default_factory=dict)
+    unresolved: list[str] = field(default_factory=list)
+    lacks: list[str] = field(default_factory=list)
+
+
+def resolve_inputs(plan: TriggerPlan, version: ArtifactVersion) -> Resolved:
+    """Everything the trigger fills in. InvalidArgument: it can never be resolved for this version."""
+    resolved = Resolved()
+    known = dict(plan.constants)
+    waiting = dict(plan.sources)
+    while waiting:
+        ready = [name for name, parameter in waiting.items() if set(_bound_inputs(parameter)) <= set(known)]
+        if not ready:
+            break
+        for name in ready:
+            literal = _resolve_one(plan, name, waiting.pop(name), version, known, resolved)
+            if literal is not None:
+                known[name] = literal
+                resolved.inputs.literals[name].CopyFrom(literal)
+    if waiting and not resolved.unresolved:
+        raise InvalidArgument(f"the queries of {', '.join(sorted(waiting))} are bound to inputs that have no value")
+    return resolved
+
+
+def _bound_inputs(parameter: interface_pb2.Parameter) -> Iterator[str]:
+    query = parameter.artifact_query
+    if query.WhichOneof("identifier") == "artifact_tag":
+        labels = [query.artifact_tag.value]
+    else:
+        wanted = query.artifact_id if parameter.HasField("artifact_query") else parameter.artifact_id
+        labels = [*wanted.partitions.value.values(), wanted.time_partition.value]
+    return (label.input_binding.var for label in labels if label.HasField("input_binding"))
+
+
+def _resolve_one(
+    plan: TriggerPlan,
+    name: str,
+    parameter: interface_pb2.Parameter,
+    version: ArtifactVersion,
+    known: dict[str, literals_pb2.Literal],
+    resolved: Resolved,
+) -> literals_pb2.Literal | None:
+    if parameter.HasField("default"):
+        resolved.notes[name] = {"via": "constant"}
+        return parameter.default
+    query = parameter.artifact_query
+    if query.WhichOneof("identifier") == "binding":
+        return _from_binding(name, parameter.var.type, query.binding, version, resolved)
+    around = {"project": plan.project, "domain": plan.domain}
+    wanted = (
+        read_query(query, **around, inputs=known, trigger=version)
+        if parameter.HasField("artifact_query")
+        else read_artifact_id(parameter.artifact_id, **around, inputs=known, trigger=version)
+    )
+    return _from_query(name, wanted, version, resolved)
+
+
+def _from_query(name: str, wanted: Wanted, version: ArtifactVersion, resolved: Resolved) -> literals_pb2.Literal | None:
+    """The triggering version if it is one that the query asks for, else the newest that is."""
+    if matches(version, wanted):
+        return _take(name, version, Via.TRIGGER, "the triggering version, which satisfies the query", resolved)
+    try:
+        found, explanation = find(wanted)
+    except QueryUnresolved as error:
+        resolved.unresolved.append(f"{name}: {error.message}")
+        resolved.lacks.append(f"{wanted.project}/{wanted.domain}/{wanted.name}")
+        return None
+    return _take(name, found, Via.QUERY, explanation, resolved)
+
+
+def _take(name: str, version: ArtifactVersion, via: Via, explanation: str, resolved: Resolved) -> literals_pb2.Literal:
+    resolved.notes[name] = {
+        "via": via.value,
+        "artifact": str(version.artifact),
+        "version": version.version,
+        "version_id": version.pk,
+        "explanation": explanation,
+    }
+    return literals.carry(literals_pb2.Literal.FromString(bytes(version.literal)), version.pk)
+
+
+def _from_binding(
+    name: str,
+    literal_type: types_pb2.LiteralType,
+    binding: artifact_id_pb2.ArtifactBindingData,
+    version: ArtifactVersion,
+    resolved: Resolved,
+) -> literals_pb2.Literal:
+    if binding.WhichOneof("partition_data") is None:
+        return _take(name, version, Via.TRIGGER, "the triggering version", resolved)
+    if binding.WhichOneof("partition_data") == "partition_key" and not binding.HasField("time_transform"):
+        text = triggered_text(binding, version)
+        resolved.notes[name] = {
+            "via": "partition",
+            "explanation": f"partition {binding.partition_key} of the triggering version",
+        }
+        return literals.from_json(_as_json(text, literal_type), literal_type, name=name)
+    moment = format_time(triggered_time(binding, version))
+    resolved.notes[name] = {"via": "time_partition", "explanation": f"from the triggering version: {moment}"}
+    return literals.from_json(moment, literal_type, name=name)
+
+
+def _as_json(text: str, literal_type: types_pb2.LiteralType) -> object:
+    """A partition value is text; a number or boolean input takes what the text says."""
+    simple = literal_type.simple if literal_type.WhichOneof("type") == "simple" else None
+    try:
+        if simple == types_pb2.INTEGER:
+            return int(text)
+        if simple == types_pb2.FLOAT:
+            return float(text)
+    except ValueError:
+        return text  # refused with the input's name when it becomes a literal
+    if simple == types_pb2.BOOLEAN and text in ("true", "false"):
+        return text == "true"
+    return text
