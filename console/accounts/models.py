@@ -24,6 +24,7 @@ class RoleBinding(models.Model):
     project = models.CharField(max_length=64, blank=True, default="")
     domain = models.CharField(max_length=64, blank=True, default="")
     role = models.CharField(max_length=16, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [

@@ -1,0 +1,109 @@
+"""What a launch plan, workflow or task takes and gives, and literal maps as JSON, for pages and the API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
+from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb2
+
+from artifacts.exceptions import InvalidArgument
+from artifacts.literals import carry, describe_type, from_json, to_json
+from artifacts.models import ArtifactVersion
+from artifacts.store import store
+from scheduler.models import LaunchPlan, Task, Workflow
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input: required, or with a default value, or with a query that finds an artifact version at launch."""
+
+    name: str
+    type: types_pb2.LiteralType
+    description: str = ""
+    required: bool = True
+    default: literals_pb2.Literal | None = None
+    query: artifact_id_pb2.ArtifactQuery | None = None
+
+    @property
+    def type_text(self) -> str:
+        return describe_type(self.type)
+
+    @property
+    def default_json(self) -> Any:
+        return to_json(self.default, self.type) if self.default is not None else None
+
+
+def inputs_of(entity: LaunchPlan | Workflow | Task) -> dict[str, Input]:
+    """What a launch may give, by name; inputs a launch plan fixes are left out."""
+    if isinstance(entity, LaunchPlan):
+        closure = launch_plan_pb2.LaunchPlanClosure.FromString(bytes(entity.closure))
+        return {name: _parameter(name, each) for name, each in sorted(closure.expected_inputs.parameters.items())}
+    variables = typed_interface(entity).inputs.variables
+    return {name: Input(name, each.type, each.description) for name, each in sorted(variables.items())}
+
+
+def outputs_of(entity: LaunchPlan | Workflow | Task) -> dict[str, types_pb2.LiteralType]:
+    if isinstance(entity, LaunchPlan):
+        closure = launch_plan_pb2.LaunchPlanClosure.FromString(bytes(entity.closure))
+        variables = closure.expected_outputs.variables
+    else:
+        variables = typed_interface(entity).outputs.variables
+    return {name: each.type for name, each in sorted(variables.items())}
+
+
+def typed_interface(entity: Workflow | Task) -> interface_pb2.TypedInterface:
+    if isinstance(entity, Workflow):
+        workflow = workflow_pb2.WorkflowClosure.FromString(bytes(entity.closure))
+        return workflow.compiled_workflow.primary.template.interface
+    return task_pb2.TaskClosure.FromString(bytes(entity.closure)).compiled_task.template.interface
+
+
+def _parameter(name: str, parameter: interface_pb2.Parameter) -> Input:
+    behavior = parameter.WhichOneof("behavior")
+    return Input(
+        name,
+        parameter.var.type,
+        parameter.var.description,
+        required=behavior in (None, "required") and not (behavior is None and _takes_none(parameter.var.type)),
+        default=parameter.default if behavior == "default" else None,
+        query=parameter.artifact_query if behavior == "artifact_query" else None,
+    )
+
+
+def _takes_none(literal_type: types_pb2.LiteralType) -> bool:
+    return any(variant.simple == types_pb2.NONE for variant in literal_type.union_type.variants)
+
+
+def literals_for(
+    entity: LaunchPlan | Workflow | Task, values: Mapping[str, Any], versions: Mapping[str, ArtifactVersion]
+) -> literals_pb2.LiteralMap:
+    """JSON values and artifact versions as the inputs of a launch. Raises InvalidArgument naming the input.
+
+    What is missing is left to the launch, which knows the defaults.
+    """
+    inputs = inputs_of(entity)
+    unknown = sorted((set(values) | set(versions)) - set(inputs))
+    if unknown:
+        raise InvalidArgument(f"no input {', '.join(unknown)}; inputs: {', '.join(inputs) or 'none'}")
+    twice = sorted(set(values) & set(versions))
+    if twice:
+        raise InvalidArgument(f"{', '.join(twice)}: give a value or an artifact version, not both")
+    literals = {name: from_json(value, inputs[name].type, name=name) for name, value in values.items()}
+    for name, version in versions.items():
+        literals[name] = carry(literals_pb2.Literal.FromString(bytes(version.literal)), version.pk)
+    return literals_pb2.LiteralMap(literals=literals)
+
+
+def load_literals(uri: str) -> literals_pb2.LiteralMap:
+    """The literal map at a URI; empty where nothing was written yet. Raises NotFound for one that is gone."""
+    return literals_pb2.LiteralMap.FromString(store().get(uri)) if uri else literals_pb2.LiteralMap()
+
+
+def literals_json(
+    literals: literals_pb2.LiteralMap, types: Mapping[str, types_pb2.LiteralType] | None = None
+) -> dict[str, Any]:
+    types = types or {}
+    return {name: to_json(value, types.get(name)) for name, value in sorted(literals.literals.items())}

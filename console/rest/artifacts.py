@@ -1,0 +1,166 @@
+"""Artifacts by name: list, details, which version a query means, aliases."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from artifacts.actions.aliases import move_alias, remove_alias
+from django.db.models import OuterRef, Q, Subquery
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from artifacts.models import AliasMove, Artifact, ArtifactVersion, Granularity, Kind
+from artifacts.queries import find
+from artifacts.wanted import Wanted
+from console.access_objects import access_artifact, access_version
+from console.accounts import access, audit
+from console.accounts.access import Action
+from console.rest.base import ApiView, Body, Filters, ListView, ScopeFilters, read_body, read_query, user_of
+from console.rest.fields import NameOf
+from console.rest.versions import PARTITION_PREFIX, TimeFilters, VersionSummary, partition_filters
+
+TAGS = ["artifacts"]
+
+
+@extend_schema_field({"type": "string", "enum": Granularity.names})
+class GranularityField(NameOf):
+    choices = Granularity
+
+
+class ArtifactSummary(serializers.Serializer[Any]):
+    project = serializers.CharField()
+    domain = serializers.CharField()
+    name = serializers.CharField()
+    kind = serializers.ChoiceField(choices=Kind.choices)
+    description = serializers.CharField()
+    partition_keys = serializers.ListField(child=serializers.CharField())
+    granularity = GranularityField(read_only=True, help_text="of the time partition; UNSET: not time partitioned")
+    created_at = serializers.DateTimeField()
+    newest_version = serializers.CharField(allow_null=True)
+    newest_at = serializers.DateTimeField(allow_null=True)
+
+
+class AliasOut(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    version = serializers.CharField(source="version.version")
+    version_id = serializers.IntegerField()
+    moved_at = serializers.DateTimeField()
+
+
+class ArtifactDetail(ArtifactSummary):
+    aliases = AliasOut(many=True, source="all_aliases")
+
+
+def with_newest(rows: Any) -> Any:
+    """Each artifact with what its newest version is called and since when it exists: two index look-ups a row."""
+    newest = ArtifactVersion.objects.filter(artifact=OuterRef("pk")).order_by("-created_at", "-id")
+    return rows.annotate(
+        newest_version=Subquery(newest.values("version")[:1]), newest_at=Subquery(newest.values("created_at")[:1])
+    )
+
+
+class ArtifactFilters(ScopeFilters):
+    q = serializers.CharField(required=False, help_text="words that the name or description must contain")
+    name = serializers.CharField(required=False)
+    kind = serializers.ChoiceField(choices=Kind.choices, required=False)
+
+
+class ArtifactsView(ListView):
+    @extend_schema(parameters=[ArtifactFilters], responses=ArtifactSummary(many=True), tags=TAGS)
+    def get(self, request: Request) -> Response:
+        """Artifacts, the latest made first."""
+        filters = read_query(ArtifactFilters, request)
+        wanted = Q()
+        for word in filters.pop("q", "").split():
+            wanted &= Q(name__icontains=word) | Q(description__icontains=word)
+        rows = Artifact.objects.filter(access.readable(user_of(request)), wanted, **filters)
+        return self.page(request, with_newest(rows), ArtifactSummary)
+
+
+class ArtifactView(ApiView):
+    @extend_schema(responses=ArtifactDetail, tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str) -> Response:
+        """One artifact with its aliases."""
+        artifact = access_artifact(user_of(request), project, domain, name)
+        row = with_newest(Artifact.objects.filter(pk=artifact.pk)).get()
+        row.all_aliases = artifact.aliases.select_related("version").defer("version__literal").order_by("name")
+        return Response(ArtifactDetail(row).data)
+
+
+class ResolveFilters(TimeFilters):
+    version = serializers.CharField(required=False, default="")
+    alias = serializers.CharField(required=False, default="")
+    created_before = serializers.DateTimeField(required=False, default=None, help_text="the newest as of then")
+
+    def also_allowed(self) -> set[str]:
+        return {key for key in self.initial_data if key.startswith(PARTITION_PREFIX)}
+
+
+class Resolved(serializers.Serializer[Any]):
+    explanation = serializers.CharField(help_text="why this one")
+    version = VersionSummary()
+
+
+class ResolveView(ApiView):
+    @extend_schema(parameters=[ResolveFilters], responses=Resolved, tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str) -> Response:
+        """The newest version that a query means; 404 says what exists instead. `partition.<key>=<value>` narrows it."""
+        asked = read_query(ResolveFilters, request)
+        access.require_found(user_of(request), Action.READ, project, domain, what=f"artifact {project}/{domain}/{name}")
+        wanted = Wanted(project, domain, name, partitions=partition_filters(request), **asked)
+        found = find(wanted)
+        return Response(Resolved({"explanation": found.explanation, "version": found.version}).data)
+
+
+class AliasBody(Body):
+    version = serializers.CharField(help_text="a version, or another alias")
+    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+    expected = serializers.CharField(
+        required=False,
+        allow_null=True,
+        help_text="409 unless the alias is at this version now; null: at none",
+    )
+
+
+class AliasView(ApiView):
+    @extend_schema(request=AliasBody, responses=AliasOut, tags=TAGS)
+    def put(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
+        """Point an alias at a version, from wherever it was."""
+        user = user_of(request)
+        body = read_body(AliasBody, request)
+        version = access_version(user, project, domain, name, body["version"], action=Action.DECIDE)
+        expected = {"expected": body["expected"]} if "expected" in body else {}
+        row = move_alias(version, alias, actor=user.username, reason=body["reason"], **expected)
+        audit.record(user, "alias.move", f"{version.artifact}:{alias}", project=project, domain=domain, detail=body)
+        return Response(AliasOut(row).data)
+
+    @extend_schema(responses={204: None}, tags=TAGS)
+    def delete(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
+        """Remove an alias; its history stays."""
+        user = user_of(request)
+        artifact = access_artifact(user, project, domain, name, action=Action.DECIDE)
+        remove_alias(artifact, alias, actor=user.username)
+        audit.record(user, "alias.remove", f"{artifact}:{alias}", project=project, domain=domain)
+        return Response(status=204)
+
+
+class AliasMoveOut(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    from_version = serializers.CharField(source="from_version.version", default=None, allow_null=True)
+    to_version = serializers.CharField(source="to_version.version", default=None, allow_null=True)
+    actor = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class AliasMovesView(ListView):
+    newest_by = "at"
+
+    @extend_schema(responses=AliasMoveOut(many=True), tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
+        """Where an alias has been."""
+        read_query(Filters, request)
+        artifact = access_artifact(user_of(request), project, domain, name)
+        rows = AliasMove.objects.filter(artifact=artifact, name=alias).select_related("from_version", "to_version")
+        return self.page(request, rows.defer("from_version__literal", "to_version__literal"), AliasMoveOut)

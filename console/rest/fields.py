@@ -1,0 +1,74 @@
+"""Fields that several resources share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import IntegerChoices
+from drf_spectacular.utils import extend_schema_field
+from flyteidl.core import execution_pb2
+from rest_framework import serializers
+
+from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+
+
+class NameOf(serializers.Field[Any, Any, str, Any]):
+    """An IntegerChoices column as the name of its value: `RUNNING`. As input, any case."""
+
+    choices: type[IntegerChoices]
+
+    def to_representation(self, value: Any) -> str:
+        return self.choices(value).name
+
+    def to_internal_value(self, data: Any) -> IntegerChoices:
+        try:
+            return self.choices[str(data).upper()]
+        except KeyError:
+            raise serializers.ValidationError(f"must be one of {', '.join(self.choices.names)}") from None
+
+
+@extend_schema_field({"type": "string", "enum": ExecutionPhase.names})
+class ExecutionPhaseField(NameOf):
+    choices = ExecutionPhase
+
+
+@extend_schema_field({"type": "string", "enum": NodePhase.names})
+class NodePhaseField(NameOf):
+    choices = NodePhase
+
+
+@extend_schema_field({"type": "string", "enum": AttemptPhase.names})
+class AttemptPhaseField(NameOf):
+    choices = AttemptPhase
+
+
+@extend_schema_field(
+    {
+        "type": "object",
+        "nullable": True,
+        "properties": {
+            "code": {"type": "string"},
+            "message": {"type": "string"},
+            "kind": {"type": "string", "enum": ["UNKNOWN", "USER", "SYSTEM"]},
+        },
+    }
+)
+class ErrorField(serializers.Field[Any, Any, Any, Any]):
+    """A stored core.ExecutionError."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(read_only=True, **options)
+
+    def to_representation(self, value: Any) -> dict[str, str]:
+        error = execution_pb2.ExecutionError.FromString(bytes(value))
+        kind = execution_pb2.ExecutionError.ErrorKind.Name(error.kind)
+        return {"code": error.code, "message": error.message, "kind": kind}
+
+
+class EntityName(serializers.Serializer[Any]):
+    """What a registered version is called."""
+
+    project = serializers.CharField()
+    domain = serializers.CharField()
+    name = serializers.CharField()
+    version = serializers.CharField()

@@ -1,0 +1,125 @@
+"""Approvals and signals that executions wait for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Q
+from drf_spectacular.utils import extend_schema
+from flyteidl.core import literals_pb2, types_pb2
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from scheduler.actions.gates import decide, set_signal
+
+from artifacts.exceptions import InvalidArgument
+from artifacts.literals import describe_type, from_json, to_json
+from console.access_objects import access_gate
+from console.accounts import access, audit
+from console.accounts.access import Action
+from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
+from scheduler.models import Gate, GateKind
+from scheduler.phases import EXECUTION_TERMINAL
+
+TAGS = ["gates"]
+WAITING = Q(decided_at=None, waiting_since__isnull=False) & ~Q(execution__phase__in=EXECUTION_TERMINAL)
+
+
+class GateOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    execution = serializers.CharField(source="execution.key")
+    node_id = serializers.CharField(source="node.node_id", default=None, allow_null=True)
+    signal_id = serializers.CharField()
+    kind = serializers.ChoiceField(choices=GateKind.choices)
+    type = serializers.SerializerMethodField(help_text="of the value a signal wants")
+    value = serializers.SerializerMethodField("read_value")
+    waiting_since = serializers.DateTimeField(allow_null=True)
+    expires_at = serializers.DateTimeField(allow_null=True)
+    decided_at = serializers.DateTimeField(allow_null=True)
+    decided_by = serializers.CharField()
+    comment = serializers.CharField()
+
+    def get_type(self, gate: Gate) -> str:
+        return describe_type(_type_of(gate))
+
+    def read_value(self, gate: Gate) -> Any:
+        if gate.value is None:
+            return None
+        return to_json(literals_pb2.Literal.FromString(bytes(gate.value)), _type_of(gate))
+
+
+def _type_of(gate: Gate) -> types_pb2.LiteralType:
+    return types_pb2.LiteralType.FromString(bytes(gate.literal_type))
+
+
+class GateFilters(ScopeFilters):
+    state = serializers.ChoiceField(choices=["waiting", "decided", "all"], required=False, default="waiting")
+    kind = serializers.ChoiceField(choices=GateKind.choices, required=False)
+    execution = serializers.CharField(required=False, help_text="its name")
+
+
+class GatesView(ListView):
+    @extend_schema(parameters=[GateFilters], responses=GateOut(many=True), tags=TAGS)
+    def get(self, request: Request) -> Response:
+        """Gates, newest first; unless told otherwise those that wait for somebody."""
+        filters = read_query(GateFilters, request)
+        columns = {"project": "execution__project", "domain": "execution__domain", "execution": "execution__name"}
+        state = filters.pop("state")
+        wanted = Q(**{columns.get(key, key): value for key, value in filters.items()})
+        if state == "waiting":
+            wanted &= WAITING & ~Q(kind=GateKind.SLEEP)
+        elif state == "decided":
+            wanted &= Q(decided_at__isnull=False)
+        mine = access.readable(user_of(request), project="execution__project", domain="execution__domain")
+        rows = Gate.objects.filter(mine, wanted).select_related("execution", "node").defer("execution__spec")
+        return self.page(request, rows, GateOut)
+
+
+class GateView(ApiView):
+    @extend_schema(responses=GateOut, tags=TAGS)
+    def get(self, request: Request, gate_id: int) -> Response:
+        """One gate."""
+        return Response(GateOut(access_gate(user_of(request), gate_id)).data)
+
+
+class DecisionBody(Body):
+    approve = serializers.BooleanField()
+    comment = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+
+
+class DecideView(ApiView):
+    @extend_schema(request=DecisionBody, responses=GateOut, tags=TAGS, operation_id="gates_decide")
+    def post(self, request: Request, gate_id: int) -> Response:
+        """Approve or reject. 409 when it was decided, has expired or its execution has ended."""
+        user = user_of(request)
+        body = read_body(DecisionBody, request)
+        gate = access_gate(user, gate_id, action=Action.DECIDE)
+        decide(gate, approve=body["approve"], actor=user.username, comment=body["comment"])
+        verb = "gate.approve" if body["approve"] else "gate.reject"
+        return decided(gate, verb, user, body["comment"])
+
+
+class SignalBody(Body):
+    value = serializers.JSONField()
+    comment = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+
+
+class SignalView(ApiView):
+    @extend_schema(request=SignalBody, responses=GateOut, tags=TAGS, operation_id="gates_signal")
+    def post(self, request: Request, gate_id: int) -> Response:
+        """Give a signal its value. 409 when it has one."""
+        user = user_of(request)
+        body = read_body(SignalBody, request)
+        gate = access_gate(user, gate_id, action=Action.LAUNCH)
+        if gate.kind != GateKind.SIGNAL:
+            raise InvalidArgument(f"gate {gate_id} is no signal but {gate.get_kind_display()}")
+        literal = from_json(body["value"], _type_of(gate), name=gate.signal_id)
+        set_signal(gate.execution, gate.signal_id, literal, actor=user.username, comment=body["comment"])
+        return decided(gate, "gate.signal", user, body["comment"])
+
+
+def decided(gate: Gate, verb: str, user: Any, comment: str) -> Response:
+    project, domain = gate.execution.project, gate.execution.domain
+    detail = {"comment": comment} if comment else {}
+    audit.record(user, verb, f"{gate.execution.key}/{gate.signal_id}", project=project, domain=domain, detail=detail)
+    return Response(GateOut(access_gate(user, gate.pk)).data)

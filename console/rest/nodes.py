@@ -1,0 +1,207 @@
+"""Nodes and attempts of an execution: phases, values, logs, decks, and the timeline."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from artifacts.exceptions import NotFound
+from console.access_objects import access_attempt, access_execution, access_node
+from console.interfaces import literals_json, load_literals
+from console.logs import DEFAULT_BYTES, MAX_BYTES, read_log
+from console.rest.base import ApiView, Filters, ListView, read_query, user_of
+from console.rest.fields import AttemptPhaseField, ErrorField, NodePhaseField
+from console.sandbox import sandboxed_object
+from scheduler.models import NodeExecution, NodeKind, PhaseEvent, TaskExecution
+from scheduler.phases import AttemptPhase, ExecutionPhase, Machine, NodePhase
+
+TAGS = ["executions"]
+ATTEMPTS_IN_DETAIL = 100
+
+
+class NodeSummary(serializers.Serializer[Any]):
+    node_id = serializers.CharField()
+    kind = serializers.ChoiceField(choices=NodeKind.choices)
+    phase = NodePhaseField(read_only=True)
+    parent = serializers.CharField(  # type: ignore[assignment]  # a field, not Field.parent
+        source="parent.node_id", default=None, allow_null=True
+    )
+    attempts = serializers.IntegerField()
+    error = ErrorField(allow_null=True)
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    has_deck = serializers.SerializerMethodField()
+
+    def get_has_deck(self, node: NodeExecution) -> bool:
+        return bool(node.deck_uri)
+
+
+class AttemptOut(serializers.Serializer[Any]):
+    attempt = serializers.IntegerField()
+    index = serializers.IntegerField(help_text="item of a map; -1: not a map")
+    phase = AttemptPhaseField(read_only=True)
+    executor = serializers.CharField()
+    reason = serializers.CharField()
+    error = ErrorField(allow_null=True)
+    error_retryable = serializers.BooleanField()
+    created_at = serializers.DateTimeField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
+class NodeDetail(NodeSummary):
+    child_executions = serializers.SerializerMethodField()
+    newest_attempts = serializers.SerializerMethodField(help_text=f"at most {ATTEMPTS_IN_DETAIL}")
+
+    def get_child_executions(self, node: NodeExecution) -> list[str]:
+        return [child.key for child in node.child_executions.only("project", "domain", "name").order_by("id")]
+
+    def get_newest_attempts(self, node: NodeExecution) -> list[AttemptOut]:
+        rows = node.task_executions.defer("command").order_by("-id")[:ATTEMPTS_IN_DETAIL]
+        return AttemptOut(rows, many=True).data  # type: ignore[return-value]
+
+
+class NodeFilters(Filters):
+    phase = NodePhaseField(required=False)
+    parent = serializers.CharField(  # type: ignore[assignment]  # a field, not Field.parent
+        required=False, help_text="only the children of this node"
+    )
+
+
+class NodesView(ListView):
+    @extend_schema(parameters=[NodeFilters], responses=NodeSummary(many=True), tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str) -> Response:
+        """The nodes that have begun or were skipped, newest first."""
+        filters = read_query(NodeFilters, request)
+        if "parent" in filters:
+            filters["parent__node_id"] = filters.pop("parent")
+        execution = access_execution(user_of(request), project, domain, name)
+        rows = execution.nodes.filter(**filters).select_related("parent").defer("state", "parent__state")
+        return self.page(request, rows, NodeSummary)
+
+
+class NodeView(ApiView):
+    @extend_schema(responses=NodeDetail, tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, node_id: str) -> Response:
+        """One node with its newest attempts."""
+        execution = access_execution(user_of(request), project, domain, name)
+        return Response(NodeDetail(access_node(execution, node_id)).data)
+
+
+class NodeInputsView(ApiView):
+    @extend_schema(responses={200: dict[str, Any]}, tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, node_id: str) -> Response:
+        """The node's inputs as JSON."""
+        execution = access_execution(user_of(request), project, domain, name)
+        return Response(literals_json(load_literals(access_node(execution, node_id).input_uri)))
+
+
+class NodeOutputsView(ApiView):
+    @extend_schema(responses={200: dict[str, Any]}, tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, node_id: str) -> Response:
+        """The node's outputs as JSON; empty until it has succeeded."""
+        execution = access_execution(user_of(request), project, domain, name)
+        return Response(literals_json(load_literals(access_node(execution, node_id).output_uri)))
+
+
+class DeckView(ApiView):
+    @extend_schema(responses={(200, "text/html"): OpenApiTypes.STR}, tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, node_id: str) -> HttpResponse:
+        """The deck as HTML, sandboxed: its scripts run without access to this origin."""
+        execution = access_execution(user_of(request), project, domain, name)
+        node = access_node(execution, node_id)
+        if not node.deck_uri:
+            raise NotFound(f"node {node_id} in {execution.key} has no deck")
+        return sandboxed_object(node.deck_uri)
+
+
+class AttemptsView(ListView):
+    @extend_schema(responses=AttemptOut(many=True), tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, node_id: str) -> Response:
+        """Every attempt of a node, newest first; of a map, those of all its items."""
+        read_query(Filters, request)
+        execution = access_execution(user_of(request), project, domain, name)
+        rows = access_node(execution, node_id).task_executions.defer("command")
+        return self.page(request, rows, AttemptOut)
+
+
+class LogFilters(Filters):
+    index = serializers.IntegerField(required=False, default=-1, help_text="item of a map")
+    tail = serializers.IntegerField(required=False, min_value=1, max_value=100_000, help_text="only the last lines")
+    offset = serializers.IntegerField(required=False, min_value=0, default=0, help_text="bytes already read")
+    limit = serializers.IntegerField(required=False, min_value=1, max_value=MAX_BYTES, default=DEFAULT_BYTES)
+
+
+class LogView(ApiView):
+    @extend_schema(parameters=[LogFilters], responses={(200, "text/plain"): OpenApiTypes.STR}, tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, node_id: str, attempt: int) -> HttpResponse:
+        """The log of an attempt, also while it runs. `Causeway-Next-Offset` is the `offset` that continues it."""
+        wanted = read_query(LogFilters, request)
+        execution = access_execution(user_of(request), project, domain, name)
+        row = access_attempt(access_node(execution, node_id), attempt, wanted["index"])
+        part = read_log(row.log_uri, offset=wanted["offset"], limit=wanted["limit"], tail=wanted.get("tail"))
+        response = HttpResponse(part.data, content_type="text/plain; charset=utf-8")
+        response["Causeway-Next-Offset"] = str(part.next_offset)
+        response["X-Content-Type-Options"] = "nosniff"
+        return response
+
+
+class EventOut(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    machine = serializers.ChoiceField(choices=Machine.choices)
+    subject = serializers.SerializerMethodField(help_text="node id, or the attempt's name; empty for the execution")
+    from_phase = serializers.SerializerMethodField()
+    to_phase = serializers.SerializerMethodField()
+    reason = serializers.CharField()
+    actor = serializers.CharField()
+
+    def get_subject(self, event: PhaseEvent) -> str:
+        names: dict[tuple[str, int], str] = self.context["names"]
+        return names.get((event.machine, event.object_id), "")
+
+    def get_from_phase(self, event: PhaseEvent) -> str:
+        return _PHASES[event.machine](event.from_phase).name
+
+    def get_to_phase(self, event: PhaseEvent) -> str:
+        return _PHASES[event.machine](event.to_phase).name
+
+
+_PHASES: dict[str, type[ExecutionPhase] | type[NodePhase] | type[AttemptPhase]] = {
+    Machine.EXECUTION: ExecutionPhase,
+    Machine.NODE: NodePhase,
+    Machine.ATTEMPT: AttemptPhase,
+}
+
+
+class EventsView(ListView):
+    newest_by = "at"
+
+    @extend_schema(responses=EventOut(many=True), tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str) -> Response:
+        """Every change of phase of the execution, its nodes and attempts, newest first, with why and by whom."""
+        read_query(Filters, request)
+        execution = access_execution(user_of(request), project, domain, name)
+        paginator = self.pagination_class()
+        rows = PhaseEvent.objects.filter(execution_id=execution.pk)
+        events: list[PhaseEvent] = paginator.paginate_queryset(rows, request, self)
+        data = EventOut(events, many=True, context={"names": _subjects(events)}).data
+        return paginator.get_paginated_response(data)
+
+
+def _subjects(events: list[PhaseEvent]) -> dict[tuple[str, int], str]:
+    """What the events' nodes and attempts are called: two queries a page."""
+    nodes = [event.object_id for event in events if event.machine == Machine.NODE]
+    attempts = [event.object_id for event in events if event.machine == Machine.ATTEMPT]
+    names: dict[tuple[str, int], str] = {}
+    for pk, node_id in NodeExecution.objects.filter(pk__in=nodes).values_list("pk", "node_id"):
+        names[Machine.NODE, pk] = node_id
+    for pk, name in TaskExecution.objects.filter(pk__in=attempts).values_list("pk", "name"):
+        names[Machine.ATTEMPT, pk] = name
+    return names

@@ -1,0 +1,224 @@
+"""Versions of artifacts: list, search, look at, publish."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from flyteidl.core import literals_pb2, types_pb2
+from rest_framework import serializers
+from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from artifacts.addresses import address_of
+from artifacts.cards import render_card
+from artifacts.exceptions import NotFound
+from artifacts.literals import describe_type, to_json
+from artifacts.models import ArtifactVersion, CardFormat, Kind
+from artifacts.partitions import digest_of, truncate
+from artifacts.store import store
+from console.access_objects import access_artifact, access_version, access_version_id
+from console.accounts import access
+from console.accounts.access import Action
+from console.rest.base import ApiView, Filters, ListView, read_query, user_of
+from console.rest.publishing import PublishBody, publish_from, read_publish_body
+from console.sandbox import sandboxed
+
+TAGS = ["artifacts"]
+PARTITION_PREFIX = "partition."
+LINK_LIFETIME = timedelta(hours=1)
+_HEAVY = ["literal", "literal_type", "card"]
+
+
+class VersionSummary(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    project = serializers.CharField(source="artifact.project")
+    domain = serializers.CharField(source="artifact.domain")
+    name = serializers.CharField(source="artifact.name")
+    version = serializers.CharField()
+    kind = serializers.ChoiceField(choices=Kind.choices)
+    partitions = serializers.DictField(child=serializers.CharField())
+    time_partition = serializers.DateTimeField(allow_null=True)
+    uri = serializers.CharField(help_text="where the data lies; empty for a plain value")
+    size_bytes = serializers.IntegerField(allow_null=True)
+    execution = serializers.CharField(source="execution_key", help_text="project/domain/name; empty: from outside")
+    node_id = serializers.CharField()
+    producer = serializers.CharField()
+    created_by = serializers.CharField()
+    created_at = serializers.DateTimeField()
+    metadata = serializers.DictField(child=serializers.CharField())
+    metrics = serializers.DictField(child=serializers.FloatField())
+
+
+class VersionDetail(VersionSummary):
+    address = serializers.SerializerMethodField(help_text="flyte:// address that always finds this version")
+    type = serializers.SerializerMethodField()
+    value = serializers.SerializerMethodField("read_value", help_text="the literal as JSON")
+    content_hash = serializers.CharField()
+    attempt = serializers.IntegerField(allow_null=True)
+    output = serializers.CharField()
+    aliases = serializers.SerializerMethodField()
+    card_format = serializers.ChoiceField(choices=CardFormat.choices, allow_blank=True, help_text="empty: no card")
+
+    def get_address(self, version: ArtifactVersion) -> str:
+        return address_of(version)
+
+    def get_type(self, version: ArtifactVersion) -> str:
+        return describe_type(types_pb2.LiteralType.FromString(bytes(version.literal_type)))
+
+    def read_value(self, version: ArtifactVersion) -> Any:
+        return value_of(version)
+
+    def get_aliases(self, version: ArtifactVersion) -> list[str]:
+        return sorted(alias.name for alias in version.aliases.all())
+
+
+def value_of(version: ArtifactVersion) -> Any:
+    literal = literals_pb2.Literal.FromString(bytes(version.literal))
+    return to_json(literal, types_pb2.LiteralType.FromString(bytes(version.literal_type)))
+
+
+class TimeFilters(Filters):
+    time_partition = serializers.DateTimeField(required=False, default=None)
+    time_from = serializers.DateTimeField(required=False, default=None, help_text="time partition at or after")
+    time_before = serializers.DateTimeField(required=False, default=None, help_text="time partition before")
+
+
+class VersionFilters(TimeFilters):
+    alias = serializers.CharField(required=False)
+    kind = serializers.ChoiceField(choices=Kind.choices, required=False)
+    created_after = serializers.DateTimeField(required=False)
+    created_before = serializers.DateTimeField(required=False)
+    execution = serializers.CharField(required=False, help_text="that produced it: project/domain/name")
+
+    def also_allowed(self) -> set[str]:
+        return super().also_allowed() | {key for key in self.initial_data if key.startswith(PARTITION_PREFIX)}
+
+
+PARTITION_PARAMETER = OpenApiParameter(
+    "partition",
+    {"type": "object", "additionalProperties": {"type": "string"}},
+    description="`partition.<key>=<value>`, as often as there are keys.",
+)
+_COLUMNS = {
+    "alias": "aliases__name",
+    "kind": "kind",
+    "created_after": "created_at__gte",
+    "created_before": "created_at__lt",
+    "execution": "execution_key",
+    "time_from": "time_partition__gte",
+    "time_before": "time_partition__lt",
+}
+
+
+def partition_filters(request: Request) -> dict[str, str]:
+    """The values of `partition.<key>=<value>` in the query string."""
+    given = request.query_params.dict()
+    return {key[len(PARTITION_PREFIX) :]: value for key, value in given.items() if key.startswith(PARTITION_PREFIX)}
+
+
+class VersionsView(ListView):
+    parser_classes = (JSONParser, MultiPartParser)
+
+    @extend_schema(parameters=[VersionFilters, PARTITION_PARAMETER], responses=VersionSummary(many=True), tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str) -> Response:
+        """Versions of an artifact, newest first. `partition.<key>=<value>` narrows them, as often as there are keys."""
+        filters = read_query(VersionFilters, request)
+        artifact = access_artifact(user_of(request), project, domain, name)
+        wanted = Q(**{_COLUMNS[key]: value for key, value in filters.items() if value is not None and key in _COLUMNS})
+        if (moment := filters["time_partition"]) is not None:
+            wanted &= Q(time_partition=truncate(moment, artifact.granularity))
+        if partitions := partition_filters(request):
+            whole = set(partitions) == set(artifact.partition_keys)
+            wanted &= Q(partition_digest=digest_of(partitions)) if whole else Q(partitions__contains=partitions)
+        rows = ArtifactVersion.objects.filter(wanted, artifact=artifact).select_related("artifact").defer(*_HEAVY)
+        return self.page(request, rows, VersionSummary)
+
+    @extend_schema(
+        request={"application/json": PublishBody, "multipart/form-data": OpenApiTypes.OBJECT},
+        responses={201: VersionDetail},
+        tags=TAGS,
+    )
+    def post(self, request: Request, project: str, domain: str, name: str) -> Response:
+        """Publish a version: a JSON `value`, a `uri` of data that lies elsewhere, or a file.
+
+        A file is sent as multipart/form-data: `file`, and the other members as JSON in `data`. Publishing the same
+        version with the same value again answers with the first one; with another value it is refused with 409.
+        """
+        user = user_of(request)
+        access.require_found(user, Action.LAUNCH, project, domain, what=f"project {project} with domain {domain}")
+        body, file = read_publish_body(request)
+        version = publish_from(body, file, project=project, domain=domain, name=name, user=user)
+        return Response(VersionDetail(version).data, status=201)
+
+
+class VersionView(ApiView):
+    @extend_schema(responses=VersionDetail, tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
+        """One version, by its name, by an alias, or `latest`."""
+        return Response(VersionDetail(access_version(user_of(request), project, domain, name, version)).data)
+
+
+class VersionByIdView(ApiView):
+    @extend_schema(responses=VersionDetail, tags=TAGS)
+    def get(self, request: Request, version_id: int) -> Response:
+        """One version by its id."""
+        return Response(VersionDetail(access_version_id(user_of(request), version_id)).data)
+
+
+class FileOut(serializers.Serializer[Any]):
+    path = serializers.CharField(help_text="below `uri`; empty where the data is one object")
+    size_bytes = serializers.IntegerField()
+    url = serializers.URLField(help_text="signed; valid for an hour")
+
+
+class ObjectOut(serializers.Serializer[Any]):
+    value = serializers.JSONField(allow_null=True)
+    uri = serializers.CharField()
+    files = FileOut(many=True, help_text="what can be downloaded from here; empty for plain values and data elsewhere")
+
+
+MAX_FILES = 1000
+
+
+class ObjectView(ApiView):
+    @extend_schema(responses=ObjectOut, tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
+        """The data: the value itself, or signed URLs of the objects it lies in."""
+        row = access_version(user_of(request), project, domain, name, version)
+        return Response(ObjectOut({"value": value_of(row), "uri": row.uri, "files": _files(row.uri)}).data)
+
+
+def _files(uri: str) -> list[dict[str, Any]]:
+    objects = store()
+    if not uri or not objects.contains(uri.rstrip("/")):
+        return []
+    uri = uri.rstrip("/")
+    if objects.exists(uri):
+        return [_file("", uri, objects.size(uri))]
+    found = []
+    for each in objects.list(uri):
+        found.append(_file(each.uri[len(uri) + 1 :], each.uri, each.size))
+        if len(found) == MAX_FILES:
+            break
+    return found
+
+
+def _file(path: str, uri: str, size: int) -> dict[str, Any]:
+    return {"path": path, "size_bytes": size, "url": store().signed_get(uri, expires=LINK_LIFETIME)}
+
+
+class CardView(ApiView):
+    @extend_schema(responses={(200, "text/html"): OpenApiTypes.STR}, tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, version: str) -> HttpResponse:
+        """The card as safe HTML."""
+        row = access_version(user_of(request), project, domain, name, version)
+        html = render_card(row)
+        if not html:
+            raise NotFound(f"{row.artifact}@{row.version} has no card")
+        return sandboxed(html)
