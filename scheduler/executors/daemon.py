@@ -1,0 +1,203 @@
+"""The process behind an executor: claims attempts, hands them over, writes down what becomes of them.
+
+Three threads: one waits for wake-ups, one claims and hands over, one records. The database is the truth, wake-ups are
+hints: without a broker the daemon looks once a second, without a database it waits and repeats.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from django.db import DatabaseError, InterfaceError, close_old_connections
+
+from scheduler.actions import attempts
+from scheduler.executors.base import Assignment, Ended, Event, Executor, Started
+from scheduler.executors.resources import Resources
+from scheduler.models import TaskExecution
+from scheduler.wake import broker, executor_channel
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_CPU = 0.5  # cores counted for a task that does not say
+POLL_SECONDS = 1.0
+TICK_SECONDS = 0.5
+HEARTBEAT_SECONDS = 5.0
+
+
+class Daemon:
+    def __init__(self, executor: Executor, instance: str) -> None:
+        self.executor, self.instance = executor, instance
+        self.stopping = threading.Event()
+        self._work = threading.Event()  # something may be claimable or cancelled
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._held: dict[int, Resources] = {}
+        self._unrecorded: set[int] = set()  # ended, and not yet so in the database
+        self._lock = threading.Lock()
+
+    def run(self) -> None:
+        """Work until stop() is called; running attempts then go on without it."""
+        self.executor.start(self._emit)
+        threads = [
+            threading.Thread(target=self._wait_for_wake_ups, name="wake-ups", daemon=True),
+            threading.Thread(target=self._record, name="recorder", daemon=True),
+        ]
+        self._until_done(self._adopt)
+        for thread in threads:
+            thread.start()
+        self._claim_forever()
+        threads[1].join(timeout=5)
+        self.executor.stop()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self._work.set()
+
+    def _emit(self, event: Event) -> None:
+        """From any thread. An end frees its slot at once; that it is recorded may come a moment later."""
+        if isinstance(event, Ended):
+            with self._lock:
+                self._held.pop(event.attempt_id, None)
+                self._unrecorded.add(event.attempt_id)
+            self._work.set()
+        self._events.put(event)
+
+    def _adopt(self) -> None:
+        now = datetime.now(timezone.utc)
+        attempts.heartbeat(self.instance, self.executor.name, self.executor.capacity(), now=now, starting=True)
+        self._adopt_unknown()
+
+    def _adopt_unknown(self) -> None:
+        """Attempts that are ours in the database and that this process knows nothing of.
+
+        An earlier process claimed them, or a claim whose commit succeeded although it seemed to fail. What is known is
+        noted before the database is asked: an attempt that ends meanwhile must not look unknown.
+        """
+        with self._lock:
+            known = self._held.keys() | self._unrecorded
+        rows = [row for row in attempts.held_by(self.instance) if row.pk not in known]
+        if rows:
+            logger.info("adopting %d attempts", len(rows))
+        for row in rows:
+            self._hold(row)
+            self.executor.adopt(assignment(row))
+
+    def _hold(self, row: TaskExecution) -> None:
+        with self._lock:
+            self._held[row.pk] = Resources.parse(row.resources, default_cpu=DEFAULT_CPU)
+
+    def _free(self) -> Resources:
+        free = self.executor.capacity()
+        with self._lock:
+            for held in self._held.values():
+                free -= held
+        return free
+
+    def _claim_forever(self) -> None:
+        claimed = ticked = beaten = 0.0
+        while not self.stopping.is_set():
+            self._work.wait(TICK_SECONDS)
+            woken = self._work.is_set()
+            self._work.clear()
+            if woken or time.monotonic() - claimed > POLL_SECONDS:
+                claimed = time.monotonic()
+                self._try(self._claim)
+            if time.monotonic() - ticked > TICK_SECONDS:
+                ticked = time.monotonic()
+                self._try(self._cancel)
+                self.executor.tick()
+            if time.monotonic() - beaten > HEARTBEAT_SECONDS:
+                beaten = time.monotonic()
+                self._try(self._beat)
+
+    def _claim(self) -> None:
+        while not self.stopping.is_set():
+            free = self._free()
+            if free.cpu <= 0:
+                return
+            rows = attempts.claim(
+                self.executor.name,
+                self.instance,
+                free,
+                self.executor.capacity(),
+                now=datetime.now(timezone.utc),
+                default_cpu=DEFAULT_CPU,
+            )
+            for row in rows:
+                self._hold(row)
+                self.executor.submit(assignment(row))
+            if not rows:
+                return
+
+    def _cancel(self) -> None:
+        if self._held:
+            for attempt_id in attempts.cancelled(self.instance):
+                self.executor.cancel(attempt_id)
+
+    def _beat(self) -> None:
+        now = datetime.now(timezone.utc)
+        attempts.heartbeat(self.instance, self.executor.name, self.executor.capacity(), now=now)
+        self._adopt_unknown()
+
+    def _wait_for_wake_ups(self) -> None:
+        channel = executor_channel(self.executor.name)
+        while not self.stopping.is_set():
+            try:
+                if broker().blpop([channel], timeout=2):
+                    self._work.set()
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with the broker, polling goes on
+                logger.warning("no wake-ups from the broker (%s); looking every %g s", error, POLL_SECONDS)
+                self.stopping.wait(2)
+
+    def _record(self) -> None:
+        """Starts and ends in batches: whatever came while the last transaction ran goes into the next."""
+        while not (self.stopping.is_set() and self._events.empty()):
+            try:
+                batch = [self._events.get(timeout=0.5)]
+            except queue.Empty:
+                continue
+            while not self._events.empty():
+                batch.append(self._events.get_nowait())
+            self._until_done(lambda events=batch: self._write(events))  # type: ignore[misc]
+
+    def _write(self, events: list[Event]) -> None:
+        ended = {event.attempt_id: event for event in events if isinstance(event, Ended)}
+        started = [event for event in events if isinstance(event, Started) and event.attempt_id not in ended]
+        if ended:
+            attempts.report_ends(ended.values(), actor=self.instance)
+        if started:
+            attempts.report_running(started, actor=self.instance)
+        with self._lock:
+            self._unrecorded -= ended.keys()
+        for event in ended.values():
+            if event.on_recorded is not None:
+                event.on_recorded()
+
+    def _try(self, act: Callable[[], None]) -> bool:
+        try:
+            act()
+        except (DatabaseError, InterfaceError) as error:
+            logger.warning("the database does not answer, will try again: %s", error)
+            close_old_connections()
+            return False
+        return True
+
+    def _until_done(self, act: Callable[[], None]) -> None:
+        while not self._try(act) and not self.stopping.wait(1.0):
+            pass
+
+
+def assignment(row: TaskExecution) -> Assignment:
+    needs = Resources.parse(row.resources)
+    return Assignment(
+        attempt_id=row.pk,
+        name=row.name,
+        command=row.command,
+        resources=Resources.parse(row.resources, default_cpu=DEFAULT_CPU),
+        memory_limit=int(row.resources.get("memory_limit") or needs.memory),
+        log_uri=row.log_uri,
+    )

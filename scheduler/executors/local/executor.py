@@ -1,0 +1,315 @@
+"""The local executor: attempts as processes of this machine, forked from warm zygotes."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import logging
+import os
+import signal
+import tarfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from artifacts.exceptions import CausewayError
+from artifacts.store import LocalStore, ObjectStore
+from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
+from scheduler.executors.local import memory, outcome
+from scheduler.executors.local.code import CodeCache
+from scheduler.executors.local.command import Plan, own_variables, plan, warm_key
+from scheduler.executors.local.rundir import Process, RunDirectory
+from scheduler.executors.local.zygote.child import DUPLICATE
+from scheduler.executors.local.zygotes import Zygotes
+from scheduler.executors.resources import Resources
+
+logger = logging.getLogger(__name__)
+
+GRACE_SECONDS = 10.0  # between TERM and KILL
+LOG_TAIL_BYTES = 4000
+
+
+@dataclass(eq=False)
+class Run:
+    assignment: Assignment
+    plan: Plan
+    directory: RunDirectory
+    log: Path
+    gpus: tuple[int, ...] = ()
+    process: Process | None = None
+    started_at: datetime | None = None
+    orphaned: bool = False  # no zygote tells its end: it is polled for
+    stopped: str = ""  # see outcome.Exit
+    detail: str = ""
+    kill_at: float | None = None  # monotonic; when TERM was not enough
+    deadline: float | None = None  # monotonic
+    ended: bool = False
+
+
+class LocalExecutor(Executor):
+    name = "local"
+
+    def __init__(self, home: Path, store: ObjectStore, *, total: Resources | None = None, warm_limit: int = 4) -> None:
+        self.home, self.store = home, store
+        self.total = total or machine_resources(home)
+        self.runs: dict[int, Run] = {}
+        self.code = CodeCache(home / "code", store)
+        self.zygotes = Zygotes(self._on_message, self._on_lost, home=home, warm_limit=warm_limit)
+        self._by_directory: dict[Path, Run] = {}
+        self._lock = threading.RLock()
+        self._workers = ThreadPoolExecutor(4, thread_name_prefix="local-executor")
+
+    def capacity(self) -> Resources:
+        return self.total
+
+    def start(self, emit: Callable[[Event], None]) -> None:
+        self.emit = emit
+        (self.home / "run").mkdir(parents=True, exist_ok=True)
+        self.zygotes.start()
+
+    def submit(self, assignment: Assignment) -> None:
+        run = self._new_run(assignment)
+        if run.plan.distribution and not self.code.ready(run.plan.distribution):
+            self._workers.submit(self._guarded, run, self._fetch_and_launch)
+        else:
+            self._guarded(run, self._launch)
+
+    def adopt(self, assignment: Assignment) -> None:
+        run = self._new_run(assignment)
+        if run.directory.process() is None and run.directory.result() is None:
+            self.runs.pop(assignment.attempt_id)
+            self.submit(assignment)
+        else:
+            self._found(run)
+
+    def cancel(self, attempt_id: int) -> None:
+        with self._lock:
+            run = self.runs.get(attempt_id)
+            if run is not None and not run.stopped:
+                self._stop(run, "cancelled", "cancelled")
+
+    def tick(self) -> None:
+        self.zygotes.tick()
+        now = time.monotonic()
+        with self._lock:
+            runs = [run for run in self.runs.values() if run.process is not None and not run.ended]
+        for run in runs:
+            if run.orphaned and run.process is not None and not run.process.alive():
+                self._finish(run, run.directory.result())
+            elif run.kill_at is not None and now > run.kill_at:
+                run.kill_at = None
+                self._signal(run, signal.SIGKILL)
+            elif run.deadline is not None and now > run.deadline and not run.stopped:
+                limit = run.assignment.command.get("timeout_seconds")
+                self._stop(run, "timed out", f"the task ran longer than its timeout of {limit:g} s")
+        self._check_memory([run for run in runs if run.assignment.memory_limit and not run.stopped])
+
+    def stop(self) -> None:
+        self.zygotes.stop()
+        self._workers.shutdown(wait=False, cancel_futures=True)
+
+    # --- starting -----------------------------------------------------------------------------------------------------
+
+    def _new_run(self, assignment: Assignment) -> Run:
+        directory = RunDirectory.of(self.home / "run", assignment.attempt_id, assignment.name)
+        log = directory.log
+        if isinstance(self.store, LocalStore) and assignment.log_uri:
+            log = self.store.path(assignment.log_uri)  # written in place, so that it can be read meanwhile
+        with self._lock:
+            run = Run(assignment, plan(assignment.command.get("args") or ()), directory, log, self._gpus(assignment))
+            self.runs[assignment.attempt_id] = run
+            self._by_directory[directory.path] = run
+        return run
+
+    def _gpus(self, assignment: Assignment) -> tuple[int, ...]:
+        taken = {gpu for run in self.runs.values() for gpu in run.gpus}
+        free = [gpu for gpu in range(self.total.gpu) if gpu not in taken]
+        return tuple(free[: assignment.resources.gpu])
+
+    def _guarded(self, run: Run, act: Callable[[Run], None]) -> None:
+        """An attempt that cannot be started ends; it does not stop the executor."""
+        try:
+            act(run)
+        except CausewayError as error:
+            self._conclude(run, outcome.failure("CodeNotFound", error.message, outcome.USER, retryable=False))
+        except (OSError, tarfile.TarError, ValueError) as error:
+            code = "DiskFull" if getattr(error, "errno", None) == 28 else "StartFailed"
+            message = f"the task could not be started: {error}"
+            self._conclude(run, outcome.failure(code, message, outcome.SYSTEM, retryable=True))
+        except Exception as error:
+            logger.exception("starting %s failed", run.assignment.name)
+            self._conclude(run, outcome.failure("StartFailed", repr(error), outcome.SYSTEM, retryable=True))
+
+    def _fetch_and_launch(self, run: Run) -> None:
+        self.code.fetch(run.plan.distribution)
+        self._launch(run)
+
+    def _launch(self, run: Run) -> None:
+        if run.stopped:
+            self._conclude(run, outcome.judge({}, self._exit_of(run, None), self.store))
+            return
+        if not run.plan.args:
+            raise ValueError("it has no command")
+        code = self.code.path(run.plan.distribution) if run.plan.distribution else None
+        env = {**self._environment(run), **(run.assignment.command.get("env") or {})}
+        threads = max(1, round(run.assignment.resources.cpu))
+        spec = {"args": run.plan.args, "env": env, "code": str(code or ""), "log": str(run.log), "threads": threads}
+        run.log.parent.mkdir(parents=True, exist_ok=True)
+        run.directory.prepare(spec, code)
+        declared = own_variables(run.assignment.command.get("env") or {})
+        self.zygotes.run(
+            run.directory.path,
+            key=warm_key(run.plan.distribution, declared) if code else "",
+            code=code,
+            module=run.plan.module,
+            env=declared,
+        )
+
+    def _environment(self, run: Run) -> dict[str, str]:
+        """What flytekit reads the store's endpoint from, and which GPUs are the attempt's."""
+        env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, run.gpus))} if self.total.gpu else {}
+        for theirs, ours in {
+            "FLYTE_AWS_ENDPOINT": "AWS_ENDPOINT_URL",
+            "FLYTE_AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",
+            "FLYTE_AWS_SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY",
+        }.items():
+            if value := os.environ.get(ours):
+                env[theirs] = value
+        return env
+
+    # --- what zygotes say ---------------------------------------------------------------------------------------------
+
+    def _on_message(self, message: dict[str, Any]) -> None:
+        run = self._by_directory.get(Path(message["dir"]))
+        if run is None or run.ended:
+            return
+        if message["is"] == "started":
+            self._started(run, Process(message["pid"], message["born"]), datetime.now(timezone.utc))
+        elif message["status"] == DUPLICATE:
+            self._found(run)
+        else:
+            self._finish(run, message["status"])
+
+    def _on_lost(self, directories: list[Path]) -> None:
+        for run in [self._by_directory[path] for path in directories if path in self._by_directory]:
+            if run.directory.process() is None:
+                self._guarded(run, self._launch)
+            else:
+                self._found(run)
+
+    def _found(self, run: Run) -> None:
+        """Some process took this attempt, and no zygote will say how it ends."""
+        process, since = run.directory.process(), run.directory.started_at()
+        run.orphaned = True
+        if process is not None and process.alive() and since is not None:
+            self._started(run, process, datetime.fromtimestamp(since, timezone.utc))
+        else:
+            self._finish(run, run.directory.result())
+
+    def _started(self, run: Run, process: Process, at: datetime) -> None:
+        with self._lock:
+            run.process, run.started_at = process, at
+            if limit := run.assignment.command.get("timeout_seconds"):
+                spent = (datetime.now(timezone.utc) - at).total_seconds()
+                run.deadline = time.monotonic() + float(limit) - spent
+            if run.stopped:
+                self._signal(run, signal.SIGTERM)
+        self.emit(Started(run.assignment.attempt_id, process.handle, at))
+
+    # --- stopping and ending ------------------------------------------------------------------------------------------
+
+    def _stop(self, run: Run, why: str, detail: str) -> None:
+        run.stopped, run.detail = why, detail
+        if run.process is not None:
+            self._signal(run, signal.SIGTERM)
+        run.kill_at = time.monotonic() + GRACE_SECONDS
+
+    def _signal(self, run: Run, number: signal.Signals) -> None:
+        if run.process is not None and run.process.alive():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(run.process.pid, number)
+
+    def _check_memory(self, runs: list[Run]) -> None:
+        if not runs:
+            return
+        members = memory.by_session({run.process.pid for run in runs if run.process is not None})
+        for run in runs:
+            limit, pids = run.assignment.memory_limit, members.get(run.process.pid if run.process else 0, [])
+            if memory.resident(pids) > limit and (used := memory.proportional(pids)) > limit:
+                words = f"it used {used / 1024**2:.0f} MiB of the {limit / 1024**2:.0f} MiB it asked for"
+                run.stopped, run.detail = "out of memory", f"the task was killed for want of memory: {words}"
+                self._signal(run, signal.SIGKILL)
+
+    def _finish(self, run: Run, status: int | None) -> None:
+        with self._lock:
+            if run.ended:
+                return
+            run.ended = True
+        self._workers.submit(self._judge, run, status)
+
+    def _judge(self, run: Run, status: int | None) -> None:
+        try:
+            self._sweep_group(run)
+            self._keep_log(run)
+            result = outcome.judge(run.assignment.command, self._exit_of(run, status), self.store)
+        except Exception as error:
+            logger.exception("the end of %s cannot be judged", run.assignment.name)
+            result = outcome.failure("StoreUnavailable", repr(error), outcome.SYSTEM, retryable=True)
+        self._conclude(run, result)
+
+    def _sweep_group(self, run: Run) -> None:
+        """What a stopped attempt's process started and left behind goes with it."""
+        if run.stopped and run.process is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(run.process.pid, signal.SIGKILL)
+
+    def _exit_of(self, run: Run, status: int | None) -> outcome.Exit:
+        code = str(self.code.path(run.plan.distribution)) if run.plan.distribution else ""
+        folders = (code, str(run.directory.path / "work"))
+        return outcome.Exit(status, "" if status == 0 else self._log_tail(run), folders, run.stopped, run.detail)
+
+    def _log_tail(self, run: Run) -> str:
+        try:
+            with open(run.log, "rb") as log:
+                log.seek(max(0, os.fstat(log.fileno()).st_size - LOG_TAIL_BYTES))
+                return log.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def _keep_log(self, run: Run) -> None:
+        if run.log == run.directory.log and run.assignment.log_uri and run.log.exists():
+            self.store.put_file(run.assignment.log_uri, str(run.log))
+
+    def _conclude(self, run: Run, result: Outcome) -> None:
+        run.ended = True
+        with self._lock:
+            self.runs.pop(run.assignment.attempt_id, None)
+        since = run.directory.started_at() if run.started_at is None else None
+        started_at = datetime.fromtimestamp(since, timezone.utc) if since else run.started_at
+        now = datetime.now(timezone.utc)
+        self.emit(Ended(run.assignment.attempt_id, result, now, started_at, lambda: self._discard(run)))
+
+    def _discard(self, run: Run) -> None:
+        """Only now, with the end in the database, may the traces go that a restart would look for."""
+        self._by_directory.pop(run.directory.path, None)
+        with contextlib.suppress(RuntimeError):  # shutting down: the next start removes it
+            self._workers.submit(run.directory.remove)
+
+
+def machine_resources(home: Path) -> Resources:
+    """What this machine has for tasks; CAUSEWAY_EXECUTOR_CPU and _MEMORY (bytes) say otherwise."""
+    home.mkdir(parents=True, exist_ok=True)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Resources(
+        cpu=float(os.environ.get("CAUSEWAY_EXECUTOR_CPU") or cores),
+        memory=int(os.environ.get("CAUSEWAY_EXECUTOR_MEMORY") or psutil.virtual_memory().total),
+        gpu=len([path for path in glob.glob("/dev/nvidia*") if path[len("/dev/nvidia") :].isdigit()]),
+        ephemeral_storage=psutil.disk_usage(str(home)).free,
+    )

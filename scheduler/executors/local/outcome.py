@@ -1,0 +1,116 @@
+"""How an attempt ended, from what its process left: files under the output prefix, an exit status, a log."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flyteidl.core import errors_pb2, execution_pb2
+from google.protobuf.message import DecodeError
+
+from artifacts.exceptions import NotFound
+from artifacts.store import ObjectStore
+from scheduler.executors.base import Outcome
+from scheduler.executors.local.traces import trim
+from scheduler.phases import AttemptPhase
+
+USER, SYSTEM = execution_pb2.ExecutionError.USER, execution_pb2.ExecutionError.SYSTEM
+DISK_FULL = ("[Errno 28]", "No space left on device")
+
+
+@dataclass(frozen=True)
+class Exit:
+    status: int | None  # exit code, or minus the signal; None: the process vanished and nobody saw how
+    log_tail: str = ""
+    code_folders: tuple[str, ...] = ()
+    stopped: str = ""  # why the executor stopped it: "cancelled", "out of memory", "timed out"; or empty
+    detail: str = ""  # in words, for `stopped`
+
+
+def failure(code: str, message: str, kind: int, *, retryable: bool) -> Outcome:
+    error = execution_pb2.ExecutionError(code=code, message=message, kind=kind)  # type: ignore[arg-type]
+    first_line = message.strip().partition("\n")[0]
+    return Outcome(AttemptPhase.FAILED, reason=first_line[:500], error=error.SerializeToString(), retryable=retryable)
+
+
+def judge(command: Mapping[str, Any], ended: Exit, store: ObjectStore) -> Outcome:
+    """What the files say counts first: a task that wrote its outputs has succeeded, whatever killed it afterwards."""
+    prefix = str(command.get("output_prefix") or "")
+    if ended.stopped == "cancelled":
+        return Outcome(AttemptPhase.ABORTED, reason=ended.detail or "cancelled")
+    if prefix:
+        if document := _read(store, store.join(prefix, "error.pb")):
+            return _told_by_task(document, ended, _deck(store, prefix))
+        for name in ("outputs.pb", "futures.pb"):
+            if store.exists(uri := store.join(prefix, name)):
+                return Outcome(AttemptPhase.SUCCEEDED, output_uri=uri, deck_uri=_deck(store, prefix))
+    return _told_by_status(prefix, ended)
+
+
+def _told_by_task(document: bytes, ended: Exit, deck_uri: str) -> Outcome:
+    try:
+        told = errors_pb2.ErrorDocument.FromString(document).error
+    except DecodeError:
+        return failure("BadErrorFile", "the task left an error file that cannot be read", SYSTEM, retryable=True)
+    message = trim(told.message, *ended.code_folders)
+    if any(sign in message for sign in DISK_FULL):
+        told.origin, told.code = SYSTEM, "DiskFull"
+        message = f"the disk is full\n{message}"
+    error = execution_pb2.ExecutionError(
+        code=told.code, message=message, kind=told.origin, timestamp=told.timestamp, worker=told.worker
+    )
+    return Outcome(
+        AttemptPhase.FAILED,
+        reason=_last_line(message)[:500],
+        error=error.SerializeToString(),
+        retryable=told.kind == errors_pb2.ContainerError.RECOVERABLE,
+        deck_uri=deck_uri,
+    )
+
+
+def _told_by_status(prefix: str, ended: Exit) -> Outcome:
+    tail = f"\n\nThe end of its log:\n{trim(ended.log_tail, *ended.code_folders)}" if ended.log_tail.strip() else ""
+    if ended.stopped == "out of memory":
+        return failure("OOMKilled", f"{ended.detail}{tail}", USER, retryable=True)
+    if ended.stopped == "timed out":
+        return failure("TaskTimedOut", f"{ended.detail}{tail}", USER, retryable=True)
+    if ended.status is None:
+        message = "the task's process vanished without a result: it was killed, or the machine was restarted"
+        return failure("ProcessLost", message + tail, SYSTEM, retryable=True)
+    if ended.status < 0:
+        message = f"the task's process was killed by {_signal_name(-ended.status)}"
+        return failure("Killed", message + tail, SYSTEM, retryable=True)
+    if any(sign in ended.log_tail for sign in DISK_FULL):
+        return failure("DiskFull", f"the disk is full{tail}", SYSTEM, retryable=True)
+    if ended.status > 0:
+        message = f"the task's process ended with exit code {ended.status} and without outputs"
+        return failure("NonZeroExit", message + tail, USER, retryable=False)
+    if not prefix:
+        return Outcome(AttemptPhase.SUCCEEDED)
+    message = "the task's process ended without writing its outputs (did it call sys.exit or os._exit?)"
+    return failure("OutputsNotFound", message + tail, USER, retryable=False)
+
+
+def _deck(store: ObjectStore, prefix: str) -> str:
+    uri = store.join(prefix, "deck.html")
+    return uri if store.exists(uri) else ""
+
+
+def _read(store: ObjectStore, uri: str) -> bytes:
+    try:
+        return store.get(uri)
+    except NotFound:
+        return b""
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _last_line(message: str) -> str:
+    return message.strip().rpartition("\n")[2].strip()

@@ -1,0 +1,201 @@
+"""The task process, from the fork to its exit.
+
+A run directory holds all of an attempt on this machine:
+
+    spec.json   {"args", "env", "code", "log", "threads"}; written by the executor
+    started     "<pid>:<born>", created exclusively: of two forks for one attempt the second one goes away
+    work/       the working directory; tmp/ is TMPDIR
+    done        {"status", "at"}: exit code, or minus the signal
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import gc
+import json
+import os
+import random
+import signal
+import socket
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+DUPLICATE = 197  # exit code of a process that found its attempt started already
+FLYTE_COMMANDS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+_seeded = False  # whether a user's module seeded `random` while it was imported
+
+
+@contextlib.contextmanager
+def remembering_seeds() -> Iterator[None]:
+    """Notes whether `random` is seeded meanwhile: forks then keep that state, as a fresh process would have it."""
+    global _seeded
+    original = random.seed
+
+    def seed(*args: Any, **kwargs: Any) -> None:
+        global _seeded
+        _seeded = _seeded or bool(args or kwargs)
+        original(*args, **kwargs)
+
+    random.seed = seed
+    try:
+        yield
+    finally:
+        random.seed = original
+
+
+_state_before_fork: list[Any] = []
+os.register_at_fork(before=lambda: _state_before_fork.__setitem__(slice(None), [random.getstate()]))
+
+
+def born(pid: int | str = "self") -> int:
+    """When the process started, in clock ticks since boot; with the pid it identifies a process. 0: no such process."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return int(stat.read().rpartition(")")[2].split()[19])
+    except FileNotFoundError:
+        return 0
+
+
+def leave_result(directory: str, status: int) -> None:
+    """Write `done`, unless there is one."""
+    path = os.path.join(directory, "done")
+    with contextlib.suppress(OSError):  # the directory may be gone: then nobody waits for the result any more
+        if not os.path.exists(path):
+            with open(f"{path}.partial", "w") as file:
+                json.dump({"status": status, "at": time.time()}, file)
+            os.replace(f"{path}.partial", path)
+
+
+def main(directory: str, sock: socket.socket) -> NoReturn:
+    """Run the attempt and exit. Called in the fork; nothing may return into the zygote's loop."""
+    status = 1
+    try:
+        _become_own_process()
+        if not _is_first(directory):
+            os._exit(DUPLICATE)
+        with open(os.path.join(directory, "spec.json")) as file:
+            spec = json.load(file)
+        _set_stage(directory, spec)
+        status = _run(spec["args"])
+    except BaseException:  # noqa: BLE001 - whatever it is, it is shown in the attempt's log
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        leave_result(directory, status)
+        with contextlib.suppress(OSError):  # the executor may be away; `done` tells it later
+            message = {"is": "ended", "dir": directory, "status": status}
+            sock.sendall(json.dumps(message).encode() + b"\n")
+        os._exit(status)
+
+
+def _become_own_process() -> None:
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _is_first(directory: str) -> bool:
+    try:
+        fd = os.open(os.path.join(directory, "started"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        return False
+    os.write(fd, f"{os.getpid()}:{born()}".encode())
+    os.close(fd)
+    return True
+
+
+def _set_stage(directory: str, spec: dict[str, Any]) -> None:
+    """Log, environment, directories, import path and randomness, as a process of its own would have them."""
+    log = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    os.environ.update(spec["env"])
+    os.environ["TMPDIR"] = os.path.join(directory, "tmp")
+    tempfile.tempdir = None
+    os.chdir(os.path.join(directory, "work"))
+    if spec["code"]:
+        if spec["code"] not in sys.path:
+            sys.path.insert(0, spec["code"])
+        sys.path_importer_cache.clear()
+    sys.argv = list(spec["args"])
+    _refresh_randomness()
+    _allow_threads(spec["threads"], spec["env"])
+    gc.enable()
+
+
+def _refresh_randomness() -> None:
+    """Different in every task process, unless the user's module seeded it. Python reseeds `random` itself in a fork."""
+    import flytekit.interfaces.random
+
+    flytekit.interfaces.random.random.seed()  # names of remote paths come from it
+    if _seeded:
+        random.setstate(_state_before_fork[0])
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        _, key, position, *_ = numpy_random.get_state()
+        if key[0] == 0x80000000 and position == 624:  # as numpy starts without a seed
+            numpy_random.seed()
+
+
+def _allow_threads(count: int, chosen: dict[str, str]) -> None:
+    """Numeric libraries were imported with one thread each, which a fork survives; let them have the task's share."""
+    for name in THREAD_VARIABLES:
+        os.environ[name] = chosen.get(name, str(count))
+    if count > 1 and "threadpoolctl" in sys.modules:
+        sys.modules["threadpoolctl"].threadpool_limits(limits=count)
+
+
+def _run(args: list[str]) -> int:
+    """Run flytekit's commands here, everything else as a program of its own in place of this process."""
+    name = os.path.basename(args[0])
+    if name not in FLYTE_COMMANDS:
+        os.execvpe(args[0], args, os.environ)  # noqa: S606 - the user's own command, no shell in between
+    from flytekit.bin import entrypoint
+
+    try:
+        getattr(entrypoint, FLYTE_COMMANDS[name]).main(args=args[1:], prog_name=name, standalone_mode=False)
+        status = 0
+    except SystemExit as error:
+        status = _exit_code(error)
+    except BaseException:  # noqa: BLE001 - as the interpreter does with an uncaught exception
+        traceback.print_exc()
+        status = 1
+    return _wind_down(status)
+
+
+def _exit_code(error: SystemExit) -> int:
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    sys.stderr.write(f"{error.code}\n")
+    return 1
+
+
+def _wind_down(status: int) -> int:
+    """What the interpreter does at exit and `os._exit` does not: wait for threads, run the exit functions."""
+    import atexit
+    import threading
+
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except SystemExit as error:
+        return _exit_code(error)
+    except BaseException:  # noqa: BLE001 - a user's exit function may raise anything
+        traceback.print_exc()
+    faulthandler.disable()
+    return status

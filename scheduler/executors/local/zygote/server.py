@@ -1,0 +1,161 @@
+"""The zygote's loop: one thread, requests in, forks out.
+
+Requests and answers are JSON lines on a Unix socket:
+
+    {"do": "run", "dir": ...}                       -> {"is": "started", "dir", "pid", "born"}
+                                                       {"is": "ended", "dir", "status"}
+    {"do": "import", "module": ...}                 -> {"is": "imported", "module", "problem"}
+    {"do": "clone", "code": ..., "env": {...}} + fd -> a new zygote answers on the socket that came along
+
+"ended" comes from the task process itself just before it exits, or from here when it could not say so. When the socket
+closes the executor is gone: the zygote exits, its task processes go on and leave their result in their run directory.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import gc
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+from typing import Any
+
+from . import child
+
+# Threads that libraries start when imported and that are known to survive a fork, or not to matter after one.
+HARMLESS_THREADS = ("jemalloc_bg_thd",)
+
+
+def main(fd: int) -> None:
+    for module in ("flytekit.bin.entrypoint", "flytekit.core.array_node_map_task", "fsspec.implementations.local"):
+        importlib.import_module(module)  # what a zygote is for: every task process finds them imported
+
+    Zygote(socket.socket(fileno=fd)).serve()
+
+
+class Zygote:
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.children: dict[int, str] = {}  # pid -> run directory; empty for a clone
+        self.inbox = b""
+        self.fds: list[int] = []
+
+    def serve(self) -> None:
+        """Answer requests until the socket closes; never returns."""
+        wake_read, wake_write = os.pipe()
+        for fd in (wake_read, wake_write):
+            os.set_blocking(fd, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.set_wakeup_fd(wake_write)
+        self.private_fds = (wake_read, wake_write)
+        selector = selectors.DefaultSelector()
+        selector.register(self.sock, selectors.EVENT_READ)
+        selector.register(wake_read, selectors.EVENT_READ)
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        self.answer({"is": "ready", "pid": os.getpid()})
+        while True:
+            for key, _ in selector.select():
+                if key.fileobj is self.sock:
+                    self.receive()
+                else:
+                    with contextlib.suppress(BlockingIOError):
+                        os.read(wake_read, 4096)
+            self.reap()
+
+    def answer(self, message: dict[str, Any]) -> None:
+        try:
+            self.sock.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            os._exit(0)
+
+    def receive(self) -> None:
+        ancillary_size = socket.CMSG_SPACE(16 * array.array("i").itemsize)
+        try:
+            data, ancillary, _, _ = self.sock.recvmsg(1 << 16, ancillary_size)
+        except ConnectionResetError:
+            data, ancillary = b"", []
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                self.fds += array.array("i", payload).tolist()
+        if not data:
+            os._exit(0)
+        *lines, self.inbox = (self.inbox + data).split(b"\n")
+        for line in lines:
+            request = json.loads(line)
+            getattr(self, f"do_{request.pop('do')}")(**request)
+
+    def do_run(self, dir: str) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            for fd in self.private_fds:
+                os.close(fd)
+            child.main(dir, self.sock)
+        self.children[pid] = dir
+        self.answer({"is": "started", "dir": dir, "pid": pid, "born": child.born(pid)})
+
+    def do_import(self, module: str) -> None:
+        """Import a user's module, so that forks have it. A failure is only told: the fork that needs it shows it."""
+        problem = ""
+        sys.path_importer_cache.clear()
+        try:
+            with child.remembering_seeds():
+                importlib.import_module(module)
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
+            problem = f"{type(error).__name__}: {error}"
+        if not problem and (threads := foreign_threads()):
+            problem = f"importing it started threads, which do not survive a fork: {', '.join(threads)}"
+        gc.collect()
+        gc.freeze()
+        self.answer({"is": "imported", "module": module, "problem": problem})
+
+    def do_clone(self, code: str, env: dict[str, str]) -> None:
+        fd = self.fds.pop(0)
+        pid = os.fork()
+        if pid:
+            os.close(fd)
+            self.children[pid] = ""
+            return
+        for private in (*self.private_fds, self.sock.detach()):
+            os.close(private)
+        gc.unfreeze()
+        os.environ.update(env)
+        sys.path.insert(0, code)
+        os.chdir(code)
+        Zygote(socket.socket(fileno=fd)).serve()
+
+    def reap(self) -> None:
+        """Collect the processes that ended, and say how for those that could not do it themselves."""
+        while self.children:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if directory := self.children.pop(pid, ""):
+                code = os.waitstatus_to_exitcode(status)
+                child.leave_result(directory, code)
+                self.answer({"is": "ended", "dir": directory, "status": code})
+
+
+def foreign_threads() -> list[str]:
+    """Names of threads, besides this one, that a fork would lose."""
+    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if os.path.isdir("/proc/self/task") and not names:
+        for task in os.listdir("/proc/self/task"):
+            with contextlib.suppress(OSError), open(f"/proc/self/task/{task}/comm") as comm:
+                name = comm.read().strip()
+                if int(task) != os.getpid() and not name.startswith(HARMLESS_THREADS):
+                    names.append(name)
+    return names

@@ -1,0 +1,235 @@
+"""The warm processes, seen from the executor: one base zygote, and specialised clones that hold a user's code."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scheduler.executors.local.rundir import Process, born
+from scheduler.executors.local.zygote.child import THREAD_VARIABLES
+
+logger = logging.getLogger(__name__)
+
+ZYGOTE = Path(__file__).parent / "zygote"
+IMPORT_SECONDS = 60  # a module that takes longer to import is left to each task process
+IDLE_SECONDS = 1800
+# What a task process must not learn from the environment of Causeway's own.
+PRIVATE = ("CAUSEWAY_SECRET_KEY", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+
+
+@dataclass(eq=False)
+class Zygote:
+    sock: socket.socket
+    key: str = ""  # empty: the base zygote
+    process: Process | None = None  # known once it is ready
+    modules: set[str] = field(default_factory=set)  # imported
+    waiting: dict[str, list[Path]] = field(default_factory=dict)  # run directories, by the module being imported
+    runs: set[Path] = field(default_factory=set)  # handed over and not ended
+    asked_at: float = 0.0  # when the import under way began
+    used_at: float = field(default_factory=time.monotonic)
+    unread: bytes = b""
+
+
+class Zygotes:
+    """Thread-safe. `on_message` is called from the reading thread for "started" and "ended"; `on_lost` with the run
+    directories of a zygote that died, whose processes may or may not exist."""
+
+    def __init__(
+        self,
+        on_message: Callable[[dict[str, Any]], None],
+        on_lost: Callable[[list[Path]], None],
+        *,
+        home: Path,
+        warm_limit: int = 4,
+    ) -> None:
+        self.on_message, self.on_lost = on_message, on_lost
+        self.home = home
+        self.warm_limit = warm_limit
+        self.base: Zygote | None = None
+        self.clones: dict[str, Zygote] = {}
+        self._cold: set[tuple[str, str]] = set()  # (key, module) that a zygote could not import: tasks do it themselves
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._lock = threading.RLock()
+        self._selector = selectors.DefaultSelector()
+        self._stopped = False
+        self._started_at = 0.0
+
+    def start(self) -> None:
+        with self._lock:
+            self._start_base()
+        threading.Thread(target=self._read_forever, name="zygotes", daemon=True).start()
+
+    def run(
+        self, run: Path, *, key: str = "", code: Path | None = None, module: str = "", env: Mapping[str, str]
+    ) -> None:
+        """Fork a process for the run directory, from the clone that holds its module if there can be one."""
+        with self._lock:
+            if not key or code is None or not module or (key, module) in self._cold:
+                self._hand_over(self._base(), run)
+                return
+            zygote = self.clones.get(key) or self._clone(key, code, env)
+            zygote.used_at = time.monotonic()
+            if module in zygote.modules:
+                self._hand_over(zygote, run)
+            elif module in zygote.waiting:
+                zygote.waiting[module].append(run)
+            else:
+                zygote.waiting[module] = [run]
+                zygote.asked_at = time.monotonic()
+                self._send(zygote, {"do": "import", "module": module})
+
+    def tick(self) -> None:
+        """Restart what died, give up on imports without end, retire clones nobody uses."""
+        now = time.monotonic()
+        with self._lock:
+            for zygote in [zygote for zygote in (self.base, *self.clones.values()) if zygote is not None]:
+                if self._dead(zygote):
+                    self._lose(zygote)
+                elif zygote.waiting and now - zygote.asked_at > IMPORT_SECONDS:
+                    logger.warning("importing %s takes too long; tasks will do it themselves", list(zygote.waiting))
+                    if zygote.process is not None:
+                        with contextlib.suppress(ProcessLookupError):
+                            os.kill(zygote.process.pid, signal.SIGKILL)
+                    self._lose(zygote)
+                elif zygote.key and not zygote.runs and not zygote.waiting and now - zygote.used_at > IDLE_SECONDS:
+                    self._forget(zygote)
+            self._base()
+
+    def stop(self) -> None:
+        """Close the sockets: zygotes exit, task processes do not."""
+        with self._lock:
+            self._stopped = True
+            for zygote in [zygote for zygote in (self.base, *self.clones.values()) if zygote is not None]:
+                self._forget(zygote)
+        if self._popen is not None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(2)
+
+    def _dead(self, zygote: Zygote) -> bool:
+        if zygote is self.base and self._popen is not None and self._popen.poll() is not None:
+            return True
+        return zygote.process is not None and not zygote.process.alive()
+
+    def _base(self) -> Zygote:
+        return self.base or self._start_base()
+
+    def _start_base(self) -> Zygote:
+        time.sleep(max(0.0, self._started_at + 1 - time.monotonic()))  # one that dies at once must not be a busy loop
+        self._started_at = time.monotonic()
+        ours, theirs = socket.socketpair()
+        env = {name: value for name, value in os.environ.items() if name not in PRIVATE}
+        env |= dict.fromkeys(THREAD_VARIABLES, "1")
+        env |= {"PYTHONUNBUFFERED": "1", "PATH": f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}"}
+        with theirs:
+            self._popen = subprocess.Popen(  # noqa: S603 - our own interpreter and folder
+                [sys.executable, str(ZYGOTE), str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env=env,
+                cwd=self.home,
+                start_new_session=True,
+            )
+        self.base = Zygote(ours)
+        self._watch(self.base)
+        return self.base
+
+    def _clone(self, key: str, code: Path, env: Mapping[str, str]) -> Zygote:
+        if len(self.clones) >= self.warm_limit:
+            idle = [zygote for zygote in self.clones.values() if not zygote.runs and not zygote.waiting]
+            for zygote in sorted(idle, key=lambda zygote: zygote.used_at)[: len(self.clones) - self.warm_limit + 1]:
+                self._forget(zygote)
+        ours, theirs = socket.socketpair()
+        with theirs:
+            self._send(self._base(), {"do": "clone", "code": str(code), "env": dict(env)}, fd=theirs.fileno())
+        self.clones[key] = Zygote(ours, key)
+        self._watch(self.clones[key])
+        return self.clones[key]
+
+    def _watch(self, zygote: Zygote) -> None:
+        self._selector.register(zygote.sock, selectors.EVENT_READ, zygote)
+
+    def _hand_over(self, zygote: Zygote, run: Path) -> None:
+        zygote.runs.add(run)
+        self._send(zygote, {"do": "run", "dir": str(run)})
+
+    def _send(self, zygote: Zygote, message: dict[str, Any], fd: int | None = None) -> None:
+        rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd is not None else []
+        with contextlib.suppress(OSError):  # it died; tick() or the reader finds out, and the runs go elsewhere
+            data = json.dumps(message).encode() + b"\n"
+            sent = zygote.sock.sendmsg([data], rights)
+            zygote.sock.sendall(data[sent:])
+
+    def _read_forever(self) -> None:
+        while not self._stopped:
+            for key, _ in self._selector.select(timeout=1.0):
+                zygote: Zygote = key.data
+                try:
+                    data = zygote.sock.recv(1 << 16)
+                except OSError:
+                    data = b""
+                if not data:
+                    with self._lock:
+                        self._lose(zygote)
+                    continue
+                *lines, zygote.unread = (zygote.unread + data).split(b"\n")
+                for line in lines:
+                    self._take(zygote, json.loads(line))
+
+    def _take(self, zygote: Zygote, message: dict[str, Any]) -> None:
+        kind = message["is"]
+        if kind == "ready":
+            zygote.process = Process(message["pid"], born(message["pid"]))
+            return
+        if kind == "imported":
+            with self._lock:
+                self._imported(zygote, message["module"], message["problem"])
+            return
+        if kind == "ended":
+            zygote.runs.discard(Path(message["dir"]))
+        self.on_message(message)
+
+    def _imported(self, zygote: Zygote, module: str, problem: str) -> None:
+        if problem:
+            logger.info("module %s is not kept warm: %s", module, problem)
+            self._cold.add((zygote.key, module))
+        else:
+            zygote.modules.add(module)
+        for run in zygote.waiting.pop(module, []):
+            self._hand_over(self._base() if problem else zygote, run)
+
+    def _lose(self, zygote: Zygote) -> None:
+        """The zygote is dead. Runs that waited go to another, runs handed over may live or not: on_lost looks."""
+        if zygote is not self.base and self.clones.get(zygote.key) is not zygote:
+            return
+        if zygote.process is not None:  # it was up, so what it was importing killed it or got it killed
+            self._cold |= {(zygote.key, module) for module in zygote.waiting}
+        if not self._stopped:
+            logger.warning("a zygote died (%s); running tasks go on", zygote.key or "base")
+        self._forget(zygote)
+        lost = [*zygote.runs, *(run for runs in zygote.waiting.values() for run in runs)]
+        zygote.runs.clear()
+        if lost and not self._stopped:
+            self.on_lost(lost)
+
+    def _forget(self, zygote: Zygote) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(zygote.sock)
+        zygote.sock.close()
+        if zygote is self.base:
+            self.base = None
+        else:
+            self.clones.pop(zygote.key, None)

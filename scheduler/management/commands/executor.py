@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import signal
+import socket
+from argparse import ArgumentParser
+from pathlib import Path
+from typing import Any, TextIO
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from artifacts.store import store
+from scheduler.executors.daemon import Daemon
+from scheduler.executors.local.executor import LocalExecutor
+
+
+class Command(BaseCommand):
+    help = "Run task attempts on this machine. Stopping it, even with SIGKILL, leaves running tasks running."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--warm", type=int, default=4, help="code distributions kept imported (default: 4)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        home = Path(settings.CAUSEWAY_HOME)
+        with only_one(home):
+            daemon = Daemon(LocalExecutor(home, store(), warm_limit=options["warm"]), instance_name(home))
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: daemon.stop())
+            daemon.run()
+
+
+def only_one(home: Path) -> TextIO:
+    """Two executors in one home would both adopt the same attempts. The lock goes with the process."""
+    home.mkdir(parents=True, exist_ok=True)
+    lock = open(home / "executor.lock", "w")  # noqa: SIM115 - held open, that is the lock
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise CommandError(f"an executor runs already in {home}") from None
+    return lock
+
+
+def instance_name(home: Path) -> str:
+    """The same after every restart in this home: that is how it knows its own attempts again."""
+    path = home / "executor-id"
+    if not path.exists():
+        partial = path.with_suffix(f".{os.getpid()}")
+        partial.write_text(f"local-{socket.gethostname()[:32]}-{secrets.token_hex(4)}")
+        partial.rename(path)
+    return path.read_text().strip()

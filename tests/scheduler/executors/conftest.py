@@ -1,0 +1,146 @@
+"""A local executor with real zygotes and a real store, and a user's project with tasks for every way to end."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import queue
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from flyteidl.core import execution_pb2, literals_pb2
+
+from artifacts.store import LocalStore, open_store
+from scheduler.executors.base import Assignment, Ended, Event, Started
+from scheduler.executors.local.executor import LocalExecutor
+from scheduler.executors.resources import Resources
+
+PROJECT = Path(__file__).parent / "project"
+RESOLVER = "flytekit.core.python_auto_container.default_task_resolver"
+
+
+class Bench:
+    """Drives an executor as the daemon does, without a database."""
+
+    numbers = itertools.count(1)
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        store = open_store(f"file://{home}/objects")
+        assert isinstance(store, LocalStore)
+        self.store = store
+        self.distribution = f"{store.root}/uploads/code.tar.gz"
+        self.store.put(self.distribution, archive(PROJECT))
+        self.starts: dict[int, Started] = {}
+        self.ends: dict[int, Ended] = {}
+        self.new_executor()
+
+    def new_executor(self) -> None:
+        """As after a restart of the daemon."""
+        self.events: queue.Queue[Event] = queue.Queue()
+        self.executor = LocalExecutor(self.home, self.store, total=Resources(cpu=4, memory=1 << 40))
+        self.executor.start(self.events.put)
+
+    def task(self, name: str, *, module: str = "workflows.tasks", fast: bool = True, index: int = -1, **options) -> Assignment:
+        """An attempt of the project's task `name`; options: inputs, env, resources, memory_limit, args, timeout."""
+        number = next(self.numbers)
+        prefix = f"{self.store.root}/metadata/p/d/e{number}/n0/0"
+        inputs = f"{self.store.root}/metadata/p/d/e{number}/n0/inputs.pb"
+        self.store.put(inputs, literal_map(**options.pop("inputs", {})).SerializeToString())
+        loader = ["--", "task-module", module, "task-name", name]
+        places = ["--inputs", inputs, "--output-prefix", prefix]
+        places += ["--raw-output-data-prefix", f"{self.store.root}/raw/e{number}"]
+        args = ["pyflyte-execute", *places, "--resolver", RESOLVER, *loader]
+        if fast:
+            wrap = ["pyflyte-fast-execute", "--additional-distribution", self.distribution, "--dest-dir", "/root", "--"]
+            args = [*wrap, *args]
+        args = options.pop("args", args)
+        command = {"args": args, "env": options.pop("env", {}), "output_prefix": prefix}
+        command["timeout_seconds"] = options.pop("timeout", None)
+        return Assignment(
+            number, f"e{number}-n0-0", command, log_uri=f"{self.store.root}/logs/e{number}.log",
+            **{"resources": Resources(cpu=0.5), **options},
+        )
+
+    def run(self, assignment: Assignment, timeout: float = 60) -> Ended:
+        self.executor.submit(assignment)
+        return self.wait_end(assignment, timeout)
+
+    def wait_start(self, assignment: Assignment, timeout: float = 60) -> Started:
+        self._pump(lambda: assignment.attempt_id in self.starts, timeout)
+        return self.starts[assignment.attempt_id]
+
+    def wait_end(self, assignment: Assignment, timeout: float = 60) -> Ended:
+        self._pump(lambda: assignment.attempt_id in self.ends, timeout)
+        return self.ends[assignment.attempt_id]
+
+    def _pump(self, done, timeout: float) -> None:
+        until = time.monotonic() + timeout
+        while not done():
+            assert time.monotonic() < until, "nothing came"
+            self.executor.tick()
+            try:
+                event = self.events.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if isinstance(event, Started):
+                self.starts[event.attempt_id] = event
+            else:
+                assert event.attempt_id not in self.ends, "two ends for one attempt"
+                self.ends[event.attempt_id] = event
+                assert event.on_recorded is not None
+                event.on_recorded()
+
+    def outputs(self, ended: Ended) -> literals_pb2.LiteralMap:
+        return literals_pb2.LiteralMap.FromString(self.store.get(ended.outcome.output_uri))
+
+    def log(self, assignment: Assignment) -> str:
+        return self.store.get(assignment.log_uri).decode()
+
+
+def error(ended: Ended) -> execution_pb2.ExecutionError:
+    assert ended.outcome.error is not None, ended
+    return execution_pb2.ExecutionError.FromString(ended.outcome.error)
+
+
+def archive(folder: Path) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for path in sorted(folder.iterdir()):
+            if path.name != "__pycache__":
+                tar.add(path, path.name)
+    return buffer.getvalue()
+
+
+def literal_map(**values: int | str) -> literals_pb2.LiteralMap:
+    literals = literals_pb2.LiteralMap()
+    for name, value in values.items():
+        primitive = literals.literals[name].scalar.primitive
+        if isinstance(value, int):
+            primitive.integer = value
+        else:
+            primitive.string_value = value
+    return literals
+
+
+@pytest.fixture(scope="session")
+def shared_bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    made = Bench(tmp_path_factory.mktemp("home"))
+    yield made
+    made.executor.stop()
+
+
+@pytest.fixture
+def bench(shared_bench: Bench) -> Bench:
+    """Shared, because a zygote takes a second to start. Tests that break the executor make their own."""
+    return shared_bench
+
+
+@pytest.fixture
+def own_bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.executor.stop()

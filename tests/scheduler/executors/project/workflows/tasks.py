@@ -1,0 +1,144 @@
+"""A user's tasks, one for every way an attempt can end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from functools import partial  # noqa: F401
+from pathlib import Path
+
+import flytekit
+from flytekit import Deck, dynamic, task
+from flytekit.exceptions.user import FlyteRecoverableException
+
+
+@task
+def add(a: int, b: int) -> int:
+    print(f"adding {a} and {b}")
+    return a + b
+
+
+@task
+def started_at() -> float:
+    return time.time()
+
+
+@task
+def nothing() -> None:
+    print("smörgåsbord ☃ 文字")
+
+
+@task(enable_deck=True)
+def decked() -> int:
+    Deck("numbers", "<b>1 2 3</b>")
+    return 1
+
+
+def deeper() -> None:
+    raise ValueError("the data is wrong")
+
+
+@task
+def fails() -> int:
+    deeper()
+    return 1
+
+
+@task
+def fails_for_now() -> int:
+    if time.time() > 0:
+        raise FlyteRecoverableException("come back later")
+    return 1
+
+
+@task
+def exits(code: int) -> int:
+    print("leaving")
+    sys.exit(code)
+
+
+@task
+def exits_hard(code: int) -> int:
+    print("gone", flush=True)
+    os._exit(code)
+
+
+@task
+def kills_itself(number: int) -> int:
+    os.kill(os.getpid(), number)
+    time.sleep(60)
+    return 1
+
+
+@task
+def sleeps(seconds: int) -> int:
+    time.sleep(seconds)
+    return seconds
+
+
+@task
+def sleeps_with_child(marker: str) -> int:
+    process = subprocess.Popen(["sleep", "300"])
+    Path(marker).write_text(str(process.pid))
+    time.sleep(300)
+    return 1
+
+
+@task
+def ignores_term(marker: str) -> int:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    Path(marker).write_text("ready")
+    time.sleep(300)
+    return 1
+
+
+@task
+def waits_for(marker: str) -> str:
+    while not Path(marker).exists():
+        time.sleep(0.02)
+    return "seen"
+
+
+@task
+def eats(megabytes: int) -> int:
+    hoard = []
+    for _ in range(megabytes):
+        hoard.append(os.urandom(1 << 20))
+    time.sleep(30)
+    return len(hoard)
+
+
+@task
+def surroundings() -> dict:
+    Path("written.txt").write_text("mine")
+    return {
+        "cwd": os.getcwd(),
+        "files": sorted(os.listdir(".")),
+        "data": Path("data.txt").read_text() if Path("data.txt").exists() else "",
+        "random": random.random(),
+        "uuid": str(uuid.uuid4()),
+        "colour": os.environ.get("COLOUR", ""),
+        "execution": flytekit.current_context().execution_id.name,
+        "private": [name for name in ("DATABASE_URL", "CAUSEWAY_SECRET_KEY") if name in os.environ],
+        "django": any(name.split(".")[0] == "django" for name in sys.modules),
+        "ours": [name for name in sys.modules if name.split(".")[0] in ("scheduler", "artifacts", "console")],
+        "remote": flytekit.FlyteContextManager.current_context().file_access.get_random_remote_path(),
+        "threads": os.environ["OMP_NUM_THREADS"],
+    }
+
+
+@dynamic
+def spawns(n: int) -> list[int]:
+    return [add(a=i, b=i) for i in range(n)]
+
+
+@task
+def fills_the_disk() -> int:
+    if time.time() > 0:
+        raise OSError(28, "No space left on device")
+    return 1
