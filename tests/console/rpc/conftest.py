@@ -19,12 +19,12 @@ Call = Callable[..., Message]
 
 
 @pytest.fixture
-def demo(transactional_db: None) -> Project:
+def demo(db: None) -> Project:
     return Project.objects.create(identifier="demo", name="Demo")
 
 
 @pytest.fixture
-def address(demo: Project, object_store: str, valkey: object) -> Iterator[str]:
+def address(transactional_db: None, demo: Project, object_store: str, valkey: object) -> Iterator[str]:
     """A running server, with the project `demo`, an empty object store and a broker."""
     access.local_admin()
     server, port = build_server("127.0.0.1:0", threads=4)
@@ -46,16 +46,16 @@ def remote(address: str) -> FlyteRemote:
 
 @pytest.fixture
 def call(address: str) -> Iterator[Call]:
-    """Calls a method by its service and name, without flytekit's retries. `token=` authenticates, bytes go as they are."""
+    """Calls a method by its service and name, without flytekit's retries. Bytes go as they are."""
     from google.protobuf.message_factory import GetMessageClass
 
     with grpc.insecure_channel(address) as channel:
 
         def invoke(service: ServiceDescriptor, name: str, request: Message | bytes, *, token: str = "") -> Message:
             method = service.methods_by_name[name]
-            stub = channel.unary_unary(f"/{service.full_name}/{name}")
+            stub: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(f"/{service.full_name}/{name}")
             data = request if isinstance(request, bytes) else request.SerializeToString()
-            metadata = [("authorization", f"Bearer {token}")] if token else None
+            metadata = (("authorization", f"Bearer {token}"),) if token else None
             return GetMessageClass(method.output_type).FromString(stub(data, metadata=metadata, timeout=20))
 
         yield invoke
