@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from flyteidl.core import interface_pb2, types_pb2
@@ -66,18 +67,10 @@ def _takes_triggering(parameter: interface_pb2.Parameter) -> bool:
     return query.WhichOneof("identifier") == "binding" and query.binding.WhichOneof("partition_data") is None
 
 
-def switch(*, activated: LaunchPlan | None, deactivated: LaunchPlan | None, at: datetime) -> None:
-    """Move triggers with the state of their launch plans, in the caller's transaction.
+def begin_of(replaced: Iterable[LaunchPlan], *, at: datetime) -> datetime:
+    """From when on published versions fire a trigger activated at `at` in the place of active ones.
 
-    When one version of a launch plan takes over from another, versions published but not evaluated yet at that moment
-    still fire, once: the new trigger takes over the old one's beginning too.
+    Versions published but not evaluated yet when one version of a launch plan takes over from another fire the new one.
     """
-    since = at
-    if deactivated is not None:
-        old = Trigger.objects.filter(launch_plan=deactivated).first()
-        if old is not None:
-            if activated is not None and old.active and old.activated_at is not None:
-                since = old.activated_at
-            Trigger.objects.filter(pk=old.pk).update(active=False)
-    if activated is not None:
-        Trigger.objects.filter(launch_plan=activated).update(active=True, activated_at=since)
+    begins = Trigger.objects.filter(launch_plan__in=list(replaced), active=True).values_list("activated_at", flat=True)
+    return min((begin for begin in begins if begin is not None), default=at)
