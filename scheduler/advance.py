@@ -1,0 +1,86 @@
+"""Advancing an execution: the imperative shell around the engine.
+
+Under the execution's row lock: gather what happened, let the engine decide, do what it commands, feed the answers back
+until nothing follows, write everything in one transaction. Whoever finds the lock taken leaves: the holder looks for
+news once more after its commit, so that nothing is missed between its last look and the release of the lock.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from django.db import connection, transaction
+from django.db.utils import IntegrityError, OperationalError
+from django.utils import timezone
+
+from scheduler.models import Execution, TaskExecution
+from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL
+from scheduler.shell.ends import after_end
+from scheduler.shell.flush import flush
+from scheduler.shell.gather import gather
+from scheduler.shell.perform import perform
+from scheduler.shell.turn import Turn
+from scheduler.transitions import StaleTransition
+
+logger = logging.getLogger(__name__)
+
+MAX_TURNS = 1000  # then the sweep goes on with it: one busy execution must not hold a worker for ever
+MAX_COLLISIONS = 5
+
+_PENDING = """
+    SELECT EXISTS (
+        SELECT 1 FROM scheduler_taskexecution WHERE execution_id = %s AND NOT handled AND phase = ANY(%s)
+    ) OR EXISTS (
+        SELECT 1 FROM scheduler_execution WHERE id = %s AND (dirty OR wake_at <= now())
+    )
+"""
+
+
+def advance(execution_id: int) -> None:
+    """Take everything into account that has happened to the execution. Harmless to call at any time, by anybody."""
+    collisions = 0
+    for _ in range(MAX_TURNS):
+        try:
+            if not take_turn(execution_id):
+                return
+        except (StaleTransition, IntegrityError, OperationalError) as error:
+            collisions += 1
+            logger.warning("execution %s: evaluated again: %s", execution_id, error)
+            if collisions >= MAX_COLLISIONS:
+                raise
+        if not is_pending(execution_id):
+            return
+
+
+def is_pending(execution_id: int) -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(_PENDING, [execution_id, sorted(ATTEMPT_TERMINAL), execution_id])
+        return bool(cursor.fetchone()[0])
+
+
+def take_turn(execution_id: int) -> bool:
+    """One transaction. False if somebody else holds the execution, or it does not exist."""
+    with transaction.atomic():
+        execution = Execution.objects.select_for_update(skip_locked=True, of=("self",)).filter(pk=execution_id).first()
+        if execution is None:
+            return False
+        if execution.phase in EXECUTION_TERMINAL:
+            _tidy(execution)
+            return True
+        turn = Turn(execution, timezone.now())
+        events = gather(turn)
+        while events:
+            events = perform(turn, turn.evaluate(events))
+        flush(turn)
+        if execution.phase in EXECUTION_TERMINAL:
+            after_end(execution)
+    return True
+
+
+def _tidy(execution: Execution) -> None:
+    """Reports that came after the end: seen, and of no consequence."""
+    TaskExecution.objects.filter(execution_id=execution.pk, handled=False, phase__in=sorted(ATTEMPT_TERMINAL)).update(
+        handled=True
+    )
+    if execution.dirty or execution.wake_at is not None:
+        Execution.objects.filter(pk=execution.pk).update(dirty=False, wake_at=None)

@@ -1,0 +1,225 @@
+"""Writes a turn down in one go: attempts first, then nodes, then what hangs on them, the execution's row last.
+
+Reporters lock an attempt before its node; this order is the same, so that nobody waits in a circle.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import connection
+from django.db.models import Q
+
+from lineage.actions.record import record_consumed
+from scheduler.actions.attempts import request_cancel
+from scheduler.engine.evaluation import Move
+from scheduler.engine.graph import Kind
+from scheduler.engine.phases import TERMINAL, Phase
+from scheduler.engine.state import ROOT, Node
+from scheduler.models import Gate, NodeExecution, PhaseEvent, TaskExecution
+from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, ExecutionPhase, Machine
+from scheduler.shell.rows import error_of, pack, pack_root
+from scheduler.shell.turn import ACTOR, NodeFields, Turn
+from scheduler.transitions import NodeUpdate, check_node_move, move_execution, write_nodes
+from scheduler.wake import wake_executor
+
+EXECUTION_PHASES = {
+    Phase.QUEUED: ExecutionPhase.QUEUED,
+    Phase.RUNNING: ExecutionPhase.RUNNING,
+    Phase.FAILING: ExecutionPhase.FAILING,
+    Phase.SUCCEEDED: ExecutionPhase.SUCCEEDED,
+    Phase.FAILED: ExecutionPhase.FAILED,
+    Phase.ABORTED: ExecutionPhase.ABORTED,
+    Phase.TIMED_OUT: ExecutionPhase.TIMED_OUT,
+}
+
+
+def flush(turn: Turn) -> None:
+    """StaleTransition if a row was changed by somebody who should not; the transaction is then rolled back."""
+    _cancel_attempts(turn)
+    _mark_handled(turn)
+    _write_nodes(turn)
+    _insert_attempts(turn)
+    _write_gates(turn)
+    _insert_events(turn)
+    record_consumed(turn.execution.key, turn.consumed, at=turn.now)
+    _write_execution(turn)
+
+
+def _cancel_attempts(turn: Turn) -> None:
+    wanted = [(turn.rows.pks[key], index) for key, index in turn.cancels if key in turn.rows.pks]
+    if not wanted:
+        return
+    whole = [pk for pk, index in wanted if index < 0]
+    condition = Q(node_id__in=whole)
+    for pk, index in wanted:
+        if index >= 0:
+            condition |= Q(node_id=pk, index=index)
+    rows = TaskExecution.objects.filter(condition).exclude(phase__in=sorted(ATTEMPT_TERMINAL))
+    cause = turn.execution.abort_cause or "stopped with its execution"
+    request_cancel(list(rows), cause=cause, actor=ACTOR, now=turn.now)
+
+
+def _mark_handled(turn: Turn) -> None:
+    if turn.handled:
+        TaskExecution.objects.filter(pk__in=turn.handled).update(handled=True)
+
+
+def _write_nodes(turn: Turn) -> None:
+    times = _Times(turn.moves, turn.now)
+    new = {key: node for key, node in turn.changed.items() if key != ROOT and key not in turn.rows.pks}
+    while new:  # parents first: a child needs its parent's primary key
+        ready = {key: node for key, node in new.items() if node.parent == ROOT or node.parent in turn.rows.pks}
+        objects = [_new_row(turn, node, times) for node in ready.values()]
+        for row in NodeExecution.objects.bulk_create(objects, batch_size=2000):
+            turn.rows.inserted(row.node_id, row.pk)
+        new = {key: node for key, node in new.items() if key not in ready}
+    updates = [
+        _update_of(turn, turn.changed[key], before, times) for key, before in turn.expected.items() if key != ROOT
+    ]
+    write_nodes(updates, at=turn.now)
+
+
+class _Times:
+    """When a node began and ended, as far as this turn moved it."""
+
+    def __init__(self, moves: list[Move], now: datetime) -> None:
+        self.now = now
+        self.started = {move.key for move in moves if move.after is Phase.RUNNING}
+
+    def started_at(self, node: Node) -> datetime | None:
+        return self.now if node.key in self.started or self.ended_at(node) else None
+
+    def ended_at(self, node: Node) -> datetime | None:
+        return self.now if node.phase in TERMINAL else None
+
+
+def _new_row(turn: Turn, node: Node, times: _Times) -> NodeExecution:
+    fields = turn.fields.get(node.key, NodeFields())
+    return NodeExecution(
+        execution_id=turn.execution.pk,
+        node_id=node.key,
+        spec_node_id=node.spec.id,
+        parent_id=turn.rows.pks[node.parent] if node.parent else None,
+        kind=node.spec.kind.value,
+        phase=int(node.phase),
+        waiting_on=node.waiting_on,
+        parked=node.parked,
+        attempts=node.attempts,
+        user_failures=node.user_failures,
+        system_failures=node.system_failures,
+        error=error_of(node.failure) if node.failure is not None and node.phase in TERMINAL else None,
+        is_dynamic=bool(fields.get("dynamic_uri")),
+        state=pack(node),
+        created_at=turn.now,
+        updated_at=turn.now,
+        started_at=times.started_at(node),
+        ended_at=times.ended_at(node),
+        wake_at=node.wake_at,
+        **fields,
+    )
+
+
+def _update_of(turn: Turn, node: Node, before: int, times: _Times) -> NodeUpdate:
+    fields = turn.fields.get(node.key, NodeFields())
+    return NodeUpdate(
+        pk=turn.rows.pks[node.key],
+        expected=before,
+        phase=int(node.phase),
+        waiting_on=node.waiting_on,
+        parked=node.parked,
+        attempts=node.attempts,
+        user_failures=node.user_failures,
+        system_failures=node.system_failures,
+        input_uri=fields.get("input_uri", ""),
+        output_uri=fields.get("output_uri", ""),
+        deck_uri=fields.get("deck_uri", ""),
+        dynamic_uri=fields.get("dynamic_uri", ""),
+        error=error_of(node.failure) if node.failure is not None and node.phase in TERMINAL else None,
+        cache_status=fields.get("cache_status", 0),
+        cache_key=fields.get("cache_key", ""),
+        state=pack(node),
+        started_at=times.started_at(node),
+        ended_at=times.ended_at(node),
+        wake_at=node.wake_at,
+    )
+
+
+def _insert_attempts(turn: Turn) -> None:
+    rows = []
+    for key, attempt in turn.attempts:
+        attempt.node_id = turn.rows.pks[key]
+        rows.append(attempt)
+    if rows:
+        TaskExecution.objects.bulk_create(rows, batch_size=1000)
+        for executor in sorted({row.executor for row in rows}):
+            wake_executor(executor)
+
+
+def _write_gates(turn: Turn) -> None:
+    for key, gate in turn.gates:
+        gate.node_id = turn.rows.pks[key]
+        gate.save()
+    over = [
+        turn.rows.pks[key]
+        for key, node in turn.changed.items()
+        if key != ROOT and node.spec.kind is Kind.GATE and node.phase in TERMINAL
+    ]
+    if over:  # nobody can decide it any more
+        Gate.objects.filter(node_id__in=over, decided_at__isnull=True).update(waiting_since=None)
+
+
+def _insert_events(turn: Turn) -> None:
+    events = []
+    for move in turn.moves:
+        if move.key == ROOT:
+            continue
+        check_node_move(move.before, move.after)
+        events.append(
+            PhaseEvent(
+                execution_id=turn.execution.pk,
+                machine=Machine.NODE,
+                object_id=turn.rows.pks[move.key],
+                from_phase=int(move.before),
+                to_phase=int(move.after),
+                at=turn.now,
+                reason=move.reason,
+                actor=ACTOR,
+            )
+        )
+    if events:
+        PhaseEvent.objects.bulk_create(events, batch_size=2000)
+
+
+_NEXT_WAKE = "SELECT min(wake_at) FROM scheduler_nodeexecution WHERE execution_id = %s AND wake_at IS NOT NULL"
+
+
+def _write_execution(turn: Turn) -> None:
+    execution = turn.execution
+    root = turn.rows[ROOT]
+    wake_at = _next_wake(turn)
+    fields = {"counters": pack_root(root), "dirty": False, "wake_at": wake_at}
+    targets = [EXECUTION_PHASES[move.after] for move in turn.moves if move.key == ROOT]
+    targets = [phase for phase in targets if phase != execution.phase]
+    if not targets:
+        type(execution).objects.filter(pk=execution.pk).update(**fields)
+        return
+    for phase in targets:
+        ends = phase in EXECUTION_TERMINAL
+        extra = dict(fields)
+        if ends and root.failure is not None and phase != ExecutionPhase.ABORTED:
+            extra["error"] = error_of(root.failure)
+        if ends and turn.outputs_uri:
+            extra["outputs_uri"] = turn.outputs_uri
+        reason = root.failure.code if root.failure is not None else ""
+        move_execution(execution, phase, at=turn.now, reason=reason, actor=ACTOR, **extra)
+
+
+def _next_wake(turn: Turn) -> datetime | None:
+    concerned = turn.execution.wake_at is not None or any(node.wake_at for node in turn.changed.values())
+    if not concerned or turn.rows[ROOT].phase in TERMINAL:
+        return None
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT_WAKE, [turn.execution.pk])
+        found: datetime | None = cursor.fetchone()[0]
+    return found

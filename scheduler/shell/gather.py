@@ -1,0 +1,157 @@
+"""What happened since the last evaluation, as events: read from the rows that others write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from flyteidl.core import execution_pb2, literals_pb2
+
+from artifacts.exceptions import CausewayError
+from scheduler.engine.events import (
+    AbortRequested,
+    AttemptFailed,
+    AttemptSucceeded,
+    Decided,
+    Due,
+    Event,
+    Launched,
+)
+from scheduler.engine.graph import GateType
+from scheduler.engine.phases import TERMINAL, Phase
+from scheduler.engine.state import ROOT, Failure
+from scheduler.graphs import Target
+from scheduler.models import Gate, NodeExecution, TaskExecution
+from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase, ExecutionPhase, NodePhase
+from scheduler.shell import data
+from scheduler.shell.publish import publish_node
+from scheduler.shell.turn import Turn
+
+BATCH = 500  # attempts taken into account in one transaction
+
+
+class Ended(NamedTuple):
+    """An unhandled terminal attempt."""
+
+    pk: int
+    node_id: int
+    attempt: int
+    index: int
+    phase: int
+    error: bytes | None
+    error_retryable: bool
+    output_uri: str
+    deck_uri: str
+    reason: str
+
+
+def gather(turn: Turn) -> list[Event]:
+    """Events to evaluate. The rows they concern are loaded."""
+    events: list[Event] = []
+    execution = turn.execution
+    if turn.rows[ROOT].phase is Phase.UNDEFINED:
+        events.append(Launched())
+        turn.rows.expect_new_children(turn.rows[ROOT], turn.scope)
+    ended = _ended_attempts(turn)
+    turn.rows.load_pks({attempt.node_id for attempt in ended})
+    keys = [turn.rows.key_of(attempt.node_id) for attempt in ended]
+    turn.rows.load_downstream(keys)
+    events += [_of_attempt(turn, key, attempt) for key, attempt in zip(keys, ended, strict=True)]
+    if execution.dirty:
+        events += _decided(turn)
+        if execution.phase == ExecutionPhase.ABORTING:
+            events.append(AbortRequested(cause=execution.abort_cause))
+    if execution.wake_at is not None and execution.wake_at <= turn.now:
+        events += _due(turn)
+    return events
+
+
+def _ended_attempts(turn: Turn) -> list[Ended]:
+    rows = TaskExecution.objects.filter(
+        execution_id=turn.execution.pk, handled=False, phase__in=sorted(ATTEMPT_TERMINAL)
+    ).values_list("pk", *Ended._fields[1:])
+    found = [Ended(*row) for row in rows[:BATCH]]
+    turn.handled += [attempt.pk for attempt in found]
+    return found
+
+
+def _of_attempt(turn: Turn, key: str, ended: Ended) -> Event:
+    node = turn.rows[key]
+    if ended.phase != AttemptPhase.SUCCEEDED:
+        return AttemptFailed(key, attempt=ended.attempt, index=ended.index, failure=_failure_of(ended))
+    if node.phase in TERMINAL or ended.attempt != node.attempt:
+        return AttemptSucceeded(key, attempt=ended.attempt, index=ended.index)  # late: the engine ignores it
+    try:
+        _take_outputs(turn, key, ended)
+    except data.Unresolved as error:
+        return AttemptFailed(key, attempt=ended.attempt, index=ended.index, failure=error.failure())
+    except CausewayError as error:
+        failure = Failure(type(error).__name__, error.message)
+        return AttemptFailed(key, attempt=ended.attempt, index=ended.index, failure=failure)
+    return AttemptSucceeded(key, attempt=ended.attempt, index=ended.index)
+
+
+def _failure_of(ended: Ended) -> Failure:
+    error = execution_pb2.ExecutionError.FromString(bytes(ended.error or b""))
+    system = error.kind == execution_pb2.ExecutionError.SYSTEM
+    return Failure(
+        code=error.code or AttemptPhase(ended.phase).label,
+        message=error.message or ended.reason or "the attempt ended without saying why",
+        system=system,
+        recoverable=ended.error_retryable,
+        uri=error.error_uri,
+    )
+
+
+def _take_outputs(turn: Turn, key: str, ended: Ended) -> None:
+    """See that the attempt wrote what it declares, and publish what is annotated."""
+    target = turn.rows[key].spec.target
+    uri = ended.output_uri or f"{turn.uris.attempt(key, ended.attempt, ended.index)}/outputs.pb"
+    if isinstance(target, Target) and target.task is not None:
+        declared = target.task.interface.outputs.variables
+        if declared:
+            outputs = data.read_outputs(uri, key)
+            missing = sorted(declared.keys() - outputs.literals.keys())
+            if missing:
+                raise data.Unresolved(f"the task did not write its outputs {', '.join(missing)}", "OutputsNotFound")
+            if target.publishes:
+                uri = publish_node(turn, key, target.task, outputs, attempt=ended.attempt)
+    turn.set(key, {"output_uri": uri, "deck_uri": ended.deck_uri})
+
+
+def _decided(turn: Turn) -> Iterator[Event]:
+    """Gates that wait and have a value. The outputs of an approved one are written here."""
+    gates = Gate.objects.filter(
+        execution=turn.execution, decided_at__isnull=False, node__phase=NodePhase.RUNNING
+    ).order_by("pk")
+    found = list(gates)
+    turn.rows.load_pks({gate.node_id for gate in found if gate.node_id is not None})
+    keys = [turn.rows.key_of(gate.node_id) for gate in found if gate.node_id is not None]
+    turn.rows.load_downstream(keys)
+    for key, gate in zip(keys, found, strict=True):
+        yield decision(turn, key, gate)
+
+
+def decision(turn: Turn, key: str, gate: Gate) -> Event:
+    """The event that a decided gate means for its node, once its outputs are in place."""
+    value = literals_pb2.Literal.FromString(bytes(gate.value or b""))
+    spec = turn.rows[key].spec
+    uri = turn.uris.outputs(key)
+    if spec.gate is not None and spec.gate.type is GateType.APPROVE:
+        if not value.scalar.primitive.boolean:
+            return Decided(key, approved=False)
+        data.write(uri, data.read(turn.uris.inputs(key)))
+    elif isinstance(spec.target, Target):
+        name = spec.target.node.gate_node.signal.output_variable_name
+        data.write(uri, literals_pb2.LiteralMap(literals={name: value}))
+    turn.set(key, {"output_uri": uri})
+    return Decided(key, approved=True)
+
+
+def _due(turn: Turn) -> list[Event]:
+    due = NodeExecution.objects.filter(execution=turn.execution, wake_at__lte=turn.now).values_list("pk", flat=True)
+    pks = list(due[:BATCH])
+    turn.rows.load_pks(pks)
+    keys = [turn.rows.key_of(pk) for pk in pks]
+    turn.rows.load_downstream(keys)
+    return [Due(key) for key in keys]

@@ -1,0 +1,224 @@
+"""Does what the engine commands, inside the transaction; answers with events. Nothing here is seen outside before commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+
+from flyteidl.core import literals_pb2, types_pb2
+
+from artifacts.exceptions import CausewayError
+from artifacts.literals import carried
+from lineage.actions.record import Use
+from scheduler.engine import commands
+from scheduler.engine.events import Collected, Event, Failed, Prepared, Stopped, Unparked
+from scheduler.engine.graph import GateType, Kind
+from scheduler.engine.state import ROOT, Failure, Node, child_key
+from scheduler.graphs import INPUTS, Source, Target, promised
+from scheduler.models import Gate, GateKind, TaskExecution
+from scheduler.phases import AttemptPhase
+from scheduler.shell import data
+from scheduler.shell.gather import decision
+from scheduler.shell.publish import publish_workflow
+from scheduler.shell.task_command import Run, command_of, needs_task_file, resources_of
+from scheduler.shell.task_rows import task_pk
+from scheduler.shell.turn import Turn
+
+DEFAULT_EXECUTOR = "local"
+
+
+def perform(turn: Turn, issued: Iterable[object]) -> list[Event]:
+    """Carry out the commands in order and return the answers, with the rows they concern loaded."""
+    wanted = list(issued)
+    _load_sources(turn, [turn.rows[c.key] for c in wanted if isinstance(c, commands.Prepare)])
+    events: list[Event] = []
+    for command in wanted:
+        events += _HANDLERS[type(command)](turn, command)
+    turn.rows.load_downstream(event.key for event in events if _may_end(turn, event))
+    return events
+
+
+def _may_end(turn: Turn, event: Event) -> bool:
+    return not isinstance(event, Prepared) or turn.rows[event.key].spec.kind is not Kind.TASK or event.cached
+
+
+def _load_sources(turn: Turn, nodes: list[Node]) -> None:
+    """All rows whose outputs these nodes take in, with one query."""
+    keys: set[str] = set()
+    for node in nodes:
+        owner = turn.owner(node)
+        keys.update(child_key(owner, source) for source in _sources(node))
+    turn.rows.load(keys)
+
+
+def _sources(node: Node) -> Iterator[str]:
+    if isinstance(node.spec.target, Target):
+        for binding in node.spec.target.node.inputs:
+            yield from (source for source in promised(binding.binding) if source not in INPUTS)
+
+
+def resolver(turn: Turn, owner: Node, bindings: Iterable[literals_pb2.Binding]) -> data.Resolver:
+    sources = {source for binding in bindings for source in promised(binding.binding) if source not in INPUTS}
+    uris = {source: turn.rows.output_uris.get(child_key(owner, source), "") for source in sources}
+    described = owner.body.source if owner.body is not None else None
+    aliases = described.aliases if isinstance(described, Source) else {}
+    return data.Resolver(turn.inputs_uri(owner), uris, {key: dict(value) for key, value in aliases.items()})
+
+
+def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
+    node = turn.rows[command.key]
+    target = node.spec.target
+    if not isinstance(target, Target):
+        yield Failed(node.key, Failure("BadSpecification", f"node {node.key} has no target"))
+        return
+    owner = turn.owner(node)
+    try:
+        inputs = resolver(turn, owner, target.node.inputs).resolve(target.node.inputs)
+        uri = turn.uris.inputs(node.key)
+        data.write(uri, inputs)
+    except data.Unresolved as error:
+        yield Failed(node.key, error.failure())
+        return
+    turn.set(node.key, {"input_uri": uri})
+    turn.consumed += [
+        Use(version_id=version, node_id=node.key, variable=name)
+        for name, literal in inputs.literals.items()
+        if (version := carried(literal)) is not None
+    ]
+    if node.spec.body is not None:
+        turn.rows.expect_new_children(node, node.spec.body)
+    yield Prepared(node.key, inputs=dict(inputs.literals) if node.spec.kind is Kind.BRANCH else None)
+
+
+def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
+    node = turn.rows[command.key]
+    target = node.spec.target
+    if not isinstance(target, Target) or target.task is None:
+        yield Failed(node.key, Failure("BadSpecification", f"node {node.key} refers to a task that is not compiled in"))
+        return
+    execution = turn.execution
+    number = command.attempt
+    run = Run(
+        execution_id=execution.pk,
+        project=execution.project,
+        domain=execution.domain,
+        name=execution.name,
+        spec=turn.spec,
+        uris=turn.uris,
+        key=node.key,
+        attempt=number,
+        load_inputs=partial(data.read, turn.uris.inputs(node.key)),
+        index=command.index,
+    )
+    try:
+        details, resources = command_of(run, target), resources_of(target)
+    except CausewayError as error:
+        yield Failed(node.key, Failure("BadTaskSpecification", error.message))
+        return
+    if needs_task_file(target):
+        _write_task_file(turn, node, target)
+    attempt = TaskExecution(
+        execution_id=execution.pk,
+        task_id=task_pk(target.task.id),
+        attempt=number,
+        index=command.index,
+        name=run.attempt_name[:255],
+        phase=AttemptPhase.QUEUED,
+        executor=DEFAULT_EXECUTOR,
+        command=details,
+        resources=resources,
+        interruptible=command.interruptible,
+        created_at=turn.now,
+        updated_at=turn.now,
+    )
+    turn.attempts.append((node.key, attempt))
+
+
+def _write_task_file(turn: Turn, node: Node, target: Target) -> None:
+    from artifacts.store import store
+
+    if target.task is not None:
+        store().put(f"{turn.uris.node(node.key)}/task.pb", target.task.SerializeToString())
+
+
+def _cancel(turn: Turn, command: commands.Cancel) -> Iterator[Event]:
+    turn.cancels.append((command.key, command.index))
+    return iter(())
+
+
+def _open_gate(turn: Turn, command: commands.OpenGate) -> Iterator[Event]:
+    """A signal may have been set before the node was reached; then the gate is decided at once."""
+    node = turn.rows[command.key]
+    spec, target = node.spec.gate, node.spec.target
+    if spec is None or not isinstance(target, Target):
+        return
+    gate = Gate.objects.select_for_update().filter(execution=turn.execution, signal_id=spec.signal_id).first()
+    if gate is None:
+        gate = Gate(execution=turn.execution, signal_id=spec.signal_id, created_at=turn.now)
+    gate.kind = GateKind.APPROVE if spec.type is GateType.APPROVE else GateKind.SIGNAL
+    gate.literal_type = gate_type(target).SerializeToString()
+    gate.waiting_since = turn.now
+    gate.expires_at = command.expires_at
+    turn.gates.append((node.key, gate))
+    if gate.decided_at is not None:
+        yield decision(turn, node.key, gate)
+
+
+def gate_type(target: Target) -> types_pb2.LiteralType:
+    gate = target.node.gate_node
+    if gate.WhichOneof("condition") == "signal":
+        return gate.signal.type
+    return types_pb2.LiteralType(simple=types_pb2.BOOLEAN)
+
+
+def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:
+    parent = turn.rows[command.key]
+    source = parent.body.source if parent.body is not None else None
+    if not isinstance(source, Source):
+        yield Collected(parent.key)
+        return
+    turn.rows.load(
+        {
+            child_key(parent, name)
+            for binding in source.outputs
+            for name in promised(binding.binding)
+            if name not in INPUTS
+        }
+    )
+    try:
+        outputs = resolver(turn, parent, source.outputs).resolve(source.outputs)
+        if parent.key == ROOT:
+            outputs = publish_workflow(turn, turn.scope, outputs)
+    except data.Unresolved as error:
+        yield Failed(parent.key, Failure(error.code, f"workflow outputs: {error}"))
+        return
+    except CausewayError as error:
+        yield Failed(parent.key, Failure(type(error).__name__, error.message))
+        return
+    uri = turn.uris.outputs(parent.key)
+    data.write(uri, outputs)
+    if parent.key == ROOT:
+        turn.outputs_uri = uri
+    else:
+        turn.set(parent.key, {"output_uri": uri})
+    yield Collected(parent.key)
+
+
+def _stop_children(turn: Turn, command: commands.StopChildren) -> Iterator[Event]:
+    yield Stopped(command.key, active=turn.rows.active_below(command.key))
+
+
+def _free_slots(turn: Turn, command: commands.FreeSlots) -> Iterator[Event]:
+    for key in turn.rows.parked(command.count):
+        yield Unparked(key)
+
+
+_HANDLERS: dict[type, Callable[..., Iterator[Event]]] = {
+    commands.Prepare: _prepare,
+    commands.Submit: _submit,
+    commands.Cancel: _cancel,
+    commands.OpenGate: _open_gate,
+    commands.Collect: _collect,
+    commands.StopChildren: _stop_children,
+    commands.FreeSlots: _free_slots,
+}

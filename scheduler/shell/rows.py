@@ -1,0 +1,234 @@
+"""Node rows to and from the engine's nodes. Only the rows that an evaluation touches are ever loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+from flyteidl.core import execution_pb2
+
+from scheduler import graphs
+from scheduler.engine.graph import END_NODE, START_NODE, Kind, NodeSpec, Scope
+from scheduler.engine.phases import ACTIVE, Phase
+from scheduler.engine.state import ROOT, Failure, Node, child_key
+from scheduler.models import Execution
+
+_COLUMNS = (
+    "id, node_id, spec_node_id, parent_id, phase, waiting_on, parked, attempts, user_failures, system_failures, "
+    "output_uri, dynamic_uri, state, wake_at, started_at"
+)
+_WITH_ANCESTORS = f"""
+    WITH RECURSIVE up AS (
+        SELECT {_COLUMNS} FROM scheduler_nodeexecution WHERE id = ANY(%s)
+        UNION
+        SELECT {", ".join("p." + name.strip() for name in _COLUMNS.split(","))}
+        FROM scheduler_nodeexecution p JOIN up ON p.id = up.parent_id
+    ) SELECT {_COLUMNS} FROM up ORDER BY id
+"""  # noqa: S608 - constants
+_BY_KEY = f"SELECT {_COLUMNS} FROM scheduler_nodeexecution WHERE execution_id = %s AND node_id = ANY(%s) ORDER BY id"  # noqa: S608
+_ACTIVE = f"""
+    SELECT {_COLUMNS} FROM scheduler_nodeexecution WHERE execution_id = %s AND phase = ANY(%s) ORDER BY id
+"""  # noqa: S608
+_PARKED = """
+    SELECT id FROM scheduler_nodeexecution WHERE execution_id = %s AND parked ORDER BY id LIMIT %s
+"""
+
+
+class Rows(Mapping[str, Node]):
+    """The engine's nodes of one execution, by key. A key not looked up before is asked of the database once."""
+
+    def __init__(self, execution: Execution, body: Scope) -> None:
+        self.execution = execution
+        self.pks: dict[str, int] = {}
+        self.output_uris: dict[str, str] = {}
+        self.dynamic_uris: dict[str, str] = {}
+        self.started: dict[str, datetime | None] = {}
+        self._keys: dict[int, str] = {}
+        self._nodes: dict[str, Node] = {ROOT: _root(execution, body)}
+        self._absent: set[str] = set()
+
+    def __getitem__(self, key: str) -> Node:
+        node = self.get(key)
+        if node is None:
+            raise KeyError(key)
+        return node
+
+    def get(self, key: str, default: Any = None) -> Any:
+        node = self._nodes.get(key)
+        if node is None and key not in self._absent:
+            self.load([key])
+            node = self._nodes.get(key)
+        return default if node is None else node
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and self.get(key) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def put(self, nodes: Mapping[str, Node]) -> None:
+        self._nodes.update(nodes)
+
+    def key_of(self, pk: int) -> str:
+        return self._keys[pk]
+
+    def inserted(self, key: str, pk: int) -> None:
+        self.pks[key] = pk
+        self._keys[pk] = key
+
+    def load(self, keys: Iterable[str]) -> None:
+        """Rows that exist; the other keys are remembered as absent."""
+        wanted = [key for key in keys if key not in self._nodes and key not in self._absent]
+        if not wanted:
+            return
+        self._absent.update(wanted)
+        self._adopt(_BY_KEY, [self.execution.pk, wanted])
+
+    def load_pks(self, pks: Collection[int]) -> None:
+        """Rows by primary key, with all their ancestors."""
+        missing = [pk for pk in pks if pk not in self._keys]
+        if missing:
+            self._adopt(_WITH_ANCESTORS, [missing])
+
+    def load_active(self) -> None:
+        self._adopt(_ACTIVE, [self.execution.pk, sorted(ACTIVE)])
+
+    def parked(self, count: int) -> list[str]:
+        """Keys of the nodes that have waited longest for a slot."""
+        with connection.cursor() as cursor:
+            cursor.execute(_PARKED, [self.execution.pk, count])
+            pks = [pk for (pk,) in cursor.fetchall()]
+        self.load_pks(pks)
+        return [self._keys[pk] for pk in pks]
+
+    def expect_new_children(self, parent: Node, body: Scope) -> None:
+        """The parent begins: none of its children can have a row yet."""
+        self._absent.update(child_key(parent, spec_id) for spec_id in body.nodes)
+        self._absent.update(child_key(parent, spec_id) for spec_id in (START_NODE, END_NODE))
+
+    def load_downstream(self, keys: Iterable[str]) -> None:
+        """The rows that the end of these nodes, or of their parents in turn, can touch."""
+        wanted: set[str] = set()
+        for key in keys:
+            node = self._nodes.get(key)
+            while node is not None and node.parent is not None:
+                parent = self._nodes[node.parent]
+                wanted.update(child_key(parent, spec_id) for spec_id in node.spec.downstream)
+                self._absent.add(child_key(node, END_NODE))
+                node = parent
+        self._absent.add(END_NODE)
+        self.load(wanted)
+
+    def ancestors(self, node: Node) -> Iterator[Node]:
+        while node.parent is not None:
+            node = self._nodes[node.parent]
+            yield node
+
+    def active_below(self, key: str) -> tuple[str, ...]:
+        self.load_active()
+        return tuple(
+            node.key
+            for node in self._nodes.values()
+            if node.phase in ACTIVE and any(above.key == key for above in self.ancestors(node))
+        )
+
+    def _adopt(self, sql: str, parameters: list[Any]) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(sql, parameters)
+            records = cursor.fetchall()
+        unknown = {record[3] for record in records} - self._keys.keys() - {record[0] for record in records} - {None}
+        if unknown:
+            self.load_pks(unknown)
+        for record in records:
+            if record[0] not in self._keys:
+                self._adopt_one(record)
+
+    def _adopt_one(self, record: tuple[Any, ...]) -> None:
+        (pk, key, spec_id, parent_pk, phase, waiting_on, parked, attempts, user_failures, system_failures) = record[:10]
+        output_uri, dynamic_uri, state, wake_at, started_at = record[10:]
+        parent = self._nodes[self._keys[parent_pk] if parent_pk is not None else ROOT]
+        spec = (parent.body or _empty()).spec(spec_id)
+        body = graphs.dynamic_scope(dynamic_uri) if dynamic_uri else spec.body
+        self.inserted(key, pk)
+        self.output_uris[key], self.dynamic_uris[key], self.started[key] = output_uri, dynamic_uri, started_at
+        self._nodes[key] = Node(
+            key=key,
+            spec=spec,
+            parent=parent.key,
+            phase=Phase(phase),
+            waiting_on=waiting_on,
+            parked=parked,
+            attempts=attempts,
+            user_failures=user_failures,
+            system_failures=system_failures,
+            body=body,
+            wake_at=wake_at,
+            **unpack(state if isinstance(state, dict) else _json(state)),
+        )
+
+
+def _json(text: str) -> dict[str, Any]:
+    import json
+
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def _empty() -> Scope:
+    return Scope(nodes={})
+
+
+def pack(node: Node) -> dict[str, Any]:
+    """What has no column of its own; only what differs from the default."""
+    state: dict[str, Any] = {}
+    if node.skip:
+        state["skip"] = True
+    if node.has_slot:
+        state["has_slot"] = True
+    if node.open:
+        state["open"] = node.open
+    if node.closing is not None:
+        state["closing"] = int(node.closing)
+    if node.failure is not None:
+        state["failure"] = {name: value for name, value in asdict(node.failure).items() if value}
+    if node.memory:
+        state["memory"] = node.memory
+    return state
+
+
+def unpack(state: Mapping[str, Any]) -> dict[str, Any]:
+    values = dict(state)
+    if "closing" in values:
+        values["closing"] = Phase(values["closing"])
+    if "failure" in values:
+        values["failure"] = Failure(**{"code": "", "message": "", **values["failure"]})
+    return values
+
+
+def _root(execution: Execution, body: Scope) -> Node:
+    counters = dict(execution.counters)
+    phase = Phase(counters.pop("phase", Phase.UNDEFINED))
+    attempts = counters.pop("attempts", 0)
+    spec = NodeSpec(id=ROOT, kind=Kind.WORKFLOW, body=body)
+    return Node(key=ROOT, spec=spec, parent=None, phase=phase, attempts=attempts, body=body, **unpack(counters))
+
+
+def pack_root(root: Node) -> dict[str, Any]:
+    return {"phase": int(root.phase), "attempts": root.attempts, **pack(root)}
+
+
+def error_of(failure: Failure) -> bytes:
+    kinds = execution_pb2.ExecutionError
+    error = execution_pb2.ExecutionError(
+        code=failure.code,
+        message=failure.message,
+        error_uri=failure.uri,
+        kind=kinds.SYSTEM if failure.system else kinds.USER,
+    )
+    return error.SerializeToString()

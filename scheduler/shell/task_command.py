@@ -1,0 +1,234 @@
+"""What an executor is told to run: the container's command with Flyte's templates filled in, environment, resources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import msgpack
+from flyteidl.admin import execution_pb2 as admin_execution
+from flyteidl.core import literals_pb2, tasks_pb2
+
+from artifacts.exceptions import InvalidArgument
+from artifacts.literals.decode import timestamp_text
+from scheduler.graphs import Target
+from scheduler.shell.uris import Uris
+
+_TEMPLATE = re.compile(r"\{\{\s*[.$]([A-Za-z]+)(?:\.([^}\s]+))?\s*\}\}")
+_QUANTITY = re.compile(r"^\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([a-zA-Z]*)\s*$")
+_SUFFIXES = {
+    "": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
+}  # fmt: skip
+_RESOURCE_NAMES = {
+    tasks_pb2.Resources.CPU: "cpu",
+    tasks_pb2.Resources.GPU: "gpu",
+    tasks_pb2.Resources.MEMORY: "memory",
+    tasks_pb2.Resources.EPHEMERAL_STORAGE: "ephemeral_storage",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One attempt of one node. `load_inputs` is asked only if a template quotes an input."""
+
+    execution_id: int
+    project: str
+    domain: str
+    name: str
+    spec: admin_execution.ExecutionSpec
+    uris: Uris
+    key: str
+    attempt: int
+    load_inputs: Callable[[], literals_pb2.LiteralMap]
+    index: int = -1
+    inputs_uri: str = ""
+
+    @property
+    def attempt_name(self) -> str:
+        """Unique over everything and the same whenever the attempt is made again."""
+        base = f"{self.name}-{self.execution_id}-{self.key}-{self.attempt}"
+        return base if self.index < 0 else f"{base}-{self.index}"
+
+
+def quantity(text: str) -> float:
+    """A Kubernetes quantity (`500m`, `1Gi`, `2`) as a number. InvalidArgument if it is none."""
+    match = _QUANTITY.match(text)
+    if match is None or match[2] not in _SUFFIXES:
+        raise InvalidArgument(f"{text!r} is not a resource quantity such as 500m, 1Gi or 2")
+    return float(match[1]) * _SUFFIXES[match[2]]
+
+
+def resources_of(target: Target) -> dict[str, float | int]:
+    """Requests, or limits where nothing is requested; a node's override replaces the task's, as in Flyte."""
+    overrides = target.node.task_node.overrides
+    container = target.task.container.resources if target.task is not None else tasks_pb2.Resources()
+    chosen = overrides.resources if overrides.HasField("resources") else container
+    amounts: dict[str, float | int] = {}
+    for entries in (chosen.limits, chosen.requests):
+        for entry in entries:
+            name = _RESOURCE_NAMES.get(entry.name)
+            if name is not None and entry.value:
+                amount = quantity(entry.value)
+                amounts[name] = amount if name == "cpu" else int(amount)
+    return amounts
+
+
+def command_of(run: Run, target: Target) -> dict[str, Any]:
+    """TaskExecution.command. InvalidArgument if the task has no container or a template names an unknown input."""
+    task = target.task
+    if task is None:
+        raise InvalidArgument(f"the task of node {run.key} is not part of the compiled workflow")
+    container = task.container
+    if task.WhichOneof("target") == "k8s_pod":
+        container = pod_container(task)
+    inputs_uri = run.inputs_uri or run.uris.inputs(run.key)
+    fill = _filler(run, inputs_uri)
+    overrides = target.node.task_node.overrides
+    data = task.container.data_config
+    return {
+        "args": [fill(argument) for argument in (*container.command, *container.args)],
+        "env": environment(run, task, container),
+        "image": overrides.container_image or container.image,
+        "task_type": task.type,
+        "inputs_uri": inputs_uri,
+        "output_prefix": run.uris.attempt(run.key, run.attempt, run.index),
+        "raw_output_prefix": run.uris.raw_output(run.key, run.attempt, run.index),
+        "checkpoint_uri": _checkpoint(run, run.attempt),
+        "prev_checkpoint_uri": _checkpoint(run, run.attempt - 1) if run.attempt else "",
+        "reuse": dict(task.config).get("causeway.reuse", "") == "true",
+        "timeout_seconds": _timeout(target),
+        **({"data_config": _data_config(data)} if data.enabled else {}),
+    }
+
+
+def _timeout(target: Target) -> float | None:
+    node, task = target.node.metadata.timeout, target.task.metadata.timeout if target.task is not None else None
+    seconds = node.ToTimedelta().total_seconds() or (task.ToTimedelta().total_seconds() if task is not None else 0)
+    return seconds if seconds > 0 else None
+
+
+def _data_config(data: tasks_pb2.DataLoadingConfig) -> dict[str, str]:
+    """Where a raw container finds its inputs and leaves its outputs."""
+    return {
+        "input_path": data.input_path,
+        "output_path": data.output_path,
+        "format": tasks_pb2.DataLoadingConfig.LiteralMapFormat.Name(data.format),
+    }
+
+
+def pod_container(task: tasks_pb2.TaskTemplate) -> tasks_pb2.Container:
+    """The primary container of a task that brings its own pod spec."""
+    primary = dict(task.config).get("primary_container_name", "primary")
+    for entry in task.k8s_pod.pod_spec.fields["containers"].list_value.values:
+        fields = entry.struct_value.fields
+        if fields["name"].string_value == primary:
+            env = [item.struct_value.fields for item in fields["env"].list_value.values]
+            return tasks_pb2.Container(
+                image=fields["image"].string_value,
+                command=[value.string_value for value in fields["command"].list_value.values],
+                args=[value.string_value for value in fields["args"].list_value.values],
+                env=[
+                    literals_pb2.KeyValuePair(key=item["name"].string_value, value=item["value"].string_value)
+                    for item in env
+                ],
+            )
+    raise InvalidArgument(f"the pod of task {task.id.name} has no container {primary!r}")
+
+
+def environment(run: Run, task: tasks_pb2.TaskTemplate, container: tasks_pb2.Container) -> dict[str, str]:
+    """Flyte's variables, then the task's, then those given at launch."""
+    return {
+        "FLYTE_INTERNAL_EXECUTION_WORKFLOW": f"{run.project}:{run.domain}:{run.spec.launch_plan.name}",
+        "FLYTE_INTERNAL_EXECUTION_ID": run.name,
+        "FLYTE_INTERNAL_EXECUTION_PROJECT": run.project,
+        "FLYTE_INTERNAL_EXECUTION_DOMAIN": run.domain,
+        "FLYTE_ATTEMPT_NUMBER": str(run.attempt),
+        "FLYTE_INTERNAL_TASK_PROJECT": task.id.project,
+        "FLYTE_INTERNAL_TASK_DOMAIN": task.id.domain,
+        "FLYTE_INTERNAL_TASK_NAME": task.id.name,
+        "FLYTE_INTERNAL_TASK_VERSION": task.id.version,
+        **{pair.key: pair.value for pair in container.env},
+        **{pair.key: pair.value for pair in run.spec.envs.values},
+    }
+
+
+def _checkpoint(run: Run, attempt: int) -> str:
+    return f"{run.uris.raw_output(run.key, attempt, run.index)}/_flytecheckpoints"
+
+
+def _filler(run: Run, inputs_uri: str) -> Callable[[str], str]:
+    key = re.sub(r"[^a-zA-Z0-9_]+", "_", re.sub(r"^[^a-zA-Z_]+", "a", run.attempt_name))
+    values = {
+        "input": inputs_uri,
+        "inputprefix": inputs_uri.rpartition("/")[0],
+        "outputprefix": run.uris.attempt(run.key, run.attempt, run.index),
+        "rawoutputdataprefix": run.uris.raw_output(run.key, run.attempt, run.index),
+        "checkpointoutputprefix": _checkpoint(run, run.attempt),
+        "prevcheckpointprefix": _checkpoint(run, run.attempt - 1) if run.attempt else '""',
+        "perretryuniquekey": key,
+        "tasktemplatepath": f"{run.uris.node(run.key)}/task.pb",
+        "namespace": f"{run.project}-{run.domain}",
+    }
+
+    def one(match: re.Match[str]) -> str:
+        word = match[1].lower()
+        if match[2] is None:
+            return values.get(word, match[0])
+        if word != "inputs":
+            return match[0]
+        inputs = run.load_inputs().literals
+        if match[2] not in inputs:
+            raise InvalidArgument(f"the command of node {run.key} asks for an input {match[2]!r} that it does not have")
+        return as_argument(inputs[match[2]])
+
+    return lambda argument: _TEMPLATE.sub(one, argument) if "{{" in argument else argument
+
+
+def as_argument(literal: literals_pb2.Literal) -> str:
+    """A literal as text in a command line, as flyteplugins writes it."""
+    if literal.WhichOneof("value") == "collection":
+        return f"[{','.join(as_argument(item) for item in literal.collection.literals)}]"
+    if literal.WhichOneof("value") != "scalar":
+        raise InvalidArgument("only scalars and lists of them can stand in a command line")
+    scalar = literal.scalar
+    match scalar.WhichOneof("value"):
+        case "primitive":
+            return _primitive(scalar.primitive)
+        case "blob":
+            return scalar.blob.uri
+        case "schema":
+            return scalar.schema.uri
+        case "structured_dataset":
+            return scalar.structured_dataset.uri
+        case "union":
+            return as_argument(scalar.union.value)
+        case "binary":
+            return str(msgpack.unpackb(scalar.binary.value, strict_map_key=False))
+        case "none_type":
+            return ""
+    raise InvalidArgument(f"a {scalar.WhichOneof('value')} cannot stand in a command line")
+
+
+def _primitive(primitive: literals_pb2.Primitive) -> str:
+    match primitive.WhichOneof("value"):
+        case "boolean":
+            return "true" if primitive.boolean else "false"
+        case "datetime":
+            return timestamp_text(primitive)
+        case "duration":
+            return f"{primitive.duration.ToTimedelta().total_seconds():g}s"
+        case "float_value":
+            return f"{primitive.float_value:g}"
+        case "integer":
+            return str(primitive.integer)
+    return primitive.string_value
+
+
+def needs_task_file(target: Target) -> bool:
+    return target.task is not None and any(
+        "tasktemplatepath" in argument.lower()
+        for argument in (*target.task.container.args, *target.task.container.command)
+    )

@@ -1,0 +1,95 @@
+"""One turn of one execution under its lock: what was loaded, what has changed, what is to be written and sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import TypedDict
+
+from flyteidl.admin import execution_pb2 as admin_execution
+
+from lineage.actions.record import Use
+from scheduler import graphs
+from scheduler.engine.evaluate import evaluate
+from scheduler.engine.evaluation import Move
+from scheduler.engine.events import Event
+from scheduler.engine.graph import Kind
+from scheduler.engine.state import Node, State
+from scheduler.models import Execution, Gate, TaskExecution
+from scheduler.shell.rows import Rows
+from scheduler.shell.uris import Uris
+
+ACTOR = "system:engine"
+
+
+class NodeFields(TypedDict, total=False):
+    """Columns of a node that only the shell knows."""
+
+    input_uri: str
+    output_uri: str
+    deck_uri: str
+    dynamic_uri: str
+    cache_status: int
+    cache_key: str
+
+
+@dataclass
+class Turn:
+    execution: Execution
+    now: datetime
+    moves: list[Move] = field(default_factory=list)
+    changed: dict[str, Node] = field(default_factory=dict)
+    expected: dict[str, int] = field(default_factory=dict)  # phase of the changed rows as they were read
+    fields: dict[str, NodeFields] = field(default_factory=dict)
+    handled: list[int] = field(default_factory=list)  # attempts
+    attempts: list[tuple[str, TaskExecution]] = field(default_factory=list)
+    cancels: list[tuple[str, int]] = field(default_factory=list)  # (node key, item or -1)
+    gates: list[tuple[str, Gate]] = field(default_factory=list)
+    consumed: list[Use] = field(default_factory=list)
+    outputs_uri: str = ""  # of the whole execution, once collected
+
+    def __post_init__(self) -> None:
+        self.scope = graphs.workflow_scope(self.execution.workflow_id)
+        self.rows = Rows(self.execution, self.scope)
+
+    @cached_property
+    def spec(self) -> admin_execution.ExecutionSpec:
+        return admin_execution.ExecutionSpec.FromString(bytes(self.execution.spec))
+
+    @cached_property
+    def uris(self) -> Uris:
+        execution = self.execution
+        prefix = self.spec.raw_output_data_config.output_location_prefix
+        return Uris.of(execution.project, execution.domain, execution.name, prefix)
+
+    @cached_property
+    def state(self) -> State:
+        return State(self.rows, max_parallelism=self.spec.max_parallelism)
+
+    def evaluate(self, events: Iterable[Event]) -> list[object]:
+        """Let the engine decide, and take over what it changed. Returns its commands."""
+        outcome = evaluate(self.state, events, self.now)
+        for key, node in outcome.nodes.items():
+            if key not in self.changed and key in self.rows.pks:
+                self.expected[key] = self.rows[key].phase
+            self.changed[key] = node
+        self.rows.put(outcome.nodes)
+        self.moves += outcome.moves
+        return list(outcome.commands)
+
+    def set(self, key: str, values: NodeFields) -> None:
+        self.fields.setdefault(key, {}).update(values)
+        if "output_uri" in values:
+            self.rows.output_uris[key] = values["output_uri"]
+
+    def owner(self, node: Node) -> Node:
+        """The parent whose inputs and nodes the node's bindings mean: branches have no scope of their own for data."""
+        parent = self.rows[node.parent or ""]
+        while parent.spec.kind is Kind.BRANCH:
+            parent = self.rows[parent.parent or ""]
+        return parent
+
+    def inputs_uri(self, node: Node) -> str:
+        return self.uris.inputs(node.key) if node.key else self.execution.inputs_uri
