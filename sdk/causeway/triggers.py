@@ -21,7 +21,7 @@ from google.protobuf.message import Message
 from causeway import wire
 
 
-class OnArtifact(LaunchPlanTriggerBase):
+class OnArtifact(LaunchPlanTriggerBase):  # type: ignore[misc]
     """Launch when a version of `trigger_on` is published.
 
     :param trigger_on: an artifact (any version fires), or a query on one: only versions with the query's partition
@@ -89,14 +89,14 @@ class OnArtifact(LaunchPlanTriggerBase):
             )
         parameters = {}
         for name, value in self.inputs.items():
-            variable = variables[name].to_flyte_idl()  # type: ignore[no-untyped-call]
+            variable = variables[name].to_flyte_idl()
             query = self._query(name, value)
             if query is not None:
                 parameters[name] = interface_pb2.Parameter(var=variable, artifact_query=query)
             else:
                 context = FlyteContextManager.current_context()
                 literal = TypeEngine.to_literal(context, value, python_types[name], variables[name].type)
-                parameters[name] = interface_pb2.Parameter(var=variable, default=literal.to_flyte_idl())  # type: ignore[no-untyped-call]
+                parameters[name] = interface_pb2.Parameter(var=variable, default=literal.to_flyte_idl())
         return interface_pb2.ParameterMap(parameters=parameters)
 
     def _query(self, name: str, value: Any) -> artifact_id_pb2.ArtifactQuery | None:
