@@ -141,6 +141,8 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # for ever: the broker comes back
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}  # what a killed worker held is delivered again after this
 CELERY_TASK_DEFAULT_QUEUE = "causeway"
 CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
+# After downtime a schedule catches up with at most this many missed fire times, the newest.
+CAUSEWAY_SCHEDULE_CATCH_UP = int(os.environ.get("CAUSEWAY_SCHEDULE_CATCH_UP", "100"))
 # Triggered executions that publish and so trigger again: how many of one chain may be unfinished at once, and how many
 # may follow on one another (a chain that only goes on, like find-next-prime, is legal for that long).
 CAUSEWAY_TRIGGER_MAX_CHAIN = int(os.environ.get("CAUSEWAY_TRIGGER_MAX_CHAIN", "500"))
@@ -182,7 +184,7 @@ REST_FRAMEWORK: dict[str, object] = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "console.rest.base.AlwaysJson",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "console.rest.negotiation.AlwaysJson",
     "EXCEPTION_HANDLER": "console.rest.problems.handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }

@@ -11,7 +11,6 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from scheduler.actions.executions import abort, archive
-from scheduler.actions.launch import recover
 
 from artifacts.exceptions import AlreadyExists
 from console.access_objects import access_execution
@@ -23,6 +22,7 @@ from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, 
 from console.rest.fields import EntityName, ErrorField, ExecutionPhaseField, NameOf
 from console.rest.launching import LaunchBody, RelaunchBody, launch_from, relaunch_from
 from console.rest.waiting import WaitFilters, wait_until_ended
+from scheduler.actions.launch import recover
 from scheduler.models import Execution, ExecutionMode
 from scheduler.phases import NodePhase
 

@@ -8,7 +8,6 @@ from flyteidl.admin import common_pb2, execution_pb2
 from flyteidl.core import identifier_pb2
 from google.protobuf import wrappers_pb2
 from rest_framework import serializers
-from scheduler.actions.launch import LaunchRequest, launch, relaunch
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import ArtifactVersion
@@ -24,6 +23,7 @@ from console.accounts.access import Action
 from console.accounts.models import User
 from console.interfaces import literals_for
 from console.rest.base import Body
+from scheduler.actions.launch import LaunchRequest, launch, relaunch
 from scheduler.models import Execution, LaunchPlan, Task
 
 

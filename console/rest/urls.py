@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 
 from console.rest import (
     artifacts,
@@ -28,7 +28,7 @@ NODE = f"{EXECUTION}/nodes/<str:node_id>"
 LAUNCH_PLAN = f"launch-plans/{SCOPED}"
 PLAN_VERSION = f"{LAUNCH_PLAN}/versions/<str:version>"
 
-urlpatterns = [
+v1 = [
     path("schema", schema.SchemaView.as_view(), name="schema"),
     path("docs", schema.docs_page, name="docs"),
     path("me", identity.MeView.as_view(), name="me"),
@@ -90,5 +90,6 @@ urlpatterns = [
     path(f"{VERSION}/lineage", versions.LineageView.as_view(), name="version-lineage"),
     path("artifact-versions", versions.SearchView.as_view(), name="artifact-versions"),
     path("artifact-versions/<int:version_id>", versions.VersionByIdView.as_view(), name="version-by-id"),
-    re_path("", no_such_route),
 ]
+
+urlpatterns = [path("v1/", include(v1)), re_path("", no_such_route)]
