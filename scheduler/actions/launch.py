@@ -1,0 +1,234 @@
+"""Starting executions. Every execution there is was inserted here."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from flyteidl.admin import execution_pb2, launch_plan_pb2
+from flyteidl.core import literals_pb2
+
+from artifacts.exceptions import AlreadyExists, FailedPrecondition, ResourceExhausted
+from artifacts.models import ArtifactVersion
+from artifacts.store import store
+from lineage.actions.record import Use, record_consumed, record_started
+from lineage.models import LinkKind, Via
+from scheduler.actions.expected_inputs import check_labels
+from scheduler.actions.identifiers import check_execution_name
+from scheduler.actions.launch_inputs import Gathered, Resolved, gather
+from scheduler.actions.launch_spec import complete_spec
+from scheduler.actions.launchable import Launchable, find_launchable
+from scheduler.models import Execution, ExecutionMode, NodeExecution
+from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
+from scheduler.wake import wake_execution
+
+__all__ = ["LaunchRequest", "Resolved", "generate_name", "launch", "recover", "relaunch"]
+
+# Without vowels and look-alikes, as Kubernetes generates names.
+NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
+NAME_LENGTH = 20
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """`spec.launch_plan` names a launch plan or a task. An empty name is generated."""
+
+    project: str
+    domain: str
+    name: str
+    spec: execution_pb2.ExecutionSpec
+    inputs: literals_pb2.LiteralMap = field(default_factory=literals_pb2.LiteralMap)
+
+
+def generate_name() -> str:
+    return "a" + "".join(secrets.choice(NAME_LETTERS) for _ in range(NAME_LENGTH - 1))
+
+
+def launch(
+    request: LaunchRequest,
+    *,
+    actor: str,
+    mode: ExecutionMode = ExecutionMode.MANUAL,
+    parent_node: NodeExecution | None = None,
+    reference: Execution | None = None,
+    trigger: ArtifactVersion | None = None,
+    resolved: Mapping[str, Resolved] | None = None,
+) -> Execution:
+    """Starts an execution of a launch plan or task and wakes the engine after the commit.
+
+    Inputs are completed with the launch plan's defaults and fixed values; artifact queries among the defaults are
+    resolved now. `trigger` is the artifact version that caused the launch; `resolved` says how those of
+    `request.inputs` were found that the caller resolved himself. The row, its inputs in the store and its lineage
+    appear together or not at all.
+
+    Raises InvalidArgument (unknown, fixed, missing or ill-typed inputs, all of them named; a bad name; an archived
+    project), NotFound (no such launch plan or task), QueryUnresolved (an input's query matches nothing), AlreadyExists
+    (an execution of that name), ResourceExhausted (the launch plan's concurrency policy).
+    """
+    if request.name:
+        check_execution_name(request.name)
+    check_labels(request.spec.labels)
+    plan, task_id = find_launchable(
+        request.spec.launch_plan, project=request.project, domain=request.domain, actor=actor
+    )
+    gathered = gather(
+        request.inputs.literals,
+        expected=plan.expected,
+        fixed=plan.spec.fixed_inputs,
+        project=plan.project,
+        domain=plan.domain,
+        trigger=trigger,
+        resolved=resolved or {},
+        via=Via.LITERAL if parent_node is not None else Via.OVERRIDE,
+    )
+    _check_concurrency(plan)
+    principal = parent_node.execution.principal if parent_node is not None else actor
+    spec = complete_spec(
+        request.spec, plan.spec, mode=mode, principal=principal, parent_node=parent_node, reference=reference
+    )
+    now = timezone.now()
+    execution = Execution(
+        project=request.project,
+        domain=request.domain,
+        name=request.name or generate_name(),
+        launch_plan_id=plan.pk,
+        workflow_id=plan.workflow_id,
+        task_id=task_id,
+        spec=spec.SerializeToString(),
+        resolution=gathered.as_json(),
+        mode=mode,
+        principal=principal,
+        parent_node=parent_node,
+        reference=reference,
+        created_at=now,
+        updated_at=now,
+        dirty=True,
+    )
+    execution.inputs_uri = f"{settings.CAUSEWAY_STORE_URL}/metadata/{execution.key}/inputs.pb"
+    with transaction.atomic():
+        _insert(execution)
+        # After the insert: whoever loses the race for a name must not overwrite the winner's inputs.
+        store().put(execution.inputs_uri, gathered.inputs.SerializeToString(deterministic=True))
+        _record_lineage(execution, plan, gathered, trigger)
+        wake_execution(execution.pk)
+    return execution
+
+
+def _insert(execution: Execution) -> None:
+    try:
+        with transaction.atomic():
+            execution.save(force_insert=True)
+    except IntegrityError as error:
+        if "execution_key_unique" not in str(error):
+            raise
+        raise AlreadyExists(f"an execution {execution.key} already exists") from None
+
+
+def _check_concurrency(plan: Launchable) -> None:
+    policy = plan.spec.concurrency_policy
+    if not plan.spec.HasField("concurrency_policy") or not policy.max:
+        return
+    running = Execution.objects.filter(
+        launch_plan__project=plan.project, launch_plan__domain=plan.domain, launch_plan__name=plan.name
+    ).exclude(phase__in=EXECUTION_TERMINAL)
+    if policy.behavior == launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP and running.count() >= policy.max:
+        raise ResourceExhausted(
+            f"launch plan {plan.name} already runs {policy.max} executions, as many as it may"
+        )
+
+
+def _record_lineage(
+    execution: Execution, plan: Launchable, gathered: Gathered, trigger: ArtifactVersion | None
+) -> None:
+    at = execution.created_at
+    uses = [Use(one.version.pk, variable=name, via=one.via) for name, one in sorted(gathered.resolved.items())]
+    if uses:
+        record_consumed(execution.key, uses, at=at)
+    if trigger is not None and plan.trigger_id is not None:
+        detail = {"version_id": trigger.pk, "version": trigger.version}
+        record_started(execution.key, kind=LinkKind.TRIGGER, source=f"trigger:{plan.trigger_id}", at=at, detail=detail)
+    if execution.parent_node is not None:
+        parent = execution.parent_node
+        record_started(
+            execution.key,
+            kind=LinkKind.PARENT,
+            source=parent.execution.key,
+            at=at,
+            detail={"node_id": parent.node_id},
+        )
+    if execution.reference is not None and execution.mode in _REFERENCE_LINKS:
+        kind = _REFERENCE_LINKS[ExecutionMode(execution.mode)]
+        record_started(execution.key, kind=kind, source=execution.reference.key, at=at)
+
+
+_REFERENCE_LINKS = {ExecutionMode.RELAUNCH: LinkKind.RELAUNCH, ExecutionMode.RECOVERED: LinkKind.RECOVER}
+
+
+def relaunch(
+    execution: Execution,
+    *,
+    name: str = "",
+    overwrite_cache: bool = False,
+    inputs: literals_pb2.LiteralMap | None = None,
+    actor: str,
+) -> Execution:
+    """Runs the same again with the inputs it ran with, artifact versions included; `inputs` replaces some of them."""
+    return _again(
+        execution,
+        name=name,
+        mode=ExecutionMode.RELAUNCH,
+        overwrite_cache=overwrite_cache,
+        changed=inputs or literals_pb2.LiteralMap(),
+        actor=actor,
+    )
+
+
+def recover(execution: Execution, *, name: str = "", actor: str) -> Execution:
+    """Runs an ended execution again, keeping what succeeded. FailedPrecondition while it runs, or if it succeeded."""
+    phase = ExecutionPhase(execution.phase)
+    if phase not in EXECUTION_TERMINAL:
+        raise FailedPrecondition(f"execution {execution.key} has not ended: it is {phase.label.lower()}")
+    if phase == ExecutionPhase.SUCCEEDED:
+        raise FailedPrecondition(f"execution {execution.key} succeeded: there is nothing to recover")
+    nothing = literals_pb2.LiteralMap()
+    return _again(
+        execution, name=name, mode=ExecutionMode.RECOVERED, overwrite_cache=False, changed=nothing, actor=actor
+    )
+
+
+def _again(
+    execution: Execution,
+    *,
+    name: str,
+    mode: ExecutionMode,
+    overwrite_cache: bool,
+    changed: literals_pb2.LiteralMap,
+    actor: str,
+) -> Execution:
+    spec = execution_pb2.ExecutionSpec.FromString(bytes(execution.spec))
+    spec.overwrite_cache = overwrite_cache
+    inputs = literals_pb2.LiteralMap.FromString(store().get(execution.inputs_uri))
+    if execution.launch_plan is not None:
+        fixed = launch_plan_pb2.LaunchPlanSpec.FromString(bytes(execution.launch_plan.spec)).fixed_inputs
+        for fixed_name in fixed.literals:
+            inputs.literals.pop(fixed_name, None)
+    for changed_name, literal in changed.literals.items():
+        inputs.literals[changed_name].CopyFrom(literal)
+    request = LaunchRequest(execution.project, execution.domain, name, spec, inputs)
+    kept = _kept_resolutions(execution, changed)
+    return launch(request, actor=actor, mode=mode, reference=execution, resolved=kept)
+
+
+def _kept_resolutions(execution: Execution, changed: literals_pb2.LiteralMap) -> dict[str, Resolved]:
+    """Versions found by a trigger or query the first time are still that, not somebody's choice of today."""
+    kept = {name: one for name, one in execution.resolution.items() if name not in changed.literals}
+    versions = ArtifactVersion.objects.select_related("artifact").in_bulk({one["version_id"] for one in kept.values()})
+    return {
+        name: Resolved(Via(one["via"]), versions[one["version_id"]], f"as in {execution.name}: {one['explanation']}")
+        for name, one in kept.items()
+        if one["version_id"] in versions
+    }

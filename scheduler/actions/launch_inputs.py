@@ -1,0 +1,184 @@
+"""The inputs of a launch: what was given, with defaults, fixed values and artifact queries filled in, all checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypedDict
+
+from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2
+
+from artifacts.exceptions import InvalidArgument, QueryUnresolved
+from artifacts.literals import carried, carry, check_literal, describe_type, digest
+from artifacts.models import ArtifactVersion
+from lineage.models import Via
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """How an input came to be an artifact version, told by who found it."""
+
+    via: Via
+    version: ArtifactVersion  # with its artifact
+    explanation: str = ""
+
+
+class ResolutionEntry(TypedDict):
+    via: str
+    artifact: str  # project/domain/name
+    version: str
+    version_id: int
+    explanation: str
+
+
+@dataclass
+class Gathered:
+    inputs: literals_pb2.LiteralMap = field(default_factory=literals_pb2.LiteralMap)
+    resolved: dict[str, Resolved] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, ResolutionEntry]:
+        return {
+            name: ResolutionEntry(
+                via=one.via.value,
+                artifact=str(one.version.artifact),
+                version=one.version.version,
+                version_id=one.version.pk,
+                explanation=one.explanation,
+            )
+            for name, one in sorted(self.resolved.items())
+        }
+
+
+def gather(
+    given: Mapping[str, literals_pb2.Literal],
+    *,
+    expected: interface_pb2.ParameterMap,
+    fixed: literals_pb2.LiteralMap,
+    project: str,
+    domain: str,
+    trigger: ArtifactVersion | None,
+    resolved: Mapping[str, Resolved],
+    via: Via,
+) -> Gathered:
+    """Raises InvalidArgument naming every input that is unknown, fixed, missing or of the wrong type.
+
+    Constants come first, so that a query's partitions may be bound to them. `project` and `domain` are what a query
+    without its own means; `via` is how a version got here that the given literals carry.
+    """
+    parameters = expected.parameters
+    _check_given(given, parameters, fixed)
+    gathered = Gathered()
+    literals = gathered.inputs.literals
+    for name, literal in given.items():
+        literals[name].CopyFrom(literal)
+    for name, literal in fixed.literals.items():
+        literals[name].CopyFrom(literal)
+    queries: dict[str, artifact_id_pb2.ArtifactQuery] = {}
+    for name, parameter in parameters.items():
+        if name in given:
+            continue
+        behavior = parameter.WhichOneof("behavior")
+        if behavior == "default":
+            literals[name].CopyFrom(parameter.default)
+        elif behavior == "artifact_query":
+            queries[name] = parameter.artifact_query
+        elif behavior == "artifact_id":
+            queries[name] = artifact_id_pb2.ArtifactQuery(artifact_id=parameter.artifact_id)
+    gathered.resolved.update({name: one for name, one in resolved.items() if name in given})
+    _trace_carried(gathered, given, trigger=trigger, via=via)
+    for name in sorted(queries):
+        _resolve(gathered, name, queries[name], parameters[name], project=project, domain=domain, trigger=trigger)
+    return gathered
+
+
+def _check_given(
+    given: Mapping[str, literals_pb2.Literal],
+    parameters: Mapping[str, interface_pb2.Parameter],
+    fixed: literals_pb2.LiteralMap,
+) -> None:
+    problems = []
+    for name, literal in sorted(given.items()):
+        if name in fixed.literals:
+            problems.append(f'input "{name}" is fixed by the launch plan and cannot be overridden')
+        elif name not in parameters:
+            problems.append(f'invalid input "{name}"; the inputs are: {_spell(parameters)}')
+        else:
+            try:
+                check_literal(literal, parameters[name].var.type, name=name)
+            except InvalidArgument as error:
+                problems.append(error.message)
+    missing = [name for name, parameter in parameters.items() if parameter.required and name not in given]
+    if missing:
+        problems.append(f"missing required inputs: {_spell({name: parameters[name] for name in missing})}")
+    if problems:
+        raise InvalidArgument("; ".join(problems), detail=problems)
+
+
+def _spell(parameters: Mapping[str, interface_pb2.Parameter]) -> str:
+    named = (f"{name} ({describe_type(parameters[name].var.type)})" for name in sorted(parameters))
+    return ", ".join(named) or "none"
+
+
+def _trace_carried(gathered: Gathered, given: Iterable[str], *, trigger: ArtifactVersion | None, via: Via) -> None:
+    """Finds the versions that given literals say they came from. A mark that is not true of the value is taken off."""
+    literals = gathered.inputs.literals
+    claims = {
+        name: version_id
+        for name in given
+        if name not in gathered.resolved and (version_id := carried(literals[name])) is not None
+    }
+    if not claims:
+        return
+    known: dict[int, ArtifactVersion] = {trigger.pk: trigger} if trigger else {}
+    unknown = set(claims.values()) - set(known)
+    if unknown:
+        known.update(ArtifactVersion.objects.select_related("artifact").in_bulk(unknown))
+    for name, version_id in claims.items():
+        version = known.get(version_id)
+        if version is None or not _is_value_of(literals[name], version):
+            _unmark(literals[name])
+        elif trigger is not None and version.pk == trigger.pk:
+            gathered.resolved[name] = Resolved(Via.TRIGGER, version, "the triggering version")
+        else:
+            gathered.resolved[name] = Resolved(via, version, _EXPLANATIONS.get(via, ""))
+
+
+_EXPLANATIONS = {Via.OVERRIDE: "given at launch", Via.LITERAL: "passed on by the parent execution"}
+
+
+def _is_value_of(literal: literals_pb2.Literal, version: ArtifactVersion) -> bool:
+    bare = literal.scalar.union.value if literal.scalar.HasField("union") else literal
+    return digest(bare) == digest(literals_pb2.Literal.FromString(bytes(version.literal)))
+
+
+def _unmark(literal: literals_pb2.Literal) -> None:
+    literal.metadata.pop("_ua", None)
+    if literal.scalar.HasField("union"):
+        _unmark(literal.scalar.union.value)
+
+
+def _resolve(
+    gathered: Gathered,
+    name: str,
+    query: artifact_id_pb2.ArtifactQuery,
+    parameter: interface_pb2.Parameter,
+    *,
+    project: str,
+    domain: str,
+    trigger: ArtifactVersion | None,
+) -> None:
+    from artifacts.queries import resolve_query
+
+    literals = gathered.inputs.literals
+    try:
+        version, explanation = resolve_query(
+            query, project=project, domain=domain, inputs=dict(literals.items()), trigger=trigger
+        )
+    except QueryUnresolved as error:
+        raise QueryUnresolved(f'input "{name}": {error.message}', detail=error.detail) from None
+    except InvalidArgument as error:
+        raise InvalidArgument(f'input "{name}": {error.message}', detail=error.detail) from None
+    literal = carry(literals_pb2.Literal.FromString(bytes(version.literal)), version.pk)
+    check_literal(literal, parameter.var.type, name=name)
+    literals[name].CopyFrom(literal)
+    gathered.resolved[name] = Resolved(Via.QUERY, version, explanation)

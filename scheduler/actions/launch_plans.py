@@ -1,0 +1,72 @@
+"""Activating and deactivating launch plans: at most one version of a name is active."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from artifacts.exceptions import NotFound
+from scheduler import schedules
+from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Trigger
+from scheduler.triggers.register import begin_of
+
+
+def set_state(launch_plan: LaunchPlan, state: LaunchPlan.State, *, actor: str) -> LaunchPlan:
+    """Makes the version active, and the one that was no longer, or makes it inactive; triggers and schedules follow.
+
+    All in one transaction, one at a time for each name. Doing it again changes nothing.
+    """
+    with transaction.atomic():
+        _lock_name(launch_plan)
+        current = LaunchPlan.objects.select_for_update().filter(pk=launch_plan.pk).first()
+        if current is None:
+            raise NotFound(f"launch plan {launch_plan} does not exist")
+        if current.state == state:
+            return current
+        if state == LaunchPlan.State.ACTIVE:
+            others = list(
+                LaunchPlan.objects.filter(
+                    project=current.project, domain=current.domain, name=current.name, state=LaunchPlan.State.ACTIVE
+                )
+            )
+            now = timezone.now()
+            since = begin_of(others, at=now)
+            for other in others:
+                _deactivate(other)
+            _activate(current, at=now, triggered_since=since)
+        else:
+            _deactivate(current)
+    return current
+
+
+def _lock_name(launch_plan: LaunchPlan) -> None:
+    """Two versions of a name activated at once would each see no other; the name itself is what they contend for."""
+    name = NamedEntity.objects.select_for_update().filter(
+        resource_type=ResourceType.LAUNCH_PLAN,
+        project=launch_plan.project,
+        domain=launch_plan.domain,
+        name=launch_plan.name,
+    )
+    list(name)
+
+
+def _activate(launch_plan: LaunchPlan, *, at: datetime, triggered_since: datetime) -> None:
+    launch_plan.state = LaunchPlan.State.ACTIVE
+    launch_plan.state_changed_at = at
+    launch_plan.save(update_fields=["state", "state_changed_at"])
+    Trigger.objects.filter(launch_plan=launch_plan).update(active=True, activated_at=triggered_since)
+    for schedule in Schedule.objects.select_for_update().filter(launch_plan=launch_plan):
+        schedules.start(schedule, at=at)
+        schedule.save(update_fields=["active", "anchor_at", "next_fire_at"])
+
+
+def _deactivate(launch_plan: LaunchPlan) -> None:
+    launch_plan.state = LaunchPlan.State.INACTIVE
+    launch_plan.state_changed_at = timezone.now()
+    launch_plan.save(update_fields=["state", "state_changed_at"])
+    Trigger.objects.filter(launch_plan=launch_plan).update(active=False)
+    for schedule in Schedule.objects.select_for_update().filter(launch_plan=launch_plan):
+        schedules.stop(schedule)
+        schedule.save(update_fields=["active", "next_fire_at"])

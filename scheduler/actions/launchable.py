@@ -1,0 +1,121 @@
+"""What can be launched, looked up: a launch plan, or a task through the workflow made for it."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache
+
+from django.db import transaction
+from django.db.models import Subquery
+from flyteidl.admin import launch_plan_pb2, task_pb2
+from flyteidl.core import identifier_pb2, interface_pb2, tasks_pb2
+
+from artifacts.exceptions import AlreadyExists, InvalidArgument, NotFound
+from scheduler.actions.identifiers import check_fields, check_project_state
+from scheduler.actions.register import register_launch_plan, register_workflow
+from scheduler.compiler.errors import spell
+from scheduler.compiler.single_task import PREFIX, generated_identifier, launch_plan_for, workflow_for
+from scheduler.models import LaunchPlan, Project, Task, Trigger
+
+
+@dataclass(frozen=True)
+class Launchable:
+    """What never changes of a launch plan version, parsed. Read only: it is shared."""
+
+    pk: int
+    workflow_id: int
+    project: str
+    domain: str
+    name: str
+    spec: launch_plan_pb2.LaunchPlanSpec
+    expected: interface_pb2.ParameterMap
+    trigger_id: int | None
+
+
+@lru_cache(maxsize=2048)
+def launchable(launch_plan_id: int) -> Launchable:
+    row = LaunchPlan.objects.get(pk=launch_plan_id)
+    return Launchable(
+        pk=row.pk,
+        workflow_id=row.workflow_id,
+        project=row.project,
+        domain=row.domain,
+        name=row.name,
+        spec=launch_plan_pb2.LaunchPlanSpec.FromString(bytes(row.spec)),
+        expected=launch_plan_pb2.LaunchPlanClosure.FromString(bytes(row.closure)).expected_inputs,
+        trigger_id=Trigger.objects.filter(launch_plan=row).values_list("pk", flat=True).first(),
+    )
+
+
+def find_launchable(
+    wanted: identifier_pb2.Identifier, *, project: str, domain: str, actor: str
+) -> tuple[Launchable, int | None]:
+    """The launch plan, and the task's key when it is a task that is launched.
+
+    One query also answers whether `project`, where it is to run, takes any. Raises NotFound, InvalidArgument.
+    """
+    check_fields(wanted)
+    if wanted.resource_type == identifier_pb2.LAUNCH_PLAN:
+        pk = _find(LaunchPlan, "launch plan", wanted, project, domain)
+        return launchable(pk), None
+    if wanted.resource_type == identifier_pb2.TASK:
+        pk = _find(Task, "task", wanted, project, domain)
+        return launchable(_generated_launch_plan(pk, actor=actor)), pk
+    raise InvalidArgument("invalid reference entity resource type: a launch plan or a task can be launched")
+
+
+def _find(
+    model: type[LaunchPlan] | type[Task], what: str, wanted: identifier_pb2.Identifier, project: str, domain: str
+) -> int:
+    states = Project.objects.filter(identifier=project).values_list("state", flat=True)
+    found = (
+        model._default_manager.filter(
+            project=wanted.project, domain=wanted.domain, name=wanted.name, version=wanted.version
+        )
+        .annotate(project_state=Subquery(states[:1]))
+        .values_list("pk", "project_state")
+        .first()
+    )
+    check_project_state(project, domain, found[1] if found else states.first())
+    if found is None:
+        raise NotFound(f"{what} {spell(wanted)} is not registered")
+    return int(found[0])
+
+
+@lru_cache(maxsize=2048)
+def _generated_launch_plan_of(task_id: int) -> int | None:
+    task = Task.objects.only("project", "domain", "name", "version").get(pk=task_id)
+    return (
+        LaunchPlan.objects.filter(
+            project=task.project, domain=task.domain, name=f"{PREFIX}{task.name}", version=task.version
+        )
+        .values_list("pk", flat=True)
+        .first()
+    )
+
+
+def _generated_launch_plan(task_id: int, *, actor: str) -> int:
+    """The launch plan of the workflow that runs the task alone; made the first time it is asked for."""
+    existing = _generated_launch_plan_of(task_id)
+    if existing is not None:
+        return existing
+    _generated_launch_plan_of.cache_clear()  # "none yet" is not for ever
+    template = task_pb2.TaskClosure.FromString(
+        bytes(Task.objects.values_list("closure", flat=True).get(pk=task_id))
+    ).compiled_task.template
+    _register_generated(template, actor=actor)
+    made = _generated_launch_plan_of(task_id)
+    if made is None:
+        raise NotFound(f"task {spell(template.id)} could not be given a launch plan")
+    return made
+
+
+def _register_generated(template: tasks_pb2.TaskTemplate, *, actor: str) -> None:
+    workflow_id = generated_identifier(template.id, identifier_pb2.WORKFLOW)
+    launch_plan_id = generated_identifier(template.id, identifier_pb2.LAUNCH_PLAN)
+    # Somebody else may do the same at the same time; what they make is what we would have made.
+    with suppress(AlreadyExists), transaction.atomic():
+        register_workflow(workflow_id, workflow_for(template), actor=actor)
+    with suppress(AlreadyExists), transaction.atomic():
+        register_launch_plan(launch_plan_id, launch_plan_for(template), actor=actor)

@@ -1,0 +1,210 @@
+"""Registering tasks, workflows and launch plans: immutable versions, validated as flyteadmin does."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TypeVar
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
+from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2
+from google.protobuf import timestamp_pb2
+from google.protobuf.message import Message
+
+from artifacts.exceptions import AlreadyExists, InvalidArgument, NotFound
+from scheduler.actions.differences import describe_differences
+from scheduler.actions.expected_inputs import check_labels, expected_inputs
+from scheduler.actions.identifiers import check_identifier, check_project
+from scheduler.compiler import compile_closure, requirements_of
+from scheduler.compiler.errors import spell
+from scheduler.compiler.lookup import load
+from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Task, Workflow
+from scheduler.models.registry import RegisteredVersion
+from scheduler.schedules import schedule_of
+
+Row = TypeVar("Row", Task, Workflow, LaunchPlan)
+
+
+def register_task(identifier: identifier_pb2.Identifier, spec: task_pb2.TaskSpec, *, actor: str) -> Task:
+    """A new task version. AlreadyExists when it is registered with the same content, InvalidArgument with another."""
+    check_identifier(identifier, identifier_pb2.TASK)
+    if not spec.HasField("template"):
+        raise InvalidArgument("missing spec")
+    template = spec.template
+    if not template.type:
+        raise InvalidArgument("missing type")
+    if not template.HasField("metadata"):
+        raise InvalidArgument("missing metadata")
+    if not template.HasField("interface"):
+        raise InvalidArgument("missing typed interface")
+    if template.HasField("container") and not template.container.image:
+        raise InvalidArgument("missing image")
+    _check_variables(template.interface)
+    stored = task_pb2.TaskSpec()
+    stored.CopyFrom(spec)
+    stored.template.id.CopyFrom(identifier)
+    digest = _digest(stored.template)
+    _refuse_existing(Task, identifier, digest, stored)
+    check_project(identifier.project, identifier.domain)
+    compiled = compiler_pb2.CompiledTask(template=stored.template)
+    row = Task(
+        **_columns(identifier),
+        spec=stored.SerializeToString(),
+        closure=task_pb2.TaskClosure(compiled_task=compiled, created_at=_now()).SerializeToString(),
+        digest=digest,
+        type=template.type[:255],
+        short_description=spec.description.short_description,
+    )
+    with transaction.atomic():
+        _insert(row, ResourceType.TASK, stored)
+    return row
+
+
+def register_workflow(
+    identifier: identifier_pb2.Identifier, spec: workflow_pb2.WorkflowSpec, *, actor: str
+) -> Workflow:
+    """A new workflow version, compiled; InvalidArgument lists everything that does not fit together."""
+    check_identifier(identifier, identifier_pb2.WORKFLOW)
+    if not spec.HasField("template"):
+        raise InvalidArgument("missing spec")
+    stored = workflow_pb2.WorkflowSpec()
+    stored.CopyFrom(spec)
+    stored.template.id.CopyFrom(identifier)
+    digest = _digest(workflow_pb2.WorkflowSpec(template=stored.template, sub_workflows=stored.sub_workflows))
+    _refuse_existing(Workflow, identifier, digest, stored)
+    check_project(identifier.project, identifier.domain)
+    available = load(requirements_of([stored.template, *stored.sub_workflows]))
+    compiled = compile_closure(stored.template, stored.sub_workflows, available)
+    row = Workflow(
+        **_columns(identifier),
+        spec=stored.SerializeToString(),
+        closure=workflow_pb2.WorkflowClosure(compiled_workflow=compiled, created_at=_now()).SerializeToString(),
+        digest=digest,
+        short_description=spec.description.short_description,
+    )
+    with transaction.atomic():
+        _insert(row, ResourceType.WORKFLOW, stored)
+    return row
+
+
+def register_launch_plan(
+    identifier: identifier_pb2.Identifier, spec: launch_plan_pb2.LaunchPlanSpec, *, actor: str
+) -> LaunchPlan:
+    """A new, inactive launch plan version with its schedule and its trigger, if the spec has them.
+
+    The workflow must be registered. Defaults and fixed inputs must name inputs of it and have their types.
+    """
+    check_identifier(identifier, identifier_pb2.LAUNCH_PLAN)
+    check_identifier(spec.workflow_id, identifier_pb2.WORKFLOW)
+    workflow = _workflow_of(spec)
+    interface = _interface_of(workflow)
+    expected = expected_inputs(interface.inputs, spec)
+    stored = launch_plan_pb2.LaunchPlanSpec()
+    stored.CopyFrom(spec)
+    stored.default_inputs.CopyFrom(expected)  # as Flyte gives it back: required inputs included
+    digest = _digest(stored)
+    _refuse_existing(LaunchPlan, identifier, digest, stored)
+    check_project(identifier.project, identifier.domain)
+    check_labels(spec.labels)
+    schedule = schedule_of(spec.entity_metadata.schedule, expected)
+    now = _now()
+    closure = launch_plan_pb2.LaunchPlanClosure(
+        expected_inputs=expected, expected_outputs=interface.outputs, created_at=now, updated_at=now
+    )
+    row = LaunchPlan(
+        **_columns(identifier),
+        spec=stored.SerializeToString(),
+        closure=closure.SerializeToString(),
+        digest=digest,
+        workflow=workflow,
+    )
+    with transaction.atomic():
+        _insert(row, ResourceType.LAUNCH_PLAN, stored)
+        if schedule is not None:
+            Schedule.objects.create(
+                launch_plan=row,
+                kind=schedule.kind,
+                expression=schedule.expression,
+                offset_seconds=schedule.offset_seconds,
+                kickoff_input=spec.entity_metadata.schedule.kickoff_time_input_arg,
+            )
+        if spec.entity_metadata.HasField("launch_conditions"):
+            from scheduler.triggers.register import attach
+
+            attach(row)
+    return row
+
+
+def _workflow_of(spec: launch_plan_pb2.LaunchPlanSpec) -> Workflow:
+    wanted = spec.workflow_id
+    workflow = Workflow.objects.filter(
+        project=wanted.project, domain=wanted.domain, name=wanted.name, version=wanted.version
+    ).first()
+    if workflow is None:
+        raise NotFound(f"workflow {spell(wanted)} is not registered")
+    return workflow
+
+
+def _interface_of(workflow: Workflow) -> interface_pb2.TypedInterface:
+    closure = workflow_pb2.WorkflowClosure.FromString(bytes(workflow.closure))
+    return closure.compiled_workflow.primary.template.interface
+
+
+def _check_variables(interface: interface_pb2.TypedInterface) -> None:
+    for what, variables in (("input", interface.inputs), ("output", interface.outputs)):
+        for name, variable in variables.variables.items():
+            if variable.type.WhichOneof("type") is None:
+                raise InvalidArgument(f'{what} "{name}" has no type')
+
+
+def _now() -> timestamp_pb2.Timestamp:
+    now = timestamp_pb2.Timestamp()
+    now.GetCurrentTime()
+    return now
+
+
+def _digest(message: Message) -> bytes:
+    return hashlib.sha256(message.SerializeToString(deterministic=True)).digest()
+
+
+def _columns(identifier: identifier_pb2.Identifier) -> dict[str, str]:
+    return {
+        "project": identifier.project,
+        "domain": identifier.domain,
+        "name": identifier.name,
+        "version": identifier.version,
+    }
+
+
+_WORDS = {Task: "task", Workflow: "workflow", LaunchPlan: "launch plan"}
+
+
+def _refuse_existing(model: type[Row], identifier: identifier_pb2.Identifier, digest: bytes, spec: Message) -> None:
+    existing: RegisteredVersion | None = model._default_manager.filter(**_columns(identifier)).first()
+    if existing is None:
+        return
+    what = _WORDS[model]
+    if bytes(existing.digest) == digest:
+        raise AlreadyExists(f"{what} with identical structure already exists")
+    old = type(spec).FromString(bytes(existing.spec))
+    raise InvalidArgument(
+        f"{identifier.name} {what} with different structure already exists. "
+        f"(Please register a new version of the {what}):\n{describe_differences(old, spec)}"
+    )
+
+
+def _insert(row: Row, resource_type: ResourceType, spec: Message) -> None:
+    """The version and its name. Whoever registers the same version at the same time gets AlreadyExists."""
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError:
+        identifier = identifier_pb2.Identifier(
+            project=row.project, domain=row.domain, name=row.name, version=row.version
+        )
+        _refuse_existing(type(row), identifier, bytes(row.digest), spec)
+        raise
+    name = NamedEntity(resource_type=resource_type, project=row.project, domain=row.domain, name=row.name)
+    name.created_at = timezone.now()
+    NamedEntity.objects.bulk_create([name], ignore_conflicts=True)

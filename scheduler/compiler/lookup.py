@@ -1,0 +1,65 @@
+"""Answers what a compilation needs from the registry, in a few queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
+
+from scheduler.compiler.requirements import Available, Key, LaunchPlanInterface, Requirements, key_of, requirements_of
+from scheduler.models import LaunchPlan, Task, Workflow
+from scheduler.models.registry import RegisteredVersion
+
+Row = TypeVar("Row", bound=RegisteredVersion)
+
+
+def _find(model: type[Row], keys: Iterable[Key]) -> list[Row]:
+    wanted = set(keys)
+    if not wanted:
+        return []
+    projects, domains, names, versions = (set(part) for part in zip(*wanted, strict=True))
+    rows = model._default_manager.filter(
+        project__in=projects, domain__in=domains, name__in=names, version__in=versions
+    ).only("project", "domain", "name", "version", "closure")
+    return [row for row in rows if (row.project, row.domain, row.name, row.version) in wanted]
+
+
+def _key(row: RegisteredVersion) -> Key:
+    return row.project, row.domain, row.name, row.version
+
+
+def load(needs: Requirements) -> Available:
+    """What is registered of it; what is not there is missing from the answer, and the compilation tells."""
+    available = Available()
+    needs = Requirements(set(needs.tasks), set(needs.launch_plans), set(needs.workflows))
+    _load_workflows(needs, available)
+    for task in _find(Task, needs.tasks):
+        closure = task_pb2.TaskClosure.FromString(bytes(task.closure))
+        available.tasks[_key(task)] = closure.compiled_task.template
+    for launch_plan in _find(LaunchPlan, needs.launch_plans):
+        plan = launch_plan_pb2.LaunchPlanClosure.FromString(bytes(launch_plan.closure))
+        available.launch_plans[_key(launch_plan)] = LaunchPlanInterface(plan.expected_inputs, plan.expected_outputs)
+    return available
+
+
+def _load_workflows(needs: Requirements, available: Available) -> None:
+    """Sub-workflows bring requirements of their own. Specs are read, because closures are compiled already."""
+    missing = set(needs.workflows)
+    while missing:
+        found = _find_specs(missing)
+        missing = set()
+        for spec in found:
+            templates = [spec.template, *spec.sub_workflows]
+            for template in templates:
+                available.workflows.setdefault(key_of(template.id), template)
+            more = requirements_of(templates)
+            needs.tasks |= more.tasks
+            needs.launch_plans |= more.launch_plans
+            missing |= more.workflows - set(available.workflows)
+
+
+def _find_specs(keys: set[Key]) -> list[workflow_pb2.WorkflowSpec]:
+    rows = _find(Workflow, keys)
+    specs = Workflow.objects.filter(pk__in=[row.pk for row in rows]).values_list("spec", flat=True)
+    return [workflow_pb2.WorkflowSpec.FromString(bytes(spec)) for spec in specs]

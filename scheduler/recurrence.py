@@ -1,0 +1,138 @@
+"""When schedules fire: pure functions of an expression and a moment. All moments are aware, all results UTC."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from croniter import croniter
+
+from artifacts.exceptions import InvalidArgument
+from artifacts.literals.times import parse_duration
+
+CRON_FIELDS = 5
+ALIASES = {
+    "hourly": "0 * * * *",
+    "hours": "0 * * * *",
+    "daily": "0 0 * * *",
+    "days": "0 0 * * *",
+    "midnight": "0 0 * * *",
+    "weekly": "0 0 * * 0",
+    "weeks": "0 0 * * 0",
+    "monthly": "0 0 1 * *",
+    "months": "0 0 1 * *",
+    "annually": "0 0 1 1 *",
+    "yearly": "0 0 1 1 *",
+    "years": "0 0 1 1 *",
+}
+_ZONE = re.compile(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Cron:
+    """Five fields, in the local time of a zone."""
+
+    fields: str
+    zone: str = "UTC"
+
+    def next_after(self, moment: datetime) -> datetime:
+        """The first nominal time strictly after the moment."""
+        return self._step(moment, forward=True)
+
+    def last_before(self, moment: datetime) -> datetime:
+        """The last nominal time strictly before the moment."""
+        return self._step(moment, forward=False)
+
+    def _step(self, moment: datetime, *, forward: bool) -> datetime:
+        times = croniter(self.fields, moment.astimezone(ZoneInfo(self.zone)), ret_type=datetime)
+        found: datetime = times.get_next() if forward else times.get_prev()
+        return found.astimezone(timezone.utc)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Every so often, counted from an anchor, which itself does not fire."""
+
+    every: timedelta
+    anchor: datetime
+
+    def next_after(self, moment: datetime) -> datetime:
+        return self.anchor + max(1, (moment - self.anchor) // self.every + 1) * self.every
+
+    def last_before(self, moment: datetime) -> datetime:
+        """May lie at or before the anchor: callers ask only back to a time that fired."""
+        steps = -((self.anchor - moment) // self.every) - 1
+        return self.anchor + steps * self.every
+
+
+Recurrence = Cron | Rate
+
+
+def parse_cron(text: str) -> Cron:
+    """`*/5 * * * *`, `@daily`, `CRON_TZ=Europe/Berlin 0 9 * * 1-5`. Raises InvalidArgument."""
+    zone, fields = "UTC", text.strip()
+    in_zone = _ZONE.fullmatch(fields)
+    if in_zone:
+        zone, fields = in_zone[1], in_zone[2].strip()
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise InvalidArgument(f"invalid cron expression {text!r}: there is no time zone {zone!r}") from None
+    fields = ALIASES.get(fields.lower().removeprefix("@"), fields)
+    if len(fields.split()) != CRON_FIELDS:
+        raise InvalidArgument(
+            f"invalid cron expression {text!r}: expected five fields (minute hour day month weekday) or one of "
+            + ", ".join(f"@{alias}" for alias in ("hourly", "daily", "weekly", "monthly", "yearly"))
+        )
+    try:
+        # Every expression must have a time at all: `0 0 30 2 *` has none.
+        croniter(fields, datetime(2024, 1, 1, tzinfo=timezone.utc)).get_next()
+    except (ValueError, KeyError, AttributeError) as error:
+        raise InvalidArgument(f"invalid cron expression {text!r}: {error}") from None
+    return Cron(fields, zone)
+
+
+def parse_every(text: str) -> timedelta | None:
+    """`@every 1h30m`; None when the text is not of that form. Raises InvalidArgument."""
+    if not text.strip().startswith("@every "):
+        return None
+    try:
+        every = parse_duration(text.strip().removeprefix("@every "))
+    except (ValueError, OverflowError):
+        raise InvalidArgument(f"invalid schedule {text!r}: not a duration") from None
+    return check_rate(every)
+
+
+def parse_offset(text: str) -> timedelta:
+    """How long after its nominal time a schedule fires: an ISO 8601 duration, not negative."""
+    if not text:
+        return timedelta(0)
+    try:
+        offset = parse_duration(text)
+    except (ValueError, OverflowError):
+        raise InvalidArgument(f"invalid schedule offset {text!r}: not a duration, such as PT1H") from None
+    if not timedelta(0) <= offset <= timedelta(days=366):
+        raise InvalidArgument(f"invalid schedule offset {text!r}: must lie between zero and a year")
+    return offset
+
+
+def check_rate(every: timedelta) -> timedelta:
+    if not timedelta(seconds=1) <= every <= timedelta(days=3660):
+        raise InvalidArgument(f"invalid rate {every}: must lie between a second and ten years")
+    return timedelta(seconds=int(every.total_seconds()))
+
+
+def missed(recurrence: Recurrence, first: datetime, until: datetime, *, limit: int) -> list[datetime]:
+    """The nominal times from `first` to `until`, both included, in order; of more than `limit` the newest."""
+    if first > until:
+        return []
+    times: list[datetime] = []
+    moment = until + timedelta(microseconds=1)
+    while len(times) < limit:
+        moment = recurrence.last_before(moment)
+        if moment < first:
+            break
+        times.append(moment)
+    return times[::-1]
