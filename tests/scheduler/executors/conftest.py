@@ -44,7 +44,9 @@ class Bench:
         self.executor = LocalExecutor(self.home, self.store, total=Resources(cpu=4, memory=1 << 40))
         self.executor.start(self.events.put)
 
-    def task(self, name: str, *, module: str = "workflows.tasks", fast: bool = True, index: int = -1, **options) -> Assignment:
+    def task(
+        self, name: str, *, module: str = "workflows.tasks", fast: bool = True, index: int = -1, **options
+    ) -> Assignment:
         """An attempt of the project's task `name`; options: inputs, env, resources, memory_limit, args, timeout."""
         number = next(self.numbers)
         prefix = f"{self.store.root}/metadata/p/d/e{number}/n0/0"
@@ -61,7 +63,10 @@ class Bench:
         command = {"args": args, "env": options.pop("env", {}), "output_prefix": prefix}
         command["timeout_seconds"] = options.pop("timeout", None)
         return Assignment(
-            number, f"e{number}-n0-0", command, log_uri=f"{self.store.root}/logs/e{number}.log",
+            number,
+            f"e{number}-n0-0",
+            command,
+            log_uri=f"{self.store.root}/logs/e{number}.log",
             **{"resources": Resources(cpu=0.5), **options},
         )
 

@@ -1,1 +1,2 @@
+# ruff: noqa
 import not_installed_anywhere

@@ -1,3 +1,4 @@
+# ruff: noqa
 import sys
 
 sys.exit("no licence")

@@ -1,0 +1,231 @@
+"""Every way a task can end, with real processes and unmodified flytekit."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from flyteidl.core import dynamic_job_pb2
+
+from scheduler.executors.resources import Resources
+from scheduler.phases import AttemptPhase
+from tests.scheduler.executors.conftest import Bench, error, literal_map
+
+USER, SYSTEM = 1, 2
+
+
+def test_it_runs_a_task_and_finds_its_outputs(bench: Bench) -> None:
+    attempt = bench.task("add", inputs={"a": 20, "b": 22})
+    ended = bench.run(attempt)
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED
+    assert bench.outputs(ended).literals["o0"].scalar.primitive.integer == 42
+    assert "adding 20 and 22" in bench.log(attempt)
+    assert ended.outcome.deck_uri == ""
+    assert ended.started_at is not None
+    assert ended.started_at <= ended.at
+
+
+def test_it_runs_a_task_without_outputs_and_keeps_unicode_in_its_log(bench: Bench) -> None:
+    attempt = bench.task("nothing")
+    assert bench.run(attempt).outcome.phase == AttemptPhase.SUCCEEDED
+    assert "smörgåsbord ☃ 文字" in bench.log(attempt)
+
+
+def test_it_finds_the_deck(bench: Bench) -> None:
+    ended = bench.run(bench.task("decked"))
+    assert "<b>1 2 3</b>" in bench.store.get(ended.outcome.deck_uri).decode()
+
+
+def test_it_accepts_a_dynamic_task(bench: Bench) -> None:
+    ended = bench.run(bench.task("spawns", inputs={"n": 3}, env=dynamic_environment()))
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
+    assert ended.outcome.output_uri.endswith("/futures.pb")
+    spec = dynamic_job_pb2.DynamicJobSpec.FromString(bench.store.get(ended.outcome.output_uri))
+    assert len(spec.nodes) == 3
+    args = list(spec.tasks[0].container.args)
+    assert args[args.index("--additional-distribution") + 1] == bench.distribution
+
+
+def dynamic_environment() -> dict[str, str]:
+    from flytekit.configuration import FastSerializationSettings, ImageConfig, SerializationSettings
+
+    settings = SerializationSettings(
+        ImageConfig.auto(img_name="image:1"),
+        project="p",
+        domain="d",
+        version="v",
+        fast_serialization_settings=FastSerializationSettings(enabled=True),
+    )
+    return {"_F_SS_C": settings.serialized_context, "FLYTE_INTERNAL_EXECUTION_PROJECT": "p"}
+
+
+def test_it_tells_a_user_error_with_the_users_frames_only(bench: Bench) -> None:
+    ended = bench.run(bench.task("fails"))
+    told = error(ended)
+    assert (told.kind, told.code) == (USER, "USER:RuntimeError")
+    assert "ValueError: the data is wrong" in told.message
+    assert 'File "workflows/tasks.py"' in told.message
+    assert "deeper()" in told.message
+    assert "flytekit" not in told.message
+    assert ended.outcome.reason == "ValueError: the data is wrong"
+    assert not ended.outcome.retryable
+
+
+def test_it_says_that_a_recoverable_error_may_be_retried(bench: Bench) -> None:
+    ended = bench.run(bench.task("fails_for_now"))
+    assert ended.outcome.retryable
+    assert error(ended).kind == USER
+
+
+def test_it_shows_why_a_module_cannot_be_imported(bench: Bench) -> None:
+    for _ in range(2):  # the second time the failure is known
+        told = error(bench.run(bench.task("x", module="workflows.broken")))
+        assert told.kind == USER
+        assert "ModuleNotFoundError: No module named 'not_installed_anywhere'" in told.message
+        assert 'File "workflows/broken.py"' in told.message
+        assert "importlib" not in told.message
+    assert bench.run(bench.task("add", inputs={"a": 1, "b": 1})).outcome.phase == AttemptPhase.SUCCEEDED
+
+
+def test_it_survives_modules_that_exit_or_die_when_imported(bench: Bench) -> None:
+    told = error(bench.run(bench.task("x", module="workflows.leaves")))
+    assert told.kind == USER
+    assert "no licence" in told.message
+    told = error(bench.run(bench.task("x", module="workflows.dies")))
+    assert told.kind == SYSTEM
+    assert "SIGKILL" in told.message
+    assert bench.run(bench.task("add", inputs={"a": 1, "b": 1})).outcome.phase == AttemptPhase.SUCCEEDED
+
+
+def test_it_does_not_fork_from_a_process_with_threads(bench: Bench) -> None:
+    ended = bench.run(bench.task("one", module="workflows.threaded"))
+    assert bench.outputs(ended).literals["o0"].scalar.primitive.integer == 1
+
+
+def test_it_names_a_task_that_does_not_exist(bench: Bench) -> None:
+    told = error(bench.run(bench.task("no_such_task")))
+    assert told.kind == USER
+    assert "no_such_task" in told.message
+
+
+@pytest.mark.parametrize(("task", "code"), [("exits", 3), ("exits_hard", 4)])
+def test_it_tells_a_nonzero_exit_with_the_end_of_the_log(bench: Bench, task: str, code: int) -> None:
+    told = error(bench.run(bench.task(task, inputs={"code": code})))
+    assert (told.kind, told.code) == (USER, "NonZeroExit")
+    assert f"exit code {code}" in told.message
+    assert "leaving" in told.message or "gone" in told.message
+
+
+@pytest.mark.parametrize("task", ["exits", "exits_hard"])
+def test_it_does_not_take_exit_code_0_for_success(bench: Bench, task: str) -> None:
+    told = error(bench.run(bench.task(task, inputs={"code": 0})))
+    assert (told.kind, told.code) == (USER, "OutputsNotFound")
+    assert "without writing its outputs" in told.message
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_it_names_the_signal_that_killed_a_task(bench: Bench, number: signal.Signals) -> None:
+    ended = bench.run(bench.task("kills_itself", inputs={"number": int(number)}))
+    assert error(ended).kind == SYSTEM
+    assert number.name in error(ended).message
+    assert ended.outcome.retryable
+
+
+def test_it_kills_a_task_that_uses_more_memory_than_it_asked_for(bench: Bench) -> None:
+    ended = bench.run(bench.task("eats", inputs={"megabytes": 300}, memory_limit=200 << 20))
+    assert (error(ended).kind, error(ended).code) == (USER, "OOMKilled")
+    assert "of the 200 MiB" in error(ended).message
+
+
+def test_it_does_not_count_shared_memory_against_a_task(bench: Bench) -> None:
+    ended = bench.run(bench.task("sleeps", inputs={"seconds": 2}, memory_limit=100 << 20))
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED
+
+
+def test_it_stops_a_task_at_its_timeout(bench: Bench) -> None:
+    ended = bench.run(bench.task("sleeps", inputs={"seconds": 300}, timeout=0.5))
+    assert error(ended).code == "TaskTimedOut"
+    assert "0.5 s" in error(ended).message
+
+
+def test_it_calls_a_full_disk_a_system_error(bench: Bench) -> None:
+    told = error(bench.run(bench.task("fills_the_disk")))
+    assert (told.kind, told.code) == (SYSTEM, "DiskFull")
+    assert told.message.startswith("the disk is full")
+
+
+def test_it_says_when_inputs_are_missing(bench: Bench) -> None:
+    attempt = bench.task("add", inputs={"a": 1})
+    assert "b" in error(bench.run(attempt)).message
+
+
+def test_it_says_when_the_code_is_missing(bench: Bench) -> None:
+    attempt = bench.task("add", inputs={"a": 1, "b": 1})
+    attempt.command["args"][2] = f"{bench.store.root}/uploads/gone.tar.gz"
+    told = error(bench.run(attempt))
+    assert (told.kind, told.code) == (USER, "CodeNotFound")
+    assert "gone.tar.gz" in told.message
+
+
+def test_it_runs_other_commands_as_they_are(bench: Bench) -> None:
+    attempt = bench.task("", args=["sh", "-c", "echo $COLOUR; exit 7"], env={"COLOUR": "green"})
+    told = error(bench.run(attempt))
+    assert "exit code 7" in told.message
+    assert bench.log(attempt) == "green\n"
+
+
+def test_it_says_when_a_command_does_not_exist(bench: Bench) -> None:
+    told = error(bench.run(bench.task("", args=["no-such-program"])))
+    assert "no-such-program" in told.message
+
+
+def test_it_refuses_an_attempt_without_a_command(bench: Bench) -> None:
+    assert "no command" in error(bench.run(bench.task("", args=[]))).message
+
+
+def test_it_gives_each_task_surroundings_of_its_own(bench: Bench) -> None:
+    env = {"COLOUR": "blue", "FLYTE_INTERNAL_EXECUTION_ID": "exec-7"}
+    seen = []
+    for _ in range(2):
+        ended = bench.run(bench.task("surroundings", env=env, resources=Resources(cpu=2)))
+        assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
+        fields = bench.outputs(ended).literals["o0"].scalar
+        seen.append(unpack(fields))
+    first, second = seen
+    assert first["data"] == "a file of the project\n"
+    assert first["files"] == ["data.txt", "workflows", "written.txt"]
+    assert first["cwd"] != second["cwd"]
+    for different in ("random", "uuid", "remote"):
+        assert first[different] != second[different]
+    assert (first["colour"], first["execution"], first["threads"]) == ("blue", "exec-7", "2")
+    assert first["private"] == first["ours"] == []
+    assert not first["django"]
+
+
+def unpack(scalar) -> dict:
+    import msgpack
+    from google.protobuf.json_format import MessageToDict
+
+    return msgpack.unpackb(scalar.binary.value) if scalar.HasField("binary") else MessageToDict(scalar.generic)
+
+
+def test_it_runs_items_of_a_map(bench: Bench) -> None:
+    attempt = bench.task("sleeps", env={"BATCH_JOB_ARRAY_INDEX_VAR_NAME": "INDEX", "INDEX": "1"})
+    args = attempt.command["args"]
+    inputs = args[args.index("--inputs") + 1]
+    literals = literal_map()
+    for value in (7, 0):
+        item = literals.literals["seconds"].collection.literals.add()
+        item.scalar.primitive.integer = value
+    bench.store.put(inputs, literals.SerializeToString())
+    args[args.index("pyflyte-execute")] = "pyflyte-map-execute"
+    resolver = args.index("--resolver")
+    loader = args[resolver + 3 :]
+    args[resolver + 1 :] = [
+        "flytekit.core.array_node_map_task.ArrayNodeMapTaskResolver",
+        "--",
+        *["vars", "", "resolver", "flytekit.core.python_auto_container.default_task_resolver", *loader],
+    ]
+    ended = bench.run(attempt)
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
+    assert bench.outputs(ended).literals["o0"].scalar.primitive.integer == 0

@@ -1,0 +1,163 @@
+"""Running tasks outlive what started them, and are found again; cancelled ones leave nothing behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from scheduler.executors.local.rundir import Process, RunDirectory
+from scheduler.phases import AttemptPhase
+from tests.scheduler.executors.conftest import Bench, error
+
+
+def kill_zygotes(bench: Bench) -> None:
+    zygotes = bench.executor.zygotes
+    for zygote in [zygotes.base, *zygotes.clones.values()]:
+        assert zygote is not None
+        if zygote.process is not None:
+            os.kill(zygote.process.pid, signal.SIGKILL)
+
+
+def crash(bench: Bench) -> None:
+    """The executor's process is gone without a word: the sockets close, nothing is told or cleaned up."""
+    bench.executor.emit = lambda event: None
+    bench.executor.zygotes.stop()
+
+
+def wait_until(done, timeout: float = 30) -> None:
+    until = time.monotonic() + timeout
+    while not done():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def run_directory(bench: Bench, attempt) -> RunDirectory:
+    return RunDirectory.of(bench.home / "run", attempt.attempt_id, attempt.name)
+
+
+def test_it_adopts_a_task_that_still_runs(own_bench: Bench, tmp_path: Path) -> None:
+    attempt = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")})
+    own_bench.executor.submit(attempt)
+    before = own_bench.wait_start(attempt)
+    crash(own_bench)
+    own_bench.starts.clear()
+    own_bench.new_executor()
+    own_bench.executor.adopt(attempt)
+    assert own_bench.wait_start(attempt).handle == before.handle
+    (tmp_path / "go").touch()
+    assert own_bench.wait_end(attempt).outcome.phase == AttemptPhase.SUCCEEDED
+
+
+def test_it_picks_up_a_task_that_ended_meanwhile(own_bench: Bench, tmp_path: Path) -> None:
+    attempt = own_bench.task("exits", inputs={"code": 5})
+    waiting = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")})
+    for submitted in (attempt, waiting):
+        own_bench.executor.submit(submitted)
+    own_bench.wait_start(waiting)
+    crash(own_bench)
+    (tmp_path / "go").touch()
+    wait_until(lambda: all(run_directory(own_bench, one).result() is not None for one in (attempt, waiting)))
+    own_bench.ends.clear()
+    own_bench.new_executor()
+    for submitted in (attempt, waiting):
+        own_bench.executor.adopt(submitted)
+    assert own_bench.wait_end(waiting).outcome.phase == AttemptPhase.SUCCEEDED
+    assert "exit code 5" in error(own_bench.wait_end(attempt)).message
+
+
+def test_it_starts_a_task_that_was_claimed_and_never_started(own_bench: Bench) -> None:
+    attempt = own_bench.task("add", inputs={"a": 1, "b": 2})
+    own_bench.executor.adopt(attempt)
+    assert own_bench.wait_end(attempt).outcome.phase == AttemptPhase.SUCCEEDED
+
+
+def test_it_reports_a_task_that_vanished_as_a_system_failure(own_bench: Bench) -> None:
+    attempt = own_bench.task("sleeps", inputs={"seconds": 300})
+    own_bench.executor.submit(attempt)
+    handle = own_bench.wait_start(attempt).handle
+    crash(own_bench)
+    process = Process.parse(handle)
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    wait_until(lambda: not process.alive())
+    own_bench.new_executor()
+    own_bench.executor.adopt(attempt)
+    ended = own_bench.wait_end(attempt)
+    assert error(ended).code in {"ProcessLost", "Killed"}
+    assert error(ended).kind == 2
+    assert ended.outcome.retryable
+
+
+def test_a_process_id_used_again_is_not_mistaken_for_the_task() -> None:
+    me = Process.parse(f"{os.getpid()}:1")
+    assert me is not None
+    assert not me.alive()
+
+
+def test_it_runs_an_attempt_once_however_often_it_is_submitted(own_bench: Bench, tmp_path: Path) -> None:
+    attempt = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")})
+    own_bench.executor.submit(attempt)
+    first = own_bench.wait_start(attempt).handle
+    own_bench.executor.submit(attempt)
+    time.sleep(1)
+    (tmp_path / "go").touch()
+    own_bench.wait_end(attempt)
+    assert own_bench.starts[attempt.attempt_id].handle == first
+
+
+def test_tasks_survive_their_zygotes_and_new_ones_are_started(own_bench: Bench, tmp_path: Path) -> None:
+    attempt = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")})
+    own_bench.executor.submit(attempt)
+    own_bench.wait_start(attempt)
+    kill_zygotes(own_bench)
+    later = own_bench.task("add", inputs={"a": 1, "b": 2})
+    assert own_bench.run(later).outcome.phase == AttemptPhase.SUCCEEDED
+    (tmp_path / "go").touch()
+    assert own_bench.wait_end(attempt).outcome.phase == AttemptPhase.SUCCEEDED
+
+
+def test_zygotes_go_when_the_executor_goes(own_bench: Bench) -> None:
+    own_bench.run(own_bench.task("add", inputs={"a": 1, "b": 2}))
+    zygotes = own_bench.executor.zygotes
+    processes = [zygote.process for zygote in (zygotes.base, *zygotes.clones.values()) if zygote is not None]
+    assert len(processes) == 2
+    crash(own_bench)
+    wait_until(lambda: not any(process is not None and process.alive() for process in processes), timeout=5)
+
+
+def test_cancelling_ends_the_whole_process_group(bench: Bench, tmp_path: Path) -> None:
+    marker = tmp_path / "child"
+    attempt = bench.task("sleeps_with_child", inputs={"marker": str(marker)})
+    bench.executor.submit(attempt)
+    bench.wait_start(attempt)
+    wait_until(lambda: marker.exists() and marker.read_text())
+    bench.executor.cancel(attempt.attempt_id)
+    ended = bench.wait_end(attempt, timeout=5)
+    assert ended.outcome.phase == AttemptPhase.ABORTED
+    wait_until(lambda: not is_running(int(marker.read_text())), timeout=5)
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_cancelling_kills_what_does_not_listen(bench: Bench, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("scheduler.executors.local.executor.GRACE_SECONDS", 0.5)
+    marker = tmp_path / "ready"
+    attempt = bench.task("ignores_term", inputs={"marker": str(marker)})
+    bench.executor.submit(attempt)
+    wait_until(marker.exists)
+    bench.wait_start(attempt)
+    bench.executor.cancel(attempt.attempt_id)
+    assert bench.wait_end(attempt, timeout=10).outcome.phase == AttemptPhase.ABORTED
+
+
+def test_it_removes_the_run_directory_once_the_end_is_recorded(bench: Bench) -> None:
+    attempt = bench.task("add", inputs={"a": 1, "b": 2})
+    bench.run(attempt)
+    wait_until(lambda: not run_directory(bench, attempt).path.exists(), timeout=5)
