@@ -1,0 +1,78 @@
+"""Log in and out, theme, scope, API tokens."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.views import LoginView
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+
+from console.access_objects import access_token
+from console.accounts import tokens
+from console.pages.navigation import THEMES
+from console.pages.responses import PageRequest, attempt, back, page
+
+EXPIRIES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
+ONE_YEAR = 365 * 24 * 3600
+
+
+class Login(LoginView):
+    template_name = "account/login.html"
+    redirect_authenticated_user = True
+    form_class = AuthenticationForm
+
+
+@require_POST
+def set_theme(request: HttpRequest) -> HttpResponse:
+    response = back(request, "/")
+    theme = request.POST.get("theme", "")
+    if theme in THEMES:
+        response.set_cookie("theme", theme, max_age=ONE_YEAR, samesite="Lax", httponly=True)
+    return response
+
+
+@require_POST
+@page
+def set_scope(request: PageRequest) -> HttpResponse:
+    project, _, domain = request.POST.get("scope", "").partition("/")
+    request.session["scope"] = {"project": project, "domain": domain}
+    return back(request, "/")
+
+
+@never_cache
+@require_GET
+@page
+def list_tokens(request: PageRequest) -> HttpResponse:
+    """The secret of a token just made is taken out of the session: it is shown once."""
+    rows = request.user.api_tokens.order_by("-created_at")
+    fresh = request.session.pop("new_token", None)
+    return render(request, "account/tokens.html", {"tokens": rows, "fresh": fresh, "expiries": EXPIRIES})
+
+
+@require_POST
+@page
+def create_token(request: PageRequest) -> HttpResponse:
+    days = request.POST.get("days", "90")
+    expires_at = timezone.now() + timedelta(days=int(days)) if days in EXPIRIES and days else None
+
+    def create() -> None:
+        token, secret = tokens.create(request.user, request.POST.get("name", ""), expires_at)
+        request.session["new_token"] = {"name": token.name, "secret": secret}
+
+    attempt(request, create, "")
+    return redirect("tokens")
+
+
+@require_POST
+@page
+def revoke_token(request: PageRequest, token_id: int) -> HttpResponse:
+    token = access_token(request.user, token_id)
+    attempt(
+        request, lambda: tokens.revoke(token, actor=request.user.username), f"Token “{token.name}” no longer works."
+    )
+    return redirect("tokens")

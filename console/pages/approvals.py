@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import json
+
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+from flyteidl.core import types_pb2
+
+from artifacts.exceptions import InvalidArgument
+from artifacts.literals import from_json
+from console.access_objects import access_gate
+from console.accounts import audit
+from console.accounts.access import Action
+from console.pages.approvals_context import decided_gates, gate_context, waiting_gates
+from console.pages.responses import PageRequest, attempt, page, respond
+from scheduler.actions import gates
+from scheduler.models import Gate
+
+
+@require_GET
+@page
+def list_approvals(request: PageRequest) -> HttpResponse:
+    context = {"waiting": list(waiting_gates(request)), "decided": decided_gates(request)}
+    return respond(request, "approvals/list.html", "approvals/_lists.html", context, live=True)
+
+
+@require_GET
+@page
+def show_approval(request: PageRequest, gate_id: int) -> HttpResponse:
+    gate = access_gate(request.user, gate_id)
+    return render(request, "approvals/detail.html", gate_context(request, gate))
+
+
+@require_POST
+@page
+def decide(request: PageRequest, gate_id: int) -> HttpResponse:
+    gate = access_gate(request.user, gate_id, action=Action.DECIDE)
+    approve = request.POST.get("decision") == "approve"
+    comment = request.POST.get("comment", "").strip()
+    actor = request.user.username
+
+    def act() -> None:
+        if request.POST.get("decision") not in ("approve", "reject"):
+            raise InvalidArgument("choose Approve or Reject")
+        gates.decide(gate, approve=approve, actor=actor, comment=comment)
+        _record(request, gate, "gate.approve" if approve else "gate.reject", comment)
+
+    done = "Approved. The execution goes on." if approve else "Rejected. The execution stops here."
+    attempt(request, act, done)
+    return redirect("approval", gate_id=gate.pk)
+
+
+@require_POST
+@page
+def give_signal(request: PageRequest, gate_id: int) -> HttpResponse:
+    gate = access_gate(request.user, gate_id, action=Action.LAUNCH)
+    comment = request.POST.get("comment", "").strip()
+
+    def act() -> None:
+        literal_type = types_pb2.LiteralType.FromString(bytes(gate.literal_type))
+        literal = from_json(_parsed(request.POST.get("value", "")), literal_type, name=gate.signal_id)
+        gates.set_signal(gate.execution, gate.signal_id, literal, actor=request.user.username, comment=comment)
+        _record(request, gate, "gate.signal", comment)
+
+    attempt(request, act, "Value given. The execution goes on.")
+    return redirect("approval", gate_id=gate.pk)
+
+
+def _parsed(text: str) -> object:
+    """JSON where it is JSON, else the text itself: nobody wants to type quotes around a word."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _record(request: PageRequest, gate: Gate, verb: str, comment: str) -> None:
+    execution = gate.execution
+    subject = f"{execution.key}:{gate.signal_id}"
+    audit.record(
+        request.user,
+        verb,
+        subject,
+        project=execution.project,
+        domain=execution.domain,
+        detail={"comment": comment},
+    )

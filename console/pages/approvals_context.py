@@ -1,0 +1,96 @@
+"""What the approvals pages show of a gate."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from flyteidl.core import literals_pb2, types_pb2
+
+from artifacts.literals import describe_type, to_json
+from artifacts.models import ArtifactVersion
+from console.accounts import access
+from console.accounts.access import Action
+from console.pages.badges import WAITING, Badge
+from console.pages.scope import in_scope
+from console.pages.values import Values, read_values, spell
+from lineage.models import VersionEdge, VersionRole
+from scheduler.models import Gate, GateKind, NodeExecution
+from scheduler.phases import EXECUTION_TERMINAL
+
+DECIDED_SHOWN = 50
+_HEAVY = tuple(
+    f"execution__{name}"
+    for name in ("spec", "workflow__spec", "workflow__closure", "launch_plan__spec", "launch_plan__closure")
+)
+
+
+@dataclass(frozen=True)
+class Decision:
+    gate: Gate
+    badge: Badge
+    value: str
+
+
+def readable_gates(request: HttpRequest) -> QuerySet[Gate]:
+    rows = Gate.objects.exclude(kind=GateKind.SLEEP).select_related("execution__workflow", "execution__launch_plan")
+    return in_scope(request, rows.select_related("node"), prefix="execution__").defer(*_HEAVY)
+
+
+def waiting_gates(request: HttpRequest) -> QuerySet[Gate]:
+    """Gates somebody can decide now: reached, not decided, of an execution that still runs; the most urgent first."""
+    rows = readable_gates(request).filter(decided_at__isnull=True, waiting_since__isnull=False)
+    return rows.exclude(execution__phase__in=EXECUTION_TERMINAL).order_by("expires_at", "waiting_since", "id")
+
+
+def waiting_count(request: HttpRequest) -> int:
+    return waiting_gates(request).count()
+
+
+def decided_gates(request: HttpRequest) -> list[Decision]:
+    rows = readable_gates(request).filter(decided_at__isnull=False).order_by("-decided_at", "-id")
+    return [describe_decision(gate) for gate in rows[:DECIDED_SHOWN]]
+
+
+def describe_decision(gate: Gate) -> Decision:
+    literal = literals_pb2.Literal.FromString(bytes(gate.value or b""))
+    if gate.kind != GateKind.APPROVE:
+        return Decision(gate, Badge("Set", "good"), spell(to_json(literal)))
+    approved = literal.scalar.primitive.boolean
+    return Decision(gate, Badge("Approved", "good") if approved else Badge("Rejected", "bad"), "")
+
+
+def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
+    """All a reviewer needs to decide: what is reviewed, where it comes from, its decks."""
+    execution = gate.execution
+    decks = NodeExecution.objects.filter(execution=execution).exclude(deck_uri="").order_by("id")
+    literal_type = types_pb2.LiteralType.FromString(bytes(gate.literal_type))
+    is_open = gate.decided_at is None and execution.phase not in EXECUTION_TERMINAL
+    return {
+        "gate": gate,
+        "execution": execution,
+        "is_approval": gate.kind == GateKind.APPROVE,
+        "is_open": is_open,
+        "type": describe_type(literal_type),
+        "decks": decks,
+        "subject": _subject(request, gate),
+        "consumed": _consumed(request, execution.key),
+        "inputs": read_values(request, execution.inputs_uri),
+        "decision": None if gate.decided_at is None else describe_decision(gate),
+        "state": WAITING if is_open else Badge("Not needed"),
+        "may_decide": access.can(request.user, Action.DECIDE, execution.project, execution.domain),
+    }
+
+
+def _subject(request: HttpRequest, gate: Gate) -> Values:
+    """What flows through the gate: the value that waits to be approved."""
+    return read_values(request, gate.node.input_uri) if gate.node is not None else Values([])
+
+
+def _consumed(request: HttpRequest, execution_key: str) -> list[ArtifactVersion]:
+    edges = VersionEdge.objects.filter(execution_key=execution_key, role=VersionRole.CONSUMED, node_id="")
+    readable = access.readable(request.user, project="artifact__project", domain="artifact__domain")
+    rows = ArtifactVersion.objects.filter(readable, pk__in=edges.values("version_id")).select_related("artifact")
+    return list(rows.defer("literal", "literal_type"))

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+from django.db.models import Q
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET
+
+from artifacts.cards import render_card
+from artifacts.exceptions import NotFound
+from artifacts.models import Kind
+from artifacts.store import store
+from console.access_objects import access_artifact, access_version_id
+from console.pages.artifacts_context import (
+    LINK_VALID,
+    artifact_context,
+    object_context,
+    overview_context,
+    readable_versions,
+    version_context,
+)
+from console.pages.lineage_context import lineage_context
+from console.pages.paging import newest_first
+from console.pages.responses import PageRequest, page, respond
+
+
+@require_GET
+@page
+def list_artifacts(request: PageRequest) -> HttpResponse:
+    text, kind = request.GET.get("q", "").strip(), request.GET.get("kind", "")
+    rows = readable_versions(request)
+    if kind:
+        rows = rows.filter(kind=kind)
+    for word in text.split():
+        rows = rows.filter(_matches(word))
+    found = newest_first(request, rows)
+    context = {"page": found, "q": text, "kind": kind, "kinds": Kind.choices, "filtered": bool(text or kind)}
+    return respond(request, "artifacts/list.html", "artifacts/_list.html", context, live=True)
+
+
+def _matches(word: str) -> Q:
+    key, sign, value = word.partition("=")
+    if sign:
+        return Q(partitions__contains={key: value})
+    return Q(artifact__name__icontains=word) | Q(producer__icontains=word)
+
+
+@require_GET
+@page
+def show_artifact(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    artifact = access_artifact(request.user, project, domain, name)
+    return render(request, "artifacts/artifact.html", artifact_context(artifact))
+
+
+@require_GET
+@page
+def show_version(request: PageRequest, version_id: int) -> HttpResponse:
+    version = access_version_id(request.user, version_id)
+    context = version_context(version) | overview_context(version) | {"tab": "overview"}
+    return render(request, "artifacts/overview.html", context)
+
+
+@require_GET
+@page
+def show_object(request: PageRequest, version_id: int) -> HttpResponse:
+    version = access_version_id(request.user, version_id)
+    return render(
+        request, "artifacts/object.html", version_context(version) | object_context(version) | {"tab": "object"}
+    )
+
+
+@require_GET
+@page
+def show_card(request: PageRequest, version_id: int) -> HttpResponse:
+    version = access_version_id(request.user, version_id)
+    context = version_context(version) | {"card": render_card(version), "tab": "card"}
+    return render(request, "artifacts/card.html", context)
+
+
+@require_GET
+@page
+def show_lineage(request: PageRequest, version_id: int) -> HttpResponse:
+    version = access_version_id(request.user, version_id)
+    context = version_context(version) | lineage_context(request, version) | {"tab": "lineage"}
+    return render(request, "artifacts/lineage.html", context)
+
+
+@require_GET
+@page
+def download(request: PageRequest, version_id: int) -> HttpResponse:
+    """To a signed URL of the version's object, or of `?file=` below it."""
+    version = access_version_id(request.user, version_id)
+    if not version.uri:
+        raise NotFound("this version holds its value inline; there is no object to download")
+    part = request.GET.get("file", "")
+    uri = store().join(version.uri, part) if part else version.uri
+    if not store().exists(uri):
+        raise NotFound(f"nothing lies at {uri}")
+    return redirect(store().signed_get(uri, expires=LINK_VALID, filename=uri.rsplit("/", 1)[-1]))

@@ -1,0 +1,171 @@
+"""What the pages about artifacts show."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+from flyteidl.core import literals_pb2, types_pb2
+from google.protobuf import json_format
+
+from artifacts.exceptions import CausewayError
+from artifacts.literals import describe_type, to_json
+from artifacts.models import Artifact, ArtifactVersion
+from artifacts.store import store
+from console.pages.scope import in_scope
+from console.pages.values import spell
+from lineage.models import VersionEdge, VersionRole
+from scheduler.models import Execution, LaunchPlan, Trigger
+
+VERSIONS_SHOWN, FILES_SHOWN = 100, 200
+LINK_VALID = timedelta(minutes=10)
+HEAVY = ("literal", "literal_type", "card")
+
+
+def readable_versions(request: HttpRequest) -> QuerySet[ArtifactVersion]:
+    """With artifact and aliases, without their bytes."""
+    rows = ArtifactVersion.objects.select_related("artifact").prefetch_related("aliases").defer(*HEAVY)
+    return in_scope(request, rows, prefix="artifact__")
+
+
+def newest_of_each(request: HttpRequest) -> QuerySet[Artifact]:
+    newest = ArtifactVersion.objects.filter(artifact=OuterRef("pk")).order_by("-created_at", "-id")
+    rows = Artifact.objects.annotate(
+        newest_id=Subquery(newest.values("pk")[:1]), newest_at=Subquery(newest.values("created_at")[:1])
+    )
+    return in_scope(request, rows).filter(newest_id__isnull=False).order_by("-newest_at")
+
+
+def artifact_context(artifact: Artifact) -> dict[str, Any]:
+    versions = ArtifactVersion.objects.filter(artifact=artifact).prefetch_related("aliases").defer(*HEAVY)
+    triggers = Trigger.objects.filter(artifact_name=artifact.name, artifact_domain__in=("", artifact.domain))
+    triggers = triggers.filter(artifact_project__in=("", artifact.project)).select_related("launch_plan")
+    heavy = ("launch_plan__spec", "launch_plan__closure", "condition")
+    consumed = VersionEdge.objects.filter(version__artifact=artifact, role=VersionRole.CONSUMED, node_id="")
+    return {
+        "artifact": artifact,
+        "versions": list(versions.order_by("-created_at", "-id")[:VERSIONS_SHOWN]),
+        "version_count": versions.count(),
+        "triggers": list(triggers.defer(*heavy).order_by("-active", "launch_plan__name", "-launch_plan__created_at")),
+        "aliases": list(artifact.aliases.select_related("version").defer("version__literal", "version__card")),
+        "moves": list(artifact.alias_moves.select_related("from_version", "to_version").order_by("-at")[:10]),
+        "consumers": _consumers(consumed),
+    }
+
+
+@dataclass(frozen=True)
+class Consumer:
+    project: str
+    domain: str
+    name: str
+    count: int
+
+
+def _consumers(edges: QuerySet[VersionEdge]) -> list[Consumer]:
+    """The launch plans whose executions used any version, by how often."""
+    keys = edges.order_by("-id").values_list("execution_key", flat=True)[:500]
+    names = {key.rsplit("/", 1)[-1] for key in keys}
+    rows = LaunchPlan.objects.filter(executions__name__in=names).values("project", "domain", "name")
+    return [Consumer(**row) for row in rows.annotate(count=Count("executions")).order_by("-count", "name")[:20]]
+
+
+def version_context(version: ArtifactVersion) -> dict[str, Any]:
+    """The head of a version's page, on every tab."""
+    aliases = list(version.aliases.all())
+    newest = ArtifactVersion.objects.filter(artifact=version.artifact).order_by("-created_at", "-id")
+    return {
+        "version": version,
+        "artifact": version.artifact,
+        "aliases": aliases,
+        "is_latest": newest.values_list("pk", flat=True).first() == version.pk,
+        "has_card": bool(version.card or version.card_uri),
+    }
+
+
+def overview_context(version: ArtifactVersion) -> dict[str, Any]:
+    parts = version.execution_key.split("/")
+    project, domain, name = parts if len(parts) == 3 else ("", "", "")
+    execution = Execution.objects.filter(project=project, domain=domain, name=name)
+    literal_type = types_pb2.LiteralType.FromString(bytes(version.literal_type))
+    literal = literals_pb2.Literal.FromString(bytes(version.literal))
+    return {
+        "execution": execution.select_related("workflow", "launch_plan").only(*EXECUTION_FACTS).first(),
+        "type": describe_type(literal_type),
+        "value": "" if version.uri else spell(to_json(literal, literal_type)),
+        "used_by": version.edges.filter(role=VersionRole.CONSUMED).values("execution_key").distinct().count(),
+        "snippet_python": python_snippet(version),
+        "snippet_cli": cli_snippet(version),
+    }
+
+
+EXECUTION_FACTS = (
+    "project",
+    "domain",
+    "name",
+    "phase",
+    "workflow__name",
+    "workflow__version",
+    "launch_plan__name",
+    "launch_plan__version",
+)
+
+
+def python_snippet(version: ArtifactVersion) -> str:
+    artifact = version.artifact
+    partitions = "".join(f",\n    {json.dumps(key)}: {json.dumps(value)}" for key, value in version.partitions.items())
+    lines = [
+        "from causeway import Client",
+        "",
+        "client = Client()  # reads CAUSEWAY_URL and CAUSEWAY_TOKEN",
+        f"version = client.get({json.dumps(artifact.name)}, project={json.dumps(artifact.project)},",
+        f"                     domain={json.dumps(artifact.domain)}, version={json.dumps(version.version)})",
+        'path = version.pull("./")',
+    ]
+    if partitions:
+        lines.insert(2, f"# partitions: {json.dumps(version.partitions, ensure_ascii=False)}")
+    return "\n".join(lines)
+
+
+def cli_snippet(version: ArtifactVersion) -> str:
+    artifact = version.artifact
+    return (
+        f"causeway artifact pull {artifact.name} --project {artifact.project} --domain {artifact.domain} \\\n"
+        f"    --version {version.version} --to ./"
+    )
+
+
+@dataclass(frozen=True)
+class File:
+    path: str
+    size: int
+
+
+def object_context(version: ArtifactVersion) -> dict[str, Any]:
+    literal = literals_pb2.Literal.FromString(bytes(version.literal))
+    literal_type = types_pb2.LiteralType.FromString(bytes(version.literal_type))
+    return {
+        "raw": json_format.MessageToJson(literal, indent=2, ensure_ascii=False),
+        "raw_type": json_format.MessageToJson(literal_type, indent=2, ensure_ascii=False),
+        "type": describe_type(literal_type),
+        **_files(version.uri),
+    }
+
+
+def _files(uri: str) -> dict[str, Any]:
+    """What lies under the version's URI, or why we cannot tell."""
+    if not uri:
+        return {"files": [], "stored": False}
+    try:
+        if store().contains(uri) and store().exists(uri):
+            return {"files": [File("", store().size(uri))], "stored": True}
+        found = [
+            File(item.uri[len(uri) :].lstrip("/"), item.size)
+            for item, _ in zip(store().list(uri), range(FILES_SHOWN), strict=False)
+        ]
+    except CausewayError as error:
+        return {"files": [], "stored": False, "problem": error.message}
+    return {"files": found, "stored": bool(found), "problem": "" if found else "Nothing lies at this address any more."}

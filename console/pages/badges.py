@@ -1,0 +1,122 @@
+"""What every phase, outcome, kind and state is called and how it is coloured. The only place that says so."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from artifacts.models import Kind
+from lineage.models import Via
+from scheduler.models import ExecutionMode, FiringOutcome, LaunchPlan, NodeKind
+from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A label and its tone (neutral, info, good, warn, bad, odd); `live` ones pulse."""
+
+    label: str
+    tone: str = "neutral"
+    live: bool = False
+
+
+QUEUED = Badge("Queued")
+RUNNING = Badge("Running", "info", live=True)
+SUCCEEDED = Badge("Succeeded", "good")
+FAILED = Badge("Failed", "bad")
+TIMED_OUT = Badge("Timed out", "bad")
+ABORTED = Badge("Aborted", "odd")
+WAITING = Badge("Waiting", "warn", live=True)
+
+EXECUTION: Mapping[int, Badge] = {
+    ExecutionPhase.UNDEFINED: Badge("New"),
+    ExecutionPhase.QUEUED: QUEUED,
+    ExecutionPhase.RUNNING: RUNNING,
+    ExecutionPhase.SUCCEEDING: Badge("Succeeding", "info", live=True),
+    ExecutionPhase.SUCCEEDED: SUCCEEDED,
+    ExecutionPhase.FAILING: Badge("Failing", "bad", live=True),
+    ExecutionPhase.FAILED: FAILED,
+    ExecutionPhase.ABORTED: ABORTED,
+    ExecutionPhase.TIMED_OUT: TIMED_OUT,
+    ExecutionPhase.ABORTING: Badge("Aborting", "odd", live=True),
+}
+
+NODE: Mapping[int, Badge] = {
+    NodePhase.UNDEFINED: Badge("Not started"),
+    NodePhase.QUEUED: QUEUED,
+    NodePhase.RUNNING: RUNNING,
+    NodePhase.SUCCEEDED: SUCCEEDED,
+    NodePhase.FAILING: Badge("Failing", "bad", live=True),
+    NodePhase.FAILED: FAILED,
+    NodePhase.ABORTED: ABORTED,
+    NodePhase.SKIPPED: Badge("Skipped"),
+    NodePhase.TIMED_OUT: TIMED_OUT,
+    NodePhase.DYNAMIC_RUNNING: RUNNING,
+    NodePhase.RECOVERED: Badge("Recovered", "good"),
+}
+
+ATTEMPT: Mapping[int, Badge] = {
+    AttemptPhase.UNDEFINED: Badge("New"),
+    AttemptPhase.QUEUED: QUEUED,
+    AttemptPhase.RUNNING: RUNNING,
+    AttemptPhase.SUCCEEDED: SUCCEEDED,
+    AttemptPhase.ABORTED: ABORTED,
+    AttemptPhase.FAILED: FAILED,
+    AttemptPhase.INITIALIZING: Badge("Starting", "info", live=True),
+    AttemptPhase.WAITING_FOR_RESOURCES: Badge("Waiting for resources", "warn"),
+    AttemptPhase.RETRYABLE_FAILED: Badge("Failed, retried", "warn"),
+}
+
+FIRING: Mapping[str, Badge] = {
+    FiringOutcome.FIRED: Badge("Fired", "good"),
+    FiringOutcome.COALESCED: Badge("Coalesced"),
+    FiringOutcome.FILTERED: Badge("Filtered"),
+    FiringOutcome.SKIPPED: Badge("Skipped"),
+    FiringOutcome.WAITING: Badge("Waiting", "warn"),
+    FiringOutcome.UNRESOLVED: Badge("Unresolved", "warn"),
+    FiringOutcome.FAILED: FAILED,
+}
+
+KIND: Mapping[str, Badge] = {
+    Kind.MODEL: Badge("Model", "odd"),
+    Kind.DATASET: Badge("Dataset", "info"),
+    Kind.FILE: Badge("File"),
+    Kind.DIRECTORY: Badge("Directory"),
+    Kind.VALUE: Badge("Value"),
+    Kind.OTHER: Badge("Other"),
+}
+
+LAUNCH_PLAN_STATE: Mapping[int, Badge] = {
+    LaunchPlan.State.INACTIVE: Badge("Inactive"),
+    LaunchPlan.State.ACTIVE: Badge("Active", "good"),
+}
+
+MODE: Mapping[int, str] = {
+    ExecutionMode.MANUAL: "by hand",
+    ExecutionMode.SCHEDULED: "by its schedule",
+    ExecutionMode.SYSTEM: "by the system",
+    ExecutionMode.RELAUNCH: "as a relaunch",
+    ExecutionMode.CHILD_WORKFLOW: "by a parent execution",
+    ExecutionMode.RECOVERED: "as a recovery",
+    ExecutionMode.TRIGGER: "by an artifact",
+}
+
+NODE_KIND: Mapping[str, str] = {
+    NodeKind.START: "start",
+    NodeKind.END: "end",
+    NodeKind.TASK: "task",
+    NodeKind.WORKFLOW: "sub-workflow",
+    NodeKind.LAUNCH_PLAN: "launch plan",
+    NodeKind.BRANCH: "branch",
+    NodeKind.GATE: "gate",
+    NodeKind.ARRAY: "map",
+}
+
+VIA: Mapping[str, str] = {
+    Via.OUTPUT: "output",
+    Via.TRIGGER: "trigger",
+    Via.QUERY: "query",
+    Via.OVERRIDE: "override",
+    Via.LITERAL: "upstream value",
+    Via.FETCH: "download",
+}

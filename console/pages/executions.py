@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from console.access_objects import access_execution
+from console.accounts import audit
+from console.accounts.access import Action
+from console.pages.badges import EXECUTION
+from console.pages.executions_context import (
+    artifacts_of,
+    events_of,
+    graph_context,
+    head_context,
+    nodes_context,
+    readable_executions,
+)
+from console.pages.paging import newest_first
+from console.pages.responses import PageRequest, attempt, page, respond
+from console.pages.specs import workflow_interface
+from console.pages.values import read_values
+from scheduler.actions import executions, launch
+from scheduler.models import Execution
+from scheduler.phases import EXECUTION_TERMINAL
+
+
+@require_GET
+@page
+def list_executions(request: PageRequest) -> HttpResponse:
+    chosen = {name: request.GET.get(name, "").strip() for name in ("phase", "workflow", "plan", "q")}
+    rows = readable_executions(request).filter(archived=False)
+    if chosen["phase"].isdigit():
+        rows = rows.filter(phase=int(chosen["phase"]))
+    if chosen["workflow"]:
+        rows = rows.filter(workflow__name=chosen["workflow"])
+    if chosen["plan"]:
+        rows = rows.filter(launch_plan__name=chosen["plan"])
+    if chosen["q"]:
+        rows = rows.filter(name__icontains=chosen["q"])
+    found = newest_first(request, rows)
+    context = {
+        "page": found,
+        "chosen": chosen,
+        "filtered": any(chosen.values()),
+        "phases": [(int(phase), badge.label) for phase, badge in EXECUTION.items()],
+        "is_live": any(row.phase not in EXECUTION_TERMINAL for row in found.rows),
+    }
+    return respond(request, "executions/list.html", "executions/_list.html", context, live=True)
+
+
+def _shown(request: PageRequest, execution: Execution, tab: str) -> dict[str, object]:
+    return head_context(request, execution) | {"tab": tab}
+
+
+@require_GET
+@page
+def show_execution(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    execution = access_execution(request.user, project, domain, name)
+    context = _shown(request, execution, "nodes")
+    context |= nodes_context(execution, context["open_gates"])  # type: ignore[arg-type]
+    live = execution.phase not in EXECUTION_TERMINAL
+    return respond(request, "executions/nodes.html", "executions/_live.html", context, live=live)
+
+
+@require_GET
+@page
+def show_graph(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    execution = access_execution(request.user, project, domain, name)
+    context = _shown(request, execution, "graph")
+    nodes = nodes_context(execution, context["open_gates"])  # type: ignore[arg-type]
+    context |= nodes | graph_context(execution, nodes["titles"], nodes["nodes"])
+    live = execution.phase not in EXECUTION_TERMINAL
+    return respond(request, "executions/graph.html", "executions/_live.html", context, live=live)
+
+
+@require_GET
+@page
+def show_data(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    execution = access_execution(request.user, project, domain, name)
+    interface = workflow_interface(execution.workflow)
+    context = _shown(request, execution, "data") | artifacts_of(request, execution)
+    context["inputs"] = read_values(request, execution.inputs_uri, interface.inputs.variables)
+    context["outputs"] = read_values(request, execution.outputs_uri, interface.outputs.variables)
+    live = execution.phase not in EXECUTION_TERMINAL
+    return respond(request, "executions/data.html", "executions/_live.html", context, live=live)
+
+
+@require_GET
+@page
+def show_events(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    execution = access_execution(request.user, project, domain, name)
+    context = _shown(request, execution, "events") | {"events": events_of(execution)}
+    live = execution.phase not in EXECUTION_TERMINAL
+    return respond(request, "executions/events.html", "executions/_live.html", context, live=live)
+
+
+def _to_page(execution: Execution) -> HttpResponse:
+    return redirect("execution", project=execution.project, domain=execution.domain, name=execution.name)
+
+
+def _record(request: PageRequest, execution: Execution, verb: str, **detail: object) -> None:
+    audit.record(request.user, verb, execution.key, project=execution.project, domain=execution.domain, detail=detail)
+
+
+@require_POST
+@page
+def abort(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    execution = access_execution(request.user, project, domain, name, action=Action.LAUNCH)
+    cause = request.POST.get("cause", "").strip() or "aborted in the console"
+
+    def act() -> None:
+        executions.abort(execution, cause=cause, actor=request.user.username)
+        _record(request, execution, "execution.abort", cause=cause)
+
+    attempt(request, act, "Abort requested.")
+    return _to_page(execution)
+
+
+@require_POST
+@page
+def relaunch(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    execution = access_execution(request.user, project, domain, name, action=Action.LAUNCH)
+    started: list[Execution] = []
+
+    def act() -> None:
+        started.append(launch.relaunch(execution, actor=request.user.username))
+        _record(request, started[0], "execution.relaunch", source=execution.key)
+
+    attempt(request, act, "Relaunched with the same inputs.")
+    return _to_page(started[0] if started else execution)
+
+
+@require_POST
+@page
+def recover(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    execution = access_execution(request.user, project, domain, name, action=Action.LAUNCH)
+    started: list[Execution] = []
+
+    def act() -> None:
+        started.append(launch.recover(execution, actor=request.user.username))
+        _record(request, started[0], "execution.recover", source=execution.key)
+
+    attempt(request, act, "Recovering: what succeeded is taken over, the rest runs again.")
+    return _to_page(started[0] if started else execution)

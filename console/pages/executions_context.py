@@ -1,0 +1,246 @@
+"""What the pages about an execution show."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+from flyteidl.core import execution_pb2
+
+from artifacts.models import ArtifactVersion
+from console.accounts import access
+from console.accounts.access import Action
+from console.pages import badges, graphs
+from console.pages.badges import Badge
+from console.pages.scope import in_scope
+from console.pages.specs import NodeTitles, SpecNode, compiled_workflow, edges_of
+from lineage.models import VersionEdge
+from scheduler.models import Execution, Gate, GateKind, NodeExecution, NodeKind, PhaseEvent, TaskExecution
+from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
+
+NODES_SHOWN, EVENTS_SHOWN, DEPTHS = 400, 200, 4
+BAR_UNITS = 1000.0
+
+HEAVY = tuple(f"{entity}__{name}" for entity in ("workflow", "launch_plan", "task") for name in ("spec", "closure"))
+
+
+def readable_executions(request: HttpRequest) -> QuerySet[Execution]:
+    rows = Execution.objects.select_related("workflow", "launch_plan", "task").defer("spec", "error", *HEAVY)
+    return in_scope(request, rows)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An ExecutionError for people: the traceback is the user's code's."""
+
+    code: str
+    origin: str
+    summary: str
+    trace: str
+
+
+def describe_error(raw: bytes | memoryview | None) -> Failure | None:
+    if not raw:
+        return None
+    error = execution_pb2.ExecutionError.FromString(bytes(raw))
+    lines = error.message.strip().splitlines()
+    last = next((line for line in reversed(lines) if line.strip()), error.code)
+    origin = "user code" if error.kind == execution_pb2.ExecutionError.USER else "system"
+    if error.kind == execution_pb2.ExecutionError.UNKNOWN:
+        origin = ""
+    return Failure(error.code, origin, last.strip(), error.message.strip() if len(lines) > 1 else "")
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """What started an execution: words, and a link where there is one."""
+
+    words: str
+    kind: str = ""
+    target: Any = None
+    firing: Any = None
+
+
+def launched_by(request: HttpRequest, execution: Execution) -> Launcher:
+    firing = execution.firings.select_related("version__artifact", "trigger").defer("version__literal").first()
+    if firing is not None:
+        artifact = firing.version.artifact
+        if access.can(request.user, Action.READ, artifact.project, artifact.domain):
+            return Launcher("an artifact version", "version", firing.version, firing)
+        return Launcher("an artifact version", firing=firing)
+    parent = execution.parent_node.execution if execution.parent_node is not None else None
+    if parent is not None and access.can(request.user, Action.READ, parent.project, parent.domain):
+        return Launcher("its parent", "execution", parent)
+    source = execution.reference
+    if source is not None and access.can(request.user, Action.READ, source.project, source.domain):
+        return Launcher("relaunch of" if execution.mode == 3 else "recovery of", "execution", source)
+    return Launcher(f"{execution.principal or 'somebody'}, {badges.MODE.get(execution.mode, 'by hand')}")
+
+
+@dataclass(frozen=True)
+class NodeRow:
+    node: NodeExecution
+    name: str
+    kind: str
+    entity: str
+    depth: int
+    badge: Badge
+    bar_x: float
+    bar_width: float
+    gate: Gate | None
+    attempts: int
+
+
+def head_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
+    """The part of the page that changes while the execution runs."""
+    user, project, domain = request.user, execution.project, execution.domain
+    is_live = execution.phase not in EXECUTION_TERMINAL
+    gates = [] if not is_live else _open_gates(execution)
+    return {
+        "execution": execution,
+        "is_live": is_live,
+        "failure": describe_error(execution.error),
+        "launcher": launched_by(request, execution),
+        "open_gates": gates,
+        "may_launch": access.can(user, Action.LAUNCH, project, domain),
+        "may_recover": execution.phase in (ExecutionPhase.FAILED, ExecutionPhase.ABORTED, ExecutionPhase.TIMED_OUT),
+    }
+
+
+def _open_gates(execution: Execution) -> list[Gate]:
+    rows = Gate.objects.filter(execution=execution, decided_at__isnull=True, waiting_since__isnull=False)
+    return list(rows.exclude(kind=GateKind.SLEEP).order_by("id"))
+
+
+def nodes_context(execution: Execution, gates: list[Gate]) -> dict[str, Any]:
+    """The tree of nodes in the order they began, with bars on the execution's own time scale."""
+    nodes = list(
+        NodeExecution.objects.filter(execution=execution)
+        .exclude(kind__in=(NodeKind.START, NodeKind.END))
+        .defer("error", "state")
+        .order_by("id")[: NODES_SHOWN + 1]
+    )
+    titles = NodeTitles(compiled_workflow(execution.workflow))
+    scale = _Scale(execution)
+    waiting = {gate.node_id: gate for gate in gates}
+    children: dict[int | None, list[NodeExecution]] = defaultdict(list)
+    for node in nodes[:NODES_SHOWN]:
+        children[node.parent_id].append(node)
+    rows: list[NodeRow] = []
+    stack = [(node, 0, (node.spec_node_id,)) for node in reversed(children[None])]
+    while stack:
+        node, depth, path = stack.pop()
+        rows.append(_row(node, depth, titles.find(path), scale, waiting.get(node.pk)))
+        inner = reversed(children[node.pk])
+        stack.extend((child, min(depth + 1, DEPTHS), (*path, child.spec_node_id)) for child in inner)
+    return {"nodes": rows, "more_nodes": len(nodes) > NODES_SHOWN, "titles": titles}
+
+
+class _Scale:
+    """Maps moments of an execution to the units of its timeline."""
+
+    def __init__(self, execution: Execution) -> None:
+        self.start = execution.started_at or execution.created_at
+        self.end = execution.ended_at or timezone.now()
+        self.span = max((self.end - self.start).total_seconds(), 0.001)
+
+    def bar(self, start: datetime | None, end: datetime | None) -> tuple[float, float]:
+        if start is None:
+            return 0.0, 0.0
+        x = BAR_UNITS * min(max((start - self.start).total_seconds() / self.span, 0.0), 1.0)
+        stop = BAR_UNITS * min(max(((end or self.end) - self.start).total_seconds() / self.span, 0.0), 1.0)
+        width = max(stop - x, 6.0)
+        return round(min(x, BAR_UNITS - width), 1), round(width, 1)
+
+
+def _row(node: NodeExecution, depth: int, spec: SpecNode | None, scale: _Scale, gate: Gate | None) -> NodeRow:
+    x, width = scale.bar(node.started_at, node.ended_at)
+    badge = badges.WAITING if gate is not None else badges.NODE[node.phase]
+    name = spec.name if spec is not None else node.spec_node_id
+    kind = badges.NODE_KIND.get(node.kind, node.kind)
+    entity = spec.entity if spec is not None else ""
+    return NodeRow(node, name, kind, entity, depth, badge, x, width, gate, max(node.attempts, 0))
+
+
+@dataclass(frozen=True)
+class GraphBox:
+    id: str
+    title: str
+    sub: str
+    tone: str
+    url: str
+    x: float
+    y: float
+
+
+def graph_context(execution: Execution, titles: NodeTitles, rows: list[NodeRow]) -> dict[str, Any]:
+    """The workflow as a drawing, each node in the colour of its phase."""
+    top = {row.node.spec_node_id: row for row in rows if row.node.parent_id is None}
+    nodes = titles.top()
+    drawing = graphs.layout([node.id for node in nodes], edges_of(titles.primary))
+    boxes = []
+    for node in nodes:
+        row, place = top.get(node.id), drawing.places[node.id]
+        badge = row.badge if row is not None else badges.NODE[NodePhase.UNDEFINED]
+        title = node.name if len(node.name) <= 27 else f"{node.name[:26]}…"
+        sub = f"{badges.NODE_KIND.get(node.kind, node.kind)} · {badge.label.lower()}"
+        url = row.node.node_id if row is not None else ""
+        boxes.append(GraphBox(node.id, title, sub, badge.tone, url, place.x, place.y))
+    return {"drawing": drawing, "boxes": boxes}
+
+
+@dataclass(frozen=True)
+class Used:
+    edge: VersionEdge
+    version: ArtifactVersion
+
+
+def artifacts_of(request: HttpRequest, execution: Execution) -> dict[str, list[Used]]:
+    """The versions an execution consumed and produced, each once, that the user may read."""
+    readable = access.readable(request.user, project="version__artifact__project", domain="version__artifact__domain")
+    edges = VersionEdge.objects.filter(readable, execution_key=execution.key).select_related("version__artifact")
+    found: dict[str, dict[int, Used]] = {"consumed": {}, "produced": {}}
+    for edge in edges.defer("version__literal", "version__literal_type", "version__card").order_by("id")[:200]:
+        found[edge.role].setdefault(edge.version_id, Used(edge, edge.version))
+    return {role: list(rows.values()) for role, rows in found.items()}
+
+
+@dataclass(frozen=True)
+class Event:
+    at: datetime
+    what: str
+    badge: Badge
+    reason: str
+    actor: str
+
+
+_BADGES = {"execution": badges.EXECUTION, "node": badges.NODE, "attempt": badges.ATTEMPT}
+
+
+def events_of(execution: Execution) -> list[Event]:
+    rows = list(PhaseEvent.objects.filter(execution_id=execution.pk).order_by("-id")[:EVENTS_SHOWN])
+    names = {("execution", execution.pk): "execution"}
+    nodes = NodeExecution.objects.filter(pk__in={row.object_id for row in rows if row.machine == "node"})
+    names |= {("node", pk): f"node {node_id}" for pk, node_id in nodes.values_list("pk", "node_id")}
+    attempts = TaskExecution.objects.filter(pk__in={row.object_id for row in rows if row.machine == "attempt"})
+    for pk, node_id, number in attempts.values_list("pk", "node__node_id", "attempt"):
+        names["attempt", pk] = f"attempt {number + 1} of {node_id}"
+    return [
+        Event(
+            row.at,
+            names.get((row.machine, row.object_id), row.machine),
+            _BADGES[row.machine].get(row.to_phase, Badge("Unknown")),
+            row.reason,
+            row.actor,
+        )
+        for row in rows
+    ]
+
+
+def is_node_live(node: NodeExecution) -> bool:
+    return node.phase not in NODE_TERMINAL

@@ -1,0 +1,142 @@
+"""Layered drawing of a small directed graph: longest-path layers, order by the middle of the neighbours. Pure.
+
+Everything is in SVG user units. Layers run from left to right. Cycles are cut where a depth-first walk meets itself, so
+that a graph of executions that feed each other still has a drawing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+BOX_WIDTH, BOX_HEIGHT = 220.0, 52.0
+GAP_X, GAP_Y = 72.0, 20.0
+MARGIN = 4.0
+
+
+@dataclass(frozen=True)
+class Place(Generic[Key]):
+    """Where a node's box goes: its upper left corner."""
+
+    key: Key
+    x: float
+    y: float
+    layer: int
+
+
+@dataclass(frozen=True)
+class Path(Generic[Key]):
+    """An edge as an SVG path, from the right side of one box to the left side of another."""
+
+    source: Key
+    target: Key
+    d: str
+
+
+@dataclass(frozen=True)
+class Drawing(Generic[Key]):
+    width: float
+    height: float
+    places: Mapping[Key, Place[Key]]
+    paths: Sequence[Path[Key]]
+
+
+def layout(nodes: Sequence[Key], edges: Iterable[tuple[Key, Key]]) -> Drawing[Key]:
+    """Places the nodes. Edges that name an unknown node are left out; the order of `nodes` breaks ties."""
+    known = set(nodes)
+    kept = list(dict.fromkeys((a, b) for a, b in edges if a in known and b in known and a != b))
+    forward = _without_cycles(nodes, kept)
+    layers = _ordered(nodes, forward, _layers(nodes, forward))
+    tallest = max((len(layer) for layer in layers), default=0)
+    height = _span(tallest, BOX_HEIGHT, GAP_Y)
+    places: dict[Key, Place[Key]] = {}
+    for column, layer in enumerate(layers):
+        top = MARGIN + (height - _span(len(layer), BOX_HEIGHT, GAP_Y)) / 2
+        for row, key in enumerate(layer):
+            x = MARGIN + column * (BOX_WIDTH + GAP_X)
+            places[key] = Place(key, x, top + row * (BOX_HEIGHT + GAP_Y), column)
+    paths = [Path(a, b, _curve(places[a], places[b])) for a, b in kept]
+    return Drawing(_span(len(layers), BOX_WIDTH, GAP_X) + 2 * MARGIN, height + 2 * MARGIN, places, paths)
+
+
+def _span(count: int, size: float, gap: float) -> float:
+    return count * size + max(count - 1, 0) * gap
+
+
+def _without_cycles(nodes: Sequence[Key], edges: Sequence[tuple[Key, Key]]) -> list[tuple[Key, Key]]:
+    """The edges without those that lead back to a node still open in a depth-first walk."""
+    after: dict[Key, list[Key]] = {key: [] for key in nodes}
+    for source, target in edges:
+        after[source].append(target)
+    opened: set[Key] = set()
+    closed: set[Key] = set()
+    kept: list[tuple[Key, Key]] = []
+    for root in nodes:
+        if root in opened:
+            continue
+        opened.add(root)
+        walk = [(root, iter(after[root]))]
+        while walk:
+            key, targets = walk[-1]
+            target = next(targets, None)
+            if target is None:
+                closed.add(key)
+                walk.pop()
+            elif target not in opened:
+                opened.add(target)
+                kept.append((key, target))
+                walk.append((target, iter(after[target])))
+            elif target in closed:
+                kept.append((key, target))
+    return kept
+
+
+def _layers(nodes: Sequence[Key], edges: Sequence[tuple[Key, Key]]) -> dict[Key, int]:
+    """The longest path that leads to each node, counted in edges."""
+    after: dict[Key, list[Key]] = {key: [] for key in nodes}
+    waiting = dict.fromkeys(nodes, 0)
+    for source, target in edges:
+        after[source].append(target)
+        waiting[target] += 1
+    layer = dict.fromkeys(nodes, 0)
+    ready = [key for key in nodes if not waiting[key]]
+    for key in ready:  # grows while it is walked
+        for target in after[key]:
+            layer[target] = max(layer[target], layer[key] + 1)
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
+    return layer
+
+
+def _ordered(nodes: Sequence[Key], edges: Sequence[tuple[Key, Key]], layer: Mapping[Key, int]) -> list[list[Key]]:
+    """The layers, each in the order of the mean position of its nodes' upstream neighbours."""
+    columns: list[list[Key]] = [[] for _ in range(max(layer.values(), default=-1) + 1)]
+    for key in nodes:
+        columns[layer[key]].append(key)
+    before: dict[Key, list[Key]] = {key: [] for key in nodes}
+    for source, target in edges:
+        before[target].append(source)
+    rank: dict[Key, float] = {}
+    for column in columns:
+        middle = {
+            key: sum(rank[up] for up in before[key]) / len(before[key]) if before[key] else float(at)
+            for at, key in enumerate(column)
+        }
+        column.sort(key=middle.__getitem__)
+        rank.update({key: at - (len(column) - 1) / 2 for at, key in enumerate(column)})
+    return columns
+
+
+def _curve(source: Place[Key], target: Place[Key]) -> str:
+    """A level-ended curve; an edge that leads back swings below the boxes."""
+    x1, y1 = source.x + BOX_WIDTH, source.y + BOX_HEIGHT / 2
+    x2, y2 = target.x, target.y + BOX_HEIGHT / 2
+    if x2 <= x1:
+        low = max(y1, y2) + BOX_HEIGHT / 2 + GAP_Y / 2
+        return f"M{x1:g} {y1:g} C{x1 + 40:g} {low:g} {x2 - 40:g} {low:g} {x2:g} {y2:g}"
+    bend = min((x2 - x1) / 2, GAP_X)
+    return f"M{x1:g} {y1:g} C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}"

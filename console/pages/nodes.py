@@ -1,0 +1,141 @@
+"""Pages of one node of an execution: attempts, inputs, outputs, logs, deck."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import SEEK_END, SEEK_SET
+from typing import Any
+
+from django.db.models import Max
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_GET
+
+from artifacts.exceptions import CausewayError, NotFound
+from artifacts.store import store
+from console.access_objects import access_execution, access_node
+from console.pages.executions_context import Failure, describe_error, is_node_live
+from console.pages.responses import PageRequest, page, respond
+from console.pages.specs import NodeTitles, compiled_workflow
+from console.pages.values import read_values
+from scheduler.models import NodeExecution, NodeKind, TaskExecution
+from scheduler.phases import ATTEMPT_TERMINAL
+
+LOG_CHUNK = 200_000  # bytes sent at once
+ATTEMPTS_SHOWN = 60
+# A deck is the user's own HTML: it runs in an origin of its own, without network, cookies or our pages.
+DECK_POLICY = (
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; font-src data:; media-src data: blob:; frame-ancestors 'self'"
+)
+
+
+@dataclass(frozen=True)
+class AttemptRow:
+    attempt: TaskExecution
+    number: int
+    failure: Failure | None
+    is_live: bool
+
+
+def _path(node: NodeExecution) -> tuple[str, ...]:
+    path = [node.spec_node_id]
+    parent = node.parent
+    while parent is not None:
+        path.insert(0, parent.spec_node_id)
+        parent = parent.parent
+    return tuple(path)
+
+
+def _attempts(node: NodeExecution) -> list[AttemptRow]:
+    rows = node.task_executions.order_by("-attempt", "index")[:ATTEMPTS_SHOWN]
+    return [
+        AttemptRow(row, row.attempt + 1, describe_error(row.error), row.phase not in ATTEMPT_TERMINAL) for row in rows
+    ]
+
+
+@require_GET
+@page
+def show_node(request: PageRequest, project: str, domain: str, name: str, node_id: str) -> HttpResponse:
+    execution = access_execution(request.user, project, domain, name)
+    node = access_node(execution, node_id)
+    attempts = _attempts(node)
+    context: dict[str, Any] = {
+        "execution": execution,
+        "node": node,
+        "spec": NodeTitles(compiled_workflow(execution.workflow)).find(_path(node)),
+        "attempts": attempts,
+        "failure": None if any(row.failure for row in attempts) else describe_error(node.error),
+        "inputs": read_values(request, node.input_uri),
+        "outputs": read_values(request, node.output_uri),
+        "is_live": is_node_live(node),
+        "gate": node.gates.first() if node.kind == NodeKind.GATE else None,
+        "children": node.child_executions.only("project", "domain", "name", "phase").order_by("id")[:20],
+        "deck_uri": _deck_uri(node),
+    }
+    return respond(request, "executions/node.html", "executions/_node.html", context, live=is_node_live(node))
+
+
+def _deck_uri(node: NodeExecution) -> str:
+    if node.deck_uri:
+        return node.deck_uri
+    newest = node.task_executions.exclude(deck_uri="").aggregate(newest=Max("pk"))["newest"]
+    return "" if newest is None else TaskExecution.objects.only("deck_uri").get(pk=newest).deck_uri
+
+
+@require_GET
+@xframe_options_sameorigin
+@page
+def show_deck(request: PageRequest, project: str, domain: str, name: str, node_id: str) -> HttpResponse:
+    execution = access_execution(request.user, project, domain, name)
+    uri = _deck_uri(access_node(execution, node_id))
+    if not uri:
+        raise NotFound(f"node {node_id} has no deck")
+    response = HttpResponse(store().get(uri), content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = DECK_POLICY
+    return response
+
+
+@require_GET
+@page
+def show_logs(
+    request: PageRequest, project: str, domain: str, name: str, node_id: str, attempt_id: int
+) -> HttpResponse:
+    """The log of an attempt. htmx gets what was written since `?offset=`, and with it the link to ask for more."""
+    execution = access_execution(request.user, project, domain, name)
+    node = access_node(execution, node_id)
+    row = node.task_executions.filter(pk=attempt_id).first()
+    if row is None:
+        raise NotFound(f"no attempt {attempt_id} of node {node_id}")
+    offset = request.GET.get("offset", "")
+    is_live = row.phase not in ATTEMPT_TERMINAL
+    text, end, size = read_log(row.log_uri, int(offset) if offset.isdigit() else None)
+    context = {
+        "execution": execution,
+        "node": node,
+        "attempt": row,
+        "number": row.attempt + 1,
+        "text": text,
+        "offset": end,
+        "more": is_live or end < size,
+        "cut": size - len(text.encode()) if offset == "" and size > LOG_CHUNK else 0,
+    }
+    if request.htmx:
+        return render(request, "executions/_log_chunk.html", context)
+    return render(request, "executions/logs.html", context)
+
+
+def read_log(uri: str, offset: int | None) -> tuple[str, int, int]:
+    """Text from `offset` (None: the end of the log), where it ends, and the size of the log, in bytes."""
+    if not uri:
+        return "", 0, 0
+    try:
+        with store().open(uri) as stream:
+            size = stream.seek(0, SEEK_END)
+            start = max(size - LOG_CHUNK, 0) if offset is None else min(offset, size)
+            stream.seek(start, SEEK_SET)
+            data = stream.read(LOG_CHUNK)
+    except CausewayError:
+        return "", 0, 0
+    return data.decode("utf-8", "replace"), start + len(data), size

@@ -1,0 +1,52 @@
+"""Newest-first paging by key: a page costs the same however far back it lies, and new rows do not shift it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from django.db.models import Model, Q, QuerySet
+from django.http import HttpRequest
+
+Row = TypeVar("Row", bound=Model)
+PAGE_SIZE = 50
+
+
+@dataclass(frozen=True)
+class Page(Generic[Row]):
+    rows: Sequence[Row]
+    older: str  # query string of the next page, empty on the last
+    newest: str  # query string of the first page, empty when on it
+
+    @property
+    def is_first(self) -> bool:
+        return not self.newest
+
+
+def newest_first(request: HttpRequest, rows: QuerySet[Row], *, size: int = PAGE_SIZE) -> Page[Row]:
+    """The page that `?before=<moment>_<id>` asks for, by (created_at, id) downwards. A malformed cursor is ignored."""
+    query = request.GET.copy()
+    cursor = query.pop("before", [""])[-1]
+    query.pop("_", None)
+    at = _position(str(cursor))
+    if at is not None:
+        rows = rows.filter(Q(created_at__lt=at[0]) | Q(created_at=at[0], pk__lt=at[1]))
+    found = list(rows.order_by("-created_at", "-pk")[: size + 1])
+    first = query.urlencode()
+    older = ""
+    if len(found) > size:
+        last = found[size - 1]
+        query["before"] = f"{last.created_at.isoformat()}_{last.pk}"  # type: ignore[attr-defined]
+        older = "?" + query.urlencode()
+    return Page(found[:size], older, f"?{first}" if at is not None else "")
+
+
+def _position(cursor: str) -> tuple[datetime, int] | None:
+    moment, _, key = cursor.rpartition("_")
+    try:
+        at = datetime.fromisoformat(moment)
+        return (at, int(key)) if at.tzinfo else None
+    except ValueError:
+        return None

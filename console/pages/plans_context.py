@@ -1,0 +1,286 @@
+"""What the pages about launch plans show: triggers and schedules in words, the ledger, the launch form."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.models import Max, OuterRef, QuerySet, Subquery
+from django.http import HttpRequest
+from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2
+
+from artifacts.exceptions import CausewayError
+from artifacts.literals import describe_type, to_json
+from artifacts.models import ArtifactVersion
+from artifacts.queries import resolve_query
+from console.accounts import access
+from console.accounts.access import Action
+from console.pages.paging import Page
+from console.pages.scope import in_scope
+from console.pages.specs import expected_inputs, plan_spec
+from console.pages.values import spell
+from scheduler.models import LaunchPlan, Schedule, Trigger, TriggerFiring
+
+VERSIONS_SHOWN, CHOICES_SHOWN, LATENCY_SAMPLE = 50, 25, 500
+HEAVY = ("spec", "closure", "digest")
+
+
+def newest_plans(request: HttpRequest) -> QuerySet[LaunchPlan]:
+    """One row a name: its active version, else its newest."""
+    best = LaunchPlan.objects.filter(
+        project=OuterRef("project"), domain=OuterRef("domain"), name=OuterRef("name")
+    ).order_by("-state", "-created_at", "-id")
+    rows = in_scope(request, LaunchPlan.objects.all()).exclude(name__startswith=".flytegen")
+    rows = rows.filter(pk=Subquery(best.values("pk")[:1]))
+    rows = rows.select_related("trigger", "schedule", "workflow")
+    heavy = (*HEAVY, "workflow__spec", "workflow__closure", "trigger__condition")
+    return rows.annotate(last_launch=Max("executions__created_at")).defer(*heavy)
+
+
+@dataclass(frozen=True)
+class PlanRow:
+    plan: LaunchPlan
+    starts: str
+
+
+def plan_rows(page: Page[LaunchPlan]) -> list[PlanRow]:
+    return [PlanRow(plan, starts_in_words(plan)) for plan in page.rows]
+
+
+def starts_in_words(plan: LaunchPlan) -> str:
+    words = []
+    if _has(plan, "trigger"):
+        words.append(trigger_in_words(plan.trigger))
+    if _has(plan, "schedule"):
+        words.append(schedule_in_words(plan.schedule))
+    return "; ".join(words) or "when somebody launches it"
+
+
+def _has(plan: LaunchPlan, what: str) -> bool:
+    try:
+        return getattr(plan, what) is not None
+    except (Trigger.DoesNotExist, Schedule.DoesNotExist):
+        return False
+
+
+def trigger_in_words(trigger: Trigger) -> str:
+    where = [f"{key} = {value}" for key, value in sorted(trigger.partitions.items())]
+    return f"when a version of {trigger.artifact_name}{' with ' + ', '.join(where) if where else ''} is published"
+
+
+_UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
+
+
+def schedule_in_words(schedule: Schedule) -> str:
+    if schedule.kind == Schedule.Kind.CRON:
+        return f"by schedule {schedule.expression} (UTC)"
+    try:
+        seconds = int(float(schedule.expression))
+    except ValueError:
+        return f"every {schedule.expression}"
+    size, unit = next(((size, unit) for size, unit in _UNITS if seconds and seconds % size == 0), (1, "second"))
+    count = seconds // size
+    return f"every {unit}" if count == 1 else f"every {count} {unit}s"
+
+
+@dataclass(frozen=True)
+class Latency:
+    """From a version's publication to its execution's launch, over the newest firings; in milliseconds."""
+
+    count: int
+    p50: float
+    p95: float
+
+
+def latency_of(trigger_ids: list[int]) -> Latency | None:
+    sql = """
+        SELECT count(*), percentile_cont(0.5) WITHIN GROUP (ORDER BY latency_ms),
+               percentile_cont(0.95) WITHIN GROUP (ORDER BY latency_ms)
+        FROM (SELECT latency_ms FROM scheduler_triggerfiring
+              WHERE trigger_id = ANY(%s) AND latency_ms IS NOT NULL ORDER BY at DESC LIMIT %s) AS recent
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [trigger_ids, LATENCY_SAMPLE])
+        count, p50, p95 = cursor.fetchone()
+    return Latency(count, p50, p95) if count else None
+
+
+def plan_context(request: HttpRequest, plan: LaunchPlan) -> dict[str, Any]:
+    same = LaunchPlan.objects.filter(project=plan.project, domain=plan.domain, name=plan.name).defer(*HEAVY)
+    versions = list(same.select_related("trigger", "schedule").order_by("-created_at", "-id")[:VERSIONS_SHOWN])
+    trigger_ids = list(Trigger.objects.filter(launch_plan__in=same.values("pk")).values_list("pk", flat=True))
+    firings = TriggerFiring.objects.filter(trigger__in=trigger_ids).select_related("version__artifact", "execution")
+    heavy = ("version__literal", "version__literal_type", "version__card", "execution__spec")
+    recent = plan.executions.model.objects.filter(launch_plan__in=same.values("pk")).select_related("workflow")
+    slim = recent.defer("spec", "error", "workflow__spec", "workflow__closure")
+    return {
+        "plan": plan,
+        "versions": versions,
+        "active": next((row for row in versions if row.state == LaunchPlan.State.ACTIVE), None),
+        "starts": starts_in_words(plan),
+        "trigger": plan.trigger if _has(plan, "trigger") else None,
+        "schedule": plan.schedule if _has(plan, "schedule") else None,
+        "firings": list(firings.defer(*heavy).order_by("-at")[:VERSIONS_SHOWN]),
+        "latency": latency_of(trigger_ids) if trigger_ids else None,
+        "recent": list(slim.order_by("-created_at", "-id")[:10]),
+        "inputs": [describe_input(name, parameter) for name, parameter in sorted(expected_inputs(plan).items())],
+        "fixed": _fixed(plan),
+        "may_activate": access.can(request.user, Action.ACTIVATE, plan.project, plan.domain),
+        "may_launch": access.can(request.user, Action.LAUNCH, plan.project, plan.domain),
+    }
+
+
+def _fixed(plan: LaunchPlan) -> dict[str, str]:
+    literals = plan_spec(plan).fixed_inputs.literals
+    return {name: spell(to_json(literals[name])) for name in sorted(literals)}
+
+
+@dataclass(frozen=True)
+class InputRow:
+    name: str
+    type: str
+    default: str
+
+
+def describe_input(name: str, parameter: interface_pb2.Parameter) -> InputRow:
+    which = parameter.WhichOneof("behavior")
+    described = describe_type(parameter.var.type)
+    if which == "default":
+        return InputRow(name, described, spell(to_json(parameter.default, parameter.var.type)))
+    if which == "artifact_query":
+        return InputRow(name, described, query_in_words(parameter.artifact_query))
+    if which == "artifact_id":
+        return InputRow(name, described, f"version {parameter.artifact_id.version}")
+    return InputRow(name, described, "")
+
+
+def query_in_words(query: artifact_id_pb2.ArtifactQuery) -> str:
+    which = query.WhichOneof("identifier")
+    if which == "uri":
+        return f"the artifact {query.uri}"
+    if which == "artifact_tag":
+        return f"{query.artifact_tag.artifact_key.name} with alias {query.artifact_tag.value.static_value}"
+    if which != "artifact_id":
+        return "an artifact"
+    wanted = query.artifact_id
+    parts = [f"{key} = {_label(value)}" for key, value in sorted(wanted.partitions.value.items())]
+    if wanted.HasField("time_partition"):
+        parts.append(f"time = {_label(wanted.time_partition.value)}")
+    newest = f"version {wanted.version}" if wanted.version else "the newest version"
+    return f"{newest} of {wanted.artifact_key.name}" + (f" with {', '.join(parts)}" if parts else "")
+
+
+def _label(value: artifact_id_pb2.LabelValue) -> str:
+    which = value.WhichOneof("value")
+    if which == "static_value":
+        return value.static_value
+    if which == "time_value":
+        return value.time_value.ToDatetime().isoformat()
+    if which == "input_binding":
+        return f"the input {value.input_binding.var}"
+    if which == "triggered_binding":
+        return f"the triggering version's {value.triggered_binding.partition_key or 'time'}"
+    return "any"
+
+
+@dataclass(frozen=True)
+class Field:
+    """An input of the launch form. `mode`: its value comes from a query unless overridden, or is typed."""
+
+    name: str
+    type: str
+    help: str
+    mode: str
+    text: str
+    required: bool
+    options: tuple[str, ...] = ()
+    query: str = ""
+    resolved: ArtifactVersion | None = None
+    why: str = ""
+    problem: str = ""
+    choices: tuple[ArtifactVersion, ...] = ()
+    multiline: bool = False
+    error: str = ""
+
+
+def launch_fields(
+    request: HttpRequest, plan: LaunchPlan, posted: dict[str, str], errors: dict[str, str]
+) -> list[Field]:
+    fixed = plan_spec(plan).fixed_inputs.literals
+    defaults: dict[str, literals_pb2.Literal] = dict(fixed)
+    parameters = {name: p for name, p in sorted(expected_inputs(plan).items()) if name not in fixed}
+    defaults |= {name: p.default for name, p in parameters.items() if p.WhichOneof("behavior") == "default"}
+    return [_field(request, plan, name, parameters[name], defaults, posted, errors) for name in parameters]
+
+
+def _field(
+    request: HttpRequest,
+    plan: LaunchPlan,
+    name: str,
+    parameter: interface_pb2.Parameter,
+    defaults: dict[str, literals_pb2.Literal],
+    posted: dict[str, str],
+    errors: dict[str, str],
+) -> Field:
+    variable = parameter.var
+    described, which = describe_type(variable.type), parameter.WhichOneof("behavior")
+    common: dict[str, Any] = {"name": name, "type": described, "help": variable.description}
+    common["error"] = errors.get(name, "")
+    if which == "artifact_query":
+        found = _resolve(request, plan, parameter.artifact_query, defaults)
+        return Field(
+            **common,
+            **found,
+            mode="query",
+            text=posted.get(name, ""),
+            required=False,
+            query=query_in_words(parameter.artifact_query),
+            choices=tuple(_choices(request, plan, parameter.artifact_query)),
+        )
+    text = posted.get(name)
+    if text is None:
+        text = _editable(to_json(parameter.default, variable.type)) if which == "default" else ""
+    options = tuple(variable.type.enum_type.values) if variable.type.HasField("enum_type") else ()
+    if described == "bool":
+        options = ("true", "false")
+    structured = described.startswith(("list", "dict", "struct")) or "(" in described
+    required = which not in ("default", "artifact_id") and bool(parameter.required or which is None)
+    multiline = not options and (structured or "\n" in text)
+    return Field(**common, mode="typed", text=text, required=required, options=options, multiline=multiline)
+
+
+def _editable(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _resolve(
+    request: HttpRequest,
+    plan: LaunchPlan,
+    query: artifact_id_pb2.ArtifactQuery,
+    defaults: dict[str, literals_pb2.Literal],
+) -> dict[str, Any]:
+    try:
+        found = resolve_query(query, project=plan.project, domain=plan.domain, inputs=defaults)
+    except CausewayError as error:
+        return {"problem": error.message}
+    artifact = found.version.artifact
+    if not access.can(request.user, Action.READ, artifact.project, artifact.domain):
+        return {"problem": "it resolves to a version you may not read"}
+    return {"resolved": found.version, "why": found.explanation}
+
+
+def _choices(request: HttpRequest, plan: LaunchPlan, query: artifact_id_pb2.ArtifactQuery) -> list[ArtifactVersion]:
+    """Newest versions of the artifact the query names: what Override offers."""
+    key = query.artifact_id.artifact_key if query.HasField("artifact_id") else query.artifact_tag.artifact_key
+    if not key.name:
+        return []
+    readable = access.readable(request.user, project="artifact__project", domain="artifact__domain")
+    rows = ArtifactVersion.objects.filter(readable, artifact__name=key.name)
+    if key.project:
+        rows = rows.filter(artifact__project=key.project)
+    if key.domain:
+        rows = rows.filter(artifact__domain=key.domain)
+    rows = rows.select_related("artifact").defer("literal", "literal_type", "card")
+    return list(rows.order_by("-created_at", "-id")[:CHOICES_SHOWN])

@@ -1,0 +1,144 @@
+"""Pages of workflows and tasks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+from flyteidl.core import interface_pb2
+from google.protobuf import json_format
+
+from artifacts.literals import describe_type
+from console.access_objects import access_task, access_workflow
+from console.pages import badges, graphs
+from console.pages.paging import newest_first
+from console.pages.responses import PageRequest, page, respond
+from console.pages.scope import in_scope
+from console.pages.specs import GENERATED_PREFIX, NodeTitles, compiled_workflow, edges_of, task_template
+from scheduler.models import Execution, LaunchPlan, Task, Workflow
+
+VERSIONS_SHOWN = 50
+HEAVY = ("spec", "closure", "digest")
+Entity = TypeVar("Entity", Task, Workflow)
+
+
+@dataclass(frozen=True)
+class Port:
+    name: str
+    type: str
+    help: str
+    artifact: str
+
+
+def ports(variables: interface_pb2.VariableMap) -> list[Port]:
+    """Inputs or outputs by name, with the artifact an output is published as."""
+    return [
+        Port(
+            name,
+            describe_type(variable.type),
+            variable.description,
+            variable.artifact_partial_id.artifact_key.name if variable.HasField("artifact_partial_id") else "",
+        )
+        for name, variable in sorted(variables.variables.items())
+    ]
+
+
+def _newest_versions(request: PageRequest, rows: QuerySet[Entity]) -> QuerySet[Entity]:
+    """One row a name: its newest version."""
+    model = rows.model
+    newest = model.objects.filter(
+        project=OuterRef("project"), domain=OuterRef("domain"), name=OuterRef("name")
+    ).order_by("-created_at", "-id")
+    found = in_scope(request, rows).filter(pk=Subquery(newest.values("pk")[:1])).defer(*HEAVY)
+    found = found.exclude(name__startswith=GENERATED_PREFIX)
+    text = request.GET.get("q", "").strip()
+    return found.filter(name__icontains=text) if text else found
+
+
+def _list(request: PageRequest, rows: QuerySet[Entity], what: str) -> HttpResponse:
+    q = request.GET.get("q", "").strip()
+    context = {"page": newest_first(request, _newest_versions(request, rows)), "q": q, "what": what}
+    return respond(request, "registry/list.html", "registry/_list.html", context, live=True)
+
+
+@require_GET
+@page
+def list_workflows(request: PageRequest) -> HttpResponse:
+    return _list(request, Workflow.objects.all(), "workflow")
+
+
+@require_GET
+@page
+def list_tasks(request: PageRequest) -> HttpResponse:
+    return _list(request, Task.objects.all(), "task")
+
+
+def _versions(entity: Entity) -> QuerySet[Entity]:
+    rows = type(entity).objects.filter(project=entity.project, domain=entity.domain, name=entity.name)
+    return rows.defer(*HEAVY).order_by("-created_at", "-id")[:VERSIONS_SHOWN]
+
+
+@require_GET
+@page
+def show_workflow(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    workflow = access_workflow(request.user, project, domain, name, request.GET.get("version") or None)
+    compiled = compiled_workflow(workflow)
+    interface = compiled.primary.template.interface
+    recent = Execution.objects.filter(workflow=workflow).select_related("launch_plan")
+    plans = LaunchPlan.objects.filter(workflow__name=name, workflow__project=project, workflow__domain=domain)
+    context: dict[str, Any] = {
+        "entity": workflow,
+        "what": "workflow",
+        "versions": _versions(workflow),
+        "inputs": ports(interface.inputs),
+        "outputs": ports(interface.outputs),
+        "recent": recent.defer("spec", "launch_plan__spec", "launch_plan__closure").order_by("-created_at", "-id")[:10],
+        "plans": plans.exclude(name__startswith=GENERATED_PREFIX).values_list("project", "domain", "name").distinct(),
+    }
+    return render(request, "registry/workflow.html", context | _drawing(compiled))
+
+
+def _drawing(compiled: Any) -> dict[str, Any]:
+    titles = NodeTitles(compiled)
+    nodes = titles.top()
+    drawing = graphs.layout([node.id for node in nodes], edges_of(compiled.primary))
+    boxes = [
+        {
+            "title": node.name if len(node.name) <= 27 else f"{node.name[:26]}…",
+            "sub": f"{badges.NODE_KIND.get(node.kind, node.kind)} · {node.id}",
+            "x": drawing.places[node.id].x,
+            "y": drawing.places[node.id].y,
+            "tone": "neutral",
+        }
+        for node in nodes
+    ]
+    return {"drawing": drawing, "boxes": boxes}
+
+
+@require_GET
+@page
+def show_task(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    task = access_task(request.user, project, domain, name, request.GET.get("version") or None)
+    template = task_template(task).template
+    context: dict[str, Any] = {
+        "entity": task,
+        "what": "task",
+        "versions": _versions(task),
+        "inputs": ports(template.interface.inputs),
+        "outputs": ports(template.interface.outputs),
+        "image": template.container.image,
+        "args": " ".join(template.container.args),
+        "resources": [
+            (name, entry)
+            for name, entry in json_format.MessageToDict(template.container.resources).items()
+            for entry in entry
+        ],
+        "metadata": json_format.MessageToJson(template.metadata, indent=2),
+        "cache": template.metadata.discovery_version if template.metadata.discoverable else "",
+        "retries": template.metadata.retries.retries,
+    }
+    return render(request, "registry/task.html", context)

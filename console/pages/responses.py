@@ -1,0 +1,79 @@
+"""How views answer: the whole page or its fragment, and where a form leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django_htmx.middleware import HtmxDetails
+
+from artifacts.exceptions import CausewayError, NotFound, PermissionDenied
+from console.accounts.models import User
+
+STOP_POLLING = 286
+P = ParamSpec("P")
+
+
+class PageRequest(HttpRequest):
+    """A request of somebody who is logged in, as the middleware leaves it."""
+
+    user: User  # type: ignore[assignment]
+    htmx: HtmxDetails
+
+
+def page(
+    view: Callable[Concatenate[PageRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """A view of the console: asks for a login, and turns our errors into pages."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)  # type: ignore[arg-type]
+        except NotFound as error:
+            raise Http404(error.message) from error
+        except PermissionDenied as error:
+            return render(request, "403.html", {"message": error.message}, status=403)
+
+    return login_required(guarded)  # type: ignore[return-value]
+
+
+def is_fragment(request: PageRequest) -> bool:
+    """Whether htmx asks for a part of the page (a boosted link wants all of it)."""
+    return bool(request.htmx) and not request.htmx.boosted
+
+
+def respond(
+    request: PageRequest, template: str, fragment: str, context: dict[str, Any], *, live: bool = False
+) -> HttpResponse:
+    """The page, or the fragment for htmx; a fragment that will not change any more stops its poll."""
+    if not is_fragment(request):
+        return render(request, template, context)
+    return render(request, fragment, context, status=200 if live else STOP_POLLING)
+
+
+def attempt(request: HttpRequest, action: Callable[[], object], success: str) -> bool:
+    """Runs an action and leaves what came of it as a message. False: it was refused; the message says why."""
+    try:
+        action()
+    except (NotFound, PermissionDenied):
+        raise
+    except CausewayError as error:
+        messages.error(request, error.message)
+        return False
+    if success:
+        messages.success(request, success)
+    return True
+
+
+def back(request: HttpRequest, fallback: str) -> HttpResponse:
+    """Where the form's `next` says, as long as that is on this site."""
+    wanted = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return redirect(wanted if safe and wanted else fallback)

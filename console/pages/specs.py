@@ -1,0 +1,139 @@
+"""What pages read out of registered specs: titles of nodes, edges, interfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
+from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2
+from flyteidl.core import workflow_pb2 as core_workflow_pb2
+
+from scheduler.models import LaunchPlan, NodeKind, Task, Workflow
+
+HIDDEN_NODES = frozenset({"start-node", "end-node"})
+GENERATED_PREFIX = ".flytegen"
+
+
+@dataclass(frozen=True)
+class SpecNode:
+    """A node as its workflow was written: what it is called, what it is, and which entity it runs."""
+
+    id: str
+    name: str
+    kind: str
+    entity: str
+    upstream: tuple[str, ...]
+
+
+def compiled_workflow(workflow: Workflow) -> compiler_pb2.CompiledWorkflowClosure:
+    closure = workflow_pb2.WorkflowClosure()
+    closure.ParseFromString(bytes(workflow.closure))
+    return closure.compiled_workflow
+
+
+def workflow_interface(workflow: Workflow) -> interface_pb2.TypedInterface:
+    return compiled_workflow(workflow).primary.template.interface
+
+
+def task_template(task: Task) -> task_pb2.TaskSpec:
+    spec = task_pb2.TaskSpec()
+    spec.ParseFromString(bytes(task.spec))
+    return spec
+
+
+def plan_spec(plan: LaunchPlan) -> launch_plan_pb2.LaunchPlanSpec:
+    spec = launch_plan_pb2.LaunchPlanSpec()
+    spec.ParseFromString(bytes(plan.spec))
+    return spec
+
+
+def expected_inputs(plan: LaunchPlan) -> Mapping[str, interface_pb2.Parameter]:
+    closure = launch_plan_pb2.LaunchPlanClosure()
+    closure.ParseFromString(bytes(plan.closure))
+    return closure.expected_inputs.parameters
+
+
+class NodeTitles:
+    """Finds the spec of a node execution, inside sub-workflows too."""
+
+    def __init__(self, compiled: compiler_pb2.CompiledWorkflowClosure) -> None:
+        self.primary = compiled.primary
+        self._sub = {_key(sub.template.id): sub for sub in compiled.sub_workflows}
+
+    def top(self) -> list[SpecNode]:
+        return list(self._nodes(self.primary).values())
+
+    def find(self, path: Iterable[str]) -> SpecNode | None:
+        """`path`: the spec node ids from the outermost node inwards."""
+        workflow: compiler_pb2.CompiledWorkflow | None = self.primary
+        found: SpecNode | None = None
+        for node_id in path:
+            if workflow is None:
+                return None
+            node = next((node for node in _all_nodes(workflow.template.nodes) if node.id == node_id), None)
+            if node is None:
+                return None
+            found = _spec_node(node)
+            reference = node.workflow_node.sub_workflow_ref if node.HasField("workflow_node") else None
+            inside = self._sub.get(_key(reference)) if reference is not None and reference.name else None
+            workflow = inside or workflow  # a branch's nodes belong to the workflow that holds the branch
+        return found
+
+    def _nodes(self, workflow: compiler_pb2.CompiledWorkflow) -> dict[str, SpecNode]:
+        return {node.id: _spec_node(node) for node in workflow.template.nodes if node.id not in HIDDEN_NODES}
+
+
+def edges_of(workflow: compiler_pb2.CompiledWorkflow) -> list[tuple[str, str]]:
+    """All connections between the nodes of a workflow, those of its start and end nodes left out."""
+    pairs = [
+        (source, target)
+        for source, targets in workflow.connections.downstream.items()
+        for target in targets.ids
+        if source not in HIDDEN_NODES and target not in HIDDEN_NODES
+    ]
+    if pairs:
+        return sorted(pairs)
+    return [(up, node.id) for node in workflow.template.nodes for up in _spec_node(node).upstream]
+
+
+def _all_nodes(nodes: Iterable[core_workflow_pb2.Node]) -> Iterable[core_workflow_pb2.Node]:
+    for node in nodes:
+        yield node
+        if node.HasField("branch_node"):
+            block = node.branch_node.if_else
+            arms = [block.case.then_node, *(other.then_node for other in block.other)]
+            if block.HasField("else_node"):
+                arms.append(block.else_node)
+            yield from _all_nodes(arms)
+
+
+def _key(identifier: identifier_pb2.Identifier) -> tuple[str, str, str, str]:
+    return identifier.project, identifier.domain, identifier.name, identifier.version
+
+
+def _spec_node(node: core_workflow_pb2.Node) -> SpecNode:
+    kind, entity = _target(node)
+    named = {binding.binding.promise.node_id for binding in node.inputs if binding.binding.promise.node_id}
+    upstream = tuple(up for up in sorted(set(node.upstream_node_ids) | named) if up not in HIDDEN_NODES)
+    name = node.metadata.name or entity.rsplit(".", 1)[-1] or node.id
+    return SpecNode(node.id, name.rsplit(".", 1)[-1], kind, entity, upstream)
+
+
+def _target(node: core_workflow_pb2.Node) -> tuple[str, str]:
+    which = node.WhichOneof("target")
+    if which == "task_node":
+        return NodeKind.TASK, node.task_node.reference_id.name
+    if which == "workflow_node":
+        plan = node.workflow_node.launchplan_ref.name
+        if plan:
+            return NodeKind.LAUNCH_PLAN, plan
+        return NodeKind.WORKFLOW, node.workflow_node.sub_workflow_ref.name
+    if which == "gate_node":
+        gate = node.gate_node
+        return NodeKind.GATE, gate.approve.signal_id or gate.signal.signal_id
+    if which == "branch_node":
+        return NodeKind.BRANCH, ""
+    if which == "array_node":
+        return NodeKind.ARRAY, _target(node.array_node.node)[1]
+    return NodeKind.TASK, ""

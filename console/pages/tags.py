@@ -1,0 +1,162 @@
+"""Template tags of the console, loaded everywhere as builtins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from console.pages import badges
+from console.pages.badges import Badge
+from console.pages.wording import spell_ago, spell_duration, spell_size
+
+register = template.Library()
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    return format_html(
+        '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>', static("icons/sprite.svg"), name
+    )
+
+
+def _badge(badge: Badge | None, *, dot: bool = True) -> SafeString:
+    badge = badge or Badge("Unknown")
+    extra = (" badge-dot" if dot else "") + (" badge-live" if badge.live else "")
+    return format_html('<span class="badge tone-{}{}">{}</span>', badge.tone, extra, badge.label)
+
+
+@register.simple_tag
+def execution_phase(phase: int) -> SafeString:
+    return _badge(badges.EXECUTION.get(phase))
+
+
+@register.simple_tag
+def node_phase(phase: int) -> SafeString:
+    return _badge(badges.NODE.get(phase))
+
+
+@register.simple_tag
+def attempt_phase(phase: int) -> SafeString:
+    return _badge(badges.ATTEMPT.get(phase))
+
+
+@register.simple_tag
+def firing_outcome(outcome: str) -> SafeString:
+    return _badge(badges.FIRING.get(outcome))
+
+
+@register.simple_tag
+def plan_state(state: int) -> SafeString:
+    return _badge(badges.LAUNCH_PLAN_STATE.get(state))
+
+
+@register.simple_tag
+def kind_badge(kind: str) -> SafeString:
+    return _badge(badges.KIND.get(kind), dot=False)
+
+
+@register.simple_tag
+def badge(badge: Badge) -> SafeString:
+    return _badge(badge)
+
+
+@register.filter
+def node_kind(kind: str) -> str:
+    return badges.NODE_KIND.get(kind, kind)
+
+
+@register.filter
+def via_words(via: str) -> str:
+    return badges.VIA.get(via, via)
+
+
+@register.filter
+def mode_words(mode: int) -> str:
+    return badges.MODE.get(mode, "by hand")
+
+
+@register.simple_tag
+def ago(moment: datetime | None) -> SafeString | str:
+    if moment is None:
+        return ""
+    return format_html(
+        '<time datetime="{}" title="{}" data-clock="ago">{}</time>',
+        moment.isoformat(),
+        moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
+        spell_ago(moment, timezone.now()),
+    )
+
+
+@register.simple_tag
+def deadline(moment: datetime | None) -> SafeString | str:
+    if moment is None:
+        return ""
+    left = moment - timezone.now()
+    text = f"in {spell_duration(left)}" if left.total_seconds() > 0 else "expired"
+    title = moment.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return format_html('<time datetime="{}" title="{}" data-clock="until">{}</time>', moment.isoformat(), title, text)
+
+
+@register.simple_tag
+def moment(at: datetime | None) -> SafeString | str:
+    if at is None:
+        return ""
+    return format_html('<time datetime="{}">{}</time>', at.isoformat(), at.strftime("%Y-%m-%d %H:%M:%S UTC"))
+
+
+@register.simple_tag
+def duration(start: datetime | None, end: datetime | None) -> SafeString | str:
+    """From start to end; of something that still runs, a number that counts on."""
+    if start is None:
+        return ""
+    text = spell_duration((end or timezone.now()) - start)
+    if end is not None:
+        return text
+    return format_html('<span class="nowrap" data-clock="running" data-since="{}">{}</span>', start.isoformat(), text)
+
+
+@register.filter
+def size(count: int | None) -> str:
+    return "" if count is None else spell_size(count)
+
+
+@register.filter
+def pretty_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+@register.filter
+def metric(value: Any) -> str:
+    """A number as people read it: at most five significant digits after a fraction."""
+    return f"{value:,.5g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@register.simple_tag
+def chips(pairs: Mapping[str, Any]) -> SafeString:
+    """Partitions, labels, metadata: key and value side by side."""
+    return format_html_join(
+        " ",
+        '<span class="chip" title="{0} = {1}"><span class="chip-key">{0}</span><span>{1}</span></span>',
+        pairs.items(),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def query_with(context: template.Context, **changes: Any) -> str:
+    """The page's query string with some parameters changed (empty: removed); paging starts over."""
+    query = context["request"].GET.copy()
+    query.pop("before", None)
+    for name, value in changes.items():
+        if value in ("", None):
+            query.pop(name, None)
+        else:
+            query[name] = value
+    return "?" + query.urlencode()

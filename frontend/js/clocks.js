@@ -1,0 +1,41 @@
+// Keeps relative times right while a page stays open.
+//   <time datetime="2026-01-01T00:00:00Z" data-clock="ago">3 min ago</time>
+//   <time datetime="..." data-clock="until">in 23 h 10 min</time>       deadline
+//   <span data-clock="running" data-since="...">12 s</span>             duration of something that still runs
+const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+
+export function spell(seconds) {
+  const total = Math.max(0, Math.round(seconds));
+  const at = UNITS.findIndex(([, size]) => total >= size);
+  if (at === -1) return "0 s";
+  const [unit, size] = UNITS[at];
+  const whole = Math.floor(total / size);
+  const next = UNITS[at + 1];
+  const rest = next ? Math.floor((total % size) / next[1]) : 0;
+  return rest ? `${whole} ${unit} ${rest} ${next[0]}` : `${whole} ${unit}`;
+}
+
+function ago(seconds) {
+  if (seconds < 5) return "just now";
+  const [unit, size] = UNITS.find(([, step]) => seconds >= step);
+  return `${Math.floor(seconds / size)} ${unit} ago`;
+}
+
+function tick() {
+  const now = Date.now() / 1000;
+  for (const element of document.querySelectorAll("[data-clock]")) {
+    const at = Date.parse(element.dataset.since || element.dateTime) / 1000;
+    if (Number.isNaN(at)) continue;
+    const kind = element.dataset.clock;
+    let text = "";
+    if (kind === "running") text = spell(now - at);
+    else if (kind === "until") text = at > now ? `in ${spell(at - now)}` : "expired";
+    else if (now - at < 30 * 86400) text = ago(now - at);
+    if (text && element.textContent !== text) element.textContent = text;
+  }
+}
+
+let timer = null;
+export function bind() {
+  if (timer === null) timer = setInterval(tick, 1000);
+}

@@ -1,0 +1,18 @@
+// Entry module. Each behaviour lives in its own module and exports bind(root); it runs on load and after every htmx swap.
+import * as clocks from "./clocks.js";
+import * as confirm from "./confirm.js";
+import * as copy from "./copy.js";
+import * as dismiss from "./dismiss.js";
+import * as logs from "./logs.js";
+import * as menus from "./menus.js";
+import * as polls from "./polls.js";
+import * as submits from "./submits.js";
+
+const behaviours = [clocks, confirm, copy, dismiss, logs, menus, polls, submits];
+
+function bindAll(root) {
+  for (const behaviour of behaviours) behaviour.bind(root);
+}
+
+bindAll(document);
+document.body.addEventListener("htmx:load", (event) => bindAll(event.detail.elt));
