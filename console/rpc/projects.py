@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 from flyteidl.admin import project_pb2, version_pb2
-from scheduler.actions.projects import create_project
-from scheduler.actions.projects import update_project as update
 
+from artifacts.exceptions import InvalidArgument
 from console.accounts import access
 from console.accounts.access import Action
 from console.rpc.caller import Caller
 from console.rpc.convert import registry
 from console.rpc.requests import MAX_LIMIT, missing, sorted_page
+from scheduler.actions.projects import create_project
+from scheduler.actions.projects import update_project as update
 from scheduler.queries import get_project as find_project
 from scheduler.queries import list_projects as find_projects
+
+FLYTE_VERSION = "v1.16.8"
 
 
 def register_project(
@@ -18,16 +21,39 @@ def register_project(
 ) -> project_pb2.ProjectRegisterResponse:
     if not request.HasField("project"):
         raise missing("project")
+    project = request.project
+    if not project.name:
+        raise missing("project_name")
+    _refuse_domains(project)
     caller.may(Action.ADMIN)
-    create_project(request.project, actor=caller.name)
+    create_project(
+        identifier=project.id,
+        name=project.name,
+        description=project.description,
+        labels=project.labels.values,
+        actor=caller.name,
+    )
     return project_pb2.ProjectRegisterResponse()
+
+
+def _refuse_domains(project: project_pb2.Project) -> None:
+    if project.domains:
+        raise InvalidArgument("domains are set for the whole platform; retry without domains in the request")
 
 
 def update_project(request: project_pb2.Project, caller: Caller) -> project_pb2.ProjectUpdateResponse:
     if not request.id:
         raise missing("project_id")
+    _refuse_domains(request)
     caller.may(Action.ADMIN, request.id)
-    update(find_project(request.id), request, actor=caller.name)
+    update(
+        find_project(request.id),
+        name=request.name or None,
+        description=request.description or None,
+        labels=request.labels.values if request.HasField("labels") else None,
+        state=request.state,
+        actor=caller.name,
+    )
     return project_pb2.ProjectUpdateResponse()
 
 
@@ -54,6 +80,3 @@ def get_version(request: version_pb2.GetVersionRequest, caller: Caller) -> versi
     """The version of Flyte's API that is spoken: clients decide by it what they may send."""
     version = version_pb2.Version(Version=FLYTE_VERSION, Build="causeway")
     return version_pb2.GetVersionResponse(control_plane_version=version)
-
-
-FLYTE_VERSION = "v1.16.8"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import grpc
 import pytest
@@ -16,7 +17,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from scheduler import queries
 from scheduler.filters import parse_filters
-from scheduler.models import LaunchPlan, NamedEntity, Project, ResourceType
+from scheduler.models import LaunchPlan, NamedEntity, Project, ResourceType, Task
 from scheduler.phases import ExecutionPhase, NodePhase
 from tests.console.rpc import rows
 from tests.console.rpc.test_dispatch import ADMIN, status
@@ -130,7 +131,7 @@ def test_it_refuses_a_filter_it_cannot_answer(client: SynchronousFlyteClient, ca
     ],
 )
 def test_it_refuses_a_page_it_did_not_offer(call: Call, over: dict[str, object]) -> None:
-    fields = {"id": {"project": "demo", "domain": "development"}, **over}
+    fields: dict[str, Any] = {"id": {"project": "demo", "domain": "development"}, **over}
     with pytest.raises(grpc.RpcError) as error:
         call(ADMIN, "ListTasks", common_pb2.ResourceListRequest(**fields))
     assert status(error) is grpc.StatusCode.INVALID_ARGUMENT
@@ -224,7 +225,7 @@ def test_it_reads_a_page_in_a_fixed_number_of_statements(
         found, _ = queries.list_executions(request, project="demo", domain="development")
         assert [executions.execution(row, listed=True) for row in found]
     with django_assert_num_queries(1):
-        tasks, _ = queries.list_versions(queries.Task, request, project="demo", domain="development")
+        tasks, _ = queries.list_versions(Task, request, project="demo", domain="development")
         assert [registry.task(row) for row in tasks]
     with django_assert_num_queries(1):
         plans, _ = queries.list_versions(LaunchPlan, request, project="demo", domain="development")
