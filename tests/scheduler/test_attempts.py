@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from django.db import connection
+from flyteidl.core import execution_pb2
+
+from scheduler.actions import attempts
+from scheduler.executors.base import Ended, Outcome, Started
+from scheduler.executors.resources import Resources
+from scheduler.models import PhaseEvent, TaskExecution
+from scheduler.phases import AttemptPhase
+from tests.scheduler.attempts import make_attempt, make_node
+
+MACHINE = Resources(cpu=4, memory=8 << 30)
+SUCCEEDED = Outcome(AttemptPhase.SUCCEEDED, output_uri="file:///o/outputs.pb", deck_uri="file:///o/deck.html")
+
+
+def now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+def claim(free: Resources = MACHINE, total: Resources = MACHINE, instance: str = "one") -> list[str]:
+    return [row.name for row in attempts.claim("local", instance, free, total, now=now(), default_cpu=0.5)]
+
+
+@pytest.fixture
+def woken(monkeypatch) -> list[object]:
+    calls: list[object] = []
+    monkeypatch.setattr(attempts, "wake_execution", calls.append)
+    monkeypatch.setattr(attempts, "wake_executor", calls.append)
+    return calls
+
+
+pytestmark = pytest.mark.django_db
+
+
+def test_it_claims_by_priority_and_age_what_fits() -> None:
+    old, young = make_attempt(resources={"cpu": 2}), make_attempt(resources={"cpu": 2})
+    urgent = make_attempt(priority=5, resources={"cpu": 1})
+    make_attempt(executor="kubernetes")
+    assert claim() == [urgent.name, old.name]
+    old.refresh_from_db()
+    assert (old.phase, old.claimed_by) == (AttemptPhase.INITIALIZING, "one")
+    young.refresh_from_db()
+    assert young.phase == AttemptPhase.QUEUED
+    assert young.reason == "waiting for cpu 2"
+    event = PhaseEvent.objects.get(object_id=old.pk)
+    assert (event.from_phase, event.to_phase, event.actor) == (AttemptPhase.QUEUED, AttemptPhase.INITIALIZING, "one")
+
+
+def test_it_lets_small_attempts_pass_but_not_for_ever() -> None:
+    large = make_attempt(resources={"cpu": 4})
+    first = make_attempt(resources={"cpu": 1})
+    half = Resources(cpu=2, memory=8 << 30)
+    assert claim(half) == [first.name]
+    make_attempt(resources={"cpu": 1})
+    TaskExecution.objects.filter(pk=large.pk).update(created_at=now() - timedelta(minutes=2))
+    assert claim(half) == []
+    assert claim() == [large.name]
+
+
+def test_it_fails_what_the_machine_can_never_run(woken) -> None:
+    row = make_attempt(resources={"cpu": 1, "memory": 64 << 30, "gpu": 1})
+    assert claim() == []
+    row.refresh_from_db()
+    error = execution_pb2.ExecutionError.FromString(bytes(row.error))
+    assert row.phase == AttemptPhase.FAILED
+    assert error.kind == execution_pb2.ExecutionError.USER
+    assert "memory 64.0 GiB of 8.0 GiB, gpu 1 of 0" in error.message
+    assert not row.error_retryable
+    assert not row.handled
+    assert woken == [row.execution_id]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_executors_never_claim_the_same_attempt() -> None:
+    names = {make_attempt().name for _ in range(40)}
+    taken: list[str] = []
+
+    def work(instance: str) -> None:
+        while got := claim(Resources(cpu=1, memory=1), instance=instance):
+            taken.extend(got)
+        connection.close()
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    taken += claim()
+    assert sorted(taken) == sorted(names)
+
+
+def test_it_reports_starts_and_ends_in_batches(woken) -> None:
+    rows = [make_attempt() for _ in range(3)]
+    claim()
+    assert attempts.report_running([Started(row.pk, f"{row.pk}:1", now()) for row in rows], actor="one") == 3
+    assert woken == []
+    assert attempts.report_ends([Ended(row.pk, SUCCEEDED, now()) for row in rows], actor="one") == 3
+    for row in rows:
+        row.refresh_from_db()
+        assert (row.phase, row.handle, row.handled) == (AttemptPhase.SUCCEEDED, f"{row.pk}:1", False)
+        assert row.output_uri == "file:///o/outputs.pb"
+        assert row.started_at is not None
+        assert row.ended_at is not None
+        phases = list(PhaseEvent.objects.filter(object_id=row.pk).order_by("id").values_list("to_phase", flat=True))
+        assert phases == [AttemptPhase.INITIALIZING, AttemptPhase.RUNNING, AttemptPhase.SUCCEEDED]
+    assert woken == sorted(row.execution_id for row in rows)
+
+
+def test_an_end_may_come_without_a_start() -> None:
+    row = make_attempt()
+    claim()
+    began = now()
+    assert attempts.report_end(Ended(row.pk, SUCCEEDED, now(), began), actor="one")
+    row.refresh_from_db()
+    assert row.started_at == began
+
+
+def test_it_ignores_late_and_repeated_reports(woken) -> None:
+    row = make_attempt()
+    claim()
+    failed = Outcome(AttemptPhase.FAILED, reason="no", error=b"", retryable=True)
+    assert attempts.report_end(Ended(row.pk, failed, now()), actor="one")
+    assert not attempts.report_end(Ended(row.pk, SUCCEEDED, now()), actor="one")
+    assert attempts.report_running([Started(row.pk, "1:1", now())], actor="one") == 0
+    row.refresh_from_db()
+    assert (row.phase, row.reason, row.handle) == (AttemptPhase.FAILED, "no", "")
+    assert PhaseEvent.objects.filter(object_id=row.pk).count() == 2
+    assert len(woken) == 1
+    assert attempts.report_ends([], actor="one") == 0
+
+
+def test_it_cancels_waiting_attempts_at_once_and_asks_for_held_ones(woken) -> None:
+    node = make_node()
+    held = make_attempt(node)
+    claim()
+    waiting, ended = make_attempt(node), make_attempt(node, phase=AttemptPhase.SUCCEEDED)
+    attempts.request_cancel([held, waiting, ended], cause="aborted by ann", actor="ann", now=now())
+    for row in (held, waiting, ended):
+        row.refresh_from_db()
+    assert (waiting.phase, waiting.reason) == (AttemptPhase.ABORTED, "aborted by ann")
+    assert (held.phase, held.cancel_requested) == (AttemptPhase.INITIALIZING, True)
+    assert ended.phase == AttemptPhase.SUCCEEDED
+    assert attempts.cancelled("one") == [held.pk]
+    assert attempts.held_by("one") == [held]
+    assert woken == [node.execution_id, "local"]
+
+
+def test_attempts_of_a_machine_that_is_gone_are_system_failures(woken) -> None:
+    lost, kept = make_attempt(resources={"cpu": 4}), make_attempt()
+    attempts.heartbeat("one", "local", MACHINE, now=now() - timedelta(hours=3))
+    attempts.heartbeat("two", "local", MACHINE, now=now())
+    claim()
+    claim(instance="two")
+    hour = timedelta(hours=1)
+    assert attempts.expire_lost("local", now=now(), silent_for=hour, actor="two") == 1
+    lost.refresh_from_db()
+    kept.refresh_from_db()
+    assert (lost.phase, lost.error_retryable) == (AttemptPhase.FAILED, True)
+    assert kept.phase == AttemptPhase.INITIALIZING
