@@ -8,7 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 from flyteidl.admin import workflow_pb2 as admin_workflow
-from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, workflow_pb2
+from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2, workflow_pb2
 from google.protobuf import duration_pb2
 
 from artifacts.store import store
@@ -219,6 +219,14 @@ def gate_spec(gate: workflow_pb2.GateNode) -> GateSpec:
         case "signal":
             return GateSpec(GateType.SIGNAL, signal_id=gate.signal.signal_id)
     return GateSpec(GateType.SLEEP, duration=gate.sleep.duration.ToTimedelta())
+
+
+def gate_type(target: Target) -> types_pb2.LiteralType:
+    """What a decision about the gate has to be."""
+    gate = target.node.gate_node
+    if gate.WhichOneof("condition") == "signal":
+        return gate.signal.type
+    return types_pb2.LiteralType(simple=types_pb2.BOOLEAN)
 
 
 def duration(value: duration_pb2.Duration) -> timedelta | None:

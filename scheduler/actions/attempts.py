@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+from django.conf import settings
 from django.db import transaction
 from flyteidl.core import execution_pb2
 
@@ -16,6 +17,7 @@ from scheduler.executors.base import Ended, Outcome, Started
 from scheduler.executors.resources import Resources
 from scheduler.models import ExecutorInstance, PhaseEvent, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, ATTEMPT_TRANSITIONS, AttemptPhase, Machine
+from scheduler.transitions import nodes_running
 from scheduler.wake import wake_execution, wake_executor
 
 logger = logging.getLogger(__name__)
@@ -53,10 +55,22 @@ def claim(
             else:
                 free -= needs
                 row.claimed_by = instance
+                row.log_uri = row.log_uri or log_uri(row)
                 taken.append(row)
-        _move(taken, AttemptPhase.INITIALIZING, at=now, actor=instance, fields=["claimed_by"])
+        _move(taken, AttemptPhase.INITIALIZING, at=now, actor=instance, fields=["claimed_by", "log_uri"])
         _end(too_large, at=now, actor=instance)
     return taken
+
+
+def log_uri(row: TaskExecution) -> str:
+    """Like the output prefix: outputs in `metadata/p/d/e/n0/0/3`, the log in `logs/p/d/e/n0/0-3.log`."""
+    root = settings.CAUSEWAY_STORE_URL
+    place = str(row.command.get("output_prefix", "")).removeprefix(f"{root}/metadata/")
+    if "://" in place or not place:
+        place = row.name
+    if row.index >= 0:
+        place = place.removesuffix(f"/{row.index}") + f"-{row.index}"
+    return f"{root}/logs/{place}.log"
 
 
 def too_large_for_machine(lacking: Sequence[str]) -> Outcome:
@@ -81,7 +95,11 @@ def report_running(reports: Iterable[Started], *, actor: str) -> int:
         rows = _locked(started)
         for row in rows:
             row.handle, row.started_at, row.reason = started[row.pk].handle, started[row.pk].at, ""
-        return len(_move(rows, AttemptPhase.RUNNING, actor=actor, fields=["handle", "started_at", "reason"]))
+        moved = _move(rows, AttemptPhase.RUNNING, actor=actor, fields=["handle", "started_at", "reason"])
+        if moved:
+            at = max(started[row.pk].at for row in moved)
+            nodes_running((row.node_id for row in moved), at=at, actor=actor)
+        return len(moved)
 
 
 def report_ends(reports: Iterable[Ended], *, actor: str) -> int:

@@ -60,6 +60,9 @@ def _launched(ev: Evaluation, node: Node, event: Event) -> bool:
 def _prepared(ev: Evaluation, node: Node, event: Event) -> bool:
     if not isinstance(event, Prepared) or node.phase is not Phase.QUEUED or node.attempts or node.parked:
         return False
+    parent = ev.peek(node.parent or ROOT)
+    if parent is None or parent.closing is not None:
+        return False  # it is being stopped with its parent
     KINDS[node.spec.kind].start(ev, node, event)
     return True
 

@@ -25,7 +25,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What follows from the events: the changed nodes (as they are now), how they got there, and what the shell does."""
+    """What follows from the events: the changed nodes as they are now, how they got there, what the shell shall do."""
 
     nodes: dict[str, Node]
     moves: list[Move]

@@ -74,7 +74,7 @@ class State:
 
 
 def child_key(parent: Node, spec_id: str) -> str:
-    """Flyte's unique node id: `n0` at the top, `<parent>-<attempt of the parent>-n0` below; a digest where it gets long."""
+    """Flyte's unique node id: `n0` at the top, `<parent>-<attempt of the parent>-n0` below; a digest if long."""
     if not parent.key:
         return spec_id
     key = f"{parent.key}-{parent.attempt}-{spec_id}"

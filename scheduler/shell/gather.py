@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 from flyteidl.core import execution_pb2, literals_pb2
@@ -21,7 +20,7 @@ from scheduler.engine.graph import GateType
 from scheduler.engine.phases import TERMINAL, Phase
 from scheduler.engine.state import ROOT, Failure
 from scheduler.graphs import Target
-from scheduler.models import Gate, NodeExecution, TaskExecution
+from scheduler.models import Gate, NodeExecution, NodeKind, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase, ExecutionPhase, NodePhase
 from scheduler.shell import data
 from scheduler.shell.publish import publish_node
@@ -30,13 +29,18 @@ from scheduler.shell.turn import Turn
 BATCH = 500  # attempts taken into account in one transaction
 
 
+ENDED_COLUMNS = (
+    "pk", "node_id", "attempt", "index", "phase", "error", "error_retryable", "output_uri", "deck_uri", "reason"
+)  # fmt: skip
+
+
 class Ended(NamedTuple):
-    """An unhandled terminal attempt."""
+    """An unhandled terminal attempt: ENDED_COLUMNS."""
 
     pk: int
     node_id: int
     attempt: int
-    index: int
+    item: int
     phase: int
     error: bytes | None
     error_retryable: bool
@@ -49,6 +53,8 @@ def gather(turn: Turn) -> list[Event]:
     """Events to evaluate. The rows they concern are loaded."""
     events: list[Event] = []
     execution = turn.execution
+    if execution.phase == ExecutionPhase.ABORTING:  # first, so that nothing new is started
+        events.append(AbortRequested(cause=execution.abort_cause))
     if turn.rows[ROOT].phase is Phase.UNDEFINED:
         events.append(Launched())
         turn.rows.expect_new_children(turn.rows[ROOT], turn.scope)
@@ -59,8 +65,6 @@ def gather(turn: Turn) -> list[Event]:
     events += [_of_attempt(turn, key, attempt) for key, attempt in zip(keys, ended, strict=True)]
     if execution.dirty:
         events += _decided(turn)
-        if execution.phase == ExecutionPhase.ABORTING:
-            events.append(AbortRequested(cause=execution.abort_cause))
     if execution.wake_at is not None and execution.wake_at <= turn.now:
         events += _due(turn)
     return events
@@ -69,7 +73,7 @@ def gather(turn: Turn) -> list[Event]:
 def _ended_attempts(turn: Turn) -> list[Ended]:
     rows = TaskExecution.objects.filter(
         execution_id=turn.execution.pk, handled=False, phase__in=sorted(ATTEMPT_TERMINAL)
-    ).values_list("pk", *Ended._fields[1:])
+    ).values_list(*ENDED_COLUMNS)
     found = [Ended(*row) for row in rows[:BATCH]]
     turn.handled += [attempt.pk for attempt in found]
     return found
@@ -78,17 +82,17 @@ def _ended_attempts(turn: Turn) -> list[Ended]:
 def _of_attempt(turn: Turn, key: str, ended: Ended) -> Event:
     node = turn.rows[key]
     if ended.phase != AttemptPhase.SUCCEEDED:
-        return AttemptFailed(key, attempt=ended.attempt, index=ended.index, failure=_failure_of(ended))
+        return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=_failure_of(ended))
     if node.phase in TERMINAL or ended.attempt != node.attempt:
-        return AttemptSucceeded(key, attempt=ended.attempt, index=ended.index)  # late: the engine ignores it
+        return AttemptSucceeded(key, attempt=ended.attempt, index=ended.item)  # late: the engine ignores it
     try:
         _take_outputs(turn, key, ended)
     except data.Unresolved as error:
-        return AttemptFailed(key, attempt=ended.attempt, index=ended.index, failure=error.failure())
+        return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=error.failure())
     except CausewayError as error:
         failure = Failure(type(error).__name__, error.message)
-        return AttemptFailed(key, attempt=ended.attempt, index=ended.index, failure=failure)
-    return AttemptSucceeded(key, attempt=ended.attempt, index=ended.index)
+        return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=failure)
+    return AttemptSucceeded(key, attempt=ended.attempt, index=ended.item)
 
 
 def _failure_of(ended: Ended) -> Failure:
@@ -106,7 +110,7 @@ def _failure_of(ended: Ended) -> Failure:
 def _take_outputs(turn: Turn, key: str, ended: Ended) -> None:
     """See that the attempt wrote what it declares, and publish what is annotated."""
     target = turn.rows[key].spec.target
-    uri = ended.output_uri or f"{turn.uris.attempt(key, ended.attempt, ended.index)}/outputs.pb"
+    uri = ended.output_uri or f"{turn.uris.attempt(key, ended.attempt, ended.item)}/outputs.pb"
     if isinstance(target, Target) and target.task is not None:
         declared = target.task.interface.outputs.variables
         if declared:
@@ -119,17 +123,22 @@ def _take_outputs(turn: Turn, key: str, ended: Ended) -> None:
     turn.set(key, {"output_uri": uri, "deck_uri": ended.deck_uri})
 
 
-def _decided(turn: Turn) -> Iterator[Event]:
-    """Gates that wait and have a value. The outputs of an approved one are written here."""
-    gates = Gate.objects.filter(
-        execution=turn.execution, decided_at__isnull=False, node__phase=NodePhase.RUNNING
-    ).order_by("pk")
-    found = list(gates)
-    turn.rows.load_pks({gate.node_id for gate in found if gate.node_id is not None})
-    keys = [turn.rows.key_of(gate.node_id) for gate in found if gate.node_id is not None]
-    turn.rows.load_downstream(keys)
-    for key, gate in zip(keys, found, strict=True):
-        yield decision(turn, key, gate)
+def _decided(turn: Turn) -> list[Event]:
+    """Gates that wait and have a value. Several nodes may wait for one signal."""
+    waiting = NodeExecution.objects.filter(execution=turn.execution, kind=NodeKind.GATE, phase=NodePhase.RUNNING)
+    pks = list(waiting.order_by("pk").values_list("pk", flat=True))
+    if not pks:
+        return []
+    gates = Gate.objects.filter(execution=turn.execution, decided_at__isnull=False)
+    decided = {gate.signal_id: gate for gate in gates}
+    turn.rows.load_pks(pks)
+    found: list[tuple[str, Gate]] = []
+    for key in map(turn.rows.key_of, pks):
+        spec = turn.rows[key].spec.gate
+        if spec is not None and spec.signal_id in decided:
+            found.append((key, decided[spec.signal_id]))
+    turn.rows.load_downstream(key for key, _ in found)
+    return [decision(turn, key, gate) for key, gate in found]
 
 
 def decision(turn: Turn, key: str, gate: Gate) -> Event:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from flyteidl.core import literals_pb2, types_pb2
+from flyteidl.core import literals_pb2
 
 from artifacts.exceptions import CausewayError
 from artifacts.literals import carried
@@ -14,7 +14,7 @@ from scheduler.engine import commands
 from scheduler.engine.events import Collected, Event, Failed, Prepared, Stopped, Unparked
 from scheduler.engine.graph import GateType, Kind
 from scheduler.engine.state import ROOT, Failure, Node, child_key
-from scheduler.graphs import INPUTS, Source, Target, promised
+from scheduler.graphs import INPUTS, Source, Target, gate_type, promised
 from scheduler.models import Gate, GateKind, TaskExecution
 from scheduler.phases import AttemptPhase
 from scheduler.shell import data
@@ -142,6 +142,11 @@ def _write_task_file(turn: Turn, node: Node, target: Target) -> None:
 
 
 def _cancel(turn: Turn, command: commands.Cancel) -> Iterator[Event]:
+    turn.attempts = [
+        (key, attempt)
+        for key, attempt in turn.attempts
+        if key != command.key or command.index not in (-1, attempt.index)
+    ]
     turn.cancels.append((command.key, command.index))
     return iter(())
 
@@ -162,13 +167,6 @@ def _open_gate(turn: Turn, command: commands.OpenGate) -> Iterator[Event]:
     turn.gates.append((node.key, gate))
     if gate.decided_at is not None:
         yield decision(turn, node.key, gate)
-
-
-def gate_type(target: Target) -> types_pb2.LiteralType:
-    gate = target.node.gate_node
-    if gate.WhichOneof("condition") == "signal":
-        return gate.signal.type
-    return types_pb2.LiteralType(simple=types_pb2.BOOLEAN)
 
 
 def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:

@@ -51,7 +51,7 @@ class Rows(Mapping[str, Node]):
         self._absent: set[str] = set()
 
     def __getitem__(self, key: str) -> Node:
-        node = self.get(key)
+        node: Node | None = self.get(key)
         if node is None:
             raise KeyError(key)
         return node

@@ -1,0 +1,111 @@
+"""Decisions of people about gates. The door writes a decision once; the engine alone moves the node.
+
+Locks are taken in the engine's order, execution before gate, so that decisions and evaluations never wait in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+from flyteidl.core import literals_pb2, types_pb2
+
+from artifacts.exceptions import FailedPrecondition, InvalidArgument
+from artifacts.literals import check_literal
+from scheduler import graphs
+from scheduler.engine.graph import GateType, NodeSpec, Scope
+from scheduler.models import Execution, Gate, GateKind
+from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase
+from scheduler.wake import wake_execution
+
+
+def set_signal(
+    execution: Execution, signal_id: str, literal: literals_pb2.Literal, *, actor: str, comment: str = ""
+) -> Gate:
+    """Give the signal its value, once; the node may not have been reached yet.
+
+    InvalidArgument for a signal the execution does not have or a value of another type, FailedPrecondition when it
+    comes too late: it is decided, timed out, or the execution has ended.
+    """
+    with transaction.atomic():
+        locked = Execution.objects.select_for_update(of=("self",)).get(pk=execution.pk)
+        gate = _gate_of(locked, signal_id)
+        expected = types_pb2.LiteralType.FromString(bytes(gate.literal_type))
+        check_literal(literal, expected, name=signal_id)
+        now = timezone.now()
+        _check_open(locked, gate, now)
+        gate.value = literal.SerializeToString()
+        gate.decided_at, gate.decided_by, gate.comment = now, actor, comment
+        gate.save()
+        Execution.objects.filter(pk=locked.pk).update(dirty=True)
+        wake_execution(locked.pk)
+    return gate
+
+
+def decide(gate: Gate, *, approve: bool, actor: str, comment: str = "") -> Gate:
+    """Approve or reject. InvalidArgument if the gate waits for a value rather than for a decision."""
+    if gate.kind != GateKind.APPROVE:
+        raise InvalidArgument(f"{gate.signal_id} waits for an input value, it cannot be approved or rejected")
+    literal = literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(boolean=approve)))
+    return set_signal(gate.execution, gate.signal_id, literal, actor=actor, comment=comment)
+
+
+def get_or_create_signal(execution: Execution, signal_id: str, literal_type: types_pb2.LiteralType) -> Gate:
+    """The signal's gate; one unknown to the workflow is made with the type given, as Flyte does."""
+    with transaction.atomic():
+        locked = Execution.objects.select_for_update(of=("self",)).get(pk=execution.pk)
+        try:
+            return _gate_of(locked, signal_id)
+        except InvalidArgument:
+            return Gate.objects.create(
+                execution=locked,
+                signal_id=signal_id,
+                kind=GateKind.SIGNAL,
+                literal_type=literal_type.SerializeToString(),
+                created_at=timezone.now(),
+            )
+
+
+def _gate_of(execution: Execution, signal_id: str) -> Gate:
+    gate = (
+        Gate.objects.select_for_update(of=("self",))
+        .select_related("node")
+        .filter(execution=execution, signal_id=signal_id)
+        .first()
+    )
+    if gate is not None:
+        return gate
+    found = {spec.gate.signal_id: spec for spec in _gates(graphs.workflow_scope(execution.workflow_id)) if spec.gate}
+    spec = found.get(signal_id)
+    if spec is None or spec.gate is None or not isinstance(spec.target, graphs.Target):
+        known = ", ".join(sorted(found)) or "none"
+        raise InvalidArgument(f"execution {execution.key} has no signal {signal_id!r} (there are: {known})")
+    return Gate.objects.create(
+        execution=execution,
+        signal_id=signal_id,
+        kind=GateKind.APPROVE if spec.gate.type is GateType.APPROVE else GateKind.SIGNAL,
+        literal_type=graphs.gate_type(spec.target).SerializeToString(),
+        created_at=timezone.now(),
+    )
+
+
+def _gates(scope: Scope) -> Iterator[NodeSpec]:
+    for spec in (*scope.nodes.values(), *([scope.failure_node] if scope.failure_node else [])):
+        if spec.gate is not None and spec.gate.type is not GateType.SLEEP:
+            yield spec
+        if spec.body is not None:
+            yield from _gates(spec.body)
+
+
+def _check_open(execution: Execution, gate: Gate, now: datetime) -> None:
+    if gate.decided_at is not None:
+        who = gate.decided_by or "somebody"
+        raise FailedPrecondition(f"{gate.signal_id} was decided by {who} at {gate.decided_at:%Y-%m-%d %H:%M:%S} UTC")
+    if execution.phase in EXECUTION_TERMINAL or execution.phase == ExecutionPhase.ABORTING:
+        raise FailedPrecondition(f"execution {execution.key} has ended, {gate.signal_id} cannot be decided any more")
+    if gate.node is not None and gate.node.phase in NODE_TERMINAL:
+        raise FailedPrecondition(f"node {gate.node.node_id} no longer waits for {gate.signal_id}")
+    if gate.expires_at is not None and gate.expires_at <= now:
+        raise FailedPrecondition(f"{gate.signal_id} timed out at {gate.expires_at:%Y-%m-%d %H:%M:%S} UTC")

@@ -1,0 +1,55 @@
+"""The sweep: catches what lost wake-ups, crashed workers and passing time left behind. Any number may run side by side."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from django.db import connection
+
+from scheduler.advance import advance
+from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL
+from scheduler.shell.ends import tell_parent
+
+logger = logging.getLogger(__name__)
+
+BATCH = 200  # of each kind in one sweep; the next one goes on
+
+_EXECUTIONS = """
+    (SELECT id FROM scheduler_execution WHERE dirty ORDER BY id LIMIT %s)
+    UNION
+    (SELECT id FROM scheduler_execution WHERE wake_at <= now() ORDER BY wake_at LIMIT %s)
+    UNION
+    (SELECT DISTINCT execution_id FROM scheduler_taskexecution WHERE NOT handled AND phase = ANY(%s) LIMIT %s)
+"""
+_UNTOLD_PARENTS = """
+    SELECT child.parent_node_id FROM scheduler_execution child
+    JOIN scheduler_nodeexecution node ON node.id = child.parent_node_id
+    WHERE child.phase = ANY(%s) AND node.phase <> ALL(%s)
+    LIMIT %s
+"""
+
+
+def sweep_all() -> None:
+    """One bounded sweep: untold parents, executions with news, versions whose triggers were not evaluated."""
+    from scheduler.triggers.evaluate import sweep_triggers
+
+    _each(
+        "parent node", _column(_UNTOLD_PARENTS, [sorted(EXECUTION_TERMINAL), sorted(NODE_TERMINAL), BATCH]), tell_parent
+    )
+    _each("execution", _column(_EXECUTIONS, [BATCH, BATCH, sorted(ATTEMPT_TERMINAL), BATCH]), advance)
+    sweep_triggers(limit=BATCH)
+
+
+def _column(sql: str, parameters: list[object]) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _each(what: str, ids: Iterable[int], action: Callable[[int], object]) -> None:
+    for pk in ids:
+        try:
+            action(pk)
+        except Exception:  # one that fails must not keep the others from being swept
+            logger.exception("sweep: %s %s", what, pk)

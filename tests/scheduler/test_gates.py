@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from datetime import timedelta
+from unittest.mock import patch
+
+import pytest
+from django.utils import timezone
+from flyteidl.core import literals_pb2, types_pb2
+from flytekit import approve, sleep, task, wait_for_input, workflow
+
+from artifacts.exceptions import FailedPrecondition, InvalidArgument
+from artifacts.literals import from_json
+from scheduler.actions.executions import abort
+from scheduler.actions.gates import decide, set_signal
+from scheduler.advance import advance
+from scheduler.models import Execution, Gate, NodeExecution
+from scheduler.phases import ExecutionPhase, NodePhase
+from tests.scheduler.driving import Driver, error_of, outputs, phases, start, workflow_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
+HOUR = timedelta(hours=1)
+
+
+@task
+def double(a: int) -> int:
+    return 2 * a
+
+
+@workflow
+def approved(a: int) -> int:
+    checked = approve(double(a=a), "is-it-good", timeout=HOUR)
+    return double(a=checked)
+
+
+@workflow
+def asking(a: int) -> int:
+    extra = wait_for_input("how-many", timeout=HOUR, expected_type=int)
+    return double(a=extra)
+
+
+@workflow
+def sleeping(a: int) -> int:
+    first = double(a=a)
+    rest = sleep(timedelta(minutes=5))
+    last = double(a=first)
+    first >> rest
+    rest >> last
+    return last
+
+
+def whole(value: int) -> literals_pb2.Literal:
+    return from_json(value, types_pb2.LiteralType(simple=types_pb2.INTEGER), name="value")
+
+
+def waiting(execution: Execution) -> Gate:
+    return Gate.objects.get(execution=execution, decided_at=None, waiting_since__isnull=False)
+
+
+def run(execution: Execution) -> Execution:
+    return Driver({"double": lambda a: 2 * a}).run(execution)
+
+
+def later(span: timedelta):
+    moment = timezone.now() + span
+    return patch("django.utils.timezone.now", lambda: moment)
+
+
+def test_it_waits_for_approval_and_hands_the_value_on() -> None:
+    execution = run(start(workflow_of(approved), {"a": 3}))
+    assert execution.phase == ExecutionPhase.RUNNING
+    gate = waiting(execution)
+    assert gate.expires_at is not None and gate.node is not None and gate.node.node_id == "n1"
+    decide(gate, approve=True, actor="ann", comment="fine")
+    assert outputs(run(execution)) == {"o0": 12}
+    gate.refresh_from_db()
+    assert (gate.decided_by, gate.comment) == ("ann", "fine")
+
+
+def test_it_fails_when_rejected() -> None:
+    execution = run(start(workflow_of(approved), {"a": 3}))
+    decide(waiting(execution), approve=False, actor="ann")
+    run(execution)
+    assert execution.phase == ExecutionPhase.FAILED
+    assert error_of(execution).code == "ReceivedRejectSignal"
+
+
+def test_it_refuses_a_second_decision() -> None:
+    execution = run(start(workflow_of(approved), {"a": 3}))
+    gate = waiting(execution)
+    decide(gate, approve=True, actor="ann")
+    with pytest.raises(FailedPrecondition, match="decided by ann"):
+        decide(gate, approve=False, actor="bob")
+
+
+def test_it_takes_the_value_of_a_signal() -> None:
+    execution = run(start(workflow_of(asking), {"a": 3}))
+    set_signal(execution, "how-many", whole(21), actor="ann")
+    assert outputs(run(execution)) == {"o0": 42}
+
+
+def test_it_takes_a_signal_before_the_node_is_reached() -> None:
+    execution = start(workflow_of(asking), {"a": 3})
+    set_signal(execution, "how-many", whole(21), actor="ann")
+    assert outputs(run(execution)) == {"o0": 42}
+
+
+def test_it_refuses_a_value_of_another_type() -> None:
+    execution = run(start(workflow_of(asking), {"a": 3}))
+    text = literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(string_value="x")))
+    with pytest.raises(InvalidArgument, match="how-many"):
+        set_signal(execution, "how-many", text, actor="ann")
+
+
+def test_it_names_the_signals_there_are() -> None:
+    execution = start(workflow_of(asking), {"a": 3})
+    with pytest.raises(InvalidArgument, match="how-many"):
+        set_signal(execution, "how-much", whole(1), actor="ann")
+
+
+def test_it_times_out_and_refuses_late_decisions() -> None:
+    execution = run(start(workflow_of(approved), {"a": 3}))
+    gate = waiting(execution)
+    with later(2 * HOUR):
+        with pytest.raises(FailedPrecondition, match="timed out"):
+            decide(gate, approve=True, actor="ann")
+        run(execution)
+    assert execution.phase == ExecutionPhase.FAILED
+    assert error_of(execution).code == "TimeoutExpired"
+    with pytest.raises(FailedPrecondition):
+        decide(gate, approve=True, actor="ann")
+
+
+def test_it_sleeps() -> None:
+    execution = run(start(workflow_of(sleeping), {"a": 1}))
+    assert execution.phase == ExecutionPhase.RUNNING and execution.wake_at is not None
+    with later(timedelta(minutes=6)):
+        assert outputs(run(execution)) == {"o0": 4}
+
+
+def test_it_aborts_what_waits() -> None:
+    execution = run(start(workflow_of(approved), {"a": 3}))
+    abort(execution, cause="not needed", actor="ann")
+    advance(execution.pk)
+    execution.refresh_from_db()
+    assert execution.phase == ExecutionPhase.ABORTED
+    assert (execution.abort_cause, execution.aborted_by) == ("not needed", "ann")
+    assert phases(execution)["n1"] == NodePhase.ABORTED
+    assert not NodeExecution.objects.filter(execution=execution, phase=NodePhase.RUNNING).exists()
+    with pytest.raises(FailedPrecondition):
+        abort(execution, cause="again", actor="ann")
