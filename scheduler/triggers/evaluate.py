@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from artifacts.exceptions import CausewayError
+from artifacts.exceptions import CausewayError, ResourceExhausted
 from artifacts.models import ArtifactVersion
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring
 from scheduler.triggers.chain import Generation, check_chain, generation_of
@@ -121,6 +121,8 @@ def _attempt(firing: TriggerFiring) -> None:
             firing.execution = launch_for(firing.trigger, firing.version, resolved)
     except OperationalError:
         raise  # the database itself: nothing can be recorded, the sweep tries all of it again
+    except ResourceExhausted as error:  # the launch plan's concurrency policy says skip
+        firing.outcome, firing.reason, firing.execution = FiringOutcome.SKIPPED, error.message, None
     except CausewayError as error:
         firing.outcome, firing.reason, firing.execution = FiringOutcome.FAILED, error.message, None
     except Exception as error:  # noqa: BLE001 - one launch must not keep others from theirs, nor repeat for ever unseen
@@ -133,7 +135,8 @@ def _attempt(firing: TriggerFiring) -> None:
 
 
 def _next_try(firing: TriggerFiring) -> datetime:
-    return timezone.now() + min(FIRST_RETRY * 2 ** min(firing.tries - 1, 16), LAST_RETRY)
+    wait = FIRST_RETRY * (1 << min(firing.tries - 1, 16))
+    return timezone.now() + min(wait, LAST_RETRY)
 
 
 def _lacking(version: ArtifactVersion) -> list[TriggerFiring]:

@@ -10,7 +10,7 @@ from flyteidl.core import artifact_id_pb2, identifier_pb2
 from artifacts.models import ArtifactVersion
 from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.models import Execution, ExecutionMode, Trigger
-from scheduler.triggers.resolve import Resolved
+from scheduler.triggers.resolve import TriggerInputs
 
 ACTOR = "system:trigger"
 
@@ -35,7 +35,7 @@ def artifact_id_of(version: ArtifactVersion) -> artifact_id_pb2.ArtifactID:
     return found
 
 
-def launch_for(trigger: Trigger, version: ArtifactVersion, resolved: Resolved) -> Execution:
+def launch_for(trigger: Trigger, version: ArtifactVersion, resolved: TriggerInputs) -> Execution:
     """Launch the trigger's launch plan with the resolved inputs, in the caller's transaction."""
     plan = trigger.launch_plan
     spec = execution_pb2.ExecutionSpec(
@@ -57,4 +57,4 @@ def launch_for(trigger: Trigger, version: ArtifactVersion, resolved: Resolved) -
         spec=spec,
         inputs=resolved.inputs,
     )
-    return launch(request, actor=ACTOR, mode=ExecutionMode.TRIGGER, trigger=version, resolved=resolved.notes)
+    return launch(request, actor=ACTOR, mode=ExecutionMode.TRIGGER, trigger=version, resolved=resolved.versions)

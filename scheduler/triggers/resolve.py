@@ -14,22 +14,27 @@ from artifacts.partitions import format_time
 from artifacts.queries import find, matches
 from artifacts.wanted import Wanted, read_artifact_id, read_query, triggered_text, triggered_time
 from lineage.models import Via
+from scheduler.actions.launch_inputs import Resolved
 from scheduler.triggers.plan import TriggerPlan
 
 
 @dataclass
-class Resolved:
-    """`inputs` for the launch; `notes` say how each was found; `unresolved` why some were not, and `lacks` of what."""
+class TriggerInputs:
+    """`inputs` for the launch; `notes` say how each was found; `unresolved` why some were not, and `lacks` of what.
+
+    `versions` are the inputs that are artifact versions, as the launch records them.
+    """
 
     inputs: literals_pb2.LiteralMap = field(default_factory=literals_pb2.LiteralMap)
+    versions: dict[str, Resolved] = field(default_factory=dict)
     notes: dict[str, dict[str, object]] = field(default_factory=dict)
     unresolved: list[str] = field(default_factory=list)
     lacks: list[str] = field(default_factory=list)
 
 
-def resolve_inputs(plan: TriggerPlan, version: ArtifactVersion) -> Resolved:
+def resolve_inputs(plan: TriggerPlan, version: ArtifactVersion) -> TriggerInputs:
     """Everything the trigger fills in. InvalidArgument: it can never be resolved for this version."""
-    resolved = Resolved()
+    resolved = TriggerInputs()
     known = dict(plan.constants)
     waiting = dict(plan.sources)
     while waiting:
@@ -62,7 +67,7 @@ def _resolve_one(
     parameter: interface_pb2.Parameter,
     version: ArtifactVersion,
     known: dict[str, literals_pb2.Literal],
-    resolved: Resolved,
+    resolved: TriggerInputs,
 ) -> literals_pb2.Literal | None:
     if parameter.HasField("default"):
         resolved.notes[name] = {"via": "constant"}
@@ -79,7 +84,9 @@ def _resolve_one(
     return _from_query(name, wanted, version, resolved)
 
 
-def _from_query(name: str, wanted: Wanted, version: ArtifactVersion, resolved: Resolved) -> literals_pb2.Literal | None:
+def _from_query(
+    name: str, wanted: Wanted, version: ArtifactVersion, resolved: TriggerInputs
+) -> literals_pb2.Literal | None:
     """The triggering version if it is one that the query asks for, else the newest that is."""
     if matches(version, wanted):
         return _take(name, version, Via.TRIGGER, "the triggering version, which satisfies the query", resolved)
@@ -92,7 +99,10 @@ def _from_query(name: str, wanted: Wanted, version: ArtifactVersion, resolved: R
     return _take(name, found, Via.QUERY, explanation, resolved)
 
 
-def _take(name: str, version: ArtifactVersion, via: Via, explanation: str, resolved: Resolved) -> literals_pb2.Literal:
+def _take(
+    name: str, version: ArtifactVersion, via: Via, explanation: str, resolved: TriggerInputs
+) -> literals_pb2.Literal:
+    resolved.versions[name] = Resolved(via, version, explanation)
     resolved.notes[name] = {
         "via": via.value,
         "artifact": str(version.artifact),
@@ -108,7 +118,7 @@ def _from_binding(
     literal_type: types_pb2.LiteralType,
     binding: artifact_id_pb2.ArtifactBindingData,
     version: ArtifactVersion,
-    resolved: Resolved,
+    resolved: TriggerInputs,
 ) -> literals_pb2.Literal:
     if binding.WhichOneof("partition_data") is None:
         return _take(name, version, Via.TRIGGER, "the triggering version", resolved)
