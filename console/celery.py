@@ -8,7 +8,7 @@ import threading
 import time
 
 from celery import Celery
-from celery.beat import Service
+from celery.beat import Scheduler, Service
 from celery.signals import worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
@@ -23,7 +23,7 @@ app.autodiscover_tasks()
 def _tick_for_ever() -> None:
     while True:
         try:
-            Service(app, max_interval=1).start()
+            Service(app, max_interval=1, scheduler_cls=Scheduler).start()
         except Exception:
             logger.exception("the ticks stopped, starting them again")
         time.sleep(1)

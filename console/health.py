@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
 
-from scheduler.heartbeat import is_alive
+from scheduler import heartbeat
+from scheduler.models.executor import ExecutorInstance
 from scheduler.wake import broker
 
 logger = logging.getLogger(__name__)
@@ -30,20 +33,23 @@ def _object_store() -> None:
     store().exists(f"{settings.CAUSEWAY_STORE_URL}/readiness-probe")
 
 
-def _alive(kind: str) -> Callable[[], None]:
-    def check() -> None:
-        if not is_alive(kind):
-            raise LookupError(f"no sign of life of any {kind}")
+def _workers() -> None:
+    if not heartbeat.is_alive("worker"):
+        raise LookupError(f"no worker answered a tick for {heartbeat.SECONDS} s")
 
-    return check
+
+def _executor() -> None:
+    since = timezone.now() - timedelta(seconds=heartbeat.SECONDS)
+    if not ExecutorInstance.objects.filter(seen_at__gt=since).exists():
+        raise LookupError(f"no executor said that it is alive for {heartbeat.SECONDS} s")
 
 
 CHECKS: dict[str, Callable[[], None]] = {
     "database": _database,
     "broker": _broker,
     "object_store": _object_store,
-    "workers": _alive("worker"),
-    "executor": _alive("executor"),
+    "workers": _workers,
+    "executor": _executor,
 }
 
 

@@ -101,7 +101,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "console.pages.middleware.ContentSecurityPolicy",
 ]
+CSRF_FAILURE_VIEW = "console.pages.errors.csrf_failure"
 
 ROOT_URLCONF = "console.urls"
 WSGI_APPLICATION = "console.wsgi.application"
@@ -119,7 +121,9 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "console.pages.navigation.navigation",
             ],
+            "builtins": ["console.pages.tags"],
         },
     },
 ]

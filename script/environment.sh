@@ -1,6 +1,9 @@
 # Sourced by the scripts beside it: makes .venv with the pinned requirements, once per change of them.
 # shellcheck shell=sh
 
+# Some containers forbid it; compiling every module at every start would take most of the start.
+unset PYTHONDONTWRITEBYTECODE
+
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 venv=${CAUSEWAY_VENV:-$root/.venv}
 

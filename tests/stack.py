@@ -71,7 +71,7 @@ class RunningStack:
         return self._stack.answers(path)
 
     def wait_ready(self, seconds: float = 60.0) -> None:
-        self._stack.wait_ready(path="/readyz", seconds=seconds)
+        self._stack.wait_ready(seconds=seconds)
 
 
 def options(home: Path, **environment: str) -> Options:
@@ -95,7 +95,7 @@ def running_stack(home: Path, **environment: str) -> Iterator[RunningStack]:
     stack.home.make_directories()
     try:
         stack.start()
-        stack.wait_ready(path="/readyz", seconds=90)
+        stack.wait_ready()
         yield RunningStack(stack)
     finally:
         stack.stop()

@@ -41,12 +41,12 @@ class Home:
 
     @property
     def supervisor_socket(self) -> Path:
-        return _socket(self.root, self.root / "run" / "supervisor.sock")
+        return _socket(self.root, self.root / "processes" / "supervisor.sock")
 
     @property
     def run(self) -> Path:
         """Pid files and the supervisor's configuration."""
-        return self.root / "run"
+        return self.root / "processes"
 
     @property
     def logs(self) -> Path:

@@ -56,7 +56,15 @@ def core(options: Options) -> list[Process]:
 def web(options: Options) -> Process:
     host = f"[{options.bind}]" if ":" in options.bind else options.bind
     command = [sys.executable, "-m", "gunicorn", "console.wsgi", "--bind", f"{host}:{options.http_port}"]
-    command += ["--worker-class", "gthread", "--workers", os.environ.get("CAUSEWAY_WEB_WORKERS", "2"), "--threads", "8"]
+    command += [
+        "--worker-class",
+        "gthread",
+        "--workers",
+        os.environ.get("CAUSEWAY_WEB_WORKERS", "2"),
+        "--threads",
+        "8",
+        "--preload",
+    ]
     command += ["--reuse-port", "--graceful-timeout", "3", "--timeout", "120", "--no-control-socket"]
     command += ["--log-level", "warning"]
     return Process("web", command)
@@ -92,6 +100,7 @@ def shared_environment(options: Options) -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "console.settings",
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",
+        "PYTHONDONTWRITEBYTECODE": "",  # compiling every module at every start would take most of the start
         "MALLOC_ARENA_MAX": "2",  # glibc's arenas per thread would double the memory of the threaded processes
     }
 

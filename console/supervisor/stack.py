@@ -61,7 +61,11 @@ class Stack:
             self._say("migrating the database and collecting static files")
             self.manage("bootstrap")
             note_prepared(self.options)
-        self._say("starting web, rpc, workers and executor")
+        # The console first: on two cores everything at once would make everybody wait for the last import.
+        self._say("starting the console")
+        self._rpc("startProcess", "app:web", False)
+        self._until(lambda: self.answers("/healthz"), seconds=120, what="web")
+        self._say("starting rpc, workers and executor")
         self._rpc("startProcessGroup", "app", False)
 
     def _start_supervisor(self) -> None:
@@ -112,24 +116,19 @@ class Stack:
             except OSError:
                 return False
 
-    def _until(self, condition: Callable[[], bool], *, seconds: float, what: str) -> None:
+    def _until(self, condition: Callable[[], bool], *, seconds: float, what: str, every: float = 0.05) -> None:
         """Wait until `condition` holds; otherwise say which log to read."""
         deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline or (self._supervisor is not None and self._supervisor.poll() is not None):
                 log = self.home.logs / f"{what.rsplit(' ', 1)[-1]}.log"
                 raise CannotStart(f"{what} did not start, see {log}{_last_line(log)}")
-            time.sleep(0.03)
+            time.sleep(every)
 
     def manage(self, *arguments: str) -> str:
         """Run a management command in the set-up's environment; returns what it printed."""
-        done = subprocess.run(
-            [sys.executable, str(ROOT / "manage.py"), *arguments],
-            env=self.env,
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-        )
+        command = [sys.executable, str(ROOT / "manage.py"), *arguments]
+        done = subprocess.run(command, env=self.env, cwd=ROOT, capture_output=True, text=True)
         with (self.home.logs / "manage.log").open("a") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode:
@@ -153,10 +152,19 @@ class Stack:
         except (OSError, urllib.error.URLError):
             return False
 
-    def wait_ready(self, *, path: str = "/healthz", seconds: float = 120.0) -> None:
-        """Wait until the web process answers; `/readyz` waits for everything behind it too."""
-        what = "web" if path == "/healthz" else f"{path} of web"
-        self._until(lambda: self.answers(path), seconds=seconds, what=what)
+    def wait_ready(self, *, seconds: float = 120.0) -> None:
+        """Wait until everything behind the console works and the gRPC door is open."""
+        self._until(
+            lambda: self._accepts_grpc() and self.answers("/readyz"), seconds=seconds, what="rpc or /readyz of web"
+        )
+
+    def _accepts_grpc(self) -> bool:
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.options.bind, self.options.bind)  # noqa: S104
+        try:
+            socket.create_connection((host, self.options.grpc_port), timeout=1).close()
+        except OSError:
+            return False
+        return True
 
     def pids(self) -> dict[str, int]:
         """The pid of every running process of this set-up, by name."""

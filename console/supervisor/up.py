@@ -111,13 +111,11 @@ def serve(options: Options, *, demo: bool, began: float) -> None:
         signal.signal(number, on_signal)
     try:
         stack.start()
-        link = stack.manage("login_link")
+        say(f"everything is started, the console answers after {time.monotonic() - began:.1f} s")
         stack.wait_ready()
-        say(f"answers after {time.monotonic() - began:.1f} s")
         if demo:
-            stack.wait_ready(path="/readyz")
             run_demo(stack)
-        announce(stack, link)
+        announce(stack, stack.manage("login_link"))
         starting = False
         watch(stack, stop)
     except Interrupted:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 import redis
 from django.test import Client
+from django.utils import timezone
 from pytest_django import Settings
 
 from scheduler import wake
 from scheduler.heartbeat import report_alive
+from scheduler.models.executor import ExecutorInstance
 
 NAMES = {"database", "broker", "object_store", "workers", "executor"}
+
+
+def an_executor(seconds_ago: float = 0) -> None:
+    seen = timezone.now() - timedelta(seconds=seconds_ago)
+    ExecutorInstance.objects.create(name="here", executor="local", started_at=seen, seen_at=seen)
 
 
 def test_it_says_that_the_process_is_up(client: Client) -> None:
@@ -22,7 +31,7 @@ def test_it_says_that_the_process_is_up(client: Client) -> None:
 @pytest.mark.django_db
 def test_it_is_ready_when_every_part_answers(client: Client, valkey: redis.Redis, object_store: str) -> None:
     report_alive("worker")
-    report_alive("executor")
+    an_executor()
     response = client.get("/readyz")
     assert response.json() == {"status": "ok", "parts": dict.fromkeys(NAMES, "ok")}
     assert response.status_code == 200
@@ -30,10 +39,19 @@ def test_it_is_ready_when_every_part_answers(client: Client, valkey: redis.Redis
 
 @pytest.mark.django_db
 def test_it_names_workers_that_gave_no_sign_of_life(client: Client, valkey: redis.Redis, object_store: str) -> None:
-    report_alive("executor")
+    an_executor()
     response = client.get("/readyz")
     assert response.status_code == 503
     assert response.json()["parts"] == {**dict.fromkeys(NAMES, "ok"), "workers": "error"}
+
+
+@pytest.mark.django_db
+def test_it_names_an_executor_that_fell_silent(client: Client, valkey: redis.Redis, object_store: str) -> None:
+    report_alive("worker")
+    an_executor(seconds_ago=60)
+    response = client.get("/readyz")
+    assert response.status_code == 503
+    assert response.json()["parts"] == {**dict.fromkeys(NAMES, "ok"), "executor": "error"}
 
 
 @pytest.mark.django_db
