@@ -1,4 +1,4 @@
-"""From a compiled workflow closure (FlyteIDL) to the engine's graph; cached, because versions and dynamic specs never change."""
+"""From a compiled workflow closure (FlyteIDL) to the engine's graph; cached, for neither ever changes."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ class _Builder:
             body = self.scope(self.workflows[identity(node.workflow_node.sub_workflow_ref)])
         elif kind is Kind.BRANCH:
             cases = tuple(branch_cases(node.branch_node.if_else))
-            arms = [arm for arm in branch_arms(node.branch_node.if_else)]
+            arms = branch_arms(node.branch_node.if_else)
             specs = {arm.id: self.spec(arm, (), (), interruptible) for arm in arms}
             empty = interface_pb2.TypedInterface()
             body = Scope(nodes=specs, has_markers=False, source=Source(None, empty, (), publishes=False, aliases={}))

@@ -1,9 +1,10 @@
-"""The sweep: catches what lost wake-ups, crashed workers and passing time left behind. Any number may run side by side."""
+"""The sweep: catches what lost wake-ups, crashed workers and passing time left. Any number may run at a time."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from django.db import connection
 
@@ -41,7 +42,7 @@ def sweep_all() -> None:
     sweep_triggers(limit=BATCH)
 
 
-def _column(sql: str, parameters: list[object]) -> list[int]:
+def _column(sql: str, parameters: list[Any]) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return [row[0] for row in cursor.fetchall()]

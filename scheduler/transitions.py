@@ -1,4 +1,4 @@
-"""The only writer of execution and node phases: compare-and-set against the tables of `scheduler.phases`, with PhaseEvents.
+"""The only writer of execution and node phases: compare-and-set by the tables of `scheduler.phases`, with PhaseEvents.
 
 (Attempts are moved by `scheduler.actions.attempts`, which follows the same rules.)
 """
@@ -56,7 +56,7 @@ class NodeUpdate:
     wake_at: datetime | None
 
 
-# An executor may have marked a QUEUED node RUNNING since it was read: that is accepted, and kept unless the node moves on.
+# An executor may have marked a QUEUED node RUNNING since it was read: accepted, and kept unless the node moves on.
 _UPDATE_NODES = """
     UPDATE scheduler_nodeexecution n SET
         phase = CASE WHEN v.phase = v.expected THEN n.phase ELSE v.phase END,
@@ -124,7 +124,7 @@ def check_node_move(before: int, after: int) -> None:
         raise StaleTransition(f"a node cannot go from {NodePhase(before).label} to {NodePhase(after).label}")
 
 
-# The reporting executor holds its attempt's row; nodes are only ever locked after attempts, so nobody waits in a circle.
+# The reporter holds its attempt's row; nodes are only ever locked after attempts, so nobody waits in a circle.
 _NODES_RUNNING = """
     WITH moved AS (
         UPDATE scheduler_nodeexecution SET phase = 2, started_at = COALESCE(started_at, %s), updated_at = %s
@@ -136,7 +136,7 @@ _NODES_RUNNING = """
 
 
 def nodes_running(node_ids: Iterable[int], *, at: datetime, actor: str) -> None:
-    """QUEUED -> RUNNING for the nodes whose attempts began to run; nothing else waits for that, so the engine is not asked."""
+    """QUEUED -> RUNNING for nodes whose attempts began to run; nothing waits for that, so the engine is not asked."""
     ids = sorted(set(node_ids))
     if ids:
         with connection.cursor() as cursor:
@@ -146,7 +146,7 @@ def nodes_running(node_ids: Iterable[int], *, at: datetime, actor: str) -> None:
 def move_execution(
     execution: Execution, to: ExecutionPhase, *, at: datetime, reason: str = "", actor: str, **fields: Any
 ) -> bool:
-    """Compare-and-set of an execution's phase with its PhaseEvent; False, and nothing written, if it may not move there."""
+    """Compare-and-set of an execution's phase with its PhaseEvent; False if it may not move there."""
     before = ExecutionPhase(execution.phase)
     if to not in EXECUTION_TRANSITIONS[before]:
         logger.info("execution %s: ignored %s -> %s", execution.key, before.label, to.label)

@@ -1,6 +1,7 @@
 """The compiled workflow as the engine sees it: scopes of nodes, indexed once per version.
 
-A scope is a workflow body: the nodes under one parent (the execution, a sub-workflow node, a branch, a dynamic task). What a node does in detail (`target`) and how data flows (bindings) is opaque here and belongs to the shell.
+A scope is a workflow body: the nodes under one parent (the execution, a sub-workflow node, a branch, a dynamic task).
+What a node does in detail (`target`) and how data flows (bindings) is opaque here and belongs to the shell.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from typing import Any
 import msgpack
 from flyteidl.core import literals_pb2, types_pb2
 from google.protobuf import json_format, struct_pb2
+from google.protobuf.message import DecodeError
 
 from artifacts.exceptions import CausewayError, NotFound
 from artifacts.store import store
@@ -63,8 +64,8 @@ def read_outputs(uri: str, node: str) -> literals_pb2.LiteralMap:
         return read(uri)
     except NotFound:
         raise Unresolved(f"node {node} wrote no outputs at {uri}", "OutputsNotFound") from None
-    except Exception as error:
-        raise Unresolved(f"the outputs of node {node} at {uri} cannot be read: {error}", "OutputsUnreadable") from None
+    except DecodeError:
+        raise Unresolved(f"what node {node} wrote at {uri} is no literal map", "OutputsUnreadable") from None
 
 
 class Resolver:

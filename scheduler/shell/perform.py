@@ -1,4 +1,4 @@
-"""Does what the engine commands, inside the transaction; answers with events. Nothing here is seen outside before commit."""
+"""Does what the engine commands, inside the transaction; answers with events. Unseen outside before commit."""
 
 from __future__ import annotations
 

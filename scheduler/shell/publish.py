@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.db import transaction
 from flyteidl.core import literals_pb2, tasks_pb2
 
 from artifacts.actions.publish import Source, publish_outputs
@@ -31,9 +32,10 @@ def publish_node(
         actor=execution.principal,
     )
     inputs = data.read(turn.uris.inputs(key))
-    values, published = publish_outputs(
-        outputs=task.interface.outputs, values=outputs, inputs=inputs, source=source, at=turn.now
-    )
+    with transaction.atomic():  # one output that is refused leaves none of the others behind
+        values, published = publish_outputs(
+            outputs=task.interface.outputs, values=outputs, inputs=inputs, source=source, at=turn.now
+        )
     uses = [
         Use(version_id=version.pk, node_id=key, attempt=attempt, variable=name, via=Via.OUTPUT)
         for name, version in published
@@ -59,13 +61,11 @@ def publish_workflow(turn: Turn, scope: Scope, outputs: literals_pb2.LiteralMap)
         producer=f"workflow:{described.identifier.name}@{described.identifier.version}",
         actor=execution.principal,
     )
-    values, published = publish_outputs(
-        outputs=described.interface.outputs,
-        values=outputs,
-        inputs=data.read(execution.inputs_uri),
-        source=source,
-        at=turn.now,
-    )
+    inputs = data.read(execution.inputs_uri)
+    with transaction.atomic():
+        values, published = publish_outputs(
+            outputs=described.interface.outputs, values=outputs, inputs=inputs, source=source, at=turn.now
+        )
     uses = [Use(version_id=version.pk, variable=name, via=Via.OUTPUT) for name, version in published]
     record_produced(execution.key, uses, at=turn.now)
     return values

@@ -30,8 +30,8 @@ def test_it_stops_everything_below_sub_workflows() -> None:
     advance(execution.pk)
     assert phases(execution) == {
         "start-node": NodePhase.SUCCEEDED,
-        **{key: NodePhase.ABORTED for key in ("n0", "n1", "n0-0-n0", "n1-0-n0")},
-        **{key: NodePhase.SUCCEEDED for key in ("n0-0-start-node", "n1-0-start-node")},
+        **dict.fromkeys(("n0", "n1", "n0-0-n0", "n1-0-n0"), NodePhase.ABORTED),
+        **dict.fromkeys(("n0-0-start-node", "n1-0-start-node"), NodePhase.SUCCEEDED),
     }
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -60,7 +61,7 @@ def run(execution: Execution) -> Execution:
     return Driver({"double": lambda a: 2 * a}).run(execution)
 
 
-def later(span: timedelta):
+def later(span: timedelta) -> AbstractContextManager[object]:
     moment = timezone.now() + span
     return patch("django.utils.timezone.now", lambda: moment)
 
