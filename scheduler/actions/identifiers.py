@@ -23,7 +23,7 @@ def check_identifier(identifier: identifier_pb2.Identifier, expected: int) -> No
         given = names.Name(identifier.resource_type) if identifier.resource_type in names.values() else "unknown"
         raise InvalidArgument(
             f"unexpected resource type {given.lower()} for identifier {identifier.project}/{identifier.domain}/"
-            f"{identifier.name}@{identifier.version}, expected {names.Name(expected).lower()} instead"  # type: ignore[arg-type]
+            f"{identifier.name}@{identifier.version}, expected {names.Name(expected).lower()} instead"
         )
     check_fields(identifier)
 

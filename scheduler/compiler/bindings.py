@@ -110,7 +110,9 @@ class Binder:
         types = [one.type for one in found if one]
         item_type = inner or (types[0] if types else types_pb2.LiteralType(simple=types_pb2.NONE))
         upstream = frozenset[str]().union(*(one.upstream for one in found if one))
-        return Found(types_pb2.LiteralType(**{field_name: item_type}), upstream)
+        if is_list:
+            return Found(types_pb2.LiteralType(collection_type=item_type), upstream)
+        return Found(types_pb2.LiteralType(map_value_type=item_type), upstream)
 
     def _one_variant(
         self,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import datetime as dt
 import enum
 from dataclasses import dataclass, field
-from typing import Any, Optional, Union
+from typing import Any, cast
 
 import msgpack
 import pytest
@@ -37,7 +37,7 @@ class Point:
 def type_of(python_type: Any) -> types_pb2.LiteralType:
     from flytekit.core.type_engine import TypeEngine
 
-    return TypeEngine.to_literal_type(python_type).to_flyte_idl()
+    return cast(types_pb2.LiteralType, TypeEngine.to_literal_type(python_type).to_flyte_idl())
 
 
 def as_flytekit_sends(value: object, python_type: Any) -> literals_pb2.Literal:
@@ -46,7 +46,7 @@ def as_flytekit_sends(value: object, python_type: Any) -> literals_pb2.Literal:
 
     context = FlyteContextManager.current_context()
     expected = TypeEngine.to_literal_type(python_type)
-    return TypeEngine.to_literal(context, value, python_type, expected).to_flyte_idl()
+    return cast(literals_pb2.Literal, TypeEngine.to_literal(context, value, python_type, expected).to_flyte_idl())
 
 
 def as_flytekit_reads(literal: literals_pb2.Literal, python_type: Any) -> object:
@@ -71,9 +71,9 @@ VALUES = [
     (Colour, Colour.BLUE, "blue"),
     (list[int], [1, 2, 3], [1, 2, 3]),
     (dict[str, list[float]], {"a": [1.5]}, {"a": [1.5]}),
-    (Optional[int], 3, 3),
-    (Optional[int], None, None),
-    (Union[int, str], "three", "three"),
+    (int | None, 3, 3),
+    (int | None, None, None),
+    (int | str, "three", "three"),
     (dict, {"a": 1, "b": [True, None]}, {"a": 1, "b": [True, None]}),
     (Point, Point(x=1, inner=Inner(2.0), names=["n"]), {"x": 1, "inner": {"weight": 2.0}, "names": ["n"]}),
     (list[Point], [Point(1, Inner(2.0))], [{"x": 1, "inner": {"weight": 2.0}, "names": []}]),
@@ -123,9 +123,9 @@ def test_it_says_what_is_wrong_inside_a_dataclass(given_value: object, complaint
         (dt.timedelta, "2 days, 0:00:01", "P2DT1S"),
         (dt.datetime, "2026-01-31", "2026-01-31T00:00:00Z"),
         (dt.datetime, "2026-01-31T12:00:00+02:00", "2026-01-31T10:00:00Z"),
-        (Union[int, str], "42", "42"),
-        (Union[int, float], 1, 1),
-        (Optional[float], 1, 1.0),
+        (int | str, "42", "42"),
+        (int | float, 1, 1),
+        (float | None, 1, 1.0),
     ],
 )
 def test_it_accepts_what_forms_send(python_type: Any, given_value: object, expected: object) -> None:
@@ -154,7 +154,7 @@ def test_it_accepts_what_forms_send(python_type: Any, given_value: object, expec
         (list[int], "1,2"),
         (list[int], [1, "x"]),
         (dict[str, int], [1]),
-        (Union[int, bool], "x"),
+        (int | bool, "x"),
         (type(None), 0),
     ],
 )
@@ -214,7 +214,7 @@ def test_it_names_the_input_and_both_types_of_a_mismatch() -> None:
 
 def test_it_describes_types_as_programmers_write_them() -> None:
     assert describe_type(type_of(dict[str, list[int]])) == "dict[str, list[int]]"
-    assert describe_type(type_of(Optional[int])) == "int | none"
+    assert describe_type(type_of(int | None)) == "int | none"
     assert describe_type(type_of(Colour)) == "enum(red, blue)"
     assert describe_type(type_of(Inner)) == "Inner(weight: float)"
 

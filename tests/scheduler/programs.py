@@ -1,5 +1,7 @@
 """flytekit programs that tests of the registry and of launching register."""
 
+# mypy: disable-error-code="untyped-decorator, no-any-return"
+
 from __future__ import annotations
 
 import datetime as dt
@@ -17,6 +19,7 @@ class Size:
     label: str
 
 
+MIDNIGHT = dt.datetime(2026, 1, 1, tzinfo=dt.timezone.utc)
 Dataset = Artifact(name="dataset", partition_keys=["region"])
 
 
@@ -55,7 +58,7 @@ fixed_plan = LaunchPlan.get_or_create(inner, "fixed_plan", fixed_inputs={"x": 7}
 
 
 @workflow
-def everything(x: int, names: list[int], when: dt.datetime = dt.datetime(2026, 1, 1)) -> tuple[int, str]:
+def everything(x: int, names: list[int], when: dt.datetime = MIDNIGHT) -> tuple[int, str]:
     a = double(x=x)
     b = inner(x=a)
     inner_plan(x=b)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from django.db import transaction
@@ -34,7 +35,9 @@ INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER)
 STRING = types_pb2.LiteralType(simple=types_pb2.STRING)
 
 
-def identifier(name: str, kind: int = identifier_pb2.LAUNCH_PLAN, version: str = "v1") -> identifier_pb2.Identifier:
+def identifier(
+    name: str, kind: identifier_pb2.ResourceType = identifier_pb2.LAUNCH_PLAN, version: str = "v1"
+) -> identifier_pb2.Identifier:
     return identifier_pb2.Identifier(
         resource_type=kind, project="demo", domain="development", name=name, version=version
     )
@@ -284,7 +287,9 @@ def test_it_leaves_nothing_behind_when_rolled_back(training: identifier_pb2.Iden
     assert not VersionEdge.objects.exists()
 
 
-def test_it_takes_few_queries(inner: None, django_assert_num_queries: Callable[..., object]) -> None:
+def test_it_takes_few_queries(
+    inner: None, django_assert_num_queries: Callable[..., AbstractContextManager[object]]
+) -> None:
     launch(request_for(identifier("inner_plan")), actor="ann")
     with django_assert_num_queries(6):  # the launch plan, the row, two savepoints
         launch(request_for(identifier("inner_plan")), actor="ann")
