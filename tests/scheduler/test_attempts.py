@@ -51,6 +51,19 @@ def test_it_claims_by_priority_and_age_what_fits() -> None:
     assert (event.from_phase, event.to_phase, event.actor) == (AttemptPhase.QUEUED, AttemptPhase.INITIALIZING, "one")
 
 
+def test_it_says_where_the_log_will_be(settings) -> None:
+    root = settings.CAUSEWAY_STORE_URL
+    plain = make_attempt(command={"output_prefix": f"{root}/metadata/p/d/e/n0/0"})
+    item = make_attempt(command={"output_prefix": f"{root}/metadata/p/d/e/n1/2/7"}, index=7)
+    bare = make_attempt()
+    claim()
+    for row in (plain, item, bare):
+        row.refresh_from_db()
+    assert plain.log_uri == f"{root}/logs/p/d/e/n0/0.log"
+    assert item.log_uri == f"{root}/logs/p/d/e/n1/2-7.log"
+    assert bare.log_uri == f"{root}/logs/{bare.name}.log"
+
+
 def test_it_lets_small_attempts_pass_but_not_for_ever() -> None:
     large = make_attempt(resources={"cpu": 4})
     first = make_attempt(resources={"cpu": 1})

@@ -27,7 +27,7 @@ class Bench:
 
     numbers = itertools.count(1)
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, start: bool = True) -> None:
         self.home = home
         store = open_store(f"file://{home}/objects")
         assert isinstance(store, LocalStore)
@@ -36,7 +36,8 @@ class Bench:
         self.store.put(self.distribution, archive(PROJECT))
         self.starts: dict[int, Started] = {}
         self.ends: dict[int, Ended] = {}
-        self.new_executor()
+        if start:
+            self.new_executor()
 
     def new_executor(self) -> None:
         """As after a restart of the daemon."""
