@@ -10,7 +10,6 @@ from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from scheduler.actions.executions import abort, archive
 
 from artifacts.exceptions import AlreadyExists
 from console.access_objects import access_execution
@@ -22,6 +21,7 @@ from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, 
 from console.rest.fields import EntityName, ErrorField, ExecutionPhaseField, NameOf
 from console.rest.launching import LaunchBody, RelaunchBody, launch_from, relaunch_from
 from console.rest.waiting import WaitFilters, wait_until_ended
+from scheduler.actions.executions import abort, archive
 from scheduler.actions.launch import recover
 from scheduler.models import Execution, ExecutionMode
 from scheduler.phases import NodePhase
@@ -68,6 +68,9 @@ class ExecutionDetail(ExecutionSummary):
     )
     parent = serializers.CharField(  # type: ignore[assignment]  # a field, not Field.parent
         source="parent_node.execution.key", default=None, allow_null=True, help_text="the execution whose node this is"
+    )
+    resolution = serializers.DictField(
+        help_text="for inputs that are artifact versions: which, and how found"
     )
     node_phases = serializers.SerializerMethodField(help_text="how many nodes are in each phase")
 

@@ -8,6 +8,7 @@ from console.rest import (
     gates,
     identity,
     launch_plans,
+    lineage,
     nodes,
     projects,
     registry,
@@ -87,8 +88,7 @@ v1 = [
     path(VERSION, versions.VersionView.as_view(), name="version"),
     path(f"{VERSION}/object", versions.ObjectView.as_view(), name="version-object"),
     path(f"{VERSION}/card", versions.CardView.as_view(), name="version-card"),
-    path(f"{VERSION}/lineage", versions.LineageView.as_view(), name="version-lineage"),
-    path("artifact-versions", versions.SearchView.as_view(), name="artifact-versions"),
+    path(f"{VERSION}/lineage", lineage.LineageView.as_view(), name="version-lineage"),
     path("artifact-versions/<int:version_id>", versions.VersionByIdView.as_view(), name="version-by-id"),
 ]
 

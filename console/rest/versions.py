@@ -222,17 +222,3 @@ class CardView(ApiView):
         if not html:
             raise NotFound(f"{row.artifact}@{row.version} has no card")
         return sandboxed(html)
-
-
-class LineageView(ApiView):
-    @extend_schema(responses={200: dict[str, Any]}, tags=TAGS)
-    def get(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
-        """One hop."""
-        return Response(one_hop(access_version(user_of(request), project, domain, name, version)))
-
-
-class SearchView(ListView):
-    @extend_schema(responses=VersionSummary(many=True), tags=TAGS)
-    def get(self, request: Request) -> Response:
-        """Search."""
-        return self.page(request, search(""), VersionSummary)

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from pytest_django import Settings
+
+from artifacts.models import ArtifactVersion
+from artifacts.store import store
+from console.accounts.models import Role, RoleBinding, User
+from lineage.actions.record import Use, record_consumed
+from lineage.models import Via
+from tests.console.rest.conftest import Caller, problem
+from tests.console.rest.rows import START
+
+DATASET = "/api/v1/artifacts/demo/development/dataset"
+MODEL = "/api/v1/artifacts/demo/development/model"
+
+
+def publish(client: Any, url: str = DATASET, **body: Any) -> dict[str, Any]:
+    response = client.post(f"{url}/versions", {"value": 1, **body})
+    assert response.status_code == 201, response.content
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def names(client: Any, url: str) -> list[str]:
+    return [each.get("version") or each["name"] for each in client.get(url).json()["results"]]
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"), [(3, "int"), (2.5, "float"), ("x", "str"), (True, "bool"), ([1, 2.5], "list"), ({"a": [1]}, "")]
+)
+def test_it_publishes_a_json_value(api: Caller, value: Any, kind: str) -> None:
+    found = publish(api("ann"), value=value, metadata={"a": "b"}, metrics={"auc": 0.9}, version="v1")
+    assert (found["value"], found["created_by"], found["metrics"]) == (value, "ann", {"auc": 0.9})
+    assert kind in found["type"]
+    assert found["address"] == "flyte://av0.1/demo/development/dataset@v1"
+    assert api("vic").get(f"{DATASET}/versions/v1").json() == found
+    assert api("vic").get(f"/api/v1/artifact-versions/{found['id']}").json() == found
+
+
+def test_it_publishes_the_same_once(api: Caller) -> None:
+    ann = api("ann")
+    first = publish(ann, version="v1")
+    assert publish(ann, version="v1")["id"] == first["id"]
+    problem(ann.post(f"{DATASET}/versions", {"value": 2, "version": "v1"}), 409)
+    assert ArtifactVersion.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({}, "exactly one"),
+        ({"value": 1, "uri": "s3://b/k"}, "exactly one"),
+        ({"value": None}, "null"),
+        ({"value": [1, "a"]}, "one type"),
+        ({"uri": "no-scheme"}, "scheme"),
+        ({"uri": "file:///etc/passwd"}, "not an object"),
+        ({"value": 1, "version": "a/b"}, "version"),
+        ({"value": 1, "partitions": {"region": ""}}, "region"),
+        ({"value": 1, "partitions": {"region": {"a": 1}}}, "region"),
+        ({"value": 1, "metrics": {"auc": "high"}}, "auc"),
+        ({"value": 1, "card": "x", "card_format": "pdf"}, "card_format"),
+        ({"value": 1, "time_partition": "soon"}, "time_partition"),
+        ({"value": 1, "kind": "thing"}, "kind"),
+        ({"value": 1, "shape": "cube"}, "shape"),
+        ({"value": 2**70}, "value"),
+    ],
+)
+def test_it_explains_a_bad_publication(api: Caller, body: dict[str, Any], said: str) -> None:
+    assert said in problem(api("ann").post(f"{DATASET}/versions", body), 400)["detail"]
+    assert not ArtifactVersion.objects.exists()
+
+
+def test_it_publishes_by_reference(api: Caller) -> None:
+    found = publish_reference(api("ann"), "s3://elsewhere/data.csv", format="csv")
+    assert (found["uri"], found["kind"]) == ("s3://elsewhere/data.csv", "dataset")
+    data = api("vic").get(f"{DATASET}/versions/{found['version']}/object").json()
+    assert (data["uri"], data["files"]) == ("s3://elsewhere/data.csv", [])
+
+
+def publish_reference(client: Any, uri: str, **body: Any) -> dict[str, Any]:
+    response = client.post(f"{DATASET}/versions", {"uri": uri, **body})
+    assert response.status_code == 201, response.content
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def test_a_reference_opens_nothing_its_publisher_may_not_read(api: Caller) -> None:
+    root = store().root
+    problem(api("ann").post(f"{DATASET}/versions", {"uri": f"{root}/raw/elsewhere/development/e1/x"}), 403)
+    problem(api("ann").post(f"{DATASET}/versions", {"uri": f"{root}/raw"}), 403)
+    problem(api("ann").post(f"{DATASET}/versions", {"uri": f"{root}/raw/demo/development/../../elsewhere/d/x"}), 400)
+    publish_reference(api("ann"), f"{root}/raw/demo/development/e1/x")
+
+
+def test_it_lists_the_files_of_a_directory(api: Caller) -> None:
+    folder = f"{store().root}/raw/demo/development/e1/folder"
+    for name in ("a.csv", "b/c.csv"):
+        store().put(f"{folder}/{name}", b"123")
+    found = publish_reference(api("ann"), folder, shape="directory")
+    files = api("vic").get(f"{DATASET}/versions/{found['version']}/object").json()["files"]
+    assert [(each["path"], each["size_bytes"]) for each in files] == [("a.csv", 3), ("b/c.csv", 3)]
+    assert all(each["url"].startswith("http") for each in files)
+
+
+def upload(client: Any, data: dict[str, Any] | str, content: bytes = b"a,b\n1,2\n", name: str = "data.csv") -> Any:
+    text = data if isinstance(data, str) else json.dumps(data)
+    parts = {"file": SimpleUploadedFile(name, content), "data": text}
+    return client.post(f"{DATASET}/versions", parts, format="multipart")
+
+
+def test_it_stores_an_uploaded_file(api: Caller) -> None:
+    ann = api("ann")
+    response = upload(ann, {"format": "csv", "version": "v1", "partitions": {"region": "SEA"}})
+    assert response.status_code == 201, response.content
+    found = response.json()
+    assert (found["size_bytes"], len(found["content_hash"]), found["kind"]) == (8, 64, "dataset")
+    assert store().get(found["uri"]) == b"a,b\n1,2\n"
+    assert "/uploads/demo/development/" in found["uri"]
+    again = upload(ann, {"format": "csv", "version": "v1", "partitions": {"region": "SEA"}})
+    assert again.json()["id"] == found["id"]
+    other = upload(ann, {"format": "csv", "version": "v1", "partitions": {"region": "SEA"}}, b"other")
+    problem(other, 409)
+
+
+def test_it_stores_a_large_file_from_disk(api: Caller) -> None:
+    content = b"x" * 3_000_000
+    found = upload(api("ann"), {}, content).json()
+    assert store().size(found["uri"]) == len(content)
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", ".hidden", "a b/ü?.csv", "\n", "x" * 500])
+def test_it_makes_file_names_harmless(api: Caller, name: str) -> None:
+    response = upload(api("ann"), {}, name=name)
+    if response.status_code == 201:
+        assert store().get(response.json()["uri"]) == b"a,b\n1,2\n"
+        assert ".." not in response.json()["uri"]
+    else:
+        problem(response, 400)
+
+
+def test_it_stores_nothing_of_a_refused_upload(api: Caller, tmp_path: Path) -> None:
+    problem(upload(api("ann"), {"version": "a/b"}), 400)
+    problem(upload(api("ann"), "{"), 400)
+    problem(upload(api("ann"), {"value": 1}), 400)
+    problem(api("ann").post(f"{DATASET}/versions", {"data": "{}"}, format="multipart"), 400)
+    assert list(store().list(store().root)) == []
+
+
+def test_it_limits_uploads(api: Caller, settings: Settings) -> None:
+    settings.CAUSEWAY_MAX_UPLOAD_BYTES = 1000
+    problem(upload(api("ann"), {}, b"x" * 1001), 413)
+    assert not ArtifactVersion.objects.exists()
+
+
+def test_only_contributors_publish(api: Caller) -> None:
+    problem(api("vic").post(f"{DATASET}/versions", {"value": 1}), 403)
+    problem(api("sue").post(f"{DATASET}/versions", {"value": 1}), 404)
+
+
+@pytest.mark.parametrize(
+    "suffix", ["", "/versions", "/versions/v1", "/versions/v1/card", "/versions/v1/lineage", "/resolve"]
+)
+def test_it_hides_foreign_artifacts(api: Caller, suffix: str) -> None:
+    publish(api("ann"), version="v1", card="# Card")
+    assert api("vic").get(DATASET + suffix).status_code == 200
+    problem(api("sue").get(DATASET + suffix), 404)
+
+
+def test_it_lists_artifacts(api: Caller, django_assert_num_queries: Any) -> None:
+    ann = api("ann")
+    publish(ann, description="Flowers", version="v1")
+    publish(ann, version="v2")
+    publish(ann, MODEL, kind="model")
+    client = api("vic")
+    found = client.get("/api/v1/artifacts").json()["results"]
+    assert [each["name"] for each in found] == ["model", "dataset"]
+    assert (found[1]["newest_version"], found[1]["description"]) == ("v2", "Flowers")
+    assert names(client, "/api/v1/artifacts?q=flow") == ["dataset"]
+    assert names(client, "/api/v1/artifacts?kind=model") == ["model"]
+    assert names(client, "/api/v1/artifacts?q=flow&name=model") == []
+    assert names(api("sue"), "/api/v1/artifacts") == []
+    with django_assert_num_queries(3):  # token, bindings, rows
+        client.get("/api/v1/artifacts")
+
+
+def test_it_filters_versions(api: Caller, django_assert_num_queries: Any) -> None:
+    ann = api("ann")
+    for version, region, day in [("v1", "SEA", 1), ("v2", "LAX", 1), ("v3", "SEA", 2)]:
+        publish(ann, version=version, partitions={"region": region}, time_partition=f"2026-01-0{day}T05:00:00Z")
+    client = api("vic")
+    for query, found in {
+        "": ["v3", "v2", "v1"],
+        "partition.region=SEA": ["v3", "v1"],
+        "partition.region=ATL": [],
+        "partition.zone=SEA": [],
+        "time_partition=2026-01-01T09:00:00Z": ["v2", "v1"],
+        "time_from=2026-01-02T00:00:00Z": ["v3"],
+        "time_before=2026-01-02T00:00:00Z": ["v2", "v1"],
+        "partition.region=SEA&limit=1": ["v3"],
+        "alias=champion": [],
+        "kind=model": [],
+        "created_before=2020-01-01T00:00:00Z": [],
+    }.items():
+        assert names(client, f"{DATASET}/versions?{query}") == found, query
+    problem(client.get(f"{DATASET}/versions?region=SEA"), 400)
+    problem(client.get(f"{DATASET}/versions?time_from=soon"), 400)
+    with django_assert_num_queries(4):  # token, bindings, artifact, rows
+        client.get(f"{DATASET}/versions")
+
+
+def test_it_resolves_a_query_and_explains_it(api: Caller) -> None:
+    ann = api("ann")
+    for version, region in [("v1", "SEA"), ("v2", "LAX")]:
+        publish(ann, version=version, partitions={"region": region})
+    client = api("vic")
+    assert client.get(f"{DATASET}/resolve").json()["version"]["version"] == "v2"
+    found = client.get(f"{DATASET}/resolve?partition.region=SEA").json()
+    assert found["version"]["version"] == "v1" and found["explanation"]
+    assert "SEA" in problem(client.get(f"{DATASET}/resolve?partition.region=ATL"), 404)["detail"]
+    problem(client.get(f"{DATASET}/resolve?partition.zone=ATL"), 400)
+    problem(client.get(f"{DATASET}/resolve?zone=ATL"), 400)
+
+
+def test_it_finds_the_latest(api: Caller) -> None:
+    ann = api("ann")
+    publish(ann, version="v1")
+    publish(ann, version="v2")
+    assert api("vic").get(f"{DATASET}/versions/latest").json()["version"] == "v2"
+    problem(api("vic").get(f"{DATASET}/versions/champion"), 404)
+
+
+def test_it_shows_cards_safely(api: Caller) -> None:
+    publish(api("ann"), version="v1", card="# Title\n<script>alert(1)</script>")
+    publish(api("ann"), version="v2")
+    response = api("vic").get(f"{DATASET}/versions/v1/card")
+    assert b"<h1>Title</h1>" in response.content and b"<script" not in response.content
+    assert "sandbox" in response["Content-Security-Policy"]
+    problem(api("vic").get(f"{DATASET}/versions/v2/card"), 404)
+
+
+def test_it_shows_one_hop_of_lineage_and_counts_what_is_hidden(api: Caller, cast: dict[str, User]) -> None:
+    RoleBinding.objects.create(user=cast["ann"], role=Role.CONTRIBUTOR, project="elsewhere")
+    ann = api("ann")
+    dataset = publish(ann, version="v1")
+    ArtifactVersion.objects.filter(pk=dataset["id"]).update(execution_key="demo/development/e0")
+    record_consumed("elsewhere/development/e1", [Use(dataset["id"], variable="x", via=Via.QUERY)], at=START)
+    hop = api("vic").get(f"{DATASET}/versions/v1/lineage").json()
+    assert hop["consumers"] == [{"execution": None, "via": ["query"], "versions": [], "hidden": 0}]
+    assert ann.get(f"{DATASET}/versions/v1/lineage").json()["consumers"][0]["execution"] == "elsewhere/development/e1"
