@@ -161,8 +161,10 @@ CELERY_BEAT_SCHEDULE = {
     )
 }
 
-# Object store: a local directory (file:///...) or an S3 bucket (s3://bucket/prefix; endpoint and keys from AWS_*).
-CAUSEWAY_STORE_URL = os.environ.get("CAUSEWAY_STORE_URL", f"file://{CAUSEWAY_HOME / 'objects'}").rstrip("/")
+# Object store: a local directory or an S3 bucket (s3://bucket/prefix; endpoint and keys from AWS_*). A directory stands
+# here without file://: literals carry URIs below it, and flytekit takes a FlyteFile at file:///... for a missing file.
+CAUSEWAY_STORE_URL = (os.environ.get("CAUSEWAY_STORE_URL") or str(CAUSEWAY_HOME / "objects")).removeprefix("file://")
+CAUSEWAY_STORE_URL = CAUSEWAY_STORE_URL.rstrip("/")
 CAUSEWAY_MAX_UPLOAD_BYTES = int(os.environ.get("CAUSEWAY_MAX_UPLOAD_BYTES", str(5 * 1024**3)))
 
 CAUSEWAY_DOMAINS = os.environ.get("CAUSEWAY_DOMAINS", "development,staging,production").split(",")
@@ -199,6 +201,7 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
     "COMPONENT_SPLIT_REQUEST": True,
+    "POSTPROCESSING_HOOKS": ["console.rest.schema.add_problems"],
 }
 
 LOGGING = {

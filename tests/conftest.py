@@ -58,7 +58,7 @@ def valkey(valkey_socket: Path, settings: Settings) -> Iterator[redis.Redis]:
 @pytest.fixture
 def object_store(tmp_path: Path, settings: Settings) -> str:
     """The root URL of an empty object store."""
-    settings.CAUSEWAY_STORE_URL = f"file://{tmp_path / 'objects'}"
+    settings.CAUSEWAY_STORE_URL = str(tmp_path / "objects")
     return str(settings.CAUSEWAY_STORE_URL)
 
 

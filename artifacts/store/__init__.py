@@ -14,8 +14,8 @@ __all__ = ["LocalStore", "ObjectStore", "StoredObject", "open_store", "store"]
 
 
 def open_store(root: str) -> ObjectStore:
-    """The store at a root URL, `file:///directory` or `s3://bucket/prefix`."""
-    if root.startswith("file:///"):
+    """The store at a root, `/directory` (or `file:///directory`) or `s3://bucket/prefix`."""
+    if root.startswith(("/", "file:///")):
         return LocalStore(
             root, public_url=settings.CAUSEWAY_PUBLIC_URL, max_upload_bytes=settings.CAUSEWAY_MAX_UPLOAD_BYTES
         )
@@ -23,7 +23,7 @@ def open_store(root: str) -> ObjectStore:
         from artifacts.store.s3 import S3Store  # boto3 takes a while to import, and most installations have no S3
 
         return S3Store(root)
-    raise ImproperlyConfigured(f"CAUSEWAY_STORE_URL must start with file:/// or s3://, not {root!r}")
+    raise ImproperlyConfigured(f"CAUSEWAY_STORE_URL must start with / or s3://, not {root!r}")
 
 
 @cache

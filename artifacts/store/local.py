@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import BinaryIO
-from urllib.parse import urlsplit
 
 from artifacts.exceptions import NotFound
 from artifacts.store import signing
@@ -21,7 +20,7 @@ PARTIAL = ".partial-"  # prefix of files being written; listings leave them out
 class LocalStore(ObjectStore):
     def __init__(self, root: str, *, public_url: str, max_upload_bytes: int) -> None:
         super().__init__(root)
-        self.directory = Path(urlsplit(root).path)
+        self.directory = Path(root.removeprefix("file://"))
         self.public_url = public_url.rstrip("/")
         self.max_upload_bytes = max_upload_bytes
 
