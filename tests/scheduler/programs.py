@@ -87,3 +87,8 @@ def spread(n: int) -> list[int]:
 @workflow
 def training(region: str, data: int = Dataset.query(region=Inputs.region)) -> int:
     return consume(data=data, region=region)
+
+
+@workflow
+def timed(x: int, when: dt.datetime) -> int:
+    return double(x=x)
