@@ -45,7 +45,7 @@ def main() -> None:
         default_project=args.project,
         default_domain=args.domain,
     )
-    plan = remote.fetch_launch_plan(name="dataset.publish_ml_dataset", version=args.version)
+    plan = remote.fetch_launch_plan(name="data_team.dataset.publish_ml_dataset", version=args.version)
     execution = remote.execute(plan, inputs={"region": args.region})
     print(f"publishing ml-dataset of {args.region}: execution {execution.id.name}", flush=True)
 
