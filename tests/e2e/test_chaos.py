@@ -1,0 +1,129 @@
+"""Every published version ends in exactly one training execution, whatever is killed meanwhile."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from causeway.client import CausewayError, Client
+
+from tests.stack import RunningStack, running_stack
+
+pytestmark = pytest.mark.e2e
+
+VERSIONS = 200
+VICTIMS = ("web", "rpc", "worker-1", "worker-2", "executor", "valkey", "postgres")
+
+PROGRAM = """
+from causeway import OnArtifact
+from flytekit import Artifact, LaunchPlan, task, workflow
+
+Dataset = Artifact(name="chaos-dataset", partition_keys=["number"])
+
+@task(retries=3)
+def train(dataset: int) -> int:
+    return dataset
+
+@workflow
+def training(dataset: int) -> int:
+    return train(dataset=dataset)
+
+on_dataset = LaunchPlan.create("chaos_training", training, trigger=OnArtifact(Dataset, inputs={"dataset": Dataset}))
+"""
+
+
+@pytest.fixture(scope="module")
+def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    """A set-up of its own: nobody else's tests shall suffer."""
+    with running_stack(tmp_path_factory.mktemp("chaos") / "home") as stack:
+        yield stack
+
+
+def register(stack: RunningStack, folder: Path) -> None:
+    (folder / "chaos.py").write_text(textwrap.dedent(PROGRAM))
+    command = [str(Path(sys.executable).with_name("pyflyte")), "-c", str(stack.flyte_config_file), "register"]
+    command += ["--version", "v1", "--activate-launchplans", "."]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def publish(client: Client, number: int, deadline: float) -> None:
+    """As a CI job would: try again until it is accepted. The version's name makes trying again harmless."""
+    while True:
+        try:
+            client.create("chaos-dataset", number, version=f"v{number}", partitions={"number": str(number)})
+        except CausewayError as error:
+            if 400 <= error.status < 500 or time.monotonic() > deadline:
+                raise
+            time.sleep(0.3)
+        else:
+            return
+
+
+def kill_at_random(stack: RunningStack, stop: threading.Event, killed: Counter[str]) -> None:
+    order = random.Random(7)  # noqa: S311 - the same murders every time
+    emptied = False
+    while not stop.wait(order.uniform(0.3, 1.2)):
+        name = order.choice(VICTIMS)
+        if stack.kill(name):
+            killed[name] += 1
+        if not emptied and sum(killed.values()) > 8:
+            try:
+                redis.Redis(unix_socket_path=str(stack.home / "valkey.sock")).flushall()
+                emptied = True
+            except redis.RedisError:
+                continue
+
+
+def wait_for_ends(client: Client, seconds: float) -> list[dict[str, Any]]:
+    """The executions of the triggered plan, once there are enough of them and all have ended."""
+    deadline = time.monotonic() + seconds
+    while True:
+        found = list(client.connection.pages("executions", launch_plan="chaos_training", limit=500))
+        ended = [each for each in found if each["phase"] in {"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"}]
+        if len(ended) == len(found) >= VERSIONS or time.monotonic() > deadline:
+            return found
+        time.sleep(1)
+
+
+def test_it_launches_exactly_once_for_each_version_while_processes_are_killed(
+    fragile: RunningStack, tmp_path: Path
+) -> None:
+    register(fragile, tmp_path)
+    client = Client(fragile.http_url, fragile.admin_token)
+    stop, killed = threading.Event(), Counter[str]()
+    killer = threading.Thread(target=kill_at_random, args=(fragile, stop, killed))
+    killer.start()
+    try:
+        deadline = time.monotonic() + 180
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda number: publish(client, number, deadline), range(VERSIONS)))
+    finally:
+        stop.set()
+        killer.join()
+    fragile.wait_ready(120)
+
+    executions = wait_for_ends(client, 180)
+    (trigger,) = client.connection.pages("triggers", artifact_name="chaos-dataset")
+    firings = list(client.connection.pages(f"triggers/{trigger['id']}/firings", limit=500))
+
+    assert sum(killed.values()) >= 10, killed
+    assert Counter(each["phase"] for each in executions) == {"SUCCEEDED": VERSIONS}
+    assert Counter(each["outcome"] for each in firings) == {"fired": VERSIONS}
+    assert len({each["execution"] for each in firings}) == VERSIONS
+    trained = Counter(
+        client.connection.call("GET", f"executions/flytesnacks/development/{each['name']}/outputs")["o0"]
+        for each in executions
+    )
+    assert trained == Counter(range(VERSIONS))
