@@ -13,4 +13,10 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("", include("console.objects")),
     path("", include("console.accounts.urls")),
+    path("api/", include("console.rest.urls")),
+    path("", include("console.pages.urls")),
 ]
+
+handler400 = "console.pages.errors.bad_request"
+handler403 = "console.pages.errors.forbidden"
+handler404 = "console.pages.errors.not_found"

@@ -15,9 +15,10 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.pages.badges import WAITING, Badge
 from console.pages.scope import in_scope
+from console.pages.specs import NodeTitles, compiled_workflow
 from console.pages.values import Values, read_values, spell
 from lineage.models import VersionEdge, VersionRole
-from scheduler.models import Gate, GateKind, NodeExecution
+from scheduler.models import Execution, Gate, GateKind, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL
 
 DECIDED_SHOWN = 50
@@ -25,6 +26,12 @@ _HEAVY = tuple(
     f"execution__{name}"
     for name in ("spec", "workflow__spec", "workflow__closure", "launch_plan__spec", "launch_plan__closure")
 )
+
+
+@dataclass(frozen=True)
+class Deck:
+    node_id: str
+    title: str
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,6 @@ def describe_decision(gate: Gate) -> Decision:
 def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
     """All a reviewer needs to decide: what is reviewed, where it comes from, its decks."""
     execution = gate.execution
-    decks = NodeExecution.objects.filter(execution=execution).exclude(deck_uri="").order_by("id")
     literal_type = types_pb2.LiteralType.FromString(bytes(gate.literal_type))
     is_open = gate.decided_at is None and execution.phase not in EXECUTION_TERMINAL
     return {
@@ -74,7 +80,7 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
         "is_approval": gate.kind == GateKind.APPROVE,
         "is_open": is_open,
         "type": describe_type(literal_type),
-        "decks": decks,
+        "decks": _decks(execution),
         "subject": _subject(request, gate),
         "consumed": _consumed(request, execution.key),
         "inputs": read_values(request, execution.inputs_uri),
@@ -82,6 +88,16 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
         "state": WAITING if is_open else Badge("Not needed"),
         "may_decide": access.can(request.user, Action.DECIDE, execution.project, execution.domain),
     }
+
+
+def _decks(execution: Execution) -> list[Deck]:
+    titles = NodeTitles(compiled_workflow(execution.workflow))
+    rows = NodeExecution.objects.filter(execution=execution).exclude(deck_uri="").order_by("id")
+    found = []
+    for node_id, spec_id in rows.values_list("node_id", "spec_node_id"):
+        spec = titles.find((spec_id,))
+        found.append(Deck(node_id, spec.name if spec is not None else node_id))
+    return found
 
 
 def _subject(request: HttpRequest, gate: Gate) -> Values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -116,26 +117,20 @@ EXECUTION_FACTS = (
 
 def python_snippet(version: ArtifactVersion) -> str:
     artifact = version.artifact
-    partitions = "".join(f",\n    {json.dumps(key)}: {json.dumps(value)}" for key, value in version.partitions.items())
-    lines = [
-        "from causeway import Client",
-        "",
-        "client = Client()  # reads CAUSEWAY_URL and CAUSEWAY_TOKEN",
-        f"version = client.get({json.dumps(artifact.name)}, project={json.dumps(artifact.project)},",
-        f"                     domain={json.dumps(artifact.domain)}, version={json.dumps(version.version)})",
-        'path = version.pull("./")',
-    ]
-    if partitions:
-        lines.insert(2, f"# partitions: {json.dumps(version.partitions, ensure_ascii=False)}")
-    return "\n".join(lines)
+    project, domain, name = (json.dumps(part, ensure_ascii=False) for part in artifact.key)
+    take = f'version.download("{artifact.name}/")' if version.uri else "version.value"
+    return (
+        "from causeway.client import Client\n\n"
+        f"client = Client(project={project}, domain={domain})\n"
+        f"version = client.get({name}, version={json.dumps(version.version, ensure_ascii=False)})\n"
+        f"data = {take}"
+    )
 
 
 def cli_snippet(version: ArtifactVersion) -> str:
-    artifact = version.artifact
-    return (
-        f"causeway artifact pull {artifact.name} --project {artifact.project} --domain {artifact.domain} \\\n"
-        f"    --version {version.version} --to ./"
-    )
+    project, domain, name = (shlex.quote(part) for part in version.artifact.key)
+    verb = "pull" if version.uri else "get"
+    return f"causeway -p {project} -d {domain} artifact {verb} {name} --version {shlex.quote(version.version)}"
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""One hop of lineage around a version: who produced it from what, who consumed it and made what of it."""
+"""One hop of lineage around a version, as a drawing and as lists."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,12 @@ from django.urls import reverse
 
 from artifacts.models import ArtifactVersion
 from console.accounts import access
+from console.accounts.access import Action
 from console.pages import badges, graphs
-from lineage.models import VersionEdge, VersionRole
+from lineage.queries import Hop, Step, one_hop
 from scheduler.models import Execution
 
-EXECUTIONS_SHOWN = 40
-VERSIONS_SHOWN = 120
+EXECUTIONS_DRAWN, VERSIONS_DRAWN = 30, 90
 
 
 @dataclass(frozen=True)
@@ -30,48 +30,31 @@ class Box:
     url: str
     tone: str
     css: str
+    hint: str
     x: float = 0.0
     y: float = 0.0
-    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Side:
+    """Executions next to the version, and the versions beyond them; only what the user may read."""
+
+    runs: list[Execution]
+    versions: list[ArtifactVersion]
+    pairs: list[tuple[str, str]]  # (execution key, version key)
 
 
 def lineage_context(request: HttpRequest, version: ArtifactVersion) -> dict[str, Any]:
-    own = list(version.edges.order_by("-id")[: EXECUTIONS_SHOWN * 4])
-    producers = _keys(own, VersionRole.PRODUCED)
-    consumers = _keys(own, VersionRole.CONSUMED)[:EXECUTIONS_SHOWN]
-    edges = _neighbour_edges(producers, consumers)
-    versions = _readable(request, {edge.version_id for edge in edges}) | {version.pk: version}
-    executions = _executions(request, [*producers, *consumers])
-    links = [_link(edge, versions, executions) for edge in [*own, *edges]]
-    pairs = list(dict.fromkeys(link for link in links if link is not None))
-    boxes = _boxes(version, versions, executions, pairs)
-    drawing = graphs.layout([box.key for box in boxes], pairs)
-    placed = [_placed(box, drawing.places[box.key]) for box in boxes]
+    hop = one_hop(version)
+    executions = _executions(request, [step.execution_key for step in (*hop.producers, *hop.consumers)])
+    upstream = _side(request, hop.producers, executions)
+    downstream = _side(request, hop.consumers, executions)
     return {
-        "drawing": drawing,
-        "boxes": placed,
-        "producers": [executions[key] for key in producers if key in executions],
-        "consumers": [executions[key] for key in consumers if key in executions],
-        "sources": _around(versions, edges, producers, VersionRole.CONSUMED, version),
-        "results": _around(versions, edges, consumers, VersionRole.PRODUCED, version),
+        "hop": hop,
+        "upstream": upstream,
+        "downstream": downstream,
+        **_drawn(hop, upstream, downstream),
     }
-
-
-def _keys(edges: Sequence[VersionEdge], role: VersionRole) -> list[str]:
-    return list(dict.fromkeys(edge.execution_key for edge in edges if edge.role == role))
-
-
-def _neighbour_edges(producers: Sequence[str], consumers: Sequence[str]) -> list[VersionEdge]:
-    what = Q(execution_key__in=producers, role=VersionRole.CONSUMED)
-    what |= Q(execution_key__in=consumers, role=VersionRole.PRODUCED)
-    return list(VersionEdge.objects.filter(what).order_by("id")[: VERSIONS_SHOWN * 3])
-
-
-def _readable(request: HttpRequest, ids: set[int]) -> dict[int, ArtifactVersion]:
-    readable = access.readable(request.user, project="artifact__project", domain="artifact__domain")
-    rows = ArtifactVersion.objects.filter(readable, pk__in=ids).select_related("artifact")
-    rows = rows.defer("literal", "literal_type", "card").order_by("-created_at", "-id")
-    return {row.pk: row for row in rows[:VERSIONS_SHOWN]}
 
 
 def _executions(request: HttpRequest, keys: Sequence[str]) -> dict[str, Execution]:
@@ -86,32 +69,47 @@ def _executions(request: HttpRequest, keys: Sequence[str]) -> dict[str, Executio
     return {row.key: row for row in rows}
 
 
-def _link(
-    edge: VersionEdge, versions: dict[int, ArtifactVersion], executions: dict[str, Execution]
-) -> tuple[str, str] | None:
-    if edge.version_id not in versions or edge.execution_key not in executions:
-        return None
-    artifact, execution = f"v{edge.version_id}", edge.execution_key
-    return (execution, artifact) if edge.role == VersionRole.PRODUCED else (artifact, execution)
+def _side(request: HttpRequest, steps: Sequence[Step], executions: dict[str, Execution]) -> Side:
+    shown = [step for step in steps if step.execution_key in executions]
+    versions: dict[int, ArtifactVersion] = {}
+    pairs: list[tuple[str, str]] = []
+    for step in shown:
+        for edge in step.others:
+            artifact = edge.version.artifact
+            if access.can(request.user, Action.READ, artifact.project, artifact.domain):
+                versions.setdefault(edge.version_id, edge.version)
+                pairs.append((step.execution_key, _key(edge.version)))
+    return Side([executions[step.execution_key] for step in shown], list(versions.values()), pairs)
 
 
-def _boxes(
-    focus: ArtifactVersion,
-    versions: dict[int, ArtifactVersion],
-    executions: dict[str, Execution],
-    pairs: Sequence[tuple[str, str]],
-) -> list[Box]:
-    linked = {key for pair in pairs for key in pair} | {f"v{focus.pk}"}
-    boxes = [_version_box(row, focus) for row in versions.values() if f"v{row.pk}" in linked]
-    return boxes + [_execution_box(row) for key, row in executions.items() if key in linked]
+def _key(version: ArtifactVersion) -> str:
+    return f"v{version.pk}"
+
+
+def _drawn(hop: Hop, upstream: Side, downstream: Side) -> dict[str, Any]:
+    focus = _key(hop.version)
+    runs = [*upstream.runs[:EXECUTIONS_DRAWN], *downstream.runs[:EXECUTIONS_DRAWN]]
+    around = _unique([*upstream.versions[:VERSIONS_DRAWN], *downstream.versions[:VERSIONS_DRAWN]])
+    boxes = [_version_box(row, hop.version) for row in [*around, hop.version]] + [_execution_box(row) for row in runs]
+    pairs = [(version, run) for run, version in upstream.pairs]
+    pairs += [(run.key, focus) for run in upstream.runs] + [(focus, run.key) for run in downstream.runs]
+    drawing = graphs.layout([box.key for box in boxes], [*pairs, *downstream.pairs])
+    left_out = len(upstream.runs) + len(downstream.runs) - len(runs)
+    left_out += len(upstream.versions) + len(downstream.versions) - len(around)
+    placed = [_placed(box, drawing.places[box.key]) for box in boxes]
+    return {"drawing": drawing, "boxes": placed, "left_out": max(left_out, 0) or hop.truncated}
+
+
+def _unique(versions: Iterable[ArtifactVersion]) -> list[ArtifactVersion]:
+    return list({version.pk: version for version in versions}.values())
 
 
 def _version_box(version: ArtifactVersion, focus: ArtifactVersion) -> Box:
     partitions = ", ".join(f"{key}={value}" for key, value in version.partitions.items())
     return Box(
-        key=f"v{version.pk}",
-        title=_short(version.artifact.name),
-        sub=_short(partitions or version.version, 34),
+        key=_key(version),
+        title=shorten(version.artifact.name),
+        sub=shorten(partitions or version.version, 32),
         url=reverse("version-lineage", args=[version.pk]),
         tone=badges.KIND[version.kind].tone if version.kind in badges.KIND else "neutral",
         css="node-self" if version.pk == focus.pk else "node-artifact",
@@ -123,8 +121,8 @@ def _execution_box(execution: Execution) -> Box:
     badge = badges.EXECUTION[execution.phase]
     return Box(
         key=execution.key,
-        title=_short(execution.workflow.name.rsplit(".", 1)[-1]),
-        sub=_short(f"{badge.label} · {execution.name}", 34),
+        title=shorten(execution.workflow.name.rsplit(".", 1)[-1]),
+        sub=shorten(f"{badge.label} · {execution.name}", 32),
         url=reverse("execution", args=[execution.project, execution.domain, execution.name]),
         tone=badge.tone,
         css="node-run",
@@ -132,20 +130,9 @@ def _execution_box(execution: Execution) -> Box:
     )
 
 
-def _short(text: str, most: int = 27) -> str:
+def shorten(text: str, most: int = 26) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _placed(box: Box, place: graphs.Place[str]) -> Box:
-    return Box(box.key, box.title, box.sub, box.url, box.tone, box.css, place.x, place.y, box.hint)
-
-
-def _around(
-    versions: dict[int, ArtifactVersion],
-    edges: Sequence[VersionEdge],
-    keys: Sequence[str],
-    role: VersionRole,
-    focus: ArtifactVersion,
-) -> list[ArtifactVersion]:
-    ids = dict.fromkeys(e.version_id for e in edges if e.role == role and e.execution_key in keys)
-    return [versions[pk] for pk in ids if pk in versions and pk != focus.pk]
+    return Box(box.key, box.title, box.sub, box.url, box.tone, box.css, box.hint, place.x, place.y)

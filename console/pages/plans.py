@@ -1,25 +1,22 @@
 from __future__ import annotations
 
-import json
-
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from flyteidl.admin import execution_pb2
-from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2
-from scheduler.actions.launch import LaunchRequest, launch
+from flyteidl.core import identifier_pb2, literals_pb2
 
-from artifacts.exceptions import CausewayError, InvalidArgument
-from artifacts.literals import carry, from_json
-from console.access_objects import access_launch_plan, access_version_id
+from artifacts.exceptions import CausewayError
+from console.access_objects import access_launch_plan
 from console.accounts import audit
 from console.accounts.access import Action
+from console.pages.launch_form import LaunchForm
 from console.pages.paging import newest_first
-from console.pages.plans_context import launch_fields, newest_plans, plan_context, plan_rows
-from console.pages.responses import PageRequest, attempt, page, respond
-from console.pages.specs import expected_inputs
+from console.pages.plans_context import newest_plans, plan_context, plan_rows
+from console.pages.responses import PageRequest, attempt, is_fragment, page, respond
 from scheduler.actions import launch_plans
+from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.models import Execution, LaunchPlan
 
 
@@ -64,51 +61,17 @@ def set_plan_state(request: PageRequest, project: str, domain: str, name: str) -
 @require_http_methods(["GET", "POST"])
 @page
 def launch_plan(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    """The launch form. htmx asks with `?field=` for what the query of one input finds, given what was typed so far."""
     version = request.GET.get("version") or None
     plan = access_launch_plan(request.user, project, domain, name, version, action=Action.LAUNCH)
-    posted, errors = request.POST.dict(), {}
-    if request.method == "POST":
-        values, errors = _inputs(request, plan)
-        started = None if errors else _launch(request, plan, values)
+    form = LaunchForm(request, plan, request.POST if request.method == "POST" else request.GET)
+    if is_fragment(request) and "field" in request.GET:
+        return render(request, "plans/_resolved.html", {"field": form.field(request.GET["field"])})
+    if request.method == "POST" and not form.errors:
+        started = _launch(request, plan, form.values)
         if started is not None:
             return redirect("execution", project=started.project, domain=started.domain, name=started.name)
-    fields = launch_fields(request, plan, posted, errors)
-    return render(request, "plans/launch.html", {"plan": plan, "fields": fields, "posted": posted})
-
-
-def _inputs(request: PageRequest, plan: LaunchPlan) -> tuple[dict[str, literals_pb2.Literal], dict[str, str]]:
-    """What the form overrides, and what is wrong with it, by input."""
-    values: dict[str, literals_pb2.Literal] = {}
-    errors: dict[str, str] = {}
-    for name, parameter in expected_inputs(plan).items():
-        try:
-            literal = _given(request, name, parameter)
-        except CausewayError as error:
-            errors[name] = error.message
-            continue
-        if literal is not None:
-            values[name] = literal
-    return values, errors
-
-
-def _given(request: PageRequest, name: str, parameter: interface_pb2.Parameter) -> literals_pb2.Literal | None:
-    text, version = request.POST.get(name, "").strip(), request.POST.get(f"{name}-version", "")
-    if version.isdigit():
-        chosen = access_version_id(request.user, int(version))
-        return carry(literals_pb2.Literal.FromString(bytes(chosen.literal)), chosen.pk)
-    is_text = parameter.var.type.WhichOneof("type") == "simple" and parameter.var.type.simple == 3
-    has_default = parameter.WhichOneof("behavior") in ("default", "artifact_query", "artifact_id")
-    if not text and not (is_text and parameter.WhichOneof("behavior") == "default"):
-        if has_default or not parameter.required:
-            return None
-        raise InvalidArgument("a value is needed")
-    value: object = text
-    if not is_text:
-        try:
-            value = json.loads(text)
-        except ValueError:
-            value = text
-    return from_json(value, parameter.var.type, name=name)
+    return render(request, "plans/launch.html", {"plan": plan, "fields": form.fields()})
 
 
 def _launch(request: PageRequest, plan: LaunchPlan, values: dict[str, literals_pb2.Literal]) -> Execution | None:

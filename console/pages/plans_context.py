@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
 from django.db.models import Max, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
-from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2
+from flyteidl.core import artifact_id_pb2, interface_pb2
 
-from artifacts.exceptions import CausewayError
 from artifacts.literals import describe_type, to_json
-from artifacts.models import ArtifactVersion
-from artifacts.queries import resolve_query
 from console.accounts import access
 from console.accounts.access import Action
 from console.pages.paging import Page
@@ -23,7 +19,7 @@ from console.pages.specs import expected_inputs, plan_spec
 from console.pages.values import spell
 from scheduler.models import LaunchPlan, Schedule, Trigger, TriggerFiring
 
-VERSIONS_SHOWN, CHOICES_SHOWN, LATENCY_SAMPLE = 50, 25, 500
+VERSIONS_SHOWN, LATENCY_SAMPLE = 50, 500
 HEAVY = ("spec", "closure", "digest")
 
 
@@ -183,104 +179,3 @@ def _label(value: artifact_id_pb2.LabelValue) -> str:
     if which == "triggered_binding":
         return f"the triggering version's {value.triggered_binding.partition_key or 'time'}"
     return "any"
-
-
-@dataclass(frozen=True)
-class Field:
-    """An input of the launch form. `mode`: its value comes from a query unless overridden, or is typed."""
-
-    name: str
-    type: str
-    help: str
-    mode: str
-    text: str
-    required: bool
-    options: tuple[str, ...] = ()
-    query: str = ""
-    resolved: ArtifactVersion | None = None
-    why: str = ""
-    problem: str = ""
-    choices: tuple[ArtifactVersion, ...] = ()
-    multiline: bool = False
-    error: str = ""
-
-
-def launch_fields(
-    request: HttpRequest, plan: LaunchPlan, posted: dict[str, str], errors: dict[str, str]
-) -> list[Field]:
-    fixed = plan_spec(plan).fixed_inputs.literals
-    defaults: dict[str, literals_pb2.Literal] = dict(fixed)
-    parameters = {name: p for name, p in sorted(expected_inputs(plan).items()) if name not in fixed}
-    defaults |= {name: p.default for name, p in parameters.items() if p.WhichOneof("behavior") == "default"}
-    return [_field(request, plan, name, parameters[name], defaults, posted, errors) for name in parameters]
-
-
-def _field(
-    request: HttpRequest,
-    plan: LaunchPlan,
-    name: str,
-    parameter: interface_pb2.Parameter,
-    defaults: dict[str, literals_pb2.Literal],
-    posted: dict[str, str],
-    errors: dict[str, str],
-) -> Field:
-    variable = parameter.var
-    described, which = describe_type(variable.type), parameter.WhichOneof("behavior")
-    common: dict[str, Any] = {"name": name, "type": described, "help": variable.description}
-    common["error"] = errors.get(name, "")
-    if which == "artifact_query":
-        found = _resolve(request, plan, parameter.artifact_query, defaults)
-        return Field(
-            **common,
-            **found,
-            mode="query",
-            text=posted.get(name, ""),
-            required=False,
-            query=query_in_words(parameter.artifact_query),
-            choices=tuple(_choices(request, plan, parameter.artifact_query)),
-        )
-    text = posted.get(name)
-    if text is None:
-        text = _editable(to_json(parameter.default, variable.type)) if which == "default" else ""
-    options = tuple(variable.type.enum_type.values) if variable.type.HasField("enum_type") else ()
-    if described == "bool":
-        options = ("true", "false")
-    structured = described.startswith(("list", "dict", "struct")) or "(" in described
-    required = which not in ("default", "artifact_id") and bool(parameter.required or which is None)
-    multiline = not options and (structured or "\n" in text)
-    return Field(**common, mode="typed", text=text, required=required, options=options, multiline=multiline)
-
-
-def _editable(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _resolve(
-    request: HttpRequest,
-    plan: LaunchPlan,
-    query: artifact_id_pb2.ArtifactQuery,
-    defaults: dict[str, literals_pb2.Literal],
-) -> dict[str, Any]:
-    try:
-        found = resolve_query(query, project=plan.project, domain=plan.domain, inputs=defaults)
-    except CausewayError as error:
-        return {"problem": error.message}
-    artifact = found.version.artifact
-    if not access.can(request.user, Action.READ, artifact.project, artifact.domain):
-        return {"problem": "it resolves to a version you may not read"}
-    return {"resolved": found.version, "why": found.explanation}
-
-
-def _choices(request: HttpRequest, plan: LaunchPlan, query: artifact_id_pb2.ArtifactQuery) -> list[ArtifactVersion]:
-    """Newest versions of the artifact the query names: what Override offers."""
-    key = query.artifact_id.artifact_key if query.HasField("artifact_id") else query.artifact_tag.artifact_key
-    if not key.name:
-        return []
-    readable = access.readable(request.user, project="artifact__project", domain="artifact__domain")
-    rows = ArtifactVersion.objects.filter(readable, artifact__name=key.name)
-    if key.project:
-        rows = rows.filter(artifact__project=key.project)
-    if key.domain:
-        rows = rows.filter(artifact__domain=key.domain)
-    rows = rows.select_related("artifact").defer("literal", "literal_type", "card")
-    return list(rows.order_by("-created_at", "-id")[:CHOICES_SHOWN])

@@ -40,6 +40,8 @@ def page(
             raise Http404(error.message) from error
         except PermissionDenied as error:
             return render(request, "403.html", {"message": error.message}, status=403)
+        except CausewayError as error:
+            return render(request, "refused.html", {"message": error.message}, status=error.http_status)
 
     return login_required(guarded)  # type: ignore[return-value]
 

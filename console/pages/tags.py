@@ -74,6 +74,18 @@ def node_kind(kind: str) -> str:
 
 
 @register.filter
+def short_name(name: str) -> str:
+    """The function's name out of a dotted one, `train_model` of `team.flows.train_model`."""
+    return name.rsplit(".", 1)[-1]
+
+
+@register.filter
+def module_name(name: str) -> str:
+    """What comes before it; empty for a plain name."""
+    return name.rpartition(".")[0]
+
+
+@register.filter
 def via_words(via: str) -> str:
     return badges.VIA.get(via, via)
 

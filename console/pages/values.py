@@ -85,7 +85,9 @@ def _show(
     versions: Mapping[int, ArtifactVersion],
 ) -> Value:
     literal_type = variable.type if variable is not None else infer_type(literal)
-    text = spell(to_json(literal, literal_type))
+    value = to_json(literal, literal_type)
+    # Of a file, a directory or a dataset people want to know where it lies; the rest is in its type.
+    text = primary_uri(literal) if isinstance(value, dict) and primary_uri(literal) else spell(value)
     version = versions.get(carried(literal) or 0)
     described = describe_type(literal_type) if literal_type is not None else ""
     return Value(name, described, text, "\n" in text or len(text) > 100, primary_uri(literal), version)

@@ -3,12 +3,13 @@ import * as clocks from "./clocks.js";
 import * as confirm from "./confirm.js";
 import * as copy from "./copy.js";
 import * as dismiss from "./dismiss.js";
+import * as drawings from "./drawings.js";
 import * as logs from "./logs.js";
 import * as menus from "./menus.js";
 import * as polls from "./polls.js";
 import * as submits from "./submits.js";
 
-const behaviours = [clocks, confirm, copy, dismiss, logs, menus, polls, submits];
+const behaviours = [clocks, confirm, copy, dismiss, drawings, logs, menus, polls, submits];
 
 function bindAll(root) {
   for (const behaviour of behaviours) behaviour.bind(root);

@@ -1,4 +1,5 @@
 // Menus are <details class="menu">: close them on Escape, on a click elsewhere, and when another one opens.
+// The main navigation, a scrolling strip on a phone, shows the present page.
 function closeAll(except) {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;
 }
@@ -7,6 +8,9 @@ let bound = false;
 export function bind() {
   if (bound) return;
   bound = true;
+  const nav = document.querySelector(".nav");
+  const here = nav?.querySelector("[aria-current]");
+  if (here) nav.scrollLeft = here.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
   document.addEventListener("click", (event) => closeAll(event.target.closest("details.menu")));
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;

@@ -1,4 +1,4 @@
-"""A small world in the database: people, artifacts with versions and cards, executions in every phase, gates, firings."""
+"""A small world in the database: people, artifacts with versions and cards, executions, gates, firings."""
 
 from __future__ import annotations
 
@@ -241,7 +241,7 @@ def _nodes(makes: Execution, trains: Execution, failed: Execution) -> TaskExecut
     make_attempt(make_node(makes, "n0", NodePhase.SUCCEEDED), AttemptPhase.SUCCEEDED)
     node = make_node(trains, "n0", NodePhase.SUCCEEDED, attempts=2)
     log_uri = store().join(store().root, "logs", trains.key, "n0", "1.log")
-    store().put(log_uri, "epoch 1\nepoch 2 <done>\n".encode())
+    store().put(log_uri, b"epoch 1\nepoch 2 <done>\n")
     make_attempt(node, AttemptPhase.RETRYABLE_FAILED, error=_error())
     attempt = make_attempt(node, AttemptPhase.SUCCEEDED, attempt=1, log_uri=log_uri)
     broken = make_node(failed, "n0", NodePhase.FAILED, error=_error())

@@ -1,6 +1,7 @@
 """Three teams' workflows, as small as they can be and still have everything the console shows."""
 
-# No `from __future__ import annotations`: flytekit reads the annotations.
+from __future__ import annotations
+
 from datetime import timedelta
 from typing import Annotated
 
@@ -35,12 +36,12 @@ def make_dataset(region: str = "SEA", rows: int = 569) -> FlyteFile:
 
 
 @workflow
-def train_model(region: str, dataset: FlyteFile = Dataset.query(region=Inputs.region), depth: int = 4) -> FlyteFile:
+def train_model(region: str, dataset: FlyteFile = Dataset.query(region=Inputs.region), depth: int = 4) -> FlyteFile:  # noqa: B008
     return train(region=region, dataset=dataset, depth=depth)
 
 
 @workflow
-def evaluate_model(model: FlyteFile = Model.query(region="SEA")) -> float:
+def evaluate_model(model: FlyteFile = Model.query(region="SEA")) -> float:  # noqa: B008
     score = examine(model=model)
     return approve(score, "approve_model", timeout=timedelta(hours=24))
 
