@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from artifacts.actions.aliases import move_alias, remove_alias
 from django.db.models import OuterRef, Q, Subquery
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from artifacts.models import AliasMove, Artifact, ArtifactVersion, Granularity, Kind
+from artifacts.models import Artifact, ArtifactVersion, Granularity, Kind
 from artifacts.queries import find
 from artifacts.wanted import Wanted
-from console.access_objects import access_artifact, access_version
-from console.accounts import access, audit
+from console.access_objects import access_artifact
+from console.accounts import access
 from console.accounts.access import Action
-from console.rest.base import ApiView, Body, Filters, ListView, ScopeFilters, read_body, read_query, user_of
+from console.rest.base import ApiView, ListView, ScopeFilters, read_query, user_of
 from console.rest.fields import NameOf
 from console.rest.versions import PARTITION_PREFIX, TimeFilters, VersionSummary, partition_filters
 
@@ -112,55 +111,3 @@ class ResolveView(ApiView):
         wanted = Wanted(project, domain, name, partitions=partition_filters(request), **asked)
         found = find(wanted)
         return Response(Resolved({"explanation": found.explanation, "version": found.version}).data)
-
-
-class AliasBody(Body):
-    version = serializers.CharField(help_text="a version, or another alias")
-    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
-    expected = serializers.CharField(
-        required=False,
-        allow_null=True,
-        help_text="409 unless the alias is at this version now; null: at none",
-    )
-
-
-class AliasView(ApiView):
-    @extend_schema(request=AliasBody, responses=AliasOut, tags=TAGS)
-    def put(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
-        """Point an alias at a version, from wherever it was."""
-        user = user_of(request)
-        body = read_body(AliasBody, request)
-        version = access_version(user, project, domain, name, body["version"], action=Action.DECIDE)
-        expected = {"expected": body["expected"]} if "expected" in body else {}
-        row = move_alias(version, alias, actor=user.username, reason=body["reason"], **expected)
-        audit.record(user, "alias.move", f"{version.artifact}:{alias}", project=project, domain=domain, detail=body)
-        return Response(AliasOut(row).data)
-
-    @extend_schema(responses={204: None}, tags=TAGS)
-    def delete(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
-        """Remove an alias; its history stays."""
-        user = user_of(request)
-        artifact = access_artifact(user, project, domain, name, action=Action.DECIDE)
-        remove_alias(artifact, alias, actor=user.username)
-        audit.record(user, "alias.remove", f"{artifact}:{alias}", project=project, domain=domain)
-        return Response(status=204)
-
-
-class AliasMoveOut(serializers.Serializer[Any]):
-    at = serializers.DateTimeField()
-    from_version = serializers.CharField(source="from_version.version", default=None, allow_null=True)
-    to_version = serializers.CharField(source="to_version.version", default=None, allow_null=True)
-    actor = serializers.CharField()
-    reason = serializers.CharField()
-
-
-class AliasMovesView(ListView):
-    newest_by = "at"
-
-    @extend_schema(responses=AliasMoveOut(many=True), tags=TAGS)
-    def get(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
-        """Where an alias has been."""
-        read_query(Filters, request)
-        artifact = access_artifact(user_of(request), project, domain, name)
-        rows = AliasMove.objects.filter(artifact=artifact, name=alias).select_related("from_version", "to_version")
-        return self.page(request, rows.defer("from_version__literal", "to_version__literal"), AliasMoveOut)

@@ -69,9 +69,7 @@ class ExecutionDetail(ExecutionSummary):
     parent = serializers.CharField(  # type: ignore[assignment]  # a field, not Field.parent
         source="parent_node.execution.key", default=None, allow_null=True, help_text="the execution whose node this is"
     )
-    resolution = serializers.DictField(
-        help_text="for inputs that are artifact versions: which, and how found"
-    )
+    resolution = serializers.DictField(help_text="for inputs that are artifact versions: which, and how found")
     node_phases = serializers.SerializerMethodField(help_text="how many nodes are in each phase")
 
     def get_node_phases(self, execution: Execution) -> dict[str, int]:

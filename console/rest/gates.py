@@ -10,7 +10,6 @@ from flyteidl.core import literals_pb2, types_pb2
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from scheduler.actions.gates import decide, set_signal
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals import describe_type, from_json, to_json
@@ -18,6 +17,7 @@ from console.access_objects import access_gate
 from console.accounts import access, audit
 from console.accounts.access import Action
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
+from scheduler.actions.gates import decide, set_signal
 from scheduler.models import Gate, GateKind
 from scheduler.phases import EXECUTION_TERMINAL
 

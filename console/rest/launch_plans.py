@@ -7,7 +7,6 @@ from flyteidl.admin import launch_plan_pb2
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from scheduler.actions.launch_plans import set_state
 
 from console.access_objects import access_launch_plan
 from console.accounts import audit
@@ -16,7 +15,11 @@ from console.interfaces import literals_json
 from console.rest.base import ApiView, ListView, read_query, user_of
 from console.rest.fields import EntityName, NameOf
 from console.rest.registry import Interface, VersionFilters, VersionSummary, visible
+from scheduler.actions.launch_plans import set_state
 from scheduler.models import LaunchPlan
+
+TAGS = ["launch plans"]
+_HEAVY = ["workflow__spec", "workflow__closure", "workflow__digest"]
 
 
 @extend_schema_field({"type": "string", "enum": LaunchPlan.State.names})
@@ -57,7 +60,7 @@ class LaunchPlanFilters(VersionFilters):
 
 
 class LaunchPlansView(ListView):
-    @extend_schema(parameters=[LaunchPlanFilters], responses=LaunchPlanSummary(many=True), tags=["launch plans"])
+    @extend_schema(parameters=[LaunchPlanFilters], responses=LaunchPlanSummary(many=True), tags=TAGS)
     def get(self, request: Request) -> Response:
         """Versions of launch plans, newest first."""
         rows = visible(request, LaunchPlan.objects.all(), read_query(LaunchPlanFilters, request))
@@ -65,44 +68,37 @@ class LaunchPlansView(ListView):
         return self.page(request, rows, LaunchPlanSummary)
 
 
-_HEAVY = ["workflow__spec", "workflow__closure", "workflow__digest"]
-
-
 class LaunchPlanView(ApiView):
-    @extend_schema(responses=LaunchPlanDetail, tags=["launch plans"], operation_id="launch_plans_current")
+    @extend_schema(responses=LaunchPlanDetail, tags=TAGS, operation_id="launch_plans_current")
     def get(self, request: Request, project: str, domain: str, name: str) -> Response:
         """The active version of a launch plan, or the newest where none is active."""
         return Response(LaunchPlanDetail(access_launch_plan(user_of(request), project, domain, name)).data)
 
 
 class LaunchPlanVersionView(ApiView):
-    @extend_schema(responses=LaunchPlanDetail, tags=["launch plans"])
+    @extend_schema(responses=LaunchPlanDetail, tags=TAGS)
     def get(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
         """One version of a launch plan."""
         return Response(LaunchPlanDetail(access_launch_plan(user_of(request), project, domain, name, version)).data)
 
 
-class ActivationView(ApiView):
-    state: LaunchPlan.State
-
+class ActivateView(ApiView):
+    @extend_schema(request=None, responses=LaunchPlanDetail, tags=TAGS, operation_id="launch_plans_activate")
     def post(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
-        user = user_of(request)
-        row = access_launch_plan(user, project, domain, name, version, action=Action.ACTIVATE)
-        row = set_state(row, self.state, actor=user.username)
-        verb = "launch_plan.activate" if self.state == LaunchPlan.State.ACTIVE else "launch_plan.deactivate"
-        audit.record(user, verb, row, project=project, domain=domain)
-        return Response(LaunchPlanDetail(access_launch_plan(user, project, domain, name, version)).data)
+        """Activate this version; the version that was active is deactivated in the same transaction."""
+        return _set_state(request, LaunchPlan.State.ACTIVE, "launch_plan.activate", project, domain, name, version)
 
 
-@extend_schema(request=None, responses=LaunchPlanDetail, tags=["launch plans"], operation_id="launch_plans_activate")
-class ActivateView(ActivationView):
-    """Activate this version; the version that was active is deactivated in the same transaction."""
+class DeactivateView(ApiView):
+    @extend_schema(request=None, responses=LaunchPlanDetail, tags=TAGS, operation_id="launch_plans_deactivate")
+    def post(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
+        """Deactivate this version: its trigger and schedule stop."""
+        return _set_state(request, LaunchPlan.State.INACTIVE, "launch_plan.deactivate", project, domain, name, version)
 
-    state = LaunchPlan.State.ACTIVE
 
-
-@extend_schema(request=None, responses=LaunchPlanDetail, tags=["launch plans"], operation_id="launch_plans_deactivate")
-class DeactivateView(ActivationView):
-    """Deactivate this version: its trigger and schedule stop."""
-
-    state = LaunchPlan.State.INACTIVE
+def _set_state(request: Request, state: LaunchPlan.State, verb: str, *identifier: str) -> Response:
+    user = user_of(request)
+    row = access_launch_plan(user, *identifier, action=Action.ACTIVATE)
+    set_state(row, state, actor=user.username)
+    audit.record(user, verb, row, project=row.project, domain=row.domain)
+    return Response(LaunchPlanDetail(access_launch_plan(user, *identifier)).data)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -63,9 +63,10 @@ class NodeDetail(NodeSummary):
     def get_child_executions(self, node: NodeExecution) -> list[str]:
         return [child.key for child in node.child_executions.only("project", "domain", "name").order_by("id")]
 
-    def get_newest_attempts(self, node: NodeExecution) -> list[AttemptOut]:
+    @extend_schema_field(AttemptOut(many=True))
+    def get_newest_attempts(self, node: NodeExecution) -> Any:
         rows = node.task_executions.defer("command").order_by("-id")[:ATTEMPTS_IN_DETAIL]
-        return AttemptOut(rows, many=True).data  # type: ignore[return-value]
+        return AttemptOut(rows, many=True).data
 
 
 class NodeFilters(Filters):

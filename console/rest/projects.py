@@ -7,13 +7,13 @@ from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
-from scheduler.actions.projects import create_project, update_project
 
 from console.access_objects import access_project
 from console.accounts import access, audit
 from console.accounts.access import Action
 from console.rest.base import ApiView, Body, Filters, ListView, read_body, read_query, user_of
 from console.rest.fields import NameOf
+from scheduler.actions.projects import create_project, update_project
 from scheduler.models import Project
 
 

@@ -7,7 +7,6 @@ import json
 import re
 from typing import Any
 
-from django.conf import settings
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.db import transaction
 from flyteidl.core import literals_pb2, types_pb2
@@ -145,10 +144,9 @@ def _check_reference(uri: str, user: User) -> None:
 
     Objects lie below `<root>/<area>/<project>/<domain>/`.
     """
-    if not re.match(r"[a-z][a-z0-9+.-]*://", uri):
-        raise InvalidArgument("uri must begin with a scheme, such as s3:// or https://")
     objects = store()
-    if not uri.startswith((f"{objects.root}/", "file:")):
+    elsewhere = re.match(r"[a-z][a-z0-9+.-]*://", uri) and not uri.startswith("file:")
+    if elsewhere and not uri.startswith(f"{objects.root}/"):
         return
     parts = objects.key(uri.rstrip("/")).split("/")
     if len(parts) < 4 or not access.can(user, Action.READ, parts[1], parts[2]):
@@ -167,7 +165,7 @@ class _Upload:
         self.file = file
         self.size = file.size or 0  # bytes
         self.sha256 = digest.hexdigest()
-        self.uri = store().join(settings.CAUSEWAY_STORE_URL, *folder, name)
+        self.uri = store().join(store().root, *folder, name)
 
     def store(self) -> None:
         objects = store()

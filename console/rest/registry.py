@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from flyteidl.admin import task_pb2
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -54,12 +54,14 @@ class Interface(serializers.Serializer[Any]):
     inputs = serializers.SerializerMethodField()
     outputs = serializers.SerializerMethodField()
 
-    def get_inputs(self, entity: LaunchPlan | Workflow | Task) -> list[InputOut]:
-        return InputOut(inputs_of(entity).values(), many=True).data  # type: ignore[return-value]
+    @extend_schema_field(InputOut(many=True))
+    def get_inputs(self, entity: LaunchPlan | Workflow | Task) -> Any:
+        return InputOut(inputs_of(entity).values(), many=True).data
 
-    def get_outputs(self, entity: LaunchPlan | Workflow | Task) -> list[OutputOut]:
+    @extend_schema_field(OutputOut(many=True))
+    def get_outputs(self, entity: LaunchPlan | Workflow | Task) -> Any:
         outputs = [{"name": name, "type": describe_type(each)} for name, each in outputs_of(entity).items()]
-        return OutputOut(outputs, many=True).data  # type: ignore[return-value]
+        return OutputOut(outputs, many=True).data
 
 
 class TaskDetail(TaskSummary, Interface):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from drf_spectacular.generators import SchemaGenerator
@@ -19,6 +20,43 @@ class SchemaView(SpectacularAPIView):
     authentication_classes = ()
 
 
+PROBLEM = {
+    "type": "object",
+    "description": "What every error answers with (RFC 9457), as application/problem+json.",
+    "required": ["type", "title", "status", "detail", "code"],
+    "properties": {
+        "type": {"type": "string"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "what was wrong, and what is allowed"},
+        "code": {"type": "string", "description": "the gRPC status name of the same error"},
+        "errors": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
+        "context": {"description": "for programs; depends on the error"},
+    },
+}
+
+
+def add_problems(result: dict[str, Any], **_: object) -> dict[str, Any]:
+    """A hook of drf-spectacular: every operation may answer with a problem."""
+    result["components"]["schemas"]["Problem"] = PROBLEM
+    answer = {
+        "description": "Any error",
+        "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for item in result["paths"].values():
+        for method in _METHODS:
+            if method in item:
+                item[method]["responses"]["default"] = answer
+    return result
+
+
+@login_required
 def docs_page(request: HttpRequest) -> HttpResponse:
     return render(request, "rest/docs.html", {"groups": sorted(_operations().items())})
 

@@ -60,7 +60,7 @@ def test_it_names_the_methods_it_knows(api: Caller) -> None:
     ],
 )
 def test_it_explains_a_bad_body(api: Caller, body: bytes, content_type: str, status: int) -> None:
-    problem(api("ann").generic("POST", "/api/v1/tokens", body, content_type), status)
+    problem(api("ann").post("/api/v1/tokens", body, content_type=content_type), status)
 
 
 def test_it_points_at_the_wrong_member(api: Caller) -> None:
