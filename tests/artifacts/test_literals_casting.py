@@ -46,9 +46,6 @@ class Chain:
     following: list[dict[str, Animal]] | None = None
 
 
-OnnxFile = FlyteFile["onnx"]
-
-
 def columns(**kinds: Any) -> Any:
     from collections import OrderedDict
 
@@ -133,7 +130,6 @@ def test_it_infers_a_union_of_mixed_items() -> None:
         (FlyteFile["csv"], Kind.DATASET),
         (FlyteFile["joblib"], Kind.MODEL),
         (FlyteDirectory, Kind.DIRECTORY),
-        (list[OnnxFile], Kind.MODEL),
         (int | FlyteFile, Kind.OTHER),
         (type(None), Kind.OTHER),
     ],
@@ -143,9 +139,13 @@ def test_it_tells_the_kind_of_an_artifact_from_its_type(python_type: Any, kind: 
     assert kind_of(type_of(python_type)) == kind
 
 
+def test_it_tells_the_kind_of_a_list_from_its_items() -> None:
+    assert kind_of(types_pb2.LiteralType(collection_type=type_of(FlyteFile["onnx"]))) == Kind.MODEL
+
+
 def test_it_knows_models_by_transformer_and_by_the_pickled_class() -> None:
     import flytekit.extras.sklearn  # noqa: F401 - registers the transformer
-    from sklearn.linear_model import LogisticRegression
+    from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped]
 
     assert kind_of(type_of(LogisticRegression)) == Kind.MODEL
     pickled = types_pb2.LiteralType(blob=types_pb2.BlobType(format="PythonPickle"))
