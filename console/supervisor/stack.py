@@ -154,9 +154,11 @@ class Stack:
 
     def wait_ready(self, *, seconds: float = 120.0) -> None:
         """Wait until everything behind the console works and the gRPC door is open."""
-        self._until(
-            lambda: self._accepts_grpc() and self.answers("/readyz"), seconds=seconds, what="rpc or /readyz of web"
-        )
+
+        def is_ready() -> bool:
+            return self._accepts_grpc() and self.answers("/readyz")
+
+        self._until(is_ready, seconds=seconds, what="rpc or /readyz of web", every=0.4)
 
     def _accepts_grpc(self) -> bool:
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.options.bind, self.options.bind)  # noqa: S104

@@ -23,6 +23,7 @@ def arguments(socket: Path) -> list[str]:
         *("--save", ""),
         *("--appendonly", "no"),
         *("--maxmemory", "256mb"),
+        *("--set-proc-title", "no"),  # it would be written over the environment, by which we know our processes
         *("--dir", str(socket.parent)),
     ]
 
