@@ -31,6 +31,7 @@ __all__ = ["LaunchRequest", "Resolved", "generate_name", "launch", "recover", "r
 # Without vowels and look-alikes, as Kubernetes generates names.
 NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 NAME_LENGTH = 20
+NAME_CONSTRAINT = "execution_key_unique"
 
 
 @dataclass(frozen=True)
@@ -109,23 +110,18 @@ def launch(
         dirty=True,
     )
     execution.inputs_uri = f"{settings.CAUSEWAY_STORE_URL}/metadata/{execution.key}/inputs.pb"
-    with transaction.atomic():
-        _insert(execution)
-        # After the insert: whoever loses the race for a name must not overwrite the winner's inputs.
-        store().put(execution.inputs_uri, gathered.inputs.SerializeToString(deterministic=True))
-        _record_lineage(execution, plan, gathered, trigger)
-        wake_execution(execution.pk)
-    return execution
-
-
-def _insert(execution: Execution) -> None:
     try:
         with transaction.atomic():
             execution.save(force_insert=True)
+            # After the insert: whoever loses the race for a name must not overwrite the winner's inputs.
+            store().put(execution.inputs_uri, gathered.inputs.SerializeToString(deterministic=True))
+            _record_lineage(execution, plan, gathered, trigger)
+            wake_execution(execution.pk)
     except IntegrityError as error:
-        if "execution_key_unique" not in str(error):
+        if NAME_CONSTRAINT not in str(error):
             raise
         raise AlreadyExists(f"an execution {execution.key} already exists") from None
+    return execution
 
 
 def _check_concurrency(plan: Launchable) -> None:
@@ -136,9 +132,7 @@ def _check_concurrency(plan: Launchable) -> None:
         launch_plan__project=plan.project, launch_plan__domain=plan.domain, launch_plan__name=plan.name
     ).exclude(phase__in=EXECUTION_TERMINAL)
     if policy.behavior == launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP and running.count() >= policy.max:
-        raise ResourceExhausted(
-            f"launch plan {plan.name} already runs {policy.max} executions, as many as it may"
-        )
+        raise ResourceExhausted(f"launch plan {plan.name} already runs {policy.max} executions, as many as it may")
 
 
 def _record_lineage(

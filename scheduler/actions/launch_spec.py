@@ -23,8 +23,10 @@ def complete_spec(
     spec.ClearField("inputs")
     spec.metadata.mode = mode.value  # type: ignore[assignment]
     spec.metadata.principal = principal
-    spec.metadata.ClearField("reference_execution")
-    spec.metadata.ClearField("parent_node_execution")
+    for inherited in ("reference_execution", "parent_node_execution", "nesting"):
+        spec.metadata.ClearField(inherited)  # true of this execution only as the arguments say
+    if mode != ExecutionMode.SCHEDULED:
+        spec.metadata.ClearField("scheduled_at")
     if reference is not None:
         spec.metadata.reference_execution.CopyFrom(execution_identifier(reference))
     if parent_node is not None:

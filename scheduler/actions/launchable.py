@@ -61,7 +61,7 @@ def find_launchable(
         return launchable(pk), None
     if wanted.resource_type == identifier_pb2.TASK:
         pk = _find(Task, "task", wanted, project, domain)
-        return launchable(_generated_launch_plan(pk, actor=actor)), pk
+        return launchable(_generated_launch_plan(wanted, pk, actor=actor)), pk
     raise InvalidArgument("invalid reference entity resource type: a launch plan or a task can be launched")
 
 
@@ -83,32 +83,17 @@ def _find(
     return int(found[0])
 
 
-@lru_cache(maxsize=2048)
-def _generated_launch_plan_of(task_id: int) -> int | None:
-    task = Task.objects.only("project", "domain", "name", "version").get(pk=task_id)
-    return (
-        LaunchPlan.objects.filter(
-            project=task.project, domain=task.domain, name=f"{PREFIX}{task.name}", version=task.version
-        )
-        .values_list("pk", flat=True)
-        .first()
-    )
-
-
-def _generated_launch_plan(task_id: int, *, actor: str) -> int:
+def _generated_launch_plan(wanted: identifier_pb2.Identifier, task_id: int, *, actor: str) -> int:
     """The launch plan of the workflow that runs the task alone; made the first time it is asked for."""
-    existing = _generated_launch_plan_of(task_id)
+    generated = LaunchPlan.objects.filter(
+        project=wanted.project, domain=wanted.domain, name=f"{PREFIX}{wanted.name}", version=wanted.version
+    ).values_list("pk", flat=True)
+    existing = generated.first()
     if existing is not None:
         return existing
-    _generated_launch_plan_of.cache_clear()  # "none yet" is not for ever
-    template = task_pb2.TaskClosure.FromString(
-        bytes(Task.objects.values_list("closure", flat=True).get(pk=task_id))
-    ).compiled_task.template
-    _register_generated(template, actor=actor)
-    made = _generated_launch_plan_of(task_id)
-    if made is None:
-        raise NotFound(f"task {spell(template.id)} could not be given a launch plan")
-    return made
+    closure = task_pb2.TaskClosure.FromString(bytes(Task.objects.values_list("closure", flat=True).get(pk=task_id)))
+    _register_generated(closure.compiled_task.template, actor=actor)
+    return generated.get()
 
 
 def _register_generated(template: tasks_pb2.TaskTemplate, *, actor: str) -> None:
