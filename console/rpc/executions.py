@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from flyteidl.admin import common_pb2, execution_pb2
 from flyteidl.core import identifier_pb2
-from scheduler.actions.executions import abort, archive
-from scheduler.actions.launch import LaunchRequest, launch, recover, relaunch
 
 from artifacts.exceptions import InvalidArgument
 from console.accounts.access import Action
@@ -12,6 +10,8 @@ from console.rpc.convert import executions
 from console.rpc.convert.common import execution_id
 from console.rpc.literals import literal_map
 from console.rpc.requests import check_identifier, find_execution, list_request, missing, require_scope
+from scheduler.actions.executions import abort, archive
+from scheduler.actions.launch import LaunchRequest, launch, recover, relaunch
 from scheduler.queries import list_executions as find_executions
 
 _LAUNCHABLE = (identifier_pb2.LAUNCH_PLAN, identifier_pb2.TASK)

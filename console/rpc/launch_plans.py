@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from flyteidl.admin import common_pb2, launch_plan_pb2
 from flyteidl.core import identifier_pb2
-from scheduler.actions.launch_plans import set_state
-from scheduler.actions.register import register_launch_plan
 
 from artifacts.exceptions import InvalidArgument
 from console.accounts.access import Action
@@ -11,6 +9,8 @@ from console.rpc.caller import Caller
 from console.rpc.convert import registry
 from console.rpc.requests import check_identifier, list_request, missing, require_name, require_scope, sorted_page
 from console.rpc.tasks import list_ids
+from scheduler.actions.launch_plans import set_state
+from scheduler.actions.register import register_launch_plan
 from scheduler.models import LaunchPlan, ResourceType
 from scheduler.queries import active_launch_plan, get_version, list_active_launch_plans, list_versions
 

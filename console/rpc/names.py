@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from flyteidl.admin import common_pb2
-from scheduler.actions.named_entities import update_named_entity as update
 
 from artifacts.exceptions import InvalidArgument
 from console.accounts.access import Action
 from console.rpc.caller import Caller
 from console.rpc.convert import registry
 from console.rpc.requests import missing, require_name, require_scope, sorted_page
+from scheduler.actions.named_entities import update_named_entity as update
 from scheduler.models import ResourceType
 from scheduler.queries import get_name, list_names
 

@@ -2,14 +2,13 @@ from __future__ import annotations
 
 from flyteidl.admin import signal_pb2
 from flyteidl.core import identifier_pb2, literals_pb2, types_pb2
-from scheduler.actions.gates import get_or_create_signal as get_or_create
-from scheduler.actions.gates import set_signal as decide_signal
 
-from artifacts.exceptions import InvalidArgument
 from console.accounts.access import Action
 from console.rpc.caller import Caller
 from console.rpc.convert.common import execution_id
 from console.rpc.requests import find_execution, list_request, missing
+from scheduler.actions.gates import get_or_create_signal as get_or_create
+from scheduler.actions.gates import set_signal as decide_signal
 from scheduler.models import Execution, Gate, GateKind
 from scheduler.queries import find_signal
 from scheduler.queries import list_signals as find_signals
@@ -46,15 +45,17 @@ def list_signals(request: signal_pb2.SignalListRequest, caller: Caller) -> signa
 
 
 def set_signal(request: signal_pb2.SignalSetRequest, caller: Caller) -> signal_pb2.SignalSetResponse:
-    """Approving takes the approver's right, giving a value the launcher's."""
+    """Approving takes the approver's right, giving a value the launcher's.
+
+    A signal may be set before its node is reached; nobody can tell yet which of the two it is, so that takes the
+    approver's.
+    """
     _check(request.id)
     if not request.HasField("value"):
         raise missing("value")
     execution = find_execution(request.id.execution_id, caller)
     gate = find_signal(execution, request.id.signal_id)
-    if gate is None:
-        raise InvalidArgument(f"failed to validate that signal {request.id.signal_id} of {execution.key} exists")
-    action = Action.DECIDE if gate.kind == GateKind.APPROVE else Action.LAUNCH
+    action = Action.LAUNCH if gate is not None and gate.kind == GateKind.SIGNAL else Action.DECIDE
     caller.may(action, execution.project, execution.domain)
     decide_signal(execution, request.id.signal_id, request.value, actor=caller.name)
     return signal_pb2.SignalSetResponse()

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 from flyteidl.admin import common_pb2, task_pb2
 from flyteidl.core import identifier_pb2
-from scheduler.actions.register import register_task
 
 from console.accounts.access import Action
 from console.rpc.caller import Caller
 from console.rpc.convert import registry
 from console.rpc.requests import check_identifier, list_request, missing, require_scope, sorted_page
+from scheduler.actions.register import register_task
 from scheduler.models import ResourceType, Task
 from scheduler.queries import get_version, list_names, list_versions
 

@@ -2,13 +2,13 @@ from __future__ import annotations
 
 from flyteidl.admin import common_pb2, workflow_pb2
 from flyteidl.core import identifier_pb2
-from scheduler.actions.register import register_workflow
 
 from console.accounts.access import Action
 from console.rpc.caller import Caller
 from console.rpc.convert import registry
 from console.rpc.requests import check_identifier, list_request, missing, require_scope
 from console.rpc.tasks import list_ids
+from scheduler.actions.register import register_workflow
 from scheduler.models import ResourceType, Workflow
 from scheduler.queries import get_version, list_versions
 

@@ -117,5 +117,5 @@ def _logs(row: TaskExecution, node: NodeExecution, execution: Execution) -> list
     if not row.log_uri:
         return []
     suffix = f"{row.attempt}" if row.index < 0 else f"{row.attempt}-{row.index}"
-    uri = f"{settings.CAUSEWAY_PUBLIC_URL}/executions/{execution.key}/nodes/{node.node_id}/logs/{suffix}"
+    uri = f"{settings.CAUSEWAY_PUBLIC_URL}/executions/{execution.key}/nodes/{node.node_id}/logs/{row.id}/"
     return [execution_pb2.TaskLog(uri=uri, name=f"Log of attempt {suffix}")]

@@ -125,7 +125,7 @@ def test_it_terminates_an_execution_once(remote: FlyteRemote) -> None:
     Execution.objects.update(phase=ExecutionPhase.ABORTED)
     with pytest.raises(FlyteException) as error:
         remote.terminate(launched, "again")
-    assert error.value.__cause__.code().name == "FAILED_PRECONDITION"  # type: ignore[union-attr]
+    assert error.value.__cause__.code().name == "FAILED_PRECONDITION"
 
 
 def test_it_relaunches_with_the_same_inputs(remote: FlyteRemote, client: SynchronousFlyteClient) -> None:
