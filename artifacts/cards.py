@@ -8,15 +8,14 @@ from __future__ import annotations
 import html
 import logging
 import re
-from functools import lru_cache
-from xml.etree import ElementTree
+from collections.abc import Sequence
+from functools import cache, lru_cache
 
-import markdown
 import nh3
 from django.conf import settings
-from markdown.extensions import Extension
-from markdown.inlinepatterns import InlineProcessor
-from markdown.util import AtomicString
+from markdown_it import MarkdownIt
+from markdown_it.rules_inline import StateInline
+from markdown_it.token import Token
 
 from artifacts.exceptions import CausewayError
 from artifacts.models import ArtifactVersion, CardFormat
@@ -25,7 +24,7 @@ from artifacts.store import store
 logger = logging.getLogger(__name__)
 
 LARGE_CARD_BYTES = 256 * 1024  # a larger card is kept as an object, not in the row
-MAX_SHOWN = 1024 * 1024  # characters; the rest of a larger card is left out
+MAX_SHOWN = 256 * 1024  # characters; the rest of a larger card is left out
 
 # fmt: off
 TAGS = frozenset({
@@ -35,6 +34,10 @@ TAGS = frozenset({
     "samp", "small", "span", "strong", "sub", "summary", "sup", "table", "tbody", "td", "tfoot", "th",
     "thead", "tr", "u", "ul", "var",
 })
+# Dropped with all that is inside them, not just unwrapped.
+CONTENT_TOO = {
+    "script", "style", "template", "iframe", "object", "noscript", "textarea", "title", "svg", "math",
+}
 # fmt: on
 ATTRIBUTES = {
     "*": {"class", "title", "lang", "dir"},
@@ -50,52 +53,50 @@ ATTRIBUTES = {
 _CLASS = re.compile(r"language-[\w+#.-]{1,40}|math|math-block|task|highlight")
 _IMAGE = re.compile(r"https?://.+|data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+", re.IGNORECASE | re.DOTALL)
 _LINK = re.compile(r"(?:https?://|mailto:|flyte://).+", re.IGNORECASE | re.DOTALL)
+_ALIGN = re.compile(r'style="text-align:(left|right|center)"')
+_TEX = re.compile(r"\$\$(?P<block>[^$]{1,2000})\$\$|\$(?P<inline>[^\s$](?:[^$\n]{0,1000}[^\s$])?)\$(?!\d)")
 _TASK = re.compile(r"<li>(\s*(?:<p>)?)\[([ xX])\] ")
 
 
-class _Math(InlineProcessor):
+def _math(state: StateInline, silent: bool) -> bool:
     """`$x$` and `$$x$$` become elements whose text Markdown leaves alone; the page's script may typeset them."""
+    match = _TEX.match(state.src, state.pos) if state.src[state.pos] == "$" else None
+    if match is None:
+        return False
+    if not silent:
+        token = state.push("math", "span", 0)
+        token.content = match["block"] or match["inline"]
+        token.info = "math-block" if match["block"] else "math"
+    state.pos = match.end()
+    return True
 
-    def handleMatch(  # type: ignore[override]  # noqa: N802 - the library's name
-        self, m: re.Match[str], data: str
-    ) -> tuple[ElementTree.Element, int, int]:
-        block = m.group(0).startswith("$$")
-        element = ElementTree.Element("span", {"class": "math-block" if block else "math"})
-        element.text = AtomicString(m.group("tex"))
-        return element, m.start(0), m.end(0)
+
+def _render_math(renderer: object, tokens: Sequence[Token], index: int, options: object, env: object) -> str:
+    return f'<span class="{tokens[index].info}">{html.escape(tokens[index].content)}</span>'
 
 
-class _MathExtension(Extension):
-    def extendMarkdown(self, md: markdown.Markdown) -> None:  # noqa: N802 - the library's name
-        md.inlinePatterns.register(_Math(r"\$\$(?P<tex>[^$]+)\$\$", md), "math-block", 186)
-        md.inlinePatterns.register(_Math(r"\$(?P<tex>[^\s$](?:[^$\n]*[^\s$])?)\$(?!\d)", md), "math", 185)
+@cache
+def _markdown() -> MarkdownIt:
+    """CommonMark with tables. Its time is bounded by the length of the text, also for text made to be slow."""
+    parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    parser.inline.ruler.before("escape", "math", _math)
+    parser.add_render_rule("math", _render_math)
+    return parser
 
 
 def to_html(text: str, card_format: str) -> str:
     """Safe HTML of a card: no script, style, form, frame or event handler; images by http(s) or inline only."""
-    text = text[:MAX_SHOWN]
+    if len(text) > MAX_SHOWN:
+        text = f"{text[:MAX_SHOWN]}\n\n(The rest of this card is not shown: it is longer than {MAX_SHOWN} characters.)"
     if card_format != CardFormat.HTML:
-        try:
-            text = markdown.markdown(text, extensions=["extra", "sane_lists", _MathExtension()], output_format="html")
-        except RecursionError:  # thousands of nested quotes
-            text = f"<pre>{html.escape(text)}</pre>"
+        text = _markdown().render(text)
         text = _TASK.sub(lambda m: f'<li class="task">{m[1]}{"☐" if m[2] == " " else "☑"} ', text)
+        text = _ALIGN.sub(r'align="\1"', text)
     return nh3.clean(
         text,
         tags=set(TAGS),
         attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
-        clean_content_tags={
-            "script",
-            "style",
-            "template",
-            "iframe",
-            "object",
-            "noscript",
-            "textarea",
-            "title",
-            "svg",
-            "math",
-        },
+        clean_content_tags=CONTENT_TOO,
         attribute_filter=_keep_attribute,
         url_schemes={"http", "https", "mailto", "data", "flyte"},
         link_rel="noopener noreferrer nofollow",
@@ -121,7 +122,7 @@ def card_text(version: ArtifactVersion) -> str:
         with store().open(version.card_uri) as stream:
             return stream.read(4 * MAX_SHOWN).decode("utf-8", errors="replace")
     except (CausewayError, OSError) as error:
-        logger.warning("card of %s cannot be read from %s: %s", version, version.card_uri, error)
+        logger.warning("card of version %s cannot be read from %s: %s", version.pk, version.card_uri, error)
         return ""
 
 
