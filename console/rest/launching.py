@@ -9,8 +9,12 @@ from flyteidl.core import identifier_pb2
 from google.protobuf import wrappers_pb2
 from rest_framework import serializers
 
+from artifacts.addresses import parse_address
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import ArtifactVersion
+from artifacts.partitions import parse_time
+from artifacts.queries import find
+from artifacts.wanted import Wanted
 from console.access_objects import (
     access_launch_plan,
     access_task,
@@ -47,7 +51,7 @@ class RelaunchBody(Body):
         child=serializers.JSONField(),
         required=False,
         default=dict,
-        help_text="artifact versions by input name: a version's id, or {project, domain, name, version}",
+        help_text="artifact versions by input name: an id, a flyte:// address, or {project, domain, name, version}",
     )
 
 
@@ -119,14 +123,28 @@ def _versions(user: User, references: dict[str, Any]) -> dict[str, ArtifactVersi
 def _version(user: User, name: str, reference: Any) -> ArtifactVersion:
     if isinstance(reference, int) and not isinstance(reference, bool):
         return access_version_id(user, reference)
+    if isinstance(reference, str):
+        return _addressed(user, reference)
     parts = ("project", "domain", "name", "version")
-    if (
-        isinstance(reference, dict)
-        and set(reference) == set(parts)
-        and all(isinstance(reference[p], str) for p in parts)
-    ):
-        return access_version(user, *(reference[part] for part in parts))
-    raise InvalidArgument(f"artifacts.{name} must be a version's id, or an object with {', '.join(parts)}")
+    if isinstance(reference, dict) and set(reference) == set(parts):
+        return access_version(user, *(str(reference[part]) for part in parts))
+    raise InvalidArgument(f"artifacts.{name} must be an id, a flyte:// address, or an object with {', '.join(parts)}")
+
+
+def _addressed(user: User, text: str) -> ArtifactVersion:
+    address = parse_address(text)
+    what = f"artifact {address.project}/{address.domain}/{address.name}"
+    access.require_found(user, Action.READ, address.project, address.domain, what=what)
+    wanted = Wanted(
+        address.project,
+        address.domain,
+        address.name,
+        version=address.version,
+        alias=address.alias,
+        partitions=address.partitions,
+        time_partition=parse_time(address.time_partition) if address.time_partition else None,
+    )
+    return find(wanted).version
 
 
 def relaunch_from(execution: Execution, body: dict[str, Any], *, user: User) -> Execution:

@@ -15,7 +15,7 @@ LONGEST = 300  # seconds
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 1.0  # seconds
 # Each waiter holds a thread of the web process. When these are taken, a request is answered at once with the present
 # state, so that clients that wait cannot keep the others out; a client asks again anyway until the execution has ended.
-_WAITERS = threading.BoundedSemaphore(8)
+_WAITERS = threading.BoundedSemaphore(4)
 
 
 class WaitFilters(Filters):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission
+from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
@@ -21,19 +22,19 @@ def root(client: Client) -> User:
 
 
 @pytest.mark.parametrize("model", sorted(admin.site._registry, key=lambda model: model._meta.label), ids=str)
-def test_every_list_and_form_opens_for_a_superuser(client: Client, root: User, model: type) -> None:
-    meta = model._meta  # type: ignore[attr-defined]
+def test_every_list_and_form_opens_for_a_superuser(client: Client, root: User, model: type[Model]) -> None:
+    meta = model._meta
     prefix = f"admin:{meta.app_label}_{meta.model_name}"
     assert client.get(reverse(f"{prefix}_changelist") + "?q=x").status_code == 200
     assert client.get(reverse(f"{prefix}_add")).status_code in (200, 403)
 
 
 @pytest.mark.parametrize("model", sorted(admin.site._registry, key=lambda model: model._meta.label), ids=str)
-def test_staff_without_superuser_see_nothing(client: Client, model: type) -> None:
+def test_staff_without_superuser_see_nothing(client: Client, model: type[Model]) -> None:
     staff = User.objects.create(username="staff", is_staff=True)
     staff.user_permissions.set(Permission.objects.all())
     client.force_login(staff)
-    meta = model._meta  # type: ignore[attr-defined]
+    meta = model._meta
     assert client.get(reverse(f"admin:{meta.app_label}_{meta.model_name}_changelist")).status_code == 403
 
 

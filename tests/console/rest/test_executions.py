@@ -116,6 +116,26 @@ def test_it_launches_launch_plans_and_tasks(api: Caller, registered: None, targe
     assert Execution.objects.get().name == response.json()["name"]
 
 
+def test_it_launches_with_an_artifact_version(api: Caller, registered: None) -> None:
+    client = api("ann")
+    dataset = "/api/v1/artifacts/demo/development/dataset/versions"
+    version = client.post(dataset, {"value": 21, "version": "v1", "partitions": {"region": "SEA"}}).json()
+    references = [
+        version["id"],
+        "flyte://av0.1/demo/development/dataset@v1",
+        "flyte://av0.1/demo/development/dataset?region=SEA",
+        {"project": "demo", "domain": "development", "name": "dataset", "version": "latest"},
+    ]
+    for reference in references:
+        response = client.post(URL, body(inputs={}, artifacts={"x": reference}))
+        assert response.status_code == 201, response.content
+        resolution = response.json()["resolution"]["x"]
+        assert (resolution["version_id"], resolution["via"]) == (version["id"], "override")
+    consumers = client.get(f"{dataset}/v1/lineage").json()["consumers"]
+    assert len(consumers) == len(references)
+    problem(client.post(URL, body(artifacts={"x": version["id"]})), 400)
+
+
 def test_it_refuses_the_same_name_twice_and_says_where_the_first_is(api: Caller, registered: None) -> None:
     client = api("ann")
     first = client.post(URL, body(name="first")).json()
@@ -139,7 +159,9 @@ def test_it_refuses_the_same_name_twice_and_says_where_the_first_is(api: Caller,
         ({"project": "elsewhere"}, 404, "elsewhere"),
         ({"domain": "nowhere"}, 404, "nowhere"),
         ({"name": "Not A Name"}, 400, "name"),
-        ({"artifacts": {"x": "v1"}}, 400, "artifacts.x"),
+        ({"artifacts": {"x": [1]}, "inputs": {}}, 400, "artifacts.x"),
+        ({"artifacts": {"x": "v1"}, "inputs": {}}, 400, "flyte://"),
+        ({"artifacts": {"x": "flyte://av0.1/elsewhere/development/a"}, "inputs": {}}, 404, "elsewhere"),
         ({"artifacts": {"x": 99}, "inputs": {}}, 404, "99"),
         ({"max_parallelism": -1}, 400, "max_parallelism"),
     ],
