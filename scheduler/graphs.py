@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -24,7 +24,7 @@ from scheduler.engine.graph import (
     RetryPolicy,
     Scope,
 )
-from scheduler.models import Workflow
+from scheduler.models import Task, Workflow
 
 SYSTEM_RETRIES = 3
 INPUTS = ("", START_NODE, "globals")  # the node ids by which a binding means the inputs of the scope
@@ -36,6 +36,7 @@ class Target:
 
     node: workflow_pb2.Node
     task: tasks_pb2.TaskTemplate | None = None
+    task_pk: int | None = None  # None for a task that only a dynamic spec knows
     publishes: bool = False
 
 
@@ -71,15 +72,26 @@ def compile_scope(closure: compiler_pb2.CompiledWorkflowClosure) -> Scope:
     return _Builder(closure).scope(closure.primary.template)
 
 
-def identity(identifier: identifier_pb2.Identifier) -> tuple[str, str, str, str]:
+Identity = tuple[str, str, str, str]  # project, domain, name, version
+
+
+def identity(identifier: identifier_pb2.Identifier) -> Identity:
     return (identifier.project, identifier.domain, identifier.name, identifier.version)
+
+
+def registered(tasks: Collection[Identity]) -> dict[Identity, int]:
+    """Primary keys of those of the tasks that are registered."""
+    rows = Task.objects.filter(name__in={name for _, _, name, _ in tasks}, version__in={key[3] for key in tasks})
+    found = rows.values_list("project", "domain", "name", "version", "pk")
+    return {(project, domain, name, version): pk for project, domain, name, version, pk in found}
 
 
 class _Builder:
     def __init__(self, closure: compiler_pb2.CompiledWorkflowClosure) -> None:
         self.tasks = {identity(task.template.id): task.template for task in closure.tasks}
         self.workflows = {identity(sub.template.id): sub.template for sub in closure.sub_workflows}
-        self.scopes: dict[tuple[str, str, str, str], Scope] = {}
+        self.task_pks = registered(self.tasks)
+        self.scopes: dict[Identity, Scope] = {}
 
     def scope(self, template: workflow_pb2.WorkflowTemplate) -> Scope:
         key = identity(template.id)
@@ -151,7 +163,12 @@ class _Builder:
             cases=cases,
             gate=gate_spec(node.gate_node) if kind is Kind.GATE else None,
             array=self.array(node.array_node, interruptible) if kind is Kind.ARRAY else None,
-            target=Target(node, task, publishes=task is not None and is_published(task.interface.outputs)),
+            target=Target(
+                node,
+                task,
+                task_pk=self.task_pks.get(identity(task.id)) if task is not None else None,
+                publishes=task is not None and is_published(task.interface.outputs),
+            ),
         )
 
     def array(self, array: workflow_pb2.ArrayNode, interruptible: bool) -> ArraySpec:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from django.db import connection
 
 from scheduler.advance import advance
-from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL
+from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase
+from scheduler.shell.children import abort_children_of
 from scheduler.shell.ends import tell_parent
 
 logger = logging.getLogger(__name__)
@@ -24,20 +26,26 @@ _EXECUTIONS = """
     (SELECT DISTINCT execution_id FROM scheduler_taskexecution WHERE NOT handled AND phase = ANY(%s) LIMIT %s)
 """
 _UNTOLD_PARENTS = """
+    SELECT node.id FROM scheduler_nodeexecution node
+    JOIN scheduler_execution child ON child.parent_node_id = node.id
+    WHERE node.kind = 'launch_plan' AND node.phase = 2 AND child.phase = ANY(%s)
+    LIMIT %s
+"""
+_ORPHANS = """
     SELECT child.parent_node_id FROM scheduler_execution child
     JOIN scheduler_nodeexecution node ON node.id = child.parent_node_id
-    WHERE child.phase = ANY(%s) AND node.phase <> ALL(%s)
+    WHERE child.ended_at IS NULL AND child.phase <> ALL(%s) AND node.phase = ANY(%s)
     LIMIT %s
 """
 
 
 def sweep_all() -> None:
-    """One bounded sweep: untold parents, executions with news, versions whose triggers were not evaluated."""
+    """One bounded sweep: parents, children, executions with news, triggers."""
     from scheduler.triggers.evaluate import sweep_triggers
 
-    _each(
-        "parent node", _column(_UNTOLD_PARENTS, [sorted(EXECUTION_TERMINAL), sorted(NODE_TERMINAL), BATCH]), tell_parent
-    )
+    _each("parent node", _column(_UNTOLD_PARENTS, [sorted(EXECUTION_TERMINAL), BATCH]), tell_parent)
+    orphaned = [[ExecutionPhase.ABORTING], sorted(NODE_TERMINAL), BATCH]
+    _each("children of node", _column(_ORPHANS, orphaned), partial(abort_children_of, cause="aborted with its parent"))
     _each("execution", _column(_EXECUTIONS, [BATCH, BATCH, sorted(ATTEMPT_TERMINAL), BATCH]), advance)
     sweep_triggers(limit=BATCH)
 

@@ -77,7 +77,10 @@ def _after_child(ev: Evaluation, parent: Node, node: Node, phase: Phase) -> None
     if phase in FAILED:
         parent.failure = parent.failure or _located(node)
         if body.fail_immediately:
-            close(ev, parent, Phase.FAILED)
+            if parent.open:
+                close(ev, parent, Phase.FAILED)
+            else:
+                fail_scope(ev, parent)
             return
     skip = phase is Phase.SKIPPED or phase not in DONE
     for spec_id in node.spec.downstream:

@@ -51,6 +51,10 @@ class NodeExecution(models.Model):
         constraints = [models.UniqueConstraint(fields=["execution", "node_id"], name="node_id_unique")]
         indexes = [
             models.Index(fields=["execution", "parent", "id"], name="node_children"),
+            models.Index(
+                fields=["id"], name="node_awaits_child", condition=Q(kind=NodeKind.LAUNCH_PLAN, phase=NodePhase.RUNNING)
+            ),
+            models.Index(fields=["execution", "id"], name="node_parked", condition=Q(parked=True)),
             models.Index(fields=["execution", "wake_at"], name="node_wake", condition=Q(wake_at__isnull=False)),
         ]
 

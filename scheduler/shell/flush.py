@@ -66,6 +66,14 @@ def _mark_handled(turn: Turn) -> None:
 
 
 def _write_nodes(turn: Turn) -> None:
+    insert_new_nodes(turn)
+    times = _Times(turn.moves, turn.now)
+    updates = [_update_of(turn, turn.changed[key], before, times) for key, before in turn.expected.items()]
+    write_nodes(updates, at=turn.now)
+
+
+def insert_new_nodes(turn: Turn) -> None:
+    """Rows for the nodes that have none yet; usually at the end, earlier when something has to refer to them."""
     times = _Times(turn.moves, turn.now)
     new = {key: node for key, node in turn.changed.items() if key != ROOT and key not in turn.rows.pks}
     while new:  # parents first: a child needs its parent's primary key
@@ -74,10 +82,6 @@ def _write_nodes(turn: Turn) -> None:
         for row in NodeExecution.objects.bulk_create(objects, batch_size=2000):
             turn.rows.inserted(row.node_id, row.pk)
         new = {key: node for key, node in new.items() if key not in ready}
-    updates = [
-        _update_of(turn, turn.changed[key], before, times) for key, before in turn.expected.items() if key != ROOT
-    ]
-    write_nodes(updates, at=turn.now)
 
 
 class _Times:

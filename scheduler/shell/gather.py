@@ -16,13 +16,15 @@ from scheduler.engine.events import (
     Event,
     Launched,
 )
-from scheduler.engine.graph import GateType
+from scheduler.engine.graph import GateType, Scope
 from scheduler.engine.phases import TERMINAL, Phase
 from scheduler.engine.state import ROOT, Failure
 from scheduler.graphs import Target
 from scheduler.models import Gate, NodeExecution, NodeKind, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase, ExecutionPhase, NodePhase
 from scheduler.shell import data
+from scheduler.shell.children import ended_children
+from scheduler.shell.dynamic import compile_futures
 from scheduler.shell.publish import publish_node
 from scheduler.shell.turn import Turn
 
@@ -65,6 +67,7 @@ def gather(turn: Turn) -> list[Event]:
     events += [_of_attempt(turn, key, attempt) for key, attempt in zip(keys, ended, strict=True)]
     if execution.dirty:
         events += _decided(turn)
+        events += ended_children(turn)
     if execution.wake_at is not None and execution.wake_at <= turn.now:
         events += _due(turn)
     return events
@@ -86,13 +89,13 @@ def _of_attempt(turn: Turn, key: str, ended: Ended) -> Event:
     if node.phase in TERMINAL or ended.attempt != node.attempt:
         return AttemptSucceeded(key, attempt=ended.attempt, index=ended.item)  # late: the engine ignores it
     try:
-        _take_outputs(turn, key, ended)
+        body = _take_outputs(turn, key, ended)
     except data.Unresolved as error:
         return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=error.failure())
     except CausewayError as error:
         failure = Failure(type(error).__name__, error.message)
         return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=failure)
-    return AttemptSucceeded(key, attempt=ended.attempt, index=ended.item)
+    return AttemptSucceeded(key, attempt=ended.attempt, index=ended.item, body=body)
 
 
 def _failure_of(ended: Ended) -> Failure:
@@ -107,9 +110,15 @@ def _failure_of(ended: Ended) -> Failure:
     )
 
 
-def _take_outputs(turn: Turn, key: str, ended: Ended) -> None:
-    """See that the attempt wrote what it declares, and publish what is annotated."""
+def _take_outputs(turn: Turn, key: str, ended: Ended) -> Scope | None:
+    """See that the attempt wrote what it declares, and publish what is annotated; or take the workflow it returned."""
     target = turn.rows[key].spec.target
+    if ended.output_uri.endswith("/futures.pb") and isinstance(target, Target) and target.task is not None:
+        dynamic_uri = f"{turn.uris.attempt(key, ended.attempt)}/dynamic.pb"
+        body = compile_futures(ended.output_uri, target.task, to=dynamic_uri)
+        turn.set(key, {"dynamic_uri": dynamic_uri, "deck_uri": ended.deck_uri})
+        turn.rows.expect_new_children(turn.rows[key], body)
+        return body
     uri = ended.output_uri or f"{turn.uris.attempt(key, ended.attempt, ended.item)}/outputs.pb"
     if isinstance(target, Target) and target.task is not None:
         declared = target.task.interface.outputs.variables
@@ -121,6 +130,7 @@ def _take_outputs(turn: Turn, key: str, ended: Ended) -> None:
             if target.publishes:
                 uri = publish_node(turn, key, target.task, outputs, attempt=ended.attempt)
     turn.set(key, {"output_uri": uri, "deck_uri": ended.deck_uri})
+    return None
 
 
 def _decided(turn: Turn) -> list[Event]:

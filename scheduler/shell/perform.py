@@ -18,10 +18,10 @@ from scheduler.graphs import INPUTS, Source, Target, gate_type, promised
 from scheduler.models import Gate, GateKind, TaskExecution
 from scheduler.phases import AttemptPhase
 from scheduler.shell import data
+from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
-from scheduler.shell.publish import publish_workflow
+from scheduler.shell.publish import publish_node, publish_workflow
 from scheduler.shell.task_command import Run, command_of, needs_task_file, resources_of
-from scheduler.shell.task_rows import task_pk
 from scheduler.shell.turn import Turn
 
 DEFAULT_EXECUTOR = "local"
@@ -119,7 +119,7 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         _write_task_file(turn, node, target)
     attempt = TaskExecution(
         execution_id=execution.pk,
-        task_id=task_pk(target.task.id),
+        task_id=target.task_pk,
         attempt=number,
         index=command.index,
         name=run.attempt_name[:255],
@@ -172,7 +172,10 @@ def _open_gate(turn: Turn, command: commands.OpenGate) -> Iterator[Event]:
 def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:
     parent = turn.rows[command.key]
     source = parent.body.source if parent.body is not None else None
-    if not isinstance(source, Source):
+    if not isinstance(source, Source) or source.identifier is None:
+        chosen = parent.memory.get("chosen")  # a branch hands on what its arm wrote
+        if chosen:
+            turn.set(parent.key, {"output_uri": turn.rows.output_uris.get(child_key(parent, chosen), "")})
         yield Collected(parent.key)
         return
     turn.rows.load(
@@ -187,6 +190,11 @@ def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:
         outputs = resolver(turn, parent, source.outputs).resolve(source.outputs)
         if parent.key == ROOT:
             outputs = publish_workflow(turn, turn.scope, outputs)
+        elif isinstance(parent.spec.target, Target) and parent.spec.target.publishes and parent.spec.target.task:
+            task = parent.spec.target.task  # of a dynamic task
+            turn.set(parent.key, {"output_uri": publish_node(turn, parent.key, task, outputs, attempt=parent.attempt)})
+            yield Collected(parent.key)
+            return
     except data.Unresolved as error:
         yield Failed(parent.key, Failure(error.code, f"workflow outputs: {error}"))
         return
@@ -219,4 +227,6 @@ _HANDLERS: dict[type, Callable[..., Iterator[Event]]] = {
     commands.Collect: _collect,
     commands.StopChildren: _stop_children,
     commands.FreeSlots: _free_slots,
+    commands.LaunchChild: launch_child,
+    commands.AbortChild: abort_child,
 }

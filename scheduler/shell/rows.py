@@ -154,7 +154,7 @@ class Rows(Mapping[str, Node]):
         output_uri, dynamic_uri, state, wake_at, started_at = record[10:]
         parent = self._nodes[self._keys[parent_pk] if parent_pk is not None else ROOT]
         spec = (parent.body or _empty()).spec(spec_id)
-        body = graphs.dynamic_scope(dynamic_uri) if dynamic_uri else spec.body
+        body = (graphs.dynamic_scope(dynamic_uri) if dynamic_uri else spec.body) if attempts else None
         self.inserted(key, pk)
         self.output_uris[key], self.dynamic_uris[key], self.started[key] = output_uri, dynamic_uri, started_at
         self._nodes[key] = Node(

@@ -72,7 +72,7 @@ class Turn:
         """Let the engine decide, and take over what it changed. Returns its commands."""
         outcome = evaluate(self.state, events, self.now)
         for key, node in outcome.nodes.items():
-            if key not in self.changed and key in self.rows.pks:
+            if key not in self.expected and key in self.rows.pks:
                 self.expected[key] = self.rows[key].phase
             self.changed[key] = node
         self.rows.put(outcome.nodes)

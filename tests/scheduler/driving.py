@@ -39,6 +39,14 @@ class TaskFailed(Exception):
         self.system = system
 
 
+def settings_of() -> Any:
+    from flytekit.configuration import Image, ImageConfig, SerializationSettings
+
+    image = Image(name="default", fqn="localhost/causeway", tag="test")
+    config = ImageConfig(default_image=image, images=[image])
+    return SerializationSettings(project="demo", domain="development", version="v1", image_config=config)
+
+
 def compiled(entity: object) -> compiler_pb2.CompiledWorkflowClosure:
     specs = specs_of(entity)
     tasks = {key_of(i): spec.template for i, spec in specs if isinstance(spec, task_pb2.TaskSpec)}
@@ -91,6 +99,26 @@ def start(workflow: Workflow, inputs: Mapping[str, Any] | None = None, **spec: A
     )
 
 
+@dataclass
+class Futures:
+    """The answer of a dynamic task: a serialised DynamicJobSpec."""
+
+    spec: bytes
+
+
+def futures(dynamic_task: Any, **inputs: Any) -> Futures:
+    """What the real dynamic task returns at run time."""
+    from flytekit.core.context_manager import ExecutionState, FlyteContextManager
+
+    context = FlyteContextManager.current_context()
+    state = context.execution_state or ExecutionState()
+    builder = context.with_execution_state(state.with_params(mode=ExecutionState.Mode.TASK_EXECUTION))
+    builder = builder.with_serialization_settings(settings_of())
+    with FlyteContextManager.with_context(builder) as inside:
+        spec = dynamic_task.compile_into_workflow(inside, dynamic_task._task_function, **inputs)
+    return Futures(spec.to_flyte_idl().SerializeToString())
+
+
 Answer = Callable[..., Any]
 
 
@@ -133,6 +161,10 @@ class Driver:
             kind = kinds.SYSTEM if error.system else kinds.USER
             failure = kinds(code="TaskFailed", message=str(error), kind=kind)
             return Outcome(AttemptPhase.FAILED, error=failure.SerializeToString(), retryable=error.retryable)
+        if isinstance(result, Futures):
+            uri = f"{row.command['output_prefix']}/futures.pb"
+            store().put(uri, result.spec)
+            return Outcome(AttemptPhase.SUCCEEDED, output_uri=uri)
         outputs = outputs_of(template, result)
         data.write(uri, outputs)
         return Outcome(AttemptPhase.SUCCEEDED, output_uri=uri)

@@ -41,7 +41,9 @@ def chains(length: int, width: int) -> compiler_pb2.CompiledWorkflowClosure:
                     task_node=workflow_pb2.TaskNode(reference_id=task_id),
                 )
             )
-    workflow_id = identifier_pb2.Identifier(project="demo", domain="development", name=f"w{length}x{width}", version="1")
+    workflow_id = identifier_pb2.Identifier(
+        project="demo", domain="development", name=f"w{length}x{width}", version="1"
+    )
     template = workflow_pb2.WorkflowTemplate(id=workflow_id, nodes=nodes)
     return compiler_pb2.CompiledWorkflowClosure(
         primary=compiler_pb2.CompiledWorkflow(template=template), tasks=[compiler_pb2.CompiledTask(template=task)]
@@ -60,7 +62,9 @@ def statements_for_one_end(length: int, width: int) -> tuple[Execution, list[str
 
 
 def test_it_costs_the_same_in_a_workflow_of_a_thousand_nodes() -> None:
-    Task.objects.create(project="demo", domain="development", name="step", version="v1", spec=b"", closure=b"", digest=b"")
+    Task.objects.create(
+        project="demo", domain="development", name="step", version="v1", spec=b"", closure=b"", digest=b""
+    )
     _, small = statements_for_one_end(length=10, width=2)
     execution, large = statements_for_one_end(length=10, width=100)
     assert len(large) == len(small)

@@ -34,6 +34,7 @@ class TaskKind:
             scopes.end(ev, node, Phase.SUCCEEDED)
         else:
             node.body = event.body
+            ev.release_slot(node)  # its children need it
             ev.move(node, Phase.DYNAMIC_RUNNING)
             scopes.open_scope(ev, node)
         return True
