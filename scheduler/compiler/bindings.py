@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from flyteidl.core import interface_pb2, literals_pb2, types_pb2
 
@@ -15,6 +16,8 @@ START_NODE = "start-node"
 END_NODE = "end-node"
 
 Outputs = Callable[[str], "Mapping[str, interface_pb2.Variable] | None"]
+# The outputs of a node about which there is a complaint already: one that follows from it would only distract.
+UNKNOWN: Mapping[str, interface_pb2.Variable] = MappingProxyType({})
 
 
 @dataclass
@@ -145,6 +148,8 @@ class Binder:
         outputs = self.outputs_of(upstream)
         if outputs is None:
             complaints.add(node_id, f'input "{name}" refers to node "{upstream}", which does not exist')
+            return None
+        if outputs is UNKNOWN:
             return None
         if promise.var not in outputs:
             known = ", ".join(sorted(outputs)) or "none"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from flyteidl.core import compiler_pb2, interface_pb2, types_pb2, workflow_pb2
 
 from artifacts.literals import describe_type, is_castable
-from scheduler.compiler.bindings import END_NODE, START_NODE, Binder, Bound
+from scheduler.compiler.bindings import END_NODE, START_NODE, UNKNOWN, Binder, Bound
 from scheduler.compiler.conditions import check_branch
 from scheduler.compiler.cycles import find_cycle
 from scheduler.compiler.errors import Complaints, spell
@@ -106,7 +106,7 @@ class _Compilation:
         if node is None:
             return None
         interface = self._interface(node)
-        return interface.outputs if interface else {}
+        return interface.outputs if interface else UNKNOWN
 
     def _interface(self, node: workflow_pb2.Node) -> _Interface | None:
         if node.id in self.interfaces:

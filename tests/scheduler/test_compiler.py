@@ -325,23 +325,34 @@ def test_it_finds_a_cycle_through_the_inside_of_a_branch(
         compile_spec(*everything)
 
 
+def written_by_dynamic(number: int) -> dynamic_job_pb2.DynamicJobSpec:
+    from flytekit.configuration import Image, ImageConfig, SerializationSettings
+    from flytekit.core.context_manager import ExecutionState, FlyteContextManager
+
+    image = Image(name="default", fqn="localhost/causeway", tag="test")
+    settings = SerializationSettings(
+        project="demo", domain="development", version="v1", image_config=ImageConfig(default_image=image)
+    )
+    context = FlyteContextManager.current_context()
+    state = context.execution_state.with_params(mode=ExecutionState.Mode.TASK_EXECUTION)
+    builder = context.with_execution_state(state).with_serialization_settings(settings)
+    with FlyteContextManager.with_context(builder) as inside:
+        spec = programs.spread.compile_into_workflow(inside, programs.spread._task_function, n=number)
+    return cast(dynamic_job_pb2.DynamicJobSpec, spec.to_flyte_idl())
+
+
 def test_it_compiles_what_a_dynamic_task_wrote() -> None:
-    spec, available = parts_of(programs.inner)
-    outputs = spec.template.interface.outputs
-    binding(node(spec.template, "n0"), "x").CopyFrom(
-        literals_pb2.BindingData(scalar=from_json(1, type_of(int), name="x").scalar)
-    )
-    job = dynamic_job_pb2.DynamicJobSpec(
-        nodes=spec.template.nodes, outputs=spec.template.outputs, tasks=available.tasks.values()
-    )
+    job = written_by_dynamic(3)
+    task = cast(task_pb2.TaskSpec, specs_of(programs.spread)[0][1]).template
     assert not requirements_of_dynamic(job).tasks
     identifier = identifier_pb2.Identifier(name="dynamic_n0")
-    closure = compile_dynamic(job, identifier=identifier, outputs=outputs, registered=Available())
-    assert edges(dict(closure.primary.connections.downstream)) == {"start-node": ["n0"], "n0": ["end-node"]}
+    closure = compile_dynamic(job, identifier=identifier, outputs=task.interface.outputs, registered=Available())
+    assert edges(dict(closure.primary.connections.upstream))["end-node"] == ["dn0", "dn1", "dn2"]
     job.nodes[0].task_node.reference_id.name = "nothing"
     assert len(requirements_of_dynamic(job).tasks) == 1
-    with pytest.raises(InvalidArgument, match="nothing@v1 is not registered"):
-        compile_dynamic(job, identifier=identifier, outputs=outputs, registered=Available())
+    with pytest.raises(InvalidArgument) as caught:
+        compile_dynamic(job, identifier=identifier, outputs=task.interface.outputs, registered=Available())
+    assert caught.value.detail == ["node dn0: task demo/development/nothing@v1 is not registered"]
 
 
 def test_it_wraps_a_single_task_as_flyteadmin_does() -> None:
