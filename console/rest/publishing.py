@@ -104,10 +104,11 @@ def publish_from(
         size_bytes=upload.size if upload else None,
         content_hash=upload.sha256 if upload else "",
     )
+    if upload is None:
+        return publish(publication, actor=user.username)
     with transaction.atomic():
         version = publish(publication, actor=user.username)
-        if upload is not None:  # before the commit, so that no version is seen whose data is not there
-            upload.store()
+        upload.store()  # before the commit, so that no version is seen whose data is not there
     return version
 
 
