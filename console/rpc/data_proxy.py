@@ -24,6 +24,7 @@ from console.rpc.literals import literal_map
 from console.rpc.nodes import find_node
 
 MAX_LIFETIME = dt.timedelta(hours=1)
+_MAX_SECONDS = 315_576_000_000  # of any protobuf Duration
 MAX_NAME_LENGTH = 700  # bytes of a key in the strictest object store, less what we put before it
 
 
@@ -70,10 +71,9 @@ def _refuse_overwriting(uri: str, md5: bytes) -> None:
 def _lifetime(request: Message, asked: Duration) -> dt.timedelta:
     if not request.HasField("expires_in"):
         return MAX_LIFETIME
-    try:
-        lifetime = asked.ToTimedelta()
-    except (ValueError, OverflowError):
-        raise InvalidArgument("expires_in is not a valid duration") from None
+    if asked.seconds * asked.nanos < 0 or abs(asked.nanos) >= 1_000_000_000 or abs(asked.seconds) > _MAX_SECONDS:
+        raise InvalidArgument("expires_in is not a valid duration")
+    lifetime = asked.ToTimedelta()
     if lifetime <= dt.timedelta():
         raise InvalidArgument(f"expires_in [{lifetime}] should be more than 0")
     if lifetime > MAX_LIFETIME:
