@@ -82,7 +82,7 @@ def _explain(response: requests.Response) -> str:
     try:
         problem = response.json()
         lines = [problem.get("detail") or problem.get("title") or ""]
-        lines += [f"{name}: {'; '.join(map(str, why))}" for name, why in (problem.get("errors") or {}).items()]
+        lines += [f"{error['pointer']}: {error['detail']}" for error in problem.get("errors", [])]
         return "\n".join(line for line in lines if line) or f"HTTP {response.status_code}"
     except (ValueError, AttributeError):
         return f"HTTP {response.status_code} {response.reason}"
