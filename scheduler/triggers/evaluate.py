@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from django.db import OperationalError, transaction
@@ -179,13 +179,20 @@ def _retry(firing: TriggerFiring) -> None:
 
 def sweep_triggers(*, limit: int = 500) -> int:
     """What lost wake-ups left: versions not evaluated, and firings whose next try is due. The number looked at."""
-    now = timezone.now()
     versions = ArtifactVersion.objects.filter(triggers_evaluated_at__isnull=True).order_by("pk")
+    due = TriggerFiring.objects.filter(retry_at__lte=timezone.now()).order_by("retry_at")
     found = list(versions.values_list("pk", flat=True)[:limit])
+    firings = list(due.values_list("pk", flat=True)[:limit])
     for version_id in found:
-        evaluate_version(version_id)
-    due = TriggerFiring.objects.filter(retry_at__lte=now).order_by("retry_at").values_list("pk", flat=True)[:limit]
-    firings = list(due)
+        _quietly(evaluate_version, version_id)
     for firing_id in firings:
-        retry_firing(firing_id)
+        _quietly(retry_firing, firing_id)
     return len(found) + len(firings)
+
+
+def _quietly(action: Callable[[int], object], pk: int) -> None:
+    """One that fails must not keep the sweep from the others; it comes round again."""
+    try:
+        action(pk)
+    except Exception:
+        logger.exception("%s(%s) failed", action.__name__, pk)
