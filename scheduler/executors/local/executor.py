@@ -101,8 +101,10 @@ class LocalExecutor(Executor):
         with self._lock:
             runs = [run for run in self.runs.values() if run.process is not None and not run.ended]
         for run in runs:
-            if run.orphaned and run.process is not None and not run.process.alive():
-                self._finish(run, run.directory.result())
+            if run.process is None:
+                continue
+            if run.orphaned and ((status := run.directory.result()) is not None or not run.process.alive()):
+                self._finish(run, status)
             elif run.kill_at is not None and now > run.kill_at:
                 run.kill_at = None
                 self._signal(run, signal.SIGKILL)
@@ -170,6 +172,7 @@ class LocalExecutor(Executor):
             code=code,
             module=run.plan.module,
             env=declared,
+            reuse=bool(run.assignment.command.get("reuse")),
         )
 
     def _environment(self, run: Run) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import itertools
 import json
 import logging
 import os
@@ -27,8 +28,22 @@ logger = logging.getLogger(__name__)
 ZYGOTE = Path(__file__).parent / "zygote"
 IMPORT_SECONDS = 60  # a module that takes longer to import is left to each task process
 IDLE_SECONDS = 1800
+WORKER_IDLE_SECONDS = 30
 # What a task process must not learn from the environment of Causeway's own.
 PRIVATE = ("CAUSEWAY_SECRET_KEY", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+
+
+@dataclass(eq=False)
+class Worker:
+    """A process forked before its attempt is known. It runs one, or one after the other if those allow it."""
+
+    sock: socket.socket
+    zygote: Zygote
+    process: Process | None = None
+    run: Path | None = None
+    last: bool = False  # it exits after this run
+    rested_at: float = field(default_factory=time.monotonic)
+    unread: bytes = b""
 
 
 @dataclass(eq=False)
@@ -37,8 +52,12 @@ class Zygote:
     key: str = ""  # empty: the base zygote
     process: Process | None = None  # known once it is ready
     modules: set[str] = field(default_factory=set)  # imported
-    waiting: dict[str, list[Path]] = field(default_factory=dict)  # run directories, by the module being imported
+    waiting: dict[str, list[tuple[Path, bool]]] = field(
+        default_factory=dict
+    )  # (run directory, reuse), by the module being imported
     runs: set[Path] = field(default_factory=set)  # handed over and not ended
+    workers: set[Worker] = field(default_factory=set)
+    idle: list[Worker] = field(default_factory=list)  # those of them that are ready and have nothing to do
     asked_at: float = 0.0  # when the import under way began
     used_at: float = field(default_factory=time.monotonic)
     unread: bytes = b""
@@ -63,6 +82,8 @@ class Zygotes:
         self.clones: dict[str, Zygote] = {}
         self._cold: set[tuple[str, str]] = set()  # (key, module) that a zygote could not import: tasks do it themselves
         self._popen: subprocess.Popen[bytes] | None = None
+        self._numbers = itertools.count(1)
+        self._numbered: dict[int, Worker] = {}
         self._lock = threading.RLock()
         self._selector = selectors.DefaultSelector()
         self._stopped = False
@@ -74,9 +95,16 @@ class Zygotes:
         threading.Thread(target=self._read_forever, name="zygotes", daemon=True).start()
 
     def run(
-        self, run: Path, *, key: str = "", code: Path | None = None, module: str = "", env: Mapping[str, str]
+        self,
+        run: Path,
+        *,
+        key: str = "",
+        code: Path | None = None,
+        module: str = "",
+        env: Mapping[str, str],
+        reuse: bool = False,
     ) -> None:
-        """Fork a process for the run directory, from the clone that holds its module if there can be one."""
+        """Have a process run the directory's attempt, forked from the clone that holds its module if one can."""
         with self._lock:
             if not key or code is None or not module or (key, module) in self._cold:
                 self._hand_over(self._base(), run)
@@ -84,11 +112,11 @@ class Zygotes:
             zygote = self.clones.get(key) or self._clone(key, code, env)
             zygote.used_at = time.monotonic()
             if module in zygote.modules:
-                self._hand_over(zygote, run)
+                self._dispatch(zygote, run, reuse=reuse)
             elif module in zygote.waiting:
-                zygote.waiting[module].append(run)
+                zygote.waiting[module].append((run, reuse))
             else:
-                zygote.waiting[module] = [run]
+                zygote.waiting[module] = [(run, reuse)]
                 zygote.asked_at = time.monotonic()
                 self._send(zygote, {"do": "import", "module": module})
 
@@ -107,7 +135,69 @@ class Zygotes:
                     self._lose(zygote)
                 elif zygote.key and not zygote.runs and not zygote.waiting and now - zygote.used_at > IDLE_SECONDS:
                     self._forget(zygote)
+                else:
+                    resting = [one for one in zygote.idle[1:] if now - one.rested_at > WORKER_IDLE_SECONDS]
+                    for worker in resting:
+                        self._drop_worker(worker)
             self._base()
+
+    def _dispatch(self, zygote: Zygote, run: Path, *, reuse: bool) -> None:
+        """To a worker if one is ready, or if this run and later ones may share one; else to a new fork."""
+        worker = zygote.idle.pop() if zygote.idle else None
+        if worker is None and reuse:
+            worker = self._new_worker(zygote)
+        if worker is None:
+            self._hand_over(zygote, run)
+            return
+        zygote.runs.add(run)
+        worker.run, worker.last = run, not reuse
+        with contextlib.suppress(OSError):  # it died; its zygote says so
+            worker.sock.sendall(json.dumps({"dir": str(run), "last": worker.last}).encode() + b"\n")
+        self._tell_started(worker)
+
+    def _new_worker(self, zygote: Zygote) -> Worker:
+        ours, theirs = socket.socketpair()
+        number = next(self._numbers)
+        with theirs:
+            self._send(zygote, {"do": "worker", "id": number}, fd=theirs.fileno())
+        worker = self._numbered[number] = Worker(ours, zygote)
+        zygote.workers.add(worker)
+        self._selector.register(ours, selectors.EVENT_READ, worker)
+        return worker
+
+    def _tell_started(self, worker: Worker) -> None:
+        if worker.process is not None and worker.run is not None:
+            started = {"is": "started", "dir": str(worker.run), "pid": worker.process.pid, "born": worker.process.born}
+            self.on_message(started)
+
+    def _take_from_worker(self, worker: Worker, message: dict[str, Any]) -> None:
+        """ "idle" when it is ready for its first run, "ended" after each."""
+        with self._lock:
+            zygote = worker.zygote
+            if message["is"] == "ended":
+                zygote.runs.discard(Path(message["dir"]))
+                worker.run = None
+            if worker.run is None and not worker.last and worker in zygote.workers:
+                worker.rested_at = time.monotonic()
+                zygote.idle.append(worker)
+        if message["is"] == "ended":
+            self.on_message(message)
+            self._keep_one_ready(worker.zygote)
+
+    def _keep_one_ready(self, zygote: Zygote) -> None:
+        """While nothing else runs, fork a worker ahead: the next attempt starts without waiting for a fork."""
+        with self._lock:
+            quiet = not zygote.runs and not zygote.waiting and all(worker.last for worker in zygote.workers)
+            if zygote.key and quiet and zygote.modules and not self._stopped:
+                self._new_worker(zygote)
+
+    def _drop_worker(self, worker: Worker) -> None:
+        with contextlib.suppress(KeyError, ValueError):
+            self._selector.unregister(worker.sock)
+        worker.sock.close()
+        worker.zygote.workers.discard(worker)
+        if worker in worker.zygote.idle:
+            worker.zygote.idle.remove(worker)
 
     def stop(self) -> None:
         """Close the sockets: zygotes exit, task processes do not."""
@@ -176,18 +266,21 @@ class Zygotes:
     def _read_forever(self) -> None:
         while not self._stopped:
             for key, _ in self._selector.select(timeout=1.0):
-                zygote: Zygote = key.data
+                peer: Zygote | Worker = key.data
                 try:
-                    data = zygote.sock.recv(1 << 16)
+                    data = peer.sock.recv(1 << 16)
                 except OSError:
                     data = b""
                 if not data:
                     with self._lock:
-                        self._lose(zygote)
+                        self._lose(peer) if isinstance(peer, Zygote) else self._drop_worker(peer)
                     continue
-                *lines, zygote.unread = (zygote.unread + data).split(b"\n")
+                *lines, peer.unread = (peer.unread + data).split(b"\n")
                 for line in lines:
-                    self._take(zygote, json.loads(line))
+                    if isinstance(peer, Zygote):
+                        self._take(peer, json.loads(line))
+                    else:
+                        self._take_from_worker(peer, json.loads(line))
 
     def _take(self, zygote: Zygote, message: dict[str, Any]) -> None:
         kind = message["is"]
@@ -198,9 +291,35 @@ class Zygotes:
             with self._lock:
                 self._imported(zygote, message["module"], message["problem"])
             return
+        if kind == "forked":
+            with self._lock:
+                worker = self._numbered.get(message["id"])
+                if worker is None:
+                    return
+                worker.process = Process(message["pid"], message["born"])
+                self._tell_started(worker)
+            return
+        if kind == "gone":
+            self._worker_gone(message["id"], message["status"])
+            return
         if kind == "ended":
             zygote.runs.discard(Path(message["dir"]))
         self.on_message(message)
+        if kind == "ended":
+            self._keep_one_ready(zygote)
+
+    def _worker_gone(self, number: int, status: int) -> None:
+        with self._lock:
+            worker = self._numbered.pop(number, None)
+            if worker is None:
+                return
+            run = worker.run
+            worker.zygote.runs.discard(run) if run is not None else None
+            self._drop_worker(worker)
+        if run is not None and (run / "started").exists():
+            self.on_message({"is": "ended", "dir": str(run), "status": status})
+        elif run is not None:  # it was dead before the run reached it
+            self.on_lost([run])
 
     def _imported(self, zygote: Zygote, module: str, problem: str) -> None:
         if problem:
@@ -208,8 +327,11 @@ class Zygotes:
             self._cold.add((zygote.key, module))
         else:
             zygote.modules.add(module)
-        for run in zygote.waiting.pop(module, []):
-            self._hand_over(self._base() if problem else zygote, run)
+        for run, reuse in zygote.waiting.pop(module, []):
+            if problem:
+                self._hand_over(self._base(), run)
+            else:
+                self._dispatch(zygote, run, reuse=reuse)
 
     def _lose(self, zygote: Zygote) -> None:
         """The zygote is dead. Runs that waited go to another, runs handed over may live or not: on_lost looks."""
@@ -220,7 +342,7 @@ class Zygotes:
         if not self._stopped:
             logger.warning("a zygote died (%s); running tasks go on", zygote.key or "base")
         self._forget(zygote)
-        lost = [*zygote.runs, *(run for runs in zygote.waiting.values() for run in runs)]
+        lost = [*zygote.runs, *(run for runs in zygote.waiting.values() for run, _ in runs)]
         zygote.runs.clear()
         if lost and not self._stopped:
             self.on_lost(lost)
@@ -229,6 +351,9 @@ class Zygotes:
         with contextlib.suppress(KeyError, ValueError):
             self._selector.unregister(zygote.sock)
         zygote.sock.close()
+        self._numbered = {number: one for number, one in self._numbered.items() if one.zygote is not zygote}
+        for worker in list(zygote.workers):  # an idle one exits when its socket closes, a busy one after its run
+            self._drop_worker(worker)
         if zygote is self.base:
             self.base = None
         else:

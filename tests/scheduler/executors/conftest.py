@@ -48,7 +48,8 @@ class Bench:
     def task(
         self, name: str, *, module: str = "workflows.tasks", fast: bool = True, index: int = -1, **options
     ) -> Assignment:
-        """An attempt of the project's task `name`; options: inputs, env, resources, memory_limit, args, timeout."""
+        """An attempt of the project's task `name`; options: inputs, env, resources, memory_limit, args, timeout,
+        reuse."""
         number = next(self.numbers)
         prefix = f"{self.store.root}/metadata/p/d/e{number}/n0/0"
         inputs = f"{self.store.root}/metadata/p/d/e{number}/n0/inputs.pb"
@@ -63,6 +64,7 @@ class Bench:
         args = options.pop("args", args)
         command = {"args": args, "env": options.pop("env", {}), "output_prefix": prefix}
         command["timeout_seconds"] = options.pop("timeout", None)
+        command["reuse"] = options.pop("reuse", False)
         return Assignment(
             number,
             f"e{number}-n0-0",

@@ -79,23 +79,58 @@ def main(directory: str, sock: socket.socket) -> NoReturn:
     status = 1
     try:
         _become_own_process()
+        status = _attempt(directory, sock, last=True)
+    finally:
+        os._exit(status)
+
+
+def work(sock: socket.socket) -> NoReturn:
+    """Run the attempts that come over the socket until one is marked as the last, or the executor goes. Then exit."""
+    status = 1
+    try:
+        _become_own_process()
+        from . import warmup
+
+        with contextlib.suppress(Exception):  # only to have memory at hand that the fork shares with its parent
+            warmup.rehearse(1)
+        environment, path = dict(os.environ), list(sys.path)
+        sock.sendall(b'{"is": "idle"}\n')
+        for line in sock.makefile("r"):
+            order = json.loads(line)
+            status = _attempt(order["dir"], sock, last=order["last"])
+            if order["last"]:
+                break
+            os.environ.clear()
+            os.environ.update(environment)
+            sys.path[:] = path
+    finally:
+        os._exit(status)
+
+
+def _attempt(directory: str, sock: socket.socket, *, last: bool) -> int:
+    """Run one attempt, leave its result and tell it; returns the exit code."""
+    status = 1
+    try:
         if not _is_first(directory):
-            os._exit(DUPLICATE)
+            _tell(sock, directory, DUPLICATE)
+            return DUPLICATE
         with open(os.path.join(directory, "spec.json")) as file:
             spec = json.load(file)
         _set_stage(directory, spec)
-        status = _run(spec["args"])
+        status = _run(spec["args"], last=last)
     except BaseException:  # noqa: BLE001 - whatever it is, it is shown in the attempt's log
         traceback.print_exc()
-    finally:
-        with contextlib.suppress(Exception):
-            sys.stdout.flush()
-            sys.stderr.flush()
-        leave_result(directory, status)
-        with contextlib.suppress(OSError):  # the executor may be away; `done` tells it later
-            message = {"is": "ended", "dir": directory, "status": status}
-            sock.sendall(json.dumps(message).encode() + b"\n")
-        os._exit(status)
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
+    leave_result(directory, status)
+    _tell(sock, directory, status)
+    return status
+
+
+def _tell(sock: socket.socket, directory: str, status: int) -> None:
+    with contextlib.suppress(OSError):  # the executor may be away; `done` tells it later
+        sock.sendall(json.dumps({"is": "ended", "dir": directory, "status": status}).encode() + b"\n")
 
 
 def _become_own_process() -> None:
@@ -160,7 +195,7 @@ def _allow_threads(count: int, chosen: dict[str, str]) -> None:
         sys.modules["threadpoolctl"].threadpool_limits(limits=count)
 
 
-def _run(args: list[str]) -> int:
+def _run(args: list[str], *, last: bool) -> int:
     """Run flytekit's commands here, everything else as a program of its own in place of this process."""
     name = os.path.basename(args[0])
     if name not in FLYTE_COMMANDS:
@@ -175,7 +210,7 @@ def _run(args: list[str]) -> int:
     except BaseException:  # noqa: BLE001 - as the interpreter does with an uncaught exception
         traceback.print_exc()
         status = 1
-    return _wind_down(status)
+    return _wind_down(status) if last else status
 
 
 def _exit_code(error: SystemExit) -> int:

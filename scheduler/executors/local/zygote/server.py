@@ -4,9 +4,12 @@ Requests and answers are JSON lines on a Unix socket:
 
     {"do": "run", "dir": ...}                       -> {"is": "started", "dir", "pid", "born"}
                                                        {"is": "ended", "dir", "status"}
+    {"do": "worker", "id": ...} + fd                -> {"is": "forked", "id", "pid", "born"}
+                                                       {"is": "gone", "id", "status"}
     {"do": "import", "module": ...}                 -> {"is": "imported", "module", "problem"}
     {"do": "clone", "code": ..., "env": {...}} + fd -> a new zygote answers on the socket that came along
 
+A worker is a task process forked ahead of its attempt, which gets its attempts over the socket that came along.
 "ended" comes from the task process itself just before it exits, or from here when it could not say so. When the socket
 closes the executor is gone: the zygote exits, its task processes go on and leave their result in their run directory.
 """
@@ -24,6 +27,7 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from typing import Any
 
 from . import child
@@ -35,6 +39,14 @@ HARMLESS_THREADS = ("jemalloc_bg_thd",)
 def main(fd: int) -> None:
     for module in ("flytekit.bin.entrypoint", "flytekit.core.array_node_map_task", "fsspec.implementations.local"):
         importlib.import_module(module)  # what a zygote is for: every task process finds them imported
+    warmup = importlib.import_module(f"{__package__}.warmup")
+    try:
+        warmup.rehearse(12)
+        warmup.stop_loops()
+    except Exception:  # noqa: BLE001 - a flytekit that works differently inside: tasks start slower, no more
+        traceback.print_exc()
+    if threads := foreign_threads():
+        sys.exit(f"a zygote must not have threads, and has {threads}")
 
     Zygote(socket.socket(fileno=fd)).serve()
 
@@ -43,6 +55,7 @@ class Zygote:
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
         self.children: dict[int, str] = {}  # pid -> run directory; empty for a clone
+        self.workers: dict[int, int] = {}  # pid -> the executor's number for it
         self.inbox = b""
         self.fds: list[int] = []
 
@@ -104,6 +117,17 @@ class Zygote:
         self.children[pid] = dir
         self.answer({"is": "started", "dir": dir, "pid": pid, "born": child.born(pid)})
 
+    def do_worker(self, id: int) -> None:
+        fd = self.fds.pop(0)
+        pid = os.fork()
+        if pid == 0:
+            for private in (*self.private_fds, self.sock.detach()):
+                os.close(private)
+            child.work(socket.socket(fileno=fd))
+        os.close(fd)
+        self.workers[pid] = id
+        self.answer({"is": "forked", "id": id, "pid": pid, "born": child.born(pid)})
+
     def do_import(self, module: str) -> None:
         """Import a user's module, so that forks have it. A failure is only told: the fork that needs it shows it."""
         problem = ""
@@ -129,6 +153,7 @@ class Zygote:
         for private in (*self.private_fds, self.sock.detach()):
             os.close(private)
         gc.unfreeze()
+        self.children.clear()
         os.environ.update(env)
         sys.path.insert(0, code)
         os.chdir(code)
@@ -136,15 +161,17 @@ class Zygote:
 
     def reap(self) -> None:
         """Collect the processes that ended, and say how for those that could not do it themselves."""
-        while self.children:
+        while self.children or self.workers:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
                 return
             if pid == 0:
                 return
-            if directory := self.children.pop(pid, ""):
-                code = os.waitstatus_to_exitcode(status)
+            code = os.waitstatus_to_exitcode(status)
+            if pid in self.workers:
+                self.answer({"is": "gone", "id": self.workers.pop(pid), "status": code})
+            elif directory := self.children.pop(pid, ""):
                 child.leave_result(directory, code)
                 self.answer({"is": "ended", "dir": directory, "status": code})
 

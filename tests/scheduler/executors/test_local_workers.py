@@ -1,0 +1,101 @@
+"""Processes forked ahead of their attempt, and those that run one attempt after the other."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+from scheduler.executors.local.zygotes import Zygote
+from scheduler.phases import AttemptPhase
+from tests.scheduler.executors.conftest import Bench, error
+from tests.scheduler.executors.test_local_outcomes import unpack
+
+
+def clone(bench: Bench) -> Zygote:
+    """The zygote of the project's code without variables of its own."""
+    bench.run(bench.task("add", inputs={"a": 1, "b": 1}))
+    keys = {run.key for run in bench.executor.zygotes.clones.values() if "workflows.tasks" in run.modules}
+    return next(bench.executor.zygotes.clones[key] for key in sorted(keys))
+
+
+def wait_for_worker(zygote: Zygote) -> int:
+    until = time.monotonic() + 20
+    while not zygote.idle:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    process = zygote.idle[0].process
+    assert process is not None
+    return process.pid
+
+
+def pid_of(bench: Bench, attempt) -> int:
+    return int(bench.starts[attempt.attempt_id].handle.partition(":")[0])
+
+
+def test_an_attempt_goes_to_the_process_that_waits_for_it(own_bench: Bench) -> None:
+    zygote = clone(own_bench)
+    waiting = wait_for_worker(zygote)
+    first = own_bench.task("surroundings", env={})
+    ended = own_bench.run(first)
+    assert pid_of(own_bench, first) == waiting
+    assert unpack(own_bench.outputs(ended).literals["o0"].scalar)["files"] == ["data.txt", "workflows", "written.txt"]
+    second = wait_for_worker(zygote)
+    assert second != waiting  # a process runs one attempt, unless the attempt allows more
+
+
+def test_attempts_that_allow_it_share_a_process_and_nothing_else(own_bench: Bench) -> None:
+    seen, pids = [], set()
+    for number in range(3):
+        env = {"FLYTE_INTERNAL_EXECUTION_ID": f"exec-{number}"}
+        attempt = own_bench.task("surroundings", reuse=True, env=env)
+        ended = own_bench.run(attempt)
+        assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
+        seen.append(unpack(own_bench.outputs(ended).literals["o0"].scalar))
+        pids.add(pid_of(own_bench, attempt))
+    assert len(pids) == 1
+    assert [fields["execution"] for fields in seen] == ["exec-0", "exec-1", "exec-2"]
+    for different in ("cwd", "random", "remote"):
+        assert len({fields[different] for fields in seen}) == 3
+    first, second = own_bench.task("nothing", reuse=True), own_bench.task("add", inputs={"a": 1, "b": 1}, reuse=True)
+    own_bench.run(first)
+    own_bench.run(second)
+    assert "smörgåsbord" in own_bench.log(first)
+    assert "smörgåsbord" not in own_bench.log(second)
+
+
+def test_a_failing_attempt_leaves_the_shared_process_usable(own_bench: Bench) -> None:
+    failing = own_bench.task("fails", reuse=True)
+    assert "the data is wrong" in error(own_bench.run(failing)).message
+    after = own_bench.task("add", inputs={"a": 1, "b": 1}, reuse=True)
+    assert own_bench.run(after).outcome.phase == AttemptPhase.SUCCEEDED
+    assert pid_of(own_bench, failing) == pid_of(own_bench, after)
+
+
+def test_an_attempt_that_dies_takes_only_its_own_process_along(own_bench: Bench) -> None:
+    doomed = own_bench.task("kills_itself", inputs={"number": int(signal.SIGKILL)}, reuse=True)
+    assert "SIGKILL" in error(own_bench.run(doomed)).message
+    gone = own_bench.task("exits_hard", inputs={"code": 9}, reuse=True)
+    assert "exit code 9" in error(own_bench.run(gone)).message
+    after = own_bench.task("add", inputs={"a": 1, "b": 1}, reuse=True)
+    assert own_bench.run(after).outcome.phase == AttemptPhase.SUCCEEDED
+
+
+def test_a_waiting_process_that_was_killed_is_not_used(own_bench: Bench) -> None:
+    zygote = clone(own_bench)
+    os.kill(wait_for_worker(zygote), signal.SIGKILL)
+    after = own_bench.task("add", inputs={"a": 1, "b": 1})
+    assert own_bench.run(after).outcome.phase == AttemptPhase.SUCCEEDED
+
+
+def test_a_shared_process_is_adopted_with_its_attempt(own_bench: Bench, tmp_path: Path) -> None:
+    attempt = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")}, reuse=True)
+    own_bench.executor.submit(attempt)
+    own_bench.wait_start(attempt)
+    own_bench.executor.emit = lambda event: None
+    own_bench.executor.zygotes.stop()
+    own_bench.new_executor()
+    own_bench.executor.adopt(attempt)
+    (tmp_path / "go").touch()
+    assert own_bench.wait_end(attempt).outcome.phase == AttemptPhase.SUCCEEDED
