@@ -103,7 +103,7 @@ def _binary(binary: literals_pb2.Binary) -> Any:
         try:
             # Timestamp extension type as datetime; integer keys are what dict[int, str] sends.
             return _plain(msgpack.unpackb(binary.value, strict_map_key=False, timestamp=3))
-        except (ValueError, msgpack.exceptions.UnpackException):
+        except (ValueError, TypeError, OverflowError, msgpack.exceptions.UnpackException):
             pass  # not what its tag says: show the bytes
     return {"base64": base64.b64encode(binary.value).decode(), **({"tag": binary.tag} if binary.tag else {})}
 

@@ -10,7 +10,7 @@ CARRIED_KEY = "_ua"
 
 
 def digest(literal: literals_pb2.Literal) -> str:
-    """SHA-256 in hexadecimal. A literal with a hash of its own (flytekit's HashMethod) counts by that, not its value."""
+    """SHA-256 in hexadecimal. A literal with a hash of its own (HashMethod) counts by that, not by its value."""
     canonical = _canonical(literal)
     return hashlib.sha256(canonical.SerializeToString(deterministic=True)).hexdigest()
 

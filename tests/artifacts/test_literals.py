@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import enum
+import json
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -9,6 +11,7 @@ import msgpack
 import pytest
 from flyteidl.core import literals_pb2, types_pb2
 from google.protobuf import struct_pb2
+from google.protobuf.message import DecodeError
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -256,3 +259,37 @@ json_values = st.recursive(
 def test_it_gives_back_every_json_object_as_it_was(value: dict[str, object]) -> None:
     struct_type = types_pb2.LiteralType(simple=types_pb2.STRUCT)
     assert to_json(from_json(value, struct_type, name="x")) == value
+
+
+scalars = st.one_of(
+    st.binary(max_size=40).map(lambda raw: literals_pb2.Scalar(binary=literals_pb2.Binary(value=raw, tag="msgpack"))),
+    st.binary(max_size=8).map(lambda raw: literals_pb2.Scalar(binary=literals_pb2.Binary(value=raw))),
+    st.floats().map(lambda number: literals_pb2.Scalar(primitive=literals_pb2.Primitive(float_value=number))),
+    st.integers(-(2**63), 2**63 - 1).map(
+        lambda seconds: literals_pb2.Scalar(primitive=literals_pb2.Primitive(datetime={"seconds": seconds}))
+    ),
+    st.tuples(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**31), 2**31 - 1)).map(
+        lambda parts: literals_pb2.Scalar(
+            primitive=literals_pb2.Primitive(duration={"seconds": parts[0], "nanos": parts[1]})
+        )
+    ),
+    st.floats().map(lambda number: literals_pb2.Scalar(generic={"fields": {"a": {"number_value": number}}})),
+    st.just(literals_pb2.Scalar()),
+)
+
+
+@given(st.lists(scalars, max_size=3), st.binary(max_size=60))
+def test_it_shows_anything_a_client_may_send_as_valid_json(found: list[literals_pb2.Scalar], raw: bytes) -> None:
+    literals = [literals_pb2.Literal(scalar=scalar) for scalar in found]
+    with contextlib.suppress(DecodeError):
+        literals.append(literals_pb2.Literal.FromString(raw))
+    whole = literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=literals))
+    json.dumps(to_json(whole), allow_nan=False)
+    digest(whole)
+    primary_uri(whole)
+
+
+def test_it_shows_a_map_whose_keys_json_does_not_have() -> None:
+    packed = msgpack.packb({"ok": 1}, use_bin_type=True)[:1] + b"\x91\x01\x02"  # {[1]: 2}
+    literal = literals_pb2.Literal(scalar=literals_pb2.Scalar(binary=literals_pb2.Binary(value=packed, tag="msgpack")))
+    assert to_json(literal)["tag"] == "msgpack"
