@@ -22,8 +22,8 @@ class ExecutionMode(models.IntegerChoices):
 class Execution(models.Model):
     """One run of a launch plan (or of a single task, through a generated workflow as Flyte does).
 
-    The row is the engine's lock: whoever evaluates holds it FOR UPDATE. `dirty` says that something happened which has not
-    been evaluated yet, `wake_at` when time alone will change something; the sweep looks for both.
+    The row is the engine's lock: whoever evaluates holds it FOR UPDATE. `dirty` says that something happened which has
+    not been evaluated yet, `wake_at` when time alone will change something; the sweep looks for both.
     """
 
     project = models.CharField(max_length=64)

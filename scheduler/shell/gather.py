@@ -86,8 +86,9 @@ def _of_attempt(turn: Turn, key: str, ended: Ended) -> Event:
     node = turn.rows[key]
     if ended.phase != AttemptPhase.SUCCEEDED:
         return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=_failure_of(ended))
-    if node.phase in TERMINAL or ended.attempt != node.attempt:
-        return AttemptSucceeded(key, attempt=ended.attempt, index=ended.item)  # late: the engine ignores it
+    if node.phase in TERMINAL or ended.item >= 0 or ended.attempt != node.attempt:
+        # What is late the engine ignores; the outputs of items are joined when the last one has ended.
+        return AttemptSucceeded(key, attempt=ended.attempt, index=ended.item)
     try:
         body = _take_outputs(turn, key, ended)
     except data.Unresolved as error:

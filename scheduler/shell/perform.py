@@ -20,6 +20,7 @@ from scheduler.phases import AttemptPhase
 from scheduler.shell import data
 from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
+from scheduler.shell.maps import collect_items, item_inputs_uri, size_of
 from scheduler.shell.publish import publish_node, publish_workflow
 from scheduler.shell.task_command import Run, command_of, needs_task_file, resources_of
 from scheduler.shell.turn import Turn
@@ -76,6 +77,7 @@ def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
         inputs = resolver(turn, owner, target.node.inputs).resolve(target.node.inputs)
         uri = turn.uris.inputs(node.key)
         data.write(uri, inputs)
+        size = size_of(target.node.array_node, inputs) if node.spec.kind is Kind.ARRAY else 0
     except data.Unresolved as error:
         yield Failed(node.key, error.failure())
         return
@@ -87,12 +89,12 @@ def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
     ]
     if node.spec.body is not None:
         turn.rows.expect_new_children(node, node.spec.body)
-    yield Prepared(node.key, inputs=dict(inputs.literals) if node.spec.kind is Kind.BRANCH else None)
+    yield Prepared(node.key, inputs=dict(inputs.literals) if node.spec.kind is Kind.BRANCH else None, size=size)
 
 
 def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
     node = turn.rows[command.key]
-    target = node.spec.target
+    target = node.spec.array.node.target if node.spec.array is not None else node.spec.target
     if not isinstance(target, Target) or target.task is None:
         yield Failed(node.key, Failure("BadSpecification", f"node {node.key} refers to a task that is not compiled in"))
         return
@@ -109,6 +111,7 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         attempt=number,
         load_inputs=partial(data.read, turn.uris.inputs(node.key)),
         index=command.index,
+        inputs_uri=item_inputs_uri(turn, node.key, command.index) if command.index >= 0 else "",
     )
     try:
         details, resources = command_of(run, target), resources_of(target)
@@ -171,6 +174,9 @@ def _open_gate(turn: Turn, command: commands.OpenGate) -> Iterator[Event]:
 
 def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:
     parent = turn.rows[command.key]
+    if parent.spec.kind is Kind.ARRAY:
+        yield from collect_items(turn, command)
+        return
     source = parent.body.source if parent.body is not None else None
     if not isinstance(source, Source) or source.identifier is None:
         chosen = parent.memory.get("chosen")  # a branch hands on what its arm wrote

@@ -90,7 +90,7 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
     data = task.container.data_config
     return {
         "args": [fill(argument) for argument in (*container.command, *container.args)],
-        "env": environment(run, task, container),
+        "env": {**environment(run, task, container), **_array_environment(run)},
         "image": overrides.container_image or container.image,
         "task_type": task.type,
         "inputs_uri": inputs_uri,
@@ -98,7 +98,7 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
         "raw_output_prefix": run.uris.raw_output(run.key, run.attempt, run.index),
         "checkpoint_uri": _checkpoint(run, run.attempt),
         "prev_checkpoint_uri": _checkpoint(run, run.attempt - 1) if run.attempt else "",
-        "reuse": dict(task.config).get("causeway.reuse", "") == "true",
+        "reuse": run.index >= 0 or dict(task.config).get("causeway.reuse", "") == "true",
         "timeout_seconds": _timeout(target),
         **({"data_config": _data_config(data)} if data.enabled else {}),
     }
@@ -153,6 +153,13 @@ def environment(run: Run, task: tasks_pb2.TaskTemplate, container: tasks_pb2.Con
         **{pair.key: pair.value for pair in container.env},
         **{pair.key: pair.value for pair in run.spec.envs.values},
     }
+
+
+def _array_environment(run: Run) -> dict[str, str]:
+    """How a map task finds out which item it is for."""
+    if run.index < 0:
+        return {}
+    return {"BATCH_JOB_ARRAY_INDEX_VAR_NAME": "FLYTE_K8S_ARRAY_INDEX", "FLYTE_K8S_ARRAY_INDEX": str(run.index)}
 
 
 def _checkpoint(run: Run, attempt: int) -> str:

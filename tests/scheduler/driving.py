@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import timezone as django_timezone
 from flyteidl.admin import execution_pb2 as admin_execution
 from flyteidl.admin import task_pb2, workflow_pb2
-from flyteidl.core import compiler_pb2, execution_pb2, interface_pb2, literals_pb2
+from flyteidl.core import compiler_pb2, execution_pb2, interface_pb2, literals_pb2, types_pb2
 
 from artifacts.literals import from_json, to_json
 from artifacts.store import store
@@ -149,9 +149,15 @@ class Driver:
         node = NodeExecution.objects.get(pk=row.node_id)
         self.ran.append((node.node_id, row.attempt))
         name = row.command["env"]["FLYTE_INTERNAL_TASK_NAME"].rpartition(".")[2]
+        name = next((known for known in self.answers if name.startswith(f"map_{known}_")), name)
         uri = f"{row.command['output_prefix']}/outputs.pb"
         template = task_template(row)
-        inputs = data.read(row.command["inputs_uri"]).literals
+        inputs = dict(data.read(row.command["inputs_uri"]).literals)
+        if row.index >= 0:  # flytekit picks its item by itself
+            inputs = {
+                key: value.collection.literals[row.index] if value.HasField("collection") else value
+                for key, value in inputs.items()
+            }
         types = template.inputs.variables
         try:
             values = {key: to_json(value, types[key].type) for key, value in inputs.items()}
@@ -181,7 +187,21 @@ def task_template(row: TaskExecution) -> interface_pb2.TypedInterface:
     spec: NodeSpec = rows[rows.key_of(row.node_id)].spec
     spec = spec.array.node if spec.array is not None else spec
     assert isinstance(spec.target, graphs.Target) and spec.target.task is not None
-    return spec.target.task.interface
+    interface = spec.target.task.interface
+    return item_interface(interface) if row.index >= 0 else interface
+
+
+def item_interface(lists: interface_pb2.TypedInterface) -> interface_pb2.TypedInterface:
+    """flytekit describes a map task by lists; one item of it takes and gives what is in them."""
+    items = interface_pb2.TypedInterface()
+    items.CopyFrom(lists)
+    for variables in (items.inputs.variables, items.outputs.variables):
+        for variable in variables.values():
+            if variable.type.HasField("collection_type"):
+                inner = types_pb2.LiteralType()
+                inner.CopyFrom(variable.type.collection_type)
+                variable.type.CopyFrom(inner)
+    return items
 
 
 def outputs_of(interface: interface_pb2.TypedInterface, result: Any) -> literals_pb2.LiteralMap:

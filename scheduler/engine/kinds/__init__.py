@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from scheduler.engine.graph import Kind
+from scheduler.engine.kinds.array import ArrayKind
 from scheduler.engine.kinds.base import NodeKind
 from scheduler.engine.kinds.branch import BranchKind
 from scheduler.engine.kinds.gate import GateKind
@@ -16,4 +17,5 @@ KINDS: Mapping[Kind, NodeKind] = {
     Kind.GATE: GateKind(),
     Kind.BRANCH: BranchKind(),
     Kind.LAUNCH_PLAN: LaunchPlanKind(),
+    Kind.ARRAY: ArrayKind(),
 }

@@ -1,0 +1,133 @@
+"""Maps over tasks: one attempt row per item and attempt, a window of items in flight, counters for all the rest.
+
+The memory of the node holds what is in flight, what failed for good and what was tried before, never all items.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+from scheduler.engine import retries, scopes
+from scheduler.engine.commands import Cancel, Collect, Submit
+from scheduler.engine.evaluation import Evaluation
+from scheduler.engine.events import AttemptFailed, AttemptSucceeded, Collected, Due, Event, Prepared
+from scheduler.engine.graph import ArraySpec, RetryPolicy
+from scheduler.engine.kinds.workflow import timed_out
+from scheduler.engine.phases import Phase
+from scheduler.engine.state import Failure, Node
+
+WINDOW = 256  # items in flight at most, whatever parallelism the user allows: the executors' slots are fewer
+MESSAGES = 5  # failures quoted in the node's error
+
+
+class ArrayKind:
+    def start(self, ev: Evaluation, node: Node, event: Prepared) -> None:
+        if event.cached or event.recovered:
+            scopes.end(ev, node, Phase.RECOVERED if event.recovered else Phase.SUCCEEDED)
+            return
+        node.attempts = 1
+        node.memory.update(size=event.size, next=0, ok=0, bad=[], live={}, tried={})
+        if node.spec.timeout:
+            node.wake_at = ev.now + node.spec.timeout
+        ev.move(node, Phase.RUNNING)
+        self._go_on(ev, node)
+
+    def handle(self, ev: Evaluation, node: Node, event: Event) -> bool:
+        if isinstance(event, Collected):
+            scopes.end(ev, node, Phase.SUCCEEDED)
+            return True
+        if isinstance(event, Due):
+            self.stop(ev, node)
+            scopes.end(ev, node, Phase.FAILED, timed_out(node))
+            return True
+        if not isinstance(event, AttemptSucceeded | AttemptFailed):
+            return False
+        live: dict[str, int] = node.memory.get("live", {})
+        item = str(event.index)
+        if live.get(item) != event.attempt:
+            return False
+        node.memory["live"] = live = dict(live)  # the copy of the memory is shallow
+        del live[item]
+        if isinstance(event, AttemptSucceeded):
+            node.memory["ok"] += 1
+        else:
+            self._failed(ev, node, event)
+        self._go_on(ev, node)
+        return True
+
+    def stop(self, ev: Evaluation, node: Node) -> None:
+        if node.memory.get("live"):
+            ev.commands.append(Cancel(node.key))
+
+    def _failed(self, ev: Evaluation, node: Node, event: AttemptFailed) -> None:
+        """Try the item again or give it up. `tried`: [attempts, user, system failures] of items that failed."""
+        item = str(event.index)
+        tried: dict[str, list[int]] = dict(node.memory["tried"])
+        attempts, user, system = tried.get(item, [1, 0, 0])
+        user, system = (user, system + 1) if event.failure.system else (user + 1, system)
+        decision = retries.decide(item_policy(node), event.failure, user_failures=user, system_failures=system)
+        if decision.retry:
+            tried[item] = [attempts + 1, user, system]
+            self._submit(ev, node, event.index, attempts, system)
+        else:
+            tried.pop(item, None)
+            node.memory["bad"] = [*node.memory["bad"], event.index]
+            if len(node.memory["bad"]) <= MESSAGES:
+                messages = node.memory.get("messages", [])
+                node.memory["messages"] = [*messages, f"[{event.index}]: {decision.failure.message}"]
+            node.failure = node.failure or decision.failure
+        node.memory["tried"] = tried
+
+    def _submit(self, ev: Evaluation, node: Node, index: int, attempt: int, system_failures: int = 0) -> None:
+        node.memory["live"][str(index)] = attempt
+        interruptible = retries.is_interruptible(item_policy(node), system_failures=system_failures)
+        ev.commands.append(Submit(node.key, attempt=attempt, index=index, interruptible=interruptible))
+
+    def _go_on(self, ev: Evaluation, node: Node) -> None:
+        """Fail when success is out of reach, finish when nothing is left, else keep the window full."""
+        memory, array = node.memory, array_of(node)
+        size, failed = memory["size"], len(memory["bad"])
+        if size - failed < needed(array, size) and not (array.run_all and memory["ok"] + failed < size):
+            self.stop(ev, node)
+            scopes.end(ev, node, Phase.FAILED, _failure(node))
+            return
+        window = min(array.parallelism or WINDOW, WINDOW)
+        while memory["next"] < size and len(memory["live"]) < window:
+            self._submit(ev, node, memory["next"], 0)
+            memory["next"] += 1
+        if not memory["live"] and memory["next"] >= size:
+            node.failure = None
+            ev.commands.append(Collect(node.key))
+
+
+def array_of(node: Node) -> ArraySpec:
+    if node.spec.array is None:
+        raise ValueError(f"{node.key!r} is no array node")
+    return node.spec.array
+
+
+def item_policy(node: Node) -> RetryPolicy:
+    """Retries of the node apply to every item when they are more than the task's own."""
+    own, outer = array_of(node).node.retry, node.spec.retry
+    return replace(own, user=max(own.user, outer.user))
+
+
+def needed(array: ArraySpec, size: int) -> int:
+    """How many items have to succeed."""
+    if array.min_successes is not None:
+        return array.min_successes
+    if array.min_success_ratio is not None:
+        return math.ceil(round(array.min_success_ratio * size, 6))  # the ratio is a 32 bit float
+    return size
+
+
+def _failure(node: Node) -> Failure:
+    first = node.failure or Failure("ArrayNodeFailing", "too many items failed")
+    memory: dict[str, Any] = node.memory
+    failed = len(memory["bad"])
+    lines = memory.get("messages", [])
+    more = f"\n... and {failed - len(lines)} more" if failed > len(lines) else ""
+    message = f"{failed} of {memory['size']} items failed\n" + "\n".join(lines) + more
+    return replace(first, message=message)

@@ -1,0 +1,94 @@
+"""The data of map nodes: how many items the inputs make, what one item gets, how the items' outputs are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from flyteidl.core import literals_pb2, workflow_pb2
+
+from artifacts.store import store
+from scheduler.engine import commands
+from scheduler.engine.events import Collected, Event, Failed
+from scheduler.engine.kinds.array import array_of
+from scheduler.graphs import Target
+from scheduler.models import TaskExecution
+from scheduler.phases import AttemptPhase
+from scheduler.shell import data
+from scheduler.shell.turn import Turn
+
+NONE = literals_pb2.Literal(scalar=literals_pb2.Scalar(none_type=literals_pb2.Void()))
+
+
+def size_of(array: workflow_pb2.ArrayNode, inputs: literals_pb2.LiteralMap) -> int:
+    """Number of items. Unresolved if the lists differ in length or there is none."""
+    lengths = {
+        name: len(data.load_offloaded(literal).collection.literals)
+        for name, literal in inputs.literals.items()
+        if name not in array.bound_inputs and data.load_offloaded(literal).WhichOneof("value") == "collection"
+    }
+    if not lengths:
+        if inputs.literals and len(array.bound_inputs) == len(inputs.literals):
+            return 1
+        raise data.Unresolved("no input array provided", "InvalidArrayLength")
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} has {length}" for name, length in sorted(lengths.items()))
+        raise data.Unresolved(f"input arrays have different lengths: {told}", "InvalidArrayLength")
+    return next(iter(lengths.values()))
+
+
+def item_inputs(array: workflow_pb2.ArrayNode, inputs: literals_pb2.LiteralMap, index: int) -> literals_pb2.LiteralMap:
+    """What the item with that number is given."""
+    values = literals_pb2.LiteralMap()
+    for name, literal in inputs.literals.items():
+        whole = data.load_offloaded(literal)
+        mapped = name not in array.bound_inputs and whole.WhichOneof("value") == "collection"
+        values.literals[name].CopyFrom(whole.collection.literals[index] if mapped else literal)
+    return values
+
+
+def item_inputs_uri(turn: Turn, key: str, index: int) -> str:
+    """The items of a task that reads lists by itself share one file; for the others the item's file is written."""
+    target = turn.rows[key].spec.target
+    shared = turn.uris.inputs(key)
+    if not isinstance(target, Target) or target.node.array_node.data_mode == workflow_pb2.ArrayNode.SINGLE_INPUT_FILE:
+        return shared
+    uri = f"{turn.uris.node(key)}/items/{index}/inputs.pb"
+    data.write(uri, item_inputs(target.node.array_node, data.read(shared), index))
+    return uri
+
+
+def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
+    """Join the items' outputs to lists, None standing for what failed."""
+    node = turn.rows[command.key]
+    target = array_of(node).node.target
+    if not isinstance(target, Target) or target.task is None:
+        yield Collected(node.key)
+        return
+    joined = literals_pb2.LiteralMap()
+    uris = _output_uris(turn, node.key)
+    names = list(target.task.interface.outputs.variables)
+    for name in names:
+        joined.literals[name].collection.SetInParent()
+    for index in range(node.memory["size"]):
+        uri = uris.get(index)
+        values = literals_pb2.LiteralMap.FromString(store().get(uri)).literals if uri and names else {}
+        for name in names:
+            if uri and name not in values:
+                message = f"item {index} did not write its output {name!r}"
+                yield Failed(node.key, data.Unresolved(message, "OutputsNotFound").failure())
+                return
+            joined.literals[name].collection.literals.append(values[name] if uri else NONE)
+    uri = turn.uris.outputs(node.key)
+    data.write(uri, joined)
+    turn.set(node.key, {"output_uri": uri})
+    yield Collected(node.key)
+
+
+def _output_uris(turn: Turn, key: str) -> dict[int, str]:
+    pk = turn.rows.pks.get(key)  # none if the node began in this very turn: a map over nothing
+    rows = TaskExecution.objects.filter(node_id=pk, phase=AttemptPhase.SUCCEEDED)
+    found = rows.order_by("attempt").values_list("index", "attempt", "output_uri")
+    return {
+        index: output_uri or f"{turn.uris.attempt(key, attempt, index)}/outputs.pb"
+        for index, attempt, output_uri in found
+    }

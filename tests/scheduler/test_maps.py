@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+from flytekit import map_task, task, workflow
+
+from scheduler.advance import advance
+from scheduler.models import NodeExecution, TaskExecution
+from scheduler.phases import AttemptPhase, ExecutionPhase
+from tests.scheduler.driving import Driver, TaskFailed, error_of, outputs, start, workflow_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
+
+
+@task
+def double(a: int) -> int:
+    return 2 * a
+
+
+@task(retries=2)
+def scale(a: int, by: int) -> int:
+    return a * by
+
+
+@task
+def total(values: list[int]) -> int:
+    return sum(values)
+
+
+@workflow
+def mapping(a: list[int]) -> int:
+    return total(values=map_task(double)(a=a))
+
+
+@workflow
+def partly(a: list[int]) -> list[int | None]:
+    return map_task(double, min_success_ratio=0.5)(a=a)
+
+
+@workflow
+def narrow(a: list[int]) -> list[int]:
+    return map_task(double, concurrency=2)(a=a)
+
+
+@workflow
+def bound(a: list[int]) -> list[int]:
+    return map_task(partial(scale, by=3))(a=a)
+
+
+def odd_only(a: int) -> int:
+    if a % 2 == 0:
+        raise TaskFailed(f"{a} is even")
+    return a
+
+
+def test_it_maps_and_joins_in_order() -> None:
+    execution = Driver({"double": lambda a: 2 * a, "total": lambda values: sum(values)}).run(
+        start(workflow_of(mapping), {"a": [1, 2, 3]})
+    )
+    assert outputs(execution) == {"o0": 12}
+
+
+def test_it_maps_nothing() -> None:
+    execution = Driver({"total": lambda values: sum(values)}).run(start(workflow_of(mapping), {"a": []}))
+    assert outputs(execution) == {"o0": 0}
+
+
+def test_it_puts_none_where_an_item_failed() -> None:
+    execution = Driver({"double": odd_only}).run(start(workflow_of(partly), {"a": [1, 2, 3]}))
+    assert outputs(execution) == {"o0": [1, None, 3]}
+
+
+def test_it_fails_when_too_many_items_failed() -> None:
+    execution = Driver({"double": odd_only}).run(start(workflow_of(partly), {"a": [2, 4, 3]}))
+    assert execution.phase == ExecutionPhase.FAILED
+    assert "2 of 3 items failed" in error_of(execution).message and "2 is even" in error_of(execution).message
+
+
+def test_it_keeps_to_its_concurrency() -> None:
+    execution = start(workflow_of(narrow), {"a": [1, 2, 3, 4, 5]})
+    advance(execution.pk)
+    assert TaskExecution.objects.filter(execution_id=execution.pk, phase=AttemptPhase.QUEUED).count() == 2
+    assert outputs(Driver({"double": lambda a: 2 * a}).run(execution)) == {"o0": [2, 4, 6, 8, 10]}
+
+
+def test_it_binds_inputs_and_repeats_single_items() -> None:
+    failures = {2: 2}
+
+    def answer(a: int, by: int) -> int:
+        if failures.get(a, 0):
+            failures[a] -= 1
+            raise TaskFailed(retryable=True)
+        return a * by
+
+    execution = start(workflow_of(bound), {"a": [1, 2, 3]})
+    driver = Driver({"scale": answer})
+    assert outputs(driver.run(execution)) == {"o0": [3, 6, 9]}
+    assert sorted(driver.ran) == [("n0", 0)] * 3 + [("n0", 1), ("n0", 2)]
+
+
+def test_it_keeps_a_small_state_for_many_items() -> None:
+    execution = start(workflow_of(mapping), {"a": list(range(1000))})
+    driver = Driver({"double": lambda a: 2 * a, "total": lambda values: sum(values)})
+    advance(execution.pk)
+    node = NodeExecution.objects.get(execution=execution, node_id="n0")
+    assert len(str(node.state)) < 5000
+    assert outputs(driver.run(execution)) == {"o0": 999000}
