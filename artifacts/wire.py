@@ -160,6 +160,8 @@ def metrics_of(metadata: Mapping[str, str]) -> dict[str, float]:
 
 def check_metrics(values: Mapping[str, object]) -> dict[str, float]:
     for name, value in values.items():
+        if not name or len(name) > 255 or "\x00" in name:
+            raise InvalidArgument(f"'{name[:80]}' is not the name of a metric: 1 to 255 characters")
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise InvalidArgument(f"metric '{name}' must be a finite number, not {value!r}")
     return {name: float(value) for name, value in values.items()}  # type: ignore[arg-type]

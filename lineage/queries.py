@@ -15,7 +15,7 @@ from lineage.models import ExecutionLink, VersionEdge, VersionRole
 HOP_LIMIT = 200  # neighbours shown of one version
 MAX_DEPTH = 1000
 MAX_NODES = 10_000
-HEAVY = ("literal", "literal_type", "card")  # columns that a list of versions does not need
+HEAVY = ("literal", "literal_type", "card", "terms")  # columns that a list of versions does not need
 
 
 @dataclass

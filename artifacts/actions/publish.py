@@ -19,9 +19,10 @@ from artifacts.cards import LARGE_CARD_BYTES, store_card
 from artifacts.declarations import Declaration, Key, Publishing, read_output
 from artifacts.exceptions import AlreadyExists, InvalidArgument
 from artifacts.literals.identity import CARRIED_KEY
-from artifacts.models import Artifact, ArtifactVersion, Granularity, Kind, Partition
+from artifacts.models import Artifact, ArtifactVersion, Granularity, Kind, Metric, Partition
 from artifacts.names import MAX_VERSION, check_name, check_partition_keys, check_partition_value, check_version
 from artifacts.partitions import digest_of, format_time, truncate
+from artifacts.terms import terms_of
 
 END_NODE = "end-node"
 RESERVED_KEYS = (wire.CARD_KEY, wire.PARTITIONS_KEY, wire.METRICS_KEY)
@@ -216,7 +217,11 @@ def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
             ignore_conflicts=True,
         )
     for row in new:
+        row.terms = terms_of(row)
         row.save(force_insert=True)  # not in bulk: the signal of a saved version is what wakes the triggers
+    metrics = [Metric(version=row, name=name, value=value) for row in new for name, value in row.metrics.items()]
+    if metrics:
+        Metric.objects.bulk_create(metrics)
     for row in rows:
         if before := present.get((row.artifact_id, row.version)):
             _check_same(row, before)

@@ -1,5 +1,15 @@
 from artifacts.models.alias import Alias, AliasMove
 from artifacts.models.artifact import Artifact, Granularity, Kind, Partition
-from artifacts.models.version import ArtifactVersion, CardFormat
+from artifacts.models.version import ArtifactVersion, CardFormat, Metric
 
-__all__ = ["Alias", "AliasMove", "Artifact", "ArtifactVersion", "CardFormat", "Granularity", "Kind", "Partition"]
+__all__ = [
+    "Alias",
+    "AliasMove",
+    "Artifact",
+    "ArtifactVersion",
+    "CardFormat",
+    "Granularity",
+    "Kind",
+    "Metric",
+    "Partition",
+]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
 
@@ -46,6 +47,8 @@ class ArtifactVersion(models.Model):
     card_uri = models.TextField(blank=True, default="")  # instead of `card` when it is large
     metadata = models.JSONField(default=dict)  # {str: str}
     metrics = models.JSONField(default=dict)  # {str: number}
+    # Words of the card, producer, attributes and partition values, as artifacts.terms makes them: what search looks in.
+    terms = SearchVectorField(null=True)
     # The version whose data this one is, published again under another name (an approved model is the model).
     same_data_as = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="republished")
 
@@ -70,10 +73,27 @@ class ArtifactVersion(models.Model):
                 condition=Q(time_partition__isnull=False),
             ),
             models.Index(fields=["execution_key"], name="version_execution"),
+            models.Index(fields=["kind", "-created_at", "-id"], name="version_kind"),
             models.Index(fields=["-created_at", "-id"], name="version_recent"),
             models.Index(fields=["id"], name="version_untriggered", condition=Q(triggers_evaluated_at__isnull=True)),
+            GinIndex(fields=["terms"], name="version_terms"),
             GinIndex(fields=["partitions"], name="version_partitions", opclasses=["jsonb_path_ops"]),
         ]
 
     def __str__(self) -> str:
         return f"{self.artifact}@{self.version}"
+
+
+class Metric(models.Model):
+    """One number of a version's `metrics`, as a row of its own: ranges of it are searched and sorted by index."""
+
+    version = models.ForeignKey(ArtifactVersion, on_delete=models.CASCADE, related_name="metric_rows")
+    name = models.CharField(max_length=255)
+    value = models.FloatField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "name"], name="metric_unique")]
+        indexes = [models.Index(fields=["name", "value"], name="metric_value")]
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.value}"

@@ -1,0 +1,76 @@
+"""The words under which a version is found: made here when it is published, and here again from what somebody types."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from django.contrib.postgres.search import SearchQuery, SearchVectorField
+from django.db.models import Func, Value
+
+from artifacts.models import ArtifactVersion
+
+MAX_WORDS = 5000  # of one version: a card of any length stays far below the limit of a tsvector
+MAX_WORD = 64
+
+_WORD = re.compile(r"[^\W_]+(?:[._-][^\W_]+)*")
+_PIECE = re.compile(r"[^\W_]+")
+
+
+def _words(text: str) -> Iterator[str]:
+    """Lower-cased words, and the pieces of compound ones: `auto_backtest.run` gives itself, auto, backtest, run."""
+    for match in _WORD.finditer(text.lower()):
+        whole = match.group()
+        yield whole
+        pieces = _PIECE.findall(whole)
+        if len(pieces) > 1:
+            yield from pieces
+
+
+def producers_of(producer: str) -> list[str]:
+    """Names by which `by:` finds a producer: `task:app.train.fit@v1` is app.train.fit, train.fit and fit."""
+    name = producer.partition(":")[2].rpartition("@")[0].lower()
+    parts = name.split(".")
+    return [f"by:{'.'.join(parts[n:])}" for n in range(len(parts))] if name else []
+
+
+def words_of(version: ArtifactVersion) -> set[str]:
+    texts: Iterable[str] = (
+        version.producer,
+        version.version,
+        *version.partitions.values(),
+        *(f"{key} {value}" for key, value in version.metadata.items()),
+        version.card,
+    )
+    found: set[str] = set(producers_of(version.producer))
+    for text in texts:
+        for word in _words(text):
+            if len(found) >= MAX_WORDS:
+                return found
+            if len(word) <= MAX_WORD:
+                found.add(word)
+    return {term for term in found if len(term.encode()) < 1024}
+
+
+class _Lexemes(Func):
+    function = "array_to_tsvector"
+    template = "%(function)s(%(expressions)s::text[])"
+    output_field = SearchVectorField()
+
+
+def terms_of(version: ArtifactVersion) -> Func:
+    """What to store in `terms`. No text search configuration: words are kept as they are, in any language."""
+    return _Lexemes(Value(sorted(words_of(version))))
+
+
+def word_query(word: str) -> SearchQuery | None:
+    """Versions with a word that begins so; None when the text holds no word."""
+    pieces = list(dict.fromkeys(_PIECE.findall(word.lower())))[:10]
+    if not pieces:
+        return None
+    return SearchQuery(" & ".join(f"'{piece[:MAX_WORD]}':*" for piece in pieces), search_type="raw", config="simple")
+
+
+def producer_query(name: str) -> SearchQuery:
+    quoted = f"by:{name.lower()}".replace("\\", "\\\\").replace("'", "''")
+    return SearchQuery(f"'{quoted}'", search_type="raw", config="simple")
