@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.test import Client
+
+from console.accounts.models import AuditEvent, User
+from scheduler.models import Gate
+from tests.console.pages.cast import World
+
+Browse = Callable[[User], Client]
+
+
+def decide(client: Client, gate: Gate, decision: str, comment: str = "") -> str:
+    data = {"decision": decision, "comment": comment}
+    return client.post(f"/approvals/{gate.pk}/decide/", data, follow=True).content.decode()
+
+
+def test_it_shows_what_is_reviewed_and_until_when(world: World, browse: Browse) -> None:
+    text = browse(world.admin).get(f"/approvals/{world.gate.pk}/").content.decode()
+
+    assert "ml-model" in text and "0.9737" in text
+    assert "nodes/n0/deck/" in text and "Deck of examine" in text
+    assert 'data-clock="until"' in text
+
+
+def test_it_approves_once_with_comment_and_audit(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+
+    assert "Approved" in decide(client, world.gate, "approve", "looks right")
+    world.gate.refresh_from_db()
+    assert world.gate.decided_by == "admin" and world.gate.comment == "looks right"
+    event = AuditEvent.objects.get(verb="gate.approve")
+    assert event.subject == "demo/development/aevaluates:approve_model" and event.project == "demo"
+
+    assert "tone-bad" in decide(client, world.gate, "reject")
+    assert not AuditEvent.objects.filter(verb="gate.reject").exists()
+
+
+def test_it_rejects(world: World, browse: Browse) -> None:
+    assert "Rejected" in decide(browse(world.admin), world.gate, "reject", "too few rows")
+    assert AuditEvent.objects.get(verb="gate.reject").detail == {"comment": "too few rows"}
+
+
+def test_it_wants_a_decision(world: World, browse: Browse) -> None:
+    assert "choose Approve or Reject" in decide(browse(world.admin), world.gate, "perhaps")
+    world.gate.refresh_from_db()
+    assert world.gate.decided_at is None
+
+
+def test_it_forbids_a_viewer_and_hides_it_from_an_outsider(world: World, browse: Browse) -> None:
+    path = f"/approvals/{world.gate.pk}/decide/"
+
+    assert browse(world.viewer).post(path, {"decision": "approve"}).status_code == 403
+    assert browse(world.outsider).post(path, {"decision": "approve"}).status_code == 404
+    world.gate.refresh_from_db()
+    assert world.gate.decided_at is None
+
+
+def test_it_counts_what_waits_in_the_navigation_until_it_is_decided(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+
+    assert "1 waiting" in client.get("/").content.decode()
+    decide(client, world.gate, "approve")
+    assert "1 waiting" not in client.get("/").content.decode()
+    assert "approve_model" in client.get("/approvals/").content.decode()
+
+
+def test_it_refuses_forms_without_a_token(world: World) -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(world.admin)
+
+    response = client.post(f"/approvals/{world.gate.pk}/decide/", {"decision": "approve"})
+
+    assert response.status_code == 403 and b"too old" in response.content
+    world.gate.refresh_from_db()
+    assert world.gate.decided_at is None

