@@ -83,6 +83,10 @@ class Executor(ABC):
         """Take over an attempt claimed by an earlier process of this instance: find it, or start it if it never was."""
 
     @abstractmethod
+    def settle(self) -> None:
+        """Called once, when every attempt of an earlier process was adopted: what else is left of it may go."""
+
+    @abstractmethod
     def cancel(self, attempt_id: int) -> None:
         """Stop the attempt; its end is reported as ABORTED unless it had ended by itself."""
 

@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
@@ -27,12 +27,14 @@ DEFAULT_CPU = 0.5  # cores counted for a task that does not say
 POLL_SECONDS = 1.0
 TICK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
+LOST_AFTER = timedelta(hours=1)  # other machines' attempts fail when nothing was heard of them for so long
 
 
 class Daemon:
     def __init__(self, executor: Executor, instance: str) -> None:
         self.executor, self.instance = executor, instance
         self.stopping = threading.Event()
+        self._started_at = datetime.now(timezone.utc)
         self._work = threading.Event()  # something may be claimable or cancelled
         self._events: queue.Queue[Event] = queue.Queue()
         self._held: dict[int, Resources] = {}
@@ -47,6 +49,7 @@ class Daemon:
             threading.Thread(target=self._record, name="recorder", daemon=True),
         ]
         self._until_done(self._adopt)
+        self.executor.settle()
         for thread in threads:
             thread.start()
         self._claim_forever()
@@ -142,6 +145,8 @@ class Daemon:
         now = datetime.now(timezone.utc)
         attempts.heartbeat(self.instance, self.executor.name, self.executor.capacity(), now=now)
         self._adopt_unknown()
+        if now - self._started_at > LOST_AFTER:  # after an outage of everything, others get time to show up first
+            attempts.expire_lost(self.executor.name, now=now, silent_for=LOST_AFTER, actor=self.instance)
 
     def _wait_for_wake_ups(self) -> None:
         channel = executor_channel(self.executor.name)

@@ -6,6 +6,7 @@ import contextlib
 import glob
 import logging
 import os
+import shutil
 import signal
 import tarfile
 import threading
@@ -71,6 +72,7 @@ class LocalExecutor(Executor):
 
     def start(self, emit: Callable[[Event], None]) -> None:
         self.emit = emit
+        shutil.rmtree(self.home / "tmp", ignore_errors=True)  # of earlier zygotes; attempts have theirs in `run`
         (self.home / "run").mkdir(parents=True, exist_ok=True)
         self.zygotes.start()
 
@@ -88,6 +90,16 @@ class LocalExecutor(Executor):
             self.submit(assignment)
         else:
             self._found(run)
+
+    def settle(self) -> None:
+        for path in (self.home / "run").iterdir():
+            if path not in self._by_directory:
+                process = RunDirectory(path).process()
+                if process is not None and process.alive():
+                    logger.warning("stopping a process that no attempt needs any more: %s", path.name)
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(process.pid, signal.SIGKILL)
+                self._workers.submit(RunDirectory(path).remove)
 
     def cancel(self, attempt_id: int) -> None:
         with self._lock:

@@ -223,7 +223,13 @@ class Zygotes:
         ours, theirs = socket.socketpair()
         env = {name: value for name, value in os.environ.items() if name not in PRIVATE}
         env |= dict.fromkeys(THREAD_VARIABLES, "1")
-        env |= {"PYTHONUNBUFFERED": "1", "PATH": f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}"}
+        temporary = self.home / "tmp"
+        temporary.mkdir(parents=True, exist_ok=True)
+        env |= {
+            "TMPDIR": str(temporary),
+            "PYTHONUNBUFFERED": "1",
+            "PATH": f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}",
+        }
         with theirs:
             self._popen = subprocess.Popen(  # noqa: S603 - our own interpreter and folder
                 [sys.executable, str(ZYGOTE), str(theirs.fileno())],

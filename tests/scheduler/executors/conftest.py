@@ -73,6 +73,11 @@ class Bench:
             **{"resources": Resources(cpu=0.5), **options},
         )
 
+    @staticmethod
+    def bare(number: int, name: str) -> Assignment:
+        """An attempt with nothing to run."""
+        return Assignment(number, name, {}, Resources())
+
     def run(self, assignment: Assignment, timeout: float = 60) -> Ended:
         self.executor.submit(assignment)
         return self.wait_end(assignment, timeout)

@@ -157,6 +157,24 @@ def test_cancelling_kills_what_does_not_listen(bench: Bench, tmp_path: Path, mon
     assert bench.wait_end(attempt, timeout=10).outcome.phase == AttemptPhase.ABORTED
 
 
+def test_it_stops_what_no_attempt_needs_any_more(own_bench: Bench) -> None:
+    attempt = own_bench.task("sleeps", inputs={"seconds": 300})
+    own_bench.executor.submit(attempt)
+    process = Process.parse(own_bench.wait_start(attempt).handle)
+    crash(own_bench)
+    own_bench.new_executor()
+    own_bench.executor.settle()
+    assert process is not None
+    wait_until(lambda: not process.alive(), timeout=5)
+    wait_until(lambda: list((own_bench.home / "run").iterdir()) == [], timeout=5)
+
+
+def test_it_leaves_no_temporary_files(own_bench: Bench) -> None:
+    own_bench.run(own_bench.task("add", inputs={"a": 1, "b": 2}))
+    left = [path for path in (own_bench.home / "tmp").rglob("*") if path.is_file() or len(path.name) == 32]
+    assert left == []
+
+
 def test_it_removes_the_run_directory_once_the_end_is_recorded(bench: Bench) -> None:
     attempt = bench.task("add", inputs={"a": 1, "b": 2})
     bench.run(attempt)

@@ -15,6 +15,7 @@ import faulthandler
 import gc
 import json
 import os
+import pathlib
 import random
 import signal
 import socket
@@ -52,7 +53,14 @@ def remembering_seeds() -> Iterator[None]:
 
 
 _state_before_fork: list[Any] = []
-os.register_at_fork(before=lambda: _state_before_fork.__setitem__(slice(None), [random.getstate()]))
+
+
+def _keep_state() -> None:
+    if _seeded:
+        _state_before_fork[:] = [random.getstate()]
+
+
+os.register_at_fork(before=_keep_state)
 
 
 def born(pid: int | str = "self") -> int:
@@ -160,17 +168,23 @@ def _set_stage(directory: str, spec: dict[str, Any]) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     os.environ.update(spec["env"])
-    os.environ["TMPDIR"] = os.path.join(directory, "tmp")
-    tempfile.tempdir = None
+    use_temporary_directory(os.path.join(directory, "tmp"))
     os.chdir(os.path.join(directory, "work"))
-    if spec["code"]:
-        if spec["code"] not in sys.path:
-            sys.path.insert(0, spec["code"])
-        sys.path_importer_cache.clear()
+    if spec["code"] and spec["code"] not in sys.path:
+        sys.path.insert(0, spec["code"])
     sys.argv = list(spec["args"])
     _refresh_randomness()
     _allow_threads(spec["threads"], spec["env"])
     gc.enable()
+
+
+def use_temporary_directory(path: str) -> None:
+    """For Python and for flytekit, which made up its mind when it was imported."""
+    from flytekit.core.data_persistence import default_local_file_access_provider
+
+    os.environ["TMPDIR"] = path
+    tempfile.tempdir = None
+    default_local_file_access_provider._local_sandbox_dir = pathlib.Path(path, "local_flytekit")
 
 
 def _refresh_randomness() -> None:

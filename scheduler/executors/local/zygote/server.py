@@ -27,6 +27,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 import traceback
 from typing import Any
 
@@ -45,7 +46,7 @@ def main(fd: int) -> None:
         warmup.stop_loops()
     except Exception:  # noqa: BLE001 - a flytekit that works differently inside: tasks start slower, no more
         traceback.print_exc()
-    if threads := foreign_threads():
+    if threads := foreign_threads(patience=5):
         sys.exit(f"a zygote must not have threads, and has {threads}")
 
     Zygote(socket.socket(fileno=fd)).serve()
@@ -131,13 +132,12 @@ class Zygote:
     def do_import(self, module: str) -> None:
         """Import a user's module, so that forks have it. A failure is only told: the fork that needs it shows it."""
         problem = ""
-        sys.path_importer_cache.clear()
         try:
             with child.remembering_seeds():
                 importlib.import_module(module)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
             problem = f"{type(error).__name__}: {error}"
-        if not problem and (threads := foreign_threads()):
+        if not problem and (threads := foreign_threads(patience=0.5)):
             problem = f"importing it started threads, which do not survive a fork: {', '.join(threads)}"
         gc.collect()
         gc.freeze()
@@ -176,8 +176,15 @@ class Zygote:
                 self.answer({"is": "ended", "dir": directory, "status": code})
 
 
-def foreign_threads() -> list[str]:
-    """Names of threads, besides this one, that a fork would lose."""
+def foreign_threads(*, patience: float) -> list[str]:
+    """Names of threads, besides this one, that a fork would lose. Threads may take `patience` seconds to end."""
+    until = time.monotonic() + patience
+    while (names := _foreign_threads()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return names
+
+
+def _foreign_threads() -> list[str]:
     names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if os.path.isdir("/proc/self/task") and not names:
         for task in os.listdir("/proc/self/task"):

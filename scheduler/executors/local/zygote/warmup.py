@@ -12,6 +12,8 @@ from flytekit import task
 from flytekit.bin import entrypoint
 from flytekit.utils.asyn import loop_manager
 
+from . import child
+
 RESOLVER = "flytekit.core.python_auto_container.default_task_resolver"
 
 
@@ -27,14 +29,14 @@ def rehearse(times: int) -> None:
     places = ["--inputs", inputs, "--output-prefix", f"file://{folder}/out"]
     args = [*places, "--raw-output-data-prefix", f"file://{folder}/raw", "--resolver", RESOLVER, "--"]
     args += ["task-module", __name__, "task-name", "nothing"]
-    previous = tempfile.tempdir
-    tempfile.tempdir = folder
+    previous = tempfile.gettempdir()
+    child.use_temporary_directory(folder)
     try:
         with open(inputs, "wb"), open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
             for _ in range(times):
                 entrypoint.execute_task_cmd.main(args=args, prog_name="rehearsal", standalone_mode=False)
     finally:
-        tempfile.tempdir = previous
+        child.use_temporary_directory(previous)
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -1,0 +1,54 @@
+"""An executor for tests of what lies above: attempts end as a function says, at once or when told to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+
+from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
+from scheduler.executors.resources import Resources
+from scheduler.phases import AttemptPhase
+
+
+class FakeExecutor(Executor):
+    """`decide` gets each assignment and returns its outcome, or None to leave it running until `finish`."""
+
+    name = "local"
+
+    def __init__(self, decide: Callable[[Assignment], Outcome | None], *, total: Resources | None = None) -> None:
+        self.decide = decide
+        self.total = total or Resources(cpu=1000, memory=1 << 50)
+        self.running: dict[int, Assignment] = {}
+        self.submitted: list[Assignment] = []
+
+    def capacity(self) -> Resources:
+        return self.total
+
+    def start(self, emit: Callable[[Event], None]) -> None:
+        self.emit = emit
+
+    def submit(self, assignment: Assignment) -> None:
+        self.submitted.append(assignment)
+        self.running[assignment.attempt_id] = assignment
+        self.emit(Started(assignment.attempt_id, f"fake:{assignment.attempt_id}", datetime.now(timezone.utc)))
+        if (outcome := self.decide(assignment)) is not None:
+            self.finish(assignment.attempt_id, outcome)
+
+    def finish(self, attempt_id: int, outcome: Outcome) -> None:
+        if self.running.pop(attempt_id, None) is not None:
+            self.emit(Ended(attempt_id, outcome, datetime.now(timezone.utc)))
+
+    def adopt(self, assignment: Assignment) -> None:
+        self.submit(assignment)
+
+    def settle(self) -> None:
+        """Nothing is left of earlier processes."""
+
+    def cancel(self, attempt_id: int) -> None:
+        self.finish(attempt_id, Outcome(AttemptPhase.ABORTED, reason="cancelled"))
+
+    def tick(self) -> None:
+        """Nothing happens by itself."""
+
+    def stop(self) -> None:
+        self.running.clear()

@@ -1,0 +1,110 @@
+"""The executor's parts that need no process."""
+
+from __future__ import annotations
+
+import queue
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from artifacts.exceptions import NotFound
+from artifacts.store import open_store
+from scheduler.executors.base import Ended, Outcome, Started
+from scheduler.executors.fake import FakeExecutor
+from scheduler.executors.local.code import CodeCache
+from scheduler.executors.local.command import own_variables, plan, warm_key
+from scheduler.executors.local.traces import trim
+from scheduler.executors.resources import Resources
+from scheduler.phases import AttemptPhase
+from tests.scheduler.executors.conftest import PROJECT, Bench, archive
+
+TRACE = """Trace:
+
+    Traceback (most recent call last):
+      File "/venv/lib/python3.11/site-packages/flytekit/core/base_task.py", line 1, in dispatch_execute
+        native_outputs = self.execute(**native_inputs)
+                         ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      File "/home/code/abc/workflows/a.py", line 4, in fails
+        1 / 0
+        ~~^~~
+    ZeroDivisionError: division by zero
+
+Message:
+
+    ZeroDivisionError: division by zero"""
+
+
+def test_it_keeps_only_the_users_frames() -> None:
+    told = trim(TRACE, "/home/code/abc")
+    assert "flytekit" not in told
+    assert "native_outputs" not in told
+    assert 'File "workflows/a.py", line 4, in fails\n        1 / 0\n        ~~^~~\n    ZeroDivisionError' in told
+    assert told.startswith("Trace:\n\n    Traceback (most recent call last):\n")
+    assert told.endswith("Message:\n\n    ZeroDivisionError: division by zero")
+
+
+def test_it_keeps_a_trace_that_is_all_flytekits() -> None:
+    text = '  File "/x/flytekit/a.py", line 1, in f\n    raise ValueError\nValueError'
+    assert trim(text) == text
+
+
+def test_it_takes_fast_execution_apart() -> None:
+    inner = ["pyflyte-execute", "--inputs", "i", "--resolver", "r", "--", "task-module", "a.b", "task-name", "t"]
+    fast = plan(["pyflyte-fast-execute", "--additional-distribution", "s3://c", "--dest-dir", "/root", "--", *inner])
+    assert (fast.distribution, fast.module) == ("s3://c", "a.b")
+    added = ["--dynamic-addl-distro", "s3://c", "--dynamic-dest-dir", "/root"]
+    assert list(fast.args) == [*inner[:3], *added, *inner[3:]]
+    assert plan(inner).args == tuple(inner)
+    assert plan(["pyflyte-fast-execute", "--additional-distribution=u", *inner]).distribution == "u"
+    assert plan(["echo"]).module == ""
+    assert plan([]).args == ()
+
+
+def test_attempts_share_a_zygote_unless_their_tasks_environment_differs() -> None:
+    base = {"COLOUR": "blue", "FLYTE_INTERNAL_EXECUTION_ID": "a", "_F_IMG_ID": "image"}
+    assert warm_key("u", base) == warm_key("u", {**base, "FLYTE_INTERNAL_EXECUTION_ID": "b"})
+    assert warm_key("u", base) != warm_key("u", {**base, "COLOUR": "red"})
+    assert warm_key("u", base) != warm_key("v", base)
+    assert own_variables(base) == {"COLOUR": "blue", "_F_IMG_ID": "image"}
+
+
+def test_it_fetches_code_once_and_leaves_nothing_of_a_bad_archive(tmp_path: Path) -> None:
+    store = open_store(f"file://{tmp_path}/objects")
+    uri, bad = f"{store.root}/code.tar.gz", f"{store.root}/bad.tar.gz"
+    store.put(uri, archive(PROJECT))
+    store.put(bad, b"not an archive")
+    cache = CodeCache(tmp_path / "code", store)
+    path = cache.fetch(uri)
+    assert (path / "workflows" / "tasks.py").exists()
+    store.delete(uri)
+    assert cache.fetch(uri) == path
+    with pytest.raises(NotFound):
+        cache.fetch(f"{store.root}/gone.tar.gz")
+    with pytest.raises(tarfile.TarError, match="gzip"):
+        cache.fetch(bad)
+    assert sorted(cache.directory.iterdir()) == [path]
+
+
+def test_resources_say_what_is_missing() -> None:
+    total = Resources.parse({"cpu": 2, "memory": 4 << 30, "gpu": 0})
+    assert total.lacking(Resources(cpu=2, memory=1 << 30)) == []
+    assert total.lacking(Resources(cpu=2.5, memory=5 << 30, gpu=1)) == [
+        "cpu 2.5 of 2",
+        "memory 5.0 GiB of 4.0 GiB",
+        "gpu 1 of 0",
+    ]
+    assert Resources.parse({}, default_cpu=0.5).cpu == 0.5
+
+
+def test_the_fake_ends_attempts_as_it_is_told() -> None:
+    events: queue.Queue = queue.Queue()
+    succeeded = Outcome(AttemptPhase.SUCCEEDED)
+    fake = FakeExecutor(lambda assignment: succeeded if assignment.name == "quick" else None)
+    fake.start(events.put)
+    for number, name in enumerate(["quick", "slow"]):
+        fake.submit(Bench.bare(number, name))
+    fake.cancel(1)
+    kinds = [type(events.get_nowait()) for _ in range(4)]
+    assert kinds == [Started, Ended, Started, Ended]
+    assert events.empty()
