@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from flyteidl.admin import execution_pb2, launch_plan_pb2
 from flyteidl.core import identifier_pb2, literals_pb2, types_pb2
 
@@ -293,3 +294,22 @@ def test_it_takes_few_queries(
     launch(request_for(identifier("inner_plan")), actor="ann")
     with django_assert_num_queries(4):  # the launch plan; the row in a savepoint
         launch(request_for(identifier("inner_plan")), actor="ann")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_launches_once_under_a_name_however_many_try(inner: None) -> None:
+    task = identifier("tests.scheduler.programs.double", identifier_pb2.TASK)
+
+    def attempt(value: int) -> int | None:
+        try:
+            launch(request_for(task, "same", x=number(value), by=number(2)), actor="ann")
+            return value
+        except AlreadyExists:
+            return None
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        winners = [value for value in pool.map(attempt, range(1, 5)) if value is not None]
+    assert len(winners) == 1
+    assert inputs_of(Execution.objects.get()) == {"by": 2, "x": winners[0]}
