@@ -14,6 +14,7 @@ from rest_framework.views import APIView
 from artifacts.exceptions import NotFound, PayloadTooLarge
 from console.accounts.models import User
 from console.rest.paging import NewestFirst
+from console.rest.problems import LengthRequired
 
 JSON_BODY_LIMIT = 10 * 1024**2  # bytes; larger values belong into the object store
 PAGING = {"limit", "cursor"}
@@ -23,6 +24,8 @@ M = TypeVar("M", bound=Model)
 class ApiView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
+        if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+            raise LengthRequired
         length = request.META.get("CONTENT_LENGTH") or "0"
         multipart = (request.content_type or "").startswith("multipart/")
         limit = settings.CAUSEWAY_MAX_UPLOAD_BYTES if multipart else JSON_BODY_LIMIT

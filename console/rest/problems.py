@@ -29,10 +29,18 @@ _CODES = {
     404: "NOT_FOUND",
     405: "UNIMPLEMENTED",
     409: "ALREADY_EXISTS",
+    411: "INVALID_ARGUMENT",
     413: "RESOURCE_EXHAUSTED",
     415: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
 }
+
+
+class LengthRequired(exceptions.APIException):
+    """Django reads no body without a Content-Length; saying so is better than taking the body for empty."""
+
+    status_code = 411
+    default_detail = "send the body with a Content-Length, not chunked"
 
 
 def problem(

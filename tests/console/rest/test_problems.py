@@ -72,6 +72,11 @@ def test_it_refuses_a_body_that_is_too_large(api: Caller) -> None:
     problem(api("ann").post("/api/v1/tokens", {"name": "x" * (10 * 1024**2)}), 413)
 
 
+def test_it_does_not_take_a_chunked_body_for_an_empty_one(api: Caller) -> None:
+    chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
+    problem(api("ann").post("/api/v1/tokens", {"name": "x"}, **chunked), 411)
+
+
 def test_it_refuses_an_unknown_filter(api: Caller) -> None:
     assert "unknown" in problem(api("ann").get("/api/v1/tokens?order=asc"), 400)["detail"]
 
