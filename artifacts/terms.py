@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from django.contrib.postgres.search import SearchQuery, SearchVectorField
 from django.db.models import Func, Value
@@ -63,14 +64,21 @@ def terms_of(version: ArtifactVersion) -> Func:
     return _Lexemes(Value(sorted(words_of(version))))
 
 
+class _Query(SearchQuery):
+    """A tsquery as written: without a text search configuration, as `terms` is."""
+
+    def as_sql(self, *args: Any, **kwargs: Any) -> Any:
+        return Func.as_sql(self, *args, **{**kwargs, "template": "%(expressions)s::tsquery"})
+
+
 def word_query(word: str) -> SearchQuery | None:
     """Versions with a word that begins so; None when the text holds no word."""
     pieces = list(dict.fromkeys(_PIECE.findall(word.lower())))[:10]
     if not pieces:
         return None
-    return SearchQuery(" & ".join(f"'{piece[:MAX_WORD]}':*" for piece in pieces), search_type="raw", config="simple")
+    return _Query(Value(" & ".join(f"'{piece[:MAX_WORD]}':*" for piece in pieces)))
 
 
 def producer_query(name: str) -> SearchQuery:
-    quoted = f"by:{name.lower()}".replace("\\", "\\\\").replace("'", "''")
-    return SearchQuery(f"'{quoted}'", search_type="raw", config="simple")
+    quoted = name.lower().replace("\\", "\\\\").replace("'", "''")
+    return _Query(Value(f"'by:{quoted}'"))

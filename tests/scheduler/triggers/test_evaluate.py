@@ -9,6 +9,7 @@ import pytest
 import redis
 from causeway import OnArtifact
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone as django_timezone
 from flyteidl.core import literals_pb2
 from flytekit.core.artifact import Artifact as FlyteArtifact
@@ -83,6 +84,17 @@ def test_it_launches_with_the_triggering_version() -> None:
     assert (edge.execution_key, edge.variable, edge.via) == (execution.key, "n", Via.TRIGGER)
     version.refresh_from_db()
     assert version.triggers_evaluated_at is not None
+
+
+def test_it_takes_few_queries() -> None:
+    active_plan(OnArtifact(PRIME, inputs={"n": PRIME}))
+    evaluate_version(publish(PRIME, execution="warm").pk)
+    version = publish(PRIME, execution="e2")
+    with CaptureQueriesContext(connection) as queries:
+        evaluate_version(version.pk)
+    statements = [q["sql"] for q in queries]
+    savepoints = [sql for sql in statements if "SAVEPOINT" in sql]
+    assert len(statements) - len(savepoints) <= 13, "\n".join(sql[:150] for sql in statements)
 
 
 def test_it_launches_once_however_often_it_is_asked() -> None:

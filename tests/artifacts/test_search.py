@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from flytekit.core.artifact import Artifact as FlyteArtifact
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from artifacts.actions.aliases import move_alias
+from artifacts.exceptions import CausewayError, InvalidArgument
+from artifacts.models import Artifact, ArtifactVersion
+from artifacts.search import facets, parse, search
+from tests.artifacts.publishing import START, card_metadata, integer, publish_output, published
+
+
+def find(text: str) -> list[ArtifactVersion]:
+    return list(search(text, ArtifactVersion.objects.order_by("pk")))
+
+
+@pytest.fixture
+def shelf(db: None) -> dict[str, ArtifactVersion]:
+    card = card_metadata("# Drift report\n\nTrained on Köln data, see auto_backtest.", kind=1)
+    metadata = {**card, "_um": '{"auc": 0.91}', "framework": "sklearn"}
+    model = publish_output(
+        FlyteArtifact(name="ml-model"),
+        integer(1, metadata),
+        producer="task:archipelago.ml_team.train@v1",
+        at=START + timedelta(days=1),
+    ).versions[0][1]
+    weak = publish_output(
+        FlyteArtifact(name="ml-model"),
+        integer(2, {"_um": '{"auc": 0.7}'}),
+        execution="e2",
+        at=START + timedelta(days=2),
+    ).versions[0][1]
+    move_alias(model, "champion", actor="ada")
+    return {
+        "sea": published("ml-dataset", 1, region="SEA"),
+        "la": published("ml-dataset", 2, region="Los Angeles"),
+        "model": model,
+        "weak": weak,
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["model", "weak", "sea", "la"]),
+        ("drift", ["model"]),
+        ("Drift köln", ["model"]),
+        ("backtest", ["model"]),
+        ("drif", ["model"]),
+        ("drift dataset", []),
+        ("dataset", ["sea", "la"]),
+        ("angeles", ["la"]),
+        ("region=SEA", ["sea"]),
+        ('region="Los Angeles"', ["la"]),
+        ("region!=SEA", ["la"]),
+        ("region=sea", []),
+        ("kind:model", ["model"]),
+        ("kind:value name:ml-model", ["weak"]),
+        ("name:ml-model", ["model", "weak"]),
+        ("name:data", ["sea", "la"]),
+        ("by:train", ["model"]),
+        ("by:ml_team.train", ["model"]),
+        ("by:archipelago.ml_team.train", ["model"]),
+        ("by:team", []),
+        ("by:produce", ["weak", "sea", "la"]),
+        ("metric.auc>0.9", ["model"]),
+        ("metric.auc<=0.7", ["weak"]),
+        ("metric.loss>0", []),
+        ("alias:champion", ["model"]),
+        ("alias:latest", ["weak", "la"]),
+        ("created>2026-05-18", ["weak"]),
+        ("created>=2026-05-18", ["model", "weak"]),
+        ("created=2026-05-18", ["model"]),
+        ("created<2026-05-18", ["sea", "la"]),
+        ("created<=2026-05-18T12", ["model", "sea", "la"]),
+        ("execution:e2", ["weak"]),
+        ("execution:flytesnacks/development/e2", ["weak"]),
+        ("version:e2.n0.0.o0", ["weak"]),
+        ("project:flytesnacks domain:staging", []),
+        ("sklearn", ["model"]),
+    ],
+)
+def test_it_finds(shelf: dict[str, ArtifactVersion], text: str, expected: list[str]) -> None:
+    assert find(text) == sorted((shelf[name] for name in expected), key=lambda version: version.pk)
+
+
+def test_it_looks_in_descriptions(shelf: dict[str, ArtifactVersion]) -> None:
+    Artifact.objects.filter(name="ml-dataset").update(description="Wine, by grape")
+    assert find("grape") == [shelf["sea"], shelf["la"]]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("colour:red", "there is no filter 'colour:'; filters: name:, project:"),
+        ("kind:cake", "there is no kind 'cake'; kinds: model, dataset"),
+        ("created>yesterday", "'yesterday' is not a time"),
+        ("metric.auc>high", "compared with a number"),
+        ("size>3", "compares nothing"),
+        ("name:", "needs a value"),
+        ("x" * 3000, "at most 2000"),
+        ("a\x00b", "NUL"),
+    ],
+)
+def test_it_explains_filters_without_sense(text: str, message: str) -> None:
+    with pytest.raises(InvalidArgument, match=message):
+        find(text)
+
+
+def test_it_counts_facets(shelf: dict[str, ArtifactVersion]) -> None:
+    found = facets(ArtifactVersion.objects.all())
+    assert [tuple(facet) for facet in found["kind"]] == [("value", 3), ("model", 1)]
+    assert [tuple(facet) for facet in found["name"]] == [("ml-dataset", 2), ("ml-model", 2)]
+
+
+class TestAnything(TestCase):
+    @settings(max_examples=150, deadline=None)
+    @given(
+        st.text(max_size=40)
+        | st.lists(st.sampled_from(["'", "\\", ":*", "&", "|", "!", "(", "by:", "a=", '"', "%", "_", "x"])).map("".join)
+    )
+    def test_whatever_is_typed_is_searched_or_explained(self, text: str) -> None:
+        try:
+            list(search(text, ArtifactVersion.objects.all()))
+        except CausewayError as error:
+            assert error.http_status == 400
+
+
+def test_it_reads_words_and_filters() -> None:
+    assert [tuple(condition) for condition in parse('drift "two words" region="a b" x>=1')] == [
+        ("", "", "drift"),
+        ("", "", "two words"),
+        ("region", "=", "a b"),
+        ("x", ">=", "1"),
+    ]
