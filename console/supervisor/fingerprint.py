@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from console.supervisor.processes import ROOT, Options, shared_environment
@@ -20,7 +21,8 @@ def _files() -> list[Path]:
 
 def _fingerprint(options: Options) -> str:
     """Changes with every migration, static file, and setting that the checks of `bootstrap` look at."""
-    seen = hashlib.sha256(repr(sorted(shared_environment(options).items())).encode())
+    settings = {name: value for name, value in os.environ.items() if name.startswith("CAUSEWAY_")}
+    seen = hashlib.sha256(repr(sorted({**settings, **shared_environment(options)}.items())).encode())
     for path in _files():
         status = path.stat()
         seen.update(f"{path}:{status.st_size}:{status.st_mtime_ns}\n".encode())

@@ -74,18 +74,20 @@ def worker(number: int) -> Process:
     command = [sys.executable, "-m", "celery", "-A", "console", "worker", "--pool", "solo", "--loglevel", "warning"]
     command += ["--hostname", f"worker-{number}@%h", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     # the first worker also ticks, in a thread: a scheduler process of its own would cost another 80 MB
-    environment = {"CAUSEWAY_TICK": "1"} if number == 1 else {}
+    environment = {"CELERY_SKIP_CHECKS": "1", **({"CAUSEWAY_TICK": "1"} if number == 1 else {})}
     return Process(f"worker-{number}", command, environment=environment)
 
 
 def apps(options: Options) -> list[Process]:
-    """Causeway's own processes."""
+    """Causeway's own processes. `bootstrap` and the web process check the settings; in the others the checks would
+    import every page and serializer, 20 MB each.
+    """
     manage = [sys.executable, str(ROOT / "manage.py")]
     return [
         web(options),
-        Process("rpc", [*manage, "rpc"]),
+        Process("rpc", [*manage, "rpc", "--skip-checks"]),
         *(worker(number) for number in range(1, WORKERS + 1)),
-        Process("executor", [*manage, "executor"]),
+        Process("executor", [*manage, "executor", "--skip-checks"]),
     ]
 
 

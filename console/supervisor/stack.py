@@ -132,7 +132,8 @@ class Stack:
         with (self.home.logs / "manage.log").open("a") as log:
             log.write(done.stdout + done.stderr)
         if done.returncode:
-            reason = (done.stderr.strip().splitlines() or ["no output"])[-1]
+            lines = done.stderr.strip().splitlines() or ["no output"]
+            reason = next((line for line in lines if "(causeway." in line), lines[-1])  # a failed check, or the end
             raise CannotStart(f"manage.py {arguments[0]} failed: {reason} (see {self.home.logs / 'manage.log'})")
         return done.stdout.strip()
 

@@ -108,3 +108,8 @@ def test_it_refuses_an_unsupported_python(tmp_path: Path, version: str) -> None:
     reason = refused([str(ROOT / "script" / "up")], fake_python(tmp_path, version))
     assert reason == f"Python 3.10 to 3.14 is needed, python3 is {version}"
     assert not (tmp_path / "venv").exists()
+
+
+@pytest.mark.e2e
+def test_it_refuses_settings_that_are_unsafe_on_a_network(tmp_path: Path) -> None:
+    assert "(causeway.E002) gRPC is open" in up(tmp_path, CAUSEWAY_BIND="0.0.0.0", DATABASE_URL="", REDIS_URL="")  # noqa: S104
