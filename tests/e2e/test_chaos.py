@@ -50,7 +50,9 @@ def fragile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
         yield stack
 
 
-def register(stack: RunningStack, folder: Path) -> None:
+def register(stack: RunningStack, above: Path) -> None:
+    folder = above / "program"  # pyflyte packs the folder above the one it is given
+    folder.mkdir()
     (folder / "chaos.py").write_text(textwrap.dedent(PROGRAM))
     command = [str(Path(sys.executable).with_name("pyflyte")), "-c", str(stack.flyte_config_file), "register"]
     command += ["--version", "v1", "--activate-launchplans", "."]

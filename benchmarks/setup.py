@@ -1,0 +1,94 @@
+"""What every benchmark needs: a running Causeway of its own (or yours), a registered program, figures in one format."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import psycopg
+from causeway.client import Client
+from flytekit.configuration import Config
+from flytekit.remote import FlyteRemote
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.stack import RunningStack, running_stack  # noqa: E402
+
+PROJECT, DOMAIN = "flytesnacks", "development"
+
+
+@dataclass
+class Bench:
+    stack: RunningStack
+    client: Client
+    remote: FlyteRemote
+
+    def rows(self, query: str, *parameters: object) -> list[tuple[object, ...]]:
+        """What the database says; benchmarks read times there, so that reading costs the measured path nothing."""
+        url = f"postgresql://postgres@/causeway?host={self.stack.home / 'postgres'}"
+        with psycopg.connect(url) as connection:
+            return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]
+
+    def register(self, module: str, source: str, version: str = "v1") -> None:
+        """Register a program as `program.<module>`; pyflyte packs the folder above the one it is given."""
+        with tempfile.TemporaryDirectory() as above:
+            folder = Path(above) / "program"
+            folder.mkdir()
+            (folder / f"{module}.py").write_text(source)
+            command = [str(Path(sys.executable).with_name("pyflyte")), "-c", str(self.stack.flyte_config_file)]
+            command += ["register", "--version", version, "--activate-launchplans", "."]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+            if done.returncode:
+                raise SystemExit(f"registration failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+    def memory(self) -> dict[str, int]:
+        """Resident and proportional set size of all its processes, MiB."""
+        rss = pss = 0
+        for pid in self.stack.pids().values():
+            process = psutil.Process(pid)
+            for each in [process, *process.children(recursive=True)]:
+                try:
+                    full = each.memory_full_info()
+                except psutil.Error:
+                    continue
+                rss += full.rss
+                pss += full.pss
+        return {"rss": rss >> 20, "pss": pss >> 20}
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    with tempfile.TemporaryDirectory(prefix="causeway-bench-") as folder, running_stack(Path(folder) / "h") as stack:
+        remote = FlyteRemote(
+            Config.for_endpoint(stack.grpc_endpoint, insecure=True), default_project=PROJECT, default_domain=DOMAIN
+        )
+        yield Bench(stack, Client(stack.http_url, stack.admin_token, PROJECT, DOMAIN), remote)
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def show(name: str, values: Sequence[float], unit: str = "ms") -> None:
+    """One line: median, p95, maximum and how many were measured."""
+    print(
+        f"{name:<52} p50 {statistics.median(values):9.2f} {unit}   p95 {percentile(values, 0.95):9.2f} {unit}"
+        f"   max {max(values):9.2f} {unit}   n {len(values)}"
+    )
+
+
+def arguments(description: str | None, **defaults: int) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=description)
+    for name, default in defaults.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help=f"default {default}")
+    return parser.parse_args()

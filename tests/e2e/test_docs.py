@@ -1,0 +1,50 @@
+"""The how-to pages are programs: their files are written, their commands run, in order, against a real Causeway."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.stack import RunningStack
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted((ROOT / "docs/howto").glob("*.md"))
+BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_it_runs_what_the_page_shows(page: Path, stack: RunningStack, tmp_path: Path) -> None:
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "CAUSEWAY_URL": stack.http_url,
+        "CAUSEWAY_TOKEN": stack.admin_token,
+        "CAUSEWAY_HOME": str(stack.home),
+        "FLYTE_PLATFORM_URL": stack.grpc_endpoint,
+        "FLYTE_PLATFORM_INSECURE": "true",
+    }
+    for language, file, text in BLOCK.findall(page.read_text()):
+        if file:
+            path = tmp_path / file
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        elif language == "console":
+            for command in re.findall(r"^\$ (.*)$", text, re.MULTILINE):
+                done = subprocess.run(
+                    command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+                )
+                assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+
+
+def test_it_shows_no_code_that_is_not_run() -> None:
+    """Every Python block of a how-to page names the file it belongs to."""
+    for page in PAGES:
+        for language, file, _ in BLOCK.findall(page.read_text()):
+            assert file or language == "console", f"{page.name}: a block of {language} is not run"
