@@ -38,6 +38,7 @@ class Target:
     task: tasks_pb2.TaskTemplate | None = None
     task_pk: int | None = None  # None for a task that only a dynamic spec knows
     publishes: bool = False
+    interface: interface_pb2.TypedInterface | None = None  # of a sub-workflow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -168,6 +169,7 @@ class _Builder:
                 task,
                 task_pk=self.task_pks.get(identity(task.id)) if task is not None else None,
                 publishes=task is not None and is_published(task.interface.outputs),
+                interface=body.source.interface if body is not None and isinstance(body.source, Source) else None,
             ),
         )
 

@@ -94,7 +94,9 @@ def _abort_requested(ev: Evaluation, node: Node, event: Event) -> bool:
 def _stopped(ev: Evaluation, node: Node, event: Event) -> bool:
     if not isinstance(event, Stopped) or node.closing is None:
         return False
-    active = [ev.touch(key) for key in event.active if (found := ev.peek(key)) and found.phase in ACTIVE]
+    started_since = [key for key, found in ev.nodes.items() if found.phase in ACTIVE and _is_below(ev, found, node.key)]
+    keys = dict.fromkeys([*event.active, *started_since])
+    active = [ev.touch(key) for key in keys if (found := ev.peek(key)) and found.phase in ACTIVE]
     for child in active:
         if child.body is not None:
             child.closing = Phase.ABORTED  # before any child ends, so that none of them starts its next node
@@ -107,6 +109,14 @@ def _stopped(ev: Evaluation, node: Node, event: Event) -> bool:
     else:
         scopes.end(ev, node, phase, node.failure)
     return True
+
+
+def _is_below(ev: Evaluation, node: Node | None, key: str) -> bool:
+    while node is not None and node.parent is not None:
+        if node.parent == key:
+            return True
+        node = ev.peek(node.parent)
+    return False
 
 
 def _unparked(ev: Evaluation, node: Node, event: Event) -> bool:

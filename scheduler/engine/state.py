@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -51,9 +50,26 @@ class Node:
     memory: dict[str, Any] = field(default_factory=dict)  # what its kind remembers
 
     def copy(self) -> Node:
-        twin = copy.copy(self)
-        twin.memory = dict(self.memory)
-        return twin
+        """A node that may be changed without this one noticing. (Written out: `copy.copy` takes four times as long.)"""
+        return Node(
+            self.key,
+            self.spec,
+            self.parent,
+            self.phase,
+            self.waiting_on,
+            self.skip,
+            self.parked,
+            self.has_slot,
+            self.attempts,
+            self.user_failures,
+            self.system_failures,
+            self.body,
+            self.open,
+            self.closing,
+            self.failure,
+            self.wake_at,
+            dict(self.memory),
+        )
 
     @property
     def attempt(self) -> int:

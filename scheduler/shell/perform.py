@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 
-from flyteidl.core import literals_pb2
+from flyteidl.core import interface_pb2, literals_pb2, types_pb2
 
 from artifacts.exceptions import CausewayError
 from artifacts.literals import carried
@@ -75,6 +75,8 @@ def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
     owner = turn.owner(node)
     try:
         inputs = resolver(turn, owner, target.node.inputs).resolve(target.node.inputs)
+        if owner.body is not None and node.spec is owner.body.failure_node and owner.failure is not None:
+            add_error(inputs, target, owner.failure)
         uri = turn.uris.inputs(node.key)
         data.write(uri, inputs)
         size = size_of(target.node.array_node, inputs) if node.spec.kind is Kind.ARRAY else 0
@@ -90,6 +92,27 @@ def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
     if node.spec.body is not None:
         turn.rows.expect_new_children(node, node.spec.body)
     yield Prepared(node.key, inputs=dict(inputs.literals) if node.spec.kind is Kind.BRANCH else None, size=size)
+
+
+def add_error(inputs: literals_pb2.LiteralMap, target: Target, failure: Failure) -> None:
+    """A failure node learns what happened through its input of the error type, if it has one."""
+    error = types_pb2.Error(failed_node_id=failure.node, message=failure.message)
+    for name, variable in inputs_of(target).items():
+        variants = [variable.type, *(variable.type.union_type.variants)]
+        given = [variant for variant in variants if variant.simple == types_pb2.ERROR]
+        if not given:
+            continue
+        literal = literals_pb2.Literal(scalar=literals_pb2.Scalar(error=error))
+        if variable.type.HasField("union_type"):
+            union = literals_pb2.Union(value=literal, type=given[0])
+            literal = literals_pb2.Literal(scalar=literals_pb2.Scalar(union=union))
+        inputs.literals[name].CopyFrom(literal)
+
+
+def inputs_of(target: Target) -> Mapping[str, interface_pb2.Variable]:
+    if target.task is not None:
+        return target.task.interface.inputs.variables
+    return target.interface.inputs.variables if target.interface is not None else {}
 
 
 def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:

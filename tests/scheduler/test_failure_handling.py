@@ -9,7 +9,7 @@ from flytekit.types.error.error import FlyteError
 from scheduler.advance import advance
 from scheduler.models import TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
-from tests.scheduler.driving import Driver, TaskFailed, error_of, phases, start, workflow_of
+from tests.scheduler.driving import Answer, Driver, TaskFailed, error_of, phases, start, workflow_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
 
@@ -64,7 +64,7 @@ def fail(a: int) -> int:
     raise TaskFailed("it is bad")
 
 
-def answers() -> dict[str, object]:
+def answers() -> dict[str, Answer]:
     return {"good": lambda a: a, "bad": fail, "clean_up": lambda **inputs: None}
 
 
