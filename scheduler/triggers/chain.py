@@ -19,54 +19,50 @@ MAX_PARENTS = 20  # nested launch plans between a triggered execution and the on
 
 class Generation(NamedTuple):
     number: int  # 1: nothing triggered the publication
-    root: TriggerFiring | None  # the firing that the chain began with
+    root_id: int | None = None  # the firing that the chain began with
+    stopped: bool = False
 
 
 def generation_of(version: ArtifactVersion) -> Generation:
-    """How far a firing for this version is from the beginning of its chain."""
+    """How far a firing for this version is from the beginning of its chain. A query, and one for each nested parent."""
     parts = version.execution_key.split("/")
     if len(parts) != 3:
-        return Generation(1, None)
-    execution = (
-        Execution.objects.filter(project=parts[0], domain=parts[1], name=parts[2])
-        .select_related("parent_node")
-        .prefetch_related("firings__root")
-        .first()
-    )
+        return Generation(1)
+    execution = Execution.objects.filter(project=parts[0], domain=parts[1], name=parts[2])
     for _ in range(MAX_PARENTS):
-        if execution is None:
+        row = execution.values_list(
+            "parent_node__execution_id",
+            "firings__pk",
+            "firings__generation",
+            "firings__stopped_at",
+            "firings__root_id",
+            "firings__root__stopped_at",
+        )[:1]
+        if not row:
             break
-        firing = next(iter(execution.firings.all()), None)
+        parent, firing, generation, stopped, root, root_stopped = row[0]
         if firing is not None:
-            return Generation(firing.generation + 1, firing.root or firing)
-        if execution.parent_node is None:
+            return Generation(generation + 1, root or firing, (root_stopped if root else stopped) is not None)
+        if parent is None:
             break
-        execution = (
-            Execution.objects.filter(pk=execution.parent_node.execution_id)
-            .select_related("parent_node")
-            .prefetch_related("firings__root")
-            .first()
-        )
-    return Generation(1, None)
+        execution = Execution.objects.filter(pk=parent)
+    return Generation(1)
 
 
 def check_chain(generation: Generation) -> str:
     """Why the chain must not go on; empty when it may."""
-    root = generation.root
+    root = generation.root_id
     if root is None:
         return ""
-    if root.stopped_at is not None:
-        return f"the chain of reactions that began with firing {root.pk} was stopped"
+    if generation.stopped:
+        return f"the chain of reactions that began with firing {root} was stopped"
     if generation.number > settings.CAUSEWAY_TRIGGER_MAX_GENERATIONS:
         return (
             f"generation {generation.number}: at most {settings.CAUSEWAY_TRIGGER_MAX_GENERATIONS} follow on one another"
         )
     limit = settings.CAUSEWAY_TRIGGER_MAX_CHAIN
-    unfinished = TriggerFiring.objects.filter(root=root, execution__ended_at__isnull=True, execution__isnull=False)
+    unfinished = TriggerFiring.objects.filter(root_id=root, execution__ended_at__isnull=True, execution__isnull=False)
     if unfinished[:limit].count() < limit:
         return ""
-    TriggerFiring.objects.filter(pk=root.pk, stopped_at__isnull=True).update(stopped_at=timezone.now())
-    root.stopped_at = timezone.now()
-    return (
-        f"the chain of reactions that began with firing {root.pk} grew to {limit} unfinished executions and was stopped"
-    )
+    TriggerFiring.objects.filter(pk=root, stopped_at__isnull=True).update(stopped_at=timezone.now())
+    return f"the chain of reactions that began with firing {root} grew to {limit} unfinished executions and was stopped"

@@ -34,6 +34,7 @@ def evaluate_version(version_id: int) -> None:
         version = (
             ArtifactVersion.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
             .select_related("artifact")
+            .defer("card", "terms")
             .filter(pk=version_id, triggers_evaluated_at__isnull=True)
             .first()
         )
@@ -46,8 +47,8 @@ def evaluate_version(version_id: int) -> None:
             generation = generation_of(version)
             for trigger in matching:
                 _fire(trigger, version, generation)
-        for firing in _lacking(version):
-            _retry(firing)
+        for firing_id in _lacking(version):
+            retry_firing(firing_id)
         ArtifactVersion.objects.filter(pk=version.pk).update(triggers_evaluated_at=timezone.now())
 
 
@@ -95,7 +96,7 @@ def _fire(trigger: Trigger, version: ArtifactVersion, generation: Generation) ->
         published_at=version.created_at,
         at=timezone.now(),
         generation=generation.number,
-        root=generation.root,
+        root_id=generation.root_id,
     )
     stop = check_chain(generation)
     if stop:
@@ -139,15 +140,10 @@ def _next_try(firing: TriggerFiring) -> datetime:
     return timezone.now() + min(wait, LAST_RETRY)
 
 
-def _lacking(version: ArtifactVersion) -> list[TriggerFiring]:
-    """Unresolved firings to which this version may be what they lacked, locked."""
-    return list(
-        TriggerFiring.objects.select_for_update(of=("self",), no_key=True)
-        .filter(outcome__in=OPEN, lacks__contains=[str(version.artifact)])
-        .exclude(version=version)
-        .select_related("trigger__launch_plan", "version__artifact")
-        .order_by("pk")
-    )
+def _lacking(version: ArtifactVersion) -> list[int]:
+    """Unresolved firings to which this version may be what they lacked."""
+    lacking = TriggerFiring.objects.filter(outcome__in=OPEN, lacks__contains=[str(version.artifact)])
+    return list(lacking.exclude(version=version).order_by("pk").values_list("pk", flat=True))
 
 
 def retry_firing(firing_id: int, *, force: bool = False) -> FiringOutcome | None:
@@ -157,7 +153,7 @@ def retry_firing(firing_id: int, *, force: bool = False) -> FiringOutcome | None
         firing = (
             TriggerFiring.objects.select_for_update(of=("self",), no_key=True)
             .filter(pk=firing_id, outcome__in=outcomes)
-            .select_related("trigger__launch_plan", "version__artifact")
+            .select_related("trigger", "version__artifact")
             .first()
         )
         if firing is None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 
 from flyteidl.admin import execution_pb2
-from flyteidl.core import artifact_id_pb2, identifier_pb2
+from flyteidl.core import artifact_id_pb2
 
 from artifacts.models import ArtifactVersion
 from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.models import Execution, ExecutionMode, Trigger
+from scheduler.triggers.plan import plan_of
 from scheduler.triggers.resolve import TriggerInputs
 
 ACTOR = "system:trigger"
@@ -37,22 +38,16 @@ def artifact_id_of(version: ArtifactVersion) -> artifact_id_pb2.ArtifactID:
 
 def launch_for(trigger: Trigger, version: ArtifactVersion, resolved: TriggerInputs) -> Execution:
     """Launch the trigger's launch plan with the resolved inputs, in the caller's transaction."""
-    plan = trigger.launch_plan
+    identifier = plan_of(trigger.pk).launch_plan
     spec = execution_pb2.ExecutionSpec(
-        launch_plan=identifier_pb2.Identifier(
-            resource_type=identifier_pb2.LAUNCH_PLAN,
-            project=plan.project,
-            domain=plan.domain,
-            name=plan.name,
-            version=plan.version,
-        ),
+        launch_plan=identifier,
         metadata=execution_pb2.ExecutionMetadata(
             mode=execution_pb2.ExecutionMetadata.TRIGGER, principal=ACTOR, artifact_ids=[artifact_id_of(version)]
         ),
     )
     request = LaunchRequest(
-        project=plan.project,
-        domain=plan.domain,
+        project=identifier.project,
+        domain=identifier.domain,
         name=execution_name(trigger.pk, version.pk),
         spec=spec,
         inputs=resolved.inputs,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from flyteidl.admin import launch_plan_pb2, workflow_pb2
-from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2
+from flyteidl.core import artifact_id_pb2, identifier_pb2, interface_pb2, literals_pb2
 from google.protobuf import any_pb2
 
 from artifacts import literals
@@ -24,8 +24,7 @@ class TriggerPlan:
     """
 
     spec: TriggerSpec
-    project: str  # of the launch plan: what queries mean that name none
-    domain: str
+    launch_plan: identifier_pb2.Identifier  # its project and domain are what queries mean that name none
     sources: Mapping[str, interface_pb2.Parameter]
     constants: Mapping[str, literals_pb2.Literal]
 
@@ -37,9 +36,7 @@ def make_plan(
     spec: TriggerSpec,
     launch_plan: launch_plan_pb2.LaunchPlanSpec,
     interface: interface_pb2.TypedInterface,
-    *,
-    project: str,
-    domain: str,
+    identifier: identifier_pb2.Identifier,
 ) -> TriggerPlan:
     """Give every input of the workflow its source. InvalidArgument when one has none or is none.
 
@@ -79,7 +76,7 @@ def make_plan(
             f"a trigger has nobody to ask: give the inputs {', '.join(sorted(missing))} in OnArtifact(inputs=...), "
             "or a default"
         )
-    return TriggerPlan(spec, project, domain, sources, constants)
+    return TriggerPlan(spec, identifier, sources, constants)
 
 
 def interface_of(launch_plan: LaunchPlan) -> interface_pb2.TypedInterface:
@@ -99,8 +96,13 @@ def plan_of_launch_plan(launch_plan: LaunchPlan, conditions: any_pb2.Any) -> Tri
         trigger_from(conditions, project=project, domain=domain),
         launch_plan_pb2.LaunchPlanSpec.FromString(bytes(launch_plan.spec)),
         interface_of(launch_plan),
-        project=project,
-        domain=domain,
+        identifier_pb2.Identifier(
+            resource_type=identifier_pb2.LAUNCH_PLAN,
+            project=project,
+            domain=domain,
+            name=launch_plan.name,
+            version=launch_plan.version,
+        ),
     )
 
 

@@ -75,7 +75,7 @@ def _resolve_one(
     query = parameter.artifact_query
     if query.WhichOneof("identifier") == "binding":
         return _from_binding(name, parameter.var.type, query.binding, version, resolved)
-    around = {"project": plan.project, "domain": plan.domain}
+    around = {"project": plan.launch_plan.project, "domain": plan.launch_plan.domain}
     wanted = (
         read_query(query, **around, inputs=known, trigger=version)
         if parameter.HasField("artifact_query")

@@ -94,7 +94,7 @@ def test_it_takes_few_queries() -> None:
         evaluate_version(version.pk)
     statements = [q["sql"] for q in queries]
     savepoints = [sql for sql in statements if "SAVEPOINT" in sql]
-    assert len(statements) - len(savepoints) <= 13, "\n".join(sql[:150] for sql in statements)
+    assert len(statements) - len(savepoints) <= 11, "\n".join(sql[:150] for sql in statements)
 
 
 def test_it_launches_once_however_often_it_is_asked() -> None:
