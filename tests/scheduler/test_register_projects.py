@@ -35,7 +35,7 @@ def test_it_refuses_overlong_texts_and_unknown_states() -> None:
     project = create_project(identifier="ocean", actor="ann")
     for change in ({"name": "n" * 65}, {"description": "d" * 301}, {"labels": {"a b": "c"}}, {"state": 9}):
         with pytest.raises(InvalidArgument):
-            update_project(project, **change, actor="ann")  # type: ignore[arg-type]
+            update_project(project, **change, actor="ann")
     assert Project.objects.get().name == "ocean"
 
 
