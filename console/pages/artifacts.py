@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-from django.db.models import Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from artifacts.cards import render_card
-from artifacts.exceptions import NotFound
+from artifacts.exceptions import InvalidArgument, NotFound
 from artifacts.models import Kind
+from artifacts.search import search
 from artifacts.store import store
 from console.access_objects import access_artifact, access_version_id
 from console.pages.artifacts_context import (
@@ -27,21 +27,22 @@ from console.pages.responses import PageRequest, page, respond
 @page
 def list_artifacts(request: PageRequest) -> HttpResponse:
     text, kind = request.GET.get("q", "").strip(), request.GET.get("kind", "")
-    rows = readable_versions(request)
+    rows, problem = readable_versions(request), ""
     if kind:
         rows = rows.filter(kind=kind)
-    for word in text.split():
-        rows = rows.filter(_matches(word))
-    found = newest_first(request, rows)
-    context = {"page": found, "q": text, "kind": kind, "kinds": Kind.choices, "filtered": bool(text or kind)}
+    try:
+        rows = search(text, rows)
+    except InvalidArgument as error:
+        rows, problem = rows.none(), error.message
+    context = {
+        "page": newest_first(request, rows),
+        "q": text,
+        "kind": kind,
+        "kinds": Kind.choices,
+        "filtered": bool(text or kind),
+        "problem": problem,
+    }
     return respond(request, "artifacts/list.html", "artifacts/_list.html", context, live=True)
-
-
-def _matches(word: str) -> Q:
-    key, sign, value = word.partition("=")
-    if sign:
-        return Q(partitions__contains={key: value})
-    return Q(artifact__name__icontains=word) | Q(producer__icontains=word)
 
 
 @require_GET

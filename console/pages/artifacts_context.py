@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from flyteidl.core import literals_pb2, types_pb2
 from google.protobuf import json_format
@@ -31,14 +31,6 @@ def readable_versions(request: HttpRequest) -> QuerySet[ArtifactVersion]:
     """With artifact and aliases, without their bytes."""
     rows = ArtifactVersion.objects.select_related("artifact").prefetch_related("aliases").defer(*HEAVY)
     return in_scope(request, rows, prefix="artifact__")
-
-
-def newest_of_each(request: HttpRequest) -> QuerySet[Artifact]:
-    newest = ArtifactVersion.objects.filter(artifact=OuterRef("pk")).order_by("-created_at", "-id")
-    rows = Artifact.objects.annotate(
-        newest_id=Subquery(newest.values("pk")[:1]), newest_at=Subquery(newest.values("created_at")[:1])
-    )
-    return in_scope(request, rows).filter(newest_id__isnull=False).order_by("-newest_at")
 
 
 def artifact_context(artifact: Artifact) -> dict[str, Any]:

@@ -132,7 +132,8 @@ def nodes_context(execution: Execution, gates: list[Gate]) -> dict[str, Any]:
     for node in nodes[:NODES_SHOWN]:
         children[node.parent_id].append(node)
     rows: list[NodeRow] = []
-    stack = [(node, 0, (node.spec_node_id,)) for node in reversed(children[None])]
+    stack: list[tuple[NodeExecution, int, tuple[str, ...]]] = []
+    stack.extend((node, 0, (node.spec_node_id,)) for node in reversed(children[None]))
     while stack:
         node, depth, path = stack.pop()
         rows.append(_row(node, depth, titles.find(path), scale, waiting.get(node.pk)))

@@ -81,16 +81,17 @@ def _without_cycles(nodes: Sequence[Key], edges: Sequence[tuple[Key, Key]]) -> l
         walk = [(root, iter(after[root]))]
         while walk:
             key, targets = walk[-1]
-            target = next(targets, None)
-            if target is None:
+            for target in targets:
+                if target not in opened:
+                    opened.add(target)
+                    kept.append((key, target))
+                    walk.append((target, iter(after[target])))
+                    break
+                if target in closed:
+                    kept.append((key, target))
+            else:
                 closed.add(key)
                 walk.pop()
-            elif target not in opened:
-                opened.add(target)
-                kept.append((key, target))
-                walk.append((target, iter(after[target])))
-            elif target in closed:
-                kept.append((key, target))
     return kept
 
 

@@ -23,7 +23,7 @@ P = ParamSpec("P")
 class PageRequest(HttpRequest):
     """A request of somebody who is logged in, as the middleware leaves it."""
 
-    user: User  # type: ignore[assignment]
+    user: User
     htmx: HtmxDetails
 
 

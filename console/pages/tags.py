@@ -171,4 +171,4 @@ def query_with(context: template.Context, **changes: Any) -> str:
             query.pop(name, None)
         else:
             query[name] = value
-    return "?" + query.urlencode()
+    return f"?{query.urlencode()}"

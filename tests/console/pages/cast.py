@@ -8,7 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 from flyteidl.admin import execution_pb2 as admin_execution_pb2
-from flyteidl.core import execution_pb2, literals_pb2, types_pb2
+from flyteidl.core import execution_pb2, identifier_pb2, literals_pb2, types_pb2
 
 from artifacts.literals import carry
 from artifacts.models import Alias, Artifact, ArtifactVersion, CardFormat, Kind
@@ -67,7 +67,8 @@ def text(value: str) -> literals_pb2.Literal:
 
 
 def blob(uri: str, version: ArtifactVersion | None = None) -> literals_pb2.Literal:
-    literal = literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=literals_pb2.Blob(uri=uri)))
+    data = literals_pb2.Blob(uri=uri, metadata=literals_pb2.BlobMetadata(type=BLOB.blob))
+    literal = literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=data))
     return literal if version is None else carry(literal, version.pk)
 
 
@@ -125,7 +126,7 @@ def make_execution(name: str, plan_name: str, phase: ExecutionPhase, *, age: tim
         "name": name,
         "launch_plan": plan,
         "workflow": plan.workflow,
-        "spec": admin_execution_pb2.ExecutionSpec().SerializeToString(),
+        "spec": admin_execution_pb2.ExecutionSpec(launch_plan=_identifier(plan)).SerializeToString(),
         "phase": phase,
         "principal": "admin",
         "created_at": created,
@@ -135,6 +136,16 @@ def make_execution(name: str, plan_name: str, phase: ExecutionPhase, *, age: tim
         "dirty": False,
     }
     return Execution.objects.create(**(values | over))
+
+
+def _identifier(plan: LaunchPlan) -> identifier_pb2.Identifier:
+    return identifier_pb2.Identifier(
+        resource_type=identifier_pb2.LAUNCH_PLAN,
+        project=plan.project,
+        domain=plan.domain,
+        name=plan.name,
+        version=plan.version,
+    )
 
 
 def make_node(execution: Execution, node_id: str, phase: NodePhase, **over: Any) -> NodeExecution:

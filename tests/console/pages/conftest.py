@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
+from pytest_django import Settings as SettingsWrapper
 
 from console.accounts.models import User
 from tests.console.pages.cast import World, make_world
 
 
 @pytest.fixture
-def world(db: None) -> World:
+def world(db: None, cheap_passwords: None) -> World:
     return make_world()
 
 
@@ -24,3 +25,8 @@ def browse() -> Callable[[User], Client]:
         return client
 
     return of
+
+
+@pytest.fixture(autouse=True)
+def cheap_passwords(settings: SettingsWrapper) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

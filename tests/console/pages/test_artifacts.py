@@ -12,11 +12,11 @@ from console.pages.paging import PAGE_SIZE
 from tests.console.pages.cast import World, make_version
 
 Browse = Callable[[User], Client]
-HTMX = {"HTTP_HX_REQUEST": "true"}
+HTMX = {"HX-Request": "true"}
 
 
 def shown(client: Client, query: str) -> str:
-    return client.get(f"/artifacts/{query}", **HTMX).content.decode()
+    return client.get(f"/artifacts/{query}", headers=HTMX).content.decode()
 
 
 def test_it_finds_by_name_and_by_partition(world: World, browse: Browse) -> None:
@@ -109,8 +109,12 @@ def test_it_hides_foreign_projects_from_the_lineage(world: World, browse: Browse
     from tests.console.pages.cast import edge
 
     foreign: ArtifactVersion = make_version("foreign-data", Kind.DATASET, project="elsewhere")
-    edge(foreign, world.trains, VersionRole.CONSUMED, Via.QUERY, "extra")
+    edge(foreign, world.evaluates, VersionRole.PRODUCED, Via.OUTPUT)
     path = f"/artifacts/versions/{world.model.pk}/lineage/"
 
     assert "foreign-data" in browse(world.admin).get(path).content.decode()
     assert "foreign-data" not in browse(world.viewer).get(path).content.decode()
+
+
+def test_it_says_what_is_wrong_with_a_search(world: World, browse: Browse) -> None:
+    assert "compared with a number" in shown(browse(world.admin), "?q=metric.accuracy>much")

@@ -10,7 +10,7 @@ from scheduler.phases import ExecutionPhase
 from tests.console.pages.cast import World
 
 Browse = Callable[[User], Client]
-HTMX = {"HTTP_HX_REQUEST": "true"}
+HTMX = {"HX-Request": "true"}
 RUN = "/executions/demo/development/{}/"
 
 
@@ -30,8 +30,8 @@ def test_it_filters_by_phase_workflow_and_plan(world: World, browse: Browse) -> 
 def test_it_polls_while_an_execution_runs_and_stops_at_its_end(world: World, browse: Browse) -> None:
     client = browse(world.admin)
 
-    running = client.get(RUN.format("aevaluates"), **HTMX)
-    ended = client.get(RUN.format("atrains"), **HTMX)
+    running = client.get(RUN.format("aevaluates"), headers=HTMX)
+    ended = client.get(RUN.format("atrains"), headers=HTMX)
 
     assert running.status_code == 200 and "hx-trigger" in running.content.decode()
     assert ended.status_code == 286 and "hx-trigger" not in ended.content.decode()
@@ -71,7 +71,7 @@ def test_it_sends_what_a_log_gained(world: World, browse: Browse) -> None:
     path = RUN.format("atrains") + f"nodes/n0/logs/{world.attempt.pk}/"
 
     assert "epoch 2 &lt;done&gt;" in client.get(path).content.decode()
-    rest = client.get(f"{path}?offset=8", **HTMX).content.decode()
+    rest = client.get(f"{path}?offset=8", headers=HTMX).content.decode()
     assert "epoch 2" in rest and "epoch 1" not in rest and "hx-get" not in rest
 
 

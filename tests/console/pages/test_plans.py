@@ -13,7 +13,7 @@ from scheduler.models import Execution, LaunchPlan, Trigger
 from tests.console.pages.cast import World, make_version
 
 Browse = Callable[[User], Client]
-HTMX = {"HTTP_HX_REQUEST": "true"}
+HTMX = {"HX-Request": "true"}
 PLAN = "/launch-plans/demo/development/train_on_dataset/"
 LAUNCH = "/launch-plans/demo/development/tests.console.pages.program.train_model/launch/"
 
@@ -60,8 +60,8 @@ def test_it_resolves_the_query_for_what_was_typed(world: World, browse: Browse) 
     client = browse(world.admin)
 
     blank = client.get(LAUNCH).content.decode()
-    typed = client.get(LAUNCH, {"field": "dataset", "in.region": "SEA"}, **HTMX).content.decode()
-    nowhere = client.get(LAUNCH, {"field": "dataset", "in.region": "ORD"}, **HTMX).content.decode()
+    typed = client.get(LAUNCH, {"field": "dataset", "in.region": "SEA"}, headers=HTMX).content.decode()
+    nowhere = client.get(LAUNCH, {"field": "dataset", "in.region": "ORD"}, headers=HTMX).content.decode()
 
     assert "has no value" in blank
     assert f"/artifacts/versions/{world.dataset.pk}/" in typed and "<html" not in typed
