@@ -162,8 +162,8 @@ def test_it_finds_versions_by_tag() -> None:
     )
     assert resolve(artifact_id_pb2.ArtifactQuery(artifact_tag=tag)).explanation == "what 'champion' names of prime"
     query = artifact_id_pb2.ArtifactQuery(artifact_tag=tag)
-    assert satisfies(first, query, **HERE, inputs={})
-    assert not satisfies(published("prime", 3), query, **HERE, inputs={})
+    assert satisfies(first, query, project="flytesnacks", domain="development", inputs={})
+    assert not satisfies(published("prime", 3), query, project="flytesnacks", domain="development", inputs={})
 
 
 @pytest.mark.django_db

@@ -29,7 +29,7 @@ def one_input(n: int) -> int:
 
 
 @workflow
-def with_query_default(n: int = PRIME.query()) -> int:  # type: ignore[assignment]
+def with_query_default(n: int = PRIME.query()) -> int:
     return double(n=n)
 
 

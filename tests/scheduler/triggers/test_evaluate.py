@@ -23,7 +23,7 @@ from lineage.models import VersionEdge, Via
 from scheduler.actions.launch_plans import set_state
 from scheduler.models import Execution, ExecutionMode, FiringOutcome, LaunchPlan, Trigger, TriggerFiring
 from scheduler.triggers.evaluate import evaluate_version, retry_firing, sweep_triggers
-from scheduler.triggers.launching import execution_name
+from scheduler.triggers.launching import execution_name, launch_for
 from tests.artifacts.publishing import START, at_run_time, integer, publish_output
 from tests.scheduler.triggers.plans import (
     DATASET,
@@ -269,16 +269,13 @@ def test_the_sweep_evaluates_what_no_wake_up_did_and_retries_what_is_due() -> No
 def test_a_launch_that_breaks_off_keeps_no_other_from_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = active_plan(OnArtifact(PRIME), name="broken")
     fine = active_plan(OnArtifact(PRIME), name="fine")
-    from scheduler.triggers import evaluate
-
-    launch_for = evaluate.launch_for
 
     def break_off(trigger: Trigger, *rest: object) -> Execution:
         if trigger.pk == broken.pk:
             raise RuntimeError("the store is out of reach")
         return launch_for(trigger, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(evaluate, "launch_for", break_off)
+    monkeypatch.setattr("scheduler.triggers.evaluate.launch_for", break_off)
     evaluate_version(publish(PRIME).pk)
     outcomes = dict(TriggerFiring.objects.values_list("trigger_id", "outcome"))
     assert outcomes == {broken.pk: FiringOutcome.UNRESOLVED, fine.pk: FiringOutcome.FIRED}
