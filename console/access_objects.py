@@ -109,7 +109,7 @@ def access_version(
 ) -> ArtifactVersion:
     """By version, by alias, or `latest`."""
     artifact = access_artifact(user, project, domain, name, action=action)
-    rows = ArtifactVersion.objects.filter(artifact=artifact)
+    rows = ArtifactVersion.objects.filter(artifact=artifact).defer("terms")
     found = rows.filter(version=version).first() or rows.filter(aliases__name=version).first()
     if found is None and version == "latest":
         found = rows.order_by("-created_at", "-id").first()
@@ -121,7 +121,7 @@ def access_version(
 
 def access_version_id(user: AnyUser, version_id: int, *, action: Action = Action.READ) -> ArtifactVersion:
     what = f"artifact version {version_id}"
-    version = _one(ArtifactVersion.objects.select_related("artifact").filter(pk=version_id), what)
+    version = _one(ArtifactVersion.objects.select_related("artifact").defer("terms").filter(pk=version_id), what)
     access.require_found(user, action, version.artifact.project, version.artifact.domain, what=what)
     return version
 

@@ -90,16 +90,8 @@ def can(user: AnyUser, action: Action, project: str = "", domain: str = "") -> b
     )
 
 
-def visible_projects(user: AnyUser) -> list[str] | None:
-    """The projects whose every domain the user may read; None: all. Who may read single domains needs `readable`."""
-    bindings = list(_allowing(user, Action.READ))
-    if _everywhere(user, bindings):
-        return None
-    return sorted({binding.project for binding in bindings if not binding.domain})
-
-
 def known_projects(user: AnyUser) -> list[str] | None:
-    """The projects of which the user may read at least one domain; None: all. For lists of projects, not of rows."""
+    """The projects of which the user may read some domain; None: all. For lists of projects; rows need `readable`."""
     bindings = list(_allowing(user, Action.READ))
     if _everywhere(user, bindings) or any(not binding.project for binding in bindings):
         return None

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import include, path, re_path
 
 from console.rest import (
+    aliases,
     artifacts,
     executions,
     gates,
@@ -82,11 +83,15 @@ v1 = [
     path("artifacts", artifacts.ArtifactsView.as_view(), name="artifacts"),
     path(ARTIFACT, artifacts.ArtifactView.as_view(), name="artifact"),
     path(f"{ARTIFACT}/resolve", artifacts.ResolveView.as_view(), name="resolve"),
+    path(f"{ARTIFACT}/aliases/<str:alias>", aliases.AliasView.as_view(), name="alias"),
+    path(f"{ARTIFACT}/aliases/<str:alias>/moves", aliases.AliasMovesView.as_view(), name="alias-moves"),
     path(f"{ARTIFACT}/versions", versions.VersionsView.as_view(), name="versions"),
     path(VERSION, versions.VersionView.as_view(), name="version"),
     path(f"{VERSION}/object", versions.ObjectView.as_view(), name="version-object"),
     path(f"{VERSION}/card", versions.CardView.as_view(), name="version-card"),
     path(f"{VERSION}/lineage", lineage.LineageView.as_view(), name="version-lineage"),
+    path("artifact-versions", versions.SearchView.as_view(), name="artifact-versions"),
+    path("artifact-versions/facets", versions.FacetsView.as_view(), name="facets"),
     path("artifact-versions/<int:version_id>", versions.VersionByIdView.as_view(), name="version-by-id"),
 ]
 

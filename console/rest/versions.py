@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -21,18 +21,19 @@ from artifacts.exceptions import NotFound
 from artifacts.literals import describe_type, to_json
 from artifacts.models import ArtifactVersion, CardFormat, Kind
 from artifacts.partitions import digest_of, truncate
+from artifacts.search import facets, search
 from artifacts.store import store
 from console.access_objects import access_artifact, access_version, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
-from console.rest.base import ApiView, Filters, ListView, read_query, user_of
+from console.rest.base import ApiView, Filters, ListView, ScopeFilters, read_query, user_of
 from console.rest.publishing import PublishBody, publish_from, read_publish_body
 from console.sandbox import sandboxed
 
 TAGS = ["artifacts"]
 PARTITION_PREFIX = "partition."
 LINK_LIFETIME = timedelta(hours=1)
-_HEAVY = ["literal", "literal_type", "card"]
+_HEAVY = ["literal", "literal_type", "card", "terms"]
 
 
 class VersionSummary(serializers.Serializer[Any]):
@@ -162,6 +163,51 @@ class VersionView(ApiView):
     def get(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
         """One version, by its name, by an alias, or `latest`."""
         return Response(VersionDetail(access_version(user_of(request), project, domain, name, version)).data)
+
+
+class SearchFilters(ScopeFilters):
+    q = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        default="",
+        max_length=2000,
+        help_text="words and filters: `drift region=SEA kind:model created>2026-01-01 metric.auc>0.9 alias:champion`",
+    )
+
+
+def found_rows(request: Request) -> QuerySet[ArtifactVersion]:
+    """What `q`, `project` and `domain` of the query string leave of what the user may read."""
+    filters = read_query(SearchFilters, request)
+    columns = {f"artifact__{key}": value for key, value in filters.items() if key != "q"}
+    mine = access.readable(user_of(request), project="artifact__project", domain="artifact__domain")
+    return search(filters["q"], ArtifactVersion.objects.filter(mine, **columns))
+
+
+class SearchView(ListView):
+    @extend_schema(parameters=[SearchFilters], responses=VersionSummary(many=True), tags=TAGS)
+    def get(self, request: Request) -> Response:
+        """Versions of every artifact that match all words and filters, newest first."""
+        rows = found_rows(request).select_related("artifact").defer(*_HEAVY)
+        return self.page(request, rows, VersionSummary)
+
+
+class FacetOut(serializers.Serializer[Any]):
+    value = serializers.CharField()
+    versions = serializers.IntegerField()
+
+
+class Facets(serializers.Serializer[Any]):
+    kind = FacetOut(many=True)
+    project = FacetOut(many=True)
+    domain = FacetOut(many=True)
+    name = FacetOut(many=True)
+
+
+class FacetsView(ApiView):
+    @extend_schema(parameters=[SearchFilters], responses=Facets, tags=TAGS)
+    def get(self, request: Request) -> Response:
+        """How the newest 10,000 versions found spread over kinds, projects, domains and names."""
+        return Response(Facets(facets(found_rows(request))).data)
 
 
 class VersionByIdView(ApiView):

@@ -254,3 +254,65 @@ def test_it_shows_one_hop_of_lineage_and_counts_what_is_hidden(api: Caller, cast
     hop = api("vic").get(f"{DATASET}/versions/v1/lineage").json()
     assert hop["consumers"] == [{"execution": None, "via": ["query"], "versions": [], "hidden": 0}]
     assert ann.get(f"{DATASET}/versions/v1/lineage").json()["consumers"][0]["execution"] == "elsewhere/development/e1"
+
+
+def test_it_searches_across_artifacts(api: Caller, django_assert_num_queries: Any) -> None:
+    ann, root = api("ann"), api("root")
+    publish(ann, version="v1", partitions={"region": "SEA"}, metrics={"auc": 0.95}, card="about drift")
+    publish(ann, MODEL, version="v2", kind="model")
+    publish(root, DATASET.replace("/demo/", "/elsewhere/"), version="v3")
+    url = "/api/v1/artifact-versions"
+    for query, found in {
+        "": ["v2", "v1"],
+        "q=": ["v2", "v1"],
+        "q=drift": ["v1"],
+        "q=region%3DSEA": ["v1"],
+        "q=kind:model": ["v2"],
+        "q=metric.auc%3E0.9": ["v1"],
+        "q=name:dataset&domain=staging": [],
+        "project=elsewhere": [],
+    }.items():
+        assert names(api("vic"), f"{url}?{query}") == found, query
+    assert names(root, f"{url}?q=name:dataset") == ["v3", "v1"]
+    facets = api("vic").get(f"{url}/facets").json()
+    assert facets["kind"] == [{"value": "model", "versions": 1}, {"value": "value", "versions": 1}]
+    assert facets["project"] == [{"value": "demo", "versions": 2}]
+    problem(root.get(f"{url}?q=colour:red"), 400)
+    problem(root.get(f"{url}?q=created%3Esoon"), 400)
+    client = api("vic")
+    client.get(url)
+    with django_assert_num_queries(3):  # token, bindings, rows
+        client.get(url)
+
+
+def test_an_approver_moves_aliases(api: Caller) -> None:
+    ann, abe = api("ann"), api("abe")
+    for version in ("v1", "v2"):
+        publish(ann, version=version)
+    champion = f"{DATASET}/aliases/champion"
+    moved = abe.put(champion, {"version": "v1", "reason": "first", "expected": None})
+    assert moved.status_code == 200, moved.content
+    problem(abe.put(champion, {"version": "v2", "expected": None}), 409)
+    problem(abe.put(champion, {"version": "v2", "expected": "v9"}), 409)
+    assert abe.put(champion, {"version": "latest", "expected": "v1"}).json()["version"] == "v2"
+    assert api("vic").get(f"{DATASET}/versions/champion").json()["aliases"] == ["champion"]
+    assert names(api("vic"), f"{DATASET}/versions?alias=champion") == ["v2"]
+    assert [each["version"] for each in api("vic").get(DATASET).json()["aliases"]] == ["v2"]
+    moves = api("vic").get(f"{champion}/moves").json()["results"]
+    assert [(each["from_version"], each["to_version"], each["actor"]) for each in moves] == [
+        ("v1", "v2", "abe"),
+        (None, "v1", "abe"),
+    ]
+    assert abe.delete(champion).status_code == 204
+    problem(abe.delete(champion), 404)
+
+
+def test_it_refuses_bad_aliases(api: Caller) -> None:
+    publish(api("ann"), version="v1")
+    abe = api("abe")
+    problem(abe.put(f"{DATASET}/aliases/latest", {"version": "v1"}), 400)
+    problem(abe.put(f"{DATASET}/aliases/1st", {"version": "v1"}), 400)
+    problem(abe.put(f"{DATASET}/aliases/champion", {"version": "v9"}), 404)
+    problem(abe.put(f"{DATASET}/aliases/champion", {}), 400)
+    problem(api("ann").put(f"{DATASET}/aliases/champion", {"version": "v1"}), 403)
+    problem(api("sue").put(f"{DATASET}/aliases/champion", {"version": "v1"}), 404)

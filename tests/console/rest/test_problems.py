@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -73,7 +74,7 @@ def test_it_refuses_a_body_that_is_too_large(api: Caller) -> None:
 
 
 def test_it_does_not_take_a_chunked_body_for_an_empty_one(api: Caller) -> None:
-    chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
+    chunked: dict[str, Any] = {"HTTP_TRANSFER_ENCODING": "chunked", "CONTENT_LENGTH": ""}
     problem(api("ann").post("/api/v1/tokens", {"name": "x"}, **chunked), 411)
 
 

@@ -1,0 +1,70 @@
+"""Aliases: movable names of versions, with their history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from artifacts.actions.aliases import ANYWHERE, NOWHERE, drop_alias, move_alias
+from artifacts.models import AliasMove
+from console.access_objects import access_artifact, access_version
+from console.accounts import audit
+from console.accounts.access import Action
+from console.rest.artifacts import TAGS, AliasOut
+from console.rest.base import ApiView, Body, Filters, ListView, read_body, read_query, user_of
+
+
+class AliasBody(Body):
+    version = serializers.CharField(help_text="a version, or another alias")
+    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+    expected = serializers.CharField(
+        required=False,
+        allow_null=True,
+        help_text="409 unless the alias is at this version now; null: at none",
+    )
+
+
+class AliasView(ApiView):
+    @extend_schema(request=AliasBody, responses=AliasOut, tags=TAGS)
+    def put(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
+        """Point an alias at a version, from wherever it was."""
+        user = user_of(request)
+        body = read_body(AliasBody, request)
+        version = access_version(user, project, domain, name, body["version"], action=Action.DECIDE)
+        expected = body["expected"] or NOWHERE if "expected" in body else ANYWHERE
+        row = move_alias(version, alias, actor=user.username, reason=body["reason"], expected=expected)
+        audit.record(user, "alias.move", f"{version.artifact}:{alias}", project=project, domain=domain, detail=body)
+        return Response(AliasOut(row).data)
+
+    @extend_schema(responses={204: None}, tags=TAGS)
+    def delete(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
+        """Remove an alias; its history stays."""
+        user = user_of(request)
+        artifact = access_artifact(user, project, domain, name, action=Action.DECIDE)
+        drop_alias(artifact, alias, actor=user.username)
+        audit.record(user, "alias.remove", f"{artifact}:{alias}", project=project, domain=domain)
+        return Response(status=204)
+
+
+class AliasMoveOut(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    from_version = serializers.CharField(source="from_version.version", default=None, allow_null=True)
+    to_version = serializers.CharField(source="to_version.version", default=None, allow_null=True)
+    actor = serializers.CharField()
+    reason = serializers.CharField()
+
+
+class AliasMovesView(ListView):
+    newest_by = "at"
+
+    @extend_schema(responses=AliasMoveOut(many=True), tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
+        """Where an alias has been."""
+        read_query(Filters, request)
+        artifact = access_artifact(user_of(request), project, domain, name)
+        rows = AliasMove.objects.filter(artifact=artifact, name=alias).select_related("from_version", "to_version")
+        return self.page(request, rows.defer("from_version__literal", "to_version__literal"), AliasMoveOut)
