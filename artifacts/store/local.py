@@ -19,10 +19,14 @@ PARTIAL = ".partial-"  # prefix of files being written; listings leave them out
 
 class LocalStore(ObjectStore):
     def __init__(self, root: str, *, public_url: str, max_upload_bytes: int) -> None:
-        super().__init__(root)
-        self.directory = Path(root.removeprefix("file://"))
+        super().__init__(root.removeprefix("file://"))
+        self.directory = Path(self.root)
         self.public_url = public_url.rstrip("/")
         self.max_upload_bytes = max_upload_bytes
+
+    def key(self, uri: str, *, prefix: bool = False) -> str:
+        """URIs are plain paths, which is what flytekit finds again; `file://` before one is accepted."""
+        return super().key(uri.removeprefix("file://"), prefix=prefix)
 
     def path(self, uri: str) -> Path:
         """Where the object lies. A link that leads out of the directory is refused as if nothing were there."""

@@ -65,9 +65,8 @@ def claim(
 def log_uri(row: TaskExecution) -> str:
     """Like the output prefix: outputs in `metadata/p/d/e/n0/0/3`, the log in `logs/p/d/e/n0/0-3.log`."""
     root = settings.CAUSEWAY_STORE_URL
-    place = str(row.command.get("output_prefix", "")).removeprefix(f"{root}/metadata/")
-    if "://" in place or not place:
-        place = row.name
+    prefix, folder = str(row.command.get("output_prefix", "")), f"{root}/metadata/"
+    place = prefix.removeprefix(folder) if prefix.startswith(folder) else row.name
     if row.index >= 0:
         place = place.removesuffix(f"/{row.index}") + f"-{row.index}"
     return f"{root}/logs/{place}.log"

@@ -40,6 +40,13 @@ def test_it_is_opened_once(settings, tmp_path: Path) -> None:
     assert store() is store()
 
 
+def test_it_takes_paths_with_and_without_scheme(local: LocalStore, tmp_path: Path) -> None:
+    assert local.root == f"{tmp_path}/objects"
+    local.put(f"file://{tmp_path}/objects/a", b"a")
+    assert local.get(f"{tmp_path}/objects/a") == b"a"
+    assert [stored.uri for stored in local.list(f"file://{local.root}")] == [f"{tmp_path}/objects/a"]
+
+
 def test_it_refuses_a_scheme_it_does_not_know() -> None:
     with pytest.raises(ImproperlyConfigured, match="ftp://"):
         open_store("ftp://host/path")

@@ -29,7 +29,7 @@ class Bench:
 
     def __init__(self, home: Path, *, start: bool = True) -> None:
         self.home = home
-        store = open_store(f"file://{home}/objects")
+        store = open_store(f"{home}/objects")
         assert isinstance(store, LocalStore)
         self.store = store
         self.distribution = f"{store.root}/uploads/code.tar.gz"

@@ -33,7 +33,7 @@ class Daemon:
         self.env = {
             **os.environ,
             "CAUSEWAY_HOME": str(home),
-            "CAUSEWAY_STORE_URL": f"file://{home}/objects",
+            "CAUSEWAY_STORE_URL": f"{home}/objects",
             "DATABASE_URL": f"postgresql://{database['USER']}@/{database['NAME']}?host={database['HOST']}",
             "REDIS_URL": f"unix://{home}/no-broker.sock",
         }
@@ -77,7 +77,7 @@ def running(row: TaskExecution) -> bool:
 @pytest.fixture
 def files(tmp_path: Path, settings) -> Bench:
     """Only the store and the commands of a bench; the executor is the daemon's."""
-    settings.CAUSEWAY_STORE_URL = f"file://{tmp_path}/objects"
+    settings.CAUSEWAY_STORE_URL = f"{tmp_path}/objects"
     return Bench(tmp_path, start=False)
 
 
