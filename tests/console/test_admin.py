@@ -13,6 +13,8 @@ from scheduler.models import Project
 
 pytestmark = pytest.mark.django_db
 
+MODELS: list[type[Model]] = sorted(admin.site._registry, key=str)
+
 
 @pytest.fixture
 def root(client: Client) -> User:
@@ -21,7 +23,7 @@ def root(client: Client) -> User:
     return user
 
 
-@pytest.mark.parametrize("model", sorted(admin.site._registry, key=lambda model: model._meta.label), ids=str)
+@pytest.mark.parametrize("model", MODELS, ids=str)
 def test_every_list_and_form_opens_for_a_superuser(client: Client, root: User, model: type[Model]) -> None:
     meta = model._meta
     prefix = f"admin:{meta.app_label}_{meta.model_name}"
@@ -29,7 +31,7 @@ def test_every_list_and_form_opens_for_a_superuser(client: Client, root: User, m
     assert client.get(reverse(f"{prefix}_add")).status_code in (200, 403)
 
 
-@pytest.mark.parametrize("model", sorted(admin.site._registry, key=lambda model: model._meta.label), ids=str)
+@pytest.mark.parametrize("model", MODELS, ids=str)
 def test_staff_without_superuser_see_nothing(client: Client, model: type[Model]) -> None:
     staff = User.objects.create(username="staff", is_staff=True)
     staff.user_permissions.set(Permission.objects.all())
