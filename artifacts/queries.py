@@ -64,6 +64,7 @@ def matches(version: ArtifactVersion, wanted: Wanted) -> bool:
     moment = wanted.time_partition
     return (
         wanted.version in ("", version.version)
+        and version.removed_at is None
         and all(version.partitions.get(key) == value for key, value in wanted.partitions.items())
         and (moment is None or version.time_partition == truncate(moment, artifact.granularity))
         and _in_range(version, wanted)
@@ -134,7 +135,7 @@ def candidates(artifact: Artifact, wanted: Wanted) -> QuerySet[ArtifactVersion]:
 
     Each restriction has an index that begins with the artifact.
     """
-    found = ArtifactVersion.objects.filter(artifact=artifact)
+    found = ArtifactVersion.objects.filter(artifact=artifact, removed_at__isnull=True)
     if wanted.partitions:
         if len(wanted.partitions) == len(artifact.partition_keys):
             found = found.filter(partition_digest=digest_of(wanted.partitions))
@@ -154,14 +155,14 @@ def candidates(artifact: Artifact, wanted: Wanted) -> QuerySet[ArtifactVersion]:
 _AMONG_RECENT = """
     SELECT id FROM (
         SELECT id, partitions FROM artifacts_artifactversion
-        WHERE artifact_id = %(artifact)s ORDER BY created_at DESC, id DESC LIMIT %(recent)s
+        WHERE artifact_id = %(artifact)s AND removed_at IS NULL ORDER BY created_at DESC, id DESC LIMIT %(recent)s
     ) AS recent WHERE partitions @> %(partitions)s LIMIT 1
 """
 _NEWEST_OF_EACH_PARTITION = """
     SELECT newest.id FROM artifacts_partition AS part
     CROSS JOIN LATERAL (
         SELECT id, created_at FROM artifacts_artifactversion
-        WHERE artifact_id = part.artifact_id AND partition_digest = part.digest
+        WHERE artifact_id = part.artifact_id AND partition_digest = part.digest AND removed_at IS NULL
         ORDER BY created_at DESC, id DESC LIMIT 1
     ) AS newest
     WHERE part.artifact_id = %(artifact)s AND part.values @> %(partitions)s
@@ -211,7 +212,10 @@ def _explain_no_artifact(wanted: Wanted) -> str:
 def _explain_no_version(artifact: Artifact, wanted: Wanted) -> str:
     name = artifact.name
     if wanted.version:
-        if ArtifactVersion.objects.filter(artifact=artifact, version=wanted.version).exists():
+        named = ArtifactVersion.objects.filter(artifact=artifact, version=wanted.version).first()
+        if named is not None and named.removed_at is not None:
+            return f"version {wanted.version} of {name} was removed {format_time(named.removed_at)}: its data is gone"
+        if named is not None:
             return f"version {wanted.version} of {name} does not have {wanted.conditions()}"
         return f"{name} has no version '{wanted.version}'"
     if wanted.alias not in ("", "latest"):
@@ -280,7 +284,7 @@ def get_version(project: str, domain: str, name: str, version: str) -> ArtifactV
     artifact = get_artifact(project, domain, name)
     found = ArtifactVersion.objects.filter(artifact=artifact, version=version).first()
     if found is None and version == "latest":
-        found = ArtifactVersion.objects.filter(artifact=artifact).order_by(*NEWEST_FIRST).first()
+        found = candidates(artifact, Wanted(project, domain, name)).order_by(*NEWEST_FIRST).first()
     if found is None:
         alias = Alias.objects.filter(artifact=artifact, name=version).select_related("version").first()
         found = alias.version if alias else None

@@ -56,8 +56,14 @@ def parse(text: str) -> list[Condition]:
 
 
 def search(text: str, rows: Rows) -> Rows:
-    """The rows that match everything in the text, in no order yet. InvalidArgument explains a filter without sense."""
-    for condition in parse(text):
+    """The rows that match everything in the text, in no order yet. InvalidArgument explains a filter without sense.
+
+    Removed versions are left out unless the text asks for them (`removed:yes`, `removed:any`).
+    """
+    conditions = parse(text)
+    if not any(condition.key == "removed" for condition in conditions):
+        rows = rows.filter(removed_at__isnull=True)
+    for condition in conditions:
         rows = rows.filter(_condition(condition))
     return rows
 
@@ -142,6 +148,12 @@ def _version(value: str) -> Q:
     return _has(query) & Q(version=value) if query is not None else Q(version=value)
 
 
+def _removed(value: str) -> Q:
+    if value not in ("yes", "any"):
+        raise InvalidArgument(f"removed: is yes (only those) or any (those too), not '{value}'")
+    return Q(removed_at__isnull=False) if value == "yes" else Q()
+
+
 def _metric(condition: Condition) -> Q:
     name = condition.key[len("metric.") :]
     if condition.operator not in _COMPARE or not name:
@@ -181,6 +193,7 @@ FILTERS: dict[str, Callable[[str], Q]] = {
     "by": _by,
     "execution": _execution,
     "version": _version,
+    "removed": _removed,
 }
 KNOWN = [*(f"{key}:" for key in FILTERS), "created>", "time>", "metric.<name>>", "<partition key>="]
 

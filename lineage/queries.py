@@ -179,7 +179,7 @@ _NEWER = """
         SELECT id FROM artifacts_artifactversion AS candidate
         WHERE candidate.artifact_id = used.artifact_id AND candidate.partition_digest = used.partition_digest
           AND candidate.time_partition IS NOT DISTINCT FROM used.time_partition
-          AND (candidate.created_at, candidate.id) > (used.created_at, used.id)
+          AND (candidate.created_at, candidate.id) > (used.created_at, used.id) AND candidate.removed_at IS NULL
         ORDER BY candidate.created_at DESC, candidate.id DESC LIMIT 1
     ) AS newer
     WHERE used.id = ANY(%s)
@@ -242,3 +242,41 @@ def versions_of(execution_key: str) -> list[VersionEdge]:
     """What an execution took in and published, each with its version and artifact."""
     edges = VersionEdge.objects.filter(execution_key=execution_key)
     return list(edges.select_related("version__artifact").order_by("role", "at", "pk"))
+
+
+_CHILDREN = """
+    SELECT DISTINCT near.version_id, far.version_id, version.removed_at IS NOT NULL
+    FROM lineage_versionedge AS near
+    JOIN lineage_versionedge AS far ON far.execution_key = near.execution_key AND far.role = 'produced'
+    JOIN artifacts_artifactversion AS version ON version.id = far.version_id
+    WHERE near.version_id = ANY(%(ids)s) AND near.role = 'consumed' AND far.version_id > near.version_id
+    UNION
+    SELECT same_data_as_id, id, removed_at IS NOT NULL FROM artifacts_artifactversion
+    WHERE same_data_as_id = ANY(%(ids)s)
+"""
+
+
+def needed_by_descendants(ids: Iterable[int]) -> set[int]:
+    """Those of the versions that something was made of which is neither removed nor among them, however far on.
+
+    One query for each layer of removed versions in between.
+    """
+    asked = set(ids)
+    children: dict[int, set[int]] = {pk: set() for pk in asked}
+    kept: set[int] = set()
+    frontier = list(children)
+    while frontier:
+        with connection.cursor() as cursor:
+            cursor.execute(_CHILDREN, {"ids": frontier})
+            rows = cursor.fetchall()
+        for parent, child, _removed in rows:
+            children[parent].add(child)
+        tombstones = {child for _, child, removed in rows if removed and child not in children}
+        kept |= {child for _, child, removed in rows if not removed and child not in children}
+        frontier = list(tombstones)
+        children.update({pk: set() for pk in tombstones})
+    needed: set[int] = set()
+    for pk in sorted(children, reverse=True):  # what was made of a version has a higher id
+        if children[pk] & (kept | needed):
+            needed.add(pk)
+    return needed & asked

@@ -1,5 +1,6 @@
 from artifacts.models.alias import Alias, AliasMove
 from artifacts.models.artifact import Artifact, Granularity, Kind, Partition
+from artifacts.models.retention import Removal, RetentionPolicy
 from artifacts.models.version import ArtifactVersion, CardFormat, Metric
 
 __all__ = [
@@ -12,4 +13,6 @@ __all__ = [
     "Kind",
     "Metric",
     "Partition",
+    "Removal",
+    "RetentionPolicy",
 ]

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.indexes import GinIndex, HashIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models import Q
@@ -18,7 +18,7 @@ class ArtifactVersion(models.Model):
 
     `version` is `<execution>.<node>.<attempt>.<output>` for what a task or workflow published, so that a repeated
     report finds the first one. Nothing here changes after insert but `triggers_evaluated_at`, the scheduler's
-    bookkeeping.
+    bookkeeping, and `removed_at`.
     """
 
     artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="versions")
@@ -54,6 +54,7 @@ class ArtifactVersion(models.Model):
 
     created_at = models.DateTimeField()
     triggers_evaluated_at = models.DateTimeField(null=True)
+    removed_at = models.DateTimeField(null=True)  # its data is gone (see Removal): no query finds it, lineage shows it
 
     class Meta:
         constraints = [
@@ -76,6 +77,7 @@ class ArtifactVersion(models.Model):
             models.Index(fields=["kind", "-created_at", "-id"], name="version_kind"),
             models.Index(fields=["-created_at", "-id"], name="version_recent"),
             models.Index(fields=["id"], name="version_untriggered", condition=Q(triggers_evaluated_at__isnull=True)),
+            HashIndex(fields=["uri"], name="version_uri", condition=~Q(uri="")),
             GinIndex(fields=["terms"], name="version_terms"),
             GinIndex(fields=["partitions"], name="version_partitions", opclasses=["jsonb_path_ops"]),
         ]

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+from flytekit.core.artifact import Artifact as FlyteArtifact
+
+from artifacts.actions.aliases import move_alias
+from artifacts.actions.publish import Publication, publish
+from artifacts.actions.retention import delete_objects, remove, set_policy
+from artifacts.exceptions import FailedPrecondition, InvalidArgument, QueryUnresolved
+from artifacts.models import ArtifactVersion, Removal
+from artifacts.queries import find
+from artifacts.store import store
+from artifacts.wanted import Wanted
+from lineage.actions.record import Use, record_consumed, record_produced
+from lineage.models import Via
+from lineage.queries import ancestry
+from scheduler.actions.retention import apply_retention, plan_retention
+from tests.artifacts.publishing import INT, START, publish_output, published
+
+KEY = "flytesnacks/development/"
+pytestmark = pytest.mark.django_db
+
+
+def consume(version: ArtifactVersion, execution: str) -> None:
+    record_consumed(KEY + execution, [Use(version.pk, variable="x", via=Via.QUERY)], at=START)
+
+
+def produce(name: str, execution: str) -> ArtifactVersion:
+    version = publish_output(FlyteArtifact(name=name), 1, execution=execution).versions[0][1]
+    record_produced(KEY + execution, [Use(version.pk, via=Via.OUTPUT)], at=START)
+    return version
+
+
+def test_it_keeps_the_newest_of_each_partition() -> None:
+    made = [published("d", n, region=region) for n, region in enumerate(["SEA", "SEA", "LAX", "SEA"])]
+    policy = set_policy(made[0].artifact, keep_newest=2, actor="ada")
+    assert plan_retention(policy).remove == [made[0]]
+    assert not Removal.objects.exists()
+
+
+def test_it_removes_only_what_every_rule_lets_go() -> None:
+    made = [published("d", n) for n in range(3)]
+    policy = set_policy(made[0].artifact, keep_newest=1, keep_for=timezone.now() - START + timedelta(days=9), actor="a")
+    assert plan_retention(policy).remove == []
+    policy = set_policy(made[0].artifact, keep_newest=1, keep_for=timedelta(hours=1), actor="a")
+    assert plan_retention(policy).remove == made[:2]
+
+
+def test_it_keeps_what_an_alias_names_and_what_kept_versions_were_made_of() -> None:
+    made = [published("d", n) for n in range(4)]
+    move_alias(made[0], "champion", actor="ada")
+    consume(made[1], "train")
+    model = produce("model", "train")
+    policy = set_policy(made[0].artifact, keep_newest=1, actor="ada")
+    plan = plan_retention(policy)
+    assert plan.remove == [made[2]]
+    assert plan.kept == [(made[0], "alias 'champion' names it"), (made[1], "a kept version was made of it")]
+    remove([model], actor="ada", reason="by hand")
+    assert plan_retention(policy).remove == [made[1], made[2]]
+    consume(model, "deploy")
+    produce("deployment", "deploy")
+    assert plan_retention(policy).remove == [made[2]]  # needed through a removed one
+
+
+def test_a_removed_version_is_a_tombstone() -> None:
+    made = [published("d", n) for n in range(2)]
+    consume(made[0], "train")
+    model = produce("model", "train")
+    policy = set_policy(made[0].artifact, keep_newest=1, keep_ancestors=False, actor="ada")
+    (removal,) = apply_retention(policy)
+    assert (removal.version, removal.reason) == (made[0], "retention: keep the newest 1")
+    with pytest.raises(QueryUnresolved, match="was removed .*: its data is gone"):
+        find(Wanted("flytesnacks", "development", "d", version=made[0].version))
+    assert find(Wanted("flytesnacks", "development", "d")).version == made[1]
+    assert made[0].pk in ancestry(model).versions
+    assert apply_retention(policy) == []
+
+
+def test_it_deletes_objects_that_nothing_else_uses(object_store: str) -> None:
+    from flyteidl.core import literals_pb2, types_pb2
+
+    def blob(uri: str) -> literals_pb2.Literal:
+        found = literals_pb2.Blob(uri=uri, metadata=literals_pb2.BlobMetadata(type=types_pb2.BlobType(format="csv")))
+        return literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=found))
+
+    uris = [f"{object_store}/raw/p/d/{name}" for name in ("own", "shared", "folder")]
+    store().put(uris[0], b"12345")
+    store().put(uris[1], b"123")
+    store().put(f"{uris[2]}/part", b"1234567")
+    outside = "s3://elsewhere/data.csv"
+    made = [
+        publish(Publication("p", "d", "files", blob(uri), INT, version=f"v{n}"), actor="ada")
+        for n, uri in enumerate([*uris, outside])
+    ]
+    publish(Publication("p", "d", "other", blob(uris[1]), INT, version="v"), actor="ada")
+    remove(made, actor="ada", reason="by hand")
+    assert delete_objects() == 4
+    freed = dict(Removal.objects.values_list("version__version", "freed_bytes"))
+    assert freed == {"v0": 5, "v1": 0, "v2": 7, "v3": 0}
+    assert not store().exists(uris[0]) and store().exists(uris[1]) and not store().exists(f"{uris[2]}/part")
+    assert delete_objects() == 0
+
+
+def test_it_refuses_to_remove_what_an_alias_names() -> None:
+    version = published("d", 1)
+    move_alias(version, "champion", actor="ada")
+    with pytest.raises(FailedPrecondition, match="alias 'champion' names it"):
+        remove([version], actor="ada", reason="")
+
+
+@pytest.mark.parametrize("rules", [{}, {"keep_newest": 0}, {"keep_for": timedelta(0)}])
+def test_it_refuses_policies_that_make_no_sense(rules: dict[str, object]) -> None:
+    with pytest.raises(InvalidArgument):
+        set_policy(published("d", 1).artifact, actor="ada", **rules)  # type: ignore[arg-type]
