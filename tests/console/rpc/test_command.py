@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+
+from tests.stack import free_port
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def start(port: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "manage.py", "rpc", "--port", str(port), "--threads", "2"]
+    return subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), stderr=subprocess.PIPE, text=True)
+
+
+def answers(port: int, seconds: float) -> bool:
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        check: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/grpc.health.v1.Health/Check")
+        try:
+            return bool(check(b"", timeout=seconds, wait_for_ready=True))
+        except grpc.RpcError:
+            return False
+
+
+@pytest.fixture
+def port() -> int:
+    return free_port()
+
+
+def test_it_serves_until_it_is_told_to_stop(port: int) -> None:
+    server = start(port)
+    try:
+        assert answers(port, 30)
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(10) == 0
+    finally:
+        server.kill()
+
+
+def test_it_says_in_one_line_that_its_port_is_taken(address: str) -> None:
+    taken = int(address.rpartition(":")[2])
+    server = start(taken)
+    _, errors = server.communicate(timeout=60)
+    assert server.returncode == 1
+    assert f"cannot listen on 127.0.0.1:{taken}" in errors and "Traceback" not in errors
