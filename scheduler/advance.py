@@ -19,6 +19,7 @@ from scheduler.shell.ends import after_end
 from scheduler.shell.flush import flush
 from scheduler.shell.gather import gather
 from scheduler.shell.perform import perform
+from scheduler.shell.statements import lock
 from scheduler.shell.turn import Turn
 from scheduler.transitions import StaleTransition
 
@@ -61,7 +62,7 @@ def is_pending(execution_id: int) -> bool:
 def take_turn(execution_id: int) -> bool:
     """One transaction. False if somebody else holds the execution, or it does not exist."""
     with transaction.atomic():
-        execution = Execution.objects.select_for_update(skip_locked=True, of=("self",)).filter(pk=execution_id).first()
+        execution = lock(Execution, execution_id)
         if execution is None:
             return False
         if execution.phase in EXECUTION_TERMINAL:

@@ -84,10 +84,8 @@ _UPDATE_NODES = """
 """
 
 
-def write_nodes(updates: Sequence[NodeUpdate], *, at: datetime) -> None:
-    """Write existing nodes in one statement. StaleTransition if one of them was moved by somebody else."""
-    if not updates:
-        return
+def write_nodes(updates: Sequence[NodeUpdate], *, at: datetime) -> tuple[str, list[Any]]:
+    """The statement that writes existing nodes. It must touch as many rows as there are updates (`check_written`)."""
     ordered = sorted(updates, key=lambda update: update.pk)
     columns: list[list[Any]] = [
         [update.pk for update in ordered],
@@ -110,12 +108,13 @@ def write_nodes(updates: Sequence[NodeUpdate], *, at: datetime) -> None:
         [update.ended_at for update in ordered],
         [update.wake_at for update in ordered],
     ]
-    with connection.cursor() as cursor:
-        cursor.execute(_UPDATE_NODES, [at, *columns])
-        if cursor.rowcount != len(ordered):
-            raise StaleTransition(
-                f"{len(ordered) - cursor.rowcount} of {len(ordered)} nodes were moved by somebody else"
-            )
+    return _UPDATE_NODES, [at, *columns]
+
+
+def check_written(updates: Sequence[NodeUpdate], touched: int) -> None:
+    """StaleTransition if one of the nodes was moved by somebody else."""
+    if touched != len(updates):
+        raise StaleTransition(f"{len(updates) - touched} of {len(updates)} nodes were moved by somebody else")
 
 
 def check_node_move(before: int, after: int) -> None:

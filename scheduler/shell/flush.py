@@ -5,6 +5,8 @@ Reporters lock an attempt before its node; this order is the same, so that nobod
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import connection
@@ -19,8 +21,9 @@ from scheduler.engine.state import ROOT, Node
 from scheduler.models import Gate, NodeExecution, PhaseEvent, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, ExecutionPhase, Machine
 from scheduler.shell.rows import error_of, pack, pack_root
+from scheduler.shell.statements import Result, Statement, execute, inserts
 from scheduler.shell.turn import ACTOR, NodeFields, Turn
-from scheduler.transitions import NodeUpdate, check_node_move, move_execution, write_nodes
+from scheduler.transitions import NodeUpdate, check_node_move, check_written, move_execution, write_nodes
 from scheduler.wake import wake_executor
 
 EXECUTION_PHASES = {
@@ -37,13 +40,11 @@ EXECUTION_PHASES = {
 def flush(turn: Turn) -> None:
     """StaleTransition if a row was changed by somebody who should not; the transaction is then rolled back."""
     _cancel_attempts(turn)
-    _mark_handled(turn)
     _write_nodes(turn)
-    _insert_attempts(turn)
+    rest = [*inserts(_attempts(turn)), *inserts(_events(turn))]
     _write_gates(turn)
-    _insert_events(turn)
     record_consumed(turn.execution.key, turn.consumed, at=turn.now)
-    _write_execution(turn)
+    _write_execution(turn, rest)
 
 
 def _cancel_attempts(turn: Turn) -> None:
@@ -60,28 +61,38 @@ def _cancel_attempts(turn: Turn) -> None:
     request_cancel(list(rows), cause=cause, actor=ACTOR, now=turn.now)
 
 
-def _mark_handled(turn: Turn) -> None:
-    if turn.handled:
-        TaskExecution.objects.filter(pk__in=turn.handled).update(handled=True)
+_HANDLED = "UPDATE scheduler_taskexecution SET handled = true WHERE id = ANY(%s)"
 
 
 def _write_nodes(turn: Turn) -> None:
-    insert_new_nodes(turn)
     times = _Times(turn.moves, turn.now)
     updates = [_update_of(turn, turn.changed[key], before, times) for key, before in turn.expected.items()]
-    write_nodes(updates, at=turn.now)
+    updating = [write_nodes(updates, at=turn.now)] if updates else []
+    handling = [(_HANDLED, [sorted(turn.handled)])] if turn.handled else []
+    results = insert_new_nodes(turn, first=[*handling, *updating])
+    if updates:
+        check_written(updates, results[len(handling)].touched)
 
 
-def insert_new_nodes(turn: Turn) -> None:
-    """Rows for the nodes that have none yet; usually at the end, earlier when something has to refer to them."""
+def insert_new_nodes(turn: Turn, first: Sequence[Statement] = ()) -> list[Result]:
+    """Rows for the nodes that have none yet; usually at the end, earlier when something has to refer to them.
+
+    Statements to go `first` travel with them; their results are returned.
+    """
     times = _Times(turn.moves, turn.now)
     new = {key: node for key, node in turn.changed.items() if key != ROOT and key not in turn.rows.pks}
+    sent = list(first)
+    results: list[Result] = []
     while new:  # parents first: a child needs its parent's primary key
         ready = {key: node for key, node in new.items() if node.parent == ROOT or node.parent in turn.rows.pks}
-        objects = [_new_row(turn, node, times) for node in ready.values()]
-        for row in NodeExecution.objects.bulk_create(objects, batch_size=2000):
-            turn.rows.inserted(row.node_id, row.pk)
+        answers = execute([*sent, *inserts([_new_row(turn, node, times) for node in ready.values()], returning=True)])
+        results += answers[: len(sent)]
+        keys = [pk for answer in answers[len(sent) :] for (pk,) in answer.returned]
+        for key, pk in zip(ready, keys, strict=True):
+            turn.rows.inserted(key, pk)
+        sent = []
         new = {key: node for key, node in new.items() if key not in ready}
+    return results or execute(sent)
 
 
 class _Times:
@@ -149,15 +160,14 @@ def _update_of(turn: Turn, node: Node, before: int, times: _Times) -> NodeUpdate
     )
 
 
-def _insert_attempts(turn: Turn) -> None:
+def _attempts(turn: Turn) -> list[TaskExecution]:
     rows = []
     for key, attempt in turn.attempts:
         attempt.node_id = turn.rows.pks[key]
         rows.append(attempt)
-    if rows:
-        TaskExecution.objects.bulk_create(rows, batch_size=1000)
-        for executor in sorted({row.executor for row in rows}):
-            wake_executor(executor)
+    for executor in sorted({row.executor for row in rows}):
+        wake_executor(executor)
+    return rows
 
 
 def _write_gates(turn: Turn) -> None:
@@ -173,7 +183,7 @@ def _write_gates(turn: Turn) -> None:
         Gate.objects.filter(node_id__in=over, decided_at__isnull=True).update(waiting_since=None)
 
 
-def _insert_events(turn: Turn) -> None:
+def _events(turn: Turn) -> list[PhaseEvent]:
     events = []
     for move in turn.moves:
         if move.key == ROOT:
@@ -191,14 +201,14 @@ def _insert_events(turn: Turn) -> None:
                 actor=ACTOR,
             )
         )
-    if events:
-        PhaseEvent.objects.bulk_create(events, batch_size=2000)
+    return events
 
 
+_BOOKKEEPING = "UPDATE scheduler_execution SET counters = %s, dirty = false, wake_at = %s WHERE id = %s"
 _NEXT_WAKE = "SELECT min(wake_at) FROM scheduler_nodeexecution WHERE execution_id = %s AND wake_at IS NOT NULL"
 
 
-def _write_execution(turn: Turn) -> None:
+def _write_execution(turn: Turn, rest: list[Statement]) -> None:
     execution = turn.execution
     root = turn.rows[ROOT]
     wake_at = _next_wake(turn)
@@ -206,8 +216,10 @@ def _write_execution(turn: Turn) -> None:
     targets = [EXECUTION_PHASES[move.after] for move in turn.moves if move.key == ROOT]
     targets = [phase for phase in targets if phase != execution.phase]
     if not targets:
-        type(execution).objects.filter(pk=execution.pk).update(**fields)
+        parameters = [json.dumps(fields["counters"]), wake_at, execution.pk]
+        execute([*rest, (_BOOKKEEPING, parameters)])
         return
+    execute(rest)
     for phase in targets:
         ends = phase in EXECUTION_TERMINAL
         extra = dict(fields)

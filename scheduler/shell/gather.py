@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from django.db import connection
 from flyteidl.core import execution_pb2, literals_pb2
 
 from artifacts.exceptions import CausewayError
@@ -20,19 +21,20 @@ from scheduler.engine.graph import GateType, Scope
 from scheduler.engine.phases import TERMINAL, Phase
 from scheduler.engine.state import ROOT, Failure
 from scheduler.graphs import Target
-from scheduler.models import Gate, NodeExecution, NodeKind, TaskExecution
+from scheduler.models import Gate, NodeExecution, NodeKind
 from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase, ExecutionPhase, NodePhase
 from scheduler.shell import data
 from scheduler.shell.children import ended_children
 from scheduler.shell.dynamic import compile_futures
 from scheduler.shell.publish import publish_node
+from scheduler.shell.rows import COLUMNS
 from scheduler.shell.turn import Turn
 
 BATCH = 500  # attempts taken into account in one transaction
 
 
 ENDED_COLUMNS = (
-    "pk", "node_id", "attempt", "index", "phase", "error", "error_retryable", "output_uri", "deck_uri", "reason"
+    "id", "node_id", "attempt", "index", "phase", "error", "error_retryable", "output_uri", "deck_uri", "reason"
 )  # fmt: skip
 
 
@@ -61,7 +63,6 @@ def gather(turn: Turn) -> list[Event]:
         events.append(Launched())
         turn.rows.expect_new_children(turn.rows[ROOT], turn.scope)
     ended = _ended_attempts(turn)
-    turn.rows.load_pks({attempt.node_id for attempt in ended})
     keys = [turn.rows.key_of(attempt.node_id) for attempt in ended]
     turn.rows.load_downstream(keys)
     events += [_of_attempt(turn, key, attempt) for key, attempt in zip(keys, ended, strict=True)]
@@ -73,11 +74,21 @@ def gather(turn: Turn) -> list[Event]:
     return events
 
 
+_ENDED = f"""
+    SELECT {", ".join(f't."{column}"' for column in ENDED_COLUMNS)}, {", ".join(f"n.{column}" for column in COLUMNS)}
+    FROM scheduler_taskexecution t JOIN scheduler_nodeexecution n ON n.id = t.node_id
+    WHERE t.execution_id = %s AND NOT t.handled AND t.phase = ANY(%s) ORDER BY t.id LIMIT {BATCH}
+"""  # noqa: S608 - constants
+
+
 def _ended_attempts(turn: Turn) -> list[Ended]:
-    rows = TaskExecution.objects.filter(
-        execution_id=turn.execution.pk, handled=False, phase__in=sorted(ATTEMPT_TERMINAL)
-    ).values_list(*ENDED_COLUMNS)
-    found = [Ended(*row) for row in rows[:BATCH]]
+    """Unhandled ends, and with them their nodes."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ENDED, [turn.execution.pk, sorted(ATTEMPT_TERMINAL)])
+        records = cursor.fetchall()
+    width = len(ENDED_COLUMNS)
+    found = [Ended(*record[:width]) for record in records]
+    turn.rows.adopt([record[width:] for record in records])
     turn.handled += [attempt.pk for attempt in found]
     return found
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 from django.db import connection
@@ -12,19 +13,21 @@ from flyteidl.core import execution_pb2
 
 from scheduler import graphs
 from scheduler.engine.graph import END_NODE, START_NODE, Kind, NodeSpec, Scope
-from scheduler.engine.phases import ACTIVE, Phase
+from scheduler.engine.phases import ACTIVE, TERMINAL, Phase
+from scheduler.engine.scopes import body_of
 from scheduler.engine.state import ROOT, Failure, Node, child_key
 from scheduler.models import Execution
 
-_COLUMNS = (
-    "id, node_id, spec_node_id, parent_id, phase, waiting_on, parked, attempts, user_failures, system_failures, "
-    "output_uri, dynamic_uri, state, wake_at, started_at"
-)
+COLUMNS = (
+    "id", "node_id", "spec_node_id", "parent_id", "phase", "waiting_on", "parked", "attempts", "user_failures",
+    "system_failures", "output_uri", "dynamic_uri", "state", "wake_at", "started_at",
+)  # fmt: skip
+_COLUMNS = ", ".join(COLUMNS)
 _WITH_ANCESTORS = f"""
     WITH RECURSIVE up AS (
         SELECT {_COLUMNS} FROM scheduler_nodeexecution WHERE id = ANY(%s)
         UNION
-        SELECT {", ".join("p." + name.strip() for name in _COLUMNS.split(","))}
+        SELECT {", ".join(f"p.{name}" for name in COLUMNS)}
         FROM scheduler_nodeexecution p JOIN up ON p.id = up.parent_id
     ) SELECT {_COLUMNS} FROM up ORDER BY id
 """  # noqa: S608 - constants
@@ -119,7 +122,11 @@ class Rows(Mapping[str, Node]):
             node = self._nodes.get(key)
             while node is not None and node.parent is not None:
                 parent = self._nodes[node.parent]
-                wanted.update(child_key(parent, spec_id) for spec_id in node.spec.downstream)
+                for spec_id in node.spec.downstream:
+                    if body_of(parent).nodes[spec_id].upstream == (node.spec.id,) and node.phase not in TERMINAL:
+                        self._absent.add(child_key(parent, spec_id))  # only this node's end can make it appear
+                    else:
+                        wanted.add(child_key(parent, spec_id))
                 self._absent.add(child_key(node, END_NODE))
                 node = parent
         self._absent.add(END_NODE)
@@ -141,11 +148,14 @@ class Rows(Mapping[str, Node]):
     def _adopt(self, sql: str, parameters: list[Any]) -> None:
         with connection.cursor() as cursor:
             cursor.execute(sql, parameters)
-            records = cursor.fetchall()
+            self.adopt(cursor.fetchall())
+
+    def adopt(self, records: Sequence[tuple[Any, ...]]) -> None:
+        """Take in rows of COLUMNS; ancestors that are not known yet are loaded."""
         unknown = {record[3] for record in records} - self._keys.keys() - {record[0] for record in records} - {None}
         if unknown:
             self.load_pks(unknown)
-        for record in records:
+        for record in sorted(records, key=itemgetter(0)):
             if record[0] not in self._keys:
                 self._adopt_one(record)
 

@@ -1,0 +1,84 @@
+"""SQL for the engine's hot path: rows inserted without the ORM's compiler, statements sent in one round trip."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
+
+from django.db import connection, models
+
+Row = TypeVar("Row", bound=models.Model)
+Statement = tuple[str, list[Any]]
+MAX_ROWS = 1000  # of one insert
+
+
+@lru_cache(maxsize=16)
+def _columns(model: type[models.Model]) -> tuple[tuple[str, str, bool], ...]:
+    """(attribute, column, is JSON) of every column but the primary key."""
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    return tuple((field.attname, str(field.column), isinstance(field, models.JSONField)) for field in fields)
+
+
+@lru_cache(maxsize=16)
+def _selection(model: type[models.Model]) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
+    fields = model._meta.concrete_fields
+    columns = ", ".join(f'"{field.column}"' for field in fields)
+    jsons = tuple(place for place, field in enumerate(fields) if isinstance(field, models.JSONField))
+    return columns, tuple(field.attname for field in fields), jsons
+
+
+def insert(rows: Sequence[models.Model], *, returning: bool = False) -> Statement:
+    """One INSERT of rows of one model, complete with their defaults."""
+    model = type(rows[0])
+    columns = _columns(model)
+    names = ", ".join(f'"{column}"' for _, column, _ in columns)
+    place = f"({', '.join(['%s'] * len(columns))})"
+    parameters = [
+        json.dumps(getattr(row, attribute)) if is_json else getattr(row, attribute)
+        for row in rows
+        for attribute, _, is_json in columns
+    ]
+    sql = f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES {", ".join([place] * len(rows))}'  # noqa: S608
+    return (f"{sql} RETURNING id" if returning else sql, parameters)
+
+
+def inserts(rows: Sequence[models.Model], *, returning: bool = False) -> list[Statement]:
+    return [insert(rows[start : start + MAX_ROWS], returning=returning) for start in range(0, len(rows), MAX_ROWS)]
+
+
+class Result(NamedTuple):
+    touched: int  # rows
+    returned: list[tuple[Any, ...]]
+
+
+def execute(statements: Sequence[Statement]) -> list[Result]:
+    """Send the statements in one round trip; what came of each."""
+    if not statements:
+        return []
+    results: list[Result] = []
+    with connection.cursor() as cursor:
+        cursor.execute(
+            ";\n".join(sql for sql, _ in statements), [value for _, values in statements for value in values]
+        )
+        while True:
+            results.append(Result(cursor.rowcount, cursor.fetchall() if cursor.description else []))
+            if not cursor.nextset():
+                return results
+
+
+def lock(model: type[Row], pk: int) -> Row | None:
+    """The row, FOR UPDATE; None if it is locked by somebody else, or not there."""
+    columns, names, jsons = _selection(model)
+    sql = f'SELECT {columns} FROM "{model._meta.db_table}" WHERE id = %s FOR UPDATE SKIP LOCKED'  # noqa: S608
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [pk])
+        found = cursor.fetchone()
+    if found is None:
+        return None
+    values = list(found)
+    for place in jsons:
+        if isinstance(values[place], str):
+            values[place] = json.loads(values[place])
+    return model.from_db(connection.alias, names, values)
