@@ -28,6 +28,13 @@ def sweep() -> None:
 
 
 @shared_task
+def apply_retention() -> None:
+    from scheduler.actions.retention import apply_all
+
+    apply_all()
+
+
+@shared_task
 def fire_schedules() -> None:
     from scheduler.schedules import fire_due
 
