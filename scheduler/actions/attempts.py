@@ -5,22 +5,21 @@ A terminal attempt with handled=False is the engine's inbox: reports leave it so
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from flyteidl.core import execution_pb2
 
+from scheduler.actions.attempt_moves import move
 from scheduler.executors.base import Ended, Outcome, Started
 from scheduler.executors.resources import Resources
-from scheduler.models import ExecutorInstance, PhaseEvent, TaskExecution
-from scheduler.phases import ATTEMPT_TERMINAL, ATTEMPT_TRANSITIONS, AttemptPhase, Machine
+from scheduler.models import ExecutorInstance, TaskExecution
+from scheduler.phases import AttemptPhase
 from scheduler.transitions import nodes_running
 from scheduler.wake import wake_execution, wake_executor
-
-logger = logging.getLogger(__name__)
 
 LOOK_AHEAD = 64  # queued attempts looked at in one claim
 PATIENCE = timedelta(seconds=30)  # an attempt that has waited longer is not overtaken by smaller ones
@@ -40,25 +39,32 @@ def claim(
         queued = (
             TaskExecution.objects.select_for_update(skip_locked=True)
             .filter(executor=executor, phase=AttemptPhase.QUEUED)
-            .order_by("-priority", "id")[:LOOK_AHEAD]
+            .order_by("-priority", "id")
+            .only("resources", "created_at", "reason")[:LOOK_AHEAD]
         )
-        taken: list[TaskExecution] = []
-        too_large: list[tuple[TaskExecution, Outcome]] = []
+        fitting: list[int] = []
         for row in queued:
             needs = Resources.parse(row.resources, default_cpu=min(default_cpu, total.cpu))
             if lacking := total.lacking(needs):
-                too_large.append((row, too_large_for_machine(lacking)))
+                _end([Ended(row.pk, too_large_for_machine(lacking), now)], actor=instance)
             elif lacking := free.lacking(needs):
                 _say_waiting(row, lacking)
                 if now - row.created_at > PATIENCE:
                     break
             else:
                 free -= needs
-                row.claimed_by = instance
-                row.log_uri = row.log_uri or log_uri(row)
-                taken.append(row)
-        _move(taken, AttemptPhase.INITIALIZING, at=now, actor=instance, fields=["claimed_by", "log_uri"])
-        _end(too_large, at=now, actor=instance)
+                fitting.append(row.pk)
+        if not fitting:
+            return []
+        taken = list(TaskExecution.objects.filter(pk__in=fitting).order_by("-priority", "pk"))
+        for row in taken:
+            row.claimed_by, row.log_uri = instance, row.log_uri or log_uri(row)
+            row.phase = AttemptPhase.INITIALIZING
+        fields = ("phase", "claimed_by", "log_uri")
+        move(
+            [{"id": row.pk, "at": now, **{name: getattr(row, name) for name in fields}} for row in taken],
+            actor=instance,
+        )
     return taken
 
 
@@ -87,30 +93,30 @@ def _say_waiting(row: TaskExecution, lacking: Sequence[str]) -> None:
         TaskExecution.objects.filter(pk=row.pk).update(reason=reason)
 
 
-def report_running(reports: Iterable[Started], *, actor: str) -> int:
+def report_running(reports: Sequence[Started], *, actor: str) -> int:
     """INITIALIZING -> RUNNING for each; returns how many moved. The engine is not woken: it waits for ends."""
-    started = {report.attempt_id: report for report in reports}
     with transaction.atomic():
-        rows = _locked(started)
-        for row in rows:
-            row.handle, row.started_at, row.reason = started[row.pk].handle, started[row.pk].at, ""
-        moved = _move(rows, AttemptPhase.RUNNING, actor=actor, fields=["handle", "started_at", "reason"])
+        moved = move([_start(report) for report in reports], actor=actor)
         if moved:
-            at = max(started[row.pk].at for row in moved)
-            nodes_running((row.node_id for row in moved), at=at, actor=actor)
-        return len(moved)
+            nodes_running((row.node_id for row in moved), at=max(report.at for report in reports), actor=actor)
+    return len(moved)
+
+
+def _start(report: Started) -> dict[str, Any]:
+    return {
+        "id": report.attempt_id,
+        "phase": AttemptPhase.RUNNING,
+        "at": report.at,
+        "handle": report.handle,
+        "started_at": report.at,
+        "reason": "",
+    }
 
 
 def report_ends(reports: Iterable[Ended], *, actor: str) -> int:
     """Write the ends down in one transaction and wake the executions; returns how many were news."""
-    ended = {report.attempt_id: report for report in reports}
     with transaction.atomic():
-        rows = _locked(ended)
-        for row in rows:
-            report = ended[row.pk]
-            row.started_at = row.started_at or report.started_at
-            row.ended_at = report.at
-        return _end([(row, ended[row.pk].outcome) for row in rows], actor=actor)
+        return _end(list(reports), actor=actor)
 
 
 def report_end(report: Ended, *, actor: str) -> bool:
@@ -123,7 +129,7 @@ def request_cancel(attempts: Iterable[TaskExecution], *, cause: str, actor: str,
     with transaction.atomic():
         rows = list(TaskExecution.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
         outcome = Outcome(AttemptPhase.ABORTED, reason=cause)
-        _end([(row, outcome) for row in rows if row.phase in WAITING], at=now, actor=actor)
+        _end([Ended(row.pk, outcome, now) for row in rows if row.phase in WAITING], actor=actor)
         held = [row for row in rows if row.phase in HELD]
         TaskExecution.objects.filter(pk__in=[row.pk for row in held]).update(cancel_requested=True, reason=cause)
         for executor in {row.executor for row in held}:
@@ -159,8 +165,7 @@ def expire_lost(executor: str, *, now: datetime, silent_for: timedelta, actor: s
     gone = list(silent.values_list("name", flat=True))
     with transaction.atomic():
         rows = TaskExecution.objects.select_for_update().filter(claimed_by__in=gone, phase__in=HELD)
-        outcomes = [(row, machine_lost(row.claimed_by)) for row in rows]
-        return _end(outcomes, at=now, actor=actor)
+        return _end([Ended(row.pk, machine_lost(row.claimed_by), now) for row in rows], actor=actor)
 
 
 def machine_lost(instance: str) -> Outcome:
@@ -169,50 +174,25 @@ def machine_lost(instance: str) -> Outcome:
     return Outcome(AttemptPhase.FAILED, reason=message, error=error.SerializeToString(), retryable=True)
 
 
-def _locked(ids: Iterable[int]) -> list[TaskExecution]:
-    """Rows in id order, so that two reporters cannot deadlock."""
-    return list(TaskExecution.objects.select_for_update().filter(pk__in=list(ids)).order_by("pk"))
-
-
-def _end(outcomes: Sequence[tuple[TaskExecution, Outcome]], *, actor: str, at: datetime | None = None) -> int:
-    for row, outcome in outcomes:
-        row.reason, row.error, row.error_retryable = outcome.reason, outcome.error, outcome.retryable
-        row.output_uri, row.deck_uri = outcome.output_uri, outcome.deck_uri
-        row.ended_at = at or row.ended_at
-    fields = ["reason", "error", "error_retryable", "output_uri", "deck_uri", "started_at", "ended_at"]
-    moved: list[TaskExecution] = []
-    for phase in sorted({outcome.phase for _, outcome in outcomes}):
-        rows = [row for row, outcome in outcomes if outcome.phase == phase]
-        moved += _move(rows, phase, actor=actor, fields=fields)
+def _end(ends: Sequence[Ended], *, actor: str) -> int:
+    moved = move(
+        [
+            {
+                "id": end.attempt_id,
+                "phase": end.outcome.phase,
+                "at": end.at,
+                "reason": end.outcome.reason,
+                "error": end.outcome.error,
+                "error_retryable": end.outcome.retryable,
+                "output_uri": end.outcome.output_uri,
+                "deck_uri": end.outcome.deck_uri,
+                "started_at": end.started_at,
+                "ended_at": end.at,
+            }
+            for end in ends
+        ],
+        actor=actor,
+    )
     for execution_id in sorted({row.execution_id for row in moved}):
         wake_execution(execution_id)
     return len(moved)
-
-
-def _move(
-    rows: Sequence[TaskExecution], to: AttemptPhase, *, actor: str, fields: list[str], at: datetime | None = None
-) -> list[TaskExecution]:
-    """The one place that writes an attempt's phase. The rows are locked; those that may not move are left out."""
-    movable = [row for row in rows if to in ATTEMPT_TRANSITIONS[AttemptPhase(row.phase)]]
-    if len(movable) < len(rows):
-        late = sorted({row.name for row in rows} - {row.name for row in movable})
-        logger.info("ignored reports of %s for attempts that are past it: %s", to.label, ", ".join(late))
-    events = []
-    for row in movable:
-        moved_at = at or (row.ended_at if to in ATTEMPT_TERMINAL else row.started_at) or row.updated_at
-        events.append(
-            PhaseEvent(
-                execution_id=row.execution_id,
-                machine=Machine.ATTEMPT,
-                object_id=row.pk,
-                from_phase=row.phase,
-                to_phase=to,
-                at=moved_at,
-                reason=row.reason,
-                actor=actor,
-            )
-        )
-        row.phase, row.updated_at = to, moved_at
-    TaskExecution.objects.bulk_update(movable, ["phase", "updated_at", *fields])
-    PhaseEvent.objects.bulk_create(events)
-    return movable

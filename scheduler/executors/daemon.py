@@ -150,12 +150,16 @@ class Daemon:
 
     def _wait_for_wake_ups(self) -> None:
         channel = executor_channel(self.executor.name)
+        told = False
         while not self.stopping.is_set():
             try:
                 if broker().blpop([channel], timeout=2):
                     self._work.set()
+                told = False
             except Exception as error:  # noqa: BLE001 - whatever is wrong with the broker, polling goes on
-                logger.warning("no wake-ups from the broker (%s); looking every %g s", error, POLL_SECONDS)
+                if not told:
+                    logger.warning("no wake-ups from the broker (%s); looking every %g s", error, POLL_SECONDS)
+                told = True
                 self.stopping.wait(2)
 
     def _record(self) -> None:
