@@ -107,12 +107,12 @@ def access_artifact(user: AnyUser, project: str, domain: str, name: str, *, acti
 def access_version(
     user: AnyUser, project: str, domain: str, name: str, version: str, *, action: Action = Action.READ
 ) -> ArtifactVersion:
-    """By version, by alias, or `latest`."""
+    """By version, by alias, or `latest`. One whose data was removed is found by its version alone, for its lineage."""
     artifact = access_artifact(user, project, domain, name, action=action)
     rows = ArtifactVersion.objects.filter(artifact=artifact).defer("terms")
     found = rows.filter(version=version).first() or rows.filter(aliases__name=version).first()
     if found is None and version == "latest":
-        found = rows.order_by("-created_at", "-id").first()
+        found = rows.filter(removed_at=None).order_by("-created_at", "-id").first()
     if found is None:
         raise NotFound(f"no version or alias {version} of artifact {artifact}")
     found.artifact = artifact
@@ -124,6 +124,12 @@ def access_version_id(user: AnyUser, version_id: int, *, action: Action = Action
     version = _one(ArtifactVersion.objects.select_related("artifact").defer("terms").filter(pk=version_id), what)
     access.require_found(user, action, version.artifact.project, version.artifact.domain, what=what)
     return version
+
+
+def check_present(version: ArtifactVersion) -> None:
+    """NotFound when the version's data was removed: it can be looked at, not used."""
+    if version.removed_at is not None:
+        raise NotFound(f"the data of {version} was removed at {version.removed_at:%Y-%m-%d %H:%M} UTC")
 
 
 def access_trigger(user: AnyUser, trigger_id: int, *, action: Action = Action.READ) -> Trigger:

@@ -54,7 +54,7 @@ class ArtifactDetail(ArtifactSummary):
 
 def with_newest(rows: Any) -> Any:
     """Each artifact with what its newest version is called and since when it exists: two index look-ups a row."""
-    newest = ArtifactVersion.objects.filter(artifact=OuterRef("pk")).order_by("-created_at", "-id")
+    newest = ArtifactVersion.objects.filter(artifact=OuterRef("pk"), removed_at=None).order_by("-created_at", "-id")
     return rows.annotate(
         newest_version=Subquery(newest.values("version")[:1]), newest_at=Subquery(newest.values("created_at")[:1])
     )

@@ -21,6 +21,7 @@ from console.access_objects import (
     access_version,
     access_version_id,
     access_workflow,
+    check_present,
 )
 from console.accounts import access
 from console.accounts.access import Action
@@ -117,7 +118,10 @@ def _entity(user: User, body: dict[str, Any]) -> LaunchPlan | Task:
 
 
 def _versions(user: User, references: dict[str, Any]) -> dict[str, ArtifactVersion]:
-    return {name: _version(user, name, reference) for name, reference in references.items()}
+    versions = {name: _version(user, name, reference) for name, reference in references.items()}
+    for version in versions.values():
+        check_present(version)
+    return versions
 
 
 def _version(user: User, name: str, reference: Any) -> ArtifactVersion:

@@ -23,7 +23,7 @@ from artifacts.models import ArtifactVersion, CardFormat, Kind
 from artifacts.partitions import digest_of, truncate
 from artifacts.search import facets, search
 from artifacts.store import store
-from console.access_objects import access_artifact, access_version, access_version_id
+from console.access_objects import access_artifact, access_version, access_version_id, check_present
 from console.accounts import access
 from console.accounts.access import Action
 from console.rest.base import ApiView, Filters, ListView, ScopeFilters, read_query, user_of
@@ -52,6 +52,7 @@ class VersionSummary(serializers.Serializer[Any]):
     producer = serializers.CharField()
     created_by = serializers.CharField()
     created_at = serializers.DateTimeField()
+    removed_at = serializers.DateTimeField(allow_null=True, help_text="when its data was removed; null: it is there")
     metadata = serializers.DictField(child=serializers.CharField())
     metrics = serializers.DictField(child=serializers.FloatField())
 
@@ -95,6 +96,7 @@ class VersionFilters(TimeFilters):
     kind = serializers.ChoiceField(choices=Kind.choices, required=False)
     created_after = serializers.DateTimeField(required=False)
     created_before = serializers.DateTimeField(required=False)
+    removed = serializers.BooleanField(required=False, default=False, help_text="those whose data is gone, instead")
     execution = serializers.CharField(required=False, help_text="that produced it: project/domain/name")
 
     def also_allowed(self) -> set[str]:
@@ -132,6 +134,7 @@ class VersionsView(ListView):
         filters = read_query(VersionFilters, request)
         artifact = access_artifact(user_of(request), project, domain, name)
         wanted = Q(**{_COLUMNS[key]: value for key, value in filters.items() if value is not None and key in _COLUMNS})
+        wanted &= Q(removed_at__isnull=not filters["removed"])
         if (moment := filters["time_partition"]) is not None:
             wanted &= Q(time_partition=truncate(moment, artifact.granularity))
         if partitions := partition_filters(request):
@@ -237,6 +240,7 @@ class ObjectView(ApiView):
     def get(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
         """The data: the value itself, or signed URLs of the objects it lies in."""
         row = access_version(user_of(request), project, domain, name, version)
+        check_present(row)
         return Response(ObjectOut({"value": value_of(row), "uri": row.uri, "files": _files(row.uri)}).data)
 
 

@@ -236,6 +236,20 @@ def test_it_finds_the_latest(api: Caller) -> None:
     problem(api("vic").get(f"{DATASET}/versions/champion"), 404)
 
 
+def test_a_removed_version_is_shown_but_not_found(api: Caller) -> None:
+    ann = api("ann")
+    publish(ann, version="v1")
+    removed = publish(ann, version="v2")
+    ArtifactVersion.objects.filter(pk=removed["id"]).update(removed_at=START)
+    client = api("vic")
+    assert names(client, f"{DATASET}/versions") == ["v1"]
+    assert names(client, f"{DATASET}/versions?removed=true") == ["v2"]
+    assert client.get(f"{DATASET}/versions/latest").json()["version"] == "v1"
+    assert client.get("/api/v1/artifacts").json()["results"][0]["newest_version"] == "v1"
+    assert client.get(f"{DATASET}/versions/v2").json()["removed_at"] == "2026-05-17T12:00:00Z"
+    assert "removed" in problem(client.get(f"{DATASET}/versions/v2/object"), 404)["detail"]
+
+
 def test_it_shows_cards_safely(api: Caller) -> None:
     publish(api("ann"), version="v1", card="# Title\n<script>alert(1)</script>")
     publish(api("ann"), version="v2")
