@@ -40,20 +40,25 @@ def claim(
             TaskExecution.objects.select_for_update(skip_locked=True)
             .filter(executor=executor, phase=AttemptPhase.QUEUED)
             .order_by("-priority", "id")
-            .only("resources", "created_at", "reason")[:LOOK_AHEAD]
+            .values_list("pk", "resources", "created_at", "reason")[:LOOK_AHEAD]
         )
         fitting: list[int] = []
-        for row in queued:
-            needs = Resources.parse(row.resources, default_cpu=min(default_cpu, total.cpu))
+        waiting: dict[str, list[int]] = {}
+        for pk, resources, created_at, reason in queued:
+            needs = Resources.parse(resources, default_cpu=min(default_cpu, total.cpu))
             if lacking := total.lacking(needs):
-                _end([Ended(row.pk, too_large_for_machine(lacking), now)], actor=instance)
+                _end([Ended(pk, too_large_for_machine(lacking), now)], actor=instance)
             elif lacking := free.lacking(needs):
-                _say_waiting(row, lacking)
-                if now - row.created_at > PATIENCE:
+                # Only what is short, not how much is free: so that a waiting row is written once.
+                if reason != (words := f"waiting for {', '.join(one.partition(' of ')[0] for one in lacking)}"):
+                    waiting.setdefault(words, []).append(pk)
+                if now - created_at > PATIENCE:
                     break
             else:
                 free -= needs
-                fitting.append(row.pk)
+                fitting.append(pk)
+        for words, pks in waiting.items():
+            TaskExecution.objects.filter(pk__in=pks).update(reason=words)
         if not fitting:
             return []
         taken = list(TaskExecution.objects.filter(pk__in=fitting).order_by("-priority", "pk"))
@@ -84,13 +89,6 @@ def too_large_for_machine(lacking: Sequence[str]) -> Outcome:
         code="ResourcesUnavailable", message=message, kind=execution_pb2.ExecutionError.USER
     )
     return Outcome(AttemptPhase.FAILED, reason=message, error=error.SerializeToString())
-
-
-def _say_waiting(row: TaskExecution, lacking: Sequence[str]) -> None:
-    """The reason names only what is short, not how much is free, so that a waiting row is written once."""
-    reason = f"waiting for {', '.join(words.partition(' of ')[0] for words in lacking)}"
-    if row.reason != reason:
-        TaskExecution.objects.filter(pk=row.pk).update(reason=reason)
 
 
 def report_running(reports: Sequence[Started], *, actor: str) -> int:
