@@ -140,10 +140,18 @@ class Stack:
     @property
     def http_url(self) -> str:
         """Where this machine reaches the web process."""
+        return f"http://{self._host}:{self.options.http_port}"
+
+    @property
+    def grpc_endpoint(self) -> str:
+        """Where this machine reaches the gRPC door."""
+        return f"{self._host}:{self.options.grpc_port}"
+
+    @property
+    def _host(self) -> str:
         bind = self.options.bind
-        if bind in {"127.0.0.1", "0.0.0.0", "::1", "::"}:  # noqa: S104 - comparing, not binding
-            bind = "localhost"
-        return f"http://{bind}:{self.options.http_port}"
+        local = {"127.0.0.1", "0.0.0.0", "::1", "::"}  # noqa: S104 - comparing, not binding
+        return "localhost" if bind in local else bind
 
     def answers(self, path: str = "/healthz") -> bool:
         """Whether the web process answers this path with success."""
@@ -162,9 +170,8 @@ class Stack:
         self._until(is_ready, seconds=seconds, what="rpc or /readyz of web", every=0.4)
 
     def _accepts_grpc(self) -> bool:
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.options.bind, self.options.bind)  # noqa: S104
         try:
-            socket.create_connection((host, self.options.grpc_port), timeout=1).close()
+            socket.create_connection((self._host, self.options.grpc_port), timeout=1).close()
         except OSError:
             return False
         return True

@@ -68,11 +68,12 @@ def run_demo(stack: Stack) -> None:
     if done.exists() or not DEMO.exists():
         return
     say("registering and launching the demo (examples/archipelago)")
-    finished = subprocess.run([sys.executable, str(DEMO), "--home", str(stack.home.root)], env=stack.env, cwd=ROOT)
+    command = [sys.executable, str(DEMO), "--endpoint", stack.grpc_endpoint]
+    finished = subprocess.run(command, env=stack.env, cwd=ROOT)
     if finished.returncode == 0:
         done.touch()
     else:
-        say(f"the demo failed (exit code {finished.returncode}); Causeway goes on. Repeat it with: python {DEMO}")
+        say(f"the demo failed (exit code {finished.returncode}); Causeway goes on. Repeat it with: {' '.join(command)}")
 
 
 def watch(stack: Stack, stop: threading.Event) -> None:
@@ -135,7 +136,7 @@ def announce(stack: Stack, link: str) -> None:
     say(f"  Causeway   {stack.http_url}")
     say(f"  log in     {link}")
     say("             (works once, for a few minutes; another one: script/login-link)")
-    say(f"  flytekit   {stack.options.bind}:{stack.options.grpc_port}, insecure")
+    say(f"  flytekit   {stack.grpc_endpoint}, insecure")
     say(f"  REST       {stack.http_url}/api/v1/ with the token in {home.admin_token}")
     say(f"  logs       {home.logs}")
     say("  Ctrl-C stops it; running tasks go on and are picked up at the next start.")
