@@ -6,11 +6,13 @@ from django.contrib import admin
 from django.urls import include, path
 
 from console import health
+from console.rpc import oauth
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("oauth2/token", oauth.issue_token),
     path("", include("console.objects")),
     path("", include("console.accounts.urls")),
     path("api/", include("console.rest.urls")),
