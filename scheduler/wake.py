@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from datetime import datetime
 from functools import cache
 
 import redis
@@ -37,6 +38,13 @@ def wake_execution(execution_id: int) -> None:
     from scheduler.tasks import advance_execution
 
     _after_commit(lambda: advance_execution.delay(execution_id), f"execution {execution_id}")
+
+
+def wake_execution_at(execution_id: int, at: datetime) -> None:
+    """Have the execution evaluated at a time to come. Only for the near future: what is further off the sweep finds."""
+    from scheduler.tasks import advance_execution
+
+    _after_commit(lambda: advance_execution.apply_async((execution_id,), eta=at), f"execution {execution_id} at {at}")
 
 
 def wake_triggers(version_id: int) -> None:

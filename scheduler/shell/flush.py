@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.db.models import Q
@@ -24,8 +24,9 @@ from scheduler.shell.rows import error_of, pack, pack_root
 from scheduler.shell.statements import Result, Statement, execute, inserts
 from scheduler.shell.turn import ACTOR, NodeFields, Turn
 from scheduler.transitions import NodeUpdate, check_node_move, check_written, move_execution, write_nodes
-from scheduler.wake import wake_executor
+from scheduler.wake import wake_execution_at, wake_executor
 
+NEAR = timedelta(minutes=1)  # timers due sooner are not left to the sweep
 EXECUTION_PHASES = {
     Phase.QUEUED: ExecutionPhase.QUEUED,
     Phase.RUNNING: ExecutionPhase.RUNNING,
@@ -212,6 +213,8 @@ def _write_execution(turn: Turn, rest: list[Statement]) -> None:
     execution = turn.execution
     root = turn.rows[ROOT]
     wake_at = _next_wake(turn)
+    if wake_at is not None and wake_at != execution.wake_at and wake_at - turn.now < NEAR:
+        wake_execution_at(execution.pk, wake_at)
     fields = {"counters": pack_root(root), "dirty": False, "wake_at": wake_at}
     targets = [EXECUTION_PHASES[move.after] for move in turn.moves if move.key == ROOT]
     targets = [phase for phase in targets if phase != execution.phase]

@@ -22,6 +22,7 @@ from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
 from scheduler.shell.maps import collect_items, item_inputs_uri, size_of
 from scheduler.shell.publish import publish_node, publish_workflow
+from scheduler.shell.reuse import recover
 from scheduler.shell.task_command import Run, command_of, needs_task_file, resources_of
 from scheduler.shell.turn import Turn
 
@@ -40,7 +41,12 @@ def perform(turn: Turn, issued: Iterable[object]) -> list[Event]:
 
 
 def _may_end(turn: Turn, event: Event) -> bool:
-    return not isinstance(event, Prepared) or turn.rows[event.key].spec.kind is not Kind.TASK or event.cached
+    return (
+        not isinstance(event, Prepared)
+        or turn.rows[event.key].spec.kind is not Kind.TASK
+        or event.cached
+        or event.recovered
+    )
 
 
 def _load_sources(turn: Turn, nodes: list[Node]) -> None:
@@ -84,6 +90,9 @@ def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
         yield Failed(node.key, error.failure())
         return
     turn.set(node.key, {"input_uri": uri})
+    if recover(turn, node):
+        yield Prepared(node.key, recovered=True)
+        return
     turn.consumed += [
         Use(version_id=version, node_id=node.key, variable=name)
         for name, literal in inputs.literals.items()
