@@ -7,8 +7,9 @@ import itertools
 import queue
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from flyteidl.core import execution_pb2, literals_pb2
@@ -46,7 +47,7 @@ class Bench:
         self.executor.start(self.events.put)
 
     def task(
-        self, name: str, *, module: str = "workflows.tasks", fast: bool = True, index: int = -1, **options
+        self, name: str, *, module: str = "workflows.tasks", fast: bool = True, index: int = -1, **options: Any
     ) -> Assignment:
         """An attempt of the project's task `name`; options: inputs, env, resources, memory_limit, args, timeout,
         reuse."""
@@ -90,7 +91,7 @@ class Bench:
         self._pump(lambda: assignment.attempt_id in self.ends, timeout)
         return self.ends[assignment.attempt_id]
 
-    def _pump(self, done, timeout: float) -> None:
+    def _pump(self, done: Callable[[], bool], timeout: float) -> None:
         until = time.monotonic() + timeout
         while not done():
             assert time.monotonic() < until, "nothing came"

@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import connection
+from pytest_django import Settings
 
 from scheduler.actions import attempts
 from scheduler.models import ExecutorInstance, PhaseEvent, TaskExecution
@@ -52,7 +54,7 @@ class Daemon:
         return self.process.wait(15)
 
 
-def queue(bench: Bench, task: str, *, cpu: float = 0, **options) -> TaskExecution:
+def queue(bench: Bench, task: str, *, cpu: float = 0, **options: Any) -> TaskExecution:
     assignment = bench.task(task, **options)
     return make_attempt(command=dict(assignment.command), resources={"cpu": cpu} if cpu else {})
 
@@ -75,7 +77,7 @@ def running(row: TaskExecution) -> bool:
 
 
 @pytest.fixture
-def files(tmp_path: Path, settings) -> Bench:
+def files(tmp_path: Path, settings: Settings) -> Bench:
     """Only the store and the commands of a bench; the executor is the daemon's."""
     settings.CAUSEWAY_STORE_URL = f"{tmp_path}/objects"
     return Bench(tmp_path, start=False)

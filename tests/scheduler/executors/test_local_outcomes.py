@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+from typing import Any
 
 import pytest
-from flyteidl.core import dynamic_job_pb2
+from flyteidl.core import dynamic_job_pb2, literals_pb2
 
 from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
@@ -202,7 +203,7 @@ def test_it_gives_each_task_surroundings_of_its_own(bench: Bench) -> None:
     assert not first["django"]
 
 
-def unpack(scalar) -> dict:
+def unpack(scalar: literals_pb2.Scalar) -> dict[str, Any]:
     import msgpack
     from google.protobuf.json_format import MessageToDict
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from scheduler.executors.base import Assignment
 from scheduler.executors.local.rundir import Process, RunDirectory
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, error
@@ -26,14 +30,14 @@ def crash(bench: Bench) -> None:
     bench.executor.zygotes.stop()
 
 
-def wait_until(done, timeout: float = 30) -> None:
+def wait_until(done: Callable[[], object], timeout: float = 30) -> None:
     until = time.monotonic() + timeout
     while not done():
         assert time.monotonic() < until
         time.sleep(0.02)
 
 
-def run_directory(bench: Bench, attempt) -> RunDirectory:
+def run_directory(bench: Bench, attempt: Assignment) -> RunDirectory:
     return RunDirectory.of(bench.home / "run", attempt.attempt_id, attempt.name)
 
 
@@ -146,7 +150,7 @@ def is_running(pid: int) -> bool:
         return False
 
 
-def test_cancelling_kills_what_does_not_listen(bench: Bench, tmp_path: Path, monkeypatch) -> None:
+def test_cancelling_kills_what_does_not_listen(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("scheduler.executors.local.executor.GRACE_SECONDS", 0.5)
     marker = tmp_path / "ready"
     attempt = bench.task("ignores_term", inputs={"marker": str(marker)})

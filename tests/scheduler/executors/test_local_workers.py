@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+from scheduler.executors.base import Assignment
 from scheduler.executors.local.zygotes import Zygote
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, error
@@ -30,7 +31,7 @@ def wait_for_worker(zygote: Zygote) -> int:
     return process.pid
 
 
-def pid_of(bench: Bench, attempt) -> int:
+def pid_of(bench: Bench, attempt: Assignment) -> int:
     return int(bench.starts[attempt.attempt_id].handle.partition(":")[0])
 
 

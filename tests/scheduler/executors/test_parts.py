@@ -10,7 +10,7 @@ import pytest
 
 from artifacts.exceptions import NotFound
 from artifacts.store import open_store
-from scheduler.executors.base import Ended, Outcome, Started
+from scheduler.executors.base import Ended, Event, Outcome, Started
 from scheduler.executors.fake import FakeExecutor
 from scheduler.executors.local.code import CodeCache
 from scheduler.executors.local.command import own_variables, plan, warm_key
@@ -98,7 +98,7 @@ def test_resources_say_what_is_missing() -> None:
 
 
 def test_the_fake_ends_attempts_as_it_is_told() -> None:
-    events: queue.Queue = queue.Queue()
+    events: queue.Queue[Event] = queue.Queue()
     succeeded = Outcome(AttemptPhase.SUCCEEDED)
     fake = FakeExecutor(lambda assignment: succeeded if assignment.name == "quick" else None)
     fake.start(events.put)
