@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from scheduler.engine.graph import Scope
 from scheduler.engine.phases import Phase
@@ -30,6 +31,13 @@ class Prepared(Event):
     size: int = 0  # items of a map
     cached: bool = False  # the outputs were found in the cache and are in place
     recovered: bool = False  # the outputs of a former execution are in place
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Event):
+    """Somebody else computes the outputs just now: prepare again at that time."""
+
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,5 @@
 from scheduler.models.attempt import TaskExecution
+from scheduler.models.cache import CacheEntry
 from scheduler.models.event import PhaseEvent
 from scheduler.models.execution import Execution, ExecutionMode
 from scheduler.models.executor import ExecutorInstance
@@ -9,6 +10,7 @@ from scheduler.models.schedule import Schedule, ScheduleFire
 from scheduler.models.trigger import FiringOutcome, Trigger, TriggerFiring
 
 __all__ = [
+    "CacheEntry",
     "Execution",
     "ExecutionMode",
     "ExecutorInstance",

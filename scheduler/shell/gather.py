@@ -27,6 +27,7 @@ from scheduler.shell import data
 from scheduler.shell.children import ended_children
 from scheduler.shell.dynamic import compile_futures
 from scheduler.shell.publish import publish_node
+from scheduler.shell.reuse import is_cached, keep
 from scheduler.shell.rows import COLUMNS
 from scheduler.shell.turn import Turn
 
@@ -142,6 +143,8 @@ def _take_outputs(turn: Turn, key: str, ended: Ended) -> Scope | None:
             if target.publishes:
                 uri = publish_node(turn, key, target.task, outputs, attempt=ended.attempt)
     turn.set(key, {"output_uri": uri, "deck_uri": ended.deck_uri})
+    if isinstance(target, Target) and is_cached(target):
+        keep(turn, key, target, uri)
     return None
 
 

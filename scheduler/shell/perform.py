@@ -22,7 +22,7 @@ from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
 from scheduler.shell.maps import collect_items, item_inputs_uri, size_of
 from scheduler.shell.publish import publish_node, publish_workflow
-from scheduler.shell.reuse import recover
+from scheduler.shell.reuse import cache_key, look_up, recover
 from scheduler.shell.task_command import Run, command_of, needs_task_file, resources_of
 from scheduler.shell.turn import Turn
 
@@ -98,6 +98,11 @@ def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
         for name, literal in inputs.literals.items()
         if (version := carried(literal)) is not None
     ]
+    if target.task is not None and (key := cache_key(turn, target, inputs)):
+        answer = look_up(turn, node, target, key)
+        if answer is not None:
+            yield answer
+            return
     if node.spec.body is not None:
         turn.rows.expect_new_children(node, node.spec.body)
     yield Prepared(node.key, inputs=dict(inputs.literals) if node.spec.kind is Kind.BRANCH else None, size=size)

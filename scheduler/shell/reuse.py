@@ -1,15 +1,25 @@
-"""Outputs that exist already: of the execution that is being recovered."""
+"""Outputs that exist already: of the execution that is being recovered, or of a cached task."""
 
 from __future__ import annotations
 
+import hashlib
+from datetime import timedelta
+
+from flyteidl.core import catalog_pb2, literals_pb2
+
+from artifacts.literals import digest
+from scheduler.engine.events import Event, Held, Prepared
 from scheduler.engine.graph import Kind
 from scheduler.engine.state import Node
-from scheduler.models import ExecutionMode, NodeExecution
-from scheduler.phases import NodePhase
+from scheduler.graphs import Target
+from scheduler.models import CacheEntry, ExecutionMode, NodeExecution
+from scheduler.phases import NODE_TERMINAL, NodePhase
+from scheduler.shell.flush import insert_new_nodes
 from scheduler.shell.turn import Turn
 
 _RECOVERABLE = frozenset({Kind.TASK, Kind.WORKFLOW, Kind.LAUNCH_PLAN, Kind.ARRAY, Kind.GATE})
 _SUCCEEDED = (NodePhase.SUCCEEDED, NodePhase.RECOVERED)
+LOOK_AGAIN = timedelta(seconds=2)  # while somebody else computes what is wanted
 
 
 def recover(turn: Turn, node: Node) -> bool:
@@ -23,3 +33,97 @@ def recover(turn: Turn, node: Node) -> bool:
         return False
     turn.set(node.key, {"output_uri": found[0], "deck_uri": found[1]})
     return True
+
+
+def is_cached(target: Target) -> bool:
+    """The node's word counts more than the task's."""
+    metadata = target.node.metadata
+    if metadata.WhichOneof("cacheable_value"):
+        return metadata.cacheable
+    return target.task is not None and target.task.metadata.discoverable
+
+
+def is_serialized(target: Target) -> bool:
+    metadata = target.node.metadata
+    if metadata.WhichOneof("cache_serializable_value"):
+        return metadata.cache_serializable
+    return target.task is not None and target.task.metadata.cache_serializable
+
+
+def cache_version(target: Target) -> str:
+    metadata = target.node.metadata
+    if metadata.WhichOneof("cache_version_value"):
+        return metadata.cache_version
+    return target.task.metadata.discovery_version if target.task is not None else ""
+
+
+def cache_key(turn: Turn, target: Target, inputs: literals_pb2.LiteralMap) -> str:
+    """Digest of all that the outputs depend on; empty if the node is not cached."""
+    task = target.task
+    if task is None or target.node.WhichOneof("target") != "task_node" or not is_cached(target):
+        return ""
+    ignored = set(task.metadata.cache_ignore_input_vars)
+    parts = [
+        task.id.project,
+        task.id.domain,
+        task.id.name,
+        cache_version(target),
+        hashlib.sha256(task.interface.SerializeToString(deterministic=True)).hexdigest(),
+        *(f"{name}={digest(inputs.literals[name])}" for name in sorted(inputs.literals) if name not in ignored),
+    ]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def look_up(turn: Turn, node: Node, target: Target, key: str) -> Event | None:
+    """Prepared from the cache, or Held while another node computes the same; None: this node has to compute it."""
+    status = catalog_pb2
+    if turn.spec.overwrite_cache:
+        turn.set(node.key, {"cache_key": key, "cache_status": status.CACHE_SKIPPED})
+        return None
+    entry = CacheEntry.objects.select_related("holder").filter(key=key).first()
+    if entry is not None and entry.output_uri:
+        turn.set(node.key, {"cache_key": key, "cache_status": status.CACHE_HIT, "output_uri": entry.output_uri})
+        return Prepared(node.key, cached=True)
+    turn.set(node.key, {"cache_key": key, "cache_status": status.CACHE_MISS})
+    if is_serialized(target) and not _claim(turn, node, target, key):
+        return Held(node.key, until=turn.now + LOOK_AGAIN)
+    return None
+
+
+def _claim(turn: Turn, node: Node, target: Target, key: str) -> bool:
+    """Whether this node is the one that computes it. The unique key decides between two that ask at once."""
+    insert_new_nodes(turn)  # the claim refers to its node
+    pk = turn.rows.pks[node.key]
+    CacheEntry.objects.bulk_create([_entry(turn, target, key, holder=pk)], ignore_conflicts=True)
+    entry = CacheEntry.objects.select_for_update(of=("self",)).select_related("holder").get(key=key)
+    if entry.holder_id != pk and (entry.holder is None or entry.holder.phase in NODE_TERMINAL):
+        CacheEntry.objects.filter(pk=entry.pk).update(holder_id=pk, created_at=turn.now)  # its holder is dead
+        return True
+    return entry.holder_id == pk
+
+
+def _entry(turn: Turn, target: Target, key: str, *, holder: int | None = None, output_uri: str = "") -> CacheEntry:
+    identifier = target.task.id if target.task is not None else None
+    return CacheEntry(
+        key=key,
+        project=identifier.project if identifier else "",
+        domain=identifier.domain if identifier else "",
+        task_name=identifier.name if identifier else "",
+        cache_version=cache_version(target),
+        output_uri=output_uri,
+        holder_id=holder,
+        created_at=turn.now,
+    )
+
+
+def keep(turn: Turn, key: str, target: Target, output_uri: str) -> None:
+    """Put a node's outputs into the cache, for others to find. Repeating it changes nothing."""
+    row = NodeExecution.objects.filter(pk=turn.rows.pks[key]).values_list("cache_key", flat=True).first()
+    if row:
+        CacheEntry.objects.bulk_create(
+            [_entry(turn, target, row, output_uri=output_uri)],
+            update_conflicts=True,
+            unique_fields=["key"],
+            update_fields=["output_uri", "created_at"],
+        )
+        turn.set(key, {"cache_status": catalog_pb2.CACHE_POPULATED})

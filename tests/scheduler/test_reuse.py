@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from unittest.mock import patch
+
 import pytest
+from django.utils import timezone
+from flyteidl.core import catalog_pb2
 from flytekit import task, workflow
 
-from scheduler.models import Execution, ExecutionMode
+from scheduler.actions.executions import abort
+from scheduler.advance import advance
+from scheduler.models import Execution, ExecutionMode, NodeExecution
 from scheduler.phases import ExecutionPhase, NodePhase
 from tests.scheduler.driving import Driver, TaskFailed, outputs, phases, start, workflow_of
 
@@ -20,6 +27,26 @@ def first(a: int) -> int:
 @task
 def second(a: int) -> int:
     return a
+
+
+@task(cache=True, cache_version="1", cache_ignore_input_vars=("note",))
+def costly(a: int, note: str = "") -> int:
+    return a
+
+
+@task(cache=True, cache_version="1", cache_serialize=True)
+def singly(a: int) -> int:
+    return a
+
+
+@workflow
+def cached(a: int, note: str) -> int:
+    return costly(a=a, note=note)
+
+
+@workflow
+def serialized(a: int) -> int:
+    return singly(a=a)
 
 
 @workflow
@@ -49,3 +76,44 @@ def test_it_runs_only_what_failed() -> None:
     assert driver.ran == [("n1-0-n1", 0), ("n2", 0)]
     found = phases(again)
     assert found["n0"] == found["n1-0-n0"] == NodePhase.RECOVERED
+
+
+def test_it_takes_outputs_from_the_cache() -> None:
+    driver = Driver({"costly": lambda a, note: a * 2})
+    row = workflow_of(cached)
+    assert outputs(driver.run(start(row, {"a": 1, "note": "x"}))) == {"o0": 2}
+    hit = driver.run(start(row, {"a": 1, "note": "y"}))
+    assert outputs(hit) == {"o0": 2}
+    assert len(driver.ran) == 1
+    statuses = NodeExecution.objects.filter(node_id="n0").order_by("pk").values_list("cache_status", flat=True)
+    assert list(statuses) == [catalog_pb2.CACHE_POPULATED, catalog_pb2.CACHE_HIT]
+    assert outputs(driver.run(start(row, {"a": 3, "note": "x"}))) == {"o0": 6}
+    assert outputs(driver.run(start(row, {"a": 1, "note": "x"}, overwrite_cache=True))) == {"o0": 2}
+    assert len(driver.ran) == 3
+
+
+def test_it_computes_once_what_several_want() -> None:
+    row = workflow_of(serialized)
+    one, other = start(row, {"a": 1}), start(row, {"a": 1})
+    advance(one.pk)
+    advance(other.pk)
+    driver = Driver({"singly": lambda a: a * 2})
+    assert outputs(driver.run(one)) == {"o0": 2}
+    moment = timezone.now() + timedelta(seconds=5)
+    with patch("django.utils.timezone.now", lambda: moment):
+        assert outputs(driver.run(other)) == {"o0": 2}
+    assert len(driver.ran) == 1
+
+
+def test_it_takes_over_from_a_holder_that_is_gone() -> None:
+    row = workflow_of(serialized)
+    one, other = start(row, {"a": 1}), start(row, {"a": 1})
+    advance(one.pk)
+    advance(other.pk)
+    abort(one, cause="gone", actor="ann")
+    advance(one.pk)
+    moment = timezone.now() + timedelta(seconds=5)
+    with patch("django.utils.timezone.now", lambda: moment):
+        driver = Driver({"singly": lambda a: a * 2})
+        assert outputs(driver.run(other)) == {"o0": 2}
+    assert len(driver.ran) == 1

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from scheduler.engine import retries, scopes
-from scheduler.engine.commands import Cancel, Submit
+from scheduler.engine.commands import Cancel, Prepare, Submit
 from scheduler.engine.evaluation import Evaluation
-from scheduler.engine.events import AttemptFailed, AttemptSucceeded, Collected, Due, Event, Prepared
+from scheduler.engine.events import AttemptFailed, AttemptSucceeded, Collected, Due, Event, Held, Prepared
 from scheduler.engine.phases import Phase
 from scheduler.engine.state import Failure, Node
 
@@ -21,6 +21,14 @@ class TaskKind:
     def handle(self, ev: Evaluation, node: Node, event: Event) -> bool:
         if isinstance(event, Collected) and node.body is not None:
             scopes.collected(ev, node)
+            return True
+        if isinstance(event, Held) and not node.attempts:
+            node.memory["held"] = True
+            node.wake_at = event.until
+            return True
+        if isinstance(event, Due) and node.memory.pop("held", False):
+            node.wake_at = None
+            ev.commands.append(Prepare(node.key))
             return True
         if isinstance(event, Due) and node.memory.pop("backoff", False):
             node.wake_at = None

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from django.db import models
+
+from scheduler.models.node import NodeExecution
+
+
+class CacheEntry(models.Model):
+    """Outputs of a task that can be used again, under everything they depend on.
+
+    `key` is the digest of the task's name, cache version, interface and inputs. While the first node computes them (and
+    the task is cache-serialised) the entry is a claim: `holder` is that node, `output_uri` is empty. The claim of a node
+    that has ended counts for nothing.
+    """
+
+    key = models.CharField(max_length=64, unique=True)
+    project = models.CharField(max_length=64)
+    domain = models.CharField(max_length=64)
+    task_name = models.CharField(max_length=255)
+    cache_version = models.CharField(max_length=255)
+    output_uri = models.TextField(blank=True, default="")
+    holder = models.ForeignKey(NodeExecution, null=True, on_delete=models.SET_NULL, related_name="+")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "domain", "task_name", "-created_at"], name="cache_task")]
+
+    def __str__(self) -> str:
+        return f"{self.project}/{self.domain}/{self.task_name}@{self.cache_version} {self.key[:12]}"
