@@ -8,11 +8,13 @@ from base64 import b64encode
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from django.test import Client
+from pytest_django import Settings
 
 from artifacts.exceptions import InvalidArgument, NotFound
 from artifacts.store import LocalStore, ObjectStore, open_store
@@ -33,7 +35,9 @@ def s3_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture(params=["local", "s3"])
-def objects(request: pytest.FixtureRequest, tmp_path: Path, settings, monkeypatch) -> ObjectStore:
+def objects(
+    request: pytest.FixtureRequest, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> ObjectStore:
     if request.param == "local":
         settings.CAUSEWAY_STORE_URL = f"file://{tmp_path}/objects"
         return open_store(settings.CAUSEWAY_STORE_URL)
@@ -47,7 +51,7 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path, settings, monkeypatc
     return opened
 
 
-def http(objects: ObjectStore, method: str, url: str, **kwargs) -> tuple[int, bytes]:
+def http(objects: ObjectStore, method: str, url: str, **kwargs: Any) -> tuple[int, bytes]:
     """A request to a signed URL: over the network to S3, through the view for the local store."""
     if isinstance(objects, LocalStore):
         headers = kwargs.get("headers", {})

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
+from pytest_django import Settings
 
 from artifacts.exceptions import NotFound
 from artifacts.store import LocalStore, open_store, store
@@ -18,24 +20,24 @@ MINUTE = timedelta(minutes=1)
 
 
 @pytest.fixture
-def local(tmp_path: Path, settings) -> LocalStore:
+def local(tmp_path: Path, settings: Settings) -> LocalStore:
     settings.CAUSEWAY_STORE_URL = f"file://{tmp_path}/objects"
     opened = open_store(settings.CAUSEWAY_STORE_URL)
     assert isinstance(opened, LocalStore)
     return opened
 
 
-def put(url: str, data: bytes, **headers: str):
+def put(url: str, data: bytes, **headers: str) -> Any:
     return Client(enforce_csrf_checks=True, headers=headers).put(
         urlsplit(url).path, data, content_type="application/octet-stream"
     )
 
 
-def get(url: str, **headers: str):
+def get(url: str, **headers: str) -> Any:
     return Client(headers=headers).get(urlsplit(url).path)
 
 
-def test_it_is_opened_once(settings, tmp_path: Path) -> None:
+def test_it_is_opened_once(settings: Settings, tmp_path: Path) -> None:
     settings.CAUSEWAY_STORE_URL = f"file://{tmp_path}"
     assert store() is store()
 
@@ -62,7 +64,7 @@ def test_it_does_not_follow_links_out_of_its_directory(local: LocalStore, tmp_pa
 
 
 def test_it_leaves_nothing_behind_when_a_write_fails(local: LocalStore) -> None:
-    def fail(file) -> None:
+    def fail(file: BinaryIO) -> None:
         file.write(b"half")
         raise OSError("disk full")
 

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from django.db import connection
 from flyteidl.core import execution_pb2
+from pytest_django import Settings
 
 from scheduler.actions import attempts
 from scheduler.executors.base import Ended, Outcome, Started
@@ -27,7 +28,7 @@ def claim(free: Resources = MACHINE, total: Resources = MACHINE, instance: str =
 
 
 @pytest.fixture
-def woken(monkeypatch) -> list[object]:
+def woken(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     calls: list[object] = []
     monkeypatch.setattr(attempts, "wake_execution", calls.append)
     monkeypatch.setattr(attempts, "wake_executor", calls.append)
@@ -51,7 +52,7 @@ def test_it_claims_by_priority_and_age_what_fits() -> None:
     assert (event.from_phase, event.to_phase, event.actor) == (AttemptPhase.QUEUED, AttemptPhase.INITIALIZING, "one")
 
 
-def test_it_says_where_the_log_will_be(settings) -> None:
+def test_it_says_where_the_log_will_be(settings: Settings) -> None:
     root = settings.CAUSEWAY_STORE_URL
     plain = make_attempt(command={"output_prefix": f"{root}/metadata/p/d/e/n0/0"})
     item = make_attempt(command={"output_prefix": f"{root}/metadata/p/d/e/n1/2/7"}, index=7)
@@ -75,11 +76,11 @@ def test_it_lets_small_attempts_pass_but_not_for_ever() -> None:
     assert claim() == [large.name]
 
 
-def test_it_fails_what_the_machine_can_never_run(woken) -> None:
+def test_it_fails_what_the_machine_can_never_run(woken: list[object]) -> None:
     row = make_attempt(resources={"cpu": 1, "memory": 64 << 30, "gpu": 1})
     assert claim() == []
     row.refresh_from_db()
-    error = execution_pb2.ExecutionError.FromString(bytes(row.error))
+    error = execution_pb2.ExecutionError.FromString(bytes(row.error or b""))
     assert row.phase == AttemptPhase.FAILED
     assert error.kind == execution_pb2.ExecutionError.USER
     assert "memory 64.0 GiB of 8.0 GiB, gpu 1 of 0" in error.message
@@ -107,7 +108,7 @@ def test_two_executors_never_claim_the_same_attempt() -> None:
     assert sorted(taken) == sorted(names)
 
 
-def test_it_reports_starts_and_ends_in_batches(woken) -> None:
+def test_it_reports_starts_and_ends_in_batches(woken: list[object]) -> None:
     rows = [make_attempt() for _ in range(3)]
     claim()
     assert attempts.report_running([Started(row.pk, f"{row.pk}:1", now()) for row in rows], actor="one") == 3
@@ -133,7 +134,7 @@ def test_an_end_may_come_without_a_start() -> None:
     assert row.started_at == began
 
 
-def test_it_ignores_late_and_repeated_reports(woken) -> None:
+def test_it_ignores_late_and_repeated_reports(woken: list[object]) -> None:
     row = make_attempt()
     claim()
     failed = Outcome(AttemptPhase.FAILED, reason="no", error=b"", retryable=True)
@@ -147,7 +148,7 @@ def test_it_ignores_late_and_repeated_reports(woken) -> None:
     assert attempts.report_ends([], actor="one") == 0
 
 
-def test_it_cancels_waiting_attempts_at_once_and_asks_for_held_ones(woken) -> None:
+def test_it_cancels_waiting_attempts_at_once_and_asks_for_held_ones(woken: list[object]) -> None:
     node = make_node()
     held = make_attempt(node)
     claim()
@@ -163,7 +164,7 @@ def test_it_cancels_waiting_attempts_at_once_and_asks_for_held_ones(woken) -> No
     assert woken == [node.execution_id, "local"]
 
 
-def test_attempts_of_a_machine_that_is_gone_are_system_failures(woken) -> None:
+def test_attempts_of_a_machine_that_is_gone_are_system_failures(woken: list[object]) -> None:
     lost, kept = make_attempt(resources={"cpu": 4}), make_attempt()
     attempts.heartbeat("one", "local", MACHINE, now=now() - timedelta(hours=3))
     attempts.heartbeat("two", "local", MACHINE, now=now())
