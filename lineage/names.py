@@ -1,0 +1,136 @@
+"""Lineage by name: which artifacts are made of which, over their versions, and whose newest ones are out of date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from django.db import connection
+
+from artifacts.models import Artifact, ArtifactVersion
+from lineage.queries import HEAVY
+
+RECENT = 100  # versions of each artifact that are looked at: what it is made of today, not ever
+MAX_ARTIFACTS = 500
+
+
+class NameStep(NamedTuple):
+    """Versions of `target` were made of versions of `source`, by `producer` (task or workflow, without its version)."""
+
+    source: Artifact
+    target: Artifact
+    producer: str
+    versions: int  # of the target, among the recent ones
+
+
+@dataclass(frozen=True)
+class NameGraph:
+    artifacts: list[Artifact]
+    steps: list[NameStep]
+    truncated: bool
+
+
+# Recent versions of some artifacts, and what stood on the other side of the executions that made or used them.
+_NEIGHBOURS = """
+WITH recent AS (
+    SELECT newest.id, newest.artifact_id FROM unnest(%(artifacts)s::bigint[]) AS wanted(id)
+    CROSS JOIN LATERAL (
+        SELECT id, artifact_id FROM artifacts_artifactversion WHERE artifact_id = wanted.id
+        ORDER BY created_at DESC, id DESC LIMIT %(recent)s
+    ) AS newest
+), pairs AS (
+    SELECT consumed.version_id AS source, recent.id AS target
+    FROM recent
+    JOIN lineage_versionedge AS produced ON produced.version_id = recent.id AND produced.role = 'produced'
+    JOIN lineage_versionedge AS consumed ON consumed.execution_key = produced.execution_key
+        AND consumed.role = 'consumed' AND consumed.version_id < recent.id
+    UNION
+    SELECT recent.id, produced.version_id
+    FROM recent
+    JOIN lineage_versionedge AS consumed ON consumed.version_id = recent.id AND consumed.role = 'consumed'
+    JOIN lineage_versionedge AS produced ON produced.execution_key = consumed.execution_key
+        AND produced.role = 'produced' AND produced.version_id > recent.id
+)
+SELECT source.artifact_id, target.artifact_id, regexp_replace(target.producer, '@[^@]*$', ''),
+       count(DISTINCT target.id)
+FROM pairs
+JOIN artifacts_artifactversion AS source ON source.id = pairs.source
+JOIN artifacts_artifactversion AS target ON target.id = pairs.target
+GROUP BY 1, 2, 3
+"""
+
+
+def name_graph(artifact: Artifact, *, limit: int = MAX_ARTIFACTS) -> NameGraph:
+    """The whole meta-workflow that the artifact is part of, both ways; a query for each step of distance."""
+    found = {artifact.pk}
+    steps: dict[tuple[int, int, str], int] = {}
+    frontier = {artifact.pk}
+    truncated = False
+    while frontier:
+        rows = _neighbours(frontier)
+        for source, target, producer, versions in rows:
+            steps[source, target, producer] = max(versions, steps.get((source, target, producer), 0))
+        frontier = {pk for row in rows for pk in row[:2]} - found
+        if len(found) + len(frontier) > limit:
+            truncated = True
+            frontier = set(sorted(frontier)[: limit - len(found)])
+        found |= frontier
+    artifacts = Artifact.objects.in_bulk(found)
+    return NameGraph(
+        sorted(artifacts.values(), key=lambda one: one.key),
+        [
+            NameStep(artifacts[source], artifacts[target], producer, versions)
+            for (source, target, producer), versions in sorted(steps.items())
+            if source in artifacts and target in artifacts
+        ],
+        truncated,
+    )
+
+
+def _neighbours(artifacts: Iterable[int]) -> list[tuple[int, int, str, int]]:
+    with connection.cursor() as cursor:
+        cursor.execute(_NEIGHBOURS, {"artifacts": sorted(artifacts), "recent": RECENT})
+        return list(cursor.fetchall())
+
+
+class StaleVersion(NamedTuple):
+    """`version`, the newest of its partition, was made directly of `used`, of which `newer` is there by now."""
+
+    version: ArtifactVersion
+    used: ArtifactVersion
+    newer: ArtifactVersion
+
+
+_STALE = """
+    SELECT newest.id, used.id, newer.id
+    FROM artifacts_partition AS part
+    CROSS JOIN LATERAL (
+        SELECT id FROM artifacts_artifactversion
+        WHERE artifact_id = part.artifact_id AND partition_digest = part.digest AND removed_at IS NULL
+        ORDER BY created_at DESC, id DESC LIMIT 1
+    ) AS newest
+    JOIN lineage_versionedge AS produced ON produced.version_id = newest.id AND produced.role = 'produced'
+    JOIN lineage_versionedge AS consumed ON consumed.execution_key = produced.execution_key
+        AND consumed.role = 'consumed' AND consumed.version_id < newest.id
+    JOIN artifacts_artifactversion AS used ON used.id = consumed.version_id
+    CROSS JOIN LATERAL (
+        SELECT id FROM artifacts_artifactversion AS candidate
+        WHERE candidate.artifact_id = used.artifact_id AND candidate.partition_digest = used.partition_digest
+          AND candidate.time_partition IS NOT DISTINCT FROM used.time_partition AND candidate.removed_at IS NULL
+          AND (candidate.created_at, candidate.id) > (used.created_at, used.id) AND candidate.id <> newest.id
+        ORDER BY candidate.created_at DESC, candidate.id DESC LIMIT 1
+    ) AS newer
+    WHERE part.artifact_id = ANY(%(artifacts)s)
+    GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2 DESC LIMIT %(limit)s
+"""
+
+
+def stale_versions(artifacts: Iterable[Artifact], *, limit: int = 200) -> list[StaleVersion]:
+    """Newest versions (of each partition) of these artifacts that were made of something since published anew."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STALE, {"artifacts": [artifact.pk for artifact in artifacts], "limit": limit})
+        rows = cursor.fetchall()
+    ids = {pk for row in rows for pk in row}
+    found = ArtifactVersion.objects.select_related("artifact").defer(*HEAVY).in_bulk(ids)
+    return [StaleVersion(found[version], found[used], found[newer]) for version, used, newer in rows]
