@@ -64,6 +64,8 @@ ALLOWED_HOSTS = os.environ.get("CAUSEWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[:
 CAUSEWAY_BIND = os.environ.get("CAUSEWAY_BIND") or "127.0.0.1"
 CAUSEWAY_HTTP_PORT = int(os.environ.get("CAUSEWAY_HTTP_PORT", "8000"))
 CAUSEWAY_GRPC_PORT = int(os.environ.get("CAUSEWAY_GRPC_PORT", "8089"))
+# Where tasks reach the gRPC door; where it wants tokens, tasks find theirs in the FLYTE_CREDENTIALS_* of the executor.
+CAUSEWAY_GRPC_ENDPOINT = os.environ.get("CAUSEWAY_GRPC_ENDPOINT") or f"127.0.0.1:{CAUSEWAY_GRPC_PORT}"
 # Where browsers and clients reach the web process: signed URLs and links in notifications start with it.
 CAUSEWAY_PUBLIC_URL = os.environ.get("CAUSEWAY_PUBLIC_URL", f"http://localhost:{CAUSEWAY_HTTP_PORT}").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [CAUSEWAY_PUBLIC_URL]

@@ -57,8 +57,11 @@ class Run:
 class LocalExecutor(Executor):
     name = "local"
 
-    def __init__(self, home: Path, store: ObjectStore, *, total: Resources | None = None, warm_limit: int = 4) -> None:
-        self.home, self.store = home, store
+    def __init__(
+        self, home: Path, store: ObjectStore, *, total: Resources | None = None, warm_limit: int = 4, endpoint: str = ""
+    ) -> None:
+        """`endpoint`: host and port of the gRPC door, for tasks that launch others (eager workflows)."""
+        self.home, self.store, self.endpoint = home, store, endpoint
         self.total = total or machine_resources(home)
         self.runs: dict[int, Run] = {}
         self.code = CodeCache(home / "code", store)
@@ -188,8 +191,11 @@ class LocalExecutor(Executor):
         )
 
     def _environment(self, run: Run) -> dict[str, str]:
-        """What flytekit reads the store's endpoint from, and which GPUs are the attempt's."""
+        """What flytekit reads the endpoints of Causeway and of the store from, and which GPUs are the attempt's."""
         env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, run.gpus))} if self.total.gpu else {}
+        if self.endpoint:
+            env["FLYTE_PLATFORM_URL"] = self.endpoint
+            env["FLYTE_PLATFORM_INSECURE"] = os.environ.get("FLYTE_PLATFORM_INSECURE", "true")
         for theirs, ours in {
             "FLYTE_AWS_ENDPOINT": "AWS_ENDPOINT_URL",
             "FLYTE_AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",

@@ -26,7 +26,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         home = Path(settings.CAUSEWAY_HOME)
         with only_one(home):
-            daemon = Daemon(LocalExecutor(home, store(), warm_limit=options["warm"]), instance_name(home))
+            local = LocalExecutor(home, store(), warm_limit=options["warm"], endpoint=settings.CAUSEWAY_GRPC_ENDPOINT)
+            daemon = Daemon(local, instance_name(home))
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: daemon.stop())
             daemon.run()
