@@ -24,8 +24,11 @@ def evaluate(state: State, events: Iterable[Event], now: datetime) -> Outcome:
     for event in events:
         if not _handle(ev, event):
             ev.ignored.append(event)
-        while ev.ready:
-            scopes.make_ready(ev, ev.ready.popleft())
+        while ev.ready or ev.later:
+            if ev.ready:
+                scopes.make_ready(ev, ev.ready.popleft())
+            else:
+                _handle(ev, ev.later.popleft())
     if ev.freed:
         _hand_on_slots(ev)
     return Outcome(ev.nodes, ev.moves, ev.commands, ev.ignored)

@@ -9,7 +9,7 @@ from datetime import datetime
 from scheduler.engine.commands import Command
 from scheduler.engine.events import Event
 from scheduler.engine.graph import NodeSpec
-from scheduler.engine.phases import DONE, TERMINAL, Phase
+from scheduler.engine.phases import Phase
 from scheduler.engine.state import ROOT, Node, State, child_key
 
 
@@ -36,7 +36,7 @@ class Outcome:
 class Evaluation:
     """Only the modules of this package use it; `evaluate` makes one and returns what it gathered."""
 
-    __slots__ = ("base", "commands", "freed", "ignored", "max_parallelism", "moves", "nodes", "now", "ready")
+    __slots__ = ("base", "commands", "freed", "ignored", "later", "max_parallelism", "moves", "nodes", "now", "ready")
 
     def __init__(self, state: State, now: datetime) -> None:
         self.base = state.nodes
@@ -49,6 +49,7 @@ class Evaluation:
         self.ready: deque[Node] = (
             deque()
         )  # every upstream has ended; a queue, so that long chains of skips do not recurse
+        self.later: deque[Event] = deque()  # what the engine tells itself
         self.freed = 0  # slots
 
     def peek(self, key: str) -> Node | None:
@@ -103,9 +104,4 @@ class Evaluation:
         elif node.parked:
             node.parked = False
             self.touch(ROOT).memory["parked"] -= 1
-
-    def is_over(self, node: Node) -> bool:
-        return node.phase in TERMINAL
-
-    def is_done(self, node: Node) -> bool:
-        return node.phase in DONE
+            self.freed += 1  # it may have been offered a slot that others can have now

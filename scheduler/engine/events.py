@@ -55,6 +55,15 @@ class AttemptFailed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ItemEnded(Event):
+    """A node below a map has ended. The engine tells itself."""
+
+    index: int
+    ok: bool
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decided(Event):
     """A gate's signal is set (and, when approved, its outputs are in place)."""
 

@@ -6,8 +6,8 @@ What a node does in detail (`target`) and how data flows (bindings) is opaque he
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
 
@@ -94,17 +94,39 @@ class Scope:
     failure_node: NodeSpec | None = None
     has_markers: bool = True  # start-node and end-node are shown
     source: object = None  # what the shell needs to resolve data
-    roots: tuple[str, ...] = field(init=False)
+    roots: tuple[str, ...] | None = None  # nodes without upstream; found out unless given
 
     def __post_init__(self) -> None:
-        roots = tuple(spec.id for spec in self.nodes.values() if not spec.upstream)
-        object.__setattr__(self, "roots", roots)
+        if self.roots is None:
+            roots = tuple(spec.id for spec in self.nodes.values() if not spec.upstream)
+            object.__setattr__(self, "roots", roots)
 
     def spec(self, spec_id: str) -> NodeSpec:
         """KeyError for an id the scope does not have."""
         if self.failure_node is not None and spec_id == self.failure_node.id:
             return self.failure_node
         return MARKERS.get(spec_id) or self.nodes[spec_id]
+
+
+class Items(Mapping[str, NodeSpec]):
+    """The nodes of a map over something else than a task, made when asked for: `n0`, `n1` ..."""
+
+    def __init__(self, item: NodeSpec, size: int) -> None:
+        self.item, self.size = item, size
+
+    def __getitem__(self, spec_id: str) -> NodeSpec:
+        return replace(self.item, id=spec_id, upstream=(), downstream=())
+
+    def __iter__(self) -> Iterator[str]:
+        return (f"n{index}" for index in range(self.size))
+
+    def __len__(self) -> int:
+        return self.size
+
+
+def items_scope(item: NodeSpec, size: int) -> Scope:
+    """What lives below a map over launch plans: one node per item."""
+    return Scope(nodes=Items(item, size), has_markers=False, roots=())
 
 
 MARKERS = {

@@ -9,7 +9,8 @@ from dataclasses import replace
 
 from scheduler.engine.commands import Collect, Prepare, StopChildren
 from scheduler.engine.evaluation import Evaluation
-from scheduler.engine.graph import END_NODE, MARKERS, START_NODE, Scope
+from scheduler.engine.events import ItemEnded
+from scheduler.engine.graph import END_NODE, MARKERS, START_NODE, Kind, Scope
 from scheduler.engine.phases import DONE, FAILED, TERMINAL, Phase
 from scheduler.engine.state import Failure, Node
 
@@ -26,7 +27,7 @@ def open_scope(ev: Evaluation, parent: Node, only: frozenset[str] | None = None)
     parent.open = len(body.nodes)
     if body.has_markers:
         add_marker(ev, parent, START_NODE)
-    for spec_id in body.roots:
+    for spec_id in body.roots or ():
         child = ev.child(parent, body.nodes[spec_id])
         child.skip = only is not None and spec_id not in only
         ev.ready.append(child)
@@ -68,6 +69,10 @@ def end(ev: Evaluation, node: Node, phase: Phase, failure: Failure | None = None
         return  # it is being stopped: nothing new starts, Stopped will end it
     if parent.memory.get("failing"):
         end(ev, parent, Phase.FAILED, parent.failure)
+        return
+    if parent.spec.kind is Kind.ARRAY:
+        index = int(node.spec.id[1:])
+        ev.later.append(ItemEnded(parent.key, index=index, ok=phase in DONE, failure=node.failure))
         return
     _after_child(ev, parent, node, phase)
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from flyteidl.admin import launch_plan_pb2
 from flyteidl.core import literals_pb2, workflow_pb2
 
 from artifacts.store import store
 from scheduler.engine import commands
 from scheduler.engine.events import Collected, Event, Failed
 from scheduler.engine.kinds.array import array_of
-from scheduler.graphs import Target
-from scheduler.models import TaskExecution
-from scheduler.phases import AttemptPhase
+from scheduler.engine.phases import DONE
+from scheduler.engine.state import ROOT, Node
+from scheduler.graphs import Target, identity
+from scheduler.models import LaunchPlan, NodeExecution, TaskExecution
+from scheduler.phases import NODE_DONE, AttemptPhase
 from scheduler.shell import data
 from scheduler.shell.turn import Turn
 
@@ -46,6 +49,15 @@ def item_inputs(array: workflow_pb2.ArrayNode, inputs: literals_pb2.LiteralMap, 
     return values
 
 
+def item_inputs_of(turn: Turn, node: Node) -> literals_pb2.LiteralMap | None:
+    """What a node below a map takes in; None for any other node."""
+    array = turn.rows[node.parent or ROOT]
+    if array.spec.array is None or not isinstance(array.spec.target, Target):
+        return None
+    inputs = data.read(turn.uris.inputs(array.key))
+    return item_inputs(array.spec.target.node.array_node, inputs, int(node.spec.id[1:]))
+
+
 def item_inputs_uri(turn: Turn, key: str, index: int) -> str:
     """The items of a task that reads lists by itself share one file; for the others the item's file is written."""
     target = turn.rows[key].spec.target
@@ -60,13 +72,9 @@ def item_inputs_uri(turn: Turn, key: str, index: int) -> str:
 def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
     """Join the items' outputs to lists, None standing for what failed."""
     node = turn.rows[command.key]
-    target = array_of(node).node.target
-    if not isinstance(target, Target) or target.task is None:
-        yield Collected(node.key)
-        return
     joined = literals_pb2.LiteralMap()
-    uris = _output_uris(turn, node.key)
-    names = list(target.task.interface.outputs.variables)
+    uris = _output_uris(turn, node.key) if node.body is None else _node_output_uris(turn, node.key)
+    names = _names(array_of(node).node.target)
     for name in names:
         joined.literals[name].collection.SetInParent()
     for index in range(node.memory["size"]):
@@ -82,6 +90,27 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
     data.write(uri, joined)
     turn.set(node.key, {"output_uri": uri})
     yield Collected(node.key)
+
+
+def _names(target: object) -> list[str]:
+    """Names of the outputs of what is mapped."""
+    if not isinstance(target, Target):
+        return []
+    if target.task is not None:
+        return list(target.task.interface.outputs.variables)
+    project, domain, name, version = identity(target.node.workflow_node.launchplan_ref)
+    plan = LaunchPlan.objects.only("closure").get(project=project, domain=domain, name=name, version=version)
+    return list(launch_plan_pb2.LaunchPlanClosure.FromString(bytes(plan.closure)).expected_outputs.variables)
+
+
+def _node_output_uris(turn: Turn, key: str) -> dict[int, str]:
+    rows = NodeExecution.objects.filter(parent_id=turn.rows.pks.get(key), phase__in=sorted(NODE_DONE))
+    stored = dict(rows.values_list("node_id", "output_uri"))
+    present = {node_id: turn.rows.output_uris.get(node_id) or uri for node_id, uri in stored.items()}
+    for changed in turn.changed.values():  # those that ended in this very turn
+        if changed.parent == key and changed.phase in DONE:
+            present[changed.key] = turn.rows.output_uris.get(changed.key, "")
+    return {int(node_id.rpartition("-n")[2]): uri for node_id, uri in present.items() if uri}
 
 
 def _output_uris(turn: Turn, key: str) -> dict[int, str]:

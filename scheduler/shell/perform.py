@@ -20,9 +20,9 @@ from scheduler.phases import AttemptPhase
 from scheduler.shell import data
 from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
-from scheduler.shell.maps import collect_items, item_inputs_uri, size_of
+from scheduler.shell.maps import collect_items, item_inputs_of, item_inputs_uri, size_of
 from scheduler.shell.publish import publish_node, publish_workflow
-from scheduler.shell.reuse import cache_key, look_up, recover
+from scheduler.shell.reuse import cache_key, is_cached, keep, look_up, recover
 from scheduler.shell.task_command import Run, command_of, needs_task_file, resources_of
 from scheduler.shell.turn import Turn
 
@@ -80,7 +80,7 @@ def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
         return
     owner = turn.owner(node)
     try:
-        inputs = resolver(turn, owner, target.node.inputs).resolve(target.node.inputs)
+        inputs = item_inputs_of(turn, node) or resolver(turn, owner, target.node.inputs).resolve(target.node.inputs)
         if owner.body is not None and node.spec is owner.body.failure_node and owner.failure is not None:
             add_error(inputs, target, owner.failure)
         uri = turn.uris.inputs(node.key)
@@ -157,6 +157,9 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         return
     if needs_task_file(target):
         _write_task_file(turn, node, target)
+    interruptible = command.interruptible
+    if turn.spec.HasField("interruptible"):  # said at launch, for all nodes
+        interruptible = turn.spec.interruptible.value and node.system_failures < node.spec.retry.system
     attempt = TaskExecution(
         execution_id=execution.pk,
         task_id=target.task_pk,
@@ -167,7 +170,7 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         executor=DEFAULT_EXECUTOR,
         command=details,
         resources=resources,
-        interruptible=command.interruptible,
+        interruptible=interruptible,
         created_at=turn.now,
         updated_at=turn.now,
     )
@@ -250,6 +253,8 @@ def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:
         turn.outputs_uri = uri
     else:
         turn.set(parent.key, {"output_uri": uri})
+        if isinstance(parent.spec.target, Target) and is_cached(parent.spec.target):
+            keep(turn, parent.key, parent.spec.target, uri)
     yield Collected(parent.key)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -12,7 +13,7 @@ from django.db import connection
 from flyteidl.core import execution_pb2
 
 from scheduler import graphs
-from scheduler.engine.graph import END_NODE, START_NODE, Kind, NodeSpec, Scope
+from scheduler.engine.graph import END_NODE, START_NODE, Kind, NodeSpec, Scope, items_scope
 from scheduler.engine.phases import ACTIVE, TERMINAL, Phase
 from scheduler.engine.scopes import body_of
 from scheduler.engine.state import ROOT, Failure, Node, child_key
@@ -104,11 +105,14 @@ class Rows(Mapping[str, Node]):
 
     def parked(self, count: int) -> list[str]:
         """Keys of the nodes that have waited longest for a slot."""
+        moved = sum(not node.parked for node in self._nodes.values())  # in this turn, for all that the database knows
         with connection.cursor() as cursor:
-            cursor.execute(_PARKED, [self.execution.pk, count])
+            cursor.execute(_PARKED, [self.execution.pk, count + moved])
             pks = [pk for (pk,) in cursor.fetchall()]
         self.load_pks(pks)
-        return [self._keys[pk] for pk in pks]
+        old = [self._keys[pk] for pk in pks]
+        new = [key for key in self._nodes if key not in self.pks]
+        return [key for key in (*old, *new) if self._nodes[key].parked][:count]
 
     def expect_new_children(self, parent: Node, body: Scope) -> None:
         """The parent begins: none of its children can have a row yet."""
@@ -164,7 +168,8 @@ class Rows(Mapping[str, Node]):
         output_uri, dynamic_uri, state, wake_at, started_at = record[10:]
         parent = self._nodes[self._keys[parent_pk] if parent_pk is not None else ROOT]
         spec = (parent.body or _empty()).spec(spec_id)
-        body = (graphs.dynamic_scope(dynamic_uri) if dynamic_uri else spec.body) if attempts else None
+        unpacked = unpack(state if isinstance(state, dict) else json.loads(state))
+        body = _body(spec, dynamic_uri, unpacked) if attempts else None
         self.inserted(key, pk)
         self.output_uris[key], self.dynamic_uris[key], self.started[key] = output_uri, dynamic_uri, started_at
         self._nodes[key] = Node(
@@ -179,15 +184,16 @@ class Rows(Mapping[str, Node]):
             system_failures=system_failures,
             body=body,
             wake_at=wake_at,
-            **unpack(state if isinstance(state, dict) else _json(state)),
+            **unpacked,
         )
 
 
-def _json(text: str) -> dict[str, Any]:
-    import json
-
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
+def _body(spec: NodeSpec, dynamic_uri: str, unpacked: Mapping[str, Any]) -> Scope | None:
+    if dynamic_uri:
+        return graphs.dynamic_scope(dynamic_uri)
+    if spec.array is not None and spec.array.node.kind is not Kind.TASK:
+        return items_scope(spec.array.node, unpacked.get("memory", {}).get("size", 0))
+    return spec.body
 
 
 def _empty() -> Scope:

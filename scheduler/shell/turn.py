@@ -87,7 +87,7 @@ class Turn:
     def owner(self, node: Node) -> Node:
         """The parent whose inputs and nodes the node's bindings mean: branches have no scope of their own for data."""
         parent = self.rows[node.parent or ""]
-        while parent.spec.kind is Kind.BRANCH:
+        while parent.spec.kind in (Kind.BRANCH, Kind.ARRAY):
             parent = self.rows[parent.parent or ""]
         return parent
 

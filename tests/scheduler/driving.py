@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -11,13 +11,14 @@ from typing import Any
 from django.utils import timezone as django_timezone
 from flyteidl.admin import execution_pb2 as admin_execution
 from flyteidl.admin import task_pb2, workflow_pb2
-from flyteidl.core import compiler_pb2, execution_pb2, interface_pb2, literals_pb2, types_pb2
+from flyteidl.core import compiler_pb2, execution_pb2, identifier_pb2, interface_pb2, literals_pb2, types_pb2
 
 from artifacts.literals import from_json, to_json
 from artifacts.store import store
 from scheduler.actions.attempts import claim, report_ends, report_running
 from scheduler.advance import advance
-from scheduler.compiler.requirements import Available, key_of
+from scheduler.compiler.lookup import load
+from scheduler.compiler.requirements import Available, Requirements, key_of
 from scheduler.compiler.workflow import compile_closure
 from scheduler.executors.base import Ended, Outcome, Started
 from scheduler.executors.resources import Resources
@@ -47,18 +48,21 @@ def settings_of() -> Any:
     return SerializationSettings(project="demo", domain="development", version="v1", image_config=config)
 
 
-def compiled(entity: object) -> compiler_pb2.CompiledWorkflowClosure:
+def compiled(entity: object, plans: Sequence[object] = ()) -> compiler_pb2.CompiledWorkflowClosure:
+    """`plans`: launch plans that the workflow uses; they have to be registered."""
     specs = specs_of(entity)
+    needed = {key_of(i) for plan in plans for i, _ in specs_of(plan) if i.resource_type == identifier_pb2.LAUNCH_PLAN}
     tasks = {key_of(i): spec.template for i, spec in specs if isinstance(spec, task_pb2.TaskSpec)}
     workflows = [spec for _, spec in specs if isinstance(spec, workflow_pb2.WorkflowSpec)]
     primary = workflows[-1]
     others = {key_of(spec.template.id): spec.template for spec in workflows[:-1]}
-    available = Available(tasks=tasks, launch_plans={}, workflows=others)
+    registered = load(Requirements(set(), needed, set()))
+    available = Available(tasks=tasks, launch_plans=registered.launch_plans, workflows=others)
     return compile_closure(primary.template, primary.sub_workflows, available)
 
 
-def workflow_of(entity: object) -> Workflow:
-    closure = compiled(entity)
+def workflow_of(entity: object, plans: Sequence[object] = ()) -> Workflow:
+    closure = compiled(entity, plans)
     return store_workflow(closure)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from flyteidl.admin import execution_pb2
-from flytekit import LaunchPlan, dynamic, task, workflow
+from flytekit import LaunchPlan, dynamic, map_task, task, workflow
 
 from scheduler.actions.executions import abort
 from scheduler.actions.launch import LaunchRequest, launch
@@ -34,6 +34,11 @@ child_plan = LaunchPlan.get_or_create(child, "child_plan")
 @workflow
 def parent(a: int) -> int:
     return double(a=child_plan(a=a))
+
+
+@workflow
+def many(a: list[int]) -> list[int]:
+    return map_task(child_plan, concurrency=2)(a=a)
 
 
 @dynamic
@@ -117,6 +122,16 @@ def test_it_aborts_the_child_with_its_parent() -> None:
     execution.refresh_from_db()
     assert execution.phase == ExecutionPhase.ABORTED
     assert Execution.objects.get(parent_node__execution=execution).phase == ExecutionPhase.ABORTED
+
+
+def test_it_maps_over_a_launch_plan() -> None:
+    register_all(child_plan)
+    execution = start(workflow_of(many, plans=[child_plan]), {"a": [1, 2, 3]})
+    advance(execution.pk)
+    assert Execution.objects.filter(parent_node__execution=execution).count() == 2
+    run_all(Driver({"double": lambda a: 2 * a}))
+    assert outputs(execution) == {"o0": [2, 4, 6]}
+    assert {"n0-0-n0", "n0-0-n1", "n0-0-n2"} <= phases(execution).keys()
 
 
 def test_it_runs_what_a_dynamic_task_returns() -> None:

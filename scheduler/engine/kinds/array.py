@@ -1,4 +1,4 @@
-"""Maps over tasks: one attempt row per item and attempt, a window of items in flight, counters for all the rest.
+"""Maps: over tasks one attempt row per item and attempt, over launch plans a node per item; a window of them in flight.
 
 The memory of the node holds what is in flight, what failed for good and what was tried before, never all items.
 """
@@ -12,8 +12,8 @@ from typing import Any
 from scheduler.engine import retries, scopes
 from scheduler.engine.commands import Cancel, Collect, Submit
 from scheduler.engine.evaluation import Evaluation
-from scheduler.engine.events import AttemptFailed, AttemptSucceeded, Collected, Due, Event, Prepared
-from scheduler.engine.graph import ArraySpec, RetryPolicy
+from scheduler.engine.events import AttemptFailed, AttemptSucceeded, Collected, Due, Event, ItemEnded, Prepared
+from scheduler.engine.graph import ArraySpec, Kind, RetryPolicy, items_scope
 from scheduler.engine.kinds.workflow import timed_out
 from scheduler.engine.phases import Phase
 from scheduler.engine.state import Failure, Node
@@ -31,6 +31,9 @@ class ArrayKind:
         node.memory.update(size=event.size, next=0, ok=0, bad=[], live={}, tried={})
         if node.spec.timeout:
             node.wake_at = ev.now + node.spec.timeout
+        if array_of(node).node.kind is not Kind.TASK:
+            node.body = items_scope(array_of(node).node, event.size)
+            node.open = event.size
         ev.move(node, Phase.RUNNING)
         self._go_on(ev, node)
 
@@ -39,9 +42,10 @@ class ArrayKind:
             scopes.end(ev, node, Phase.SUCCEEDED)
             return True
         if isinstance(event, Due):
-            self.stop(ev, node)
-            scopes.end(ev, node, Phase.FAILED, timed_out(node))
+            self._fail(ev, node, timed_out(node))
             return True
+        if isinstance(event, ItemEnded):
+            return self._item_ended(ev, node, event)
         if not isinstance(event, AttemptSucceeded | AttemptFailed):
             return False
         live: dict[str, int] = node.memory.get("live", {})
@@ -58,8 +62,35 @@ class ArrayKind:
         return True
 
     def stop(self, ev: Evaluation, node: Node) -> None:
-        if node.memory.get("live"):
+        if node.memory.get("live") and node.body is None:
             ev.commands.append(Cancel(node.key))
+
+    def _fail(self, ev: Evaluation, node: Node, failure: Failure) -> None:
+        node.wake_at = None
+        if node.body is not None:
+            node.failure = failure
+            scopes.close(ev, node, Phase.FAILED)
+            return
+        self.stop(ev, node)
+        scopes.end(ev, node, Phase.FAILED, failure)
+
+    def _item_ended(self, ev: Evaluation, node: Node, event: ItemEnded) -> bool:
+        live = dict(node.memory["live"])
+        if live.pop(str(event.index), None) is None:
+            return False
+        node.memory["live"] = live
+        if event.ok:
+            node.memory["ok"] += 1
+        else:
+            self._give_up(node, event.index, event.failure or Failure("ItemFailed", "the item did not succeed"))
+        self._go_on(ev, node)
+        return True
+
+    def _give_up(self, node: Node, index: int, failure: Failure) -> None:
+        node.memory["bad"] = [*node.memory["bad"], index]
+        if len(node.memory["bad"]) <= MESSAGES:
+            node.memory["messages"] = [*node.memory.get("messages", []), f"[{index}]: {failure.message}"]
+        node.failure = node.failure or failure
 
     def _failed(self, ev: Evaluation, node: Node, event: AttemptFailed) -> None:
         """Try the item again or give it up. `tried`: [attempts, user, system failures] of items that failed."""
@@ -73,15 +104,14 @@ class ArrayKind:
             self._submit(ev, node, event.index, attempts, system)
         else:
             tried.pop(item, None)
-            node.memory["bad"] = [*node.memory["bad"], event.index]
-            if len(node.memory["bad"]) <= MESSAGES:
-                messages = node.memory.get("messages", [])
-                node.memory["messages"] = [*messages, f"[{event.index}]: {decision.failure.message}"]
-            node.failure = node.failure or decision.failure
+            self._give_up(node, event.index, decision.failure)
         node.memory["tried"] = tried
 
     def _submit(self, ev: Evaluation, node: Node, index: int, attempt: int, system_failures: int = 0) -> None:
         node.memory["live"][str(index)] = attempt
+        if node.body is not None:
+            ev.ready.append(ev.child(node, node.body.nodes[f"n{index}"]))
+            return
         interruptible = retries.is_interruptible(item_policy(node), system_failures=system_failures)
         ev.commands.append(Submit(node.key, attempt=attempt, index=index, interruptible=interruptible))
 
@@ -90,8 +120,7 @@ class ArrayKind:
         memory, array = node.memory, array_of(node)
         size, failed = memory["size"], len(memory["bad"])
         if size - failed < needed(array, size) and not (array.run_all and memory["ok"] + failed < size):
-            self.stop(ev, node)
-            scopes.end(ev, node, Phase.FAILED, _failure(node))
+            self._fail(ev, node, _failure(node))
             return
         window = min(array.parallelism or WINDOW, WINDOW)
         while memory["next"] < size and len(memory["live"]) < window:
