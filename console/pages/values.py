@@ -90,7 +90,7 @@ def _show(
     text = primary_uri(literal) if isinstance(value, dict) and primary_uri(literal) else spell(value)
     version = versions.get(carried(literal) or 0)
     described = describe_type(literal_type) if literal_type is not None else ""
-    return Value(name, described, text, "\n" in text or len(text) > 100, primary_uri(literal), version)
+    return Value(name, described, text, "\n" in text or len(text) > 240, primary_uri(literal), version)
 
 
 def spell(value: Any) -> str:
