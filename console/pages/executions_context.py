@@ -188,7 +188,7 @@ def graph_context(execution: Execution, titles: NodeTitles, rows: list[NodeRow])
     for node in nodes:
         row, place = top.get(node.id), drawing.places[node.id]
         badge = row.badge if row is not None else badges.NODE[NodePhase.UNDEFINED]
-        title = node.name if len(node.name) <= 27 else f"{node.name[:26]}…"
+        title = graphs.shorten(node.name)
         sub = f"{badges.NODE_KIND.get(node.kind, node.kind)} · {badge.label.lower()}"
         url = row.node.node_id if row is not None else ""
         boxes.append(GraphBox(node.id, title, sub, badge.tone, url, place.x, place.y))

@@ -15,6 +15,7 @@ Key = TypeVar("Key", bound=Hashable)
 BOX_WIDTH, BOX_HEIGHT = 220.0, 52.0
 GAP_X, GAP_Y = 72.0, 20.0
 MARGIN = 4.0
+TITLE_LETTERS, SUB_LETTERS = 23, 27  # what fits into a box
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,11 @@ def layout(nodes: Sequence[Key], edges: Iterable[tuple[Key, Key]]) -> Drawing[Ke
             places[key] = Place(key, x, top + row * (BOX_HEIGHT + GAP_Y), column)
     paths = [Path(a, b, _curve(places[a], places[b])) for a, b in kept]
     return Drawing(_span(len(layers), BOX_WIDTH, GAP_X) + 2 * MARGIN, height + 2 * MARGIN, places, paths)
+
+
+def shorten(text: str, most: int = TITLE_LETTERS) -> str:
+    """The text as far as it fits into a box."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _span(count: int, size: float, gap: float) -> float:

@@ -108,8 +108,8 @@ def _version_box(version: ArtifactVersion, focus: ArtifactVersion) -> Box:
     partitions = ", ".join(f"{key}={value}" for key, value in version.partitions.items())
     return Box(
         key=_key(version),
-        title=shorten(version.artifact.name),
-        sub=shorten(partitions or version.version, 32),
+        title=graphs.shorten(version.artifact.name),
+        sub=graphs.shorten(partitions or version.version, graphs.SUB_LETTERS),
         url=reverse("version-lineage", args=[version.pk]),
         tone=badges.KIND[version.kind].tone if version.kind in badges.KIND else "neutral",
         css="node-self" if version.pk == focus.pk else "node-artifact",
@@ -121,17 +121,13 @@ def _execution_box(execution: Execution) -> Box:
     badge = badges.EXECUTION[execution.phase]
     return Box(
         key=execution.key,
-        title=shorten(execution.workflow.name.rsplit(".", 1)[-1]),
-        sub=shorten(f"{badge.label} · {execution.name}", 32),
+        title=graphs.shorten(execution.workflow.name.rsplit(".", 1)[-1]),
+        sub=graphs.shorten(f"{badge.label} · {execution.name}", graphs.SUB_LETTERS),
         url=reverse("execution", args=[execution.project, execution.domain, execution.name]),
         tone=badge.tone,
         css="node-run",
         hint=f"{execution.workflow.name}: {execution.key}",
     )
-
-
-def shorten(text: str, most: int = 26) -> str:
-    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def _placed(box: Box, place: graphs.Place[str]) -> Box:

@@ -108,7 +108,7 @@ def _drawing(compiled: Any) -> dict[str, Any]:
     drawing = graphs.layout([node.id for node in nodes], edges_of(compiled.primary))
     boxes = [
         {
-            "title": node.name if len(node.name) <= 27 else f"{node.name[:26]}…",
+            "title": graphs.shorten(node.name),
             "sub": f"{badges.NODE_KIND.get(node.kind, node.kind)} · {node.id}",
             "x": drawing.places[node.id].x,
             "y": drawing.places[node.id].y,
