@@ -17,7 +17,7 @@ from artifacts.partitions import label_time, literal_as_text, literal_as_time, t
 Key = tuple[str, str, str]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Declaration:
     """The artifact that an annotation names: whose keys and granularity are fixed by its first publication."""
 

@@ -154,7 +154,7 @@ def declare(wanted: Sequence[tuple[Declaration, Kind]]) -> dict[Key, Artifact]:
                     partition_keys=list(d.partition_keys),
                     granularity=d.granularity,
                 )
-                for d, kind in missing.values()
+                for d, kind in sorted(missing.values())
             ],
             ignore_conflicts=True,  # somebody else may have published first: then theirs is the declaration
         )
@@ -213,7 +213,10 @@ def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
     if new:
         _inherit(new)
         Partition.objects.bulk_create(
-            [Partition(artifact_id=row.artifact_id, digest=row.partition_digest, values=row.partitions) for row in new],
+            [
+                Partition(artifact_id=artifact, digest=digest, values=values)
+                for (artifact, digest), values in sorted(_partitions(new).items())  # one order: no deadlock
+            ],
             ignore_conflicts=True,
         )
     for row in new:
@@ -226,6 +229,10 @@ def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
         if before := present.get((row.artifact_id, row.version)):
             _check_same(row, before)
     return [present.get((row.artifact_id, row.version), row) for row in rows]
+
+
+def _partitions(rows: Sequence[ArtifactVersion]) -> dict[tuple[int, str], dict[str, str]]:
+    return {(row.artifact_id, row.partition_digest): row.partitions for row in rows}
 
 
 def _inherit(rows: Sequence[ArtifactVersion]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from typing import Any
 
 from causeway import OnArtifact
@@ -31,6 +32,21 @@ def one_input(n: int) -> int:
 @workflow
 def with_query_default(n: int = PRIME.query()) -> int:
     return double(n=n)
+
+
+@workflow
+def with_sea_default(n: int = DATASET.query(region="SEA")) -> int:
+    return double(n=n)
+
+
+@task
+def note(n: int, at: datetime, text: str) -> str:
+    return f"{n} {at} {text}"
+
+
+@workflow
+def with_time(n: int, at: datetime, text: str = "default") -> str:
+    return note(n=n, at=at, text=text)
 
 
 @task
@@ -65,8 +81,6 @@ def register_plan(
 
 def active_plan(trigger: Any, workflow: Any = one_input, **over: str) -> Trigger:
     """A registered and active launch plan's trigger. It has been active since long before any test's versions."""
-    from datetime import datetime, timezone
-
     plan = register_plan(trigger, workflow, **over)
     set_state(plan, LaunchPlan.State.ACTIVE, actor="ada")
     Trigger.objects.filter(launch_plan=plan).update(activated_at=datetime(2020, 1, 1, tzinfo=timezone.utc))

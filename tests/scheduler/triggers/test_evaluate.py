@@ -33,6 +33,8 @@ from tests.scheduler.triggers.plans import (
     two_inputs,
     with_query_default,
     with_region,
+    with_sea_default,
+    with_time,
 )
 
 pytestmark = pytest.mark.django_db
@@ -183,6 +185,36 @@ def test_it_records_a_partition_value_that_is_no_number() -> None:
     firing = TriggerFiring.objects.get()
     assert firing.outcome == FiringOutcome.FAILED and "b" in firing.reason
     assert not Execution.objects.exists()
+
+
+def test_a_query_default_that_the_triggering_version_does_not_satisfy_is_resolved() -> None:
+    active_plan(OnArtifact(DATASET), with_sea_default)
+    sea = publish(DATASET(region="SEA"), 1, execution="e1")
+    evaluate_version(publish(DATASET(region="LAX"), 2, execution="e2", minute=1).pk)
+    execution = Execution.objects.get()
+    given = inputs_of(execution)["n"]
+    assert (value(given), literals.carried(given)) == (1, sea.pk)
+    assert execution.resolution["n"]["via"] == Via.QUERY
+    assert execution.resolution["n"]["explanation"] == "the newest version of ml-dataset with region=SEA"
+
+
+def test_it_binds_the_time_partition_and_overrides_defaults_with_constants() -> None:
+    inputs = {"n": HOURLY, "at": HOURLY.time_partition - timedelta(hours=2), "text": "given"}
+    active_plan(OnArtifact(HOURLY, inputs=inputs), with_time)
+    evaluate_version(hourly(9).pk)
+    given = inputs_of(Execution.objects.get())
+    assert {name: value(literal) for name, literal in given.items()} == {
+        "n": 9,
+        "at": "2026-05-17T07:00:00Z",
+        "text": "given",
+    }
+
+
+def test_it_leaves_constant_defaults_to_the_launch() -> None:
+    active_plan(OnArtifact(HOURLY, inputs={"n": HOURLY, "at": HOURLY.time_partition}), with_time)
+    evaluate_version(hourly(9).pk)
+    given = inputs_of(Execution.objects.get())
+    assert (value(given["at"]), value(given["text"])) == ("2026-05-17T09:00:00Z", "default")
 
 
 def hourly(hour: int) -> ArtifactVersion:
