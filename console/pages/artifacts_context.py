@@ -28,8 +28,13 @@ HEAVY = ("literal", "literal_type", "card")
 
 
 def readable_versions(request: HttpRequest) -> QuerySet[ArtifactVersion]:
-    """With artifact and aliases, without their bytes."""
-    rows = ArtifactVersion.objects.select_related("artifact").prefetch_related("aliases").defer(*HEAVY)
+    """With artifact and aliases, without their bytes; those whose data was removed are left out."""
+    rows = (
+        ArtifactVersion.objects.filter(removed_at__isnull=True)
+        .select_related("artifact")
+        .prefetch_related("aliases")
+        .defer(*HEAVY)
+    )
     return in_scope(request, rows, prefix="artifact__")
 
 

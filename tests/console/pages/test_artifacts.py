@@ -118,3 +118,11 @@ def test_it_hides_foreign_projects_from_the_lineage(world: World, browse: Browse
 
 def test_it_says_what_is_wrong_with_a_search(world: World, browse: Browse) -> None:
     assert "compared with a number" in shown(browse(world.admin), "?q=metric.accuracy>much")
+
+
+def test_it_lists_no_version_whose_data_was_removed_but_shows_it(world: World, browse: Browse) -> None:
+    ArtifactVersion.objects.filter(pk=world.model.pk).update(removed_at=timezone.now())
+    client = browse(world.admin)
+
+    assert "ml-model" not in shown(client, "")
+    assert "Its data was removed" in client.get(f"/artifacts/versions/{world.model.pk}/").content.decode()
