@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from scheduler.models import Execution, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL
+from scheduler.shell import breakdown
 from scheduler.shell.ends import after_end
 from scheduler.shell.flush import flush
 from scheduler.shell.gather import gather
@@ -48,7 +49,11 @@ def advance(execution_id: int) -> None:
             collisions += 1
             logger.warning("execution %s: evaluated again: %s", execution_id, error)
             if collisions >= MAX_COLLISIONS:
+                breakdown.note(execution_id, error)
                 raise
+        except Exception as error:
+            breakdown.note(execution_id, error)
+            raise
         if not is_pending(execution_id):
             return
 

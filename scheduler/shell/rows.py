@@ -231,6 +231,7 @@ def _root(execution: Execution, body: Scope) -> Node:
     counters = dict(execution.counters)
     phase = Phase(counters.pop("phase", Phase.UNDEFINED))
     attempts = counters.pop("attempts", 0)
+    counters.pop("breakdowns", None)
     spec = NodeSpec(id=ROOT, kind=Kind.WORKFLOW, body=body)
     return Node(key=ROOT, spec=spec, parent=None, phase=phase, attempts=attempts, body=body, **unpack(counters))
 

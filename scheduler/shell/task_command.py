@@ -146,6 +146,8 @@ def environment(run: Run, task: tasks_pb2.TaskTemplate, container: tasks_pb2.Con
         "FLYTE_INTERNAL_EXECUTION_PROJECT": run.project,
         "FLYTE_INTERNAL_EXECUTION_DOMAIN": run.domain,
         "FLYTE_ATTEMPT_NUMBER": str(run.attempt),
+        "_F_L_MIN_SIZE_MB": "10",  # flytekit offloads larger literals
+        "_F_L_MAX_SIZE_MB": "1000",
         "FLYTE_INTERNAL_TASK_PROJECT": task.id.project,
         "FLYTE_INTERNAL_TASK_DOMAIN": task.id.domain,
         "FLYTE_INTERNAL_TASK_NAME": task.id.name,
