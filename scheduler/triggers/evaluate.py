@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
-from django.db import OperationalError, transaction
+from django.db import OperationalError, connection, transaction
 from django.utils import timezone
 
 from artifacts.exceptions import CausewayError, ResourceExhausted
@@ -24,32 +24,58 @@ LAST_RETRY = timedelta(hours=1)
 OPEN = (FiringOutcome.UNRESOLVED, FiringOutcome.WAITING)
 
 
+# Locks the version against a second worker, and tells whether anything cares for it: of most versions, nothing does.
+_NEWS = """
+    SELECT
+        EXISTS (
+            SELECT 1 FROM scheduler_trigger AS watching
+            WHERE watching.active AND watching.artifact_name = artifact.name
+              AND watching.artifact_project = artifact.project AND watching.artifact_domain = artifact.domain
+              AND watching.activated_at <= version.created_at
+        ),
+        EXISTS (
+            SELECT 1 FROM scheduler_triggerfiring AS firing
+            WHERE firing.outcome IN ('waiting', 'unresolved')
+              AND firing.lacks @> ARRAY[artifact.project || '/' || artifact.domain || '/' || artifact.name]::varchar[]
+        )
+    FROM artifacts_artifactversion AS version
+    JOIN artifacts_artifact AS artifact ON artifact.id = version.artifact_id
+    WHERE version.id = %s AND version.triggers_evaluated_at IS NULL
+    FOR NO KEY UPDATE OF version SKIP LOCKED
+"""
+_DONE = "UPDATE artifacts_artifactversion SET triggers_evaluated_at = clock_timestamp() WHERE id = %s"
+
+
 def evaluate_version(version_id: int) -> None:
     """Fire the triggers that the version matches; try unresolved firings that lacked its artifact. Once, whoever calls.
 
     One transaction: the version's row lock keeps a second worker out, and launches, ledger rows and the note that the
     version is done commit together. A launch that fails is undone alone and recorded.
     """
-    with transaction.atomic():
-        version = (
-            ArtifactVersion.objects.select_for_update(of=("self",), no_key=True, skip_locked=True)
-            .select_related("artifact")
-            .defer("card", "terms")
-            .filter(pk=version_id, triggers_evaluated_at__isnull=True)
-            .first()
-        )
-        if version is None:  # done, or being done
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(_NEWS, [version_id])
+        news = cursor.fetchone()
+        if news is None:  # done, or being done
             return
-        triggers = watching(version)
-        matching = [trigger for trigger in triggers if fires_for(trigger, version)]
-        _note_filtered([trigger for trigger in triggers if not fires_for(trigger, version)], version)
-        if matching:
-            generation = generation_of(version)
-            for trigger in matching:
-                _fire(trigger, version, generation)
-        for firing_id in _lacking(version):
-            retry_firing(firing_id)
-        ArtifactVersion.objects.filter(pk=version.pk).update(triggers_evaluated_at=timezone.now())
+        watched, lacked = news
+        if watched or lacked:
+            version = ArtifactVersion.objects.select_related("artifact").defer("card", "terms").get(pk=version_id)
+            if watched:
+                _fire_all(version)
+            if lacked:
+                for firing_id in _lacking(version):
+                    retry_firing(firing_id)
+        cursor.execute(_DONE, [version_id])
+
+
+def _fire_all(version: ArtifactVersion) -> None:
+    triggers = watching(version)
+    matching = [trigger for trigger in triggers if fires_for(trigger, version)]
+    _note_filtered([trigger for trigger in triggers if not fires_for(trigger, version)], version)
+    if matching:
+        generation = generation_of(version)
+        for trigger in matching:
+            _fire(trigger, version, generation)
 
 
 def watching(version: ArtifactVersion) -> list[Trigger]:
