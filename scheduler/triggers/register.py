@@ -41,21 +41,17 @@ def attach(launch_plan: LaunchPlan) -> Trigger | None:
 def check_types(plan: TriggerPlan) -> None:
     """What is known of the artifacts by now must fit: partition keys, and the types of the inputs they fill."""
     spec = plan.spec
-    artifact = Artifact.objects.filter(project=spec.project, domain=spec.domain, name=spec.name).first()
-    if artifact is None:
-        return
-    unknown = sorted(set(spec.partitions) - set(artifact.partition_keys))
-    if unknown:
+    watched = Artifact.objects.filter(project=spec.project, domain=spec.domain, name=spec.name).first()
+    unknown = sorted(set(spec.partitions) - set(watched.partition_keys)) if watched is not None else []
+    if watched is not None and unknown:
         raise InvalidArgument(
-            f"{artifact.name} has no partition {', '.join(unknown)}; its partition keys: "
-            f"{', '.join(artifact.partition_keys) or 'none'}"
+            f"{watched.name} has no partition {', '.join(unknown)}; its partition keys: "
+            f"{', '.join(watched.partition_keys) or 'none'}"
         )
-    newest = ArtifactVersion.objects.filter(artifact=artifact).order_by(*NEWEST_FIRST).first()
-    if newest is None:
-        return
-    held = types_pb2.LiteralType.FromString(bytes(newest.literal_type))
     for name, parameter in plan.sources.items():
-        if _takes_triggering(parameter) and not literals.is_castable(held, parameter.var.type):
+        artifact = watched if _takes_triggering(parameter) else _queried(parameter, plan)
+        held = _held(artifact) if artifact is not None else None
+        if artifact is not None and held is not None and not literals.is_castable(held, parameter.var.type):
             raise InvalidArgument(
                 f"input '{name}' takes {literals.describe_type(parameter.var.type)}, but {artifact.name} holds "
                 f"{literals.describe_type(held)}"
@@ -65,6 +61,22 @@ def check_types(plan: TriggerPlan) -> None:
 def _takes_triggering(parameter: interface_pb2.Parameter) -> bool:
     query = parameter.artifact_query
     return query.WhichOneof("identifier") == "binding" and query.binding.WhichOneof("partition_data") is None
+
+
+def _queried(parameter: interface_pb2.Parameter, plan: TriggerPlan) -> Artifact | None:
+    """The artifact that a query by name means, if it exists already."""
+    is_query = parameter.HasField("artifact_query")
+    key = (parameter.artifact_query.artifact_id if is_query else parameter.artifact_id).artifact_key
+    if not key.name:
+        return None
+    project, domain = key.project or plan.launch_plan.project, key.domain or plan.launch_plan.domain
+    return Artifact.objects.filter(project=project, domain=domain, name=key.name).first()
+
+
+def _held(artifact: Artifact) -> types_pb2.LiteralType | None:
+    """The type that the artifact's newest version has."""
+    newest = ArtifactVersion.objects.filter(artifact=artifact).order_by(*NEWEST_FIRST).only("literal_type").first()
+    return types_pb2.LiteralType.FromString(bytes(newest.literal_type)) if newest is not None else None
 
 
 def begin_of(replaced: Iterable[LaunchPlan], *, at: datetime) -> datetime:

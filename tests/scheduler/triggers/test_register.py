@@ -78,6 +78,16 @@ def test_it_refuses_an_input_of_another_type_than_the_artifact_holds() -> None:
 
 
 @pytest.mark.django_db
+def test_it_refuses_a_query_on_an_artifact_of_another_type() -> None:
+    publish_output(FlyteArtifact(name="report"), 1)
+    from tests.scheduler.triggers.plans import with_region
+
+    inputs = {"n": PRIME, "region": FlyteArtifact(name="report").query(), "count": 2}
+    with pytest.raises(InvalidArgument, match="input 'region' takes str, but report holds int"):
+        register_plan(OnArtifact(PRIME, inputs=inputs), with_region)
+
+
+@pytest.mark.django_db
 def test_it_refuses_partitions_that_the_artifact_does_not_have() -> None:
     publish_output(DATASET(region="SEA"))
     shops = FlyteArtifact(name="ml-dataset", partition_keys=["shop"])
