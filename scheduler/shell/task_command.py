@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from typing import Any
 
 import msgpack
 from flyteidl.admin import execution_pb2 as admin_execution
-from flyteidl.core import literals_pb2, tasks_pb2
+from flyteidl.core import interface_pb2, literals_pb2, tasks_pb2
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals.decode import timestamp_text
@@ -100,7 +101,7 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
         "prev_checkpoint_uri": _checkpoint(run, run.attempt - 1) if run.attempt else "",
         "reuse": run.index >= 0 or dict(task.config).get("causeway.reuse", "") == "true",
         "timeout_seconds": _timeout(target),
-        **({"data_config": _data_config(data)} if data.enabled else {}),
+        **({"data_config": _data_config(data, task.interface.outputs)} if data.enabled else {}),
     }
 
 
@@ -110,12 +111,13 @@ def _timeout(target: Target) -> float | None:
     return seconds if seconds > 0 else None
 
 
-def _data_config(data: tasks_pb2.DataLoadingConfig) -> dict[str, str]:
-    """Where a raw container finds its inputs and leaves its outputs."""
+def _data_config(data: tasks_pb2.DataLoadingConfig, outputs: interface_pb2.VariableMap) -> dict[str, str]:
+    """Where a raw container finds its inputs and leaves its outputs, and which these are."""
     return {
         "input_path": data.input_path,
         "output_path": data.output_path,
         "format": tasks_pb2.DataLoadingConfig.LiteralMapFormat.Name(data.format),
+        "outputs": base64.b64encode(outputs.SerializeToString()).decode(),
     }
 
 

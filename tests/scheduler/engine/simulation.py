@@ -14,6 +14,7 @@ from scheduler.engine.events import (
     AbortRequested,
     AttemptFailed,
     AttemptSucceeded,
+    ChildEnded,
     Collected,
     Decided,
     Due,
@@ -23,7 +24,7 @@ from scheduler.engine.events import (
     Stopped,
     Unparked,
 )
-from scheduler.engine.graph import ArraySpec, GateSpec, GateType, Kind, NodeSpec, RetryPolicy, Scope
+from scheduler.engine.graph import ArraySpec, Case, GateSpec, GateType, Kind, NodeSpec, RetryPolicy, Scope
 from scheduler.engine.phases import ACTIVE, DONE, TERMINAL, Phase
 from scheduler.engine.state import ROOT, Failure, Node, State
 
@@ -39,6 +40,7 @@ class Program:
     scope: Scope
     failures: dict[str, int] = field(default_factory=dict)  # leaf name -> attempts that fail before one succeeds
     fatal: set[str] = field(default_factory=set)  # leaves that fail for good
+    dynamic: dict[str, Scope] = field(default_factory=dict)  # leaves that return a workflow
     max_parallelism: int = 0
 
 
@@ -48,7 +50,7 @@ def random_program(rng: random.Random, *, fail_after: bool | None = None, failur
 
     def leaf(spec_id: str, links: dict[str, Any]) -> NodeSpec:
         name = f"leaf{next(names)}"
-        kind = rng.choice([Kind.TASK, Kind.TASK, Kind.TASK, Kind.GATE, Kind.ARRAY])
+        kind = rng.choice([Kind.TASK, Kind.TASK, Kind.TASK, Kind.GATE, Kind.ARRAY, Kind.LAUNCH_PLAN])
         policy = RetryPolicy(user=rng.choice([0, 0, 1, 2]))
         if failures and rng.random() < 0.12:
             program.fatal.add(name)
@@ -65,6 +67,17 @@ def random_program(rng: random.Random, *, fail_after: bool | None = None, failur
             return NodeSpec(id=spec_id, kind=kind, array=array, target=name, **links)
         return NodeSpec(id=spec_id, kind=kind, retry=policy, target=name, takes_slot=True, **links)
 
+    def branch(spec_id: str, links: dict[str, Any]) -> NodeSpec:
+        arms = {name: leaf(name, {}) for name in ("yes", "no")}
+        chosen = rng.choice(sorted(arms))
+        body = Scope(nodes=arms, has_markers=False)
+        return NodeSpec(id=spec_id, kind=Kind.BRANCH, body=body, cases=(Case(None, chosen),), target=chosen, **links)
+
+    def dynamic(spec_id: str, links: dict[str, Any], depth: int) -> NodeSpec:
+        name = f"leaf{next(names)}"
+        program.dynamic[name] = scope(depth + 1)
+        return NodeSpec(id=spec_id, kind=Kind.TASK, target=name, takes_slot=True, **links)
+
     def scope(depth: int) -> Scope:
         count = rng.randint(0 if depth else 1, 6)
         upstream = {f"n{i}": tuple(f"n{j}" for j in range(i) if rng.random() < 0.35) for i in range(count)}
@@ -74,6 +87,10 @@ def random_program(rng: random.Random, *, fail_after: bool | None = None, failur
             links: dict[str, Any] = {"upstream": sources, "downstream": followers}
             if depth < 2 and rng.random() < 0.3:
                 nodes[spec_id] = NodeSpec(id=spec_id, kind=Kind.WORKFLOW, body=scope(depth + 1), **links)
+            elif depth < 2 and rng.random() < 0.15:
+                nodes[spec_id] = dynamic(spec_id, links, depth)
+            elif rng.random() < 0.15:
+                nodes[spec_id] = branch(spec_id, links)
             else:
                 nodes[spec_id] = leaf(spec_id, links)
         immediately = rng.random() < 0.5 if fail_after is None else not fail_after
@@ -93,6 +110,14 @@ def expected(program: Program, scope: Scope, prefix: str = "") -> tuple[Phase, d
         key = f"{prefix}{spec.id}"
         if any(phases[f"{prefix}{source}"] is not Phase.SUCCEEDED for source in spec.upstream):
             phases[key] = Phase.SKIPPED
+        elif spec.kind is Kind.BRANCH and spec.body is not None:
+            below = expected(program, spec.body, f"{key}-0-")[1]
+            chosen = f"{key}-0-{spec.target}"
+            phases.update({arm: below[arm] if arm == chosen else Phase.SKIPPED for arm in below})
+            phases[key] = below[chosen]
+        elif spec.target in program.dynamic:
+            phases[key], below = expected(program, program.dynamic[str(spec.target)], f"{key}-0-")
+            phases.update(below)
         elif spec.body is not None:
             phases[key], below = expected(program, spec.body, f"{key}-0-")
             phases.update(below)
@@ -172,7 +197,7 @@ class Run:
             case c.FreeSlots(count=count):
                 parked = [key for key, node in self.nodes.items() if node.parked]
                 self.pool += [Unparked(key) for key in parked[:count]]
-            case c.Cancel():
+            case c.Cancel() | c.AbortChild():
                 pass
             case _:
                 self.pool.append(command)
@@ -186,6 +211,9 @@ class Run:
                 return self._end_of(key, attempt, index)
             case c.OpenGate(key=key):
                 return Decided(key, approved=self.nodes[key].spec.target not in self.program.fatal)
+            case c.LaunchChild(key=key, attempt=attempt):
+                fatal = self.nodes[key].spec.target in self.program.fatal
+                return ChildEnded(key, phase=Phase.FAILED if fatal else Phase.SUCCEEDED, attempt=attempt)
             case c.Collect(key=key):
                 return Collected(key)
             case c.StopChildren(key=key):
@@ -200,7 +228,7 @@ class Run:
             return AttemptFailed(key, attempt=attempt, index=index, failure=FATAL)
         if attempt < self.program.failures.get(name, 0):
             return AttemptFailed(key, attempt=attempt, index=index, failure=BROKEN)
-        return AttemptSucceeded(key, attempt=attempt, index=index)
+        return AttemptSucceeded(key, attempt=attempt, index=index, body=self.program.dynamic.get(name))
 
     def _active_below(self, key: str) -> tuple[str, ...]:
         def below(node: Node) -> bool:
