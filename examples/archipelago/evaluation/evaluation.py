@@ -28,7 +28,7 @@ def image(figure: "plt.Figure") -> str:
     return f'<img alt="plot" src="data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}">'
 
 
-@task(enable_deck=True)
+@task(enable_deck=True, deck_fields=())  # the plots first, not the source code
 def examine(region: str, model: BaseEstimator, dataset: pd.DataFrame) -> float:
     """Draws the ROC curve and the confusion matrix on the deck; returns the ROC AUC."""
     features, target = dataset.drop(columns="target"), dataset["target"]
