@@ -33,7 +33,7 @@ _PENDING = """
     SELECT EXISTS (
         SELECT 1 FROM scheduler_taskexecution WHERE execution_id = %s AND NOT handled AND phase = ANY(%s)
     ) OR EXISTS (
-        SELECT 1 FROM scheduler_execution WHERE id = %s AND (dirty OR wake_at <= now())
+        SELECT 1 FROM scheduler_execution WHERE id = %s AND (dirty OR wake_at <= %s)
     )
 """
 
@@ -59,8 +59,9 @@ def advance(execution_id: int) -> None:
 
 
 def is_pending(execution_id: int) -> bool:
+    """By this process's clock, as the evaluation goes by it: the database's may be ahead."""
     with connection.cursor() as cursor:
-        cursor.execute(_PENDING, [execution_id, sorted(ATTEMPT_TERMINAL), execution_id])
+        cursor.execute(_PENDING, [execution_id, sorted(ATTEMPT_TERMINAL), execution_id, timezone.now()])
         return bool(cursor.fetchone()[0])
 
 

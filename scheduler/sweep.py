@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from django.db import connection
+from django.utils import timezone
 
 from scheduler.advance import advance
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase
@@ -21,7 +22,7 @@ BATCH = 200  # of each kind in one sweep; the next one goes on
 _EXECUTIONS = """
     (SELECT id FROM scheduler_execution WHERE dirty ORDER BY id LIMIT %s)
     UNION
-    (SELECT id FROM scheduler_execution WHERE wake_at <= now() ORDER BY wake_at LIMIT %s)
+    (SELECT id FROM scheduler_execution WHERE wake_at <= %s ORDER BY wake_at LIMIT %s)
     UNION
     (SELECT DISTINCT execution_id FROM scheduler_taskexecution WHERE NOT handled AND phase = ANY(%s) LIMIT %s)
 """
@@ -46,7 +47,7 @@ def sweep_all() -> None:
     _each("parent node", _column(_UNTOLD_PARENTS, [sorted(EXECUTION_TERMINAL), BATCH]), tell_parent)
     orphaned = [[ExecutionPhase.ABORTING], sorted(NODE_TERMINAL), BATCH]
     _each("children of node", _column(_ORPHANS, orphaned), partial(abort_children_of, cause="aborted with its parent"))
-    _each("execution", _column(_EXECUTIONS, [BATCH, BATCH, sorted(ATTEMPT_TERMINAL), BATCH]), advance)
+    _each("execution", _column(_EXECUTIONS, [BATCH, timezone.now(), BATCH, sorted(ATTEMPT_TERMINAL), BATCH]), advance)
     sweep_triggers(limit=BATCH)
 
 

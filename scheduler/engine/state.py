@@ -11,7 +11,7 @@ from typing import Any
 from scheduler.engine.graph import NodeSpec, Scope
 from scheduler.engine.phases import Phase
 
-MAX_KEY = 160
+MAX_KEY = 140
 ROOT = ""  # the key of the execution itself, the parent of the top-level nodes
 
 
