@@ -178,6 +178,9 @@ class LocalExecutor(Executor):
         env = {**self._environment(run), **(run.assignment.command.get("env") or {})}
         threads = max(1, round(run.assignment.resources.cpu))
         spec = {"args": run.plan.args, "env": env, "code": str(code or ""), "log": str(run.log), "threads": threads}
+        if data := run.assignment.command.get("data_config"):
+            shared = ("inputs_uri", "output_prefix", "raw_output_prefix")
+            spec["data"] = {**data, **{name: run.assignment.command[name] for name in shared}}
         run.log.parent.mkdir(parents=True, exist_ok=True)
         run.directory.prepare(spec, code)
         declared = own_variables(run.assignment.command.get("env") or {})

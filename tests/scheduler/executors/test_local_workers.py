@@ -100,3 +100,8 @@ def test_a_shared_process_is_adopted_with_its_attempt(own_bench: Bench, tmp_path
     own_bench.executor.adopt(attempt)
     (tmp_path / "go").touch()
     assert own_bench.wait_end(attempt).outcome.phase == AttemptPhase.SUCCEEDED
+
+
+def test_a_module_whose_import_used_flytekits_event_loop_is_kept_warm(own_bench: Bench) -> None:
+    """Default inputs of a workflow or launch plan do so; `clone` finds only a module that was kept."""
+    assert wait_for_worker(clone(own_bench))

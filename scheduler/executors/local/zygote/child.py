@@ -2,7 +2,7 @@
 
 A run directory holds all of an attempt on this machine:
 
-    spec.json   {"args", "env", "code", "log", "threads"}; written by the executor
+    spec.json   {"args", "env", "code", "log", "threads", "data"}; written by the executor; data: of raw containers
     started     "<pid>:<born>", created exclusively: of two forks for one attempt the second one goes away
     work/       the working directory; tmp/ is TMPDIR
     done        {"status", "at"}: exit code, or minus the signal
@@ -125,7 +125,7 @@ def _attempt(directory: str, sock: socket.socket, *, last: bool) -> int:
         with open(os.path.join(directory, "spec.json")) as file:
             spec = json.load(file)
         _set_stage(directory, spec)
-        status = _run(spec["args"], last=last)
+        status = _run_raw(spec) if spec.get("data") else _run(spec["args"], last=last)
     except BaseException:  # noqa: BLE001 - whatever it is, it is shown in the attempt's log
         traceback.print_exc()
     with contextlib.suppress(Exception):
@@ -225,6 +225,12 @@ def _run(args: list[str], *, last: bool) -> int:
         traceback.print_exc()
         status = 1
     return _wind_down(status) if last else status
+
+
+def _run_raw(spec: dict[str, Any]) -> int:
+    from . import raw
+
+    return raw.run(spec["args"], spec["data"])
 
 
 def _exit_code(error: SystemExit) -> int:

@@ -137,6 +137,7 @@ class Zygote:
                 importlib.import_module(module)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
             problem = f"{type(error).__name__}: {error}"
+        _stop_loops()
         if not problem and (threads := foreign_threads(patience=0.5)):
             problem = f"importing it started threads, which do not survive a fork: {', '.join(threads)}"
         gc.collect()
@@ -174,6 +175,13 @@ class Zygote:
             elif directory := self.children.pop(pid, ""):
                 child.leave_result(directory, code)
                 self.answer({"is": "ended", "dir": directory, "status": code})
+
+
+def _stop_loops() -> None:
+    """flytekit's own event loop thread is idle after an import (default inputs start it), and starts anew on demand."""
+    warmup = importlib.import_module(f"{__package__}.warmup")
+    with contextlib.suppress(Exception):  # a flytekit that works differently inside: the module is not kept warm
+        warmup.stop_loops()
 
 
 def foreign_threads(*, patience: float) -> list[str]:

@@ -14,7 +14,7 @@ from functools import partial  # noqa: F401
 from pathlib import Path
 
 import flytekit
-from flytekit import Deck, dynamic, task
+from flytekit import Deck, dynamic, task, workflow
 from flytekit.exceptions.user import FlyteRecoverableException
 
 
@@ -145,3 +145,11 @@ def fills_the_disk() -> int:
     if time.time() > 0:
         raise OSError(28, "No space left on device")
     return 1
+
+
+@workflow
+def adding(a: int = 1) -> int:
+    return add(a=a, b=1)
+
+
+planned = flytekit.LaunchPlan.get_or_create(adding, name="planned", default_inputs={"a": 2})  # starts flytekit's loop
