@@ -24,7 +24,7 @@ class Step:
 
     execution_key: str
     edges: list[VersionEdge]  # how this version and the execution meet
-    others: list[VersionEdge] = field(default_factory=list)  # each with its version and artifact
+    others: list[VersionEdge] = field(default_factory=list)  # one for each version, which has its artifact
 
 
 @dataclass
@@ -78,8 +78,11 @@ def _fill(steps: dict[str, Step], role: VersionRole, version: ArtifactVersion) -
         .select_related("version__artifact")
         .order_by("-at", "-pk")[: HOP_LIMIT + 1]
     )
-    for edge in far[:HOP_LIMIT]:
-        steps[edge.execution_key].others.append(edge)
+    seen: set[tuple[str, int]] = set()
+    for edge in sorted(far[:HOP_LIMIT], key=lambda edge: edge.node_id != ""):  # of several, the execution's own edge
+        if (edge.execution_key, edge.version_id) not in seen:
+            seen.add((edge.execution_key, edge.version_id))
+            steps[edge.execution_key].others.append(edge)
     return len(far) > HOP_LIMIT
 
 

@@ -68,6 +68,7 @@ def test_it_records_many_uses_in_one_query() -> None:
 def test_one_hop_shows_producers_consumers_and_their_artifacts() -> None:
     raw = make("raw", "e1")
     clean = make("clean", "e2", of=[raw])
+    record_consumed(KEY + "e2", [Use(raw.pk, node_id="n0", variable="x")], at=START)  # handed on to a node
     model = make("model", "e3", of=[clean])
     report = make("report", "e3")  # another output of the same execution
     record_consumed(KEY + "e4", [Use(clean.pk, variable="x", via=Via.OVERRIDE)], at=START)
