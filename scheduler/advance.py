@@ -20,6 +20,7 @@ from scheduler.shell.ends import after_end
 from scheduler.shell.flush import flush
 from scheduler.shell.gather import gather
 from scheduler.shell.perform import perform
+from scheduler.shell.reuse import write_entries
 from scheduler.shell.statements import lock
 from scheduler.shell.turn import Turn
 from scheduler.transitions import StaleTransition
@@ -79,6 +80,7 @@ def take_turn(execution_id: int) -> bool:
         while events:
             events = perform(turn, turn.evaluate(events))
         flush(turn)
+        write_entries(turn)
         if execution.phase in EXECUTION_TERMINAL:
             after_end(execution)
     return True

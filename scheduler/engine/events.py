@@ -29,6 +29,7 @@ class Prepared(Event):
 
     inputs: Mapping[str, object] | None = None
     size: int = 0  # items of a map
+    hits: tuple[int, ...] = ()  # those of them whose outputs were found in the cache
     cached: bool = False  # the outputs were found in the cache and are in place
     recovered: bool = False  # the outputs of a former execution are in place
 

@@ -27,7 +27,7 @@ from scheduler.shell import data
 from scheduler.shell.children import ended_children
 from scheduler.shell.dynamic import compile_futures
 from scheduler.shell.publish import publish_node
-from scheduler.shell.reuse import is_cached, keep
+from scheduler.shell.reuse import is_cached, keep, keep_item
 from scheduler.shell.rows import COLUMNS
 from scheduler.shell.turn import Turn
 
@@ -98,6 +98,9 @@ def _of_attempt(turn: Turn, key: str, ended: Ended) -> Event:
     node = turn.rows[key]
     if ended.phase != AttemptPhase.SUCCEEDED:
         return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=_failure_of(ended))
+    if ended.item >= 0 and node.phase not in TERMINAL:
+        uri = ended.output_uri or f"{turn.uris.attempt(key, ended.attempt, ended.item)}/outputs.pb"
+        keep_item(turn, node, ended.item, uri)
     if node.phase in TERMINAL or ended.item >= 0 or ended.attempt != node.attempt:
         # What is late the engine ignores; the outputs of items are joined when the last one has ended.
         return AttemptSucceeded(key, attempt=ended.attempt, index=ended.item)

@@ -1,4 +1,4 @@
-"""The data of map nodes: how many items the inputs make, what one item gets, how the items' outputs are joined."""
+"""The data of map nodes: where an item finds its inputs, and how the items' outputs are joined."""
 
 from __future__ import annotations
 
@@ -17,36 +17,11 @@ from scheduler.graphs import Target, identity
 from scheduler.models import LaunchPlan, NodeExecution, TaskExecution
 from scheduler.phases import NODE_DONE, AttemptPhase
 from scheduler.shell import data
+from scheduler.shell.items import item_inputs
+from scheduler.shell.reuse import item_hits
 from scheduler.shell.turn import Turn
 
 NONE = literals_pb2.Literal(scalar=literals_pb2.Scalar(none_type=literals_pb2.Void()))
-
-
-def size_of(array: workflow_pb2.ArrayNode, inputs: literals_pb2.LiteralMap) -> int:
-    """Number of items. Unresolved if the lists differ in length or there is none."""
-    lengths = {
-        name: len(data.load_offloaded(literal).collection.literals)
-        for name, literal in inputs.literals.items()
-        if name not in array.bound_inputs and data.load_offloaded(literal).WhichOneof("value") == "collection"
-    }
-    if not lengths:
-        if inputs.literals and len(array.bound_inputs) == len(inputs.literals):
-            return 1
-        raise data.Unresolved("no input array provided", "InvalidArrayLength")
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} has {length}" for name, length in sorted(lengths.items()))
-        raise data.Unresolved(f"input arrays have different lengths: {told}", "InvalidArrayLength")
-    return next(iter(lengths.values()))
-
-
-def item_inputs(array: workflow_pb2.ArrayNode, inputs: literals_pb2.LiteralMap, index: int) -> literals_pb2.LiteralMap:
-    """What the item with that number is given."""
-    values = literals_pb2.LiteralMap()
-    for name, literal in inputs.literals.items():
-        whole = data.load_offloaded(literal)
-        mapped = name not in array.bound_inputs and whole.WhichOneof("value") == "collection"
-        values.literals[name].CopyFrom(whole.collection.literals[index] if mapped else literal)
-    return values
 
 
 def item_inputs_of(turn: Turn, node: Node) -> literals_pb2.LiteralMap | None:
@@ -74,6 +49,8 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
     node = turn.rows[command.key]
     joined = literals_pb2.LiteralMap()
     uris = _output_uris(turn, node.key) if node.body is None else _node_output_uris(turn, node.key)
+    if node.memory.get("reused"):
+        uris = {**item_hits(turn, node, node.memory["size"]), **uris}
     names = _names(array_of(node).node.target)
     for name in names:
         joined.literals[name].collection.SetInParent()

@@ -20,9 +20,10 @@ from scheduler.phases import AttemptPhase
 from scheduler.shell import data
 from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
-from scheduler.shell.maps import collect_items, item_inputs_of, item_inputs_uri, size_of
+from scheduler.shell.items import size_of
+from scheduler.shell.maps import collect_items, item_inputs_of, item_inputs_uri
 from scheduler.shell.publish import publish_node, publish_workflow
-from scheduler.shell.reuse import cache_key, is_cached, keep, look_up, recover
+from scheduler.shell.reuse import cache_key, is_cached, item_hits, keep, look_up, recover
 from scheduler.shell.task_command import Run, command_of, needs_task_file, resources_of
 from scheduler.shell.turn import Turn
 
@@ -105,7 +106,9 @@ def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
             return
     if node.spec.body is not None:
         turn.rows.expect_new_children(node, node.spec.body)
-    yield Prepared(node.key, inputs=dict(inputs.literals) if node.spec.kind is Kind.BRANCH else None, size=size)
+    hits = tuple(item_hits(turn, node, size)) if node.spec.kind is Kind.ARRAY else ()
+    given = dict(inputs.literals) if node.spec.kind is Kind.BRANCH else None
+    yield Prepared(node.key, inputs=given, size=size, hits=hits)
 
 
 def add_error(inputs: literals_pb2.LiteralMap, target: Target, failure: Failure) -> None:

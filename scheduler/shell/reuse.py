@@ -14,7 +14,9 @@ from scheduler.engine.state import Node
 from scheduler.graphs import Target
 from scheduler.models import CacheEntry, ExecutionMode, NodeExecution
 from scheduler.phases import NODE_TERMINAL, NodePhase
+from scheduler.shell import data
 from scheduler.shell.flush import insert_new_nodes
+from scheduler.shell.items import item_inputs
 from scheduler.shell.turn import Turn
 
 _RECOVERABLE = frozenset({Kind.TASK, Kind.WORKFLOW, Kind.LAUNCH_PLAN, Kind.ARRAY, Kind.GATE})
@@ -114,6 +116,46 @@ def _entry(turn: Turn, target: Target, key: str, *, holder: int | None = None, o
         holder_id=holder,
         created_at=turn.now,
     )
+
+
+def item_keys(turn: Turn, node: Node, size: int) -> list[str]:
+    """Cache keys of a map's items, in order; empty if what is mapped is not cached."""
+    array, target = node.spec.array, node.spec.target
+    item = array.node.target if array is not None else None
+    if not isinstance(item, Target) or not isinstance(target, Target) or item.task is None or not is_cached(item):
+        return []
+    inputs = data.read(turn.uris.inputs(node.key))
+    return [cache_key(turn, item, item_inputs(target.node.array_node, inputs, index)) for index in range(size)]
+
+
+def item_hits(turn: Turn, node: Node, size: int) -> dict[int, str]:
+    """URIs of the outputs of those items that are in the cache."""
+    keys = item_keys(turn, node, size)
+    if not keys or turn.spec.overwrite_cache:
+        return {}
+    rows = CacheEntry.objects.filter(key__in=set(keys)).exclude(output_uri="")
+    uris = dict(rows.values_list("key", "output_uri"))
+    return {index: uris[key] for index, key in enumerate(keys) if key in uris}
+
+
+def keep_item(turn: Turn, node: Node, index: int, output_uri: str) -> None:
+    """Put the outputs of one item into the cache, at the end of the turn."""
+    array, target = node.spec.array, node.spec.target
+    item = array.node.target if array is not None else None
+    if isinstance(item, Target) and isinstance(target, Target) and is_cached(item):
+        inputs = item_inputs(target.node.array_node, data.read(turn.uris.inputs(node.key)), index)
+        key = cache_key(turn, item, inputs)
+        turn.cache_entries[key] = _entry(turn, item, key, output_uri=output_uri)
+
+
+def write_entries(turn: Turn) -> None:
+    if turn.cache_entries:
+        CacheEntry.objects.bulk_create(
+            [turn.cache_entries[key] for key in sorted(turn.cache_entries)],
+            update_conflicts=True,
+            unique_fields=["key"],
+            update_fields=["output_uri", "created_at"],
+        )
 
 
 def keep(turn: Turn, key: str, target: Target, output_uri: str) -> None:

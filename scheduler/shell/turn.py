@@ -17,7 +17,7 @@ from scheduler.engine.evaluation import Move
 from scheduler.engine.events import Event
 from scheduler.engine.graph import Kind
 from scheduler.engine.state import Node, State
-from scheduler.models import Execution, Gate, TaskExecution
+from scheduler.models import CacheEntry, Execution, Gate, TaskExecution
 from scheduler.shell.rows import Rows
 from scheduler.shell.uris import Uris
 
@@ -48,6 +48,7 @@ class Turn:
     cancels: list[tuple[str, int]] = field(default_factory=list)  # (node key, item or -1)
     gates: list[tuple[str, Gate]] = field(default_factory=list)
     consumed: list[Use] = field(default_factory=list)
+    cache_entries: dict[str, CacheEntry] = field(default_factory=dict)
     outputs_uri: str = ""  # of the whole execution, once collected
 
     def __post_init__(self) -> None:

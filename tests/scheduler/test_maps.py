@@ -48,6 +48,16 @@ def bound(a: list[int]) -> list[int]:
     return map_task(partial(scale, by=3))(a=a)
 
 
+@task(cache=True, cache_version="1")
+def costly(a: int) -> int:
+    return a
+
+
+@workflow
+def cached(a: list[int]) -> list[int]:
+    return map_task(costly)(a=a)
+
+
 def odd_only(a: int) -> int:
     if a % 2 == 0:
         raise TaskFailed(f"{a} is even")
@@ -106,3 +116,13 @@ def test_it_keeps_a_small_state_for_many_items() -> None:
     node = NodeExecution.objects.get(execution=execution, node_id="n0")
     assert len(str(node.state)) < 5000
     assert outputs(driver.run(execution)) == {"o0": 999000}
+
+
+def test_it_takes_single_items_from_the_cache() -> None:
+    row = workflow_of(cached)
+    driver = Driver({"costly": lambda a: a * 2})
+    assert outputs(driver.run(start(row, {"a": [1, 2]}))) == {"o0": [2, 4]}
+    assert outputs(driver.run(start(row, {"a": [3, 1, 2, 4]}))) == {"o0": [6, 2, 4, 8]}
+    assert len(driver.ran) == 4
+    assert outputs(driver.run(start(row, {"a": [1, 4]}))) == {"o0": [2, 8]}
+    assert len(driver.ran) == 4

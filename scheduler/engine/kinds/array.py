@@ -29,6 +29,8 @@ class ArrayKind:
             return
         node.attempts = 1
         node.memory.update(size=event.size, next=0, ok=0, bad=[], live={}, tried={})
+        if event.hits:
+            node.memory.update(hits=list(event.hits), reused=len(event.hits))
         if node.spec.timeout:
             node.wake_at = ev.now + node.spec.timeout
         if array_of(node).node.kind is not Kind.TASK:
@@ -123,9 +125,15 @@ class ArrayKind:
             self._fail(ev, node, _failure(node))
             return
         window = min(array.parallelism or WINDOW, WINDOW)
+        hits = set(memory.get("hits", ()))
         while memory["next"] < size and len(memory["live"]) < window:
-            self._submit(ev, node, memory["next"], 0)
+            if memory["next"] in hits:
+                memory["ok"] += 1
+            else:
+                self._submit(ev, node, memory["next"], 0)
             memory["next"] += 1
+        if hits:  # only those that are still to come are kept
+            memory["hits"] = sorted(index for index in hits if index >= memory["next"])
         if not memory["live"] and memory["next"] >= size:
             node.failure = None
             ev.commands.append(Collect(node.key))
