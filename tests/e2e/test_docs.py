@@ -1,4 +1,4 @@
-"""The how-to pages are programs: their files are written, their commands run, in order, against a real Causeway."""
+"""The how-to pages and the articles' patterns are programs: files are written, commands run, on a real Causeway."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from tests.stack import RunningStack
 pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = sorted((ROOT / "docs/howto").glob("*.md"))
+PAGES = [*sorted((ROOT / "docs/howto").glob("*.md")), ROOT / "docs/from-the-articles.md"]
+# Commands of whoever runs the machine: in the checkout, with the settings of the set-up.
+OF_THE_CHECKOUT = ("python manage.py", "script/")
 BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -37,8 +39,15 @@ def test_it_runs_what_the_page_shows(page: Path, stack: RunningStack, tmp_path: 
             path.write_text(text)
         elif language == "console":
             for command in re.findall(r"^\$ (.*)$", text, re.MULTILINE):
+                administers = command.startswith(OF_THE_CHECKOUT)
                 done = subprocess.run(
-                    command, shell=True, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120
+                    command,
+                    shell=True,
+                    cwd=ROOT if administers else tmp_path,
+                    env={**stack.env, "PATH": environment["PATH"]} if administers else environment,
+                    capture_output=True,
+                    text=True,
+                    timeout=180,
                 )
                 assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
 
