@@ -14,9 +14,14 @@ def advance_execution(execution_id: int) -> None:
 
 @shared_task
 def evaluate_triggers(version_id: int) -> None:
+    from scheduler.advance import advance
     from scheduler.triggers.evaluate import evaluate_version
+    from scheduler.wake import keeping_one_execution
 
-    evaluate_version(version_id)
+    with keeping_one_execution() as launched:
+        evaluate_version(version_id)
+    for execution_id in launched:
+        advance(execution_id)
 
 
 @shared_task

@@ -1,4 +1,4 @@
-"""Wake-ups: hints that something may be done now. Losing one delays work until the sweep, receiving one twice is harmless.
+"""Wake-ups: hints that something may be done now. Losing one delays work until the sweep; twice is harmless.
 
 Each function may be called inside a transaction and takes effect after its commit.
 """
@@ -6,7 +6,9 @@ Each function may be called inside a transaction and takes effect after its comm
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
 
@@ -33,11 +35,35 @@ def _after_commit(send: Callable[[], object], what: str) -> None:
     transaction.on_commit(quietly)
 
 
+_kept: ContextVar[list[int] | None] = ContextVar("kept", default=None)
+
+
+@contextmanager
+def keeping_one_execution() -> Iterator[list[int]]:
+    """The first execution woken in here is not sent: the caller finds it in the list and advances it itself.
+
+    That spares the way through the broker. The others are sent, so that other workers take them.
+    """
+    kept: list[int] = []
+    token = _kept.set(kept)
+    try:
+        yield kept
+    finally:
+        _kept.reset(token)
+
+
 def wake_execution(execution_id: int) -> None:
     """Have the execution evaluated."""
     from scheduler.tasks import advance_execution
 
-    _after_commit(lambda: advance_execution.delay(execution_id), f"execution {execution_id}")
+    def send() -> None:
+        kept = _kept.get()
+        if kept is not None and not kept:
+            kept.append(execution_id)
+        elif kept is None or execution_id not in kept:
+            advance_execution.delay(execution_id)
+
+    _after_commit(send, f"execution {execution_id}")
 
 
 def wake_execution_at(execution_id: int, at: datetime) -> None:
