@@ -69,7 +69,12 @@ def test_it_sees_what_was_reported_while_it_held_the_lock() -> None:
     advance(execution.pk)
     driver = Driver({"step": lambda a: a})
     driver.answer_all()
-    threads = [threading.Thread(target=lambda: (advance(execution.pk), connection.close())) for _ in range(3)]
+
+    def advance_in_a_thread() -> None:
+        advance(execution.pk)
+        connection.close()
+
+    threads = [threading.Thread(target=advance_in_a_thread) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
