@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 
 BOX_WIDTH, BOX_HEIGHT = 220.0, 52.0
-GAP_X, GAP_Y = 72.0, 20.0
+GAP_X, GAP_Y = 48.0, 20.0
 MARGIN = 4.0
 TITLE_LETTERS, SUB_LETTERS = 23, 27  # what fits into a box
 
