@@ -71,6 +71,9 @@ def register_workflow(
     stored = workflow_pb2.WorkflowSpec()
     stored.CopyFrom(spec)
     stored.template.id.CopyFrom(identifier)
+    for template in (stored.template, *stored.sub_workflows):
+        for node in template.nodes:
+            node.upstream_node_ids.sort()  # flytekit writes a set: the same program would differ from run to run
     digest = _digest(workflow_pb2.WorkflowSpec(template=stored.template, sub_workflows=stored.sub_workflows))
     _refuse_existing(Workflow, identifier, digest, stored)
     check_project(identifier.project, identifier.domain)

@@ -63,6 +63,21 @@ def test_it_says_that_the_same_exists(task: task_pb2.TaskSpec, plan: launch_plan
         register_launch_plan(identifier("plan"), plan, actor="ann")
 
 
+def test_it_takes_the_order_of_upstream_nodes_for_no_difference(project: Project) -> None:
+    """flytekit writes them from a set, whose order changes with every process."""
+    register_all(programs.everything)
+    workflow_id, workflow = [
+        pair for pair in specs_of(programs.everything) if isinstance(pair[1], workflow_pb2.WorkflowSpec)
+    ][-1]
+    again = workflow_pb2.WorkflowSpec()
+    again.CopyFrom(cast(workflow_pb2.WorkflowSpec, workflow))
+    for node in again.template.nodes:
+        node.upstream_node_ids[:] = list(reversed(node.upstream_node_ids))
+    assert again != workflow
+    with pytest.raises(AlreadyExists, match="identical structure"):
+        register_workflow(workflow_id, again, actor="ann")
+
+
 def test_it_says_what_differs_from_what_exists(task: task_pb2.TaskSpec, plan: launch_plan_pb2.LaunchPlanSpec) -> None:
     task.template.container.image = "other:1"
     with pytest.raises(InvalidArgument, match="with different structure already exists") as caught:

@@ -71,7 +71,7 @@ def test_it_gives_inputs_as_files_and_takes_outputs_from_files(bench: Bench) -> 
     assert primitives["at"].datetime.ToJsonString() == "2026-01-02T03:04:05Z"
     assert primitives["long"].duration.ToTimedelta() == timedelta(hours=1.5)
     assert primitives["half"].float_value == 0.5
-    assert list(literals["json"].scalar.generic["k"]) == [1]
+    assert literals["json"].scalar.generic.fields["k"].list_value.values[0].number_value == 1
 
 
 @pytest.mark.parametrize(("form", "name"), [("JSON", "inputs.json"), ("YAML", "inputs.yaml"), ("PROTO", "inputs.pb")])
