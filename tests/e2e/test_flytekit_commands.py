@@ -67,7 +67,7 @@ def execution_named_in(output: str) -> str:
 
 def test_it_runs_a_script_with_inputs_from_the_command_line(user: FlytekitUser, script: Path) -> None:
     output = user.pyflyte(
-        "run", "--remote", "-p", PROJECT, "-d", DOMAIN, "--wait", "train.py", "main",
+        "run", "--remote", "-p", PROJECT, "-d", DOMAIN, "--wait", "--poll-interval", "1", "train.py", "main",
         "--config", '{"lr": 0.5, "layers": [1, 2]}', "--size", "large", "--file", "data.txt",
         "--names", '["a", "b"]', "--opts", '{"k": [1]}', "--epochs", "4",
         cwd=script,
@@ -99,7 +99,8 @@ def test_it_runs_what_is_registered_by_name(user: FlytekitUser) -> None:
 
 def test_it_prints_the_error_of_a_failed_run(user: FlytekitUser) -> None:
     output = user.pyflyte(
-        "run", "--remote", "-p", PROJECT, "-d", DOMAIN, "--wait", "--copy", "all", "isles/flows.py", "error_wf",
+        "run", "--remote", "-p", PROJECT, "-d", DOMAIN, "--wait", "--poll-interval", "1",
+        "--copy", "all", "isles/flows.py", "error_wf",
         succeeds=False,
     )  # fmt: skip
     assert "KeyError: 'missing'" in output

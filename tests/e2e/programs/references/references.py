@@ -1,15 +1,10 @@
 """Entities of another version, known by name only; registered apart from them."""
 
-from flytekit import reference_launch_plan, reference_task, reference_workflow, workflow
+from flytekit import reference_launch_plan, reference_task, workflow
 
 
 @reference_task(project="flytesnacks", domain="development", name="isles.flows.double", version="v1")
 def double(x: int) -> int:
-    return 0
-
-
-@reference_workflow(project="flytesnacks", domain="development", name="isles.flows.middle", version="v1")
-def middle(x: int) -> int:
     return 0
 
 
@@ -19,5 +14,5 @@ def planned(x: int) -> int:
 
 
 @workflow
-def reference_wf(x: int = 2) -> tuple[int, int, int]:
-    return double(x=x), middle(x=x), planned(x=x)
+def reference_wf(x: int = 2) -> tuple[int, int]:
+    return double(x=x), planned(x=x)
