@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import psutil
@@ -17,6 +18,7 @@ import psycopg
 from causeway.client import Client
 from flytekit.configuration import Config
 from flytekit.remote import FlyteRemote
+from flytekit.remote.entities import FlyteLaunchPlan
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -49,6 +51,17 @@ class Bench:
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
             if done.returncode:
                 raise SystemExit(f"registration failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+
+    def run(self, plan: FlyteLaunchPlan) -> float:
+        """Launch, wait for success, and return the seconds from creation to end as the database has them."""
+        execution = self.remote.execute(plan, inputs={})
+        self.remote.wait(execution, poll_interval=timedelta(milliseconds=200), sync_nodes=False)
+        times = "extract(epoch FROM ended_at) - extract(epoch FROM created_at)"
+        found = self.rows(
+            f"SELECT {times} FROM scheduler_execution WHERE name = %s AND phase = 4",  # noqa: S608
+            execution.id.name,
+        )
+        return float(found[0][0])  # type: ignore[arg-type]
 
     def memory(self) -> dict[str, int]:
         """Resident and proportional set size of all its processes, MiB."""
