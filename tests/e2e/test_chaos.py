@@ -92,7 +92,12 @@ def wait_for_ends(client: Client, seconds: float) -> list[dict[str, Any]]:
     """The executions of the triggered plan, once there are enough of them and all have ended."""
     deadline = time.monotonic() + seconds
     while True:
-        found = list(client.connection.pages("executions", launch_plan="chaos_training", limit=500))
+        try:
+            found = list(client.connection.pages("executions", launch_plan="chaos_training", limit=500))
+        except CausewayError as error:  # the last victim may only just have died
+            assert time.monotonic() < deadline, error
+            time.sleep(1)
+            continue
         ended = [each for each in found if each["phase"] in {"SUCCEEDED", "FAILED", "ABORTED", "TIMED_OUT"}]
         if len(ended) == len(found) >= VERSIONS or time.monotonic() > deadline:
             return found
