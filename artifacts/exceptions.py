@@ -1,4 +1,7 @@
-"""Errors that doors turn into a gRPC status or an HTTP problem. The message is shown to users: say what was wrong and what is allowed."""
+"""Errors that doors turn into a gRPC status or an HTTP problem.
+
+The message is shown to users: say what was wrong and what is allowed.
+"""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 """Phases of executions, nodes and task attempts: FlyteIDL's numbers, and the moves each machine allows.
 
-    execution  UNDEFINED -> QUEUED -> RUNNING -> SUCCEEDING -> SUCCEEDED
-                                        |-> FAILING -> FAILED | TIMED_OUT
-                    (any active)        '-> ABORTING -> ABORTED
+execution  UNDEFINED -> QUEUED -> RUNNING -> SUCCEEDING -> SUCCEEDED
+                                    |-> FAILING -> FAILED | TIMED_OUT
+                (any active)        '-> ABORTING -> ABORTED
 
-    node       UNDEFINED -> QUEUED -> RUNNING (or DYNAMIC_RUNNING) -> SUCCEEDED | FAILED | TIMED_OUT | ABORTED
-                    '-> SKIPPED                 '-> FAILING -> FAILED,  RECOVERED
+node       UNDEFINED -> QUEUED -> RUNNING (or DYNAMIC_RUNNING) -> SUCCEEDED | FAILED | TIMED_OUT | ABORTED
+                '-> SKIPPED                 '-> FAILING -> FAILED,  RECOVERED
 
-    attempt    UNDEFINED -> QUEUED | WAITING_FOR_RESOURCES -> INITIALIZING -> RUNNING -> SUCCEEDED | FAILED | ABORTED
+attempt    UNDEFINED -> QUEUED | WAITING_FOR_RESOURCES -> INITIALIZING -> RUNNING -> SUCCEEDED | FAILED | ABORTED
 """
 
 from __future__ import annotations
@@ -80,9 +80,7 @@ ATTEMPT_TERMINAL = frozenset({A_.SUCCEEDED, A_.ABORTED, A_.FAILED, A_.RETRYABLE_
 EXECUTION_TRANSITIONS: Mapping[ExecutionPhase, frozenset[ExecutionPhase]] = {
     E_.UNDEFINED: frozenset({E_.QUEUED, E_.RUNNING, E_.FAILING, E_.FAILED, E_.ABORTING, E_.ABORTED}),
     E_.QUEUED: frozenset({E_.RUNNING, E_.FAILING, E_.FAILED, E_.ABORTING, E_.ABORTED, E_.TIMED_OUT}),
-    E_.RUNNING: frozenset(
-        {E_.SUCCEEDING, E_.SUCCEEDED, E_.FAILING, E_.FAILED, E_.ABORTING, E_.ABORTED, E_.TIMED_OUT}
-    ),
+    E_.RUNNING: frozenset({E_.SUCCEEDING, E_.SUCCEEDED, E_.FAILING, E_.FAILED, E_.ABORTING, E_.ABORTED, E_.TIMED_OUT}),
     E_.SUCCEEDING: frozenset({E_.SUCCEEDED, E_.FAILING, E_.FAILED, E_.ABORTING, E_.ABORTED}),
     E_.FAILING: frozenset({E_.FAILED, E_.TIMED_OUT, E_.ABORTING, E_.ABORTED}),
     E_.ABORTING: frozenset({E_.ABORTED}),

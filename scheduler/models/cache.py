@@ -8,9 +8,9 @@ from scheduler.models.node import NodeExecution
 class CacheEntry(models.Model):
     """Outputs of a task that can be used again, under everything they depend on.
 
-    `key` is the digest of the task's name, cache version, interface and inputs. While the first node computes them (and
-    the task is cache-serialised) the entry is a claim: `holder` is that node, `output_uri` is empty. The claim of a node
-    that has ended counts for nothing.
+    `key` is the digest of the task's name, cache version, interface and inputs. While the first node computes them
+    (and the task is cache-serialised) the entry is a claim: `holder` is that node, `output_uri` is empty. The claim of
+    a node that has ended counts for nothing.
     """
 
     key = models.CharField(max_length=64, unique=True)

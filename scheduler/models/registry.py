@@ -99,7 +99,7 @@ class Workflow(RegisteredVersion):
 
 
 class LaunchPlan(RegisteredVersion):
-    """At most one version of a launch plan name is active; activation of one deactivates the other in one transaction."""
+    """At most one version of a name is active: activating one deactivates the other in the same transaction."""
 
     class State(models.IntegerChoices):
         """flyteidl.admin.LaunchPlanState"""
