@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.views import LogoutView
-from django.urls import path
+from django.urls import include, path
 
 from console.pages import account, approvals, artifacts, executions, home, nodes, plans, registry
 
@@ -11,6 +11,7 @@ _PLAN = "launch-plans/<str:project>/<str:domain>/<path:name>/"
 
 urlpatterns = [
     path("", home.show_home, name="home"),
+    path("", include("console.pages.flyte_links")),
     path("login/", account.Login.as_view(), name="login"),
     path("logout/", LogoutView.as_view(next_page="login"), name="logout"),
     path("theme/", account.set_theme, name="theme"),
