@@ -93,7 +93,7 @@ OUTPUTS: dict[str, tuple[Any, ...]] = {
     "more.dyn_sub_wf": (11,),
     "more.decks_wf": (1,),
     "more.mixed_bindings_wf": (11,),
-    "more.unions_wf": ("int", "list", "Settings"),
+    "more.unions_wf": ("int", "str", "Settings"),
     "more.same_output_wf": (4, 4, [4, 4], {"a": 4}),
     "more.prints_much_wf": (2000,),
     "extras.eager_wf": (8,),

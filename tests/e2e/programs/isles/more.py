@@ -375,13 +375,13 @@ def mixed_bindings_wf(x: int = 2) -> int:
 
 
 @task
-def unions(x: typing.Union[int, list[str], Settings]) -> str:
+def unions(x: typing.Union[int, str, Settings]) -> str:
     return type(x).__name__
 
 
 @workflow
 def unions_wf() -> tuple[str, str, str]:
-    return unions(x=1), unions(x=["a"]), unions(x=make_settings(rate=1.0))
+    return unions(x=1), unions(x="a"), unions(x=make_settings(rate=1.0))
 
 
 @workflow
