@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
@@ -117,29 +119,36 @@ def abort(request: PageRequest, project: str, domain: str, name: str) -> HttpRes
     return _to_page(execution)
 
 
-@require_POST
-@page
-def relaunch(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
-    execution = access_execution(request.user, project, domain, name, action=Action.LAUNCH)
+def _start_again(
+    request: PageRequest, key: tuple[str, str, str], start: Callable[[Execution], Execution], *, verb: str, said: str
+) -> HttpResponse:
+    """Start another execution from this one and go to its page, or back to this one's when it is refused."""
+    execution = access_execution(request.user, *key, action=Action.LAUNCH)
     started: list[Execution] = []
 
     def act() -> None:
-        started.append(launch.relaunch(execution, actor=request.user.username))
-        _record(request, started[0], "execution.relaunch", source=execution.key)
+        started.append(start(execution))
+        _record(request, started[0], verb, source=execution.key)
 
-    attempt(request, act, "Relaunched with the same inputs.")
+    attempt(request, act, said)
     return _to_page(started[0] if started else execution)
+
+
+@require_POST
+@page
+def relaunch(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    def start(execution: Execution) -> Execution:
+        return launch.relaunch(execution, actor=request.user.username)
+
+    said = "Relaunched with the same inputs."
+    return _start_again(request, (project, domain, name), start, verb="execution.relaunch", said=said)
 
 
 @require_POST
 @page
 def recover(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
-    execution = access_execution(request.user, project, domain, name, action=Action.LAUNCH)
-    started: list[Execution] = []
+    def start(execution: Execution) -> Execution:
+        return launch.recover(execution, actor=request.user.username)
 
-    def act() -> None:
-        started.append(launch.recover(execution, actor=request.user.username))
-        _record(request, started[0], "execution.recover", source=execution.key)
-
-    attempt(request, act, "Recovering: what succeeded is taken over, the rest runs again.")
-    return _to_page(started[0] if started else execution)
+    said = "Recovering: what succeeded is taken over, the rest runs again."
+    return _start_again(request, (project, domain, name), start, verb="execution.recover", said=said)
