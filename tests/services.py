@@ -1,6 +1,7 @@
 """Pytest plugin: a real PostgreSQL for the tests, started before Django reads its settings.
 
-`DATABASE_URL` in the environment wins. `CAUSEWAY_TEST_ID` keeps test runs that go on side by side apart.
+`DATABASE_URL` in the environment wins. `CAUSEWAY_TEST_ID` keeps test runs that go on side by side apart; the workers of one
+run (`pytest -n`) share the server, and have each a database (pytest-django) and a data directory of its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,10 @@ from pathlib import Path
 TEST_ID = os.environ.get("CAUSEWAY_TEST_ID", "main")
 TEST_HOME = Path(os.environ.get("CAUSEWAY_TEST_HOME") or Path(__file__).resolve().parent.parent / ".test")
 
-os.environ.setdefault("CAUSEWAY_HOME", str(TEST_HOME / TEST_ID))
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ["CAUSEWAY_HOME"] = str(TEST_HOME / TEST_ID / worker)  # the run's own was inherited
+else:
+    os.environ.setdefault("CAUSEWAY_HOME", str(TEST_HOME / TEST_ID))
 os.environ.setdefault("CAUSEWAY_SECRET_KEY", "only-for-tests")
 
 
