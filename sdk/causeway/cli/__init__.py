@@ -1,0 +1,8 @@
+"""The command `causeway`: one module for each group of commands, which add themselves to `main` when imported."""
+
+from __future__ import annotations
+
+from causeway.cli import aliases, approvals, artifacts, launches, lineage
+from causeway.cli.root import main
+
+__all__ = ["aliases", "approvals", "artifacts", "launches", "lineage", "main"]

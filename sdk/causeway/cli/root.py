@@ -1,0 +1,33 @@
+"""The group that all commands of `causeway` belong to, and what their errors mean to the shell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from causeway.client import CausewayError, Client
+
+EXIT_CODES = {401: 4, 403: 4, 404: 3}
+
+
+class Commands(click.Group):
+    """Turns the API's refusals into one line and an exit code."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except CausewayError as error:
+            click.echo(f"Error: {error}", err=True)
+            context.exit(EXIT_CODES.get(error.status, 1))
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--url", envvar="CAUSEWAY_URL", help="Of the console.  [default: http://localhost:8000]")
+@click.option("--token", envvar="CAUSEWAY_TOKEN", help="Made on the console's token page.")
+@click.option("--project", "-p", envvar="CAUSEWAY_PROJECT", help="[default: flytesnacks]")
+@click.option("--domain", "-d", envvar="CAUSEWAY_DOMAIN", help="[default: development]")
+@click.pass_context
+def main(context: click.Context, url: str | None, token: str | None, project: str | None, domain: str | None) -> None:
+    """Artifacts, launches and approvals of Causeway."""
+    context.obj = Client(url, token, project, domain)
