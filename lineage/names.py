@@ -40,17 +40,13 @@ WITH recent AS (
         ORDER BY created_at DESC, id DESC LIMIT %(recent)s
     ) AS newest
 ), pairs AS (
-    SELECT consumed.version_id AS source, recent.id AS target
-    FROM recent
-    JOIN lineage_versionedge AS produced ON produced.version_id = recent.id AND produced.role = 'produced'
-    JOIN lineage_versionedge AS consumed ON consumed.execution_key = produced.execution_key
-        AND consumed.role = 'consumed' AND consumed.version_id < recent.id
+    SELECT derivation.source_id AS source, recent.id AS target
+    FROM recent JOIN lineage_derivation AS derivation ON derivation.target_id = recent.id
     UNION
-    SELECT recent.id, produced.version_id
-    FROM recent
-    JOIN lineage_versionedge AS consumed ON consumed.version_id = recent.id AND consumed.role = 'consumed'
-    JOIN lineage_versionedge AS produced ON produced.execution_key = consumed.execution_key
-        AND produced.role = 'produced' AND produced.version_id > recent.id
+    SELECT recent.id, made.target_id
+    FROM recent CROSS JOIN LATERAL (
+        SELECT target_id FROM lineage_derivation WHERE source_id = recent.id ORDER BY target_id DESC LIMIT %(recent)s
+    ) AS made
 )
 SELECT source.artifact_id, target.artifact_id, regexp_replace(target.producer, '@[^@]*$', ''),
        count(DISTINCT target.id)
@@ -110,10 +106,8 @@ _STALE = """
         WHERE artifact_id = part.artifact_id AND partition_digest = part.digest AND removed_at IS NULL
         ORDER BY created_at DESC, id DESC LIMIT 1
     ) AS newest
-    JOIN lineage_versionedge AS produced ON produced.version_id = newest.id AND produced.role = 'produced'
-    JOIN lineage_versionedge AS consumed ON consumed.execution_key = produced.execution_key
-        AND consumed.role = 'consumed' AND consumed.version_id < newest.id
-    JOIN artifacts_artifactversion AS used ON used.id = consumed.version_id
+    JOIN lineage_derivation AS derivation ON derivation.target_id = newest.id
+    JOIN artifacts_artifactversion AS used ON used.id = derivation.source_id
     CROSS JOIN LATERAL (
         SELECT id FROM artifacts_artifactversion AS candidate
         WHERE candidate.artifact_id = used.artifact_id AND candidate.partition_digest = used.partition_digest

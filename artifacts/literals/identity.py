@@ -67,4 +67,25 @@ def carried(literal: literals_pb2.Literal) -> int | None:
     text = literal.metadata.get(CARRIED_KEY, "")
     if not text and literal.scalar.HasField("union"):
         return carried(literal.scalar.union.value)
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def marks(literal: literals_pb2.Literal) -> tuple[set[int], bool]:
+    """The versions that a literal, or anything in its lists and maps, is; and whether they account for all of it."""
+    own = carried(literal)
+    if own is not None:
+        return {own}, True
+    which = literal.WhichOneof("value")
+    if which == "collection":
+        items = list(literal.collection.literals)
+    elif which == "map":
+        items = list(literal.map.literals.values())
+    else:
+        return set(), False
+    found: set[int] = set()
+    complete = bool(items)
+    for item in items:
+        ids, whole = marks(item)
+        found |= ids
+        complete = complete and whole
+    return found, complete

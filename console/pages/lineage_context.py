@@ -74,11 +74,10 @@ def _side(request: HttpRequest, steps: Sequence[Step], executions: dict[str, Exe
     versions: dict[int, ArtifactVersion] = {}
     pairs: list[tuple[str, str]] = []
     for step in shown:
-        for edge in step.others:
-            artifact = edge.version.artifact
-            if access.can(request.user, Action.READ, artifact.project, artifact.domain):
-                versions.setdefault(edge.version_id, edge.version)
-                pairs.append((step.execution_key, _key(edge.version)))
+        for other in step.others:
+            if access.can(request.user, Action.READ, other.artifact.project, other.artifact.domain):
+                versions.setdefault(other.pk, other)
+                pairs.append((step.execution_key, _key(other)))
     return Side([executions[step.execution_key] for step in shown], list(versions.values()), pairs)
 
 

@@ -66,13 +66,12 @@ class LineageView(ApiView):
 
 def _step(step: Step, readable: Readable) -> dict[str, Any]:
     project, domain, _name = step.execution_key.split("/", 2)
-    others = {edge.version_id: edge.version for edge in step.others}
-    known = _known(others.values(), readable)
+    known = _known(step.others, readable)
     return {
         "execution": step.execution_key if readable(project, domain) else None,
         "via": sorted({edge.via for edge in step.edges}),
         "versions": known,
-        "hidden": len(others) - len(known),
+        "hidden": len(step.others) - len(known),
     }
 
 

@@ -9,28 +9,65 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db import connection
+
 from lineage.models import ExecutionLink, LinkKind, VersionEdge, VersionRole, Via
 
 
 @dataclass(frozen=True)
 class Use:
-    """One version at one place of an execution. `node_id` empty: the execution's own input or output."""
+    """One version at one place of an execution. `node_id` empty: the execution's own input or output.
+
+    `sources`, of what was produced: the ids of the nearest published versions that flowed into it.
+    """
 
     version_id: int
     node_id: str = ""
     attempt: int = 0
     variable: str = ""
     via: Via = Via.LITERAL
+    sources: tuple[int, ...] = ()
 
 
 def record_produced(execution_key: str, uses: Iterable[Use], *, at: datetime) -> None:
-    """The execution published these versions. One query, whatever their number."""
-    _record(execution_key, uses, VersionRole.PRODUCED, at)
+    """The execution published these versions, out of their sources. Two queries at most, whatever their number."""
+    found = list(uses)
+    _record(execution_key, found, VersionRole.PRODUCED, at)
+    record_derivations((source, use.version_id) for use in found for source in use.sources)
 
 
 def record_consumed(execution_key: str, uses: Iterable[Use], *, at: datetime) -> None:
-    """The execution, or one of its nodes, took these versions in. One query, whatever their number."""
-    _record(execution_key, uses, VersionRole.CONSUMED, at)
+    """The execution, or one of its nodes, took these versions in. One query, whatever their number.
+
+    Ids come with literals that users' containers write: one that names no version is left out.
+    """
+    found = list(uses)
+    if not found:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _CONSUMED,
+            {
+                "execution": execution_key,
+                "role": VersionRole.CONSUMED.value,
+                "at": at,
+                "versions": [use.version_id for use in found],
+                "nodes": [use.node_id[:255] for use in found],
+                "attempts": [use.attempt for use in found],
+                "variables": [use.variable[:255] for use in found],
+                "vias": [use.via.value for use in found],
+            },
+        )
+
+
+_CONSUMED = """
+INSERT INTO lineage_versionedge (version_id, execution_key, node_id, attempt, variable, role, via, at)
+SELECT used.version, %(execution)s, used.node, used.attempt, used.variable, %(role)s, used.via, %(at)s
+FROM unnest(%(versions)s::bigint[], %(nodes)s::text[], %(attempts)s::int[], %(variables)s::text[], %(vias)s::text[])
+    AS used(version, node, attempt, variable, via)
+JOIN artifacts_artifactversion AS version ON version.id = used.version
+ON CONFLICT DO NOTHING
+"""
 
 
 def _record(execution_key: str, uses: Iterable[Use], role: VersionRole, at: datetime) -> None:
@@ -49,6 +86,25 @@ def _record(execution_key: str, uses: Iterable[Use], role: VersionRole, at: date
     ]
     if edges:
         VersionEdge.objects.bulk_create(edges, ignore_conflicts=True, batch_size=1000)
+
+
+# A source is older than what is made of it: the graph has no circles, whatever a literal claims.
+_DERIVED = """
+INSERT INTO lineage_derivation (source_id, target_id)
+SELECT DISTINCT pair.source, pair.target
+FROM unnest(%(sources)s::bigint[], %(targets)s::bigint[]) AS pair(source, target)
+JOIN artifacts_artifactversion AS source ON source.id = pair.source
+WHERE pair.source < pair.target
+ON CONFLICT DO NOTHING
+"""
+
+
+def record_derivations(pairs: Iterable[tuple[int, int]]) -> None:
+    """(source, target): the target was made of the source. Sources that do not exist, or are younger, are left out."""
+    found = sorted(set(pairs))
+    if found:
+        with connection.cursor() as cursor:
+            cursor.execute(_DERIVED, {"sources": [one[0] for one in found], "targets": [one[1] for one in found]})
 
 
 def record_started(

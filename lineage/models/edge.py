@@ -45,6 +45,24 @@ class VersionEdge(models.Model):
         return f"{self.version_id} {self.role} by {self.execution_key}/{self.node_id}"
 
 
+class Derivation(models.Model):
+    """`target` was made of `source`: a value that was it, or was computed of it, flowed into the node that published.
+
+    Only the nearest published versions are named; what those were made of is found by walking on. Who made it is told
+    by the target, which is published once. Written with the target, never changed; the source is always the older one.
+    """
+
+    source = models.ForeignKey(ArtifactVersion, on_delete=models.PROTECT, related_name="derived", db_index=False)
+    target = models.ForeignKey(ArtifactVersion, on_delete=models.PROTECT, related_name="made_of", db_index=False)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["target", "source"], name="derivation_unique")]
+        indexes = [models.Index(fields=["source", "target"], name="derivation_source")]
+
+    def __str__(self) -> str:
+        return f"{self.source_id} -> {self.target_id}"
+
+
 class LinkKind(models.TextChoices):
     TRIGGER = "trigger"
     PARENT = "parent"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -58,12 +58,14 @@ def launch(
     reference: Execution | None = None,
     trigger: ArtifactVersion | None = None,
     resolved: Mapping[str, Resolved] | None = None,
+    origins: Mapping[str, Sequence[int]] | None = None,
 ) -> Execution:
     """Starts an execution of a launch plan or task and wakes the engine after the commit.
 
     Inputs are completed with the launch plan's defaults and fixed values; artifact queries among the defaults are
     resolved now. `trigger` is the artifact version that caused the launch; `resolved` says how those of
-    `request.inputs` were found that the caller resolved himself. The row, its inputs in the store and its lineage
+    `request.inputs` were found that the caller resolved himself; `origins`, by input, the versions that flowed into
+    those that are no versions themselves (scheduler.shell.origins). The row, its inputs in the store and its lineage
     appear together or not at all.
 
     Raises InvalidArgument (unknown, fixed, missing or ill-typed inputs, all of them named; a bad name; an archived
@@ -108,6 +110,7 @@ def launch(
         created_at=now,
         updated_at=now,
         dirty=True,
+        counters={"origins": {"taken": origins}} if origins else {},
     )
     execution.inputs_uri = f"{settings.CAUSEWAY_STORE_URL}/metadata/{execution.key}/inputs.pb"
     try:
@@ -214,7 +217,9 @@ def _again(
         inputs.literals[changed_name].CopyFrom(literal)
     request = LaunchRequest(execution.project, execution.domain, name, spec, inputs)
     kept = _kept_resolutions(execution, changed)
-    return launch(request, actor=actor, mode=mode, reference=execution, resolved=kept)
+    taken = execution.counters.get("origins", {}).get("taken", {})
+    origins = {name: ids for name, ids in taken.items() if name not in changed.literals}
+    return launch(request, actor=actor, mode=mode, reference=execution, resolved=kept, origins=origins)
 
 
 def _kept_resolutions(execution: Execution, changed: literals_pb2.LiteralMap) -> dict[str, Resolved]:

@@ -22,6 +22,7 @@ from scheduler.models import Execution, ExecutionMode, NodeExecution, NodeKind
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase, NodePhase
 from scheduler.shell import data
 from scheduler.shell.flush import insert_new_nodes
+from scheduler.shell.origins import Origins
 from scheduler.shell.turn import ACTOR, Turn
 
 _PHASES = {ExecutionPhase.SUCCEEDED: Phase.SUCCEEDED, ExecutionPhase.ABORTED: Phase.ABORTED}
@@ -55,7 +56,8 @@ def launch_child(turn: Turn, command: commands.LaunchChild) -> Iterator[Event]:
     )
     try:
         with transaction.atomic():
-            launch(request, actor=ACTOR, mode=ExecutionMode.CHILD_WORKFLOW, parent_node=node)
+            origins = turn.rows.origins.get(command.key, Origins()).get("taken", {})
+            launch(request, actor=ACTOR, mode=ExecutionMode.CHILD_WORKFLOW, parent_node=node, origins=origins)
     except CausewayError as error:
         yield Failed(command.key, Failure(type(error).__name__, error.message))
 
@@ -103,6 +105,9 @@ def _of_child(turn: Turn, key: str, child: Execution) -> Event:
     if phase is Phase.SUCCEEDED:
         if present:
             turn.set(key, {"output_uri": child.outputs_uri})
+            if "origins" in child.counters or key in turn.rows.origins:
+                entry = turn.rows.origins.setdefault(key, Origins())
+                entry["given"] = child.counters.get("origins", {}).get("given", {})
         return ChildEnded(key, phase=phase, attempt=attempt)
     return ChildEnded(key, phase=phase, attempt=attempt, failure=_failure(child))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -12,8 +12,10 @@ from google.protobuf import json_format, struct_pb2
 from google.protobuf.message import DecodeError
 
 from artifacts.exceptions import CausewayError, NotFound
+from artifacts.literals import marks
 from artifacts.store import store
 from scheduler.engine.state import Failure
+from scheduler.shell.origins import Origins, of_input, of_output
 
 SMALL = 64 * 1024  # literal maps up to this size are kept in memory between evaluations
 
@@ -69,16 +71,38 @@ def read_outputs(uri: str, node: str) -> literals_pb2.LiteralMap:
 
 
 class Resolver:
-    """Resolves the bindings of one scope. `inputs` are the scope's; `outputs_of` finds the URI of a node's outputs."""
+    """Resolves the bindings of one scope. `inputs` are the scope's; `outputs_of` finds the URI of a node's outputs.
 
-    def __init__(self, inputs_uri: str, output_uris: dict[str, str], aliases: dict[str, dict[str, str]]) -> None:
+    `inputs_origins` and `output_origins` (by node) are what flowed into them, `constants` what flowed into the scalars
+    among the bindings: those of a dynamic task's workflow were computed by the task. What resolve() finds out by the
+    way: `uses`, the versions that the values, or what they were taken out of, are; `origins`, all that flowed into
+    them. Both by variable.
+    """
+
+    def __init__(
+        self,
+        inputs_uri: str,
+        output_uris: dict[str, str],
+        aliases: dict[str, dict[str, str]],
+        *,
+        inputs_origins: Origins | None = None,
+        output_origins: Mapping[str, Origins] | None = None,
+        constants: Collection[int] = (),
+    ) -> None:
         self.inputs_uri = inputs_uri
         self.output_uris = output_uris
         self.aliases = aliases
+        self.inputs_origins = inputs_origins
+        self.output_origins = output_origins or {}
+        self.constants = constants
+        self.uses: dict[str, set[int]] = {}
+        self.origins: dict[str, set[int]] = {}
+        self._at = ""
 
     def resolve(self, bindings: Iterable[literals_pb2.Binding]) -> literals_pb2.LiteralMap:
         values = literals_pb2.LiteralMap()
         for binding in bindings:
+            self._at = binding.var
             try:
                 values.literals[binding.var].CopyFrom(self.literal(binding.binding))
             except Unresolved as error:
@@ -90,6 +114,8 @@ class Resolver:
     def literal(self, binding: literals_pb2.BindingData) -> literals_pb2.Literal:
         match binding.WhichOneof("value"):
             case "scalar":
+                if self.constants:
+                    self.origins.setdefault(self._at, set()).update(self.constants)
                 return literals_pb2.Literal(scalar=binding.scalar)
             case "promise":
                 return self._promise(binding.promise)
@@ -116,7 +142,20 @@ class Resolver:
             known = ", ".join(sorted(values.literals)) or "none"
             raise Unresolved(f"{where} have no value {promise.var!r} (there are: {known})")
         literal = values.literals[name]
+        self._note(promise.node_id, name, literal)
         return follow(literal, promise.attr_path) if promise.attr_path else literal
+
+    def _note(self, node_id: str, name: str, literal: literals_pb2.Literal) -> None:
+        ids, complete = marks(literal)
+        if ids:
+            self.uses.setdefault(self._at, set()).update(ids)
+        if not complete:
+            if node_id in ("", "start-node", "globals"):
+                ids.update(of_input(self.inputs_origins, name))
+            else:
+                ids.update(of_output(self.output_origins.get(node_id), name))
+        if ids:
+            self.origins.setdefault(self._at, set()).update(ids)
 
 
 def load_offloaded(literal: literals_pb2.Literal) -> literals_pb2.Literal:

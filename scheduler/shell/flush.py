@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection
 from django.db.models import Q
@@ -126,7 +127,7 @@ def _new_row(turn: Turn, node: Node, times: _Times) -> NodeExecution:
         system_failures=node.system_failures,
         error=error_of(node.failure) if node.failure is not None and node.phase in TERMINAL else None,
         is_dynamic=bool(fields.get("dynamic_uri")),
-        state=pack(node),
+        state=_state(turn, node.key, pack(node)),
         created_at=turn.now,
         updated_at=turn.now,
         started_at=times.started_at(node),
@@ -134,6 +135,11 @@ def _new_row(turn: Turn, node: Node, times: _Times) -> NodeExecution:
         wake_at=node.wake_at,
         **fields,
     )
+
+
+def _state(turn: Turn, key: str, state: dict[str, Any]) -> dict[str, Any]:
+    """With what flowed into the node, where something did."""
+    return {**state, "origins": turn.rows.origins[key]} if key in turn.rows.origins else state
 
 
 def _update_of(turn: Turn, node: Node, before: int, times: _Times) -> NodeUpdate:
@@ -154,7 +160,7 @@ def _update_of(turn: Turn, node: Node, before: int, times: _Times) -> NodeUpdate
         error=error_of(node.failure) if node.failure is not None and node.phase in TERMINAL else None,
         cache_status=fields.get("cache_status", 0),
         cache_key=fields.get("cache_key", ""),
-        state=pack(node),
+        state=_state(turn, node.key, pack(node)),
         started_at=times.started_at(node),
         ended_at=times.ended_at(node),
         wake_at=node.wake_at,
@@ -215,7 +221,7 @@ def _write_execution(turn: Turn, rest: list[Statement]) -> None:
     wake_at = _next_wake(turn)
     if wake_at is not None and wake_at != execution.wake_at and wake_at - turn.now < NEAR:
         wake_execution_at(execution.pk, wake_at)
-    fields = {"counters": pack_root(root), "dirty": False, "wake_at": wake_at}
+    fields = {"counters": _state(turn, ROOT, pack_root(root)), "dirty": False, "wake_at": wake_at}
     targets = [EXECUTION_PHASES[move.after] for move in turn.moves if move.key == ROOT]
     targets = [phase for phase in targets if phase != execution.phase]
     if not targets:

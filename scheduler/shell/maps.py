@@ -18,6 +18,7 @@ from scheduler.models import LaunchPlan, NodeExecution, TaskExecution
 from scheduler.phases import NODE_DONE, AttemptPhase
 from scheduler.shell import data
 from scheduler.shell.items import item_inputs
+from scheduler.shell.origins import Origins, by_variable
 from scheduler.shell.reuse import item_hits
 from scheduler.shell.turn import Turn
 
@@ -47,6 +48,8 @@ def item_inputs_uri(turn: Turn, key: str, index: int) -> str:
 def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
     """Join the items' outputs to lists, None standing for what failed."""
     node = turn.rows[command.key]
+    if node.body is not None:
+        _join_origins(turn, node)
     joined = literals_pb2.LiteralMap()
     uris = _output_uris(turn, node.key) if node.body is None else _node_output_uris(turn, node.key)
     if node.memory.get("reused"):
@@ -67,6 +70,20 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
     data.write(uri, joined)
     turn.set(node.key, {"output_uri": uri})
     yield Collected(node.key)
+
+
+def _join_origins(turn: Turn, node: Node) -> None:
+    """Each list comes of all that its items come of; items that compute need no word of their own."""
+    rows = NodeExecution.objects.filter(parent_id=turn.rows.pks.get(node.key), state__has_key="origins")
+    stored = {key: state["origins"] for key, state in rows.values_list("node_id", "state")}
+    stored |= {key: entry for key, entry in turn.rows.origins.items() if key in turn.changed}
+    given: dict[str, set[int]] = {}
+    for key, entry in stored.items():
+        if turn.rows[key].parent == node.key:
+            for name, ids in entry.get("given", {}).items():
+                given.setdefault(name, set()).update(ids)
+    if given or node.key in turn.rows.origins:
+        turn.rows.origins.setdefault(node.key, Origins())["given"] = by_variable(given)
 
 
 def _names(target: object) -> list[str]:

@@ -8,7 +8,7 @@ from functools import partial
 from flyteidl.core import interface_pb2, literals_pb2, types_pb2
 
 from artifacts.exceptions import CausewayError
-from artifacts.literals import carried
+from artifacts.literals import marks
 from lineage.actions.record import Use
 from scheduler.engine import commands
 from scheduler.engine.events import Collected, Event, Failed, Prepared, Stopped, Unparked
@@ -22,6 +22,7 @@ from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
 from scheduler.shell.items import size_of
 from scheduler.shell.maps import collect_items, item_inputs_of, item_inputs_uri
+from scheduler.shell.origins import Origins, all_taken, by_variable, of_input
 from scheduler.shell.publish import publish_node, publish_workflow
 from scheduler.shell.reuse import cache_key, is_cached, item_hits, keep, look_up, recover
 from scheduler.shell.task_command import Run, command_of, needs_task_file, resources_of
@@ -70,7 +71,17 @@ def resolver(turn: Turn, owner: Node, bindings: Iterable[literals_pb2.Binding]) 
     uris = {source: turn.rows.output_uris.get(child_key(owner, source), "") for source in sources}
     described = owner.body.source if owner.body is not None else None
     aliases = described.aliases if isinstance(described, Source) else {}
-    return data.Resolver(turn.inputs_uri(owner), uris, {key: dict(value) for key, value in aliases.items()})
+    known = turn.rows.origins
+    origins = {source: known[key] for source in sources if (key := child_key(owner, source)) in known}
+    dynamic = isinstance(owner.spec.target, Target) and owner.spec.target.task is not None
+    return data.Resolver(
+        turn.inputs_uri(owner),
+        uris,
+        {key: dict(value) for key, value in aliases.items()},
+        inputs_origins=known.get(owner.key),
+        output_origins=origins,
+        constants=all_taken(known.get(owner.key)) if dynamic else (),
+    )
 
 
 def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
@@ -80,8 +91,10 @@ def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
         yield Failed(node.key, Failure("BadSpecification", f"node {node.key} has no target"))
         return
     owner = turn.owner(node)
+    sources = resolver(turn, owner, target.node.inputs)
     try:
-        inputs = item_inputs_of(turn, node) or resolver(turn, owner, target.node.inputs).resolve(target.node.inputs)
+        item = item_inputs_of(turn, node)
+        inputs = item or sources.resolve(target.node.inputs)
         if owner.body is not None and node.spec is owner.body.failure_node and owner.failure is not None:
             add_error(inputs, target, owner.failure)
         uri = turn.uris.inputs(node.key)
@@ -91,13 +104,14 @@ def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
         yield Failed(node.key, error.failure())
         return
     turn.set(node.key, {"input_uri": uri})
+    uses, origins = (sources.uses, sources.origins) if item is None else _item_origins(turn, node, item)
+    if origins:
+        turn.rows.origins[node.key] = Origins(taken=by_variable(origins))
     if recover(turn, node):
         yield Prepared(node.key, recovered=True)
         return
     turn.consumed += [
-        Use(version_id=version, node_id=node.key, variable=name)
-        for name, literal in inputs.literals.items()
-        if (version := carried(literal)) is not None
+        Use(version_id=version, node_id=node.key, variable=name) for name in sorted(uses) for version in uses[name]
     ]
     if target.task is not None and (key := cache_key(turn, target, inputs)):
         answer = look_up(turn, node, target, key)
@@ -109,6 +123,22 @@ def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
     hits = tuple(item_hits(turn, node, size)) if node.spec.kind is Kind.ARRAY else ()
     given = dict(inputs.literals) if node.spec.kind is Kind.BRANCH else None
     yield Prepared(node.key, inputs=given, size=size, hits=hits)
+
+
+def _item_origins(
+    turn: Turn, node: Node, inputs: literals_pb2.LiteralMap
+) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
+    """What the values that an item of a map takes in are, and what flowed into them: by variable."""
+    uses: dict[str, set[int]] = {}
+    origins: dict[str, set[int]] = {}
+    for name, literal in inputs.literals.items():
+        ids, complete = marks(literal)
+        rest = () if complete else of_input(turn.rows.origins.get(node.parent or ROOT), name)
+        if ids:
+            uses[name] = ids
+        if ids or rest:
+            origins[name] = ids.union(rest)
+    return uses, origins
 
 
 def add_error(inputs: literals_pb2.LiteralMap, target: Target, failure: Failure) -> None:
@@ -225,6 +255,10 @@ def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:
         chosen = parent.memory.get("chosen")  # a branch hands on what its arm wrote
         if chosen:
             turn.set(parent.key, {"output_uri": turn.rows.output_uris.get(child_key(parent, chosen), "")})
+            if (origins := turn.rows.origins.get(child_key(parent, chosen))) is not None:
+                turn.rows.origins[parent.key] = origins
+            else:
+                turn.rows.origins.pop(parent.key, None)
         yield Collected(parent.key)
         return
     turn.rows.load(
@@ -235,8 +269,12 @@ def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:
             if name not in INPUTS
         }
     )
+    sources = resolver(turn, parent, source.outputs)
     try:
-        outputs = resolver(turn, parent, source.outputs).resolve(source.outputs)
+        outputs = sources.resolve(source.outputs)
+        if sources.origins or parent.key in turn.rows.origins:
+            entry = turn.rows.origins.setdefault(parent.key, Origins())
+            entry["given"] = by_variable(sources.origins)
         if parent.key == ROOT:
             outputs = publish_workflow(turn, turn.scope, outputs)
         elif isinstance(parent.spec.target, Target) and parent.spec.target.publishes and parent.spec.target.task:

@@ -9,8 +9,10 @@ from artifacts.actions.publish import Source, publish_outputs
 from lineage.actions.record import Use, record_produced
 from lineage.models import Via
 from scheduler.engine.graph import END_NODE, Scope
+from scheduler.engine.state import ROOT
 from scheduler.graphs import Source as ScopeSource
 from scheduler.shell import data
+from scheduler.shell.origins import of_output
 from scheduler.shell.turn import Turn
 
 
@@ -36,8 +38,16 @@ def publish_node(
         values, published = publish_outputs(
             outputs=task.interface.outputs, values=outputs, inputs=inputs, source=source, at=turn.now
         )
+    origins = turn.rows.origins.get(key)
     uses = [
-        Use(version_id=version.pk, node_id=key, attempt=attempt, variable=name, via=Via.OUTPUT)
+        Use(
+            version_id=version.pk,
+            node_id=key,
+            attempt=attempt,
+            variable=name,
+            via=Via.OUTPUT,
+            sources=tuple(of_output(origins, name)),
+        )
         for name, version in published
     ]
     record_produced(execution.key, uses, at=turn.now)
@@ -66,6 +76,10 @@ def publish_workflow(turn: Turn, scope: Scope, outputs: literals_pb2.LiteralMap)
         values, published = publish_outputs(
             outputs=described.interface.outputs, values=outputs, inputs=inputs, source=source, at=turn.now
         )
-    uses = [Use(version_id=version.pk, variable=name, via=Via.OUTPUT) for name, version in published]
+    origins = turn.rows.origins.get(ROOT)
+    uses = [
+        Use(version_id=version.pk, variable=name, via=Via.OUTPUT, sources=tuple(of_output(origins, name)))
+        for name, version in published
+    ]
     record_produced(execution.key, uses, at=turn.now)
     return values

@@ -30,9 +30,11 @@ def recover(turn: Turn, node: Node) -> bool:
     if turn.execution.mode != ExecutionMode.RECOVERED or former is None or node.spec.kind not in _RECOVERABLE:
         return False
     rows = NodeExecution.objects.filter(execution_id=former, node_id=node.key, phase__in=_SUCCEEDED)
-    found = rows.values_list("output_uri", "deck_uri").first()
+    found = rows.values_list("output_uri", "deck_uri", "state").first()
     if found is None:
         return False
+    if "origins" in found[2]:
+        turn.rows.origins[node.key] = found[2]["origins"]
     turn.set(node.key, {"output_uri": found[0], "deck_uri": found[1]})
     return True
 

@@ -18,6 +18,7 @@ from scheduler.engine.phases import ACTIVE, TERMINAL, Phase
 from scheduler.engine.scopes import body_of
 from scheduler.engine.state import ROOT, Failure, Node, child_key
 from scheduler.models import Execution
+from scheduler.shell.origins import Origins
 
 COLUMNS = (
     "id", "node_id", "spec_node_id", "parent_id", "phase", "waiting_on", "parked", "attempts", "user_failures",
@@ -50,7 +51,10 @@ class Rows(Mapping[str, Node]):
         self.output_uris: dict[str, str] = {}
         self.dynamic_uris: dict[str, str] = {}
         self.started: dict[str, datetime | None] = {}
+        self.origins: dict[str, Origins] = {}
         self._keys: dict[int, str] = {}
+        if "origins" in execution.counters:
+            self.origins[ROOT] = execution.counters["origins"]
         self._nodes: dict[str, Node] = {ROOT: _root(execution, body)}
         self._absent: set[str] = set()
 
@@ -168,7 +172,10 @@ class Rows(Mapping[str, Node]):
         output_uri, dynamic_uri, state, wake_at, started_at = record[10:]
         parent = self._nodes[self._keys[parent_pk] if parent_pk is not None else ROOT]
         spec = (parent.body or _empty()).spec(spec_id)
-        unpacked = unpack(state if isinstance(state, dict) else json.loads(state))
+        stored = state if isinstance(state, dict) else json.loads(state)
+        if "origins" in stored:
+            self.origins[key] = stored.pop("origins")
+        unpacked = unpack(stored)
         body = _body(spec, dynamic_uri, unpacked) if attempts else None
         self.inserted(key, pk)
         self.output_uris[key], self.dynamic_uris[key], self.started[key] = output_uri, dynamic_uri, started_at
@@ -232,6 +239,7 @@ def _root(execution: Execution, body: Scope) -> Node:
     phase = Phase(counters.pop("phase", Phase.UNDEFINED))
     attempts = counters.pop("attempts", 0)
     counters.pop("breakdowns", None)
+    counters.pop("origins", None)
     spec = NodeSpec(id=ROOT, kind=Kind.WORKFLOW, body=body)
     return Node(key=ROOT, spec=spec, parent=None, phase=phase, attempts=attempts, body=body, **unpack(counters))
 

@@ -15,8 +15,8 @@ from artifacts.queries import find
 from artifacts.store import store
 from artifacts.wanted import Wanted
 from lineage.actions.record import Use, record_consumed, record_produced
-from lineage.models import Via
-from lineage.queries import ancestry
+from lineage.models import VersionEdge, VersionRole, Via
+from lineage.walks import ancestry
 from scheduler.actions.retention import apply_retention, plan_retention
 from tests.artifacts.publishing import INT, START, publish_output, published
 
@@ -30,7 +30,9 @@ def consume(version: ArtifactVersion, execution: str) -> None:
 
 def produce(name: str, execution: str) -> ArtifactVersion:
     version = publish_output(FlyteArtifact(name=name), 1, execution=execution).versions[0][1]
-    record_produced(KEY + execution, [Use(version.pk, via=Via.OUTPUT)], at=START)
+    taken = VersionEdge.objects.filter(execution_key=KEY + execution, role=VersionRole.CONSUMED)
+    sources = tuple(taken.values_list("version_id", flat=True))
+    record_produced(KEY + execution, [Use(version.pk, via=Via.OUTPUT, sources=sources)], at=START)
     return version
 
 
@@ -75,7 +77,7 @@ def test_a_removed_version_is_a_tombstone() -> None:
     with pytest.raises(QueryUnresolved, match="was removed .*: its data is gone"):
         find(Wanted("flytesnacks", "development", "d", version=made[0].version))
     assert find(Wanted("flytesnacks", "development", "d")).version == made[1]
-    assert made[0].pk in ancestry(model).versions
+    assert made[0].pk in ancestry(model.pk).versions
     assert apply_retention(policy) == []
 
 

@@ -15,6 +15,7 @@ from artifacts.models import Alias, Artifact, ArtifactVersion, CardFormat, Kind
 from artifacts.partitions import digest_of
 from artifacts.store import store
 from console.accounts.models import Role, RoleBinding, User
+from lineage.actions.record import record_derivations
 from lineage.models import VersionEdge, VersionRole, Via
 from scheduler.models import (
     Execution,
@@ -183,6 +184,9 @@ def edge(version: ArtifactVersion, execution: Execution, role: VersionRole, via:
     VersionEdge.objects.create(
         version=version, execution_key=execution.key, role=role, via=via, variable=variable, at=execution.created_at
     )
+    edges = VersionEdge.objects.filter(execution_key=execution.key)
+    ends = [edges.filter(role=one).values_list("version_id", flat=True) for one in VersionRole]
+    record_derivations((source, target) for target in ends[0] for source in ends[1])
 
 
 def put_literals(execution: Execution, which: str, **literals: literals_pb2.Literal) -> str:
