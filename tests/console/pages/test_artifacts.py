@@ -108,7 +108,9 @@ def test_it_hides_foreign_projects_from_the_lineage(world: World, browse: Browse
     from lineage.models import VersionRole, Via
     from tests.console.pages.cast import edge
 
-    foreign: ArtifactVersion = make_version("foreign-data", Kind.DATASET, project="elsewhere")
+    foreign: ArtifactVersion = make_version(
+        "foreign-data", Kind.DATASET, project="elsewhere", execution_key=world.evaluates.key
+    )
     edge(foreign, world.evaluates, VersionRole.PRODUCED, Via.OUTPUT)
     path = f"/artifacts/versions/{world.model.pk}/lineage/"
 
