@@ -56,7 +56,13 @@ def _receive(request: HttpRequest, local: LocalStore, grant: signing.Grant) -> H
         if wanted - {base64.b64encode(digest.digest()).decode()}:
             raise InvalidArgument("the content does not match its Content-MD5")
 
-    local.write(f"{local.root}/{grant.key}", fill)
+    uri = f"{local.root}/{grant.key}"
+    if grant.part:
+        if announced != grant.max_bytes:
+            raise InvalidArgument(f"part {grant.part} has {grant.max_bytes} bytes, not {announced}")
+        local.write_part(uri, grant.part, fill)
+    else:
+        local.write(uri, fill)
     return HttpResponse(status=200)
 
 

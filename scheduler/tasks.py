@@ -34,9 +34,11 @@ def sweep() -> None:
 
 @shared_task
 def apply_retention() -> None:
+    from artifacts.uploads import drop_abandoned
     from scheduler.actions.retention import apply_all
 
     apply_all()
+    drop_abandoned()
 
 
 @shared_task

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -17,7 +18,7 @@ from flyteidl.core import interface_pb2, literals_pb2, types_pb2
 from artifacts import literals, wire
 from artifacts.cards import LARGE_CARD_BYTES, store_card
 from artifacts.declarations import Declaration, Key, Publishing, read_output
-from artifacts.exceptions import AlreadyExists, InvalidArgument
+from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
 from artifacts.literals.identity import CARRIED_KEY
 from artifacts.models import Artifact, ArtifactVersion, Granularity, Kind, Metric, Partition
 from artifacts.names import MAX_VERSION, check_name, check_partition_keys, check_partition_value, check_version
@@ -209,7 +210,8 @@ def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
     for row in rows:
         match |= Q(artifact_id=row.artifact_id, version=row.version)
     present = {(v.artifact_id, v.version): v for v in ArtifactVersion.objects.filter(match).select_related("artifact")}
-    new = [row for row in rows if (row.artifact_id, row.version) not in present]
+    new = list({key: row for row in reversed(rows) if (key := (row.artifact_id, row.version)) not in present}.values())
+    new.reverse()
     if new:
         _inherit(new)
         Partition.objects.bulk_create(
@@ -225,10 +227,12 @@ def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
     metrics = [Metric(version=row, name=name, value=value) for row in new for name, value in row.metrics.items()]
     if metrics:
         Metric.objects.bulk_create(metrics)
-    for row in rows:
-        if before := present.get((row.artifact_id, row.version)):
-            _check_same(row, before)
-    return [present.get((row.artifact_id, row.version), row) for row in rows]
+    present |= {(row.artifact_id, row.version): row for row in new}
+    found = [present[row.artifact_id, row.version] for row in rows]
+    for row, first in zip(rows, found, strict=True):
+        if row is not first:
+            _check_same(row, first)
+    return found
 
 
 def _partitions(rows: Sequence[ArtifactVersion]) -> dict[tuple[int, str], dict[str, str]]:
@@ -287,45 +291,89 @@ class Publication:
     producer: str = ""
 
 
-def publish(publication: Publication, *, actor: str) -> ArtifactVersion:
-    """Publish from outside.
+class Outcome(NamedTuple):
+    version: ArtifactVersion
+    created: bool  # False: the same was published before
 
-    The same identity and value again returns the first version; errors as for publish_outputs.
+
+def publish(publication: Publication, *, actor: str) -> ArtifactVersion:
+    """Publish one version from outside, as `publish_all` does."""
+    return publish_all([publication], actor=actor)[0].version
+
+
+def publish_all(publications: Sequence[Publication], *, actor: str) -> list[Outcome]:
+    """Publish from outside, all of them or none.
+
+    The same identity and value again returns the first version; errors as for publish_outputs, and those of one among
+    several say which, counted from 0.
     """
+    try:
+        with transaction.atomic():
+            return _publish_all(publications, actor)
+    except IntegrityError:  # published under the same identity this very moment: the first one counts
+        with transaction.atomic():
+            return _publish_all(publications, actor)
+
+
+def _publish_all(publications: Sequence[Publication], actor: str) -> list[Outcome]:
+    declared = {}
+    for index, publication in enumerate(publications):
+        with _naming(index, publications):
+            declared[index] = (
+                _declaration(publication),
+                publication.kind or literals.kind_of(publication.literal_type),
+            )
+    artifacts = declare(list(declared.values()))
+    rows = []
+    for index, publication in enumerate(publications):
+        declaration, kind = declared[index]
+        with _naming(index, publications):
+            rows.append(_row_from_outside(publication, artifacts[declaration.key], kind, actor))
+    found = insert_versions(rows)
+    return [Outcome(version, version is row) for version, row in zip(found, rows, strict=True)]
+
+
+@contextmanager
+def _naming(index: int, publications: Sequence[Publication]) -> Iterator[None]:
+    """Says which of several publications an error is about."""
+    try:
+        yield
+    except CausewayError as error:
+        if len(publications) > 1:
+            error.message = f"items/{index}: {error.message}"
+        raise
+
+
+def _declaration(publication: Publication) -> Declaration:
     key = (publication.project, publication.domain, check_name(publication.name))
-    version = check_version(publication.version) if publication.version else uuid.uuid4().hex[:20]
     keys = tuple(sorted(check_partition_keys(publication.partitions)))
-    partitions = {name: check_partition_value(name, publication.partitions[name]) for name in keys}
-    kind = publication.kind or literals.kind_of(publication.literal_type)
-    with transaction.atomic():
-        artifact = declare([(Declaration(key, keys, _granularity_of(publication, key)), kind)])[key]
-        if publication.description and not artifact.description:
-            Artifact.objects.filter(pk=artifact.pk, description="").update(description=publication.description)
-        row = ArtifactVersion(
-            artifact=artifact,
-            version=version,
-            kind=kind,
-            literal=publication.literal.SerializeToString(deterministic=True),
-            literal_type=publication.literal_type.SerializeToString(deterministic=True),
-            uri=literals.primary_uri(publication.literal),
-            size_bytes=publication.size_bytes,
-            content_hash=publication.content_hash,
-            partitions=partitions,
-            time_partition=_truncated(publication.time_partition, artifact),
-            producer=publication.producer,
-            created_by=actor,
-            card=publication.card,
-            card_format=(publication.card_format or "markdown") if publication.card else "",
-            metadata=dict(publication.metadata),
-            metrics=wire.check_metrics(publication.metrics),
-            created_at=timezone.now(),
-        )
-        try:
-            with transaction.atomic():
-                return insert_versions([row])[0]
-        except IntegrityError:  # published under the same identity this very moment: the first one counts
-            row.pk = None
-            return insert_versions([row])[0]
+    return Declaration(key, keys, _granularity_of(publication, key))
+
+
+def _row_from_outside(publication: Publication, artifact: Artifact, kind: Kind, actor: str) -> ArtifactVersion:
+    values = publication.partitions
+    if publication.description and not artifact.description:
+        artifact.description = publication.description
+        Artifact.objects.filter(pk=artifact.pk, description="").update(description=publication.description)
+    return ArtifactVersion(
+        artifact=artifact,
+        version=check_version(publication.version) if publication.version else uuid.uuid4().hex[:20],
+        kind=kind,
+        literal=publication.literal.SerializeToString(deterministic=True),
+        literal_type=publication.literal_type.SerializeToString(deterministic=True),
+        uri=literals.primary_uri(publication.literal),
+        size_bytes=publication.size_bytes,
+        content_hash=publication.content_hash,
+        partitions={key: check_partition_value(key, values[key]) for key in sorted(values)},
+        time_partition=_truncated(publication.time_partition, artifact),
+        producer=publication.producer,
+        created_by=actor,
+        card=publication.card,
+        card_format=(publication.card_format or "markdown") if publication.card else "",
+        metadata=dict(publication.metadata),
+        metrics=wire.check_metrics(publication.metrics),
+        created_at=timezone.now(),
+    )
 
 
 def _granularity_of(publication: Publication, key: Key) -> Granularity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from datetime import datetime, timedelta
 from typing import BinaryIO
 
 from artifacts.exceptions import InvalidArgument
+
+CHUNK = 1 << 20  # bytes read at a time
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,45 @@ class ObjectStore(ABC):
         presigned S3 URL cannot enforce it.
         """
 
+    @abstractmethod
+    def begin_parts(self, uri: str) -> str:
+        """Start writing an object in parts, or find the write that somebody started; its id."""
+
+    @abstractmethod
+    def signed_part(self, uri: str, upload: str, number: int, *, size: int, expires: timedelta) -> str:
+        """A URL to PUT part `number` (from 1) of exactly `size` bytes to, until it expires. Doing so again replaces."""
+
+    @abstractmethod
+    def parts(self, uri: str, upload: str) -> dict[int, int]:
+        """The parts that have arrived whole: number to size in bytes."""
+
+    @abstractmethod
+    def finish_parts(self, uri: str, upload: str, *, sha256: str) -> None:
+        """Put the parts together. InvalidArgument, and no object, when the whole has another SHA-256 (hexadecimal)."""
+
+    @abstractmethod
+    def abort_parts(self, uri: str, upload: str) -> None:
+        """Forget the parts; those of a finished or unknown upload are no error."""
+
+    @abstractmethod
+    def drop_abandoned_parts(self, before: datetime) -> int:
+        """Forget uploads in parts that were begun before a moment and never finished; how many objects that was."""
+
     def get(self, uri: str) -> bytes:
         with self.open(uri) as stream:
             return stream.read()
+
+    def sha256(self, uri: str) -> str:
+        """Of the whole object, in hexadecimal; reads it once."""
+        digest = hashlib.sha256()
+        with self.open(uri) as stream:
+            while chunk := stream.read(CHUNK):
+                digest.update(chunk)
+        return digest.hexdigest()
+
+
+def check_sha256(uri: str, found: str, wanted: str) -> None:
+    """Raises InvalidArgument when what arrived is not what was announced."""
+    if found != wanted:
+        name = uri.rpartition("/")[2]
+        raise InvalidArgument(f"{name}: the SHA-256 of what arrived is {found}, not {wanted}; upload it again")

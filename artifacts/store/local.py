@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from artifacts.exceptions import NotFound
-from artifacts.store import signing
-from artifacts.store.base import ObjectStore, StoredObject
+from artifacts.store import parts, signing
+from artifacts.store.base import ObjectStore, StoredObject, check_sha256
 
 PARTIAL = ".partial-"  # prefix of files being written; listings leave them out
 
@@ -44,7 +44,10 @@ class LocalStore(ObjectStore):
 
     def write(self, uri: str, fill: Callable[[BinaryIO], object]) -> None:
         """Let `fill` write the object; if it raises, nothing is left behind."""
-        path = self.path(uri)
+        self._write(self.path(uri), fill)
+
+    @staticmethod
+    def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         fd, partial = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
         try:
@@ -97,3 +100,49 @@ class LocalStore(ObjectStore):
         md5 = signing.md5_header(content_md5)
         grant = signing.Grant("PUT", self.key(uri), md5=md5, max_bytes=max_bytes or self.max_upload_bytes)
         return f"{self.public_url}/objects/{signing.sign(grant, expires)}", {"Content-MD5": md5} if md5 else {}
+
+    def begin_parts(self, uri: str) -> str:
+        return parts.upload_id(self.key(uri))
+
+    def signed_part(self, uri: str, upload: str, number: int, *, size: int, expires: timedelta) -> str:
+        grant = signing.Grant("PUT", self.key(uri), max_bytes=size, part=number)
+        return f"{self.public_url}/objects/{signing.sign(grant, expires)}"
+
+    def parts(self, uri: str, upload: str) -> dict[int, int]:
+        return {number: path.stat().st_size for number, path in parts.present(self.path(uri), upload).items()}
+
+    def write_part(self, uri: str, number: int, fill: Callable[[BinaryIO], object]) -> None:
+        """Let `fill` write the part; if it raises, nothing is left behind."""
+        path = self.path(uri)
+        part = parts.part_path(path, parts.upload_id(self.key(uri)), number)
+        self._write(part, fill)
+
+    def finish_parts(self, uri: str, upload: str, *, sha256: str) -> None:
+        found = parts.present(self.path(uri), upload)
+        pieces = [found[number] for number in sorted(found)]
+
+        def join(file: BinaryIO) -> None:
+            check_sha256(uri, parts.copy(pieces, file), sha256)
+
+        try:
+            self.write(uri, join)
+        except FileNotFoundError:
+            raise NotFound(f"the parts of {uri} are gone: start the upload again") from None
+        finally:
+            self.abort_parts(uri, upload)
+
+    def abort_parts(self, uri: str, upload: str) -> None:
+        for path in parts.present(self.path(uri), upload).values():
+            path.unlink(missing_ok=True)
+
+    def drop_abandoned_parts(self, before: datetime) -> int:
+        gone = {
+            path.name.rpartition("-")[0] for path in self._drop(parts.leftovers(self.directory, before.timestamp()))
+        }
+        return len(gone)
+
+    @staticmethod
+    def _drop(paths: Iterator[Path]) -> Iterator[Path]:
+        for path in paths:
+            path.unlink(missing_ok=True)
+            yield path

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit
@@ -12,11 +12,11 @@ from urllib.parse import quote, urlsplit
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]
 
-from artifacts.exceptions import NotFound
-from artifacts.store.base import ObjectStore, StoredObject
+from artifacts.exceptions import InvalidArgument, NotFound
+from artifacts.store.base import ObjectStore, StoredObject, check_sha256
 from artifacts.store.signing import md5_header
 
-MISSING = frozenset({"404", "NoSuchKey", "NotFound"})
+MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
 
 
 class S3Store(ObjectStore):
@@ -97,6 +97,65 @@ class S3Store(ObjectStore):
         params = {**self._target(uri), **({"ContentMD5": headers["Content-MD5"]} if headers else {})}
         url = self.client.generate_presigned_url("put_object", Params=params, ExpiresIn=int(expires.total_seconds()))
         return str(url), headers
+
+    def begin_parts(self, uri: str) -> str:
+        begun = [each for each in self._uploads(self.name(uri)) if each["Key"] == self.name(uri)]
+        if begun:
+            return str(min(begun, key=lambda each: each["Initiated"])["UploadId"])
+        return str(self.client.create_multipart_upload(**self._target(uri))["UploadId"])
+
+    def signed_part(self, uri: str, upload: str, number: int, *, size: int, expires: timedelta) -> str:
+        params = {**self._target(uri), "UploadId": upload, "PartNumber": number, "ContentLength": size}
+        return str(
+            self.client.generate_presigned_url("upload_part", Params=params, ExpiresIn=int(expires.total_seconds()))
+        )
+
+    def parts(self, uri: str, upload: str) -> dict[int, int]:
+        return {part["PartNumber"]: part["Size"] for part in self._parts(uri, upload)}
+
+    def _parts(self, uri: str, upload: str) -> Iterator[dict[str, Any]]:
+        try:
+            for page in self.client.get_paginator("list_parts").paginate(**self._target(uri), UploadId=upload):
+                yield from page.get("Parts", ())
+        except ClientError as error:
+            raise _translated(error, uri) from error
+
+    def finish_parts(self, uri: str, upload: str, *, sha256: str) -> None:
+        parts = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in self._parts(uri, upload)]
+        if not parts:  # S3 has no upload of no parts
+            self.abort_parts(uri, upload)
+            self.put(uri, b"")
+        else:
+            self.client.complete_multipart_upload(
+                **self._target(uri), UploadId=upload, MultipartUpload={"Parts": sorted(parts, key=_number)}
+            )
+        try:
+            check_sha256(uri, self.sha256(uri), sha256)
+        except InvalidArgument:
+            self.delete(uri)
+            raise
+
+    def abort_parts(self, uri: str, upload: str) -> None:
+        try:
+            self.client.abort_multipart_upload(**self._target(uri), UploadId=upload)
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") not in MISSING:
+                raise
+
+    def drop_abandoned_parts(self, before: datetime) -> int:
+        old = [each for each in self._uploads(f"{self.folder}/" if self.folder else "") if each["Initiated"] < before]
+        for each in old:
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=each["Key"], UploadId=each["UploadId"])
+        return len(old)
+
+    def _uploads(self, prefix: str) -> Iterator[dict[str, Any]]:
+        pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=prefix)
+        for page in pages:
+            yield from page.get("Uploads", ())
+
+
+def _number(part: dict[str, Any]) -> int:
+    return int(part["PartNumber"])
 
 
 def _translated(error: ClientError, uri: str) -> Exception:

@@ -13,11 +13,12 @@ from flyteidl.core import literals_pb2, types_pb2
 from rest_framework import serializers
 from rest_framework.request import Request
 
-from artifacts.actions.publish import Publication, publish
-from artifacts.exceptions import InvalidArgument, PermissionDenied
+from artifacts.actions.publish import Outcome, Publication, publish_all
+from artifacts.exceptions import FailedPrecondition, InvalidArgument, PermissionDenied
 from artifacts.literals import from_json
-from artifacts.models import ArtifactVersion, CardFormat, Granularity, Kind
+from artifacts.models import CardFormat, Granularity, Kind
 from artifacts.store import store
+from artifacts.uploads import place_of, recorded_hash, size_of
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
@@ -35,7 +36,8 @@ SIMPLE = {
 
 class PublishBody(Body):
     value = serializers.JSONField(required=False, help_text="a number, text, boolean, list or object")
-    uri = serializers.CharField(required=False, help_text="of data that lies elsewhere; it is not copied")
+    uri = serializers.CharField(required=False, help_text="of data that lies elsewhere (not copied), or of an upload")
+    external_ref = serializers.CharField(required=False, help_text="another name for `uri`")
     shape = serializers.ChoiceField(choices=SHAPES, required=False, default="file", help_text="what the uri is")
     format = serializers.CharField(required=False, allow_blank=True, default="", help_text="csv, parquet ...")
     version = serializers.CharField(required=False, default="", help_text="default: made up")
@@ -51,6 +53,8 @@ class PublishBody(Body):
     metadata = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False, default=dict)
     metrics = serializers.DictField(child=serializers.FloatField(), required=False, default=dict)
     producer = serializers.CharField(required=False, allow_blank=True, default="", max_length=400)
+    size_bytes = serializers.IntegerField(required=False, min_value=0, max_value=2**63 - 1, help_text="of `uri`")
+    content_hash = serializers.CharField(required=False, max_length=128, help_text="of `uri`; ours are SHA-256")
 
 
 def read_publish_body(request: Request) -> tuple[dict[str, Any], UploadedFile[Any] | None]:
@@ -65,51 +69,73 @@ def read_publish_body(request: Request) -> tuple[dict[str, Any], UploadedFile[An
             raise InvalidArgument("the part `data` must be JSON") from error
         if file is None:
             raise InvalidArgument("the part `file` is missing")
+    return check_body(data, file), file
+
+
+def check_body(data: Any, file: UploadedFile[Any] | None = None) -> dict[str, Any]:
+    """The members of one publication, checked. Raises ValidationError, or InvalidArgument for what is contradictory."""
     parsed = PublishBody(data=data)
     parsed.is_valid(raise_exception=True)
     body = dict(parsed.validated_data)
-    sources = sum(("value" in body, "uri" in body, file is not None))
+    sources = sum(("value" in body, "uri" in body, "external_ref" in body, file is not None))
     if sources != 1:
-        raise InvalidArgument("give exactly one of value, uri and a file")
-    return body, file
+        raise InvalidArgument("give exactly one of value, uri (or external_ref) and a file")
+    if "external_ref" in body:
+        body["uri"] = body.pop("external_ref")
+    if "uri" not in body and ("size_bytes" in body or "content_hash" in body):
+        raise InvalidArgument("size_bytes and content_hash are for a uri: of other data they are measured")
+    return body
 
 
 def publish_from(
     body: dict[str, Any], file: UploadedFile[Any] | None, *, project: str, domain: str, name: str, user: User
-) -> ArtifactVersion:
-    """Raises what `publish` raises; a file whose publication is refused is not stored."""
+) -> Outcome:
+    """Raises what `publish_all` raises; a file whose publication is refused is not stored."""
     upload = _Upload(file, project, domain) if file is not None else None
-    if upload is not None:
-        literal, literal_type = _by_reference({**body, "uri": upload.uri, "shape": "file"})
-    elif "uri" in body:
-        _check_reference(body["uri"], user)
+    if upload is None:
+        return publish_all([publication_of(body, project, domain, name, user)], actor=user.username)[0]
+    body = {**body, "uri": upload.uri, "shape": "file", "size_bytes": upload.size, "content_hash": upload.sha256}
+    with transaction.atomic():
+        outcome = publish_all([_publication(body, project, domain, name)], actor=user.username)[0]
+        upload.store()  # before the commit, so that no version is seen whose data is not there
+    return outcome
+
+
+def publication_of(body: dict[str, Any], project: str, domain: str, name: str, user: User) -> Publication:
+    """Of a checked body without a file. PermissionDenied for a reference to what the user may not read."""
+    if "uri" not in body:
+        return _publication(body, project, domain, name)
+    uri = body["uri"]
+    if _check_reference(uri, user):
+        size, digest = size_of(uri), recorded_hash(uri)
+        if digest and size is None:
+            raise FailedPrecondition(f"nothing lies at {uri}: complete the upload first")
+        body = {**body, "size_bytes": size, "content_hash": digest or body.get("content_hash", "")}
+    return _publication(body, project, domain, name)
+
+
+def _publication(body: dict[str, Any], project: str, domain: str, name: str) -> Publication:
+    if "uri" in body:
         literal, literal_type = _by_reference(body)
     else:
         literal_type = type_of(body["value"])
         literal = from_json(body["value"], literal_type, name="value")
-    granularity = Granularity[body["granularity"].upper()] if body["granularity"] else Granularity.UNSET
     same = {key: body[key] for key in ("version", "partitions", "time_partition", "description", "card", "card_format")}
-    publication = Publication(
+    return Publication(
         project,
         domain,
         name,
         literal,
         literal_type,
         **same,
-        granularity=granularity,
+        granularity=Granularity[body["granularity"].upper()] if body["granularity"] else Granularity.UNSET,
         kind=Kind(body["kind"]) if body["kind"] else None,
         metadata=body["metadata"],
         metrics=body["metrics"],
         producer=body["producer"],
-        size_bytes=upload.size if upload else None,
-        content_hash=upload.sha256 if upload else "",
+        size_bytes=body.get("size_bytes"),
+        content_hash=body.get("content_hash", ""),
     )
-    if upload is None:
-        return publish(publication, actor=user.username)
-    with transaction.atomic():
-        version = publish(publication, actor=user.username)
-        upload.store()  # before the commit, so that no version is seen whose data is not there
-    return version
 
 
 def type_of(value: Any) -> types_pb2.LiteralType:
@@ -140,18 +166,20 @@ def _by_reference(body: dict[str, Any]) -> tuple[literals_pb2.Literal, types_pb2
     return literal, types_pb2.LiteralType(blob=blob_type)
 
 
-def _check_reference(uri: str, user: User) -> None:
-    """A reference into our own store opens what lies there to the artifact's readers: the publisher must be one.
+def _check_reference(uri: str, user: User) -> bool:
+    """Whether the reference leads into our own store.
 
-    Objects lie below `<root>/<area>/<project>/<domain>/`.
+    Then it opens what lies there to the artifact's readers: PermissionDenied unless the publisher is one. Objects lie
+    below `<root>/<area>/<project>/<domain>/`.
     """
     objects = store()
     elsewhere = re.match(r"[a-z][a-z0-9+.-]*://", uri) and not uri.startswith("file:")
     if elsewhere and not uri.startswith(f"{objects.root}/"):
-        return
+        return False
     parts = objects.key(uri.rstrip("/")).split("/")
     if len(parts) < 4 or not access.can(user, Action.READ, parts[1], parts[2]):
         raise PermissionDenied(f"{uri} lies where {user.username} may not read")
+    return True
 
 
 class _Upload:
@@ -162,11 +190,10 @@ class _Upload:
         for chunk in file.chunks():
             digest.update(chunk)
         name = re.sub(r"[^\w.-]", "_", file.name or "")[-128:].lstrip(".") or "file"
-        folder = ("uploads", project, domain, "artifacts", digest.hexdigest())
         self.file = file
         self.size = file.size or 0  # bytes
         self.sha256 = digest.hexdigest()
-        self.uri = store().join(store().root, *folder, name)
+        self.uri = place_of(self.sha256, name, project=project, domain=domain)
 
     def store(self) -> None:
         objects = store()

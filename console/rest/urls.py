@@ -16,6 +16,7 @@ from console.rest import (
     roles,
     schema,
     triggers,
+    uploads,
     versions,
 )
 from console.rest.problems import no_such_route
@@ -90,6 +91,9 @@ v1 = [
     path(f"{VERSION}/object", versions.ObjectView.as_view(), name="version-object"),
     path(f"{VERSION}/card", versions.CardView.as_view(), name="version-card"),
     path(f"{VERSION}/lineage", lineage.LineageView.as_view(), name="version-lineage"),
+    path("uploads/<str:project>/<str:domain>", uploads.UploadsView.as_view(), name="uploads"),
+    path("uploads/<str:project>/<str:domain>/complete", uploads.CompleteUploadView.as_view(), name="upload-complete"),
+    path("uploads/<str:project>/<str:domain>/abort", uploads.AbortUploadView.as_view(), name="upload-abort"),
     path("artifact-versions", versions.SearchView.as_view(), name="artifact-versions"),
     path("artifact-versions/facets", versions.FacetsView.as_view(), name="facets"),
     path("artifact-versions/<int:version_id>", versions.VersionByIdView.as_view(), name="version-by-id"),

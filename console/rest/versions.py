@@ -145,20 +145,20 @@ class VersionsView(ListView):
 
     @extend_schema(
         request={"application/json": PublishBody, "multipart/form-data": OpenApiTypes.OBJECT},
-        responses={201: VersionDetail},
+        responses={201: VersionDetail, 200: VersionDetail},
         tags=TAGS,
     )
     def post(self, request: Request, project: str, domain: str, name: str) -> Response:
         """Publish a version: a JSON `value`, a `uri` of data that lies elsewhere, or a file.
 
         A file is sent as multipart/form-data: `file`, and the other members as JSON in `data`. Publishing the same
-        version with the same value again answers with the first one; with another value it is refused with 409.
+        version with the same value again answers 200 with the first one; with another value it is refused with 409.
         """
         user = user_of(request)
         access.require_found(user, Action.LAUNCH, project, domain, what=f"project {project} with domain {domain}")
         body, file = read_publish_body(request)
-        version = publish_from(body, file, project=project, domain=domain, name=name, user=user)
-        return Response(VersionDetail(version).data, status=201)
+        outcome = publish_from(body, file, project=project, domain=domain, name=name, user=user)
+        return Response(VersionDetail(outcome.version).data, status=201 if outcome.created else 200)
 
 
 class VersionView(ApiView):

@@ -6,7 +6,7 @@ import hashlib
 import logging
 from base64 import b64encode
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -139,3 +139,44 @@ def test_it_signs_uploads_that_must_match_their_digest(objects: ObjectStore) -> 
         assert not objects.exists(uri)
     assert http(objects, "PUT", url, data=b"content", headers=headers)[0] == 200
     assert objects.get(uri) == b"content"
+
+
+def test_it_puts_parts_together(objects: ObjectStore) -> None:
+    uri = f"{objects.root}/artifacts/p/d/some/data.bin"
+    content = b"a" * 5_300_000 + b"b" * 100
+    digest = hashlib.sha256(content).hexdigest()
+    upload = objects.begin_parts(uri)
+    for number, data in ((2, content[5_300_000:]), (1, content[:5_300_000])):
+        url = objects.signed_part(uri, upload, number, size=len(data), expires=MINUTE)
+        assert http(objects, "PUT", url, data=data)[0] == 200
+        assert objects.begin_parts(uri) == upload
+    assert objects.parts(uri, upload) == {1: 5_300_000, 2: 100}
+    assert not objects.exists(uri)
+    assert list(objects.list(objects.root)) == []
+    objects.finish_parts(uri, upload, sha256=digest)
+    assert objects.sha256(uri) == digest
+    assert len(list(objects.list(objects.root))) == 1
+
+
+def test_it_keeps_nothing_of_wrong_parts(objects: ObjectStore) -> None:
+    uri = f"{objects.root}/artifacts/p/d/some/data.bin"
+    upload = objects.begin_parts(uri)
+    assert http(objects, "PUT", objects.signed_part(uri, upload, 1, size=3, expires=MINUTE), data=b"abc")[0] == 200
+    with pytest.raises(InvalidArgument, match="SHA-256"):
+        objects.finish_parts(uri, upload, sha256="0" * 64)
+    assert list(objects.list(objects.root)) == []
+    again = objects.begin_parts(uri)
+    assert objects.parts(uri, again) == {}
+    objects.finish_parts(uri, again, sha256=hashlib.sha256(b"").hexdigest())
+    assert objects.get(uri) == b""
+
+
+def test_it_drops_abandoned_parts(objects: ObjectStore) -> None:
+    uri = f"{objects.root}/artifacts/p/d/some/data.bin"
+    upload = objects.begin_parts(uri)
+    http(objects, "PUT", objects.signed_part(uri, upload, 1, size=3, expires=MINUTE), data=b"abc")
+    # moto says of every upload that it was begun in 2010
+    assert objects.drop_abandoned_parts(datetime(2009, 1, 1, tzinfo=timezone.utc)) == 0
+    assert objects.drop_abandoned_parts(datetime.now(timezone.utc) + timedelta(days=1)) == 1
+    objects.abort_parts(uri, upload)
+    assert objects.parts(uri, objects.begin_parts(uri)) == {}
