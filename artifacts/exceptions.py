@@ -61,5 +61,12 @@ class PayloadTooLarge(ResourceExhausted):
     http_status = 413
 
 
+class SearchTooLong(CausewayError):
+    """A search that was given up after its time limit; the message says how to narrow it."""
+
+    grpc_status = "DEADLINE_EXCEEDED"
+    http_status = 503
+
+
 class QueryUnresolved(NotFound):
     """An artifact query that matches no version; the message says what exists instead."""

@@ -72,11 +72,18 @@ class _Query(SearchQuery):
 
 
 def word_query(word: str) -> SearchQuery | None:
-    """Versions with a word that begins so; None when the text holds no word."""
+    """Versions with these words, of which the last may be the beginning of one; None when the text holds no word."""
     pieces = list(dict.fromkeys(_PIECE.findall(word.lower())))[:10]
     if not pieces:
         return None
-    return _Query(Value(" & ".join(f"'{piece[:MAX_WORD]}':*" for piece in pieces)))
+    *whole, last = [f"'{piece[:MAX_WORD]}'" for piece in pieces]
+    return _Query(Value(" & ".join([*whole, f"{last}:*"])))
+
+
+def exact_query(text: str) -> SearchQuery | None:
+    """Versions with the longest word of the text, which few others have; None when it holds no word of any use."""
+    pieces = [piece for piece in _PIECE.findall(text.lower()) if len(piece) <= MAX_WORD]
+    return _Query(Value(f"'{max(pieces, key=len)}'")) if pieces else None
 
 
 def producer_query(name: str) -> SearchQuery:

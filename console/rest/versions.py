@@ -14,6 +14,7 @@ from rest_framework import serializers
 from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 
 from artifacts.addresses import address_of
 from artifacts.cards import render_card
@@ -21,12 +22,13 @@ from artifacts.exceptions import NotFound
 from artifacts.literals import describe_type, to_json
 from artifacts.models import ArtifactVersion, CardFormat, Kind
 from artifacts.partitions import digest_of, truncate
-from artifacts.search import facets, search
+from artifacts.search import Search, read_search
 from artifacts.store import store
 from console.access_objects import access_artifact, access_version, access_version_id, check_present
 from console.accounts import access
 from console.accounts.access import Action
 from console.rest.base import ApiView, Filters, ListView, ScopeFilters, read_query, user_of
+from console.rest.paging import read_limit
 from console.rest.publishing import PublishBody, publish_from, read_publish_body
 from console.sandbox import sandboxed
 
@@ -174,24 +176,31 @@ class SearchFilters(ScopeFilters):
         allow_blank=True,
         default="",
         max_length=2000,
-        help_text="words and filters: `drift region=SEA kind:model created>2026-01-01 metric.auc>0.9 alias:champion`",
+        help_text="words, filters and an order: "
+        "`drift -baseline region=SEA kind:model created>2026-01-01 metric.auc>0.9 alias:champion sort:metric.auc`",
     )
 
 
-def found_rows(request: Request) -> QuerySet[ArtifactVersion]:
-    """What `q`, `project` and `domain` of the query string leave of what the user may read."""
+def read_search_of(request: Request) -> tuple[Search, QuerySet[ArtifactVersion]]:
+    """The search that `q` holds, and what the user may read of the `project` and `domain` in the query string."""
     filters = read_query(SearchFilters, request)
     columns = {f"artifact__{key}": value for key, value in filters.items() if key != "q"}
     mine = access.readable(user_of(request), project="artifact__project", domain="artifact__domain")
-    return search(filters["q"], ArtifactVersion.objects.filter(mine, **columns))
+    return read_search(filters["q"]), ArtifactVersion.objects.filter(mine, **columns)
 
 
 class SearchView(ListView):
     @extend_schema(parameters=[SearchFilters], responses=VersionSummary(many=True), tags=TAGS)
     def get(self, request: Request) -> Response:
-        """Versions of every artifact that match all words and filters, newest first."""
-        rows = found_rows(request).select_related("artifact").defer(*_HEAVY)
-        return self.page(request, rows, VersionSummary)
+        """Versions of every artifact that match all words and filters, newest first or as `sort:` says."""
+        search, rows = read_search_of(request)
+        asked = request.query_params
+        rows = rows.select_related("artifact").defer(*_HEAVY)
+        found = search.page(rows, limit=read_limit(asked.get("limit")), cursor=asked.get("cursor", ""))
+        paginator = self.pagination_class()
+        if found.cursor:
+            paginator.next_url = replace_query_param(request.build_absolute_uri(), "cursor", found.cursor)
+        return paginator.get_paginated_response(VersionSummary(found.rows, many=True).data)
 
 
 class FacetOut(serializers.Serializer[Any]):
@@ -204,13 +213,22 @@ class Facets(serializers.Serializer[Any]):
     project = FacetOut(many=True)
     domain = FacetOut(many=True)
     name = FacetOut(many=True)
+    by = FacetOut(many=True, help_text="the task or workflow that made it")
+    partitions = serializers.DictField(child=FacetOut(many=True), help_text="for each partition key its values")
+    counted = serializers.IntegerField(help_text="versions counted: the newest of what was found")
+    more = serializers.BooleanField(help_text="whether there are others behind them")
 
 
 class FacetsView(ApiView):
     @extend_schema(parameters=[SearchFilters], responses=Facets, tags=TAGS)
     def get(self, request: Request) -> Response:
-        """How the newest 10,000 versions found spread over kinds, projects, domains and names."""
-        return Response(Facets(facets(found_rows(request))).data)
+        """How the newest versions found (at most 500) spread over kinds, names, producers, partitions and so on."""
+        search, rows = read_search_of(request)
+        found = search.facets(rows)
+        keys = {label: values for label, values in found.values.items() if label.startswith(PARTITION_PREFIX)}
+        shown: dict[str, Any] = {label: values for label, values in found.values.items() if label not in keys}
+        shown["partitions"] = {label[len(PARTITION_PREFIX) :]: values for label, values in keys.items()}
+        return Response(Facets({**shown, "counted": found.counted, "more": found.more}).data)
 
 
 class VersionByIdView(ApiView):

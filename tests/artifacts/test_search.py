@@ -11,7 +11,7 @@ from hypothesis.extra.django import TestCase
 from artifacts.actions.aliases import move_alias
 from artifacts.exceptions import CausewayError, InvalidArgument
 from artifacts.models import Artifact, ArtifactVersion
-from artifacts.search import facets, parse, search
+from artifacts.search import filter_of, parse, read_search, search, toggled
 from tests.artifacts.publishing import START, card_metadata, integer, publish_output, published
 
 
@@ -83,6 +83,23 @@ def shelf(db: None) -> dict[str, ArtifactVersion]:
         ("version:e2.n0.0.o0", ["weak"]),
         ("project:flytesnacks domain:staging", []),
         ("sklearn", ["model"]),
+        ("metadata.framework=sklearn", ["model"]),
+        ("metadata.framework:sklearn", ["model"]),
+        ("metadata.framework=sk", []),
+        ("tag:champion", ["model"]),
+        ("partition.region=SEA", ["sea"]),
+        ("region=SEA region=LAX", ["sea"]),
+        ('region=SEA region="Los Angeles"', ["sea", "la"]),
+        ("kind:model kind:value name:ml-model", ["model", "weak"]),
+        ("name:ml-model -kind:model", ["weak"]),
+        ("-drift", ["weak", "sea", "la"]),
+        ('-"Los Angeles" dataset', ["sea"]),
+        ("-region=SEA", ["la"]),
+        ("-alias:champion name:ml-model", ["weak"]),
+        ("-metric.auc>0.8", ["weak", "sea", "la"]),
+        ("created>2026-05-17 created<2026-05-19", ["model"]),
+        ("auto_back", ["model"]),
+        ("sort:created-asc drift", ["model"]),
     ],
 )
 def test_it_finds(shelf: dict[str, ArtifactVersion], text: str, expected: list[str]) -> None:
@@ -98,7 +115,12 @@ def test_it_looks_in_descriptions(shelf: dict[str, ArtifactVersion]) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("colour:red", "there is no filter 'colour:'; filters: name:, project:"),
+        ("colour:red", "there is no filter 'colour:' .in 'colour:red'.; filters: name:, project:"),
+        ("-colour:red", "in '-colour:red'"),
+        ("sort:size", "'sort:size' sorts by nothing: write sort:created or sort:metric.<name>"),
+        ("sort:metric.", "sorts by nothing"),
+        ("region=", "'region=' needs a value"),
+        ("created>9999-12-31", "leaves the calendar"),
         ("kind:cake", "there is no kind 'cake'; kinds: model, dataset"),
         ("created>yesterday", "'yesterday' is not a time"),
         ("metric.auc>high", "compared with a number"),
@@ -114,16 +136,39 @@ def test_it_explains_filters_without_sense(text: str, message: str) -> None:
 
 
 def test_it_counts_facets(shelf: dict[str, ArtifactVersion]) -> None:
-    found = facets(ArtifactVersion.objects.all())
-    assert [tuple(facet) for facet in found["kind"]] == [("value", 3), ("model", 1)]
-    assert [tuple(facet) for facet in found["name"]] == [("ml-dataset", 2), ("ml-model", 2)]
+    found = read_search("").facets(ArtifactVersion.objects.all())
+    assert (found.counted, found.more) == (4, False)
+    assert [tuple(facet) for facet in found.values["kind"]] == [("value", 3), ("model", 1)]
+    assert [tuple(facet) for facet in found.values["name"]] == [("ml-dataset", 2), ("ml-model", 2)]
+    assert [tuple(facet) for facet in found.values["by"]] == [("produce", 3), ("archipelago.ml_team.train", 1)]
+    assert [tuple(facet) for facet in found.values["partition.region"]] == [("Los Angeles", 1), ("SEA", 1)]
+
+
+def test_a_facet_leads_to_what_it_counted(shelf: dict[str, ArtifactVersion]) -> None:
+    found = read_search("").facets(ArtifactVersion.objects.all())
+    for label, values in found.values.items():
+        for value, versions in values:
+            assert len(find(filter_of(label, value))) == versions, filter_of(label, value)
+
+
+def test_a_facet_is_added_to_the_search_and_taken_out_again() -> None:
+    assert toggled("drift", 'region="Los Angeles"') == 'drift region="Los Angeles"'
+    assert toggled('drift region="Los Angeles" kind:model', 'region="Los Angeles"') == "drift kind:model"
+    assert toggled("region=SEA", 'region="SEA"') == ""
+
+
+PIECES = ["-", "sort:", "metric.a__b>1", " ", "'", "\\", ":*", "&", "|", "!", "(", "by:", "a=", '"', "%", "_", "x"]
 
 
 class TestAnything(TestCase):
     @settings(max_examples=150, deadline=None)
     @given(
         st.text(max_size=40)
-        | st.lists(st.sampled_from(["'", "\\", ":*", "&", "|", "!", "(", "by:", "a=", '"', "%", "_", "x"])).map("".join)
+        | st.lists(
+            st.sampled_from(
+                ["-", "sort:", "metric.a__b>1", "'", "\\", ":*", "&", "|", "!", "(", "by:", "a=", '"', "%", "_", "x"]
+            )
+        ).map("".join)
     )
     def test_whatever_is_typed_is_searched_or_explained(self, text: str) -> None:
         try:
@@ -133,9 +178,13 @@ class TestAnything(TestCase):
 
 
 def test_it_reads_words_and_filters() -> None:
-    assert [tuple(condition) for condition in parse('drift "two words" region="a b" x>=1')] == [
-        ("", "", "drift"),
-        ("", "", "two words"),
-        ("region", "=", "a b"),
-        ("x", ">=", "1"),
+    assert [tuple(condition) for condition in parse('drift "two words" region="a b" x>=1 -no -a=b a!=b -')] == [
+        ("", "", "drift", False),
+        ("", "", "two words", False),
+        ("region", "=", "a b", False),
+        ("x", ">=", "1", False),
+        ("", "", "no", True),
+        ("a", "=", "b", True),
+        ("a", "=", "b", True),
+        ("", "", "-", False),
     ]

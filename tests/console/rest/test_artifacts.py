@@ -292,11 +292,16 @@ def test_it_searches_across_artifacts(api: Caller, django_assert_num_queries: An
     facets = api("vic").get(f"{url}/facets").json()
     assert facets["kind"] == [{"value": "model", "versions": 1}, {"value": "value", "versions": 1}]
     assert facets["project"] == [{"value": "demo", "versions": 2}]
+    assert facets["partitions"] == {"region": [{"value": "SEA", "versions": 1}]}
+    assert (facets["counted"], facets["more"]) == (2, False)
+    assert names(api("vic"), f"{url}?q=sort:created-asc") == ["v1", "v2"]
+    first = api("vic").get(f"{url}?limit=1&q=sort:created-asc").json()
+    assert names(api("vic"), first["next"]) == ["v2"]
     problem(root.get(f"{url}?q=colour:red"), 400)
     problem(root.get(f"{url}?q=created%3Esoon"), 400)
     client = api("vic")
     client.get(url)
-    with django_assert_num_queries(3):  # token, bindings, rows
+    with django_assert_num_queries(8):  # token, bindings; a savepoint and its end, limits on and off, the cost, the rows
         client.get(url)
 
 

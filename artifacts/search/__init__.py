@@ -1,0 +1,94 @@
+"""Search in one box: words and filters, narrowed to what the reader may see by the rows that are passed in.
+
+    drift -baseline region=SEA kind:model created>2026-01-01 by:train metric.auc>0.9 alias:champion sort:metric.auc
+
+Words are looked for in names, descriptions, cards, producers, attributes and partition values; all must match. The same
+filter twice (`region=SEA region=LAX`) means either. `key=value` is a partition; quotes keep blanks together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby
+from operator import or_
+from typing import NamedTuple
+
+from artifacts.models import ArtifactVersion
+from artifacts.search.facets import COUNTED, FACETED, FACETED_AT_LEAST, Facet, Facets, count, filter_of
+from artifacts.search.filters import condition_q
+from artifacts.search.language import Condition, parse, toggled
+from artifacts.search.order import NEWEST, Cursor, Order, Rows, first_rows, read_cursor, read_order
+
+__all__ = ["Facet", "Facets", "Found", "Rows", "Search", "filter_of", "parse", "read_search", "search", "toggled"]
+
+BOUNDS = (">", ">=", "<", "<=")
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that makes sense."""
+
+    conditions: Sequence[Condition]
+    order: Order
+
+    def filter(self, rows: Rows) -> Rows:
+        """The rows that match everything, in no order yet.
+
+        Removed versions are left out unless the search asks for them (`removed:yes`, `removed:any`).
+        """
+        if not any(condition.key == "removed" for condition in self.conditions):
+            rows = rows.filter(removed_at__isnull=True)
+        for alternatives in _grouped(self.conditions):
+            rows = rows.filter(reduce(or_, map(condition_q, alternatives)))
+        return rows
+
+    def page(self, rows: Rows, *, limit: int, cursor: str = "") -> Found:
+        """The first `limit` of the rows that match, in order, after the cursor."""
+        after = read_cursor(cursor, self.order) if cursor else None
+        asked = limit + 1
+        found = first_rows(self.filter(rows), self.order, self._walk(), limit=asked, enough=asked, cursor=after).rows
+        last = found[limit - 1] if len(found) == asked else None
+        return Found(found[:limit], str(Cursor(self.order.value_of(last), last.pk)) if last is not None else "")
+
+    def facets(self, rows: Rows) -> Facets:
+        """How the newest of the rows that match spread."""
+        plain = self.filter(rows).select_related(None).prefetch_related(None).defer(None)
+        found = first_rows(plain.values_list(*COUNTED), NEWEST, self._walk(), limit=FACETED, enough=FACETED_AT_LEAST)
+        return count(found.rows, more=not found.complete)
+
+    def _walk(self) -> Rows:
+        """Where the search begins: at the time of publication that it names, if it does."""
+        bounds = (c for c in self.conditions if c.key.lower() == "created" and not c.negated and c.operator in BOUNDS)
+        return ArtifactVersion.objects.filter(*map(condition_q, bounds))
+
+
+def read_search(text: str) -> Search:
+    """InvalidArgument explains a filter without sense, where it can be told without the database."""
+    conditions = parse(text)
+    order = read_order(conditions)
+    return Search([condition for condition in conditions if condition.key.lower() != "sort"], order)
+
+
+def search(text: str, rows: Rows) -> Rows:
+    """The rows that match everything in the text, in no order yet. InvalidArgument explains a filter without sense."""
+    return read_search(text).filter(rows)
+
+
+class Found(NamedTuple):
+    rows: list[ArtifactVersion]
+    cursor: str  # of the next page; empty on the last one
+
+
+def _grouped(conditions: Sequence[Condition]) -> list[list[Condition]]:
+    """The conditions of which one must hold, together; all others alone."""
+    numbered = [(_group(n, condition), condition) for n, condition in enumerate(conditions)]
+    ordered = sorted(numbered, key=lambda one: one[0])
+    return [[condition for _, condition in same] for _, same in groupby(ordered, key=lambda one: one[0])]
+
+
+def _group(n: int, condition: Condition) -> tuple[str, int]:
+    if condition.operator in (":", "=") and not condition.negated:
+        return f"{condition.key}{condition.operator}", 0
+    return "", n

@@ -1,0 +1,64 @@
+"""How what was found spreads: counts of its first few, with the filter that a click would add."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from artifacts.models import Artifact
+from artifacts.search.filters import MOMENTS
+from artifacts.search.language import Condition
+
+FACETED = 500  # the newest so many of what was found are counted
+FACETED_AT_LEAST = 100  # fewer, but so many, when it would take long to find the others
+COUNTED = ("kind", "artifact_id", "producer", "partitions")
+TOP = 20  # values of a facet
+KEYS = 10  # partition keys with a facet of their own
+
+
+class Facet(NamedTuple):
+    value: str
+    versions: int
+
+
+class Facets(NamedTuple):
+    """`counted` versions; `more` when there are others behind them."""
+
+    values: dict[str, list[Facet]]
+    counted: int
+    more: bool
+
+
+def count(rows: Sequence[tuple[Any, ...]], *, more: bool) -> Facets:
+    """By kind, project, domain, name, producer and partition key (`partition.region`), most frequent first.
+
+    `rows` hold the columns COUNTED of what was found; `more` is passed on.
+    """
+    counts: dict[str, Counter[str]] = {name: Counter() for name in ("kind", "project", "domain", "name", "by")}
+    keys: dict[str, Counter[str]] = {}
+    artifacts = Artifact.objects.in_bulk({artifact for _, artifact, _, _ in rows})
+    for kind, artifact, producer, partitions in rows:
+        counts["kind"][kind] += 1
+        for label in ("project", "domain", "name"):
+            counts[label][getattr(artifacts[artifact], label)] += 1
+        if made_by := producer.partition(":")[2].rpartition("@")[0]:
+            counts["by"][made_by.lower()] += 1
+        for key, value in partitions.items():
+            keys.setdefault(f"partition.{key}", Counter())[value] += 1
+    widest = sorted(keys.items(), key=lambda one: (-one[1].total(), one[0]))[:KEYS]
+    values = {label: _top(counter) for label, counter in [*counts.items(), *widest]}
+    return Facets(values, len(rows), more)
+
+
+def _top(counter: Counter[str]) -> list[Facet]:
+    return [Facet(*one) for one in sorted(counter.items(), key=lambda one: (-one[1], one[0]))[:TOP]]
+
+
+def filter_of(label: str, value: str) -> str:
+    """What to type for a value of a facet."""
+    if label.startswith("partition."):
+        key = label[len("partition.") :]
+        plain = key.lower() not in MOMENTS and not key.startswith(("metric.", "metadata.", "partition."))
+        return str(Condition(key if plain else label, "=", value))
+    return str(Condition(label, ":", value))

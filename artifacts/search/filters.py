@@ -1,0 +1,210 @@
+"""What each word and filter of a search asks of the rows.
+
+Every condition is one that an index answers. Artifacts are few beside their versions: what is said of the artifact (its
+name, project, description, partition keys) is looked up first, and the versions are then found by its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.postgres.search import SearchQuery
+from django.db.models import JSONField, Lookup, OuterRef, Q, QuerySet, Value
+from django.db.models.fields.json import KeyTransform
+from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
+
+from artifacts.exceptions import InvalidArgument
+from artifacts.models import Alias, Artifact, ArtifactVersion, Kind, Metric
+from artifacts.partitions import parse_time
+from artifacts.search.language import Condition
+from artifacts.terms import exact_query, producer_query, word_query
+
+LISTED = 200  # artifacts written into the statement; more are left to a sub-select: then it is no rare condition
+LISTED_METRICS = 1000
+MOMENTS = {"created": "created_at", "time": "time_partition"}
+_COMPARE = {">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "=": "exact", ":": "exact"}
+_COMPARE_JSON: dict[str, type[Lookup[Any]]] = {
+    **{">": GreaterThan, ">=": GreaterThanOrEqual, "<": LessThan, "<=": LessThanOrEqual},
+    **{"=": Exact, ":": Exact},
+}
+
+
+def condition_q(condition: Condition) -> Q:
+    """InvalidArgument names the filter that makes no sense, and what is allowed in its place."""
+    if key := _partition_key(condition):
+        return _partition(key, condition)
+    return ~_asked(condition) if condition.negated else _asked(condition)
+
+
+def _partition_key(condition: Condition) -> str:
+    """`region=SEA`, or `partition.region=SEA` where the key is called like a filter; else empty."""
+    if condition.operator != "=" or condition.key.startswith(("metric.", "metadata.")):
+        return ""
+    if condition.key.startswith("partition."):
+        return condition.key[len("partition.") :]
+    return "" if condition.key.lower() in MOMENTS else condition.key
+
+
+def _partition(key: str, condition: Condition) -> Q:
+    if not condition.value:
+        raise InvalidArgument(f"'{condition}' needs a value")
+    is_so = Q(partitions__contains={key: condition.value})
+    # Another value than this is one of the artifacts that have the key: found among those, not among all versions.
+    return among(Artifact.objects.filter(partition_keys__contains=[key])) & ~is_so if condition.negated else is_so
+
+
+def _asked(condition: Condition) -> Q:
+    if not condition.operator:
+        return _word(condition.value)
+    key = condition.key.lower()
+    if not condition.value:
+        raise InvalidArgument(f"{condition.key}{condition.operator} needs a value")
+    if key.startswith("metric."):
+        return _metric(condition)
+    if key in MOMENTS:
+        return _moment(MOMENTS[key], condition)
+    if key.startswith("metadata.") and condition.operator in ("=", ":"):
+        return _attribute(condition.key[len("metadata.") :], condition.value)
+    if condition.operator == ":":
+        if key not in FILTERS:
+            raise InvalidArgument(
+                f"there is no filter '{condition.key}:' (in '{condition}'); filters: {', '.join(KNOWN)}"
+            )
+        return FILTERS[key](condition.value)
+    raise InvalidArgument(
+        f"'{condition}' compares nothing: only created, time and metric.<name> are compared with {condition.operator}"
+    )
+
+
+def among(artifacts: QuerySet[Artifact]) -> Q:
+    """Versions of these artifacts."""
+    ids = list(artifacts.values_list("pk", flat=True)[: LISTED + 1])
+    return Q(artifact_id__in=ids if len(ids) <= LISTED else artifacts.values("pk"))
+
+
+def _word(word: str) -> Q:
+    by_name = among(Artifact.objects.filter(Q(name__icontains=word) | Q(description__icontains=word)))
+    query = word_query(word)
+    return by_name | _has(query) if query is not None else by_name
+
+
+def _has(query: SearchQuery) -> Q:
+    return Q(terms=query)
+
+
+def _name(value: str) -> Q:
+    """An artifact of exactly that name if there is one, else all whose name contains it."""
+    exact = Artifact.objects.filter(name=value)
+    return among(exact if exact.exists() else Artifact.objects.filter(name__icontains=value))
+
+
+def _scope(column: str) -> Callable[[str], Q]:
+    return lambda value: among(Artifact.objects.filter(**{column: value}))
+
+
+def _kind(value: str) -> Q:
+    if value.lower() not in Kind.values:
+        raise InvalidArgument(f"there is no kind '{value}'; kinds: {', '.join(Kind.values)}")
+    return Q(kind=value.lower())
+
+
+def _alias(value: str) -> Q:
+    if value == "latest":
+        newer = ArtifactVersion.objects.filter(artifact=OuterRef("artifact"), removed_at__isnull=True)
+        newest = newer.order_by("-created_at", "-id").values("pk")[:1]
+        return Q(pk=newest)
+    return Q(pk__in=Alias.objects.filter(name=value).values("version_id"))
+
+
+def _by(value: str) -> Q:
+    return _has(producer_query(value))
+
+
+def _attribute(key: str, value: str) -> Q:
+    """A metadata attribute of exactly that value; its words lead to it by index."""
+    if not key:
+        raise InvalidArgument("write metadata.<name>=<value>")
+    exact = Q(metadata__contains={key: value})
+    query = exact_query(value)
+    return _has(query) & exact if query is not None else exact
+
+
+def _execution(value: str) -> Q:
+    """A whole execution key, or the execution's name alone, which is then tried in every project and domain."""
+    if "/" in value:
+        return Q(execution_key=value)
+    scopes = Artifact.objects.values_list("project", "domain").distinct()
+    return Q(execution_key__in=[f"{project}/{domain}/{value}" for project, domain in scopes])
+
+
+def _version(value: str) -> Q:
+    query = exact_query(value)
+    return _has(query) & Q(version=value) if query is not None else Q(version=value)
+
+
+def _removed(value: str) -> Q:
+    if value not in ("yes", "any"):
+        raise InvalidArgument(f"removed: is yes (only those) or any (those too), not '{value}'")
+    return Q(removed_at__isnull=False) if value == "yes" else Q()
+
+
+def _metric(condition: Condition) -> Q:
+    name = condition.key[len("metric.") :]
+    if not name:
+        raise InvalidArgument(f"'{condition}' names no metric: write it like metric.auc>0.9")
+    try:
+        value = float(condition.value)
+    except ValueError as error:
+        raise InvalidArgument(f"metric.{name} is compared with a number, not '{condition.value}'") from error
+    compared = _COMPARE[condition.operator]
+    rows = Metric.objects.filter(name=name, **{f"value__{compared}": value})
+    ids = list(rows.order_by("value").values_list("version_id", flat=True)[: LISTED_METRICS + 1])
+    if len(ids) <= LISTED_METRICS:
+        return Q(pk__in=ids)
+    # The version holds its metrics too: where many match, each row is asked as it comes along.
+    holds = _COMPARE_JSON[condition.operator](KeyTransform(name, "metrics"), Value(value, JSONField()))
+    return Q(metrics__has_key=name) & Q(holds)
+
+
+def _moment(column: str, condition: Condition) -> Q:
+    """A day, hour or minute is a span of time: `=` means within it, `>` after it, `<=` until its end."""
+    begin = parse_time(condition.value)
+    try:
+        end = begin + _length(condition.value)
+    except OverflowError as error:
+        raise InvalidArgument(f"'{condition}' leaves the calendar") from error
+    if condition.operator in ("=", ":"):
+        return Q(**{f"{column}__gte": begin, f"{column}__lt": end})
+    bound = {">": ("gte", end), ">=": ("gte", begin), "<": ("lt", begin), "<=": ("lt", end)}[condition.operator]
+    return Q(**{f"{column}__{bound[0]}": bound[1]})
+
+
+def _length(value: str) -> timedelta:
+    """How long the typed time lasts: a day, an hour (T12), a minute, a second."""
+    lengths = {10: timedelta(days=1), 13: timedelta(hours=1), 16: timedelta(minutes=1)}
+    return lengths.get(len(value.rstrip("Zz")), timedelta(seconds=1))
+
+
+FILTERS: dict[str, Callable[[str], Q]] = {
+    "name": _name,
+    "project": _scope("project"),
+    "domain": _scope("domain"),
+    "kind": _kind,
+    "alias": _alias,
+    "tag": _alias,  # what Flyte calls an alias
+    "by": _by,
+    "execution": _execution,
+    "version": _version,
+    "removed": _removed,
+}
+KNOWN = [
+    *(f"{key}:" for key in FILTERS),
+    "sort:",
+    "created>",
+    "time>",
+    "metric.<name>>",
+    "metadata.<name>=",
+    "<partition key>=",
+]

@@ -1,0 +1,200 @@
+"""Whatever way a page is found, by walking the rows in order or by the index of its conditions, it is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+from unittest import mock
+
+import pytest
+from django.db import OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.django import TestCase
+
+from artifacts.exceptions import InvalidArgument, SearchTooLong
+from artifacts.models import Artifact, ArtifactVersion, Metric, Partition
+from artifacts.partitions import digest_of
+from artifacts.search import order, read_search
+from artifacts.terms import terms_of
+from tests.artifacts.publishing import START
+
+KINDS = ("model", "dataset", "value")
+REGIONS = ("SEA", "LAX", "ATL")
+
+
+def make_versions(rows: list[tuple[int, str, str, float]]) -> list[ArtifactVersion]:
+    """Versions of one artifact: minute of publication, kind, region, metric `auc` (below 0: none). Oldest first."""
+    artifact, _ = Artifact.objects.get_or_create(
+        project="p", domain="d", name="n", defaults={"partition_keys": ["region"]}
+    )
+    versions = []
+    for n, (minute, kind, region, auc) in enumerate(sorted(rows)):
+        version = ArtifactVersion(
+            artifact=artifact,
+            version=f"v{n}",
+            kind=kind,
+            literal=b"",
+            literal_type=b"",
+            partitions={"region": region},
+            partition_digest=digest_of({"region": region}),
+            metrics={"auc": auc} if auc >= 0 else {},
+            created_at=START + timedelta(minutes=minute),
+        )
+        version.terms = terms_of(version)
+        versions.append(version)
+    ArtifactVersion.objects.bulk_create(versions)
+    Metric.objects.bulk_create(Metric(version=v, name="auc", value=v.metrics["auc"]) for v in versions if v.metrics)
+    return versions
+
+
+def pages(text: str, limit: int) -> list[ArtifactVersion]:
+    search, cursor, found = read_search(text), "", []
+    while True:
+        page = search.page(ArtifactVersion.objects.all(), limit=limit, cursor=cursor)
+        found += page.rows
+        if not page.cursor:
+            return found
+        assert len(page.rows) == limit
+        cursor = page.cursor
+
+
+# By index at once; by walking all rows; by walking some, and the others by index.
+WAYS: dict[str, dict[str, Any]] = {
+    "index": {"CHEAP": 10**9},
+    "walk": {"CHEAP": -1, "WINDOWS": (1000,), "METRIC_WINDOWS": (1000,)},
+    "both": {"CHEAP": -1, "WINDOWS": (1, 3, 4, 8), "METRIC_WINDOWS": (1, 3)},
+}
+rows = st.lists(
+    st.tuples(
+        st.integers(0, 6), st.sampled_from(KINDS), st.sampled_from(REGIONS), st.sampled_from([-1.0, 0.1, 0.5, 0.9])
+    ),
+    max_size=15,
+)
+SEARCHES: dict[str, Callable[[ArtifactVersion], bool]] = {
+    "": lambda v: True,
+    "kind:model": lambda v: v.kind == "model",
+    "region=SEA -kind:value": lambda v: v.partitions["region"] == "SEA" and v.kind != "value",
+    "kind:model kind:dataset region!=LAX": lambda v: v.kind != "value" and v.partitions["region"] != "LAX",
+    "metric.auc>=0.5": lambda v: v.metrics.get("auc", 0) >= 0.5,
+    "created>2026-05-17T12:02 n": lambda v: v.created_at >= START + timedelta(minutes=3),
+}
+
+
+class TestPages(TestCase):
+    @settings(max_examples=40, deadline=None)
+    @given(
+        st.sampled_from(sorted(WAYS)),
+        rows,
+        st.sampled_from(sorted(SEARCHES)),
+        st.integers(1, 4),
+        st.sampled_from(["", "-asc"]),
+    )
+    def test_it_pages_through_all_that_match_in_order(
+        self, way: str, given_rows: list[tuple[int, str, str, float]], text: str, limit: int, direction: str
+    ) -> None:
+        expected = [version for version in make_versions(given_rows) if SEARCHES[text](version)]
+        by_time = sorted(expected, key=lambda v: (v.created_at, v.pk), reverse=not direction)
+        with mock.patch.multiple(order, **WAYS[way]):
+            assert pages(f"{text} sort:created{direction}", limit) == by_time
+        scored = [version for version in expected if version.metrics]
+        by_metric = sorted(scored, key=lambda v: (v.metrics["auc"], v.pk), reverse=not direction)
+        with mock.patch.multiple(order, **WAYS[way]):
+            assert pages(f"{text} sort:metric.auc{direction}", limit) == by_metric
+
+
+@pytest.mark.django_db
+def test_a_page_of_another_search_is_refused() -> None:
+    make_versions([(n, "model", "SEA", 0.5) for n in range(3)])
+    cursor = read_search("").page(ArtifactVersion.objects.all(), limit=1).cursor
+    for text, given_cursor in (("sort:metric.auc", cursor), ("", "nonsense"), ("", "WzEsMl0=")):
+        with pytest.raises(InvalidArgument, match="cursor is not one"):
+            read_search(text).page(ArtifactVersion.objects.all(), limit=1, cursor=given_cursor)
+
+
+@pytest.mark.django_db
+def test_it_gives_up_after_its_time_and_leaves_the_connection_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    make_versions([(1, "model", "SEA", 0.5)])
+    slow = ArtifactVersion.objects.extra(where=["pg_sleep(0.2) IS NOT NULL"])
+    monkeypatch.setattr(order, "SECONDS", 0.05)
+    with pytest.raises(SearchTooLong, match="narrow it"):
+        read_search("").page(slow, limit=1)
+    monkeypatch.undo()
+    assert len(read_search("").page(slow, limit=1).rows) == 1
+    with connection.cursor() as cursor:
+        for name, value in (("statement_timeout", "0"), ("enable_bitmapscan", "on")):
+            cursor.execute(f"SHOW {name}")
+            assert cursor.fetchone() == (value,)
+
+
+@pytest.mark.django_db
+def test_other_faults_of_the_database_are_not_taken_for_a_long_search() -> None:
+    broken = ArtifactVersion.objects.extra(where=["pg_terminate_backend(0) IS NULL AND 1 / 0 = 1"])
+    with pytest.raises(Exception, match="division by zero") as caught:
+        read_search("").page(broken, limit=1)
+    assert not isinstance(caught.value, SearchTooLong | OperationalError)
+
+
+MANY = 20_000
+
+
+@pytest.fixture
+def many(db: None) -> None:
+    """Enough rows that a plan is not a scan for want of anything better."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO artifacts_artifact (id, project, domain, name, kind, description, partition_keys, granularity,"
+            " created_at) SELECT n, 'p', 'd', 'a' || n, 'model', '', '{region}', 0, now() FROM generate_series(1, 50) n"
+        )
+        cursor.execute(
+            "INSERT INTO artifacts_artifactversion (artifact_id, version, kind, literal, literal_type, uri,"
+            " content_hash, partitions, partition_digest, execution_key, node_id, output, producer, created_by,"
+            " card_format, card, card_uri, metadata, metrics, terms, created_at)"
+            " SELECT 1 + n %% 50, 'v' || n, 'model', '', '', '', '', jsonb_build_object('region', 'r' || n %% 500),"
+            " md5((n %% 500)::text), 'p/d/e' || n, '', '', '', '', '', '', '', '{}', '{}',"
+            " array_to_tsvector(ARRAY['word' || n %% 1000]), timestamptz '2026-01-01Z' + n * interval '1 minute'"
+            " FROM generate_series(1, %s) n",
+            [MANY],
+        )
+        cursor.execute(
+            "INSERT INTO artifacts_metric (version_id, name, value)"
+            " SELECT id, 'auc', (id % 1000) / 1000.0 FROM artifacts_artifactversion"
+        )
+        for model in (Artifact, ArtifactVersion, Metric, Partition):
+            cursor.execute(f"ANALYZE {model._meta.db_table}")
+
+
+BY_INDEX = {
+    "word77": "version_terms",
+    "region=r77": "version_partitions",
+    "execution:e77": "version_execution",
+    "name:a7 created>2026-01-08": "version_newest",
+    "metric.auc>0.9985": "artifacts_artifactversion_pkey",
+    "kind:dataset": "version_kind",
+    "removed:yes": "version_removed",
+}
+
+
+def test_rare_conditions_are_found_by_their_index(many: None) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")  # so few rows are read as fast; whether it can is the question
+    for text, index in BY_INDEX.items():
+        rows = order.NEWEST.sorted(read_search(text).filter(ArtifactVersion.objects.all()), by_index=False)
+        plan = rows[:50].explain()
+        assert index in plan and "Seq Scan on artifacts_artifactversion" not in plan, f"{text}\n{plan}"
+    for text, index in {"": "version_recent", "sort:metric.auc": "metric_order"}.items():
+        search = read_search(text)
+        rows = search.order.sorted(search.order.apply(search.filter(ArtifactVersion.objects.all())), by_index=True)
+        plan = rows[:50].explain()
+        assert index in plan and "Sort" not in plan, f"{text}\n{plan}"
+
+
+def test_it_finds_the_newest_by_few_and_cheap_statements(many: None) -> None:
+    """A frequent condition reads no more than the first window, a rare one is found at once."""
+    for text, statements in {"region=r77": 6, "": 9, "nosuchword": 7}.items():
+        with CaptureQueriesContext(connection) as queries:
+            found = read_search(text).page(ArtifactVersion.objects.select_related("artifact"), limit=10)
+        assert len(queries) <= statements, [query["sql"][:200] for query in queries]
+        assert len(found.rows) == (0 if text == "nosuchword" else 10)
