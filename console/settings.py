@@ -150,6 +150,8 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}  # what a killed wo
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 CELERY_TASK_DEFAULT_QUEUE = "causeway"
 CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
+# Before a failed attempt is repeated for the first time, in seconds; it doubles with every repetition, up to ten minutes.
+CAUSEWAY_RETRY_BACKOFF_SECONDS = float(os.environ.get("CAUSEWAY_RETRY_BACKOFF_SECONDS") or "1")
 # After downtime a schedule catches up with at most this many missed fire times, the newest.
 CAUSEWAY_SCHEDULE_CATCH_UP = int(os.environ.get("CAUSEWAY_SCHEDULE_CATCH_UP", "100"))
 # Triggered executions that publish and so trigger again: how many of one chain may be unfinished at once, and how many
@@ -166,6 +168,17 @@ CELERY_BEAT_SCHEDULE = {
         ("retention", "scheduler.tasks.apply_retention", 3600.0),
     )
 }
+
+# Executions are told to this endpoint as OpenLineage events; empty: to nobody.
+CAUSEWAY_OPENLINEAGE_URL = os.environ.get("CAUSEWAY_OPENLINEAGE_URL", "")
+CAUSEWAY_OPENLINEAGE_API_KEY = os.environ.get("CAUSEWAY_OPENLINEAGE_API_KEY", "")
+CAUSEWAY_OPENLINEAGE_NAMESPACE = os.environ.get("CAUSEWAY_OPENLINEAGE_NAMESPACE", "causeway")
+if CAUSEWAY_OPENLINEAGE_URL:
+    CELERY_BEAT_SCHEDULE["lineage"] = {
+        "task": "lineage.tasks.send_run_events",
+        "schedule": 1.0,
+        "options": {"expires": 5.0},
+    }
 
 # Object store: a local directory or an S3 bucket (s3://bucket/prefix; endpoint and keys from AWS_*). A directory stands
 # here without file://: literals carry URIs below it, and flytekit takes a FlyteFile at file:///... for a missing file.

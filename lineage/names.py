@@ -13,6 +13,7 @@ from lineage.queries import HEAVY
 
 RECENT = 100  # versions of each artifact that are looked at: what it is made of today, not ever
 MAX_ARTIFACTS = 500
+PARTITIONS = 20_000  # the youngest partitions, of all asked for, whose newest versions are looked at
 
 
 class NameStep(NamedTuple):
@@ -59,11 +60,22 @@ GROUP BY 1, 2, 3
 
 def name_graph(artifact: Artifact, *, limit: int = MAX_ARTIFACTS) -> NameGraph:
     """The whole meta-workflow that the artifact is part of, both ways; a query for each step of distance."""
-    found = {artifact.pk}
+    return _graph([artifact.pk], limit=limit, distance=None)
+
+
+def name_graph_of(artifacts: Iterable[int], *, limit: int = MAX_ARTIFACTS) -> NameGraph:
+    """The meta-workflow of many artifacts at once, with their direct neighbours. One query for the steps."""
+    return _graph(artifacts, limit=limit, distance=1)
+
+
+def _graph(starts: Iterable[int], *, limit: int, distance: int | None) -> NameGraph:
+    wanted = list(starts)
+    found = set(wanted[:limit])
     steps: dict[tuple[int, int, str], int] = {}
-    frontier = {artifact.pk}
-    truncated = False
-    while frontier:
+    frontier = set(found)
+    truncated = len(wanted) > limit
+    while frontier and distance != 0:
+        distance = distance - 1 if distance is not None else None
         rows = _neighbours(frontier)
         for source, target, producer, versions in rows:
             steps[source, target, producer] = max(versions, steps.get((source, target, producer), 0))
@@ -100,7 +112,10 @@ class StaleVersion(NamedTuple):
 
 _STALE = """
     SELECT newest.id, used.id, newer.id
-    FROM artifacts_partition AS part
+    FROM (
+        SELECT artifact_id, digest FROM artifacts_partition WHERE artifact_id = ANY(%(artifacts)s)
+        ORDER BY id DESC LIMIT %(partitions)s
+    ) AS part
     CROSS JOIN LATERAL (
         SELECT id FROM artifacts_artifactversion
         WHERE artifact_id = part.artifact_id AND partition_digest = part.digest AND removed_at IS NULL
@@ -115,16 +130,19 @@ _STALE = """
           AND (candidate.created_at, candidate.id) > (used.created_at, used.id) AND candidate.id <> newest.id
         ORDER BY candidate.created_at DESC, candidate.id DESC LIMIT 1
     ) AS newer
-    WHERE part.artifact_id = ANY(%(artifacts)s)
     GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2 DESC LIMIT %(limit)s
 """
 
 
 def stale_versions(artifacts: Iterable[Artifact], *, limit: int = 200) -> list[StaleVersion]:
-    """Newest versions (of each partition) of these artifacts that were made of something since published anew."""
+    """Newest versions (of each partition) of these artifacts that were made of something since published anew.
+
+    The newest of them first; one row for each thing that is out of date about a version.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_STALE, {"artifacts": [artifact.pk for artifact in artifacts], "limit": limit})
+        ids = [artifact.pk for artifact in artifacts]
+        cursor.execute(_STALE, {"artifacts": ids, "limit": limit, "partitions": PARTITIONS})
         rows = cursor.fetchall()
-    ids = {pk for row in rows for pk in row}
-    found = ArtifactVersion.objects.select_related("artifact").defer(*HEAVY).in_bulk(ids)
+    wanted = {pk for row in rows for pk in row}
+    found = ArtifactVersion.objects.select_related("artifact").defer(*HEAVY).in_bulk(wanted)
     return [StaleVersion(found[version], found[used], found[newer]) for version, used, newer in rows]

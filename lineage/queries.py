@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from django.db import connection
@@ -96,14 +96,15 @@ _CHILDREN = """
 """
 
 
-def needed_by_descendants(ids: Iterable[int]) -> set[int]:
-    """Those of the versions that something was made of which is neither removed nor among them, however far on.
+def needed_by_descendants(ids: Iterable[int], *, staying: Collection[int] = ()) -> set[int]:
+    """Those of the versions that something was made of which stays: it is neither removed nor among them, however far
+    on, or it is one of `staying`.
 
     One query for each layer of removed versions in between.
     """
     asked = set(ids)
     children: dict[int, set[int]] = {pk: set() for pk in asked}
-    kept: set[int] = set()
+    kept: set[int] = set(staying)
     frontier = list(children)
     while frontier:
         with connection.cursor() as cursor:

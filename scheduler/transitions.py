@@ -14,10 +14,12 @@ from typing import Any
 
 from django.db import connection
 
+from scheduler.announce import tell
 from scheduler.models import Execution, PhaseEvent
 from scheduler.phases import (
     EXECUTION_TERMINAL,
     EXECUTION_TRANSITIONS,
+    NODE_TERMINAL,
     NODE_TRANSITIONS,
     ExecutionPhase,
     Machine,
@@ -142,6 +144,25 @@ def nodes_running(node_ids: Iterable[int], *, at: datetime, actor: str) -> None:
             cursor.execute(_NODES_RUNNING, [at, at, ids, at, actor])
 
 
+_NODES_ABORTED = """
+    WITH found AS (
+        SELECT id, phase FROM scheduler_nodeexecution WHERE execution_id = %s AND phase = ANY(%s) ORDER BY id FOR UPDATE
+    ), moved AS (
+        UPDATE scheduler_nodeexecution n SET phase = 6, ended_at = %s, updated_at = %s, wake_at = NULL, parked = false
+        FROM found WHERE n.id = found.id
+    )
+    INSERT INTO scheduler_phaseevent (execution_id, machine, object_id, from_phase, to_phase, at, reason, actor)
+    SELECT %s, 'node', id, phase, 6, %s, %s, %s FROM found
+"""
+
+
+def nodes_aborted(execution_id: int, *, at: datetime, reason: str, actor: str) -> None:
+    """Every active node -> ABORTED, without the engine: it is the engine that broke down."""
+    active = sorted(set(NodePhase) - NODE_TERMINAL - {NodePhase.UNDEFINED})
+    with connection.cursor() as cursor:
+        cursor.execute(_NODES_ABORTED, [execution_id, active, at, at, execution_id, at, reason, actor])
+
+
 def move_execution(
     execution: Execution, to: ExecutionPhase, *, at: datetime, reason: str = "", actor: str, **fields: Any
 ) -> bool:
@@ -171,4 +192,5 @@ def move_execution(
         reason=reason,
         actor=actor,
     )
+    tell(execution, to, at=at)
     return True

@@ -5,17 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import islice
+from typing import NamedTuple
 
 from django.db import transaction
 from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from artifacts.exceptions import CausewayError, FailedPrecondition, InvalidArgument
+from artifacts.exceptions import CausewayError, FailedPrecondition, InvalidArgument, NotFound
 from artifacts.models import Alias, Artifact, ArtifactVersion, Removal, RetentionPolicy
 from artifacts.store import store
+from artifacts.uploads import AREA
 
 logger = logging.getLogger(__name__)
+
+MAX_NEWEST = 1_000_000
+MAX_AGE = timedelta(days=36_500)
 
 
 def set_policy(
@@ -27,17 +33,32 @@ def set_policy(
     actor: str,
 ) -> RetentionPolicy:
     """Replace the artifact's policy; InvalidArgument for one without a rule, or that would keep nothing at all."""
+    check_rules(keep_newest, keep_for)
+    values = {"keep_newest": keep_newest, "keep_for": keep_for, "keep_ancestors": keep_ancestors}
+    policy, _ = RetentionPolicy.objects.update_or_create(
+        artifact=artifact, defaults={**values, "set_by": actor, "set_at": timezone.now()}
+    )
+    return policy
+
+
+def drop_policy(artifact: Artifact) -> None:
+    """From now on everything is kept. NotFound when there is no policy."""
+    if not RetentionPolicy.objects.filter(artifact=artifact).delete()[0]:
+        raise NotFound(f"{artifact} has no retention policy: everything is kept")
+
+
+def check_rules(keep_newest: int | None, keep_for: timedelta | None) -> None:
+    """InvalidArgument for a policy without a rule, or one that would keep nothing at all."""
     if keep_newest is None and keep_for is None:
         raise InvalidArgument("a retention policy needs a rule: keep the newest so many, or keep for so long")
     if keep_newest is not None and keep_newest < 1:
         raise InvalidArgument(f"keep_newest must be at least 1, not {keep_newest}")
     if keep_for is not None and keep_for <= timedelta(0):
         raise InvalidArgument("keep_for must be longer than nothing")
-    values = {"keep_newest": keep_newest, "keep_for": keep_for, "keep_ancestors": keep_ancestors}
-    policy, _ = RetentionPolicy.objects.update_or_create(
-        artifact=artifact, defaults={**values, "set_by": actor, "set_at": timezone.now()}
-    )
-    return policy
+    if keep_newest is not None and keep_newest > MAX_NEWEST:
+        raise InvalidArgument(f"keep_newest may be at most {MAX_NEWEST}, not {keep_newest}")
+    if keep_for is not None and keep_for > MAX_AGE:
+        raise InvalidArgument(f"keep_for may be at most {MAX_AGE.days} days")
 
 
 def expired(policy: RetentionPolicy, *, now: datetime) -> QuerySet[ArtifactVersion]:
@@ -75,7 +96,7 @@ def delete_objects(*, limit: int = 200) -> int:
     """
     open_removals = Removal.objects.filter(objects_deleted_at__isnull=True).select_related("version").order_by("pk")
     done = 0
-    for removal in open_removals[:limit]:
+    for removal in open_removals.defer("version__literal", "version__card", "version__terms")[:limit]:
         try:
             removal.freed_bytes = _delete(removal.version)
         except (CausewayError, OSError) as error:
@@ -87,22 +108,66 @@ def delete_objects(*, limit: int = 200) -> int:
     return done
 
 
-def _delete(version: ArtifactVersion) -> int:
-    """The bytes freed. Data outside the store (referred to, never copied) is not ours to delete."""
-    freed = 0
-    for uri in {version.uri, version.card_uri} - {""}:
-        if not store().contains(uri) or _used_elsewhere(version, uri):
-            continue
-        if store().exists(uri):
-            freed += store().size(uri)
-            store().delete(uri)
-            continue
-        for found in list(store().list(uri)):  # a directory or a dataset of several files
-            freed += found.size
-            store().delete(found.uri)
-    return freed
+class StoredData(NamedTuple):
+    """An object of a version. `kept_for`: why it stays although the version goes; empty when it goes too."""
+
+    uri: str
+    size: int  # bytes
+    kept_for: str = ""
 
 
-def _used_elsewhere(version: ArtifactVersion, uri: str) -> bool:
+MAX_OBJECTS = 100_000  # of one version, looked at in one go
+
+
+def data_of(version: ArtifactVersion) -> list[StoredData]:
+    """The objects that a version lies in, and which of them would go with it."""
+    return [*_data_at(version, version.uri), *_data_at(version, version.card_uri)]
+
+
+def _data_at(version: ArtifactVersion, uri: str) -> list[StoredData]:
+    """Data that was referred to, never copied, is not ours to delete, nor what another version lies in."""
+    if not uri:
+        return []
+    uri = uri.rstrip("/")
+    if not store().contains(uri):
+        return [StoredData(uri, 0, "it lies outside the object store")]
+    if uri == version.uri.rstrip("/") and not version.execution_key and not uri.startswith(f"{store().root}/{AREA}/"):
+        return [StoredData(uri, 0, "it was referred to, not uploaded")]
+    if store().exists(uri):
+        found = [StoredData(uri, store().size(uri))]
+    else:  # a directory or a dataset of several files
+        found = [StoredData(one.uri, one.size) for one in islice(store().list(uri), MAX_OBJECTS)]
+    shared = _shared(version, [one.uri for one in found])
+    return [one._replace(kept_for=f"{shared[one.uri]} lies there too") if one.uri in shared else one for one in found]
+
+
+def _shared(version: ArtifactVersion, uris: Sequence[str]) -> dict[str, str]:
+    """Those of the objects that a version which stays lies in, and which: at the very URI, or a folder around it."""
+    around = {uri: _folders(uri) for uri in uris}
+    wanted = {one for folders in around.values() for one in folders}
     others = ArtifactVersion.objects.filter(removed_at__isnull=True).exclude(pk=version.pk)
-    return others.filter(uri=uri).exists() or (uri == version.card_uri and others.filter(card_uri=uri).exists())
+    named: dict[str, str] = {}
+    for column in ("uri", "card_uri") if version.card_uri in wanted else ("uri",):
+        rows = others.filter(**{f"{column}__in": wanted}).values_list(column, "artifact__name", "version")
+        named |= {uri: f"{name}@{number}" for uri, name, number in rows}
+    owners = {uri: next((named[one] for one in folders if one in named), "") for uri, folders in around.items()}
+    return {uri: owner for uri, owner in owners.items() if owner}
+
+
+def _folders(uri: str) -> list[str]:
+    """The URI and every folder around it within the store, each also with the slash some write at its end."""
+    found = []
+    while len(uri) > len(store().root):
+        found += [uri, f"{uri}/"]
+        uri = uri.rpartition("/")[0]
+    return found
+
+
+def _delete(version: ArtifactVersion) -> int:
+    """The bytes freed."""
+    freed = 0
+    for one in data_of(version):
+        if not one.kept_for:
+            store().delete(one.uri)
+            freed += one.size
+    return freed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -23,18 +22,17 @@ from artifacts.literals import describe_type, to_json
 from artifacts.models import ArtifactVersion, CardFormat, Kind
 from artifacts.partitions import digest_of, truncate
 from artifacts.search import Search, read_search
-from artifacts.store import store
-from console.access_objects import access_artifact, access_version, access_version_id, check_present
+from console.access_objects import access_artifact, access_version, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
 from console.rest.base import ApiView, Filters, ListView, ScopeFilters, read_query, user_of
 from console.rest.paging import read_limit
 from console.rest.publishing import PublishBody, publish_from, read_publish_body
+from console.rest.retention import RemoveFilters, RemoveOut, remove_by_hand
 from console.sandbox import sandboxed
 
 TAGS = ["artifacts"]
 PARTITION_PREFIX = "partition."
-LINK_LIFETIME = timedelta(hours=1)
 _HEAVY = ["literal", "literal_type", "card", "terms"]
 
 
@@ -49,6 +47,7 @@ class VersionSummary(serializers.Serializer[Any]):
     time_partition = serializers.DateTimeField(allow_null=True)
     uri = serializers.CharField(help_text="where the data lies; empty for a plain value")
     size_bytes = serializers.IntegerField(allow_null=True)
+    content_hash = serializers.CharField(help_text="of uploads, the SHA-256; of others, what their publisher said")
     execution = serializers.CharField(source="execution_key", help_text="project/domain/name; empty: from outside")
     node_id = serializers.CharField()
     producer = serializers.CharField()
@@ -63,7 +62,6 @@ class VersionDetail(VersionSummary):
     address = serializers.SerializerMethodField(help_text="flyte:// address that always finds this version")
     type = serializers.SerializerMethodField()
     value = serializers.SerializerMethodField("read_value", help_text="the literal as JSON")
-    content_hash = serializers.CharField()
     attempt = serializers.IntegerField(allow_null=True)
     output = serializers.CharField()
     aliases = serializers.SerializerMethodField()
@@ -169,6 +167,12 @@ class VersionView(ApiView):
         """One version, by its name, by an alias, or `latest`."""
         return Response(VersionDetail(access_version(user_of(request), project, domain, name, version)).data)
 
+    @extend_schema(parameters=[RemoveFilters], responses=RemoveOut, tags=TAGS)
+    def delete(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
+        """Remove a version: its data goes, what it was and its lineage stay. Refused while something needs it."""
+        row = access_version(user_of(request), project, domain, name, version, action=Action.ADMIN)
+        return remove_by_hand(request, row)
+
 
 class SearchFilters(ScopeFilters):
     q = serializers.CharField(
@@ -237,48 +241,10 @@ class VersionByIdView(ApiView):
         """One version by its id."""
         return Response(VersionDetail(access_version_id(user_of(request), version_id)).data)
 
-
-class FileOut(serializers.Serializer[Any]):
-    path = serializers.CharField(help_text="below `uri`; empty where the data is one object")
-    size_bytes = serializers.IntegerField()
-    url = serializers.URLField(help_text="signed; valid for an hour")
-
-
-class ObjectOut(serializers.Serializer[Any]):
-    value = serializers.JSONField(allow_null=True)
-    uri = serializers.CharField()
-    files = FileOut(many=True, help_text="what can be downloaded from here; empty for plain values and data elsewhere")
-
-
-MAX_FILES = 1000
-
-
-class ObjectView(ApiView):
-    @extend_schema(responses=ObjectOut, tags=TAGS)
-    def get(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
-        """The data: the value itself, or signed URLs of the objects it lies in."""
-        row = access_version(user_of(request), project, domain, name, version)
-        check_present(row)
-        return Response(ObjectOut({"value": value_of(row), "uri": row.uri, "files": _files(row.uri)}).data)
-
-
-def _files(uri: str) -> list[dict[str, Any]]:
-    objects = store()
-    if not uri or not objects.contains(uri.rstrip("/")):
-        return []
-    uri = uri.rstrip("/")
-    if objects.exists(uri):
-        return [_file("", uri, objects.size(uri))]
-    found = []
-    for each in objects.list(uri):
-        found.append(_file(each.uri[len(uri) + 1 :], each.uri, each.size))
-        if len(found) == MAX_FILES:
-            break
-    return found
-
-
-def _file(path: str, uri: str, size: int) -> dict[str, Any]:
-    return {"path": path, "size_bytes": size, "url": store().signed_get(uri, expires=LINK_LIFETIME)}
+    @extend_schema(parameters=[RemoveFilters], responses=RemoveOut, tags=TAGS)
+    def delete(self, request: Request, version_id: int) -> Response:
+        """Remove a version by its id, as by its name."""
+        return remove_by_hand(request, access_version_id(user_of(request), version_id, action=Action.ADMIN))
 
 
 class CardView(ApiView):

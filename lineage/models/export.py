@@ -22,6 +22,8 @@ class RunEvent(models.Model):
     execution_key = models.CharField(max_length=255)
     event_type = models.CharField(max_length=8, choices=RunEventType.choices)
     at = models.DateTimeField()
+    # {"job": "workflow:name@version", "owner": str, "parent": execution key, "parent_job": str}
+    facts = models.JSONField(default=dict)
     error = models.TextField(blank=True, default="")  # of the execution, for FAIL and ABORT
     attempts = models.IntegerField(default=0)
     next_at = models.DateTimeField()  # not before

@@ -6,69 +6,81 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from django.db import transaction
 from django.utils import timezone
 
-from artifacts.actions.retention import delete_objects, expired, remove
-from artifacts.models import Alias, ArtifactVersion, Removal, RetentionPolicy
-from lineage.models import VersionEdge
-from lineage.queries import needed_by_descendants
-from scheduler.models import Execution, FiringOutcome, TriggerFiring
+from artifacts.actions.retention import delete_objects, expired
+from artifacts.models import ArtifactVersion, Removal, RetentionPolicy
+from scheduler.actions.removal import reasons_to_stay, tombstone
 
 logger = logging.getLogger(__name__)
 
 ACTOR = "system:retention"
-BATCH = 1000  # versions of one artifact looked at in one run; the next run goes on
+BATCH = 1000  # versions of one artifact looked at in one go; a run goes on until a round removes nothing
+ROUNDS = 100
+HEAVY = ("literal", "literal_type", "card", "terms")
 
 
 @dataclass
 class RetentionPlan:
     remove: list[ArtifactVersion] = field(default_factory=list)
     kept: list[tuple[ArtifactVersion, str]] = field(default_factory=list)  # old enough to go, with why it stays
+    more: bool = False  # there are more old versions than were looked at
 
 
-def plan_retention(policy: RetentionPolicy) -> RetentionPlan:
-    """The dry run: nothing is changed."""
-    candidates = list(expired(policy, now=timezone.now())[:BATCH])
-    ids = [version.pk for version in candidates]
-    reasons: dict[int, str] = {}
-    for version_id, name in Alias.objects.filter(version__in=ids).values_list("version_id", "name"):
-        reasons[version_id] = f"alias '{name}' names it"
-    for version_id, key in _used_by_unfinished(ids):
-        reasons.setdefault(version_id, f"execution {key} is using it")
-    waiting = TriggerFiring.objects.filter(
-        version__in=ids, outcome__in=[FiringOutcome.UNRESOLVED, FiringOutcome.WAITING]
-    )
-    for version_id in waiting.values_list("version_id", flat=True):
-        reasons.setdefault(version_id, "a trigger waits to launch with it")
-    if policy.keep_ancestors:
-        going = [pk for pk in ids if pk not in reasons]
-        for version_id in needed_by_descendants(going):
-            reasons[version_id] = "a kept version was made of it"
-    plan = RetentionPlan()
+def plan_retention(policy: RetentionPolicy, *, skip: Iterable[int] = ()) -> RetentionPlan:
+    """The dry run: nothing is changed. `policy` need not be saved; of the old versions, the oldest BATCH but `skip`."""
+    rows = expired(policy, now=timezone.now()).exclude(pk__in=list(skip)).select_related("artifact").defer(*HEAVY)
+    candidates = list(rows[: BATCH + 1])
+    plan = RetentionPlan(more=len(candidates) > BATCH)
+    candidates = candidates[:BATCH]
+    reasons = reasons_to_stay([version.pk for version in candidates], descendants=policy.keep_ancestors)
     for version in candidates:
         if version.pk in reasons:
-            plan.kept.append((version, reasons[version.pk]))
+            plan.kept.append((version, reasons[version.pk][0]))
         else:
             plan.remove.append(version)
     return plan
 
 
-def _used_by_unfinished(ids: Iterable[int]) -> list[tuple[int, str]]:
-    """Versions that an unfinished execution took in or published, with its key."""
-    edges = set(VersionEdge.objects.filter(version__in=list(ids)).values_list("version_id", "execution_key"))
-    keys = {key for _, key in edges}
-    unfinished = {
-        execution.key for execution in Execution.objects.filter(ended_at__isnull=True).only("project", "domain", "name")
-    }
-    return [(version_id, key) for version_id, key in sorted(edges) if key in unfinished & keys]
+def kept_by_rule(policy: RetentionPolicy, *, limit: int) -> list[tuple[ArtifactVersion, str]]:
+    """The newest of the versions that the rules themselves keep, with the rule."""
+    now = timezone.now()
+    old = expired(policy, now=now).values("pk").order_by()
+    rows = ArtifactVersion.objects.filter(artifact=policy.artifact, removed_at__isnull=True).exclude(pk__in=old)
+    found = []
+    for version in rows.defer(*HEAVY).order_by("-created_at", "-pk")[:limit]:
+        young = policy.keep_for is not None and version.created_at >= now - policy.keep_for
+        newest = f"one of the newest {policy.keep_newest} of its partition"
+        found.append((version, f"younger than {spell(policy)['keep_for']}" if young else newest))
+    return found
+
+
+def spell(policy: RetentionPolicy) -> dict[str, str]:
+    """The rules in words, of those that are set."""
+    rules = {}
+    if policy.keep_newest is not None:
+        rules["keep_newest"] = f"the newest {policy.keep_newest}"
+    if policy.keep_for is not None:
+        days = policy.keep_for.total_seconds() / 86_400
+        rules["keep_for"] = f"{days:g} day{'s' if days != 1 else ''}"
+    return rules
 
 
 def apply_retention(policy: RetentionPolicy, *, actor: str = ACTOR) -> list[Removal]:
     """Remove what the plan says, as it is now. Objects are deleted when the rows have committed."""
-    plan = plan_retention(policy)
-    rules = [f"keep the newest {policy.keep_newest}"] if policy.keep_newest is not None else []
-    rules += [f"keep for {policy.keep_for}"] if policy.keep_for is not None else []
-    removals = remove(plan.remove, actor=actor, reason=f"retention: {', '.join(rules)}")
+    rules = spell(policy)
+    words = [f"keep {rules['keep_newest']}"] if "keep_newest" in rules else []
+    words += [f"keep for {rules['keep_for']}"] if "keep_for" in rules else []
+    removals: list[Removal] = []
+    kept: set[int] = set()
+    for _ in range(ROUNDS):
+        with transaction.atomic():
+            plan = plan_retention(policy, skip=kept)
+            kept |= {version.pk for version, _ in plan.kept}
+            removals += tombstone(plan.remove, actor=actor, reason=f"retention: {', '.join(words)}")
+        if not plan.more:
+            break
     delete_objects()
     return removals
 

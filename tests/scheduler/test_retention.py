@@ -88,7 +88,7 @@ def test_it_deletes_objects_that_nothing_else_uses(object_store: str) -> None:
         found = literals_pb2.Blob(uri=uri, metadata=literals_pb2.BlobMetadata(type=types_pb2.BlobType(format="csv")))
         return literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=found))
 
-    uris = [f"{object_store}/raw/p/d/{name}" for name in ("own", "shared", "folder")]
+    uris = [f"{object_store}/artifacts/p/d/{name}" for name in ("own", "shared", "folder")]
     store().put(uris[0], b"12345")
     store().put(uris[1], b"123")
     store().put(f"{uris[2]}/part", b"1234567")
