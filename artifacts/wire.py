@@ -3,8 +3,8 @@
     Trigger  1: core.ArtifactID trigger   2: core.ParameterMap trigger_inputs   (LaunchPlanMetadata.launch_conditions)
     Card     1: string uri   2: CardType type (1 model, 2 dataset)   3: string body   4: text type
 
-`_uc` holds a base64 Card and `_uap` a base64 core.ArtifactID with partitions known at run time only; `_um` is ours: a
-JSON object of numbers, the version's metrics.
+`_uc` holds a base64 Card and `_uap` a base64 core.ArtifactID with partitions known at run time only; `_um` and `_uat`
+are ours: JSON objects, of numbers the version's metrics, of strings its attributes.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ from artifacts.models import CardFormat, Kind
 CARD_KEY = "_uc"
 PARTITIONS_KEY = "_uap"
 METRICS_KEY = "_um"
+ATTRIBUTES_KEY = "_uat"
+
+MAX_ATTRIBUTE_NAME = 255
+MAX_ATTRIBUTE = 10_000  # characters
 
 PACKAGE = "flyteidl.artifact"
 _FIELD = descriptor_pb2.FieldDescriptorProto
@@ -146,21 +150,48 @@ def runtime_partitions(metadata: Mapping[str, str]) -> artifact_id_pb2.ArtifactI
 
 def metrics_of(metadata: Mapping[str, str]) -> dict[str, float]:
     """Metrics that came with a literal: names to finite numbers."""
-    encoded = metadata.get(METRICS_KEY)
+    return check_metrics(_json_object(metadata, METRICS_KEY, "numbers"))
+
+
+def attributes_of(metadata: Mapping[str, str]) -> dict[str, str]:
+    """What a literal's metadata says about the version: each entry of its own, and those of `_uat`."""
+    plain = {key: text for key, text in metadata.items() if not key.startswith("_")}
+    return plain | check_attributes(_json_object(metadata, ATTRIBUTES_KEY, "strings"))
+
+
+def _json_object(metadata: Mapping[str, str], key: str, of: str) -> dict[str, object]:
+    encoded = metadata.get(key)
     if not encoded:
         return {}
     try:
         values = json.loads(encoded)
-    except ValueError as error:
-        raise InvalidArgument(f"literal metadata '{METRICS_KEY}' is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"literal metadata '{key}' is not JSON: {error}") from error
     if not isinstance(values, dict):
-        raise InvalidArgument(f"literal metadata '{METRICS_KEY}' must be an object of numbers")
-    return check_metrics(values)
+        raise InvalidArgument(f"literal metadata '{key}' must be an object of {of}")
+    return values
+
+
+def check_attributes(values: Mapping[str, object]) -> dict[str, str]:
+    for name, value in values.items():
+        if not name or len(name) > MAX_ATTRIBUTE_NAME or not isinstance(value, str) or len(value) > MAX_ATTRIBUTE:
+            raise InvalidArgument(
+                f"attribute '{name[:80]}' must be text: a name of 1 to {MAX_ATTRIBUTE_NAME} characters, "
+                f"a value of at most {MAX_ATTRIBUTE}"
+            )
+        if "\x00" in name + value or not _is_unicode(name + value):
+            raise InvalidArgument(f"attribute {name[:80]!r} holds a NUL character or half a character")
+    return {name: str(value) for name, value in values.items()}
+
+
+def _is_unicode(text: str) -> bool:
+    """False for lone surrogates, which JSON can say and UTF-8 cannot."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def check_metrics(values: Mapping[str, object]) -> dict[str, float]:
     for name, value in values.items():
-        if not name or len(name) > 255 or "\x00" in name:
+        if not name or len(name) > 255 or "\x00" in name or not _is_unicode(name):
             raise InvalidArgument(f"'{name[:80]}' is not the name of a metric: 1 to 255 characters")
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise InvalidArgument(f"metric '{name}' must be a finite number, not {value!r}")

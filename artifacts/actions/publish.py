@@ -26,7 +26,7 @@ from artifacts.partitions import digest_of, format_time, truncate
 from artifacts.terms import terms_of
 
 END_NODE = "end-node"
-RESERVED_KEYS = (wire.CARD_KEY, wire.PARTITIONS_KEY, wire.METRICS_KEY)
+RESERVED_KEYS = (wire.CARD_KEY, wire.PARTITIONS_KEY, wire.METRICS_KEY, wire.ATTRIBUTES_KEY)
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _row(publishing: Publishing, artifact: Artifact, source: Source, at: datetim
         output=publishing.output,
         producer=source.producer,
         created_by=source.actor,
-        metadata={key: text for key, text in value.metadata.items() if not key.startswith("_")},
+        metadata=wire.attributes_of(metadata),
         metrics=wire.metrics_of(metadata),
         same_data_as_id=literals.carried(publishing.literal),
         created_at=at,
@@ -370,7 +370,7 @@ def _row_from_outside(publication: Publication, artifact: Artifact, kind: Kind, 
         created_by=actor,
         card=publication.card,
         card_format=(publication.card_format or "markdown") if publication.card else "",
-        metadata=dict(publication.metadata),
+        metadata=wire.check_attributes(publication.metadata),
         metrics=wire.check_metrics(publication.metrics),
         created_at=timezone.now(),
     )

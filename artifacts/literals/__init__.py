@@ -4,7 +4,7 @@ from artifacts.literals.casting import is_castable
 from artifacts.literals.checking import check_literal
 from artifacts.literals.decode import to_json
 from artifacts.literals.encode import from_json
-from artifacts.literals.identity import carried, carry, digest, marks, primary_uri
+from artifacts.literals.identity import carried, carry, digest, marks, primary_uri, uris
 from artifacts.literals.types import describe_type, infer_type, is_optional, kind_of
 
 __all__ = [
@@ -21,4 +21,5 @@ __all__ = [
     "marks",
     "primary_uri",
     "to_json",
+    "uris",
 ]

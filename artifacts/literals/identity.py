@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 from flyteidl.core import literals_pb2
 
@@ -52,6 +53,21 @@ def primary_uri(literal: literals_pb2.Literal) -> str:
     if kind == "schema":
         return scalar.schema.uri
     return ""
+
+
+def uris(literal: literals_pb2.Literal) -> Iterator[str]:
+    """Where everything in the literal lies that is not inline: a list of files has one each."""
+    which = literal.WhichOneof("value")
+    if which == "collection":
+        for item in literal.collection.literals:
+            yield from uris(item)
+    elif which == "map":
+        for key in sorted(literal.map.literals):
+            yield from uris(literal.map.literals[key])
+    elif which == "scalar" and literal.scalar.WhichOneof("value") == "union":
+        yield from uris(literal.scalar.union.value)
+    elif uri := primary_uri(literal):
+        yield uri
 
 
 def carry(literal: literals_pb2.Literal, version_id: int) -> literals_pb2.Literal:

@@ -34,8 +34,21 @@ SIMPLE = {
 }
 
 
+TYPES = {
+    "boolean": types_pb2.BOOLEAN,
+    "integer": types_pb2.INTEGER,
+    "float": types_pb2.FLOAT,
+    "string": types_pb2.STRING,
+    "datetime": types_pb2.DATETIME,
+    "duration": types_pb2.DURATION,
+    "binary": types_pb2.BINARY,
+    "object": types_pb2.STRUCT,
+}
+
+
 class PublishBody(Body):
     value = serializers.JSONField(required=False, help_text="a number, text, boolean, list or object")
+    type = serializers.ChoiceField(choices=list(TYPES), required=False, help_text="of `value`; told from it if absent")
     uri = serializers.CharField(required=False, help_text="of data that lies elsewhere (not copied), or of an upload")
     external_ref = serializers.CharField(required=False, help_text="another name for `uri`")
     shape = serializers.ChoiceField(choices=SHAPES, required=False, default="file", help_text="what the uri is")
@@ -82,6 +95,8 @@ def check_body(data: Any, file: UploadedFile[Any] | None = None) -> dict[str, An
         raise InvalidArgument("give exactly one of value, uri (or external_ref) and a file")
     if "external_ref" in body:
         body["uri"] = body.pop("external_ref")
+    if "value" not in body and "type" in body:
+        raise InvalidArgument("type is for a value; `shape` says what a uri is")
     if "uri" not in body and ("size_bytes" in body or "content_hash" in body):
         raise InvalidArgument("size_bytes and content_hash are for a uri: of other data they are measured")
     return body
@@ -118,7 +133,8 @@ def _publication(body: dict[str, Any], project: str, domain: str, name: str) -> 
     if "uri" in body:
         literal, literal_type = _by_reference(body)
     else:
-        literal_type = type_of(body["value"])
+        named = types_pb2.LiteralType(simple=TYPES[body["type"]]) if "type" in body else None
+        literal_type = named or type_of(body["value"])
         literal = from_json(body["value"], literal_type, name="value")
     same = {key: body[key] for key in ("version", "partitions", "time_partition", "description", "card", "card_format")}
     return Publication(

@@ -6,11 +6,10 @@ import base64
 import enum
 import io
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from flytekit.core.context_manager import ExecutionState, FlyteContext
-
-from causeway import wire
+if TYPE_CHECKING:
+    from flytekit.core.context_manager import FlyteContext
 
 CARD_METADATA_KEY = "_uc"  # the literal metadata key under which the control plane looks for a card
 MAX_INLINE_BYTES = 32 * 1024  # a larger card is uploaded beside the outputs; literals stay small
@@ -49,6 +48,8 @@ class Card:
 
     def serialize_to_string(self, ctx: FlyteContext, variable_name: str) -> tuple[str, str]:
         """flytekit's `SerializableToString`: the metadata key and value to put on the output's literal."""
+        from causeway import wire  # here, so that the client can send a card without protobuf and flytekit
+
         card = wire.Card(type=int(self.card_type), text_type=int(self.format))
         if len(self.text.encode()) > MAX_INLINE_BYTES and _runs_remotely(ctx):
             card.uri = ctx.file_access.put_raw_data(io.StringIO(self.text), file_name=f"card_{variable_name}")
@@ -72,4 +73,6 @@ class DataCard(Card):
 
 
 def _runs_remotely(ctx: FlyteContext) -> bool:
+    from flytekit.core.context_manager import ExecutionState
+
     return ctx.execution_state is not None and ctx.execution_state.mode == ExecutionState.Mode.TASK_EXECUTION

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from causeway.cli.options import json_option
-from causeway.cli.output import show_rows
+from causeway.cli.output import say, show_rows
 from causeway.cli.root import main
 from causeway.client import Client
 
@@ -21,16 +21,20 @@ def approvals(client: Client, as_json: bool) -> None:
 @main.command()
 @click.argument("gate", type=int)
 @click.option("--comment", default="")
+@json_option
 @click.pass_obj
-def approve(client: Client, gate: int, comment: str) -> None:
+def approve(client: Client, gate: int, comment: str, as_json: bool) -> None:
     """Approve the waiting approval with this id."""
-    client.decide(gate, approve=True, comment=comment)
+    client.approve(gate, comment=comment)
+    say({"id": gate, "approved": True}, f"approved {gate}", as_json=as_json)
 
 
 @main.command()
 @click.argument("gate", type=int)
 @click.option("--comment", default="")
+@json_option
 @click.pass_obj
-def reject(client: Client, gate: int, comment: str) -> None:
+def reject(client: Client, gate: int, comment: str, as_json: bool) -> None:
     """Reject the waiting approval with this id."""
-    client.decide(gate, approve=False, comment=comment)
+    client.reject(gate, comment=comment)
+    say({"id": gate, "approved": False}, f"rejected {gate}", as_json=as_json)

@@ -10,6 +10,11 @@ import click
 from causeway.client import Version
 
 
+def say(data: Any, text: str, *, as_json: bool) -> None:
+    """One result: `data` for programs, `text` for people."""
+    click.echo(json.dumps(data, indent=2) if as_json else text)
+
+
 def show_rows(rows: list[dict[str, Any]], columns: list[str], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
@@ -37,6 +42,10 @@ def show_version(version: Version, *, as_json: bool) -> None:
         "partitions",
         "time_partition",
         "uri",
+        "size_bytes",
+        "content_hash",
+        "metrics",
+        "metadata",
         "execution",
         "producer",
         "created_at",

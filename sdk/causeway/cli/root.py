@@ -8,7 +8,13 @@ import click
 
 from causeway.client import CausewayError, Client
 
-EXIT_CODES = {401: 4, 403: 4, 404: 3}
+FAILED, USAGE, NOT_FOUND, DENIED, UNAVAILABLE = 1, 2, 3, 4, 5
+EXIT_CODES = {401: DENIED, 403: DENIED, 404: NOT_FOUND}
+
+
+def exit_code(error: CausewayError) -> int:
+    """0 done, 1 failed, 2 wrong usage, 3 not found, 4 not allowed, 5 the server cannot be reached."""
+    return UNAVAILABLE if error.unavailable else EXIT_CODES.get(error.status, FAILED)
 
 
 class Commands(click.Group):
@@ -18,8 +24,8 @@ class Commands(click.Group):
         try:
             return super().invoke(context)
         except CausewayError as error:
-            click.echo(f"Error: {error}", err=True)
-            context.exit(EXIT_CODES.get(error.status, 1))
+            click.echo(f"Error: {'; '.join(str(error).splitlines())}", err=True)
+            context.exit(exit_code(error))
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -29,5 +35,8 @@ class Commands(click.Group):
 @click.option("--domain", "-d", envvar="CAUSEWAY_DOMAIN", help="[default: development]")
 @click.pass_context
 def main(context: click.Context, url: str | None, token: str | None, project: str | None, domain: str | None) -> None:
-    """Artifacts, launches and approvals of Causeway."""
+    """Artifacts, launches and approvals of Causeway.
+
+    Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 not found, 4 not allowed, 5 the server cannot be reached.
+    """
     context.obj = Client(url, token, project, domain)

@@ -1,0 +1,47 @@
+"""The client and the command against the real REST API, on a port of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from causeway.cli import main
+from causeway.client import Client
+from click.testing import CliRunner, Result
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from console.accounts import tokens
+from console.accounts.models import Role, RoleBinding, User
+
+
+@pytest.fixture
+def server(transactional_db: None, live_server: LiveServer, settings: Settings, object_store: str) -> LiveServer:
+    settings.CAUSEWAY_PUBLIC_URL = live_server.url
+    return live_server
+
+
+@pytest.fixture
+def client(server: LiveServer) -> Client:
+    """Of an approver in project demo."""
+    user = User.objects.create(username="abe")
+    RoleBinding.objects.create(user=user, role=Role.APPROVER, project="demo")
+    return Client(server.url, tokens.create(user, "tests")[1], "demo", "development")
+
+
+class Command:
+    def __init__(self, url: str, token: str) -> None:
+        self.environment = {"CAUSEWAY_URL": url, "CAUSEWAY_TOKEN": token, "CAUSEWAY_PROJECT": "demo"}
+
+    def __call__(self, *arguments: Any, exit_code: int = 0) -> str:
+        """What it prints, on stderr when it is to fail; checks the exit code."""
+        result: Result = CliRunner().invoke(main, [str(each) for each in arguments], env=self.environment)
+        assert result.exit_code == exit_code, (result.output, result.exception)
+        return result.stdout if exit_code == 0 else result.stderr
+
+
+@pytest.fixture
+def causeway(client: Client, tmp_path: Path) -> Command:
+    token = str(client.connection.session.headers["Authorization"]).removeprefix("Bearer ")
+    return Command(client.connection.url, token)
