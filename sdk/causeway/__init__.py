@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from causeway.cards import DataCard, ModelCard
     from causeway.client import CausewayError, Client, Version
     from causeway.facts import Attributes, Metrics
-    from causeway.times import start_of
     from causeway.triggers import OnArtifact
 
 __all__ = [
@@ -43,7 +42,6 @@ _MODULES = {
     "DataCard": "cards",
     "ModelCard": "cards",
     "OnArtifact": "triggers",
-    "start_of": "times",
 }
 
 

@@ -9,7 +9,6 @@ from flytekit.core.artifact import Inputs
 
 from causeway.cards import Card, DataCard, ModelCard
 from causeway.client import Client, Version
-from causeway.times import start_of
 from causeway.triggers import OnArtifact
 
 __all__ = ["Artifact", "Card", "DataCard", "Inputs", "ModelCard", "OnArtifact"]
