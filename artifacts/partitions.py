@@ -64,16 +64,32 @@ def parse_duration(text: str) -> timedelta:
 
 
 def shift(moment: datetime, transform: artifact_id_pb2.TimeTransform) -> datetime:
-    """`moment` plus or minus the transform's duration; an empty transform leaves it."""
-    if not transform.transform:
-        return moment
-    duration = parse_duration(transform.transform)
+    """`moment` plus or minus the transform's duration; an empty transform leaves it.
+
+    Ours beyond FlyteIDL: steps separated by `;`, each a signed duration or `start_of=minute|hour|day|month`, in order.
+    """
+    for step in filter(None, transform.transform.split(";")):
+        name, _, unit = step.partition("=")
+        if name.strip() == "start_of":
+            moment = truncate(moment, _granularity(unit.strip()))
+        else:
+            moment = _moved(moment, step, back=transform.op == artifact_id_pb2.MINUS)
+    return moment
+
+
+def _granularity(unit: str) -> int:
+    units = {each.label.lower(): each.value for each in Granularity if each.value}
+    if unit not in units:
+        raise InvalidArgument(f"start_of={unit[:80]}: the units are {', '.join(units)}")
+    return int(units[unit])
+
+
+def _moved(moment: datetime, step: str, *, back: bool) -> datetime:
+    duration = parse_duration(step)
     try:
-        return moment - duration if transform.op == artifact_id_pb2.MINUS else moment + duration
+        return moment - duration if back else moment + duration
     except OverflowError as error:
-        raise InvalidArgument(
-            f"{format_time(moment)} and the duration '{transform.transform}' leave the calendar"
-        ) from error
+        raise InvalidArgument(f"{format_time(moment)} and the duration '{step}' leave the calendar") from error
 
 
 def _scalar(literal: literals_pb2.Literal) -> literals_pb2.Scalar:

@@ -1,6 +1,7 @@
 """What clients send beyond the published FlyteIDL: messages of `flyteidl.artifact`, keys of literal metadata.
 
     Trigger  1: core.ArtifactID trigger   2: core.ParameterMap trigger_inputs   (LaunchPlanMetadata.launch_conditions)
+             100: string causeway, ours: JSON of what a trigger can do beyond that
     Card     1: string uri   2: CardType type (1 model, 2 dataset)   3: string body   4: text type
 
 `_uc` holds a base64 Card and `_uap` a base64 core.ArtifactID with partitions known at run time only; `_um` and `_uat`
@@ -81,9 +82,15 @@ Card: Any = _message_class(
 _CardWord: Any = _message_class("CausewayCardWord", [("text_type", 4, _FIELD.TYPE_STRING, "")], ())
 
 
+# Causeway's own part of a Trigger; others who read one ignore the field. JSON: `scheduler.triggers.parse` says what.
+MORE_FIELD = 100
+_TriggerMore: Any = _message_class("CausewayTriggerMore", [("causeway", MORE_FIELD, _FIELD.TYPE_STRING, "")], ())
+
+
 class TriggerParts(NamedTuple):
     artifact: artifact_id_pb2.ArtifactID
     inputs: Mapping[str, interface_pb2.Parameter]
+    more: Mapping[str, Any]
 
 
 def decode_trigger(conditions: any_pb2.Any) -> TriggerParts:
@@ -99,9 +106,20 @@ def decode_trigger(conditions: any_pb2.Any) -> TriggerParts:
         )
     try:
         message = Trigger.FromString(conditions.value)
+        more = _TriggerMore.FromString(conditions.value).causeway
     except DecodeError as error:
         raise InvalidArgument(f"launch_conditions do not decode as {PACKAGE}.Trigger: {error}") from error
-    return TriggerParts(message.trigger, dict(message.trigger_inputs.parameters))
+    return TriggerParts(message.trigger, dict(message.trigger_inputs.parameters), _read_more(more))
+
+
+def _read_more(text: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except ValueError as error:
+        raise InvalidArgument(f"field {MORE_FIELD} of the trigger is not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise InvalidArgument(f"field {MORE_FIELD} of the trigger must be a JSON object")
+    return found
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,13 @@ def evaluate_triggers(version_id: int) -> None:
 
 
 @shared_task
+def settle_trigger_queue(trigger_id: int) -> None:
+    from scheduler.triggers.queue import settle_queue
+
+    settle_queue(trigger_id)
+
+
+@shared_task
 def sweep() -> None:
     """Catches what lost wake-ups left: dirty or due executions, unevaluated versions, silent executors."""
     from scheduler.sweep import sweep_all

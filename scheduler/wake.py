@@ -80,6 +80,13 @@ def wake_triggers(version_id: int) -> None:
     _after_commit(lambda: evaluate_triggers.delay(version_id), f"triggers of version {version_id}")
 
 
+def wake_trigger_queue(trigger_id: int) -> None:
+    """Have the queue of a trigger looked at: a place may have become free."""
+    from scheduler.tasks import settle_trigger_queue
+
+    _after_commit(lambda: settle_trigger_queue.delay(trigger_id), f"queue of trigger {trigger_id}")
+
+
 def executor_channel(executor: str) -> str:
     return f"causeway:executor:{executor}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
@@ -9,8 +10,9 @@ from django.utils import timezone
 
 from artifacts.exceptions import NotFound
 from scheduler import schedules
-from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Trigger
+from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule
 from scheduler.triggers.register import begin_of
+from scheduler.triggers.switch import switch_off, switch_on
 
 
 def set_state(launch_plan: LaunchPlan, state: LaunchPlan.State, *, actor: str) -> LaunchPlan:
@@ -35,7 +37,7 @@ def set_state(launch_plan: LaunchPlan, state: LaunchPlan.State, *, actor: str) -
             since = begin_of(others, at=now)
             for other in others:
                 _deactivate(other)
-            _activate(current, at=now, triggered_since=since)
+            _activate(current, at=now, triggered_since=since, replaced=others)
         else:
             _deactivate(current)
     return current
@@ -52,11 +54,13 @@ def _lock_name(launch_plan: LaunchPlan) -> None:
     list(name)
 
 
-def _activate(launch_plan: LaunchPlan, *, at: datetime, triggered_since: datetime) -> None:
+def _activate(
+    launch_plan: LaunchPlan, *, at: datetime, triggered_since: datetime, replaced: Iterable[LaunchPlan]
+) -> None:
     launch_plan.state = LaunchPlan.State.ACTIVE
     launch_plan.state_changed_at = at
     launch_plan.save(update_fields=["state", "state_changed_at"])
-    Trigger.objects.filter(launch_plan=launch_plan).update(active=True, activated_at=triggered_since)
+    switch_on(launch_plan, since=triggered_since, replaced=replaced)
     for schedule in Schedule.objects.select_for_update().filter(launch_plan=launch_plan):
         schedules.start(schedule, at=at)
         schedule.save(update_fields=["active", "anchor_at", "next_fire_at"])
@@ -66,7 +70,7 @@ def _deactivate(launch_plan: LaunchPlan) -> None:
     launch_plan.state = LaunchPlan.State.INACTIVE
     launch_plan.state_changed_at = timezone.now()
     launch_plan.save(update_fields=["state", "state_changed_at"])
-    Trigger.objects.filter(launch_plan=launch_plan).update(active=False)
+    switch_off(launch_plan)
     for schedule in Schedule.objects.select_for_update().filter(launch_plan=launch_plan):
         schedules.stop(schedule)
         schedule.save(update_fields=["active", "next_fire_at"])

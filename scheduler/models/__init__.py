@@ -7,9 +7,19 @@ from scheduler.models.gate import Gate, GateKind
 from scheduler.models.node import NodeExecution, NodeKind
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
 from scheduler.models.schedule import Schedule, ScheduleFire
-from scheduler.models.trigger import FiringOutcome, Trigger, TriggerFiring
+from scheduler.models.trigger import (
+    Backlog,
+    FiringOutcome,
+    OnLimit,
+    Trigger,
+    TriggerFiring,
+    TriggerMode,
+    TriggerRound,
+    TriggerSource,
+)
 
 __all__ = [
+    "Backlog",
     "CacheEntry",
     "Execution",
     "ExecutionMode",
@@ -21,6 +31,7 @@ __all__ = [
     "NamedEntity",
     "NodeExecution",
     "NodeKind",
+    "OnLimit",
     "PhaseEvent",
     "Project",
     "ResourceType",
@@ -30,5 +41,8 @@ __all__ = [
     "TaskExecution",
     "Trigger",
     "TriggerFiring",
+    "TriggerMode",
+    "TriggerRound",
+    "TriggerSource",
     "Workflow",
 ]

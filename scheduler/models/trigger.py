@@ -10,8 +10,33 @@ from scheduler.models.execution import Execution
 from scheduler.models.registry import LaunchPlan
 
 
+class TriggerMode(models.TextChoices):
+    """ANY: each version of a watched artifact fires. ALL: a round of one version of each fires once."""
+
+    ANY = "any"
+    ALL = "all"
+
+
+class OnLimit(models.TextChoices):
+    """What happens to a firing that finds a limit reached."""
+
+    QUEUE = "queue"  # waits for its turn, oldest first
+    SKIP = "skip"  # never launches
+    REPLACE = "replace"  # aborts the oldest running execution and takes its place
+
+
+class Backlog(models.TextChoices):
+    """What a paused trigger does with what is published meanwhile."""
+
+    KEEP = "keep"
+    DROP = "drop"
+
+
 class Trigger(models.Model):
-    """`OnArtifact` of one launch plan version: which artifact it watches, and how each input is found."""
+    """`OnArtifact` of one launch plan version: which artifacts it watches, and how each input is found.
+
+    The artifact columns repeat its first source. The limits are the program's unless `limits_by` names who set them.
+    """
 
     launch_plan = models.OneToOneField(LaunchPlan, on_delete=models.CASCADE, related_name="trigger")
     artifact_project = models.CharField(max_length=64)
@@ -21,6 +46,18 @@ class Trigger(models.Model):
     condition = models.BinaryField()  # the launch_conditions payload, as sent
     active = models.BooleanField(default=False)  # follows the launch plan's state, in the same transaction
     activated_at = models.DateTimeField(null=True)  # versions published before this do not fire
+    mode = models.CharField(max_length=4, choices=TriggerMode.choices, default=TriggerMode.ANY)
+    join_on = models.JSONField(default=list)  # what the versions of a round share: partition keys, "time_partition"
+    window_seconds = models.FloatField(null=True)  # how long a round waits, from its first version's publication on
+    rate_count = models.IntegerField(null=True)  # at most so many launches ...
+    rate_seconds = models.FloatField(null=True)  # ... in so many seconds
+    max_concurrent = models.IntegerField(null=True)  # at most so many unfinished triggered executions
+    on_limit = models.CharField(max_length=8, choices=OnLimit.choices, default=OnLimit.QUEUE)
+    newest_only = models.BooleanField(default=False)  # of what waits, the newest version of each partition launches
+    limits_by = models.CharField(max_length=150, blank=True, default="")
+    paused_at = models.DateTimeField(null=True)
+    paused_by = models.CharField(max_length=150, blank=True, default="")
+    backlog = models.CharField(max_length=4, choices=Backlog.choices, blank=True, default="")
 
     class Meta:
         indexes = [
@@ -34,17 +71,91 @@ class Trigger(models.Model):
     def __str__(self) -> str:
         return f"{self.launch_plan} on {self.artifact_name}"
 
+    @property
+    def is_limited(self) -> bool:
+        return self.rate_count is not None or self.max_concurrent is not None or self.newest_only
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether its firings go one by one, under this row's lock: what came before decides what a version does."""
+        return self.mode == TriggerMode.ALL or self.is_limited or self.paused_at is not None
+
+
+class TriggerSource(models.Model):
+    """One artifact that a trigger watches. Matching a version is a look-up in the index of the active ones."""
+
+    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="sources")
+    position = models.IntegerField()
+    project = models.CharField(max_length=64)
+    domain = models.CharField(max_length=64)
+    name = models.CharField(max_length=255)
+    partitions = models.JSONField(default=dict)  # only versions with these values fire; empty: any
+    time_partition = models.DateTimeField(null=True)  # only versions of this one fire; None: any
+    active = models.BooleanField(default=False)  # as its trigger's
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["trigger", "position"], name="source_unique")]
+        indexes = [models.Index(fields=["name", "project", "domain"], name="source_active", condition=Q(active=True))]
+        ordering = ["position"]
+
+    def __str__(self) -> str:
+        where = self.conditions
+        return f"{self.project}/{self.domain}/{self.name}" + (f" with {where}" if where else "")
+
+    @property
+    def conditions(self) -> str:
+        """`region=SEA, time partition 2026-01-01T00:00:00Z`; empty when any version fires."""
+        said = [f"{key}={value}" for key, value in sorted(self.partitions.items())]
+        if self.time_partition is not None:
+            said.append(f"time partition {self.time_partition:%Y-%m-%dT%H:%M:%SZ}")
+        return ", ".join(said)
+
+    def takes(self, version: ArtifactVersion) -> bool:
+        return (
+            version.artifact.key == (self.project, self.domain, self.name)
+            and all(version.partitions.get(key) == value for key, value in self.partitions.items())
+            and self.time_partition in (None, version.time_partition)
+        )
+
+
+class TriggerRound(models.Model):
+    """Versions that a trigger on all of several artifacts collects: at most one open round for each key."""
+
+    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="rounds")
+    key = models.CharField(max_length=32)  # digest of `values`
+    values = models.JSONField(default=dict)  # what the versions share
+    opened_at = models.DateTimeField()  # publication of its first version
+    expires_at = models.DateTimeField(null=True)
+    closed_at = models.DateTimeField(null=True)  # complete, expired, or the launch plan was deactivated
+    # Of a complete round, the firing that completed it: it launches, and what comes of it is written on the others.
+    head = models.ForeignKey("TriggerFiring", null=True, on_delete=models.PROTECT, related_name="+")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["trigger", "key"], name="round_open_unique", condition=Q(closed_at__isnull=True)
+            )
+        ]
+        indexes = [
+            models.Index(fields=["expires_at"], name="round_expiry", condition=Q(closed_at__isnull=True)),
+            models.Index(fields=["trigger", "key", "-closed_at"], name="round_recent"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.trigger_id} x {self.values}"
+
 
 class FiringOutcome(models.TextChoices):
-    """UNRESOLVED: an input found no version yet; tried again when one arrives. FAILED: the launch was refused."""
+    """What came of a version at a trigger; scheduler.triggers writes the reasons."""
 
-    FIRED = "fired"
-    COALESCED = "coalesced"
-    FILTERED = "filtered"
-    SKIPPED = "skipped"
-    WAITING = "waiting"
-    UNRESOLVED = "unresolved"
-    FAILED = "failed"
+    FIRED = "fired"  # launched
+    COALESCED = "coalesced"  # a newer version launches instead
+    FILTERED = "filtered"  # not what the trigger watches
+    SKIPPED = "skipped"  # a limit, a pause or a deactivation forbade it
+    WAITING = "waiting"  # for other artifacts, for its turn, for the end of a pause
+    EXPIRED = "expired"  # the other artifacts did not come in time
+    UNRESOLVED = "unresolved"  # an input found no version yet; tried again when one arrives
+    FAILED = "failed"  # the launch was refused
 
 
 class TriggerFiring(models.Model):
@@ -68,11 +179,16 @@ class TriggerFiring(models.Model):
     # The firing that the chain began with (empty on that one); on that one, when the chain was stopped for growing.
     root = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="+")
     stopped_at = models.DateTimeField(null=True)
+    round = models.ForeignKey(TriggerRound, null=True, on_delete=models.PROTECT, related_name="firings")
+    queued = models.BooleanField(default=False)  # waits for its turn; of a round, the version that completed it
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["trigger", "version"], name="firing_unique")]
         indexes = [
             models.Index(fields=["trigger", "-at"], name="firing_recent"),
+            models.Index(fields=["trigger", "published_at", "id"], name="firing_queue", condition=Q(queued=True)),
+            models.Index(fields=["outcome", "-at"], name="firing_outcome"),
+            models.Index(fields=["-at", "-id"], name="firing_recent_all"),
             models.Index(fields=["id"], name="firing_open", condition=Q(outcome__in=["waiting", "unresolved"])),
             models.Index(fields=["retry_at"], name="firing_retry", condition=Q(retry_at__isnull=False)),
             GinIndex(fields=["lacks"], name="firing_lacks", condition=Q(outcome__in=["waiting", "unresolved"])),

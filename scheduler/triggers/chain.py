@@ -66,3 +66,11 @@ def check_chain(generation: Generation) -> str:
         return ""
     TriggerFiring.objects.filter(pk=root, stopped_at__isnull=True).update(stopped_at=timezone.now())
     return f"the chain of reactions that began with firing {root} grew to {limit} unfinished executions and was stopped"
+
+
+def release(firing: TriggerFiring) -> None:
+    """A person lets a stopped chain go on: what is retried by hand begins a chain of its own, unsaved as yet."""
+    if firing.root_id is not None:
+        TriggerFiring.objects.filter(pk=firing.root_id).update(stopped_at=None)
+        if firing.generation > settings.CAUSEWAY_TRIGGER_MAX_GENERATIONS:
+            firing.generation, firing.root_id = 1, None

@@ -4,33 +4,29 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
 
-from django.db import OperationalError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
-from artifacts.exceptions import CausewayError, ResourceExhausted
+from artifacts.exceptions import FailedPrecondition
 from artifacts.models import ArtifactVersion
-from scheduler.models import FiringOutcome, Trigger, TriggerFiring
-from scheduler.triggers.chain import Generation, check_chain, generation_of
-from scheduler.triggers.launching import launch_for
-from scheduler.triggers.plan import plan_of
-from scheduler.triggers.resolve import resolve_inputs
+from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerMode
+from scheduler.triggers.attempts import attempt
+from scheduler.triggers.chain import Generation, check_chain, generation_of, release
+from scheduler.triggers.matching import Match, watching
+from scheduler.triggers.queue import enqueue, lock_trigger, sweep_queues
+from scheduler.triggers.rounds import arrive, expire_due, tell_mates
 
 logger = logging.getLogger(__name__)
-
-FIRST_RETRY = timedelta(seconds=10)
-LAST_RETRY = timedelta(hours=1)
-OPEN = (FiringOutcome.UNRESOLVED, FiringOutcome.WAITING)
-
 
 # Locks the version against a second worker, and tells whether anything cares for it: of most versions, nothing does.
 _NEWS = """
     SELECT
         EXISTS (
-            SELECT 1 FROM scheduler_trigger AS watching
-            WHERE watching.active AND watching.artifact_name = artifact.name
-              AND watching.artifact_project = artifact.project AND watching.artifact_domain = artifact.domain
+            SELECT 1 FROM scheduler_triggersource AS source
+            JOIN scheduler_trigger AS watching ON watching.id = source.trigger_id
+            WHERE source.active AND source.name = artifact.name
+              AND source.project = artifact.project AND source.domain = artifact.domain
               AND watching.activated_at <= version.created_at
         ),
         EXISTS (
@@ -60,61 +56,48 @@ def evaluate_version(version_id: int) -> None:
         watched, lacked = news
         if watched or lacked:
             version = ArtifactVersion.objects.select_related("artifact").defer("card", "terms").get(pk=version_id)
-            if watched:
-                _fire_all(version)
-            if lacked:
-                for firing_id in _lacking(version):
-                    retry_firing(firing_id)
+            matches = watching(version) if watched else []
+            lacking = _lacking(version) if lacked else []
+            guarded = _lock([match.trigger for match in matches], [firing.trigger for firing in lacking])
+            _fire_all(version, matches, guarded)
+            for firing in lacking:
+                retry_firing(firing.pk)
         cursor.execute(_DONE, [version_id])
 
 
-def _fire_all(version: ArtifactVersion) -> None:
-    triggers = watching(version)
-    matching = [trigger for trigger in triggers if fires_for(trigger, version)]
-    _note_filtered([trigger for trigger in triggers if not fires_for(trigger, version)], version)
+def _lock(*triggers: Iterable[Trigger]) -> dict[int, Trigger]:
+    """Those of the triggers whose firings go one by one, locked in one order, so that nobody waits in a circle."""
+    guarded = {trigger.pk for group in triggers for trigger in group if trigger.is_guarded}
+    return {pk: lock_trigger(pk) for pk in sorted(guarded)}
+
+
+def _fire_all(version: ArtifactVersion, matches: Iterable[Match], guarded: dict[int, Trigger]) -> None:
+    matching = [match.trigger for match in matches if match.fires(version)]
+    _note_filtered([match for match in matches if not match.fires(version)], version)
     if matching:
         generation = generation_of(version)
         for trigger in matching:
-            _fire(trigger, version, generation)
+            _fire(guarded.get(trigger.pk, trigger), version, generation, guarded=trigger.pk in guarded)
 
 
-def watching(version: ArtifactVersion) -> list[Trigger]:
-    """The active triggers on the version's artifact that were active when it was published."""
-    artifact = version.artifact
-    return list(
-        Trigger.objects.filter(
-            active=True,
-            artifact_name=artifact.name,
-            artifact_project=artifact.project,
-            artifact_domain=artifact.domain,
-            activated_at__lte=version.created_at,
-        ).order_by("pk")
-    )
-
-
-def fires_for(trigger: Trigger, version: ArtifactVersion) -> bool:
-    """Whether the version has the partition values that the trigger watches."""
-    return all(version.partitions.get(key) == value for key, value in trigger.partitions.items())
-
-
-def _note_filtered(triggers: Iterable[Trigger], version: ArtifactVersion) -> None:
+def _note_filtered(matches: Iterable[Match], version: ArtifactVersion) -> None:
     now = timezone.now()
     rows = [
         TriggerFiring(
-            trigger=trigger,
+            trigger=match.trigger,
             version=version,
             outcome=FiringOutcome.FILTERED,
-            reason=f"watches {', '.join(f'{key}={value}' for key, value in sorted(trigger.partitions.items()))}",
+            reason=match.watches(),
             published_at=version.created_at,
             at=now,
         )
-        for trigger in triggers
+        for match in matches
     ]
     if rows:
         TriggerFiring.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _fire(trigger: Trigger, version: ArtifactVersion, generation: Generation) -> None:
+def _fire(trigger: Trigger, version: ArtifactVersion, generation: Generation, *, guarded: bool) -> None:
     firing = TriggerFiring(
         trigger=trigger,
         version=version,
@@ -127,89 +110,102 @@ def _fire(trigger: Trigger, version: ArtifactVersion, generation: Generation) ->
     stop = check_chain(generation)
     if stop:
         firing.outcome, firing.reason = FiringOutcome.SKIPPED, stop
+    elif guarded:
+        if not TriggerFiring.objects.filter(trigger=trigger, version=version).exists():
+            _fire_guarded(trigger, firing)
+        return
     else:
-        _attempt(firing)
+        attempt(firing)
     TriggerFiring.objects.bulk_create([firing], ignore_conflicts=True)
 
 
-def _attempt(firing: TriggerFiring) -> None:
-    """Resolve and launch; the outcome is set on the firing, which the caller saves in the same transaction."""
-    firing.reason, firing.lacks, firing.retry_at = "", [], None
-    try:
-        with transaction.atomic():
-            resolved = resolve_inputs(plan_of(firing.trigger_id), firing.version)
-            firing.resolution = resolved.notes
-            if resolved.unresolved:
-                firing.outcome = FiringOutcome.UNRESOLVED
-                firing.reason = "; ".join(resolved.unresolved)
-                firing.lacks = sorted(set(resolved.lacks))
-                firing.retry_at = _next_try(firing)
-                return
-            firing.execution = launch_for(firing.trigger, firing.version, resolved)
-    except OperationalError:
-        raise  # the database itself: nothing can be recorded, the sweep tries all of it again
-    except ResourceExhausted as error:  # the launch plan's concurrency policy says skip
-        firing.outcome, firing.reason, firing.execution = FiringOutcome.SKIPPED, error.message, None
-    except CausewayError as error:
-        firing.outcome, firing.reason, firing.execution = FiringOutcome.FAILED, error.message, None
-    except Exception as error:  # noqa: BLE001 - one launch must not keep others from theirs, nor repeat for ever unseen
-        logger.exception("trigger %s could not launch for version %s", firing.trigger_id, firing.version_id)
-        firing.outcome, firing.reason, firing.execution = FiringOutcome.UNRESOLVED, f"launch broke off: {error}", None
-        firing.retry_at = _next_try(firing)
-    else:
-        firing.outcome, firing.at = FiringOutcome.FIRED, timezone.now()
-        firing.latency_ms = (firing.at - firing.published_at).total_seconds() * 1000
+def _fire_guarded(trigger: Trigger, firing: TriggerFiring) -> None:
+    if trigger.mode == TriggerMode.ALL and not arrive(trigger, firing):
+        return
+    enqueue(trigger, firing)
 
 
-def _next_try(firing: TriggerFiring) -> datetime:
-    wait = FIRST_RETRY * (1 << min(firing.tries - 1, 16))
-    return timezone.now() + min(wait, LAST_RETRY)
-
-
-def _lacking(version: ArtifactVersion) -> list[int]:
+def _lacking(version: ArtifactVersion) -> list[TriggerFiring]:
     """Unresolved firings to which this version may be what they lacked."""
-    lacking = TriggerFiring.objects.filter(outcome__in=OPEN, lacks__contains=[str(version.artifact)])
-    return list(lacking.exclude(version=version).order_by("pk").values_list("pk", flat=True))
+    lacking = TriggerFiring.objects.filter(outcome=FiringOutcome.UNRESOLVED, lacks__contains=[str(version.artifact)])
+    return list(lacking.exclude(version=version).select_related("trigger").defer("trigger__condition").order_by("pk"))
+
+
+_BY_HAND = (FiringOutcome.UNRESOLVED, FiringOutcome.FAILED, FiringOutcome.SKIPPED, FiringOutcome.EXPIRED)
+
+
+def retry_by_hand(firing_id: int) -> TriggerFiring:
+    """Launch after all for a version whose firing was skipped, failed or did not resolve; limits and pauses hold.
+
+    A chain that was stopped may go on. FailedPrecondition: it launched, waits by itself, or was not for this trigger.
+    """
+    with transaction.atomic():
+        found = TriggerFiring.objects.select_related("round").get(pk=firing_id)
+        head_id = found.round.head_id if found.round is not None else firing_id
+        if head_id is None:
+            raise FailedPrecondition("its round was never complete: publish what it lacks, and the version again")
+        outcome = retry_firing(head_id, force=True)
+        if outcome is None:
+            found.refresh_from_db()
+            raise FailedPrecondition(
+                f"firing {firing_id} is {found.outcome}: only what was {', '.join(_BY_HAND)} is tried again"
+            )
+    found.refresh_from_db()
+    return found
 
 
 def retry_firing(firing_id: int, *, force: bool = False) -> FiringOutcome | None:
-    """Try an unresolved firing again (`force`: a failed one too, as a person asks for). None: nothing to try."""
-    outcomes = (*OPEN, FiringOutcome.FAILED) if force else OPEN
+    """Try an unresolved firing again (`force`: one that was skipped or failed too). None: nothing to try."""
+    outcomes = _BY_HAND if force else (FiringOutcome.UNRESOLVED,)
     with transaction.atomic():
+        trigger_id = TriggerFiring.objects.values_list("trigger_id", flat=True).filter(pk=firing_id).first()
+        if trigger_id is None:
+            return None
+        trigger = Trigger.objects.defer("condition").get(pk=trigger_id)
+        if trigger.is_guarded:  # before the firing, as everybody locks them
+            trigger = lock_trigger(trigger_id)
         firing = (
             TriggerFiring.objects.select_for_update(of=("self",), no_key=True)
             .filter(pk=firing_id, outcome__in=outcomes)
-            .select_related("trigger", "version__artifact")
+            .select_related("version__artifact")
             .first()
         )
         if firing is None:
             return None
+        firing.trigger = trigger
+        if force:
+            release(firing)
         _retry(firing)
         return FiringOutcome(firing.outcome)
 
 
 def _retry(firing: TriggerFiring) -> None:
     firing.tries += 1
-    if firing.trigger.active:
-        _attempt(firing)
-    else:
+    firing.at = timezone.now()
+    if not firing.trigger.active:
         firing.outcome, firing.retry_at = FiringOutcome.SKIPPED, None
         firing.reason = "the launch plan was deactivated before the inputs resolved"
-    firing.at = timezone.now()
+    elif firing.trigger.is_limited or firing.trigger.paused_at is not None:
+        enqueue(firing.trigger, firing)
+        firing.refresh_from_db()
+        return
+    else:
+        attempt(firing)
     firing.save()
+    tell_mates(firing)
 
 
 def sweep_triggers(*, limit: int = 500) -> int:
-    """What lost wake-ups left: versions not evaluated, and firings whose next try is due. The number looked at."""
+    """What lost wake-ups left: versions not evaluated, firings whose next try is due, queues, rounds. The number."""
     versions = ArtifactVersion.objects.filter(triggers_evaluated_at__isnull=True).order_by("pk")
-    due = TriggerFiring.objects.filter(retry_at__lte=timezone.now()).order_by("retry_at")
+    due = TriggerFiring.objects.filter(retry_at__lte=timezone.now(), queued=False).order_by("retry_at")
     found = list(versions.values_list("pk", flat=True)[:limit])
     firings = list(due.values_list("pk", flat=True)[:limit])
     for version_id in found:
         _quietly(evaluate_version, version_id)
     for firing_id in firings:
         _quietly(retry_firing, firing_id)
-    return len(found) + len(firings)
+    return len(found) + len(firings) + sweep_queues(limit=limit) + expire_due(limit=limit)
 
 
 def _quietly(action: Callable[[int], object], pk: int) -> None:

@@ -11,7 +11,7 @@ from artifacts.models import ArtifactVersion
 from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.models import Execution, ExecutionMode, Trigger
 from scheduler.triggers.plan import plan_of
-from scheduler.triggers.resolve import TriggerInputs
+from scheduler.triggers.resolve import Fired, TriggerInputs
 
 ACTOR = "system:trigger"
 
@@ -36,13 +36,16 @@ def artifact_id_of(version: ArtifactVersion) -> artifact_id_pb2.ArtifactID:
     return found
 
 
-def launch_for(trigger: Trigger, version: ArtifactVersion, resolved: TriggerInputs) -> Execution:
+def launch_for(trigger: Trigger, fired: Fired, resolved: TriggerInputs) -> Execution:
     """Launch the trigger's launch plan with the resolved inputs, in the caller's transaction."""
+    version = fired.version
     identifier = plan_of(trigger.pk).launch_plan
     spec = execution_pb2.ExecutionSpec(
         launch_plan=identifier,
         metadata=execution_pb2.ExecutionMetadata(
-            mode=execution_pb2.ExecutionMetadata.TRIGGER, principal=ACTOR, artifact_ids=[artifact_id_of(version)]
+            mode=execution_pb2.ExecutionMetadata.TRIGGER,
+            principal=ACTOR,
+            artifact_ids=[artifact_id_of(one) for one in fired.versions()],
         ),
     )
     request = LaunchRequest(

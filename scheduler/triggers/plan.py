@@ -69,7 +69,7 @@ def make_plan(
             constants[name] = parameter.default
         elif name not in fixed and not literals.is_optional(variable.type):
             missing.append(name)
-    if len(missing) == 1:
+    if len(missing) == 1 and len(spec.sources) == 1:
         sources[missing[0]] = interface_pb2.Parameter(var=variables[missing[0]], artifact_query=_TRIGGERING)
     elif missing:
         raise InvalidArgument(

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.utils import timezone
 
 from artifacts.exceptions import CausewayError
-from artifacts.models import ArtifactVersion
-from scheduler.models import Trigger
-from scheduler.triggers.evaluate import fires_for
+from artifacts.models import Artifact, ArtifactVersion
+from artifacts.partitions import truncate
+from artifacts.queries import check_keys
+from artifacts.wanted import Wanted
+from scheduler.models import Trigger, TriggerMode, TriggerSource
+from scheduler.triggers.limits import refusal
+from scheduler.triggers.matching import Match, matches_of
 from scheduler.triggers.plan import plan_of
-from scheduler.triggers.resolve import resolve_inputs
+from scheduler.triggers.resolve import Fired, resolve_inputs
+from scheduler.triggers.rounds import would_complete
+
+SHOWN = 200
 
 
 @dataclass(frozen=True)
@@ -22,28 +33,60 @@ class Preview:
     inputs: dict[str, dict[str, object]] = field(default_factory=dict)
 
 
+def hypothetical(
+    artifact: Artifact, *, partitions: Mapping[str, str], time_partition: datetime | None
+) -> ArtifactVersion:
+    """A version that nobody published, with the newest one's value. InvalidArgument for keys the artifact lacks."""
+    wanted = Wanted(*artifact.key, partitions=partitions, time_partition=time_partition)
+    check_keys(artifact, wanted)
+    newest = ArtifactVersion.objects.filter(artifact=artifact).order_by("-created_at", "-id").first()
+    return ArtifactVersion(
+        artifact=artifact,
+        version="(hypothetical)",
+        partitions=dict(partitions),
+        time_partition=truncate(time_partition, artifact.granularity) if time_partition else None,
+        literal=newest.literal if newest is not None else b"",
+        literal_type=newest.literal_type if newest is not None else b"",
+        created_at=timezone.now(),
+    )
+
+
 def preview(version: ArtifactVersion, *, inactive: bool = False) -> list[Preview]:
     """What every active trigger on the version's artifact would do if the version were published now.
 
     `inactive` includes launch plans that are not active. The version need not be saved, but its artifact must be.
     """
     artifact = version.artifact
-    triggers = Trigger.objects.filter(
-        artifact_name=artifact.name, artifact_project=artifact.project, artifact_domain=artifact.domain
-    )
+    sources = TriggerSource.objects.filter(name=artifact.name, project=artifact.project, domain=artifact.domain)
     if not inactive:
-        triggers = triggers.filter(active=True)
-    return [_preview(trigger, version) for trigger in triggers.select_related("launch_plan").order_by("pk")[:200]]
+        sources = sources.filter(active=True)
+    matches = matches_of(sources.select_related("trigger__launch_plan"))
+    return [_preview(match, version) for match in matches[:SHOWN]]
 
 
-def _preview(trigger: Trigger, version: ArtifactVersion) -> Preview:
-    if not fires_for(trigger, version):
-        watched = ", ".join(f"{key}={value}" for key, value in sorted(trigger.partitions.items()))
-        return Preview(trigger, False, f"watches {watched}")
+def _preview(match: Match, version: ArtifactVersion) -> Preview:
+    trigger = match.trigger
+    if not match.fires(version):
+        return Preview(trigger, False, match.watches())
+    members: dict[int, ArtifactVersion] = {}
+    if trigger.mode == TriggerMode.ALL:
+        members, lacking = would_complete(trigger, version)
+        if lacking:
+            return Preview(trigger, False, f"waits for {lacking}")
     try:
-        resolved = resolve_inputs(plan_of(trigger.pk), version)
+        resolved = resolve_inputs(plan_of(trigger.pk), Fired(version, members))
     except CausewayError as error:
         return Preview(trigger, False, error.message)
     if resolved.unresolved:
         return Preview(trigger, False, "; ".join(resolved.unresolved), resolved.notes)
-    return Preview(trigger, trigger.active, "" if trigger.active else "the launch plan is not active", resolved.notes)
+    reason = _held_back(trigger)
+    return Preview(trigger, not reason, reason, resolved.notes)
+
+
+def _held_back(trigger: Trigger) -> str:
+    if not trigger.active:
+        return "the launch plan is not active"
+    if trigger.paused_at is not None:
+        return f"paused by {trigger.paused_by}, backlog: {trigger.backlog}"
+    refused = refusal(trigger, timezone.now())
+    return f"{refused.reason}: {trigger.on_limit}" if refused is not None else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime
 
 from flyteidl.core import interface_pb2, types_pb2
@@ -11,7 +12,8 @@ from artifacts import literals
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.queries import NEWEST_FIRST
-from scheduler.models import LaunchPlan, Trigger
+from scheduler.models import LaunchPlan, Trigger, TriggerSource
+from scheduler.triggers.parse import TIME, Source, TriggerSpec
 from scheduler.triggers.plan import TriggerPlan, conditions_of, plan_of_launch_plan
 
 
@@ -25,37 +27,65 @@ def attach(launch_plan: LaunchPlan) -> Trigger | None:
         return None
     plan = plan_of_launch_plan(launch_plan, conditions)
     check_types(plan)
-    trigger, _ = Trigger.objects.get_or_create(
+    spec, first, limits = plan.spec, plan.spec.sources[0], plan.spec.limits
+    trigger = Trigger.objects.create(
         launch_plan=launch_plan,
-        defaults={
-            "artifact_project": plan.spec.project,
-            "artifact_domain": plan.spec.domain,
-            "artifact_name": plan.spec.name,
-            "partitions": dict(plan.spec.partitions),
-            "condition": conditions.SerializeToString(deterministic=True),
-        },
+        artifact_project=first.project,
+        artifact_domain=first.domain,
+        artifact_name=first.name,
+        partitions=dict(first.partitions),
+        condition=conditions.SerializeToString(deterministic=True),
+        mode=spec.mode,
+        join_on=list(spec.join_on),
+        window_seconds=spec.window_seconds,
+        **asdict(limits),
     )
+    sources = [
+        TriggerSource(
+            trigger=trigger,
+            position=position,
+            project=source.project,
+            domain=source.domain,
+            name=source.name,
+            partitions=dict(source.partitions),
+            time_partition=source.time_partition,
+        )
+        for position, source in enumerate(spec.sources)
+    ]
+    TriggerSource.objects.bulk_create(sources)
     return trigger
 
 
 def check_types(plan: TriggerPlan) -> None:
     """What is known of the artifacts by now must fit: partition keys, and the types of the inputs they fill."""
-    spec = plan.spec
-    watched = Artifact.objects.filter(project=spec.project, domain=spec.domain, name=spec.name).first()
-    unknown = sorted(set(spec.partitions) - set(watched.partition_keys)) if watched is not None else []
-    if watched is not None and unknown:
-        raise InvalidArgument(
-            f"{watched.name} has no partition {', '.join(unknown)}; its partition keys: "
-            f"{', '.join(watched.partition_keys) or 'none'}"
-        )
+    watched = [_check_source(source, plan.spec) for source in plan.spec.sources]
     for name, parameter in plan.sources.items():
-        artifact = watched if _takes_triggering(parameter) else _queried(parameter, plan)
+        if _takes_triggering(parameter):
+            artifact = watched[plan.spec.members.get(name, 0)]
+        else:
+            artifact = _queried(parameter, plan)
         held = _held(artifact) if artifact is not None else None
         if artifact is not None and held is not None and not literals.is_castable(held, parameter.var.type):
             raise InvalidArgument(
                 f"input '{name}' takes {literals.describe_type(parameter.var.type)}, but {artifact.name} holds "
                 f"{literals.describe_type(held)}"
             )
+
+
+def _check_source(source: Source, spec: TriggerSpec) -> Artifact | None:
+    """The watched artifact, if it exists already, with the partitions that the trigger asks of it."""
+    watched = Artifact.objects.filter(project=source.project, domain=source.domain, name=source.name).first()
+    if watched is None:
+        return None
+    joined = set(spec.join_on) - {TIME}
+    if unknown := sorted((set(source.partitions) | joined) - set(watched.partition_keys)):
+        raise InvalidArgument(
+            f"{watched.name} has no partition {', '.join(unknown)}; its partition keys: "
+            f"{', '.join(watched.partition_keys) or 'none'}"
+        )
+    if (TIME in spec.join_on or source.time_partition) and not watched.granularity:
+        raise InvalidArgument(f"{watched.name} is not time partitioned, but the trigger asks for a time partition")
+    return watched
 
 
 def _takes_triggering(parameter: interface_pb2.Parameter) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb2
@@ -16,6 +16,18 @@ from artifacts.wanted import Wanted, read_artifact_id, read_query, triggered_tex
 from lineage.models import Via
 from scheduler.actions.launch_inputs import Resolved
 from scheduler.triggers.plan import TriggerPlan
+
+
+@dataclass(frozen=True)
+class Fired:
+    """What fires: the version, and of a trigger on several artifacts the version of each, by its source's position."""
+
+    version: ArtifactVersion
+    members: Mapping[int, ArtifactVersion] = field(default_factory=dict)
+
+    def versions(self) -> list[ArtifactVersion]:
+        """All of them once, the triggering one first."""
+        return list({one.pk: one for one in (self.version, *self.members.values())}.values())
 
 
 @dataclass
@@ -32,7 +44,7 @@ class TriggerInputs:
     lacks: list[str] = field(default_factory=list)
 
 
-def resolve_inputs(plan: TriggerPlan, version: ArtifactVersion) -> TriggerInputs:
+def resolve_inputs(plan: TriggerPlan, fired: Fired) -> TriggerInputs:
     """Everything the trigger fills in. InvalidArgument: it can never be resolved for this version."""
     resolved = TriggerInputs()
     known = dict(plan.constants)
@@ -42,7 +54,7 @@ def resolve_inputs(plan: TriggerPlan, version: ArtifactVersion) -> TriggerInputs
         if not ready:
             break
         for name in ready:
-            literal = _resolve_one(plan, name, waiting.pop(name), version, known, resolved)
+            literal = _resolve_one(plan, name, waiting.pop(name), fired, known, resolved)
             if literal is not None:
                 known[name] = literal
                 resolved.inputs.literals[name].CopyFrom(literal)
@@ -65,7 +77,7 @@ def _resolve_one(
     plan: TriggerPlan,
     name: str,
     parameter: interface_pb2.Parameter,
-    version: ArtifactVersion,
+    fired: Fired,
     known: dict[str, literals_pb2.Literal],
     resolved: TriggerInputs,
 ) -> literals_pb2.Literal | None:
@@ -73,6 +85,8 @@ def _resolve_one(
         resolved.notes[name] = {"via": "constant"}
         return parameter.default
     query = parameter.artifact_query
+    position = plan.spec.members.get(name)
+    version = fired.members.get(position, fired.version) if position is not None else fired.version
     if query.WhichOneof("identifier") == "binding":
         return _from_binding(name, parameter.var.type, query.binding, version, resolved)
     around = {"project": plan.launch_plan.project, "domain": plan.launch_plan.domain}
@@ -81,15 +95,15 @@ def _resolve_one(
         if parameter.HasField("artifact_query")
         else read_artifact_id(parameter.artifact_id, **around, inputs=known, trigger=version)
     )
-    return _from_query(name, wanted, version, resolved)
+    return _from_query(name, wanted, fired, resolved)
 
 
-def _from_query(
-    name: str, wanted: Wanted, version: ArtifactVersion, resolved: TriggerInputs
-) -> literals_pb2.Literal | None:
-    """The triggering version if it is one that the query asks for, else the newest that is."""
-    if matches(version, wanted):
-        return _take(name, version, Via.TRIGGER, "the triggering version, which satisfies the query", resolved)
+def _from_query(name: str, wanted: Wanted, fired: Fired, resolved: TriggerInputs) -> literals_pb2.Literal | None:
+    """The triggering version, or another of its round, if it is what the query asks for; else the newest that is."""
+    for version in fired.versions():
+        if matches(version, wanted):
+            what = "the triggering version" if version is fired.version else "a version of the round that fired"
+            return _take(name, version, Via.TRIGGER, f"{what}, which satisfies the query", resolved)
     try:
         found, explanation = find(wanted)
     except QueryUnresolved as error:
@@ -110,7 +124,8 @@ def _take(
         "version_id": version.pk,
         "explanation": explanation,
     }
-    return literals.carry(literals_pb2.Literal.FromString(bytes(version.literal)), version.pk)
+    literal = literals_pb2.Literal.FromString(bytes(version.literal))
+    return literals.carry(literal, version.pk) if version.pk is not None else literal  # None: of a preview
 
 
 def _from_binding(

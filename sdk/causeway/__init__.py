@@ -16,9 +16,12 @@ if TYPE_CHECKING:
     from causeway.cards import DataCard, ModelCard
     from causeway.client import CausewayError, Client, Version
     from causeway.facts import Attributes, Metrics
-    from causeway.triggers import OnArtifact
+    from causeway.times import start_of
+    from causeway.triggers import AllOf, AnyOf, OnArtifact
 
 __all__ = [
+    "AllOf",
+    "AnyOf",
     "Artifact",
     "Attributes",
     "CausewayError",
@@ -29,9 +32,12 @@ __all__ = [
     "ModelCard",
     "OnArtifact",
     "Version",
+    "start_of",
 ]
 
 _MODULES = {
+    "AllOf": "triggers",
+    "AnyOf": "triggers",
     "Artifact": "artifacts",
     "Inputs": "artifacts",
     "Attributes": "facts",
@@ -42,6 +48,7 @@ _MODULES = {
     "DataCard": "cards",
     "ModelCard": "cards",
     "OnArtifact": "triggers",
+    "start_of": "times",
 }
 
 

@@ -9,9 +9,10 @@ from flytekit.core.artifact import Inputs
 
 from causeway.cards import Card, DataCard, ModelCard
 from causeway.client import Client, Version
-from causeway.triggers import OnArtifact
+from causeway.times import start_of
+from causeway.triggers import AllOf, AnyOf, OnArtifact
 
-__all__ = ["Artifact", "Card", "DataCard", "Inputs", "ModelCard", "OnArtifact"]
+__all__ = ["AllOf", "AnyOf", "Artifact", "Card", "DataCard", "Inputs", "ModelCard", "OnArtifact", "start_of"]
 
 
 class Artifact(FlytekitArtifact):  # type: ignore[misc]

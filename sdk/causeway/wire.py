@@ -27,6 +27,7 @@ _FILE = descriptor_pb2.FileDescriptorProto(
             field=[
                 _field("trigger", 1, _Field.TYPE_BYTES),  # flyteidl.core.ArtifactID
                 _field("trigger_inputs", 2, _Field.TYPE_BYTES),  # flyteidl.core.ParameterMap
+                _field("causeway", 100, _Field.TYPE_STRING),  # ours: JSON, see docs/reference/triggers.md
             ],
         ),
         descriptor_pb2.DescriptorProto(

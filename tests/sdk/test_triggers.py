@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import pytest
 from causeway import OnArtifact
-from causeway.triggers import isoformat
+from causeway.times import isoformat
 from flyteidl.core import artifact_id_pb2, interface_pb2
 from flytekit import LaunchPlan, task, workflow
 from flytekit.core.artifact import Artifact, Granularity, Inputs
@@ -84,7 +84,7 @@ def test_it_passes_time_partition_partition_and_constants_as_values() -> None:
 @pytest.mark.parametrize(
     ("trigger", "message"),
     [
-        (lambda: OnArtifact("rides"), "must be an Artifact or a query"),  # type: ignore[arg-type]
+        (lambda: OnArtifact("rides"), "must be an Artifact, a query on one, or AllOf or AnyOf"),  # type: ignore[arg-type]
         (lambda: OnArtifact(Rides, inputs={"rides", "x"}), "must map input names"),  # type: ignore[arg-type]
         (lambda: OnArtifact(Rides, inputs={"ride": Rides}), "ride is no input of the workflow"),
         (lambda: OnArtifact(Rides.query(city="SEA")), "rides has no partition city; its keys are region"),

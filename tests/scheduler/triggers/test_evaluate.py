@@ -317,7 +317,7 @@ def test_a_launch_that_breaks_off_keeps_no_other_from_its_own(monkeypatch: pytes
             raise RuntimeError("the store is out of reach")
         return launch_for(trigger, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("scheduler.triggers.evaluate.launch_for", break_off)
+    monkeypatch.setattr("scheduler.triggers.attempts.launch_for", break_off)
     evaluate_version(publish(PRIME).pk)
     outcomes = dict(TriggerFiring.objects.values_list("trigger_id", "outcome"))
     assert outcomes == {broken.pk: FiringOutcome.UNRESOLVED, fine.pk: FiringOutcome.FIRED}

@@ -106,7 +106,7 @@ def test_it_understands_what_is_packed_twice_and_any_prefix() -> None:
     inner.type_url = "example.org/flyteidl.artifact.Trigger"
     outer = any_pb2.Any()
     outer.Pack(inner)
-    assert trigger_from(outer, project="p", domain="d").name == "prime"
+    assert trigger_from(outer, project="p", domain="d").sources[0].name == "prime"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,56 @@
+"""One try to launch for a firing."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+from django.db import OperationalError, transaction
+from django.utils import timezone
+
+from artifacts.exceptions import CausewayError, ResourceExhausted
+from scheduler.models import FiringOutcome, TriggerFiring
+from scheduler.triggers.launching import launch_for
+from scheduler.triggers.plan import plan_of
+from scheduler.triggers.resolve import Fired, resolve_inputs
+from scheduler.triggers.rounds import members_of
+
+logger = logging.getLogger(__name__)
+
+FIRST_RETRY = timedelta(seconds=10)
+LAST_RETRY = timedelta(hours=1)
+
+
+def attempt(firing: TriggerFiring) -> None:
+    """Resolve and launch; the outcome is set on the firing, which the caller saves in the same transaction."""
+    firing.reason, firing.lacks, firing.retry_at = "", [], None
+    try:
+        with transaction.atomic():
+            fired = Fired(firing.version, members_of(firing))
+            resolved = resolve_inputs(plan_of(firing.trigger_id), fired)
+            firing.resolution = resolved.notes
+            if resolved.unresolved:
+                firing.outcome = FiringOutcome.UNRESOLVED
+                firing.reason = "; ".join(resolved.unresolved)
+                firing.lacks = sorted(set(resolved.lacks))
+                firing.retry_at = _next_try(firing)
+                return
+            firing.execution = launch_for(firing.trigger, fired, resolved)
+    except OperationalError:
+        raise  # the database itself: nothing can be recorded, the sweep tries all of it again
+    except ResourceExhausted as error:  # the launch plan's concurrency policy says skip
+        firing.outcome, firing.reason, firing.execution = FiringOutcome.SKIPPED, error.message, None
+    except CausewayError as error:
+        firing.outcome, firing.reason, firing.execution = FiringOutcome.FAILED, error.message, None
+    except Exception as error:  # noqa: BLE001 - one launch must not keep others from theirs, nor repeat for ever unseen
+        logger.exception("trigger %s could not launch for version %s", firing.trigger_id, firing.version_id)
+        firing.outcome, firing.reason, firing.execution = FiringOutcome.UNRESOLVED, f"launch broke off: {error}", None
+        firing.retry_at = _next_try(firing)
+    else:
+        firing.outcome, firing.at = FiringOutcome.FIRED, timezone.now()
+        firing.latency_ms = (firing.at - firing.published_at).total_seconds() * 1000
+
+
+def _next_try(firing: TriggerFiring) -> datetime:
+    wait = FIRST_RETRY * (1 << min(firing.tries - 1, 16))
+    return timezone.now() + min(wait, LAST_RETRY)

@@ -1,0 +1,167 @@
+"""Triggers with limits or a pause: what may not launch yet waits in the ledger, and starts in order.
+
+Everything here happens under the lock of the trigger's row.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from artifacts.exceptions import FailedPrecondition
+from scheduler.actions.executions import abort
+from scheduler.models import (
+    Backlog,
+    Execution,
+    ExecutionMode,
+    FiringOutcome,
+    OnLimit,
+    Trigger,
+    TriggerFiring,
+)
+from scheduler.triggers.attempts import attempt
+from scheduler.triggers.launching import ACTOR
+from scheduler.triggers.limits import Refusal, refusal, running
+from scheduler.triggers.rounds import tell_mates
+from scheduler.wake import wake_trigger_queue
+
+BATCH = 50  # launched in one transaction
+
+
+def lock_trigger(trigger_id: int) -> Trigger:
+    rows = Trigger.objects.select_for_update(no_key=True, of=("self",)).select_related("launch_plan")
+    return rows.defer("launch_plan__spec", "launch_plan__closure").get(pk=trigger_id)
+
+
+def enqueue(trigger: Trigger, firing: TriggerFiring) -> None:
+    """Lets the firing, and what waits before it, launch as far as it may. A dropped one is skipped."""
+    firing.trigger = trigger
+    if trigger.paused_at is not None and trigger.backlog == Backlog.DROP:
+        firing.outcome, firing.queued = FiringOutcome.SKIPPED, False
+        firing.reason = f"paused by {trigger.paused_by}, who chose to drop what is published meanwhile"
+        firing.save()
+        tell_mates(firing)
+        return
+    firing.outcome, firing.queued, firing.retry_at = FiringOutcome.WAITING, True, None
+    firing.save()
+    settle(trigger)
+
+
+def settle(trigger: Trigger) -> None:
+    """Starts what waits, oldest publication first, until a limit is reached."""
+    if trigger.newest_only:
+        _coalesce(trigger)
+    waiting = _queue(trigger)
+    paused = trigger.paused_at is not None
+    for position, firing in enumerate(waiting[:BATCH]):
+        if not trigger.active:
+            _end(firing, FiringOutcome.SKIPPED, "the launch plan was deactivated before its turn came")
+            continue
+        if paused:
+            _note(firing, f"paused by {trigger.paused_by}")
+            continue
+        refused = refusal(trigger, timezone.now())
+        if refused is not None and not _make_room(trigger, firing, refused):
+            if trigger.on_limit == OnLimit.SKIP:
+                _end(firing, FiringOutcome.SKIPPED, refused.reason)
+                continue
+            _wait(waiting[position:BATCH], refused)
+            return
+        _start(firing)
+    if len(waiting) > BATCH and not paused:
+        wake_trigger_queue(trigger.pk)
+
+
+def _queue(trigger: Trigger) -> list[TriggerFiring]:
+    rows = TriggerFiring.objects.filter(trigger=trigger, queued=True).select_related("version__artifact", "execution")
+    found = list(rows.order_by("published_at", "pk")[: BATCH + 1])
+    for firing in found:
+        firing.trigger = trigger
+    return found
+
+
+def _coalesce(trigger: Trigger) -> None:
+    """Of the versions of one partition that wait, only the newest stays."""
+    newest: dict[tuple[str, datetime | None, int], TriggerFiring] = {}
+    rows = TriggerFiring.objects.filter(trigger=trigger, queued=True).select_related("version__artifact")
+    for firing in rows.order_by("published_at", "pk"):
+        version = firing.version
+        place = (version.partition_digest, version.time_partition, version.artifact_id)
+        older = newest.get(place)
+        if older is not None:
+            _end(older, FiringOutcome.COALESCED, f"version {version.version}, which is newer, waits in its place")
+        newest[place] = firing
+
+
+def _make_room(trigger: Trigger, firing: TriggerFiring, refused: Refusal) -> bool:
+    """With `replace`, aborts the oldest running executions for a firing that only they keep from launching."""
+    if trigger.on_limit != OnLimit.REPLACE or refused.retry_at is not None or trigger.max_concurrent is None:
+        return False
+    unfinished = list(running(trigger))
+    for execution in unfinished[: len(unfinished) - trigger.max_concurrent + 1]:
+        cause = f"replaced: {firing.version} triggered its launch plan again, of which {trigger.max_concurrent} may run"
+        with suppress(FailedPrecondition):  # it ended this moment
+            abort(execution, cause=cause, actor=ACTOR)
+    return refusal(trigger, timezone.now()) is None
+
+
+def _start(firing: TriggerFiring) -> None:
+    firing.queued = False
+    attempt(firing)
+    firing.save()
+    tell_mates(firing)
+
+
+def _end(firing: TriggerFiring, outcome: FiringOutcome, reason: str) -> None:
+    firing.queued, firing.outcome, firing.reason, firing.retry_at = False, outcome, reason, None
+    firing.at = timezone.now()
+    firing.save(update_fields=["queued", "outcome", "reason", "retry_at", "at"])
+    tell_mates(firing)
+
+
+def _wait(waiting: list[TriggerFiring], refused: Refusal) -> None:
+    for position, firing in enumerate(waiting):
+        _note(firing, refused.reason, retry_at=refused.retry_at if position == 0 else None)
+
+
+def _note(firing: TriggerFiring, reason: str, *, retry_at: datetime | None = None) -> None:
+    if (firing.reason, firing.retry_at) != (reason, retry_at):
+        firing.reason, firing.retry_at = reason, retry_at
+        firing.save(update_fields=["reason", "retry_at"])
+
+
+def settle_queue(trigger_id: int) -> None:
+    """Looks at the queue of a trigger again, in a transaction of its own."""
+    with transaction.atomic():
+        settle(lock_trigger(trigger_id))
+
+
+def queues_of(execution: Execution) -> list[int]:
+    """Triggers with a queue that the end of the execution may let go on: one query by indexes."""
+    if execution.mode != ExecutionMode.TRIGGER or execution.launch_plan_id is None:
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_QUEUES_OF, [execution.launch_plan_id])
+        return [row[0] for row in cursor.fetchall()]
+
+
+_QUEUES_OF = """
+    SELECT trigger.id FROM scheduler_launchplan AS ended
+    JOIN scheduler_launchplan AS plan USING (project, domain, name)
+    JOIN scheduler_trigger AS trigger ON trigger.launch_plan_id = plan.id AND trigger.paused_at IS NULL
+    WHERE ended.id = %s AND trigger.active AND EXISTS (
+        SELECT 1 FROM scheduler_triggerfiring AS firing WHERE firing.trigger_id = trigger.id AND firing.queued
+    )
+"""
+
+
+def sweep_queues(*, limit: int) -> int:
+    """What a killed worker left: queues that may go on."""
+    rows = TriggerFiring.objects.filter(queued=True, trigger__paused_at__isnull=True)
+    found = list(rows.values_list("trigger_id", flat=True).distinct()[:limit])
+    for trigger_id in found:
+        settle_queue(trigger_id)
+    return len(found)

@@ -1,0 +1,195 @@
+"""Triggers on all of several artifacts: versions that belong together collect in a round, which fires once.
+
+The caller holds the trigger's lock, so that arrivals at one trigger come one after another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.utils import timezone
+
+from artifacts.models import ArtifactVersion
+from artifacts.partitions import digest_of, format_time
+from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerRound, TriggerSource
+from scheduler.triggers.parse import TIME
+
+Members = dict[int, ArtifactVersion]
+
+
+def arrive(trigger: Trigger, firing: TriggerFiring) -> bool:
+    """Puts the unsaved firing's version into its round and saves it; whether the round is complete now.
+
+    Of two versions for one place the newer counts, and the older is recorded as coalesced, also when it is evaluated
+    late, after the round of the newer one was closed.
+    """
+    firing.outcome = FiringOutcome.WAITING
+    values = _shared(trigger, firing.version)
+    if values is None:
+        firing.outcome = FiringOutcome.FILTERED
+        firing.reason = f"has no {' or '.join(trigger.join_on)} to be joined on"
+        firing.save()
+        return False
+    key = digest_of(values)
+    sources = list(trigger.sources.all())
+    newer = _newer_in_last_round(trigger, key, firing, sources)
+    if newer is not None:
+        firing.outcome = FiringOutcome.COALESCED
+        firing.reason, firing.round = f"version {newer.version.version}, which is newer, was joined before", newer.round
+        firing.save()
+        return False
+    firing.round = _open_round(trigger, key, values, firing.published_at)
+    firing.save()
+    return _complete(firing, firing.round, sources)
+
+
+def _shared(trigger: Trigger, version: ArtifactVersion) -> dict[str, str] | None:
+    """What the versions of a round have in common; None if the version lacks some of it."""
+    values: dict[str, str] = {}
+    for key in trigger.join_on:
+        if key == TIME:
+            text = format_time(version.time_partition) if version.time_partition is not None else None
+        else:
+            text = version.partitions.get(key)
+        if text is None:
+            return None
+        values[key] = text
+    return values
+
+
+def _newer_in_last_round(
+    trigger: Trigger, key: str, firing: TriggerFiring, sources: Sequence[TriggerSource]
+) -> TriggerFiring | None:
+    last = TriggerRound.objects.filter(trigger=trigger, key=key, closed_at__isnull=False).order_by("-closed_at").first()
+    if last is None:
+        return None
+    joined = last.firings.exclude(outcome__in=[FiringOutcome.COALESCED, FiringOutcome.EXPIRED])
+    own = {source.position for source in sources if source.takes(firing.version)}
+    for one in joined.select_related("version__artifact", "round"):
+        places = {source.position for source in sources if source.takes(one.version)}
+        if places & own and _order(one) > (firing.published_at, firing.version_id):
+            return one
+    return None
+
+
+def _order(firing: TriggerFiring) -> tuple[datetime, int]:
+    return firing.published_at, firing.version_id
+
+
+def _open_round(trigger: Trigger, key: str, values: dict[str, str], at: datetime) -> TriggerRound:
+    """The open round for the key; one whose time was over when this version was published expires first."""
+    found = TriggerRound.objects.filter(trigger=trigger, key=key, closed_at__isnull=True).first()
+    if found is not None and found.expires_at is not None and at > found.expires_at:
+        _expire(found)
+        found = None
+    if found is not None:
+        return found
+    window = trigger.window_seconds
+    expires_at = at + timedelta(seconds=window) if window is not None else None
+    return TriggerRound.objects.create(trigger=trigger, key=key, values=values, opened_at=at, expires_at=expires_at)
+
+
+def _waiting(round_: TriggerRound) -> list[TriggerFiring]:
+    rows = round_.firings.filter(outcome=FiringOutcome.WAITING).select_related("version__artifact")
+    return sorted(rows, key=_order)
+
+
+def _places(firings: Iterable[TriggerFiring], sources: Sequence[TriggerSource]) -> dict[int, TriggerFiring]:
+    """The newest firing for each source that has one."""
+    return {
+        source.position: firing for firing in firings for source in sources if source.takes(firing.version)
+    }  # oldest first, so the newest stays
+
+
+def _complete(head: TriggerFiring, round_: TriggerRound, sources: Sequence[TriggerSource]) -> bool:
+    waiting = _waiting(round_)
+    places = _places(waiting, sources)
+    kept = {firing.pk for firing in places.values()}
+    for firing in waiting:
+        if firing.pk not in kept:
+            newer = next(one for one in reversed(waiting) if one.version.artifact_id == firing.version.artifact_id)
+            firing.outcome = FiringOutcome.COALESCED
+            firing.reason = f"version {newer.version.version} came before the others did"
+            firing.save(update_fields=["outcome", "reason"])
+    lacking = [str(source) for source in sources if source.position not in places]
+    if lacking:
+        until = f" until {format_time(round_.expires_at)}" if round_.expires_at is not None else ""
+        TriggerFiring.objects.filter(pk__in=kept).update(reason=f"waits{until} for {', '.join(lacking)}")
+        return False
+    longest = max(waiting, key=lambda firing: firing.generation)  # the chain that goes on is the longest one
+    head.generation, head.root_id = longest.generation, longest.root_id
+    round_.closed_at, round_.head = timezone.now(), head
+    round_.save(update_fields=["closed_at", "head"])
+    return True
+
+
+def would_complete(trigger: Trigger, version: ArtifactVersion) -> tuple[Members, str]:
+    """The round as it would be if the version were published now, and which artifacts it would still lack."""
+    values = _shared(trigger, version)
+    if values is None:
+        return {}, f"a version that has {' and '.join(trigger.join_on)}"
+    sources = list(trigger.sources.all())
+    found = TriggerRound.objects.filter(trigger=trigger, key=digest_of(values), closed_at__isnull=True).first()
+    places = _places(_waiting(found), sources) if found is not None else {}
+    members = {position: firing.version for position, firing in places.items()}
+    members.update({source.position: version for source in sources if source.takes(version)})
+    return members, ", ".join(str(source) for source in sources if source.position not in members)
+
+
+def members_of(firing: TriggerFiring) -> Members:
+    """The versions that a firing of a complete round launches with, by the position of their source."""
+    if firing.round_id is None:
+        return {}
+    left_out = [FiringOutcome.COALESCED, FiringOutcome.FILTERED]
+    rows = TriggerFiring.objects.filter(round=firing.round_id).exclude(outcome__in=left_out)
+    firings = sorted(rows.select_related("version__artifact"), key=_order)
+    places = _places(firings, list(firing.trigger.sources.all()))
+    return {position: one.version for position, one in places.items()}
+
+
+def tell_mates(firing: TriggerFiring) -> None:
+    """What came of a complete round is written on the others of it too; the latency stays with the one that fired."""
+    if firing.round_id is None:
+        return
+    left_out = [FiringOutcome.COALESCED, FiringOutcome.FILTERED]
+    mates = TriggerFiring.objects.filter(round=firing.round_id).exclude(pk=firing.pk).exclude(outcome__in=left_out)
+    mates.update(
+        outcome=firing.outcome,
+        reason=f"joined by version {firing.version.version} of {firing.version.artifact.name}"
+        + (f": {firing.reason}" if firing.reason else ""),
+        execution=firing.execution,
+        at=firing.at,
+        lacks=[],
+    )
+
+
+def expire_due(*, limit: int) -> int:
+    """Closes rounds whose time is over; the number of them."""
+    due = TriggerRound.objects.filter(closed_at__isnull=True, expires_at__lte=timezone.now()).order_by("expires_at")
+    found = list(due.values_list("pk", "trigger_id")[:limit])
+    for pk, trigger_id in found:
+        with transaction.atomic():
+            Trigger.objects.select_for_update(no_key=True).only("pk").get(pk=trigger_id)
+            round_ = TriggerRound.objects.filter(pk=pk, closed_at__isnull=True).first()
+            if round_ is not None:
+                _expire(round_)
+    return len(found)
+
+
+def _expire(round_: TriggerRound) -> None:
+    sources = list(TriggerSource.objects.filter(trigger=round_.trigger_id))
+    waiting = _waiting(round_)
+    places = _places(waiting, sources)
+    lacking = ", ".join(str(source) for source in sources if source.position not in places)
+    seconds = (round_.expires_at - round_.opened_at).total_seconds() if round_.expires_at else 0
+    reason = f"no version of {lacking} within {seconds:g} s of the first"
+    close(round_, FiringOutcome.EXPIRED, reason)
+
+
+def close(round_: TriggerRound, outcome: FiringOutcome, reason: str) -> None:
+    now = timezone.now()
+    round_.firings.filter(outcome=FiringOutcome.WAITING).update(outcome=outcome, reason=reason, at=now)
+    round_.closed_at = now
+    round_.save(update_fields=["closed_at"])
