@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import lru_cache
 
+from django.conf import settings
 from flyteidl.admin import workflow_pb2 as admin_workflow
 from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2, workflow_pb2
 from google.protobuf import duration_pb2
@@ -175,9 +176,11 @@ class _Builder:
 
     def array(self, array: workflow_pb2.ArrayNode, interruptible: bool) -> ArraySpec:
         criteria = array.WhichOneof("success_criteria")
+        item = self.spec(array.node, (), (), interruptible)
+        parallelism = array.parallelism if array.WhichOneof("parallelism_option") else None
         return ArraySpec(
-            node=self.spec(array.node, (), (), interruptible),
-            parallelism=array.parallelism,
+            node=item if parallelism is None else replace(item, takes_slot=False),  # the map itself counts as one
+            parallelism=parallelism,
             min_successes=array.min_successes if criteria == "min_successes" else None,
             min_success_ratio=array.min_success_ratio if criteria == "min_success_ratio" else None,
             run_all=array.run_all_sub_nodes,
@@ -262,4 +265,5 @@ def retry_policy(
         interruptible = metadata.interruptible
     elif task is not None and task.metadata.WhichOneof("interruptible_value"):
         interruptible = task.metadata.interruptible
-    return RetryPolicy(user=user, system=SYSTEM_RETRIES, interruptible=interruptible)
+    backoff = timedelta(seconds=settings.CAUSEWAY_RETRY_BACKOFF_SECONDS)
+    return RetryPolicy(user=user, system=SYSTEM_RETRIES, backoff=backoff, interruptible=interruptible)

@@ -16,6 +16,12 @@ from scheduler import wake
 from tests.stack import RunningStack, running_stack
 
 
+@pytest.fixture(autouse=True)
+def _no_backoff(settings: Settings) -> None:
+    """Failed attempts are repeated at once, unless the test is about waiting. (Not in the processes of a stack.)"""
+    settings.CAUSEWAY_RETRY_BACKOFF_SECONDS = 0
+
+
 @pytest.fixture(scope="session")
 def valkey_socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A Valkey of this test run."""

@@ -16,6 +16,7 @@ from flyteidl.core import execution_pb2
 from scheduler.actions.attempt_moves import move
 from scheduler.executors.base import Ended, Outcome, Started
 from scheduler.executors.resources import Resources
+from scheduler.messages import bounded
 from scheduler.models import ExecutorInstance, TaskExecution
 from scheduler.phases import AttemptPhase
 from scheduler.transitions import nodes_running
@@ -179,7 +180,7 @@ def _end(ends: Sequence[Ended], *, actor: str) -> int:
                 "id": end.attempt_id,
                 "phase": end.outcome.phase,
                 "at": end.at,
-                "reason": end.outcome.reason,
+                "reason": bounded(end.outcome.reason),
                 "error": end.outcome.error,
                 "error_retryable": end.outcome.retryable,
                 "output_uri": end.outcome.output_uri,

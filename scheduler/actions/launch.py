@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from flyteidl.admin import execution_pb2, launch_plan_pb2
 from flyteidl.core import literals_pb2
@@ -32,6 +32,7 @@ __all__ = ["LaunchRequest", "Resolved", "generate_name", "launch", "recover", "r
 NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 NAME_LENGTH = 20
 NAME_CONSTRAINT = "execution_key_unique"
+_LAUNCHING = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,6 @@ def launch(
         resolved=resolved or {},
         via=Via.LITERAL if parent_node is not None else Via.OVERRIDE,
     )
-    _check_concurrency(plan)
     principal = parent_node.execution.principal if parent_node is not None else actor
     spec = complete_spec(
         request.spec, plan.spec, mode=mode, principal=principal, parent_node=parent_node, reference=reference
@@ -115,6 +115,7 @@ def launch(
     execution.inputs_uri = f"{settings.CAUSEWAY_STORE_URL}/metadata/{execution.key}/inputs.pb"
     try:
         with transaction.atomic():
+            _check_concurrency(plan)
             execution.save(force_insert=True)
             # After the insert: whoever loses the race for a name must not overwrite the winner's inputs.
             store().put(execution.inputs_uri, gathered.inputs.SerializeToString(deterministic=True))
@@ -128,13 +129,22 @@ def launch(
 
 
 def _check_concurrency(plan: Launchable) -> None:
+    """ResourceExhausted if the launch plan, in all its versions, runs as often as its policy allows.
+
+    In the transaction that inserts the execution: of those that launch the same plan at once, one counts after the
+    other. (flyteadmin's checkLaunchPlanConcurrency counts the same, without a lock. It answers ALREADY_EXISTS, which
+    flytekit takes for "an execution of that name exists".)
+    """
     policy = plan.spec.concurrency_policy
-    if not plan.spec.HasField("concurrency_policy") or not policy.max:
+    skips = policy.behavior == launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP
+    if not plan.spec.HasField("concurrency_policy") or not skips:
         return
+    with connection.cursor() as cursor:
+        cursor.execute(_LAUNCHING, [f"launch:{plan.project}/{plan.domain}/{plan.name}"])
     running = Execution.objects.filter(
         launch_plan__project=plan.project, launch_plan__domain=plan.domain, launch_plan__name=plan.name
     ).exclude(phase__in=EXECUTION_TERMINAL)
-    if policy.behavior == launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP and running.count() >= policy.max:
+    if running.count() >= policy.max:
         raise ResourceExhausted(f"launch plan {plan.name} already runs {policy.max} executions, as many as it may")
 
 

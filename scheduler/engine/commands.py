@@ -25,6 +25,7 @@ class Submit(Command):
     attempt: int
     interruptible: bool = False
     index: int = -1
+    system_failures: int = 0  # of the node or item so far
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,8 @@ def _unparked(ev: Evaluation, node: Node, event: Event) -> bool:
     parent = ev.peek(node.parent or ROOT)
     if not node.parked or parent is None or parent.closing is not None:
         return False
+    if node.phase is Phase.RUNNING:  # a map whose items wait
+        return KINDS[node.spec.kind].handle(ev, node, event)
     if ev.take_slot(node):
         ev.commands.append(Prepare(node.key))
     return True

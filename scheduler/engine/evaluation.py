@@ -36,7 +36,9 @@ class Outcome:
 class Evaluation:
     """Only the modules of this package use it; `evaluate` makes one and returns what it gathered."""
 
-    __slots__ = ("base", "commands", "freed", "ignored", "later", "max_parallelism", "moves", "nodes", "now", "ready")
+    __slots__ = (
+        "base", "commands", "freed", "ignored", "later", "max_parallelism", "moves", "nodes", "now", "ready", "submitted",
+    )  # fmt: skip
 
     def __init__(self, state: State, now: datetime) -> None:
         self.base = state.nodes
@@ -51,6 +53,7 @@ class Evaluation:
         )  # every upstream has ended; a queue, so that long chains of skips do not recurse
         self.later: deque[Event] = deque()  # what the engine tells itself
         self.freed = 0  # slots
+        self.submitted = 0  # items of maps
 
     def peek(self, key: str) -> Node | None:
         return self.nodes.get(key) or self.base.get(key)
@@ -96,7 +99,33 @@ class Evaluation:
         root.memory["slots"] = running + 1
         return True
 
+    def count_slot(self, node: Node) -> None:
+        """The node takes a slot whether or not one is left: a map with a concurrency of its own counts as one."""
+        node.has_slot = True
+        root = self.touch(ROOT)
+        root.memory["slots"] = root.memory.get("slots", 0) + 1
+
+    def free_slots(self, node: Node) -> int | None:
+        """How many slots the items of a map may have in all; None: any number."""
+        if not self.max_parallelism:
+            return None
+        others = self.touch(ROOT).memory.get("slots", 0) - node.memory.get("slots", 0)
+        return max(self.max_parallelism - others, 0)
+
+    def hold_slots(self, node: Node, count: int, *, wants_more: bool = False) -> None:
+        """The items of the map hold so many slots now. One that wants more is told when others let theirs go."""
+        root = self.touch(ROOT)
+        change = count - node.memory.get("slots", 0)
+        node.memory["slots"] = count
+        root.memory["slots"] = root.memory.get("slots", 0) + change
+        self.freed += max(-change, 0)
+        if wants_more is not node.parked:
+            node.parked = wants_more
+            root.memory["parked"] = root.memory.get("parked", 0) + (1 if wants_more else -1)
+
     def release_slot(self, node: Node) -> None:
+        if node.parent is not None and node.memory.get("slots"):
+            self.hold_slots(node, 0)
         if node.has_slot:
             node.has_slot = False
             self.touch(ROOT).memory["slots"] -= 1

@@ -78,10 +78,14 @@ class NodeSpec:
 
 @dataclass(frozen=True, slots=True)
 class ArraySpec:
-    """A map: `parallelism` 0 means all at once; success needs all items, or the given number or share of them."""
+    """A map. `parallelism`: items in flight; 0: all at once; None: items count towards the execution's max_parallelism,
+    each of them as much as a task does (flytepropeller's `hybrid`, which flytekit documents).
+
+    Success needs all items, or the given number or share of them.
+    """
 
     node: NodeSpec
-    parallelism: int = 0
+    parallelism: int | None = 0
     min_successes: int | None = None
     min_success_ratio: float | None = None
     run_all: bool = False

@@ -68,7 +68,7 @@ def end(ev: Evaluation, node: Node, phase: Phase, failure: Failure | None = None
     if parent.closing is not None or parent.phase in TERMINAL:
         return  # it is being stopped: nothing new starts, Stopped will end it
     if parent.memory.get("failing"):
-        end(ev, parent, Phase.FAILED, parent.failure)
+        end(ev, parent, Phase.FAILED, _after_failure_node(parent, node))
         return
     if parent.spec.kind is Kind.ARRAY:
         index = int(node.spec.id[1:])
@@ -120,6 +120,17 @@ def fail_scope(ev: Evaluation, parent: Node) -> None:
     parent.open += 1
     ev.move(parent, Phase.FAILING, parent.failure.code if parent.failure else "")
     ev.ready.append(ev.child(parent, handler))
+
+
+def _after_failure_node(parent: Node, handler: Node) -> Failure | None:
+    """What the parent fails with: as in flytepropeller the failure node's own failure takes the place of the first,
+    which the message still tells."""
+    first, own = parent.failure, handler.failure
+    if handler.phase not in FAILED or own is None or first is None:
+        return first
+    where = f" of node {first.node}" if first.node else ""
+    message = f"the failure node failed: {own.message}\nIt ran because of {first.code}{where}: {first.message}"
+    return replace(own, message=message, node=handler.key)
 
 
 def close(ev: Evaluation, parent: Node, phase: Phase) -> None:

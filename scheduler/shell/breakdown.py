@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+from datetime import datetime, timedelta
 
+from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from flyteidl.core import execution_pb2
@@ -14,46 +17,66 @@ from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, ExecutionPhas
 from scheduler.shell.ends import after_end
 from scheduler.shell.statements import lock
 from scheduler.shell.turn import ACTOR
-from scheduler.transitions import move_execution
+from scheduler.transitions import move_execution, nodes_aborted
 
 logger = logging.getLogger(__name__)
 
 TRIES = 3
-TRANSIENT = (InterfaceError, OperationalError, OSError)  # of the surroundings: they pass, or an operator sees to them
+DATABASE = (InterfaceError, OperationalError)  # nothing can be written down meanwhile, and nothing is lost
+STORE = (OSError, BotoCoreError, ClientError)  # full, read-only or away: it may pass
+PATIENCE = timedelta(minutes=2)  # with the store; after that people learn of it from their executions
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def note(execution_id: int, error: Exception) -> None:
-    """Count the breakdown; fail the execution at the third one that is not the surroundings' fault."""
-    if isinstance(error, TRANSIENT):
+    """Count the breakdown. The execution fails at the third one, or when the store has failed it for too long.
+
+    What is counted lies in the row's counters; the next evaluation that works writes them anew without it.
+    """
+    if isinstance(error, DATABASE):
         return
     with transaction.atomic():
         execution = lock(Execution, execution_id)
         if execution is None or execution.phase in EXECUTION_TERMINAL:
             return
-        tries = int(execution.counters.get("breakdowns", 0)) + 1
-        if tries < TRIES:
-            counters = {**execution.counters, "breakdowns": tries}
-            Execution.objects.filter(pk=execution.pk).update(counters=counters, dirty=True)
+        tries = int(execution.counters.get("breakdowns", 0)) + (not isinstance(error, STORE))
+        now = timezone.now()
+        since = str(execution.counters.get("store_fails_since") or now.isoformat())
+        if tries >= TRIES or now - datetime.fromisoformat(since) >= PATIENCE:
+            _give_up(execution, error)
             return
-        _give_up(execution, error)
+        counters = {**execution.counters, "breakdowns": tries}
+        if isinstance(error, STORE):
+            counters["store_fails_since"] = since
+        Execution.objects.filter(pk=execution.pk).update(counters=counters, dirty=True)
 
 
 def _give_up(execution: Execution, error: Exception) -> None:
-    logger.error("execution %s: given up after %d breakdowns", execution.key, TRIES)
+    failure = _failure(error)
+    logger.error("execution %s: given up: %s", execution.key, failure.message)
+    now = timezone.now()
     running = TaskExecution.objects.filter(execution_id=execution.pk).exclude(phase__in=sorted(ATTEMPT_TERMINAL))
-    request_cancel(list(running), cause="the execution broke down", actor=ACTOR, now=timezone.now())
-    kinds = execution_pb2.ExecutionError
-    message = f"Causeway could not evaluate this execution: {type(error).__name__}: {error}"
-    failure = kinds(code="EvaluationBrokeDown", message=message, kind=kinds.SYSTEM)
+    request_cancel(list(running), cause="the execution broke down", actor=ACTOR, now=now)
+    nodes_aborted(execution.pk, at=now, reason=failure.code, actor=ACTOR)  # the sweep aborts their child executions
     to = ExecutionPhase.ABORTED if execution.phase == ExecutionPhase.ABORTING else ExecutionPhase.FAILED
     move_execution(
         execution,
         to,
-        at=timezone.now(),
-        reason="EvaluationBrokeDown",
+        at=now,
+        reason=failure.code,
         actor=ACTOR,
         error=failure.SerializeToString(),
         dirty=False,
         wake_at=None,
     )
     after_end(execution)
+
+
+def _failure(error: Exception) -> execution_pb2.ExecutionError:
+    code, what = "EvaluationBrokeDown", "Causeway could not evaluate this execution"
+    if isinstance(error, STORE):
+        full = isinstance(error, OSError) and error.errno in DISK_FULL
+        code = "DiskFull" if full else "StoreUnavailable"
+        what = f"the object store could not be written or read for {PATIENCE}"
+    message = f"{what}: {type(error).__name__}: {error}"
+    return execution_pb2.ExecutionError(code=code, message=message, kind=execution_pb2.ExecutionError.SYSTEM)

@@ -21,6 +21,7 @@ from scheduler.engine.graph import GateType, Scope
 from scheduler.engine.phases import TERMINAL, Phase
 from scheduler.engine.state import ROOT, Failure
 from scheduler.graphs import Target
+from scheduler.messages import bounded
 from scheduler.models import Gate, NodeExecution, NodeKind
 from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase, ExecutionPhase, NodePhase
 from scheduler.shell import data
@@ -119,7 +120,7 @@ def _failure_of(ended: Ended) -> Failure:
     system = error.kind == execution_pb2.ExecutionError.SYSTEM
     return Failure(
         code=error.code or AttemptPhase(ended.phase).label,
-        message=error.message or ended.reason or "the attempt ended without saying why",
+        message=bounded(error.message or ended.reason or "the attempt ended without saying why"),
         system=system,
         recoverable=ended.error_retryable,
         uri=error.error_uri,

@@ -192,7 +192,7 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         _write_task_file(turn, node, target)
     interruptible = command.interruptible
     if turn.spec.HasField("interruptible"):  # said at launch, for all nodes
-        interruptible = turn.spec.interruptible.value and node.system_failures < node.spec.retry.system
+        interruptible = turn.spec.interruptible.value and command.system_failures < node.spec.retry.system
     attempt = TaskExecution(
         execution_id=execution.pk,
         task_id=target.task_pk,

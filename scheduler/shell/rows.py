@@ -239,6 +239,7 @@ def _root(execution: Execution, body: Scope) -> Node:
     phase = Phase(counters.pop("phase", Phase.UNDEFINED))
     attempts = counters.pop("attempts", 0)
     counters.pop("breakdowns", None)
+    counters.pop("store_fails_since", None)
     counters.pop("origins", None)
     spec = NodeSpec(id=ROOT, kind=Kind.WORKFLOW, body=body)
     return Node(key=ROOT, spec=spec, parent=None, phase=phase, attempts=attempts, body=body, **unpack(counters))

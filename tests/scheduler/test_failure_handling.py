@@ -6,6 +6,7 @@ import pytest
 from flytekit import WorkflowFailurePolicy, task, workflow
 from flytekit.types.error.error import FlyteError
 
+from scheduler.actions.executions import abort
 from scheduler.advance import advance
 from scheduler.models import TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
@@ -92,6 +93,37 @@ def test_it_runs_the_failure_node_with_the_error(program: object) -> None:
     assert len(seen) == 1 and seen[0]["a"] == 1
     assert "it is bad" in str(seen[0]["err"])
     assert error_of(execution).message == "it is bad"
+
+
+def test_a_failure_node_that_fails_tells_both_failures() -> None:
+    def clean_up(**inputs: object) -> None:
+        raise TaskFailed("the bucket is gone")
+
+    execution = Driver({**answers(), "clean_up": clean_up}).run(start(workflow_of(handled), {"a": 1}))
+    assert execution.phase == ExecutionPhase.FAILED
+    message = error_of(execution).message
+    assert "the bucket is gone" in message and "It ran because of TaskFailed of node n0: it is bad" in message
+
+
+def test_an_abort_does_not_run_the_failure_node() -> None:
+    """As in flytepropeller, whose HandleAbortedWorkflow only stops what runs."""
+    execution = start(workflow_of(around), {"a": 1})
+    advance(execution.pk)
+    abort(execution, cause="enough", actor="ann")
+    driver = Driver(answers())
+    assert driver.run(execution).phase == ExecutionPhase.ABORTED
+    assert driver.ran == []
+
+
+def test_an_abort_stops_a_failure_node_that_runs() -> None:
+    execution, driver = start(workflow_of(handled), {"a": 1}), Driver(answers())
+    advance(execution.pk)
+    driver.answer_all()
+    advance(execution.pk)
+    assert TaskExecution.objects.filter(execution_id=execution.pk, phase=AttemptPhase.QUEUED).count() == 1
+    abort(execution, cause="enough", actor="ann")
+    assert driver.run(execution).phase == ExecutionPhase.ABORTED
+    assert not TaskExecution.objects.filter(execution_id=execution.pk, phase=AttemptPhase.QUEUED).exists()
 
 
 def test_it_runs_no_more_at_a_time_than_max_parallelism() -> None:

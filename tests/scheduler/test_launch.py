@@ -313,3 +313,27 @@ def test_it_launches_once_under_a_name_however_many_try(inner: None) -> None:
         winners = [value for value in pool.map(attempt, range(1, 5)) if value is not None]
     assert len(winners) == 1
     assert inputs_of(Execution.objects.get()) == {"by": 2, "x": winners[0]}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_keeps_to_the_concurrency_policy_however_many_launch_at_once(inner: None) -> None:
+    plan = launch_plan_pb2.LaunchPlanSpec(
+        workflow_id=identifier("tests.scheduler.programs.inner", identifier_pb2.WORKFLOW)
+    )
+    plan.fixed_inputs.literals["x"].CopyFrom(number(1))
+    plan.concurrency_policy.max = 2
+    plan.concurrency_policy.behavior = launch_plan_pb2.CONCURRENCY_LIMIT_BEHAVIOR_SKIP
+    register_launch_plan(identifier("two_at_most"), plan, actor="ann")
+
+    def attempt(number: int) -> bool:
+        try:
+            launch(request_for(identifier("two_at_most"), f"racer{number}"), actor="ann")
+        except ResourceExhausted:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(attempt, range(16))) == 2
+    assert Execution.objects.count() == 2

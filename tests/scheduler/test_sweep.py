@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import errno
+from datetime import timedelta
+from unittest.mock import patch
+
 import pytest
 from django.utils import timezone
+from flyteidl.core import execution_pb2
 
-from scheduler.models import Execution, Workflow
-from scheduler.phases import ExecutionPhase
+from artifacts.store import LocalStore
+from scheduler.advance import advance
+from scheduler.graphs import workflow_scope
+from scheduler.models import Execution, NodeExecution, TaskExecution, Workflow
+from scheduler.phases import NODE_TERMINAL, AttemptPhase, ExecutionPhase, NodePhase
 from scheduler.sweep import sweep_all
 from tests.scheduler.driving import Driver, error_of, outputs, start, workflow_of
 from tests.scheduler.test_advance import diamond, plus
@@ -41,3 +49,43 @@ def test_it_leaves_ended_executions_alone() -> None:
     sweep_all()
     execution.refresh_from_db()
     assert (execution.dirty, execution.wake_at) == (False, None)
+
+
+def test_it_fails_an_execution_whose_store_stays_full(object_store: str) -> None:
+    execution = start(workflow_of(diamond), {"a": 1, "b": 2})
+    full = OSError(errno.ENOSPC, "No space left on device")
+    for minutes in (0, 1, 3):
+        moment = timezone.now() + timedelta(minutes=minutes)
+        with (
+            patch("django.utils.timezone.now", lambda now=moment: now),
+            patch.object(LocalStore, "put", side_effect=full),
+        ):
+            sweep_all()
+        execution.refresh_from_db()
+        assert (execution.phase == ExecutionPhase.FAILED) == (minutes == 3)
+    told = error_of(execution)
+    assert (told.code, told.kind) == ("DiskFull", execution_pb2.ExecutionError.SYSTEM)
+    assert "No space left" in told.message
+
+
+def test_it_goes_on_when_the_store_has_room_again(object_store: str) -> None:
+    execution = start(workflow_of(diamond), {"a": 1, "b": 2})
+    with patch.object(LocalStore, "put", side_effect=OSError(errno.ENOSPC, "No space left on device")):
+        sweep_all()
+    assert outputs(Driver({"add": plus}).run(execution)) == {"o0": 36}
+    assert "store_fails_since" not in execution.counters
+
+
+def test_it_stops_what_ran_for_an_execution_that_is_given_up() -> None:
+    execution = start(workflow_of(diamond), {"a": 1, "b": 2})
+    advance(execution.pk)
+    Workflow.objects.filter(pk=execution.workflow_id).update(closure=b"\xff\xff")
+    workflow_scope.cache_clear()
+    Execution.objects.filter(pk=execution.pk).update(dirty=True)
+    for _ in range(3):
+        sweep_all()
+    execution.refresh_from_db()
+    assert execution.phase == ExecutionPhase.FAILED
+    nodes = NodeExecution.objects.filter(execution=execution)
+    assert not nodes.exclude(phase__in=sorted(NODE_TERMINAL | {NodePhase.UNDEFINED})).exists()
+    assert not TaskExecution.objects.filter(execution_id=execution.pk, phase=AttemptPhase.QUEUED).exists()

@@ -7,18 +7,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from datetime import datetime, timezone
 from typing import Any
 
 from scheduler.engine import retries, scopes
 from scheduler.engine.commands import Cancel, Collect, Submit
 from scheduler.engine.evaluation import Evaluation
-from scheduler.engine.events import AttemptFailed, AttemptSucceeded, Collected, Due, Event, ItemEnded, Prepared
+from scheduler.engine.events import (
+    AttemptFailed,
+    AttemptSucceeded,
+    Collected,
+    Due,
+    Event,
+    ItemEnded,
+    Prepared,
+    Unparked,
+)
 from scheduler.engine.graph import ArraySpec, Kind, RetryPolicy, items_scope
+from scheduler.engine.kinds.task import deadline
 from scheduler.engine.kinds.workflow import timed_out
 from scheduler.engine.phases import Phase
 from scheduler.engine.state import Failure, Node
 
-WINDOW = 256  # items in flight at most, whatever parallelism the user allows: the executors' slots are fewer
+STEP = 500  # items started by one evaluation: the next one goes on at once, and executors have work meanwhile
 MESSAGES = 5  # failures quoted in the node's error
 
 
@@ -32,7 +43,9 @@ class ArrayKind:
         if event.hits:
             node.memory.update(hits=list(event.hits), reused=len(event.hits))
         if node.spec.timeout:
-            node.wake_at = ev.now + node.spec.timeout
+            node.memory["until"] = (ev.now + node.spec.timeout).timestamp()
+        if array_of(node).parallelism is not None:
+            ev.count_slot(node)
         if array_of(node).node.kind is not Kind.TASK:
             node.body = items_scope(array_of(node).node, event.size)
             node.open = event.size
@@ -44,10 +57,14 @@ class ArrayKind:
             scopes.end(ev, node, Phase.SUCCEEDED)
             return True
         if isinstance(event, Due):
-            self._fail(ev, node, timed_out(node))
+            self._due(ev, node)
             return True
         if isinstance(event, ItemEnded):
             return self._item_ended(ev, node, event)
+        if isinstance(event, Unparked):
+            node.memory["live"] = dict(node.memory["live"])
+            self._go_on(ev, node)
+            return True
         if not isinstance(event, AttemptSucceeded | AttemptFailed):
             return False
         live: dict[str, int] = node.memory.get("live", {})
@@ -103,11 +120,30 @@ class ArrayKind:
         decision = retries.decide(item_policy(node), event.failure, user_failures=user, system_failures=system)
         if decision.retry:
             tried[item] = [attempts + 1, user, system]
-            self._submit(ev, node, event.index, attempts, system)
+            if decision.delay:
+                resting = node.memory.get("resting", {})
+                node.memory["resting"] = {**resting, item: (ev.now + decision.delay).timestamp()}
+            else:
+                self._submit(ev, node, event.index, attempts, system)
         else:
             tried.pop(item, None)
             self._give_up(node, event.index, decision.failure)
         node.memory["tried"] = tried
+
+    def _due(self, ev: Evaluation, node: Node) -> None:
+        """The whole map has timed out, or items have waited long enough to be tried again."""
+        until = deadline(node)
+        if until is not None and until <= ev.now:
+            self._fail(ev, node, timed_out(node))
+            return
+        resting = dict(node.memory.get("resting", {}))
+        node.memory["live"] = dict(node.memory["live"])
+        for item in [item for item, at in resting.items() if at <= ev.now.timestamp()]:
+            del resting[item]
+            attempts, _, system = node.memory["tried"][item]
+            self._submit(ev, node, int(item), attempts - 1, system)
+        node.memory["resting"] = resting
+        self._go_on(ev, node)
 
     def _submit(self, ev: Evaluation, node: Node, index: int, attempt: int, system_failures: int = 0) -> None:
         node.memory["live"][str(index)] = attempt
@@ -115,7 +151,10 @@ class ArrayKind:
             ev.ready.append(ev.child(node, node.body.nodes[f"n{index}"]))
             return
         interruptible = retries.is_interruptible(item_policy(node), system_failures=system_failures)
-        ev.commands.append(Submit(node.key, attempt=attempt, index=index, interruptible=interruptible))
+        submit = Submit(
+            node.key, attempt=attempt, index=index, interruptible=interruptible, system_failures=system_failures
+        )
+        ev.commands.append(submit)
 
     def _go_on(self, ev: Evaluation, node: Node) -> None:
         """Fail when success is out of reach, finish when nothing is left, else keep the window full."""
@@ -124,19 +163,34 @@ class ArrayKind:
         if size - failed < needed(array, size) and not (array.run_all and memory["ok"] + failed < size):
             self._fail(ev, node, _failure(node))
             return
-        window = min(array.parallelism or WINDOW, WINDOW)
+        resting = memory.get("resting") or {}
+        counted = array.parallelism is None and node.body is None  # of other kinds each item is a node that takes a slot
+        window = _window(array, size, ev.free_slots(node) if counted else None) - len(resting)
         hits = set(memory.get("hits", ()))
-        while memory["next"] < size and len(memory["live"]) < window:
+        while memory["next"] < size and len(memory["live"]) < window and ev.submitted < STEP:
             if memory["next"] in hits:
                 memory["ok"] += 1
             else:
                 self._submit(ev, node, memory["next"], 0)
+                ev.submitted += 1
             memory["next"] += 1
         if hits:  # only those that are still to come are kept
             memory["hits"] = sorted(index for index in hits if index >= memory["next"])
-        if not memory["live"] and memory["next"] >= size:
+        room = memory["next"] < size and len(memory["live"]) < window
+        if counted and ev.max_parallelism:
+            ev.hold_slots(node, len(memory["live"]) + len(resting), wants_more=memory["next"] < size and not room)
+        times = [datetime.fromtimestamp(at, timezone.utc) for at in resting.values()]
+        node.wake_at = min(filter(None, (*times, deadline(node), ev.now if room else None)), default=None)
+        if not memory["live"] and not resting and memory["next"] >= size:
             node.failure = None
             ev.commands.append(Collect(node.key))
+
+
+def _window(array: ArraySpec, size: int, slots: int | None) -> int:
+    """How many items may be in flight."""
+    if array.parallelism:
+        return array.parallelism
+    return size if slots is None else slots
 
 
 def array_of(node: Node) -> ArraySpec:

@@ -1,6 +1,12 @@
-"""Task nodes, attempt by attempt; a dynamic task goes on as the parent of what it returned."""
+"""Task nodes, attempt by attempt; a dynamic task goes on as the parent of what it returned.
+
+A timeout holds for each attempt (the executor stops it, which is a failure that may be repeated). All attempts, with
+the time they wait for room and between repetitions, have twice as long: flytepropeller's active deadline.
+"""
 
 from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
 
 from scheduler.engine import retries, scopes
 from scheduler.engine.commands import Cancel, Prepare, Submit
@@ -16,6 +22,8 @@ class TaskKind:
             node.memory["reused"] = True
             scopes.end(ev, node, Phase.RECOVERED if event.recovered else Phase.SUCCEEDED)
             return
+        if node.spec.timeout:
+            node.memory["until"] = (ev.now + 2 * node.spec.timeout).timestamp()
         submit(ev, node)
 
     def handle(self, ev: Evaluation, node: Node, event: Event) -> bool:
@@ -30,8 +38,10 @@ class TaskKind:
             node.wake_at = None
             ev.commands.append(Prepare(node.key))
             return True
+        if isinstance(event, Due) and (until := deadline(node)) is not None and until <= ev.now:
+            self._time_out(ev, node)
+            return True
         if isinstance(event, Due) and node.memory.pop("backoff", False):
-            node.wake_at = None
             submit(ev, node)
             return True
         if not isinstance(event, AttemptSucceeded | AttemptFailed) or not self._is_present(node, event):
@@ -67,12 +77,31 @@ class TaskKind:
             scopes.end(ev, node, Phase.FAILED, decision.failure)
         elif decision.delay:
             node.memory["backoff"] = True
-            node.wake_at = ev.now + decision.delay
+            node.wake_at = min(filter(None, (ev.now + decision.delay, deadline(node))))
         else:
             submit(ev, node)
+
+    def _time_out(self, ev: Evaluation, node: Node) -> None:
+        whole = 2 * (node.spec.timeout or timedelta(0))
+        message = f"task active timeout [{whole}] expired: its attempts and the time they waited took longer"
+        failure = Failure("TimeoutExpired", message)
+        node.wake_at = None
+        if node.body is not None:
+            scopes.fail(ev, node, failure)
+            return
+        self.stop(ev, node)
+        scopes.end(ev, node, Phase.TIMED_OUT, failure)
+
+
+def deadline(node: Node) -> datetime | None:
+    """When the node as a whole times out."""
+    until = node.memory.get("until")
+    return datetime.fromtimestamp(until, timezone.utc) if until else None
 
 
 def submit(ev: Evaluation, node: Node) -> None:
     node.attempts += 1
-    interruptible = retries.is_interruptible(node.spec.retry, system_failures=node.system_failures)
-    ev.commands.append(Submit(node.key, attempt=node.attempt, interruptible=interruptible))
+    node.wake_at = deadline(node)
+    failures = node.system_failures
+    interruptible = retries.is_interruptible(node.spec.retry, system_failures=failures)
+    ev.commands.append(Submit(node.key, attempt=node.attempt, interruptible=interruptible, system_failures=failures))

@@ -49,6 +49,7 @@ class Run:
     orphaned: bool = False  # no zygote tells its end: it is polled for
     stopped: str = ""  # see outcome.Exit
     detail: str = ""
+    kernel_kills: int = 0  # for want of memory, when the attempt began
     kill_at: float | None = None  # monotonic; when TERM was not enough
     deadline: float | None = None  # monotonic
     ended: bool = False
@@ -141,6 +142,7 @@ class LocalExecutor(Executor):
             log = self.store.path(assignment.log_uri)  # written in place, so that it can be read meanwhile
         with self._lock:
             run = Run(assignment, plan(assignment.command.get("args") or ()), directory, log, self._gpus(assignment))
+            run.kernel_kills = memory.kernel_kills()
             self.runs[assignment.attempt_id] = run
             self._by_directory[directory.path] = run
         return run
@@ -297,7 +299,9 @@ class LocalExecutor(Executor):
     def _exit_of(self, run: Run, status: int | None) -> outcome.Exit:
         code = str(self.code.path(run.plan.distribution)) if run.plan.distribution else ""
         folders = (code, str(run.directory.path / "work"))
-        return outcome.Exit(status, "" if status == 0 else self._log_tail(run), folders, run.stopped, run.detail)
+        tail = "" if status == 0 else self._log_tail(run)
+        out_of_memory = memory.kernel_kills() > run.kernel_kills
+        return outcome.Exit(status, tail, folders, run.stopped, run.detail, out_of_memory)
 
     def _log_tail(self, run: Run) -> str:
         try:

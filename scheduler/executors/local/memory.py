@@ -34,6 +34,18 @@ def proportional(pids: Collection[int]) -> int:
     return sum(_pss(pid) for pid in pids)
 
 
+def kernel_kills() -> int:
+    """How many processes the kernel has killed since boot because memory ran out, here or in our control group."""
+    total = 0
+    for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
+        try:
+            with open(path) as file:
+                total += sum(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
+        except OSError:
+            continue
+    return total
+
+
 def _field(path: str, index: int) -> int:
     try:
         with open(path) as file:

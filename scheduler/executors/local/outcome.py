@@ -14,6 +14,7 @@ from artifacts.exceptions import NotFound
 from artifacts.store import ObjectStore
 from scheduler.executors.base import Outcome
 from scheduler.executors.local.traces import trim
+from scheduler.messages import bounded
 from scheduler.phases import AttemptPhase
 
 USER, SYSTEM = execution_pb2.ExecutionError.USER, execution_pb2.ExecutionError.SYSTEM
@@ -27,9 +28,11 @@ class Exit:
     code_folders: tuple[str, ...] = ()
     stopped: str = ""  # why the executor stopped it: "cancelled", "out of memory", "timed out"; or empty
     detail: str = ""  # in words, for `stopped`
+    machine_out_of_memory: bool = False  # the kernel killed something for want of memory while it ran
 
 
 def failure(code: str, message: str, kind: int, *, retryable: bool) -> Outcome:
+    message = bounded(message)
     error = execution_pb2.ExecutionError(code=code, message=message, kind=kind)  # type: ignore[arg-type]
     first_line = message.strip().partition("\n")[0]
     return Outcome(AttemptPhase.FAILED, reason=first_line[:500], error=error.SerializeToString(), retryable=retryable)
@@ -54,7 +57,7 @@ def _told_by_task(document: bytes, ended: Exit, deck_uri: str) -> Outcome:
         told = errors_pb2.ErrorDocument.FromString(document).error
     except DecodeError:
         return failure("BadErrorFile", "the task left an error file that cannot be read", SYSTEM, retryable=True)
-    message = trim(told.message, *ended.code_folders)
+    message = bounded(trim(told.message, *ended.code_folders))
     if any(sign in message for sign in DISK_FULL):
         told.origin, told.code = SYSTEM, "DiskFull"
         message = f"the disk is full\n{message}"
@@ -71,22 +74,31 @@ def _told_by_task(document: bytes, ended: Exit, deck_uri: str) -> Outcome:
 
 
 def _told_by_status(prefix: str, ended: Exit) -> Outcome:
+    """Origins and repeats as flyteplugins reads a container's end (pod_helper.go, DeterminePrimaryContainerPhase): out
+    of memory and exit codes are the user's and may be repeated, SIGKILL comes from outside and is the system's.
+    """
     tail = f"\n\nThe end of its log:\n{trim(ended.log_tail, *ended.code_folders)}" if ended.log_tail.strip() else ""
     if ended.stopped == "out of memory":
         return failure("OOMKilled", f"{ended.detail}{tail}", USER, retryable=True)
     if ended.stopped == "timed out":
-        return failure("TaskTimedOut", f"{ended.detail}{tail}", USER, retryable=True)
+        return failure("TimeoutExpired", f"{ended.detail}{tail}", USER, retryable=True)
     if ended.status is None:
         message = "the task's process vanished without a result: it was killed, or the machine was restarted"
         return failure("ProcessLost", message + tail, SYSTEM, retryable=True)
-    if ended.status < 0:
+    if ended.status == -signal.SIGKILL and ended.machine_out_of_memory:
+        message = "the task's process was killed by the kernel, which had run out of memory"
+        return failure("OOMKilled", message + tail, USER, retryable=True)
+    if ended.status == -signal.SIGKILL:  # what somebody from outside does
+        message = "the task's process was killed by SIGKILL"
+        return failure("Interrupted", message + tail, SYSTEM, retryable=True)
+    if ended.status < 0:  # what the program did to itself: a crash in native code, an abort
         message = f"the task's process was killed by {_signal_name(-ended.status)}"
-        return failure("Killed", message + tail, SYSTEM, retryable=True)
+        return failure("Killed", message + tail, USER, retryable=True)
     if any(sign in ended.log_tail for sign in DISK_FULL):
         return failure("DiskFull", f"the disk is full{tail}", SYSTEM, retryable=True)
     if ended.status > 0:
         message = f"the task's process ended with exit code {ended.status} and without outputs"
-        return failure("NonZeroExit", message + tail, USER, retryable=False)
+        return failure("NonZeroExit", message + tail, USER, retryable=True)
     if not prefix:
         return Outcome(AttemptPhase.SUCCEEDED)
     message = "the task's process ended without writing its outputs (did it call sys.exit or os._exit?)"

@@ -228,6 +228,9 @@ class Zygotes:
         env |= {
             "TMPDIR": str(temporary),
             "PYTHONUNBUFFERED": "1",
+            # flytekit then logs as in a container: rich's colours take time quadratic in the length of a message.
+            "FLYTE_INTERNAL_EXECUTION_ID": "zygote",
+            "FLYTE_SDK_LOGGING_FORMAT": env.get("FLYTE_SDK_LOGGING_FORMAT", "console"),
             "PATH": f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}",
         }
         with theirs:

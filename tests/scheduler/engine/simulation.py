@@ -51,10 +51,10 @@ def random_program(rng: random.Random, *, fail_after: bool | None = None, failur
     def leaf(spec_id: str, links: dict[str, Any]) -> NodeSpec:
         name = f"leaf{next(names)}"
         kind = rng.choice([Kind.TASK, Kind.TASK, Kind.TASK, Kind.GATE, Kind.ARRAY, Kind.LAUNCH_PLAN])
-        policy = RetryPolicy(user=rng.choice([0, 0, 1, 2]))
+        policy = RetryPolicy(user=rng.choice([0, 0, 1, 2]), backoff=rng.choice([timedelta(0), timedelta(minutes=1)]))
         if failures and rng.random() < 0.12:
             program.fatal.add(name)
-        elif kind is Kind.TASK and policy.user:
+        elif kind in (Kind.TASK, Kind.ARRAY) and policy.user:
             program.failures[name] = rng.randint(0, policy.user)
         if kind is Kind.GATE:
             gate = GateSpec(rng.choice([GateType.APPROVE, GateType.SLEEP]), signal_id=name, duration=timedelta(1))
@@ -62,8 +62,16 @@ def random_program(rng: random.Random, *, fail_after: bool | None = None, failur
                 program.fatal.discard(name)
             return NodeSpec(id=spec_id, kind=kind, gate=gate, target=name, **links)
         if kind is Kind.ARRAY:
-            item = NodeSpec(id="item", kind=Kind.TASK, target=name)
-            array = ArraySpec(item, parallelism=rng.choice([0, 1, 2]))
+            parallelism = rng.choice([None, 0, 1, 2])
+            mapped = rng.choice([Kind.TASK, Kind.TASK, Kind.LAUNCH_PLAN])
+            item = NodeSpec(id="item", kind=mapped, target=name, retry=policy, takes_slot=parallelism is None)
+            array = ArraySpec(
+                item,
+                parallelism=parallelism,
+                min_successes=rng.choice([None, None, 2]),
+                min_success_ratio=rng.choice([None, 0.6]),
+                run_all=rng.random() < 0.3,
+            )
             return NodeSpec(id=spec_id, kind=kind, array=array, target=name, **links)
         return NodeSpec(id=spec_id, kind=kind, retry=policy, target=name, takes_slot=True, **links)
 
@@ -121,10 +129,20 @@ def expected(program: Program, scope: Scope, prefix: str = "") -> tuple[Phase, d
         elif spec.body is not None:
             phases[key], below = expected(program, spec.body, f"{key}-0-")
             phases.update(below)
+        elif spec.target in program.fatal and not _forgives(spec):
+            phases[key] = Phase.FAILED
         else:
-            phases[key] = Phase.FAILED if spec.target in program.fatal else Phase.SUCCEEDED
+            phases[key] = Phase.SUCCEEDED
     own = [phases[f"{prefix}{spec_id}"] for spec_id in scope.nodes]
     return (Phase.FAILED if Phase.FAILED in own else Phase.SUCCEEDED), phases
+
+
+def _forgives(spec: NodeSpec) -> bool:
+    """A map of three items that succeeds with two of them: of tasks only the middle one is fatal."""
+    array = spec.array
+    if array is None or array.node.kind is not Kind.TASK:
+        return False
+    return array.min_successes is not None or array.min_success_ratio is not None
 
 
 class Run:
@@ -177,11 +195,13 @@ class Run:
                     key = f"{parent.key}-0-{source}" if parent.key else source
                     assert self.nodes[key].phase in DONE, f"{move.key} began before {key} was done"
         root = self.nodes[ROOT]
-        slots = sum(node.has_slot for node in self.nodes.values())
+        items = sum(node.memory.get("slots", 0) for node in self.nodes.values() if node.parent is not None)
+        slots = items + sum(node.has_slot for node in self.nodes.values())
         assert root.memory.get("slots", 0) == slots
         assert root.memory.get("parked", 0) == sum(node.parked for node in self.nodes.values())
         if self.program.max_parallelism:
-            assert slots <= self.program.max_parallelism
+            maps = sum(node.has_slot for node in self.nodes.values() if node.spec.kind is Kind.ARRAY)
+            assert slots - maps <= self.program.max_parallelism  # a map with a concurrency of its own waits for no slot
         for parent in self.nodes.values():
             if parent.body is not None and parent.attempts and parent.phase not in TERMINAL:
                 ended = [

@@ -111,8 +111,8 @@ class Bench:
     def outputs(self, ended: Ended) -> literals_pb2.LiteralMap:
         return literals_pb2.LiteralMap.FromString(self.store.get(ended.outcome.output_uri))
 
-    def log(self, assignment: Assignment) -> str:
-        return self.store.get(assignment.log_uri).decode()
+    def log(self, assignment: Assignment, errors: str = "strict") -> str:
+        return self.store.get(assignment.log_uri).decode(errors=errors)
 
 
 def error(ended: Ended) -> execution_pb2.ExecutionError:

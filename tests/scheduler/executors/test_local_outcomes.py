@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from flyteidl.core import dynamic_job_pb2, literals_pb2
 
+from scheduler.executors.local import memory
 from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, error, literal_map
@@ -111,8 +112,9 @@ def test_it_names_a_task_that_does_not_exist(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("task", "code"), [("exits", 3), ("exits_hard", 4)])
 def test_it_tells_a_nonzero_exit_with_the_end_of_the_log(bench: Bench, task: str, code: int) -> None:
-    told = error(bench.run(bench.task(task, inputs={"code": code})))
-    assert (told.kind, told.code) == (USER, "NonZeroExit")
+    ended = bench.run(bench.task(task, inputs={"code": code}))
+    told = error(ended)
+    assert (told.kind, told.code, ended.outcome.retryable) == (USER, "NonZeroExit", True)
     assert f"exit code {code}" in told.message
     assert "leaving" in told.message or "gone" in told.message
 
@@ -124,12 +126,32 @@ def test_it_does_not_take_exit_code_0_for_success(bench: Bench, task: str) -> No
     assert "without writing its outputs" in told.message
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
-def test_it_names_the_signal_that_killed_a_task(bench: Bench, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    ("number", "kind", "code"), [(signal.SIGKILL, SYSTEM, "Interrupted"), (signal.SIGSEGV, USER, "Killed")]
+)
+def test_it_names_the_signal_that_killed_a_task(bench: Bench, number: signal.Signals, kind: int, code: str) -> None:
     ended = bench.run(bench.task("kills_itself", inputs={"number": int(number)}))
-    assert error(ended).kind == SYSTEM
+    assert (error(ended).kind, error(ended).code) == (kind, code)
     assert number.name in error(ended).message
     assert ended.outcome.retryable
+
+
+def test_a_kill_by_a_kernel_without_memory_is_out_of_memory(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    kills = iter([3, 4])  # what the kernel has counted, when the attempt begins and when it has ended
+    monkeypatch.setattr(memory, "kernel_kills", lambda: next(kills))
+    ended = bench.run(bench.task("kills_itself", inputs={"number": int(signal.SIGKILL)}))
+    assert (error(ended).kind, error(ended).code) == (USER, "OOMKilled")
+    assert ended.outcome.retryable
+
+
+def test_it_takes_bytes_that_are_no_text_and_messages_without_end(bench: Bench) -> None:
+    attempt = bench.task("babbles")
+    ended = bench.run(attempt)
+    told = error(ended)
+    assert (told.kind, told.code) == (USER, "USER:RuntimeError")
+    assert len(told.message) < 40_000 and "left out" in told.message
+    assert told.message.rstrip().endswith("last") and "\0" not in told.message + ended.outcome.reason
+    assert "\ufffd no text" in bench.log(attempt, errors="replace")
 
 
 def test_it_kills_a_task_that_uses_more_memory_than_it_asked_for(bench: Bench) -> None:
@@ -145,7 +167,7 @@ def test_it_does_not_count_shared_memory_against_a_task(bench: Bench) -> None:
 
 def test_it_stops_a_task_at_its_timeout(bench: Bench) -> None:
     ended = bench.run(bench.task("sleeps", inputs={"seconds": 300}, timeout=0.5))
-    assert error(ended).code == "TaskTimedOut"
+    assert error(ended).code == "TimeoutExpired"
     assert "0.5 s" in error(ended).message
 
 

@@ -79,6 +79,14 @@ def kills_itself(number: int) -> int:
 
 
 @task
+def babbles() -> int:
+    os.write(1, b"\xff\xfe no text\n")
+    if time.time() > 0:
+        raise RuntimeError("first \0" + "x" * 3_000_000 + " last")
+    return 1
+
+
+@task
 def sleeps(seconds: int) -> int:
     time.sleep(seconds)
     return seconds
