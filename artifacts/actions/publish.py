@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, transaction
+from django.db.models.signals import post_save
 from django.utils import timezone
 from flyteidl.core import interface_pb2, literals_pb2, types_pb2
 
 from artifacts import literals, wire
+from artifacts.actions.declare import artifacts_of, declare
 from artifacts.cards import LARGE_CARD_BYTES, store_card
 from artifacts.declarations import Declaration, Key, Publishing, read_output
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
@@ -136,67 +137,6 @@ def _row(publishing: Publishing, artifact: Artifact, source: Source, at: datetim
     return row
 
 
-def declare(wanted: Sequence[tuple[Declaration, Kind]]) -> dict[Key, Artifact]:
-    """The artifacts of these declarations, made on first use.
-
-    InvalidArgument when one was declared differently before.
-    """
-    keys = {declaration.key for declaration, _ in wanted}
-    found = _artifacts(keys)
-    missing = {d.key: (d, kind) for d, kind in wanted if d.key not in found}
-    if missing:
-        Artifact.objects.bulk_create(
-            [
-                Artifact(
-                    project=d.key[0],
-                    domain=d.key[1],
-                    name=d.key[2],
-                    kind=kind,
-                    partition_keys=list(d.partition_keys),
-                    granularity=d.granularity,
-                )
-                for d, kind in sorted(missing.values())
-            ],
-            ignore_conflicts=True,  # somebody else may have published first: then theirs is the declaration
-        )
-        found |= _artifacts(set(missing))
-    for declaration, _ in wanted:
-        _check_declared(declaration, found[declaration.key])
-    return found
-
-
-def _artifacts(keys: Iterable[Key]) -> dict[Key, Artifact]:
-    match = Q()
-    for project, domain, name in keys:
-        match |= Q(project=project, domain=domain, name=name)
-    return {artifact.key: artifact for artifact in Artifact.objects.filter(match)}
-
-
-def _check_declared(declaration: Declaration, artifact: Artifact) -> None:
-    if set(declaration.partition_keys) != set(artifact.partition_keys):
-        raise InvalidArgument(
-            f"{artifact.name} is declared with partition keys {_list(artifact.partition_keys)} in "
-            f"{artifact.project}/{artifact.domain}, not with {_list(declaration.partition_keys)}: "
-            f"keys are fixed by the first "
-            "version"
-        )
-    if declaration.granularity != artifact.granularity:
-        raise InvalidArgument(
-            f"{artifact.name} is declared with time partitions by {_granularity(artifact.granularity)} in "
-            f"{artifact.project}/{artifact.domain}, not by {_granularity(declaration.granularity)}: "
-            f"that is fixed by the "
-            "first version"
-        )
-
-
-def _list(keys: Iterable[str]) -> str:
-    return ", ".join(sorted(keys)) or "(none)"
-
-
-def _granularity(value: int) -> str:
-    return Granularity(value).name.lower() if value else "nothing (not time partitioned)"
-
-
 def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
     """Insert versions that are not there yet; the present ones are returned as they are, if they hold the same value.
 
@@ -206,10 +146,7 @@ def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
         row.partition_digest = digest_of(row.partitions)
         if len(row.card.encode()) > LARGE_CARD_BYTES:
             row.card, row.card_uri = "", store_card(row)
-    match = Q()
-    for row in rows:
-        match |= Q(artifact_id=row.artifact_id, version=row.version)
-    present = {(v.artifact_id, v.version): v for v in ArtifactVersion.objects.filter(match).select_related("artifact")}
+    present = _present(rows)
     new = list({key: row for row in reversed(rows) if (key := (row.artifact_id, row.version)) not in present}.values())
     new.reverse()
     if new:
@@ -221,9 +158,7 @@ def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
             ],
             ignore_conflicts=True,
         )
-    for row in new:
-        row.terms = terms_of(row)
-        row.save(force_insert=True)  # not in bulk: the signal of a saved version is what wakes the triggers
+    _insert(new)
     metrics = [Metric(version=row, name=name, value=value) for row in new for name, value in row.metrics.items()]
     if metrics:
         Metric.objects.bulk_create(metrics)
@@ -233,6 +168,29 @@ def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
         if row is not first:
             _check_same(row, first)
     return found
+
+
+def _present(rows: Sequence[ArtifactVersion]) -> dict[tuple[int, str], ArtifactVersion]:
+    if all(row.has_new_name for row in rows):
+        return {}
+    names = {row.version for row in rows}
+    artifacts = {row.artifact_id: row.artifact for row in rows}
+    found = ArtifactVersion.objects.filter(artifact__in=artifacts, version__in=names).defer("terms")
+    present = {(version.artifact_id, version.version): version for version in found}
+    for version in present.values():
+        version.artifact = artifacts[version.artifact_id]
+    return present
+
+
+def _insert(rows: Sequence[ArtifactVersion]) -> None:
+    for row in rows:
+        row.terms = terms_of(row)
+    if len(rows) == 1:
+        rows[0].save(force_insert=True)
+        return
+    ArtifactVersion.objects.bulk_create(rows, batch_size=200)
+    for row in rows:  # as `save` would: it is what wakes the triggers
+        post_save.send(ArtifactVersion, instance=row, created=True, raw=False, using=DEFAULT_DB_ALIAS)
 
 
 def _partitions(rows: Sequence[ArtifactVersion]) -> dict[tuple[int, str], dict[str, str]]:
@@ -355,7 +313,7 @@ def _row_from_outside(publication: Publication, artifact: Artifact, kind: Kind, 
     if publication.description and not artifact.description:
         artifact.description = publication.description
         Artifact.objects.filter(pk=artifact.pk, description="").update(description=publication.description)
-    return ArtifactVersion(
+    row = ArtifactVersion(
         artifact=artifact,
         version=check_version(publication.version) if publication.version else uuid.uuid4().hex[:20],
         kind=kind,
@@ -374,12 +332,14 @@ def _row_from_outside(publication: Publication, artifact: Artifact, kind: Kind, 
         metrics=wire.check_metrics(publication.metrics),
         created_at=timezone.now(),
     )
+    row.has_new_name = not publication.version
+    return row
 
 
 def _granularity_of(publication: Publication, key: Key) -> Granularity:
     if publication.granularity or publication.time_partition is None:
         return publication.granularity
-    declared = _artifacts([key]).get(key)
+    declared = artifacts_of([key]).get(key)
     return Granularity(declared.granularity) if declared else Granularity.DAY
 
 

@@ -56,6 +56,8 @@ class ArtifactVersion(models.Model):
     triggers_evaluated_at = models.DateTimeField(null=True)
     removed_at = models.DateTimeField(null=True)  # its data is gone (see Removal): no query finds it, lineage shows it
 
+    has_new_name = False  # of a row being published: its version was made up, so nobody else has it
+
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["artifact", "version"], name="artifact_version_unique"),

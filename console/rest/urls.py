@@ -5,6 +5,7 @@ from django.urls import include, path, re_path
 from console.rest import (
     aliases,
     artifacts,
+    bulk,
     executions,
     gates,
     identity,
@@ -96,6 +97,7 @@ v1 = [
     path("uploads/<str:project>/<str:domain>/complete", uploads.CompleteUploadView.as_view(), name="upload-complete"),
     path("uploads/<str:project>/<str:domain>/abort", uploads.AbortUploadView.as_view(), name="upload-abort"),
     path("artifact-versions", versions.SearchView.as_view(), name="artifact-versions"),
+    path("artifact-versions/bulk", bulk.BulkView.as_view(), name="bulk-publish"),
     path("artifact-versions/facets", versions.FacetsView.as_view(), name="facets"),
     path("artifact-versions/<int:version_id>", versions.VersionByIdView.as_view(), name="version-by-id"),
 ]

@@ -77,6 +77,8 @@ class VersionDetail(VersionSummary):
         return value_of(version)
 
     def get_aliases(self, version: ArtifactVersion) -> list[str]:
+        if self.context.get("is_new"):
+            return []
         return sorted(alias.name for alias in version.aliases.all())
 
 
@@ -158,7 +160,8 @@ class VersionsView(ListView):
         access.require_found(user, Action.LAUNCH, project, domain, what=f"project {project} with domain {domain}")
         body, file = read_publish_body(request)
         outcome = publish_from(body, file, project=project, domain=domain, name=name, user=user)
-        return Response(VersionDetail(outcome.version).data, status=201 if outcome.created else 200)
+        detail = VersionDetail(outcome.version, context={"is_new": outcome.created})
+        return Response(detail.data, status=201 if outcome.created else 200)
 
 
 class VersionView(ApiView):

@@ -1,0 +1,72 @@
+"""Declaring artifacts: the first version of a name fixes its partition keys and granularity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.db.models import Q
+
+from artifacts.declarations import Declaration, Key
+from artifacts.exceptions import InvalidArgument
+from artifacts.models import Artifact, Granularity, Kind
+
+
+def declare(wanted: Sequence[tuple[Declaration, Kind]]) -> dict[Key, Artifact]:
+    """The artifacts of these declarations, made on first use.
+
+    InvalidArgument when one was declared differently before.
+    """
+    keys = {declaration.key for declaration, _ in wanted}
+    found = artifacts_of(keys)
+    missing = {d.key: (d, kind) for d, kind in wanted if d.key not in found}
+    if missing:
+        Artifact.objects.bulk_create(
+            [
+                Artifact(
+                    project=d.key[0],
+                    domain=d.key[1],
+                    name=d.key[2],
+                    kind=kind,
+                    partition_keys=list(d.partition_keys),
+                    granularity=d.granularity,
+                )
+                for d, kind in sorted(missing.values())
+            ],
+            ignore_conflicts=True,  # somebody else may have published first: then theirs is the declaration
+        )
+        found |= artifacts_of(set(missing))
+    for declaration, _ in wanted:
+        _check_declared(declaration, found[declaration.key])
+    return found
+
+
+def artifacts_of(keys: Iterable[Key]) -> dict[Key, Artifact]:
+    match = Q()
+    for project, domain, name in keys:
+        match |= Q(project=project, domain=domain, name=name)
+    return {artifact.key: artifact for artifact in Artifact.objects.filter(match)}
+
+
+def _check_declared(declaration: Declaration, artifact: Artifact) -> None:
+    if set(declaration.partition_keys) != set(artifact.partition_keys):
+        raise InvalidArgument(
+            f"{artifact.name} is declared with partition keys {_list(artifact.partition_keys)} in "
+            f"{artifact.project}/{artifact.domain}, not with {_list(declaration.partition_keys)}: "
+            f"keys are fixed by the first "
+            "version"
+        )
+    if declaration.granularity != artifact.granularity:
+        raise InvalidArgument(
+            f"{artifact.name} is declared with time partitions by {_granularity(artifact.granularity)} in "
+            f"{artifact.project}/{artifact.domain}, not by {_granularity(declaration.granularity)}: "
+            f"that is fixed by the "
+            "first version"
+        )
+
+
+def _list(keys: Iterable[str]) -> str:
+    return ", ".join(sorted(keys)) or "(none)"
+
+
+def _granularity(value: int) -> str:
+    return Granularity(value).name.lower() if value else "nothing (not time partitioned)"
