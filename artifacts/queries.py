@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import NamedTuple
 
 from django.db import connection
@@ -113,14 +114,9 @@ def _lookup(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
             return None
         version.artifact = artifact
         return version if matches(version, replace(wanted, alias="")) else None
-    some_keys = 0 < len(wanted.partitions) < len(artifact.partition_keys)
-    if some_keys and wanted == replace(_anything(wanted), partitions=wanted.partitions, alias=wanted.alias):
-        return _newest_of_some_keys(artifact, wanted.partitions)
+    if 0 < len(wanted.partitions) < len(artifact.partition_keys):
+        return _newest_of_some_keys(artifact, wanted)
     return candidates(artifact, wanted).order_by(*NEWEST_FIRST).first()
-
-
-def _anything(wanted: Wanted) -> Wanted:
-    return Wanted(wanted.project, wanted.domain, wanted.name)
 
 
 def _named(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
@@ -154,15 +150,16 @@ def candidates(artifact: Artifact, wanted: Wanted) -> QuerySet[ArtifactVersion]:
 
 _AMONG_RECENT = """
     SELECT id FROM (
-        SELECT id, partitions FROM artifacts_artifactversion
-        WHERE artifact_id = %(artifact)s AND removed_at IS NULL ORDER BY created_at DESC, id DESC LIMIT %(recent)s
-    ) AS recent WHERE partitions @> %(partitions)s LIMIT 1
+        SELECT id, partitions, time_partition FROM artifacts_artifactversion
+        WHERE artifact_id = %(artifact)s AND removed_at IS NULL {created}
+        ORDER BY created_at DESC, id DESC LIMIT %(recent)s
+    ) AS recent WHERE partitions @> %(partitions)s {time} LIMIT 1
 """
 _NEWEST_OF_EACH_PARTITION = """
     SELECT newest.id FROM artifacts_partition AS part
     CROSS JOIN LATERAL (
         SELECT id, created_at FROM artifacts_artifactversion
-        WHERE artifact_id = part.artifact_id AND partition_digest = part.digest AND removed_at IS NULL
+        WHERE artifact_id = part.artifact_id AND partition_digest = part.digest AND removed_at IS NULL {created} {time}
         ORDER BY created_at DESC, id DESC LIMIT 1
     ) AS newest
     WHERE part.artifact_id = %(artifact)s AND part.values @> %(partitions)s
@@ -170,19 +167,31 @@ _NEWEST_OF_EACH_PARTITION = """
 """
 
 
-def _newest_of_some_keys(artifact: Artifact, partitions: Mapping[str, str]) -> ArtifactVersion | None:
+def _newest_of_some_keys(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
     """Frequent values turn up among the recent versions; rare ones have few partitions, each with a newest version.
 
     Either way a few index look-ups, however many versions there are, and nothing left to the planner's guess.
     """
-    asked: dict[str, int | str] = {
+    moment = wanted.time_partition
+    times: dict[str, datetime | None] = {
+        "time_partition = %(time_partition)s": moment and truncate(moment, artifact.granularity),
+        "time_partition >= %(time_from)s": wanted.time_from,
+        "time_partition < %(time_before)s": wanted.time_before,
+    }
+    asked: dict[str, int | str | datetime | None] = {
         "artifact": artifact.pk,
         "recent": RECENT,
-        "partitions": json.dumps(dict(partitions)),
+        "partitions": json.dumps(dict(wanted.partitions)),
+        "created_before": wanted.created_before,
+        "time_partition": times["time_partition = %(time_partition)s"],
+        "time_from": wanted.time_from,
+        "time_before": wanted.time_before,
     }
+    created = "AND created_at < %(created_before)s" if wanted.created_before is not None else ""
+    time = " ".join(f"AND {condition}" for condition, value in times.items() if value is not None)
     with connection.cursor() as cursor:
         for sql in (_AMONG_RECENT, _NEWEST_OF_EACH_PARTITION):
-            cursor.execute(sql, asked)
+            cursor.execute(sql.format(created=created, time=time), asked)
             if row := cursor.fetchone():
                 return ArtifactVersion.objects.get(pk=row[0])
     return None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from unittest import mock
 
 import pytest
 from django.db import connection
@@ -12,9 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
+from artifacts import queries
 from artifacts.addresses import Address, address_of, parse_address
 from artifacts.exceptions import InvalidArgument, NotFound, QueryUnresolved
-from artifacts.models import Alias, Artifact, ArtifactVersion
+from artifacts.models import Alias, Artifact, ArtifactVersion, Partition
+from artifacts.partitions import digest_of
 from artifacts.queries import Resolution, find, get_version, matches, resolve_query, satisfies
 from artifacts.wanted import Wanted
 from tests.artifacts.publishing import START, at_run_time, integer, moment, publish_output, published, text
@@ -242,3 +245,65 @@ class TestMatching(TestCase):
             with pytest.raises(QueryUnresolved):
                 find(wanted)
         assert Artifact.objects.count() == 1
+
+
+moments = st.none() | st.integers(0, 5)
+
+
+class TestTimes(TestCase):
+    """Partitions and times together, in any mixture: what a scan of all versions would find."""
+
+    @settings(max_examples=80, deadline=None)
+    @given(
+        st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from("xy"), st.integers(0, 4)), max_size=10),
+        st.dictionaries(st.sampled_from(["region", "split"]), st.sampled_from("abxy")),
+        *[moments] * 4,
+    )
+    def test_it_finds_what_a_scan_would(
+        self,
+        rows: list[tuple[str, str, int]],
+        partitions: dict[str, str],
+        exact: int | None,
+        since: int | None,
+        before: int | None,
+        created: int | None,
+    ) -> None:
+        def hour(number: int | None) -> datetime | None:
+            return None if number is None else START + timedelta(hours=number)
+
+        artifact, _ = Artifact.objects.get_or_create(
+            project="p", domain="d", name="n", partition_keys=["region", "split"], granularity=Granularity.HOUR
+        )
+        made = []
+        for n, (region, split, at) in enumerate(rows):
+            values = {"region": region, "split": split}
+            Partition.objects.get_or_create(artifact=artifact, digest=digest_of(values), defaults={"values": values})
+            made.append(
+                ArtifactVersion.objects.create(
+                    artifact=artifact,
+                    version=f"v{n}",
+                    kind="value",
+                    literal=b"",
+                    literal_type=b"",
+                    partitions=values,
+                    partition_digest=digest_of(values),
+                    time_partition=hour(at),
+                    created_at=START + timedelta(minutes=30 * n),
+                )
+            )
+        wanted = Wanted(
+            *artifact.key,
+            partitions=partitions,
+            time_partition=hour(exact),
+            time_from=hour(since),
+            time_before=hour(before),
+            created_before=hour(created),
+        )
+        fitting = [version for version in made if matches(version, wanted)]
+        for recent in (0, 2, 200):  # how far the first look goes must not matter
+            with mock.patch.object(queries, "RECENT", recent):
+                if fitting:
+                    assert find(wanted).version == fitting[-1]
+                else:
+                    with pytest.raises(QueryUnresolved):
+                        find(wanted)
