@@ -6,7 +6,8 @@ A role binding holds for a project, for one of its domains, or everywhere; each 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+import functools
+from collections.abc import Callable, Iterable
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, prefetch_related_objects
@@ -88,6 +89,11 @@ def can(user: AnyUser, action: Action, project: str = "", domain: str = "") -> b
     return any(
         binding.project in ("", project) and binding.domain in ("", domain) for binding in _allowing(user, action)
     )
+
+
+def reader(user: AnyUser) -> Callable[[str, str], bool]:
+    """Whether the user may read a project and domain, for whoever asks for each of thousands of rows."""
+    return functools.cache(lambda project, domain: can(user, Action.READ, project, domain))
 
 
 def known_projects(user: AnyUser) -> list[str] | None:

@@ -10,6 +10,8 @@ from artifacts.models import Kind
 from artifacts.search import search
 from artifacts.store import store
 from console.access_objects import access_artifact, access_version_id
+from console.accounts import access
+from console.accounts.access import Action
 from console.pages.artifacts_context import (
     LINK_VALID,
     artifact_context,
@@ -18,6 +20,7 @@ from console.pages.artifacts_context import (
     readable_versions,
     version_context,
 )
+from console.pages.lineage import lineage_summary
 from console.pages.lineage_context import lineage_context
 from console.pages.paging import newest_first
 from console.pages.responses import PageRequest, page, respond
@@ -49,14 +52,15 @@ def list_artifacts(request: PageRequest) -> HttpResponse:
 @page
 def show_artifact(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
     artifact = access_artifact(request.user, project, domain, name)
-    return render(request, "artifacts/artifact.html", artifact_context(artifact))
+    return render(request, "artifacts/artifact.html", artifact_context(artifact, request.user))
 
 
 @require_GET
 @page
 def show_version(request: PageRequest, version_id: int) -> HttpResponse:
     version = access_version_id(request.user, version_id)
-    context = version_context(version) | overview_context(version) | {"tab": "overview"}
+    may_remove = access.can(request.user, Action.ADMIN, version.artifact.project, version.artifact.domain)
+    context = version_context(version) | overview_context(version) | {"tab": "overview", "may_remove": may_remove}
     return render(request, "artifacts/overview.html", context)
 
 
@@ -81,7 +85,8 @@ def show_card(request: PageRequest, version_id: int) -> HttpResponse:
 @page
 def show_lineage(request: PageRequest, version_id: int) -> HttpResponse:
     version = access_version_id(request.user, version_id)
-    context = version_context(version) | lineage_context(request, version) | {"tab": "lineage"}
+    context = version_context(version) | lineage_context(request, version) | lineage_summary(version, request)
+    context |= {"tab": "lineage"}
     return render(request, "artifacts/lineage.html", context)
 
 

@@ -17,12 +17,16 @@ from artifacts.exceptions import CausewayError
 from artifacts.literals import describe_type, to_json
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.store import store
+from console.accounts import access
+from console.accounts.access import AnyUser
 from console.pages.scope import in_scope
 from console.pages.values import spell
 from lineage.models import VersionEdge, VersionRole
-from scheduler.models import Execution, LaunchPlan, Trigger
+from lineage.walks import staleness
+from scheduler.models import Execution, LaunchPlan, Trigger, TriggerSource
 
 VERSIONS_SHOWN, FILES_SHOWN = 100, 200
+DIRECT = 200  # versions directly made use of that are looked at on every page
 LINK_VALID = timedelta(minutes=10)
 HEAVY = ("literal", "literal_type", "card")
 
@@ -38,10 +42,11 @@ def readable_versions(request: HttpRequest) -> QuerySet[ArtifactVersion]:
     return in_scope(request, rows, prefix="artifact__")
 
 
-def artifact_context(artifact: Artifact) -> dict[str, Any]:
+def artifact_context(artifact: Artifact, user: AnyUser) -> dict[str, Any]:
     versions = ArtifactVersion.objects.filter(artifact=artifact).prefetch_related("aliases").defer(*HEAVY)
-    triggers = Trigger.objects.filter(artifact_name=artifact.name, artifact_domain__in=("", artifact.domain))
-    triggers = triggers.filter(artifact_project__in=("", artifact.project)).select_related("launch_plan")
+    sources = TriggerSource.objects.filter(name=artifact.name, project=artifact.project, domain=artifact.domain)
+    visible = access.readable(user, project="launch_plan__project", domain="launch_plan__domain")
+    triggers = Trigger.objects.filter(visible, pk__in=sources.values("trigger")).select_related("launch_plan")
     heavy = ("launch_plan__spec", "launch_plan__closure", "condition")
     consumed = VersionEdge.objects.filter(version__artifact=artifact, role=VersionRole.CONSUMED, node_id="")
     return {
@@ -81,6 +86,7 @@ def version_context(version: ArtifactVersion) -> dict[str, Any]:
         "aliases": aliases,
         "is_latest": newest.values_list("pk", flat=True).first() == version.pk,
         "has_card": bool(version.card or version.card_uri),
+        "is_stale": bool(staleness(version.pk, max_depth=1, limit=DIRECT)),
     }
 
 

@@ -30,9 +30,11 @@ class Item:
 _ITEMS = (
     ("Overview", "home", "home", ""),
     ("Artifacts", "artifact", "artifacts", "/artifacts/"),
+    ("Map", "map", "map", "/map/"),
     ("Executions", "run", "executions", "/executions/"),
     ("Approvals", "gate", "approvals", "/approvals/"),
     ("Launch plans", "plan", "launch-plans", "/launch-plans/"),
+    ("Reactions", "plan", "reactions", "/reactions/"),
     ("Workflows", "workflow", "workflows", "/workflows/"),
     ("Tasks", "task", "tasks", "/tasks/"),
 )

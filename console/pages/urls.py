@@ -3,7 +3,19 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
-from console.pages import account, approvals, artifacts, executions, home, nodes, plans, registry
+from console.pages import (
+    account,
+    approvals,
+    artifacts,
+    executions,
+    home,
+    lineage,
+    nodes,
+    plans,
+    registry,
+    retention,
+    triggers,
+)
 
 _EXECUTION = "executions/<str:project>/<str:domain>/<str:name>/"
 _NODE = f"{_EXECUTION}nodes/<str:node_id>/"
@@ -24,6 +36,14 @@ urlpatterns = [
     path("artifacts/versions/<int:version_id>/object/", artifacts.show_object, name="version-object"),
     path("artifacts/versions/<int:version_id>/card/", artifacts.show_card, name="version-card"),
     path("artifacts/versions/<int:version_id>/lineage/", artifacts.show_lineage, name="version-lineage"),
+    path("artifacts/versions/<int:version_id>/triggers/", triggers.show_version_triggers, name="version-triggers"),
+    path("artifacts/versions/<int:version_id>/graph/", lineage.show_graph, name="version-graph"),
+    path("artifacts/versions/<int:version_id>/compare/", lineage.compare, name="version-compare"),
+    path("artifacts/versions/<int:version_id>/remove/", retention.remove, name="version-remove"),
+    path("map/", lineage.show_map, name="map"),
+    path("artifacts/retention/<int:artifact_id>/", retention.show_plan, name="retention-plan"),
+    path("artifacts/retention/<int:artifact_id>/set/", retention.set_policy, name="retention-set"),
+    path("artifacts/retention/<int:artifact_id>/run/", retention.run, name="retention-run"),
     path("artifacts/versions/<int:version_id>/download/", artifacts.download, name="version-download"),
     path("artifacts/<str:project>/<str:domain>/<path:name>/", artifacts.show_artifact, name="artifact"),
     path("executions/", executions.list_executions, name="executions"),
@@ -41,6 +61,9 @@ urlpatterns = [
     path("approvals/<int:gate_id>/", approvals.show_approval, name="approval"),
     path("approvals/<int:gate_id>/decide/", approvals.decide, name="approval-decide"),
     path("approvals/<int:gate_id>/signal/", approvals.give_signal, name="approval-signal"),
+    path("reactions/", triggers.list_firings, name="reactions"),
+    path("reactions/<int:firing_id>/retry/", triggers.retry, name="retry-firing"),
+    path("triggers/<int:trigger_id>/", triggers.switch_trigger, name="switch-trigger"),
     path("launch-plans/", plans.list_plans, name="launch-plans"),
     path(f"{_PLAN}state/", plans.set_plan_state, name="launch-plan-state"),
     path(f"{_PLAN}launch/", plans.launch_plan, name="launch-plan-launch"),

@@ -5,7 +5,6 @@ Versions and artifacts of projects that the user may not read are in them as stu
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 from django.http import HttpResponse
@@ -18,7 +17,6 @@ from rest_framework.response import Response
 from artifacts.models import Artifact
 from console.access_objects import access_artifact, access_version_id
 from console.accounts import access
-from console.accounts.access import Action
 from console.accounts.models import User
 from console.rest.base import ApiView, Body, read_query, user_of
 from lineage.compare import compare_versions
@@ -40,11 +38,6 @@ from lineage.walks import MAX_NODES, ancestry, impact, nodes_of, staleness, trai
 TAGS = ["lineage"]
 MAX_DEPTH = 10_000
 DEFAULT_NODES = 1000
-
-
-def readable_by(user: User) -> Readable:
-    """Asked for every node of a graph, so each project and domain once."""
-    return functools.cache(lambda project, domain: access.can(user, Action.READ, project, domain))
 
 
 class NodeOut(serializers.Serializer[Any]):
@@ -97,7 +90,7 @@ class GraphView(ApiView):
         version = access_version_id(user, version_id)
         walk = ancestry if asked["direction"] == "upstream" else impact
         reached = walk(version.pk, max_depth=asked["depth"], limit=asked["limit"])
-        readable = readable_by(user)
+        readable = access.reader(user)
         if asked["format"] == "openlineage":
             return Response(graph_events(reached, readable=readable))
         if asked["format"] != "json":
@@ -125,7 +118,7 @@ class TrainedOnView(ApiView):
         limit = read_query(RelativeFilters, request)["limit"]
         user = user_of(request)
         found = trained_on(access_version_id(user, version_id).pk)
-        return Response(_relatives(found, readable_by(user), limit))
+        return Response(_relatives(found, access.reader(user), limit))
 
 
 class FeedsView(ApiView):
@@ -135,7 +128,7 @@ class FeedsView(ApiView):
         limit = read_query(RelativeFilters, request)["limit"]
         user = user_of(request)
         found = impact(access_version_id(user, version_id).pk, limit=limit + 2).relatives()  # itself, and one too many
-        return Response(_relatives(found, readable_by(user), limit))
+        return Response(_relatives(found, access.reader(user), limit))
 
 
 def _relatives(found: list[tuple[Any, int]], readable: Readable, limit: int) -> dict[str, Any]:
@@ -159,7 +152,7 @@ class StalenessView(ApiView):
     def get(self, request: Request, version_id: int) -> Response:
         """Whether something that the version was made of, however far back, has been published anew, and what."""
         user = user_of(request)
-        readable = readable_by(user)
+        readable = access.reader(user)
         found = staleness(access_version_id(user, version_id).pk)
         reasons = [
             {
@@ -202,7 +195,7 @@ class StaleView(ApiView):
         user = user_of(request)
         rows = stale_versions(artifacts_in(user, asked), limit=limit + 1)
         nodes = nodes_of({version.pk for row in rows for version in row})
-        readable = readable_by(user)
+        readable = access.reader(user)
         results = [
             {
                 name: node_json(nodes[version.pk], readable=readable)
@@ -236,7 +229,7 @@ class CompareView(ApiView):
         user = user_of(request)
         first, second = access_version_id(user, version_id), access_version_id(user, other_id)
         found = compare_versions(first, second)
-        readable = readable_by(user)
+        readable = access.reader(user)
         nodes = nodes_of([first.pk, second.pk])
         return Response(
             {
@@ -283,7 +276,7 @@ class MapView(ApiView):
             graph = name_graph(access_artifact(user, asked["project"], asked["domain"], asked["name"]))
         else:
             graph = name_graph_of(one.pk for one in artifacts_in(user, asked))
-        readable = readable_by(user)
+        readable = access.reader(user)
         if form != "json":
             return text_response(names_text(graph, form, readable=readable), form)
         return Response(names_json(graph, readable=readable))

@@ -18,6 +18,7 @@ from urllib.parse import quote
 from causeway import addresses, publishing
 from causeway.cards import Card
 from causeway.http import CausewayError, Connection
+from causeway.lineage import Lineage, Retention
 from causeway.publishing import Content, StrPath
 from causeway.transfers import Progress, no_progress
 from causeway.values import to_wire
@@ -48,8 +49,11 @@ class Client:
         self.connection = Connection(url, token)
         self.project = project or os.environ.get("CAUSEWAY_PROJECT") or "flytesnacks"
         self.domain = domain or os.environ.get("CAUSEWAY_DOMAIN") or "development"
+        self.lineage = Lineage(self)
+        self.retention = Retention(self)
 
-    def _artifact(self, name: str) -> str:
+    def artifact_path(self, name: str) -> str:
+        """Where the API has an artifact, named plainly or by a flyte:// address."""
         asked = addresses.parse(name)
         scope = (asked.project or self.project, asked.domain or self.domain, asked.name)
         return "artifacts/" + "/".join(map(_segment, scope))
@@ -67,11 +71,11 @@ class Client:
 
     def artifact(self, name: str) -> dict[str, Any]:
         """What is declared and known of an artifact: partition keys, granularity, aliases, its newest version."""
-        return dict(self.connection.call("GET", self._artifact(name)))
+        return dict(self.connection.call("GET", self.artifact_path(name)))
 
     def versions(self, name: str, **filters: Any) -> Iterator[Version]:
         """The versions of an artifact, newest first; `filters` as the REST API has them: kind, created_before ..."""
-        for fields in self.connection.pages(f"{self._artifact(name)}/versions", **filters):
+        for fields in self.connection.pages(f"{self.artifact_path(name)}/versions", **filters):
             yield Version(self.connection, fields)
 
     def get(
@@ -101,7 +105,7 @@ class Client:
         }
         query |= {"version": version or asked.version, "alias": alias or asked.alias, **moments}
         query = {key: value for key, value in query.items() if value or key.startswith("partition.")}
-        found = self.connection.call("GET", f"{self._artifact(name)}/resolve", params=query)
+        found = self.connection.call("GET", f"{self.artifact_path(name)}/resolve", params=query)
         return Version(self.connection, found["version"])
 
     # Publishing
@@ -142,7 +146,7 @@ class Client:
             version=version, partitions=partitions, time_partition=time_partition, card=card, details=details
         )
         publishing.check_json({**said, **(to_wire(value) if _is_plain(value) else {})})
-        path = f"{self._artifact(name)}/versions"
+        path = f"{self.artifact_path(name)}/versions"
         _, project, domain, *_ = path.split("/")
         content = Content(value, file, directory, frame, model, uri or external_ref)
         what = publishing.members(
@@ -173,15 +177,15 @@ class Client:
         """
         body: dict[str, Any] = {"version": version, "reason": reason}
         body |= {"expected": expected} if expected != "" else {}
-        self.connection.call("PUT", f"{self._artifact(name)}/aliases/{_segment(alias)}", json=body)
+        self.connection.call("PUT", f"{self.artifact_path(name)}/aliases/{_segment(alias)}", json=body)
 
     def remove_alias(self, name: str, alias: str) -> None:
         """Remove an alias; its history stays."""
-        self.connection.call("DELETE", f"{self._artifact(name)}/aliases/{_segment(alias)}")
+        self.connection.call("DELETE", f"{self.artifact_path(name)}/aliases/{_segment(alias)}")
 
     def alias_history(self, name: str, alias: str) -> Iterator[dict[str, Any]]:
         """Where an alias has been, newest first: at, from_version, to_version, actor, reason."""
-        return self.connection.pages(f"{self._artifact(name)}/aliases/{_segment(alias)}/moves")
+        return self.connection.pages(f"{self.artifact_path(name)}/aliases/{_segment(alias)}/moves")
 
     # Executions
 

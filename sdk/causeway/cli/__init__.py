@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from causeway.cli import aliases, approvals, artifacts, completion, launches, lineage
+from causeway.cli import aliases, approvals, artifacts, completion, launches, lineage, retention, triggers
 from causeway.cli.root import main
 
-__all__ = ["aliases", "approvals", "artifacts", "completion", "launches", "lineage", "main"]
+__all__ = ["aliases", "approvals", "artifacts", "completion", "launches", "lineage", "main", "retention", "triggers"]

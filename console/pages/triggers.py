@@ -1,0 +1,143 @@
+"""Reactions: the ledger over all triggers, what a version triggers, and a trigger's switches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Count
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from console.access_objects import access_firing, access_trigger, access_version_id
+from console.accounts import access, audit
+from console.accounts.access import Action
+from console.pages.artifacts_context import version_context
+from console.pages.paging import newest_first
+from console.pages.responses import PageRequest, attempt, page, respond
+from console.pages.scope import in_scope
+from scheduler.models import Backlog, FiringOutcome, LaunchPlan, OnLimit, Trigger, TriggerFiring
+from scheduler.triggers.evaluate import retry_by_hand
+from scheduler.triggers.limits import read_limits
+from scheduler.triggers.preview import preview
+from scheduler.triggers.switch import pause, reset_limits, resume, set_limits
+
+_HEAVY = (
+    "trigger__condition",
+    "trigger__launch_plan__spec",
+    "trigger__launch_plan__closure",
+    "version__literal",
+    "version__literal_type",
+    "version__card",
+    "execution__spec",
+    "execution__error",
+)
+
+
+@require_GET
+@page
+def list_firings(request: PageRequest) -> HttpResponse:
+    """The ledger, newest first, by outcome and part of a launch plan's or artifact's name."""
+    outcome, plan, artifact = (request.GET.get(key, "").strip() for key in ("outcome", "plan", "artifact"))
+    rows = TriggerFiring.objects.select_related("trigger__launch_plan", "version__artifact", "execution").defer(*_HEAVY)
+    rows = in_scope(request, rows, prefix="trigger__launch_plan__")
+    if outcome in FiringOutcome.values:
+        rows = rows.filter(outcome=outcome)
+    if plan:
+        rows = rows.filter(trigger__launch_plan__name__icontains=plan)
+    if artifact:
+        rows = rows.filter(version__artifact__name__icontains=artifact)
+    found = newest_first(request, rows, by="at")
+    context = {
+        "page": found,
+        "firings": found.rows,
+        "outcomes": FiringOutcome.choices,
+        "outcome": outcome,
+        "plan": plan,
+        "artifact_text": artifact,
+    }
+    return respond(request, "triggers/list.html", "triggers/_list.html", context, live=True)
+
+
+@require_GET
+@page
+def show_version_triggers(request: PageRequest, version_id: int) -> HttpResponse:
+    """What came of the version at each trigger, and what it would trigger if it were published now."""
+    version = access_version_id(request.user, version_id)
+    visible = access.readable(
+        request.user, project="trigger__launch_plan__project", domain="trigger__launch_plan__domain"
+    )
+    firings = TriggerFiring.objects.filter(visible, version=version).order_by("-at", "-id")
+    firings = firings.select_related("trigger__launch_plan", "version__artifact", "execution").defer(*_HEAVY)
+    previews = [
+        one
+        for one in preview(version, inactive=True)
+        if access.can(request.user, Action.READ, one.trigger.launch_plan.project, one.trigger.launch_plan.domain)
+    ]
+    context = {"tab": "triggers", "firings": list(firings[:200]), "previews": previews}
+    return render(request, "triggers/version.html", version_context(version) | context)
+
+
+def trigger_context(plan: LaunchPlan) -> dict[str, Any]:
+    """Of a launch plan's page: what its trigger watches, its limits, and what waits."""
+    trigger = Trigger.objects.filter(launch_plan=plan).first()
+    if trigger is None:
+        return {}
+    counts = trigger.firings.values_list("outcome").annotate(count=Count("pk")).order_by("outcome")
+    return {
+        "sources": list(trigger.sources.all()),
+        "counts": [(FiringOutcome(outcome), count) for outcome, count in counts],
+        "queued": trigger.firings.filter(queued=True).count(),
+        "on_limits": OnLimit.choices,
+    }
+
+
+@require_POST
+@page
+def switch_trigger(request: PageRequest, trigger_id: int) -> HttpResponse:
+    """Pause (keeping or dropping the backlog), resume, set limits or give the program's back."""
+    trigger = access_trigger(request.user, trigger_id, action=Action.ACTIVATE)
+    plan, what, actor = trigger.launch_plan, request.POST.get("do", ""), request.user.username
+
+    def act() -> None:
+        if what in ("keep", "drop"):
+            pause(trigger_id, backlog=Backlog(what), actor=actor)
+        elif what == "resume":
+            resume(trigger_id)
+        elif what == "reset":
+            reset_limits(trigger_id)
+        else:
+            set_limits(trigger_id, read_limits(_limits_of(request)), actor=actor)
+        audit.record(request.user, f"trigger.{what or 'limits'}", plan, project=plan.project, domain=plan.domain)
+
+    attempt(request, act, "The trigger was changed.")
+    address = redirect("launch-plan", project=plan.project, domain=plan.domain, name=plan.name)
+    address["Location"] += f"?version={plan.version}"
+    return address
+
+
+def _limits_of(request: PageRequest) -> dict[str, Any]:
+    """Empty fields set no limit; what is no number is refused by the same rule as everywhere."""
+    found: dict[str, Any] = {"on_limit": request.POST.get("on_limit", "queue")}
+    for name in ("max_concurrent", "rate_count", "rate_seconds"):
+        text = request.POST.get(name, "").strip()
+        if text:
+            found[name] = int(text) if text.isdecimal() else text
+    return found | {"newest_only": "newest_only" in request.POST}
+
+
+@require_POST
+@page
+def retry(request: PageRequest, firing_id: int) -> HttpResponse:
+    """Launch after all."""
+    firing = access_firing(request.user, firing_id, action=Action.LAUNCH)
+    plan = firing.trigger.launch_plan
+
+    def act() -> None:
+        retry_by_hand(firing_id)
+        audit.record(
+            request.user, "firing.retry", f"{plan} firing {firing_id}", project=plan.project, domain=plan.domain
+        )
+
+    attempt(request, act, "Tried again: see what came of it in the ledger.")
+    return redirect("version-triggers", version_id=firing.version_id)
