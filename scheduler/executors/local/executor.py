@@ -59,10 +59,18 @@ class LocalExecutor(Executor):
     name = "local"
 
     def __init__(
-        self, home: Path, store: ObjectStore, *, total: Resources | None = None, warm_limit: int = 4, endpoint: str = ""
+        self,
+        home: Path,
+        store: ObjectStore,
+        *,
+        total: Resources | None = None,
+        warm_limit: int = 4,
+        endpoint: str = "",
+        token_of: Callable[[int], str] | None = None,
     ) -> None:
-        """`endpoint`: host and port of the gRPC door, for tasks that launch others (eager workflows)."""
-        self.home, self.store, self.endpoint = home, store, endpoint
+        """`endpoint`: host and port of the gRPC door, for tasks that launch others (eager workflows); `token_of` an
+        attempt id is what they show there, if it asks for one."""
+        self.home, self.store, self.endpoint, self.token_of = home, store, endpoint, token_of
         self.total = total or machine_resources(home)
         self.runs: dict[int, Run] = {}
         self.code = CodeCache(home / "code", store)
@@ -201,6 +209,10 @@ class LocalExecutor(Executor):
         if self.endpoint:
             env["FLYTE_PLATFORM_URL"] = self.endpoint
             env["FLYTE_PLATFORM_INSECURE"] = os.environ.get("FLYTE_PLATFORM_INSECURE", "true")
+        if self.token_of is not None:
+            env["CAUSEWAY_TASK_TOKEN"] = self.token_of(run.assignment.attempt_id)
+            env["FLYTE_CREDENTIALS_AUTH_MODE"] = "externalcommand"
+            env["FLYTE_CREDENTIALS_COMMAND"] = "printenv,CAUSEWAY_TASK_TOKEN"  # flytekit splits it at the comma
         for theirs, ours in {
             "FLYTE_AWS_ENDPOINT": "AWS_ENDPOINT_URL",
             "FLYTE_AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",

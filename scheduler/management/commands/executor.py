@@ -13,6 +13,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from artifacts.store import store
+from scheduler import task_tokens
 from scheduler.executors.daemon import Daemon
 from scheduler.executors.local.executor import LocalExecutor
 
@@ -26,7 +27,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         home = Path(settings.CAUSEWAY_HOME)
         with only_one(home):
-            local = LocalExecutor(home, store(), warm_limit=options["warm"], endpoint=settings.CAUSEWAY_GRPC_ENDPOINT)
+            local = LocalExecutor(
+                home,
+                store(),
+                warm_limit=options["warm"],
+                endpoint=settings.CAUSEWAY_GRPC_ENDPOINT,
+                token_of=task_tokens.issue if settings.CAUSEWAY_GRPC_AUTH == "token" else None,
+            )
             daemon = Daemon(local, instance_name(home))
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: daemon.stop())
