@@ -52,9 +52,9 @@ class Bench:
             if done.returncode:
                 raise SystemExit(f"registration failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
-    def run(self, plan: FlyteLaunchPlan) -> float:
+    def run(self, plan: FlyteLaunchPlan, inputs: dict[str, object] | None = None) -> float:
         """Launch, wait for success, and return the seconds from creation to end as the database has them."""
-        execution = self.remote.execute(plan, inputs={})
+        execution = self.remote.execute(plan, inputs=inputs or {})
         self.remote.wait(execution, poll_interval=timedelta(milliseconds=200), sync_nodes=False)
         times = "extract(epoch FROM ended_at) - extract(epoch FROM created_at)"
         found = self.rows(

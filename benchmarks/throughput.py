@@ -1,4 +1,7 @@
-"""No-op tasks a second: one workflow of many independent tasks, each a process of its own, all state persisted."""
+"""No-op tasks a second: one workflow of many independent tasks, each a process of its own, all state persisted.
+
+`--reuse 1`: the tasks allow that one process runs them one after the other.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from setup import arguments, bench
 PROGRAM = """
 from flytekit import task, workflow
 
-@task
+@task{options}
 def nothing(n: int) -> int:
     return n
 
@@ -19,9 +22,10 @@ def many() -> None:
 
 
 def main() -> None:
-    args = arguments(__doc__, tasks=400, rounds=3)
+    args = arguments(__doc__, tasks=400, rounds=3, reuse=0)
+    options = '(environment={"CAUSEWAY_REUSE": "1"})' if args.reuse else ""
     with bench() as b:
-        b.register("bench_throughput", PROGRAM.format(tasks=args.tasks))
+        b.register("bench_throughput", PROGRAM.format(tasks=args.tasks, options=options))
         plan = b.remote.fetch_launch_plan(name="program.bench_throughput.many", version="v1")
         for number in range(args.rounds + 1):
             seconds = b.run(plan)

@@ -152,6 +152,8 @@ CELERY_TASK_DEFAULT_QUEUE = "causeway"
 CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
 # Before a failed attempt is repeated for the first time, in seconds; it doubles with every repetition, up to ten minutes.
 CAUSEWAY_RETRY_BACKOFF_SECONDS = float(os.environ.get("CAUSEWAY_RETRY_BACKOFF_SECONDS") or "1")
+# How many tasks and child executions of one execution run at once when neither it nor its launch plan says; 0: any.
+CAUSEWAY_MAX_PARALLELISM = int(os.environ.get("CAUSEWAY_MAX_PARALLELISM", "25"))
 # After downtime a schedule catches up with at most this many missed fire times, the newest.
 CAUSEWAY_SCHEDULE_CATCH_UP = int(os.environ.get("CAUSEWAY_SCHEDULE_CATCH_UP", "100"))
 # Triggered executions that publish and so trigger again: how many of one chain may be unfinished at once, and how many
@@ -165,9 +167,23 @@ CELERY_BEAT_SCHEDULE = {
         ("sweep", "scheduler.tasks.sweep", CAUSEWAY_SWEEP_SECONDS),
         ("schedules", "scheduler.tasks.fire_schedules", 1.0),
         ("heartbeat", "console.tasks.heartbeat", 5.0),
+        ("notifications", "scheduler.tasks.deliver_notifications", 5.0),
         ("retention", "scheduler.tasks.apply_retention", 3600.0),
     )
 }
+
+# Mail: empty host: notifications by mail are recorded and given up. Port 465 speaks TLS from the start, others STARTTLS
+# where CAUSEWAY_SMTP_TLS=1.
+EMAIL_HOST = os.environ.get("CAUSEWAY_SMTP_HOST", "")
+EMAIL_PORT = int(os.environ.get("CAUSEWAY_SMTP_PORT", "587"))
+EMAIL_HOST_USER = os.environ.get("CAUSEWAY_SMTP_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("CAUSEWAY_SMTP_PASSWORD", "")
+EMAIL_USE_SSL = EMAIL_PORT == 465
+EMAIL_USE_TLS = not EMAIL_USE_SSL and env_flag("CAUSEWAY_SMTP_TLS", default=True)
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = os.environ.get("CAUSEWAY_MAIL_FROM") or "causeway@localhost"
+# Webhooks may go to addresses that are not public: a receiver in the same network, or on this machine.
+CAUSEWAY_WEBHOOK_PRIVATE = env_flag("CAUSEWAY_WEBHOOK_PRIVATE", default=False)
 
 # Executions are told to this endpoint as OpenLineage events; empty: to nobody.
 CAUSEWAY_OPENLINEAGE_URL = os.environ.get("CAUSEWAY_OPENLINEAGE_URL", "")

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 from django.conf import settings
+from flyteidl.admin import task_pb2 as admin_task
 from flyteidl.admin import workflow_pb2 as admin_workflow
 from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2, workflow_pb2
 from google.protobuf import duration_pb2
@@ -40,6 +41,7 @@ class Target:
     task_pk: int | None = None  # None for a task that only a dynamic spec knows
     publishes: bool = False
     interface: interface_pb2.TypedInterface | None = None  # of a sub-workflow
+    item_outputs: interface_pb2.VariableMap | None = None  # of a mapped task whose items publish
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -177,6 +179,8 @@ class _Builder:
     def array(self, array: workflow_pb2.ArrayNode, interruptible: bool) -> ArraySpec:
         criteria = array.WhichOneof("success_criteria")
         item = self.spec(array.node, (), (), interruptible)
+        if isinstance(item.target, Target) and item.target.task is not None:
+            item = replace(item, target=replace(item.target, item_outputs=mapped_outputs(item.target.task)))
         parallelism = array.parallelism if array.WhichOneof("parallelism_option") else None
         return ArraySpec(
             node=item if parallelism is None else replace(item, takes_slot=False),  # the map itself counts as one
@@ -185,6 +189,25 @@ class _Builder:
             min_success_ratio=array.min_success_ratio if criteria == "min_success_ratio" else None,
             run_all=array.run_all_sub_nodes,
         )
+
+
+def mapped_outputs(task: tasks_pb2.TaskTemplate) -> interface_pb2.VariableMap | None:
+    """Outputs of the task that a map task runs, if one of them is annotated with an artifact.
+
+    flytekit lifts a mapped task's outputs to lists and loses their annotations on the way, but its command line names
+    the task, and `pyflyte register` registers that under the same version.
+    """
+    args = [*task.container.args, ""]
+    named = {option: args[args.index(option) + 1] for option in ("task-module", "task-name") if option in args}
+    if len(named) < 2:
+        return None
+    name = f"{named['task-module']}.{named['task-name']}"
+    rows = Task.objects.filter(project=task.id.project, domain=task.id.domain, name=name, version=task.id.version)
+    spec = rows.values_list("spec", flat=True).first()
+    if spec is None:
+        return None
+    outputs = admin_task.TaskSpec.FromString(bytes(spec)).template.interface.outputs
+    return outputs if is_published(outputs) else None
 
 
 def kind_of_node(node: workflow_pb2.Node) -> Kind:

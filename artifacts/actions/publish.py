@@ -41,13 +41,15 @@ class Source:
     attempt: int
     producer: str  # `task:<name>@<version>` or `workflow:<name>@<version>`
     actor: str
+    index: int = -1  # item of a map; -1: not a map
 
     def version_of(self, output: str, key: Key) -> str:
         """The identity under which an output is published: a repeated report finds the first publication by it."""
         execution = self.execution_key.rpartition("/")[2]
         if key[:2] != (self.project, self.domain):  # published elsewhere, where the same execution name may exist too
             execution = f"{self.project}.{self.domain}.{execution}"
-        name = f"{execution}.{self.node_id}.{self.attempt}.{output}"
+        item = f".{self.index}" if self.index >= 0 else ""
+        name = f"{execution}.{self.node_id}{item}.{self.attempt}.{output}"
         if len(name) > MAX_VERSION:
             name = f"{name[: MAX_VERSION - 33]}-{hashlib.blake2b(name.encode(), digest_size=16).hexdigest()}"
         return name

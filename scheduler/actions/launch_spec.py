@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from flyteidl.admin import execution_pb2, launch_plan_pb2
 from flyteidl.core import identifier_pb2, security_pb2
 
@@ -40,7 +41,7 @@ def complete_spec(
 
 def _fill_from_plan(spec: execution_pb2.ExecutionSpec, plan: launch_plan_pb2.LaunchPlanSpec) -> None:
     if not spec.max_parallelism:
-        spec.max_parallelism = plan.max_parallelism
+        spec.max_parallelism = plan.max_parallelism or settings.CAUSEWAY_MAX_PARALLELISM
     if not spec.raw_output_data_config.output_location_prefix:
         spec.raw_output_data_config.CopyFrom(plan.raw_output_data_config)
     if not spec.labels.values:

@@ -37,7 +37,8 @@ class Evaluation:
     """Only the modules of this package use it; `evaluate` makes one and returns what it gathered."""
 
     __slots__ = (
-        "base", "commands", "freed", "ignored", "later", "max_parallelism", "moves", "nodes", "now", "ready", "submitted",
+        "base", "commands", "freed", "ignored", "later", "max_parallelism", "moves", "nodes", "now", "ready",
+        "submitted",
     )  # fmt: skip
 
     def __init__(self, state: State, now: datetime) -> None:
@@ -109,7 +110,7 @@ class Evaluation:
         """How many slots the items of a map may have in all; None: any number."""
         if not self.max_parallelism:
             return None
-        others = self.touch(ROOT).memory.get("slots", 0) - node.memory.get("slots", 0)
+        others: int = self.touch(ROOT).memory.get("slots", 0) - node.memory.get("slots", 0)
         return max(self.max_parallelism - others, 0)
 
     def hold_slots(self, node: Node, count: int, *, wants_more: bool = False) -> None:

@@ -19,7 +19,7 @@ from scheduler.engine.events import (
 )
 from scheduler.engine.graph import GateType, Scope
 from scheduler.engine.phases import TERMINAL, Phase
-from scheduler.engine.state import ROOT, Failure
+from scheduler.engine.state import ROOT, Failure, Node
 from scheduler.graphs import Target
 from scheduler.messages import bounded
 from scheduler.models import Gate, NodeExecution, NodeKind
@@ -27,7 +27,7 @@ from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase, ExecutionPhase, Nod
 from scheduler.shell import data
 from scheduler.shell.children import ended_children
 from scheduler.shell.dynamic import compile_futures
-from scheduler.shell.publish import publish_node
+from scheduler.shell.publish import publish_item, publish_node
 from scheduler.shell.reuse import is_cached, keep, keep_item
 from scheduler.shell.rows import COLUMNS
 from scheduler.shell.turn import Turn
@@ -99,8 +99,15 @@ def _of_attempt(turn: Turn, key: str, ended: Ended) -> Event:
     node = turn.rows[key]
     if ended.phase != AttemptPhase.SUCCEEDED:
         return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=_failure_of(ended))
-    if ended.item >= 0 and node.phase not in TERMINAL:
+    if ended.item >= 0 and node.memory.get("live", {}).get(str(ended.item)) == ended.attempt:
         uri = ended.output_uri or f"{turn.uris.attempt(key, ended.attempt, ended.item)}/outputs.pb"
+        try:
+            uri = _take_item(turn, node, ended, uri)
+        except data.Unresolved as error:
+            return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=error.failure())
+        except CausewayError as error:
+            failure = Failure(type(error).__name__, error.message)
+            return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=failure)
         keep_item(turn, node, ended.item, uri)
     if node.phase in TERMINAL or ended.item >= 0 or ended.attempt != node.attempt:
         # What is late the engine ignores; the outputs of items are joined when the last one has ended.
@@ -113,6 +120,15 @@ def _of_attempt(turn: Turn, key: str, ended: Ended) -> Event:
         failure = Failure(type(error).__name__, error.message)
         return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=failure)
     return AttemptSucceeded(key, attempt=ended.attempt, index=ended.item, body=body)
+
+
+def _take_item(turn: Turn, node: Node, ended: Ended, uri: str) -> str:
+    """Publish what the item wrote, if it is annotated; returns where its outputs lie."""
+    item = node.spec.array.node.target if node.spec.array is not None else None
+    if node.phase in TERMINAL or not isinstance(item, Target) or item.item_outputs is None:
+        return uri
+    outputs = data.read_outputs(uri, f"{node.key}, item {ended.item},")
+    return publish_item(turn, node, item, outputs, index=ended.item, attempt=ended.attempt)
 
 
 def _failure_of(ended: Ended) -> Failure:

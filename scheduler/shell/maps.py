@@ -19,6 +19,7 @@ from scheduler.phases import NODE_DONE, AttemptPhase
 from scheduler.shell import data
 from scheduler.shell.items import item_inputs
 from scheduler.shell.origins import Origins, by_variable
+from scheduler.shell.publish import item_outputs_uri
 from scheduler.shell.reuse import item_hits
 from scheduler.shell.turn import Turn
 
@@ -111,6 +112,9 @@ def _output_uris(turn: Turn, key: str) -> dict[int, str]:
     pk = turn.rows.pks.get(key)  # none if the node began in this very turn: a map over nothing
     rows = TaskExecution.objects.filter(node_id=pk, phase=AttemptPhase.SUCCEEDED)
     found = rows.order_by("attempt").values_list("index", "attempt", "output_uri")
+    item = array_of(turn.rows[key]).node.target
+    if isinstance(item, Target) and item.item_outputs is not None:
+        return {index: item_outputs_uri(turn, key, index) for index, _, _ in found}
     return {
         index: output_uri or f"{turn.uris.attempt(key, attempt, index)}/outputs.pb"
         for index, attempt, output_uri in found

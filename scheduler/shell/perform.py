@@ -279,7 +279,10 @@ def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:
             outputs = publish_workflow(turn, turn.scope, outputs)
         elif isinstance(parent.spec.target, Target) and parent.spec.target.publishes and parent.spec.target.task:
             task = parent.spec.target.task  # of a dynamic task
-            turn.set(parent.key, {"output_uri": publish_node(turn, parent.key, task, outputs, attempt=parent.attempt)})
+            uri = publish_node(turn, parent.key, task, outputs, attempt=parent.attempt)
+            turn.set(parent.key, {"output_uri": uri})
+            if is_cached(parent.spec.target):
+                keep(turn, parent.key, parent.spec.target, uri)
             yield Collected(parent.key)
             return
     except data.Unresolved as error:

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from django.db import transaction
-from flyteidl.core import literals_pb2, tasks_pb2
+from collections.abc import Callable, Collection
+from functools import partial
 
-from artifacts.actions.publish import Source, publish_outputs
+from django.db import transaction
+from flyteidl.core import interface_pb2, literals_pb2, tasks_pb2
+
+from artifacts.actions.publish import Source as PublishSource
+from artifacts.actions.publish import publish_outputs
+from artifacts.literals import marks
 from lineage.actions.record import Use, record_produced
 from lineage.models import Via
 from scheduler.engine.graph import END_NODE, Scope
-from scheduler.engine.state import ROOT
-from scheduler.graphs import Source as ScopeSource
+from scheduler.engine.state import ROOT, Node
+from scheduler.graphs import Source, Target
 from scheduler.shell import data
-from scheduler.shell.origins import of_output
+from scheduler.shell.items import item_inputs
+from scheduler.shell.origins import of_input, of_output
 from scheduler.shell.turn import Turn
 
 
@@ -23,8 +29,62 @@ def publish_node(
 
     Raises CausewayError for what the user got wrong (a partition that is not declared, say).
     """
+    source = _source(turn, key, task, attempt=attempt)
+    origins = turn.rows.origins.get(key)
+    inputs = data.read(turn.uris.inputs(key))
+    values = _publish(turn, source, task.interface.outputs, outputs, inputs, partial(of_output, origins))
+    uri = turn.uris.outputs(key)
+    data.write(uri, values)
+    return uri
+
+
+def publish_item(
+    turn: Turn, node: Node, item: Target, outputs: literals_pb2.LiteralMap, *, index: int, attempt: int
+) -> str:
+    """Publish what one item of a map wrote, as `publish_node` does: a version of its own, made of what the item took
+    in."""
+    target = node.spec.target
+    if item.task is None or item.item_outputs is None or not isinstance(target, Target):
+        raise ValueError(f"the items of {node.key!r} publish nothing")
+    inputs = item_inputs(target.node.array_node, data.read(turn.uris.inputs(node.key)), index)
+    taken: set[int] = set()
+    for name, literal in inputs.literals.items():
+        ids, complete = marks(literal)
+        taken.update(ids, () if complete else of_input(turn.rows.origins.get(node.key), name))
+    bare = literals_pb2.LiteralMap(literals={name: _bare(value) for name, value in outputs.literals.items()})
+    source = _source(turn, node.key, item.task, attempt=attempt, index=index)
+    values = _publish(turn, source, item.item_outputs, bare, inputs, lambda name: sorted(taken))
+    for name, literal in outputs.literals.items():
+        if literal.scalar.HasField("union"):
+            wrapped = literals_pb2.Literal()
+            wrapped.CopyFrom(literal)
+            wrapped.metadata.clear()
+            wrapped.scalar.union.value.CopyFrom(values.literals[name])
+            values.literals[name].CopyFrom(wrapped)
+    uri = item_outputs_uri(turn, node.key, index)
+    data.write(uri, values)
+    return uri
+
+
+def item_outputs_uri(turn: Turn, key: str, index: int) -> str:
+    """Where the outputs of an item lie that publishes."""
+    return f"{turn.uris.node(key)}/items/{index}/outputs.pb"
+
+
+def _bare(literal: literals_pb2.Literal) -> literals_pb2.Literal:
+    """Outputs of items that may fail are optional, and their values wrapped for that."""
+    if not literal.scalar.HasField("union"):
+        return literal
+    inner = literals_pb2.Literal()
+    inner.CopyFrom(literal.scalar.union.value)
+    for name, value in literal.metadata.items():
+        inner.metadata[name] = value
+    return inner
+
+
+def _source(turn: Turn, key: str, task: tasks_pb2.TaskTemplate, *, attempt: int, index: int = -1) -> PublishSource:
     execution = turn.execution
-    source = Source(
+    return PublishSource(
         execution_key=execution.key,
         project=execution.project,
         domain=execution.domain,
@@ -32,37 +92,44 @@ def publish_node(
         attempt=attempt,
         producer=f"task:{task.id.name}@{task.id.version}",
         actor=execution.principal,
+        index=index,
     )
-    inputs = data.read(turn.uris.inputs(key))
+
+
+def _publish(
+    turn: Turn,
+    source: PublishSource,
+    variables: interface_pb2.VariableMap,
+    outputs: literals_pb2.LiteralMap,
+    inputs: literals_pb2.LiteralMap,
+    sources_of: Callable[[str], Collection[int]],
+) -> literals_pb2.LiteralMap:
     with transaction.atomic():  # one output that is refused leaves none of the others behind
         values, published = publish_outputs(
-            outputs=task.interface.outputs, values=outputs, inputs=inputs, source=source, at=turn.now
+            outputs=variables, values=outputs, inputs=inputs, source=source, at=turn.now
         )
-    origins = turn.rows.origins.get(key)
     uses = [
         Use(
             version_id=version.pk,
-            node_id=key,
-            attempt=attempt,
+            node_id=source.node_id,
+            attempt=source.attempt,
             variable=name,
             via=Via.OUTPUT,
-            sources=tuple(of_output(origins, name)),
+            sources=tuple(sources_of(name)),
         )
         for name, version in published
     ]
-    record_produced(execution.key, uses, at=turn.now)
-    uri = turn.uris.outputs(key)
-    data.write(uri, values)
-    return uri
+    record_produced(source.execution_key, uses, at=turn.now)
+    return values
 
 
 def publish_workflow(turn: Turn, scope: Scope, outputs: literals_pb2.LiteralMap) -> literals_pb2.LiteralMap:
     """Publish the annotated outputs of the whole workflow; returns them carrying their versions' ids."""
     described = scope.source
-    if not isinstance(described, ScopeSource) or not described.publishes or described.identifier is None:
+    if not isinstance(described, Source) or not described.publishes or described.identifier is None:
         return outputs
     execution = turn.execution
-    source = Source(
+    source = PublishSource(
         execution_key=execution.key,
         project=execution.project,
         domain=execution.domain,

@@ -89,9 +89,10 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
     fill = _filler(run, inputs_uri)
     overrides = target.node.task_node.overrides
     data = task.container.data_config
+    env = {**environment(run, task, container), **_array_environment(run)}
     return {
         "args": [fill(argument) for argument in (*container.command, *container.args)],
-        "env": {**environment(run, task, container), **_array_environment(run)},
+        "env": env,
         "image": overrides.container_image or container.image,
         "task_type": task.type,
         "inputs_uri": inputs_uri,
@@ -99,7 +100,7 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
         "raw_output_prefix": run.uris.raw_output(run.key, run.attempt, run.index),
         "checkpoint_uri": _checkpoint(run, run.attempt),
         "prev_checkpoint_uri": _checkpoint(run, run.attempt - 1) if run.attempt else "",
-        "reuse": run.index >= 0 or dict(task.config).get("causeway.reuse", "") == "true",
+        "reuse": env.get("CAUSEWAY_REUSE", "1" if run.index >= 0 else "0") == "1",
         "timeout_seconds": _timeout(target),
         **({"data_config": _data_config(data, task.interface.outputs)} if data.enabled else {}),
     }

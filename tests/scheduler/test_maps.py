@@ -6,7 +6,7 @@ import pytest
 from flytekit import map_task, task, workflow
 
 from scheduler.advance import advance
-from scheduler.models import NodeExecution, TaskExecution
+from scheduler.models import Execution, NodeExecution, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase
 from tests.scheduler.driving import Driver, TaskFailed, error_of, outputs, start, workflow_of
 
@@ -41,6 +41,18 @@ def partly(a: list[int]) -> list[int | None]:
 @workflow
 def narrow(a: list[int]) -> list[int]:
     return map_task(double, concurrency=2)(a=a)
+
+
+@workflow
+def wide(a: list[int]) -> list[int]:
+    return map_task(double, concurrency=0)(a=a)
+
+
+@workflow
+def two_maps(a: list[int]) -> list[int]:
+    double(a=1)
+    map_task(double, concurrency=3)(a=a)
+    return map_task(double)(a=a)
 
 
 @workflow
@@ -94,6 +106,35 @@ def test_it_keeps_to_its_concurrency() -> None:
     assert outputs(Driver({"double": lambda a: 2 * a}).run(execution)) == {"o0": [2, 4, 6, 8, 10]}
 
 
+def queued(execution: Execution, node: str) -> int:
+    rows = TaskExecution.objects.filter(execution_id=execution.pk, node__node_id=node, phase=AttemptPhase.QUEUED)
+    return rows.count()
+
+
+def test_it_starts_all_items_when_told_that_any_number_may_run() -> None:
+    execution = start(workflow_of(wide), {"a": list(range(700))}, max_parallelism=2)
+    advance(execution.pk)
+    assert queued(execution, "n0") == 700
+
+
+def test_items_count_towards_the_parallelism_of_the_execution() -> None:
+    """A map with a concurrency of its own counts as one and waits for no slot, as in flytepropeller."""
+    execution = start(workflow_of(two_maps), {"a": list(range(9))}, max_parallelism=4)
+    advance(execution.pk)
+    assert [queued(execution, f"n{number}") for number in range(3)] == [1, 3, 2]
+    driver = Driver({"double": lambda a: 2 * a})
+    assert outputs(driver.run(execution)) == {"o0": [2 * a for a in range(9)]}
+
+
+def test_a_map_goes_on_when_others_let_their_slots_go() -> None:
+    execution = start(workflow_of(two_maps), {"a": list(range(5))}, max_parallelism=2)
+    advance(execution.pk)
+    assert queued(execution, "n2") == 0
+    node = NodeExecution.objects.get(execution=execution, node_id="n2")
+    assert node.parked
+    assert outputs(Driver({"double": lambda a: 2 * a}).run(execution)) == {"o0": [0, 2, 4, 6, 8]}
+
+
 def test_it_binds_inputs_and_repeats_single_items() -> None:
     failures = {2: 2}
 
@@ -110,7 +151,7 @@ def test_it_binds_inputs_and_repeats_single_items() -> None:
 
 
 def test_it_keeps_a_small_state_for_many_items() -> None:
-    execution = start(workflow_of(mapping), {"a": list(range(1000))})
+    execution = start(workflow_of(mapping), {"a": list(range(1000))}, max_parallelism=25)
     driver = Driver({"double": lambda a: 2 * a, "total": lambda values: sum(values)})
     advance(execution.pk)
     node = NodeExecution.objects.get(execution=execution, node_id="n0")

@@ -164,7 +164,7 @@ class ArrayKind:
             self._fail(ev, node, _failure(node))
             return
         resting = memory.get("resting") or {}
-        counted = array.parallelism is None and node.body is None  # of other kinds each item is a node that takes a slot
+        counted = array.parallelism is None and node.body is None  # else each item is a node that takes a slot
         window = _window(array, size, ev.free_slots(node) if counted else None) - len(resting)
         hits = set(memory.get("hits", ()))
         while memory["next"] < size and len(memory["live"]) < window and ev.submitted < STEP:
