@@ -8,13 +8,15 @@ from flyteidl.admin import execution_pb2
 from flyteidl.core import identifier_pb2, literals_pb2
 
 from artifacts.exceptions import CausewayError
-from console.access_objects import access_launch_plan
-from console.accounts import audit
+from console.access_objects import access_launch_plan, require_sources
+from console.accounts import access, audit
 from console.accounts.access import Action
 from console.pages.launch_form import LaunchForm
 from console.pages.paging import newest_first
 from console.pages.plans_context import newest_plans, plan_context, plan_rows
 from console.pages.responses import PageRequest, attempt, is_fragment, page, respond
+from console.pages.specs import plan_spec
+from console.pages.triggers import trigger_context
 from scheduler.actions import launch_plans
 from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.models import Execution, LaunchPlan
@@ -38,7 +40,7 @@ def list_plans(request: PageRequest) -> HttpResponse:
 @page
 def show_plan(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
     plan = access_launch_plan(request.user, project, domain, name, request.GET.get("version") or None)
-    return render(request, "plans/detail.html", plan_context(request, plan))
+    return render(request, "plans/detail.html", plan_context(request, plan) | trigger_context(plan))
 
 
 @require_POST
@@ -51,6 +53,8 @@ def set_plan_state(request: PageRequest, project: str, domain: str, name: str) -
     verb = "launch_plan.activate" if chosen else "launch_plan.deactivate"
 
     def act() -> None:
+        if chosen:
+            require_sources(request.user, plan_spec(plan), project, domain)
         launch_plans.set_state(plan, state, actor=request.user.username)
         audit.record(request.user, verb, plan, project=project, domain=domain)
 
@@ -85,7 +89,7 @@ def _launch(request: PageRequest, plan: LaunchPlan, values: dict[str, literals_p
     spec = execution_pb2.ExecutionSpec(launch_plan=identifier)
     asked = LaunchRequest(plan.project, plan.domain, "", spec, literals_pb2.LiteralMap(literals=values))
     try:
-        execution = launch(asked, actor=request.user.username)
+        execution = launch(asked, actor=request.user.username, may_read=access.may_read(request.user))
     except CausewayError as error:
         messages.error(request, error.message)
         return None

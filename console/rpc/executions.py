@@ -4,6 +4,7 @@ from flyteidl.admin import common_pb2, execution_pb2
 from flyteidl.core import identifier_pb2
 
 from artifacts.exceptions import InvalidArgument
+from console.accounts import access
 from console.accounts.access import Action
 from console.rpc.caller import Caller
 from console.rpc.convert import executions
@@ -31,7 +32,8 @@ def create_execution(
     caller.may(Action.READ, key.project, key.domain)
     inputs = request.inputs if request.HasField("inputs") else request.spec.inputs
     wanted = LaunchRequest(request.project, request.domain, request.name, request.spec, inputs)
-    return execution_pb2.ExecutionCreateResponse(id=execution_id(launch(wanted, actor=caller.name)))
+    started = launch(wanted, actor=caller.name, may_read=access.may_read(caller.user))
+    return execution_pb2.ExecutionCreateResponse(id=execution_id(started))
 
 
 def relaunch_execution(

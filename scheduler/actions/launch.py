@@ -19,7 +19,7 @@ from lineage.actions.record import Use, record_consumed, record_started
 from lineage.models import LinkKind, Via
 from scheduler.actions.expected_inputs import check_labels
 from scheduler.actions.identifiers import check_execution_name
-from scheduler.actions.launch_inputs import Gathered, Resolved, gather
+from scheduler.actions.launch_inputs import Gathered, MayRead, Resolved, gather
 from scheduler.actions.launch_spec import complete_spec
 from scheduler.actions.launchable import Launchable, find_launchable
 from scheduler.models import Execution, ExecutionMode, NodeExecution
@@ -60,6 +60,7 @@ def launch(
     trigger: ArtifactVersion | None = None,
     resolved: Mapping[str, Resolved] | None = None,
     origins: Mapping[str, Sequence[int]] | None = None,
+    may_read: MayRead | None = None,
 ) -> Execution:
     """Starts an execution of a launch plan or task and wakes the engine after the commit.
 
@@ -70,8 +71,9 @@ def launch(
     appear together or not at all.
 
     Raises InvalidArgument (unknown, fixed, missing or ill-typed inputs, all of them named; a bad name; an archived
-    project), NotFound (no such launch plan or task), QueryUnresolved (an input's query matches nothing), AlreadyExists
-    (an execution of that name), ResourceExhausted (the launch plan's concurrency policy).
+    project), PermissionDenied (a query into a project that `may_read` denies), NotFound (no such launch plan or task),
+    QueryUnresolved (an input's query matches nothing), AlreadyExists (an execution of that name), ResourceExhausted
+    (the launch plan's concurrency policy).
     """
     if request.name:
         check_execution_name(request.name)
@@ -88,6 +90,7 @@ def launch(
         trigger=trigger,
         resolved=resolved or {},
         via=Via.LITERAL if parent_node is not None else Via.OVERRIDE,
+        may_read=may_read,
     )
     principal = parent_node.execution.principal if parent_node is not None else actor
     spec = complete_spec(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypedDict
 
 from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2
 
-from artifacts.exceptions import InvalidArgument, QueryUnresolved
+from artifacts.exceptions import InvalidArgument, PermissionDenied, QueryUnresolved
 from artifacts.literals import carried, carry, check_literal, describe_type, digest
 from artifacts.models import ArtifactVersion
+from artifacts.wanted import read_query
 from lineage.models import Via
+
+MayRead = Callable[[str, str], bool]  # project, domain
 
 
 @dataclass(frozen=True)
@@ -59,11 +62,13 @@ def gather(
     trigger: ArtifactVersion | None,
     resolved: Mapping[str, Resolved],
     via: Via,
+    may_read: MayRead | None = None,
 ) -> Gathered:
     """Raises InvalidArgument naming every input that is unknown, fixed, missing or of the wrong type.
 
     Constants come first, so that a query's partitions may be bound to them. `project` and `domain` are what a query
-    without its own means; `via` is how a version got here that the given literals carry.
+    without its own means; `via` is how a version got here that the given literals carry. `may_read` tells whether the
+    one who launches may read a project's domain; PermissionDenied when a query leads to where he may not.
     """
     parameters = expected.parameters
     _check_given(given, parameters, fixed)
@@ -87,6 +92,7 @@ def gather(
     gathered.resolved.update({name: one for name, one in resolved.items() if name in given})
     _trace_carried(gathered, given, trigger=trigger, via=via)
     for name in sorted(queries):
+        _check_readable(name, queries[name], gathered, (project, domain), trigger, may_read)
         _resolve(gathered, name, queries[name], parameters[name], project=project, domain=domain, trigger=trigger)
     return gathered
 
@@ -155,6 +161,26 @@ def _unmark(literal: literals_pb2.Literal) -> None:
     literal.metadata.pop("_ua", None)
     if literal.scalar.HasField("union"):
         _unmark(literal.scalar.union.value)
+
+
+def _check_readable(
+    name: str,
+    query: artifact_id_pb2.ArtifactQuery,
+    gathered: Gathered,
+    home: tuple[str, str],
+    trigger: ArtifactVersion | None,
+    may_read: MayRead | None,
+) -> None:
+    """Before anything is looked up: whether the artifact exists is not told to strangers either."""
+    if may_read is None:
+        return
+    inputs = dict(gathered.inputs.literals.items())
+    wanted = read_query(query, project=home[0], domain=home[1], inputs=inputs, trigger=trigger)
+    if (wanted.project, wanted.domain) != home and not may_read(wanted.project, wanted.domain):
+        raise PermissionDenied(
+            f'input "{name}" is queried from {wanted.name} in {wanted.project}/{wanted.domain}, which you may not '
+            "read: give a value for it, or ask for the role viewer there"
+        )
 
 
 def _resolve(
