@@ -73,6 +73,7 @@ FIRING: Mapping[str, Badge] = {
     FiringOutcome.FILTERED: Badge("Filtered"),
     FiringOutcome.SKIPPED: Badge("Skipped"),
     FiringOutcome.WAITING: Badge("Waiting", "warn"),
+    FiringOutcome.EXPIRED: Badge("Expired", "warn"),
     FiringOutcome.UNRESOLVED: Badge("Unresolved", "warn"),
     FiringOutcome.FAILED: FAILED,
 }

@@ -25,20 +25,25 @@ class Page(Generic[Row]):
         return not self.newest
 
 
-def newest_first(request: HttpRequest, rows: QuerySet[Row], *, size: int = PAGE_SIZE) -> Page[Row]:
-    """The page that `?before=<moment>_<id>` asks for, by (created_at, id) downwards. A malformed cursor is ignored."""
+def newest_first(
+    request: HttpRequest, rows: QuerySet[Row], *, size: int = PAGE_SIZE, by: str = "created_at"
+) -> Page[Row]:
+    """The page that `?before=<moment>_<id>` asks for, by (created_at, id) downwards. A malformed cursor is ignored.
+
+    `by` names another moment to go by.
+    """
     query = request.GET.copy()
     cursor = query.pop("before", [""])[-1]
     query.pop("_", None)
     at = _position(str(cursor))
     if at is not None:
-        rows = rows.filter(Q(created_at__lt=at[0]) | Q(created_at=at[0], pk__lt=at[1]))
-    found = list(rows.order_by("-created_at", "-pk")[: size + 1])
+        rows = rows.filter(Q(**{f"{by}__lt": at[0]}) | Q(**{by: at[0], "pk__lt": at[1]}))
+    found = list(rows.order_by(f"-{by}", "-pk")[: size + 1])
     first = query.urlencode()
     older = ""
     if len(found) > size:
         last = found[size - 1]
-        query["before"] = f"{last.created_at.isoformat()}_{last.pk}"  # type: ignore[attr-defined]
+        query["before"] = f"{getattr(last, by).isoformat()}_{last.pk}"
         older = "?" + query.urlencode()
     return Page(found[:size], older, f"?{first}" if at is not None else "")
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.models import LaunchPlan, Schedule, Trigger, TriggerFiring
+from console.accounts.models import AuditEvent
+from scheduler.models import LaunchPlan, Schedule, Trigger, TriggerFiring, TriggerSource
 from tests.console.rest import program
 from tests.console.rest.conftest import Caller, problem
 from tests.console.rest.rows import START
@@ -15,13 +16,15 @@ from tests.flyte import register_all
 @pytest.fixture
 def trigger(db: None) -> Trigger:
     register_all(program.calculate, program.fixed)
-    return Trigger.objects.create(
+    made = Trigger.objects.create(
         launch_plan=LaunchPlan.objects.get(name="calculate_fixed"),
         artifact_project="demo",
         artifact_domain="development",
         artifact_name="dataset",
         condition=b"",
     )
+    TriggerSource.objects.create(trigger=made, position=0, project="demo", domain="development", name="dataset")
+    return made
 
 
 def test_it_lists_triggers(api: Caller, trigger: Trigger, django_assert_num_queries: Any) -> None:
@@ -33,7 +36,7 @@ def test_it_lists_triggers(api: Caller, trigger: Trigger, django_assert_num_quer
     assert api("sue").get("/api/v1/triggers").json()["results"] == []
     problem(api("sue").get(f"/api/v1/triggers/{trigger.pk}"), 404)
     problem(api("sue").get(f"/api/v1/triggers/{trigger.pk}/firings"), 404)
-    with django_assert_num_queries(3):  # token, bindings, rows
+    with django_assert_num_queries(4):  # token, bindings, rows, sources
         client.get("/api/v1/triggers")
 
 
@@ -63,3 +66,65 @@ def test_it_lists_schedules(api: Caller, trigger: Trigger, django_assert_num_que
     assert (plan["schedule"], plan["trigger"]) == ("0 * * * *", trigger.pk)
     with django_assert_num_queries(3):  # token, bindings, rows
         client.get("/api/v1/schedules")
+
+
+def test_it_pauses_and_resumes(api: Caller, trigger: Trigger) -> None:
+    url = f"/api/v1/triggers/{trigger.pk}"
+    problem(api("ann").post(f"{url}/pause", {}), 403)
+    problem(api("abe").post(f"{url}/pause", {"backlog": "burn"}), 400)
+    paused = api("abe").post(f"{url}/pause", {"backlog": "drop"}).json()
+    assert (paused["backlog"], paused["paused_by"]) == ("drop", "abe")
+    assert [each["id"] for each in api("vic").get("/api/v1/triggers?paused=true").json()["results"]] == [trigger.pk]
+    assert api("abe").post(f"{url}/resume").json()["paused_at"] is None
+    assert "is not paused" in problem(api("abe").post(f"{url}/resume"), 409)["detail"]
+    assert set(AuditEvent.objects.values_list("verb", flat=True)) >= {"trigger.pause", "trigger.resume"}
+
+
+def test_it_sets_limits(api: Caller, trigger: Trigger) -> None:
+    url = f"/api/v1/triggers/{trigger.pk}/limits"
+    problem(api("vic").put(url, {"max_concurrent": 2}, format="json"), 403)
+    assert "from 1 to" in problem(api("abe").put(url, {"max_concurrent": 0}, format="json"), 400)["detail"]
+    found = api("abe").put(url, {"max_concurrent": 2, "on_limit": "skip"}, format="json").json()
+    assert found["limits"] == {
+        "rate_count": None, "rate_seconds": None, "max_concurrent": 2, "on_limit": "skip", "newest_only": False,
+    }  # fmt: skip
+    assert found["limits_by"] == "abe"
+
+
+def test_it_lists_all_firings(api: Caller, trigger: Trigger, django_assert_num_queries: Any) -> None:
+    for version, outcome in [("v1", "fired"), ("v2", "waiting"), ("v3", "waiting")]:
+        made = publish(api("ann"), version=version)
+        TriggerFiring.objects.create(
+            trigger=trigger, version_id=made["id"], outcome=outcome, published_at=START, at=START
+        )
+    client = api("vic")
+    first = client.get("/api/v1/firings?outcome=waiting&launch_plan=calculate_fixed&limit=1").json()
+    assert [each["version"] for each in first["results"]] == ["v3"]
+    assert [each["version"] for each in client.get(first["next"]).json()["results"]] == ["v2"]
+    assert api("sue").get("/api/v1/firings").json()["results"] == []
+    with django_assert_num_queries(3):  # token, bindings, rows
+        client.get("/api/v1/firings")
+
+
+def test_it_tries_a_firing_again_for_those_who_may_launch(api: Caller, trigger: Trigger) -> None:
+    made = publish(api("ann"), version="v1")
+    firing = TriggerFiring.objects.create(
+        trigger=trigger, version_id=made["id"], outcome="fired", published_at=START, at=START
+    )
+    url = f"/api/v1/firings/{firing.pk}/retry"
+    problem(api("vic").post(url), 403)
+    problem(api("sue").post(url), 404)
+    assert "is fired" in problem(api("ann").post(url), 409)["detail"]
+
+
+def test_it_previews_what_a_version_would_trigger(api: Caller, trigger: Trigger) -> None:
+    publish(api("ann"), version="v1")
+    TriggerSource.objects.update(partitions={"region": "LAX"})
+    url = "/api/v1/artifacts/demo/development/dataset"
+    assert api("vic").get(f"{url}/versions/v1/triggers").json()["results"] == []
+    (found,) = api("vic").get(f"{url}/versions/v1/triggers?inactive=true").json()["results"]
+    assert (found["launch_plan"]["name"], found["launches"]) == ("calculate_fixed", False)
+    assert found["reason"] == "watches region=LAX"
+    problem(api("sue").get(f"{url}/versions/v1/triggers"), 404)
+    refused = problem(api("vic").post(f"{url}/trigger-preview", {"partitions": {"no": "x"}}, format="json"), 400)
+    assert "has no partition no" in refused["detail"]

@@ -1,0 +1,54 @@
+"""Which other projects a registration reaches into: doors ask whether its author may."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from flyteidl.admin import launch_plan_pb2
+from flyteidl.core import artifact_id_pb2, interface_pb2
+
+from artifacts.addresses import parse_address
+from scheduler.triggers.parse import trigger_from
+
+Scope = tuple[str, str]  # project, domain
+
+
+def read_by_plan(spec: launch_plan_pb2.LaunchPlanSpec, *, project: str, domain: str) -> list[Scope]:
+    """Other places whose artifacts a launch plan watches, or asks for in default or trigger inputs.
+
+    InvalidArgument for a trigger or address that is none.
+    """
+    found: set[Scope] = set()
+    parameters = list(spec.default_inputs.parameters.values())
+    if spec.entity_metadata.HasField("launch_conditions"):
+        trigger = trigger_from(spec.entity_metadata.launch_conditions, project=project, domain=domain)
+        found.update((source.project, source.domain) for source in trigger.sources)
+        parameters += trigger.inputs.values()
+    for key in _keys(parameters):
+        found.add((key.project or project, key.domain or domain))
+    return sorted(found - {(project, domain)})
+
+
+def _keys(parameters: Iterable[interface_pb2.Parameter]) -> Iterator[artifact_id_pb2.ArtifactKey]:
+    for parameter in parameters:
+        query = parameter.artifact_query
+        kind = query.WhichOneof("identifier")
+        if kind == "uri":
+            address = parse_address(query.uri)
+            yield artifact_id_pb2.ArtifactKey(project=address.project, domain=address.domain)
+        elif kind == "artifact_tag":
+            yield query.artifact_tag.artifact_key
+        elif kind == "artifact_id":
+            yield query.artifact_id.artifact_key
+        elif parameter.WhichOneof("behavior") == "artifact_id":
+            yield parameter.artifact_id.artifact_key
+
+
+def written_by(interface: interface_pb2.TypedInterface, *, project: str, domain: str) -> list[Scope]:
+    """Other places into whose artifacts the outputs are published."""
+    found = set()
+    for variable in interface.outputs.variables.values():
+        if variable.HasField("artifact_partial_id"):
+            key = variable.artifact_partial_id.artifact_key
+            found.add((key.project or project, key.domain or domain))
+    return sorted(found - {(project, domain)})

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.test import Client
+
+from console.accounts.models import AuditEvent, User
+from scheduler.models import Trigger, TriggerFiring
+from tests.console.pages.cast import World
+
+Browse = Callable[[User], Client]
+
+
+def test_it_lists_the_ledger_with_filters(world: World, browse: Browse, django_assert_max_num_queries: Any) -> None:
+    client = browse(world.admin)
+    assert "train_on_dataset" in client.get("/reactions/").content.decode()
+    assert "Nothing here" in client.get("/reactions/?outcome=expired").content.decode()
+    assert "train_on_dataset" in client.get("/reactions/?plan=train_on&artifact=ml-").content.decode()
+    with django_assert_max_num_queries(12):
+        client.get("/reactions/")
+
+
+def test_it_shows_what_a_version_triggers(world: World, browse: Browse) -> None:
+    version = TriggerFiring.objects.order_by("pk")[0].version
+    text = browse(world.admin).get(f"/artifacts/versions/{version.pk}/triggers/").content.decode()
+    assert "What it would trigger now" in text and "train_on_dataset" in text
+
+
+def test_it_pauses_limits_and_resumes_with_an_audit_row(world: World, browse: Browse) -> None:
+    client, trigger = browse(world.admin), Trigger.objects.get()
+    url = f"/triggers/{trigger.pk}/"
+    assert "paused" in client.post(url, {"do": "keep"}, follow=True).content.decode()
+    client.post(url, {"do": "limits", "max_concurrent": "2", "on_limit": "skip"})
+    refused = client.post(url, {"do": "limits", "max_concurrent": "many"}, follow=True).content.decode()
+    assert "max_concurrent is a whole number from 1 to 10000" in refused
+    trigger.refresh_from_db()
+    assert (trigger.max_concurrent, trigger.on_limit, trigger.backlog) == (2, "skip", "keep")
+    client.post(url, {"do": "reset"})
+    client.post(url, {"do": "resume"})
+    trigger.refresh_from_db()
+    assert (trigger.max_concurrent, trigger.paused_at) == (None, None)
+    assert AuditEvent.objects.filter(verb__startswith="trigger.").count() == 4
+
+
+def test_a_viewer_may_not_switch(world: World, browse: Browse) -> None:
+    trigger = Trigger.objects.get()
+    assert browse(world.viewer).post(f"/triggers/{trigger.pk}/", {"do": "keep"}).status_code == 403
+    assert (
+        "Pause, keep backlog"
+        not in browse(world.viewer).get("/launch-plans/demo/development/train_on_dataset/").content.decode()
+    )
