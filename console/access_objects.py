@@ -79,6 +79,71 @@ def access_gate(user: AnyUser, gate_id: int, *, action: Action = Action.READ) ->
     return gate
 
 
+def access_task(
+    user: AnyUser, project: str, domain: str, name: str, version: str | None = None, *, action: Action = Action.READ
+) -> Task:
+    """The newest version where none is named; so for workflows and launch plans."""
+    return _registered(user, Task.objects.all(), "task", project, domain, name, version, action)
+
+
+def access_workflow(
+    user: AnyUser, project: str, domain: str, name: str, version: str | None = None, *, action: Action = Action.READ
+) -> Workflow:
+    return _registered(user, Workflow.objects.all(), "workflow", project, domain, name, version, action)
+
+
+def access_launch_plan(
+    user: AnyUser, project: str, domain: str, name: str, version: str | None = None, *, action: Action = Action.READ
+) -> LaunchPlan:
+    """Without a version the active one, and where none is active the newest."""
+    rows = LaunchPlan.objects.select_related("workflow").defer("workflow__spec", "workflow__closure")
+    if version is None:
+        rows = rows.order_by("-state", "-created_at", "-id")
+    return _registered(user, rows, "launch plan", project, domain, name, version, action)
+
+
+def access_artifact(user: AnyUser, project: str, domain: str, name: str, *, action: Action = Action.READ) -> Artifact:
+    what = f"artifact {project}/{domain}/{name}"
+    access.require_found(user, action, project, domain, what=what)
+    return _one(Artifact.objects.filter(project=project, domain=domain, name=name), what)
+
+
+def access_version(
+    user: AnyUser, project: str, domain: str, name: str, version: str, *, action: Action = Action.READ
+) -> ArtifactVersion:
+    """By version, by alias, or `latest`. One whose data was removed is found by its version alone, for its lineage."""
+    artifact = access_artifact(user, project, domain, name, action=action)
+    rows = ArtifactVersion.objects.filter(artifact=artifact).defer("terms")
+    found = rows.filter(version=version).first() or rows.filter(aliases__name=version).first()
+    if found is None and version == "latest":
+        found = rows.filter(removed_at=None).order_by("-created_at", "-id").first()
+    if found is None:
+        raise NotFound(f"no version or alias {version} of artifact {artifact}")
+    found.artifact = artifact
+    return found
+
+
+def access_version_id(user: AnyUser, version_id: int, *, action: Action = Action.READ) -> ArtifactVersion:
+    what = f"artifact version {version_id}"
+    version = _one(ArtifactVersion.objects.select_related("artifact").defer("terms").filter(pk=version_id), what)
+    access.require_found(user, action, version.artifact.project, version.artifact.domain, what=what)
+    return version
+
+
+def check_present(version: ArtifactVersion) -> None:
+    """NotFound when the version's data was removed: it can be looked at, not used."""
+    if version.removed_at is not None:
+        raise NotFound(f"the data of {version} was removed at {version.removed_at:%Y-%m-%d %H:%M} UTC")
+
+
+def access_trigger(user: AnyUser, trigger_id: int, *, action: Action = Action.READ) -> Trigger:
+    what = f"trigger {trigger_id}"
+    rows = Trigger.objects.select_related("launch_plan").defer("launch_plan__spec", "launch_plan__closure")
+    trigger = _one(rows.filter(pk=trigger_id), what)
+    access.require_found(user, action, trigger.launch_plan.project, trigger.launch_plan.domain, what=what)
+    return trigger
+
+
 def access_firing(user: AnyUser, firing_id: int, *, action: Action = Action.READ) -> TriggerFiring:
     what = f"firing {firing_id}"
     rows = TriggerFiring.objects.select_related("trigger__launch_plan")

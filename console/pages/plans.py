@@ -17,8 +17,6 @@ from console.pages.plans_context import newest_plans, plan_context, plan_rows
 from console.pages.responses import PageRequest, attempt, is_fragment, page, respond
 from console.pages.specs import plan_spec
 from console.pages.triggers import trigger_context
-from console.pages.specs import plan_spec
-from console.pages.triggers import trigger_context
 from scheduler.actions import launch_plans
 from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.models import Execution, LaunchPlan
@@ -55,8 +53,6 @@ def set_plan_state(request: PageRequest, project: str, domain: str, name: str) -
     verb = "launch_plan.activate" if chosen else "launch_plan.deactivate"
 
     def act() -> None:
-        if chosen:
-            require_sources(request.user, plan_spec(plan), project, domain)
         if chosen:
             require_sources(request.user, plan_spec(plan), project, domain)
         launch_plans.set_state(plan, state, actor=request.user.username)
