@@ -1,15 +1,26 @@
-"""The cache of users' code distributions: each archive is fetched and unpacked once."""
+"""The cache of users' code distributions: each archive is fetched and unpacked once, and goes when it is long unused.
+
+A directory's mtime says when it was used last.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import shutil
 import tarfile
 import tempfile
 import threading
+import time
+from collections.abc import Collection
 from pathlib import Path
 
 from artifacts.store import ObjectStore
+
+KEPT = 50  # distributions, however long they have not been used
+UNUSED_SECONDS = 24 * 3600
+PARTIAL = ".partial-"
 
 
 class CodeCache:
@@ -17,13 +28,42 @@ class CodeCache:
         self.directory = directory
         self.store = store
         self._lock = threading.Lock()
+        self._using = threading.Lock()  # between the word that a directory is used and its removal
 
     def path(self, distribution: str) -> Path:
         """Where the code is, once fetched. Upload URIs carry the archive's digest, so a URI's content never changes."""
         return self.directory / hashlib.sha256(distribution.encode()).hexdigest()[:32]
 
     def ready(self, distribution: str) -> bool:
-        return self.path(distribution).is_dir()
+        """Whether the code is in place; it then stays there for a day."""
+        with self._using, contextlib.suppress(FileNotFoundError):
+            os.utime(self.path(distribution))
+            return True
+        return False
+
+    def prune(self, in_use: Collection[Path]) -> list[Path]:
+        """Remove all but the KEPT newest of what nobody used for a day; returns what went.
+
+        `in_use`: directories that running attempts and warm processes work in.
+        """
+        if not self.directory.is_dir():
+            return []
+        for partial in self.directory.glob(f"{PARTIAL}*"):  # of a process that died meanwhile
+            if _age(partial) > UNUSED_SECONDS:
+                shutil.rmtree(partial, ignore_errors=True)
+        found = [path for path in self.directory.iterdir() if not path.name.startswith(PARTIAL)]
+        gone = []
+        for path in sorted(found, key=_age)[KEPT:]:
+            if path in in_use:
+                continue
+            doomed = path.with_name(f"{PARTIAL}{path.name}")
+            with self._using:
+                if _age(path) <= UNUSED_SECONDS:
+                    continue
+                path.rename(doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+            gone.append(path)
+        return gone
 
     def fetch(self, distribution: str) -> Path:
         """Have the code in place. Raises NotFound or InvalidArgument from the store, OSError, tarfile.TarError."""
@@ -32,7 +72,7 @@ class CodeCache:
             if target.is_dir():
                 return target
             self.directory.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.directory))
+            partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self.directory))
             try:
                 self._unpack(distribution, partial)
                 partial.chmod(0o755)
@@ -51,3 +91,11 @@ class CodeCache:
             else:  # a pickled notebook entity, which flytekit's resolver reads by its name
                 with open(into / name, "wb") as file:
                     shutil.copyfileobj(stream, file)
+
+
+def _age(path: Path) -> float:
+    """Seconds since it was used."""
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0

@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10.0  # between TERM and KILL
 LOG_TAIL_BYTES = 4000
+PRUNE_SECONDS = 3600.0
 
 
 @dataclass(eq=False)
@@ -76,6 +77,7 @@ class LocalExecutor(Executor):
         self.code = CodeCache(home / "code", store)
         self.zygotes = Zygotes(self._on_message, self._on_lost, home=home, warm_limit=warm_limit)
         self._by_directory: dict[Path, Run] = {}
+        self._pruned_at = time.monotonic()
         self._lock = threading.RLock()
         self._workers = ThreadPoolExecutor(4, thread_name_prefix="local-executor")
 
@@ -135,7 +137,18 @@ class LocalExecutor(Executor):
             elif run.deadline is not None and now > run.deadline and not run.stopped:
                 limit = run.assignment.command.get("timeout_seconds")
                 self._stop(run, "timed out", f"the task ran longer than its timeout of {limit:g} s")
+        if now - self._pruned_at > PRUNE_SECONDS:
+            self._pruned_at = now
+            self._workers.submit(self._prune_code)
         self._check_memory([run for run in runs if run.assignment.memory_limit and not run.stopped])
+
+    def _prune_code(self) -> None:
+        with self._lock:
+            running = {self.code.path(run.plan.distribution) for run in self.runs.values() if run.plan.distribution}
+        try:
+            self.code.prune(running | self.zygotes.codes())
+        except OSError:
+            logger.exception("unused code could not be removed")
 
     def stop(self) -> None:
         self.zygotes.stop()

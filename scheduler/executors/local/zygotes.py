@@ -50,6 +50,7 @@ class Worker:
 class Zygote:
     sock: socket.socket
     key: str = ""  # empty: the base zygote
+    code: Path | None = None  # the directory that a clone works in
     process: Process | None = None  # known once it is ready
     modules: set[str] = field(default_factory=set)  # imported
     waiting: dict[str, list[tuple[Path, bool]]] = field(
@@ -140,6 +141,11 @@ class Zygotes:
                     for worker in resting:
                         self._drop_worker(worker)
             self._base()
+
+    def codes(self) -> set[Path]:
+        """The directories that warm processes work in."""
+        with self._lock:
+            return {zygote.code for zygote in self.clones.values() if zygote.code is not None}
 
     def _dispatch(self, zygote: Zygote, run: Path, *, reuse: bool) -> None:
         """To a worker if one is ready, or if this run and later ones may share one; else to a new fork."""
@@ -254,7 +260,7 @@ class Zygotes:
         ours, theirs = socket.socketpair()
         with theirs:
             self._send(self._base(), {"do": "clone", "code": str(code), "env": dict(env)}, fd=theirs.fileno())
-        self.clones[key] = Zygote(ours, key)
+        self.clones[key] = Zygote(ours, key, code)
         self._watch(self.clones[key])
         return self.clones[key]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import tarfile
 from pathlib import Path
@@ -84,6 +85,26 @@ def test_it_fetches_code_once_and_leaves_nothing_of_a_bad_archive(tmp_path: Path
     with pytest.raises(tarfile.TarError, match="gzip"):
         cache.fetch(bad)
     assert sorted(cache.directory.iterdir()) == [path]
+
+
+def test_it_removes_code_that_is_long_unused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scheduler.executors.local.code.KEPT", 1)
+    store = open_store(f"file://{tmp_path}/objects")
+    cache = CodeCache(tmp_path / "code", store)
+    paths = []
+    for number in range(5):
+        uri = f"{store.root}/code{number}.tar.gz"
+        store.put(uri, archive(PROJECT))
+        paths.append(cache.fetch(uri))
+        os.utime(paths[-1], (0, number))  # in 1970, one after the other
+    left_over = cache.directory / ".partial-x"
+    left_over.mkdir()
+    os.utime(left_over, (0, 0))
+    assert cache.ready(f"{store.root}/code0.tar.gz")  # used just now
+    assert set(cache.prune({paths[1]})) == {paths[2], paths[3], paths[4]}
+    assert set(cache.directory.iterdir()) == {paths[0], paths[1]}
+    assert not cache.ready(f"{store.root}/code2.tar.gz")
+    assert cache.fetch(f"{store.root}/code2.tar.gz") == paths[2]
 
 
 def test_resources_say_what_is_missing() -> None:
