@@ -32,6 +32,14 @@ def settle_trigger_queue(trigger_id: int) -> None:
 
 
 @shared_task
+def evaluate_triggers_of(version_ids: list[int]) -> None:
+    from scheduler.triggers.evaluate_many import pass_by
+
+    for version_id in pass_by(version_ids):
+        evaluate_triggers(version_id)
+
+
+@shared_task
 def sweep() -> None:
     """Catches what lost wake-ups left: dirty or due executions, unevaluated versions, silent executors."""
     from scheduler.sweep import sweep_all

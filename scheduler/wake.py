@@ -18,6 +18,8 @@ from django.db import transaction
 
 logger = logging.getLogger(__name__)
 
+TOGETHER = 200  # versions in one wake-up of their triggers
+
 
 @cache
 def broker() -> redis.Redis:
@@ -74,10 +76,40 @@ def wake_execution_at(execution_id: int, at: datetime) -> None:
 
 
 def wake_triggers(version_id: int) -> None:
-    """Have the triggers of a newly published artifact version evaluated."""
-    from scheduler.tasks import evaluate_triggers
+    """Have the triggers of a newly published artifact version evaluated. Versions published together go together."""
+    waiting = _last_after_commit()
+    if waiting is None or len(waiting.version_ids) == TOGETHER:
+        waiting = _TriggersToWake()
+        transaction.on_commit(waiting)
+    waiting.version_ids.append(version_id)
 
-    _after_commit(lambda: evaluate_triggers.delay(version_id), f"triggers of version {version_id}")
+
+class _TriggersToWake:
+    """Runs after the commit of the transaction, or with its rollback is forgotten."""
+
+    def __init__(self) -> None:
+        self.version_ids: list[int] = []
+
+    def __call__(self) -> None:
+        from scheduler.tasks import evaluate_triggers, evaluate_triggers_of
+
+        try:
+            if len(self.version_ids) == 1:
+                evaluate_triggers.delay(self.version_ids[0])
+            else:
+                evaluate_triggers_of.delay(self.version_ids)
+        except Exception as error:  # noqa: BLE001 - the broker may be down; the sweep will do it
+            logger.warning("wake-up of triggers of versions %s lost: %s", self.version_ids, error)
+
+
+def _last_after_commit() -> _TriggersToWake | None:
+    """The wake-up of triggers registered last, if it depends on the same savepoints as what is done now."""
+    connection = transaction.get_connection()
+    if not connection.in_atomic_block or not connection.run_on_commit:
+        return None
+    savepoints, function, *_ = connection.run_on_commit[-1]
+    same = savepoints == set(connection.savepoint_ids)
+    return function if same and isinstance(function, _TriggersToWake) else None
 
 
 def wake_trigger_queue(trigger_id: int) -> None:

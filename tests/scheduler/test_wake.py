@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+
 import pytest
 import redis
 from django.db import transaction
@@ -43,3 +46,17 @@ def test_it_survives_a_broker_that_is_down(settings: Settings, caplog: pytest.Lo
     finally:
         wake.broker.cache_clear()
     assert "wake-up of executor local lost" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_versions_published_together_wake_their_triggers_together(valkey: redis.Redis) -> None:
+    with transaction.atomic():
+        wake.wake_triggers(1)
+        with pytest.raises(ZeroDivisionError), transaction.atomic():
+            wake.wake_triggers(2)
+            raise ZeroDivisionError
+        for version_id in (3, 4):
+            wake.wake_triggers(version_id)
+    assert valkey.llen("causeway") == 1
+    (message,) = valkey.lrange("causeway", 0, -1)
+    assert json.loads(base64.b64decode(json.loads(message)["body"]))[0] == [[1, 3, 4]]

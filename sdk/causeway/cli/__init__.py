@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from causeway.cli import aliases, approvals, artifacts, completion, launches, lineage, retention, triggers
+from causeway.cli import aliases, approvals, artifacts, completion, hub, launches, lineage, retention, triggers
 from causeway.cli.root import main
 
-__all__ = ["aliases", "approvals", "artifacts", "completion", "launches", "lineage", "main", "retention", "triggers"]
+__all__ = [
+    "aliases",
+    "approvals",
+    "artifacts",
+    "completion",
+    "hub",
+    "launches",
+    "lineage",
+    "main",
+    "retention",
+    "triggers",
+]

@@ -40,7 +40,7 @@ def query_options(command: F) -> F:
     return command
 
 
-class _Moment(click.ParamType):
+class _Moment(click.ParamType):  # type: ignore[type-arg]  # of older clicks it takes no argument
     name = "time"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
