@@ -57,9 +57,20 @@ def launch_child(turn: Turn, command: commands.LaunchChild) -> Iterator[Event]:
     try:
         with transaction.atomic():
             origins = turn.rows.origins.get(command.key, Origins()).get("taken", {})
-            launch(request, actor=ACTOR, mode=ExecutionMode.CHILD_WORKFLOW, parent_node=node, origins=origins)
+            former = _former_child(turn, command)
+            mode = ExecutionMode.CHILD_WORKFLOW if former is None else ExecutionMode.RECOVERED
+            launch(request, actor=ACTOR, mode=mode, parent_node=node, reference=former, origins=origins)
     except CausewayError as error:
         yield Failed(command.key, Failure(type(error).__name__, error.message))
+
+
+def _former_child(turn: Turn, command: commands.LaunchChild) -> Execution | None:
+    """The child that failed in the execution that is being recovered: the new one runs only what failed there."""
+    former = turn.execution.reference_id
+    if turn.execution.mode != ExecutionMode.RECOVERED or former is None or command.attempt:
+        return None
+    children = Execution.objects.filter(parent_node__execution_id=former, parent_node__node_id=command.key)
+    return children.filter(phase__in=sorted(EXECUTION_TERMINAL)).order_by("-pk").first()
 
 
 def _copy(values: literals_pb2.LiteralMap) -> literals_pb2.LiteralMap:

@@ -36,7 +36,8 @@ BATCH = 500  # attempts taken into account in one transaction
 
 
 ENDED_COLUMNS = (
-    "id", "node_id", "attempt", "index", "phase", "error", "error_retryable", "output_uri", "deck_uri", "reason"
+    "id", "node_id", "attempt", "index", "phase", "error", "error_retryable", "output_uri", "deck_uri", "reason",
+    "log_uri",
 )  # fmt: skip
 
 
@@ -53,6 +54,7 @@ class Ended(NamedTuple):
     output_uri: str
     deck_uri: str
     reason: str
+    log_uri: str
 
 
 def gather(turn: Turn) -> list[Event]:
@@ -139,7 +141,7 @@ def _failure_of(ended: Ended) -> Failure:
         message=bounded(error.message or ended.reason or "the attempt ended without saying why"),
         system=system,
         recoverable=ended.error_retryable,
-        uri=error.error_uri,
+        uri=error.error_uri or ended.log_uri,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from datetime import timedelta
 
 from flyteidl.core import catalog_pb2, literals_pb2
@@ -12,8 +13,8 @@ from scheduler.engine.events import Event, Held, Prepared
 from scheduler.engine.graph import Kind
 from scheduler.engine.state import Node
 from scheduler.graphs import Target
-from scheduler.models import CacheEntry, ExecutionMode, NodeExecution
-from scheduler.phases import NODE_TERMINAL, NodePhase
+from scheduler.models import CacheEntry, Execution, ExecutionMode, NodeExecution, TaskExecution
+from scheduler.phases import NODE_TERMINAL, AttemptPhase, NodePhase
 from scheduler.shell import data
 from scheduler.shell.flush import insert_new_nodes
 from scheduler.shell.items import item_inputs
@@ -131,13 +132,33 @@ def item_keys(turn: Turn, node: Node, size: int) -> list[str]:
 
 
 def item_hits(turn: Turn, node: Node, size: int) -> dict[int, str]:
-    """URIs of the outputs of those items that are in the cache."""
+    """URIs of the outputs of those items that are in the cache, or had succeeded in the recovered execution."""
+    recovered = _recovered_items(turn, node, size)
     keys = item_keys(turn, node, size)
     if not keys or turn.spec.overwrite_cache:
-        return {}
+        return recovered
     rows = CacheEntry.objects.filter(key__in=set(keys)).exclude(output_uri="")
     uris = dict(rows.values_list("key", "output_uri"))
-    return {index: uris[key] for index, key in enumerate(keys) if key in uris}
+    return {index: uris[key] for index, key in enumerate(keys) if key in uris} | recovered
+
+
+def _recovered_items(turn: Turn, node: Node, size: int) -> dict[int, str]:
+    """Of a map over a task that had failed in the recovered execution, or in the one that this had recovered."""
+    uris: dict[int, str] = {}
+    for former in _recovered_executions(turn):
+        maps = NodeExecution.objects.filter(execution_id=former, node_id=node.key, state__memory__size=size)
+        rows = TaskExecution.objects.filter(node__in=maps, phase=AttemptPhase.SUCCEEDED, index__gte=0)
+        found = rows.exclude(output_uri="").values_list("index", "output_uri")
+        uris = {**dict(found), **uris}
+    return uris
+
+
+def _recovered_executions(turn: Turn) -> Iterator[int]:
+    """The execution that is being recovered, the one that it had recovered, and so on."""
+    mode, former = turn.execution.mode, turn.execution.reference_id
+    while mode == ExecutionMode.RECOVERED and former is not None:
+        yield former
+        mode, former = Execution.objects.values_list("mode", "reference_id").get(pk=former)
 
 
 def keep_item(turn: Turn, node: Node, index: int, output_uri: str) -> None:

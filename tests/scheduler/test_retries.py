@@ -169,3 +169,12 @@ def test_what_is_not_recoverable_is_not_repeated() -> None:
     driver = Driver({"flaky": answer})
     execution = driver.run(start(workflow_of(patient), {"a": 5}))
     assert error_of(execution).code == "TaskFailed" and len(driver.ran) == 1
+
+
+def test_an_error_says_where_to_look() -> None:
+    def answer(a: int) -> int:
+        raise TaskFailed("never")
+
+    execution = Driver({"flaky": answer}).run(start(workflow_of(patient), {"a": 5}))
+    row = TaskExecution.objects.get(execution_id=execution.pk)
+    assert row.log_uri and error_of(execution).error_uri == row.log_uri

@@ -8,12 +8,14 @@ from unittest.mock import patch
 import pytest
 from django.utils import timezone
 from flyteidl.core import catalog_pb2
-from flytekit import task, workflow
+from flytekit import LaunchPlan, map_task, task, workflow
 
 from scheduler.actions.executions import abort
 from scheduler.advance import advance
 from scheduler.models import Execution, ExecutionMode, NodeExecution
 from scheduler.phases import ExecutionPhase, NodePhase
+from scheduler.sweep import sweep_all
+from tests.flyte import register_all
 from tests.scheduler.driving import Driver, TaskFailed, outputs, phases, start, workflow_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
@@ -117,3 +119,76 @@ def test_it_takes_over_from_a_holder_that_is_gone() -> None:
         driver = Driver({"singly": lambda a: a * 2})
         assert outputs(driver.run(other)) == {"o0": 2}
     assert len(driver.ran) == 1
+
+
+@workflow
+def mapped(a: list[int]) -> list[int]:
+    return map_task(second)(a=a)
+
+
+def recovering(former: Execution, inputs: dict[str, object]) -> Execution:
+    again = start(former.workflow, inputs)
+    Execution.objects.filter(pk=again.pk).update(mode=ExecutionMode.RECOVERED, reference=former)
+    return again
+
+
+def test_it_runs_only_the_items_that_failed() -> None:
+    wrong = {2, 3}
+
+    def answer(a: int) -> int:
+        if a in wrong:
+            raise TaskFailed
+        return a * 10
+
+    given = {"a": [1, 2, 3, 4]}
+    driver = Driver({"second": answer})
+    failed = driver.run(start(workflow_of(mapped), given))
+    assert failed.phase == ExecutionPhase.FAILED
+    wrong.remove(2)
+    driver.ran.clear()
+    worse = driver.run(recovering(failed, given))
+    assert worse.phase == ExecutionPhase.FAILED
+    wrong.clear()
+    driver.ran.clear()
+    assert outputs(driver.run(recovering(worse, given))) == {"o0": [10, 20, 30, 40]}
+    assert len(driver.ran) == 1  # the first recovery had run the other
+
+
+@workflow
+def child(a: int) -> int:
+    return second(a=first(a=a))
+
+
+child_plan = LaunchPlan.get_or_create(child, "reuse_child")
+
+
+@workflow
+def parent(a: int) -> int:
+    return child_plan(a=a)
+
+
+def run_with_children(driver: Driver, execution: Execution) -> Execution:
+    for _ in range(10):
+        sweep_all()
+        driver.answer_all()
+    execution.refresh_from_db()
+    return execution
+
+
+def test_a_child_runs_only_what_failed() -> None:
+    def fail(a: int) -> int:
+        raise TaskFailed
+
+    register_all(child_plan)
+    driver = Driver({"first": lambda a: a + 1, "second": fail})
+    failed = run_with_children(driver, start(workflow_of(parent, plans=[child_plan]), {"a": 1}))
+    assert failed.phase == ExecutionPhase.FAILED
+    driver.answers = {"first": lambda a: a + 1, "second": lambda a: a * 10}
+    driver.ran.clear()
+    assert outputs(run_with_children(driver, recovering(failed, {"a": 1}))) == {"o0": 20}
+    assert driver.ran == [("n1", 0)]
+    new = Execution.objects.get(parent_node__execution__reference=failed)
+    assert (new.mode, new.reference) == (
+        ExecutionMode.RECOVERED,
+        Execution.objects.get(parent_node__execution=failed),
+    )
