@@ -60,7 +60,7 @@ def _shown(request: PageRequest, execution: Execution, tab: str) -> dict[str, ob
 def show_execution(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
     execution = access_execution(request.user, project, domain, name)
     context = _shown(request, execution, "nodes")
-    context |= nodes_context(execution, context["open_gates"])  # type: ignore[arg-type]
+    context |= nodes_context(execution, context["open_gates"], request.GET.get("after", ""))  # type: ignore[arg-type]
     live = execution.phase not in EXECUTION_TERMINAL
     return respond(request, "executions/nodes.html", "executions/_live.html", context, live=live)
 

@@ -117,10 +117,14 @@ def _open_gates(execution: Execution) -> list[Gate]:
     return list(rows.exclude(kind=GateKind.SLEEP).order_by("id"))
 
 
-def nodes_context(execution: Execution, gates: list[Gate]) -> dict[str, Any]:
-    """The tree of nodes in the order they began, with bars on the execution's own time scale."""
+def nodes_context(execution: Execution, gates: list[Gate], after: str = "") -> dict[str, Any]:
+    """The tree of nodes in the order they began, with bars on the execution's own time scale.
+
+    `after`: primary key of the last node of the page before. Nodes whose parent is on another page keep their depth.
+    """
+    start = int(after) if after.isascii() and after.isdigit() and len(after) < 19 else 0
     nodes = list(
-        NodeExecution.objects.filter(execution=execution)
+        NodeExecution.objects.filter(execution=execution, pk__gt=start)
         .exclude(kind__in=(NodeKind.START, NodeKind.END))
         .defer("error", "state")
         .order_by("id")[: NODES_SHOWN + 1]
@@ -129,17 +133,43 @@ def nodes_context(execution: Execution, gates: list[Gate]) -> dict[str, Any]:
     scale = _Scale(execution)
     waiting = {gate.node_id: gate for gate in gates}
     children: dict[int | None, list[NodeExecution]] = defaultdict(list)
-    for node in nodes[:NODES_SHOWN]:
+    shown = nodes[:NODES_SHOWN]
+    above = _paths_above(shown) if start else {}
+    for node in shown:
         children[node.parent_id].append(node)
     rows: list[NodeRow] = []
     stack: list[tuple[NodeExecution, int, tuple[str, ...]]] = []
-    stack.extend((node, 0, (node.spec_node_id,)) for node in reversed(children[None]))
+    for parent, path in [*above.items(), (None, ())]:
+        depth = min(len(path), DEPTHS)
+        stack.extend((node, depth, (*path, node.spec_node_id)) for node in reversed(children[parent]))
     while stack:
         node, depth, path = stack.pop()
         rows.append(_row(node, depth, titles.find(path), scale, waiting.get(node.pk)))
         inner = reversed(children[node.pk])
         stack.extend((child, min(depth + 1, DEPTHS), (*path, child.spec_node_id)) for child in inner)
-    return {"nodes": rows, "more_nodes": len(nodes) > NODES_SHOWN, "titles": titles}
+    more = shown[-1].pk if len(nodes) > NODES_SHOWN else None
+    return {"nodes": rows, "more_nodes": more, "first_nodes": bool(start), "titles": titles}
+
+
+def _paths_above(nodes: list[NodeExecution]) -> dict[int | None, tuple[str, ...]]:
+    """By their parents on earlier pages: the spec ids from the top down to these. A query for each level."""
+    here = {node.pk for node in nodes}
+    outside = {node.parent_id for node in nodes if node.parent_id is not None} - here
+    known: dict[int, tuple[int | None, str]] = {}
+    missing = set(outside)
+    while missing:
+        rows = NodeExecution.objects.filter(pk__in=missing).values_list("pk", "parent_id", "spec_node_id")
+        known |= {pk: (parent, spec_id) for pk, parent, spec_id in rows}
+        missing = {parent for parent, _ in known.values() if parent is not None} - known.keys()
+    paths: dict[int | None, tuple[str, ...]] = {}
+    for pk in sorted(outside):
+        path: tuple[str, ...] = ()
+        step: int | None = pk
+        while step is not None:
+            step, spec_id = known[step]
+            path = (spec_id, *path)
+        paths[pk] = path
+    return paths
 
 
 class _Scale:

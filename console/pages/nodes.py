@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from io import SEEK_END, SEEK_SET
 from typing import Any
 
-from django.db.models import Max
+from django.db.models import Count, Max
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.clickjacking import xframe_options_sameorigin
@@ -15,6 +15,8 @@ from django.views.decorators.http import require_GET
 from artifacts.exceptions import CausewayError, NotFound
 from artifacts.store import store
 from console.access_objects import access_execution, access_node
+from console.pages import badges
+from console.pages.badges import Badge
 from console.pages.executions_context import Failure, describe_error, is_node_live
 from console.pages.responses import PageRequest, page, respond
 from console.pages.specs import NodeTitles, compiled_workflow
@@ -48,11 +50,40 @@ def _path(node: NodeExecution) -> tuple[str, ...]:
     return tuple(path)
 
 
-def _attempts(node: NodeExecution) -> list[AttemptRow]:
-    rows = node.task_executions.order_by("-attempt", "index")[:ATTEMPTS_SHOWN]
-    return [
-        AttemptRow(row, row.attempt + 1, describe_error(row.error), row.phase not in ATTEMPT_TERMINAL) for row in rows
+@dataclass(frozen=True)
+class Attempts:
+    """A page of them: of a map by item, else newest first."""
+
+    rows: list[AttemptRow]
+    more: str  # query string of the next page, empty on the last
+    phase: int | None  # only these are shown
+    phases: list[tuple[int, Badge, int]]  # of a map: phase, and how many attempts are in it
+
+
+def _attempts(request: PageRequest, node: NodeExecution) -> Attempts:
+    phase, item = _number(request.GET.get("phase", "")), _number(request.GET.get("item", ""))
+    is_map = node.kind == NodeKind.ARRAY
+    rows = node.task_executions.defer("command")
+    counts = rows.values_list("phase").annotate(count=Count("pk")).order_by("phase") if is_map else []
+    phases = [(found, badges.ATTEMPT[found], count) for found, count in counts]
+    rows = rows if phase is None else rows.filter(phase=phase)
+    rows = rows if item is None else rows.filter(index__gte=item)
+    ordered = rows.order_by("index", "-attempt") if is_map else rows.order_by("-attempt")
+    found = list(ordered[: ATTEMPTS_SHOWN + 1])
+    more = ""
+    if len(found) > ATTEMPTS_SHOWN:
+        query = request.GET.copy()
+        query["item"] = str(found[-1].index)
+        more = "?" + query.urlencode()
+    shown = [
+        AttemptRow(row, row.attempt + 1, describe_error(row.error), row.phase not in ATTEMPT_TERMINAL)
+        for row in found[:ATTEMPTS_SHOWN]
     ]
+    return Attempts(shown, more if is_map else "", phase, phases)
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 @require_GET
@@ -60,13 +91,14 @@ def _attempts(node: NodeExecution) -> list[AttemptRow]:
 def show_node(request: PageRequest, project: str, domain: str, name: str, node_id: str) -> HttpResponse:
     execution = access_execution(request.user, project, domain, name)
     node = access_node(execution, node_id)
-    attempts = _attempts(node)
+    attempts = _attempts(request, node)
     context: dict[str, Any] = {
         "execution": execution,
         "node": node,
         "spec": NodeTitles(compiled_workflow(execution.workflow)).find(_path(node)),
-        "attempts": attempts,
-        "failure": None if any(row.failure for row in attempts) else describe_error(node.error),
+        "attempts": attempts.rows,
+        "attempts_page": attempts,
+        "failure": None if any(row.failure for row in attempts.rows) else describe_error(node.error),
         "inputs": read_values(request, node.input_uri),
         "outputs": read_values(request, node.output_uri),
         "is_live": is_node_live(node),

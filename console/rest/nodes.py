@@ -123,13 +123,18 @@ class DeckView(ApiView):
         return sandboxed_object(node.deck_uri)
 
 
+class AttemptFilters(Filters):
+    phase = AttemptPhaseField(required=False)
+    index = serializers.IntegerField(required=False, min_value=0, help_text="item of a map")
+
+
 class AttemptsView(ListView):
-    @extend_schema(responses=AttemptOut(many=True), tags=TAGS)
+    @extend_schema(parameters=[AttemptFilters], responses=AttemptOut(many=True), tags=TAGS)
     def get(self, request: Request, project: str, domain: str, name: str, node_id: str) -> Response:
         """Every attempt of a node, newest first; of a map, those of all its items."""
-        read_query(Filters, request)
+        filters = read_query(AttemptFilters, request)
         execution = access_execution(user_of(request), project, domain, name)
-        rows = access_node(execution, node_id).task_executions.defer("command")
+        rows = access_node(execution, node_id).task_executions.filter(**filters).defer("command")
         return self.page(request, rows, AttemptOut)
 
 

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from console.accounts.models import AuditEvent, User
-from scheduler.models import Execution
-from scheduler.phases import ExecutionPhase
-from tests.console.pages.cast import World
+from console.pages import executions_context, nodes
+from scheduler.models import Execution, NodeKind
+from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+from tests.console.pages.cast import World, make_attempt, make_node
 
 Browse = Callable[[User], Client]
 HTMX = {"HX-Request": "true"}
@@ -103,3 +107,46 @@ def test_it_relaunches_with_the_same_inputs(world: World, browse: Browse) -> Non
     again = Execution.objects.get(reference=world.trains)
     assert response.redirect_chain[-1][0] == RUN.format(again.name)
     assert "relaunch of" in response.content.decode()
+
+
+def test_it_pages_the_nodes_of_a_large_execution(world: World, browse: Browse, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(executions_context, "NODES_SHOWN", 3)
+    run = Execution.objects.get(name="aevaluates")
+    top = make_node(run, "top", NodePhase.RUNNING, kind=NodeKind.WORKFLOW)
+    for number in range(5):
+        make_node(run, f"top-0-x{number}", NodePhase.SUCCEEDED, spec_node_id=f"x{number}", parent=top)
+    client, address, seen = browse(world.admin), RUN.format("aevaluates"), []
+    while address:
+        response = client.get(address)
+        seen += [row.node.node_id for row in response.context["nodes"]]
+        depths = {row.node.node_id: row.depth for row in response.context["nodes"]}
+        assert all(depth == node_id.startswith("top-") for node_id, depth in depths.items())
+        more = response.context["more_nodes"]
+        address = f"{RUN.format('aevaluates')}?after={more}" if more else ""
+    assert len(seen) == len(set(seen)) == run.nodes.exclude(kind__in=("start", "end")).count()
+
+
+def test_it_pages_the_items_of_a_map_and_filters_them_by_phase(
+    world: World, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nodes, "ATTEMPTS_SHOWN", 4)
+    run = Execution.objects.get(name="aevaluates")
+    node = make_node(run, "m", NodePhase.RUNNING, kind=NodeKind.ARRAY)
+    for index in range(10):
+        phase = AttemptPhase.FAILED if index == 7 else AttemptPhase.SUCCEEDED
+        make_attempt(node, phase, index=index, name=f"m-{index}")
+    client, address, seen = browse(world.admin), RUN.format("aevaluates") + "nodes/m/", []
+    with CaptureQueriesContext(connection) as few:
+        client.get(f"{address}?item=8")
+    with CaptureQueriesContext(connection) as many:
+        client.get(address)
+    assert len(many) == len(few)
+    more = "?"
+    while more:
+        page = client.get(address + more).context["attempts_page"]
+        seen += [row.attempt.index for row in page.rows]
+        more = page.more
+    assert seen == list(range(10))
+    failed = client.get(f"{address}?phase={AttemptPhase.FAILED.value}").context["attempts_page"]
+    assert [row.attempt.index for row in failed.rows] == [7]
+    assert {phase: count for phase, _, count in failed.phases} == {AttemptPhase.FAILED: 1, AttemptPhase.SUCCEEDED: 9}

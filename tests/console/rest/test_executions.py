@@ -271,6 +271,8 @@ def test_it_shows_a_node_with_its_attempts_and_values(api: Caller) -> None:
     assert client.get(f"{E1}/nodes/n0/outputs").json() == {"o0": 7}
     assert client.get(f"{E1}/nodes/n0/inputs").json() == {}
     assert len(client.get(f"{E1}/nodes/n0/attempts").json()["results"]) == 2
+    assert len(client.get(f"{E1}/nodes/n0/attempts?phase=FAILED").json()["results"]) == 1
+    assert client.get(f"{E1}/nodes/n0/attempts?index=3").json()["results"] == []
     problem(client.get(f"{E1}/nodes/n9"), 404)
 
 
