@@ -34,6 +34,11 @@ WORDS = [f"{a}{b}" for a in ("drift", "wine", "sales", "churn", "fraud", "tile",
 NOTES = ("drift", "baseline", "quarterly", "retrained", "imputed", "backfill", "skew", "holdout")
 
 
+def seeded(seed: int) -> random.Random:
+    """The same rows every time."""
+    return random.Random(seed)  # noqa: S311 - no secrets
+
+
 @dataclass
 class Name:
     """An artifact, and how many of the versions are its own."""
@@ -50,7 +55,7 @@ class Name:
 
 
 def names(count: int, versions: int) -> list[Name]:
-    rng = random.Random(1)
+    rng = seeded(1)
     hot = [
         Name(1, "flytesnacks", "production", "ml-dataset", "dataset", ("region", "split"), 2, 0.2),
         Name(2, "flytesnacks", "production", "sensor-ticks", "dataset", ("region",), 1, 0.2),
@@ -97,14 +102,14 @@ class Rows:
 
     def artifacts(self) -> Iterator[tuple[object, ...]]:
         for n in self.names:
-            text = f"{n.name} of {n.project}: {random.Random(n.pk).choice(NOTES)} data" if n.pk % 3 == 0 else ""
+            text = f"{n.name} of {n.project}: {seeded(n.pk).choice(NOTES)} data" if n.pk % 3 == 0 else ""
             yield (
                 *(n.pk, n.project, n.domain, n.name, n.kind, text, list(n.keys), n.granularity),
                 END - SPAN + timedelta(seconds=n.pk),
             )
 
     def versions(self) -> Iterator[tuple[object, ...]]:
-        rng = random.Random(2)
+        rng = seeded(2)
         weights = list(accumulate(n.weight for n in self.names))
         kind_type = types_pb2.LiteralType(simple=types_pb2.INTEGER).SerializeToString()
         for pk in range(1, self.count + 1):
@@ -171,7 +176,7 @@ class Rows:
                 yield artifact, "production", pk, END
 
     def edges(self) -> Iterator[tuple[object, ...]]:
-        rng = random.Random(3)
+        rng = seeded(3)
         for first in range(1, self.count + 1, PRODUCED):
             key, at = self.execution(first), self.created(first)
             recent = max(1, first - 50_000)
@@ -197,6 +202,16 @@ COLUMNS = {
 }
 
 
+# Whatever an execution published was made of all that it took in.
+DERIVED = """
+    INSERT INTO lineage_derivation (source_id, target_id)
+    SELECT consumed.version_id, produced.version_id FROM lineage_versionedge AS produced
+    JOIN lineage_versionedge AS consumed ON consumed.execution_key = produced.execution_key
+        AND consumed.role = 'consumed'
+    WHERE produced.role = 'produced'
+"""
+
+
 def fill(connection: psycopg.Connection[tuple[object, ...]], *, versions: int, artifacts: int) -> None:
     """Everything, in one transaction a table; indexes and constraints are made again after the rows are there."""
     rows = Rows(versions, artifacts)
@@ -209,7 +224,7 @@ def fill(connection: psycopg.Connection[tuple[object, ...]], *, versions: int, a
         "lineage_versionedge": rows.edges,
     }
     connection.execute("SET maintenance_work_mem = '256MB'; SET synchronous_commit = off")
-    with without_indexes(connection, list(sources)):
+    with without_indexes(connection, [*sources, "lineage_derivation"]):
         for table, source in sources.items():
             begun = time.monotonic()
             with connection.cursor() as cursor:
@@ -218,11 +233,13 @@ def fill(connection: psycopg.Connection[tuple[object, ...]], *, versions: int, a
                         copy.write_row(row)
                 print(f"{table:<32} {cursor.rowcount:>10,} rows {time.monotonic() - begun:7.1f} s", flush=True)
             connection.commit()
+        connection.execute(DERIVED)
+        connection.commit()
     for table in ("artifacts_artifact", "artifacts_artifactversion"):
         connection.execute(f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))")  # type: ignore[arg-type]  # noqa: S608
     connection.commit()
     connection.autocommit = True
-    for table in sources:
+    for table in [*sources, "lineage_derivation"]:
         connection.execute(f"VACUUM (ANALYZE) {table}")  # type: ignore[arg-type]
 
 

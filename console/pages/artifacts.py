@@ -5,9 +5,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET
 
 from artifacts.cards import render_card
-from artifacts.exceptions import InvalidArgument, NotFound
-from artifacts.models import Kind
-from artifacts.search import search
+from artifacts.exceptions import InvalidArgument, NotFound, SearchTooLong
 from artifacts.store import store
 from console.access_objects import access_artifact, access_version_id
 from console.accounts import access
@@ -17,34 +15,25 @@ from console.pages.artifacts_context import (
     artifact_context,
     object_context,
     overview_context,
-    readable_versions,
     version_context,
 )
+from console.pages.artifacts_search import EMPTY, search_page
 from console.pages.lineage import lineage_summary
 from console.pages.lineage_context import lineage_context
-from console.pages.paging import newest_first
 from console.pages.responses import PageRequest, page, respond
 
 
 @require_GET
 @page
 def list_artifacts(request: PageRequest) -> HttpResponse:
-    text, kind = request.GET.get("q", "").strip(), request.GET.get("kind", "")
-    rows, problem = readable_versions(request), ""
-    if kind:
-        rows = rows.filter(kind=kind)
+    text, problem = request.GET.get("q", "").strip(), ""
+    if kind := request.GET.get("kind", ""):  # how addresses were written once
+        text = f"{text} kind:{kind}".strip()
     try:
-        rows = search(text, rows)
-    except InvalidArgument as error:
-        rows, problem = rows.none(), error.message
-    context = {
-        "page": newest_first(request, rows),
-        "q": text,
-        "kind": kind,
-        "kinds": Kind.choices,
-        "filtered": bool(text or kind),
-        "problem": problem,
-    }
+        found, facets = search_page(request, text)
+    except (InvalidArgument, SearchTooLong) as error:
+        found, facets, problem = EMPTY, [], error.message
+    context = {"page": found, "facets": facets, "q": text, "filtered": bool(text), "problem": problem}
     return respond(request, "artifacts/list.html", "artifacts/_list.html", context, live=True)
 
 

@@ -53,7 +53,25 @@ def test_it_pages_without_losing_or_repeating_a_version(world: World, browse: Br
 
 
 def test_it_ignores_a_malformed_cursor(world: World, browse: Browse) -> None:
-    assert browse(world.admin).get("/artifacts/?before=nonsense_x").status_code == 200
+    assert browse(world.admin).get("/artifacts/?after=nonsense_x").status_code == 200
+
+
+def test_a_facet_adds_its_filter_to_the_search_and_takes_it_out_again(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+    groups = {group.title: group.values for group in client.get("/artifacts/").context["facets"]}
+    model = next(each for each in groups["Kind"] if each.value == "model")
+    assert not model.chosen and model.href == "?q=kind%3Amodel"
+
+    found = client.get(f"/artifacts/{model.href}")
+    assert {row.kind for row in found.context["page"].rows} == {"model"}
+    assert model.count == str(len(found.context["page"].rows))
+    (chosen,) = next(group.values for group in found.context["facets"] if group.title == "Kind")
+    assert chosen.chosen and chosen.href == "?q="
+    assert 'aria-current="true"' in found.content.decode()
+
+
+def test_a_facet_says_nothing_of_what_one_may_not_read(world: World, browse: Browse) -> None:
+    assert browse(world.outsider).get("/artifacts/").context["facets"] == []
 
 
 def test_it_shows_where_a_version_came_from_and_how_to_pull_it(world: World, browse: Browse) -> None:

@@ -1,0 +1,172 @@
+"""How fast the registry answers at a million versions: search at the REST door, queries and lineage in the database.
+
+python benchmarks/registry.py                        a set-up of its own, filled in about ten minutes, removed again
+python benchmarks/registry.py --home /tmp/registry   kept, and used again the next time
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlencode
+
+import psycopg
+import requests
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+SEARCHES = [
+    *("", "drift", "dataset", "wine17", "nosuchword", "drift baseline -holdout", "wine17 kind:model"),
+    *("kind:model", "kind:model split=test", "-kind:model -kind:dataset", "name:ml-dataset", "name:wine"),
+    *("region=SEB", "region=SEB region=SEC", "region!=SEB", "region=MIE", "region=NOPE", "day=2025-05-05"),
+    *("tenant=tenant-3 shop=shop-2 region=SEC", "name:ml-dataset region=MIE", "name:ml-dataset region=SEB split=test"),
+    *("project:risk", "project:risk domain:staging drift", "project:risk kind:model metric.auc>0.9"),
+    *(
+        "by:fit",
+        "by:flytesnacks.pipelines.ml_model.fit",
+        "by:nosuch",
+        "execution:x00000100",
+        "version:x00000100.n0.0.o1",
+    ),
+    *("created>2026-06-01 kind:model", "created<2025-01-01 region=SEA", "time>=2026-06-01", "time=2025-06-01T12"),
+    *("metric.auc>0.9", "metric.auc>0.999999", "metric.auc>5", "metric.auc>0.9 region=SEB"),
+    *("alias:champion", "alias:latest", "alias:champion kind:model", "metadata.framework=torch", "removed:yes"),
+    *("sort:metric.auc", "sort:metric.auc-asc kind:model", "sort:metric.auc region=SEB", "sort:created-asc region=SEB"),
+    "kind:model metric.auc>0.9 alias:champion by:fit created>2025-01-01",
+]
+GIVEN_UP = ["region=SEA", "region=SEA split=test", "kind:model region=SEA"]  # a frequent value of a year ago
+
+
+@contextmanager
+def registry(home: Path, versions: int, artifacts: int) -> Iterator[tuple[str, str]]:
+    """The web address and token of a running set-up whose registry is filled."""
+    from tests.stack import running_stack
+
+    with running_stack(home) as stack:
+        os.environ["DATABASE_URL"] = f"postgresql://postgres@/causeway?host={stack.home / 'postgres'}"
+        os.environ["DJANGO_SETTINGS_MODULE"] = "console.settings"
+        os.environ["CAUSEWAY_HOME"] = str(stack.home)
+        os.environ.setdefault("CAUSEWAY_SECRET_KEY", "only-for-this")
+        import django
+
+        django.setup()
+        from benchmarks.registry_rows import fill
+
+        url = f"postgresql://postgres@/causeway?host={stack.home / 'postgres'}"
+        with psycopg.connect(url) as connection:
+            found = connection.execute("SELECT count(*) FROM artifacts_artifactversion").fetchone()
+            if not found or not found[0]:
+                fill(connection, versions=versions, artifacts=artifacts)
+        yield stack.http_url, stack.admin_token
+
+
+def timed(act: Callable[[], object], rounds: int) -> list[float]:
+    act()
+    times = []
+    for _ in range(rounds):
+        begun = time.perf_counter()
+        act()
+        times.append((time.perf_counter() - begun) * 1000)
+    return times
+
+
+def at_the_door(url: str, token: str, rounds: int) -> None:
+    session = requests.Session()
+    session.headers["Authorization"] = f"Bearer {token}"
+
+    def get(path: str, **query: str) -> requests.Response:
+        response = session.get(f"{url}{path}?{urlencode(query)}", timeout=60)
+        response.raise_for_status()
+        return response
+
+    total: dict[str, list[float]] = {"search": [], "facets": [], "next page": []}
+    api = "/api/v1/artifact-versions"
+    for text in [*SEARCHES, *GIVEN_UP]:
+        times = timed(partial(get, api, q=text), rounds)
+        counted = timed(partial(get, f"{api}/facets", q=text), rounds)
+        print(f"{text[:70]:<70} {statistics.median(times):7.1f} ms   facets {statistics.median(counted):7.1f} ms")
+        if text not in GIVEN_UP:
+            total["search"] += times
+            total["facets"] += counted
+    following = get("/api/v1/artifact-versions", q="region=SEB").json()["next"]
+    for _ in range(50):
+        begun = time.perf_counter()
+        following = session.get(following, timeout=60).json()["next"]
+        total["next page"].append((time.perf_counter() - begun) * 1000)
+    for name, times in total.items():
+        show(f"{name}, REST", times)
+    detail = "/api/v1/artifacts/flytesnacks/production/ml-dataset"
+    for name, path, query in [
+        ("resolve, all keys, REST", f"{detail}/resolve", {"partition.region": "SEB", "partition.split": "test"}),
+        ("resolve, some keys, REST", f"{detail}/resolve", {"partition.region": "MIE"}),
+        ("versions of an artifact, REST", f"{detail}/versions", {}),
+        ("artifacts, REST", "/api/v1/artifacts", {}),
+    ]:
+        show(name, timed(partial(get, path, **query), rounds * 3))
+
+
+def in_the_database(rounds: int) -> None:
+    from artifacts.models import ArtifactVersion
+    from artifacts.queries import find
+    from artifacts.wanted import Wanted
+    from lineage.queries import one_hop
+    from lineage.walks import ancestry
+
+    at = datetime(2026, 3, 1, 5, tzinfo=timezone.utc)
+    key = ("flytesnacks", "production", "ml-dataset")
+    for name, wanted in {
+        "newest": Wanted(*key),
+        "newest, all keys": Wanted(*key, partitions={"region": "SEB", "split": "test"}),
+        "newest, all keys, a year ago": Wanted(*key, partitions={"region": "SEA", "split": "test"}),
+        "newest, some keys": Wanted(*key, partitions={"split": "test"}),
+        "newest, some keys, rare": Wanted(*key, partitions={"region": "SEA"}),
+        "newest, some keys, time partition": Wanted(*key, partitions={"region": "SEB"}, time_partition=at),
+        "newest, some keys, as of then": Wanted(*key, partitions={"region": "SEA"}, created_before=at),
+        "newest, some keys, times before": Wanted(*key, partitions={"region": "MIE"}, time_before=at),
+        "alias": Wanted("flytesnacks", "production", "ml-model", alias="champion"),
+    }.items():
+        show(name, timed(partial(find, wanted), rounds * 5))
+    count = ArtifactVersion.objects.order_by("-pk").values_list("pk", flat=True)[0]
+    for name, pk in (("a recent version", count - 10), ("half way", count // 2), ("used by 100,000 executions", 7)):
+        version = ArtifactVersion.objects.select_related("artifact").get(pk=pk)
+        show(f"one hop, {name}", timed(partial(one_hop, version), rounds))
+        show(f"ancestry, at most 10,000, {name}", timed(partial(ancestry, pk), rounds))
+
+
+def show(name: str, times: list[float]) -> None:
+    ordered = sorted(times)
+    p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    print(
+        f"{name:<52} p50 {statistics.median(times):8.1f} ms   p95 {p95:8.1f} ms   max {ordered[-1]:8.1f} ms"
+        f"   n {len(times)}",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--home", type=Path, help="keep the set-up there; without it, one of its own is removed again")
+    parser.add_argument("--versions", type=int, default=1_000_000)
+    parser.add_argument("--artifacts", type=int, default=3_000)
+    parser.add_argument("--rounds", type=int, default=5, help="measurements of each search")
+    asked = parser.parse_args()
+    with (
+        tempfile.TemporaryDirectory(prefix="causeway-registry-") as folder,
+        registry(asked.home or Path(folder) / "h", asked.versions, asked.artifacts) as (url, token),
+    ):
+        at_the_door(url, token, asked.rounds)
+        in_the_database(asked.rounds)
+
+
+if __name__ == "__main__":
+    main()
