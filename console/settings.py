@@ -224,7 +224,7 @@ REST_FRAMEWORK: dict[str, object] = {
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["console.rest.parsing.StrictJson"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "console.rest.negotiation.AlwaysJson",
     "EXCEPTION_HANDLER": "console.rest.problems.handler",
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

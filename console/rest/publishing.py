@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from typing import Any
 
@@ -23,6 +22,7 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
 from console.rest.base import Body
+from console.rest.parsing import read_json
 
 SHAPES = ("file", "directory", "dataset")
 SIMPLE = {
@@ -76,10 +76,10 @@ def read_publish_body(request: Request) -> tuple[dict[str, Any], UploadedFile[An
     file: UploadedFile[Any] | None = None
     if request.content_type.startswith("multipart/"):
         file = request.FILES.get("file")
-        try:
-            data = json.loads(data.get("data", "{}"))
-        except (ValueError, TypeError, RecursionError) as error:
-            raise InvalidArgument("the part `data` must be JSON") from error
+        text = data.get("data", "{}")
+        if not isinstance(text, str):
+            raise InvalidArgument("the part `data` must be JSON")
+        data = read_json(text.encode(errors="surrogatepass"))
         if file is None:
             raise InvalidArgument("the part `file` is missing")
     return check_body(data, file), file

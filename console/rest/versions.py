@@ -10,7 +10,7 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from flyteidl.core import literals_pb2, types_pb2
 from rest_framework import serializers
-from rest_framework.parsers import JSONParser, MultiPartParser
+from rest_framework.parsers import MultiPartParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.utils.urls import replace_query_param
@@ -27,6 +27,7 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.rest.base import ApiView, Filters, ListView, ScopeFilters, read_query, user_of
 from console.rest.paging import read_limit
+from console.rest.parsing import StrictJson
 from console.rest.publishing import PublishBody, publish_from, read_publish_body
 from console.rest.retention import RemoveFilters, RemoveOut, remove_by_hand
 from console.sandbox import sandboxed
@@ -128,7 +129,7 @@ def partition_filters(request: Request) -> dict[str, str]:
 
 
 class VersionsView(ListView):
-    parser_classes = (JSONParser, MultiPartParser)
+    parser_classes = (StrictJson, MultiPartParser)
 
     @extend_schema(parameters=[VersionFilters, PARTITION_PARAMETER], responses=VersionSummary(many=True), tags=TAGS)
     def get(self, request: Request, project: str, domain: str, name: str) -> Response:
