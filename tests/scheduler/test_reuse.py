@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -126,7 +128,7 @@ def mapped(a: list[int]) -> list[int]:
     return map_task(second)(a=a)
 
 
-def recovering(former: Execution, inputs: dict[str, object]) -> Execution:
+def recovering(former: Execution, inputs: Mapping[str, Any]) -> Execution:
     again = start(former.workflow, inputs)
     Execution.objects.filter(pk=again.pk).update(mode=ExecutionMode.RECOVERED, reference=former)
     return again

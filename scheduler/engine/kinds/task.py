@@ -1,7 +1,8 @@
 """Task nodes, attempt by attempt; a dynamic task goes on as the parent of what it returned.
 
 A timeout holds for each attempt (the executor stops it, which is a failure that may be repeated). All attempts, with
-the time they wait for room and between repetitions, have twice as long: flytepropeller's active deadline.
+the time they wait for room and between repetitions, have twice as long: flytepropeller's active deadline. But at least
+five minutes: one machine has a longer queue than a cluster, and must not fail for it what may only run for seconds.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from scheduler.engine.events import AttemptFailed, AttemptSucceeded, Collected, 
 from scheduler.engine.phases import Phase
 from scheduler.engine.state import Failure, Node
 
+ACTIVE_AT_LEAST = timedelta(minutes=5)
+
 
 class TaskKind:
     def start(self, ev: Evaluation, node: Node, event: Prepared) -> None:
@@ -23,7 +26,7 @@ class TaskKind:
             scopes.end(ev, node, Phase.RECOVERED if event.recovered else Phase.SUCCEEDED)
             return
         if node.spec.timeout:
-            node.memory["until"] = (ev.now + 2 * node.spec.timeout).timestamp()
+            node.memory["until"] = (ev.now + active_time(node)).timestamp()
         submit(ev, node)
 
     def handle(self, ev: Evaluation, node: Node, event: Event) -> bool:
@@ -82,8 +85,9 @@ class TaskKind:
             submit(ev, node)
 
     def _time_out(self, ev: Evaluation, node: Node) -> None:
-        whole = 2 * (node.spec.timeout or timedelta(0))
-        message = f"task active timeout [{whole}] expired: its attempts and the time they waited took longer"
+        message = (
+            f"task active timeout [{active_time(node)}] expired: its attempts and the time they waited took longer"
+        )
         failure = Failure("TimeoutExpired", message)
         node.wake_at = None
         if node.body is not None:
@@ -91,6 +95,10 @@ class TaskKind:
             return
         self.stop(ev, node)
         scopes.end(ev, node, Phase.TIMED_OUT, failure)
+
+
+def active_time(node: Node) -> timedelta:
+    return max(2 * (node.spec.timeout or timedelta(0)), ACTIVE_AT_LEAST)
 
 
 def deadline(node: Node) -> datetime | None:
