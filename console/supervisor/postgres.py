@@ -104,12 +104,17 @@ def make_cluster(data: Path, bin_dir: Path) -> None:
     (data / "unfinished").rmdir()
 
 
-def forget_dead_server(data: Path) -> None:
-    """Remove a pid file whose process is not a PostgreSQL any more: after a crash its number may be somebody else's."""
-    file = data / "postmaster.pid"
+def forget_dead_server(file: Path) -> None:
+    """Remove a lock file whose process is not a PostgreSQL any more: after a crash its number may be somebody else's.
+
+    One without a number was left by a server killed before it had written it; PostgreSQL would never start again.
+    """
     try:
         pid = int(file.read_text().split("\n", 1)[0])
-    except (FileNotFoundError, ValueError):
+    except FileNotFoundError:
+        return
+    except ValueError:
+        file.unlink(missing_ok=True)
         return
     try:
         alive = psutil.Process(pid).name() == "postgres"
@@ -127,7 +132,8 @@ def main() -> None:
     home.postgres.mkdir(exist_ok=True, mode=0o700)
     os.chdir(home.postgres)
     make_cluster(home.postgres, bin_dir)
-    forget_dead_server(home.postgres)
+    forget_dead_server(home.postgres / "postmaster.pid")
+    forget_dead_server(home.postgres_sockets / ".s.PGSQL.5432.lock")
     options = [f"--{name}={value}" for name, value in SETTINGS.items()]
     sys.stdout.flush()
     server = str(bin_dir / "postgres")

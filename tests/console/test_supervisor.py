@@ -101,6 +101,14 @@ def test_it_forgets_a_pid_file_whose_process_is_no_postgres(home: Home) -> None:
     home.postgres.mkdir()
     file = home.postgres / "postmaster.pid"
     file.write_text(f"{os.getpid()}\n{home.postgres}\n")
-    postgres.forget_dead_server(home.postgres)
+    postgres.forget_dead_server(file)
     assert not file.exists()
-    postgres.forget_dead_server(home.postgres)
+    postgres.forget_dead_server(file)
+
+
+def test_it_forgets_a_pid_file_that_a_killed_server_left_empty(home: Home) -> None:
+    home.postgres.mkdir()
+    file = home.postgres / "postmaster.pid"
+    file.touch()
+    postgres.forget_dead_server(file)
+    assert not file.exists()
