@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
 Direction = Literal["upstream", "downstream"]
 
 
-class Origin(NamedTuple):
-    """Where a version came from by one step: `target` was made of `source`."""
-
-    source: int
-    target: int
+Origin = tuple[int, int]  # source, target: the target was made of the source. Plain, for there are many of them.
 
 
 @dataclass(frozen=True)
@@ -28,11 +24,14 @@ class Graph:
 
 def reach(start: int, steps: Iterable[Origin], direction: Direction, *, max_depth: int) -> Graph:
     """Breadth first from `start` over the steps, upstream to what it was made of or downstream to what it made."""
-    known = sorted(set(steps))
-    upstream = direction == "upstream"
+    known = list(steps)
     near: dict[int, list[int]] = defaultdict(list)
-    for source, target in known:
-        near[target if upstream else source].append(source if upstream else target)
+    if direction == "upstream":
+        for source, target in known:
+            near[target].append(source)
+    else:
+        for source, target in known:
+            near[source].append(target)
     depths = {start: 0}
     queue = deque([start])
     while queue:
@@ -43,7 +42,7 @@ def reach(start: int, steps: Iterable[Origin], direction: Direction, *, max_dept
             if far not in depths:
                 depths[far] = depths[at] + 1
                 queue.append(far)
-    return Graph(start, depths, [step for step in known if step.source in depths and step.target in depths])
+    return Graph(start, depths, [step for step in known if step[0] in depths and step[1] in depths])
 
 
 def _quoted(text: str) -> str:

@@ -145,15 +145,17 @@ def _steps(ids: Collection[int]) -> list[Origin]:
     """The steps between these versions."""
     with connection.cursor() as cursor:
         cursor.execute(_BETWEEN, {"ids": list(ids), "limit": MAX_STEPS})
-        return [Origin(*row) for row in cursor.fetchall()]
+        rows: list[Origin] = cursor.fetchall()
+    return rows
 
 
 # One look into the index for each version, on its sources: there are few of those, while what was made of a version
 # may be a million others.
 _BETWEEN = """
-WITH chosen AS MATERIALIZED (SELECT unnest(%(ids)s::bigint[]) AS id)
-SELECT source_id, target_id FROM lineage_derivation
-WHERE target_id IN (SELECT id FROM chosen) AND source_id IN (SELECT id FROM chosen)
+SELECT step.source_id, step.target_id
+FROM unnest(%(ids)s::bigint[]) AS chosen(id) CROSS JOIN LATERAL (
+    SELECT source_id, target_id FROM lineage_derivation WHERE target_id = chosen.id OFFSET 0
+) AS step
 LIMIT %(limit)s
 """
 

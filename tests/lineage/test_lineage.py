@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from artifacts.models import Artifact, ArtifactVersion
 from lineage.actions.record import Use, record_consumed, record_produced, record_started
-from lineage.graph import Origin, reach, to_dot, to_mermaid
+from lineage.graph import reach, to_dot, to_mermaid
 from lineage.models import Derivation, ExecutionLink, LinkKind, VersionEdge, Via
 from lineage.queries import one_hop, started_by, started_from, versions_of
 from lineage.walks import VersionNode, ancestry, compare_ancestries, impact, staleness, trained_on
@@ -175,13 +175,13 @@ steps = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda
 
 @given(steps, st.integers(0, 12), st.sampled_from(["upstream", "downstream"]))
 def test_reaching_finds_the_shortest_way_to_each(found: list[tuple[int, int]], start: int, direction: str) -> None:
-    graph = reach(start, [Origin(*one) for one in found], direction, max_depth=99)  # type: ignore[arg-type]
+    graph = reach(start, found, direction, max_depth=99)  # type: ignore[arg-type]
     assert graph.depths[start] == 0
     for version, depth in graph.depths.items():
         nearer = [
-            s.target if direction == "upstream" else s.source
+            s[1] if direction == "upstream" else s[0]
             for s in graph.steps
-            if (s.source if direction == "upstream" else s.target) == version
+            if (s[0] if direction == "upstream" else s[1]) == version
         ]
         assert depth == 0 or min(graph.depths[one] for one in nearer) == depth - 1
 
