@@ -23,7 +23,9 @@ from scheduler.models import (
     Gate,
     LaunchPlan,
     NodeExecution,
+    Notification,
     Project,
+    Subscription,
     Task,
     TaskExecution,
     Trigger,
@@ -77,6 +79,21 @@ def access_gate(user: AnyUser, gate_id: int, *, action: Action = Action.READ) ->
     gate = _one(Gate.objects.select_related("execution", "node").filter(pk=gate_id), f"gate {gate_id}")
     access.require_found(user, action, gate.execution.project, gate.execution.domain, what=f"gate {gate_id}")
     return gate
+
+
+def access_subscription(user: AnyUser, subscription_id: int) -> Subscription:
+    """For administrators of its project only: addresses can be secrets."""
+    what = f"subscription {subscription_id}"
+    found = _one(Subscription.objects.filter(pk=subscription_id), what)
+    access.require_found(user, Action.ADMIN, found.project, found.domain, what=what)
+    return found
+
+
+def access_notification(user: AnyUser, notification_id: int, *, action: Action = Action.READ) -> Notification:
+    what = f"notification {notification_id}"
+    found = _one(Notification.objects.select_related("execution").filter(pk=notification_id), what)
+    access.require_found(user, action, found.execution.project, found.execution.domain, what=what)
+    return found
 
 
 def access_task(

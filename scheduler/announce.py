@@ -1,4 +1,4 @@
-"""Executions as others outside are told of them: OpenLineage run events, noted with the change of phase."""
+"""What others outside are told of a change of phase, noted with it: notifications, and OpenLineage run events."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from flyteidl.core import execution_pb2
 from lineage.actions.export import note
 from lineage.models import RunEventType
 from scheduler.models import Execution, NodeExecution
+from scheduler.notifications.outbox import note_phase
 from scheduler.phases import ExecutionPhase
 
 EVENTS = {
@@ -22,7 +23,8 @@ EVENTS = {
 
 
 def tell(execution: Execution, phase: ExecutionPhase, *, at: datetime) -> None:
-    """In the transaction that moved it there. Costs nothing unless somebody wants to know."""
+    """In the transaction that moved it there."""
+    note_phase(execution, phase, at=at)
     kind = EVENTS.get(phase)
     if kind is None or not settings.CAUSEWAY_OPENLINEAGE_URL:
         return

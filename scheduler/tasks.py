@@ -48,6 +48,13 @@ def sweep() -> None:
 
 
 @shared_task
+def deliver_notifications() -> None:
+    from scheduler.notifications.deliver import deliver_due
+
+    deliver_due()
+
+
+@shared_task
 def apply_retention() -> None:
     from artifacts.uploads import drop_abandoned
     from scheduler.actions.retention import apply_all

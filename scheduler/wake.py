@@ -119,6 +119,13 @@ def wake_trigger_queue(trigger_id: int) -> None:
     _after_commit(lambda: settle_trigger_queue.delay(trigger_id), f"queue of trigger {trigger_id}")
 
 
+def wake_notifications() -> None:
+    """Have what the outbox of notifications holds sent."""
+    from scheduler.tasks import deliver_notifications
+
+    _after_commit(deliver_notifications.delay, "notifications")
+
+
 def executor_channel(executor: str) -> str:
     return f"causeway:executor:{executor}"
 

@@ -23,8 +23,10 @@ from console.pages.responses import PageRequest, attempt, page, respond
 from console.pages.specs import workflow_interface
 from console.pages.values import read_values
 from scheduler.actions import executions, launch
-from scheduler.models import Execution
+from scheduler.models import Execution, Notification
 from scheduler.phases import EXECUTION_TERMINAL
+
+NOTIFICATIONS_SHOWN = 50
 
 
 @require_GET
@@ -92,7 +94,8 @@ def show_data(request: PageRequest, project: str, domain: str, name: str) -> Htt
 @page
 def show_events(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
     execution = access_execution(request.user, project, domain, name)
-    context = _shown(request, execution, "events") | {"events": events_of(execution)}
+    told = Notification.objects.filter(execution=execution).order_by("-id")[:NOTIFICATIONS_SHOWN]
+    context = _shown(request, execution, "events") | {"events": events_of(execution), "told": told}
     live = execution.phase not in EXECUTION_TERMINAL
     return respond(request, "executions/events.html", "executions/_live.html", context, live=live)
 

@@ -5,6 +5,7 @@ from scheduler.models.execution import Execution, ExecutionMode
 from scheduler.models.executor import ExecutorInstance
 from scheduler.models.gate import Gate, GateKind
 from scheduler.models.node import NodeExecution, NodeKind
+from scheduler.models.notification import Channel, Notification, Subject, Subscription
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
 from scheduler.models.schedule import Schedule, ScheduleFire
 from scheduler.models.trigger import (
@@ -21,6 +22,7 @@ from scheduler.models.trigger import (
 __all__ = [
     "Backlog",
     "CacheEntry",
+    "Channel",
     "Execution",
     "ExecutionMode",
     "ExecutorInstance",
@@ -31,12 +33,15 @@ __all__ = [
     "NamedEntity",
     "NodeExecution",
     "NodeKind",
+    "Notification",
     "OnLimit",
     "PhaseEvent",
     "Project",
     "ResourceType",
     "Schedule",
     "ScheduleFire",
+    "Subject",
+    "Subscription",
     "Task",
     "TaskExecution",
     "Trigger",

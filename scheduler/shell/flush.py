@@ -20,6 +20,7 @@ from scheduler.engine.graph import Kind
 from scheduler.engine.phases import TERMINAL, Phase
 from scheduler.engine.state import ROOT, Node
 from scheduler.models import Gate, NodeExecution, PhaseEvent, TaskExecution
+from scheduler.notifications.outbox import note_gates
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, ExecutionPhase, Machine
 from scheduler.shell.rows import error_of, pack, pack_root
 from scheduler.shell.statements import Result, Statement, execute, inserts
@@ -181,6 +182,8 @@ def _write_gates(turn: Turn) -> None:
     for key, gate in turn.gates:
         gate.node_id = turn.rows.pks[key]
         gate.save()
+    if turn.gates:
+        note_gates(turn.execution, [gate for _, gate in turn.gates], at=turn.now)
     over = [
         turn.rows.pks[key]
         for key, node in turn.changed.items()

@@ -6,10 +6,11 @@ import pytest
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from console.accounts.models import AuditEvent, User
 from console.pages import executions_context, nodes
-from scheduler.models import Execution, NodeKind
+from scheduler.models import Channel, Execution, NodeKind, Notification, Subject
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 from tests.console.pages.cast import World, make_attempt, make_node
 
@@ -150,3 +151,23 @@ def test_it_pages_the_items_of_a_map_and_filters_them_by_phase(
     failed = client.get(f"{address}?phase={AttemptPhase.FAILED.value}").context["attempts_page"]
     assert [row.attempt.index for row in failed.rows] == [7]
     assert {phase: count for phase, _, count in failed.phases} == {AttemptPhase.FAILED: 1, AttemptPhase.SUCCEEDED: 9}
+
+
+def test_it_shows_who_was_told_and_who_could_not_be(world: World, browse: Browse) -> None:
+    failed = Execution.objects.get(name="afailed")
+    common = {
+        "execution": failed,
+        "subject": Subject.FAILED,
+        "created_at": failed.created_at,
+        "next_at": timezone.now(),
+    }
+    Notification.objects.create(
+        channel=Channel.EMAIL, address="ann@example.org", sent_at=timezone.now(), attempts=1, **common
+    )
+    hook = "https://hooks.example.org/secret-path"
+    Notification.objects.create(channel=Channel.WEBHOOK, address=hook, error="503 <b>later", attempts=2, **common)
+
+    text = browse(world.admin).get(RUN.format("afailed") + "events/").content.decode()
+
+    assert "ann@example.org" in text and "hooks.example.org" in text and "secret-path" not in text
+    assert "tried 2 times" in text and "503 &lt;b&gt;later" in text

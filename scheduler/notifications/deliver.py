@@ -1,0 +1,82 @@
+"""Sends what the outbox holds. Any number may deliver at a time; each row is leased to one of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from django.db import connection
+from django.utils import timezone
+
+from scheduler.models import Channel, Notification
+from scheduler.notifications import mail, webhooks
+from scheduler.notifications.refusal import Refused
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 12  # about three hours
+FIRST_WAIT, SLOWEST = timedelta(seconds=2), timedelta(hours=1)
+LEASE = timedelta(minutes=1)  # longer than any one sending takes
+BATCH = 50
+
+SENDERS: Mapping[str, Callable[[Notification], None]] = {
+    Channel.EMAIL: mail.send,
+    Channel.WEBHOOK: webhooks.send,
+    Channel.SLACK: webhooks.send,
+}
+
+_TAKE = """
+    UPDATE scheduler_notification SET next_at = %s, attempts = attempts + 1 WHERE id = (
+        SELECT id FROM scheduler_notification WHERE sent_at IS NULL AND given_up_at IS NULL AND next_at <= %s
+        ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED
+    ) RETURNING id
+"""
+
+
+def deliver_due(*, limit: int = BATCH) -> int:
+    """Send what is due, one after the other; the number sent. What this call does not reach the next one does."""
+    sent = 0
+    for _ in range(limit):
+        now = timezone.now()
+        with connection.cursor() as cursor:
+            cursor.execute(_TAKE, [now + LEASE, now])
+            taken = cursor.fetchone()
+        if taken is None:
+            break
+        rows = Notification.objects.select_related(
+            "execution__launch_plan", "execution__workflow", "subscription"
+        ).defer("execution__launch_plan__spec", "execution__workflow__spec", "execution__workflow__closure")
+        sent += _deliver(rows.get(pk=taken[0]))
+    return sent
+
+
+def _deliver(notification: Notification) -> bool:
+    try:
+        SENDERS[notification.channel](notification)
+    except Refused as refused:
+        _put_off(notification, str(refused), for_good=refused.for_good)
+        return False
+    except Exception as error:
+        logger.exception("notification %s", notification.pk)
+        _put_off(notification, f"{type(error).__name__}: {error}", for_good=False)
+        return False
+    Notification.objects.filter(pk=notification.pk).update(sent_at=timezone.now(), error="")
+    return True
+
+
+def _put_off(notification: Notification, reason: str, *, for_good: bool) -> None:
+    now = timezone.now()
+    hopeless = for_good or notification.attempts >= ATTEMPTS
+    wait = min(FIRST_WAIT * 2 ** (notification.attempts - 1), SLOWEST)
+    Notification.objects.filter(pk=notification.pk).update(
+        error=reason.replace("\0", "")[:2000], next_at=now + wait, given_up_at=now if hopeless else None
+    )
+    logger.warning("notification %s to %s: %s", notification.pk, notification.channel, reason[:200])
+
+
+def send_again(notification: Notification) -> None:
+    """Whatever became of it: it is due now, with all its attempts."""
+    Notification.objects.filter(pk=notification.pk).update(
+        attempts=0, next_at=timezone.now(), sent_at=None, given_up_at=None, error=""
+    )

@@ -1,0 +1,39 @@
+"""Notifications by mail, through Django's mail back end."""
+
+from __future__ import annotations
+
+import smtplib
+
+from django.conf import settings
+from django.core.mail import EmailMessage
+
+from scheduler.models import Notification
+from scheduler.notifications.refusal import Refused
+from scheduler.notifications.texts import subject_of, text_of
+
+FOREVER = range(500, 600)  # SMTP's permanent refusals
+
+
+def send(notification: Notification) -> None:
+    """Raises Refused if the server does not take it, for good where trying again cannot help."""
+    if not settings.EMAIL_HOST:
+        raise Refused("no mail server is set: CAUSEWAY_SMTP_HOST", for_good=True)
+    headers = {"Message-ID": f"<causeway-{notification.pk}@{_domain()}>"}  # sent twice, a reader shows it once
+    message = EmailMessage(subject_of(notification), text_of(notification), to=[notification.address], headers=headers)
+    try:
+        message.send()
+    except smtplib.SMTPRecipientsRefused as refused:
+        code, said = next(iter(refused.recipients.values()))
+        raise Refused(f"{code} {said.decode(errors='replace')}", for_good=code in FOREVER) from None
+    except smtplib.SMTPResponseException as refused:
+        answer = refused.smtp_error
+        told = answer.decode(errors="replace") if isinstance(answer, bytes) else answer
+        raise Refused(f"{refused.smtp_code} {told}", for_good=refused.smtp_code in FOREVER) from None
+    except (OSError, smtplib.SMTPException) as error:
+        raise Refused(f"{type(error).__name__}: {error}") from None
+    except ValueError as error:  # an address that cannot be written into a header
+        raise Refused(str(error), for_good=True) from None
+
+
+def _domain() -> str:
+    return settings.DEFAULT_FROM_EMAIL.rpartition("@")[2].strip("> ")

@@ -1,0 +1,92 @@
+"""Who is to be told of what: rows written in the transaction of what they tell of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+from flyteidl.admin import common_pb2, execution_pb2
+
+from scheduler.models import Channel, Execution, Gate, Notification, Subject, Subscription
+from scheduler.phases import ExecutionPhase
+from scheduler.wake import wake_notifications
+
+SUBJECTS = {
+    ExecutionPhase.SUCCEEDED: Subject.SUCCEEDED,
+    ExecutionPhase.FAILED: Subject.FAILED,
+    ExecutionPhase.ABORTED: Subject.ABORTED,
+    ExecutionPhase.TIMED_OUT: Subject.TIMED_OUT,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Recipient:
+    channel: Channel
+    address: str
+    subscription: Subscription | None = None
+
+
+def note_phase(execution: Execution, phase: ExecutionPhase, *, at: datetime) -> None:
+    """Tell those whom the execution's own notifications name for this phase, and the subscribers."""
+    subject = SUBJECTS.get(phase)
+    if subject is not None:
+        _note(execution, subject, [*_own(execution, phase), *_subscribed(execution, subject)], at=at)
+
+
+def note_gates(execution: Execution, gates: Iterable[Gate], *, at: datetime) -> None:
+    """Tell subscribers that gates which wait for a person were reached."""
+    waiting = [gate.signal_id for gate in gates if gate.decided_at is None]
+    if not waiting:
+        return
+    recipients = list(_subscribed(execution, Subject.GATE_WAITING))
+    for signal_id in waiting:
+        _note(execution, Subject.GATE_WAITING, recipients, at=at, signal_id=signal_id)
+
+
+def _own(execution: Execution, phase: ExecutionPhase) -> Iterator[_Recipient]:
+    """What flytekit's Email, Slack and PagerDuty say: in Flyte all three are mail addresses."""
+    spec = execution_pb2.ExecutionSpec.FromString(bytes(execution.spec))
+    for rule in spec.notifications.notifications:
+        if int(phase) in map(int, rule.phases):
+            for address in _addresses(rule):
+                yield _Recipient(Channel.EMAIL, address.strip())
+
+
+def _addresses(rule: common_pb2.Notification) -> Iterable[str]:
+    kind = rule.WhichOneof("type")
+    return getattr(rule, kind).recipients_email if kind else ()
+
+
+def _subscribed(execution: Execution, subject: Subject) -> Iterator[_Recipient]:
+    scoped = Q(project=execution.project) & Q(domain__in=("", execution.domain)) & Q(subjects__contains=[subject])
+    rows = list(Subscription.objects.filter(scoped))
+    if not rows:
+        return
+    name = execution.launch_plan.name if execution.launch_plan else ""
+    for row in rows:
+        if row.launch_plan in ("", name):
+            yield _Recipient(Channel(row.channel), row.address, row)
+
+
+def _note(
+    execution: Execution, subject: Subject, recipients: Iterable[_Recipient], *, at: datetime, signal_id: str = ""
+) -> None:
+    rows = [
+        Notification(
+            execution=execution,
+            subject=subject,
+            signal_id=signal_id,
+            channel=recipient.channel,
+            address=recipient.address,
+            subscription=recipient.subscription,
+            created_at=at,
+            next_at=at,
+        )
+        for recipient in recipients
+        if recipient.address
+    ]
+    if rows:
+        Notification.objects.bulk_create(rows, ignore_conflicts=True)  # an address that two rules name is told once
+        wake_notifications()
