@@ -8,6 +8,7 @@ import pytest
 from django.db import connection, transaction
 from flyteidl.admin import execution_pb2, launch_plan_pb2
 from flyteidl.core import identifier_pb2, literals_pb2, types_pb2
+from pytest_django import Settings
 
 from artifacts.actions.publish import Publication, publish
 from artifacts.exceptions import (
@@ -102,6 +103,20 @@ def test_it_stores_a_complete_row_for_the_engine(inner: None) -> None:
     spec = execution_pb2.ExecutionSpec.FromString(bytes(stored.spec))
     assert spec.metadata.principal == "ann"
     assert not spec.HasField("inputs")
+
+
+def test_it_runs_so_many_nodes_at_once_as_the_settings_say_unless_told_otherwise(
+    inner: None, settings: Settings
+) -> None:
+    settings.CAUSEWAY_MAX_PARALLELISM = 25
+
+    def parallelism(request: LaunchRequest) -> int:
+        return execution_pb2.ExecutionSpec.FromString(bytes(launch(request, actor="ann").spec)).max_parallelism
+
+    request = request_for(identifier("inner_plan"))
+    assert parallelism(request) == 25
+    request.spec.max_parallelism = 4
+    assert parallelism(request) == 4
 
 
 def test_it_names_everything_that_is_wrong_with_the_inputs() -> None:

@@ -167,3 +167,28 @@ def test_it_takes_single_items_from_the_cache() -> None:
     assert len(driver.ran) == 4
     assert outputs(driver.run(start(row, {"a": [1, 4]}))) == {"o0": [2, 8]}
     assert len(driver.ran) == 4
+
+
+@task(environment={"CAUSEWAY_REUSE": "1"})
+def shared(a: int) -> int:
+    return a
+
+
+@task(environment={"CAUSEWAY_REUSE": "0"})
+def apart(a: int) -> int:
+    return a
+
+
+@workflow
+def reusing(a: list[int]) -> None:
+    double(a=1)
+    shared(a=1)
+    map_task(double)(a=a)
+    map_task(apart)(a=a)
+
+
+def test_items_share_processes_and_tasks_do_when_they_say_so() -> None:
+    execution = start(workflow_of(reusing), {"a": [1]})
+    advance(execution.pk)
+    rows = TaskExecution.objects.filter(execution_id=execution.pk).order_by("node__node_id")
+    assert [row.command["reuse"] for row in rows] == [False, True, True, False]
