@@ -50,6 +50,7 @@ class AttemptPhaseField(NameOf):
             "code": {"type": "string"},
             "message": {"type": "string"},
             "kind": {"type": "string", "enum": ["UNKNOWN", "USER", "SYSTEM"]},
+            "uri": {"type": "string", "description": "where to look: the log of the attempt that failed, or empty"},
         },
     }
 )
@@ -62,7 +63,7 @@ class ErrorField(serializers.Field[Any, Any, Any, Any]):
     def to_representation(self, value: Any) -> dict[str, str]:
         error = execution_pb2.ExecutionError.FromString(bytes(value))
         kind = execution_pb2.ExecutionError.ErrorKind.Name(error.kind)
-        return {"code": error.code, "message": error.message, "kind": kind}
+        return {"code": error.code, "message": error.message, "kind": kind, "uri": error.error_uri}
 
 
 class EntityName(serializers.Serializer[Any]):

@@ -94,4 +94,5 @@ def test_every_failure_is_told(stack: RunningStack, tmp_path: Path) -> None:
             time.sleep(0.5)
         error = found["error"]
         assert (found["phase"], error["kind"]) == ("FAILED", kind), (name, error)
+        assert name == "calls_what_is_absent" or error["uri"].endswith(".log"), (name, error)
         assert code in error["code"] and words in error["message"], (name, error)

@@ -223,9 +223,9 @@ class LocalExecutor(Executor):
             env["FLYTE_PLATFORM_URL"] = self.endpoint
             env["FLYTE_PLATFORM_INSECURE"] = os.environ.get("FLYTE_PLATFORM_INSECURE", "true")
         if self.token_of is not None:
-            env["CAUSEWAY_TASK_TOKEN"] = self.token_of(run.assignment.attempt_id)
+            env["CAUSEWAY_TOKEN"] = self.token_of(run.assignment.attempt_id)
             env["FLYTE_CREDENTIALS_AUTH_MODE"] = "externalcommand"
-            env["FLYTE_CREDENTIALS_COMMAND"] = "printenv,CAUSEWAY_TASK_TOKEN"  # flytekit splits it at the comma
+            env["FLYTE_CREDENTIALS_COMMAND"] = "printenv,CAUSEWAY_TOKEN"  # flytekit splits it at the comma
         for theirs, ours in {
             "FLYTE_AWS_ENDPOINT": "AWS_ENDPOINT_URL",
             "FLYTE_AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",

@@ -68,7 +68,7 @@ def test_it_shows_one(api: Caller) -> None:
     make_node(execution, phase=NodePhase.FAILED)
     found = api("vic").get(E1).json()
     assert found["phase"] == "FAILED"
-    assert found["error"] == {"code": "USER:ValueError", "message": "no such file", "kind": "USER"}
+    assert found["error"] == {"code": "USER:ValueError", "message": "no such file", "kind": "USER", "uri": ""}
     assert found["node_phases"] == {"FAILED": 1}
     assert found["workflow"]["name"] == "w"
     assert found["url"].endswith(E1)
