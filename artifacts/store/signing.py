@@ -22,7 +22,6 @@ class Grant:
     max_bytes: int = 0
     filename: str = ""
     part: int = 0  # PUT of one part of an upload in parts, from 1; 0: of the whole object
-    content_type: str = ""  # GET: an image to show, instead of bytes to save
 
 
 def md5_header(digest: bytes | None) -> str:
