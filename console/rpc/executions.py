@@ -13,6 +13,7 @@ from console.rpc.literals import literal_map
 from console.rpc.requests import check_identifier, find_execution, list_request, missing, require_scope
 from scheduler.actions.executions import abort, archive
 from scheduler.actions.launch import LaunchRequest, launch, recover, relaunch
+from scheduler.models import Execution
 from scheduler.queries import list_executions as find_executions
 
 _LAUNCHABLE = (identifier_pb2.LAUNCH_PLAN, identifier_pb2.TASK)
@@ -33,7 +34,7 @@ def create_execution(
     inputs = request.inputs if request.HasField("inputs") else request.spec.inputs
     wanted = LaunchRequest(request.project, request.domain, request.name, request.spec, inputs)
     started = launch(wanted, actor=caller.name, may_read=access.may_read(caller.user))
-    return execution_pb2.ExecutionCreateResponse(id=execution_id(started))
+    return _started(started, caller, "execution.launch")
 
 
 def relaunch_execution(
@@ -41,7 +42,7 @@ def relaunch_execution(
 ) -> execution_pb2.ExecutionCreateResponse:
     found = find_execution(request.id, caller, Action.LAUNCH)
     started = relaunch(found, name=request.name, overwrite_cache=request.overwrite_cache, actor=caller.name)
-    return execution_pb2.ExecutionCreateResponse(id=execution_id(started))
+    return _started(started, caller, "execution.relaunch")
 
 
 def recover_execution(
@@ -49,7 +50,12 @@ def recover_execution(
 ) -> execution_pb2.ExecutionCreateResponse:
     found = find_execution(request.id, caller, Action.LAUNCH)
     started = recover(found, name=request.name, actor=caller.name)
-    return execution_pb2.ExecutionCreateResponse(id=execution_id(started))
+    return _started(started, caller, "execution.recover")
+
+
+def _started(execution: Execution, caller: Caller, verb: str) -> execution_pb2.ExecutionCreateResponse:
+    caller.record(verb, execution.key, project=execution.project, domain=execution.domain)
+    return execution_pb2.ExecutionCreateResponse(id=execution_id(execution))
 
 
 def get_execution(request: execution_pb2.WorkflowExecutionGetRequest, caller: Caller) -> execution_pb2.Execution:
@@ -80,7 +86,9 @@ def list_executions(request: common_pb2.ResourceListRequest, caller: Caller) -> 
 def terminate_execution(
     request: execution_pb2.ExecutionTerminateRequest, caller: Caller
 ) -> execution_pb2.ExecutionTerminateResponse:
-    abort(find_execution(request.id, caller, Action.LAUNCH), cause=request.cause, actor=caller.name)
+    found = find_execution(request.id, caller, Action.LAUNCH)
+    abort(found, cause=request.cause, actor=caller.name)
+    caller.record("execution.abort", found.key, project=found.project, domain=found.domain)
     return execution_pb2.ExecutionTerminateResponse()
 
 
@@ -92,4 +100,5 @@ def update_execution(
         raise InvalidArgument(f"unrecognized execution state {request.state}")
     found = find_execution(request.id, caller, Action.LAUNCH)
     archive(found, archived=request.state == execution_pb2.EXECUTION_ARCHIVED, actor=caller.name)
+    caller.record("execution.archive", found.key, project=found.project, domain=found.domain)
     return execution_pb2.ExecutionUpdateResponse()

@@ -57,5 +57,17 @@ def set_signal(request: signal_pb2.SignalSetRequest, caller: Caller) -> signal_p
     gate = find_signal(execution, request.id.signal_id)
     action = Action.LAUNCH if gate is not None and gate.kind == GateKind.SIGNAL else Action.DECIDE
     caller.may(action, execution.project, execution.domain)
-    decide_signal(execution, request.id.signal_id, request.value, actor=caller.name)
+    decided = decide_signal(execution, request.id.signal_id, request.value, actor=caller.name)
+    caller.record(
+        _verb(decided, request),
+        f"{execution.key}/{decided.signal_id}",
+        project=execution.project,
+        domain=execution.domain,
+    )
     return signal_pb2.SignalSetResponse()
+
+
+def _verb(decided: Gate, request: signal_pb2.SignalSetRequest) -> str:
+    if decided.kind != GateKind.APPROVE:
+        return "gate.signal"
+    return "gate.approve" if request.value.scalar.primitive.boolean else "gate.reject"

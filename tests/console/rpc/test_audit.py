@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import grpc
+import pytest
+from flyteidl.admin import project_pb2
+from flytekit.exceptions.base import FlyteException
+from flytekit.models.launch_plan import LaunchPlanState
+from flytekit.models.project import Project
+from flytekit.remote import FlyteRemote
+
+from console.accounts.models import AuditEvent
+from tests.console.rpc import programs
+from tests.console.rpc.test_dispatch import ADMIN
+from tests.console.rpc.test_lists import Call
+from tests.console.rpc.test_registration import SETTINGS
+from tests.flyte import register_all
+
+
+def trail() -> list[tuple[str, str]]:
+    return list(AuditEvent.objects.order_by("pk").values_list("verb", "subject"))
+
+
+def test_it_writes_down_registrations_and_activations(remote: FlyteRemote) -> None:
+    remote.register_workflow(programs.twice, SETTINGS, version="v1")
+    plan = remote.fetch_launch_plan(name=programs.twice.name)
+    remote.client.update_launch_plan(plan.id, LaunchPlanState.ACTIVE)
+    remote.client.update_launch_plan(plan.id, LaunchPlanState.INACTIVE)
+    subject = f"demo/development/{programs.twice.name}@v1"
+    written = trail()
+    assert [verb for verb, _ in written if verb == "task.register"] == ["task.register"] * 2
+    assert written[2:] == [
+        ("workflow.register", subject),
+        ("launch_plan.register", subject),
+        ("launch_plan.activate", subject),
+        ("launch_plan.deactivate", subject),
+    ]
+    assert set(AuditEvent.objects.values_list("actor", "project", "domain")) == {("admin", "demo", "development")}
+
+
+def test_it_writes_down_what_is_done_to_executions_and_gates(remote: FlyteRemote) -> None:
+    register_all(programs.gated)
+    started = remote.execute(remote.fetch_launch_plan(name=programs.gated.name), {"number": 1}, execution_name="one")
+    with pytest.raises(FlyteException):
+        remote.set_signal("extra", "one", "three")
+    remote.set_signal("extra", "one", 3)
+    remote.reject("release", "one")
+    remote.terminate(started, "enough")
+    key = "demo/development/one"
+    assert trail() == [
+        ("execution.launch", key),
+        ("gate.signal", f"{key}/extra"),
+        ("gate.reject", f"{key}/release"),
+        ("execution.abort", key),
+    ]
+
+
+def test_it_writes_down_projects(remote: FlyteRemote) -> None:
+    remote.client.register_project(Project(id="other", name="Other", description=""))
+    assert trail() == [("project.create", "other")]
+
+
+def test_it_names_the_holder_of_the_token_and_nobody_who_was_refused(call: Call, token_of: Callable[..., str]) -> None:
+    request = project_pb2.Project(id="demo", name="Renamed")
+    with pytest.raises(grpc.RpcError) as error:
+        call(ADMIN, "UpdateProject", request, token=token_of("vic", "viewer"))
+    assert error.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    call(ADMIN, "UpdateProject", request, token=token_of("ann", "admin"))
+    rows = AuditEvent.objects.exclude(verb="token.create").values_list("actor", "verb", "subject")
+    assert list(rows) == [("ann", "project.update", "demo")]
