@@ -89,7 +89,7 @@ def publish(client: Client, number: int, deadline: float) -> None:
 def kill_at_random(stack: RunningStack, stop: threading.Event, killed: Counter[str]) -> None:
     order = random.Random(7)  # noqa: S311 - the same murders every time
     emptied = False
-    while not stop.wait(order.uniform(0.2, 0.9)):
+    while not stop.wait(order.uniform(0.5, 2.0)):  # a process must have a chance to come up in between
         name = order.choice(VICTIMS)
         if stack.kill(name):
             killed[name] += 1
