@@ -38,7 +38,7 @@ class Hop:
 
 def one_hop(version: ArtifactVersion) -> Hop:
     """Four queries, whatever the number of neighbours."""
-    near = list(VersionEdge.objects.filter(version=version).order_by("-at", "-pk")[: HOP_LIMIT + 1])
+    near = list(VersionEdge.objects.filter(version=version).order_by("-pk")[: HOP_LIMIT + 1])
     sources = list(_versions(Derivation.objects.filter(target=version), "source"))
     derived = list(_versions(Derivation.objects.filter(source=version), "target"))
     producers = _steps(edge for edge in near[:HOP_LIMIT] if edge.role == VersionRole.PRODUCED)

@@ -24,7 +24,7 @@ class Via(models.TextChoices):
 class VersionEdge(models.Model):
     """A version was produced or consumed by an execution, at a node and variable. Written once, never changed."""
 
-    version = models.ForeignKey(ArtifactVersion, on_delete=models.PROTECT, related_name="edges")
+    version = models.ForeignKey(ArtifactVersion, on_delete=models.PROTECT, related_name="edges", db_index=False)
     execution_key = models.CharField(max_length=255)
     node_id = models.CharField(max_length=255, blank=True, default="")  # empty: the execution's own input or output
     attempt = models.IntegerField(default=0)
@@ -39,7 +39,10 @@ class VersionEdge(models.Model):
                 fields=["execution_key", "version", "role", "node_id", "variable"], name="version_edge_unique"
             ),
         ]
-        indexes = [models.Index(fields=["version", "role", "execution_key"], name="version_edge_version")]
+        indexes = [
+            models.Index(fields=["version", "role", "execution_key"], name="version_edge_version"),
+            models.Index(fields=["version", "-id"], name="version_edge_recent"),  # the newest uses of a hot version
+        ]
 
     def __str__(self) -> str:
         return f"{self.version_id} {self.role} by {self.execution_key}/{self.node_id}"
