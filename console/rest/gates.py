@@ -13,11 +13,11 @@ from rest_framework.response import Response
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals import describe_type, from_json, to_json
-from console.access_objects import access_gate
+from console.access_objects import access_execution, access_gate
 from console.accounts import access, audit
 from console.accounts.access import Action
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
-from scheduler.actions.gates import decide, set_signal
+from scheduler.actions.gates import decide, declared_gate, set_signal
 from scheduler.models import Gate, GateKind
 from scheduler.phases import EXECUTION_TERMINAL
 
@@ -113,9 +113,25 @@ class SignalView(ApiView):
         gate = access_gate(user, gate_id, action=Action.LAUNCH)
         if gate.kind != GateKind.SIGNAL:
             raise InvalidArgument(f"gate {gate_id} is no signal but {gate.get_kind_display()}")
-        literal = from_json(body["value"], _type_of(gate), name=gate.signal_id)
-        set_signal(gate.execution, gate.signal_id, literal, actor=user.username, comment=body["comment"])
-        return decided(gate, "gate.signal", user, body["comment"])
+        return _given(gate, user, body)
+
+
+class SignalByNameView(ApiView):
+    @extend_schema(request=SignalBody, responses=GateOut, tags=TAGS, operation_id="executions_signal")
+    def post(self, request: Request, project: str, domain: str, name: str, signal_id: str) -> Response:
+        """Give a signal its value, whether its node was reached yet or not. 409 when it has one."""
+        user = user_of(request)
+        body = read_body(SignalBody, request)
+        gate = declared_gate(access_execution(user, project, domain, name, action=Action.LAUNCH), signal_id)
+        if gate.kind != GateKind.SIGNAL:
+            raise InvalidArgument(f"{signal_id} is no signal but {gate.get_kind_display()}: decide it as a gate")
+        return _given(gate, user, body)
+
+
+def _given(gate: Gate, user: Any, body: dict[str, Any]) -> Response:
+    literal = from_json(body["value"], _type_of(gate), name=gate.signal_id)
+    set_signal(gate.execution, gate.signal_id, literal, actor=user.username, comment=body["comment"])
+    return decided(gate, "gate.signal", user, body["comment"])
 
 
 def decided(gate: Gate, verb: str, user: Any, comment: str) -> Response:

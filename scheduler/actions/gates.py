@@ -68,6 +68,12 @@ def get_or_create_signal(execution: Execution, signal_id: str, literal_type: typ
             )
 
 
+def declared_gate(execution: Execution, signal_id: str) -> Gate:
+    """The gate of a signal that the workflow declares, made if its node was not reached yet. Raises InvalidArgument."""
+    with transaction.atomic():
+        return _gate_of(Execution.objects.select_for_update(of=("self",)).get(pk=execution.pk), signal_id)
+
+
 def _gate_of(execution: Execution, signal_id: str) -> Gate:
     gate = (
         Gate.objects.select_for_update(of=("self",))

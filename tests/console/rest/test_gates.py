@@ -10,6 +10,8 @@ from scheduler.models import GateKind
 from scheduler.phases import ExecutionPhase
 from tests.console.rest.conftest import Caller, problem
 from tests.console.rest.rows import START, make_execution, make_gate
+from tests.console.rpc import programs
+from tests.flyte import register_all
 
 URL = "/api/v1/gates"
 INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER).SerializeToString()
@@ -81,3 +83,27 @@ def test_it_tells_approvals_from_signals(api: Caller) -> None:
     signal = make_gate(execution, "limit", kind=GateKind.SIGNAL, literal_type=INTEGER)
     problem(api("abe").post(f"{URL}/{approval.pk}/signal", {"value": True}), 400)
     assert api("abe").post(f"{URL}/{signal.pk}/decide", {"approve": True}).status_code in (400, 409)
+
+
+def test_a_signal_is_set_by_name_before_its_node_is_reached(api: Caller) -> None:
+    register_all(programs.gated)
+    client = api("ann")
+    body = {
+        "project": "demo",
+        "domain": "development",
+        "workflow": {"name": programs.gated.name},
+        "name": "early",
+        "inputs": {"number": 1},
+    }
+    assert client.post("/api/v1/executions", body).status_code == 201
+    url = "/api/v1/executions/demo/development/early/signals/"
+    assert "extra" in problem(client.post(f"{url}none", {"value": 3}), 400)["detail"]
+    assert "int" in problem(client.post(f"{url}extra", {"value": "three"}), 400)["detail"]
+    problem(client.post(f"{url}release", {"value": True}), 400)
+    problem(api("vic").post(f"{url}extra", {"value": 3}), 403)
+    problem(api("sue").post(f"{url}extra", {"value": 3}), 404)
+    given = client.post(f"{url}extra", {"value": 3})
+    assert given.status_code == 200, given.content
+    assert (given.json()["value"], given.json()["node_id"]) == (3, None)
+    problem(client.post(f"{url}extra", {"value": 4}), 409)
+    assert AuditEvent.objects.get(verb="gate.signal").subject == "demo/development/early/extra"
