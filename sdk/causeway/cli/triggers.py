@@ -122,7 +122,7 @@ def limit(
         found = client.connection.call("DELETE", path)
     else:
         count, seconds = rate or (None, None)
-        body = {"max_concurrent": max_concurrent, "rate_count": count, "rate_seconds": seconds}
+        body: dict[str, Any] = {"max_concurrent": max_concurrent, "rate_count": count, "rate_seconds": seconds}
         body |= {"on_limit": on_limit, "newest_only": newest_only}
         found = client.connection.call("PUT", path, json=body)
     say(found, f"trigger {trigger_id} has other limits", as_json=as_json)
