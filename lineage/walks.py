@@ -146,7 +146,8 @@ def _steps(ids: Collection[int]) -> list[Origin]:
     with connection.cursor() as cursor:
         cursor.execute(_BETWEEN, {"ids": list(ids), "limit": MAX_STEPS})
         rows: list[Origin] = cursor.fetchall()
-    return rows
+    chosen = set(ids)
+    return [row for row in rows if row[0] in chosen]
 
 
 # One look into the index for each version, on its sources: there are few of those, while what was made of a version

@@ -78,17 +78,17 @@ def wake_execution_at(execution_id: int, at: datetime) -> None:
 def wake_triggers(version_id: int) -> None:
     """Have the triggers of a newly published artifact version evaluated. Versions published together go together."""
     waiting = _last_after_commit()
-    if waiting is None or len(waiting.version_ids) == TOGETHER:
-        waiting = _TriggersToWake()
-        transaction.on_commit(waiting)
-    waiting.version_ids.append(version_id)
+    if waiting is not None and len(waiting.version_ids) < TOGETHER:
+        waiting.version_ids.append(version_id)
+    else:
+        transaction.on_commit(_TriggersToWake(version_id))  # at once, where there is no transaction
 
 
 class _TriggersToWake:
     """Runs after the commit of the transaction, or with its rollback is forgotten."""
 
-    def __init__(self) -> None:
-        self.version_ids: list[int] = []
+    def __init__(self, version_id: int) -> None:
+        self.version_ids = [version_id]
 
     def __call__(self) -> None:
         from scheduler.tasks import evaluate_triggers, evaluate_triggers_of

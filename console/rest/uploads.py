@@ -37,7 +37,7 @@ class PartOut(serializers.Serializer[Any]):
     url = serializers.CharField(help_text="PUT these bytes of the file here within an hour; empty when done")
 
 
-class FileOut(serializers.Serializer[Any]):
+class FilePartsOut(serializers.Serializer[Any]):
     path = serializers.CharField(source="file.path")
     uri = serializers.CharField()
     done = serializers.BooleanField(help_text="complete already: this content was uploaded before")
@@ -49,7 +49,7 @@ class UploadOut(serializers.Serializer[Any]):
     size_bytes = serializers.IntegerField()
     content_hash = serializers.CharField()
     done = serializers.BooleanField()
-    files = FileOut(many=True)
+    files = FilePartsOut(many=True)
 
 
 def _files(request: Request, project: str, domain: str) -> dict[str, Any]:

@@ -301,7 +301,7 @@ def test_it_searches_across_artifacts(api: Caller, django_assert_num_queries: An
     problem(root.get(f"{url}?q=created%3Esoon"), 400)
     client = api("vic")
     client.get(url)
-    with django_assert_num_queries(8):  # token, bindings; a savepoint and its end, limits on and off, the cost, the rows
+    with django_assert_num_queries(8):  # token, bindings; savepoint, its end, limits on and off, cost, rows
         client.get(url)
 
 
