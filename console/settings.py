@@ -150,7 +150,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}  # what a killed wo
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
 CELERY_TASK_DEFAULT_QUEUE = "causeway"
 CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
-# Before a failed attempt is repeated for the first time, in seconds; it doubles with every repetition, up to ten minutes.
+# Before a failed attempt is repeated for the first time, in seconds; it doubles with every one, up to ten minutes.
 CAUSEWAY_RETRY_BACKOFF_SECONDS = float(os.environ.get("CAUSEWAY_RETRY_BACKOFF_SECONDS") or "1")
 # How many tasks and child executions of one execution run at once when neither it nor its launch plan says; 0: any.
 CAUSEWAY_MAX_PARALLELISM = int(os.environ.get("CAUSEWAY_MAX_PARALLELISM", "25"))

@@ -1,7 +1,7 @@
 """Pytest plugin: a real PostgreSQL for the tests, started before Django reads its settings.
 
-`DATABASE_URL` in the environment wins. `CAUSEWAY_TEST_ID` keeps test runs that go on side by side apart; the workers of one
-run (`pytest -n`) share the server, and have each a database (pytest-django) and a data directory of its own.
+`DATABASE_URL` in the environment wins. `CAUSEWAY_TEST_ID` keeps test runs that go on side by side apart; the workers of
+one run (`pytest -n`) share the server, and have each a database (pytest-django) and a data directory of its own.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from scheduler.models import Execution, NodeExecution, TaskExecution
 from scheduler.phases import ExecutionPhase
 from scheduler.shell import data
 from tests.flyte import register_all
-from tests.scheduler.driving import Driver, TaskFailed, outputs, start, workflow_of
+from tests.scheduler.driving import Answer, Driver, TaskFailed, outputs, start, workflow_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
 
@@ -70,7 +70,7 @@ def once(n: int) -> Annotated[int, Report]:
     return kept(n=n)
 
 
-ANSWERS = {
+ANSWERS: dict[str, Answer] = {
     "raw": lambda n: n,
     "train": lambda region, x: 10 * x,
     "kept": lambda n: n,

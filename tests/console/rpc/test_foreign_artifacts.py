@@ -53,7 +53,7 @@ _REQUESTS = {
 def register(call: Call, entity: object, token: str) -> identifier_pb2.Identifier:
     for identifier, spec in specs_of(entity):
         name, request = _REQUESTS[identifier.resource_type]
-        message: Message = request(id=identifier, spec=spec)  # type: ignore[operator]
+        message: Message = request(id=identifier, spec=spec)  # type: ignore[operator,arg-type]
         try:
             call(ADMIN, name, message, token=token)
         except grpc.RpcError as error:  # the task and the workflow, which were registered before

@@ -36,7 +36,7 @@ def _store(object_store: str) -> None:
     """Launches write their inputs."""
 
 
-def packed(trigger: artifact_id_pb2.ArtifactID, **queries: Message) -> any_pb2.Any:
+def packed(trigger: artifact_id_pb2.ArtifactID, **queries: artifact_id_pb2.ArtifactQuery) -> any_pb2.Any:
     """Field 1 and field 2 of the message, tag by tag, in an Any within an Any as flytekit packs it."""
     parameters = {name: interface_pb2.Parameter(artifact_query=query) for name, query in queries.items()}
     first, second = trigger.SerializeToString(), interface_pb2.ParameterMap(parameters=parameters).SerializeToString()
