@@ -14,7 +14,6 @@ from flyteidl.core import artifact_id_pb2, interface_pb2
 from flytekit.core.artifact import Artifact as FlyteArtifact
 from flytekit.core.artifact import Granularity
 from google.protobuf import any_pb2
-from google.protobuf.message import Message
 
 from artifacts.models import ArtifactVersion
 from scheduler.models import Execution, LaunchPlan, Trigger
