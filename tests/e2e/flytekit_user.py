@@ -67,6 +67,7 @@ class FlytekitUser:
 
     def wait(self, execution: FlyteWorkflowExecution, seconds: float = PATIENCE) -> FlyteWorkflowExecution:
         deadline = time.monotonic() + seconds
+        self.remote.sync_execution(execution)  # what has ended before launching returned has no outputs yet
         while not execution.is_done:
             assert time.monotonic() < deadline, f"{execution.id.name} is still {execution.closure.phase}"
             time.sleep(0.3)
