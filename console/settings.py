@@ -152,6 +152,8 @@ CELERY_TASK_DEFAULT_QUEUE = "causeway"
 CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
 # Before a failed attempt is repeated for the first time, in seconds; it doubles with every one, up to ten minutes.
 CAUSEWAY_RETRY_BACKOFF_SECONDS = float(os.environ.get("CAUSEWAY_RETRY_BACKOFF_SECONDS") or "1")
+# "image=/path/of/python,...": tasks of these images run in these Pythons (virtual environments), others in our own.
+CAUSEWAY_ENVIRONMENTS = os.environ.get("CAUSEWAY_ENVIRONMENTS", "")
 # How many tasks and child executions of one execution run at once when neither it nor its launch plan says; 0: any.
 CAUSEWAY_MAX_PARALLELISM = int(os.environ.get("CAUSEWAY_MAX_PARALLELISM", "25"))
 # After downtime a schedule catches up with at most this many missed fire times, the newest.

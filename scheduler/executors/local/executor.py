@@ -8,10 +8,11 @@ import logging
 import os
 import shutil
 import signal
+import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -26,6 +27,7 @@ from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome
 from scheduler.executors.local import memory, outcome
 from scheduler.executors.local.code import CodeCache
 from scheduler.executors.local.command import Plan, own_variables, plan, warm_key
+from scheduler.executors.local.environments import python_for
 from scheduler.executors.local.rundir import Process, RunDirectory
 from scheduler.executors.local.zygote.child import DUPLICATE
 from scheduler.executors.local.zygotes import Zygotes
@@ -68,14 +70,17 @@ class LocalExecutor(Executor):
         warm_limit: int = 4,
         endpoint: str = "",
         token_of: Callable[[int], str] | None = None,
+        environments: Mapping[str, str] | None = None,
     ) -> None:
-        """`endpoint`: host and port of the gRPC door, for tasks that launch others (eager workflows); `token_of` an
-        attempt id is what they show there, if it asks for one."""
+        """`environments`: the Pythons that images stand for; `endpoint`: host and port of the gRPC door, for tasks that
+        launch others (eager workflows); `token_of` an attempt id is what they show there, if it asks for one."""
         self.home, self.store, self.endpoint, self.token_of = home, store, endpoint, token_of
         self.total = total or machine_resources(home)
         self.runs: dict[int, Run] = {}
         self.code = CodeCache(home / "code", store)
-        self.zygotes = Zygotes(self._on_message, self._on_lost, home=home, warm_limit=warm_limit)
+        self.environments, self.warm_limit = dict(environments or {}), warm_limit
+        self.zygotes = self._new_zygotes(sys.executable)
+        self._mapped: dict[str, Zygotes] = {}  # of other Pythons, by their path
         self._by_directory: dict[Path, Run] = {}
         self._pruned_at = time.monotonic()
         self._lock = threading.RLock()
@@ -122,7 +127,8 @@ class LocalExecutor(Executor):
                 self._stop(run, "cancelled", "cancelled")
 
     def tick(self) -> None:
-        self.zygotes.tick()
+        for zygotes in self._all_zygotes():
+            zygotes.tick()
         now = time.monotonic()
         with self._lock:
             runs = [run for run in self.runs.values() if run.process is not None and not run.ended]
@@ -146,12 +152,13 @@ class LocalExecutor(Executor):
         with self._lock:
             running = {self.code.path(run.plan.distribution) for run in self.runs.values() if run.plan.distribution}
         try:
-            self.code.prune(running | self.zygotes.codes())
+            self.code.prune(running.union(*(zygotes.codes() for zygotes in self._all_zygotes())))
         except OSError:
             logger.exception("unused code could not be removed")
 
     def stop(self) -> None:
-        self.zygotes.stop()
+        for zygotes in self._all_zygotes():
+            zygotes.stop()
         self._workers.shutdown(wait=False, cancel_futures=True)
 
     # --- starting -----------------------------------------------------------------------------------------------------
@@ -207,7 +214,7 @@ class LocalExecutor(Executor):
         run.log.parent.mkdir(parents=True, exist_ok=True)
         run.directory.prepare(spec, code)
         declared = own_variables(run.assignment.command.get("env") or {})
-        self.zygotes.run(
+        self._zygotes_of(run).run(
             run.directory.path,
             key=warm_key(run.plan.distribution, declared) if code else "",
             code=code,
@@ -215,6 +222,22 @@ class LocalExecutor(Executor):
             env=declared,
             reuse=bool(run.assignment.command.get("reuse")),
         )
+
+    def _zygotes_of(self, run: Run) -> Zygotes:
+        python = python_for(str(run.assignment.command.get("image", "")), self.environments)
+        if python == sys.executable:
+            return self.zygotes
+        with self._lock:
+            if python not in self._mapped:
+                self._mapped[python] = self._new_zygotes(python)
+                self._mapped[python].start()
+            return self._mapped[python]
+
+    def _all_zygotes(self) -> list[Zygotes]:
+        return [self.zygotes, *list(self._mapped.values())]
+
+    def _new_zygotes(self, python: str) -> Zygotes:
+        return Zygotes(self._on_message, self._on_lost, home=self.home, warm_limit=self.warm_limit, python=python)
 
     def _environment(self, run: Run) -> dict[str, str]:
         """What flytekit reads the endpoints of Causeway and of the store from, and which GPUs are the attempt's."""

@@ -75,9 +75,11 @@ class Zygotes:
         *,
         home: Path,
         warm_limit: int = 4,
+        python: str = sys.executable,
     ) -> None:
         self.on_message, self.on_lost = on_message, on_lost
         self.home = home
+        self.python = python
         self.warm_limit = warm_limit
         self.base: Zygote | None = None
         self.clones: dict[str, Zygote] = {}
@@ -237,11 +239,11 @@ class Zygotes:
             # flytekit then logs as in a container: rich's colours take time quadratic in the length of a message.
             "FLYTE_INTERNAL_EXECUTION_ID": "zygote",
             "FLYTE_SDK_LOGGING_FORMAT": env.get("FLYTE_SDK_LOGGING_FORMAT", "console"),
-            "PATH": f"{Path(sys.executable).parent}:{env.get('PATH', os.defpath)}",
+            "PATH": f"{Path(self.python).parent}:{env.get('PATH', os.defpath)}",
         }
         with theirs:
-            self._popen = subprocess.Popen(  # noqa: S603 - our own interpreter and folder
-                [sys.executable, str(ZYGOTE), str(theirs.fileno())],
+            self._popen = subprocess.Popen(  # noqa: S603 - an interpreter that the operator named, our own folder
+                [self.python, str(ZYGOTE), str(theirs.fileno())],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env=env,

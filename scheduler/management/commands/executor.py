@@ -15,6 +15,7 @@ from django.core.management.base import BaseCommand, CommandError
 from artifacts.store import store
 from scheduler import task_tokens
 from scheduler.executors.daemon import Daemon
+from scheduler.executors.local.environments import BadEnvironments, check, parse
 from scheduler.executors.local.executor import LocalExecutor
 
 
@@ -26,12 +27,18 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         home = Path(settings.CAUSEWAY_HOME)
+        try:
+            environments = parse(settings.CAUSEWAY_ENVIRONMENTS)
+            check(environments)
+        except BadEnvironments as error:
+            raise CommandError(str(error)) from None
         with only_one(home):
             local = LocalExecutor(
                 home,
                 store(),
                 warm_limit=options["warm"],
                 endpoint=settings.CAUSEWAY_GRPC_ENDPOINT,
+                environments=environments,
                 token_of=task_tokens.issue if settings.CAUSEWAY_GRPC_AUTH == "token" else None,
             )
             daemon = Daemon(local, instance_name(home))

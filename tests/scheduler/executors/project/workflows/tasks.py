@@ -161,3 +161,10 @@ def adding(a: int = 1) -> int:
 
 
 planned = flytekit.LaunchPlan.get_or_create(adding, name="planned", default_inputs={"a": 2})  # starts flytekit's loop
+
+
+@task
+def which_python() -> str:
+    import sys
+
+    return sys.prefix

@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import sys
+import sysconfig
+import venv
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from scheduler.executors.local.environments import BadEnvironments, check, parse, python_for
+from scheduler.phases import AttemptPhase
+from tests.scheduler.executors.conftest import Bench
+
+OTHER = {"ghcr.io/team/train": "/train", "ghcr.io/team/train:v2": "/train2", "localhost:5000/notebooks": "/notebooks"}
+
+
+@pytest.mark.parametrize(
+    ("image", "python"),
+    [
+        ("ghcr.io/team/train:v1", "/train"),
+        ("ghcr.io/team/train:v2", "/train2"),
+        ("ghcr.io/team/train", "/train"),
+        ("ghcr.io/team/train:v1@sha256:ab", "/train"),
+        ("ghcr.io/team/train@sha256:ab", "/train"),
+        ("localhost:5000/notebooks", "/notebooks"),
+        ("localhost:5000/notebooks:1.0", "/notebooks"),
+        ("localhost", sys.executable),
+        ("ghcr.io/team/trainer:v1", sys.executable),
+        ("", sys.executable),
+    ],
+)
+def test_it_takes_the_python_of_the_image(image: str, python: str) -> None:
+    assert python_for(image, OTHER) == python
+
+
+def test_it_reads_the_setting() -> None:
+    assert parse("") == {}
+    text = f" host:5000/a:1={sys.executable} ,b = {sys.executable},"
+    assert parse(text) == {"host:5000/a:1": sys.executable, "b": sys.executable}
+
+
+@pytest.mark.parametrize("text", ["a", "a=", "=/bin/sh", "a=python", "a=/nowhere/python", "a:/bin/sh"])
+def test_it_explains_what_it_cannot_read(text: str) -> None:
+    with pytest.raises(BadEnvironments, match="CAUSEWAY_ENVIRONMENTS"):
+        parse(text)
+
+
+def test_it_refuses_a_python_without_flytekit(tmp_path: Path) -> None:
+    check({"ours": sys.executable})
+    venv.create(tmp_path / "bare", symlinks=True)
+    with pytest.raises(BadEnvironments, match="flytekit"):
+        check({"bare": str(tmp_path / "bare" / "bin" / "python")})
+
+
+def test_a_task_runs_in_the_python_of_its_image(own_bench: Bench, tmp_path: Path) -> None:
+    home = tmp_path / "env"
+    venv.create(home, symlinks=True)
+    packages = next(home.glob("lib/python*/site-packages"))
+    (packages / "ours.pth").write_text(sysconfig.get_path("purelib"))  # flytekit, without installing it again
+    own_bench.executor.environments = {"team/other": str(home / "bin" / "python")}
+
+    def prefix_of(image: str) -> str:
+        attempt = own_bench.task("which_python")
+        ended = own_bench.run(replace(attempt, command={**attempt.command, "image": image}))
+        assert ended.outcome.phase == AttemptPhase.SUCCEEDED, own_bench.log(attempt)
+        return own_bench.outputs(ended).literals["o0"].scalar.primitive.string_value
+
+    assert prefix_of("team/other:v1") == str(home)
+    assert prefix_of("team/other:v1") == str(home), "also when it is warm"
+    assert prefix_of("team/unknown:v1") == sys.prefix
