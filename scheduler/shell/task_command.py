@@ -54,6 +54,10 @@ class Run:
         return base if self.index < 0 else f"{base}-{self.index}"
 
 
+# An eager workflow waits for what it launches: if each held a core, a few of them would wait for ever for the others'.
+EAGER_CPU = 0.01
+
+
 def quantity(text: str) -> float:
     """A Kubernetes quantity (`500m`, `1Gi`, `2`) as a number. InvalidArgument if it is none."""
     match = _QUANTITY.match(text)
@@ -74,6 +78,8 @@ def resources_of(target: Target) -> dict[str, float | int]:
             if name is not None and entry.value:
                 amount = quantity(entry.value)
                 amounts[name] = amount if name == "cpu" else int(amount)
+    if target.task is not None and target.task.metadata.is_eager:
+        amounts.setdefault("cpu", EAGER_CPU)
     return amounts
 
 
@@ -102,8 +108,18 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
         "prev_checkpoint_uri": _checkpoint(run, run.attempt - 1) if run.attempt else "",
         "reuse": env.get("CAUSEWAY_REUSE", "1" if run.index >= 0 else "0") == "1",
         "timeout_seconds": _timeout(target),
+        **({"echo": _echo(task)} if task.type == "echo" else {}),
         **({"data_config": _data_config(data, task.interface.outputs)} if data.enabled else {}),
     }
+
+
+def _echo(task: tasks_pb2.TaskTemplate) -> dict[str, str]:
+    """Output by input of flytekit's `Echo`, which has no container: as flyteplugins' echo, of at most one input."""
+    inputs, outputs = list(task.interface.inputs.variables), list(task.interface.outputs.variables)
+    if len(inputs) != len(outputs) or len(inputs) > 1:
+        has = f"{task.id.name} has {len(inputs)} and {len(outputs)}"
+        raise InvalidArgument(f"an echo task has as many outputs as inputs, at most one; {has}")
+    return dict(zip(inputs, outputs, strict=True))
 
 
 def _timeout(target: Target) -> float | None:

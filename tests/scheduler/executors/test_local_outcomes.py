@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -252,3 +253,12 @@ def test_it_runs_items_of_a_map(bench: Bench) -> None:
     ended = bench.run(attempt)
     assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
     assert bench.outputs(ended).literals["o0"].scalar.primitive.integer == 0
+
+
+def test_an_echo_hands_on_its_input(bench: Bench) -> None:
+    attempt = bench.task("add", inputs={"a": 20})
+    inputs = f"{attempt.command['output_prefix'].removesuffix('/0')}/inputs.pb"
+    echo = {**attempt.command, "args": [], "echo": {"a": "o0"}, "inputs_uri": inputs}
+    ended = bench.run(replace(attempt, command=echo))
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED and ended.started_at is not None
+    assert bench.outputs(ended).literals["o0"].scalar.primitive.integer == 20
