@@ -208,7 +208,10 @@ class LocalExecutor(Executor):
             self._echo(run, echo)
             return
         if not run.plan.args:
-            raise ValueError("it has no command")
+            kind = run.assignment.command.get("task_type") or "unknown"
+            said = f"no executor of this set-up runs tasks of type {kind!r}, which have no container"
+            self._conclude(run, outcome.failure("NoExecutor", said, outcome.USER, retryable=False))
+            return
         code = self.code.path(run.plan.distribution) if run.plan.distribution else None
         env = {**self._environment(run), **(run.assignment.command.get("env") or {})}
         threads = max(1, round(run.assignment.resources.cpu))

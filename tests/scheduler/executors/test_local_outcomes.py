@@ -204,7 +204,7 @@ def test_it_says_when_a_command_does_not_exist(bench: Bench) -> None:
 
 
 def test_it_refuses_an_attempt_without_a_command(bench: Bench) -> None:
-    assert "no command" in error(bench.run(bench.task("", args=[]))).message
+    assert "no executor of this set-up runs" in error(bench.run(bench.task("", args=[]))).message
 
 
 def test_it_gives_each_task_surroundings_of_its_own(bench: Bench) -> None:
