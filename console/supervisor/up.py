@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from types import FrameType
 
@@ -21,7 +20,7 @@ DEMO = ROOT / "examples" / "archipelago" / "run.py"
 
 
 class Interrupted(BaseException):
-    """A signal asked us to stop while something was still starting."""
+    """A signal asked us to stop."""
 
 
 def say(line: str) -> None:
@@ -76,9 +75,10 @@ def run_demo(stack: Stack) -> None:
         say(f"the demo failed (exit code {finished.returncode}); Causeway goes on. Repeat it with: {' '.join(command)}")
 
 
-def watch(stack: Stack, stop: threading.Event) -> None:
-    """Stay until told to stop; bring the supervisor back when it is killed."""
-    while not stop.wait(1.0):
+def watch(stack: Stack) -> None:
+    """Stay until a signal interrupts; bring the supervisor back when it is killed."""
+    while True:
+        time.sleep(1.0)
         if not stack.is_supervised():
             say("the supervisor was killed: starting again")
             stack.start()
@@ -98,16 +98,15 @@ def serve(options: Options, *, demo: bool, began: float) -> None:
     preflight.check_port(options.bind, options.http_port, option="--http-port")
     preflight.check_port(options.bind, options.grpc_port, option="--grpc-port")
 
-    stop = threading.Event()
+    told = False
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        if stop.is_set():
+        nonlocal told
+        if told:
             return  # already stopping: a second Ctrl-C must not interrupt the orderly end
-        stop.set()
-        if starting:
-            raise Interrupted
+        told = True
+        raise Interrupted
 
-    starting = True
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, on_signal)
     try:
@@ -117,13 +116,11 @@ def serve(options: Options, *, demo: bool, began: float) -> None:
         if demo:
             run_demo(stack)
         announce(stack, stack.manage("login_link"))
-        starting = False
-        watch(stack, stop)
+        watch(stack)
     except Interrupted:
         pass
     finally:
-        starting = False
-        stop.set()
+        told = True
         say("stopping")
         stack.stop()
         held.close()

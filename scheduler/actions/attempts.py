@@ -6,6 +6,7 @@ A terminal attempt with handled=False is the engine's inbox: reports leave it so
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -28,10 +29,16 @@ WAITING = frozenset({AttemptPhase.QUEUED, AttemptPhase.WAITING_FOR_RESOURCES})
 HELD = frozenset({AttemptPhase.INITIALIZING, AttemptPhase.RUNNING})
 
 
+@dataclass(frozen=True)
+class Claim:
+    rows: list[TaskExecution]
+    more: bool  # whether attempts stay queued that may fit once something has ended
+
+
 def claim(
     executor: str, instance: str, free: Resources, total: Resources, *, now: datetime, default_cpu: float = 0.0
-) -> list[TaskExecution]:
-    """Take queued attempts that fit into `free`, by priority and age, and return them INITIALIZING and committed.
+) -> Claim:
+    """Take queued attempts that fit into `free`, by priority and age: INITIALIZING and committed.
 
     One that could never fit into `total` fails at once with a user error. One that has to wait for room says so in its
     reason; small ones may overtake it, but not for ever.
@@ -45,7 +52,10 @@ def claim(
         )
         fitting: list[int] = []
         waiting: dict[str, list[int]] = {}
+        short = False
+        looked_at = 0
         for pk, resources, created_at, reason in queued:
+            looked_at += 1
             needs = Resources.parse(resources, default_cpu=min(default_cpu, total.cpu))
             if lacking := total.lacking(needs):
                 _end([Ended(pk, too_large_for_machine(lacking), now)], actor=instance)
@@ -53,6 +63,7 @@ def claim(
                 # Only what is short, not how much is free: so that a waiting row is written once.
                 if reason != (words := f"waiting for {', '.join(one.partition(' of ')[0] for one in lacking)}"):
                     waiting.setdefault(words, []).append(pk)
+                short = True
                 if now - created_at > PATIENCE:
                     break
             else:
@@ -60,8 +71,9 @@ def claim(
                 fitting.append(pk)
         for words, pks in waiting.items():
             TaskExecution.objects.filter(pk__in=pks).update(reason=words)
+        more = short or looked_at == LOOK_AHEAD
         if not fitting:
-            return []
+            return Claim([], more)
         taken = list(TaskExecution.objects.filter(pk__in=fitting).order_by("-priority", "pk"))
         for row in taken:
             row.claimed_by, row.log_uri = instance, row.log_uri or log_uri(row)
@@ -71,7 +83,7 @@ def claim(
             [{"id": row.pk, "at": now, **{name: getattr(row, name) for name in fields}} for row in taken],
             actor=instance,
         )
-    return taken
+    return Claim(taken, more)
 
 
 def log_uri(row: TaskExecution) -> str:

@@ -27,6 +27,10 @@ DEFAULT_CPU = 0.5  # cores counted for a task that does not say
 POLL_SECONDS = 1.0
 TICK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
+# Under load several ends, and several claims, share a transaction: none follows the one before sooner than this.
+TOGETHER_SECONDS = 0.01
+# A start is written this much later: of tasks that end sooner both are written at once.
+START_SECONDS = 0.02
 LOST_AFTER = timedelta(hours=1)  # other machines' attempts fail when nothing was heard of them for so long
 
 
@@ -36,6 +40,8 @@ class Daemon:
         self.stopping = threading.Event()
         self._started_at = datetime.now(timezone.utc)
         self._work = threading.Event()  # something may be claimable or cancelled
+        self._short = True  # whether, for all we know, queued attempts wait for what others hold
+        self._recorded_at = 0.0  # monotonic; the last ends
         self._events: queue.Queue[Event] = queue.Queue()
         self._held: dict[int, Resources] = {}
         self._unrecorded: set[int] = set()  # ended, and not yet so in the database
@@ -66,7 +72,8 @@ class Daemon:
             with self._lock:
                 self._held.pop(event.attempt_id, None)
                 self._unrecorded.add(event.attempt_id)
-            self._work.set()
+            if self._short:
+                self._work.set()
         self._events.put(event)
 
     def _adopt(self) -> None:
@@ -105,10 +112,11 @@ class Daemon:
         while not self.stopping.is_set():
             self._work.wait(TICK_SECONDS)
             woken = self._work.is_set()
+            time.sleep(max(0.0, claimed + TOGETHER_SECONDS - time.monotonic()))
             self._work.clear()
             if woken or time.monotonic() - claimed > POLL_SECONDS:
-                claimed = time.monotonic()
                 self._try(self._claim)
+                claimed = time.monotonic()
             if time.monotonic() - ticked > TICK_SECONDS:
                 ticked = time.monotonic()
                 self._try(self._cancel)
@@ -118,11 +126,12 @@ class Daemon:
                 self._try(self._beat)
 
     def _claim(self) -> None:
+        self._short = True
         while not self.stopping.is_set():
             free = self._free()
             if free.cpu <= 0:
                 return
-            rows = attempts.claim(
+            claim = attempts.claim(
                 self.executor.name,
                 self.instance,
                 free,
@@ -130,10 +139,13 @@ class Daemon:
                 now=datetime.now(timezone.utc),
                 default_cpu=DEFAULT_CPU,
             )
-            for row in rows:
+            for row in claim.rows:
                 self._hold(row)
                 self.executor.submit(assignment(row))
-            if not rows:
+            if not claim.more:
+                self._short = False
+                return
+            if not claim.rows:
                 return
 
     def _cancel(self) -> None:
@@ -165,19 +177,30 @@ class Daemon:
     def _record(self) -> None:
         """Starts and ends in batches: whatever came while the last transaction ran goes into the next."""
         while not (self.stopping.is_set() and self._events.empty()):
+            if batch := self._next_events():
+                self._until_done(lambda events=batch: self._write(events))  # type: ignore[misc]
+
+    def _next_events(self) -> list[Event]:
+        """Those that came and, for a moment, those that come after them; nothing if none comes for a while."""
+        try:
+            batch = [self._events.get(timeout=0.5)]
+        except queue.Empty:
+            return []
+        due = time.monotonic() + START_SECONDS
+        while True:
+            if isinstance(batch[-1], Ended):
+                due = min(due, self._recorded_at + TOGETHER_SECONDS)
             try:
-                batch = [self._events.get(timeout=0.5)]
+                batch.append(self._events.get(timeout=max(0.0, due - time.monotonic())))
             except queue.Empty:
-                continue
-            while not self._events.empty():
-                batch.append(self._events.get_nowait())
-            self._until_done(lambda events=batch: self._write(events))  # type: ignore[misc]
+                return batch
 
     def _write(self, events: list[Event]) -> None:
         ended = {event.attempt_id: event for event in events if isinstance(event, Ended)}
         started = [event for event in events if isinstance(event, Started) and event.attempt_id not in ended]
         if ended:
             attempts.report_ends(ended.values(), actor=self.instance)
+            self._recorded_at = time.monotonic()
         if started:
             attempts.report_running(started, actor=self.instance)
         with self._lock:

@@ -144,7 +144,7 @@ class Driver:
 
     def answer_all(self, limit: int | None = None) -> int:
         now = datetime.now(timezone.utc)
-        taken = claim("local", "test", ROOM, ROOM, now=now)[:limit]
+        taken = claim("local", "test", ROOM, ROOM, now=now).rows[:limit]
         report_running([Started(row.pk, "1:1", now) for row in taken], actor="test")
         report_ends([Ended(row.pk, self.answer(row), now) for row in taken], actor="test")
         return len(taken)

@@ -24,7 +24,7 @@ def now() -> datetime:
 
 
 def claim(free: Resources = MACHINE, total: Resources = MACHINE, instance: str = "one") -> list[str]:
-    return [row.name for row in attempts.claim("local", instance, free, total, now=now(), default_cpu=0.5)]
+    return [row.name for row in attempts.claim("local", instance, free, total, now=now(), default_cpu=0.5).rows]
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 from typing import Any
 
@@ -9,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from console.rpc.server import DEFAULT_THREADS, PortTaken, build_server
+from scheduler.termination import on_termination
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +30,7 @@ class Command(BaseCommand):
         except PortTaken as error:
             raise CommandError(str(error)) from None
         stop = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+        on_termination(stop.set)
         server.start()
         logger.info("gRPC on %s:%s", host, bound)
         stop.wait()

@@ -9,7 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 # Variables that differ between attempts; all others are the task's own, and its modules may read them when imported.
-PER_ATTEMPT = ("FLYTE_INTERNAL_EXECUTION_", "FLYTE_INTERNAL_TASK_", "FLYTE_ATTEMPT_", "BATCH_JOB_ARRAY_")
+PER_ATTEMPT = (
+    "FLYTE_INTERNAL_EXECUTION_",
+    "FLYTE_INTERNAL_TASK_",
+    "FLYTE_ATTEMPT_",
+    "FLYTE_K8S_ARRAY_INDEX",
+    "BATCH_JOB_ARRAY_",
+)
 
 
 @dataclass(frozen=True)

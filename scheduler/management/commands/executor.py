@@ -3,7 +3,6 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-import signal
 import socket
 from argparse import ArgumentParser
 from pathlib import Path
@@ -17,6 +16,7 @@ from scheduler import task_tokens
 from scheduler.executors.daemon import Daemon
 from scheduler.executors.local.environments import BadEnvironments, check, parse
 from scheduler.executors.local.executor import LocalExecutor
+from scheduler.termination import on_termination
 
 
 class Command(BaseCommand):
@@ -42,8 +42,7 @@ class Command(BaseCommand):
                 token_of=task_tokens.issue if settings.CAUSEWAY_GRPC_AUTH == "token" else None,
             )
             daemon = Daemon(local, instance_name(home))
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: daemon.stop())
+            on_termination(daemon.stop)
             daemon.run()
 
 
