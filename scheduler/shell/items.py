@@ -32,3 +32,17 @@ def item_inputs(array: workflow_pb2.ArrayNode, inputs: literals_pb2.LiteralMap, 
         mapped = name not in array.bound_inputs and whole.WhichOneof("value") == "collection"
         values.literals[name].CopyFrom(whole.collection.literals[index] if mapped else literal)
     return values
+
+
+def some_inputs(
+    array: workflow_pb2.ArrayNode, inputs: literals_pb2.LiteralMap, first: int, end: int
+) -> literals_pb2.LiteralMap:
+    """The inputs of a map over only the items from `first` to before `end`."""
+    values = literals_pb2.LiteralMap()
+    for name, literal in inputs.literals.items():
+        whole = data.load_offloaded(literal)
+        if name not in array.bound_inputs and whole.WhichOneof("value") == "collection":
+            values.literals[name].collection.literals.extend(whole.collection.literals[first:end])
+        else:
+            values.literals[name].CopyFrom(literal)
+    return values

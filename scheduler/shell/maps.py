@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from flyteidl.admin import launch_plan_pb2
 from flyteidl.core import literals_pb2, workflow_pb2
 
+from artifacts.exceptions import NotFound
 from artifacts.store import store
 from scheduler.engine import commands
 from scheduler.engine.events import Collected, Event, Failed
@@ -17,12 +19,13 @@ from scheduler.graphs import Target, identity
 from scheduler.models import LaunchPlan, NodeExecution, TaskExecution
 from scheduler.phases import NODE_DONE, AttemptPhase
 from scheduler.shell import data
-from scheduler.shell.items import item_inputs
+from scheduler.shell.items import item_inputs, some_inputs
 from scheduler.shell.origins import Origins, by_variable
 from scheduler.shell.publish import item_outputs_uri
 from scheduler.shell.reuse import item_hits
 from scheduler.shell.turn import Turn
 
+BLOCK = 50  # items whose inputs share a file
 NONE = literals_pb2.Literal(scalar=literals_pb2.Scalar(none_type=literals_pb2.Void()))
 
 
@@ -31,19 +34,51 @@ def item_inputs_of(turn: Turn, node: Node) -> literals_pb2.LiteralMap | None:
     array = turn.rows[node.parent or ROOT]
     if array.spec.array is None or not isinstance(array.spec.target, Target):
         return None
-    inputs = data.read(turn.uris.inputs(array.key))
-    return item_inputs(array.spec.target.node.array_node, inputs, int(node.spec.id[1:]))
+    index = int(node.spec.id[1:])
+    uri, first = _block(turn, array, array.spec.target, index)
+    return item_inputs(array.spec.target.node.array_node, data.read(uri), index - first)
 
 
-def item_inputs_uri(turn: Turn, key: str, index: int) -> str:
-    """The items of a task that reads lists by itself share one file; for the others the item's file is written."""
-    target = turn.rows[key].spec.target
-    shared = turn.uris.inputs(key)
-    if not isinstance(target, Target) or target.node.array_node.data_mode == workflow_pb2.ArrayNode.SINGLE_INPUT_FILE:
-        return shared
+def item_inputs_uri(turn: Turn, key: str, index: int) -> tuple[str, int]:
+    """Where an item of a task finds its inputs, and the index of the first item of the lists there.
+
+    A task that reads lists by itself shares a file with others. For the other tasks the item's own file is written.
+    """
+    array = turn.rows[key]
+    target = array.spec.target
+    if not isinstance(target, Target):
+        return turn.uris.inputs(key), 0
+    shared, first = _block(turn, array, target, index)
+    if target.node.array_node.data_mode == workflow_pb2.ArrayNode.SINGLE_INPUT_FILE:
+        return shared, first
     uri = f"{turn.uris.node(key)}/items/{index}/inputs.pb"
-    data.write(uri, item_inputs(target.node.array_node, data.read(shared), index))
-    return uri
+    data.write(uri, item_inputs(target.node.array_node, data.read(shared), index - first))
+    return uri, 0
+
+
+def _block(turn: Turn, array: Node, target: Target, index: int) -> tuple[str, int]:
+    """The file with the item's inputs, and which item is the first in it.
+
+    Each item reads all of its file. If that held a large map's lists, the cost of a map would grow with its square.
+    """
+    whole = turn.uris.inputs(array.key)
+    size = array.memory["size"]
+    if size <= BLOCK:
+        return whole, 0
+    first = index - index % BLOCK
+    uri = f"{turn.uris.node(array.key)}/items/{first}-{min(first + BLOCK, size) - 1}/inputs.pb"
+    try:
+        _written(uri)
+    except NotFound:
+        data.write(uri, some_inputs(target.node.array_node, data.read(whole), first, first + BLOCK))
+    return uri, first
+
+
+@lru_cache(maxsize=1024)
+def _written(uri: str) -> None:
+    """NotFound, which is not remembered, if nothing was written there."""
+    if not store().exists(uri):
+        raise NotFound(f"nothing was written at {uri}")
 
 
 def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:

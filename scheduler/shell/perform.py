@@ -170,6 +170,7 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         return
     execution = turn.execution
     number = command.attempt
+    inputs_uri, first = item_inputs_uri(turn, node.key, command.index) if command.index >= 0 else ("", 0)
     run = Run(
         execution_id=execution.pk,
         project=execution.project,
@@ -181,7 +182,8 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         attempt=number,
         load_inputs=partial(data.read, turn.uris.inputs(node.key)),
         index=command.index,
-        inputs_uri=item_inputs_uri(turn, node.key, command.index) if command.index >= 0 else "",
+        inputs_uri=inputs_uri,
+        first=first,
     )
     try:
         details, resources = command_of(run, target), resources_of(target)

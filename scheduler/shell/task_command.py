@@ -46,6 +46,7 @@ class Run:
     load_inputs: Callable[[], literals_pb2.LiteralMap]
     index: int = -1
     inputs_uri: str = ""
+    first: int = 0  # index of the item that the lists in the inputs begin with
 
     @property
     def attempt_name(self) -> str:
@@ -180,7 +181,10 @@ def _array_environment(run: Run) -> dict[str, str]:
     """How a map task finds out which item it is for."""
     if run.index < 0:
         return {}
-    return {"BATCH_JOB_ARRAY_INDEX_VAR_NAME": "FLYTE_K8S_ARRAY_INDEX", "FLYTE_K8S_ARRAY_INDEX": str(run.index)}
+    variables = {"BATCH_JOB_ARRAY_INDEX_VAR_NAME": "FLYTE_K8S_ARRAY_INDEX", "FLYTE_K8S_ARRAY_INDEX": str(run.index)}
+    if run.first:  # flytekit adds it to the index and takes that item of the lists
+        variables["BATCH_JOB_ARRAY_INDEX_OFFSET"] = str(-run.first)
+    return variables
 
 
 def _checkpoint(run: Run, attempt: int) -> str:

@@ -158,8 +158,9 @@ class Driver:
         template = task_template(row)
         inputs = dict(data.read(row.command["inputs_uri"]).literals)
         if row.index >= 0:  # flytekit picks its item by itself
+            position = row.index + int(row.command["env"].get("BATCH_JOB_ARRAY_INDEX_OFFSET", 0))
             inputs = {
-                key: value.collection.literals[row.index] if value.HasField("collection") else value
+                key: value.collection.literals[position] if value.HasField("collection") else value
                 for key, value in inputs.items()
             }
         types = template.inputs.variables

@@ -8,6 +8,7 @@ from flytekit import map_task, task, workflow
 from scheduler.advance import advance
 from scheduler.models import Execution, NodeExecution, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase
+from scheduler.shell import data
 from tests.scheduler.driving import Driver, TaskFailed, error_of, outputs, start, workflow_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
@@ -157,6 +158,15 @@ def test_it_keeps_a_small_state_for_many_items() -> None:
     node = NodeExecution.objects.get(execution=execution, node_id="n0")
     assert len(str(node.state)) < 5000
     assert outputs(driver.run(execution)) == {"o0": 999000}
+
+
+def test_items_of_a_large_map_read_only_a_part_of_its_lists() -> None:
+    execution = start(workflow_of(bound), {"a": list(range(120))}, max_parallelism=200)
+    driver = Driver({"scale": lambda a, by: a * by})
+    assert outputs(driver.run(execution)) == {"o0": [3 * a for a in range(120)]}
+    read = {row.command["inputs_uri"] for row in TaskExecution.objects.filter(execution_id=execution.pk, index__gte=0)}
+    assert [len(data.read(uri).literals["a"].collection.literals) for uri in sorted(read)] == [50, 20, 50]
+    assert all(data.read(uri).literals["by"].scalar.primitive.integer == 3 for uri in read)
 
 
 def test_it_takes_single_items_from_the_cache() -> None:

@@ -65,6 +65,9 @@ def test_it_takes_fast_execution_apart() -> None:
 def test_attempts_share_a_zygote_unless_their_tasks_environment_differs() -> None:
     base = {"COLOUR": "blue", "FLYTE_INTERNAL_EXECUTION_ID": "a", "_F_IMG_ID": "image"}
     assert warm_key("u", base) == warm_key("u", {**base, "FLYTE_INTERNAL_EXECUTION_ID": "b"})
+    assert warm_key("u", base) == warm_key(
+        "u", {**base, "FLYTE_K8S_ARRAY_INDEX": "7", "BATCH_JOB_ARRAY_INDEX_OFFSET": "-5"}
+    )
     assert warm_key("u", base) != warm_key("u", {**base, "COLOUR": "red"})
     assert warm_key("u", base) != warm_key("v", base)
     assert own_variables(base) == {"COLOUR": "blue", "_F_IMG_ID": "image"}
