@@ -5,13 +5,14 @@ A terminal attempt with handled=False is the engine's inbox: reports leave it so
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from flyteidl.core import execution_pb2
 
 from scheduler.actions.attempt_moves import move
@@ -20,13 +21,20 @@ from scheduler.executors.resources import Resources
 from scheduler.messages import bounded
 from scheduler.models import ExecutorInstance, TaskExecution
 from scheduler.phases import AttemptPhase
+from scheduler.shell.statements import select
 from scheduler.transitions import nodes_running
 from scheduler.wake import wake_execution, wake_executor
 
 LOOK_AHEAD = 64  # queued attempts looked at in one claim
 PATIENCE = timedelta(seconds=30)  # an attempt that has waited longer is not overtaken by smaller ones
+TELL_AFTER = timedelta(seconds=1)  # one that waits for less need not say what for
 WAITING = frozenset({AttemptPhase.QUEUED, AttemptPhase.WAITING_FOR_RESOURCES})
 HELD = frozenset({AttemptPhase.INITIALIZING, AttemptPhase.RUNNING})
+# Without locks: what others take meanwhile, the move into the next phase finds out.
+CANDIDATES = """
+SELECT id, resources, created_at, reason FROM scheduler_taskexecution
+WHERE executor = %s AND phase = %s ORDER BY priority DESC, id LIMIT %s
+"""
 
 
 @dataclass(frozen=True)
@@ -44,46 +52,43 @@ def claim(
     reason; small ones may overtake it, but not for ever.
     """
     with transaction.atomic():
-        queued = (
-            TaskExecution.objects.select_for_update(skip_locked=True)
-            .filter(executor=executor, phase=AttemptPhase.QUEUED)
-            .order_by("-priority", "id")
-            .values_list("pk", "resources", "created_at", "reason")[:LOOK_AHEAD]
-        )
+        with connection.cursor() as cursor:
+            cursor.execute(CANDIDATES, [executor, AttemptPhase.QUEUED.value, LOOK_AHEAD])
+            queued = cursor.fetchall()
         fitting: list[int] = []
         waiting: dict[str, list[int]] = {}
         short = False
-        looked_at = 0
         for pk, resources, created_at, reason in queued:
-            looked_at += 1
-            needs = Resources.parse(resources, default_cpu=min(default_cpu, total.cpu))
+            needs = Resources.parse(json.loads(resources), default_cpu=min(default_cpu, total.cpu))
+            waited = now - created_at
             if lacking := total.lacking(needs):
                 _end([Ended(pk, too_large_for_machine(lacking), now)], actor=instance)
             elif lacking := free.lacking(needs):
                 # Only what is short, not how much is free: so that a waiting row is written once.
-                if reason != (words := f"waiting for {', '.join(one.partition(' of ')[0] for one in lacking)}"):
+                words = f"waiting for {', '.join(one.partition(' of ')[0] for one in lacking)}"
+                if reason != words and waited > TELL_AFTER:
                     waiting.setdefault(words, []).append(pk)
                 short = True
-                if now - created_at > PATIENCE:
+                if waited > PATIENCE:
                     break
             else:
                 free -= needs
                 fitting.append(pk)
         for words, pks in waiting.items():
-            TaskExecution.objects.filter(pk__in=pks).update(reason=words)
-        more = short or looked_at == LOOK_AHEAD
-        if not fitting:
-            return Claim([], more)
-        taken = list(TaskExecution.objects.filter(pk__in=fitting).order_by("-priority", "pk"))
-        for row in taken:
-            row.claimed_by, row.log_uri = instance, row.log_uri or log_uri(row)
-            row.phase = AttemptPhase.INITIALIZING
-        fields = ("phase", "claimed_by", "log_uri")
-        move(
-            [{"id": row.pk, "at": now, **{name: getattr(row, name) for name in fields}} for row in taken],
-            actor=instance,
-        )
-    return Claim(taken, more)
+            TaskExecution.objects.filter(pk__in=pks, phase=AttemptPhase.QUEUED).update(reason=words)
+        return Claim(_take(fitting, instance, now=now) if fitting else [], short or len(queued) == LOOK_AHEAD)
+
+
+def _take(ids: list[int], instance: str, *, now: datetime) -> list[TaskExecution]:
+    """Those of the queued attempts that no other executor was faster to take."""
+    rows = select(TaskExecution, "id = ANY(%s) ORDER BY priority DESC, id", [ids])
+    for row in rows:
+        row.claimed_by, row.log_uri = instance, row.log_uri or log_uri(row)
+        row.phase = AttemptPhase.INITIALIZING
+    fields = ("phase", "claimed_by", "log_uri")
+    reports = [{"id": row.pk, "at": now, **{name: getattr(row, name) for name in fields}} for row in rows]
+    taken = {moved.id for moved in move(reports, actor=instance)}
+    return [row for row in rows if row.pk in taken]
 
 
 def log_uri(row: TaskExecution) -> str:

@@ -70,14 +70,19 @@ def execute(statements: Sequence[Statement]) -> list[Result]:
 
 def lock(model: type[Row], pk: int) -> Row | None:
     """The row, FOR UPDATE; None if it is locked by somebody else, or not there."""
+    return next(iter(select(model, "id = %s FOR UPDATE SKIP LOCKED", [pk])), None)
+
+
+def select(model: type[Row], which: str, parameters: Sequence[Any]) -> list[Row]:
+    """The rows, complete, for which the SQL after WHERE holds."""
     columns, names, jsons = _selection(model)
-    sql = f'SELECT {columns} FROM "{model._meta.db_table}" WHERE id = %s FOR UPDATE SKIP LOCKED'  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(sql, [pk])
-        found = cursor.fetchone()
-    if found is None:
-        return None
-    values = list(found)
+        cursor.execute(f'SELECT {columns} FROM "{model._meta.db_table}" WHERE {which}', parameters)  # noqa: S608
+        found = cursor.fetchall()
+    return [_row(model, list(values), names, jsons) for values in found]
+
+
+def _row(model: type[Row], values: list[Any], names: tuple[str, ...], jsons: tuple[int, ...]) -> Row:
     for place in jsons:
         if isinstance(values[place], str):
             values[place] = json.loads(values[place])

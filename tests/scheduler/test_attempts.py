@@ -46,10 +46,17 @@ def test_it_claims_by_priority_and_age_what_fits() -> None:
     old.refresh_from_db()
     assert (old.phase, old.claimed_by) == (AttemptPhase.INITIALIZING, "one")
     young.refresh_from_db()
-    assert young.phase == AttemptPhase.QUEUED
-    assert young.reason == "waiting for cpu 2"
+    assert (young.phase, young.reason) == (AttemptPhase.QUEUED, "")
     event = PhaseEvent.objects.get(object_id=old.pk)
     assert (event.from_phase, event.to_phase, event.actor) == (AttemptPhase.QUEUED, AttemptPhase.INITIALIZING, "one")
+
+
+def test_what_has_waited_for_a_second_says_what_for() -> None:
+    row = make_attempt(resources={"cpu": 2, "memory": 1 << 30})
+    TaskExecution.objects.filter(pk=row.pk).update(created_at=now() - timedelta(seconds=2))
+    assert claim(Resources(cpu=1, memory=8 << 30)) == []
+    row.refresh_from_db()
+    assert (row.phase, row.reason) == (AttemptPhase.QUEUED, "waiting for cpu 2")
 
 
 def test_it_says_where_the_log_will_be(settings: Settings) -> None:
