@@ -26,7 +26,16 @@ from scheduler.shell.origins import Origins
 from scheduler.shell.turn import ACTOR, Turn
 
 _PHASES = {ExecutionPhase.SUCCEEDED: Phase.SUCCEEDED, ExecutionPhase.ABORTED: Phase.ABORTED}
-_INHERITED = ("labels", "annotations", "security_context", "raw_output_data_config", "envs", "cluster_assignment")
+# flytepropeller, nodes/subworkflow/launchplan.go: LaunchContext
+_INHERITED = (
+    "labels",
+    "annotations",
+    "security_context",
+    "raw_output_data_config",
+    "envs",
+    "cluster_assignment",
+    "interruptible",
+)
 
 
 def child_name(execution_id: int, key: str, attempt: int) -> str:

@@ -104,6 +104,19 @@ def test_it_runs_a_child_execution_and_takes_its_outputs() -> None:
     assert NodeExecution.objects.get(execution=execution, node_id="n0").output_uri == offspring.outputs_uri
 
 
+@pytest.mark.parametrize("said", [True, False, None])
+def test_a_child_is_as_interruptible_as_its_parent(said: bool | None) -> None:
+    execution = launched("parent", a=3)
+    spec = execution_pb2.ExecutionSpec.FromString(bytes(execution.spec))
+    if said is not None:
+        spec.interruptible.value = said
+    Execution.objects.filter(pk=execution.pk).update(spec=spec.SerializeToString())
+    advance(execution.pk)
+    child = Execution.objects.get(parent_node__execution=execution)
+    inherited = execution_pb2.ExecutionSpec.FromString(bytes(child.spec))
+    assert (inherited.interruptible.value if inherited.HasField("interruptible") else None) is said
+
+
 def test_it_fails_with_its_child() -> None:
     def answer(a: int) -> int:
         raise TaskFailed("bad luck")

@@ -30,7 +30,15 @@ IMPORT_SECONDS = 60  # a module that takes longer to import is left to each task
 IDLE_SECONDS = 1800
 WORKER_IDLE_SECONDS = 30
 # What a task process must not learn from the environment of Causeway's own.
-PRIVATE = ("CAUSEWAY_SECRET_KEY", "DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE")
+PRIVATE = (
+    "CAUSEWAY_SECRET_KEY",
+    "CAUSEWAY_SMTP_PASSWORD",
+    "CAUSEWAY_OPENLINEAGE_API_KEY",
+    "DATABASE_URL",
+    "REDIS_URL",
+    "DJANGO_SETTINGS_MODULE",
+)
+OURS = Path(__file__).resolve().parents[3]  # Causeway's own packages have common names: `tests`, `scheduler`
 
 
 @dataclass(eq=False)
@@ -230,6 +238,7 @@ class Zygotes:
         self._started_at = time.monotonic()
         ours, theirs = socket.socketpair()
         env = {name: value for name, value in os.environ.items() if name not in PRIVATE}
+        env["PYTHONPATH"] = _without_ours(env.get("PYTHONPATH", ""))
         env |= dict.fromkeys(THREAD_VARIABLES, "1")
         temporary = self.home / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
@@ -375,3 +384,9 @@ class Zygotes:
             self.base = None
         else:
             self.clones.pop(zygote.key, None)
+
+
+def _without_ours(path: str) -> str:
+    """The PYTHONPATH that a task sees. The operator's own entries stay."""
+    entries = [entry for entry in path.split(os.pathsep) if entry and Path(entry).resolve() != OURS]
+    return os.pathsep.join(entries)

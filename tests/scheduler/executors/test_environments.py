@@ -69,3 +69,15 @@ def test_a_task_runs_in_the_python_of_its_image(own_bench: Bench, tmp_path: Path
     assert prefix_of("team/other:v1") == str(home)
     assert prefix_of("team/other:v1") == str(home), "also when it is warm"
     assert prefix_of("team/unknown:v1") == sys.prefix
+
+
+def test_a_task_does_not_see_the_packages_of_causeway(
+    own_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = Path(__file__).parents[3]
+    monkeypatch.setenv("PYTHONPATH", f"{root}:{tmp_path}")
+    own_bench.executor.environments = {"other": sys.executable}
+    attempt = own_bench.task("import_path")
+    ended = own_bench.run(replace(attempt, command={**attempt.command, "image": "other"}))
+    seen = own_bench.outputs(ended).literals["o0"].scalar.primitive.string_value.split(":")
+    assert str(root) not in seen and str(tmp_path) in seen

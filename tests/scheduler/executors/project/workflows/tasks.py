@@ -168,3 +168,8 @@ def which_python() -> str:
     import sys
 
     return sys.prefix
+
+
+@task
+def import_path() -> str:
+    return os.pathsep.join([*sys.path, os.environ.get("PYTHONPATH", "")])
