@@ -362,11 +362,6 @@ def list_signals(execution: Execution, request: ListRequest) -> tuple[list[Gate]
     return listed(rows, SIGNAL, request, default=("created_at", "id"))
 
 
-def find_signal(execution: Execution, signal_id: str) -> Gate | None:
-    """The signal or approval of that id, if the engine or a client made it already."""
-    return Gate.objects.filter(execution=execution, signal_id=signal_id).exclude(kind=GateKind.SLEEP).first()
-
-
 @dataclass(frozen=True)
 class ListedRun:
     """All rows below one execution; `launched`: the executions its launch-plan nodes started, by node id."""

@@ -27,7 +27,10 @@ def _check_value(literal: literals_pb2.Literal, literal_type: types_pb2.LiteralT
     value = literal.scalar.union.value if literal.scalar.HasField("union") else literal
     if which == "enum_type" and value.scalar.primitive.string_value not in literal_type.enum_type.values:
         allowed = ", ".join(literal_type.enum_type.values)
-        raise InvalidArgument(f'input "{name}" is {value.scalar.primitive.string_value!r}, not one of: {allowed}')
+        raise InvalidArgument(
+            f'input "{name}" expects {describe_type(literal_type)}: '
+            f"{value.scalar.primitive.string_value!r} is not one of: {allowed}"
+        )
     if which == "simple" and literal_type.simple == types_pb2.DATETIME:
         try:
             value.scalar.primitive.datetime.ToDatetime()

@@ -55,6 +55,8 @@ def decide(request: PageRequest, gate_id: int) -> HttpResponse:
 @page
 def give_signal(request: PageRequest, gate_id: int) -> HttpResponse:
     gate = access_gate(request.user, gate_id, action=Action.LAUNCH)
+    if gates.takes_approval(gate):
+        access_gate(request.user, gate_id, action=Action.DECIDE)
     comment = request.POST.get("comment", "").strip()
 
     def act() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 from drf_spectacular.utils import extend_schema
 from flyteidl.core import literals_pb2, types_pb2
@@ -13,15 +14,17 @@ from rest_framework.response import Response
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals import describe_type, from_json, to_json
+from artifacts.literals.types import SIMPLE_NAMES
 from console.access_objects import access_execution, access_gate
 from console.accounts import access, audit
 from console.accounts.access import Action
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
-from scheduler.actions.gates import decide, declared_gate, set_signal
+from scheduler.actions.gates import decide, declared_gate, get_or_create_signal, set_signal, takes_approval
 from scheduler.models import Gate, GateKind
 from scheduler.phases import EXECUTION_TERMINAL
 
 TAGS = ["gates"]
+TYPES = {name: simple for simple, name in SIMPLE_NAMES.items() if name not in ("none", "binary", "error")}
 WAITING = Q(decided_at=None, waiting_since__isnull=False) & ~Q(execution__phase__in=EXECUTION_TERMINAL)
 
 
@@ -100,7 +103,7 @@ class DecideView(ApiView):
 
 
 class SignalBody(Body):
-    value = serializers.JSONField()
+    value = serializers.JSONField(allow_null=True)
     comment = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
 
 
@@ -116,22 +119,42 @@ class SignalView(ApiView):
         return _given(gate, user, body)
 
 
+class NamedSignalBody(SignalBody):
+    type = serializers.ChoiceField(
+        choices=sorted(TYPES),
+        required=False,
+        help_text="declares a signal that nothing asked for yet, such as one of a dynamic workflow that did not run",
+    )
+
+
 class SignalByNameView(ApiView):
-    @extend_schema(request=SignalBody, responses=GateOut, tags=TAGS, operation_id="executions_signal")
+    @extend_schema(request=NamedSignalBody, responses=GateOut, tags=TAGS, operation_id="executions_signal")
     def post(self, request: Request, project: str, domain: str, name: str, signal_id: str) -> Response:
-        """Give a signal its value, whether its node was reached yet or not. 409 when it has one."""
+        """Give a signal its value, or an approval its `true` or `false`, whether its node was reached yet or not.
+
+        409 when it has one.
+        """
         user = user_of(request)
-        body = read_body(SignalBody, request)
-        gate = declared_gate(access_execution(user, project, domain, name, action=Action.LAUNCH), signal_id)
-        if gate.kind != GateKind.SIGNAL:
-            raise InvalidArgument(f"{signal_id} is no signal but {gate.get_kind_display()}: decide it as a gate")
-        return _given(gate, user, body)
+        body = read_body(NamedSignalBody, request)
+        execution = access_execution(user, project, domain, name, action=Action.LAUNCH)
+        with transaction.atomic():  # a value refused leaves no gate behind
+            if "type" in body:
+                literal_type = types_pb2.LiteralType(simple=TYPES[body["type"]])
+                gate = get_or_create_signal(execution, signal_id, literal_type)
+            else:
+                gate = declared_gate(execution, signal_id)
+            if takes_approval(gate):
+                access.require(user, Action.DECIDE, project, domain)
+            return _given(gate, user, body)
 
 
 def _given(gate: Gate, user: Any, body: dict[str, Any]) -> Response:
     literal = from_json(body["value"], _type_of(gate), name=gate.signal_id)
-    set_signal(gate.execution, gate.signal_id, literal, actor=user.username, comment=body["comment"])
-    return decided(gate, "gate.signal", user, body["comment"])
+    given = set_signal(gate.execution, gate.signal_id, literal, actor=user.username, comment=body["comment"])
+    verb = "gate.signal"
+    if given.kind == GateKind.APPROVE:
+        verb = "gate.approve" if literal.scalar.primitive.boolean else "gate.reject"
+    return decided(given, verb, user, body["comment"])
 
 
 def decided(gate: Gate, verb: str, user: Any, comment: str) -> Response:

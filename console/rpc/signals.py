@@ -7,10 +7,10 @@ from console.accounts.access import Action
 from console.rpc.caller import Caller
 from console.rpc.convert.common import execution_id
 from console.rpc.requests import find_execution, list_request, missing
+from scheduler.actions.gates import declared_gate, takes_approval
 from scheduler.actions.gates import get_or_create_signal as get_or_create
 from scheduler.actions.gates import set_signal as decide_signal
 from scheduler.models import Execution, Gate, GateKind
-from scheduler.queries import find_signal
 from scheduler.queries import list_signals as find_signals
 
 
@@ -45,18 +45,13 @@ def list_signals(request: signal_pb2.SignalListRequest, caller: Caller) -> signa
 
 
 def set_signal(request: signal_pb2.SignalSetRequest, caller: Caller) -> signal_pb2.SignalSetResponse:
-    """Approving takes the approver's right, giving a value the launcher's.
-
-    A signal may be set before its node is reached; nobody can tell yet which of the two it is, so that takes the
-    approver's.
-    """
+    """Approving takes the approver's right, giving a value the launcher's."""
     _check(request.id)
     if not request.HasField("value"):
         raise missing("value")
     execution = find_execution(request.id.execution_id, caller)
-    gate = find_signal(execution, request.id.signal_id)
-    action = Action.LAUNCH if gate is not None and gate.kind == GateKind.SIGNAL else Action.DECIDE
-    caller.may(action, execution.project, execution.domain)
+    gate = declared_gate(execution, request.id.signal_id)
+    caller.may(Action.DECIDE if takes_approval(gate) else Action.LAUNCH, execution.project, execution.domain)
     decided = decide_signal(execution, request.id.signal_id, request.value, actor=caller.name)
     caller.record(
         _verb(decided, request),

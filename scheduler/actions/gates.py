@@ -16,7 +16,7 @@ from artifacts.exceptions import FailedPrecondition, InvalidArgument
 from artifacts.literals import check_literal
 from scheduler import graphs
 from scheduler.engine.graph import GateType, NodeSpec, Scope
-from scheduler.models import Execution, Gate, GateKind
+from scheduler.models import Execution, Gate, GateKind, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase
 from scheduler.wake import wake_execution
 
@@ -57,44 +57,72 @@ def get_or_create_signal(execution: Execution, signal_id: str, literal_type: typ
     with transaction.atomic():
         locked = Execution.objects.select_for_update(of=("self",)).get(pk=execution.pk)
         try:
-            return _gate_of(locked, signal_id)
+            gate = _gate_of(locked, signal_id)
         except InvalidArgument:
-            return Gate.objects.create(
+            gate = Gate(
                 execution=locked,
                 signal_id=signal_id,
                 kind=GateKind.SIGNAL,
                 literal_type=literal_type.SerializeToString(),
                 created_at=timezone.now(),
             )
+        if gate.pk is None:
+            gate.save()
+    return gate
 
 
 def declared_gate(execution: Execution, signal_id: str) -> Gate:
-    """The gate of a signal that the workflow declares, made if its node was not reached yet. Raises InvalidArgument."""
-    with transaction.atomic():
-        return _gate_of(Execution.objects.select_for_update(of=("self",)).get(pk=execution.pk), signal_id)
+    """The gate of a signal that the execution declares; not stored yet if its node was not reached.
+
+    InvalidArgument for a signal that nobody declared, neither the workflow, nor what its dynamic tasks returned so far,
+    nor a client before.
+    """
+    return _gate_of(execution, signal_id)
+
+
+def takes_approval(gate: Gate) -> bool:
+    """Whether giving the value is a decision of an approver, or may turn out to be one.
+
+    What a client declared before any node asked for it may be the approval of a dynamic task that did not run yet.
+    """
+    if gate.kind == GateKind.APPROVE:
+        return True
+    is_boolean = types_pb2.LiteralType.FromString(bytes(gate.literal_type)).simple == types_pb2.BOOLEAN
+    return is_boolean and gate.node_id is None and gate.signal_id not in _declared(gate.execution)
 
 
 def _gate_of(execution: Execution, signal_id: str) -> Gate:
-    gate = (
-        Gate.objects.select_for_update(of=("self",))
-        .select_related("node")
-        .filter(execution=execution, signal_id=signal_id)
-        .first()
-    )
+    gate = Gate.objects.select_related("node").filter(execution=execution, signal_id=signal_id).first()
     if gate is not None:
+        gate.execution = execution
         return gate
-    found = {spec.gate.signal_id: spec for spec in _gates(graphs.workflow_scope(execution.workflow_id)) if spec.gate}
+    found = _declared(execution)
     spec = found.get(signal_id)
     if spec is None or spec.gate is None or not isinstance(spec.target, graphs.Target):
         known = ", ".join(sorted(found)) or "none"
-        raise InvalidArgument(f"execution {execution.key} has no signal {signal_id!r} (there are: {known})")
-    return Gate.objects.create(
+        raise InvalidArgument(
+            f"execution {execution.key} has no signal {signal_id!r} (there are: {known}); one that a dynamic workflow "
+            "will ask for is declared with its type first"
+        )
+    return Gate(
         execution=execution,
         signal_id=signal_id,
         kind=GateKind.APPROVE if spec.gate.type is GateType.APPROVE else GateKind.SIGNAL,
         literal_type=graphs.gate_type(spec.target).SerializeToString(),
         created_at=timezone.now(),
     )
+
+
+def _declared(execution: Execution) -> dict[str, NodeSpec]:
+    """The gates of the workflow and of what its dynamic tasks returned so far, by their signals."""
+    dynamic = NodeExecution.objects.filter(execution=execution).exclude(dynamic_uri="").order_by("id")
+    scopes = [graphs.dynamic_scope(uri) for uri in dynamic.values_list("dynamic_uri", flat=True)]
+    found: dict[str, NodeSpec] = {}
+    for scope in (graphs.workflow_scope(execution.workflow_id), *scopes):
+        for spec in _gates(scope):
+            if spec.gate is not None:
+                found.setdefault(spec.gate.signal_id, spec)
+    return found
 
 
 def _gates(scope: Scope) -> Iterator[NodeSpec]:

@@ -8,7 +8,7 @@ from functools import partial
 from flyteidl.core import interface_pb2, literals_pb2, types_pb2
 
 from artifacts.exceptions import CausewayError
-from artifacts.literals import marks
+from artifacts.literals import check_literal, marks
 from lineage.actions.record import Use
 from scheduler.engine import commands
 from scheduler.engine.events import Collected, Event, Failed, Prepared, Stopped, Unparked
@@ -235,16 +235,26 @@ def _open_gate(turn: Turn, command: commands.OpenGate) -> Iterator[Event]:
     spec, target = node.spec.gate, node.spec.target
     if spec is None or not isinstance(target, Target):
         return
-    gate = Gate.objects.select_for_update().filter(execution=turn.execution, signal_id=spec.signal_id).first()
+    opened = {gate.signal_id: gate for _, gate in turn.gates}  # by another node in this turn
+    gate = opened.get(spec.signal_id)
+    if gate is None:
+        gate = Gate.objects.select_for_update().filter(execution=turn.execution, signal_id=spec.signal_id).first()
     if gate is None:
         gate = Gate(execution=turn.execution, signal_id=spec.signal_id, created_at=turn.now)
+    expected = gate_type(target)
     gate.kind = GateKind.APPROVE if spec.type is GateType.APPROVE else GateKind.SIGNAL
-    gate.literal_type = gate_type(target).SerializeToString()
+    gate.literal_type = expected.SerializeToString()
     gate.waiting_since = turn.now
     gate.expires_at = command.expires_at
     turn.gates.append((node.key, gate))
-    if gate.decided_at is not None:
-        yield decision(turn, node.key, gate)
+    if gate.decided_at is None:
+        return
+    try:  # whoever set it before anything asked for it chose the type
+        check_literal(literals_pb2.Literal.FromString(bytes(gate.value or b"")), expected, name=gate.signal_id)
+    except CausewayError as error:
+        yield Failed(node.key, Failure("BadSignalValue", error.message))
+        return
+    yield decision(turn, node.key, gate)
 
 
 def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:

@@ -7,19 +7,22 @@ from unittest.mock import patch
 import pytest
 from django.utils import timezone
 from flyteidl.core import literals_pb2, types_pb2
-from flytekit import approve, sleep, task, wait_for_input, workflow
+from flytekit import approve, conditional, dynamic, sleep, task, wait_for_input, workflow
 
 from artifacts.exceptions import FailedPrecondition, InvalidArgument
 from artifacts.literals import from_json
 from scheduler.actions.executions import abort
-from scheduler.actions.gates import decide, set_signal
+from scheduler.actions.gates import decide, declared_gate, get_or_create_signal, set_signal, takes_approval
 from scheduler.advance import advance
 from scheduler.models import Execution, Gate, NodeExecution
 from scheduler.phases import ExecutionPhase, NodePhase
-from tests.scheduler.driving import Driver, error_of, outputs, phases, start, workflow_of
+from tests.scheduler.driving import Driver, error_of, futures, outputs, phases, start, workflow_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
 HOUR = timedelta(hours=1)
+INTEGER = types_pb2.LiteralType(simple=types_pb2.INTEGER)
+TEXT = types_pb2.LiteralType(simple=types_pb2.STRING)
+BOOLEAN = types_pb2.LiteralType(simple=types_pb2.BOOLEAN)
 
 
 @task
@@ -49,6 +52,29 @@ def sleeping(a: int) -> int:
     return last
 
 
+@workflow
+def branching(a: int) -> int:
+    return conditional("size").if_(a > 2).then(asking(a=a)).else_().then(double(a=a))
+
+
+@dynamic
+def spread(a: int) -> int:
+    return asking(a=a)
+
+
+@workflow
+def spreading(a: int) -> int:
+    return spread(a=double(a=a))
+
+
+@workflow
+def asking_twice(a: int) -> int:
+    one = wait_for_input("how-many", timeout=HOUR, expected_type=int)
+    other = wait_for_input("how-many", timeout=HOUR, expected_type=int)
+    double(a=one)
+    return double(a=other)
+
+
 def whole(value: int) -> literals_pb2.Literal:
     return from_json(value, types_pb2.LiteralType(simple=types_pb2.INTEGER), name="value")
 
@@ -58,7 +84,7 @@ def waiting(execution: Execution) -> Gate:
 
 
 def run(execution: Execution) -> Execution:
-    return Driver({"double": lambda a: 2 * a}).run(execution)
+    return Driver({"double": lambda a: 2 * a, "spread": lambda a: futures(spread, a=a)}).run(execution)
 
 
 def later(span: timedelta) -> AbstractContextManager[object]:
@@ -105,11 +131,66 @@ def test_it_takes_a_signal_before_the_node_is_reached() -> None:
     assert outputs(run(execution)) == {"o0": 42}
 
 
+@pytest.mark.parametrize("early", [True, False])
+def test_it_knows_the_signals_inside_branches_and_sub_workflows(early: bool) -> None:
+    execution = start(workflow_of(branching), {"a": 3})
+    if not early:
+        run(execution)
+    set_signal(execution, "how-many", whole(21), actor="ann")
+    assert outputs(run(execution)) == {"o0": 42}
+
+
+def test_it_knows_the_signals_of_what_a_dynamic_task_returned() -> None:
+    execution = start(workflow_of(spreading), {"a": 3})
+    with pytest.raises(InvalidArgument, match="how-many"):
+        set_signal(execution, "how-many", whole(21), actor="ann")
+    driver = Driver({"double": lambda a: 2 * a, "spread": lambda a: futures(spread, a=a)})
+    for _ in range(2):
+        advance(execution.pk)
+        driver.answer_all()
+    driver.run(execution)
+    set_signal(execution, "how-many", whole(21), actor="ann")
+    assert outputs(run(execution)) == {"o0": 42}
+
+
+def test_a_client_declares_the_signal_of_a_dynamic_task_that_did_not_run() -> None:
+    execution = start(workflow_of(spreading), {"a": 3})
+    assert get_or_create_signal(execution, "how-many", INTEGER).node is None
+    assert get_or_create_signal(execution, "how-many", TEXT).literal_type == INTEGER.SerializeToString()
+    set_signal(execution, "how-many", whole(21), actor="ann")
+    assert outputs(run(execution)) == {"o0": 42}
+
+
+def test_a_signal_declared_with_another_type_fails_its_node() -> None:
+    execution = start(workflow_of(spreading), {"a": 3})
+    get_or_create_signal(execution, "how-many", TEXT)
+    set_signal(execution, "how-many", from_json("many", TEXT, name="value"), actor="ann")
+    run(execution)
+    assert execution.phase == ExecutionPhase.FAILED
+    assert error_of(execution).code == "BadSignalValue" and "expects int, got str" in error_of(execution).message
+
+
+def test_what_may_turn_out_to_be_an_approval_takes_an_approver() -> None:
+    execution = start(workflow_of(spreading), {"a": 3})
+    assert takes_approval(get_or_create_signal(execution, "perhaps", BOOLEAN))
+    assert not takes_approval(get_or_create_signal(execution, "number", INTEGER))
+    assert takes_approval(declared_gate(start(workflow_of(approved), {"a": 3}), "is-it-good"))
+    assert not takes_approval(declared_gate(start(workflow_of(asking), {"a": 3}), "how-many"))
+
+
+def test_two_nodes_wait_for_one_signal() -> None:
+    execution = run(start(workflow_of(asking_twice), {"a": 3}))
+    assert execution.phase == ExecutionPhase.RUNNING
+    set_signal(execution, "how-many", whole(4), actor="ann")
+    assert outputs(run(execution)) == {"o0": 8}
+
+
 def test_it_refuses_a_value_of_another_type() -> None:
     execution = run(start(workflow_of(asking), {"a": 3}))
     text = literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(string_value="x")))
     with pytest.raises(InvalidArgument, match="how-many"):
         set_signal(execution, "how-many", text, actor="ann")
+    assert not Gate.objects.filter(execution=execution, decided_at__isnull=False).exists()
 
 
 def test_it_names_the_signals_there_are() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from django.test import Client
 
-from console.accounts.models import AuditEvent, User
+from console.accounts.models import AuditEvent, Role, RoleBinding, User
 from scheduler.models import Gate
 from tests.console.pages.cast import World
 
@@ -53,6 +53,14 @@ def test_it_forbids_a_viewer_and_hides_it_from_an_outsider(world: World, browse:
 
     assert browse(world.viewer).post(path, {"decision": "approve"}).status_code == 403
     assert browse(world.outsider).post(path, {"decision": "approve"}).status_code == 404
+    world.gate.refresh_from_db()
+    assert world.gate.decided_at is None
+
+
+def test_an_approval_is_no_value_that_a_contributor_may_give(world: World, browse: Browse) -> None:
+    RoleBinding.objects.create(user=world.viewer, role=Role.CONTRIBUTOR, project="demo")
+
+    assert browse(world.viewer).post(f"/approvals/{world.gate.pk}/signal/", {"value": "true"}).status_code == 403
     world.gate.refresh_from_db()
     assert world.gate.decided_at is None
 

@@ -6,7 +6,7 @@ import pytest
 from flyteidl.core import types_pb2
 
 from console.accounts.models import AuditEvent
-from scheduler.models import GateKind
+from scheduler.models import Gate, GateKind
 from scheduler.phases import ExecutionPhase
 from tests.console.rest.conftest import Caller, problem
 from tests.console.rest.rows import START, make_execution, make_gate
@@ -99,7 +99,10 @@ def test_a_signal_is_set_by_name_before_its_node_is_reached(api: Caller) -> None
     url = "/api/v1/executions/demo/development/early/signals/"
     assert "extra" in problem(client.post(f"{url}none", {"value": 3}), 400)["detail"]
     assert "int" in problem(client.post(f"{url}extra", {"value": "three"}), 400)["detail"]
-    problem(client.post(f"{url}release", {"value": True}), 400)
+    assert not Gate.objects.exists()  # what was refused left nothing behind
+    problem(client.post(f"{url}release", {"value": True}), 403)
+    early = api("abe").post(f"{url}release", {"value": True})
+    assert (early.json()["decided_by"], early.json()["kind"]) == ("abe", "approve")
     problem(api("vic").post(f"{url}extra", {"value": 3}), 403)
     problem(api("sue").post(f"{url}extra", {"value": 3}), 404)
     given = client.post(f"{url}extra", {"value": 3})
@@ -107,3 +110,14 @@ def test_a_signal_is_set_by_name_before_its_node_is_reached(api: Caller) -> None
     assert (given.json()["value"], given.json()["node_id"]) == (3, None)
     problem(client.post(f"{url}extra", {"value": 4}), 409)
     assert AuditEvent.objects.get(verb="gate.signal").subject == "demo/development/early/extra"
+
+
+def test_a_signal_nobody_asked_for_yet_is_declared_with_its_type(api: Caller) -> None:
+    execution = make_execution()
+    url = f"/api/v1/executions/{execution.key}/signals/"
+    problem(api("ann").post(f"{url}many", {"value": "three", "type": "int"}), 400)
+    problem(api("ann").post(f"{url}many", {"value": 3, "type": "integer"}), 400)
+    problem(api("ann").post(f"{url}go", {"value": True, "type": "bool"}), 403)  # it may turn out to be an approval
+    assert not Gate.objects.exists()
+    assert api("ann").post(f"{url}many", {"value": 3, "type": "int"}).json()["value"] == 3
+    assert api("abe").post(f"{url}go", {"value": True, "type": "bool"}).json()["decided_by"] == "abe"
