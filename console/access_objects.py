@@ -25,6 +25,7 @@ from scheduler.models import (
     NodeExecution,
     Notification,
     Project,
+    Schedule,
     Subscription,
     Task,
     TaskExecution,
@@ -159,6 +160,15 @@ def access_trigger(user: AnyUser, trigger_id: int, *, action: Action = Action.RE
     trigger = _one(rows.filter(pk=trigger_id), what)
     access.require_found(user, action, trigger.launch_plan.project, trigger.launch_plan.domain, what=what)
     return trigger
+
+
+def access_schedule(user: AnyUser, schedule_id: int) -> Schedule:
+    what = f"schedule {schedule_id}"
+    rows = Schedule.objects.select_related("launch_plan").defer("launch_plan__spec", "launch_plan__closure")
+    found = _one(rows.filter(pk=schedule_id), what)
+    plan = found.launch_plan
+    access.require_found(user, Action.READ, plan.project, plan.domain, what=what)
+    return found
 
 
 def access_firing(user: AnyUser, firing_id: int, *, action: Action = Action.READ) -> TriggerFiring:

@@ -13,6 +13,7 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.literals.times import parse_duration
 
 CRON_FIELDS = 5
+TICK, WEEK = timedelta(microseconds=1), timedelta(days=7)
 ALIASES = {
     "hourly": "0 * * * *",
     "hours": "0 * * * *",
@@ -28,27 +29,58 @@ ALIASES = {
     "years": "0 0 1 1 *",
 }
 _ZONE = re.compile(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)", re.DOTALL)
+_RANDOM = re.compile(r"(?:^|[\s,])[hr](?![a-z])", re.IGNORECASE)  # croniter's; a schedule must know its times
 
 
 @dataclass(frozen=True)
 class Cron:
-    """Five fields, in the local time of a zone."""
+    """Five fields, in the local time of a zone.
+
+    It fires whenever the clocks of the zone show a matching minute: a time that they skip in spring does not fire, one
+    that they show twice in autumn fires twice (Flyte's scheduler does so, by robfig/cron).
+    """
 
     fields: str
     zone: str = "UTC"
 
     def next_after(self, moment: datetime) -> datetime:
         """The first nominal time strictly after the moment."""
-        return self._step(moment, forward=True)
+        return self._step(moment, TICK)
 
     def last_before(self, moment: datetime) -> datetime:
         """The last nominal time strictly before the moment."""
-        return self._step(moment, forward=False)
+        return self._step(moment, -TICK)
 
-    def _step(self, moment: datetime, *, forward: bool) -> datetime:
-        times = croniter(self.fields, moment.astimezone(ZoneInfo(self.zone)), ret_type=datetime)
-        found: datetime = times.get_next() if forward else times.get_prev()
-        return found.astimezone(timezone.utc)
+    def _step(self, moment: datetime, tick: timedelta) -> datetime:
+        """Goes from one change of the clocks to the next, because only between them clocks and time run alike."""
+        zone = ZoneInfo(self.zone)
+        inside = moment + tick
+        while True:
+            offset = _offset(inside, zone)
+            wall = croniter(self.fields, inside - tick + offset, ret_type=datetime)
+            found: datetime = (wall.get_next() if tick > timedelta(0) else wall.get_prev()) - offset
+            change = _clocks_change(zone, inside, found)
+            if change is None:
+                return found
+            inside = change
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> timedelta:
+    return moment.astimezone(zone).utcoffset() or timedelta(0)
+
+
+def _clocks_change(zone: ZoneInfo, start: datetime, end: datetime) -> datetime | None:
+    """The first moment on the way from `start` to `end`, either direction, with another offset than `start`'s."""
+    offset, inside = _offset(start, zone), start
+    while inside != end:
+        outside = min(inside + WEEK, end) if start < end else max(inside - WEEK, end)
+        if _offset(outside, zone) != offset:
+            while abs(outside - inside) > TICK:
+                middle = inside + (outside - inside) / 2
+                inside, outside = (middle, outside) if _offset(middle, zone) == offset else (inside, middle)
+            return outside
+        inside = outside
+    return None
 
 
 @dataclass(frozen=True)
@@ -72,26 +104,34 @@ Recurrence = Cron | Rate
 
 def parse_cron(text: str) -> Cron:
     """`*/5 * * * *`, `@daily`, `CRON_TZ=Europe/Berlin 0 9 * * 1-5`. Raises InvalidArgument."""
-    zone, fields = "UTC", text.strip()
-    in_zone = _ZONE.fullmatch(fields)
-    if in_zone:
-        zone, fields = in_zone[1], in_zone[2].strip()
+    zone, fields = split_zone(text)
     try:
         ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise InvalidArgument(f"invalid cron expression {text!r}: there is no time zone {zone!r}") from None
     fields = ALIASES.get(fields.lower().removeprefix("@"), fields)
-    if len(fields.split()) != CRON_FIELDS:
+    count = len(fields.split())
+    if count != CRON_FIELDS:
+        more = " (there are no seconds and no years)" if count > CRON_FIELDS else ""
         raise InvalidArgument(
             f"invalid cron expression {text!r}: expected five fields (minute hour day month weekday) or one of "
             + ", ".join(f"@{alias}" for alias in ("hourly", "daily", "weekly", "monthly", "yearly"))
+            + f"; this has {count}{more}"
         )
+    if _RANDOM.search(fields):
+        raise InvalidArgument(f"invalid cron expression {text!r}: hashed (H) and random (R) fields are not supported")
     try:
         # Every expression must have a time at all: `0 0 30 2 *` has none.
         croniter(fields, datetime(2024, 1, 1, tzinfo=timezone.utc)).get_next()
     except (ValueError, KeyError, AttributeError) as error:
         raise InvalidArgument(f"invalid cron expression {text!r}: {error}") from None
     return Cron(fields, zone)
+
+
+def split_zone(text: str) -> tuple[str, str]:
+    """The time zone that an expression names, UTC where it names none, and the rest."""
+    named = _ZONE.fullmatch(text.strip())
+    return (named[1], named[2].strip()) if named else ("UTC", text.strip())
 
 
 def parse_every(text: str) -> timedelta | None:

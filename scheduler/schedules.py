@@ -119,40 +119,51 @@ def fire_due(*, now: datetime | None = None) -> int:
     schedule: the newest. Several schedulers may call it at once.
     """
     moment = now or clock.now()
-    fired = 0
-    while _fire_next(moment):
+    fired, broken = 0, set[int]()
+    while _fire_next(moment, broken):
         fired += 1
-    return fired
+    return fired - len(broken)
 
 
-def _fire_next(now: datetime) -> bool:
+def _fire_next(now: datetime, broken: set[int]) -> bool:
     """One nominal time of the schedule that waits longest; False when nothing (that nobody else holds) is due."""
     with transaction.atomic():
         schedule = (
             Schedule.objects.select_for_update(skip_locked=True, of=("self",))
             .select_related("launch_plan")
             .filter(active=True, next_fire_at__lte=now)
+            .exclude(pk__in=broken)
             .order_by("next_fire_at", "pk")
             .first()
         )
         if schedule is None or schedule.next_fire_at is None:
             return False
-        offset = timedelta(seconds=schedule.offset_seconds)
-        recurrence = recurrence_of(schedule)
-        limit = settings.CAUSEWAY_SCHEDULE_CATCH_UP
-        due = missed(recurrence, schedule.next_fire_at - offset, now - offset, limit=limit)
-        # A rate changed under the row is no reason to stand still: fire what was planned.
-        nominal = due[0] if due else schedule.next_fire_at - offset
-        if nominal > schedule.next_fire_at - offset:
-            logger.warning(
-                "%s: fire times from %s to %s are dropped, only the newest %d are caught up with",
-                schedule, schedule.next_fire_at - offset, nominal, limit,
-            )  # fmt: skip
-        _fire(schedule, nominal)
-        schedule.last_fire_at = nominal
-        schedule.next_fire_at = recurrence.next_after(nominal) + offset
-        schedule.save(update_fields=["last_fire_at", "next_fire_at"])
+        try:
+            with transaction.atomic():
+                _fire_missed(schedule, schedule.next_fire_at, now)
+        except Exception:  # noqa: BLE001 - a schedule that cannot fire now must not hold up the others
+            logger.exception("%s could not fire, and is tried again", schedule)
+            broken.add(schedule.pk)
     return True
+
+
+def _fire_missed(schedule: Schedule, planned: datetime, now: datetime) -> None:
+    """Fires the first nominal time that is still to be dealt with, and plans the next."""
+    offset = timedelta(seconds=schedule.offset_seconds)
+    recurrence = recurrence_of(schedule)
+    limit = settings.CAUSEWAY_SCHEDULE_CATCH_UP
+    due = missed(recurrence, planned - offset, now - offset, limit=limit)
+    # A rate changed under the row is no reason to stand still: fire what was planned.
+    nominal = due[0] if due else planned - offset
+    if nominal > planned - offset:
+        logger.warning(
+            "%s: fire times from %s to %s are dropped, only the newest %d are caught up with",
+            schedule, planned - offset, nominal, limit,
+        )  # fmt: skip
+    _fire(schedule, nominal)
+    schedule.last_fire_at = nominal
+    schedule.next_fire_at = recurrence.next_after(nominal) + offset
+    schedule.save(update_fields=["last_fire_at", "next_fire_at"])
 
 
 def _fire(schedule: Schedule, nominal: datetime) -> None:

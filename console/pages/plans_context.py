@@ -18,6 +18,7 @@ from console.pages.scope import in_scope
 from console.pages.specs import expected_inputs, plan_spec
 from console.pages.values import spell
 from scheduler.models import LaunchPlan, Schedule, Trigger, TriggerFiring
+from scheduler.recurrence import split_zone
 
 VERSIONS_SHOWN, LATENCY_SAMPLE = 50, 500
 HEAVY = ("spec", "closure", "digest")
@@ -71,7 +72,7 @@ _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 def schedule_in_words(schedule: Schedule) -> str:
     if schedule.kind == Schedule.Kind.CRON:
-        return f"by schedule {schedule.expression} (UTC)"
+        return f"by schedule {split_zone(schedule.expression)[1]} ({schedule.time_zone})"
     try:
         seconds = int(float(schedule.expression))
     except ValueError:
@@ -111,13 +112,16 @@ def plan_context(request: HttpRequest, plan: LaunchPlan) -> dict[str, Any]:
     heavy = ("version__literal", "version__literal_type", "version__card", "execution__spec")
     recent = plan.executions.model.objects.filter(launch_plan__in=same.values("pk")).select_related("workflow")
     slim = recent.defer("spec", "error", "workflow__spec", "workflow__closure")
+    schedule = plan.schedule if _has(plan, "schedule") else None
+    fires = schedule.fires.select_related("execution").defer("execution__spec") if schedule else None
     return {
         "plan": plan,
         "versions": versions,
         "active": next((row for row in versions if row.state == LaunchPlan.State.ACTIVE), None),
         "starts": starts_in_words(plan),
         "trigger": plan.trigger if _has(plan, "trigger") else None,
-        "schedule": plan.schedule if _has(plan, "schedule") else None,
+        "schedule": schedule,
+        "last_fire": fires.order_by("-fire_at").first() if fires is not None else None,
         "firings": list(firings.defer(*heavy).order_by("-at")[:VERSIONS_SHOWN]),
         "latency": latency_of(trigger_ids) if trigger_ids else None,
         "recent": list(slim.order_by("-created_at", "-id")[:10]),

@@ -37,6 +37,8 @@ class LaunchPlanDetail(LaunchPlanSummary, Interface):
     fixed_inputs = serializers.SerializerMethodField()
     trigger = serializers.SerializerMethodField()
     schedule = serializers.SerializerMethodField()
+    last_fire_at = serializers.DateTimeField(source="schedule.last_fire_at", default=None, allow_null=True)
+    next_fire_at = serializers.DateTimeField(source="schedule.next_fire_at", default=None, allow_null=True)
 
     def get_fixed_inputs(self, launch_plan: LaunchPlan) -> dict[str, Any]:
         spec = launch_plan_pb2.LaunchPlanSpec.FromString(bytes(launch_plan.spec))

@@ -5,6 +5,7 @@ from django.db.models import Q
 
 from scheduler.models.execution import Execution
 from scheduler.models.registry import LaunchPlan
+from scheduler.recurrence import split_zone
 
 
 class Schedule(models.Model):
@@ -33,6 +34,11 @@ class Schedule(models.Model):
 
     def __str__(self) -> str:
         return f"{self.launch_plan}: {self.expression}"
+
+    @property
+    def time_zone(self) -> str:
+        """Whose clocks a cron expression means; a rate has no use for it."""
+        return split_zone(self.expression)[0]
 
 
 class ScheduleFire(models.Model):

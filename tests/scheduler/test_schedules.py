@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
+from threading import Barrier
 
 import pytest
 from django.db import connection
@@ -9,6 +10,7 @@ from flyteidl.admin import execution_pb2, launch_plan_pb2, schedule_pb2
 from flyteidl.core import identifier_pb2
 from pytest_django import Settings
 
+from artifacts.exceptions import InvalidArgument
 from artifacts.literals import from_json
 from lineage.models import ExecutionLink
 from scheduler.actions.launch_plans import set_state
@@ -24,7 +26,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
 NOON = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 
 
-def activated(schedule: schedule_pb2.Schedule, *, at: datetime = NOON, fixed: object = 1) -> Schedule:
+def activated(
+    schedule: schedule_pb2.Schedule, *, at: datetime = NOON, fixed: object = 1, name: str = "timed"
+) -> Schedule:
     """An active schedule of a launch plan of `timed`, as if activated at that time."""
     register_all(programs.timed)
     spec = launch_plan_pb2.LaunchPlanSpec(
@@ -32,7 +36,7 @@ def activated(schedule: schedule_pb2.Schedule, *, at: datetime = NOON, fixed: ob
     )
     spec.fixed_inputs.literals["x"].CopyFrom(from_json(fixed, INTEGER, name="x"))
     spec.entity_metadata.schedule.CopyFrom(schedule)
-    plan = register_launch_plan(identifier("timed"), spec, actor="ann")
+    plan = register_launch_plan(identifier(name), spec, actor="ann")
     set_state(plan, LaunchPlan.State.ACTIVE, actor="ann")
     made = Schedule.objects.get(launch_plan=plan)
     start(made, at=at)
@@ -115,6 +119,26 @@ def test_it_notes_why_a_launch_was_refused_and_goes_on() -> None:
     assert fire_due(now=NOON + timedelta(minutes=61)) == 0
 
 
+def test_a_schedule_that_cannot_fire_does_not_hold_up_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    broken, fine = activated(hourly(), name="broken"), activated(hourly(), name="fine")
+    Schedule.objects.filter(pk=broken.pk).update(expression="nonsense")
+    assert fire_due(now=NOON + timedelta(minutes=61)) == 1
+    assert ScheduleFire.objects.get().schedule == fine
+    assert "could not fire" in caplog.text
+    Schedule.objects.filter(pk=broken.pk).update(expression="0 * * * *")
+    assert fire_due(now=NOON + timedelta(minutes=61)) == 1
+
+
+def test_six_fields_are_refused_at_registration_whichever_way_they_are_sent() -> None:
+    six = "0 0 10 * * *"
+    for schedule in (
+        schedule_pb2.Schedule(cron_expression=six, kickoff_time_input_arg="when"),
+        schedule_pb2.Schedule(cron_schedule=schedule_pb2.CronSchedule(schedule=six), kickoff_time_input_arg="when"),
+    ):
+        with pytest.raises(InvalidArgument, match="expected five fields .* this has 6"):
+            activated(schedule)
+
+
 def test_it_finds_an_execution_that_was_launched_before_a_crash() -> None:
     activated(hourly())
     fire_due(now=NOON + timedelta(minutes=61))
@@ -127,15 +151,22 @@ def test_it_finds_an_execution_that_was_launched_before_a_crash() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_it_fires_once_with_several_schedulers() -> None:
-    activated(hourly())
+    plans = ("one", "two", "three")
+    for name in plans:
+        activated(hourly(), name=name)
+    together = Barrier(4)
 
     def scheduler(_: int) -> int:
         try:
+            together.wait(10)
             return fire_due(now=NOON + timedelta(hours=5))
         finally:
             connection.close()
 
     with ThreadPoolExecutor(4) as pool:
         counts = list(pool.map(scheduler, range(4)))
-    assert sum(counts) == 5
-    assert kickoffs() == [f"2026-03-01T{hour}:00:00Z" for hour in range(13, 18)]
+    assert sum(counts) == ScheduleFire.objects.count() == 15
+    expected = [f"2026-03-01T{hour}:00:00Z" for hour in range(13, 18)]
+    for name in plans:
+        mine = Execution.objects.filter(launch_plan__name=name).order_by("pk")
+        assert [inputs_of(execution)["when"] for execution in mine] == expected

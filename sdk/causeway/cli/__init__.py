@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from causeway.cli import aliases, approvals, artifacts, completion, hub, launches, lineage, retention, triggers
+from causeway.cli import (
+    aliases,
+    approvals,
+    artifacts,
+    completion,
+    hub,
+    launches,
+    lineage,
+    retention,
+    schedules,
+    triggers,
+)
 from causeway.cli.root import main
 
 __all__ = [
@@ -15,5 +26,6 @@ __all__ = [
     "lineage",
     "main",
     "retention",
+    "schedules",
     "triggers",
 ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 
 from django.test import Client
 from flyteidl.core import literals_pb2
@@ -9,7 +10,7 @@ from artifacts.literals import carried
 from artifacts.models import Kind
 from artifacts.store import store
 from console.accounts.models import AuditEvent, User
-from scheduler.models import Execution, LaunchPlan, Trigger
+from scheduler.models import Execution, LaunchPlan, Schedule, Trigger
 from tests.console.pages.cast import World, make_version
 
 Browse = Callable[[User], Client]
@@ -101,3 +102,19 @@ def test_it_wants_required_inputs(world: World, browse: Browse) -> None:
     fields = browse(world.admin).post(LAUNCH, {"in.depth": "1"}).context["fields"]
 
     assert next(field for field in fields if field.name == "region").error == "a value is needed"
+
+
+def test_it_shows_when_a_schedule_fired_and_when_it_will(world: World, browse: Browse) -> None:
+    plan = LaunchPlan.objects.get(name="train_on_dataset")
+    at = datetime(2026, 5, 17, 7, 0, tzinfo=timezone.utc)
+    schedule = Schedule.objects.create(
+        launch_plan=plan, kind="cron", expression="CRON_TZ=Europe/Berlin 0 9 * * *", active=True,
+        last_fire_at=at, next_fire_at=at + timedelta(days=1),
+    )  # fmt: skip
+    schedule.fires.create(fire_at=at, error="region does not fit")
+
+    page = browse(world.admin).get(PLAN).content.decode()
+
+    assert "by schedule 0 9 * * * (Europe/Berlin)" in page
+    assert "2026-05-17" in page and "2026-05-18" in page
+    assert "Not launched: region does not fit" in page

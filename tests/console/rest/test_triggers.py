@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from console.accounts.models import AuditEvent
 from scheduler.models import LaunchPlan, Schedule, Trigger, TriggerFiring, TriggerSource
 from tests.console.rest import program
 from tests.console.rest.conftest import Caller, problem
-from tests.console.rest.rows import START
+from tests.console.rest.rows import START, make_execution
 from tests.console.rest.test_artifacts import publish
 from tests.flyte import register_all
 
@@ -56,16 +57,49 @@ def test_it_shows_the_ledger(api: Caller, trigger: Trigger, django_assert_num_qu
         client.get(url)
 
 
-def test_it_lists_schedules(api: Caller, trigger: Trigger, django_assert_num_queries: Any) -> None:
-    Schedule.objects.create(launch_plan=trigger.launch_plan, kind="cron", expression="0 * * * *")
+@pytest.fixture
+def schedule(trigger: Trigger) -> Schedule:
+    return Schedule.objects.create(
+        launch_plan=trigger.launch_plan,
+        kind="cron",
+        expression="CRON_TZ=Europe/Berlin 0 9 * * *",
+        active=True,
+        last_fire_at=START,
+        next_fire_at=START + timedelta(days=1),
+    )
+
+
+def test_it_lists_schedules_with_their_previous_and_next_times(
+    api: Caller, schedule: Schedule, django_assert_num_queries: Any
+) -> None:
     client = api("vic")
-    found = client.get("/api/v1/schedules?active=false").json()["results"]
-    assert [each["expression"] for each in found] == ["0 * * * *"]
+    (found,) = client.get("/api/v1/schedules?active=true").json()["results"]
+    assert (found["expression"], found["time_zone"]) == (schedule.expression, "Europe/Berlin")
+    assert (found["last_fire_at"], found["next_fire_at"]) == ("2026-05-17T12:00:00Z", "2026-05-18T12:00:00Z")
+    assert client.get(f"/api/v1/schedules/{schedule.pk}").json() == found
+    assert client.get("/api/v1/schedules?active=false").json()["results"] == []
     assert api("sue").get("/api/v1/schedules").json()["results"] == []
+    problem(api("sue").get(f"/api/v1/schedules/{schedule.pk}"), 404)
     plan = client.get("/api/v1/launch-plans/demo/development/calculate_fixed").json()
-    assert (plan["schedule"], plan["trigger"]) == ("0 * * * *", trigger.pk)
+    assert (plan["schedule"], plan["trigger"]) == (schedule.expression, schedule.launch_plan.trigger.pk)
+    assert (plan["last_fire_at"], plan["next_fire_at"]) == (found["last_fire_at"], found["next_fire_at"])
     with django_assert_num_queries(3):  # token, bindings, rows
         client.get("/api/v1/schedules")
+
+
+def test_it_tells_what_each_time_of_a_schedule_launched(
+    api: Caller, schedule: Schedule, django_assert_num_queries: Any
+) -> None:
+    schedule.fires.create(fire_at=START, execution=make_execution())
+    schedule.fires.create(fire_at=START + timedelta(hours=1), error="it does not fit")
+    client, url = api("vic"), f"/api/v1/schedules/{schedule.pk}/fires"
+    assert client.get(url).json()["results"] == [
+        {"at": "2026-05-17T13:00:00Z", "execution": None, "error": "it does not fit"},
+        {"at": "2026-05-17T12:00:00Z", "execution": "demo/development/e1", "error": ""},
+    ]
+    problem(api("sue").get(url), 404)
+    with django_assert_num_queries(4):  # token, schedule, bindings, rows
+        client.get(url)
 
 
 def test_it_pauses_and_resumes(api: Caller, trigger: Trigger) -> None:
