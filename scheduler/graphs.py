@@ -14,6 +14,7 @@ from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2, literals_
 from google.protobuf import duration_pb2
 
 from artifacts.store import store
+from scheduler.compiler.single_task import PREFIX
 from scheduler.engine.graph import (
     END_NODE,
     START_NODE,
@@ -113,7 +114,8 @@ class _Builder:
                 identifier=template.id,
                 interface=template.interface,
                 outputs=tuple(template.outputs),
-                publishes=is_published(template.interface.outputs),
+                # A task launched alone publishes by itself; the workflow made for it has only its interface.
+                publishes=is_published(template.interface.outputs) and not template.id.name.startswith(PREFIX),
                 aliases={
                     node.id: {alias.alias: alias.var for alias in node.output_aliases}
                     for node in nodes

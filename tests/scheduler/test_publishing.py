@@ -9,10 +9,14 @@ from flytekit.core.artifact import Inputs
 from artifacts.literals import carried
 from artifacts.models import ArtifactVersion
 from lineage.models import VersionEdge
+from scheduler.compiler.requirements import Available, key_of
+from scheduler.compiler.single_task import workflow_for
+from scheduler.compiler.workflow import compile_closure
 from scheduler.models import NodeExecution
 from scheduler.phases import ExecutionPhase
 from scheduler.shell import data
-from tests.scheduler.driving import Driver, error_of, outputs, start, workflow_of
+from tests.flyte import specs_of
+from tests.scheduler.driving import Driver, error_of, outputs, start, store_workflow, workflow_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
 
@@ -61,3 +65,15 @@ def test_it_fails_the_node_when_a_partition_is_refused() -> None:
     assert execution.phase == ExecutionPhase.FAILED
     assert "region" in error_of(execution).message
     assert not ArtifactVersion.objects.filter(execution_key=execution.key).exists()
+
+
+def test_a_task_launched_alone_publishes_once() -> None:
+    ((identifier, spec),) = specs_of(make)
+    wrapper = workflow_for(spec.template).template
+    available = Available(tasks={key_of(identifier): spec.template}, launch_plans={}, workflows={})
+    execution = start(store_workflow(compile_closure(wrapper, [], available)), {"region": "ATL"})
+    Driver({"make": lambda region: 7}).run(execution)
+    assert execution.phase == ExecutionPhase.SUCCEEDED
+    assert outputs(execution) == {"o0": 7}
+    version = ArtifactVersion.objects.get(execution_key=execution.key)
+    assert carried(data.read(execution.outputs_uri).literals["o0"]) == version.pk
