@@ -23,12 +23,12 @@ from scheduler.wake import broker, executor_channel
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_CPU = 0.5  # cores counted for a task that does not say
+DEFAULT_CPU = 0.125  # cores counted for a task that does not say
 POLL_SECONDS = 1.0
 TICK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
 # Under load several ends, and several claims, share a transaction: none follows the one before sooner than this.
-TOGETHER_SECONDS = 0.01
+TOGETHER_SECONDS = 0.02
 # A start is written this much later: of tasks that end sooner both are written at once.
 START_SECONDS = 0.02
 LOST_AFTER = timedelta(hours=1)  # other machines' attempts fail when nothing was heard of them for so long
