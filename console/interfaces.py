@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
 from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb2
 
 from artifacts.exceptions import InvalidArgument
-from artifacts.literals import carry, describe_type, from_json, to_json
+from artifacts.literals import carry, describe_type, from_json, from_text, to_json
 from artifacts.models import ArtifactVersion
 from artifacts.store import store
 from scheduler.models import LaunchPlan, Task, Workflow
@@ -32,8 +33,22 @@ class Input:
         return describe_type(self.type)
 
     @property
+    def shape(self) -> str:
+        """What has to be uploaded for it: a file, a directory or a dataset; empty for plain values."""
+        kinds = [self.type, *self.type.union_type.variants]
+        return next((shape for kind in kinds if (shape := _shape(kind))), "")
+
+    @property
     def default_json(self) -> Any:
         return to_json(self.default, self.type) if self.default is not None else None
+
+
+def _shape(literal_type: types_pb2.LiteralType) -> str:
+    if literal_type.HasField("structured_dataset_type"):
+        return "dataset"
+    if not literal_type.HasField("blob"):
+        return ""
+    return "directory" if literal_type.blob.dimensionality == types_pb2.BlobType.MULTIPART else "file"
 
 
 def inputs_of(entity: LaunchPlan | Workflow | Task) -> dict[str, Input]:
@@ -78,20 +93,25 @@ def _takes_none(literal_type: types_pb2.LiteralType) -> bool:
 
 
 def literals_for(
-    entity: LaunchPlan | Workflow | Task, values: Mapping[str, Any], versions: Mapping[str, ArtifactVersion]
+    entity: LaunchPlan | Workflow | Task,
+    values: Mapping[str, Any],
+    versions: Mapping[str, ArtifactVersion],
+    texts: Mapping[str, str],
 ) -> literals_pb2.LiteralMap:
-    """JSON values and artifact versions as the inputs of a launch. Raises InvalidArgument naming the input.
+    """JSON values, artifact versions and typed texts as the inputs of a launch. InvalidArgument names the input.
 
     What is missing is left to the launch, which knows the defaults.
     """
     inputs = inputs_of(entity)
-    unknown = sorted((set(values) | set(versions)) - set(inputs))
+    given = Counter([*values, *versions, *texts])
+    unknown = sorted(set(given) - set(inputs))
     if unknown:
         raise InvalidArgument(f"no input {', '.join(unknown)}; inputs: {', '.join(inputs) or 'none'}")
-    twice = sorted(set(values) & set(versions))
+    twice = sorted(name for name, count in given.items() if count > 1)
     if twice:
-        raise InvalidArgument(f"{', '.join(twice)}: give a value or an artifact version, not both")
+        raise InvalidArgument(f"{', '.join(twice)}: give one of a value, a text and an artifact version")
     literals = {name: from_json(value, inputs[name].type, name=name) for name, value in values.items()}
+    literals |= {name: from_text(text, inputs[name].type, name=name) for name, text in texts.items()}
     for name, version in versions.items():
         literals[name] = carry(literals_pb2.Literal.FromString(bytes(version.literal)), version.pk)
     return literals_pb2.LiteralMap(literals=literals)

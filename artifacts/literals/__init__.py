@@ -5,6 +5,7 @@ from artifacts.literals.checking import check_literal
 from artifacts.literals.decode import to_json
 from artifacts.literals.encode import from_json
 from artifacts.literals.identity import carried, carry, digest, marks, primary_uri, uris
+from artifacts.literals.typed import from_text
 from artifacts.literals.types import describe_type, infer_type, is_optional, kind_of
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "describe_type",
     "digest",
     "from_json",
+    "from_text",
     "infer_type",
     "is_castable",
     "is_optional",

@@ -25,14 +25,16 @@ class _Mismatch(Exception):
     """The value does not fit the type; the message says why, without naming the input."""
 
 
-def from_json(value: Any, literal_type: types_pb2.LiteralType, *, name: str) -> literals_pb2.Literal:
+def from_json(
+    value: Any, literal_type: types_pb2.LiteralType, *, name: str, strict: bool = False
+) -> literals_pb2.Literal:
     """A literal of the given type.
 
-    Strings are accepted for numbers, booleans and times, as forms send them; a file, directory or dataset is its URI or
+    Strings are accepted for numbers, booleans and times, unless `strict`; a file, directory or dataset is its URI or
     an object with `uri`. Raises InvalidArgument naming the input, the type expected and what was given.
     """
     try:
-        return _encode(value, literal_type, strict=False, depth=0)
+        return _encode(value, literal_type, strict=strict, depth=0)
     except _Mismatch as error:
         raise InvalidArgument(f'input "{name}" expects {describe_type(literal_type)}: {error}') from None
 
@@ -78,9 +80,13 @@ def _union(value: Any, literal_type: types_pb2.LiteralType, strict: bool, depth:
                 literal = _encode(value, variant, strict=strictly, depth=depth + 1)
             except _Mismatch:
                 continue
-            union = literals_pb2.Union(value=literal, type=variant)
-            return literals_pb2.Literal(scalar=literals_pb2.Scalar(union=union))
+            return union_of(literal, variant)
     raise _Mismatch(_given(value))
+
+
+def union_of(literal: literals_pb2.Literal, variant: types_pb2.LiteralType) -> literals_pb2.Literal:
+    union = literals_pb2.Union(value=literal, type=variant)
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(union=union))
 
 
 def _scalar(value: Any, literal_type: types_pb2.LiteralType, strict: bool) -> literals_pb2.Scalar:

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-import json
-
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 from flyteidl.core import types_pb2
 
 from artifacts.exceptions import InvalidArgument
-from artifacts.literals import from_json
+from artifacts.literals import from_text
 from console.access_objects import access_gate
 from console.accounts import audit
 from console.accounts.access import Action
@@ -61,20 +59,12 @@ def give_signal(request: PageRequest, gate_id: int) -> HttpResponse:
 
     def act() -> None:
         literal_type = types_pb2.LiteralType.FromString(bytes(gate.literal_type))
-        literal = from_json(_parsed(request.POST.get("value", "")), literal_type, name=gate.signal_id)
+        literal = from_text(request.POST.get("value", ""), literal_type, name=gate.signal_id)
         gates.set_signal(gate.execution, gate.signal_id, literal, actor=request.user.username, comment=comment)
         _record(request, gate, "gate.signal", comment)
 
     attempt(request, act, "Value given. The execution goes on.")
     return redirect("approval", gate_id=gate.pk)
-
-
-def _parsed(text: str) -> object:
-    """JSON where it is JSON, else the text itself: nobody wants to type quotes around a word."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
 
 
 def _record(request: PageRequest, gate: Gate, verb: str, comment: str) -> None:

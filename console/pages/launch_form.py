@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb2
 
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
-from artifacts.literals import carry, describe_type, from_json, to_json
+from artifacts.literals import carry, describe_type, from_text, to_json
 from artifacts.models import ArtifactVersion
 from artifacts.queries import resolve_query
 from console.access_objects import access_version_id
@@ -90,7 +90,7 @@ class LaunchForm:
             if which in ("default", "artifact_query", "artifact_id") or not parameter.required:
                 return None
             raise InvalidArgument("a value is needed")
-        return from_json(text if is_text else _parsed(text), parameter.var.type, name=name)
+        return from_text(text, parameter.var.type, name=name)
 
     def _common(self, name: str, parameter: interface_pb2.Parameter) -> dict[str, Any]:
         words = parameter.var.description
@@ -153,11 +153,3 @@ class LaunchForm:
 
 def _editable(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _parsed(text: str) -> object:
-    """JSON where it is JSON, else the text itself: nobody wants to type quotes around a date."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

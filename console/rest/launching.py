@@ -48,6 +48,12 @@ class RelaunchBody(Body):
         help_text="of the execution; launching the same name twice is refused with 409. Default: generated",
     )
     inputs = serializers.DictField(required=False, default=dict, help_text="JSON values by input name")
+    texts = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, trim_whitespace=False),
+        required=False,
+        default=dict,
+        help_text="what a person typed, by input name: read as the input's type wants it, not as it looks",
+    )
     artifacts = serializers.DictField(
         child=serializers.JSONField(),
         required=False,
@@ -80,7 +86,7 @@ def launch_from(body: dict[str, Any], *, user: User) -> Execution:
     project, domain = body["project"], body["domain"]
     access.require_found(user, Action.LAUNCH, project, domain, what=f"project {project} with domain {domain}")
     entity = _entity(user, body)
-    inputs = literals_for(entity, body["inputs"], _versions(user, body["artifacts"]))
+    inputs = literals_for(entity, body["inputs"], _versions(user, body["artifacts"]), body["texts"])
     resource_type = identifier_pb2.TASK if isinstance(entity, Task) else identifier_pb2.LAUNCH_PLAN
     spec = execution_pb2.ExecutionSpec(
         launch_plan=identifier_pb2.Identifier(
@@ -153,5 +159,5 @@ def _addressed(user: User, text: str) -> ArtifactVersion:
 
 def relaunch_from(execution: Execution, body: dict[str, Any], *, user: User) -> Execution:
     entity = execution.task or execution.launch_plan or execution.workflow
-    inputs = literals_for(entity, body["inputs"], _versions(user, body["artifacts"]))
+    inputs = literals_for(entity, body["inputs"], _versions(user, body["artifacts"]), body["texts"])
     return relaunch(execution, name=body["name"], inputs=inputs, actor=user.username)

@@ -23,6 +23,7 @@ from scheduler.models import LaunchPlan, Task, Workflow
 class InputOut(serializers.Serializer[Any]):
     name = serializers.CharField()
     type = serializers.CharField(source="type_text", help_text="as a person reads it: `int`, `list[str]`, `file (csv)`")
+    shape = serializers.CharField(help_text="file, directory or dataset: data to upload; empty for plain values")
     description = serializers.CharField()
     required = serializers.BooleanField()  # type: ignore[assignment]  # a field, not Field.required
     default = serializers.JSONField(source="default_json", allow_null=True)

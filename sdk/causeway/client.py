@@ -190,11 +190,18 @@ class Client:
     # Executions
 
     def launch(
-        self, launch_plan: str, inputs: Mapping[str, Any] | None = None, *, version: str = "", wait: float = 0
+        self,
+        launch_plan: str,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        texts: Mapping[str, str] | None = None,
+        version: str = "",
+        wait: float = 0,
     ) -> dict[str, Any]:
         """Launch, and wait up to `wait` seconds for the end; returns the execution as it is then.
 
         :param inputs: JSON values; a `Version` feeds that artifact version
+        :param texts: what a person typed for further inputs: the launch plan's types say how it is read
         """
         given = dict(inputs or {})
         target = {"name": launch_plan} | ({"version": version} if version else {})
@@ -204,6 +211,7 @@ class Client:
             "launch_plan": target,
             "inputs": {key: each for key, each in given.items() if not isinstance(each, Version)},
             "artifacts": {key: each.address for key, each in given.items() if isinstance(each, Version)},
+            "texts": dict(texts or {}),
         }
         execution = dict(self.connection.call("POST", "executions", json=body))
         return self.wait(execution, wait) if wait else execution
@@ -229,6 +237,11 @@ class Client:
         if not isinstance(execution, str):
             return "/".join(_segment(str(execution[part])) for part in ("project", "domain", "name"))
         return execution if execution.count("/") == 2 else f"{self.project}/{self.domain}/{_segment(execution)}"
+
+    def launch_plan(self, name: str, version: str = "") -> dict[str, Any]:
+        """One version, with its interface; without a version the active one, else the newest."""
+        path = f"launch-plans/{self.project}/{self.domain}/{_segment(name)}"
+        return dict(self.connection.call("GET", f"{path}/versions/{_segment(version)}" if version else path))
 
     def set_active(self, launch_plan: str, version: str, *, active: bool) -> None:
         """Activate a version of a launch plan (its trigger and schedule start), or deactivate it."""
