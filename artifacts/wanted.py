@@ -12,6 +12,7 @@ from artifacts.addresses import parse_address
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import ArtifactVersion
 from artifacts.partitions import format_time, label_time, literal_as_text, literal_as_time, parse_time, shift
+from artifacts.wire import transform_of_input
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,8 @@ def _text(label: artifact_id_pb2.LabelValue, inputs: Inputs, trigger: ArtifactVe
 def _moment(label: artifact_id_pb2.LabelValue, inputs: Inputs, trigger: ArtifactVersion | None) -> datetime | None:
     kind = label.WhichOneof("value")
     if kind == "input_binding":
-        return literal_as_time(_bound(label, inputs), name=label.input_binding.var)
+        moment = literal_as_time(_bound(label, inputs), name=label.input_binding.var)
+        return shift(moment, transform_of_input(label.input_binding))
     if kind == "triggered_binding":
         return triggered_time(label.triggered_binding, _triggering(trigger))
     if kind == "time_value":

@@ -2,6 +2,7 @@
 
     Trigger  1: core.ArtifactID trigger   2: core.ParameterMap trigger_inputs   (LaunchPlanMetadata.launch_conditions)
              100: string causeway, ours: JSON of what a trigger can do beyond that
+    core.InputBindingData 100: core.TimeTransform, ours: how a query's time is moved from the input it is bound to
     Card     1: string uri   2: CardType type (1 model, 2 dataset)   3: string body   4: text type
 
 `_uc` holds a base64 Card and `_uap` a base64 core.ArtifactID with partitions known at run time only; `_um` and `_uat`
@@ -85,6 +86,24 @@ _CardWord: Any = _message_class("CausewayCardWord", [("text_type", 4, _FIELD.TYP
 # Causeway's own part of a Trigger; others who read one ignore the field. JSON: `scheduler.triggers.parse` says what.
 MORE_FIELD = 100
 _TriggerMore: Any = _message_class("CausewayTriggerMore", [("causeway", MORE_FIELD, _FIELD.TYPE_STRING, "")], ())
+
+# What is added to the input that a query's time is bound to, or subtracted from it; a field of FlyteIDL's binding.
+_InputBindingMore: Any = _message_class(
+    "CausewayInputBindingMore",
+    [("time_transform", MORE_FIELD, _FIELD.TYPE_MESSAGE, ".flyteidl.core.TimeTransform")],
+    (artifact_id_pb2.DESCRIPTOR.name,),
+)
+
+
+def transform_of_input(binding: artifact_id_pb2.InputBindingData) -> artifact_id_pb2.TimeTransform:
+    """Empty when the input is taken as it is. InvalidArgument when it does not decode."""
+    try:
+        found: artifact_id_pb2.TimeTransform = _InputBindingMore.FromString(binding.SerializeToString()).time_transform
+    except DecodeError as error:
+        raise InvalidArgument(
+            f"field {MORE_FIELD} of the binding to input '{binding.var}' is no time transform: {error}"
+        ) from error
+    return found
 
 
 class TriggerParts(NamedTuple):

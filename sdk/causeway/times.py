@@ -1,45 +1,55 @@
-"""Arithmetic on the time partition of a triggering version."""
+"""Arithmetic on time partitions: of the version that triggers, or of an input that a default query is bound to."""
 
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from flyteidl.core import artifact_id_pb2
-from flytekit.core.artifact import TimePartition
+from flytekit.core.artifact import DefaultArtifactSerializationHandler, Serializer, TimePartition
+
+from causeway import wire
 
 UNITS = ("minute", "hour", "day", "month")
 
 
 class StartOf(TimePartition):  # type: ignore[misc]
-    """A time partition after several steps: durations added or subtracted, and beginnings of a unit."""
+    """A time partition after several steps: durations added or subtracted, and beginnings of a unit.
+
+    The steps are its `other`: flytekit makes a plain TimePartition of what a query is given, and keeps only that.
+    """
 
     def __init__(self, of: TimePartition, steps: tuple[str, ...]):
-        super().__init__(of.value, granularity=of.granularity)
+        super().__init__(of.value, op=artifact_id_pb2.PLUS, other=steps, granularity=of.granularity)
         self.reference_artifact = of.reference_artifact
-        self.steps = steps
 
     def __add__(self, other: timedelta) -> StartOf:
-        return StartOf(self, (*self.steps, isoformat(other)))
+        return StartOf(self, (*_steps(self), isoformat(other)))
 
     def __sub__(self, other: timedelta) -> StartOf:
-        return StartOf(self, (*self.steps, isoformat(-other)))
+        return StartOf(self, (*_steps(self), isoformat(-other)))
 
 
-def start_of(unit: str, time_partition: TimePartition) -> StartOf:
-    """The beginning, in UTC, of the minute, hour, day or month that a time partition lies in.
+def start_of(unit: str, time_partition: TimePartition | artifact_id_pb2.InputBindingData) -> StartOf:
+    """The beginning, in UTC, of the minute, hour, day or month that a time partition, or an input, lies in.
 
-    `start_of("day", Data.time_partition) - timedelta(days=1)` is midnight of the day before.
+    `start_of("day", Data.time_partition) - timedelta(days=1)` is midnight of the day before;
+    `Data.query(time_partition=start_of("day", Inputs.at))` asks in a workflow's default for the day of its input `at`.
     """
     if unit not in UNITS:
         raise ValueError(f"start_of takes {', '.join(UNITS)}, not {unit!r}")
+    if isinstance(time_partition, artifact_id_pb2.InputBindingData):
+        time_partition = TimePartition(time_partition)
     if not isinstance(time_partition, TimePartition):
-        raise ValueError(f"start_of takes the time partition of an artifact, not {type(time_partition).__name__}")
+        raise ValueError(
+            f"start_of takes the time partition of an artifact or an input, not {type(time_partition).__name__}"
+        )
     return StartOf(time_partition, (*_steps(time_partition), f"start_of={unit}"))
 
 
 def _steps(value: TimePartition) -> tuple[str, ...]:
-    if isinstance(value, StartOf):
-        return value.steps
+    if isinstance(value.other, tuple):
+        return value.other
     if value.op is None or not isinstance(value.other, timedelta):
         return ()
     return (isoformat(-value.other if value.op == artifact_id_pb2.MINUS else value.other),)
@@ -47,11 +57,31 @@ def _steps(value: TimePartition) -> tuple[str, ...]:
 
 def transform_of(value: TimePartition) -> artifact_id_pb2.TimeTransform | None:
     """On the wire: FlyteIDL's own form for one duration, steps separated by `;` for more."""
-    if isinstance(value, StartOf):
-        return artifact_id_pb2.TimeTransform(transform=";".join(value.steps), op=artifact_id_pb2.PLUS)
-    if value.op is None or not isinstance(value.other, timedelta):
-        return None
-    return artifact_id_pb2.TimeTransform(transform=isoformat(value.other), op=value.op)
+    if isinstance(value.other, timedelta) and value.op is not None:
+        return artifact_id_pb2.TimeTransform(transform=isoformat(value.other), op=value.op)
+    steps = _steps(value)
+    return artifact_id_pb2.TimeTransform(transform=";".join(steps), op=artifact_id_pb2.PLUS) if steps else None
+
+
+class _WithFormulas(DefaultArtifactSerializationHandler):  # type: ignore[misc]
+    """flytekit's own form of a query in a default input drops what is added to an input or subtracted from it."""
+
+    def time_partition_to_idl(self, tp: TimePartition | None, **kwargs: Any) -> artifact_id_pb2.TimePartition | None:
+        found: artifact_id_pb2.TimePartition | None = super().time_partition_to_idl(tp, **kwargs)
+        transform = transform_of(tp) if tp is not None else None
+        if found is None or transform is None:
+            return found
+        if not found.value.HasField("input_binding"):
+            raise ValueError("in a query, only the time of an input can be moved: TimePartition(Inputs.at) - timedelta")
+        binding = wire.InputBinding(
+            var=found.value.input_binding.var, time_transform=transform.SerializeToString(deterministic=True)
+        )
+        found.value.input_binding.ParseFromString(binding.SerializeToString(deterministic=True))
+        return found
+
+
+if type(Serializer.serializer) is DefaultArtifactSerializationHandler:  # another package's knows its own platform
+    Serializer.register_serializer(_WithFormulas())
 
 
 def isoformat(duration: timedelta) -> str:

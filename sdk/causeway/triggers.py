@@ -20,7 +20,7 @@ from flytekit.core.type_engine import TypeEngine
 from google.protobuf.message import Message
 
 from causeway import wire
-from causeway.times import StartOf, transform_of
+from causeway.times import transform_of
 
 Watched: TypeAlias = Artifact | ArtifactQuery
 TIME_PARTITION = "time_partition"
@@ -261,7 +261,7 @@ class OnArtifact(LaunchPlanTriggerBase):  # type: ignore[misc]
             return artifact_id_pb2.TimePartition(value=asked.value, granularity=asked.granularity)
         if not self._is_trigger(asked.reference_artifact):
             return None  # any time partition of another artifact: the newest
-        plain = asked.op is None and not isinstance(asked, StartOf) and query.artifact is asked.reference_artifact
+        plain = asked.op is None and query.artifact is asked.reference_artifact
         if plain and len(self.watched) > 1:
             return None  # as its partitions: the version of the round, else the newest
         if plain and self._is_trigger(query.artifact):

@@ -31,6 +31,13 @@ _FILE = descriptor_pb2.FileDescriptorProto(
             ],
         ),
         descriptor_pb2.DescriptorProto(
+            name="InputBinding",  # flyteidl.core.InputBindingData with a field of ours, which others ignore
+            field=[
+                _field("var", 1, _Field.TYPE_STRING),
+                _field("time_transform", 100, _Field.TYPE_BYTES),  # flyteidl.core.TimeTransform
+            ],
+        ),
+        descriptor_pb2.DescriptorProto(
             name="Card",
             field=[
                 _field("uri", 1, _Field.TYPE_STRING),
@@ -48,3 +55,4 @@ _messages = message_factory.GetMessageClassesForFiles([_FILE.name], _pool)
 
 Trigger: Any = _messages["flyteidl.artifact.Trigger"]
 Card: Any = _messages["flyteidl.artifact.Card"]
+InputBinding: Any = _messages["flyteidl.artifact.InputBinding"]

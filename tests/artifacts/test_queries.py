@@ -4,11 +4,12 @@ from datetime import datetime, timedelta
 from unittest import mock
 
 import pytest
+from causeway import start_of
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from flyteidl.core import artifact_id_pb2
 from flytekit.core.artifact import Artifact as FlyteArtifact
-from flytekit.core.artifact import Granularity, Inputs
+from flytekit.core.artifact import Granularity, Inputs, TimePartition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
@@ -131,6 +132,10 @@ def test_it_truncates_the_wanted_time_as_the_artifact_does() -> None:
     assert resolve(TICKS.query(time_partition=wanted).to_flyte_idl()).version == version
     bound = TICKS.query(time_partition=Inputs.at).to_flyte_idl()
     assert resolve(bound, inputs={"at": moment(wanted)}).version == version
+    later = TimePartition(Inputs.at) - timedelta(days=1)
+    assert resolve(TICKS.query(time_partition=later).to_flyte_idl(), inputs={"at": moment(wanted + timedelta(days=1))})
+    day = TICKS.query(time_partition=start_of("day", Inputs.at) + timedelta(hours=3)).to_flyte_idl()
+    assert resolve(day, inputs={"at": moment(wanted + timedelta(hours=20))}).version == version
     with pytest.raises(QueryUnresolved, match="time partitions seen: 2026-05-17T03:00:00Z to"):
         resolve(TICKS.query(time_partition=START).to_flyte_idl())
 

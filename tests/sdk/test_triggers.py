@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
 
 import pytest
-from causeway import OnArtifact
+from causeway import OnArtifact, start_of, wire
 from causeway.times import isoformat
 from flyteidl.core import artifact_id_pb2, interface_pb2
 from flytekit import LaunchPlan, task, workflow
-from flytekit.core.artifact import Artifact, Granularity, Inputs
+from flytekit.core.artifact import Artifact, Granularity, Inputs, TimePartition
 
 Rides = Artifact(
     name="rides", partition_keys=["region"], time_partitioned=True, time_partition_granularity=Granularity.HOUR
@@ -63,6 +63,26 @@ def test_it_queries_relative_to_the_time_partition_that_fired() -> None:
     assert binding.bind_to_time_partition
     assert (binding.time_transform.transform, binding.time_transform.op) == ("PT1H", artifact_id_pb2.MINUS)
     assert query.artifact_id.partitions.value["region"].triggered_binding.partition_key == "region"
+
+
+def test_it_keeps_all_steps_of_a_formula_inside_a_query() -> None:
+    before = start_of("day", Rides.time_partition) - timedelta(days=1)
+    query = parameter(Rides.query(time_partition=before)).artifact_query
+    binding = query.artifact_id.time_partition.value.triggered_binding
+    assert binding.time_transform.transform == "start_of=day;-P1D"
+
+
+def test_a_default_query_may_move_the_time_of_its_input() -> None:
+    hour_before = Rides.query(time_partition=TimePartition(Inputs.at) - timedelta(hours=1))
+    binding = hour_before.to_flyte_idl().artifact_id.time_partition.value.input_binding
+    assert binding.var == "at"
+    transform = wire.InputBinding.FromString(binding.SerializeToString()).time_transform
+    found = artifact_id_pb2.TimeTransform.FromString(transform)
+    assert (found.transform, found.op) == ("PT1H", artifact_id_pb2.MINUS)
+    with pytest.raises(ValueError, match="only the time of an input can be moved"):
+        Rides.query(
+            time_partition=TimePartition(datetime(2026, 1, 1, tzinfo=timezone.utc)) - timedelta(hours=1)
+        ).to_flyte_idl()
 
 
 def test_it_leaves_another_artifacts_partitions_open() -> None:
