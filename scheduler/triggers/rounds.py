@@ -40,7 +40,9 @@ def arrive(trigger: Trigger, firing: TriggerFiring) -> bool:
         firing.reason, firing.round = f"version {newer.version.version}, which is newer, was joined before", newer.round
         firing.save()
         return False
-    firing.round = _open_round(trigger, key, values, firing.published_at)
+    firing.round = _expired_too_early(trigger, key, firing, sources) or _open_round(
+        trigger, key, values, firing.published_at
+    )
     firing.save()
     return _complete(firing, firing.round, sources)
 
@@ -78,6 +80,32 @@ def _order(firing: TriggerFiring) -> tuple[datetime, int]:
     return firing.published_at, firing.version_id
 
 
+def _expired_too_early(
+    trigger: Trigger, key: str, firing: TriggerFiring, sources: Sequence[TriggerSource]
+) -> TriggerRound | None:
+    """A round that expired while this version, published within its time, was not evaluated yet: it goes on.
+
+    Beside another round that was opened since only if this version completes it: at most one is open for a key.
+    """
+    if trigger.window_seconds is None:
+        return None
+    at, window = firing.published_at, timedelta(seconds=trigger.window_seconds)
+    rounds = TriggerRound.objects.filter(trigger=trigger, key=key)
+    within = rounds.filter(closed_at__isnull=False, head=None, expires_at__gte=at, opened_at__lte=at + window)
+    found = within.order_by("-closed_at").first()
+    expired = _with(found, FiringOutcome.EXPIRED) if found is not None else []
+    if found is None or not expired:
+        return None
+    if rounds.filter(closed_at__isnull=True).exists():
+        if len(_places([*expired, firing], sources)) < len(sources):
+            return None
+    else:
+        found.closed_at = None
+        found.save(update_fields=["closed_at"])
+    TriggerFiring.objects.filter(pk__in=[one.pk for one in expired]).update(outcome=FiringOutcome.WAITING, reason="")
+    return found
+
+
 def _open_round(trigger: Trigger, key: str, values: dict[str, str], at: datetime) -> TriggerRound:
     """The open round for the key; one whose time was over when this version was published expires first."""
     found = TriggerRound.objects.filter(trigger=trigger, key=key, closed_at__isnull=True).first()
@@ -92,8 +120,12 @@ def _open_round(trigger: Trigger, key: str, values: dict[str, str], at: datetime
 
 
 def _waiting(round_: TriggerRound) -> list[TriggerFiring]:
-    rows = round_.firings.filter(outcome=FiringOutcome.WAITING).select_related("version__artifact")
-    return sorted(rows, key=_order)
+    return _with(round_, FiringOutcome.WAITING)
+
+
+def _with(round_: TriggerRound, outcome: FiringOutcome) -> list[TriggerFiring]:
+    """Its firings of that outcome, the oldest version first."""
+    return sorted(round_.firings.filter(outcome=outcome).select_related("version__artifact"), key=_order)
 
 
 def _places(firings: Iterable[TriggerFiring], sources: Sequence[TriggerSource]) -> dict[int, TriggerFiring]:
@@ -115,7 +147,9 @@ def _complete(head: TriggerFiring, round_: TriggerRound, sources: Sequence[Trigg
             firing.save(update_fields=["outcome", "reason"])
     lacking = [str(source) for source in sources if source.position not in places]
     if lacking:
-        until = f" until {format_time(round_.expires_at)}" if round_.expires_at is not None else ""
+        until = (
+            f" until {format_time(round_.expires_at.replace(microsecond=0))}" if round_.expires_at is not None else ""
+        )
         TriggerFiring.objects.filter(pk__in=kept).update(reason=f"waits{until} for {', '.join(lacking)}")
         return False
     longest = max(waiting, key=lambda firing: firing.generation)  # the chain that goes on is the longest one

@@ -17,6 +17,7 @@ from artifacts.models import ArtifactVersion
 from scheduler.actions.launch_plans import set_state
 from scheduler.models import Execution, FiringOutcome, LaunchPlan, Trigger, TriggerFiring, TriggerRound
 from scheduler.triggers.evaluate import evaluate_version, sweep_triggers
+from scheduler.triggers.rounds import expire_due
 from tests.artifacts.publishing import START, at_run_time, integer, publish_output
 from tests.scheduler.triggers.plans import active_plan, two_inputs
 from tests.scheduler.triggers.test_evaluate import inputs_of, value
@@ -62,6 +63,11 @@ def firing(version: ArtifactVersion) -> TriggerFiring:
 
 def joined_plan(window: timedelta | None = timedelta(hours=2), on: str | list[str] = "time_partition") -> Trigger:
     return active_plan(OnArtifact(AllOf(WEATHER, SALES, on=on, window=window), inputs=JOINED), two_inputs)
+
+
+def sweep_rounds() -> None:
+    """As the sweep does, which has not come to the versions yet."""
+    expire_due(limit=100)
 
 
 def given(execution: Execution) -> dict[str, object]:
@@ -136,6 +142,41 @@ def test_a_version_published_after_the_window_begins_another_round() -> None:
     weather = evaluated(WEATHER, 1)
     sales = evaluated(SALES, 2, at=START + timedelta(hours=3))
     assert (firing(weather).outcome, firing(sales).outcome) == (FiringOutcome.EXPIRED, FiringOutcome.WAITING)
+
+
+def test_a_round_goes_on_when_a_version_of_its_time_is_evaluated_after_it_expired() -> None:
+    joined_plan(window=timedelta(hours=2))
+    weather, sales = evaluated(WEATHER, 1), publish(SALES, 2, at=START + timedelta(hours=1))
+    sweep_rounds()
+    assert firing(weather).outcome == FiringOutcome.EXPIRED
+    evaluate_version(sales.pk)
+    assert given(Execution.objects.get()) == {"a": 1, "b": 2}
+    assert {firing(weather).outcome, firing(sales).outcome} == {FiringOutcome.FIRED}
+    sweep_rounds()
+    assert {firing(weather).outcome, firing(sales).outcome} == {FiringOutcome.FIRED}
+
+
+def test_it_goes_on_beside_the_round_that_was_opened_since() -> None:
+    joined_plan(window=timedelta(hours=2))
+    weather, sales = evaluated(WEATHER, 1), publish(SALES, 2, at=START + timedelta(hours=1))
+    later = evaluated(WEATHER, 3, at=START + timedelta(hours=3))
+    assert (firing(weather).outcome, firing(later).outcome) == (FiringOutcome.EXPIRED, FiringOutcome.WAITING)
+    evaluate_version(sales.pk)
+    assert given(Execution.objects.get()) == {"a": 1, "b": 2}
+    assert (firing(sales).outcome, firing(later).outcome) == (FiringOutcome.FIRED, FiringOutcome.WAITING)
+    evaluated(SALES, 4, at=START + timedelta(hours=4))
+    assert given(Execution.objects.latest("pk")) == {"a": 3, "b": 4}
+
+
+def test_a_round_stays_expired_for_a_version_of_another_time() -> None:
+    joined_plan(window=timedelta(hours=2))
+    weather = evaluated(WEATHER, 1)
+    for hours in (-3, 3):
+        late = publish(SALES, 2, at=START + timedelta(hours=hours))
+        sweep_rounds()
+        evaluate_version(late.pk)
+        assert (firing(weather).outcome, firing(late).outcome) == (FiringOutcome.EXPIRED, FiringOutcome.WAITING)
+    assert not Execution.objects.exists()
 
 
 def test_an_input_takes_a_partition_of_the_member_it_names() -> None:
