@@ -51,8 +51,16 @@ class LaunchForm:
     The control of input x is called `in.x`, the choice of a version for it `in.x.version`.
     """
 
-    def __init__(self, request: HttpRequest, plan: LaunchPlan, data: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        request: HttpRequest,
+        plan: LaunchPlan,
+        data: Mapping[str, str],
+        earlier: Mapping[str, literals_pb2.Literal] | None = None,
+    ) -> None:
+        """`earlier`: inputs of an execution that is launched again; those still as they were are not in `values`."""
         self.request, self.plan, self.data = request, plan, data
+        self.earlier = earlier or {}
         self.fixed = dict(plan_spec(plan).fixed_inputs.literals)
         self.parameters = {name: p for name, p in sorted(expected_inputs(plan).items()) if name not in self.fixed}
         self.values: dict[str, literals_pb2.Literal] = {}
@@ -85,12 +93,17 @@ class LaunchForm:
             chosen = access_version_id(self.request.user, int(version))
             return carry(literals_pb2.Literal.FromString(bytes(chosen.literal)), chosen.pk)
         which = parameter.WhichOneof("behavior")
+        if name in self.earlier and which != "artifact_query" and text == self._earlier_text(name, parameter).strip():
+            return None
         is_text = parameter.var.type.simple == types_pb2.STRING and parameter.var.type.HasField("simple")
         if not text and not (is_text and which == "default" and f"in.{name}" in self.data):
             if which in ("default", "artifact_query", "artifact_id") or not parameter.required:
                 return None
             raise InvalidArgument("a value is needed")
         return from_text(text, parameter.var.type, name=name)
+
+    def _earlier_text(self, name: str, parameter: interface_pb2.Parameter) -> str:
+        return _editable(to_json(self.earlier[name], parameter.var.type))
 
     def _common(self, name: str, parameter: interface_pb2.Parameter) -> dict[str, Any]:
         words = parameter.var.description
@@ -105,7 +118,9 @@ class LaunchForm:
         variable_type, which = parameter.var.type, parameter.WhichOneof("behavior")
         common = self._common(name, parameter)
         text = self.data.get(f"in.{name}")
-        if text is None:
+        if text is None and name in self.earlier:
+            text = self._earlier_text(name, parameter)
+        elif text is None:
             text = _editable(to_json(parameter.default, variable_type)) if which == "default" else ""
         options = tuple(variable_type.enum_type.values)
         if common["type"] == "bool":
@@ -129,7 +144,7 @@ class LaunchForm:
 
     def _resolve(self, query: artifact_id_pb2.ArtifactQuery) -> dict[str, Any]:
         defaults = {name: p.default for name, p in self.parameters.items() if p.WhichOneof("behavior") == "default"}
-        inputs = defaults | self.values | self.fixed
+        inputs = defaults | dict(self.earlier) | self.values | self.fixed
         try:
             found = resolve_query(query, project=self.plan.project, domain=self.plan.domain, inputs=inputs)
         except CausewayError as error:

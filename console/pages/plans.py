@@ -7,8 +7,8 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from flyteidl.admin import execution_pb2
 from flyteidl.core import identifier_pb2, literals_pb2
 
-from artifacts.exceptions import CausewayError
-from console.access_objects import access_launch_plan, require_sources
+from artifacts.exceptions import CausewayError, InvalidArgument
+from console.access_objects import access_execution, access_launch_plan, require_sources
 from console.accounts import access, audit
 from console.accounts.access import Action
 from console.pages.launch_form import LaunchForm
@@ -18,8 +18,9 @@ from console.pages.responses import PageRequest, attempt, is_fragment, page, res
 from console.pages.specs import plan_spec
 from console.pages.triggers import trigger_context
 from scheduler.actions import launch_plans
-from scheduler.actions.launch import LaunchRequest, launch
+from scheduler.actions.launch import LaunchRequest, launch, relaunch
 from scheduler.models import Execution, LaunchPlan
+from scheduler.shell import data
 
 
 @require_GET
@@ -65,20 +66,35 @@ def set_plan_state(request: PageRequest, project: str, domain: str, name: str) -
 @require_http_methods(["GET", "POST"])
 @page
 def launch_plan(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
-    """The launch form. htmx asks with `?field=` for what the query of one input finds, given what was typed so far."""
+    """The launch form; with `?again=` that of an execution to be launched once more, filled in with its inputs.
+
+    htmx asks with `?field=` for what the query of one input finds, given what was typed so far.
+    """
     version = request.GET.get("version") or None
     plan = access_launch_plan(request.user, project, domain, name, version, action=Action.LAUNCH)
-    form = LaunchForm(request, plan, request.POST if request.method == "POST" else request.GET)
+    again = _execution_of(request, plan, request.GET["again"]) if request.GET.get("again") else None
+    earlier = {} if again is None else dict(data.read(again.inputs_uri).literals)
+    form = LaunchForm(request, plan, request.POST if request.method == "POST" else request.GET, earlier)
     if is_fragment(request) and "field" in request.GET:
         return render(request, "plans/_resolved.html", {"field": form.field(request.GET["field"])})
     if request.method == "POST" and not form.errors:
-        started = _launch(request, plan, form.values)
+        started = _launch(request, plan, form.values, again)
         if started is not None:
             return redirect("execution", project=started.project, domain=started.domain, name=started.name)
-    return render(request, "plans/launch.html", {"plan": plan, "fields": form.fields()})
+    return render(request, "plans/launch.html", {"plan": plan, "fields": form.fields(), "again": again})
 
 
-def _launch(request: PageRequest, plan: LaunchPlan, values: dict[str, literals_pb2.Literal]) -> Execution | None:
+def _execution_of(request: PageRequest, plan: LaunchPlan, name: str) -> Execution:
+    """An execution that ran this very version of the launch plan."""
+    execution = access_execution(request.user, plan.project, plan.domain, name)
+    if execution.launch_plan_id != plan.pk:
+        raise InvalidArgument(f"execution {execution.key} did not run version {plan.version} of {plan.name}")
+    return execution
+
+
+def _launch(
+    request: PageRequest, plan: LaunchPlan, values: dict[str, literals_pb2.Literal], again: Execution | None
+) -> Execution | None:
     identifier = identifier_pb2.Identifier(
         resource_type=identifier_pb2.LAUNCH_PLAN,
         project=plan.project,
@@ -87,11 +103,17 @@ def _launch(request: PageRequest, plan: LaunchPlan, values: dict[str, literals_p
         version=plan.version,
     )
     spec = execution_pb2.ExecutionSpec(launch_plan=identifier)
-    asked = LaunchRequest(plan.project, plan.domain, "", spec, literals_pb2.LiteralMap(literals=values))
+    inputs = literals_pb2.LiteralMap(literals=values)
+    actor, may_read = request.user.username, access.may_read(request.user)
     try:
-        execution = launch(asked, actor=request.user.username, may_read=access.may_read(request.user))
+        if again is not None:
+            execution = relaunch(again, inputs=inputs, newest=True, actor=actor, may_read=may_read)
+        else:
+            asked = LaunchRequest(plan.project, plan.domain, "", spec, inputs)
+            execution = launch(asked, actor=actor, may_read=may_read)
     except CausewayError as error:
         messages.error(request, error.message)
         return None
-    audit.record(request.user, "execution.launch", execution.key, project=plan.project, domain=plan.domain)
+    verb = "execution.launch" if again is None else "execution.relaunch"
+    audit.record(request.user, verb, execution.key, project=plan.project, domain=plan.domain)
     return execution

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -184,16 +184,23 @@ def relaunch(
     name: str = "",
     overwrite_cache: bool = False,
     inputs: literals_pb2.LiteralMap | None = None,
+    newest: bool = False,
     actor: str,
+    may_read: MayRead | None = None,
 ) -> Execution:
-    """Runs the same again with the inputs it ran with, artifact versions included; `inputs` replaces some of them."""
+    """Runs the same again with the inputs it ran with, artifact versions included; `inputs` replaces some of them.
+
+    With `newest` the launch plan's queries are asked again, for what fits now (which `may_read` may deny).
+    """
     return _again(
         execution,
         name=name,
         mode=ExecutionMode.RELAUNCH,
         overwrite_cache=overwrite_cache,
         changed=inputs or literals_pb2.LiteralMap(),
+        newest=newest,
         actor=actor,
+        may_read=may_read,
     )
 
 
@@ -217,27 +224,38 @@ def _again(
     mode: ExecutionMode,
     overwrite_cache: bool,
     changed: literals_pb2.LiteralMap,
+    newest: bool = False,
     actor: str,
+    may_read: MayRead | None = None,
 ) -> Execution:
     spec = execution_pb2.ExecutionSpec.FromString(bytes(execution.spec))
     spec.overwrite_cache = overwrite_cache
     inputs = literals_pb2.LiteralMap.FromString(store().get(execution.inputs_uri))
     if execution.launch_plan is not None:
         fixed = launch_plan_pb2.LaunchPlanSpec.FromString(bytes(execution.launch_plan.spec)).fixed_inputs
-        for fixed_name in fixed.literals:
-            inputs.literals.pop(fixed_name, None)
+        for left_out in (*fixed.literals, *(_queried(execution.launch_plan) if newest else ())):
+            inputs.literals.pop(left_out, None)
     for changed_name, literal in changed.literals.items():
         inputs.literals[changed_name].CopyFrom(literal)
     request = LaunchRequest(execution.project, execution.domain, name, spec, inputs)
-    kept = _kept_resolutions(execution, changed)
+    same = inputs.literals.keys() - changed.literals.keys()
+    kept = _kept_resolutions(execution, same)
     taken = execution.counters.get("origins", {}).get("taken", {})
-    origins = {name: ids for name, ids in taken.items() if name not in changed.literals}
-    return launch(request, actor=actor, mode=mode, reference=execution, resolved=kept, origins=origins)
+    origins = {name: ids for name, ids in taken.items() if name in same}
+    return launch(
+        request, actor=actor, mode=mode, reference=execution, resolved=kept, origins=origins, may_read=may_read
+    )
 
 
-def _kept_resolutions(execution: Execution, changed: literals_pb2.LiteralMap) -> dict[str, Resolved]:
+def _queried(plan: LaunchPlan) -> list[str]:
+    """Its inputs that a query finds."""
+    expected = launch_plan_pb2.LaunchPlanClosure.FromString(bytes(plan.closure)).expected_inputs.parameters
+    return [name for name, parameter in expected.items() if parameter.WhichOneof("behavior") == "artifact_query"]
+
+
+def _kept_resolutions(execution: Execution, same: Collection[str]) -> dict[str, Resolved]:
     """Versions found by a trigger or query the first time are still that, not somebody's choice of today."""
-    kept = {name: one for name, one in execution.resolution.items() if name not in changed.literals}
+    kept = {name: one for name, one in execution.resolution.items() if name in same}
     versions = ArtifactVersion.objects.select_related("artifact").in_bulk({one["version_id"] for one in kept.values()})
     return {
         name: Resolved(Via(one["via"]), versions[one["version_id"]], f"as in {execution.name}: {one['explanation']}")

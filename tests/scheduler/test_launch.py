@@ -242,6 +242,15 @@ def test_it_relaunches_with_the_same_versions_and_changed_inputs(training: ident
     assert {link.execution_key for link in links} == {again.key, changed.key}
 
 
+def test_it_relaunches_with_what_the_queries_find_now(training: identifier_pb2.Identifier) -> None:
+    publish_dataset(1, "SEA")
+    first = launch(request_for(training, region=text("SEA")), actor="ann")
+    newer = publish_dataset(2, "SEA")
+    again = relaunch(first, newest=True, actor="bob")
+    assert inputs_of(again) == {"data": 2, "region": "SEA"}
+    assert again.resolution["data"]["version_id"] == newer.pk
+
+
 def test_it_relaunches_a_launch_plan_with_fixed_inputs(inner: None) -> None:
     first = launch(request_for(identifier("fixed_plan")), actor="ann")
     assert inputs_of(relaunch(first, actor="ann")) == {"x": 7}

@@ -10,7 +10,7 @@ from artifacts.literals import carried
 from artifacts.models import Kind
 from artifacts.store import store
 from console.accounts.models import AuditEvent, User
-from scheduler.models import Execution, LaunchPlan, Schedule, Trigger
+from scheduler.models import Execution, ExecutionMode, LaunchPlan, Schedule, Trigger
 from tests.console.pages.cast import World, make_version
 
 Browse = Callable[[User], Client]
@@ -86,6 +86,26 @@ def test_it_lets_somebody_override_the_version(world: World, browse: Browse) -> 
     browse(world.admin).post(LAUNCH, {"in.region": "SEA", "in.dataset.version": str(other.pk)})
 
     assert carried(inputs_of(newest())["dataset"]) == other.pk
+
+
+def test_it_relaunches_with_the_newest_artifacts_and_what_was_changed(world: World, browse: Browse) -> None:
+    browser = browse(world.admin)
+    browser.post(LAUNCH, {"in.region": "SEA", "in.depth": "7"})
+    first = newest()
+    later = datetime.now(timezone.utc) + timedelta(minutes=1)
+    newer = make_version("ml-dataset", Kind.DATASET, number=78, created_at=later)
+    form = f"{LAUNCH}?again={first.name}"
+
+    shown = {field.name: field for field in browser.get(form).context["fields"]}
+    assert (shown["region"].text, shown["depth"].text, shown["dataset"].resolved) == ("SEA", "7", newer)
+    browser.post(form, {"in.region": "SEA", "in.depth": "8"})
+
+    again = newest()
+    inputs = inputs_of(again)
+    assert (inputs["depth"].scalar.primitive.integer, carried(inputs["dataset"])) == (8, newer.pk)
+    assert (again.mode, again.reference) == (ExecutionMode.RELAUNCH, first)
+    assert AuditEvent.objects.filter(verb="execution.relaunch", subject=again.key).exists()
+    assert browser.get(f"{LAUNCH}?again=unknown").status_code == 404
 
 
 def test_it_shows_what_is_wrong_beside_the_input_and_keeps_the_rest(world: World, browse: Browse) -> None:
