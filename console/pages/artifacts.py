@@ -41,7 +41,7 @@ def list_artifacts(request: PageRequest) -> HttpResponse:
 @page
 def show_artifact(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
     artifact = access_artifact(request.user, project, domain, name)
-    return render(request, "artifacts/artifact.html", artifact_context(artifact, request.user))
+    return render(request, "artifacts/artifact.html", artifact_context(request, artifact))
 
 
 @require_GET

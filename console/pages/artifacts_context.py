@@ -19,13 +19,14 @@ from artifacts.models import Artifact, ArtifactVersion
 from artifacts.store import store
 from console.accounts import access
 from console.accounts.access import AnyUser
+from console.pages.paging import newest_first
 from console.pages.scope import in_scope
 from console.pages.values import spell
 from lineage.models import VersionEdge, VersionRole
 from lineage.walks import staleness
 from scheduler.models import Execution, LaunchPlan, Trigger, TriggerSource
 
-VERSIONS_SHOWN, FILES_SHOWN = 100, 200
+FILES_SHOWN = 200
 DIRECT = 200  # versions directly made use of that are looked at on every page
 LINK_VALID = timedelta(minutes=10)
 HEAVY = ("literal", "literal_type", "card")
@@ -42,7 +43,8 @@ def readable_versions(request: HttpRequest) -> QuerySet[ArtifactVersion]:
     return in_scope(request, rows, prefix="artifact__")
 
 
-def artifact_context(artifact: Artifact, user: AnyUser) -> dict[str, Any]:
+def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]:
+    user: AnyUser = request.user
     versions = ArtifactVersion.objects.filter(artifact=artifact).prefetch_related("aliases").defer(*HEAVY)
     sources = TriggerSource.objects.filter(name=artifact.name, project=artifact.project, domain=artifact.domain)
     visible = access.readable(user, project="launch_plan__project", domain="launch_plan__domain")
@@ -51,7 +53,7 @@ def artifact_context(artifact: Artifact, user: AnyUser) -> dict[str, Any]:
     consumed = VersionEdge.objects.filter(version__artifact=artifact, role=VersionRole.CONSUMED, node_id="")
     return {
         "artifact": artifact,
-        "versions": list(versions.order_by("-created_at", "-id")[:VERSIONS_SHOWN]),
+        "page": newest_first(request, versions),
         "version_count": versions.count(),
         "triggers": list(triggers.defer(*heavy).order_by("-active", "launch_plan__name", "-launch_plan__created_at")),
         "aliases": list(artifact.aliases.select_related("version").defer("version__literal", "version__card")),

@@ -25,6 +25,7 @@ from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, 
 
 NODES_SHOWN, EVENTS_SHOWN, DEPTHS = 400, 200, 4
 BAR_UNITS = 1000.0
+SUMMARY_LETTERS = 300
 
 HEAVY = tuple(f"{entity}__{name}" for entity in ("workflow", "launch_plan", "task") for name in ("spec", "closure"))
 
@@ -49,11 +50,26 @@ def describe_error(raw: bytes | memoryview | None) -> Failure | None:
         return None
     error = execution_pb2.ExecutionError.FromString(bytes(raw))
     lines = error.message.strip().splitlines()
-    last = next((line for line in reversed(lines) if line.strip()), error.code)
     origin = "user code" if error.kind == execution_pb2.ExecutionError.USER else "system"
     if error.kind == execution_pb2.ExecutionError.UNKNOWN:
         origin = ""
-    return Failure(error.code, origin, last.strip(), error.message.strip() if len(lines) > 1 else "")
+    return Failure(error.code, origin, _summary(lines) or error.code, error.message.strip() if len(lines) > 1 else "")
+
+
+def _summary(lines: list[str]) -> str:
+    """The line of an error's message that says most, cut where it is long.
+
+    flytekit writes `Trace:`, the traceback, `Message:`, the exception; Python's own traceback ends with the exception;
+    anything else begins with what it says, as an error of a map does.
+    """
+    said = [line.strip() for line in lines if line.strip()]
+    if not said:
+        return ""
+    if said[0].startswith("Trace:") and "Message:" in said[:-1]:
+        found = said[said.index("Message:") + 1]
+    else:
+        found = said[-1] if said[0].startswith("Trace") else said[0]
+    return found if len(found) <= SUMMARY_LETTERS else f"{found[: SUMMARY_LETTERS - 1]}…"
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 
 from artifacts.exceptions import InvalidArgument
@@ -18,6 +20,8 @@ from console.pages.artifacts_context import HEAVY, version_context
 from console.pages.lineage_graphs import drawn_names, drawn_versions, rows_of
 from console.pages.responses import PageRequest, page
 from console.pages.scope import in_scope, scope_of
+from console.pages.tags import metric
+from console.pages.values import spell
 from lineage.compare import compare_versions
 from lineage.names import MAX_ARTIFACTS, NameGraph, name_graph, name_graph_of, stale_versions
 from lineage.render import CONTENT_TYPES, FORMATS, NAME_FORMATS, graph_events, graph_json, graph_text, names_json
@@ -125,7 +129,11 @@ def _map_of(request: PageRequest) -> tuple[Artifact | None, NameGraph]:
 @require_GET
 @page
 def compare(request: PageRequest, version_id: int) -> HttpResponse:
-    """The version beside another one, `?with=`; without, the newest before it."""
+    """The version beside another one, `?with=`; without, the newest before it. `?this=` moves to another version."""
+    this = request.GET.get("this", "")
+    if this.isascii() and this.isdigit() and int(this) != version_id:
+        query = urlencode({"with": request.GET.get("with", "")})
+        return redirect(f"{reverse('version-compare', args=[int(this)])}?{query}")
     version = access_version_id(request.user, version_id)
     choices = list(
         ArtifactVersion.objects.filter(artifact=version.artifact)
@@ -148,6 +156,9 @@ def compare(request: PageRequest, version_id: int) -> HttpResponse:
         "other": other,
         "choices": choices,
         "found": found,
+        "differences": [(name, [_shown(value) for value in pair]) for name, pair in found.differences.items()]
+        if found
+        else [],
         "changes": changes,
         "hidden": len(found.ancestry) - len(changes) if found else 0,
         "lines": [(line, _tone(line)) for line in (found.card if found else [])],
@@ -155,5 +166,10 @@ def compare(request: PageRequest, version_id: int) -> HttpResponse:
     return render(request, "artifacts/compare.html", context)
 
 
+def _shown(value: Any) -> str | None:
+    """None: there is none."""
+    return None if value is None else metric(value) if isinstance(value, (int, float)) else spell(value)
+
+
 def _tone(line: str) -> str:
-    return {"+": "good", "-": "bad"}.get(line[:1], "neutral")
+    return "neutral" if line.startswith(("+++", "---")) else {"+": "good", "-": "bad"}.get(line[:1], "neutral")

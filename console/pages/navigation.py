@@ -34,7 +34,7 @@ _ITEMS = (
     ("Executions", "run", "executions", "/executions/"),
     ("Approvals", "gate", "approvals", "/approvals/"),
     ("Launch plans", "plan", "launch-plans", "/launch-plans/"),
-    ("Reactions", "plan", "reactions", "/reactions/"),
+    ("Reactions", "reaction", "reactions", "/reactions/"),
     ("Workflows", "workflow", "workflows", "/workflows/"),
     ("Tasks", "task", "tasks", "/tasks/"),
 )

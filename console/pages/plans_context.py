@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import Max, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from flyteidl.core import artifact_id_pb2, interface_pb2
 
@@ -17,10 +17,10 @@ from console.pages.paging import Page
 from console.pages.scope import in_scope
 from console.pages.specs import expected_inputs, plan_spec
 from console.pages.values import spell
-from scheduler.models import LaunchPlan, Schedule, Trigger, TriggerFiring
+from scheduler.models import Execution, LaunchPlan, Schedule, Trigger, TriggerFiring, TriggerMode
 from scheduler.recurrence import split_zone
 
-VERSIONS_SHOWN, LATENCY_SAMPLE = 50, 500
+VERSIONS_SHOWN, FIRINGS_SHOWN, LATENCY_SAMPLE = 50, 20, 500
 HEAVY = ("spec", "closure", "digest")
 
 
@@ -33,7 +33,13 @@ def newest_plans(request: HttpRequest) -> QuerySet[LaunchPlan]:
     rows = rows.filter(pk=Subquery(best.values("pk")[:1]))
     rows = rows.select_related("trigger", "schedule", "workflow")
     heavy = (*HEAVY, "workflow__spec", "workflow__closure", "trigger__condition")
-    return rows.annotate(last_launch=Max("executions__created_at")).defer(*heavy)
+    launched = Execution.objects.filter(
+        launch_plan__project=OuterRef("project"),
+        launch_plan__domain=OuterRef("domain"),
+        launch_plan__name=OuterRef("name"),
+    )
+    last = Subquery(launched.order_by("-created_at").values("created_at")[:1])
+    return rows.annotate(last_launch=last).prefetch_related("trigger__sources").defer(*heavy)
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,13 @@ def _has(plan: LaunchPlan, what: str) -> bool:
 
 
 def trigger_in_words(trigger: Trigger) -> str:
-    where = [f"{key} = {value}" for key, value in sorted(trigger.partitions.items())]
-    return f"when a version of {trigger.artifact_name}{' with ' + ', '.join(where) if where else ''} is published"
+    sources = [
+        f"{each.name} with {each.conditions}" if each.conditions else each.name for each in trigger.sources.all()
+    ]
+    if trigger.mode == TriggerMode.ANY:
+        return f"when a version of {' or '.join(sources)} is published"
+    same = f" with the same {', '.join(trigger.join_on).replace('_', ' ')}" if trigger.join_on else ""
+    return f"when versions of {' and '.join(sources)}{same} are published"
 
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
@@ -122,7 +133,7 @@ def plan_context(request: HttpRequest, plan: LaunchPlan) -> dict[str, Any]:
         "trigger": plan.trigger if _has(plan, "trigger") else None,
         "schedule": schedule,
         "last_fire": fires.order_by("-fire_at").first() if fires is not None else None,
-        "firings": list(firings.defer(*heavy).order_by("-at")[:VERSIONS_SHOWN]),
+        "firings": list(firings.defer(*heavy).order_by("-at")[:FIRINGS_SHOWN]),
         "latency": latency_of(trigger_ids) if trigger_ids else None,
         "recent": list(slim.order_by("-created_at", "-id")[:10]),
         "inputs": [describe_input(name, parameter) for name, parameter in sorted(expected_inputs(plan).items())],

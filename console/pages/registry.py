@@ -109,7 +109,7 @@ def _drawing(compiled: Any) -> dict[str, Any]:
     boxes = [
         {
             "title": graphs.shorten(node.name),
-            "sub": f"{badges.NODE_KIND.get(node.kind, node.kind)} · {node.id}",
+            "sub": graphs.shorten(f"{badges.NODE_KIND.get(node.kind, node.kind)} · {node.id}", graphs.SUB_LETTERS),
             "x": drawing.places[node.id].x,
             "y": drawing.places[node.id].y,
             "tone": "neutral",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
@@ -136,6 +136,18 @@ def duration(start: datetime | None, end: datetime | None) -> SafeString | str:
 
 
 @register.filter
+def seconds(count: float) -> str:
+    """`2 h` for 7200."""
+    return spell_duration(timedelta(seconds=count))
+
+
+@register.filter
+def milliseconds(count: float) -> str:
+    """A latency: `52 ms`, from a second on as any duration."""
+    return f"{count:.0f} ms" if count < 1000 else spell_duration(timedelta(milliseconds=count))
+
+
+@register.filter
 def size(count: int | None) -> str:
     return "" if count is None else spell_size(count)
 
@@ -147,8 +159,12 @@ def pretty_json(value: Any) -> str:
 
 @register.filter
 def metric(value: Any) -> str:
-    """A number as people read it: at most five significant digits after a fraction."""
-    return f"{value:,.5g}" if isinstance(value, float) else f"{value:,}" if isinstance(value, int) else str(value)
+    """A number as people read it: whole ones and large ones without a fraction, others with five significant digits."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return str(value)
+    if 1e5 <= abs(value) < 1e15 or (abs(value) < 1e15 and value == int(value)):
+        return f"{value:,.0f}"
+    return f"{value:,.5g}"
 
 
 @register.simple_tag
@@ -157,7 +173,7 @@ def chips(pairs: Mapping[str, Any]) -> SafeString:
     return format_html_join(
         " ",
         '<span class="chip" title="{0} = {1}"><span class="chip-key">{0}</span><span>{1}</span></span>',
-        pairs.items(),
+        sorted(pairs.items()),
     )
 
 

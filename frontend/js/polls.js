@@ -4,7 +4,8 @@ let bound = false;
 
 function isBusy(element) {
   if (document.hidden || document.querySelector("dialog[open]")) return true;
-  if (element.contains(document.activeElement) && document.activeElement.matches("input, select, textarea")) return true;
+  const active = document.activeElement;
+  if (element.contains(active) && (active.matches("input, select, textarea") || !active.id)) return true; // htmx keeps the focus of what has an id
   const selection = getSelection();
   return !selection.isCollapsed && element.contains(selection.anchorNode);
 }

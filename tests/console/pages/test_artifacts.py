@@ -146,3 +146,13 @@ def test_it_lists_no_version_whose_data_was_removed_but_shows_it(world: World, b
 
     assert "ml-model" not in shown(client, "")
     assert "Its data was removed" in client.get(f"/artifacts/versions/{world.model.pk}/").content.decode()
+
+
+def test_it_turns_the_pages_of_an_artifacts_versions(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+    for number in range(60):
+        make_version("ml-dataset", Kind.DATASET, number=1000 + number)
+    first = client.get("/artifacts/demo/development/ml-dataset/")
+    assert len(first.context["page"].rows) == 50 and "62 in all" in first.content.decode()
+    second = client.get(f"/artifacts/demo/development/ml-dataset/{first.context['page'].older}")
+    assert len(second.context["page"].rows) == 12 and not second.context["page"].older

@@ -81,6 +81,9 @@ def test_it_compares_two_versions(world: World, browse: Browse) -> None:
     assert client.get(f"/artifacts/versions/{other.pk}/compare/?with={world.dataset.pk}").status_code == 200
     assert client.get(f"/artifacts/versions/{other.pk}/compare/?with=999999").status_code == 404
     assert client.get(f"/artifacts/versions/{other.pk}/compare/?with=x").status_code == 200
+    moved = client.get(f"/artifacts/versions/{other.pk}/compare/?with={other.pk}&this={world.model.pk}")
+    assert moved["Location"] == f"/artifacts/versions/{world.model.pk}/compare/?with={other.pk}"
+    assert "metric auc" in text_of(client, moved["Location"])
 
 
 def test_it_draws_the_map_with_a_bounded_number_of_queries(

@@ -21,7 +21,7 @@ MOST = {
     "/artifacts/": 18,  # the page and its facets are searched for, each within limits that are set and taken off again
     "/executions/": 5,
     "/approvals/": 6,
-    "/launch-plans/": 5,
+    "/launch-plans/": 6,
     "/workflows/": 5,
     "/tasks/": 5,
     "/artifacts/demo/development/ml-dataset/": 14,

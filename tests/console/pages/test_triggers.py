@@ -6,7 +6,7 @@ from typing import Any
 from django.test import Client
 
 from console.accounts.models import AuditEvent, User
-from scheduler.models import Trigger, TriggerFiring
+from scheduler.models import Trigger, TriggerFiring, TriggerSource
 from tests.console.pages.cast import World
 
 Browse = Callable[[User], Client]
@@ -50,3 +50,16 @@ def test_a_viewer_may_not_switch(world: World, browse: Browse) -> None:
         "Pause, keep backlog"
         not in browse(world.viewer).get("/launch-plans/demo/development/train_on_dataset/").content.decode()
     )
+
+
+def test_it_says_in_words_what_a_trigger_on_several_artifacts_waits_for(world: World, browse: Browse) -> None:
+    trigger = Trigger.objects.get()
+    TriggerSource.objects.create(
+        trigger=trigger, position=1, project="demo", domain="development", name="other", partitions={"region": "SEA"}
+    )
+    client = browse(world.admin)
+    any_of = client.get("/launch-plans/").content.decode()
+    assert "when a version of ml-dataset or other with region=SEA is published" in any_of
+    Trigger.objects.update(mode="all", join_on=["region"])
+    all_of = client.get("/launch-plans/").content.decode()
+    assert "when versions of ml-dataset and other with region=SEA with the same region are published" in all_of

@@ -3,7 +3,10 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from flyteidl.core import execution_pb2
 
+from console.pages.executions_context import describe_error
+from console.pages.tags import metric, milliseconds
 from console.pages.wording import spell_ago, spell_duration, spell_size
 
 NOW = datetime(2026, 5, 17, 12, 0, tzinfo=timezone.utc)
@@ -37,3 +40,32 @@ def test_it_spells_how_long_ago(seconds: int, words: str) -> None:
 @pytest.mark.parametrize(("count", "words"), [(0, "0 B"), (999, "999 B"), (1500, "1.5 KB"), (2_500_000_000, "2.5 GB")])
 def test_it_spells_sizes(count: int, words: str) -> None:
     assert spell_size(count) == words
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(0.97371234, "0.97371"), (569, "569"), (4288300.0, "4,288,300"), (1e-7, "1e-07"), (3.0, "3"), ("text", "text")],
+)
+def test_it_writes_metrics_as_people_do(value: object, words: str) -> None:
+    assert metric(value) == words
+
+
+@pytest.mark.parametrize(("count", "words"), [(12.4, "12 ms"), (16350, "16 s"), (1500, "1.5 s")])
+def test_it_writes_latencies_from_a_second_on_in_seconds(count: float, words: str) -> None:
+    assert milliseconds(count) == words
+
+
+@pytest.mark.parametrize(
+    ("message", "summary"),
+    [
+        ("Trace:\n\n    Traceback ...\n    E: two\n    lines\n\nMessage:\n\n    E: two\n    lines", "E: two"),
+        ("Traceback (most recent call last):\n  File ...\nValueError: no", "ValueError: no"),
+        ("4 of 60 items failed\n[4]: Trace:\n ...\nValueError: item 4", "4 of 60 items failed"),
+        ("only this", "only this"),
+        ("", "USER:Code"),
+        ("x" * 400, "x" * 299 + "…"),
+    ],
+)
+def test_it_says_what_an_error_says_in_one_line(message: str, summary: str) -> None:
+    failure = describe_error(execution_pb2.ExecutionError(code="USER:Code", message=message).SerializeToString())
+    assert failure is not None and failure.summary == summary
