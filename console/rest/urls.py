@@ -5,6 +5,7 @@ from django.urls import include, path, re_path
 from console.rest import (
     aliases,
     artifacts,
+    attributes,
     bulk,
     executions,
     gates,
@@ -47,6 +48,8 @@ v1 = [
     path("audit", roles.AuditView.as_view(), name="audit"),
     path("projects", projects.ProjectsView.as_view(), name="projects"),
     path("projects/<str:project>", projects.ProjectView.as_view(), name="project"),
+    path("projects/<str:project>/attributes", attributes.AttributesView.as_view(), name="attributes"),
+    path("projects/<str:project>/attributes/<str:kind>", attributes.KindView.as_view(), name="attributes-kind"),
     path("tasks", registry.TasksView.as_view(), name="tasks"),
     path(f"tasks/{SCOPED}", registry.TaskView.as_view(), name="task"),
     path(f"tasks/{SCOPED}/versions/<str:version>", registry.TaskVersionView.as_view(), name="task-version"),

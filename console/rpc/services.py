@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import grpc
+from flyteidl.admin import project_attributes_pb2, project_domain_attributes_pb2, workflow_attributes_pb2
 from flyteidl.service import admin_pb2, auth_pb2, dataproxy_pb2, identity_pb2, signal_pb2
 
 from console.rpc import (
@@ -68,9 +69,27 @@ ADMIN: dict[str, Method] = {
     "ListProjects": projects.list_projects,
     "GetDomains": projects.get_domains,
     "GetVersion": projects.get_version,
-    "GetProjectAttributes": attributes.get_attributes("project"),
-    "GetProjectDomainAttributes": attributes.get_attributes("project", "domain"),
-    "GetWorkflowAttributes": attributes.get_attributes("project", "domain", "workflow"),
+    "GetProjectAttributes": attributes.get_project_attributes,
+    "GetProjectDomainAttributes": attributes.get_domain_attributes,
+    "GetWorkflowAttributes": attributes.get_workflow_attributes,
+    "UpdateProjectAttributes": attributes.update(
+        "project", response=project_attributes_pb2.ProjectAttributesUpdateResponse
+    ),
+    "UpdateProjectDomainAttributes": attributes.update(
+        "project", "domain", response=project_domain_attributes_pb2.ProjectDomainAttributesUpdateResponse
+    ),
+    "UpdateWorkflowAttributes": attributes.update(
+        "project", "domain", "workflow", response=workflow_attributes_pb2.WorkflowAttributesUpdateResponse
+    ),
+    "DeleteProjectAttributes": attributes.delete_attributes(
+        "project", response=project_attributes_pb2.ProjectAttributesDeleteResponse
+    ),
+    "DeleteProjectDomainAttributes": attributes.delete_attributes(
+        "project", "domain", response=project_domain_attributes_pb2.ProjectDomainAttributesDeleteResponse
+    ),
+    "DeleteWorkflowAttributes": attributes.delete_attributes(
+        "project", "domain", "workflow", response=workflow_attributes_pb2.WorkflowAttributesDeleteResponse
+    ),
     "ListMatchableAttributes": attributes.list_attributes,
 }
 _EVENTS = "Causeway's own engine records what happens; events of other engines are not taken in"
@@ -78,12 +97,6 @@ ADMIN_NOT_SERVED = {
     "CreateWorkflowEvent": _EVENTS,
     "CreateNodeEvent": _EVENTS,
     "CreateTaskEvent": _EVENTS,
-    "UpdateProjectAttributes": attributes.NOT_APPLIED,
-    "DeleteProjectAttributes": attributes.NOT_APPLIED,
-    "UpdateProjectDomainAttributes": attributes.NOT_APPLIED,
-    "DeleteProjectDomainAttributes": attributes.NOT_APPLIED,
-    "UpdateWorkflowAttributes": attributes.NOT_APPLIED,
-    "DeleteWorkflowAttributes": attributes.NOT_APPLIED,
 }
 DATA_PROXY: dict[str, Method] = {
     "CreateUploadLocation": data_proxy.create_upload_location,

@@ -42,19 +42,19 @@ def check_text(text: str, field: str, limit: int) -> None:
         raise InvalidArgument(f"{field} {text!r} contains a control character")
 
 
-def check_project(project: str, domain: str) -> None:
-    """The project exists and is not archived, and the domain is one of the installation's."""
+def check_project(project: str, domain: str | None) -> None:
+    """The project exists and is not archived, and the domain, if one is meant, is one of the installation's."""
     state = Project.objects.filter(identifier=project).values_list("state", flat=True).first()
     check_project_state(project, domain, state)
 
 
-def check_project_state(project: str, domain: str, state: int | None) -> None:
+def check_project_state(project: str, domain: str | None, state: int | None) -> None:
     """As check_project, for those who know the state already; None: there is no such project."""
     if state is None:
         raise InvalidArgument(f"project [{project}] is not registered")
     if state in (Project.State.ARCHIVED, Project.State.SYSTEM_ARCHIVED):
         raise InvalidArgument(f"project [{project}] is not active")
-    if domain not in settings.CAUSEWAY_DOMAINS:
+    if domain is not None and domain not in settings.CAUSEWAY_DOMAINS:
         known = ", ".join(settings.CAUSEWAY_DOMAINS)
         raise InvalidArgument(f"domain [{domain}] is unrecognized by system; the domains are: {known}")
 

@@ -22,7 +22,8 @@ from scheduler.actions.identifiers import check_execution_name
 from scheduler.actions.launch_inputs import Gathered, MayRead, Resolved, gather
 from scheduler.actions.launch_spec import complete_spec
 from scheduler.actions.launchable import Launchable, find_launchable
-from scheduler.models import Execution, ExecutionMode, NodeExecution
+from scheduler.attributes import Applied, Place, applied_at
+from scheduler.models import Execution, ExecutionMode, LaunchPlan, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.wake import wake_execution
 
@@ -78,7 +79,7 @@ def launch(
     if request.name:
         check_execution_name(request.name)
     check_labels(request.spec.labels)
-    plan, task_id = find_launchable(
+    plan, task_id, configured = find_launchable(
         request.spec.launch_plan, project=request.project, domain=request.domain, actor=actor
     )
     gathered = gather(
@@ -93,8 +94,16 @@ def launch(
         may_read=may_read,
     )
     principal = parent_node.execution.principal if parent_node is not None else actor
+    place = Place(request.project, request.domain, plan.spec.workflow_id.name)
+    applied = applied_at(place) if configured else Applied()
     spec = complete_spec(
-        request.spec, plan.spec, mode=mode, principal=principal, parent_node=parent_node, reference=reference
+        request.spec,
+        plan.spec,
+        mode=mode,
+        principal=principal,
+        parent_node=parent_node,
+        reference=reference,
+        configs=applied.configs,
     )
     now = timezone.now()
     execution = Execution(
@@ -105,6 +114,7 @@ def launch(
         workflow_id=plan.workflow_id,
         task_id=task_id,
         spec=spec.SerializeToString(),
+        task_resources=applied.task_resources.SerializeToString() if applied.task_resources else None,
         resolution=gathered.as_json(),
         mode=mode,
         principal=principal,

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django.conf import settings
 from flyteidl.admin import execution_pb2, launch_plan_pb2
 from flyteidl.core import identifier_pb2, security_pb2
 
+from scheduler.attributes import Config, fill, says_who
 from scheduler.models import Execution, ExecutionMode, NodeExecution
 
 
@@ -17,8 +20,10 @@ def complete_spec(
     principal: str,
     parent_node: NodeExecution | None,
     reference: Execution | None,
+    configs: Sequence[Config] = (),
 ) -> execution_pb2.ExecutionSpec:
-    """Each setting is the request's, or else the launch plan's. Inputs are stored elsewhere and left out."""
+    """Each setting is the request's, or else the launch plan's, or that of the first of the `configs` that has it
+    (scheduler.attributes). Inputs are stored elsewhere and left out."""
     spec = execution_pb2.ExecutionSpec()
     spec.CopyFrom(asked)
     spec.ClearField("inputs")
@@ -36,23 +41,17 @@ def complete_spec(
         parent = execution_pb2.ExecutionSpec.FromString(bytes(parent_node.execution.spec))
         spec.metadata.nesting = parent.metadata.nesting + 1
     _fill_from_plan(spec, plan)
+    fill(spec, plan)
+    for config in configs:
+        fill(spec, config)
+    if not says_who(spec.security_context):
+        spec.security_context.CopyFrom(_security_of(spec, plan))
+    spec.max_parallelism = spec.max_parallelism or settings.CAUSEWAY_MAX_PARALLELISM
     return spec
 
 
 def _fill_from_plan(spec: execution_pb2.ExecutionSpec, plan: launch_plan_pb2.LaunchPlanSpec) -> None:
-    if not spec.max_parallelism:
-        spec.max_parallelism = plan.max_parallelism or settings.CAUSEWAY_MAX_PARALLELISM
-    if not spec.raw_output_data_config.output_location_prefix:
-        spec.raw_output_data_config.CopyFrom(plan.raw_output_data_config)
-    if not spec.labels.values:
-        spec.labels.CopyFrom(plan.labels)
-    if not spec.annotations.values:
-        spec.annotations.CopyFrom(plan.annotations)
-    if not spec.envs.values:
-        spec.envs.CopyFrom(plan.envs)
-    if not spec.HasField("interruptible") and plan.HasField("interruptible"):
-        spec.interruptible.CopyFrom(plan.interruptible)
-    spec.overwrite_cache = spec.overwrite_cache or plan.overwrite_cache
+    """What only launch plans can say; the rest is done by `fill`."""
     if not spec.HasField("quality_of_service") and plan.HasField("quality_of_service"):
         spec.quality_of_service.CopyFrom(plan.quality_of_service)
     if not spec.cluster_assignment.cluster_pool_name:
@@ -61,21 +60,12 @@ def _fill_from_plan(spec: execution_pb2.ExecutionSpec, plan: launch_plan_pb2.Lau
         spec.execution_env_assignments.extend(plan.execution_env_assignments)
     if spec.WhichOneof("notification_overrides") is None and plan.entity_metadata.notifications:
         spec.notifications.notifications.extend(plan.entity_metadata.notifications)
-    if not _says_who(spec.security_context):
-        spec.security_context.CopyFrom(_security_of(spec, plan))
-
-
-def _says_who(context: security_pb2.SecurityContext) -> bool:
-    who = context.run_as
-    return bool(who.k8s_service_account or who.iam_role or who.execution_identity)
 
 
 def _security_of(
     spec: execution_pb2.ExecutionSpec, plan: launch_plan_pb2.LaunchPlanSpec
 ) -> security_pb2.SecurityContext:
-    """The plan's, or what the deprecated role fields say."""
-    if _says_who(plan.security_context):
-        return plan.security_context
+    """What the deprecated role fields say."""
     roles = [
         (spec.auth_role.assumable_iam_role, spec.auth_role.kubernetes_service_account),
         (plan.auth_role.assumable_iam_role, plan.auth_role.kubernetes_service_account),

@@ -49,24 +49,26 @@ def launchable(launch_plan_id: int) -> Launchable:
 
 def find_launchable(
     wanted: identifier_pb2.Identifier, *, project: str, domain: str, actor: str
-) -> tuple[Launchable, int | None]:
-    """The launch plan, and the task's key when it is a task that is launched.
+) -> tuple[Launchable, int | None, bool]:
+    """The launch plan, the task's key when it is a task that is launched, and whether the project has attributes.
 
     One query also answers whether `project`, where it is to run, takes any. Raises NotFound, InvalidArgument.
     """
     check_fields(wanted)
     if wanted.resource_type == identifier_pb2.LAUNCH_PLAN:
-        pk = _find(_FIND_LAUNCH_PLAN, "launch plan", wanted, project, domain)
-        return launchable(pk), None
+        pk, configured = _find(_FIND_LAUNCH_PLAN, "launch plan", wanted, project, domain)
+        return launchable(pk), None, configured
     if wanted.resource_type == identifier_pb2.TASK:
-        pk = _find(_FIND_TASK, "task", wanted, project, domain)
-        return launchable(_generated_launch_plan(wanted, pk, actor=actor)), pk
+        pk, configured = _find(_FIND_TASK, "task", wanted, project, domain)
+        return launchable(_generated_launch_plan(wanted, pk, actor=actor)), pk, configured
     raise InvalidArgument("invalid reference entity resource type: a launch plan or a task can be launched")
 
 
 # Written by hand: every launch asks this, and building the query took longer than answering it.
 _FIND = """
-    SELECT project.state, found.id FROM scheduler_project AS project
+    SELECT project.state, found.id,
+        EXISTS (SELECT 1 FROM scheduler_matchableattributes AS set_there WHERE set_there.project = project.identifier)
+    FROM scheduler_project AS project
     LEFT JOIN {table} AS found
         ON found.project = %s AND found.domain = %s AND found.name = %s AND found.version = %s
     WHERE project.identifier = %s
@@ -75,14 +77,14 @@ _FIND_LAUNCH_PLAN = _FIND.format(table="scheduler_launchplan")
 _FIND_TASK = _FIND.format(table="scheduler_task")
 
 
-def _find(sql: str, what: str, wanted: identifier_pb2.Identifier, project: str, domain: str) -> int:
+def _find(sql: str, what: str, wanted: identifier_pb2.Identifier, project: str, domain: str) -> tuple[int, bool]:
     with connection.cursor() as cursor:
         cursor.execute(sql, [wanted.project, wanted.domain, wanted.name, wanted.version, project])
-        state, found = cursor.fetchone() or (None, None)
+        state, found, configured = cursor.fetchone() or (None, None, False)
     check_project_state(project, domain, state)
     if found is None:
         raise NotFound(f"{what} {spell(wanted)} is not registered")
-    return int(found)
+    return int(found), bool(configured)
 
 
 def _generated_launch_plan(wanted: identifier_pb2.Identifier, task_id: int, *, actor: str) -> int:

@@ -16,12 +16,14 @@ from artifacts.exceptions import AlreadyExists, InvalidArgument, NotFound
 from scheduler.actions.differences import describe_differences
 from scheduler.actions.expected_inputs import check_labels, expected_inputs
 from scheduler.actions.identifiers import check_identifier, check_project
+from scheduler.attributes import Place, applied_at
 from scheduler.compiler import compile_closure, requirements_of
 from scheduler.compiler.errors import spell
 from scheduler.compiler.lookup import load
 from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Task, Workflow
 from scheduler.models.registry import RegisteredVersion
 from scheduler.schedules import schedule_of
+from scheduler.task_resources import check_task
 
 Row = TypeVar("Row", Task, Workflow, LaunchPlan)
 
@@ -47,6 +49,8 @@ def register_task(identifier: identifier_pb2.Identifier, spec: task_pb2.TaskSpec
     digest = _digest(stored.template)
     _refuse_existing(Task, identifier, digest, stored)
     check_project(identifier.project, identifier.domain)
+    applied = applied_at(Place(identifier.project, identifier.domain))
+    check_task(template.container.resources, applied.task_resources, name=identifier.name)
     compiled = compiler_pb2.CompiledTask(template=stored.template)
     row = Task(
         **_columns(identifier),

@@ -1,4 +1,5 @@
 from scheduler.models.attempt import TaskExecution
+from scheduler.models.attributes import MatchableAttributes
 from scheduler.models.cache import CacheEntry
 from scheduler.models.event import PhaseEvent
 from scheduler.models.execution import Execution, ExecutionMode
@@ -30,6 +31,7 @@ __all__ = [
     "Gate",
     "GateKind",
     "LaunchPlan",
+    "MatchableAttributes",
     "NamedEntity",
     "NodeExecution",
     "NodeKind",

@@ -33,6 +33,8 @@ class Execution(models.Model):
     workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="executions")
     task = models.ForeignKey(Task, null=True, on_delete=models.PROTECT, related_name="executions")
     spec = models.BinaryField()  # admin.ExecutionSpec with defaults filled in
+    # admin.TaskResourceAttributes: the platform's defaults and limits for its tasks, as they were at the launch
+    task_resources = models.BinaryField(null=True)
     inputs_uri = models.TextField(blank=True, default="")  # core.LiteralMap, after defaults and queries were resolved
     # Inputs that are artifact versions: {input: {"via": str, "artifact": "p/d/name", "version": str, "version_id": int,
     # "explanation": str}}

@@ -25,8 +25,9 @@ from scheduler.shell.maps import collect_items, item_inputs_of, item_inputs_uri
 from scheduler.shell.origins import Origins, all_taken, by_variable, of_input
 from scheduler.shell.publish import publish_node, publish_workflow
 from scheduler.shell.reuse import cache_key, is_cached, item_hits, keep, look_up, recover
-from scheduler.shell.task_command import Run, command_of, needs_task_file, resources_of
+from scheduler.shell.task_command import Run, command_of, needs_task_file
 from scheduler.shell.turn import Turn
+from scheduler.task_resources import resources_of
 
 DEFAULT_EXECUTOR = "local"
 
@@ -186,7 +187,7 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         first=first,
     )
     try:
-        details, resources = command_of(run, target), resources_of(target)
+        details, resources = command_of(run, target), resources_of(target, turn.task_resources)
     except CausewayError as error:
         yield Failed(node.key, Failure("BadTaskSpecification", error.message))
         return

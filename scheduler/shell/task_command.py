@@ -1,4 +1,4 @@
-"""What an executor is told to run: the container's command with Flyte's templates filled in, environment, resources."""
+"""What an executor is told to run: the container's command with Flyte's templates filled in, environment."""
 
 from __future__ import annotations
 
@@ -18,17 +18,6 @@ from scheduler.graphs import Target
 from scheduler.shell.uris import Uris
 
 _TEMPLATE = re.compile(r"\{\{\s*[.$]([A-Za-z]+)(?:\.([^}\s]+))?\s*\}\}")
-_QUANTITY = re.compile(r"^\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([a-zA-Z]*)\s*$")
-_SUFFIXES = {
-    "": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
-    "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
-}  # fmt: skip
-_RESOURCE_NAMES = {
-    tasks_pb2.Resources.CPU: "cpu",
-    tasks_pb2.Resources.GPU: "gpu",
-    tasks_pb2.Resources.MEMORY: "memory",
-    tasks_pb2.Resources.EPHEMERAL_STORAGE: "ephemeral_storage",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +42,6 @@ class Run:
         """Unique over everything and the same whenever the attempt is made again."""
         base = f"{self.name}-{self.execution_id}-{self.key}-{self.attempt}"
         return base if self.index < 0 else f"{base}-{self.index}"
-
-
-# An eager workflow waits for what it launches: if each held a core, a few of them would wait for ever for the others'.
-EAGER_CPU = 0.01
-
-
-def quantity(text: str) -> float:
-    """A Kubernetes quantity (`500m`, `1Gi`, `2`) as a number. InvalidArgument if it is none."""
-    match = _QUANTITY.match(text)
-    if match is None or match[2] not in _SUFFIXES:
-        raise InvalidArgument(f"{text!r} is not a resource quantity such as 500m, 1Gi or 2")
-    return float(match[1]) * _SUFFIXES[match[2]]
-
-
-def resources_of(target: Target) -> dict[str, float | int]:
-    """Requests, or limits where nothing is requested; a node's override replaces the task's, as in Flyte."""
-    overrides = target.node.task_node.overrides
-    container = target.task.container.resources if target.task is not None else tasks_pb2.Resources()
-    chosen = overrides.resources if overrides.HasField("resources") else container
-    amounts: dict[str, float | int] = {}
-    for entries in (chosen.limits, chosen.requests):
-        for entry in entries:
-            name = _RESOURCE_NAMES.get(entry.name)
-            if name is not None and entry.value:
-                amount = quantity(entry.value)
-                amounts[name] = amount if name == "cpu" else int(amount)
-    if target.task is not None and target.task.metadata.is_eager:
-        amounts.setdefault("cpu", EAGER_CPU)
-    return amounts
 
 
 def command_of(run: Run, target: Target) -> dict[str, Any]:

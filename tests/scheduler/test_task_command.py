@@ -10,7 +10,7 @@ from scheduler.advance import advance
 from scheduler.graphs import Target
 from scheduler.models import TaskExecution
 from scheduler.phases import ExecutionPhase
-from scheduler.shell.task_command import EAGER_CPU, resources_of
+from scheduler.task_resources import EAGER_CPU, resources_of
 from tests.flyte import specs_of
 from tests.scheduler.driving import error_of, start, workflow_of
 

@@ -7,13 +7,11 @@ from flytekit.clients.friendly import SynchronousFlyteClient
 from flytekit.configuration import ImageConfig, SerializationSettings
 from flytekit.exceptions.user import (
     FlyteEntityAlreadyExistsException,
-    FlyteEntityNotExistException,
     FlyteInvalidInputException,
 )
 from flytekit.models.common import NamedEntityIdentifier
 from flytekit.models.core.identifier import Identifier, ResourceType
 from flytekit.models.launch_plan import LaunchPlanState
-from flytekit.models.matchable_resource import MatchableResource
 from flytekit.models.named_entity import NamedEntityMetadata, NamedEntityState
 from flytekit.models.project import Project
 from flytekit.remote import FlyteRemote
@@ -110,8 +108,3 @@ def test_it_registers_and_updates_a_project(client: SynchronousFlyteClient) -> N
     assert [project.id for project in client.list_projects_paginated(limit=10)[0]] == ["demo"]
     with pytest.raises(FlyteInvalidInputException):
         client.register_project(Project("Not A Name", "x", ""))
-
-
-def test_it_has_no_matchable_attributes(client: SynchronousFlyteClient) -> None:
-    with pytest.raises(FlyteEntityNotExistException):
-        client.get_project_domain_attributes("demo", "development", MatchableResource.TASK_RESOURCE)
