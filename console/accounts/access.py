@@ -83,8 +83,13 @@ def require(user: AnyUser, action: Action, project: str = "", domain: str = "") 
         raise Unauthenticated("log in, or send a token: Authorization: Bearer <token>")
     if not can(user, action, project, domain):
         where = "/".join(part for part in (project, domain) if part) or "the whole platform"
-        needed = _LEAST_ROLE[action].label.lower()
+        needed = role_for(action)
         raise PermissionDenied(f"{user.get_username()} may not {action.value} in {where}: that needs the role {needed}")
+
+
+def role_for(action: Action) -> str:
+    """The least role that allows it, as people call it."""
+    return _LEAST_ROLE[action].label.lower()
 
 
 def require_found(user: AnyUser, action: Action, project: str, domain: str, *, what: str) -> None:

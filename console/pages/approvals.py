@@ -55,16 +55,18 @@ def give_signal(request: PageRequest, gate_id: int) -> HttpResponse:
     gate = access_gate(request.user, gate_id, action=Action.LAUNCH)
     if gates.takes_approval(gate):
         access_gate(request.user, gate_id, action=Action.DECIDE)
-    comment = request.POST.get("comment", "").strip()
+    typed, comment = request.POST.get("value", ""), request.POST.get("comment", "").strip()
 
     def act() -> None:
         literal_type = types_pb2.LiteralType.FromString(bytes(gate.literal_type))
-        literal = from_text(request.POST.get("value", ""), literal_type, name=gate.signal_id)
+        literal = from_text(typed, literal_type, name=gate.signal_id)
         gates.set_signal(gate.execution, gate.signal_id, literal, actor=request.user.username, comment=comment)
         _record(request, gate, "gate.signal", comment)
 
-    attempt(request, act, "Value given. The execution goes on.")
-    return redirect("approval", gate_id=gate.pk)
+    if attempt(request, act, "Value given. The execution goes on."):
+        return redirect("approval", gate_id=gate.pk)
+    context = gate_context(request, access_gate(request.user, gate_id))
+    return render(request, "approvals/detail.html", context | {"typed": typed, "comment": comment})
 
 
 def _record(request: PageRequest, gate: Gate, verb: str, comment: str) -> None:

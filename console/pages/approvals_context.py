@@ -18,6 +18,7 @@ from console.pages.scope import in_scope
 from console.pages.specs import NodeTitles, compiled_workflow
 from console.pages.values import Values, read_values, spell
 from lineage.models import VersionEdge, VersionRole
+from scheduler.actions.gates import takes_approval
 from scheduler.models import Execution, Gate, GateKind, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL
 
@@ -74,6 +75,7 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
     execution = gate.execution
     literal_type = types_pb2.LiteralType.FromString(bytes(gate.literal_type))
     is_open = gate.decided_at is None and execution.phase not in EXECUTION_TERMINAL
+    needed = Action.DECIDE if takes_approval(gate) else Action.LAUNCH
     return {
         "gate": gate,
         "execution": execution,
@@ -86,7 +88,8 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
         "inputs": read_values(request, execution.inputs_uri),
         "decision": None if gate.decided_at is None else describe_decision(gate),
         "state": WAITING if is_open else Badge("Not needed"),
-        "may_decide": access.can(request.user, Action.DECIDE, execution.project, execution.domain),
+        "may_decide": access.can(request.user, needed, execution.project, execution.domain),
+        "role_needed": access.role_for(needed),
     }
 
 

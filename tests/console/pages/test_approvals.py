@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from django.test import Client
+from flyteidl.core import literals_pb2, types_pb2
 
 from console.accounts.models import AuditEvent, Role, RoleBinding, User
-from scheduler.models import Gate
+from scheduler.models import Gate, GateKind
 from tests.console.pages.cast import World
 
 Browse = Callable[[User], Client]
@@ -63,6 +65,54 @@ def test_an_approval_is_no_value_that_a_contributor_may_give(world: World, brows
     assert browse(world.viewer).post(f"/approvals/{world.gate.pk}/signal/", {"value": "true"}).status_code == 403
     world.gate.refresh_from_db()
     assert world.gate.decided_at is None
+
+
+@pytest.fixture
+def signal(world: World) -> Gate:
+    """The gate waits for a whole number instead."""
+    integer = types_pb2.LiteralType(simple=types_pb2.INTEGER).SerializeToString()
+    Gate.objects.filter(pk=world.gate.pk).update(kind=GateKind.SIGNAL, literal_type=integer, signal_id="rows")
+    world.gate.refresh_from_db()
+    RoleBinding.objects.create(user=world.viewer, role=Role.CONTRIBUTOR, project="demo")
+    return world.gate
+
+
+def test_a_contributor_gives_the_value_that_a_gate_waits_for(world: World, signal: Gate, browse: Browse) -> None:
+    client, path = browse(world.viewer), f"/approvals/{signal.pk}/"
+    assert "Give this value" in client.get(path).content.decode()
+
+    given = client.post(f"{path}signal/", {"value": " 42 ", "comment": "counted"}, follow=True)
+
+    assert given.redirect_chain == [(path, 302)]
+    text = given.content.decode()
+    assert "Value given" in text and "<code>42</code>" in text and "counted" in text
+    signal.refresh_from_db()
+    assert signal.value is not None
+    assert literals_pb2.Literal.FromString(bytes(signal.value)).scalar.primitive.integer == 42
+    event = AuditEvent.objects.get(verb="gate.signal")
+    assert (event.actor, event.subject) == ("viewer", "demo/development/aevaluates:rows")
+    again = client.post(f"{path}signal/", {"value": "43"}).content.decode()
+    assert "was decided by viewer" in again and "<code>42</code>" in again
+
+
+def test_a_value_of_another_type_is_refused_and_what_was_typed_stays(
+    world: World, signal: Gate, browse: Browse
+) -> None:
+    data = {"value": "for<ty", "comment": 'a "guess"'}
+    text = browse(world.viewer).post(f"/approvals/{signal.pk}/signal/", data).content.decode()
+
+    assert "expects int: got str &#x27;for&lt;ty&#x27;" in text
+    assert ">for&lt;ty</textarea>" in text and 'value="a &quot;guess&quot;"' in text
+    signal.refresh_from_db()
+    assert signal.decided_at is None and not AuditEvent.objects.filter(verb="gate.signal").exists()
+
+
+def test_a_viewer_is_told_who_may_give_the_value(world: World, signal: Gate, browse: Browse) -> None:
+    RoleBinding.objects.filter(user=world.viewer, role=Role.CONTRIBUTOR).delete()
+    client = browse(world.viewer)
+
+    assert "giving it a value needs the role contributor" in client.get(f"/approvals/{signal.pk}/").content.decode()
+    assert client.post(f"/approvals/{signal.pk}/signal/", {"value": "1"}).status_code == 403
 
 
 def test_it_counts_what_waits_in_the_navigation_until_it_is_decided(world: World, browse: Browse) -> None:

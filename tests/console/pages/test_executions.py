@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from console.accounts.models import AuditEvent, User
 from console.pages import executions_context, nodes
-from scheduler.models import Channel, Execution, NodeKind, Notification, Subject
+from scheduler.models import Channel, Execution, ExecutionMode, NodeKind, Notification, Subject
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 from tests.console.pages.cast import World, make_attempt, make_node
 
@@ -108,6 +108,27 @@ def test_it_relaunches_with_the_same_inputs(world: World, browse: Browse) -> Non
     again = Execution.objects.get(reference=world.trains)
     assert response.redirect_chain[-1][0] == RUN.format(again.name)
     assert "relaunch of" in response.content.decode()
+
+
+def test_it_recovers_what_failed_and_nothing_else(world: World, browse: Browse) -> None:
+    Execution.objects.filter(pk=world.failed.pk).update(inputs_uri=world.trains.inputs_uri)
+    client = browse(world.admin)
+    assert "Recover" in client.get(RUN.format("afailed")).content.decode()
+    assert "Recover" not in client.get(RUN.format("atrains")).content.decode()
+
+    response = client.post(RUN.format("afailed") + "recover/", follow=True)
+
+    again = Execution.objects.get(reference=world.failed)
+    assert again.mode == ExecutionMode.RECOVERED
+    assert response.redirect_chain[-1][0] == RUN.format(again.name)
+    assert "Recovering: what succeeded is taken over" in response.content.decode()
+    event = AuditEvent.objects.get(verb="execution.recover")
+    assert (event.actor, event.subject, event.detail) == ("admin", again.key, {"source": world.failed.key})
+
+    refused = client.post(RUN.format("aevaluates") + "recover/", follow=True)
+    assert refused.redirect_chain[-1][0] == RUN.format("aevaluates") and "tone-bad" in refused.content.decode()
+    assert browse(world.viewer).post(RUN.format("afailed") + "recover/").status_code == 403
+    assert Execution.objects.filter(reference__isnull=False).count() == 1
 
 
 def test_it_pages_the_nodes_of_a_large_execution(world: World, browse: Browse, monkeypatch: pytest.MonkeyPatch) -> None:
