@@ -4,7 +4,7 @@ from artifacts.literals.casting import is_castable
 from artifacts.literals.checking import check_literal
 from artifacts.literals.decode import to_json
 from artifacts.literals.encode import from_json
-from artifacts.literals.identity import carried, carry, digest, marks, primary_uri, uris
+from artifacts.literals.identity import carried, carry, digest, marks, parts, primary_uri, uris, without_marks
 from artifacts.literals.typed import from_text
 from artifacts.literals.types import describe_type, infer_type, is_optional, kind_of
 
@@ -21,7 +21,9 @@ __all__ = [
     "is_optional",
     "kind_of",
     "marks",
+    "parts",
     "primary_uri",
     "to_json",
     "uris",
+    "without_marks",
 ]

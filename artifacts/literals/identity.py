@@ -86,6 +86,33 @@ def carried(literal: literals_pb2.Literal) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
 
 
+def parts(literal: literals_pb2.Literal) -> Iterator[literals_pb2.Literal]:
+    """The literal itself and everything inside it: what its lists, maps and unions hold."""
+    yield literal
+    which = literal.WhichOneof("value")
+    if which == "collection":
+        for item in literal.collection.literals:
+            yield from parts(item)
+    elif which == "map":
+        for item in literal.map.literals.values():
+            yield from parts(item)
+    elif which == "scalar" and literal.scalar.HasField("union"):
+        yield from parts(literal.scalar.union.value)
+
+
+def without_marks(literal: literals_pb2.Literal) -> literals_pb2.Literal:
+    """For literals that users wrote, who can claim anything: itself if it says nothing of where it came from, else a
+    copy without.
+    """
+    if not any(CARRIED_KEY in part.metadata for part in parts(literal)):
+        return literal
+    bare = literals_pb2.Literal()
+    bare.CopyFrom(literal)
+    for part in parts(bare):
+        part.metadata.pop(CARRIED_KEY, None)
+    return bare
+
+
 def marks(literal: literals_pb2.Literal) -> tuple[set[int], bool]:
     """The versions that a literal, or anything in its lists and maps, is; and whether they account for all of it."""
     own = carried(literal)

@@ -9,7 +9,8 @@ from typing import TypedDict
 from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2
 
 from artifacts.exceptions import InvalidArgument, PermissionDenied, QueryUnresolved
-from artifacts.literals import carried, carry, check_literal, describe_type, digest
+from artifacts.literals import carried, carry, check_literal, describe_type, digest, parts, without_marks
+from artifacts.literals.identity import CARRIED_KEY
 from artifacts.models import ArtifactVersion
 from artifacts.wanted import read_query
 from lineage.models import Via
@@ -77,22 +78,24 @@ def gather(
     for name, literal in given.items():
         literals[name].CopyFrom(literal)
     for name, literal in fixed.literals.items():
-        literals[name].CopyFrom(literal)
+        literals[name].CopyFrom(without_marks(literal))
     queries: dict[str, artifact_id_pb2.ArtifactQuery] = {}
     for name, parameter in parameters.items():
         if name in given:
             continue
         behavior = parameter.WhichOneof("behavior")
         if behavior == "default":
-            literals[name].CopyFrom(parameter.default)
+            literals[name].CopyFrom(without_marks(parameter.default))
         elif behavior == "artifact_query":
             queries[name] = parameter.artifact_query
         elif behavior == "artifact_id":
             queries[name] = artifact_id_pb2.ArtifactQuery(artifact_id=parameter.artifact_id)
     gathered.resolved.update({name: one for name, one in resolved.items() if name in given})
-    _trace_carried(gathered, given, trigger=trigger, via=via)
+    may = _reader((project, domain), may_read)
+    _trace_carried(gathered, given, trigger=trigger, via=via, may_read=may)
     for name in sorted(queries):
-        _check_readable(name, queries[name], gathered, (project, domain), trigger, may_read)
+        if may_read is not None:
+            _check_readable(name, queries[name], gathered, (project, domain), trigger, may)
         _resolve(gathered, name, queries[name], parameters[name], project=project, domain=domain, trigger=trigger)
     return gathered
 
@@ -125,28 +128,42 @@ def _spell(parameters: Mapping[str, interface_pb2.Parameter]) -> str:
     return ", ".join(named) or "none"
 
 
-def _trace_carried(gathered: Gathered, given: Iterable[str], *, trigger: ArtifactVersion | None, via: Via) -> None:
-    """Finds the versions that given literals say they came from. A mark that is not true of the value is taken off."""
+def _reader(home: tuple[str, str], may_read: MayRead | None) -> MayRead:
+    """Who launches in a domain may read it; `may_read` is None for launches that the control plane makes itself."""
+    return lambda project, domain: may_read is None or (project, domain) == home or may_read(project, domain)
+
+
+def _trace_carried(
+    gathered: Gathered, given: Iterable[str], *, trigger: ArtifactVersion | None, via: Via, may_read: MayRead
+) -> None:
+    """Finds the versions that given literals, or anything inside them, say they came from.
+
+    A mark that is not true of the value, or that leads to where the launching one may not read, is taken off.
+    """
     literals = gathered.inputs.literals
-    claims = {
-        name: version_id
+    claims = [
+        (name, part)
         for name in given
-        if name not in gathered.resolved and (version_id := carried(literals[name])) is not None
-    }
+        if name not in gathered.resolved
+        for part in parts(literals[name])
+        if CARRIED_KEY in part.metadata
+    ]
     if not claims:
         return
     known: dict[int, ArtifactVersion] = {trigger.pk: trigger} if trigger else {}
-    unknown = set(claims.values()) - set(known)
+    unknown = {pk for _, part in claims if (pk := carried(part)) is not None} - set(known)
     if unknown:
         known.update(ArtifactVersion.objects.select_related("artifact").in_bulk(unknown))
-    for name, version_id in claims.items():
-        version = known.get(version_id)
-        if version is None or not _is_value_of(literals[name], version):
-            _unmark(literals[name])
-        elif trigger is not None and version.pk == trigger.pk:
-            gathered.resolved[name] = Resolved(Via.TRIGGER, version, "the triggering version")
-        else:
-            gathered.resolved[name] = Resolved(via, version, _EXPLANATIONS.get(via, ""))
+    for _, part in claims:
+        version = known.get(carried(part) or 0)
+        if version is None or not may_read(*version.artifact.key[:2]) or not _is_value_of(part, version):
+            part.metadata.pop(CARRIED_KEY, None)
+    for name in dict(claims):
+        version = known.get(carried(literals[name]) or 0)
+        if version is not None:
+            is_trigger = trigger is not None and version.pk == trigger.pk
+            explanation = "the triggering version" if is_trigger else _EXPLANATIONS.get(via, "")
+            gathered.resolved[name] = Resolved(Via.TRIGGER if is_trigger else via, version, explanation)
 
 
 _EXPLANATIONS = {Via.OVERRIDE: "given at launch", Via.LITERAL: "passed on by the parent execution"}
@@ -157,26 +174,18 @@ def _is_value_of(literal: literals_pb2.Literal, version: ArtifactVersion) -> boo
     return digest(bare) == digest(literals_pb2.Literal.FromString(bytes(version.literal)))
 
 
-def _unmark(literal: literals_pb2.Literal) -> None:
-    literal.metadata.pop("_ua", None)
-    if literal.scalar.HasField("union"):
-        _unmark(literal.scalar.union.value)
-
-
 def _check_readable(
     name: str,
     query: artifact_id_pb2.ArtifactQuery,
     gathered: Gathered,
     home: tuple[str, str],
     trigger: ArtifactVersion | None,
-    may_read: MayRead | None,
+    may_read: MayRead,
 ) -> None:
     """Before anything is looked up: whether the artifact exists is not told to strangers either."""
-    if may_read is None:
-        return
     inputs = dict(gathered.inputs.literals.items())
     wanted = read_query(query, project=home[0], domain=home[1], inputs=inputs, trigger=trigger)
-    if (wanted.project, wanted.domain) != home and not may_read(wanted.project, wanted.domain):
+    if not may_read(wanted.project, wanted.domain):
         raise PermissionDenied(
             f'input "{name}" is queried from {wanted.name} in {wanted.project}/{wanted.domain}, which you may not '
             "read: give a value for it, or ask for the role viewer there"

@@ -12,7 +12,7 @@ from google.protobuf import json_format, struct_pb2
 from google.protobuf.message import DecodeError
 
 from artifacts.exceptions import CausewayError, NotFound
-from artifacts.literals import marks
+from artifacts.literals import marks, without_marks
 from artifacts.store import store
 from scheduler.engine.state import Failure
 from scheduler.shell.origins import Origins, of_input, of_output
@@ -70,6 +70,14 @@ def read_outputs(uri: str, node: str) -> literals_pb2.LiteralMap:
         raise Unresolved(f"what node {node} wrote at {uri} is no literal map", "OutputsUnreadable") from None
 
 
+def without_claims(values: literals_pb2.LiteralMap) -> literals_pb2.LiteralMap:
+    """What a user's code wrote, without what it claims of where the values came from; itself if it claims nothing."""
+    bare = {name: without_marks(literal) for name, literal in values.literals.items()}
+    if all(bare[name] is literal for name, literal in values.literals.items()):
+        return values
+    return literals_pb2.LiteralMap(literals=bare)
+
+
 class Resolver:
     """Resolves the bindings of one scope. `inputs` are the scope's; `outputs_of` finds the URI of a node's outputs.
 
@@ -116,7 +124,7 @@ class Resolver:
             case "scalar":
                 if self.constants:
                     self.origins.setdefault(self._at, set()).update(self.constants)
-                return literals_pb2.Literal(scalar=binding.scalar)
+                return without_marks(literals_pb2.Literal(scalar=binding.scalar))
             case "promise":
                 return self._promise(binding.promise)
             case "collection":
@@ -161,7 +169,7 @@ class Resolver:
 def load_offloaded(literal: literals_pb2.Literal) -> literals_pb2.Literal:
     if literal.WhichOneof("value") != "offloaded_metadata":
         return literal
-    return literals_pb2.Literal.FromString(store().get(literal.offloaded_metadata.uri))
+    return without_marks(literals_pb2.Literal.FromString(store().get(literal.offloaded_metadata.uri)))
 
 
 def follow(literal: literals_pb2.Literal, path: Iterable[types_pb2.PromiseAttribute]) -> literals_pb2.Literal:

@@ -8,6 +8,7 @@ from django.db import connection
 from flyteidl.core import execution_pb2, literals_pb2
 
 from artifacts.exceptions import CausewayError
+from artifacts.literals import without_marks
 from scheduler.engine.events import (
     AbortRequested,
     AttemptFailed,
@@ -129,7 +130,7 @@ def _take_item(turn: Turn, node: Node, ended: Ended, uri: str) -> str:
     item = node.spec.array.node.target if node.spec.array is not None else None
     if node.phase in TERMINAL or not isinstance(item, Target) or item.item_outputs is None:
         return uri
-    outputs = data.read_outputs(uri, f"{node.key}, item {ended.item},")
+    outputs = data.without_claims(data.read_outputs(uri, f"{node.key}, item {ended.item},"))
     return publish_item(turn, node, item, outputs, index=ended.item, attempt=ended.attempt)
 
 
@@ -158,12 +159,16 @@ def _take_outputs(turn: Turn, key: str, ended: Ended) -> Scope | None:
     if isinstance(target, Target) and target.task is not None:
         declared = target.task.interface.outputs.variables
         if declared:
-            outputs = data.read_outputs(uri, key)
+            written = data.read_outputs(uri, key)
+            outputs = data.without_claims(written)
             missing = sorted(declared.keys() - outputs.literals.keys())
             if missing:
                 raise data.Unresolved(f"the task did not write its outputs {', '.join(missing)}", "OutputsNotFound")
             if target.publishes:
                 uri = publish_node(turn, key, target.task, outputs, attempt=ended.attempt)
+            elif outputs is not written:
+                uri = turn.uris.outputs(key)
+                data.write(uri, outputs)
     turn.set(key, {"output_uri": uri, "deck_uri": ended.deck_uri})
     if isinstance(target, Target) and is_cached(target):
         keep(turn, key, target, uri)
@@ -190,7 +195,7 @@ def _decided(turn: Turn) -> list[Event]:
 
 def decision(turn: Turn, key: str, gate: Gate) -> Event:
     """The event that a decided gate means for its node, once its outputs are in place."""
-    value = literals_pb2.Literal.FromString(bytes(gate.value or b""))
+    value = without_marks(literals_pb2.Literal.FromString(bytes(gate.value or b"")))
     spec = turn.rows[key].spec
     uri = turn.uris.outputs(key)
     if spec.gate is not None and spec.gate.type is GateType.APPROVE:

@@ -9,6 +9,7 @@ from flyteidl.admin import launch_plan_pb2
 from flyteidl.core import literals_pb2, workflow_pb2
 
 from artifacts.exceptions import NotFound
+from artifacts.literals import without_marks
 from artifacts.store import store
 from scheduler.engine import commands
 from scheduler.engine.events import Collected, Event, Failed
@@ -90,7 +91,10 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
     uris = _output_uris(turn, node.key) if node.body is None else _node_output_uris(turn, node.key)
     if node.memory.get("reused"):
         uris = {**item_hits(turn, node, node.memory["size"]), **uris}
-    names = _names(array_of(node).node.target)
+    target = array_of(node).node.target
+    names = _names(target)
+    # What the items of a task wrote that publishes nothing is all the user's own word.
+    marked = node.body is not None or (isinstance(target, Target) and target.item_outputs is not None)
     for name in names:
         joined.literals[name].collection.SetInParent()
     for index in range(node.memory["size"]):
@@ -101,7 +105,8 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
                 message = f"item {index} did not write its output {name!r}"
                 yield Failed(node.key, data.Unresolved(message, "OutputsNotFound").failure())
                 return
-            joined.literals[name].collection.literals.append(values[name] if uri else NONE)
+            item = NONE if not uri else values[name] if marked else without_marks(values[name])
+            joined.literals[name].collection.literals.append(item)
     uri = turn.uris.outputs(node.key)
     data.write(uri, joined)
     turn.set(node.key, {"output_uri": uri})

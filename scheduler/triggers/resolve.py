@@ -83,7 +83,7 @@ def _resolve_one(
 ) -> literals_pb2.Literal | None:
     if parameter.HasField("default"):
         resolved.notes[name] = {"via": "constant"}
-        return parameter.default
+        return literals.without_marks(parameter.default)
     query = parameter.artifact_query
     position = plan.spec.members.get(name)
     version = fired.members.get(position, fired.version) if position is not None else fired.version

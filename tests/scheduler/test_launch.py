@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 import pytest
 from django.db import connection, transaction
 from flyteidl.admin import execution_pb2, launch_plan_pb2
-from flyteidl.core import identifier_pb2, literals_pb2, types_pb2
+from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, types_pb2
 from pytest_django import Settings
 
 from artifacts.actions.publish import Publication, publish
@@ -24,6 +24,7 @@ from artifacts.models import ArtifactVersion
 from artifacts.store import store
 from lineage.models import ExecutionLink, VersionEdge, Via
 from scheduler.actions.launch import LaunchRequest, launch, recover, relaunch
+from scheduler.actions.launch_inputs import gather
 from scheduler.actions.projects import update_project
 from scheduler.actions.register import register_launch_plan
 from scheduler.models import Execution, ExecutionMode, Project
@@ -214,6 +215,36 @@ def test_it_takes_off_a_mark_that_is_not_true(training: identifier_pb2.Identifie
         stored = literals_pb2.LiteralMap.FromString(store().get(execution.inputs_uri))
         assert carried(stored.literals["data"]) is None
         assert execution.resolution == {}
+
+
+def test_marks_count_only_where_the_launching_one_may_read(training: identifier_pb2.Identifier) -> None:
+    elsewhere = publish(
+        Publication(project="secret", domain="production", name="formula", literal=number(1), literal_type=INTEGER),
+        actor="boss",
+    )
+    for may_read, found in ((lambda project, domain: False, None), (lambda project, domain: True, elsewhere.pk)):
+        request = request_for(training, region=text("SEA"), data=carry(number(1), elsewhere.pk))
+        execution = launch(request, actor="ann", may_read=may_read)
+        stored = literals_pb2.LiteralMap.FromString(store().get(execution.inputs_uri))
+        assert carried(stored.literals["data"]) == found
+        edges = VersionEdge.objects.filter(execution_key=execution.key)
+        assert list(edges.values_list("version_id", flat=True)) == ([found] if found else [])
+
+
+def test_marks_inside_lists_have_to_be_true_as_well(training: identifier_pb2.Identifier) -> None:
+    version = publish_dataset(1)
+    listed = interface_pb2.ParameterMap(
+        parameters={
+            "ns": interface_pb2.Parameter(
+                var=interface_pb2.Variable(type=types_pb2.LiteralType(collection_type=INTEGER)), required=True
+            )
+        }
+    )
+    items = [carry(number(1), version.pk), carry(number(2), version.pk)]
+    given = literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=items))
+    around = {"project": "demo", "domain": "development", "trigger": None, "resolved": {}, "via": Via.OVERRIDE}
+    found = gather({"ns": given}, expected=listed, fixed=literals_pb2.LiteralMap(), **around)  # type: ignore[arg-type]
+    assert [carried(item) for item in found.inputs.literals["ns"].collection.literals] == [version.pk, None]
 
 
 def test_it_records_the_triggering_version(training: identifier_pb2.Identifier) -> None:
