@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -73,7 +74,7 @@ def secret() -> ArtifactVersion:
 
 def test_outputs_that_claim_to_be_a_version_are_not_taken_for_it(secret: ArtifactVersion) -> None:
     register_all(one)
-    answers = {"one": lambda n: 7, "many": lambda n: [7], "total": lambda ns, n: 7}
+    answers: dict[str, Callable[..., Any]] = {"one": lambda n: 7, "many": lambda n: [7], "total": lambda ns, n: 7}
     execution = Forger(answers, mark=secret.pk).run(start(workflow_of(forging), {"n": 7}))
     assert execution.phase == ExecutionPhase.SUCCEEDED
     assert outputs(execution) == {"o0": 7, "o1": [7], "o2": 7}

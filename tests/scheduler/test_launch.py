@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from typing import Any
 
 import pytest
 from django.db import connection, transaction
@@ -242,8 +243,14 @@ def test_marks_inside_lists_have_to_be_true_as_well(training: identifier_pb2.Ide
     )
     items = [carry(number(1), version.pk), carry(number(2), version.pk)]
     given = literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=items))
-    around = {"project": "demo", "domain": "development", "trigger": None, "resolved": {}, "via": Via.OVERRIDE}
-    found = gather({"ns": given}, expected=listed, fixed=literals_pb2.LiteralMap(), **around)  # type: ignore[arg-type]
+    around: dict[str, Any] = {
+        "project": "demo",
+        "domain": "development",
+        "trigger": None,
+        "resolved": {},
+        "via": Via.OVERRIDE,
+    }
+    found = gather({"ns": given}, expected=listed, fixed=literals_pb2.LiteralMap(), **around)
     assert [carried(item) for item in found.inputs.literals["ns"].collection.literals] == [version.pk, None]
 
 
