@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from artifacts.models import Kind
 from lineage.models import Via
-from scheduler.models import ExecutionMode, FiringOutcome, LaunchPlan, NodeKind
+from scheduler.models import Channel, ExecutionMode, FiringOutcome, LaunchPlan, NodeKind, Subject
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 
 
@@ -120,4 +120,14 @@ VIA: Mapping[str, str] = {
     Via.OVERRIDE: "override",
     Via.LITERAL: "upstream value",
     Via.FETCH: "download",
+}
+
+CHANNEL: Mapping[str, str] = {Channel.EMAIL: "mail", Channel.WEBHOOK: "webhook", Channel.SLACK: "Slack"}
+
+SUBJECT: Mapping[str, str] = {
+    Subject.SUCCEEDED: "succeeded",
+    Subject.FAILED: "failed",
+    Subject.ABORTED: "aborted",
+    Subject.TIMED_OUT: "timed out",
+    Subject.GATE_WAITING: "a gate waits",
 }

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from console.accounts.models import AuditEvent, Role, User
+from scheduler.actions.subscriptions import subscribe
+from scheduler.models import Channel, Notification, Subject, Subscription
+from tests.console.pages.cast import World, user
+
+Browse = Callable[[User], Client]
+FORM: dict[str, Any] = {
+    "project": "demo",
+    "domain": "development",
+    "launch_plan": "train_on_dataset",
+    "subjects": ["FAILED", "GATE_WAITING"],
+    "channel": "webhook",
+    "address": "https://hooks.example.com/a/b",
+    "secret": "s3cret",
+}
+
+
+def subscribed(number: int = 0, project: str = "demo") -> Subscription:
+    return subscribe(
+        project=project,
+        domain="",
+        launch_plan="",
+        subjects=[Subject.FAILED],
+        channel=Channel.EMAIL,
+        address=f"ann{number}@example.com",
+        secret="",
+        actor="admin",
+    )
+
+
+def test_it_subscribes_an_address_and_removes_it_with_audit_rows(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+    shown = client.post("/notifications/create/", FORM, follow=True).content.decode()
+    assert "https://hooks.example.com/a/b" in shown and "signed" in shown and "s3cret" not in shown
+    made = Subscription.objects.get()
+    assert (made.subjects, made.launch_plan, made.created_by) == (
+        ["FAILED", "GATE_WAITING"],
+        "train_on_dataset",
+        "admin",
+    )
+
+    assert "Nobody is subscribed" in client.post(f"/notifications/{made.pk}/remove/", follow=True).content.decode()
+    verbs = AuditEvent.objects.filter(verb__startswith="subscription.").order_by("pk").values_list("verb", flat=True)
+    assert list(verbs) == ["subscription.create", "subscription.remove"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"address": "nowhere"}, "a webhook needs a URL"),
+        ({"channel": "email"}, "is not a mail address"),
+        ({"subjects": []}, "what: one or more of"),
+        ({"subjects": ["EVERYTHING"]}, "what: one or more of"),
+        ({"channel": "pigeon"}, "how: one of"),
+        ({"domain": "moon"}, "domain: one of"),
+        ({"project": "nothing"}, "project: choose one"),
+    ],
+)
+def test_it_says_what_is_wrong_and_keeps_what_was_typed(
+    world: World, browse: Browse, wrong: dict[str, Any], said: str
+) -> None:
+    answer = browse(world.admin).post("/notifications/create/", FORM | wrong)
+
+    text = answer.content.decode()
+    assert answer.status_code == 400 and said in text and 'value="train_on_dataset"' in text
+    assert "s3cret" not in text and not Subscription.objects.exists()
+
+
+def test_addresses_are_for_admins_of_the_project_only(world: World, browse: Browse) -> None:
+    mine, foreign = subscribed(1), subscribed(2, project="elsewhere")
+    viewer, owner = browse(world.viewer), browse(user("owner", role=Role.ADMIN))
+
+    assert "example.com" not in viewer.get("/notifications/").content.decode().replace(
+        'placeholder="ann@example.com', ""
+    )
+    assert viewer.post("/notifications/create/", FORM).status_code == 403
+    assert viewer.post(f"/notifications/{mine.pk}/remove/").status_code == 403
+    seen = owner.get("/notifications/").content.decode()
+    assert mine.address in seen and foreign.address not in seen
+    assert owner.post(f"/notifications/{foreign.pk}/remove/").status_code == 404
+    assert owner.post("/notifications/create/", FORM | {"project": "elsewhere"}).status_code == 403
+    assert Subscription.objects.count() == 2
+
+
+def test_it_pages_subscriptions_with_the_same_queries(
+    world: World, browse: Browse, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(60):
+        subscribed(number)
+    client = browse(world.admin)
+    with django_assert_max_num_queries(6):
+        first = client.get("/notifications/")
+    assert "ann59@" in first.content.decode() and "ann9@" not in first.content.decode()
+    second = client.get(f"/notifications/{first.context['page'].older}").content.decode()
+    assert "ann9@" in second and "ann59@" not in second
+
+
+def test_it_sends_a_notification_again_from_the_executions_page(world: World, browse: Browse) -> None:
+    now = timezone.now()
+    told = Notification.objects.create(
+        execution=world.failed,
+        subject=Subject.FAILED,
+        channel=Channel.EMAIL,
+        address="ops@example.com",
+        created_at=now,
+        next_at=now,
+        given_up_at=now,
+        error="550 no such mailbox",
+    )
+    address = f"/notifications/{told.pk}/send/"
+    assert browse(world.viewer).post(address).status_code == 403
+    shown = browse(world.admin).post(address, follow=True).content.decode()
+
+    told.refresh_from_db()
+    assert told.given_up_at is None and "ops@example.com" in shown and "It is sent again" in shown
+    assert AuditEvent.objects.filter(verb="notification.resend").count() == 1
