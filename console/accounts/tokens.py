@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from datetime import datetime, timedelta
+from typing import Any, cast
 
 from django.db import transaction
 from django.db.models import Q
@@ -46,15 +47,22 @@ def revoke(token: ApiToken, *, actor: str) -> None:
             audit.record(actor, "token.revoke", f"{token.user.username}:{token.name}", detail={"token": token.pk})
 
 
+# Asked with every call, so it is not put together by the ORM each time, which costs four times what the query does.
+_OWNER = """
+    SELECT owner.*, token.id AS token_id, token.expires_at, token.last_used_at, token.revoked_at
+    FROM accounts_apitoken AS token JOIN accounts_user AS owner ON owner.id = token.user_id WHERE token.digest = %s
+"""
+
+
 def authenticate(secret: str) -> User:
     """The user of a secret. Raises Unauthenticated for an unknown, expired or revoked token, or an inactive user."""
-    token = ApiToken.objects.select_related("user").filter(digest=digest(secret)).first()
+    user: Any = next(iter(User.objects.raw(_OWNER, [digest(secret)])), None)  # with the token's columns
     now = timezone.now()
-    if token is None or token.revoked_at is not None or not token.user.is_active:
+    if user is None or user.revoked_at is not None or not user.is_active:
         raise Unauthenticated("this token is not valid")
-    if token.expires_at is not None and token.expires_at <= now:
-        raise Unauthenticated(f"this token expired at {token.expires_at.isoformat()}")
-    if token.last_used_at is None or now - token.last_used_at > LAST_USED_EVERY:
+    if user.expires_at is not None and user.expires_at <= now:
+        raise Unauthenticated(f"this token expired at {user.expires_at.isoformat()}")
+    if user.last_used_at is None or now - user.last_used_at > LAST_USED_EVERY:
         stale = Q(last_used_at=None) | Q(last_used_at__lt=now - LAST_USED_EVERY)
-        ApiToken.objects.filter(stale, pk=token.pk).update(last_used_at=now)
-    return token.user
+        ApiToken.objects.filter(stale, pk=user.token_id).update(last_used_at=now)
+    return cast(User, user)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import OuterRef, Q, Subquery
@@ -93,8 +94,8 @@ class ResolveFilters(TimeFilters):
     alias = serializers.CharField(required=False, default="")
     created_before = serializers.DateTimeField(required=False, default=None, help_text="the newest as of then")
 
-    def also_allowed(self) -> set[str]:
-        return {key for key in self.initial_data if key.startswith(PARTITION_PREFIX)}
+    def also_allowed(self, given: Iterable[str]) -> set[str]:
+        return {key for key in given if key.startswith(PARTITION_PREFIX)}
 
 
 class Resolved(serializers.Serializer[Any]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
 from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
@@ -19,6 +21,7 @@ from console.rest.problems import LengthRequired
 JSON_BODY_LIMIT = 10 * 1024**2  # bytes; larger values belong into the object store
 PAGING = {"limit", "cursor"}
 M = TypeVar("M", bound=Model)
+S = TypeVar("S", bound=serializers.Serializer[Any])
 
 
 class ApiView(APIView):
@@ -56,18 +59,18 @@ class Body(serializers.Serializer[Any]):
     """A request body or query string; what it does not know is refused, so that a typing error is not ignored."""
 
     def to_internal_value(self, data: Any) -> Any:
-        unknown = sorted(set(data) - set(self.fields) - self.also_allowed()) if hasattr(data, "keys") else []
+        unknown = sorted(set(data) - set(self.fields) - self.also_allowed(data)) if hasattr(data, "keys") else []
         if unknown:
             known = ", ".join(sorted(set(self.fields)))
             raise serializers.ValidationError({name: [f"unknown; known are: {known}"] for name in unknown})
         return super().to_internal_value(data)
 
-    def also_allowed(self) -> set[str]:
+    def also_allowed(self, given: Iterable[str]) -> set[str]:
         return set()
 
 
 class Filters(Body):
-    def also_allowed(self) -> set[str]:
+    def also_allowed(self, given: Iterable[str]) -> set[str]:
         return PAGING
 
 
@@ -76,17 +79,34 @@ class ScopeFilters(Filters):
     domain = serializers.CharField(required=False)
 
 
+@cache
+def shared(serializer: type[S]) -> S:
+    """An instance for all requests, without data of its own: making one copies every field of the class, which costs
+    more than what it is made for. Not for serializers that read a context.
+    """
+    made = serializer()
+    made.fields  # noqa: B018 - bound now, so that the threads that use it only read
+    return made
+
+
+def represent(serializer: type[serializers.Serializer[Any]], instance: object) -> dict[str, Any]:
+    return dict(shared(serializer).to_representation(instance))
+
+
+def validate(serializer: type[Body], data: Any) -> dict[str, Any]:
+    """The validated members. Raises a ValidationError, which becomes a problem with `errors`."""
+    if data is None:
+        raise serializers.ValidationError({"non_field_errors": ["No data provided"]})
+    return dict(shared(serializer).run_validation(data))
+
+
 def read_body(serializer: type[Body], request: Request) -> dict[str, Any]:
-    """The validated body. Raises a ValidationError, which becomes a problem with `errors`."""
-    parsed = serializer(data=request.data)
-    parsed.is_valid(raise_exception=True)
-    return dict(parsed.validated_data)
+    """The validated body, as `validate` gives it."""
+    return validate(serializer, request.data)
 
 
 def read_query(serializer: type[Body], request: Request) -> dict[str, Any]:
-    parsed = serializer(data=request.query_params.dict())
-    parsed.is_valid(raise_exception=True)
-    return dict(parsed.validated_data)
+    return validate(serializer, request.query_params.dict())
 
 
 def user_of(request: Request) -> User:

@@ -21,7 +21,7 @@ from artifacts.uploads import place_of, recorded_hash, size_of
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
-from console.rest.base import Body
+from console.rest.base import Body, validate
 from console.rest.parsing import read_json
 
 SHAPES = ("file", "directory", "dataset")
@@ -87,9 +87,7 @@ def read_publish_body(request: Request) -> tuple[dict[str, Any], UploadedFile[An
 
 def check_body(data: Any, file: UploadedFile[Any] | None = None) -> dict[str, Any]:
     """The members of one publication, checked. Raises ValidationError, or InvalidArgument for what is contradictory."""
-    parsed = PublishBody(data=data)
-    parsed.is_valid(raise_exception=True)
-    body = dict(parsed.validated_data)
+    body = validate(PublishBody, data)
     sources = sum(("value" in body, "uri" in body, "external_ref" in body, file is not None))
     if sources != 1:
         raise InvalidArgument("give exactly one of value, uri (or external_ref) and a file")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -25,7 +26,7 @@ from artifacts.search import Search, read_search
 from console.access_objects import access_artifact, access_version, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
-from console.rest.base import ApiView, Filters, ListView, ScopeFilters, read_query, user_of
+from console.rest.base import ApiView, Filters, ListView, ScopeFilters, read_query, represent, user_of
 from console.rest.paging import read_limit
 from console.rest.parsing import StrictJson
 from console.rest.publishing import PublishBody, publish_from, read_publish_body
@@ -78,9 +79,14 @@ class VersionDetail(VersionSummary):
         return value_of(version)
 
     def get_aliases(self, version: ArtifactVersion) -> list[str]:
-        if self.context.get("is_new"):
-            return []
         return sorted(alias.name for alias in version.aliases.all())
+
+
+class NewVersionDetail(VersionDetail):
+    """Of a version that was published this moment: nobody has named it yet."""
+
+    def get_aliases(self, version: ArtifactVersion) -> list[str]:
+        return []
 
 
 def value_of(version: ArtifactVersion) -> Any:
@@ -102,8 +108,8 @@ class VersionFilters(TimeFilters):
     removed = serializers.BooleanField(required=False, default=False, help_text="those whose data is gone, instead")
     execution = serializers.CharField(required=False, help_text="that produced it: project/domain/name")
 
-    def also_allowed(self) -> set[str]:
-        return super().also_allowed() | {key for key in self.initial_data if key.startswith(PARTITION_PREFIX)}
+    def also_allowed(self, given: Iterable[str]) -> set[str]:
+        return super().also_allowed(given) | {key for key in given if key.startswith(PARTITION_PREFIX)}
 
 
 PARTITION_PARAMETER = OpenApiParameter(
@@ -161,8 +167,8 @@ class VersionsView(ListView):
         access.require_found(user, Action.LAUNCH, project, domain, what=f"project {project} with domain {domain}")
         body, file = read_publish_body(request)
         outcome = publish_from(body, file, project=project, domain=domain, name=name, user=user)
-        detail = VersionDetail(outcome.version, context={"is_new": outcome.created})
-        return Response(detail.data, status=201 if outcome.created else 200)
+        detail = represent(NewVersionDetail if outcome.created else VersionDetail, outcome.version)
+        return Response(detail, status=201 if outcome.created else 200)
 
 
 class VersionView(ApiView):
@@ -208,7 +214,7 @@ class SearchView(ListView):
         paginator = self.pagination_class()
         if found.cursor:
             paginator.next_url = replace_query_param(request.build_absolute_uri(), "cursor", found.cursor)
-        return paginator.get_paginated_response(VersionSummary(found.rows, many=True).data)
+        return paginator.get_paginated_response([represent(VersionSummary, row) for row in found.rows])
 
 
 class FacetOut(serializers.Serializer[Any]):
