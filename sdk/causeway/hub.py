@@ -7,7 +7,8 @@ environment.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -90,15 +91,27 @@ def _library() -> Any:
 
 
 def _look_up(asked: HubAddress) -> Any:
+    with _told(asked) as hub:
+        return hub.HfApi().repo_info(asked.repo, repo_type=asked.kind, revision=asked.revision, timeout=30)
+
+
+@contextmanager
+def _told(asked: HubAddress) -> Iterator[Any]:
+    """Gives the hub's library, and turns what it raises into CausewayError."""
     hub = _library()
     try:
-        return hub.HfApi().repo_info(asked.repo, repo_type=asked.kind, revision=asked.revision, timeout=30)
+        yield hub
     except hub.errors.RevisionNotFoundError:
         raise CausewayError(f"{asked.repo} has no revision {asked.revision} on the hub", status=404) from None
     except hub.errors.RepositoryNotFoundError:
         raise CausewayError(f"the hub shows you no {asked.kind} {asked.repo}", status=404) from None
-    except (hub.errors.HfHubHTTPError, OSError, hub.errors.HFValidationError) as error:
+    except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError, ValueError) as error:
         raise CausewayError(f"the hub does not answer for {asked.repo}: {_line(error)}") from error
+    except Exception as error:
+        # Which HTTP client the library uses, and so what a lost connection is, differs between its releases.
+        if not any(base.__name__ in ("TransportError", "RequestException") for base in type(error).__mro__):
+            raise
+        raise CausewayError(f"the hub cannot be reached: {_line(error)}", unreachable=True) from error
 
 
 def _readme(asked: HubAddress, info: Any, commit: str, scratch: str) -> str:
@@ -107,18 +120,17 @@ def _readme(asked: HubAddress, info: Any, commit: str, scratch: str) -> str:
     found = next((name for name in names if name.lower() == "readme.md"), None)
     if found is None:
         return ""
-    hub = _library()
-    path = hub.hf_hub_download(
-        asked.repo, found, repo_type=asked.kind, revision=commit, local_dir=str(Path(scratch, "card"))
-    )
+    with _told(asked) as hub:
+        path = hub.hf_hub_download(
+            asked.repo, found, repo_type=asked.kind, revision=commit, local_dir=str(Path(scratch, "card"))
+        )
     text = Path(path).read_text(encoding="utf-8", errors="replace")
     return re.sub(r"\A---\r?\n.*?^---[ \t]*\r?$\n?", "", text, count=1, flags=re.DOTALL | re.MULTILINE)
 
 
 def _copy(asked: HubAddress, commit: str, scratch: str) -> Path:
-    hub = _library()
     target = Path(scratch, "files")
-    try:
+    with _told(asked) as hub:
         hub.snapshot_download(
             asked.repo,
             repo_type=asked.kind,
@@ -126,8 +138,6 @@ def _copy(asked: HubAddress, commit: str, scratch: str) -> Path:
             local_dir=str(target),
             ignore_patterns=list(_NO_FILES),
         )
-    except (hub.errors.HfHubHTTPError, OSError, ValueError) as error:
-        raise CausewayError(f"{asked.repo} cannot be downloaded from the hub: {_line(error)}") from error
     for path in sorted((target / ".cache").rglob("*"), reverse=True):  # the library's own notes
         path.rmdir() if path.is_dir() else path.unlink()
     if (target / ".cache").is_dir():

@@ -106,15 +106,26 @@ class Version:
 
         return to_python(data["value"], data["type"], fetch, allow_pickle=allow_pickle)
 
+    @property
+    def has_files(self) -> bool:
+        """Whether there is something to download: False for a plain value."""
+        return bool(self.uri or self._data()["objects"])
+
     def download(self, folder: str | os.PathLike[str], *, progress: Progress = no_progress) -> Path:
         """Download the data into `folder`; returns the file, or the folder when the data is a directory.
 
+        Lists and maps of files are downloaded one by one, in their order, into folders called 0, 1, 2 ...
+
         :raises CausewayError: for a plain value, or data that lies outside Causeway's object store.
         """
-        data = self._data()
-        if not data["uri"]:
+        data, target = self._data(), Path(folder)
+        if data["uri"]:
+            return self._fetch(data["uri"], data["files"], target, progress)
+        if not data["objects"]:
             raise CausewayError(f"{self.name}@{self.version} is a plain value and has no files: read `value`")
-        return self._fetch(data["uri"], data["files"], Path(folder), progress)
+        for number, piece in enumerate(data["objects"]):
+            self._fetch(piece["uri"], piece["files"], target / str(number), progress)
+        return target
 
     def _fetch(self, uri: str, files: list[dict[str, Any]], target: Path, progress: Progress) -> Path:
         if not files:

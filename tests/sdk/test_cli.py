@@ -7,13 +7,18 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from causeway import Client, transfers
-from causeway.cli import progress
+from causeway.cli import main, progress
+from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts import uploads
+from artifacts.actions.publish import Publication, publish
+from artifacts.store import store
 from tests.sdk.conftest import Command
 
 
@@ -47,6 +52,40 @@ def test_it_publishes_finds_and_pulls(causeway: Command, tmp_path: Path) -> None
     causeway("artifact", "create", "threshold", "--value", "0.8", "--version", "v1")
     assert causeway("artifact", "pull", "threshold") == "0.8\n"
     assert json.loads(causeway("artifact", "pull", "threshold", "--json")) == {"value": 0.8}
+
+
+def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+def test_every_command_prints_json_if_asked() -> None:
+    takes = {name: any("--json" in each.opts for each in command.params) for name, command in _commands(main)}
+    assert [name for name, with_json in takes.items() if not with_json] == ["completion"]
+
+
+def test_it_pulls_every_file_of_a_list(causeway: Command, tmp_path: Path) -> None:
+    blob = types_pb2.LiteralType(blob=types_pb2.BlobType())
+    items = []
+    for number in range(2):
+        uri = f"{store().root}/raw/demo/development/e/{number}/part.txt"
+        store().put(uri, b"part %d" % number)
+        items.append(literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=literals_pb2.Blob(uri=uri))))
+    listed = literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=items))
+    publish(
+        Publication("demo", "development", "parts", listed, types_pb2.LiteralType(collection_type=blob)), actor="ann"
+    )
+    assert causeway("artifact", "pull", "parts", tmp_path / "there").strip() == str(tmp_path / "there")
+    assert [(tmp_path / "there" / str(n) / "part.txt").read_text() for n in range(2)] == ["part 0", "part 1"]
+
+
+def test_it_removes_the_version_it_is_told(causeway: Command) -> None:
+    causeway("artifact", "create", "x", "--value", "1", "--version", "v1")
+    assert "name the version" in causeway("artifact", "remove", "x", exit_code=2)
+    causeway("artifact", "remove", "x@v1", "--dry-run", "--json", exit_code=4)  # an approver is no admin
 
 
 def test_its_exit_codes_tell_what_happened(causeway: Command) -> None:

@@ -137,6 +137,12 @@ def test_it_says_what_the_hub_does_not_have(causeway: Command, endpoint: str, tm
     assert "no revision v9" in missing.stderr
 
 
+def test_it_says_when_the_hub_is_away(causeway: Command, tmp_path: Path) -> None:
+    away = run(causeway, "http://127.0.0.1:9", tmp_path, "import", "hf://org/tiny")
+    assert away.returncode == 5, away.stderr
+    assert away.stderr.startswith("Error: the hub cannot be reached") and len(away.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(
     "text", ["org/tiny", "hf://", "hf://a/b/c/d", "hf://../x", "hf://org/tiny@", "http://x", "hf://o/r x"]
 )

@@ -108,7 +108,7 @@ def pull(client: Client, /, name: str, folder: Path, as_json: bool, **query: Any
     A download that broke off goes on where it was when it is asked for again.
     """
     found = client.get(name, **query)
-    if not found.uri:
+    if not found.has_files:
         value = found.value
         say({"value": value}, value if isinstance(value, str) else json.dumps(value), as_json=as_json)
         return

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from causeway.cli.artifacts import artifact
-from causeway.cli.options import json_option, partition_option
+from causeway.cli.options import json_anyway, json_option, partition_option
 from causeway.cli.output import show_rows
 from causeway.cli.root import main
 from causeway.client import Client
@@ -23,6 +23,7 @@ FORMATS = ["table", "json", "dot", "mermaid", "openlineage"]
 @click.argument("name")
 @click.option("--version", default="")
 @partition_option
+@json_anyway
 @click.pass_obj
 def one_hop(client: Client, name: str, version: str, partitions: dict[str, str]) -> None:
     """Who produced and who used the newest version of NAME that fits, as JSON."""
@@ -58,6 +59,7 @@ def graph_command(name: str, direction: str, words: str) -> None:
     @version_options
     @click.option("--depth", type=click.IntRange(1), help="Steps at most.  [default: all]")
     @click.option("--format", "form", type=click.Choice(FORMATS), default="table", show_default=True)
+    @json_option
     @click.pass_obj
     def command(
         client: Client,
@@ -67,8 +69,10 @@ def graph_command(name: str, direction: str, words: str) -> None:
         partitions: dict[str, str],
         depth: int | None,
         form: str,
+        as_json: bool,
     ) -> None:
         start = found(client, name, version, alias, partitions)
+        form = "json" if as_json else form
         if form == "table":
             nodes = client.lineage.graph(start, direction=direction, depth=depth, limit=10_000)["nodes"]
             show_rows(_rows(nodes), NODE_COLUMNS, as_json=False)
@@ -155,8 +159,9 @@ def _version_or_alias(client: Client, name: str, text: str) -> Version:
 @click.argument("name", default="")
 @click.option("--all", "everywhere", is_flag=True, help="Of every project.")
 @click.option("--format", "form", type=click.Choice(["json", "dot", "mermaid"]), default="mermaid", show_default=True)
+@json_option
 @click.pass_obj
-def show_map(client: Client, name: str, everywhere: bool, form: str) -> None:
+def show_map(client: Client, name: str, everywhere: bool, form: str, as_json: bool) -> None:
     """Which artifacts are made of which: around NAME, or in the project and domain."""
     scope = {} if everywhere else {"project": client.project, "domain": client.domain, "name": name}
-    click.echo(client.lineage.export_map(form, **scope).rstrip("\n"))
+    click.echo(client.lineage.export_map("json" if as_json else form, **scope).rstrip("\n"))

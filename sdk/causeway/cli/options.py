@@ -15,6 +15,11 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+def json_anyway(command: F) -> F:
+    """For commands whose answer is JSON with and without: `--json` fits every command."""
+    return click.option("--json", is_flag=True, expose_value=False, help="As it is anyway.")(command)
+
+
 def partition_option(command: F) -> F:
     option = click.option("--partition", "-P", "partitions", multiple=True, metavar="KEY=VALUE", callback=pairs)
     return option(command)
@@ -34,6 +39,8 @@ def query_options(command: F) -> F:
         click.option("--version", default="", help="Exactly this one."),
         click.option("--alias", default="", help="The one that bears this alias."),
         click.option("--time-partition", type=MOMENT, help="ISO 8601, in UTC unless it says otherwise."),
+        click.option("--time-from", type=MOMENT, help="Time partitions from then on."),
+        click.option("--time-before", type=MOMENT, help="Time partitions before then."),
         click.option("--created-before", type=MOMENT, help="The newest as of then."),
     ):
         command = option(command)

@@ -7,10 +7,11 @@ from typing import Any
 
 import click
 
+from causeway.addresses import parse
 from causeway.cli.artifacts import artifact
 from causeway.cli.lineage import found, version_options
-from causeway.cli.options import json_option
-from causeway.cli.output import show_rows
+from causeway.cli.options import json_anyway, json_option
+from causeway.cli.output import say, show_rows
 from causeway.cli.root import main
 from causeway.client import Client
 
@@ -22,6 +23,7 @@ def retention() -> None:
 
 @retention.command()
 @click.argument("name")
+@json_anyway
 @click.pass_obj
 def show(client: Client, name: str) -> None:
     """The policy of NAME, as JSON."""
@@ -39,6 +41,7 @@ def _rules(command: Any) -> Any:
 @retention.command("set")
 @click.argument("name")
 @_rules
+@json_anyway
 @click.pass_obj
 def set_policy(
     client: Client, name: str, keep_newest: int | None, keep_days: float | None, drop_ancestors: bool
@@ -52,10 +55,12 @@ def set_policy(
 
 @retention.command()
 @click.argument("name")
+@json_option
 @click.pass_obj
-def delete(client: Client, name: str) -> None:
+def delete(client: Client, name: str, as_json: bool) -> None:
     """Keep every version of NAME from now on."""
     client.retention.delete_policy(name)
+    say({"name": name, "policy": None}, f"every version of {name} is kept", as_json=as_json)
 
 
 @retention.command()
@@ -85,10 +90,12 @@ def plan(
 
 @retention.command()
 @click.argument("name")
+@json_option
 @click.pass_obj
-def run(client: Client, name: str) -> None:
+def run(client: Client, name: str, as_json: bool) -> None:
     """Apply the policy of NAME now."""
-    click.echo(f"{client.retention.run(name)} removed")
+    removed = client.retention.run(name)
+    say({"removed": removed}, f"{removed} removed", as_json=as_json)
 
 
 @retention.command()
@@ -106,6 +113,7 @@ def removals(client: Client, name: str, as_json: bool) -> None:
 @click.option("--reason", default="")
 @click.option("--tombstone", is_flag=True, help="Also when kept versions were made of it; their lineage stays whole.")
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+@json_anyway
 @click.pass_obj
 def remove(
     client: Client,
@@ -118,8 +126,9 @@ def remove(
     dry_run: bool,
 ) -> None:
     """Remove a version of NAME: its data goes, what it was and its lineage stay."""
-    if not version and not alias:
-        raise click.UsageError("name the version: --version or --alias")
+    asked = parse(name)
+    if not (version or alias or asked.version or asked.alias):
+        raise click.UsageError("name the version: NAME@VERSION, NAME:ALIAS, --version or --alias")
     target = found(client, name, version, alias, partitions)
     result = client.retention.remove(target, reason=reason, tombstone=tombstone, dry_run=dry_run)
     click.echo(json.dumps(result, indent=2))
