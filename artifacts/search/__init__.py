@@ -11,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import groupby
 from operator import or_
 from typing import NamedTuple
 
 from artifacts.models import ArtifactVersion
 from artifacts.search.facets import COUNTED, FACETED, FACETED_AT_LEAST, Facet, Facets, count, filter_of
 from artifacts.search.filters import condition_q
-from artifacts.search.language import Condition, parse, toggled
+from artifacts.search.language import Condition, grouped, parse, toggled
 from artifacts.search.order import NEWEST, Cursor, Order, Rows, first_rows, read_cursor, read_order
 
 __all__ = ["Facet", "Facets", "Found", "Rows", "Search", "filter_of", "parse", "read_search", "search", "toggled"]
@@ -40,7 +39,7 @@ class Search:
         """
         if not any(condition.key == "removed" for condition in self.conditions):
             rows = rows.filter(removed_at__isnull=True)
-        for alternatives in _grouped(self.conditions):
+        for alternatives in grouped(self.conditions):
             rows = rows.filter(reduce(or_, map(condition_q, alternatives)))
         return rows
 
@@ -79,16 +78,3 @@ def search(text: str, rows: Rows) -> Rows:
 class Found(NamedTuple):
     rows: list[ArtifactVersion]
     cursor: str  # of the next page; empty on the last one
-
-
-def _grouped(conditions: Sequence[Condition]) -> list[list[Condition]]:
-    """The conditions of which one must hold, together; all others alone."""
-    numbered = [(_group(n, condition), condition) for n, condition in enumerate(conditions)]
-    ordered = sorted(numbered, key=lambda one: one[0])
-    return [[condition for _, condition in same] for _, same in groupby(ordered, key=lambda one: one[0])]
-
-
-def _group(n: int, condition: Condition) -> tuple[str, int]:
-    if condition.operator in (":", "=") and not condition.negated:
-        return f"{condition.key}{condition.operator}", 0
-    return "", n

@@ -64,7 +64,7 @@ def _asked(condition: Condition) -> Q:
     if key.startswith("metric."):
         return _metric(condition)
     if key in MOMENTS:
-        return _moment(MOMENTS[key], condition)
+        return moment_q(MOMENTS[key], condition)
     if key.startswith("metadata.") and condition.operator in ("=", ":"):
         return _attribute(condition.key[len("metadata.") :], condition.value)
     if condition.operator == ":":
@@ -168,7 +168,7 @@ def _metric(condition: Condition) -> Q:
     return Q(metrics__has_key=name) & Q(holds)
 
 
-def _moment(column: str, condition: Condition) -> Q:
+def moment_q(column: str, condition: Condition) -> Q:
     """A day, hour or minute is a span of time: `=` means within it, `>` after it, `<=` until its end."""
     begin = parse_time(condition.value)
     try:

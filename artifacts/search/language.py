@@ -6,6 +6,8 @@ drift -baseline region=SEA kind:model created>2026-01-01 metric.auc>0.9 alias:ch
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 from artifacts.exceptions import InvalidArgument
@@ -56,3 +58,16 @@ def toggled(text: str, token: str) -> str:
     tokens = [match.group() for match in _TOKEN.finditer(text)]
     same = [each for each in tokens if parse(each) == parse(token)]
     return " ".join([each for each in tokens if each not in same] if same else [*tokens, token])
+
+
+def grouped(conditions: Sequence[Condition]) -> list[list[Condition]]:
+    """The conditions of which one must hold, together; all others alone."""
+    numbered = [(_group(n, condition), condition) for n, condition in enumerate(conditions)]
+    ordered = sorted(numbered, key=lambda one: one[0])
+    return [[condition for _, condition in same] for _, same in groupby(ordered, key=lambda one: one[0])]
+
+
+def _group(n: int, condition: Condition) -> tuple[str, int]:
+    if condition.operator in (":", "=") and not condition.negated:
+        return f"{condition.key}{condition.operator}", 0
+    return "", n

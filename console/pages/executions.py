@@ -9,7 +9,6 @@ from django.views.decorators.http import require_GET, require_POST
 from console.access_objects import access_execution
 from console.accounts import audit
 from console.accounts.access import Action
-from console.pages.badges import EXECUTION
 from console.pages.executions_context import (
     artifacts_of,
     events_of,
@@ -18,13 +17,14 @@ from console.pages.executions_context import (
     nodes_context,
     readable_executions,
 )
-from console.pages.paging import newest_first
 from console.pages.responses import PageRequest, attempt, page, respond
+from console.pages.searching import searched_context
 from console.pages.specs import workflow_interface
 from console.pages.values import read_values
 from scheduler.actions import executions, launch
 from scheduler.models import Execution, Notification
 from scheduler.phases import EXECUTION_TERMINAL
+from scheduler.search import EXECUTIONS
 
 NOTIFICATIONS_SHOWN = 50
 
@@ -32,24 +32,8 @@ NOTIFICATIONS_SHOWN = 50
 @require_GET
 @page
 def list_executions(request: PageRequest) -> HttpResponse:
-    chosen = {name: request.GET.get(name, "").strip() for name in ("phase", "workflow", "plan", "q")}
-    rows = readable_executions(request).filter(archived=False)
-    if chosen["phase"].isdigit():
-        rows = rows.filter(phase=int(chosen["phase"]))
-    if chosen["workflow"]:
-        rows = rows.filter(workflow__name=chosen["workflow"])
-    if chosen["plan"]:
-        rows = rows.filter(launch_plan__name=chosen["plan"])
-    if chosen["q"]:
-        rows = rows.filter(name__icontains=chosen["q"])
-    found = newest_first(request, rows)
-    context = {
-        "page": found,
-        "chosen": chosen,
-        "filtered": any(chosen.values()),
-        "phases": [(int(phase), badge.label) for phase, badge in EXECUTION.items()],
-        "is_live": any(row.phase not in EXECUTION_TERMINAL for row in found.rows),
-    }
+    context = searched_context(request, readable_executions(request).filter(archived=False), EXECUTIONS)
+    context["is_live"] = any(row.phase not in EXECUTION_TERMINAL for row in context["page"].rows)
     return respond(request, "executions/list.html", "executions/_list.html", context, live=True)
 
 

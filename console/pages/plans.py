@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -12,28 +13,23 @@ from console.access_objects import access_execution, access_launch_plan, require
 from console.accounts import access, audit
 from console.accounts.access import Action
 from console.pages.launch_form import LaunchForm
-from console.pages.paging import newest_first
 from console.pages.plans_context import newest_plans, plan_context, plan_rows
 from console.pages.responses import PageRequest, attempt, is_fragment, page, respond
+from console.pages.searching import searched_context
 from console.pages.specs import plan_spec
 from console.pages.triggers import trigger_context
 from scheduler.actions import launch_plans
 from scheduler.actions.launch import LaunchRequest, launch, relaunch
 from scheduler.models import Execution, LaunchPlan
+from scheduler.search import LAUNCH_PLANS
 from scheduler.shell import data
 
 
 @require_GET
 @page
 def list_plans(request: PageRequest) -> HttpResponse:
-    text, state = request.GET.get("q", "").strip(), request.GET.get("state", "")
-    rows = newest_plans(request)
-    if text:
-        rows = rows.filter(name__icontains=text)
-    if state in ("0", "1"):
-        rows = rows.filter(state=int(state))
-    found = newest_first(request, rows)
-    context = {"page": found, "rows": plan_rows(found), "q": text, "state": state, "filtered": bool(text or state)}
+    context = searched_context(request, newest_plans(request), LAUNCH_PLANS)
+    context["rows"] = plan_rows(context["page"])
     return respond(request, "plans/list.html", "plans/_list.html", context, live=True)
 
 
@@ -105,15 +101,16 @@ def _launch(
     spec = execution_pb2.ExecutionSpec(launch_plan=identifier)
     inputs = literals_pb2.LiteralMap(literals=values)
     actor, may_read = request.user.username, access.may_read(request.user)
+    verb = "execution.launch" if again is None else "execution.relaunch"
     try:
-        if again is not None:
-            execution = relaunch(again, inputs=inputs, newest=True, actor=actor, may_read=may_read)
-        else:
-            asked = LaunchRequest(plan.project, plan.domain, "", spec, inputs)
-            execution = launch(asked, actor=actor, may_read=may_read)
+        with transaction.atomic():
+            if again is not None:
+                execution = relaunch(again, inputs=inputs, newest=True, actor=actor, may_read=may_read)
+            else:
+                asked = LaunchRequest(plan.project, plan.domain, "", spec, inputs)
+                execution = launch(asked, actor=actor, may_read=may_read)
+            audit.record(request.user, verb, execution.key, project=plan.project, domain=plan.domain)
     except CausewayError as error:
         messages.error(request, error.message)
         return None
-    verb = "execution.launch" if again is None else "execution.relaunch"
-    audit.record(request.user, verb, execution.key, project=plan.project, domain=plan.domain)
     return execution

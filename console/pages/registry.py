@@ -15,11 +15,12 @@ from google.protobuf import json_format
 from artifacts.literals import describe_type
 from console.access_objects import access_task, access_workflow
 from console.pages import badges, graphs
-from console.pages.paging import newest_first
 from console.pages.responses import PageRequest, page, respond
 from console.pages.scope import in_scope
+from console.pages.searching import searched_context
 from console.pages.specs import GENERATED_PREFIX, NodeTitles, compiled_workflow, edges_of, task_template
 from scheduler.models import Execution, LaunchPlan, Task, Workflow
+from scheduler.search import TASKS, WORKFLOWS, Searched
 
 VERSIONS_SHOWN = 50
 HEAVY = ("spec", "closure", "digest")
@@ -54,27 +55,24 @@ def _newest_versions(request: PageRequest, rows: QuerySet[Entity]) -> QuerySet[E
         project=OuterRef("project"), domain=OuterRef("domain"), name=OuterRef("name")
     ).order_by("-created_at", "-id")
     found = in_scope(request, rows).filter(pk=Subquery(newest.values("pk")[:1])).defer(*HEAVY)
-    found = found.exclude(name__startswith=GENERATED_PREFIX)
-    text = request.GET.get("q", "").strip()
-    return found.filter(name__icontains=text) if text else found
+    return found.exclude(name__startswith=GENERATED_PREFIX)
 
 
-def _list(request: PageRequest, rows: QuerySet[Entity], what: str) -> HttpResponse:
-    q = request.GET.get("q", "").strip()
-    context = {"page": newest_first(request, _newest_versions(request, rows)), "q": q, "what": what}
+def _list(request: PageRequest, rows: QuerySet[Entity], searched: Searched, what: str) -> HttpResponse:
+    context = searched_context(request, _newest_versions(request, rows), searched) | {"what": what}
     return respond(request, "registry/list.html", "registry/_list.html", context, live=True)
 
 
 @require_GET
 @page
 def list_workflows(request: PageRequest) -> HttpResponse:
-    return _list(request, Workflow.objects.all(), "workflow")
+    return _list(request, Workflow.objects.all(), WORKFLOWS, "workflow")
 
 
 @require_GET
 @page
 def list_tasks(request: PageRequest) -> HttpResponse:
-    return _list(request, Task.objects.all(), "task")
+    return _list(request, Task.objects.all(), TASKS, "task")
 
 
 def _versions(entity: Entity) -> QuerySet[Entity]:

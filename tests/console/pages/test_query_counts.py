@@ -19,11 +19,11 @@ from tests.console.pages.cast import World, make_execution, make_version
 MOST = {
     "/": 10,
     "/artifacts/": 18,  # the page and its facets are searched for, each within limits that are set and taken off again
-    "/executions/": 5,
+    "/executions/": 6,
     "/approvals/": 6,
-    "/launch-plans/": 6,
-    "/workflows/": 5,
-    "/tasks/": 5,
+    "/launch-plans/": 7,
+    "/workflows/": 6,
+    "/tasks/": 6,
     "/artifacts/demo/development/ml-dataset/": 14,
 }
 

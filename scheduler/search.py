@@ -1,0 +1,211 @@
+"""Search boxes of executions, launch plans, workflows and tasks, in the language of the artifacts' one.
+
+    train -nightly phase:failed plan:nightly by:ann created>2026-01-01
+
+All conditions must hold; the same filter twice means either. What is passed in is what the reader may see.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import reduce
+from operator import or_
+from typing import Any, TypeVar
+
+from django.db.models import Model, Q, QuerySet
+from django.utils import timezone
+
+from artifacts.exceptions import InvalidArgument
+from artifacts.search import Facet, Facets
+from artifacts.search.filters import moment_q
+from artifacts.search.language import Condition, grouped, parse
+from scheduler.models import ExecutionMode, LaunchPlan, TriggerSource
+from scheduler.phases import ExecutionPhase
+
+Row = TypeVar("Row", bound=Model)
+COUNTED = 500  # the newest so many of what was found are counted
+TOP = 20  # values of a facet
+AGES = {"today": 0, "7 days": 6, "30 days": 29}  # whole days before today
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What can be asked of one kind of row.
+
+    `words`: the columns in which a word is looked for. `filters`: what `key:value` means. `moments`: columns that are
+    compared with a time. `facets`: by label, which is also a filter, the column whose values are counted, and how a
+    value is typed.
+    """
+
+    words: Sequence[str]
+    filters: Mapping[str, Callable[[str], Q]]
+    moments: Mapping[str, str]
+    facets: Mapping[str, tuple[str, Callable[[Any], str]]]
+
+    def narrow(self, rows: QuerySet[Row], text: str) -> QuerySet[Row]:
+        """InvalidArgument names the filter that makes no sense, and what is allowed in its place."""
+        for alternatives in grouped(parse(text)):
+            rows = rows.filter(reduce(or_, map(self._condition, alternatives)))
+        return rows
+
+    def count(self, rows: QuerySet[Any]) -> Facets:
+        """How the newest of the rows spread, most frequent first; and how many are of these days. One query."""
+        columns = [column for column, _ in self.facets.values()]
+        plain = rows.select_related(None).prefetch_related(None).defer(None).order_by("-created_at", "-pk")
+        found = list(plain.values_list("created_at", *columns)[: COUNTED + 1])
+        values = {}
+        for place, (label, (_, spelled)) in enumerate(self.facets.items(), start=1):
+            counts = Counter(spelled(row[place]) for row in found[:COUNTED] if row[place] is not None)
+            values[label] = [Facet(*one) for one in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:TOP]]
+        today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
+        days = [(words, today - timedelta(days=age)) for words, age in AGES.items()]
+        values["created"] = [Facet(words, sum(row[0] >= day for row in found[:COUNTED])) for words, day in days]
+        return Facets(values, len(found[:COUNTED]), len(found) > COUNTED)
+
+    def _condition(self, condition: Condition) -> Q:
+        return ~self._asked(condition) if condition.negated else self._asked(condition)
+
+    def _asked(self, condition: Condition) -> Q:
+        if not condition.operator:
+            return reduce(or_, (Q(**{f"{column}__icontains": condition.value}) for column in self.words))
+        key = condition.key.lower()
+        if not condition.value:
+            raise InvalidArgument(f"{condition.key}{condition.operator} needs a value")
+        if key in self.moments:
+            return moment_q(self.moments[key], condition)
+        if key in self.filters and condition.operator in (":", "="):
+            return self.filters[key](condition.value)
+        known = ", ".join([*(f"{name}:" for name in self.filters), *(f"{name}>" for name in self.moments)])
+        raise InvalidArgument(f"'{condition}' is no filter here; filters: {known}")
+
+
+def filter_of(label: str, value: str) -> str:
+    """What to type for a value of a facet."""
+    if label == "created":
+        day = timezone.now() - timedelta(days=AGES[value])
+        return str(Condition("created", ">=", day.strftime("%Y-%m-%d")))
+    return str(Condition(label, ":", value))
+
+
+def _is(column: str) -> Callable[[str], Q]:
+    return lambda value: Q(**{column: value})
+
+
+def _named(column: str) -> Callable[[str], Q]:
+    """The whole name, its last part (the function's name), or with `*` what it begins with or contains."""
+
+    def ask(value: str) -> Q:
+        if "*" in value:
+            return Q(**{f"{column}__icontains": value.replace("*", "")})
+        return Q(**{column: value}) | Q(**{f"{column}__endswith": f".{value}"})
+
+    return ask
+
+
+def _choice(column: str, choices: Mapping[str, int]) -> Callable[[str], Q]:
+    def ask(value: str) -> Q:
+        number = int(value) if value.isdecimal() and value.isascii() else choices.get(value.lower().replace(" ", "_"))
+        if number not in choices.values():
+            raise InvalidArgument(f"{column}: is one of {', '.join(choices)}, not '{value}'")
+        return Q(**{column: number})
+
+    return ask
+
+
+PHASES = {phase.name.lower(): int(phase) for phase in ExecutionPhase}
+MODES = {mode.name.lower(): int(mode) for mode in ExecutionMode}
+STATES = {state.name.lower(): int(state) for state in LaunchPlan.State}
+_phase = _choice("phase", PHASES)
+
+
+def _unfinished_or(value: str) -> Q:
+    return Q(ended_at__isnull=True) if value.lower() == "unfinished" else _phase(value)
+
+
+def _starts(value: str) -> Q:
+    ways = {
+        "trigger": Q(trigger__isnull=False),
+        "schedule": Q(schedule__isnull=False),
+        "hand": Q(trigger__isnull=True, schedule__isnull=True),
+    }
+    if value not in ways:
+        raise InvalidArgument(f"starts: is one of {', '.join(ways)}, not '{value}'")
+    return ways[value]
+
+
+def _on_artifact(value: str) -> Q:
+    return Q(pk__in=TriggerSource.objects.filter(name=value).values("trigger__launch_plan"))
+
+
+def _name_of(choices: Mapping[str, int]) -> Callable[[int], str]:
+    return {number: name for name, number in choices.items()}.__getitem__
+
+
+def _last_part(name: str) -> str:
+    """The function's name, by which `_named` finds it."""
+    return name.rpartition(".")[2]
+
+
+_SCOPE = {"project": _is("project"), "domain": _is("domain")}
+
+EXECUTIONS = Searched(
+    words=("name", "workflow__name", "launch_plan__name"),
+    filters={
+        "phase": _unfinished_or,
+        "workflow": _named("workflow__name"),
+        "plan": _named("launch_plan__name"),
+        "mode": _choice("mode", MODES),
+        "by": _is("principal"),
+        "name": _named("name"),
+        "version": _is("workflow__version"),
+        **_SCOPE,
+    },
+    moments={"created": "created_at", "started": "started_at", "ended": "ended_at"},
+    facets={
+        "phase": ("phase", _name_of(PHASES)),
+        "workflow": ("workflow__name", _last_part),
+        "plan": ("launch_plan__name", _last_part),
+        "mode": ("mode", _name_of(MODES)),
+        "by": ("principal", str),
+    },
+)
+LAUNCH_PLANS = Searched(
+    words=("name", "workflow__name"),
+    filters={
+        "state": _choice("state", STATES),
+        "starts": _starts,
+        "artifact": _on_artifact,
+        "workflow": _named("workflow__name"),
+        "name": _named("name"),
+        "version": _is("version"),
+        **_SCOPE,
+    },
+    moments={"created": "created_at"},
+    facets={
+        "state": ("state", _name_of(STATES)),
+        "artifact": ("trigger__artifact_name", str),
+        "project": ("project", str),
+        "domain": ("domain", str),
+    },
+)
+_REGISTERED = {"name": _named("name"), "version": _is("version"), **_SCOPE}
+WORKFLOWS = Searched(
+    words=("name", "short_description"),
+    filters=_REGISTERED,
+    moments={"created": "created_at"},
+    facets={"version": ("version", str), "project": ("project", str), "domain": ("domain", str)},
+)
+TASKS = Searched(
+    words=("name", "short_description"),
+    filters={"type": _is("type"), **_REGISTERED},
+    moments={"created": "created_at"},
+    facets={
+        "type": ("type", str),
+        "version": ("version", str),
+        "project": ("project", str),
+        "domain": ("domain", str),
+    },
+)
