@@ -13,11 +13,8 @@ from datetime import datetime
 from functools import cache
 
 import redis
-from celery import Task
 from django.conf import settings
 from django.db import transaction
-
-from scheduler.celery_protocol import message
 
 logger = logging.getLogger(__name__)
 
@@ -28,12 +25,6 @@ TOGETHER = 200  # versions in one wake-up of their triggers
 def broker() -> redis.Redis:
     """The Redis-protocol connection (pooled, thread-safe) that executors wait on."""
     return redis.Redis.from_url(settings.WAKE_URL, socket_timeout=30, socket_connect_timeout=2)
-
-
-def _enqueue(task: Task[..., object], *arguments: object) -> None:
-    """Sends the message of a Celery task at once. Raises redis.RedisError when the broker is down."""
-    queue = settings.CELERY_TASK_DEFAULT_QUEUE
-    broker().lpush(queue, message(task.name, arguments, queue=queue))
 
 
 def _after_commit(send: Callable[[], object], what: str) -> None:
@@ -72,7 +63,7 @@ def wake_execution(execution_id: int) -> None:
         if kept is not None and not kept:
             kept.append(execution_id)
         elif kept is None or execution_id not in kept:
-            _enqueue(advance_execution, execution_id)
+            advance_execution.delay(execution_id)
 
     _after_commit(send, f"execution {execution_id}")
 
@@ -104,9 +95,9 @@ class _TriggersToWake:
 
         try:
             if len(self.version_ids) == 1:
-                _enqueue(evaluate_triggers, self.version_ids[0])
+                evaluate_triggers.delay(self.version_ids[0])
             else:
-                _enqueue(evaluate_triggers_of, self.version_ids)
+                evaluate_triggers_of.delay(self.version_ids)
         except Exception as error:  # noqa: BLE001 - the broker may be down; the sweep will do it
             logger.warning("wake-up of triggers of versions %s lost: %s", self.version_ids, error)
 
@@ -125,14 +116,14 @@ def wake_trigger_queue(trigger_id: int) -> None:
     """Have the queue of a trigger looked at: a place may have become free."""
     from scheduler.tasks import settle_trigger_queue
 
-    _after_commit(lambda: _enqueue(settle_trigger_queue, trigger_id), f"queue of trigger {trigger_id}")
+    _after_commit(lambda: settle_trigger_queue.delay(trigger_id), f"queue of trigger {trigger_id}")
 
 
 def wake_notifications() -> None:
     """Have what the outbox of notifications holds sent."""
     from scheduler.tasks import deliver_notifications
 
-    _after_commit(lambda: _enqueue(deliver_notifications), "notifications")
+    _after_commit(deliver_notifications.delay, "notifications")
 
 
 def executor_channel(executor: str) -> str:
