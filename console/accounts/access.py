@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 import functools
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, prefetch_related_objects
@@ -74,6 +75,31 @@ def local_admin() -> User:
     return user
 
 
+@dataclass(frozen=True)
+class Scope:
+    """What somebody wanted to do, and where."""
+
+    action: Action
+    project: str
+    domain: str
+
+
+class Refused(PermissionDenied):
+    """Somebody may not do it."""
+
+    def __init__(self, message: str, scope: Scope) -> None:
+        super().__init__(message)
+        self.scope = scope
+
+
+class Hidden(NotFound):
+    """Somebody may not do it, and is not told whether it exists."""
+
+    def __init__(self, message: str, scope: Scope) -> None:
+        super().__init__(message)
+        self.scope = scope
+
+
 def require(user: AnyUser, action: Action, project: str = "", domain: str = "") -> None:
     """Raises PermissionDenied unless the user may do this there. No project: platform-wide; no domain: in all of them.
 
@@ -84,7 +110,8 @@ def require(user: AnyUser, action: Action, project: str = "", domain: str = "") 
     if not can(user, action, project, domain):
         where = "/".join(part for part in (project, domain) if part) or "the whole platform"
         needed = role_for(action)
-        raise PermissionDenied(f"{user.get_username()} may not {action.value} in {where}: that needs the role {needed}")
+        message = f"{user.get_username()} may not {action.value} in {where}: that needs the role {needed}"
+        raise Refused(message, Scope(action, project, domain))
 
 
 def role_for(action: Action) -> str:
@@ -97,7 +124,7 @@ def require_found(user: AnyUser, action: Action, project: str, domain: str, *, w
     if not user.is_authenticated:
         raise Unauthenticated("log in, or send a token: Authorization: Bearer <token>")
     if not can(user, Action.READ, project, domain):
-        raise NotFound(f"no {what}")
+        raise Hidden(f"no {what}", Scope(action, project, domain))
     require(user, action, project, domain)
 
 

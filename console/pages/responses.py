@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import SuspiciousOperation
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
 from artifacts.exceptions import CausewayError, NotFound, PermissionDenied
+from console.accounts import refusals
 from console.accounts.models import User
 
 STOP_POLLING = 286
@@ -39,8 +42,10 @@ def page(
         try:
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
         except NotFound as error:
+            refusals.note(request.user, error, f"{request.method} {request.path}")
             raise Http404(error.message) from error
         except PermissionDenied as error:
+            refusals.note(request.user, error, f"{request.method} {request.path}")
             return render(request, "403.html", {"message": error.message}, status=403)
         except CausewayError as error:
             return render(request, "refused.html", {"message": error.message}, status=error.http_status)
@@ -69,10 +74,14 @@ def respond(
     return render(request, fragment, context, status=200 if live else STOP_POLLING)
 
 
-def attempt(request: HttpRequest, action: Callable[[], object], success: str) -> bool:
-    """Runs an action and leaves what came of it as a message. False: it was refused; the message says why."""
+def attempt(request: HttpRequest, action: Callable[[], object], success: str, *, together: bool = True) -> bool:
+    """Runs an action and leaves what came of it as a message. False: it was refused; the message says why.
+
+    `together`: in one transaction, what it changes and its row in the audit trail.
+    """
     try:
-        action()
+        with transaction.atomic() if together else nullcontext():
+            action()
     except (NotFound, PermissionDenied):
         raise
     except CausewayError as error:

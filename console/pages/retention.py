@@ -107,7 +107,8 @@ def run(request: PageRequest, artifact_id: int) -> HttpResponse:
         removed.extend(apply_retention(policy, actor=request.user.username))
         _record(request, artifact, "retention.run", removed=len(removed))
 
-    if attempt(request, act, ""):
+    # Data is deleted after the rows have committed; who removed what is in their removals.
+    if attempt(request, act, "", together=False):
         attempt(request, lambda: None, f"{len(removed)} version{'' if len(removed) == 1 else 's'} removed.")
     return redirect("retention-plan", artifact_id=artifact.pk)
 
@@ -132,5 +133,5 @@ def remove(request: PageRequest, version_id: int) -> HttpResponse:
         project, domain, _ = version.artifact.key
         audit.record(request.user, "version.remove", version, project=project, domain=domain, detail=detail)
 
-    attempt(request, act, "Removed. What it was, and its lineage, stay readable.")
+    attempt(request, act, "Removed. What it was, and its lineage, stay readable.", together=False)
     return redirect("version", version_id=version.pk)

@@ -36,8 +36,9 @@ class AliasView(ApiView):
         body = read_body(AliasBody, request)
         version = access_version(user, project, domain, name, body["version"], action=Action.DECIDE)
         expected = body["expected"] or NOWHERE if "expected" in body else ANYWHERE
-        row = move_alias(version, alias, actor=user.username, reason=body["reason"], expected=expected)
-        audit.record(user, "alias.move", f"{version.artifact}:{alias}", project=project, domain=domain, detail=body)
+        subject = f"{version.artifact}:{alias}"
+        with audit.recording(user, "alias.move", subject, project=project, domain=domain, detail=body):
+            row = move_alias(version, alias, actor=user.username, reason=body["reason"], expected=expected)
         return Response(AliasOut(row).data)
 
     @extend_schema(responses={204: None}, tags=TAGS)
@@ -45,8 +46,8 @@ class AliasView(ApiView):
         """Remove an alias; its history stays."""
         user = user_of(request)
         artifact = access_artifact(user, project, domain, name, action=Action.DECIDE)
-        drop_alias(artifact, alias, actor=user.username)
-        audit.record(user, "alias.remove", f"{artifact}:{alias}", project=project, domain=domain)
+        with audit.recording(user, "alias.remove", f"{artifact}:{alias}", project=project, domain=domain):
+            drop_alias(artifact, alias, actor=user.username)
         return Response(status=204)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from flyteidl.admin import matchable_resource_pb2
@@ -86,16 +87,18 @@ class KindView(ApiView):
             json_format.ParseDict(request.data, message)
         except json_format.ParseError as error:
             raise InvalidArgument(f"these are no attributes of kind {kind}: {error}") from None
-        row = set_attributes(place, matching, actor=user_of(request).username)
-        self._record(request, "attributes.update", place, kind)
+        with transaction.atomic():
+            row = set_attributes(place, matching, actor=user_of(request).username)
+            self._record(request, "attributes.update", place, kind)
         return Response(AttributesOut(row).data)
 
     @extend_schema(parameters=[PlaceFields], responses={204: None}, tags=TAGS)
     def delete(self, request: Request, project: str, kind: str) -> Response:
         """Remove what is set at exactly this place; what less specific places say holds again."""
         place, number = self._administered(request, project, kind)
-        if delete_attributes(place, number):
-            self._record(request, "attributes.delete", place, kind)
+        with transaction.atomic():
+            if delete_attributes(place, number):
+                self._record(request, "attributes.delete", place, kind)
         return Response(status=204)
 
     def _administered(self, request: Request, project: str, kind: str) -> tuple[Place, int]:

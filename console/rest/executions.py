@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Count, Q
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema, extend_schema_field
@@ -123,15 +126,16 @@ class ExecutionsView(ListView):
         wait = read_query(WaitFilters, request)["wait"]
         body = read_body(LaunchBody, request)
         try:
-            execution = launch_from(body, user=user)
+            return launched(request, user, lambda: launch_from(body, user=user), verb="execution.launch", wait=wait)
         except AlreadyExists as error:
             url = execution_url(request, body["project"], body["domain"], body["name"])
             raise AlreadyExists(f"{error.message}: {url}", detail={"url": url}) from error
-        return launched(request, user, execution, verb="execution.launch", wait=wait)
 
 
-def launched(request: Request, user: User, execution: Execution, *, verb: str, wait: float) -> Response:
-    audit.record(user, verb, execution, project=execution.project, domain=execution.domain)
+def launched(request: Request, user: User, start: Callable[[], Execution], *, verb: str, wait: float) -> Response:
+    with transaction.atomic():
+        execution = start()
+        audit.record(user, verb, execution, project=execution.project, domain=execution.domain)
     wait_until_ended(execution, wait)
     execution = access_execution(user, execution.project, execution.domain, execution.name)
     body = detail(request, execution)
@@ -178,8 +182,8 @@ class AbortView(ApiView):
         user = user_of(request)
         body = read_body(AbortBody, request)
         execution = access_execution(user, project, domain, name, action=Action.LAUNCH)
-        abort(execution, cause=body["cause"], actor=user.username)
-        audit.record(user, "execution.abort", execution, project=project, domain=domain, detail=body)
+        with audit.recording(user, "execution.abort", execution, project=project, domain=domain, detail=body):
+            abort(execution, cause=body["cause"], actor=user.username)
         return Response(detail(request, access_execution(user, project, domain, name)))
 
 
@@ -194,8 +198,8 @@ class ArchiveView(ApiView):
         user = user_of(request)
         body = read_body(ArchiveBody, request)
         execution = access_execution(user, project, domain, name, action=Action.LAUNCH)
-        archive(execution, archived=body["archived"], actor=user.username)
-        audit.record(user, "execution.archive", execution, project=project, domain=domain, detail=body)
+        with audit.recording(user, "execution.archive", execution, project=project, domain=domain, detail=body):
+            archive(execution, archived=body["archived"], actor=user.username)
         return Response(detail(request, access_execution(user, project, domain, name)))
 
 
@@ -213,8 +217,8 @@ class RelaunchView(ApiView):
         wait = read_query(WaitFilters, request)["wait"]
         body = read_body(RelaunchBody, request)
         execution = access_execution(user, project, domain, name, action=Action.LAUNCH)
-        again = relaunch_from(execution, body, user=user)
-        return launched(request, user, again, verb="execution.relaunch", wait=wait)
+        start = partial(relaunch_from, execution, body, user=user)
+        return launched(request, user, start, verb="execution.relaunch", wait=wait)
 
 
 class RecoverBody(Body):
@@ -235,5 +239,5 @@ class RecoverView(ApiView):
         wait = read_query(WaitFilters, request)["wait"]
         body = read_body(RecoverBody, request)
         execution = access_execution(user, project, domain, name, action=Action.LAUNCH)
-        again = recover(execution, name=body["name"], actor=user.username)
-        return launched(request, user, again, verb="execution.recover", wait=wait)
+        start = partial(recover, execution, name=body["name"], actor=user.username)
+        return launched(request, user, start, verb="execution.recover", wait=wait)

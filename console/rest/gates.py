@@ -97,9 +97,10 @@ class DecideView(ApiView):
         user = user_of(request)
         body = read_body(DecisionBody, request)
         gate = access_gate(user, gate_id, action=Action.DECIDE)
-        decide(gate, approve=body["approve"], actor=user.username, comment=body["comment"])
         verb = "gate.approve" if body["approve"] else "gate.reject"
-        return decided(gate, verb, user, body["comment"])
+        with transaction.atomic():
+            decide(gate, approve=body["approve"], actor=user.username, comment=body["comment"])
+            return decided(gate, verb, user, body["comment"])
 
 
 class SignalBody(Body):
@@ -116,7 +117,8 @@ class SignalView(ApiView):
         gate = access_gate(user, gate_id, action=Action.LAUNCH)
         if gate.kind != GateKind.SIGNAL:
             raise InvalidArgument(f"gate {gate_id} is no signal but {gate.get_kind_display()}")
-        return _given(gate, user, body)
+        with transaction.atomic():
+            return _given(gate, user, body)
 
 
 class NamedSignalBody(SignalBody):

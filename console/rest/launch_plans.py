@@ -103,6 +103,6 @@ def _set_state(request: Request, state: LaunchPlan.State, verb: str, *identifier
     row = access_launch_plan(user, *identifier, action=Action.ACTIVATE)
     if state == LaunchPlan.State.ACTIVE:
         require_sources(user, launch_plan_pb2.LaunchPlanSpec.FromString(bytes(row.spec)), row.project, row.domain)
-    set_state(row, state, actor=user.username)
-    audit.record(user, verb, row, project=row.project, domain=row.domain)
+    with audit.recording(user, verb, row, project=row.project, domain=row.domain):
+        set_state(row, state, actor=user.username)
     return Response(LaunchPlanDetail(access_launch_plan(user, *identifier)).data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -65,9 +66,10 @@ class SubscriptionsView(ListView):
         body = read_body(SubscriptionBody, request)
         access.require(user, Action.ADMIN, body["project"], body["domain"])
         body |= {"channel": Channel(body["channel"]), "subjects": [Subject(each) for each in body["subjects"]]}
-        made = subscribe(**body, actor=user.username)
         detail = {name: body[name] for name in ("launch_plan", "subjects", "channel")}
-        audit.record(user, "subscription.create", made, project=made.project, domain=made.domain, detail=detail)
+        with transaction.atomic():
+            made = subscribe(**body, actor=user.username)
+            audit.record(user, "subscription.create", made, project=made.project, domain=made.domain, detail=detail)
         return Response(SubscriptionOut(made).data, status=201)
 
 
@@ -81,8 +83,8 @@ class SubscriptionView(ApiView):
         """Nobody is told by it any more; what waits to be sent is still sent."""
         user = user_of(request)
         found = access_subscription(user, subscription_id)
-        audit.record(user, "subscription.remove", found, project=found.project, domain=found.domain)
-        found.delete()
+        with audit.recording(user, "subscription.remove", str(found), project=found.project, domain=found.domain):
+            found.delete()
         return Response(status=204)
 
 
@@ -115,16 +117,10 @@ class SendAgainView(ApiView):
         """Send a notification again, whatever became of it."""
         user = user_of(request)
         found: Notification = access_notification(user, notification_id, action=Action.LAUNCH)
-        send_again(found)
-        execution = found.execution
-        detail = {"notification": found.pk}
-        audit.record(
-            user,
-            "notification.resend",
-            execution.key,
-            project=execution.project,
-            domain=execution.domain,
-            detail=detail,
-        )
+        run, detail = found.execution, {"notification": found.pk}
+        with audit.recording(
+            user, "notification.resend", run.key, project=run.project, domain=run.domain, detail=detail
+        ):
+            send_again(found)
         found.refresh_from_db()
         return Response(NotificationOut(found).data)

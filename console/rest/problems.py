@@ -14,10 +14,12 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooMa
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
 from artifacts.exceptions import CausewayError, Unauthenticated
+from console.accounts import refusals
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +67,7 @@ def handler(error: Exception, context: dict[str, object]) -> Response:
     set_rollback()
     headers: dict[str, str] = {}
     if isinstance(error, CausewayError):
+        _note_refusal(error, context)
         body = problem(error.http_status, error.message, code=error.grpc_status, context=error.detail)
         if isinstance(error, Unauthenticated):
             headers["WWW-Authenticate"] = "Bearer"
@@ -91,6 +94,12 @@ def handler(error: Exception, context: dict[str, object]) -> Response:
     response = Response(body, status=int(str(body["status"])), headers=headers)
     response.content_type = CONTENT_TYPE
     return response
+
+
+def _note_refusal(error: CausewayError, context: dict[str, object]) -> None:
+    request = context.get("request")
+    if isinstance(request, Request) and not isinstance(error, Unauthenticated):  # whose user cannot be asked for
+        refusals.note(request.user, error, f"{request.method} {request.path}")
 
 
 def field_errors(detail: object, pointer: str = "#") -> Iterator[dict[str, str]]:

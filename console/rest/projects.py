@@ -66,8 +66,8 @@ class ProjectsView(ListView):
         access.require(user, Action.ADMIN)
         body = read_body(ProjectBody, request)
         identifier = body.pop("id")
-        project = create_project(identifier=identifier, **{"name": identifier, **body}, actor=user.username)
-        audit.record(user, "project.create", identifier, project=identifier)
+        with audit.recording(user, "project.create", identifier, project=identifier):
+            project = create_project(identifier=identifier, **{"name": identifier, **body}, actor=user.username)
         return Response(ProjectOut(project, context={"request": request}).data, status=201)
 
 
@@ -84,6 +84,6 @@ class ProjectView(ApiView):
         user = user_of(request)
         row = access_project(user, project, action=Action.ADMIN)
         body = read_body(ProjectChange, request)
-        row = update_project(row, **body, actor=user.username)
-        audit.record(user, "project.update", project, project=project, detail={"changed": sorted(body)})
+        with audit.recording(user, "project.update", project, project=project, detail={"changed": sorted(body)}):
+            row = update_project(row, **body, actor=user.username)
         return Response(ProjectOut(row, context={"request": request}).data)

@@ -73,8 +73,8 @@ class PolicyView(ApiView):
         user = user_of(request)
         artifact = access_artifact(user, project, domain, name, action=Action.ADMIN)
         body = read_body(PolicyBody, request)
-        policy = set_policy(artifact, **rules_of(body), actor=user.username)
-        audit.record(user, "retention.set", artifact, project=project, domain=domain, detail=body)
+        with audit.recording(user, "retention.set", artifact, project=project, domain=domain, detail=body):
+            policy = set_policy(artifact, **rules_of(body), actor=user.username)
         return Response(PolicyOut(policy).data)
 
     @extend_schema(responses={204: None}, tags=TAGS)
@@ -82,8 +82,8 @@ class PolicyView(ApiView):
         """Keep everything from now on."""
         user = user_of(request)
         artifact = access_artifact(user, project, domain, name, action=Action.ADMIN)
-        drop_policy(artifact)
-        audit.record(user, "retention.remove", artifact, project=project, domain=domain)
+        with audit.recording(user, "retention.remove", artifact, project=project, domain=domain):
+            drop_policy(artifact)
         return Response(status=204)
 
 

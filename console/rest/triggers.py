@@ -126,9 +126,9 @@ class PauseBody(Body):
 def _changed(request: Request, trigger_id: int, verb: str, change: Callable[[], object], **detail: object) -> Response:
     user = user_of(request)
     trigger = access_trigger(user, trigger_id, action=Action.ACTIVATE)
-    change()
     plan = trigger.launch_plan
-    audit.record(user, verb, plan, project=plan.project, domain=plan.domain, detail=detail)
+    with audit.recording(user, verb, plan, project=plan.project, domain=plan.domain, detail=detail):
+        change()
     return Response(TriggerOut(access_trigger(user, trigger_id)).data)
 
 
@@ -256,9 +256,10 @@ class RetryView(ApiView):
         """Launch after all for a version that was skipped, expired, failed or did not resolve. A chain may go on."""
         user = user_of(request)
         firing = access_firing(user, firing_id, action=Action.LAUNCH)
-        retry_by_hand(firing.pk)
         plan = firing.trigger.launch_plan
-        audit.record(user, "firing.retry", f"{plan} firing {firing_id}", project=plan.project, domain=plan.domain)
+        subject = f"{plan} firing {firing_id}"
+        with audit.recording(user, "firing.retry", subject, project=plan.project, domain=plan.domain):
+            retry_by_hand(firing.pk)
         return Response(FiringOut(_firings({"pk": firing_id}).get()).data)
 
 

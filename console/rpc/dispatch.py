@@ -5,15 +5,17 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from typing import Any
 
 import grpc
-from django.db import close_old_connections
+from django.db import close_old_connections, transaction
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 from artifacts.exceptions import CausewayError, InvalidArgument
+from console.accounts import refusals
 from console.rpc.caller import Caller, authenticate
 from console.rpc.errors import Unimplemented
 
@@ -22,6 +24,7 @@ logger = logging.getLogger(__name__)
 Method = Callable[[Any, Caller], Message]
 OpenMethod = Callable[[Any], Message]  # needs no authentication: what a client asks to learn how to authenticate
 
+READS = ("Get", "List", "CreateUpload", "CreateDownload", "UserInfo")  # methods that change nothing in the database
 MAX_DETAILS = 8_000  # gRPC sends details in a header, which clients cap (flytekit at 32 KB)
 
 
@@ -42,7 +45,7 @@ def service_handler(
             call = _without_caller(open_methods[method.name])
         else:
             reason = (not_served or {}).get(method.name, "Causeway does not have this")
-            call = _with_caller(methods.get(method.name) or _unserved(method.name, reason))
+            call = _with_caller(method, methods.get(method.name) or _unserved(method.name, reason))
         handlers[method.name] = grpc.unary_unary_rpc_method_handler(_answer(method, call))
     return grpc.method_handlers_generic_handler(service.full_name, handlers)
 
@@ -50,11 +53,20 @@ def service_handler(
 _Call = Callable[[Callable[[], Message], grpc.ServicerContext], Message]
 
 
-def _with_caller(function: Method) -> _Call:
+def _with_caller(method: MethodDescriptor, function: Method) -> _Call:
+    writes = not method.name.startswith(READS)
+
     # The caller is known before the request is decoded: strangers learn nothing from what we make of their bytes.
     def call(decode: Callable[[], Message], context: grpc.ServicerContext) -> Message:
         caller = authenticate(context.invocation_metadata())
-        return function(decode(), caller)
+        request = decode()
+        try:
+            # A change and its row in the audit trail commit together.
+            with transaction.atomic() if writes else nullcontext():
+                return function(request, caller)
+        except CausewayError as error:
+            refusals.note(caller.user, error, method.full_name)
+            raise
 
     return call
 

@@ -54,11 +54,11 @@ def test_what_breaks_answers_500_and_tells_nothing(
     def broken(*_: object) -> None:
         raise RuntimeError("the password is sesame")
 
-    monkeypatch.setattr("console.pages.executions.newest_first", broken)
+    monkeypatch.setattr("console.pages.executions.access_execution", broken)
     client = browse(world.admin)
     client.raise_request_exception = False
 
-    response = client.get("/executions/")
+    response = client.get(RUN)
 
     check_page(response, 500, "Something broke on our side")
     assert "sesame" not in response.content.decode()

@@ -4,18 +4,26 @@ from collections.abc import Callable
 
 import grpc
 import pytest
+from django.db import DatabaseError
 from flyteidl.admin import project_pb2
 from flytekit.exceptions.base import FlyteException
 from flytekit.models.launch_plan import LaunchPlanState
 from flytekit.models.project import Project
 from flytekit.remote import FlyteRemote
 
+from console.accounts import refusals
 from console.accounts.models import AuditEvent
+from scheduler.models import Project as ProjectRow
 from tests.console.rpc import programs
 from tests.console.rpc.test_dispatch import ADMIN
 from tests.console.rpc.test_lists import Call
 from tests.console.rpc.test_registration import SETTINGS
 from tests.flyte import register_all
+
+
+@pytest.fixture(autouse=True)
+def _nobody_was_refused_before() -> None:
+    refusals.forget()
 
 
 def trail() -> list[tuple[str, str]]:
@@ -61,11 +69,29 @@ def test_it_writes_down_projects(remote: FlyteRemote) -> None:
     assert trail() == [("project.create", "other")]
 
 
-def test_it_names_the_holder_of_the_token_and_nobody_who_was_refused(call: Call, token_of: Callable[..., str]) -> None:
+def test_it_names_the_holder_of_the_token_and_what_was_refused(call: Call, token_of: Callable[..., str]) -> None:
     request = project_pb2.Project(id="demo", name="Renamed")
     with pytest.raises(grpc.RpcError) as error:
         call(ADMIN, "UpdateProject", request, token=token_of("vic", "viewer"))
     assert error.value.code() is grpc.StatusCode.PERMISSION_DENIED
     call(ADMIN, "UpdateProject", request, token=token_of("ann", "admin"))
-    rows = AuditEvent.objects.exclude(verb="token.create").values_list("actor", "verb", "subject")
-    assert list(rows) == [("ann", "project.update", "demo")]
+    rows = AuditEvent.objects.exclude(verb="token.create").order_by("pk").values_list("actor", "verb", "subject")
+    assert list(rows) == [
+        ("vic", "refused.admin", "flyteidl.service.AdminService.UpdateProject"),
+        ("ann", "project.update", "demo"),
+    ]
+
+
+def test_a_change_whose_row_cannot_be_written_is_undone(
+    call: Call, token_of: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = token_of("ann", "admin")
+
+    def broken(*_: object, **__: object) -> None:
+        raise DatabaseError("the disk is full")
+
+    monkeypatch.setattr("console.accounts.audit.record", broken)
+    with pytest.raises(grpc.RpcError) as error:
+        call(ADMIN, "UpdateProject", project_pb2.Project(id="demo", name="Renamed"), token=token)
+    assert error.value.code() is grpc.StatusCode.INTERNAL
+    assert not ProjectRow.objects.filter(name="Renamed").exists()
