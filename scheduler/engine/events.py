@@ -36,9 +36,17 @@ class Prepared(Event):
 
 @dataclass(frozen=True, slots=True)
 class Held(Event):
-    """Somebody else computes the outputs just now: prepare again at that time."""
+    """Somebody else computes the outputs just now: ask again at that time, for the node or for one item of a map."""
 
     until: datetime
+    index: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Reused(Event):
+    """The outputs of an item that was to run are in the cache by now."""
+
+    index: int
 
 
 @dataclass(frozen=True, slots=True)

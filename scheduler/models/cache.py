@@ -9,8 +9,9 @@ class CacheEntry(models.Model):
     """Outputs of a task that can be used again, under everything they depend on.
 
     `key` is the digest of the task's name, cache version, interface and inputs. While the first node computes them
-    (and the task is cache-serialised) the entry is a claim: `holder` is that node, `output_uri` is empty. The claim of
-    a node that has ended counts for nothing.
+    (and the task is cache-serialised) the entry is a claim: `holder` is that node, `output_uri` is empty, and
+    `holder_item` tells which item of a map computes it. The claim of a node that has ended, or of an item that was
+    given up, counts for nothing.
     """
 
     key = models.CharField(max_length=64, unique=True)
@@ -20,6 +21,7 @@ class CacheEntry(models.Model):
     cache_version = models.CharField(max_length=255)
     output_uri = models.TextField(blank=True, default="")
     holder = models.ForeignKey(NodeExecution, null=True, on_delete=models.SET_NULL, related_name="+")
+    holder_item = models.IntegerField(default=-1)
     created_at = models.DateTimeField()
 
     class Meta:

@@ -90,7 +90,9 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
     joined = literals_pb2.LiteralMap()
     uris = _output_uris(turn, node.key) if node.body is None else _node_output_uris(turn, node.key)
     if node.memory.get("reused"):
-        uris = {**item_hits(turn, node, node.memory["size"]), **uris}
+        hits = item_hits(turn, node, node.memory["size"])
+        failed = set(node.memory["bad"])  # what others computed later is not theirs
+        uris = {**{index: uri for index, uri in hits.items() if index not in failed}, **uris}
     target = array_of(node).node.target
     names = _names(target)
     # What the items of a task wrote that publishes nothing is all the user's own word.

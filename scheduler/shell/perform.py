@@ -24,7 +24,7 @@ from scheduler.shell.items import size_of
 from scheduler.shell.maps import collect_items, item_inputs_of, item_inputs_uri
 from scheduler.shell.origins import Origins, all_taken, by_variable, of_input
 from scheduler.shell.publish import publish_node, publish_workflow
-from scheduler.shell.reuse import cache_key, is_cached, item_hits, keep, look_up, recover
+from scheduler.shell.reuse import cache_key, is_cached, item_answer, item_hits, keep, look_up, recover
 from scheduler.shell.task_command import Run, command_of, needs_task_file
 from scheduler.shell.turn import Turn
 from scheduler.task_resources import resources_of
@@ -168,6 +168,9 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
     target = node.spec.array.node.target if node.spec.array is not None else node.spec.target
     if not isinstance(target, Target) or target.task is None:
         yield Failed(node.key, Failure("BadSpecification", f"node {node.key} refers to a task that is not compiled in"))
+        return
+    if command.index >= 0 and (answer := item_answer(turn, node, target, command.index)) is not None:
+        yield answer
         return
     execution = turn.execution
     number = command.attempt

@@ -9,8 +9,9 @@ from datetime import timedelta
 from flyteidl.core import catalog_pb2, literals_pb2
 
 from artifacts.literals import digest
-from scheduler.engine.events import Event, Held, Prepared
+from scheduler.engine.events import Event, Held, Prepared, Reused
 from scheduler.engine.graph import Kind
+from scheduler.engine.phases import TERMINAL
 from scheduler.engine.state import Node
 from scheduler.graphs import Target
 from scheduler.models import CacheEntry, Execution, ExecutionMode, NodeExecution, TaskExecution
@@ -95,16 +96,50 @@ def look_up(turn: Turn, node: Node, target: Target, key: str) -> Event | None:
     return None
 
 
-def _claim(turn: Turn, node: Node, target: Target, key: str) -> bool:
-    """Whether this node is the one that computes it. The unique key decides between two that ask at once."""
+def _claim(turn: Turn, node: Node, target: Target, key: str, index: int = -1) -> bool:
+    """Whether this node, or item of a map, is the one that computes it. The unique key decides between two that ask at
+    once."""
     insert_new_nodes(turn)  # the claim refers to its node
     pk = turn.rows.pks[node.key]
-    CacheEntry.objects.bulk_create([_entry(turn, target, key, holder=pk)], ignore_conflicts=True)
+    claim = _entry(turn, target, key, holder=pk)
+    claim.holder_item = index
+    CacheEntry.objects.bulk_create([claim], ignore_conflicts=True)
     entry = CacheEntry.objects.select_for_update(of=("self",)).select_related("holder").get(key=key)
-    if entry.holder_id != pk and (entry.holder is None or entry.holder.phase in NODE_TERMINAL):
-        CacheEntry.objects.filter(pk=entry.pk).update(holder_id=pk, created_at=turn.now)  # its holder is dead
+    if (entry.holder_id, entry.holder_item) == (pk, index):
         return True
-    return entry.holder_id == pk
+    if _is_held(turn, entry):
+        return False
+    CacheEntry.objects.filter(pk=entry.pk).update(holder_id=pk, holder_item=index, created_at=turn.now)
+    return True
+
+
+def _is_held(turn: Turn, entry: CacheEntry) -> bool:
+    """Whether the claim's holder may still compute it."""
+    holder = entry.holder
+    if holder is None:
+        return False
+    if holder.execution_id == turn.execution.pk:  # this turn may know better than the database
+        node = turn.rows[holder.node_id]
+        return node.phase not in TERMINAL and entry.holder_item not in node.memory.get("bad", ())
+    bad = holder.state.get("memory", {}).get("bad", ())
+    return holder.phase not in NODE_TERMINAL and entry.holder_item not in bad
+
+
+def item_answer(turn: Turn, node: Node, item: Target, index: int) -> Event | None:
+    """Reused or Held for the item of a map whose task computes the same only once at a time; None: it has to run."""
+    target = node.spec.target
+    if turn.spec.overwrite_cache or not is_serialized(item) or not isinstance(target, Target):
+        return None
+    inputs = item_inputs(target.node.array_node, data.read(turn.uris.inputs(node.key)), index)
+    key = cache_key(turn, item, inputs)
+    if not key:
+        return None
+    entry = CacheEntry.objects.filter(key=key).exclude(output_uri="").only("pk").first()
+    if entry is not None or key in turn.cache_entries:
+        return Reused(node.key, index=index)
+    if not _claim(turn, node, item, key, index):
+        return Held(node.key, until=turn.now + LOOK_AGAIN, index=index)
+    return None
 
 
 def _entry(turn: Turn, target: Target, key: str, *, holder: int | None = None, output_uri: str = "") -> CacheEntry:
@@ -139,6 +174,7 @@ def item_hits(turn: Turn, node: Node, size: int) -> dict[int, str]:
         return recovered
     rows = CacheEntry.objects.filter(key__in=set(keys)).exclude(output_uri="")
     uris = dict(rows.values_list("key", "output_uri"))
+    uris |= {key: entry.output_uri for key, entry in turn.cache_entries.items()}  # written at the end of this turn
     return {index: uris[key] for index, key in enumerate(keys) if key in uris} | recovered
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -126,6 +127,62 @@ def test_it_takes_over_from_a_holder_that_is_gone() -> None:
 @workflow
 def mapped(a: list[int]) -> list[int]:
     return map_task(second)(a=a)
+
+
+@workflow
+def mapped_singly(a: list[int]) -> list[int]:
+    return map_task(singly)(a=a)
+
+
+@workflow
+def mapped_singly_two_by_two(a: list[int]) -> list[int | None]:
+    return map_task(singly, concurrency=2, min_success_ratio=0.3)(a=a)
+
+
+def later(seconds: int) -> AbstractContextManager[object]:
+    moment = timezone.now() + timedelta(seconds=seconds)
+    return patch("django.utils.timezone.now", lambda: moment)
+
+
+@pytest.mark.parametrize("program", [mapped_singly, mapped_singly_two_by_two])
+def test_items_of_maps_that_want_the_same_compute_it_once(program: Any) -> None:
+    row = workflow_of(program)
+    one, other = start(row, {"a": [1, 2, 1, 1]}), start(row, {"a": [2, 3, 2]})
+    advance(one.pk)
+    advance(other.pk)
+    driver = Driver({"singly": lambda a: a * 2})
+    for round in range(6):
+        with later(5 * round):
+            driver.run(one)
+            driver.run(other)
+    assert (outputs(one), outputs(other)) == ({"o0": [2, 4, 2, 2]}, {"o0": [4, 6, 4]})
+    assert len(driver.ran) == 3
+
+
+def test_an_item_takes_over_from_one_that_was_given_up() -> None:
+    execution = start(workflow_of(mapped_singly_two_by_two), {"a": [1, 1, 1]})
+    advance(execution.pk)
+    ran: list[int] = []
+
+    def answer(a: int) -> int:
+        ran.append(a)
+        if len(ran) == 1:
+            raise TaskFailed
+        return 2 * a
+
+    driver = Driver({"singly": answer})
+    for round in range(6):
+        with later(5 * round):
+            driver.run(execution)
+    assert sorted(outputs(execution)["o0"], key=str) == [2, 2, None]
+    assert len(ran) == 2
+
+
+def test_overwriting_the_cache_makes_no_item_wait() -> None:
+    execution = start(workflow_of(mapped_singly), {"a": [1, 1]}, overwrite_cache=True)
+    driver = Driver({"singly": lambda a: a * 2})
+    assert outputs(driver.run(execution)) == {"o0": [2, 2]}
+    assert len(driver.ran) == 2
 
 
 def recovering(former: Execution, inputs: Mapping[str, Any]) -> Execution:

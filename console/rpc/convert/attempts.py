@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from django.conf import settings
 from flyteidl.admin import task_execution_pb2
-from flyteidl.core import execution_pb2, identifier_pb2
+from flyteidl.core import catalog_pb2, execution_pb2, identifier_pb2
 from flyteidl.event import event_pb2
 
 from console.rpc.convert.common import duration, execution_error, identifier, node_id, timestamp
@@ -70,7 +70,7 @@ def map_execution(
         metadata=event_pb2.TaskExecutionMetadata(
             generated_name=node.node_id,
             plugin_identifier=items[0].executor,
-            external_resources=[_item(item, node, execution) for item in items],
+            external_resources=[*(_item(item, node, execution) for item in items), *_reused(items, node)],
         ),
         event_version=1,
     )
@@ -91,6 +91,19 @@ def _item(row: TaskExecution, node: NodeExecution, execution: Execution) -> even
         phase=_phase(row.phase),  # type: ignore[arg-type]
         logs=_logs(row, node, execution),
     )
+
+
+def _reused(items: Sequence[TaskExecution], node: NodeExecution) -> Iterator[event_pb2.ExternalResourceInfo]:
+    """The items without an attempt of their own whose outputs were found, in the cache or in what is recovered."""
+    memory = node.state.get("memory", {})
+    tried = {item.index for item in items} | {int(index) for index in memory.get("resting", ())}
+    for index in range(memory.get("next", 0)) if memory.get("reused") else ():
+        if index not in tried:
+            yield event_pb2.ExternalResourceInfo(
+                index=index,
+                phase=int(AttemptPhase.SUCCEEDED),  # type: ignore[arg-type]
+                cache_status=catalog_pb2.CACHE_HIT,
+            )
 
 
 def _id(

@@ -19,8 +19,10 @@ from scheduler.engine.events import (
     Collected,
     Due,
     Event,
+    Held,
     ItemEnded,
     Prepared,
+    Reused,
     Unparked,
 )
 from scheduler.engine.graph import ArraySpec, Kind, RetryPolicy, items_scope
@@ -65,6 +67,8 @@ class ArrayKind:
             node.memory["live"] = dict(node.memory["live"])
             self._go_on(ev, node)
             return True
+        if isinstance(event, Held | Reused):
+            return self._not_run(ev, node, event)
         if not isinstance(event, AttemptSucceeded | AttemptFailed):
             return False
         live: dict[str, int] = node.memory.get("live", {})
@@ -92,6 +96,22 @@ class ArrayKind:
             return
         self.stop(ev, node)
         scopes.end(ev, node, Phase.FAILED, failure)
+
+    def _not_run(self, ev: Evaluation, node: Node, event: Held | Reused) -> bool:
+        """The item needs no attempt of its own, or has to see first what becomes of another's."""
+        live, item = dict(node.memory["live"]), str(event.index)
+        attempt = live.pop(item, None)
+        if attempt is None:
+            return False
+        node.memory["live"] = live
+        if isinstance(event, Reused):
+            node.memory["ok"] += 1
+            node.memory["reused"] = node.memory.get("reused", 0) + 1
+        else:
+            node.memory["tried"] = {item: [attempt + 1, 0, 0], **node.memory["tried"]}
+            node.memory["resting"] = {**node.memory.get("resting", {}), item: event.until.timestamp()}
+        self._go_on(ev, node)
+        return True
 
     def _item_ended(self, ev: Evaluation, node: Node, event: ItemEnded) -> bool:
         live = dict(node.memory["live"])

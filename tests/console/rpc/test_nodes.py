@@ -6,7 +6,7 @@ import grpc
 import pytest
 from django.urls import resolve
 from flyteidl.admin import execution_pb2, node_execution_pb2, task_execution_pb2
-from flyteidl.core import compiler_pb2, identifier_pb2
+from flyteidl.core import catalog_pb2, compiler_pb2, identifier_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
 from flytekit.clients.friendly import SynchronousFlyteClient
 from flytekit.models.core.execution import TaskExecutionPhase
@@ -64,6 +64,16 @@ def test_it_shows_a_map_as_one_attempt_with_an_external_resource_for_each_item(
     assert client.get_task_execution(only.id).id == only.id
     (array,), _ = client.list_node_executions(RUN)
     assert array.metadata.is_array
+
+
+def test_it_shows_the_items_of_a_map_that_came_from_the_cache(run: Execution, client: SynchronousFlyteClient) -> None:
+    memory = {"size": 4, "next": 3, "reused": 2, "live": {}, "bad": []}
+    node = rows.make_node(run, "n0", kind=NodeKind.ARRAY, state={"memory": memory})
+    rows.make_attempt(node, rows.make_task(), index=1)
+    (only,), _ = client.list_task_executions_paginated(NodeExecutionIdentifier("n0", RUN), limit=10)
+    found = only.closure.metadata.external_resources
+    hit = catalog_pb2.CACHE_HIT
+    assert [(item.index, item.cache_status == hit) for item in found] == [(1, False), (0, True), (2, True)]
 
 
 def test_it_names_the_execution_a_node_launched(run: Execution, client: SynchronousFlyteClient) -> None:
