@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from django.db import connection
 from django.db.models import Max, Min, QuerySet
-from django.db.models.fields.json import KeyTextTransform
 from flyteidl.core import artifact_id_pb2
 
 from artifacts.exceptions import InvalidArgument, NotFound, QueryUnresolved
@@ -21,6 +20,7 @@ from artifacts.wanted import Inputs, Wanted, read_query
 NEWEST_FIRST = ("-created_at", "-id")
 RECENT = 200  # versions looked through before partitions are, when a query leaves keys open
 SEEN = 20  # partition values named in an explanation
+SAMPLE = 5_000  # partitions that are looked through for them
 
 
 class Resolution(NamedTuple):
@@ -167,6 +167,13 @@ _NEWEST_OF_EACH_PARTITION = """
 """
 
 
+_SEEN_VALUES = """
+    SELECT DISTINCT sample.values ->> %(key)s FROM (
+        SELECT values FROM artifacts_partition WHERE artifact_id = %(artifact)s ORDER BY digest LIMIT %(sample)s
+    ) AS sample WHERE sample.values ? %(key)s ORDER BY 1 LIMIT %(limit)s
+"""
+
+
 def _newest_of_some_keys(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
     """Frequent values turn up among the recent versions; rare ones have few partitions, each with a newest version.
 
@@ -247,8 +254,7 @@ def _seen_values(artifact: Artifact, partitions: Mapping[str, str]) -> list[str]
         seen = seen_partition_values(artifact, key, limit=SEEN + 1)
         if not seen:
             return ["it has no version yet"]
-        known = partitions[key] in seen or (len(seen) > SEEN and _occurs(artifact, key, partitions[key]))
-        if not known:
+        if partitions[key] not in seen and not _occurs(artifact, key, partitions[key]):
             more = ", ..." if len(seen) > SEEN else ""
             hints.append(f"{key}s seen: {', '.join(seen[:SEEN])}{more}")
     if not hints and len(partitions) > 1:
@@ -261,15 +267,14 @@ def _occurs(artifact: Artifact, key: str, value: str) -> bool:
 
 
 def seen_partition_values(artifact: Artifact, key: str, *, limit: int) -> list[str]:
-    """The values a partition key has had, in order."""
-    values = (
-        Partition.objects.filter(artifact=artifact)
-        .annotate(seen=KeyTextTransform(key, "values"))
-        .values_list("seen", flat=True)
-        .distinct()
-        .order_by("seen")
-    )
-    return [value for value in values[:limit] if value is not None]
+    """The values a partition key has had, in order.
+
+    Of an artifact with more partitions than SAMPLE those of so many of them, taken by their digests: at random, so that
+    only rare values are missed.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_SEEN_VALUES, {"artifact": artifact.pk, "key": key, "sample": SAMPLE, "limit": limit})
+        return [value for (value,) in cursor.fetchall()]
 
 
 def _seen_times(artifact: Artifact, wanted: Wanted) -> list[str]:

@@ -16,14 +16,17 @@ from itertools import islice
 
 from django.conf import settings
 from django.utils import timezone
+from flyteidl.core import literals_pb2
 
-from artifacts.exceptions import FailedPrecondition, InvalidArgument, PayloadTooLarge
+from artifacts import literals
+from artifacts.exceptions import FailedPrecondition, InvalidArgument, NotFound, PayloadTooLarge
 from artifacts.store import store
 
 AREA = "artifacts"  # objects lie below <root>/artifacts/<project>/<domain>/<SHA-256>/
 PART_BYTES = 8 * 1024**2
 MAX_PARTS = 10_000  # of one object, as S3 has it
 MAX_FILES = 10_000
+FEW_OBJECTS, FEW_FILES = 20, 1_000  # of a task's output, and in each folder of it, whose sizes are added up
 MAX_PATH = 700  # bytes
 MAX_SEGMENT = 200  # bytes
 LINK_LIFETIME = timedelta(hours=1)
@@ -55,6 +58,7 @@ class FileUpload:
     uri: str
     done: bool
     parts: list[Part] = field(default_factory=list)
+    unchecked: bool = False  # put together, but nobody has seen yet whether it is what was announced
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,9 @@ def complete(files: Sequence[File], *, folder: bool, project: str, domain: str) 
         first, number = missing[0]
         raise FailedPrecondition(f"{len(missing)} parts have not arrived, such as part {number} of {first.file.path}")
     for each in begun.files:
-        if not each.done:
+        if each.unchecked:
+            store().check(each.uri, sha256=each.file.sha256)
+        elif not each.done:
             store().finish_parts(each.uri, store().begin_parts(each.uri), sha256=each.file.sha256)
     return _look(files, folder=folder, project=project, domain=domain, sign=False)
 
@@ -113,15 +119,28 @@ def recorded_hash(uri: str) -> str:
     return key[3] if len(key) > 3 and key[0] == AREA and _SHA256.fullmatch(key[3]) else ""
 
 
-def size_of(uri: str) -> int | None:
+def size_of(uri: str, *, most: int = MAX_FILES) -> int | None:
     """The bytes at a URI of our store, all files of a folder together; None for data elsewhere, none, or too many."""
     objects, uri = store(), uri.rstrip("/")
     if not objects.contains(uri):
         return None
-    if objects.exists(uri):
+    try:
         return objects.size(uri)
-    found = list(islice(objects.list(uri), MAX_FILES + 1))
-    return sum(each.size for each in found) if 0 < len(found) <= MAX_FILES else None
+    except NotFound:
+        found = list(islice(objects.list(uri), most + 1))
+    return sum(each.size for each in found) if 0 < len(found) <= most else None
+
+
+def size_of_value(value: literals_pb2.Literal) -> int | None:
+    """The bytes that a task's output lies in. None for a plain value, for data elsewhere, or for too many files.
+
+    They are looked up while the output is published, which is not to take long.
+    """
+    found = list(islice(literals.uris(value), FEW_OBJECTS + 1))
+    if not 0 < len(found) <= FEW_OBJECTS:
+        return None
+    sizes = [size_of(uri, most=FEW_FILES) for uri in found]
+    return sum(size for size in sizes if size is not None) if None not in sizes else None
 
 
 def place_of(sha256: str, name: str, *, project: str, domain: str) -> str:
@@ -152,7 +171,8 @@ def folder_digest(files: Iterable[File]) -> str:
 def _file(file: File, uri: str, *, sign: bool) -> FileUpload:
     objects = store()
     if objects.exists(uri) and objects.size(uri) == file.size_bytes:
-        return FileUpload(file, uri, done=True)
+        unchecked = objects.is_unchecked(uri)
+        return FileUpload(file, uri, done=not unchecked, unchecked=unchecked)
     handle = objects.begin_parts(uri)
     arrived = objects.parts(uri, handle)
     parts = []

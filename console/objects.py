@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.urls import path
+from django.utils.http import content_disposition_header, http_date
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -17,7 +19,7 @@ from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, Paylo
 from artifacts.store import LocalStore, signing, store
 
 CHUNK = 1 << 20
-RANGE = re.compile(r"bytes=(\d*)-(\d*)$")
+RANGE = re.compile(r"bytes=([0-9]{0,18})-([0-9]{0,18})")
 
 
 @csrf_exempt
@@ -68,17 +70,30 @@ def _receive(request: HttpRequest, local: LocalStore, grant: signing.Grant) -> H
 
 def _send(request: HttpRequest, local: LocalStore, grant: signing.Grant) -> HttpResponseBase:
     uri = f"{local.root}/{grant.key}"
-    size = local.size(uri)
+    stream = local.open(uri)
+    # Of the open file: somebody may put another in its place meanwhile.
+    stat = os.fstat(stream.fileno())
+    size, etag = stat.st_size, f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+    modified = http_date(stat.st_mtime)
+    asked = request.headers.get("Range", "")
+    if request.headers.get("If-Range", etag) not in (etag, modified):
+        asked = ""  # a part of another object would not fit what the client has
+    span = _range(asked, size)
+    filename = grant.filename or grant.key.rpartition("/")[2]
     response: HttpResponseBase
-    if (span := _range(request.headers.get("Range", ""), size)) is not None:
+    if span is None:
+        response = FileResponse(stream, as_attachment=True, filename=filename)
+    elif span[0] >= span[1]:
+        stream.close()
+        response = HttpResponse(status=416, headers={"Content-Range": f"bytes */{size}"})
+    else:
         start, stop = span
-        response = StreamingHttpResponse(_slice(local.open(uri), start, stop), status=206)
+        response = StreamingHttpResponse(_slice(stream, start, stop), status=206)
         response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
         response.headers["Content-Length"] = str(stop - start)
-        response.headers["Content-Disposition"] = "attachment"
-    else:
-        filename = grant.filename or grant.key.rpartition("/")[2]
-        response = FileResponse(local.open(uri), as_attachment=True, filename=filename)
+        response.headers["Content-Disposition"] = content_disposition_header(True, filename) or "attachment"
+    response.headers["ETag"] = etag
+    response.headers["Last-Modified"] = modified
     # Objects are users' bytes: a browser that shows one must not run it with the console's origin.
     response.headers["Content-Type"] = "application/octet-stream"
     response.headers["Accept-Ranges"] = "bytes"
@@ -89,14 +104,18 @@ def _send(request: HttpRequest, local: LocalStore, grant: signing.Grant) -> Http
 
 
 def _range(header: str, size: int) -> tuple[int, int] | None:
-    """The one range asked for as (start, stop), or None for the whole object (also for ranges it cannot serve)."""
-    match = RANGE.match(header)
+    """The one range asked for as (start, stop); None for the whole object, also for several ranges and for nonsense.
+
+    Empty when the object has nothing there.
+    """
+    match = RANGE.fullmatch(header)
     if match is None or not any(match.groups()):
         return None
     first, last = match.groups()
+    if first and last and int(last) < int(first):
+        return None
     start = int(first) if first else max(0, size - int(last))
-    stop = min(size, int(last) + 1) if first and last else size
-    return (start, stop) if start < stop else None
+    return start, min(size, int(last) + 1) if first and last else size
 
 
 def _slice(stream: BinaryIO, start: int, stop: int) -> Iterator[bytes]:

@@ -25,9 +25,10 @@ from artifacts.models import Artifact, ArtifactVersion, Granularity, Kind, Metri
 from artifacts.names import MAX_VERSION, check_name, check_partition_keys, check_partition_value, check_version
 from artifacts.partitions import digest_of, format_time, truncate
 from artifacts.terms import terms_of
+from artifacts.uploads import size_of_value
 
 END_NODE = "end-node"
-RESERVED_KEYS = (wire.CARD_KEY, wire.PARTITIONS_KEY, wire.METRICS_KEY, wire.ATTRIBUTES_KEY)
+RESERVED_KEYS = (wire.CARD_KEY, wire.PARTITIONS_KEY, wire.METRICS_KEY, wire.ATTRIBUTES_KEY, wire.DECLARED_KEY)
 
 
 @dataclass(frozen=True)
@@ -120,6 +121,7 @@ def _row(publishing: Publishing, artifact: Artifact, source: Source, at: datetim
         literal_type=publishing.variable.type.SerializeToString(deterministic=True),
         uri=literals.primary_uri(value),
         content_hash=value.hash[:128],
+        size_bytes=size_of_value(value),
         partitions=publishing.partitions,
         time_partition=publishing.time_partition,
         execution_key=source.execution_key,

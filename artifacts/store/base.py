@@ -115,6 +115,18 @@ class ObjectStore(ABC):
     def drop_abandoned_parts(self, before: datetime) -> int:
         """Forget uploads in parts that were begun before a moment and never finished; how many objects that was."""
 
+    def is_unchecked(self, uri: str) -> bool:
+        """Whether the object that is there was put together of parts, but whoever did it died before it was checked."""
+        return False
+
+    def check(self, uri: str, *, sha256: str) -> None:
+        """See that the object is what was announced. InvalidArgument, and no object any more, when it is not."""
+        try:
+            check_sha256(uri, self.sha256(uri), sha256)
+        except InvalidArgument:
+            self.delete(uri)
+            raise
+
     def get(self, uri: str) -> bytes:
         with self.open(uri) as stream:
             return stream.read()

@@ -13,9 +13,10 @@ from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]
 
 from artifacts.exceptions import InvalidArgument, NotFound
-from artifacts.store.base import ObjectStore, StoredObject, check_sha256
+from artifacts.store.base import ObjectStore, StoredObject
 from artifacts.store.signing import md5_header
 
+UNCHECKED = ".unchecked"  # folder of the marks of objects being put together
 MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
 
 
@@ -122,6 +123,7 @@ class S3Store(ObjectStore):
 
     def finish_parts(self, uri: str, upload: str, *, sha256: str) -> None:
         parts = [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in self._parts(uri, upload)]
+        self.client.put_object(**self._mark(uri), Body=b"")  # S3 shows the object before anybody can have read it
         if not parts:  # S3 has no upload of no parts
             self.abort_parts(uri, upload)
             self.put(uri, b"")
@@ -129,11 +131,31 @@ class S3Store(ObjectStore):
             self.client.complete_multipart_upload(
                 **self._target(uri), UploadId=upload, MultipartUpload={"Parts": sorted(parts, key=_number)}
             )
+        self.check(uri, sha256=sha256)
+
+    def check(self, uri: str, *, sha256: str) -> None:
         try:
-            check_sha256(uri, self.sha256(uri), sha256)
+            super().check(uri, sha256=sha256)
         except InvalidArgument:
-            self.delete(uri)
+            self.client.delete_object(**self._mark(uri))
             raise
+        self.client.delete_object(**self._mark(uri))
+
+    def is_unchecked(self, uri: str) -> bool:
+        try:
+            self.client.head_object(**self._mark(uri))
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in MISSING:
+                return False
+            raise
+        return True
+
+    def _mark(self, uri: str) -> dict[str, str]:
+        """An object that is there while another is put together and checked."""
+        return {
+            "Bucket": self.bucket,
+            "Key": "/".join(part for part in (self.folder, UNCHECKED, self.key(uri)) if part),
+        }
 
     def abort_parts(self, uri: str, upload: str) -> None:
         try:

@@ -22,16 +22,19 @@ from artifacts.exceptions import NotFound
 from artifacts.literals import describe_type, to_json
 from artifacts.models import ArtifactVersion, CardFormat, Kind
 from artifacts.partitions import digest_of, truncate
+from artifacts.queries import check_keys
 from artifacts.search import Search, read_search
+from artifacts.wanted import Wanted
 from console.access_objects import access_artifact, access_version, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
+from console.card_images import image_url
 from console.rest.base import ApiView, Filters, ListView, ScopeFilters, read_query, represent, user_of
 from console.rest.paging import read_limit
 from console.rest.parsing import StrictJson
 from console.rest.publishing import PublishBody, publish_from, read_publish_body
 from console.rest.retention import RemoveFilters, RemoveOut, remove_by_hand
-from console.sandbox import sandboxed
+from console.sandbox import CARD, sandboxed
 
 TAGS = ["artifacts"]
 PARTITION_PREFIX = "partition."
@@ -146,7 +149,10 @@ class VersionsView(ListView):
         wanted &= Q(removed_at__isnull=not filters["removed"])
         if (moment := filters["time_partition"]) is not None:
             wanted &= Q(time_partition=truncate(moment, artifact.granularity))
-        if partitions := partition_filters(request):
+        partitions = partition_filters(request)
+        times = {key: filters[key] for key in ("time_partition", "time_from", "time_before")}
+        check_keys(artifact, Wanted(project, domain, name, partitions=partitions, **times))
+        if partitions:
             whole = set(partitions) == set(artifact.partition_keys)
             wanted &= Q(partition_digest=digest_of(partitions)) if whole else Q(partitions__contains=partitions)
         rows = ArtifactVersion.objects.filter(wanted, artifact=artifact).select_related("artifact").defer(*_HEAVY)
@@ -262,7 +268,7 @@ class CardView(ApiView):
     def get(self, request: Request, project: str, domain: str, name: str, version: str) -> HttpResponse:
         """The card as safe HTML."""
         row = access_version(user_of(request), project, domain, name, version)
-        html = render_card(row)
+        html = render_card(row, image_url=image_url)
         if not html:
             raise NotFound(f"{row.artifact}@{row.version} has no card")
-        return sandboxed(html)
+        return sandboxed(html, CARD)

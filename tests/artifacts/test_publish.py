@@ -14,6 +14,7 @@ from artifacts import literals
 from artifacts.actions.publish import Publication, publish
 from artifacts.exceptions import AlreadyExists, InvalidArgument
 from artifacts.models import Artifact, ArtifactVersion, Kind, Partition
+from artifacts.store import store
 from tests.artifacts.publishing import (
     INT,
     START,
@@ -264,3 +265,19 @@ def test_it_names_versions_published_into_another_project_apart() -> None:
     assert source().version_of("o0", ("other", "development", "x")) == "flytesnacks.development.e1.n0.0.o0"
     assert len(source(node_id="n" * 600).version_of("o0", ("flytesnacks", "development", "x"))) == 400
     assert variable(FlyteArtifact(name="x")).artifact_partial_id.artifact_key.name == "x"
+
+
+@pytest.mark.django_db
+def test_it_records_the_size_of_what_a_task_wrote(object_store: str) -> None:
+    folder = f"{store().root}/raw/flytesnacks/development/e1/n0"
+    for name in ("one/a", "one/b", "two"):
+        store().put(f"{folder}/{name}", b"12345")
+    files = [literals_pb2.Blob(uri=f"{folder}/{name}") for name in ("one", "two")]
+    blobs = [literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=blob)) for blob in files]
+    listed = literals_pb2.Literal(collection=literals_pb2.LiteralCollection(literals=blobs))
+    elsewhere = literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=literals_pb2.Blob(uri="s3://other/bucket")))
+    sizes = [
+        publish_output(FlyteArtifact(name=f"sized-{number}"), value).versions[0][1].size_bytes
+        for number, value in enumerate((*blobs, listed, elsewhere, integer(1)))
+    ]
+    assert sizes == [10, 5, 15, None, None]

@@ -96,6 +96,19 @@ def test_it_says_which_values_were_seen() -> None:
 
 
 @pytest.mark.django_db
+def test_it_looks_for_seen_values_in_some_of_many_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(6):
+        published("ml-dataset", number, region=f"R{number}")
+    monkeypatch.setattr(queries, "SAMPLE", 4)
+    with pytest.raises(QueryUnresolved) as refused, CaptureQueriesContext(connection) as captured:
+        resolve(DATASET.query(region="SEA").to_flyte_idl())
+    seen = refused.value.message.partition("regions seen: ")[2].split(", ")
+    assert len(seen) == 4 and set(seen) < {f"R{number}" for number in range(6)}
+    assert any("LIMIT 4" in query["sql"] for query in captured.captured_queries)
+    assert resolve(DATASET.query(region="R5").to_flyte_idl()).version.partitions == {"region": "R5"}
+
+
+@pytest.mark.django_db
 def test_it_says_that_values_never_occurred_together() -> None:
     published("ml-dataset", 1, region="LAX", split="train")
     published("ml-dataset", 2, region="ATL", split="test")

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,6 +19,7 @@ from pytest_django import Settings
 
 from artifacts.exceptions import InvalidArgument, NotFound
 from artifacts.store import LocalStore, ObjectStore, open_store
+from artifacts.uploads import File, complete, upload
 
 MINUTE = timedelta(minutes=1)
 
@@ -169,6 +171,34 @@ def test_it_keeps_nothing_of_wrong_parts(objects: ObjectStore) -> None:
     assert objects.parts(uri, again) == {}
     objects.finish_parts(uri, again, sha256=hashlib.sha256(b"").hexdigest())
     assert objects.get(uri) == b""
+
+
+def test_what_nobody_saw_checked_is_checked_when_it_is_asked_for_again(
+    objects: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever completes an upload may be killed between putting it together and reading it."""
+    monkeypatch.setattr("artifacts.uploads.store", lambda: objects)
+    for content, announced in ((b"right", b"right"), (b"wrong", b"right")):
+        file = File("data.bin", len(announced), hashlib.sha256(announced).hexdigest())
+        around: dict[str, Any] = {"folder": False, "project": "p", "domain": "d"}
+        (begun,) = upload([file], **around).files
+        assert http(objects, "PUT", begun.parts[0].url, data=content)[0] == 200
+        with monkeypatch.context() as killed:
+            killed.setattr(type(objects), "check", Mock(side_effect=KeyboardInterrupt))
+            killed.setattr("artifacts.store.local.check_sha256", Mock(side_effect=KeyboardInterrupt))
+            with pytest.raises(KeyboardInterrupt):
+                complete([file], **around)
+        (again,) = upload([file], **around).files
+        assert not again.done
+        for part in again.parts:  # the local store begins again
+            http(objects, "PUT", part.url, data=content)
+        if content == announced:
+            assert complete([file], **around).done
+            objects.delete(begun.uri)
+        else:
+            with pytest.raises(InvalidArgument, match="SHA-256"):
+                complete([file], **around)
+        assert list(objects.list(objects.root)) == []
 
 
 def test_it_drops_abandoned_parts(objects: ObjectStore) -> None:

@@ -113,5 +113,31 @@ def test_it_serves_ranges(local: LocalStore, asked: str, body: bytes) -> None:
     assert (response.status_code, response.getvalue()) == (206, body)
 
 
+@pytest.mark.parametrize("asked", ["bytes=10-", "bytes=99-100", "bytes=-0"])
+def test_it_refuses_ranges_that_the_object_does_not_have(local: LocalStore, asked: str) -> None:
+    local.put(f"{local.root}/n", b"0123456789")
+    response = get(local.signed_get(f"{local.root}/n", expires=MINUTE), Range=asked)
+    assert (response.status_code, response["Content-Range"]) == (416, "bytes */10")
+
+
+@pytest.mark.parametrize("asked", ["bytes=5-2", "bytes=0-1,3-4", "bytes=-", "lines=1-2", f"bytes={'9' * 5000}-"])
+def test_it_sends_the_whole_object_for_ranges_it_does_not_understand(local: LocalStore, asked: str) -> None:
+    local.put(f"{local.root}/n", b"0123456789")
+    response = get(local.signed_get(f"{local.root}/n", expires=MINUTE), Range=asked)
+    assert (response.status_code, response.getvalue()) == (200, b"0123456789")
+
+
+def test_it_sends_no_part_of_another_object_than_the_client_began_with(local: LocalStore) -> None:
+    local.put(f"{local.root}/n", b"0123456789")
+    url = local.signed_get(f"{local.root}/n", expires=MINUTE)
+    first = get(url)
+    first.close()
+    for known in (first["ETag"], first["Last-Modified"]):
+        assert get(url, Range="bytes=8-", **{"If-Range": known}).getvalue() == b"89"
+    local.put(f"{local.root}/n", b"another one")
+    changed = get(url, Range="bytes=8-", **{"If-Range": first["ETag"]})
+    assert (changed.status_code, changed.getvalue()) == (200, b"another one")
+
+
 def test_it_answers_404_for_an_object_that_is_gone(local: LocalStore) -> None:
     assert get(local.signed_get(f"{local.root}/gone", expires=MINUTE)).status_code == 404
