@@ -35,6 +35,10 @@ CANDIDATES = """
 SELECT id, resources, created_at, reason FROM scheduler_taskexecution
 WHERE executor = %s AND phase = %s ORDER BY priority DESC, id LIMIT %s
 """
+FAR = 5000  # queued attempts among which those that ask for something else are looked for
+FURTHER_CANDIDATES = f"""
+SELECT * FROM ({CANDIDATES}) AS queued WHERE resources <> ALL(%s::jsonb[]) LIMIT %s
+"""  # noqa: S608 - constants
 
 
 @dataclass(frozen=True)
@@ -49,34 +53,68 @@ def claim(
     """Take queued attempts that fit into `free`, by priority and age: INITIALIZING and committed.
 
     One that could never fit into `total` fails at once with a user error. One that has to wait for room says so in its
-    reason; small ones may overtake it, but not for ever.
+    reason; small ones may overtake it. Once it has waited for PATIENCE, they may only with what it does not need: what
+    it is short of is kept for it as others end. So a wait for a GPU does not keep tasks without one from running.
     """
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute(CANDIDATES, [executor, AttemptPhase.QUEUED.value, LOOK_AHEAD])
-            queued = cursor.fetchall()
-        fitting: list[int] = []
-        waiting: dict[str, list[int]] = {}
-        short = False
+        round_ = _Round(instance, free, total, now=now, default_cpu=default_cpu)
+        queued = _queued(executor)
+        round_.sort(queued)
+        more = len(queued) == LOOK_AHEAD
+        if more and round_.waiting and round_.free.cpu > 0:
+            # Behind many that wait for the same, others may fit.
+            queued = _queued(executor, without=sorted(round_.shapes))
+            round_.sort(queued)
+        for words, pks in round_.waiting.items():
+            if unsaid := [pk for pk in pks if round_.reasons.get(pk, words) != words]:
+                TaskExecution.objects.filter(pk__in=unsaid, phase=AttemptPhase.QUEUED).update(reason=words)
+        taken = _take(round_.fitting, instance, now=now) if round_.fitting else []
+        return Claim(taken, more or bool(round_.waiting))
+
+
+def _queued(executor: str, *, without: Sequence[str] = ()) -> list[tuple[int, str, datetime, str]]:
+    """The next in the queue; `without`: not those that ask for just these resources (JSON), as far as FAR goes."""
+    phase = AttemptPhase.QUEUED.value
+    with connection.cursor() as cursor:
+        if without:
+            cursor.execute(FURTHER_CANDIDATES, [executor, phase, FAR, list(without), LOOK_AHEAD])
+        else:
+            cursor.execute(CANDIDATES, [executor, phase, LOOK_AHEAD])
+        found: list[tuple[int, str, datetime, str]] = cursor.fetchall()
+    return found
+
+
+class _Round:
+    """One look at the queue: which attempts fit, and which wait for what."""
+
+    def __init__(self, instance: str, free: Resources, total: Resources, *, now: datetime, default_cpu: float) -> None:
+        self.instance, self.free, self.total, self.now = instance, free, total, now
+        self.default_cpu = min(default_cpu, total.cpu)
+        self.fitting: list[int] = []
+        self.waiting: dict[str, list[int]] = {}
+        self.reasons: dict[int, str] = {}  # of those that wait long enough to say what for: what they say so far
+        self.shapes: set[str] = set()  # the resources (JSON) that those that wait ask for
+
+    def sort(self, queued: Iterable[tuple[int, str, datetime, str]]) -> None:
         for pk, resources, created_at, reason in queued:
-            needs = Resources.parse(json.loads(resources), default_cpu=min(default_cpu, total.cpu))
-            waited = now - created_at
-            if lacking := total.lacking(needs):
-                _end([Ended(pk, too_large_for_machine(lacking), now)], actor=instance)
-            elif lacking := free.lacking(needs):
-                # Only what is short, not how much is free: so that a waiting row is written once.
-                words = f"waiting for {', '.join(one.partition(' of ')[0] for one in lacking)}"
-                if reason != words and waited > TELL_AFTER:
-                    waiting.setdefault(words, []).append(pk)
-                short = True
-                if waited > PATIENCE:
-                    break
+            needs = Resources.parse(json.loads(resources), default_cpu=self.default_cpu)
+            if lacking := self.total.lacking(needs):
+                _end([Ended(pk, too_large_for_machine(lacking), self.now)], actor=self.instance)
+            elif lacking := self.free.lacking(needs):
+                self._wait(pk, needs, lacking, waited=self.now - created_at, reason=reason)
+                self.shapes.add(resources)
             else:
-                free -= needs
-                fitting.append(pk)
-        for words, pks in waiting.items():
-            TaskExecution.objects.filter(pk__in=pks, phase=AttemptPhase.QUEUED).update(reason=words)
-        return Claim(_take(fitting, instance, now=now) if fitting else [], short or len(queued) == LOOK_AHEAD)
+                self.free -= needs
+                self.fitting.append(pk)
+
+    def _wait(self, pk: int, needs: Resources, lacking: list[str], *, waited: timedelta, reason: str) -> None:
+        # Only what is short, not how much is free: so that a waiting row is written once.
+        words = f"waiting for {', '.join(one.partition(' of ')[0] for one in lacking)}"
+        self.waiting.setdefault(words, []).append(pk)
+        if waited > TELL_AFTER:
+            self.reasons[pk] = reason
+        if waited > PATIENCE:
+            self.free = self.free.reserved(needs)
 
 
 def _take(ids: list[int], instance: str, *, now: datetime) -> list[TaskExecution]:

@@ -39,6 +39,10 @@ class Resources:
             if getattr(needed, name) > getattr(self, name) + 1e-9
         ]
 
+    def reserved(self, needed: Resources) -> Resources:
+        """What is left for others while what `needed` asks for is kept for it: nothing of what there is too little."""
+        return Resources(*(max(0, getattr(self, name) - getattr(needed, name)) for name in UNITS))
+
     def as_json(self) -> dict[str, float]:
         return {name: getattr(self, name) for name in UNITS}
 

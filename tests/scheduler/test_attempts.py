@@ -83,6 +83,59 @@ def test_it_lets_small_attempts_pass_but_not_for_ever() -> None:
     assert claim() == [large.name]
 
 
+def waits(row: TaskExecution, minutes: float = 2) -> None:
+    TaskExecution.objects.filter(pk=row.pk).update(created_at=now() - timedelta(minutes=minutes))
+
+
+@pytest.mark.parametrize("short", ["cpu", "memory", "gpu", "ephemeral_storage"])
+def test_what_a_patient_attempt_is_short_of_is_kept_for_it_as_others_end(short: str) -> None:
+    total = Resources(cpu=8, memory=8, gpu=8, ephemeral_storage=8)
+    large = make_attempt(resources={"cpu": 1, short: 6})
+    waits(large)
+    for _ in range(10):
+        make_attempt(resources={"cpu": 1, short: 2})
+    taken: list[str] = []
+    for held in (6, 4, 3):  # others end, and what is freed adds up
+        taken += claim(total - Resources(**{"cpu": 1, short: held}), total)
+    assert taken == []
+    assert claim(total - Resources(**{"cpu": 1, short: 2}), total) == [large.name]
+
+
+def test_what_a_patient_attempt_does_not_need_goes_to_others() -> None:
+    """One that waits for a GPU keeps the cores it will need, and lets others have the rest."""
+    total = Resources(cpu=4, memory=8 << 30, gpu=1)
+    busy = Resources(cpu=4, memory=8 << 30)
+    patient = make_attempt(resources={"cpu": 2, "gpu": 1})
+    waits(patient)
+    others = [make_attempt(resources={"cpu": 1}) for _ in range(4)]
+    assert claim(busy, total) == [row.name for row in others[:2]]
+    patient.refresh_from_db()
+    assert patient.reason == "waiting for gpu 1"
+    assert claim(Resources(cpu=2, memory=8 << 30, gpu=1), total) == [patient.name]
+
+
+def test_many_that_wait_for_the_same_do_not_hide_those_behind_them() -> None:
+    total = Resources(cpu=4, memory=8 << 30, gpu=1)
+    node = make_node()
+    for _ in range(attempts.LOOK_AHEAD + 10):
+        make_attempt(node, resources={"cpu": 0.5, "gpu": 1})
+    behind = [make_attempt(node, resources={"cpu": 1}) for _ in range(2)]
+    assert claim(Resources(cpu=4, memory=8 << 30), total) == [row.name for row in behind]
+
+
+@pytest.mark.parametrize(
+    ("resource", "asked", "words"),
+    [("gpu", 2, "gpu 2 of 1"), ("ephemeral_storage", 64 << 30, "ephemeral storage 64.0 GiB of 8.0 GiB")],
+)
+def test_gpus_and_ephemeral_storage_are_counted(resource: str, asked: int, words: str) -> None:
+    total = Resources(cpu=4, memory=8 << 30, gpu=1, ephemeral_storage=8 << 30)
+    rows = [make_attempt(resources={"cpu": 1, resource: 1 if resource == "gpu" else 5 << 30}) for _ in range(2)]
+    giant = make_attempt(resources={"cpu": 1, resource: asked})
+    assert claim(total, total) == [rows[0].name]
+    giant.refresh_from_db()
+    assert giant.phase == AttemptPhase.FAILED and words in giant.reason
+
+
 def test_it_fails_what_the_machine_can_never_run(woken: list[object]) -> None:
     row = make_attempt(resources={"cpu": 1, "memory": 64 << 30, "gpu": 1})
     assert claim() == []

@@ -110,6 +110,7 @@ class LocalExecutor(Executor):
             self.runs.pop(assignment.attempt_id)
             self.submit(assignment)
         else:
+            run.gpus = run.directory.gpus()
             self._found(run)
 
     def settle(self) -> None:
@@ -178,7 +179,13 @@ class LocalExecutor(Executor):
         return run
 
     def _gpus(self, assignment: Assignment) -> tuple[int, ...]:
+        """Devices that nothing uses, processes of an earlier executor included, adopted or not yet."""
+        if not assignment.resources.gpu:
+            return ()
         taken = {gpu for run in self.runs.values() for gpu in run.gpus}
+        for directory in map(RunDirectory, (self.home / "run").iterdir()):
+            if (process := directory.process()) is not None and process.alive():
+                taken.update(directory.gpus())
         free = [gpu for gpu in range(self.total.gpu) if gpu not in taken]
         return tuple(free[: assignment.resources.gpu])
 

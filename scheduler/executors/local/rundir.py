@@ -89,6 +89,14 @@ class RunDirectory:
         except (FileNotFoundError, ValueError, KeyError):
             return None
 
+    def gpus(self) -> tuple[int, ...]:
+        """The devices that its process was given."""
+        try:
+            env = json.loads((self.path / "spec.json").read_text())["env"]
+            return tuple(int(number) for number in env.get("CUDA_VISIBLE_DEVICES", "").split(",") if number)
+        except (FileNotFoundError, ValueError, KeyError):
+            return ()
+
     def remove(self) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 

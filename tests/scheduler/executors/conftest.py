@@ -40,10 +40,10 @@ class Bench:
         if start:
             self.new_executor()
 
-    def new_executor(self) -> None:
+    def new_executor(self, gpu: int = 0) -> None:
         """As after a restart of the daemon."""
         self.events: queue.Queue[Event] = queue.Queue()
-        self.executor = LocalExecutor(self.home, self.store, total=Resources(cpu=4, memory=1 << 40))
+        self.executor = LocalExecutor(self.home, self.store, total=Resources(cpu=4, memory=1 << 40, gpu=gpu))
         self.executor.start(self.events.put)
 
     def task(

@@ -12,6 +12,7 @@ import pytest
 
 from scheduler.executors.base import Assignment
 from scheduler.executors.local.rundir import Process, RunDirectory
+from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, error
 
@@ -52,6 +53,30 @@ def test_it_adopts_a_task_that_still_runs(own_bench: Bench, tmp_path: Path) -> N
     assert own_bench.wait_start(attempt).handle == before.handle
     (tmp_path / "go").touch()
     assert own_bench.wait_end(attempt).outcome.phase == AttemptPhase.SUCCEEDED
+
+
+def test_an_adopted_task_keeps_its_gpu(own_bench: Bench, tmp_path: Path) -> None:
+    own_bench.executor.stop()
+    own_bench.new_executor(gpu=2)
+    needs = Resources(cpu=0.5, gpu=1)
+    first, second = (
+        own_bench.task("waits_for", inputs={"marker": str(tmp_path / name)}, resources=needs) for name in "ab"
+    )
+    for submitted in (first, second):
+        own_bench.executor.submit(submitted)
+        own_bench.wait_start(submitted)
+    (tmp_path / "a").touch()
+    own_bench.wait_end(first)
+    crash(own_bench)
+    own_bench.new_executor(gpu=2)
+    third = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "b")}, resources=needs)
+    own_bench.executor.submit(third)  # before the other is adopted
+    own_bench.executor.adopt(second)
+    gpus = {run.assignment.attempt_id: run.gpus for run in own_bench.executor.runs.values()}
+    assert gpus == {second.attempt_id: (1,), third.attempt_id: (0,)}
+    (tmp_path / "b").touch()
+    for waited in (second, third):
+        assert own_bench.wait_end(waited).outcome.phase == AttemptPhase.SUCCEEDED
 
 
 def test_it_picks_up_a_task_that_ended_meanwhile(own_bench: Bench, tmp_path: Path) -> None:
