@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from flyteidl.core import artifact_id_pb2, literals_pb2
 
@@ -12,7 +13,7 @@ from artifacts.addresses import parse_address
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import ArtifactVersion
 from artifacts.partitions import format_time, label_time, literal_as_text, literal_as_time, parse_time, shift
-from artifacts.wire import transform_of_input
+from artifacts.wire import QUERY_MOMENTS, more_of_query, transform_of_input
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ def read_query(
     """What the query wants. A missing project or domain is the given one; InvalidArgument for a binding to nothing."""
     kind = query.WhichOneof("identifier")
     if kind == "artifact_id":
-        return read_artifact_id(query.artifact_id, project=project, domain=domain, inputs=inputs, trigger=trigger)
+        wanted = read_artifact_id(query.artifact_id, project=project, domain=domain, inputs=inputs, trigger=trigger)
+        return _with_more(wanted, more_of_query(query), inputs)
     if kind == "artifact_tag":
         key = query.artifact_tag.artifact_key
         alias = _text(query.artifact_tag.value, inputs, trigger) or "latest"
@@ -79,6 +81,29 @@ def read_query(
             raise InvalidArgument("only the inputs of a trigger can be bound to the triggering artifact")
         return Wanted(*trigger.artifact.key, version=trigger.version)
     raise InvalidArgument("the artifact query is empty: give an artifact, a tag, a flyte:// address or a binding")
+
+
+def _with_more(wanted: Wanted, more: Mapping[str, Any], inputs: Inputs) -> Wanted:
+    if not more:
+        return wanted
+    moments: dict[str, Any] = {}
+    for key in QUERY_MOMENTS:
+        if isinstance(value := more.get(key), dict):
+            label = artifact_id_pb2.LabelValue(input_binding=artifact_id_pb2.InputBindingData(var=value["input"]))
+            moments[key] = literal_as_time(_bound(label, inputs), name=value["input"])
+        elif value:
+            moments[key] = parse_time(value)
+    return replace(wanted, alias=more.get("alias", ""), **moments)
+
+
+def inputs_asked(query: artifact_id_pb2.ArtifactQuery) -> Iterator[str]:
+    """The inputs that the query is bound to: they need their values first."""
+    if query.WhichOneof("identifier") == "artifact_tag":
+        labels = [query.artifact_tag.value]
+    else:
+        labels = [*query.artifact_id.partitions.value.values(), query.artifact_id.time_partition.value]
+    yield from (label.input_binding.var for label in labels if label.HasField("input_binding"))
+    yield from (value["input"] for value in more_of_query(query).values() if isinstance(value, dict))
 
 
 def read_artifact_id(

@@ -2,11 +2,13 @@
 
     Trigger  1: core.ArtifactID trigger   2: core.ParameterMap trigger_inputs   (LaunchPlanMetadata.launch_conditions)
              100: string causeway, ours: JSON of what a trigger can do beyond that
+    core.ArtifactQuery 100: string, ours: JSON of what a query asks for beyond that
     core.InputBindingData 100: core.TimeTransform, ours: how a query's time is moved from the input it is bound to
     Card     1: string uri   2: CardType type (1 model, 2 dataset)   3: string body   4: text type
 
 `_uc` holds a base64 Card and `_uap` a base64 core.ArtifactID with partitions known at run time only; `_um` and `_uat`
-are ours: JSON objects, of numbers the version's metrics, of strings its attributes.
+are ours: JSON objects, of numbers the version's metrics, of strings its attributes. `_uo`, ours too, is the base64
+core.Variable of an item's output, as the mapped task declares it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from flyteidl.core import artifact_id_pb2, interface_pb2
+from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError, Message
 
@@ -30,7 +32,9 @@ CARD_KEY = "_uc"
 PARTITIONS_KEY = "_uap"
 METRICS_KEY = "_um"
 ATTRIBUTES_KEY = "_uat"
+DECLARED_KEY = "_uo"
 
+QUERY_MOMENTS = ("time_from", "time_before", "created_before")
 MAX_ATTRIBUTE_NAME = 255
 MAX_ATTRIBUTE = 10_000  # characters
 
@@ -106,6 +110,26 @@ def transform_of_input(binding: artifact_id_pb2.InputBindingData) -> artifact_id
     return found
 
 
+_QueryMore: Any = _message_class("CausewayQueryMore", [("causeway", MORE_FIELD, _FIELD.TYPE_STRING, "")], ())
+
+
+def more_of_query(query: artifact_id_pb2.ArtifactQuery) -> Mapping[str, Any]:
+    """What it asks for beyond FlyteIDL: `alias`, and moments as ISO 8601 or `{"input": name}`. InvalidArgument."""
+    try:
+        text = _QueryMore.FromString(query.SerializeToString()).causeway
+    except DecodeError as error:
+        raise InvalidArgument(f"field {MORE_FIELD} of the artifact query is no text: {error}") from error
+    more = _read_more(text, "artifact query")
+    if unknown := sorted(set(more) - {"alias", *QUERY_MOMENTS}):
+        known = ", ".join(("alias", *QUERY_MOMENTS))
+        raise InvalidArgument(f"the artifact query asks for {', '.join(unknown)}; known are: {known}")
+    for key, value in more.items():
+        bound = key in QUERY_MOMENTS and isinstance(value, dict) and isinstance(value.get("input"), str)
+        if not isinstance(value, str) and not bound:
+            raise InvalidArgument(f"{key} of the artifact query cannot be {value!r}")
+    return more
+
+
 class TriggerParts(NamedTuple):
     artifact: artifact_id_pb2.ArtifactID
     inputs: Mapping[str, interface_pb2.Parameter]
@@ -128,16 +152,16 @@ def decode_trigger(conditions: any_pb2.Any) -> TriggerParts:
         more = _TriggerMore.FromString(conditions.value).causeway
     except DecodeError as error:
         raise InvalidArgument(f"launch_conditions do not decode as {PACKAGE}.Trigger: {error}") from error
-    return TriggerParts(message.trigger, dict(message.trigger_inputs.parameters), _read_more(more))
+    return TriggerParts(message.trigger, dict(message.trigger_inputs.parameters), _read_more(more, "trigger"))
 
 
-def _read_more(text: str) -> Mapping[str, Any]:
+def _read_more(text: str, what: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text or "{}")
-    except ValueError as error:
-        raise InvalidArgument(f"field {MORE_FIELD} of the trigger is not JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"field {MORE_FIELD} of the {what} is not JSON: {error}") from error
     if not isinstance(found, dict):
-        raise InvalidArgument(f"field {MORE_FIELD} of the trigger must be a JSON object")
+        raise InvalidArgument(f"field {MORE_FIELD} of the {what} must be a JSON object")
     return found
 
 
@@ -233,3 +257,16 @@ def check_metrics(values: Mapping[str, object]) -> dict[str, float]:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise InvalidArgument(f"metric '{name}' must be a finite number, not {value!r}")
     return {name: float(value) for name, value in values.items()}  # type: ignore[arg-type]
+
+
+def declared_of(literals: Mapping[str, literals_pb2.Literal]) -> interface_pb2.VariableMap:
+    """The annotated outputs among these, as the process that made them says they are declared."""
+    found = interface_pb2.VariableMap()
+    for name, literal in literals.items():
+        text = literal.metadata.get(DECLARED_KEY) or literal.scalar.union.value.metadata.get(DECLARED_KEY)
+        if text:
+            try:
+                found.variables[name].ParseFromString(base64.b64decode(text, validate=True))
+            except (DecodeError, binascii.Error, ValueError):
+                raise InvalidArgument(f"the declaration of output {name!r} cannot be read") from None
+    return found

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from flyteidl.core import artifact_id_pb2, interface_pb2
 
 from artifacts.literals import describe_type, to_json
+from artifacts.wire import more_of_query
 from console.accounts import access
 from console.accounts.access import Action
 from console.pages.paging import Page
@@ -179,6 +180,9 @@ def query_in_words(query: artifact_id_pb2.ArtifactQuery) -> str:
     parts = [f"{key} = {_label(value)}" for key, value in sorted(wanted.partitions.value.items())]
     if wanted.HasField("time_partition"):
         parts.append(f"time = {_label(wanted.time_partition.value)}")
+    for key, value in sorted(more_of_query(query).items()):
+        told = f"the input {value['input']}" if isinstance(value, dict) else value
+        parts.append(f"{key.replace('_', ' ')} = {told}")
     newest = f"version {wanted.version}" if wanted.version else "the newest version"
     return f"{newest} of {wanted.artifact_key.name}" + (f" with {', '.join(parts)}" if parts else "")
 

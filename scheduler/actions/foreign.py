@@ -8,6 +8,7 @@ from flyteidl.admin import launch_plan_pb2
 from flyteidl.core import artifact_id_pb2, interface_pb2
 
 from artifacts.addresses import parse_address
+from artifacts.wire import more_of_query
 from scheduler.triggers.parse import trigger_from
 
 Scope = tuple[str, str]  # project, domain
@@ -16,7 +17,7 @@ Scope = tuple[str, str]  # project, domain
 def read_by_plan(spec: launch_plan_pb2.LaunchPlanSpec, *, project: str, domain: str) -> list[Scope]:
     """Other places whose artifacts a launch plan watches, or asks for in default or trigger inputs.
 
-    InvalidArgument for a trigger or address that is none.
+    InvalidArgument for a trigger, query or address that is none.
     """
     found: set[Scope] = set()
     parameters = list(spec.default_inputs.parameters.values())
@@ -39,6 +40,7 @@ def _keys(parameters: Iterable[interface_pb2.Parameter]) -> Iterator[artifact_id
         elif kind == "artifact_tag":
             yield query.artifact_tag.artifact_key
         elif kind == "artifact_id":
+            more_of_query(query)
             yield query.artifact_id.artifact_key
         elif parameter.WhichOneof("behavior") == "artifact_id":
             yield parameter.artifact_id.artifact_key

@@ -12,7 +12,7 @@ from artifacts.exceptions import InvalidArgument, QueryUnresolved
 from artifacts.models import ArtifactVersion
 from artifacts.partitions import format_time
 from artifacts.queries import find, matches
-from artifacts.wanted import Wanted, read_artifact_id, read_query, triggered_text, triggered_time
+from artifacts.wanted import Wanted, inputs_asked, read_artifact_id, read_query, triggered_text, triggered_time
 from lineage.models import Via
 from scheduler.actions.launch_inputs import Resolved
 from scheduler.triggers.plan import TriggerPlan
@@ -64,13 +64,9 @@ def resolve_inputs(plan: TriggerPlan, fired: Fired) -> TriggerInputs:
 
 
 def _bound_inputs(parameter: interface_pb2.Parameter) -> Iterator[str]:
-    query = parameter.artifact_query
-    if query.WhichOneof("identifier") == "artifact_tag":
-        labels = [query.artifact_tag.value]
-    else:
-        wanted = query.artifact_id if parameter.HasField("artifact_query") else parameter.artifact_id
-        labels = [*wanted.partitions.value.values(), wanted.time_partition.value]
-    return (label.input_binding.var for label in labels if label.HasField("input_binding"))
+    if parameter.HasField("artifact_query"):
+        return inputs_asked(parameter.artifact_query)
+    return inputs_asked(artifact_id_pb2.ArtifactQuery(artifact_id=parameter.artifact_id))
 
 
 def _resolve_one(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from causeway.cards import DataCard, ModelCard
     from causeway.client import CausewayError, Client, Version
     from causeway.facts import Attributes, Metrics
-    from causeway.times import start_of
+    from causeway.queries import start_of
     from causeway.triggers import AllOf, AnyOf, OnArtifact
 
 __all__ = [
@@ -48,7 +48,7 @@ _MODULES = {
     "DataCard": "cards",
     "ModelCard": "cards",
     "OnArtifact": "triggers",
-    "start_of": "times",
+    "start_of": "queries",
 }
 
 

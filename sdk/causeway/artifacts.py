@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from flyteidl.core import artifact_id_pb2
 from flytekit.core.artifact import Artifact as FlytekitArtifact
-from flytekit.core.artifact import Inputs
+from flytekit.core.artifact import ArtifactQuery, Inputs, Partitions, TimePartition
 
 from causeway.cards import Card, DataCard, ModelCard
 from causeway.client import Client, Version
-from causeway.times import start_of
+from causeway.queries import Moment, asking, start_of
 from causeway.triggers import AllOf, AnyOf, OnArtifact
 
 __all__ = ["AllOf", "AnyOf", "Artifact", "Card", "DataCard", "Inputs", "ModelCard", "OnArtifact", "start_of"]
 
 
 class Artifact(FlytekitArtifact):  # type: ignore[misc]
-    """flytekit's `Artifact`, which can also be published from outside: `Artifact.create("threshold", 0.8)`."""
+    """flytekit's `Artifact`, whose queries can ask for more, and which can be published from outside:
+    `Artifact.create("threshold", 0.8)`.
+    """
+
+    def query(
+        self,
+        project: str | None = None,
+        domain: str | None = None,
+        time_partition: datetime | TimePartition | artifact_id_pb2.InputBindingData | None = None,
+        partitions: dict[str, str] | Partitions | None = None,
+        *,
+        alias: str = "",
+        version: str = "",
+        time_from: Moment | None = None,
+        time_before: Moment | None = None,
+        created_before: Moment | None = None,
+        **keys: Any,
+    ) -> ArtifactQuery:
+        """flytekit's `query` of the newest version that fits, which here can also ask for more.
+
+        :param alias: what bears it now, if it fits
+        :param version: exactly this one
+        :param time_from: time partitions at or after, `time_before` before: a datetime or an input (`Inputs.at`)
+        :param created_before: the newest as of then: a datetime or an input
+        :param keys: partition values; a key called like one of the above is a partition
+        """
+        more: dict[str, Any] = {
+            "alias": alias,
+            "version": version,
+            "time_from": time_from,
+            "time_before": time_before,
+            "created_before": created_before,
+        }
+        mine = {name: value for name, value in more.items() if name in (self.partition_keys or []) and value}
+        query = super().query(project, domain, time_partition, partitions, **keys, **mine)
+        return asking(query, **{name: value for name, value in more.items() if name not in mine})
 
     @classmethod
     def create(cls, name: str, value: Any = None, *, client: Client | None = None, **options: Any) -> Version:

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from flyteidl.core import artifact_id_pb2
-from flytekit.core.artifact import DefaultArtifactSerializationHandler, Serializer, TimePartition
-
-from causeway import wire
+from flytekit.core.artifact import TimePartition
 
 UNITS = ("minute", "hour", "day", "month")
 
@@ -61,27 +58,6 @@ def transform_of(value: TimePartition) -> artifact_id_pb2.TimeTransform | None:
         return artifact_id_pb2.TimeTransform(transform=isoformat(value.other), op=value.op)
     steps = _steps(value)
     return artifact_id_pb2.TimeTransform(transform=";".join(steps), op=artifact_id_pb2.PLUS) if steps else None
-
-
-class _WithFormulas(DefaultArtifactSerializationHandler):  # type: ignore[misc]
-    """flytekit's own form of a query in a default input drops what is added to an input or subtracted from it."""
-
-    def time_partition_to_idl(self, tp: TimePartition | None, **kwargs: Any) -> artifact_id_pb2.TimePartition | None:
-        found: artifact_id_pb2.TimePartition | None = super().time_partition_to_idl(tp, **kwargs)
-        transform = transform_of(tp) if tp is not None else None
-        if found is None or transform is None:
-            return found
-        if not found.value.HasField("input_binding"):
-            raise ValueError("in a query, only the time of an input can be moved: TimePartition(Inputs.at) - timedelta")
-        binding = wire.InputBinding(
-            var=found.value.input_binding.var, time_transform=transform.SerializeToString(deterministic=True)
-        )
-        found.value.input_binding.ParseFromString(binding.SerializeToString(deterministic=True))
-        return found
-
-
-if type(Serializer.serializer) is DefaultArtifactSerializationHandler:  # another package's knows its own platform
-    Serializer.register_serializer(_WithFormulas())
 
 
 def isoformat(duration: timedelta) -> str:

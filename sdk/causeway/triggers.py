@@ -20,6 +20,7 @@ from flytekit.core.type_engine import TypeEngine
 from google.protobuf.message import Message
 
 from causeway import wire
+from causeway.queries import complete
 from causeway.times import transform_of
 
 Watched: TypeAlias = Artifact | ArtifactQuery
@@ -241,13 +242,14 @@ class OnArtifact(LaunchPlanTriggerBase):  # type: ignore[misc]
             elif partition.reference_artifact is not query.artifact:
                 bound = self._partition_binding(name, partition)
                 partitions[key] = artifact_id_pb2.LabelValue(triggered_binding=bound)
-        return artifact_id_pb2.ArtifactQuery(
+        message = artifact_id_pb2.ArtifactQuery(
             artifact_id=artifact_id_pb2.ArtifactID(
                 artifact_key=artifact_id_pb2.ArtifactKey(project=query.project, domain=query.domain, name=query.name),
                 partitions=artifact_id_pb2.Partitions(value=partitions) if partitions else None,
                 time_partition=self._time_partition(name, query),
             )
         )
+        return complete(message, query)
 
     def _time_partition(self, name: str, query: ArtifactQuery) -> artifact_id_pb2.TimePartition | None:
         asked = query.time_partition

@@ -31,6 +31,10 @@ _FILE = descriptor_pb2.FileDescriptorProto(
             ],
         ),
         descriptor_pb2.DescriptorProto(
+            name="Query",  # what we add to flyteidl.core.ArtifactQuery: JSON, see docs/reference/triggers.md
+            field=[_field("causeway", 100, _Field.TYPE_STRING)],
+        ),
+        descriptor_pb2.DescriptorProto(
             name="InputBinding",  # flyteidl.core.InputBindingData with a field of ours, which others ignore
             field=[
                 _field("var", 1, _Field.TYPE_STRING),
@@ -55,4 +59,5 @@ _messages = message_factory.GetMessageClassesForFiles([_FILE.name], _pool)
 
 Trigger: Any = _messages["flyteidl.artifact.Trigger"]
 Card: Any = _messages["flyteidl.artifact.Card"]
+Query: Any = _messages["flyteidl.artifact.Query"]
 InputBinding: Any = _messages["flyteidl.artifact.InputBinding"]

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 from unittest import mock
 
 import pytest
-from causeway import start_of
+from causeway import Artifact as OurArtifact
+from causeway import start_of, wire
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from flyteidl.core import artifact_id_pb2
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.django import TestCase
 
 from artifacts import queries
+from artifacts.actions.aliases import move_alias
 from artifacts.addresses import Address, address_of, parse_address
 from artifacts.exceptions import InvalidArgument, NotFound, QueryUnresolved
 from artifacts.models import Alias, Artifact, ArtifactVersion, Partition
@@ -151,6 +154,46 @@ def test_it_truncates_the_wanted_time_as_the_artifact_does() -> None:
     assert resolve(day, inputs={"at": moment(wanted + timedelta(hours=20))}).version == version
     with pytest.raises(QueryUnresolved, match="time partitions seen: 2026-05-17T03:00:00Z to"):
         resolve(TICKS.query(time_partition=START).to_flyte_idl())
+
+
+@pytest.mark.django_db
+def test_it_finds_by_what_only_our_own_queries_ask() -> None:
+    model = OurArtifact(name="ml-model", partition_keys=["region"])
+    first, second = (published("ml-model", n, region="SEA") for n in (1, 2))
+    move_alias(first, "champion", actor="ann")
+
+    def found(inputs: Any = None, **asked: Any) -> ArtifactVersion:
+        return resolve(model.query(**asked).to_flyte_idl(), inputs=inputs or {}).version
+
+    assert found() == second
+    assert found(alias="champion") == found(region="SEA", alias="champion") == first
+    assert found(version=first.version) == first
+    assert found(created_before=second.created_at) == first
+    assert found({"then": moment(second.created_at)}, created_before=Inputs.then) == first
+    with pytest.raises(QueryUnresolved, match="the version that 'champion' names of ml-model does not have region=LAX"):
+        found(region="LAX", alias="champion")
+    with pytest.raises(InvalidArgument, match="bound to input 'then', which has no value"):
+        found(created_before=Inputs.then)
+
+
+@pytest.mark.django_db
+def test_a_query_may_ask_for_a_span_of_time() -> None:
+    ticks = OurArtifact(name="ticks", time_partitioned=True, time_partition_granularity=Granularity.HOUR)
+    for hour in (1, 2, 3):
+        metadata = {"_uap": at_run_time(time=START.replace(hour=hour), granularity=Granularity.HOUR)}
+        publish_output(ticks, integer(hour, metadata), execution=f"e{hour}", at=START + timedelta(hours=9 - hour))
+    before = ticks.query(time_before=START.replace(hour=3)).to_flyte_idl()
+    assert resolve(before).version.time_partition == START.replace(hour=1)
+    since = ticks.query(time_from=Inputs.at, time_before=START.replace(hour=3)).to_flyte_idl()
+    assert resolve(since, inputs={"at": moment(START.replace(hour=2))}).version.time_partition == START.replace(hour=2)
+
+
+@pytest.mark.parametrize("more", ["{", "[]", '{"colour": "red"}', '{"alias": 1}', '{"time_from": {"inputs": "at"}}'])
+def test_it_says_what_it_does_not_understand_of_a_query(more: str) -> None:
+    query = DATASET.query().to_flyte_idl()
+    query.MergeFromString(wire.Query(causeway=more).SerializeToString())
+    with pytest.raises(InvalidArgument, match="artifact query"):
+        resolve(query)
 
 
 @pytest.mark.django_db

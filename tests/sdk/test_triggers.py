@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta, timezone
 from typing import Annotated, Any
 
 import pytest
+from causeway import Artifact as OurArtifact
 from causeway import OnArtifact, start_of, wire
 from causeway.times import isoformat
 from flyteidl.core import artifact_id_pb2, interface_pb2
@@ -83,6 +85,21 @@ def test_a_default_query_may_move_the_time_of_its_input() -> None:
         Rides.query(
             time_partition=TimePartition(datetime(2026, 1, 1, tzinfo=timezone.utc)) - timedelta(hours=1)
         ).to_flyte_idl()
+
+
+def test_its_own_queries_ask_for_more() -> None:
+    model = OurArtifact(name="model", partition_keys=["version"])
+    asked = model.query(version="small", alias="champion", created_before=Inputs.at)
+    for query in (asked.to_flyte_idl(), parameter(asked).artifact_query):
+        assert query.artifact_id.partitions.value["version"].static_value == "small"
+        assert json.loads(wire.Query.FromString(query.SerializeToString()).causeway) == {
+            "alias": "champion",
+            "created_before": {"input": "at"},
+        }
+    one = OurArtifact(name="model").query(version="v1", time_before=datetime(2026, 1, 1, tzinfo=timezone.utc))
+    assert one.to_flyte_idl().artifact_id.version == "v1"
+    with pytest.raises(ValueError, match="time_from must be a datetime or an input"):
+        model.query(time_from="yesterday")  # type: ignore[arg-type]
 
 
 def test_it_leaves_another_artifacts_partitions_open() -> None:
