@@ -28,7 +28,7 @@ from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase, ExecutionPhase, Nod
 from scheduler.shell import data
 from scheduler.shell.children import ended_children
 from scheduler.shell.dynamic import compile_futures
-from scheduler.shell.publish import publish_item, publish_node
+from scheduler.shell.publish import learn_declarations, publish_item, publish_node, published_by_items
 from scheduler.shell.reuse import is_cached, keep, keep_item
 from scheduler.shell.rows import COLUMNS
 from scheduler.shell.turn import Turn
@@ -128,9 +128,14 @@ def _of_attempt(turn: Turn, key: str, ended: Ended) -> Event:
 def _take_item(turn: Turn, node: Node, ended: Ended, uri: str) -> str:
     """Publish what the item wrote, if it is annotated; returns where its outputs lie."""
     item = node.spec.array.node.target if node.spec.array is not None else None
-    if node.phase in TERMINAL or not isinstance(item, Target) or item.item_outputs is None:
+    if node.phase in TERMINAL or not isinstance(item, Target) or item.task is None:
         return uri
-    outputs = data.without_claims(data.read_outputs(uri, f"{node.key}, item {ended.item},"))
+    where = f"{node.key}, item {ended.item},"
+    if item.item_outputs is None and "declared" not in node.memory and item.task.interface.outputs.variables:
+        learn_declarations(node, data.read_outputs(uri, where))
+    if published_by_items(node) is None:
+        return uri
+    outputs = data.without_claims(data.read_outputs(uri, where))
     return publish_item(turn, node, item, outputs, index=ended.item, attempt=ended.attempt)
 
 

@@ -22,7 +22,7 @@ from scheduler.phases import NODE_DONE, AttemptPhase
 from scheduler.shell import data
 from scheduler.shell.items import item_inputs, some_inputs
 from scheduler.shell.origins import Origins, by_variable
-from scheduler.shell.publish import item_outputs_uri
+from scheduler.shell.publish import item_outputs_uri, published_by_items
 from scheduler.shell.reuse import item_hits
 from scheduler.shell.turn import Turn
 
@@ -96,7 +96,7 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
     target = array_of(node).node.target
     names = _names(target)
     # What the items of a task wrote that publishes nothing is all the user's own word.
-    marked = node.body is not None or (isinstance(target, Target) and target.item_outputs is not None)
+    marked = node.body is not None or published_by_items(node) is not None
     for name in names:
         joined.literals[name].collection.SetInParent()
     for index in range(node.memory["size"]):
@@ -154,8 +154,7 @@ def _output_uris(turn: Turn, key: str) -> dict[int, str]:
     pk = turn.rows.pks.get(key)  # none if the node began in this very turn: a map over nothing
     rows = TaskExecution.objects.filter(node_id=pk, phase=AttemptPhase.SUCCEEDED)
     found = rows.order_by("attempt").values_list("index", "attempt", "output_uri")
-    item = array_of(turn.rows[key]).node.target
-    if isinstance(item, Target) and item.item_outputs is not None:
+    if published_by_items(turn.rows[key]) is not None:
         return {index: item_outputs_uri(turn, key, index) for index, _, _ in found}
     return {
         index: output_uri or f"{turn.uris.attempt(key, attempt, index)}/outputs.pb"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Collection
 from functools import partial
 
 from django.db import transaction
 from flyteidl.core import interface_pb2, literals_pb2, tasks_pb2
 
+from artifacts import wire
 from artifacts.actions.publish import Source as PublishSource
 from artifacts.actions.publish import publish_outputs
+from artifacts.exceptions import InvalidArgument
 from artifacts.literals import marks
 from lineage.actions.record import Use, record_produced
 from lineage.models import Via
@@ -38,13 +41,41 @@ def publish_node(
     return uri
 
 
+def published_by_items(node: Node) -> interface_pb2.VariableMap | None:
+    """What the items of a map publish: as the mapped task is registered, or as the first item that ended said."""
+    item = node.spec.array.node.target if node.spec.array is not None else None
+    if isinstance(item, Target) and item.item_outputs is not None:
+        return item.item_outputs
+    told = node.memory.get("declared")
+    return interface_pb2.VariableMap.FromString(base64.b64decode(told)) if told else None
+
+
+def learn_declarations(node: Node, outputs: literals_pb2.LiteralMap) -> None:
+    """Of the first item that ended: what the process that ran it says of annotations (zygote.mapped). Other items
+    have the same task.
+
+    InvalidArgument for an artifact of another project or domain: whether somebody may publish there is asked when a
+    task is registered.
+    """
+    declared = wire.declared_of(outputs.literals)
+    for name, variable in declared.variables.items():
+        key = variable.artifact_partial_id.artifact_key
+        if key.project or key.domain:
+            raise InvalidArgument(
+                f"output {name!r} is published as {key.name} of {key.project}/{key.domain}: the task has to be "
+                "registered for that, as pyflyte register does"
+            )
+    text = base64.b64encode(declared.SerializeToString()).decode()
+    node.memory = {**node.memory, "declared": text}
+
+
 def publish_item(
     turn: Turn, node: Node, item: Target, outputs: literals_pb2.LiteralMap, *, index: int, attempt: int
 ) -> str:
     """Publish what one item of a map wrote, as `publish_node` does: a version of its own, made of what the item took
     in."""
-    target = node.spec.target
-    if item.task is None or item.item_outputs is None or not isinstance(target, Target):
+    target, declared = node.spec.target, published_by_items(node)
+    if item.task is None or declared is None or not isinstance(target, Target):
         raise ValueError(f"the items of {node.key!r} publish nothing")
     inputs = item_inputs(target.node.array_node, data.read(turn.uris.inputs(node.key)), index)
     taken: set[int] = set()
@@ -53,7 +84,7 @@ def publish_item(
         taken.update(ids, () if complete else of_input(turn.rows.origins.get(node.key), name))
     bare = literals_pb2.LiteralMap(literals={name: _bare(value) for name, value in outputs.literals.items()})
     source = _source(turn, node.key, item.task, attempt=attempt, index=index)
-    values = _publish(turn, source, item.item_outputs, bare, inputs, lambda name: sorted(taken))
+    values = _publish(turn, source, declared, bare, inputs, lambda name: sorted(taken))
     for name, literal in outputs.literals.items():
         if literal.scalar.HasField("union"):
             wrapped = literals_pb2.Literal()

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+from causeway import Client
 
 from tests.e2e.flytekit_user import DOMAIN, PROJECT, FlytekitUser
 
@@ -84,6 +85,41 @@ def test_it_runs_a_task_of_a_script_and_passes_variables(user: FlytekitUser) -> 
     )  # fmt: skip
     run = user.wait(user.remote.fetch_execution(name=execution_named_in(output)))
     assert run.outputs == {"o0": "hi"}
+
+
+MAPPED = """
+import typing
+from typing import Annotated
+from flytekit import Artifact, map_task, task, workflow
+from flytekit.core.artifact import Inputs
+
+Shard = Artifact(name="run-shard", partition_keys=["region"])
+
+@task
+def shard(region: str) -> Annotated[str, Shard(region=Inputs.region)]:
+    return region.lower()
+
+@workflow
+def main(regions: typing.List[str]) -> typing.List[str]:
+    return map_task(shard)(region=regions)
+"""
+
+
+def test_the_items_of_a_map_in_a_script_publish_without_being_registered(user: FlytekitUser, tmp_path: Path) -> None:
+    folder = tmp_path / "mapped"
+    folder.mkdir()
+    (folder / "shards.py").write_text(MAPPED)
+    output = user.pyflyte(
+        "run", "--remote", "-p", PROJECT, "-d", DOMAIN, "--wait", "--poll-interval", "1", "shards.py", "main",
+        "--regions", '["SEA", "LAX"]',
+        cwd=folder,
+    )  # fmt: skip
+    run = user.remote.fetch_execution(name=execution_named_in(output))
+    user.remote.sync_execution(run)
+    assert run.outputs == {"o0": ["sea", "lax"]}
+    client = Client(user.stack.http_url, user.stack.admin_token, PROJECT, DOMAIN)
+    published = {version.partitions["region"]: version.value for version in client.versions("run-shard")}
+    assert published == {"SEA": "sea", "LAX": "lax"}
 
 
 def test_it_runs_what_is_registered_by_name(user: FlytekitUser) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Annotated
 
 import pytest
@@ -12,12 +13,14 @@ from flytekit.core.artifact import Inputs
 
 from artifacts.literals import marks
 from artifacts.models import ArtifactVersion
+from artifacts.wire import DECLARED_KEY
 from lineage.models import Derivation, VersionEdge
+from scheduler.executors.base import Outcome
 from scheduler.models import Execution, NodeExecution, TaskExecution
-from scheduler.phases import ExecutionPhase
+from scheduler.phases import AttemptPhase, ExecutionPhase
 from scheduler.shell import data
 from tests.flyte import register_all
-from tests.scheduler.driving import Answer, Driver, TaskFailed, outputs, start, workflow_of
+from tests.scheduler.driving import Answer, Driver, TaskFailed, error_of, outputs, start, workflow_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
 
@@ -127,6 +130,47 @@ def test_an_item_whose_partition_is_refused_fails() -> None:
     register_all(train)
     execution = Driver(ANSWERS).run(start(workflow_of(regions), {"names": ["", "SEA"]}))
     assert execution.phase == ExecutionPhase.FAILED
+
+
+class Telling(Driver):
+    """As zygote.mapped: what the items of a map write says how it is declared, for a task that is not registered."""
+
+    def answer(self, row: TaskExecution) -> Outcome:
+        outcome = super().answer(row)
+        if row.index >= 0 and outcome.phase == AttemptPhase.SUCCEEDED:
+            values = data.read(outcome.output_uri)
+            declared = train.interface.outputs["o0"].to_flyte_idl()
+            if self.elsewhere:
+                declared.artifact_partial_id.artifact_key.project = self.elsewhere
+            told = base64.b64encode(declared.SerializeToString()).decode()
+            values.literals["o0"].metadata[DECLARED_KEY] = told
+            data.write(outcome.output_uri, values)
+        return outcome
+
+    elsewhere = ""
+
+
+@pytest.mark.parametrize("workflow_", [regions, some])
+def test_items_publish_what_their_process_says_where_the_task_is_not_registered(workflow_: object) -> None:
+    execution = Telling(ANSWERS).run(start(workflow_of(workflow_), {"names": ["ATL", "SEA"]}))
+    assert outputs(execution) == {"o0": 2}
+    items = versions("mapped-region")
+    assert {name: row.partitions for name, row in items.items()} == {
+        "n2.0.0.o0": {"region": "ATL"},
+        "n2.1.0.o0": {"region": "SEA"},
+    }
+    assert consumed(execution, "n3") == {row.pk for row in items.values()}
+    node = NodeExecution.objects.get(execution=execution, node_id="n2")
+    assert DECLARED_KEY.encode() not in data.read(node.output_uri).SerializeToString()
+
+
+def test_what_a_process_says_publishes_nothing_in_another_project() -> None:
+    driver = Telling(ANSWERS)
+    driver.elsewhere = "finance"
+    execution = driver.run(start(workflow_of(regions), {"names": ["ATL", "SEA"]}))
+    assert execution.phase == ExecutionPhase.FAILED
+    assert "has to be registered" in error_of(execution).message
+    assert not versions("mapped-region")
 
 
 def test_items_from_the_cache_carry_their_first_version() -> None:

@@ -7,8 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from flyteidl.core import dynamic_job_pb2, literals_pb2
+from flyteidl.core import dynamic_job_pb2, literals_pb2, types_pb2
 
+from artifacts import wire
+from scheduler.executors.base import Ended
 from scheduler.executors.local import memory
 from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
@@ -234,12 +236,28 @@ def unpack(scalar: literals_pb2.Scalar) -> dict[str, Any]:
 
 
 def test_it_runs_items_of_a_map(bench: Bench) -> None:
-    attempt = bench.task("sleeps", env={"BATCH_JOB_ARRAY_INDEX_VAR_NAME": "INDEX", "INDEX": "1"})
+    ended = item_of(bench, "sleeps", "seconds")
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
+    assert bench.outputs(ended).literals["o0"].scalar.primitive.integer == 0
+    assert not bench.outputs(ended).literals["o0"].metadata
+
+
+def test_items_of_a_map_say_what_their_task_is_annotated_with(bench: Bench) -> None:
+    ended = item_of(bench, "published", "n")
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
+    declared = wire.declared_of(bench.outputs(ended).literals).variables["o0"]
+    assert declared.artifact_partial_id.artifact_key.name == "of-an-item"
+    assert declared.type.simple == types_pb2.INTEGER
+
+
+def item_of(bench: Bench, task: str, name: str) -> Ended:
+    """The second item of a map over [7, 0]."""
+    attempt = bench.task(task, env={"BATCH_JOB_ARRAY_INDEX_VAR_NAME": "INDEX", "INDEX": "1"})
     args = attempt.command["args"]
     inputs = args[args.index("--inputs") + 1]
     literals = literal_map()
     for value in (7, 0):
-        item = literals.literals["seconds"].collection.literals.add()
+        item = literals.literals[name].collection.literals.add()
         item.scalar.primitive.integer = value
     bench.store.put(inputs, literals.SerializeToString())
     args[args.index("pyflyte-execute")] = "pyflyte-map-execute"
@@ -250,9 +268,7 @@ def test_it_runs_items_of_a_map(bench: Bench) -> None:
         "--",
         *["vars", "", "resolver", "flytekit.core.python_auto_container.default_task_resolver", *loader],
     ]
-    ended = bench.run(attempt)
-    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
-    assert bench.outputs(ended).literals["o0"].scalar.primitive.integer == 0
+    return bench.run(attempt)
 
 
 def test_an_echo_hands_on_its_input(bench: Bench) -> None:

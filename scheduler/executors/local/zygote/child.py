@@ -216,6 +216,10 @@ def _run(args: list[str], *, last: bool) -> int:
         os.execvpe(args[0], args, os.environ)  # noqa: S606 - the user's own command, no shell in between
     from flytekit.bin import entrypoint
 
+    if name == "pyflyte-map-execute":
+        from . import mapped
+
+        mapped.tell_declarations()
     try:
         getattr(entrypoint, FLYTE_COMMANDS[name]).main(args=args[1:], prog_name=name, standalone_mode=False)
         status = 0

@@ -12,10 +12,14 @@ import time
 import uuid
 from functools import partial  # noqa: F401
 from pathlib import Path
+from typing import Annotated
 
 import flytekit
-from flytekit import Deck, dynamic, task, workflow
+from flytekit import Artifact, Deck, dynamic, task, workflow
 from flytekit.exceptions.user import FlyteRecoverableException
+
+
+OF_AN_ITEM = Artifact(name="of-an-item")
 
 
 @task
@@ -173,3 +177,8 @@ def which_python() -> str:
 @task
 def import_path() -> str:
     return os.pathsep.join([*sys.path, os.environ.get("PYTHONPATH", "")])
+
+
+@task
+def published(n: int) -> Annotated[int, OF_AN_ITEM]:
+    return n
