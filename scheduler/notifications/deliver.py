@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from scheduler.models import Channel, Notification
 from scheduler.notifications import mail, webhooks
-from scheduler.notifications.refusal import Refused
+from scheduler.notifications.refusal import NotSetUp, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -26,9 +26,11 @@ SENDERS: Mapping[str, Callable[[Notification], None]] = {
     Channel.SLACK: webhooks.send,
 }
 
+# Mail that waits for a server is taken once, to say so, and again when there is one.
 _TAKE = """
     UPDATE scheduler_notification SET next_at = %s, attempts = attempts + 1 WHERE id = (
         SELECT id FROM scheduler_notification WHERE sent_at IS NULL AND given_up_at IS NULL AND next_at <= %s
+            AND (channel <> 'email' OR error = '' OR %s)
         ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED
     ) RETURNING id
 """
@@ -40,7 +42,7 @@ def deliver_due(*, limit: int = BATCH) -> int:
     for _ in range(limit):
         now = timezone.now()
         with connection.cursor() as cursor:
-            cursor.execute(_TAKE, [now + LEASE, now])
+            cursor.execute(_TAKE, [now + LEASE, now, mail.is_set_up()])
             taken = cursor.fetchone()
         if taken is None:
             break
@@ -54,6 +56,11 @@ def deliver_due(*, limit: int = BATCH) -> int:
 def _deliver(notification: Notification) -> bool:
     try:
         SENDERS[notification.channel](notification)
+    except NotSetUp as missing:
+        Notification.objects.filter(pk=notification.pk).update(
+            error=str(missing), attempts=notification.attempts - 1, next_at=timezone.now()
+        )
+        return False
     except Refused as refused:
         _put_off(notification, str(refused), for_good=refused.for_good)
         return False

@@ -8,16 +8,16 @@ from django.conf import settings
 from django.core.mail import EmailMessage
 
 from scheduler.models import Notification
-from scheduler.notifications.refusal import Refused
+from scheduler.notifications.refusal import NotSetUp, Refused
 from scheduler.notifications.texts import subject_of, text_of
 
 FOREVER = range(500, 600)  # SMTP's permanent refusals
 
 
 def send(notification: Notification) -> None:
-    """Raises Refused if the server does not take it, for good where trying again cannot help."""
-    if not settings.EMAIL_HOST:
-        raise Refused("no mail server is set: CAUSEWAY_SMTP_HOST", for_good=True)
+    """Raises Refused if the server does not take it, for good where trying again cannot help; NotSetUp without one."""
+    if not is_set_up():
+        raise NotSetUp("waits until a mail server is set: CAUSEWAY_SMTP_HOST")
     headers = {"Message-ID": f"<causeway-{notification.pk}@{_domain()}>"}  # sent twice, a reader shows it once
     message = EmailMessage(subject_of(notification), text_of(notification), to=[notification.address], headers=headers)
     try:
@@ -33,6 +33,10 @@ def send(notification: Notification) -> None:
         raise Refused(f"{type(error).__name__}: {error}") from None
     except ValueError as error:  # an address that cannot be written into a header
         raise Refused(str(error), for_good=True) from None
+
+
+def is_set_up() -> bool:
+    return bool(settings.EMAIL_HOST)
 
 
 def _domain() -> str:

@@ -143,12 +143,23 @@ class TestMail:
         send_again(row)
         assert deliver_due() == 1
 
-    def test_without_a_mail_server_it_says_so(self, settings: Settings) -> None:
-        settings.EMAIL_HOST = ""
+    def test_without_a_mail_server_it_waits_says_why_and_goes_out_once_there_is_one(
+        self, mailbox: Mailbox, receiver: Receiver, settings: Settings
+    ) -> None:
+        host, settings.EMAIL_HOST = settings.EMAIL_HOST, ""
+        webhook(receiver.url, Subject.SUCCEEDED)
         SUCCEED.run(start(workflow_of(plain), {"a": 1}, notifications=mails_for(ExecutionPhase.SUCCEEDED)))
-        deliver_due()
-        row = Notification.objects.get()
-        assert row.given_up_at is not None and "CAUSEWAY_SMTP_HOST" in row.error
+        assert deliver_due() == 1, "the webhook does not wait"
+        row = Notification.objects.get(channel=Channel.EMAIL)
+        assert row.error == "waits until a mail server is set: CAUSEWAY_SMTP_HOST"
+        assert (row.given_up_at, row.sent_at, row.attempts) == (None, None, 0)
+        for _ in range(20):
+            assert deliver_due() == 0
+        settings.EMAIL_HOST = host
+        assert deliver_due() == 1
+        row.refresh_from_db()
+        assert (row.sent_at is not None, row.error, row.attempts) == (True, "", 1)
+        assert len(mailbox.messages) == 1
 
     def test_an_address_with_a_line_break_reaches_nobody(self, mailbox: Mailbox) -> None:
         rules = mails_for(ExecutionPhase.SUCCEEDED, to="ann@example.org\nBcc: eve@example.org")
