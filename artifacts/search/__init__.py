@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import reduce
 from operator import or_
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from artifacts.search.facets import COUNTED, FACETED, FACETED_AT_LEAST, Facet, F
 from artifacts.search.filters import condition_q
 from artifacts.search.language import Condition, grouped, parse, toggled
 from artifacts.search.order import NEWEST, Cursor, Order, Rows, first_rows, read_cursor, read_order
+from artifacts.search.slices import newest_in_slices
 
 __all__ = ["Facet", "Facets", "Found", "Rows", "Search", "filter_of", "parse", "read_search", "search", "toggled"]
 
@@ -47,15 +49,22 @@ class Search:
         """The first `limit` of the rows that match, in order, after the cursor."""
         after = read_cursor(cursor, self.order) if cursor else None
         asked = limit + 1
-        found = first_rows(self.filter(rows), self.order, self._walk(), limit=asked, enough=asked, cursor=after).rows
+        matching = self.filter(rows)
+        found = first_rows(
+            matching, self.order, self._walk(), limit=asked, enough=asked, cursor=after, newest=self._newest
+        ).rows
         last = found[limit - 1] if len(found) == asked else None
         return Found(found[:limit], str(Cursor(self.order.value_of(last), last.pk)) if last is not None else "")
 
     def facets(self, rows: Rows) -> Facets:
         """How the newest of the rows that match spread."""
         plain = self.filter(rows).select_related(None).prefetch_related(None).defer(None)
-        found = first_rows(plain.values_list(*COUNTED), NEWEST, self._walk(), limit=FACETED, enough=FACETED_AT_LEAST)
+        counted = plain.values_list(*COUNTED)
+        found = first_rows(counted, NEWEST, self._walk(), limit=FACETED, enough=FACETED_AT_LEAST, newest=self._newest)
         return count(found.rows, more=not found.complete)
+
+    def _newest(self) -> datetime | None:
+        return newest_in_slices(grouped(self.conditions))
 
     def _walk(self) -> Rows:
         """Where the search begins: at the time of publication that it names, if it does."""

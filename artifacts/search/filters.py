@@ -33,12 +33,12 @@ _COMPARE_JSON: dict[str, type[Lookup[Any]]] = {
 
 def condition_q(condition: Condition) -> Q:
     """InvalidArgument names the filter that makes no sense, and what is allowed in its place."""
-    if key := _partition_key(condition):
+    if key := partition_key(condition):
         return _partition(key, condition)
     return ~_asked(condition) if condition.negated else _asked(condition)
 
 
-def _partition_key(condition: Condition) -> str:
+def partition_key(condition: Condition) -> str:
     """`region=SEA`, or `partition.region=SEA` where the key is called like a filter; else empty."""
     if condition.operator != "=" or condition.key.startswith(("metric.", "metadata.")):
         return ""

@@ -46,6 +46,10 @@ def make_versions(rows: list[tuple[int, str, str, float]]) -> list[ArtifactVersi
         version.terms = terms_of(version)
         versions.append(version)
     ArtifactVersion.objects.bulk_create(versions)
+    Partition.objects.bulk_create(
+        [Partition(artifact=artifact, digest=v.partition_digest, values=v.partitions) for v in versions],
+        ignore_conflicts=True,
+    )
     Metric.objects.bulk_create(Metric(version=v, name="auc", value=v.metrics["auc"]) for v in versions if v.metrics)
     return versions
 
@@ -76,6 +80,8 @@ rows = st.lists(
 SEARCHES: dict[str, Callable[[ArtifactVersion], bool]] = {
     "": lambda v: True,
     "kind:model": lambda v: v.kind == "model",
+    "region=SEA": lambda v: v.partitions["region"] == "SEA",
+    "region=SEA region=LAX": lambda v: v.partitions["region"] != "ATL",
     "region=SEA -kind:value": lambda v: v.partitions["region"] == "SEA" and v.kind != "value",
     "kind:model kind:dataset region!=LAX": lambda v: v.kind != "value" and v.partitions["region"] != "LAX",
     "metric.auc>=0.5": lambda v: v.metrics.get("auc", 0) >= 0.5,
@@ -105,6 +111,19 @@ class TestPages(TestCase):
             assert pages(f"{text} sort:metric.auc{direction}", limit) == by_metric
 
 
+def test_a_value_that_was_given_up_long_ago_costs_no_search_through_the_time_since(db: None) -> None:
+    given_up = [(n, "model", "SEA", -1.0) for n in range(3)]
+    old = make_versions([*given_up, *((n, "model", "LAX", -1.0) for n in range(100, 400))])[:3]
+    found = {}
+    with mock.patch.multiple(order, CHEAP=-1, WINDOWS=tuple(range(10, 400, 10))):
+        for text in ("region=SEA", "region=SEA kind:model", "region=SEA region=ATL", "region=ATL"):
+            with CaptureQueriesContext(connection) as queries:
+                found[text] = pages(text, 50)
+            assert len(queries) <= 16, [query["sql"][:200] for query in queries]
+    assert found.pop("region=ATL") == []
+    assert all(rows == old[::-1] for rows in found.values())
+
+
 @pytest.mark.django_db
 def test_a_page_of_another_search_is_refused() -> None:
     make_versions([(n, "model", "SEA", 0.5) for n in range(3)])
@@ -124,7 +143,11 @@ def test_it_gives_up_after_its_time_and_leaves_the_connection_as_it_was(monkeypa
     monkeypatch.undo()
     assert len(read_search("").page(slow, limit=1).rows) == 1
     with connection.cursor() as cursor:
-        for name, value in (("statement_timeout", "0"), ("enable_bitmapscan", "on")):
+        for name, value in {
+            "statement_timeout": "0",
+            "enable_bitmapscan": "on",
+            "cpu_index_tuple_cost": "0.005",
+        }.items():
             cursor.execute(f"SHOW {name}")
             assert cursor.fetchone() == (value,)
 
