@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -98,6 +99,13 @@ class RunDirectory:
             return ()
 
     def remove(self) -> None:
+        """Under another name first: a zygote that collects the process may be about to write a result into it, and a
+        folder that gains a file while it is emptied stays.
+        """
+        gone = self.path.with_name(f"{self.path.name}.gone")
+        with contextlib.suppress(OSError):  # it is not there, or an earlier removal was broken off
+            self.path.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
         shutil.rmtree(self.path, ignore_errors=True)
 
 

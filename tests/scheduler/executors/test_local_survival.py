@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 
 from scheduler.executors.base import Assignment
 from scheduler.executors.local.rundir import Process, RunDirectory
+from scheduler.executors.local.zygote.child import leave_result
 from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, error
@@ -207,4 +209,27 @@ def test_it_leaves_no_temporary_files(own_bench: Bench) -> None:
 def test_it_removes_the_run_directory_once_the_end_is_recorded(bench: Bench) -> None:
     attempt = bench.task("add", inputs={"a": 1, "b": 2})
     bench.run(attempt)
-    wait_until(lambda: not run_directory(bench, attempt).path.exists(), timeout=5)
+    wait_until(lambda: not run_directory(bench, attempt).path.exists(), timeout=60)
+
+
+def test_a_result_that_is_left_meanwhile_does_not_keep_the_run_directory(tmp_path: Path) -> None:
+    """As a zygote does that collects the process while the executor removes its traces."""
+    stop = threading.Event()
+    directories = [RunDirectory(tmp_path / str(number)) for number in range(50)]
+
+    def leave_results() -> None:
+        while not stop.is_set():
+            for directory in directories:
+                leave_result(str(directory.path), 0)
+
+    for directory in directories:
+        directory.prepare({}, None)
+    thread = threading.Thread(target=leave_results)
+    thread.start()
+    try:
+        for directory in directories:
+            directory.remove()
+    finally:
+        stop.set()
+        thread.join()
+    assert list(tmp_path.iterdir()) == []
