@@ -7,7 +7,7 @@ from flyteidl.core import types_pb2
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals import from_text
-from console.access_objects import access_gate
+from console.access_objects import access_execution, access_gate
 from console.accounts import audit
 from console.accounts.access import Action
 from console.pages.approvals_context import decided_gates, gate_context, waiting_gates
@@ -28,6 +28,14 @@ def list_approvals(request: PageRequest) -> HttpResponse:
 def show_approval(request: PageRequest, gate_id: int) -> HttpResponse:
     gate = access_gate(request.user, gate_id)
     return render(request, "approvals/detail.html", gate_context(request, gate))
+
+
+@require_POST
+@page
+def open_early(request: PageRequest, project: str, domain: str, name: str, signal_id: str) -> HttpResponse:
+    """To the page on which a signal can be decided before its node is reached."""
+    execution = access_execution(request.user, project, domain, name, action=Action.LAUNCH)
+    return redirect("approval", gate_id=gates.open_early(execution, signal_id).pk)
 
 
 @require_POST

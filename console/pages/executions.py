@@ -22,11 +22,13 @@ from console.pages.searching import searched_context
 from console.pages.specs import workflow_interface
 from console.pages.values import read_values
 from scheduler.actions import executions, launch
+from scheduler.actions.gates import gates_ahead
 from scheduler.models import Execution, Notification
 from scheduler.phases import EXECUTION_TERMINAL
 from scheduler.search import EXECUTIONS
 
 NOTIFICATIONS_SHOWN = 50
+SIGNALS_SHOWN = 20
 
 
 @require_GET
@@ -48,6 +50,7 @@ def show_execution(request: PageRequest, project: str, domain: str, name: str) -
     context = _shown(request, execution, "nodes")
     context |= nodes_context(execution, context["open_gates"], request.GET.get("after", ""))  # type: ignore[arg-type]
     live = execution.phase not in EXECUTION_TERMINAL
+    context["ahead"] = gates_ahead(execution)[:SIGNALS_SHOWN] if live else []
     return respond(request, "executions/nodes.html", "executions/_live.html", context, live=live)
 
 

@@ -56,6 +56,7 @@ urlpatterns = [
     path(f"{_EXECUTION}graph/", executions.show_graph, name="execution-graph"),
     path(f"{_EXECUTION}data/", executions.show_data, name="execution-data"),
     path(f"{_EXECUTION}events/", executions.show_events, name="execution-events"),
+    path(f"{_EXECUTION}signals/<str:signal_id>/", approvals.open_early, name="signal-early"),
     path(f"{_EXECUTION}abort/", executions.abort, name="execution-abort"),
     path(f"{_EXECUTION}relaunch/", executions.relaunch, name="execution-relaunch"),
     path(f"{_EXECUTION}recover/", executions.recover, name="execution-recover"),

@@ -80,6 +80,28 @@ def declared_gate(execution: Execution, signal_id: str) -> Gate:
     return _gate_of(execution, signal_id)
 
 
+def open_early(execution: Execution, signal_id: str) -> Gate:
+    """The stored gate of a signal that the execution declares, for somebody to decide before its node is reached.
+
+    InvalidArgument for a signal that nobody declared, FailedPrecondition when the execution has ended.
+    """
+    with transaction.atomic():
+        locked = Execution.objects.select_for_update(of=("self",)).get(pk=execution.pk)
+        gate = _gate_of(locked, signal_id)
+        if gate.pk is None:
+            _check_open(locked, gate, timezone.now())
+            gate.save()
+    return gate
+
+
+def gates_ahead(execution: Execution) -> list[Gate]:
+    """What the execution will ask for, as far as it is known, and nobody said yet; those not stored have no key."""
+    stored = {gate.signal_id: gate for gate in Gate.objects.filter(execution=execution)}
+    declared = {name: stored.get(name) or _new_gate(execution, spec) for name, spec in _declared(execution).items()}
+    ahead = [gate for gate in declared.values() if gate is not None]
+    return [gate for gate in ahead if gate.node_id is None and gate.decided_at is None]
+
+
 def takes_approval(gate: Gate) -> bool:
     """Whether giving the value is a decision of an approver, or may turn out to be one.
 
@@ -97,16 +119,22 @@ def _gate_of(execution: Execution, signal_id: str) -> Gate:
         gate.execution = execution
         return gate
     found = _declared(execution)
-    spec = found.get(signal_id)
-    if spec is None or spec.gate is None or not isinstance(spec.target, graphs.Target):
+    gate = _new_gate(execution, found[signal_id]) if signal_id in found else None
+    if gate is None:
         known = ", ".join(sorted(found)) or "none"
         raise InvalidArgument(
             f"execution {execution.key} has no signal {signal_id!r} (there are: {known}); one that a dynamic workflow "
             "will ask for is declared with its type first"
         )
+    return gate
+
+
+def _new_gate(execution: Execution, spec: NodeSpec) -> Gate | None:
+    if spec.gate is None or not isinstance(spec.target, graphs.Target):
+        return None
     return Gate(
         execution=execution,
-        signal_id=signal_id,
+        signal_id=spec.gate.signal_id,
         kind=GateKind.APPROVE if spec.gate.type is GateType.APPROVE else GateKind.SIGNAL,
         literal_type=graphs.gate_type(spec.target).SerializeToString(),
         created_at=timezone.now(),

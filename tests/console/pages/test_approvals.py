@@ -9,6 +9,8 @@ from flyteidl.core import literals_pb2, types_pb2
 from console.accounts.models import AuditEvent, Role, RoleBinding, User
 from scheduler.models import Gate, GateKind
 from tests.console.pages.cast import World
+from tests.console.rpc.programs import gated
+from tests.scheduler.driving import start, workflow_of
 
 Browse = Callable[[User], Client]
 
@@ -113,6 +115,26 @@ def test_a_viewer_is_told_who_may_give_the_value(world: World, signal: Gate, bro
 
     assert "giving it a value needs the role contributor" in client.get(f"/approvals/{signal.pk}/").content.decode()
     assert client.post(f"/approvals/{signal.pk}/signal/", {"value": "1"}).status_code == 403
+
+
+def test_a_signal_is_set_before_its_node_is_reached(world: World, browse: Browse) -> None:
+    execution = start(workflow_of(gated), {"number": 1})
+    page = f"/executions/{execution.key}/"
+    client = browse(world.admin)
+
+    assert "It will ask for" in client.get(page).content.decode()
+    assert browse(world.viewer).post(f"{page}signals/extra/").status_code == 403
+    assert "no signal" in client.post(f"{page}signals/none/").content.decode()
+    assert not Gate.objects.filter(execution=execution).exists()
+    response = client.post(f"{page}signals/extra/")
+    gate = Gate.objects.get(execution=execution)
+    assert response["Location"] == f"/approvals/{gate.pk}/"
+    assert "Give this value" in client.get(f"/approvals/{gate.pk}/").content.decode()
+    client.post(f"/approvals/{gate.pk}/signal/", {"value": "3"})
+    gate.refresh_from_db()
+    assert gate.decided_by == "admin" and gate.node is None
+    shown = client.get(page).content.decode()
+    assert "release" in shown and "extra" not in shown
 
 
 def test_it_counts_what_waits_in_the_navigation_until_it_is_decided(world: World, browse: Browse) -> None:
