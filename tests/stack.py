@@ -32,8 +32,7 @@ class RunningStack:
         self.http_url = stack.http_url
         self.grpc_endpoint = f"127.0.0.1:{stack.options.grpc_port}"
         self.env = stack.env
-        self.flyte_config_file = self.home / "flyte.yaml"
-        self.flyte_config_file.write_text(f"admin:\n  endpoint: {self.grpc_endpoint}\n  insecure: true\n")
+        self.flyte_config_file = stack.home.flyte_config
 
     @property
     def admin_token(self) -> str:

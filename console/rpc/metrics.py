@@ -24,9 +24,12 @@ _MARKERS = (NodeKind.START, NodeKind.END)
 def get_execution_metrics(
     request: execution_pb2.WorkflowExecutionGetMetricsRequest, caller: Caller
 ) -> execution_pb2.WorkflowExecutionGetMetricsResponse:
-    """`depth` limits how far spans are taken apart: 1 shows the execution's nodes, 2 their attempts or child nodes."""
+    """`depth` limits how far spans are taken apart: 1 shows the execution's nodes, 2 their attempts or child nodes.
+
+    Below 0, which `pyflyte metrics` sends, takes everything apart (flyteadmin, metrics_manager.go: parseExecution).
+    """
     execution = find_execution(request.id, caller)
-    depth = max(0, min(request.depth, MAX_DEPTH))
+    depth = min(request.depth, MAX_DEPTH) if request.depth >= 0 else MAX_DEPTH
     return execution_pb2.WorkflowExecutionGetMetricsResponse(span=_execution_span(execution, depth))
 
 

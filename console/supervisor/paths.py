@@ -56,6 +56,11 @@ class Home:
     def admin_token(self) -> Path:
         return self.root / "admin-token"
 
+    @property
+    def flyte_config(self) -> Path:
+        """For flytekit: `FLYTECTL_CONFIG` or `pyflyte --config`."""
+        return self.root / "flyte.yaml"
+
     def make_directories(self) -> None:
         """Create what must exist before the first process starts; only the owner may look into a new data directory."""
         if not self.root.exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import socket
@@ -67,6 +68,16 @@ class Stack:
         self._until(lambda: self.answers("/healthz"), seconds=120, what="web")
         self._say("starting rpc, workers and executor")
         self._rpc("startProcessGroup", "app", False)
+        self.home.flyte_config.write_text(self.flyte_config())
+
+    def flyte_config(self) -> str:
+        """What flytekit has to know to reach this set-up, and to print links that lead to its console."""
+        console = self.env.get("CAUSEWAY_PUBLIC_URL") or self.http_url
+        admin: dict[str, object] = {"endpoint": self.grpc_endpoint, "insecure": True}
+        if self.env.get("CAUSEWAY_GRPC_AUTH") == "token":
+            admin |= {"authType": "ClientSecret", "clientId": "causeway"}
+            admin |= {"clientSecretLocation": str(self.home.admin_token)}
+        return json.dumps({"admin": admin, "console": {"endpoint": console}}, indent=2) + "\n"  # JSON is YAML
 
     def _start_supervisor(self) -> None:
         config = self.home.run / "supervisord.conf"

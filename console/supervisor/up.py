@@ -133,7 +133,7 @@ def announce(stack: Stack, link: str) -> None:
     say(f"  Causeway   {stack.http_url}")
     say(f"  log in     {link}")
     say("             (works once, for a few minutes; another one: script/login-link)")
-    say(f"  flytekit   {stack.grpc_endpoint}, insecure")
+    say(f"  flytekit   {stack.grpc_endpoint}, insecure: export FLYTECTL_CONFIG={home.flyte_config}")
     say(f"  REST       {stack.http_url}/api/v1/ with the token in {home.admin_token}")
     say(f"  logs       {home.logs}")
     say("  Ctrl-C stops it; running tasks go on and are picked up at the next start.")

@@ -7,15 +7,18 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from flytekit.configuration import Config
 
 from console.supervisor import postgres
 from console.supervisor.fingerprint import is_prepared, note_prepared
 from console.supervisor.leftovers import running, stop_leftovers
 from console.supervisor.paths import LONGEST_SOCKET_PATH, Home
 from console.supervisor.processes import configuration
+from console.supervisor.stack import Stack
 from tests.stack import options
 
 
@@ -85,6 +88,17 @@ def test_it_configures_every_process(home: Home) -> None:
     for name in [name for names in groups.values() for name in names]:
         assert parser[f"program:{name}"]["autorestart"] == "true"
         assert parser[f"program:{name}"]["startsecs"] == "0"  # never gives up
+
+
+@pytest.mark.parametrize("auth", ["open", "token"])
+def test_it_tells_flytekit_where_everything_is(home: Home, auth: str) -> None:
+    made = Stack(replace(options(home.root), environment={"CAUSEWAY_GRPC_AUTH": auth}))
+    home.flyte_config.write_text(made.flyte_config())
+    home.admin_token.write_text("s3cret")
+    platform = Config.auto(str(home.flyte_config)).platform
+    assert (platform.endpoint, platform.insecure) == (made.grpc_endpoint, True)
+    assert platform.console_endpoint == made.http_url
+    assert platform.client_credentials_secret == ("s3cret" if auth == "token" else None)
 
 
 def test_it_prepares_again_when_the_settings_change(home: Home) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+import urllib.request
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -258,7 +259,9 @@ def test_it_lists_projects_domains_and_executions(user: FlytekitUser) -> None:
     run = user.wait(user.launch("isles.flows.env_wf"))
     recent = user.remote.recent_executions(limit=50)
     assert run.id.name in {execution.id.name for execution in recent}
-    assert user.remote.generate_console_url(run).startswith("http")
+    told = FlyteRemote(Config.auto(str(user.stack.flyte_config_file)), PROJECT, DOMAIN)
+    with urllib.request.urlopen(told.generate_console_url(run)) as page:
+        assert page.url.startswith(user.stack.http_url)
 
 
 def test_it_measures_executions(user: FlytekitUser, capsys: pytest.CaptureFixture[str]) -> None:

@@ -154,3 +154,5 @@ def test_it_takes_an_executions_time_apart(run: Execution, client: SynchronousFl
     assert span.spans[2].spans[1].node_id.node_id == "n1-0-n0"
     shallow = client._stub.GetExecutionMetrics(execution_pb2.WorkflowExecutionGetMetricsRequest(id=_id("run")))
     assert not shallow.span.spans
+    request.depth = -1
+    assert client._stub.GetExecutionMetrics(request).span == span, "all there is"
