@@ -35,7 +35,7 @@ CANDIDATES = """
 SELECT id, resources, created_at, reason FROM scheduler_taskexecution
 WHERE executor = %s AND phase = %s ORDER BY priority DESC, id LIMIT %s
 """
-FAR = 5000  # queued attempts among which those that ask for something else are looked for
+FAR = 1000  # queued attempts among which those that ask for something else are looked for
 FURTHER_CANDIDATES = f"""
 SELECT * FROM ({CANDIDATES}) AS queued WHERE resources <> ALL(%s::jsonb[]) LIMIT %s
 """  # noqa: S608 - constants
