@@ -8,6 +8,7 @@ from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, tasks_pb2
 
 MAX_NODE_ID = 63
 PREFIX = ".flytegen."
+MAP_COMMAND = "pyflyte-map-execute"  # flytekit, ArrayNodeMapTask.get_command
 DEFAULT_RETRIES = 3  # when the task says nothing about retries
 
 
@@ -47,6 +48,8 @@ def workflow_for(task: tasks_pb2.TaskTemplate) -> admin_workflow_pb2.WorkflowSpe
         inputs=_bind_all(task.interface.inputs, ""),
         task_node=workflow_pb2.TaskNode(reference_id=task.id),
     )
+    if MAP_COMMAND in task.container.args:
+        node = _mapped(node)
     template = workflow_pb2.WorkflowTemplate(
         id=generated_identifier(task.id, identifier_pb2.WORKFLOW),
         interface=task.interface,
@@ -54,6 +57,15 @@ def workflow_for(task: tasks_pb2.TaskTemplate) -> admin_workflow_pb2.WorkflowSpe
         outputs=_bind_all(task.interface.outputs, node_id),
     )
     return admin_workflow_pb2.WorkflowSpec(template=template)
+
+
+def _mapped(node: workflow_pb2.Node) -> workflow_pb2.Node:
+    """The node for each item: what a program means that calls `map_task` in an eager workflow, or launches one alone.
+
+    flyteadmin makes a plain node of it, which runs the first item only and gives its output for the list.
+    """
+    array = workflow_pb2.ArrayNode(node=node, min_success_ratio=1.0)
+    return workflow_pb2.Node(id=node.id, metadata=node.metadata, inputs=node.inputs, array_node=array)
 
 
 def launch_plan_for(task: tasks_pb2.TaskTemplate) -> launch_plan_pb2.LaunchPlanSpec:

@@ -3,12 +3,17 @@ from __future__ import annotations
 from functools import partial
 
 import pytest
+from flyteidl.admin import execution_pb2
+from flyteidl.core import literals_pb2, types_pb2
 from flytekit import map_task, task, workflow
 
+from artifacts.literals import from_json
+from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.advance import advance
 from scheduler.models import Execution, NodeExecution, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase
 from scheduler.shell import data
+from tests.flyte import register_all
 from tests.scheduler.driving import Driver, TaskFailed, error_of, outputs, start, workflow_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
@@ -82,6 +87,18 @@ def test_it_maps_and_joins_in_order() -> None:
         start(workflow_of(mapping), {"a": [1, 2, 3]})
     )
     assert outputs(execution) == {"o0": 12}
+
+
+def test_a_map_launched_alone_runs_every_item() -> None:
+    """As `map_task` in an eager workflow does it; inputs that partial bound are no lists."""
+    task_id = next(found for found in register_all(bound) if found.name.endswith("-arraynode"))
+    whole = types_pb2.LiteralType(simple=types_pb2.INTEGER)
+    lists = types_pb2.LiteralType(collection_type=whole)
+    values = {"a": from_json([1, 2, 3], lists, name="a"), "by": from_json(5, whole, name="by")}
+    spec = execution_pb2.ExecutionSpec(launch_plan=task_id)
+    request = LaunchRequest("demo", "development", "", spec, literals_pb2.LiteralMap(literals=values))
+    execution = Driver({"scale": lambda a, by: a * by}).run(launch(request, actor="ann"))
+    assert outputs(execution) == {"o0": [5, 10, 15]}
 
 
 def test_it_maps_nothing() -> None:
