@@ -43,10 +43,10 @@ def _find(identifier: identifier_pb2.TaskExecutionIdentifier, caller: Caller) ->
 def read_attempt(execution: Execution, node: NodeExecution, attempt: int) -> task_execution_pb2.TaskExecution:
     """Raises NotFound."""
     if node.kind == NodeKind.ARRAY:
-        items = list(map_items(node)) if attempt == 0 else []
-        if not items:
+        found = attempts.map_execution(list(map_items(node)), node, execution) if attempt == 0 else None
+        if found is None:
             raise NotFound(f"missing entity of type task execution: attempt {attempt} of {node.node_id}")
-        return attempts.map_execution(items, node, execution)
+        return found
     return attempts.task_execution(get_attempt(node, attempt), node, execution)
 
 
@@ -56,9 +56,8 @@ def list_task_executions(
     execution, node = find_node(request.node_execution_id, caller)
     page = list_request(request)
     if node.kind == NodeKind.ARRAY:
-        items = [] if page.token else list(map_items(node))
-        found = [attempts.map_execution(items, node, execution)] if items else []
-        return task_execution_pb2.TaskExecutionList(task_executions=found)
+        only = None if page.token else attempts.map_execution(list(map_items(node)), node, execution)
+        return task_execution_pb2.TaskExecutionList(task_executions=[only] if only is not None else [])
     rows, token = list_attempts(node, page)
     found = [attempts.task_execution(row, node, execution) for row in rows]
     return task_execution_pb2.TaskExecutionList(task_executions=found, token=token)

@@ -10,14 +10,14 @@ from operator import itemgetter
 from typing import Any
 
 from django.db import connection
-from flyteidl.core import execution_pb2
+from flyteidl.core import execution_pb2, tasks_pb2
 
 from scheduler import graphs
 from scheduler.engine.graph import END_NODE, START_NODE, Kind, NodeSpec, Scope, items_scope
 from scheduler.engine.phases import ACTIVE, TERMINAL, Phase
 from scheduler.engine.scopes import body_of
 from scheduler.engine.state import ROOT, Failure, Node, child_key
-from scheduler.models import Execution
+from scheduler.models import Execution, NodeExecution
 from scheduler.shell.origins import Origins
 
 COLUMNS = (
@@ -193,6 +193,15 @@ class Rows(Mapping[str, Node]):
             wake_at=wake_at,
             **unpacked,
         )
+
+
+def mapped_task(execution: Execution, node: NodeExecution) -> tasks_pb2.TaskTemplate | None:
+    """The task whose items a map node runs."""
+    rows = Rows(execution, graphs.workflow_scope(execution.workflow_id))
+    rows.load_pks([node.pk])
+    array = rows[node.node_id].spec.array
+    target = array.node.target if array is not None else None
+    return target.task if isinstance(target, graphs.Target) else None
 
 
 def _body(spec: NodeSpec, dynamic_uri: str, unpacked: Mapping[str, Any]) -> Scope | None:

@@ -12,6 +12,7 @@ from flyteidl.event import event_pb2
 from console.rpc.convert.common import duration, execution_error, identifier, node_id, timestamp
 from scheduler.models import Execution, NodeExecution, Task, TaskExecution
 from scheduler.phases import NODE_TERMINAL, AttemptPhase, NodePhase
+from scheduler.shell.rows import mapped_task
 
 # A node's phase as the phase of the one attempt a map is shown as.
 _MAP_PHASES = {
@@ -57,8 +58,13 @@ def task_execution(row: TaskExecution, node: NodeExecution, execution: Execution
 
 def map_execution(
     items: Sequence[TaskExecution], node: NodeExecution, execution: Execution
-) -> task_execution_pb2.TaskExecution:
-    """A map as Flyte shows it: one attempt, whose external resources are the attempts at each item."""
+) -> task_execution_pb2.TaskExecution | None:
+    """A map as Flyte shows it: one attempt, whose external resources are the attempts at each item, and the items that
+    needed none. None if no item was begun."""
+    resources = [*(_item(item, node, execution) for item in items), *_reused(items, node)]
+    template = None if items else mapped_task(execution, node)
+    if not resources or not (items or template):
+        return None
     ended = node.ended_at if node.phase in NODE_TERMINAL else None
     closure = task_execution_pb2.TaskExecutionClosure(
         phase=int(_MAP_PHASES.get(NodePhase(node.phase), AttemptPhase.RUNNING)),  # type: ignore[arg-type]
@@ -66,11 +72,11 @@ def map_execution(
         started_at=timestamp(node.started_at),
         updated_at=timestamp(node.updated_at),
         duration=duration(node.started_at, ended),
-        task_type=_task_type(items[0]),
+        task_type=template.type if template is not None else _task_type(items[0]),
         metadata=event_pb2.TaskExecutionMetadata(
             generated_name=node.node_id,
-            plugin_identifier=items[0].executor,
-            external_resources=[*(_item(item, node, execution) for item in items), *_reused(items, node)],
+            plugin_identifier=items[0].executor if items else "",
+            external_resources=resources,
         ),
         event_version=1,
     )
@@ -78,9 +84,10 @@ def map_execution(
         closure.error.CopyFrom(error)
     elif node.output_uri:
         closure.output_uri = node.output_uri
-    return task_execution_pb2.TaskExecution(
-        id=_id(items[0].task, node, execution, 0), input_uri=node.input_uri, closure=closure
-    )
+    identifier = _id(items[0].task if items else None, node, execution, 0)
+    if template is not None:
+        identifier.task_id.CopyFrom(template.id)
+    return task_execution_pb2.TaskExecution(id=identifier, input_uri=node.input_uri, closure=closure)
 
 
 def _item(row: TaskExecution, node: NodeExecution, execution: Execution) -> event_pb2.ExternalResourceInfo:

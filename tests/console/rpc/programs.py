@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from flytekit import LaunchPlan, approve, task, workflow
+from flytekit import LaunchPlan, approve, map_task, task, workflow
 from flytekit.core.gate import wait_for_input
 
 
@@ -36,6 +36,11 @@ def gated(number: int) -> int:
     extra = wait_for_input("extra", timeout=timedelta(hours=1), expected_type=int)
     approved = approve(double(number=extra), "release", timeout=timedelta(hours=1))
     return double(number=approved)
+
+
+@workflow
+def mapping(numbers: list[int]) -> list[int]:
+    return map_task(double)(number=numbers)
 
 
 fixed_plan = LaunchPlan.create("tests.fixed_plan", twice, fixed_inputs={"name": "they"}, default_inputs={"number": 4})

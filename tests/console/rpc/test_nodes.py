@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 import grpc
 import pytest
 from django.urls import resolve
+from django.utils import timezone
 from flyteidl.admin import execution_pb2, node_execution_pb2, task_execution_pb2
 from flyteidl.core import catalog_pb2, compiler_pb2, identifier_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
@@ -13,11 +14,13 @@ from flytekit.models.core.execution import TaskExecutionPhase
 from flytekit.models.core.identifier import NodeExecutionIdentifier, WorkflowExecutionIdentifier
 
 from artifacts.store import store
-from scheduler.models import Execution, NodeKind
+from scheduler.models import Execution, NodeExecution, NodeKind, Project
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 from tests.console.rpc import rows
+from tests.console.rpc.programs import mapping
 from tests.console.rpc.test_dispatch import ADMIN, status
 from tests.console.rpc.test_lists import Call
+from tests.scheduler.driving import start, workflow_of
 
 RUN = WorkflowExecutionIdentifier("demo", "development", "run")
 
@@ -74,6 +77,27 @@ def test_it_shows_the_items_of_a_map_that_came_from_the_cache(run: Execution, cl
     found = only.closure.metadata.external_resources
     hit = catalog_pb2.CACHE_HIT
     assert [(item.index, item.cache_status == hit) for item in found] == [(1, False), (0, True), (2, True)]
+
+
+def test_it_shows_a_map_whose_items_all_came_from_the_cache(demo: Project, client: SynchronousFlyteClient) -> None:
+    execution = start(workflow_of(mapping), {"numbers": [1, 2]})
+    now = timezone.now()
+    memory = {"size": 2, "next": 2, "reused": 2, "live": {}, "bad": []}
+    NodeExecution.objects.create(
+        execution=execution,
+        node_id="n0",
+        spec_node_id="n0",
+        kind=NodeKind.ARRAY,
+        phase=NodePhase.SUCCEEDED,
+        state={"memory": memory},
+        created_at=now,
+        updated_at=now,
+    )
+    run = WorkflowExecutionIdentifier("demo", "development", execution.name)
+    (only,), _ = client.list_task_executions_paginated(NodeExecutionIdentifier("n0", run), limit=10)
+    assert only.id.task_id.name.startswith("tests.console.rpc.programs.map_double_")
+    assert [item.cache_status for item in only.closure.metadata.external_resources] == [catalog_pb2.CACHE_HIT] * 2
+    assert client.get_task_execution(only.id).id == only.id
 
 
 def test_it_names_the_execution_a_node_launched(run: Execution, client: SynchronousFlyteClient) -> None:
