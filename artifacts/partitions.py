@@ -102,6 +102,8 @@ def _scalar(literal: literals_pb2.Literal) -> literals_pb2.Scalar:
 def literal_as_text(literal: literals_pb2.Literal, *, name: str) -> str:
     """How the value of input `name` reads as a partition value. InvalidArgument unless it is a simple value."""
     scalar = _scalar(literal)
+    if scalar.HasField("none_type"):
+        raise InvalidArgument(f"input '{name}' is None, which cannot be a partition value")
     kind = scalar.primitive.WhichOneof("value") if scalar.WhichOneof("value") == "primitive" else None
     if kind is None:
         raise InvalidArgument(

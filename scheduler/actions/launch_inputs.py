@@ -72,6 +72,7 @@ def gather(
     one who launches may read a project's domain; PermissionDenied when a query leads to where he may not.
     """
     parameters = expected.parameters
+    given = {name: literal for name, literal in given.items() if not _says_query(literal, parameters.get(name))}
     _check_given(given, parameters, fixed)
     gathered = Gathered()
     literals = gathered.inputs.literals
@@ -98,6 +99,18 @@ def gather(
             _check_readable(name, queries[name], gathered, (project, domain), trigger, may)
         _resolve(gathered, name, queries[name], parameters[name], project=project, domain=domain, trigger=trigger)
     return gathered
+
+
+def _says_query(literal: literals_pb2.Literal, parameter: interface_pb2.Parameter | None) -> bool:
+    """Whether a text only says that the input's default is a query.
+
+    `pyflyte run` gives that for an input that was left out (flytekit.core.artifact.ArtifactQuery.__str__): its command
+    line makes text of the defaults of text options.
+    """
+    if parameter is None or parameter.WhichOneof("behavior") != "artifact_query":
+        return False
+    name = parameter.artifact_query.artifact_id.artifact_key.name
+    return bool(name) and literal.scalar.primitive.string_value == f"Artifact Query: on {name}"
 
 
 def _check_given(

@@ -198,6 +198,25 @@ def test_it_names_the_input_whose_query_matches_nothing(training: identifier_pb2
     assert not Execution.objects.exists()
 
 
+def test_the_text_that_pyflyte_run_makes_of_a_query_is_no_value(inner: None) -> None:
+    query = interface_pb2.Parameter(
+        var=interface_pb2.Variable(type=STRING), artifact_query=programs.Dataset.query(region="SEA").to_flyte_idl()
+    )
+    publish(
+        Publication("demo", "development", "dataset", text("found"), STRING, partitions={"region": "SEA"}), actor="ann"
+    )
+    around: dict[str, Any] = {"project": "demo", "domain": "development", "trigger": None, "resolved": {}}
+    for given, value in (("Artifact Query: on dataset", "found"), ("Artifact Query: on another", None)):
+        found = gather(
+            {"x": text(given)},
+            expected=interface_pb2.ParameterMap(parameters={"x": query}),
+            fixed=literals_pb2.LiteralMap(),
+            via=Via.OVERRIDE,
+            **around,
+        )
+        assert to_json(found.inputs.literals["x"]) == (value or given)
+
+
 def test_it_records_a_version_given_in_place_of_a_query(training: identifier_pb2.Identifier) -> None:
     version = publish_dataset(1, "ATL")
     chosen = carry(number(1), version.pk)
