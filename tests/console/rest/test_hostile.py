@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -130,11 +129,9 @@ BODIES = [
 
 @pytest.mark.parametrize(("body", "kind", "status"), BODIES, ids=lambda each: str(each)[:40])
 def test_it_refuses_bodies_that_are_not_what_they_say(api: Caller, body: Any, kind: str, status: int) -> None:
-    began = time.monotonic()
     answer = api("ann").generic("POST", VERSIONS, body, content_type=kind)
     assert answer.status_code == status, (answer.status_code, answer.content[:300])
     assert answer["Content-Type"] == "application/problem+json"
-    assert time.monotonic() - began < 5
     assert not ArtifactVersion.objects.exists()
 
 
