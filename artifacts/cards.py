@@ -8,8 +8,9 @@ from __future__ import annotations
 import html
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
+from urllib.parse import quote, unquote
 
 import nh3
 from django.conf import settings
@@ -24,6 +25,7 @@ from artifacts.store import store
 logger = logging.getLogger(__name__)
 
 LARGE_CARD_BYTES = 256 * 1024  # a larger card is kept as an object, not in the row
+OWN_SCHEME = "card-image"  # between the sanitiser and `render_card` only
 MAX_SHOWN = 256 * 1024  # characters; the rest of a larger card is left out
 
 # fmt: off
@@ -52,6 +54,10 @@ ATTRIBUTES = {
 }
 _CLASS = re.compile(r"language-[\w+#.-]{1,40}|math|math-block|task|highlight")
 _IMAGE = re.compile(r"https?://.+|data:image/(?:png|jpeg|gif|webp);base64,[A-Za-z0-9+/=\s]+", re.IGNORECASE | re.DOTALL)
+_OWN_IMAGE = re.compile(r"(?:\./)?(?P<path>[^\s:?#\\/][^:?#\\]*\.(?:png|jpe?g|gif|webp))", re.IGNORECASE)
+_OWN = re.compile(r'(<img\b[^<>]*?\ssrc=)"card-image:([^"]*)"')
+_REMOTE = re.compile(r'<img\b(?P<others>[^<>]*?)\ssrc="(?P<url>https?://[^"]*)"(?P<more>[^<>]*)>', re.IGNORECASE)
+_ALT = re.compile(r'\salt="([^"]+)"')
 _LINK = re.compile(r"(?:https?://|mailto:|flyte://).+", re.IGNORECASE | re.DOTALL)
 _ALIGN = re.compile(r'style="text-align:(left|right|center)"')
 _TEX = re.compile(r"\$\$(?P<block>[^$]{1,2000})\$\$|\$(?P<inline>[^\s$](?:[^$\n]{0,1000}[^\s$])?)\$(?!\d)")
@@ -85,7 +91,10 @@ def _markdown() -> MarkdownIt:
 
 
 def to_html(text: str, card_format: str) -> str:
-    """Safe HTML of a card: no script, style, form, frame or event handler; images by http(s) or inline only."""
+    """Safe HTML of a card: no script, style, form, frame or event handler.
+
+    Images are inline, by http(s), or `card-image:<path>`, a file of the version itself, which `render_card` resolves.
+    """
     if len(text) > MAX_SHOWN:
         text = f"{text[:MAX_SHOWN]}\n\n(The rest of this card is not shown: it is longer than {MAX_SHOWN} characters.)"
     if card_format != CardFormat.HTML:
@@ -98,7 +107,7 @@ def to_html(text: str, card_format: str) -> str:
         attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
         clean_content_tags=CONTENT_TOO,
         attribute_filter=_keep_attribute,
-        url_schemes={"http", "https", "mailto", "data", "flyte"},
+        url_schemes={"http", "https", "mailto", "data", "flyte", OWN_SCHEME},
         link_rel="noopener noreferrer nofollow",
         set_tag_attribute_values={"img": {"loading": "lazy", "referrerpolicy": "no-referrer"}},
     )
@@ -108,6 +117,9 @@ def _keep_attribute(tag: str, name: str, value: str) -> str | None:
     if name == "class":
         return " ".join(word for word in value.split() if _CLASS.fullmatch(word)) or None
     if name == "src":
+        own = _OWN_IMAGE.fullmatch(unquote(value.strip()))
+        if own is not None and ".." not in own["path"].split("/"):
+            return f"{OWN_SCHEME}:{quote(own['path'])}"
         return value if _IMAGE.fullmatch(value.strip()) else None
     if name == "href":
         return value if _LINK.fullmatch(value.strip()) else None
@@ -126,11 +138,33 @@ def card_text(version: ArtifactVersion) -> str:
         return ""
 
 
-def render_card(version: ArtifactVersion) -> str:
-    """Safe HTML of the version's card, empty when it has none."""
+def render_card(version: ArtifactVersion, *, image_url: Callable[[str], str] | None = None) -> str:
+    """Safe HTML of the version's card, empty when it has none. Nothing in it is fetched from elsewhere.
+
+    An image with a relative path is a file of the version; `image_url` makes an address of its URI, and without it
+    such images are left out. An image on another site becomes a link: showing it would tell that site who reads this.
+    """
     if not version.card and not version.card_uri:
         return ""
-    return _rendered(card_text(version), version.card_format)
+    shown = _rendered(card_text(version), version.card_format)
+
+    def own(match: re.Match[str]) -> str:
+        uri = _image_uri(version, unquote(match[2]))
+        return f'{match[1]}"{html.escape(image_url(uri))}"' if uri and image_url is not None else f'{match[1]}""'
+
+    return _OWN.sub(own, _REMOTE.sub(_link_to_image, shown))
+
+
+def _image_uri(version: ArtifactVersion, path: str) -> str:
+    """The URI of a file in the version's folder, or of its only file; empty when it cannot be one of our objects."""
+    uri = version.uri if version.uri.endswith(f"/{path}") else f"{version.uri.rstrip('/')}/{path}"
+    return uri if version.uri and store().contains(uri) else ""
+
+
+def _link_to_image(match: re.Match[str]) -> str:
+    alt = _ALT.search(match["others"]) or _ALT.search(match["more"])
+    words = html.escape(html.unescape(alt[1])) if alt is not None else match["url"]
+    return f'<a href="{match["url"]}" rel="noopener noreferrer nofollow">image: {words}</a>'
 
 
 @lru_cache(maxsize=64)

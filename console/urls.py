@@ -14,6 +14,7 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("oauth2/token", oauth.issue_token),
     path("", include("console.objects")),
+    path("", include("console.card_images")),
     path("", include("console.accounts.urls")),
     path("api/", include("console.rest.urls")),
     path("", include("console.pages.urls")),

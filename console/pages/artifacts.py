@@ -10,6 +10,7 @@ from artifacts.store import store
 from console.access_objects import access_artifact, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
+from console.card_images import image_path
 from console.pages.artifacts_context import (
     LINK_VALID,
     artifact_context,
@@ -66,7 +67,7 @@ def show_object(request: PageRequest, version_id: int) -> HttpResponse:
 @page
 def show_card(request: PageRequest, version_id: int) -> HttpResponse:
     version = access_version_id(request.user, version_id)
-    context = version_context(version) | {"card": render_card(version), "tab": "card"}
+    context = version_context(version) | {"card": render_card(version, image_url=image_path), "tab": "card"}
     return render(request, "artifacts/card.html", context)
 
 

@@ -21,16 +21,12 @@ from console.pages.executions_context import Failure, describe_error, is_node_li
 from console.pages.responses import PageRequest, page, respond
 from console.pages.specs import NodeTitles, compiled_workflow
 from console.pages.values import read_values
+from console.sandbox import sandboxed_deck
 from scheduler.models import NodeExecution, NodeKind, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL
 
 LOG_CHUNK = 200_000  # bytes sent at once
 ATTEMPTS_SHOWN = 60
-# A deck is the user's own HTML: it runs in an origin of its own, without network, cookies or our pages.
-DECK_POLICY = (
-    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
-    "img-src data: blob:; font-src data:; media-src data: blob:; frame-ancestors 'self'"
-)
 
 
 @dataclass(frozen=True)
@@ -124,9 +120,9 @@ def show_deck(request: PageRequest, project: str, domain: str, name: str, node_i
     uri = _deck_uri(access_node(execution, node_id))
     if not uri:
         raise NotFound(f"node {node_id} has no deck")
-    response = HttpResponse(store().get(uri), content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = DECK_POLICY
-    return response
+    if request.headers.get("Sec-Fetch-Dest") == "document":  # opened alone: our page's policy keeps it from leaving
+        return render(request, "executions/deck.html", {"execution": execution, "node_id": node_id})
+    return sandboxed_deck(uri)
 
 
 @require_GET

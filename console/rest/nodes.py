@@ -17,7 +17,7 @@ from console.interfaces import literals_json, load_literals
 from console.logs import DEFAULT_BYTES, MAX_BYTES, read_log
 from console.rest.base import ApiView, Filters, ListView, read_query, user_of
 from console.rest.fields import AttemptPhaseField, ErrorField, NodePhaseField
-from console.sandbox import sandboxed_object
+from console.sandbox import sandboxed_deck
 from scheduler.models import NodeExecution, NodeKind, PhaseEvent, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, Machine, NodePhase
 
@@ -120,7 +120,7 @@ class DeckView(ApiView):
         node = access_node(execution, node_id)
         if not node.deck_uri:
             raise NotFound(f"node {node_id} in {execution.key} has no deck")
-        return sandboxed_object(node.deck_uri)
+        return sandboxed_deck(node.deck_uri)
 
 
 class AttemptFilters(Filters):
