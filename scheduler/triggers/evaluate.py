@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -13,7 +13,8 @@ from artifacts.models import ArtifactVersion
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerMode
 from scheduler.triggers.attempts import attempt
 from scheduler.triggers.chain import Generation, check_chain, generation_of, release
-from scheduler.triggers.matching import Match, watching
+from scheduler.triggers.filtered import note_filtered
+from scheduler.triggers.matching import matching
 from scheduler.triggers.queue import enqueue, lock_trigger, sweep_queues
 from scheduler.triggers.rounds import arrive, expire_due, tell_mates
 
@@ -22,8 +23,8 @@ logger = logging.getLogger(__name__)
 # Locks the version against a second worker, and tells whether anything cares for it: of most versions, nothing does.
 _NEWS = """
     SELECT
-        EXISTS (
-            SELECT 1 FROM scheduler_triggersource AS source
+        (
+            SELECT count(DISTINCT source.trigger_id) FROM scheduler_triggersource AS source
             JOIN scheduler_trigger AS watching ON watching.id = source.trigger_id
             WHERE source.active AND source.name = artifact.name
               AND source.project = artifact.project AND source.domain = artifact.domain
@@ -56,10 +57,12 @@ def evaluate_version(version_id: int) -> None:
         watched, lacked = news
         if watched or lacked:
             version = ArtifactVersion.objects.select_related("artifact").defer("card", "terms").get(pk=version_id)
-            matches = watching(version) if watched else []
+            triggers = matching(version) if watched else []
             lacking = _lacking(version) if lacked else []
-            guarded = _lock([match.trigger for match in matches], [firing.trigger for firing in lacking])
-            _fire_all(version, matches, guarded)
+            guarded = _lock(triggers, [firing.trigger for firing in lacking])
+            _fire_all(version, triggers, guarded)
+            if watched > len(triggers):
+                note_filtered(version)
             for firing in lacking:
                 retry_firing(firing.pk)
         cursor.execute(_DONE, [version_id])
@@ -71,30 +74,11 @@ def _lock(*triggers: Iterable[Trigger]) -> dict[int, Trigger]:
     return {pk: lock_trigger(pk) for pk in sorted(guarded)}
 
 
-def _fire_all(version: ArtifactVersion, matches: Iterable[Match], guarded: dict[int, Trigger]) -> None:
-    matching = [match.trigger for match in matches if match.fires(version)]
-    _note_filtered([match for match in matches if not match.fires(version)], version)
-    if matching:
+def _fire_all(version: ArtifactVersion, triggers: Sequence[Trigger], guarded: dict[int, Trigger]) -> None:
+    if triggers:
         generation = generation_of(version)
-        for trigger in matching:
+        for trigger in triggers:
             _fire(guarded.get(trigger.pk, trigger), version, generation, guarded=trigger.pk in guarded)
-
-
-def _note_filtered(matches: Iterable[Match], version: ArtifactVersion) -> None:
-    now = timezone.now()
-    rows = [
-        TriggerFiring(
-            trigger=match.trigger,
-            version=version,
-            outcome=FiringOutcome.FILTERED,
-            reason=match.watches(),
-            published_at=version.created_at,
-            at=now,
-        )
-        for match in matches
-    ]
-    if rows:
-        TriggerFiring.objects.bulk_create(rows, ignore_conflicts=True)
 
 
 def _fire(trigger: Trigger, version: ArtifactVersion, generation: Generation, *, guarded: bool) -> None:

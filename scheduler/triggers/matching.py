@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
+from django.db.models import Q
+
 from artifacts.models import ArtifactVersion
 from scheduler.models import Trigger, TriggerSource
 
@@ -24,17 +26,22 @@ class Match:
         return "watches " + " or ".join(source.conditions for source in self.sources)
 
 
-def watching(version: ArtifactVersion) -> list[Match]:
-    """The active triggers on the version's artifact that were active when it was published, in the order of keys."""
+def matching(version: ArtifactVersion) -> list[Trigger]:
+    """The active triggers that take the version and were active when it was published, in the order of their keys.
+
+    The database compares the partition values: of thousands of triggers on one artifact, those that match are read.
+    """
     artifact = version.artifact
-    found = TriggerSource.objects.filter(
+    taking = TriggerSource.objects.filter(
+        Q(time_partition=None) | Q(time_partition=version.time_partition),
         active=True,
         name=artifact.name,
         project=artifact.project,
         domain=artifact.domain,
+        partitions__contained_by=version.partitions,
         trigger__activated_at__lte=version.created_at,
     )
-    return matches_of(found)
+    return list(Trigger.objects.filter(pk__in=taking.values("trigger_id")).defer("condition").order_by("pk"))
 
 
 def matches_of(sources: Iterable[TriggerSource]) -> list[Match]:

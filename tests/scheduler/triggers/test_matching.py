@@ -5,6 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from causeway import OnArtifact, start_of
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from flyteidl.core import artifact_id_pb2
 from flytekit.core.artifact import Artifact as FlyteArtifact
 from flytekit.core.artifact import Granularity
@@ -13,10 +14,12 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.partitions import shift
 from scheduler.models import Execution, Trigger, TriggerFiring, TriggerSource
 from scheduler.triggers.evaluate import evaluate_version
+from scheduler.triggers.matching import matches_of
 from tests.artifacts.publishing import START, at_run_time, integer, publish_output
 from tests.scheduler.triggers.plans import PRIME, active_plan, register_plan, with_time
-from tests.scheduler.triggers.test_evaluate import inputs_of, value
+from tests.scheduler.triggers.test_evaluate import inputs_of, publish, value
 
+SALES = FlyteArtifact(name="sales", partition_keys=["region", "tier"])
 HOURLY = FlyteArtifact(name="ticks", time_partitioned=True, time_partition_granularity=Granularity.HOUR)
 
 
@@ -81,3 +84,27 @@ def test_steps_follow_one_another(transform: str, expected: str) -> None:
 def test_it_refuses_a_unit_that_is_none() -> None:
     with pytest.raises(InvalidArgument, match="start_of=week: the units are minute, hour, day, month"):
         shift(START, artifact_id_pb2.TimeTransform(transform="start_of=week"))
+
+
+@pytest.mark.django_db
+def test_triggers_that_do_not_match_cost_one_statement_together_and_each_is_noted(object_store: str) -> None:
+    def evaluate(number: int) -> int:
+        with CaptureQueriesContext(connection) as queries:
+            evaluate_version(publish(SALES(region="SEA", tier="1"), execution=f"e{number}").pk)
+        return len(queries)
+
+    active_plan(OnArtifact(SALES.query(region="LAX"), inputs={"n": SALES}), name="lax")
+    few = evaluate(1)
+    for number in range(12):
+        active_plan(OnArtifact(SALES.query(region=f"r{number}"), inputs={"n": SALES}), name=f"plan{number}")
+    trigger = Trigger.objects.order_by("pk")[0]
+    more = {"project": "flytesnacks", "domain": "development", "name": "sales", "active": True}
+    noon = datetime(2026, 5, 17, 12, tzinfo=timezone.utc)
+    for position, (values, moment) in enumerate([({"tier": "2", "region": "SEA"}, None), ({}, noon)], start=1):
+        trigger.sources.create(position=position, partitions=values, time_partition=moment, **more)
+    assert evaluate(2) <= few
+    noted = TriggerFiring.objects.filter(version__execution_key__endswith="e2")
+    watched = {match.trigger.pk: match.watches() for match in matches_of(TriggerSource.objects.all())}
+    assert {firing.trigger_id: firing.reason for firing in noted if firing.outcome == "filtered"} == watched
+    assert noted.count() == len(watched) == 13
+    assert watched[trigger.pk] == "watches region=LAX or region=SEA, tier=2 or time partition 2026-05-17T12:00:00Z"

@@ -1,0 +1,43 @@
+"""The ledger's rows of triggers that watch an artifact, but not a version like this one: written by one statement."""
+
+from __future__ import annotations
+
+from django.db import connection
+
+from artifacts.models import ArtifactVersion
+
+# The reason reads as `Match.watches` says it.
+_NOTE = """
+    INSERT INTO scheduler_triggerfiring
+        (trigger_id, version_id, outcome, reason, resolution, published_at, at, lacks, tries, generation, queued)
+    SELECT watching.id, version.id, 'filtered',
+           'watches ' || string_agg(said.conditions, ' or ' ORDER BY source.position, source.id),
+           '{}', version.created_at, clock_timestamp(), '{}', 1, 1, false
+    FROM artifacts_artifactversion AS version
+    JOIN artifacts_artifact AS artifact ON artifact.id = version.artifact_id
+    JOIN scheduler_triggersource AS source ON source.active AND source.name = artifact.name
+        AND source.project = artifact.project AND source.domain = artifact.domain
+    JOIN scheduler_trigger AS watching ON watching.id = source.trigger_id
+        AND watching.activated_at <= version.created_at
+    CROSS JOIN LATERAL (
+        SELECT concat_ws(
+            ', ',
+            (SELECT string_agg(key || '=' || value, ', ' ORDER BY key COLLATE "C")
+             FROM jsonb_each_text(source.partitions)),
+            'time partition ' || to_char(source.time_partition AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+        ) AS conditions
+    ) AS said
+    WHERE version.id = %s
+    GROUP BY watching.id, version.id
+    HAVING NOT bool_or(
+        source.partitions <@ version.partitions
+        AND (source.time_partition IS NULL OR coalesce(source.time_partition = version.time_partition, false))
+    )
+    ON CONFLICT DO NOTHING
+"""
+
+
+def note_filtered(version: ArtifactVersion) -> None:
+    """Idempotent."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NOTE, [version.pk])
