@@ -19,7 +19,7 @@ from console.access_objects import access_execution, access_gate
 from console.accounts import access, audit
 from console.accounts.access import Action
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
-from scheduler.actions.gates import decide, declared_gate, get_or_create_signal, set_signal, takes_approval
+from scheduler.actions.gates import decide, declared_gate, gates_ahead, get_or_create_signal, set_signal, takes_approval
 from scheduler.models import Gate, GateKind
 from scheduler.phases import EXECUTION_TERMINAL
 
@@ -119,6 +119,24 @@ class SignalView(ApiView):
             raise InvalidArgument(f"gate {gate_id} is no signal but {gate.get_kind_display()}")
         with transaction.atomic():
             return _given(gate, user, body)
+
+
+class SignalOut(serializers.Serializer[Any]):
+    signal_id = serializers.CharField()
+    kind = serializers.ChoiceField(choices=GateKind.choices)
+    type = serializers.SerializerMethodField(help_text="of the value it wants")
+
+    def get_type(self, gate: Gate) -> str:
+        return describe_type(_type_of(gate))
+
+
+class SignalsAheadView(ApiView):
+    @extend_schema(responses=SignalOut(many=True), tags=TAGS, operation_id="executions_signals")
+    def get(self, request: Request, project: str, domain: str, name: str) -> Response:
+        """What the execution will ask for, as far as it is known, before its nodes are reached: all of it."""
+        execution = access_execution(user_of(request), project, domain, name)
+        ahead = [] if execution.phase in EXECUTION_TERMINAL else gates_ahead(execution)
+        return Response({"results": SignalOut(ahead, many=True).data})
 
 
 class NamedSignalBody(SignalBody):

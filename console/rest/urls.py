@@ -81,6 +81,7 @@ v1 = [
     path(f"{EXECUTION}/inputs", executions.ExecutionInputsView.as_view(), name="execution-inputs"),
     path(f"{EXECUTION}/outputs", executions.ExecutionOutputsView.as_view(), name="execution-outputs"),
     path(f"{EXECUTION}/events", nodes.EventsView.as_view(), name="execution-events"),
+    path(f"{EXECUTION}/signals", gates.SignalsAheadView.as_view(), name="signals-ahead"),
     path(f"{EXECUTION}/signals/<str:signal_id>", gates.SignalByNameView.as_view(), name="signal-by-name"),
     path(f"{EXECUTION}/abort", executions.AbortView.as_view(), name="abort"),
     path(f"{EXECUTION}/archive", executions.ArchiveView.as_view(), name="archive"),

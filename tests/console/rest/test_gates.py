@@ -85,7 +85,7 @@ def test_it_tells_approvals_from_signals(api: Caller) -> None:
     assert api("abe").post(f"{URL}/{signal.pk}/decide", {"approve": True}).status_code in (400, 409)
 
 
-def test_a_signal_is_set_by_name_before_its_node_is_reached(api: Caller) -> None:
+def test_a_signal_is_set_by_name_before_its_node_is_reached(api: Caller, django_assert_num_queries: Any) -> None:
     register_all(programs.gated)
     client = api("ann")
     body = {
@@ -97,6 +97,11 @@ def test_a_signal_is_set_by_name_before_its_node_is_reached(api: Caller) -> None
     }
     assert client.post("/api/v1/executions", body).status_code == 201
     url = "/api/v1/executions/demo/development/early/signals/"
+    assert client.get(url.rstrip("/")).json()["results"] == [
+        {"signal_id": "extra", "kind": "signal", "type": "int"},
+        {"signal_id": "release", "kind": "approve", "type": "bool"},
+    ]
+    problem(api("sue").get(url.rstrip("/")), 404)
     assert "extra" in problem(client.post(f"{url}none", {"value": 3}), 400)["detail"]
     assert "int" in problem(client.post(f"{url}extra", {"value": "three"}), 400)["detail"]
     assert not Gate.objects.exists()  # what was refused left nothing behind
@@ -109,6 +114,8 @@ def test_a_signal_is_set_by_name_before_its_node_is_reached(api: Caller) -> None
     assert given.status_code == 200, given.content
     assert (given.json()["value"], given.json()["node_id"]) == (3, None)
     problem(client.post(f"{url}extra", {"value": 4}), 409)
+    with django_assert_num_queries(5):  # token, bindings, execution, gates, dynamic nodes
+        assert client.get(url.rstrip("/")).json()["results"] == []
     assert AuditEvent.objects.get(verb="gate.signal").subject == "demo/development/early/extra"
 
 
