@@ -12,7 +12,7 @@ from artifacts import wire
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import Granularity
 from artifacts.names import check_name, check_partition_keys, check_partition_value
-from artifacts.partitions import label_time, literal_as_text, literal_as_time, truncate
+from artifacts.partitions import label_time, literal_as_text, literal_as_time, parse_time, truncate
 
 Key = tuple[str, str, str]
 
@@ -58,6 +58,16 @@ def _input(
     return inputs[name]
 
 
+def _is_said_alike(bound: str, given: str) -> bool:
+    """Whether what `create_from` made of a Python value by `str` is the value that the annotation binds."""
+    if bound in ("true", "false"):
+        return given.lower() == bound
+    try:
+        return bound == given or parse_time(given) == parse_time(bound)
+    except InvalidArgument:
+        return False
+
+
 def _names(names: object) -> str:
     return ", ".join(sorted(names)) or "none"  # type: ignore[call-overload]
 
@@ -95,12 +105,12 @@ def read_output(
     for key, label in runtime.partitions.value.items():
         if key not in values:
             raise InvalidArgument(f"{name} has no partition '{key}'; its partition keys: {_names(values)}")
-        if values[key] not in (None, label.static_value):
+        bound = values[key]
+        if bound is not None and not _is_said_alike(bound, label.static_value):
             raise InvalidArgument(
-                f"partition '{key}' of {name} is declared as '{values[key]}' but create_from gave "
-                f"'{label.static_value}'"
+                f"partition '{key}' of {name} is declared as '{bound}' but create_from gave '{label.static_value}'"
             )
-        values[key] = label.static_value
+        values[key] = bound if bound is not None else label.static_value
     missing = [key for key, value in values.items() if not value]
     if missing:
         raise InvalidArgument(

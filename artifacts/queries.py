@@ -88,6 +88,8 @@ def find(wanted: Wanted) -> Resolution:
     if artifact is None:
         raise QueryUnresolved(_explain_no_artifact(wanted))
     check_keys(artifact, wanted)
+    if wanted.time_partition is not None:
+        wanted = replace(wanted, time_partition=truncate(wanted.time_partition, artifact.granularity))
     version = _lookup(artifact, wanted)
     if version is None:
         raise QueryUnresolved(_explain_no_version(artifact, wanted))

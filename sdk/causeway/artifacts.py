@@ -18,8 +18,8 @@ __all__ = ["AllOf", "AnyOf", "Artifact", "Card", "DataCard", "Inputs", "ModelCar
 
 
 class Artifact(FlytekitArtifact):  # type: ignore[misc]
-    """flytekit's `Artifact`, whose queries can ask for more, and which can be published from outside:
-    `Artifact.create("threshold", 0.8)`.
+    """flytekit's `Artifact`, whose queries can ask for more, and which can be published and read from outside:
+    `Artifact.create("threshold", 0.8)`, `Artifact.get("threshold").value`.
     """
 
     def query(
@@ -65,3 +65,13 @@ class Artifact(FlytekitArtifact):  # type: ignore[misc]
         :param client: default: one for the address and token in the environment
         """
         return (client or Client()).create(name, value, **options)
+
+    @classmethod
+    def get(cls, name: str, *, client: Client | None = None, **query: Any) -> Version:
+        """The newest version that fits, from anywhere: `Artifact.get("ml-model:champion").pull()`.
+
+        :param name: of the artifact, `name@version`, `name:alias`, or a `flyte://` address
+        :param query: what `Client.get` takes: version, alias, partitions, time_partition, created_before ...
+        :param client: default: one for the address and token in the environment
+        """
+        return (client or Client()).get(name, **query)

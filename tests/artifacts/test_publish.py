@@ -14,6 +14,7 @@ from artifacts import literals
 from artifacts.actions.publish import Publication, publish
 from artifacts.exceptions import AlreadyExists, InvalidArgument
 from artifacts.models import Artifact, ArtifactVersion, Kind, Partition
+from artifacts.partitions import literal_as_text
 from artifacts.store import store
 from tests.artifacts.publishing import (
     INT,
@@ -112,6 +113,16 @@ def test_it_refuses_a_run_time_value_that_contradicts_the_annotation() -> None:
     literal = integer(1, {"_uap": at_run_time({"region": "LAX"})})
     with pytest.raises(InvalidArgument, match="declared as 'SEA' but create_from gave 'LAX'"):
         publish_output(REGION(region="SEA"), literal)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("bound", "said"), [(START, str(START)), (True, "True"), (2.0, "2.0"), ("SEA", "SEA")])
+def test_it_takes_what_create_from_repeats_of_a_bound_input(bound: object, said: str) -> None:
+    kinds = {datetime: moment, bool: boolean, float: number, str: text}
+    literal = integer(1, {"_uap": at_run_time({"region": said})})
+    inputs = {"at": kinds[type(bound)](bound)}  # type: ignore[operator]
+    version = publish_output(REGION(region=Inputs.at), literal, inputs=inputs).versions[0][1]
+    assert version.partitions == {"region": literal_as_text(inputs["at"], name="at")}
 
 
 @pytest.mark.django_db
@@ -265,6 +276,14 @@ def test_it_names_versions_published_into_another_project_apart() -> None:
     assert source().version_of("o0", ("other", "development", "x")) == "flytesnacks.development.e1.n0.0.o0"
     assert len(source(node_id="n" * 600).version_of("o0", ("flytesnacks", "development", "x"))) == 400
     assert variable(FlyteArtifact(name="x")).artifact_partial_id.artifact_key.name == "x"
+
+
+def boolean(value: bool) -> literals_pb2.Literal:
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(boolean=value)))
+
+
+def number(value: float) -> literals_pb2.Literal:
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(float_value=value)))
 
 
 @pytest.mark.django_db

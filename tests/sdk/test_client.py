@@ -197,4 +197,5 @@ def test_it_explains_what_cannot_be(publish: Callable[[Client, Path], Any], said
 
 def test_it_publishes_by_the_name_flytekit_programs_use(client: Client) -> None:
     assert Artifact.create("threshold", 0.8, client=client).pull() == 0.8
+    assert Artifact.get("threshold:latest", client=client).value == 0.8
     assert Artifact(name="threshold").query().artifact.name == "threshold"
