@@ -12,7 +12,7 @@ from django.db import DatabaseError
 
 from artifacts.exceptions import CausewayError, PermissionDenied
 from console.accounts import audit
-from console.accounts.access import Action, Hidden, Refused
+from console.accounts.access import Hidden, Refused
 
 logger = logging.getLogger(__name__)
 
@@ -23,15 +23,13 @@ _left_out: defaultdict[str, int] = defaultdict(int)
 
 
 def note(user: AbstractBaseUser | AnonymousUser, error: CausewayError, what: str) -> None:
-    """Writes a refused write down; reads that were refused are not. Call it outside the transaction that failed.
+    """Writes a refusal down. Doors call it for calls that would change something, outside the transaction that failed.
 
     `what` is what was called: `POST /api/v1/executions`. Beyond the bound nothing is written; the next row says of how
     many that holds.
     """
     scope = error.scope if isinstance(error, (Refused, Hidden)) else None
     if not user.is_authenticated or (scope is None and not isinstance(error, PermissionDenied)):
-        return
-    if scope is not None and scope.action is Action.READ:
         return
     left_out = _take_turn(user.get_username())
     if left_out is None:

@@ -42,15 +42,20 @@ def page(
         try:
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
         except NotFound as error:
-            refusals.note(request.user, error, f"{request.method} {request.path}")
+            _note_refusal(request, error)
             raise Http404(error.message) from error
         except PermissionDenied as error:
-            refusals.note(request.user, error, f"{request.method} {request.path}")
+            _note_refusal(request, error)
             return render(request, "403.html", {"message": error.message}, status=403)
         except CausewayError as error:
             return render(request, "refused.html", {"message": error.message}, status=error.http_status)
 
     return login_required(guarded)  # type: ignore[return-value]
+
+
+def _note_refusal(request: HttpRequest, error: CausewayError) -> None:
+    if request.method == "POST":
+        refusals.note(request.user, error, f"POST {request.path}")
 
 
 def _check_characters(request: HttpRequest, address: Mapping[str, object]) -> None:

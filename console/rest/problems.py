@@ -14,6 +14,7 @@ from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooMa
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
@@ -98,7 +99,9 @@ def handler(error: Exception, context: dict[str, object]) -> Response:
 
 def _note_refusal(error: CausewayError, context: dict[str, object]) -> None:
     request = context.get("request")
-    if isinstance(request, Request) and not isinstance(error, Unauthenticated):  # whose user cannot be asked for
+    if not isinstance(request, Request) or isinstance(error, Unauthenticated):  # whose user cannot be asked for
+        return
+    if request.method not in SAFE_METHODS:
         refusals.note(request.user, error, f"{request.method} {request.path}")
 
 

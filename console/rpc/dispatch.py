@@ -65,7 +65,8 @@ def _with_caller(method: MethodDescriptor, function: Method) -> _Call:
             with transaction.atomic() if writes else nullcontext():
                 return function(request, caller)
         except CausewayError as error:
-            refusals.note(caller.user, error, method.full_name)
+            if writes:
+                refusals.note(caller.user, error, method.full_name)
             raise
 
     return call

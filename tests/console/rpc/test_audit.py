@@ -74,6 +74,10 @@ def test_it_names_the_holder_of_the_token_and_what_was_refused(call: Call, token
     with pytest.raises(grpc.RpcError) as error:
         call(ADMIN, "UpdateProject", request, token=token_of("vic", "viewer"))
     assert error.value.code() is grpc.StatusCode.PERMISSION_DENIED
+    with pytest.raises(grpc.RpcError):  # a read
+        call(
+            ADMIN, "GetProject", project_pb2.ProjectGetRequest(id="demo"), token=token_of("sue", "viewer", "elsewhere")
+        )
     call(ADMIN, "UpdateProject", request, token=token_of("ann", "admin"))
     rows = AuditEvent.objects.exclude(verb="token.create").order_by("pk").values_list("actor", "verb", "subject")
     assert list(rows) == [
