@@ -26,7 +26,10 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 RUN = "/executions/demo/development/{}/"
-PAGES = ["/", "/artifacts/", "/executions/", "/approvals/", "/launch-plans/", "/workflows/", "/tasks/", "/tokens/"]
+PAGES = [
+    *("/", "/artifacts/", "/map/", "/executions/", "/approvals/", "/launch-plans/", "/reactions/", "/workflows/"),
+    *("/tasks/", "/tokens/", "/notifications/", "/launch-plans/demo/development/train_on_dataset/"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -173,7 +176,9 @@ def test_it_fits_narrow_screens_and_weighs_little(
     browser: Browser, live_server: LiveServer, world: World, width: int
 ) -> None:
     version, run = f"/artifacts/versions/{world.model.pk}/", RUN.format("atrains")
-    more = [version, f"{version}lineage/", f"{version}object/", run, f"{run}data/", f"{run}nodes/n0/"]
+    tabs = [f"{version}{tab}/" for tab in ("lineage", "object", "card", "graph", "compare", "triggers", "remove")]
+    retention = f"/artifacts/retention/{world.model.artifact_id}/"
+    more = [version, *tabs, retention, run, f"{run}data/", f"{run}events/", f"{run}nodes/n0/"]
     with browser.new_context(viewport={"width": width, "height": 844}, base_url=live_server.url) as context:
         log_in(context, live_server, world)
         page = watched(context.new_page())
