@@ -145,10 +145,10 @@ class Client:
         said = publishing.facts(
             version=version, partitions=partitions, time_partition=time_partition, card=card, details=details
         )
-        publishing.check_json({**said, **(to_wire(value) if _is_plain(value) else {})})
+        content = Content(value, file, directory, frame, model, uri or external_ref).sorted()
+        publishing.check_json({**said, **to_wire(content.value)})
         path = f"{self.artifact_path(name)}/versions"
         _, project, domain, *_ = path.split("/")
-        content = Content(value, file, directory, frame, model, uri or external_ref)
         what = publishing.members(
             content,
             self.connection,
@@ -263,7 +263,3 @@ class Client:
     def reject(self, gate: int, *, comment: str = "") -> None:
         """Reject a waiting approval by its id."""
         self.decide(gate, approve=False, comment=comment)
-
-
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, bool | int | float | str | list | dict | tuple)

@@ -101,7 +101,8 @@ def refusal(response: requests.Response) -> CausewayError:
         problem = response.json()
         context = problem.get("context")
         lines = [problem.get("detail") or problem.get("title") or ""]
-        lines += [f"{error['pointer']}: {error['detail']}" for error in problem.get("errors", [])]
+        told = (error for error in problem.get("errors", []) if error["detail"] not in lines[0])
+        lines += [f"{error['pointer']}: {error['detail']}" for error in told]
         text = "\n".join(line for line in lines if line) or text
     except (ValueError, AttributeError):
         pass  # not one of our own answers: a proxy's page

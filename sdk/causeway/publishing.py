@@ -57,9 +57,9 @@ def members(
 ) -> dict[str, Any]:
     """The members of the publication that say what is published; files are uploaded.
 
+    :param content: sorted
     :param scope: project/domain
     """
-    content = content.sorted()
     if content.uri:
         return {"uri": content.uri, "shape": shape or "file", "format": data_format}
     with _on_disk(content) as found:

@@ -182,6 +182,7 @@ def test_it_finds_versions_in_every_way(client: Client) -> None:
         (lambda client, path: client.create("x"), "exactly one"),
         (lambda client, path: client.create("x", 1, external_ref="s3://b/k"), "exactly one"),
         (lambda client, path: client.create("x", math.nan), "JSON"),
+        (lambda client, path: client.create("x", {1, 2}), "JSON"),
         (lambda client, path: client.create("x", directory=path), "no files"),
         (lambda client, path: client.create("x", file=path), "directory|no files"),
         (lambda client, path: client.create("x", file=path / "none"), "no file"),
@@ -193,6 +194,11 @@ def test_it_finds_versions_in_every_way(client: Client) -> None:
 def test_it_explains_what_cannot_be(publish: Callable[[Client, Path], Any], said: str, tmp_path: Path) -> None:
     with pytest.raises(CausewayError, match=said):
         publish(Client("http://127.0.0.1:9", "token"), tmp_path)
+
+
+def test_it_says_once_what_the_server_refuses(client: Client) -> None:
+    with pytest.raises(CausewayError, match=r'\Akind: "zebra" is not a valid choice\.\Z'):
+        client.create("x", 1, kind="zebra")
 
 
 def test_it_publishes_by_the_name_flytekit_programs_use(client: Client) -> None:
