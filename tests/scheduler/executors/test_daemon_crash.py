@@ -39,7 +39,7 @@ def running() -> Iterator[FakeExecutor]:
 
 
 def wait_until(done: Callable[[], object]) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while not done():
         assert time.monotonic() < until
         time.sleep(0.02)

@@ -22,13 +22,13 @@ def clone(bench: Bench) -> Zygote:
 
 
 def wait_for_worker(zygote: Zygote) -> int:
-    until = time.monotonic() + 20
-    while not zygote.idle:
+    until = time.monotonic() + 60
+    while True:
+        # The worker says that it is ready, its zygote which process it is: on a busy machine in either order.
+        for process in [worker.process for worker in zygote.idle if worker.process is not None]:
+            return process.pid
         assert time.monotonic() < until
         time.sleep(0.02)
-    process = zygote.idle[0].process
-    assert process is not None
-    return process.pid
 
 
 def pid_of(bench: Bench, attempt: Assignment) -> int:
