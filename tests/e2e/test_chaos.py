@@ -86,10 +86,18 @@ def publish(client: Client, number: int, deadline: float) -> None:
             return
 
 
+def await_recovery(stack: RunningStack, stop: threading.Event, seconds: float = 20.0) -> None:
+    """Until the console answers again: on a busy machine nothing would ever come up between two kills."""
+    deadline = time.monotonic() + seconds
+    while not stack.answers("/healthz") and time.monotonic() < deadline and not stop.wait(0.2):
+        pass
+
+
 def kill_at_random(stack: RunningStack, stop: threading.Event, killed: Counter[str]) -> None:
     order = random.Random(7)  # noqa: S311 - the same murders every time
     emptied = False
-    while not stop.wait(order.uniform(0.5, 2.0)):  # a process must have a chance to come up in between
+    while not stop.wait(order.uniform(0.5, 2.0)):
+        await_recovery(stack, stop)
         name = order.choice(VICTIMS)
         if stack.kill(name):
             killed[name] += 1

@@ -81,3 +81,21 @@ def test_a_task_does_not_see_the_packages_of_causeway(
     ended = own_bench.run(replace(attempt, command={**attempt.command, "image": "other"}))
     seen = own_bench.outputs(ended).literals["o0"].scalar.primitive.string_value.split(":")
     assert str(root) not in seen and str(tmp_path) in seen
+
+
+def test_a_plugin_that_starts_threads_is_loaded_in_each_task(own_bench: Bench, tmp_path: Path) -> None:
+    """As importing flytekitplugins-polars does; a process with threads must not be forked."""
+    home = tmp_path / "env"
+    venv.create(home, symlinks=True)
+    packages = next(home.glob("lib/python*/site-packages"))
+    (packages / "ours.pth").write_text(sysconfig.get_path("purelib"))
+    (packages / "busy_plugin.py").write_text(
+        "import threading\nthread = threading.Thread(target=threading.Event().wait, daemon=True)\nthread.start()\n"
+    )
+    (packages / "busy_plugin-1.dist-info").mkdir()
+    (packages / "busy_plugin-1.dist-info" / "METADATA").write_text("Name: busy-plugin\nVersion: 1\n")
+    (packages / "busy_plugin-1.dist-info" / "entry_points.txt").write_text("[flytekit.plugins]\nbusy = busy_plugin\n")
+    own_bench.executor.environments = {"team/busy": str(home / "bin" / "python")}
+    attempt = own_bench.task("has_module", inputs={"name": "busy_plugin"})
+    ended = own_bench.run(replace(attempt, command={**attempt.command, "image": "team/busy"}))
+    assert own_bench.outputs(ended).literals["o0"].scalar.primitive.string_value == "alive"

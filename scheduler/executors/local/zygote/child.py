@@ -214,6 +214,9 @@ def _run(args: list[str], *, last: bool) -> int:
     name = os.path.basename(args[0])
     if name not in FLYTE_COMMANDS:
         os.execvpe(args[0], args, os.environ)  # noqa: S606 - the user's own command, no shell in between
+    from . import plugins
+
+    plugins.load()
     from flytekit.bin import entrypoint
 
     if name == "pyflyte-map-execute":

@@ -31,13 +31,14 @@ import time
 import traceback
 from typing import Any
 
-from . import child
+from . import child, plugins
 
 # Threads that libraries start when imported and that are known to survive a fork, or not to matter after one.
 HARMLESS_THREADS = ("jemalloc_bg_thd",)
 
 
 def main(fd: int) -> None:
+    plugins.import_flytekit()
     for module in ("flytekit.bin.entrypoint", "flytekit.core.array_node_map_task", "fsspec.implementations.local"):
         importlib.import_module(module)  # what a zygote is for: every task process finds them imported
     warmup = importlib.import_module(f"{__package__}.warmup")
@@ -47,6 +48,8 @@ def main(fd: int) -> None:
     except Exception:  # noqa: BLE001 - a flytekit that works differently inside: tasks start slower, no more
         traceback.print_exc()
     if threads := foreign_threads(patience=5):
+        if plugins.are_loaded():
+            plugins.begin_again_without()
         sys.exit(f"a zygote must not have threads, and has {threads}")
 
     Zygote(socket.socket(fileno=fd)).serve()

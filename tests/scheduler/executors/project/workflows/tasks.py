@@ -182,3 +182,8 @@ def import_path() -> str:
 @task
 def published(n: int) -> Annotated[int, OF_AN_ITEM]:
     return n
+
+
+@task
+def has_module(name: str) -> str:
+    return "alive" if name in sys.modules and sys.modules[name].thread.is_alive() else "missing"
