@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -20,6 +20,8 @@ from artifacts.wanted import Inputs, Wanted, read_query
 NEWEST_FIRST = ("-created_at", "-id")
 RECENT = 200  # versions looked through before partitions are, when a query leaves keys open
 SEEN = 20  # partition values named in an explanation
+PLACES = 200  # projects and domains that are looked through for an artifact of the same name
+MayRead = Callable[[str, str], bool]  # project, domain
 SAMPLE = 5_000  # partitions that are looked through for them
 
 
@@ -35,14 +37,16 @@ def resolve_query(
     domain: str,
     inputs: Inputs,
     trigger: ArtifactVersion | None = None,
+    may_read: MayRead | None = None,
 ) -> Resolution:
     """The newest version that matches. QueryUnresolved says what exists instead; InvalidArgument: it can never match.
 
-    A query that names no project or domain means the caller's.
+    A query that names no project or domain means the caller's. `may_read` is of who reads the explanation: see find.
     """
     if query.WhichOneof("identifier") == "binding" and trigger is not None:
         return Resolution(trigger, "the triggering version")
-    return find(read_query(query, project=project, domain=domain, inputs=inputs, trigger=trigger))
+    wanted = read_query(query, project=project, domain=domain, inputs=inputs, trigger=trigger)
+    return find(wanted, may_read=may_read)
 
 
 def satisfies(
@@ -82,11 +86,14 @@ def _in_range(version: ArtifactVersion, wanted: Wanted) -> bool:
     )
 
 
-def find(wanted: Wanted) -> Resolution:
-    """The newest version that is wanted; errors as for resolve_query."""
+def find(wanted: Wanted, *, may_read: MayRead | None = None) -> Resolution:
+    """The newest version that is wanted; errors as for resolve_query.
+
+    Where else an artifact of that name exists is told of places that `may_read` allows, else of the same project.
+    """
     artifact = Artifact.objects.filter(project=wanted.project, domain=wanted.domain, name=wanted.name).first()
     if artifact is None:
-        raise QueryUnresolved(_explain_no_artifact(wanted))
+        raise QueryUnresolved(_explain_no_artifact(wanted, may_read))
     check_keys(artifact, wanted)
     if wanted.time_partition is not None:
         wanted = replace(wanted, time_partition=truncate(wanted.time_partition, artifact.granularity))
@@ -214,16 +221,16 @@ def _explain(artifact: Artifact, wanted: Wanted) -> str:
     return f"{what} of {artifact.name}" + (f" with {conditions}" if conditions else "")
 
 
-def _explain_no_artifact(wanted: Wanted) -> str:
+def _explain_no_artifact(wanted: Wanted, may_read: MayRead | None = None) -> str:
     where = f"{wanted.project}/{wanted.domain}"
+    places = Artifact.objects.filter(name=wanted.name).order_by("project", "domain").values_list("project", "domain")
     elsewhere = [
         f"{project}/{domain}"
-        for project, domain in Artifact.objects.filter(name=wanted.name)
-        .order_by("project", "domain")
-        .values_list("project", "domain")[:SEEN]
+        for project, domain in places[:PLACES]
+        if (may_read(project, domain) if may_read is not None else project == wanted.project)
     ]
     if elsewhere:
-        return f"there is no artifact '{wanted.name}' in {where}; it exists in {', '.join(elsewhere)}"
+        return f"there is no artifact '{wanted.name}' in {where}; it exists in {', '.join(elsewhere[:SEEN])}"
     return f"there is no artifact '{wanted.name}' in {where}"
 
 

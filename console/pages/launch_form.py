@@ -13,10 +13,10 @@ from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
 from artifacts.literals import carry, describe_type, from_text, to_json
 from artifacts.models import ArtifactVersion
-from artifacts.queries import resolve_query
+from artifacts.queries import find
+from artifacts.wanted import read_query
 from console.access_objects import access_version_id
 from console.accounts import access
-from console.accounts.access import Action
 from console.pages.plans_context import query_in_words
 from console.pages.specs import expected_inputs, plan_spec
 from scheduler.models import LaunchPlan
@@ -145,13 +145,14 @@ class LaunchForm:
     def _resolve(self, query: artifact_id_pb2.ArtifactQuery) -> dict[str, Any]:
         defaults = {name: p.default for name, p in self.parameters.items() if p.WhichOneof("behavior") == "default"}
         inputs = defaults | dict(self.earlier) | self.values | self.fixed
+        may_read = access.may_read(self.request.user)
         try:
-            found = resolve_query(query, project=self.plan.project, domain=self.plan.domain, inputs=inputs)
+            wanted = read_query(query, project=self.plan.project, domain=self.plan.domain, inputs=inputs)
+            if not may_read(wanted.project, wanted.domain):  # what is or is not there is not told to strangers either
+                return {"problem": f"it asks in {wanted.project}/{wanted.domain}, where you may not read"}
+            found = find(wanted, may_read=may_read)
         except CausewayError as error:
             return {"problem": error.message}
-        artifact = found.version.artifact
-        if not access.can(self.request.user, Action.READ, artifact.project, artifact.domain):
-            return {"problem": "it resolves to a version that you may not read"}
         return {"resolved": found.version, "why": found.explanation}
 
     def _choices(self, query: artifact_id_pb2.ArtifactQuery) -> list[ArtifactVersion]:

@@ -110,5 +110,5 @@ class ResolveView(ApiView):
         asked = read_query(ResolveFilters, request)
         access.require_found(user_of(request), Action.READ, project, domain, what=f"artifact {project}/{domain}/{name}")
         wanted = Wanted(project, domain, name, partitions=partition_filters(request), **asked)
-        found = find(wanted)
+        found = find(wanted, may_read=access.may_read(user_of(request)))
         return Response(Resolved({"explanation": found.explanation, "version": found.version}).data)

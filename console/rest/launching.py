@@ -154,7 +154,7 @@ def _addressed(user: User, text: str) -> ArtifactVersion:
         partitions=address.partitions,
         time_partition=parse_time(address.time_partition) if address.time_partition else None,
     )
-    return find(wanted).version
+    return find(wanted, may_read=access.may_read(user)).version
 
 
 def relaunch_from(execution: Execution, body: dict[str, Any], *, user: User) -> Execution:

@@ -14,12 +14,13 @@ from flyteidl.core import literals_pb2
 
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, ResourceExhausted
 from artifacts.models import ArtifactVersion
+from artifacts.queries import MayRead
 from artifacts.store import store
 from lineage.actions.record import Use, record_consumed, record_started
 from lineage.models import LinkKind, Via
 from scheduler.actions.expected_inputs import check_labels
 from scheduler.actions.identifiers import check_execution_name
-from scheduler.actions.launch_inputs import Gathered, MayRead, Resolved, gather
+from scheduler.actions.launch_inputs import Gathered, Resolved, gather
 from scheduler.actions.launch_spec import complete_spec
 from scheduler.actions.launchable import Launchable, find_launchable
 from scheduler.attributes import Applied, Place, applied_at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -12,10 +12,16 @@ from artifacts.exceptions import InvalidArgument, PermissionDenied, QueryUnresol
 from artifacts.literals import carried, carry, check_literal, describe_type, digest, parts, without_marks
 from artifacts.literals.identity import CARRIED_KEY
 from artifacts.models import ArtifactVersion
+from artifacts.queries import MayRead, resolve_query
 from artifacts.wanted import read_query
 from lineage.models import Via
 
-MayRead = Callable[[str, str], bool]  # project, domain
+
+class _Around(TypedDict):
+    project: str
+    domain: str
+    trigger: ArtifactVersion | None
+    may_read: MayRead | None
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,8 @@ def gather(
     for name in sorted(queries):
         if may_read is not None:
             _check_readable(name, queries[name], gathered, (project, domain), trigger, may)
-        _resolve(gathered, name, queries[name], parameters[name], project=project, domain=domain, trigger=trigger)
+        around: _Around = {"project": project, "domain": domain, "trigger": trigger, "may_read": may_read}
+        _resolve(gathered, name, queries[name], parameters[name], around)
     return gathered
 
 
@@ -210,18 +217,11 @@ def _resolve(
     name: str,
     query: artifact_id_pb2.ArtifactQuery,
     parameter: interface_pb2.Parameter,
-    *,
-    project: str,
-    domain: str,
-    trigger: ArtifactVersion | None,
+    around: _Around,
 ) -> None:
-    from artifacts.queries import resolve_query
-
     literals = gathered.inputs.literals
     try:
-        version, explanation = resolve_query(
-            query, project=project, domain=domain, inputs=dict(literals.items()), trigger=trigger
-        )
+        version, explanation = resolve_query(query, inputs=dict(literals.items()), **around)
     except QueryUnresolved as error:
         raise QueryUnresolved(f'input "{name}": {error.message}', detail=error.detail) from None
     except InvalidArgument as error:

@@ -126,6 +126,16 @@ def test_it_says_where_else_an_artifact_exists() -> None:
         QueryUnresolved, match="no artifact 'prime' in flytesnacks/development; it exists in flytesnacks/staging"
     ):
         resolve(FlyteArtifact(name="prime").query().to_flyte_idl())
+    publish_output(
+        FlyteArtifact(name="prime"), domain="production", project="secret", execution_key="secret/production/e"
+    )
+    for may_read, told in (
+        (None, "it exists in flytesnacks/staging"),
+        (lambda project, domain: project == "secret", "it exists in secret/production"),
+        (lambda project, domain: False, "there is no artifact 'prime' in flytesnacks/development"),
+    ):
+        with pytest.raises(QueryUnresolved, match=f"{told}$"):
+            resolve(FlyteArtifact(name="prime").query().to_flyte_idl(), may_read=may_read)
     other = FlyteArtifact(name="prime").query(domain="staging").to_flyte_idl()
     assert resolve(other).version.artifact.domain == "staging"
 
