@@ -4,12 +4,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from django.test import Client
+from flyteidl.admin import launch_plan_pb2
 from flyteidl.core import literals_pb2
 
 from artifacts.literals import carried
 from artifacts.models import Kind
 from artifacts.store import store
-from console.accounts.models import AuditEvent, User
+from console.accounts.models import AuditEvent, Role, RoleBinding, User
 from scheduler.models import Execution, ExecutionMode, LaunchPlan, Schedule, Trigger
 from tests.console.pages.cast import World, make_version
 
@@ -67,6 +68,22 @@ def test_it_resolves_the_query_for_what_was_typed(world: World, browse: Browse) 
     assert "has no value" in blank
     assert f"/artifacts/versions/{world.dataset.pk}/" in typed and "<html" not in typed
     assert "tone-warn" in nowhere
+
+
+def test_it_tells_nothing_of_where_somebody_may_not_read(world: World, browse: Browse) -> None:
+    plan = LaunchPlan.objects.get(name="tests.console.pages.program.train_model")
+    closure = launch_plan_pb2.LaunchPlanClosure.FromString(bytes(plan.closure))
+    query = closure.expected_inputs.parameters["dataset"].artifact_query
+    query.artifact_id.artifact_key.project = "secret"
+    LaunchPlan.objects.filter(pk=plan.pk).update(closure=closure.SerializeToString())
+    make_version("ml-dataset", Kind.DATASET, project="secret", partitions={"region": "HIDDEN"})
+    member = User.objects.create(username="member")
+    RoleBinding.objects.create(user=member, role=Role.CONTRIBUTOR, project="demo")
+
+    text = browse(member).get(LAUNCH, {"field": "dataset", "in.region": "SEA"}, headers=HTMX).content.decode()
+
+    assert "it asks in secret/development, where you may not read" in text
+    assert "HIDDEN" not in text
 
 
 def test_it_launches_with_what_the_query_found(world: World, browse: Browse) -> None:
