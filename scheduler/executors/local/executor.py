@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 GRACE_SECONDS = 10.0  # between TERM and KILL
 LOG_TAIL_BYTES = 4000
 PRUNE_SECONDS = 3600.0
+MAX_LOST = 5  # zygotes that may die before they started an attempt
 
 
 @dataclass(eq=False)
@@ -58,6 +59,7 @@ class Run:
     kill_at: float | None = None  # monotonic; when TERM was not enough
     deadline: float | None = None  # monotonic
     ended: bool = False
+    lost: int = 0  # how many zygotes died before they started it
 
 
 class LocalExecutor(Executor):
@@ -299,9 +301,15 @@ class LocalExecutor(Executor):
     def _on_lost(self, directories: list[Path]) -> None:
         for run in [self._by_directory[path] for path in directories if path in self._by_directory]:
             if run.directory.process() is None:
-                self._guarded(run, self._launch)
+                run.lost += 1
+                self._guarded(run, self._launch if run.lost < MAX_LOST else self._give_up)
             else:
                 self._found(run)
+
+    def _give_up(self, run: Run) -> None:
+        """For instance because importing flytekit, or one of its plugins, ends the process in this environment."""
+        python = python_for(str(run.assignment.command.get("image", "")), self.environments)
+        raise OSError(f"the processes of {python} that tasks are forked from died {run.lost} times; see executor.log")
 
     def _found(self, run: Run) -> None:
         """Some process took this attempt, and no zygote will say how it ends."""

@@ -10,7 +10,7 @@ import pytest
 
 from scheduler.executors.local.environments import BadEnvironments, check, parse, python_for
 from scheduler.phases import AttemptPhase
-from tests.scheduler.executors.conftest import Bench
+from tests.scheduler.executors.conftest import Bench, error
 
 OTHER = {"ghcr.io/team/train": "/train", "ghcr.io/team/train:v2": "/train2", "localhost:5000/notebooks": "/notebooks"}
 
@@ -83,19 +83,31 @@ def test_a_task_does_not_see_the_packages_of_causeway(
     assert str(root) not in seen and str(tmp_path) in seen
 
 
-def test_a_plugin_that_starts_threads_is_loaded_in_each_task(own_bench: Bench, tmp_path: Path) -> None:
-    """As importing flytekitplugins-polars does; a process with threads must not be forked."""
-    home = tmp_path / "env"
+def environment_with(plugin: str, home: Path) -> str:
+    """The Python of an environment in which flytekit loads a plugin of this source by itself."""
     venv.create(home, symlinks=True)
     packages = next(home.glob("lib/python*/site-packages"))
     (packages / "ours.pth").write_text(sysconfig.get_path("purelib"))
-    (packages / "busy_plugin.py").write_text(
-        "import threading\nthread = threading.Thread(target=threading.Event().wait, daemon=True)\nthread.start()\n"
-    )
-    (packages / "busy_plugin-1.dist-info").mkdir()
-    (packages / "busy_plugin-1.dist-info" / "METADATA").write_text("Name: busy-plugin\nVersion: 1\n")
-    (packages / "busy_plugin-1.dist-info" / "entry_points.txt").write_text("[flytekit.plugins]\nbusy = busy_plugin\n")
-    own_bench.executor.environments = {"team/busy": str(home / "bin" / "python")}
+    (packages / "busy_plugin.py").write_text(plugin)
+    described = packages / "busy_plugin-1.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text("Name: busy-plugin\nVersion: 1\n")
+    (described / "entry_points.txt").write_text("[flytekit.plugins]\nbusy = busy_plugin\n")
+    return str(home / "bin" / "python")
+
+
+def test_a_plugin_that_starts_threads_is_loaded_in_each_task(own_bench: Bench, tmp_path: Path) -> None:
+    """As importing flytekitplugins-polars does; a process with threads must not be forked."""
+    plugin = "import threading\nthread = threading.Thread(target=threading.Event().wait, daemon=True)\nthread.start()\n"
+    own_bench.executor.environments = {"team/busy": environment_with(plugin, tmp_path / "env")}
     attempt = own_bench.task("has_module", inputs={"name": "busy_plugin"})
     ended = own_bench.run(replace(attempt, command={**attempt.command, "image": "team/busy"}))
     assert own_bench.outputs(ended).literals["o0"].scalar.primitive.string_value == "alive"
+
+
+def test_an_environment_that_cannot_start_ends_the_attempt(own_bench: Bench, tmp_path: Path) -> None:
+    own_bench.executor.environments = {"bad": environment_with("import os\nos._exit(3)\n", tmp_path / "env")}
+    attempt = own_bench.task("nothing")
+    ended = own_bench.run(replace(attempt, command={**attempt.command, "image": "bad"}), timeout=120)
+    assert error(ended).code == "StartFailed"
+    assert f"{tmp_path}/env/bin/python that tasks are forked from died 5 times" in error(ended).message
