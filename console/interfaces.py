@@ -60,6 +60,12 @@ def inputs_of(entity: LaunchPlan | Workflow | Task) -> dict[str, Input]:
     return {name: Input(name, each.type, each.description) for name, each in sorted(variables.items())}
 
 
+def _fixed(entity: LaunchPlan | Workflow | Task) -> set[str]:
+    if not isinstance(entity, LaunchPlan):
+        return set()
+    return set(launch_plan_pb2.LaunchPlanSpec.FromString(bytes(entity.spec)).fixed_inputs.literals)
+
+
 def outputs_of(entity: LaunchPlan | Workflow | Task) -> dict[str, types_pb2.LiteralType]:
     if isinstance(entity, LaunchPlan):
         closure = launch_plan_pb2.LaunchPlanClosure.FromString(bytes(entity.closure))
@@ -105,6 +111,8 @@ def literals_for(
     inputs = inputs_of(entity)
     given = Counter([*values, *versions, *texts])
     unknown = sorted(set(given) - set(inputs))
+    if unknown and (fixed := sorted(set(unknown) & _fixed(entity))):
+        raise InvalidArgument(f"the launch plan fixes {', '.join(fixed)}: that cannot be overridden")
     if unknown:
         raise InvalidArgument(f"no input {', '.join(unknown)}; inputs: {', '.join(inputs) or 'none'}")
     twice = sorted(name for name, count in given.items() if count > 1)

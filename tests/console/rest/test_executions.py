@@ -171,6 +171,12 @@ def test_it_explains_a_bad_launch(api: Caller, registered: None, over: dict[str,
     assert not Execution.objects.exists()
 
 
+def test_it_says_that_an_input_is_fixed(api: Caller, registered: None) -> None:
+    asked = {"launch_plan": {"name": "calculate_fixed"}, "inputs": {"scale": 3.0}, "workflow": None}
+    asked = {key: value for key, value in {**body(), **asked}.items() if value is not None}
+    assert "fixes scale" in problem(api("ann").post(URL, asked), 400)["detail"]
+
+
 def test_it_refuses_a_launch_by_a_viewer(api: Caller, registered: None) -> None:
     problem(api("vic").post(URL, body()), 403)
     problem(api("sue").post(URL, body()), 404)
