@@ -8,7 +8,7 @@ All conditions must hold; the same filter twice means either. What is passed in 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import reduce
@@ -22,12 +22,13 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.search import Facet, Facets
 from artifacts.search.filters import moment_q
 from artifacts.search.language import Condition, grouped, parse
-from scheduler.models import ExecutionMode, LaunchPlan, TriggerSource
+from scheduler.models import ExecutionMode, LaunchPlan, TriggerSource, Workflow
 from scheduler.phases import ExecutionPhase
 
 Row = TypeVar("Row", bound=Model)
 COUNTED = 500  # the newest so many of what was found are counted
 TOP = 20  # values of a facet
+LISTED = 200
 AGES = {"today": 0, "7 days": 6, "30 days": 29}  # whole days before today
 
 
@@ -35,12 +36,12 @@ AGES = {"today": 0, "7 days": 6, "30 days": 29}  # whole days before today
 class Searched:
     """What can be asked of one kind of row.
 
-    `words`: the columns in which a word is looked for. `filters`: what `key:value` means. `moments`: columns that are
+    `words`: what a word means. `filters`: what `key:value` means. `moments`: columns that are
     compared with a time. `facets`: by label, which is also a filter, the column whose values are counted, and how a
     value is typed.
     """
 
-    words: Sequence[str]
+    words: Callable[[str], Q]
     filters: Mapping[str, Callable[[str], Q]]
     moments: Mapping[str, str]
     facets: Mapping[str, tuple[str, Callable[[Any], str]]]
@@ -70,7 +71,7 @@ class Searched:
 
     def _asked(self, condition: Condition) -> Q:
         if not condition.operator:
-            return reduce(or_, (Q(**{f"{column}__icontains": condition.value}) for column in self.words))
+            return self.words(condition.value)
         key = condition.key.lower()
         if not condition.value:
             raise InvalidArgument(f"{condition.key}{condition.operator} needs a value")
@@ -90,6 +91,10 @@ def filter_of(label: str, value: str) -> str:
     return str(Condition(label, ":", value))
 
 
+def _within(*columns: str) -> Callable[[str], Q]:
+    return lambda word: reduce(or_, (Q(**{f"{column}__icontains": word}) for column in columns))
+
+
 def _is(column: str) -> Callable[[str], Q]:
     return lambda value: Q(**{column: value})
 
@@ -103,6 +108,23 @@ def _named(column: str) -> Callable[[str], Q]:
         return Q(**{column: value}) | Q(**{f"{column}__endswith": f".{value}"})
 
     return ask
+
+
+def _among(relation: str, rows: QuerySet[Any]) -> Q:
+    """Those of these rows. Few of them are written into the statement: then the database knows how rare they are."""
+    ids = list(rows.values_list("pk", flat=True)[: LISTED + 1])
+    return Q(**{f"{relation}__in": ids if len(ids) <= LISTED else rows.values("pk")})
+
+
+def _of(relation: str, model: type[Workflow] | type[LaunchPlan]) -> Callable[[str], Q]:
+    named = _named("name")
+    return lambda value: _among(relation, model.objects.filter(named(value)))
+
+
+def _execution_words(word: str) -> Q:
+    named = Q(name__icontains=word)
+    workflows, plans = Workflow.objects.filter(named), LaunchPlan.objects.filter(named)
+    return named | _among("workflow", workflows) | _among("launch_plan", plans)
 
 
 def _choice(column: str, choices: Mapping[str, int]) -> Callable[[str], Q]:
@@ -152,11 +174,11 @@ def _last_part(name: str) -> str:
 _SCOPE = {"project": _is("project"), "domain": _is("domain")}
 
 EXECUTIONS = Searched(
-    words=("name", "workflow__name", "launch_plan__name"),
+    words=_execution_words,
     filters={
         "phase": _unfinished_or,
-        "workflow": _named("workflow__name"),
-        "plan": _named("launch_plan__name"),
+        "workflow": _of("workflow", Workflow),
+        "plan": _of("launch_plan", LaunchPlan),
         "mode": _choice("mode", MODES),
         "by": _is("principal"),
         "name": _named("name"),
@@ -173,7 +195,7 @@ EXECUTIONS = Searched(
     },
 )
 LAUNCH_PLANS = Searched(
-    words=("name", "workflow__name"),
+    words=_within("name", "workflow__name"),
     filters={
         "state": _choice("state", STATES),
         "starts": _starts,
@@ -193,13 +215,13 @@ LAUNCH_PLANS = Searched(
 )
 _REGISTERED = {"name": _named("name"), "version": _is("version"), **_SCOPE}
 WORKFLOWS = Searched(
-    words=("name", "short_description"),
+    words=_within("name", "short_description"),
     filters=_REGISTERED,
     moments={"created": "created_at"},
     facets={"version": ("version", str), "project": ("project", str), "domain": ("domain", str)},
 )
 TASKS = Searched(
-    words=("name", "short_description"),
+    words=_within("name", "short_description"),
     filters={"type": _is("type"), **_REGISTERED},
     moments={"created": "created_at"},
     facets={

@@ -30,8 +30,11 @@ def searched_context(request: HttpRequest, rows: QuerySet[Row], searched: Search
     context: dict[str, Any] = {"q": text, "filtered": bool(text), "facets": [], "problem": ""}
     try:
         found = searched.narrow(rows, text)
-        facets = searched.count(found)
+        page = newest_first(request, found)
+        # What fits on one page is not looked for twice.
+        whole = page.is_first and not page.older
+        facets = searched.count(rows.filter(pk__in=[row.pk for row in page.rows]) if whole else found)
     except InvalidArgument as error:
         return context | {"page": Page([], "", ""), "problem": error.message}
     groups = facet_groups(request, text, facets, titles=TITLES, typed=filter_of)
-    return context | {"page": newest_first(request, found), "facets": groups}
+    return context | {"page": page, "facets": groups}

@@ -113,7 +113,7 @@ def test_it_pages_what_was_found_with_the_same_queries(
         phase = ExecutionPhase.ABORTED if number % 2 else ExecutionPhase.SUCCEEDED
         make_execution(f"more{number}", "train_on_dataset", phase, age=timedelta(hours=number), ended_at=None)
     client = browse(world.admin)
-    with django_assert_max_num_queries(6):
+    with django_assert_max_num_queries(8):
         first = client.get("/executions/?q=more")
     second = client.get(f"/executions/{first.context['page'].older}")
     assert len(first.context["page"].rows) == 50 and len(second.context["page"].rows) == 10
