@@ -190,8 +190,14 @@ _EXPLANATIONS = {Via.OVERRIDE: "given at launch", Via.LITERAL: "passed on by the
 
 
 def _is_value_of(literal: literals_pb2.Literal, version: ArtifactVersion) -> bool:
-    bare = literal.scalar.union.value if literal.scalar.HasField("union") else literal
-    return digest(bare) == digest(literals_pb2.Literal.FromString(bytes(version.literal)))
+    return digest(_bare(literal)) == digest(_bare(literals_pb2.Literal.FromString(bytes(version.literal))))
+
+
+def _bare(literal: literals_pb2.Literal) -> literals_pb2.Literal:
+    """What an optional value holds: it may have been wrapped on one side only."""
+    while literal.scalar.HasField("union"):
+        literal = literal.scalar.union.value
+    return literal
 
 
 def _check_readable(

@@ -251,6 +251,19 @@ def test_marks_count_only_where_the_launching_one_may_read(training: identifier_
         assert list(edges.values_list("version_id", flat=True)) == ([found] if found else [])
 
 
+def test_an_optional_value_is_the_version_it_was_published_as(training: identifier_pb2.Identifier) -> None:
+    optional = types_pb2.LiteralType(union_type=types_pb2.UnionType(variants=[INTEGER]))
+    wrapped = literals_pb2.Literal(scalar=literals_pb2.Scalar(union=literals_pb2.Union(value=number(1), type=INTEGER)))
+    version = publish(Publication("demo", "development", "maybe", wrapped, optional), actor="ann")
+    for given in (carry(wrapped, version.pk), carry(number(1), version.pk)):
+        expected = interface_pb2.ParameterMap(
+            parameters={"n": interface_pb2.Parameter(var=interface_pb2.Variable(type=optional), required=True)}
+        )
+        around: dict[str, Any] = {"project": "demo", "domain": "development", "trigger": None, "resolved": {}}
+        found = gather({"n": given}, expected=expected, fixed=literals_pb2.LiteralMap(), via=Via.OVERRIDE, **around)
+        assert found.resolved["n"].version == version
+
+
 def test_marks_inside_lists_have_to_be_true_as_well(training: identifier_pb2.Identifier) -> None:
     version = publish_dataset(1)
     listed = interface_pb2.ParameterMap(
