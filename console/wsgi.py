@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import os
+from importlib import import_module
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
@@ -12,3 +15,9 @@ application = get_wsgi_application()
 from console.checks import refuse_exposure  # noqa: E402 - needs the settings
 
 refuse_exposure()
+
+# What is loaded now stays for good. Left to the garbage collector, looking through it would hold up a request in some
+# hundred by 75 ms.
+import_module(settings.ROOT_URLCONF)
+gc.collect()
+gc.freeze()
