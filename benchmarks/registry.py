@@ -2,6 +2,9 @@
 
 python benchmarks/registry.py                        a set-up of its own, filled in about ten minutes, removed again
 python benchmarks/registry.py --home /tmp/registry   kept, and used again the next time
+
+Beside the time that passes it tells the CPU time of those who worked for it, the web process and PostgreSQL: where the
+machine has other things to do as well, that is the figure to look at.
 """
 
 from __future__ import annotations
@@ -12,15 +15,20 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode
 
+import psutil
 import psycopg
 import requests
+
+if TYPE_CHECKING:
+    from tests.stack import RunningStack
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
@@ -47,9 +55,16 @@ SEARCHES = [
 GIVEN_UP = ["region=SEA", "region=SEA split=test", "kind:model region=SEA"]  # a frequent value of a year ago
 
 
+class Took(NamedTuple):
+    """Milliseconds."""
+
+    passed: float
+    cpu: float
+
+
 @contextmanager
-def registry(home: Path, versions: int, artifacts: int) -> Iterator[tuple[str, str]]:
-    """The web address and token of a running set-up whose registry is filled."""
+def registry(home: Path, versions: int, artifacts: int) -> Iterator[RunningStack]:
+    """A running set-up whose registry is filled."""
     from tests.stack import running_stack
 
     with running_stack(home) as stack:
@@ -67,42 +82,54 @@ def registry(home: Path, versions: int, artifacts: int) -> Iterator[tuple[str, s
             found = connection.execute("SELECT count(*) FROM artifacts_artifactversion").fetchone()
             if not found or not found[0]:
                 fill(connection, versions=versions, artifacts=artifacts)
-        yield stack.http_url, stack.admin_token
+        yield stack
 
 
-def timed(act: Callable[[], object], rounds: int) -> list[float]:
+def busy(pids: Iterable[int]) -> float:
+    """How long these processes have been on a CPU, in milliseconds."""
+    threads = (file for pid in pids for file in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    return sum(int(file.read_text().split()[0]) for file in threads) / 1e6
+
+
+def timed(act: Callable[[], object], rounds: int, pids: Iterable[int]) -> list[Took]:
+    """`pids` are those of the processes that work for it."""
     act()
     times = []
     for _ in range(rounds):
-        begun = time.perf_counter()
+        before, begun = busy(pids), time.perf_counter()
         act()
-        times.append((time.perf_counter() - begun) * 1000)
+        times.append(Took((time.perf_counter() - begun) * 1000, busy(pids) - before))
     return times
 
 
-def at_the_door(url: str, token: str, rounds: int) -> None:
+def at_the_door(stack: RunningStack, rounds: int) -> None:
     session = requests.Session()
-    session.headers["Authorization"] = f"Bearer {token}"
+    session.headers["Authorization"] = f"Bearer {stack.admin_token}"
 
     def get(path: str, **query: str) -> requests.Response:
-        response = session.get(f"{url}{path}?{urlencode(query)}", timeout=60)
+        response = session.get(f"{stack.http_url}{path}?{urlencode(query)}", timeout=60)
         response.raise_for_status()
         return response
 
-    total: dict[str, list[float]] = {"search": [], "facets": [], "next page": []}
+    def measured(act: Callable[[], object], times: int = rounds) -> list[Took]:
+        act()  # so that every session of PostgreSQL that takes part is there
+        found = (psutil.Process(stack.pids()[name]) for name in ("web", "postgres"))
+        return timed(act, times, [each.pid for one in found for each in (one, *one.children(recursive=True))])
+
+    total: dict[str, list[Took]] = {"search": [], "facets": []}
     api = "/api/v1/artifact-versions"
     for text in [*SEARCHES, *GIVEN_UP]:
-        times = timed(partial(get, api, q=text), rounds)
-        counted = timed(partial(get, f"{api}/facets", q=text), rounds)
-        print(f"{text[:70]:<70} {statistics.median(times):7.1f} ms   facets {statistics.median(counted):7.1f} ms")
-        if text not in GIVEN_UP:
-            total["search"] += times
-            total["facets"] += counted
-    following = get("/api/v1/artifact-versions", q="region=SEB").json()["next"]
-    for _ in range(50):
-        begun = time.perf_counter()
+        for name, path in (("search", api), ("facets", f"{api}/facets")):
+            times = measured(partial(get, path, q=text))
+            show(f"{name} {text[:60]}", times)
+            total[name] += times
+    following = get(api, q="region=SEB").json()["next"]
+
+    def turn() -> None:
+        nonlocal following
         following = session.get(following, timeout=60).json()["next"]
-        total["next page"].append((time.perf_counter() - begun) * 1000)
+
+    total["next page"] = measured(turn, 50)
     for name, times in total.items():
         show(f"{name}, REST", times)
     detail = "/api/v1/artifacts/flytesnacks/production/ml-dataset"
@@ -112,16 +139,22 @@ def at_the_door(url: str, token: str, rounds: int) -> None:
         ("versions of an artifact, REST", f"{detail}/versions", {}),
         ("artifacts, REST", "/api/v1/artifacts", {}),
     ]:
-        show(name, timed(partial(get, path, **query), rounds * 3))
+        show(name, measured(partial(get, path, **query), rounds * 3))
 
 
 def in_the_database(rounds: int) -> None:
+    from django.db import connection
+
     from artifacts.models import ArtifactVersion
     from artifacts.queries import find
     from artifacts.wanted import Wanted
+    from benchmarks.registry_triggers import with_triggers
     from lineage.queries import one_hop
     from lineage.walks import ancestry
+    from scheduler.triggers.matching import matching
 
+    connection.ensure_connection()
+    pids = [os.getpid(), connection.connection.info.backend_pid]
     at = datetime(2026, 3, 1, 5, tzinfo=timezone.utc)
     key = ("flytesnacks", "production", "ml-dataset")
     for name, wanted in {
@@ -135,22 +168,28 @@ def in_the_database(rounds: int) -> None:
         "newest, some keys, times before": Wanted(*key, partitions={"region": "MIE"}, time_before=at),
         "alias": Wanted("flytesnacks", "production", "ml-model", alias="champion"),
     }.items():
-        show(name, timed(partial(find, wanted), rounds * 5))
+        show(name, timed(partial(find, wanted), rounds * 5, pids))
     count = ArtifactVersion.objects.order_by("-pk").values_list("pk", flat=True)[0]
     for name, pk in (("a recent version", count - 10), ("half way", count // 2), ("used by 100,000 executions", 7)):
         version = ArtifactVersion.objects.select_related("artifact").get(pk=pk)
-        show(f"one hop, {name}", timed(partial(one_hop, version), rounds))
-        show(f"ancestry, at most 10,000, {name}", timed(partial(ancestry, pk), rounds))
+        show(f"one hop, {name}", timed(partial(one_hop, version), rounds, pids))
+        show(f"ancestry, at most 10,000, {name}", timed(partial(ancestry, pk), rounds, pids))
+    for name, one_artifact in (
+        ("10,000 triggers, 3 on the artifact", False),
+        ("10,000 triggers on the artifact", True),
+    ):
+        with with_triggers(10_000, one_artifact=one_artifact) as version:
+            show(f"match of a version, {name}", timed(partial(matching, version), rounds, pids))
 
 
-def show(name: str, times: list[float]) -> None:
-    ordered = sorted(times)
-    p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
-    print(
-        f"{name:<52} p50 {statistics.median(times):8.1f} ms   p95 {p95:8.1f} ms   max {ordered[-1]:8.1f} ms"
-        f"   n {len(times)}",
-        flush=True,
-    )
+def show(name: str, times: list[Took]) -> None:
+    def figures(values: Iterable[float]) -> str:
+        ordered = sorted(values)
+        p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+        return f"p50 {statistics.median(ordered):7.1f} p95 {p95:7.1f}"
+
+    passed, cpu = figures(each.passed for each in times), figures(each.cpu for each in times)
+    print(f"{name:<68} {passed} ms   CPU {cpu} ms   n {len(times)}", flush=True)
 
 
 def main() -> None:
@@ -162,9 +201,9 @@ def main() -> None:
     asked = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="causeway-registry-") as folder,
-        registry(asked.home or Path(folder) / "h", asked.versions, asked.artifacts) as (url, token),
+        registry(asked.home or Path(folder) / "h", asked.versions, asked.artifacts) as stack,
     ):
-        at_the_door(url, token, asked.rounds)
+        at_the_door(stack, asked.rounds)
         in_the_database(asked.rounds)
 
 
