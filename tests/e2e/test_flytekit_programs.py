@@ -113,6 +113,7 @@ OUTPUTS: dict[str, tuple[Any, ...]] = {
     "maps.maps_shell_wf": ("hi! ho!",),
     "extras.eager_wf": (8,),
     "extras.eager_sub_wf": (30,),
+    "extras.eager_map_wf": ([2, 3, 4],),
     "extras.shell_wf": ("hello sea",),
     "extras.raw_wf": (6,),
 }
@@ -121,6 +122,7 @@ INPUTS: dict[str, dict[str, Any]] = {
     "values.many_wf": {"a": 1},
     "extras.eager_wf": {"x": 3},
     "extras.eager_sub_wf": {"x": 3},
+    "extras.eager_map_wf": {"xs": [1, 2, 3]},
 }
 ERRORS: dict[str, tuple[str, ...]] = {
     "flows.dyn_fail_wf": ("ValueError: while building", 'File "isles/flows.py"'),

@@ -2,7 +2,7 @@
 
 import typing
 
-from flytekit import ContainerTask, eager, kwtypes, task, workflow
+from flytekit import ContainerTask, eager, kwtypes, map_task, task, workflow
 
 from flytekit.extras.tasks.shell import OutputLocation, ShellTask
 from flytekit.types.file import FlyteFile
@@ -32,6 +32,11 @@ async def eager_sub_wf(x: int = 3) -> int:
     out = middle(x=x)
     r = two(x=out)
     return r
+
+
+@eager
+async def eager_map_wf(xs: typing.List[int] = [1, 2]) -> typing.List[int]:
+    return map_task(one)(x=xs)
 
 
 shell = ShellTask(
