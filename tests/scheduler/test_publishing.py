@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import pytest
+from flyteidl.admin import task_pb2
 from flytekit import Artifact, task, workflow
 from flytekit.core.artifact import Inputs
 
@@ -69,6 +70,7 @@ def test_it_fails_the_node_when_a_partition_is_refused() -> None:
 
 def test_a_task_launched_alone_publishes_once() -> None:
     ((identifier, spec),) = specs_of(make)
+    assert isinstance(spec, task_pb2.TaskSpec)
     wrapper = workflow_for(spec.template).template
     available = Available(tasks={key_of(identifier): spec.template}, launch_plans={}, workflows={})
     execution = start(store_workflow(compile_closure(wrapper, [], available)), {"region": "ATL"})
