@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 
 from flyteidl.admin import launch_plan_pb2
 from flyteidl.core import literals_pb2, workflow_pb2
 
-from artifacts.exceptions import NotFound
 from artifacts.literals import without_marks
 from artifacts.store import store
 from scheduler.engine import commands
@@ -20,13 +18,12 @@ from scheduler.graphs import Target, identity
 from scheduler.models import LaunchPlan, NodeExecution, TaskExecution
 from scheduler.phases import NODE_DONE, AttemptPhase
 from scheduler.shell import data
-from scheduler.shell.items import item_inputs, some_inputs
+from scheduler.shell.item_blocks import block_of, inputs_of
 from scheduler.shell.origins import Origins, by_variable
 from scheduler.shell.publish import item_outputs_uri, published_by_items
 from scheduler.shell.reuse import item_hits
 from scheduler.shell.turn import Turn
 
-BLOCK = 50  # items whose inputs share a file
 NONE = literals_pb2.Literal(scalar=literals_pb2.Scalar(none_type=literals_pb2.Void()))
 
 
@@ -35,9 +32,7 @@ def item_inputs_of(turn: Turn, node: Node) -> literals_pb2.LiteralMap | None:
     array = turn.rows[node.parent or ROOT]
     if array.spec.array is None or not isinstance(array.spec.target, Target):
         return None
-    index = int(node.spec.id[1:])
-    uri, first = _block(turn, array, array.spec.target, index)
-    return item_inputs(array.spec.target.node.array_node, data.read(uri), index - first)
+    return inputs_of(turn, array, array.spec.target, int(node.spec.id[1:]))
 
 
 def item_inputs_uri(turn: Turn, key: str, index: int) -> tuple[str, int]:
@@ -49,37 +44,12 @@ def item_inputs_uri(turn: Turn, key: str, index: int) -> tuple[str, int]:
     target = array.spec.target
     if not isinstance(target, Target):
         return turn.uris.inputs(key), 0
-    shared, first = _block(turn, array, target, index)
+    shared, first = block_of(turn, array, target, index)
     if target.node.array_node.data_mode == workflow_pb2.ArrayNode.SINGLE_INPUT_FILE:
         return shared, first
     uri = f"{turn.uris.node(key)}/items/{index}/inputs.pb"
-    data.write(uri, item_inputs(target.node.array_node, data.read(shared), index - first))
+    data.write(uri, inputs_of(turn, array, target, index))
     return uri, 0
-
-
-def _block(turn: Turn, array: Node, target: Target, index: int) -> tuple[str, int]:
-    """The file with the item's inputs, and which item is the first in it.
-
-    Each item reads all of its file. If that held a large map's lists, the cost of a map would grow with its square.
-    """
-    whole = turn.uris.inputs(array.key)
-    size = array.memory["size"]
-    if size <= BLOCK:
-        return whole, 0
-    first = index - index % BLOCK
-    uri = f"{turn.uris.node(array.key)}/items/{first}-{min(first + BLOCK, size) - 1}/inputs.pb"
-    try:
-        _written(uri)
-    except NotFound:
-        data.write(uri, some_inputs(target.node.array_node, data.read(whole), first, first + BLOCK))
-    return uri, first
-
-
-@lru_cache(maxsize=1024)
-def _written(uri: str) -> None:
-    """NotFound, which is not remembered, if nothing was written there."""
-    if not store().exists(uri):
-        raise NotFound(f"nothing was written at {uri}")
 
 
 def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:

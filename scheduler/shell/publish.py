@@ -20,7 +20,7 @@ from scheduler.engine.graph import END_NODE, Scope
 from scheduler.engine.state import ROOT, Node
 from scheduler.graphs import Source, Target
 from scheduler.shell import data
-from scheduler.shell.items import item_inputs
+from scheduler.shell.item_blocks import inputs_of
 from scheduler.shell.origins import of_input, of_output
 from scheduler.shell.turn import Turn
 
@@ -77,7 +77,7 @@ def publish_item(
     target, declared = node.spec.target, published_by_items(node)
     if item.task is None or declared is None or not isinstance(target, Target):
         raise ValueError(f"the items of {node.key!r} publish nothing")
-    inputs = item_inputs(target.node.array_node, data.read(turn.uris.inputs(node.key)), index)
+    inputs = inputs_of(turn, node, target, index)
     taken: set[int] = set()
     for name, literal in inputs.literals.items():
         ids, complete = marks(literal)
