@@ -18,6 +18,7 @@ from scheduler.models import CacheEntry, Execution, ExecutionMode, NodeExecution
 from scheduler.phases import NODE_TERMINAL, AttemptPhase, NodePhase
 from scheduler.shell import data
 from scheduler.shell.flush import insert_new_nodes
+from scheduler.shell.item_blocks import inputs_of
 from scheduler.shell.items import item_inputs
 from scheduler.shell.turn import Turn
 
@@ -130,7 +131,7 @@ def item_answer(turn: Turn, node: Node, item: Target, index: int) -> Event | Non
     target = node.spec.target
     if turn.spec.overwrite_cache or not is_serialized(item) or not isinstance(target, Target):
         return None
-    inputs = item_inputs(target.node.array_node, data.read(turn.uris.inputs(node.key)), index)
+    inputs = inputs_of(turn, node, target, index)
     key = cache_key(turn, item, inputs)
     if not key:
         return None
@@ -202,7 +203,7 @@ def keep_item(turn: Turn, node: Node, index: int, output_uri: str) -> None:
     array, target = node.spec.array, node.spec.target
     item = array.node.target if array is not None else None
     if isinstance(item, Target) and isinstance(target, Target) and is_cached(item):
-        inputs = item_inputs(target.node.array_node, data.read(turn.uris.inputs(node.key)), index)
+        inputs = inputs_of(turn, node, target, index)
         key = cache_key(turn, item, inputs)
         turn.cache_entries[key] = _entry(turn, item, key, output_uri=output_uri)
 
