@@ -118,8 +118,7 @@ class LocalExecutor(Executor):
     def settle(self) -> None:
         for path in (self.home / "run").iterdir():
             if path not in self._by_directory:
-                process = RunDirectory(path).process()
-                if process is not None and process.alive():
+                if (process := RunDirectory(path).working()) is not None:
                     logger.warning("stopping a process that no attempt needs any more: %s", path.name)
                     with contextlib.suppress(ProcessLookupError):
                         os.killpg(process.pid, signal.SIGKILL)
@@ -186,7 +185,7 @@ class LocalExecutor(Executor):
             return ()
         taken = {gpu for run in self.runs.values() for gpu in run.gpus}
         for directory in map(RunDirectory, (self.home / "run").iterdir()):
-            if (process := directory.process()) is not None and process.alive():
+            if directory.working() is not None:
                 taken.update(directory.gpus())
         free = [gpu for gpu in range(self.total.gpu) if gpu not in taken]
         return tuple(free[: assignment.resources.gpu])
@@ -339,7 +338,8 @@ class LocalExecutor(Executor):
         run.kill_at = time.monotonic() + GRACE_SECONDS
 
     def _signal(self, run: Run, number: signal.Signals) -> None:
-        if run.process is not None and run.process.alive():
+        """To its process, unless that is done with it: it may be at another attempt by now."""
+        if run.process is not None and run.process.alive() and run.directory.result() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(run.process.pid, number)
 
@@ -372,8 +372,9 @@ class LocalExecutor(Executor):
         self._conclude(run, result)
 
     def _sweep_group(self, run: Run) -> None:
-        """What a stopped attempt's process started and left behind goes with it."""
-        if run.stopped and run.process is not None:
+        """What a stopped attempt's process started and left behind goes with it; not a process that others share."""
+        shared = bool(run.assignment.command.get("reuse")) and run.process is not None and run.process.alive()
+        if run.stopped and run.process is not None and not shared:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(run.process.pid, signal.SIGKILL)
 

@@ -76,6 +76,11 @@ class RunDirectory:
         except FileNotFoundError:
             return None
 
+    def working(self) -> Process | None:
+        """That process while it is at it: a shared one lives on, with other attempts, when it has left a result."""
+        process = self.process()
+        return process if process is not None and process.alive() and self.result() is None else None
+
     def started_at(self) -> float | None:
         """When, in seconds since the epoch."""
         try:

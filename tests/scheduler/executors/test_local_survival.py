@@ -16,7 +16,7 @@ from scheduler.executors.local.rundir import Process, RunDirectory
 from scheduler.executors.local.zygote.child import leave_result
 from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
-from tests.scheduler.executors.conftest import Bench, error
+from tests.scheduler.executors.conftest import Bench, crash, error
 
 
 def kill_zygotes(bench: Bench) -> None:
@@ -25,12 +25,6 @@ def kill_zygotes(bench: Bench) -> None:
         assert zygote is not None
         if zygote.process is not None:
             os.kill(zygote.process.pid, signal.SIGKILL)
-
-
-def crash(bench: Bench) -> None:
-    """The executor's process is gone without a word: the sockets close, nothing is told or cleaned up."""
-    bench.executor.emit = lambda event: None
-    bench.executor.zygotes.stop()
 
 
 def wait_until(done: Callable[[], object]) -> None:

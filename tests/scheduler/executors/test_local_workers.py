@@ -7,10 +7,13 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from scheduler.executors.base import Assignment
+from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.zygotes import Zygote
 from scheduler.phases import AttemptPhase
-from tests.scheduler.executors.conftest import Bench, error
+from tests.scheduler.executors.conftest import Bench, crash, error
 from tests.scheduler.executors.test_local_outcomes import unpack
 
 
@@ -94,12 +97,31 @@ def test_a_shared_process_is_adopted_with_its_attempt(own_bench: Bench, tmp_path
     attempt = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")}, reuse=True)
     own_bench.executor.submit(attempt)
     own_bench.wait_start(attempt)
-    own_bench.executor.emit = lambda event: None
-    own_bench.executor.zygotes.stop()
+    crash(own_bench)
     own_bench.new_executor()
     own_bench.executor.adopt(attempt)
     (tmp_path / "go").touch()
     assert own_bench.wait_end(attempt).outcome.phase == AttemptPhase.SUCCEEDED
+
+
+def test_a_shared_process_is_not_stopped_for_an_attempt_it_is_done_with(
+    own_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = own_bench.task("add", reuse=True, inputs={"a": 1, "b": 1})
+    second = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")})
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "remove", lambda self: None)  # the executor is killed before it comes to that
+        own_bench.run(first)
+        own_bench.executor.submit(second)
+        own_bench.wait_start(second)
+        crash(own_bench)
+    assert pid_of(own_bench, second) == pid_of(own_bench, first)
+    own_bench.new_executor()
+    own_bench.executor.adopt(second)
+    own_bench.executor.settle()
+    (tmp_path / "go").touch()
+    ended = own_bench.wait_end(second)
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
 
 
 def test_a_module_whose_import_used_flytekits_event_loop_is_kept_warm(own_bench: Bench) -> None:
