@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from django.db.models import QuerySet
 from flyteidl.admin import launch_plan_pb2
 from flyteidl.core import literals_pb2, workflow_pb2
 
@@ -87,7 +88,7 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
 
 def _join_origins(turn: Turn, node: Node) -> None:
     """Each list comes of all that its items come of; items that compute need no word of their own."""
-    rows = NodeExecution.objects.filter(parent_id=turn.rows.pks.get(node.key), state__has_key="origins")
+    rows = _stored_items(turn, node.key).filter(state__has_key="origins")
     stored = {key: state["origins"] for key, state in rows.values_list("node_id", "state")}
     stored |= {key: entry for key, entry in turn.rows.origins.items() if key in turn.changed}
     given: dict[str, set[int]] = {}
@@ -111,13 +112,19 @@ def _names(target: object) -> list[str]:
 
 
 def _node_output_uris(turn: Turn, key: str) -> dict[int, str]:
-    rows = NodeExecution.objects.filter(parent_id=turn.rows.pks.get(key), phase__in=sorted(NODE_DONE))
+    rows = _stored_items(turn, key).filter(phase__in=sorted(NODE_DONE))
     stored = dict(rows.values_list("node_id", "output_uri"))
     present = {node_id: turn.rows.output_uris.get(node_id) or uri for node_id, uri in stored.items()}
     for changed in turn.changed.values():  # those that ended in this very turn
         if changed.parent == key and changed.phase in DONE:
             present[changed.key] = turn.rows.output_uris.get(changed.key, "")
     return {int(node_id.rpartition("-n")[2]): uri for node_id, uri in present.items() if uri}
+
+
+def _stored_items(turn: Turn, key: str) -> QuerySet[NodeExecution]:
+    """Rows below the map; none if it began in this very turn, as one over nothing does."""
+    pk = turn.rows.pks.get(key)
+    return NodeExecution.objects.none() if pk is None else NodeExecution.objects.filter(parent_id=pk)
 
 
 def _output_uris(turn: Turn, key: str) -> dict[int, str]:

@@ -147,6 +147,18 @@ def test_it_maps_over_a_launch_plan() -> None:
     assert {"n0-0-n0", "n0-0-n1", "n0-0-n2"} <= phases(execution).keys()
 
 
+def test_a_map_over_no_launch_plans_takes_nothing_from_other_executions() -> None:
+    register_all(child_plan)
+    workflow = workflow_of(many, plans=[child_plan])
+    others = start(workflow, {"a": [1]})
+    advance(others.pk)
+    run_all(Driver({"double": lambda a: 2 * a}))
+    NodeExecution.objects.filter(execution=others, node_id="n0").update(state={"origins": {"given": {"o0": [1]}}})
+    execution = start(workflow, {"a": []})
+    advance(execution.pk)
+    assert outputs(execution) == {"o0": []}
+
+
 def test_it_runs_what_a_dynamic_task_returns() -> None:
     register_all(double, spread)
     execution = start(workflow_of(spreading), {"n": 3})
