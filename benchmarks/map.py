@@ -45,6 +45,8 @@ class Meter(threading.Thread):
         """Seconds each process and all below it have used, those that have ended included."""
         spent = {}
         for name, pid in self.pids.items():
+            if name == "supervisor":  # all the others are below it
+                continue
             total = 0.0
             for each in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
                 try:
