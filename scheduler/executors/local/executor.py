@@ -139,8 +139,8 @@ class LocalExecutor(Executor):
         for run in runs:
             if run.process is None:
                 continue
-            if run.orphaned and ((status := run.directory.result()) is not None or not run.process.alive()):
-                self._finish(run, status)
+            if run.orphaned and (not run.process.alive() or run.directory.result() is not None):
+                self._finish(run, run.directory.result())  # read last: it is there if the process left one
             elif run.kill_at is not None and now > run.kill_at:
                 run.kill_at = None
                 self._signal(run, signal.SIGKILL)
@@ -291,7 +291,8 @@ class LocalExecutor(Executor):
         if run is None or run.ended:
             return
         if message["is"] == "started":
-            self._started(run, Process(message["pid"], message["born"]), datetime.now(timezone.utc))
+            if not run.orphaned:  # else it is known who runs it: this is about a second process, which is gone
+                self._started(run, Process(message["pid"], message["born"]), datetime.now(timezone.utc))
         elif message["status"] == DUPLICATE:
             self._found(run)
         else:

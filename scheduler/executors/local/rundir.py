@@ -14,6 +14,8 @@ from typing import Any
 
 from scheduler.executors.local.zygote.child import born
 
+GONE = ".gone"  # at the end of the name of a directory that is being removed
+
 
 @dataclass(frozen=True)
 class Process:
@@ -77,8 +79,11 @@ class RunDirectory:
             return None
 
     def working(self) -> Process | None:
-        """That process while it is at it: a shared one lives on, with other attempts, when it has left a result."""
-        process = self.process()
+        """That process while it is at it: a shared one lives on, with other attempts, when it has left a result.
+
+        In a directory that is being removed the result may be gone already.
+        """
+        process = self.process() if self.path.suffix != GONE else None
         return process if process is not None and process.alive() and self.result() is None else None
 
     def started_at(self) -> float | None:
@@ -107,11 +112,11 @@ class RunDirectory:
         """Under another name first: a zygote that collects the process may be about to write a result into it, and a
         folder that gains a file while it is emptied stays.
         """
-        gone = self.path.with_name(f"{self.path.name}.gone")
-        with contextlib.suppress(OSError):  # it is not there, or an earlier removal was broken off
+        gone = self.path.with_name(f"{self.path.name}{GONE}")
+        shutil.rmtree(gone, ignore_errors=True)  # an earlier removal may have been broken off
+        with contextlib.suppress(OSError):  # it is not there
             self.path.rename(gone)
         shutil.rmtree(gone, ignore_errors=True)
-        shutil.rmtree(self.path, ignore_errors=True)
 
 
 __all__ = ["Process", "RunDirectory", "born"]

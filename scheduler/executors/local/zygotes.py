@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scheduler.executors.local.rundir import Process, born
+from scheduler.executors.local.rundir import Process, RunDirectory, born
 from scheduler.executors.local.zygote.child import THREAD_VARIABLES
 
 logger = logging.getLogger(__name__)
@@ -342,9 +342,9 @@ class Zygotes:
             run = worker.run
             worker.zygote.runs.discard(run) if run is not None else None
             self._drop_worker(worker)
-        if run is not None and (run / "started").exists():
+        if run is not None and RunDirectory(run).process() == worker.process:
             self.on_message({"is": "ended", "dir": str(run), "status": status})
-        elif run is not None:  # it was dead before the run reached it
+        elif run is not None:  # it was dead before the run reached it, or another process runs it
             self.on_lost([run])
 
     def _imported(self, zygote: Zygote, module: str, problem: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -104,13 +105,19 @@ def test_a_shared_process_is_adopted_with_its_attempt(own_bench: Bench, tmp_path
     assert own_bench.wait_end(attempt).outcome.phase == AttemptPhase.SUCCEEDED
 
 
+def breaks_off(directory: RunDirectory) -> None:
+    """The executor is killed while it removes a run directory, which begins with any of its files."""
+    directory.path.rename(directory.path.with_name(f"{directory.path.name}.gone")).joinpath("done").unlink()
+
+
+@pytest.mark.parametrize("remove", [lambda directory: None, breaks_off], ids=["before", "during"])
 def test_a_shared_process_is_not_stopped_for_an_attempt_it_is_done_with(
-    own_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    own_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remove: Callable[[RunDirectory], None]
 ) -> None:
     first = own_bench.task("add", reuse=True, inputs={"a": 1, "b": 1})
     second = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")})
     with monkeypatch.context() as patch:
-        patch.setattr(RunDirectory, "remove", lambda self: None)  # the executor is killed before it comes to that
+        patch.setattr(RunDirectory, "remove", remove)  # the executor is killed before or while it comes to that
         own_bench.run(first)
         own_bench.executor.submit(second)
         own_bench.wait_start(second)

@@ -72,6 +72,15 @@ def born(pid: int | str = "self") -> int:
         return 0
 
 
+def taken_by(directory: str) -> int:
+    """The pid of the process that took the attempt; 0 while none has."""
+    try:
+        with open(os.path.join(directory, "started")) as file:
+            return int(file.read().partition(":")[0] or 0)
+    except FileNotFoundError:
+        return 0
+
+
 def leave_result(directory: str, status: int) -> None:
     """Write `done`, unless there is one."""
     path = os.path.join(directory, "done")

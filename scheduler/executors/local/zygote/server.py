@@ -176,7 +176,13 @@ class Zygote:
             if pid in self.workers:
                 self.answer({"is": "gone", "id": self.workers.pop(pid), "status": code})
             elif directory := self.children.pop(pid, ""):
-                child.leave_result(directory, code)
+                owner = child.taken_by(directory)
+                if owner != pid and (
+                    owner or code == child.DUPLICATE
+                ):  # another process runs it: that one's end counts
+                    code = child.DUPLICATE
+                else:
+                    child.leave_result(directory, code)
                 self.answer({"is": "ended", "dir": directory, "status": code})
 
 
