@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import transaction
 from django.utils import timezone
 
+from artifacts.actions.holding import hold
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, NotFound
 from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion
 from artifacts.names import check_alias
@@ -21,7 +22,8 @@ NOWHERE = "-"  # as `expected`: it must not exist yet
 def move_alias(version: ArtifactVersion, name: str, *, actor: str, reason: str = "", expected: str = ANYWHERE) -> Alias:
     """Point the alias at the version. `expected` is the version it must name now, or AliasMoved tells which it does.
 
-    Pointing it where it points already changes nothing and leaves no entry in the history.
+    Pointing it where it points already changes nothing and leaves no entry in the history. FailedPrecondition for a
+    version that was removed.
     """
     check_alias(name)
     with transaction.atomic():
@@ -29,6 +31,8 @@ def move_alias(version: ArtifactVersion, name: str, *, actor: str, reason: str =
         _check_expected(present, name, expected)
         if present is not None and present.version_id == version.pk:
             return present
+        if not hold([version.pk]):
+            raise FailedPrecondition(f"{version.version} was removed: an alias cannot name it")
         now = timezone.now()
         before = present.version if present is not None else None
         alias, _ = Alias.objects.update_or_create(

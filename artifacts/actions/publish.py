@@ -303,6 +303,13 @@ def _publish_all(publications: Sequence[Publication], actor: str) -> list[Outcom
         with _naming(index, publications):
             rows.append(_row_from_outside(publication, artifacts[declaration.key], kind, actor))
     found = insert_versions(rows)
+    for index, version in enumerate(found):
+        if version.removed_at is not None:
+            with _naming(index, publications):
+                raise AlreadyExists(
+                    f"{version} was published before, and removed {format_time(version.removed_at)}: "
+                    "its identity is not used again"
+                )
     return [Outcome(version, version is row) for version, row in zip(found, rows, strict=True)]
 
 

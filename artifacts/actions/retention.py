@@ -72,6 +72,11 @@ def expired(policy: RetentionPolicy, *, now: datetime) -> QuerySet[ArtifactVersi
     return aged.order_by("created_at", "pk")
 
 
+def lock_for_removal(versions: QuerySet[ArtifactVersion]) -> QuerySet[ArtifactVersion]:
+    """Those not removed yet, locked against all who `hold` one: only then is it asked who needs them."""
+    return versions.filter(removed_at__isnull=True).select_for_update(of=("self",))
+
+
 def remove(versions: Sequence[ArtifactVersion], *, actor: str, reason: str) -> list[Removal]:
     """Tombstone these versions together; their objects go afterwards (`delete_objects`). Removing one twice is a no-op.
 
@@ -79,8 +84,7 @@ def remove(versions: Sequence[ArtifactVersion], *, actor: str, reason: str) -> l
     """
     with transaction.atomic():
         ids = [version.pk for version in versions]
-        present = ArtifactVersion.objects.select_for_update(no_key=True).filter(pk__in=ids, removed_at__isnull=True)
-        rows = list(present.order_by("pk"))
+        rows = list(lock_for_removal(ArtifactVersion.objects.filter(pk__in=ids)).order_by("pk"))
         named = Alias.objects.filter(version__in=rows).select_related("version").first()
         if named is not None:
             raise FailedPrecondition(f"{named.version.version} cannot be removed: alias '{named.name}' names it")

@@ -12,6 +12,7 @@ from django.utils import timezone
 from flyteidl.admin import execution_pb2, launch_plan_pb2
 from flyteidl.core import literals_pb2
 
+from artifacts.actions.holding import Removed, hold
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, ResourceExhausted
 from artifacts.models import ArtifactVersion
 from artifacts.queries import MayRead
@@ -130,6 +131,7 @@ def launch(
     try:
         with transaction.atomic():
             _check_concurrency(plan)
+            _hold_inputs(gathered)
             execution.save(force_insert=True)
             # After the insert: whoever loses the race for a name must not overwrite the winner's inputs.
             store().put(execution.inputs_uri, gathered.inputs.SerializeToString(deterministic=True))
@@ -140,6 +142,18 @@ def launch(
             raise
         raise AlreadyExists(f"an execution {execution.key} already exists") from None
     return execution
+
+
+def _hold_inputs(gathered: Gathered) -> None:
+    """Removed if one of the versions was removed since it was found; the others stay from now on, for the
+    execution is unfinished. What fires stays anyway: its row is locked, or its firing waits.
+    """
+    found = gathered.resolved.items()
+    there = {one.version.pk: (name, one.version) for name, one in found if one.via != Via.TRIGGER}
+    gone = [there[pk] for pk in there.keys() - hold(there)] if there else []
+    for name, version in gone:
+        if version.removed_at is None:
+            raise Removed(f'input "{name}": {version} was removed at this very moment')
 
 
 def _check_concurrency(plan: Launchable) -> None:

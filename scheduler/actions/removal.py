@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from django.db import transaction
 
-from artifacts.actions.retention import StoredData, data_of, delete_objects, remove
+from artifacts.actions.retention import StoredData, data_of, delete_objects, lock_for_removal, remove
 from artifacts.exceptions import FailedPrecondition
 from artifacts.models import Alias, ArtifactVersion, Removal
 from artifacts.store import store
@@ -76,6 +76,8 @@ def remove_version(version: ArtifactVersion, *, tombstone_used: bool, actor: str
     were made of it unless `tombstone_used` says that their ancestor's data may go.
     """
     with transaction.atomic():
+        list(lock_for_removal(ArtifactVersion.objects.filter(pk=version.pk)).values_list("pk"))
+        version.refresh_from_db(fields=["removed_at"])  # of two at once, the second finds it removed
         plan = plan_removal(version)
         if plan.blocked:
             raise FailedPrecondition(f"{version} cannot be removed: {'; '.join(plan.blocked)}", detail=plan.blocked)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from django.db import transaction
 from django.utils import timezone
 
-from artifacts.actions.retention import delete_objects, expired
+from artifacts.actions.retention import delete_objects, expired, lock_for_removal
 from artifacts.models import ArtifactVersion, Removal, RetentionPolicy
 from scheduler.actions.removal import reasons_to_stay, tombstone
 
@@ -28,10 +28,13 @@ class RetentionPlan:
     more: bool = False  # there are more old versions than were looked at
 
 
-def plan_retention(policy: RetentionPolicy, *, skip: Iterable[int] = ()) -> RetentionPlan:
-    """The dry run: nothing is changed. `policy` need not be saved; of the old versions, the oldest BATCH but `skip`."""
+def plan_retention(policy: RetentionPolicy, *, skip: Iterable[int] = (), lock: bool = False) -> RetentionPlan:
+    """The dry run: nothing is changed. `policy` need not be saved; of the old versions, the oldest BATCH but `skip`.
+
+    With `lock` it stays true until the caller's transaction has ended: nothing begins to need what would go.
+    """
     rows = expired(policy, now=timezone.now()).exclude(pk__in=list(skip)).select_related("artifact").defer(*HEAVY)
-    candidates = list(rows[: BATCH + 1])
+    candidates = list((lock_for_removal(rows) if lock else rows)[: BATCH + 1])
     plan = RetentionPlan(more=len(candidates) > BATCH)
     candidates = candidates[:BATCH]
     reasons = reasons_to_stay([version.pk for version in candidates], descendants=policy.keep_ancestors)
@@ -76,7 +79,7 @@ def apply_retention(policy: RetentionPolicy, *, actor: str = ACTOR) -> list[Remo
     kept: set[int] = set()
     for _ in range(ROUNDS):
         with transaction.atomic():
-            plan = plan_retention(policy, skip=kept)
+            plan = plan_retention(policy, skip=kept, lock=True)
             kept |= {version.pk for version, _ in plan.kept}
             removals += tombstone(plan.remove, actor=actor, reason=f"retention: {', '.join(words)}")
         if not plan.more:

@@ -8,7 +8,9 @@ from datetime import datetime, timedelta
 from django.db import OperationalError, transaction
 from django.utils import timezone
 
-from artifacts.exceptions import CausewayError, ResourceExhausted
+from artifacts.actions.holding import Removed
+from artifacts.exceptions import CausewayError, FailedPrecondition, ResourceExhausted
+from artifacts.partitions import format_time
 from scheduler.models import FiringOutcome, TriggerFiring
 from scheduler.triggers.launching import launch_for
 from scheduler.triggers.plan import plan_of
@@ -27,6 +29,7 @@ def attempt(firing: TriggerFiring) -> None:
     try:
         with transaction.atomic():
             fired = Fired(firing.version, members_of(firing))
+            _check_there(fired)
             resolved = resolve_inputs(plan_of(firing.trigger_id), fired)
             firing.resolution = resolved.notes
             if resolved.unresolved:
@@ -38,6 +41,9 @@ def attempt(firing: TriggerFiring) -> None:
             firing.execution = launch_for(firing.trigger, fired, resolved)
     except OperationalError:
         raise  # the database itself: nothing can be recorded, the sweep tries all of it again
+    except Removed as error:
+        firing.outcome, firing.reason, firing.execution = FiringOutcome.UNRESOLVED, error.message, None
+        firing.retry_at = _next_try(firing)
     except ResourceExhausted as error:  # the launch plan's concurrency policy says skip
         firing.outcome, firing.reason, firing.execution = FiringOutcome.SKIPPED, error.message, None
     except CausewayError as error:
@@ -49,6 +55,13 @@ def attempt(firing: TriggerFiring) -> None:
     else:
         firing.outcome, firing.at = FiringOutcome.FIRED, timezone.now()
         firing.latency_ms = (firing.at - firing.published_at).total_seconds() * 1000
+
+
+def _check_there(fired: Fired) -> None:
+    """FailedPrecondition when the data that fired is gone: only what nothing waits for any more can be removed."""
+    for version in fired.versions():
+        if version.removed_at is not None:
+            raise FailedPrecondition(f"{version} was removed {format_time(version.removed_at)}: its data is gone")
 
 
 def _next_try(firing: TriggerFiring) -> datetime:

@@ -49,6 +49,18 @@ def evaluate_version(version_id: int) -> None:
     One transaction: the version's row lock keeps a second worker out, and launches, ledger rows and the note that the
     version is done commit together. A launch that fails is undone alone and recorded.
     """
+    while True:
+        try:
+            return _evaluate(version_id)
+        except _Switched:  # the next look sees which version of the launch plan took over
+            continue
+
+
+class _Switched(Exception):
+    """A matching trigger was switched off while its lock was waited for."""
+
+
+def _evaluate(version_id: int) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(_NEWS, [version_id])
         news = cursor.fetchone()
@@ -60,6 +72,8 @@ def evaluate_version(version_id: int) -> None:
             triggers = matching(version) if watched else []
             lacking = _lacking(version) if lacked else []
             guarded = _lock(triggers, [firing.trigger for firing in lacking])
+            if not all(guarded[trigger.pk].active for trigger in triggers if trigger.pk in guarded):
+                raise _Switched
             _fire_all(version, triggers, guarded)
             if watched > len(triggers):
                 note_filtered(version)
@@ -91,7 +105,7 @@ def _fire(trigger: Trigger, version: ArtifactVersion, generation: Generation, *,
         generation=generation.number,
         root_id=generation.root_id,
     )
-    stop = check_chain(generation)
+    stop = _gone(version) or check_chain(generation)
     if stop:
         firing.outcome, firing.reason = FiringOutcome.SKIPPED, stop
     elif guarded:
@@ -101,6 +115,10 @@ def _fire(trigger: Trigger, version: ArtifactVersion, generation: Generation, *,
     else:
         attempt(firing)
     TriggerFiring.objects.bulk_create([firing], ignore_conflicts=True)
+
+
+def _gone(version: ArtifactVersion) -> str:
+    return "the version was removed before its triggers were looked at" if version.removed_at is not None else ""
 
 
 def _fire_guarded(trigger: Trigger, firing: TriggerFiring) -> None:

@@ -3,10 +3,11 @@ from __future__ import annotations
 import threading
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from artifacts.actions.aliases import NOWHERE, AliasMoved, drop_alias, move_alias
-from artifacts.exceptions import InvalidArgument, NotFound
+from artifacts.actions.retention import remove
+from artifacts.exceptions import FailedPrecondition, InvalidArgument, NotFound
 from artifacts.models import Alias, AliasMove
 from tests.artifacts.publishing import published
 
@@ -68,3 +69,39 @@ def test_one_of_two_moves_at_once_wins(valkey: object) -> None:
     for thread in threads:
         thread.join()
     assert len(lost) == 1 and AliasMove.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_it_cannot_name_a_removed_version() -> None:
+    version = published("m", 1)
+    remove([version], actor="ada", reason="old")
+    with pytest.raises(FailedPrecondition, match="was removed: an alias cannot name it"):
+        move_alias(version, "champion", actor="ada")
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("alias_first", [True, False])
+def test_an_alias_and_a_removal_at_once_do_not_both_succeed(valkey: object, alias_first: bool) -> None:
+    version = published("m", 1)
+    done: list[str] = []
+    steps = {
+        "alias": lambda: move_alias(version, "champion", actor="ada"),
+        "removal": lambda: remove([version], actor="ada", reason="old"),
+    }
+    first, second = ("alias", "removal") if alias_first else ("removal", "alias")
+
+    def work() -> None:
+        try:
+            with pytest.raises(FailedPrecondition):
+                steps[second]()
+            done.append(second)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=work)
+    with transaction.atomic():
+        steps[first]()
+        other.start()
+        other.join(0.3)  # it waits for this transaction's end
+    other.join()
+    assert done == [second]

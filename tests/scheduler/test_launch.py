@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
@@ -11,7 +12,9 @@ from flyteidl.admin import execution_pb2, launch_plan_pb2
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, types_pb2
 from pytest_django import Settings
 
+from artifacts.actions.holding import Removed
 from artifacts.actions.publish import Publication, publish
+from artifacts.actions.retention import remove, set_policy
 from artifacts.exceptions import (
     AlreadyExists,
     FailedPrecondition,
@@ -21,13 +24,14 @@ from artifacts.exceptions import (
     ResourceExhausted,
 )
 from artifacts.literals import carried, carry, from_json, to_json
-from artifacts.models import ArtifactVersion
+from artifacts.models import ArtifactVersion, Removal
 from artifacts.store import store
 from lineage.models import ExecutionLink, VersionEdge, Via
 from scheduler.actions.launch import LaunchRequest, launch, recover, relaunch
 from scheduler.actions.launch_inputs import gather
 from scheduler.actions.projects import update_project
 from scheduler.actions.register import register_launch_plan
+from scheduler.actions.retention import apply_retention
 from scheduler.models import Execution, ExecutionMode, Project
 from scheduler.phases import ExecutionPhase
 from tests.flyte import register_all
@@ -431,3 +435,53 @@ def test_it_keeps_to_the_concurrency_policy_however_many_launch_at_once(inner: N
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(attempt, range(16))) == 2
     assert Execution.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_version_that_a_launch_found_is_not_removed_while_it_launches(
+    valkey: object, training: identifier_pb2.Identifier
+) -> None:
+    version, _ = publish_dataset(1), publish_dataset(2)
+    chosen = carry(number(1), version.pk)
+    policy = set_policy(version.artifact, keep_newest=1, actor="ann")
+    removed: list[Removal] = []
+
+    def retention() -> None:
+        try:
+            removed.extend(apply_retention(policy))
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=retention)
+    with transaction.atomic():
+        launch(request_for(training, region=text("SEA"), data=chosen), actor="ann")
+        other.start()
+        other.join(0.3)
+        assert other.is_alive()  # waits until it is known whether the launch commits
+    other.join()
+    assert removed == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_launch_is_refused_whose_version_is_being_removed(
+    valkey: object, training: identifier_pb2.Identifier
+) -> None:
+    version = publish_dataset(1)
+    refused: list[Removed] = []
+
+    def work() -> None:
+        try:
+            launch(request_for(training, region=text("SEA")), actor="ann")
+        except Removed as error:
+            refused.append(error)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=work)
+    with transaction.atomic():
+        remove([version], actor="ann", reason="old")
+        other.start()
+        other.join(0.3)
+    other.join()
+    assert [error.message for error in refused] == [f'input "data": {version} was removed at this very moment']
+    assert not Execution.objects.exists()

@@ -17,12 +17,13 @@ from flytekit.core.artifact import Granularity
 from pytest_django import Settings
 
 from artifacts import literals
+from artifacts.actions.retention import remove
 from artifacts.models import ArtifactVersion
 from artifacts.store import store
 from lineage.models import VersionEdge, Via
 from scheduler.actions.launch_plans import set_state
 from scheduler.models import Execution, ExecutionMode, FiringOutcome, LaunchPlan, Trigger, TriggerFiring
-from scheduler.triggers.evaluate import evaluate_version, retry_firing, sweep_triggers
+from scheduler.triggers.evaluate import evaluate_version, retry_by_hand, retry_firing, sweep_triggers
 from scheduler.triggers.launching import execution_name, launch_for
 from tests.artifacts.publishing import START, at_run_time, integer, publish_output
 from tests.scheduler.triggers.plans import (
@@ -391,3 +392,18 @@ def test_a_published_version_wakes_the_triggers_after_its_commit(valkey: redis.R
     (message,) = valkey.lrange("causeway", 0, -1)
     assert b"scheduler.tasks.evaluate_triggers" in message
     assert str(version.pk).encode() in base64.b64decode(json.loads(message)["body"])
+
+
+def test_a_version_removed_before_it_is_looked_at_launches_nothing() -> None:
+    active_plan(OnArtifact(PRIME, inputs={"n": PRIME}))
+    version = publish(PRIME, 7)
+    remove([version], actor="ada", reason="old")
+    evaluate_version(version.pk)
+    firing = TriggerFiring.objects.get()
+    assert (firing.outcome, firing.reason) == (
+        FiringOutcome.SKIPPED,
+        "the version was removed before its triggers were looked at",
+    )
+    assert retry_by_hand(firing.pk).outcome == FiringOutcome.FAILED
+    assert "its data is gone" in TriggerFiring.objects.get().reason
+    assert not Execution.objects.exists()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 from causeway import OnArtifact
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition, InvalidArgument
@@ -237,3 +237,33 @@ def test_no_more_than_may_run_launch_when_many_arrive_at_once(valkey: redis.Redi
         sweep_triggers()
         assert TriggerFiring.objects.filter(queued=True).count() == waiting - 2
     assert Execution.objects.count() == 6
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_version_that_waits_for_the_lock_while_another_plan_version_takes_over_fires_that_one(
+    valkey: redis.Redis,
+) -> None:
+    limited(max_concurrent=5)
+    newer = register_plan(OnArtifact(PRIME, inputs={"n": PRIME}, max_concurrent=5), version="v2")
+    version = publish(PRIME, 7)
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            evaluate_version(version.pk)
+        except BaseException as error:  # noqa: BLE001 - told to the test
+            errors.append(error)
+        finally:
+            connection.close()
+
+    with transaction.atomic():
+        set_state(newer, LaunchPlan.State.ACTIVE, actor="ada")
+        evaluating = threading.Thread(target=work)
+        evaluating.start()
+        evaluating.join(0.5)  # it has found the older trigger active, and waits for its row
+        assert evaluating.is_alive()
+    evaluating.join()
+    assert not errors
+    firing = TriggerFiring.objects.get()
+    assert (firing.trigger.launch_plan, firing.outcome) == (newer, FiringOutcome.FIRED)
+    assert Execution.objects.get().launch_plan == newer
