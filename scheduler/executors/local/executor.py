@@ -364,7 +364,7 @@ class LocalExecutor(Executor):
 
     def _judge(self, run: Run, status: int | None) -> None:
         try:
-            self._sweep_group(run)
+            self._sweep_group(run, status)
             self._keep_log(run)
             result = outcome.judge(run.assignment.command, self._exit_of(run, status), self.store)
         except Exception as error:
@@ -372,10 +372,13 @@ class LocalExecutor(Executor):
             result = outcome.failure("StoreUnavailable", repr(error), outcome.SYSTEM, retryable=True)
         self._conclude(run, result)
 
-    def _sweep_group(self, run: Run) -> None:
-        """What a stopped attempt's process started and left behind goes with it; not a process that others share."""
+    def _sweep_group(self, run: Run, status: int | None) -> None:
+        """What the process of a stopped or killed attempt started and left behind goes with it, as in a container; not
+        a process that others share. Of an adopted one killed long ago, the number may be somebody else's by now.
+        """
         shared = bool(run.assignment.command.get("reuse")) and run.process is not None and run.process.alive()
-        if run.stopped and run.process is not None and not shared:
+        killed = status is not None and status < 0 and not run.orphaned
+        if (run.stopped or killed) and run.process is not None and not shared:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(run.process.pid, signal.SIGKILL)
 

@@ -165,6 +165,25 @@ def test_cancelling_ends_the_whole_process_group(bench: Bench, tmp_path: Path, m
     wait_until(lambda: not is_running(int(marker.read_text())))
 
 
+def test_what_a_killed_process_had_started_goes_with_it(bench: Bench, tmp_path: Path) -> None:
+    """Otherwise it would go on beside the next attempt."""
+    marker = tmp_path / "child"
+    attempt = bench.task("sleeps_with_child", inputs={"marker": str(marker)})
+    bench.executor.submit(attempt)
+    process = Process.parse(bench.wait_start(attempt).handle)
+    wait_until(lambda: marker.exists() and marker.read_text())
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    assert error(bench.wait_end(attempt)).code == "Interrupted"
+    wait_until(lambda: not is_running(int(marker.read_text())))
+
+
+@pytest.mark.parametrize("kept", [0, 7])
+def test_outputs_that_were_not_written_to_their_end_are_none(bench: Bench, kept: int) -> None:
+    ended = bench.run(bench.task("leaves_half_of_its_outputs", inputs={"kept": kept}))
+    assert error(ended).code == "Interrupted"
+
+
 def is_running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"

@@ -41,6 +41,7 @@ def main(fd: int) -> None:
     plugins.import_flytekit()
     for module in ("flytekit.bin.entrypoint", "flytekit.core.array_node_map_task", "fsspec.implementations.local"):
         importlib.import_module(module)  # what a zygote is for: every task process finds them imported
+    importlib.import_module(f"{__package__}.whole").write_whole()
     warmup = importlib.import_module(f"{__package__}.warmup")
     try:
         warmup.rehearse(12)

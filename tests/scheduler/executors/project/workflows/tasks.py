@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -102,6 +103,16 @@ def sleeps_with_child(marker: str) -> int:
     Path(marker).write_text(str(process.pid))
     time.sleep(300)
     return 1
+
+
+@task
+def leaves_half_of_its_outputs(kept: int) -> str:
+    def copy(source: str, target: str, **options: object) -> None:
+        Path(target).write_bytes(Path(source).read_bytes()[:kept])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    shutil.copyfile = copy
+    return "all of it"
 
 
 @task
