@@ -87,31 +87,39 @@ def look_up(turn: Turn, node: Node, target: Target, key: str) -> Event | None:
     if turn.spec.overwrite_cache:
         turn.set(node.key, {"cache_key": key, "cache_status": status.CACHE_SKIPPED})
         return None
-    entry = CacheEntry.objects.select_related("holder").filter(key=key).first()
-    if entry is not None and entry.output_uri:
-        turn.set(node.key, {"cache_key": key, "cache_status": status.CACHE_HIT, "output_uri": entry.output_uri})
-        return Prepared(node.key, cached=True)
-    turn.set(node.key, {"cache_key": key, "cache_status": status.CACHE_MISS})
-    if is_serialized(target) and not _claim(turn, node, target, key):
-        return Held(node.key, until=turn.now + LOOK_AGAIN)
-    return None
+    entry = CacheEntry.objects.filter(key=key).first()
+    if entry is None or not entry.output_uri:
+        turn.set(node.key, {"cache_key": key, "cache_status": status.CACHE_MISS})
+        entry = _claimed(turn, node, target, key) if is_serialized(target) else None
+        if entry is None:
+            return None
+        if not entry.output_uri:
+            return Held(node.key, until=turn.now + LOOK_AGAIN)
+    turn.set(node.key, {"cache_key": key, "cache_status": status.CACHE_HIT, "output_uri": entry.output_uri})
+    return Prepared(node.key, cached=True)
 
 
-def _claim(turn: Turn, node: Node, target: Target, key: str, index: int = -1) -> bool:
-    """Whether this node, or item of a map, is the one that computes it. The unique key decides between two that ask at
-    once."""
+def _claimed(turn: Turn, node: Node, target: Target, key: str, index: int = -1) -> CacheEntry | None:
+    """None if this node, or item of a map, is the one that computes it; else the entry of the one that does, or has
+    done so while this one asked.
+
+    The unique key decides between two that ask at once.
+    """
     insert_new_nodes(turn)  # the claim refers to its node
     pk = turn.rows.pks[node.key]
     claim = _entry(turn, target, key, holder=pk)
     claim.holder_item = index
     CacheEntry.objects.bulk_create([claim], ignore_conflicts=True)
-    entry = CacheEntry.objects.select_for_update(of=("self",)).select_related("holder").get(key=key)
+    # The holder is read afterwards: what is joined to a row that one had to wait for is as it was before the wait.
+    entry = CacheEntry.objects.select_for_update().get(key=key)
+    if entry.output_uri:
+        return entry
     if (entry.holder_id, entry.holder_item) == (pk, index):
-        return True
+        return None
     if _is_held(turn, entry):
-        return False
+        return entry
     CacheEntry.objects.filter(pk=entry.pk).update(holder_id=pk, holder_item=index, created_at=turn.now)
-    return True
+    return None
 
 
 def _is_held(turn: Turn, entry: CacheEntry) -> bool:
@@ -138,9 +146,12 @@ def item_answer(turn: Turn, node: Node, item: Target, index: int) -> Event | Non
     entry = CacheEntry.objects.filter(key=key).exclude(output_uri="").only("pk").first()
     if entry is not None or key in turn.cache_entries:
         return Reused(node.key, index=index)
-    if not _claim(turn, node, item, key, index):
-        return Held(node.key, until=turn.now + LOOK_AGAIN, index=index)
-    return None
+    entry = _claimed(turn, node, item, key, index)
+    if entry is None:
+        return None
+    if entry.output_uri:
+        return Reused(node.key, index=index)
+    return Held(node.key, until=turn.now + LOOK_AGAIN, index=index)
 
 
 def _entry(turn: Turn, target: Target, key: str, *, holder: int | None = None, output_uri: str = "") -> CacheEntry:
