@@ -18,6 +18,7 @@ from django.db.models import Q, QuerySet
 from django.utils.dateparse import parse_date, parse_datetime
 
 from artifacts.exceptions import InvalidArgument
+from scheduler.tags import ENTITIES, tagged
 
 Row = TypeVar("Row", bound=models.Model)
 
@@ -109,6 +110,7 @@ class Entity:
     name: str
     columns: Mapping[str, Column]
     joins: Mapping[str, tuple[str, Entity]] = field(default_factory=dict)
+    tagged: bool = False  # whether filters on tags may be used
 
     def column(self, key: str) -> Column:
         """The column of a filter key, `phase` or `launch_plan.name`; its own name may be prefixed too."""
@@ -122,7 +124,7 @@ class Entity:
                 raise InvalidArgument(f"'{key}' is an invalid filter: {rest} is computed")
             return Column(f"{relation}__{column.path}" if relation else column.path, column.parse)
         if dot:
-            allowed = ", ".join([self.name, *self.joins])
+            allowed = ", ".join([self.name, *self.joins, *(ENTITIES if self.tagged else ())])
             raise InvalidArgument(f"'{prefix}' entity is not allowed in filters of {self.name}; allowed are {allowed}")
         return self._own(key)
 
@@ -177,7 +179,11 @@ def _condition(function: str, column: Column, values: tuple[str, ...]) -> Q:
 
 def apply_filters(rows: QuerySet[Row], entity: Entity, text: str) -> QuerySet[Row]:
     """The rows for which every filter of the text holds."""
-    for parsed in parse_filters(text):
+    filters = parse_filters(text)
+    if entity.tagged and (on_tags := [one for one in filters if one.key.partition(".")[0] in ENTITIES]):
+        filters = [one for one in filters if one not in on_tags]
+        rows = rows.filter(tagged((one.function, one.key, one.values) for one in on_tags))
+    for parsed in filters:
         column = entity.column(parsed.key)
         rows = _computed(rows, column).filter(_condition(parsed.function, column, parsed.values))
     return rows

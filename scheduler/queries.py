@@ -110,6 +110,7 @@ EXECUTION = Entity(
         "parent_node_execution_id": Column("parent_node_id", parse_integer),
     },
     {"launch_plan": ("launch_plan", LAUNCH_PLAN), "workflow": ("workflow", WORKFLOW), "task": ("task", TASK)},
+    tagged=True,
 )
 NODE_EXECUTION = Entity(
     "node_execution",

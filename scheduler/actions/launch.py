@@ -27,6 +27,7 @@ from scheduler.actions.launchable import Launchable, find_launchable
 from scheduler.attributes import Applied, Place, applied_at
 from scheduler.models import Execution, ExecutionMode, LaunchPlan, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
+from scheduler.tags import tags_of
 from scheduler.wake import wake_execution
 
 __all__ = ["LaunchRequest", "Resolved", "generate_name", "launch", "recover", "relaunch"]
@@ -116,6 +117,7 @@ def launch(
         workflow_id=plan.workflow_id,
         task_id=task_id,
         spec=spec.SerializeToString(),
+        tags=tags_of(spec),
         task_resources=applied.task_resources.SerializeToString() if applied.task_resources else None,
         resolution=gathered.as_json(),
         mode=mode,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -51,6 +53,8 @@ class Execution(models.Model):
     )
     reference = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="derived")
     archived = models.BooleanField(default=False)
+    # Labels and tags as lists of executions are filtered by them: of each `key` and `key=value` (scheduler.tags)
+    tags = ArrayField(models.TextField(), default=list, blank=True)
     created_at = models.DateTimeField()
     started_at = models.DateTimeField(null=True)
     updated_at = models.DateTimeField()
@@ -71,6 +75,7 @@ class Execution(models.Model):
             models.Index(fields=["launch_plan", "-created_at"], name="execution_launch_plan"),
             models.Index(fields=["id"], name="execution_dirty", condition=Q(dirty=True)),
             models.Index(fields=["id"], name="execution_unfinished", condition=Q(ended_at__isnull=True)),
+            GinIndex(fields=["tags"], name="execution_tags", condition=~Q(tags=[])),
             models.Index(fields=["wake_at"], name="execution_wake", condition=Q(wake_at__isnull=False)),
         ]
 

@@ -355,7 +355,10 @@ def test_it_takes_settings_from_the_launch_plan_that_the_request_leaves_open(inn
     register_launch_plan(identifier("settings"), plan, actor="ann")
     asked = request_for(identifier("settings"))
     asked.spec.envs.values.add(key="B", value="2")
-    spec = execution_pb2.ExecutionSpec.FromString(bytes(launch(asked, actor="ann").spec))
+    asked.spec.tags.append("nightly")
+    launched = launch(asked, actor="ann")
+    spec = execution_pb2.ExecutionSpec.FromString(bytes(launched.spec))
+    assert launched.tags == ["nightly", "team", "team=data"]
     assert spec.max_parallelism == 3
     assert dict(spec.labels.values) == {"team": "data"}
     assert [one.key for one in spec.envs.values] == ["B"]

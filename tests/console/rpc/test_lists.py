@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 import pytest
-from flyteidl.admin import common_pb2, launch_plan_pb2
+from flyteidl.admin import common_pb2, execution_pb2, launch_plan_pb2
 from flytekit.clients.friendly import SynchronousFlyteClient
 from flytekit.exceptions.user import FlyteEntityNotExistException, FlyteInvalidInputException
 from flytekit.models.admin.common import Sort
@@ -19,6 +19,7 @@ from scheduler import queries
 from scheduler.filters import parse_filters
 from scheduler.models import LaunchPlan, NamedEntity, Project, ResourceType, Task
 from scheduler.phases import ExecutionPhase, NodePhase
+from scheduler.tags import tags_of
 from tests.console.rpc import rows
 from tests.console.rpc.test_dispatch import ADMIN, status
 
@@ -90,6 +91,37 @@ def test_it_filters_executions(demo: Project, filters: str, names: list[str]) ->
 
 
 @pytest.mark.parametrize(
+    ("filters", "names"),
+    [
+        # As flytekit's failure handler of eager tasks asks for what the task started (python_function_task.py).
+        (
+            "value_in(execution_tag.key,eager-exec)+value_in(execution_tag.value,e1)+value_in(phase,QUEUED;RUNNING)",
+            ["a"],
+        ),
+        ("eq(execution_tag.key,eager-exec)+value_in(execution_tag.value,e1;e2)", ["b", "a"]),
+        ("eq(execution_tag.key,eager-exec)+eq(execution_tag.value,other)", []),
+        ("eq(execution_tag.key,team)", ["c", "a"]),
+        ("value_in(admin_tag.name,nightly;weekly)+eq(name,c)", ["c"]),
+    ],
+)
+def test_it_filters_executions_by_labels_and_tags(demo: Project, filters: str, names: list[str]) -> None:
+    plan = rows.make_launch_plan(rows.make_workflow())
+    for at, (name, labels, tags) in enumerate(
+        [
+            ("a", {"eager-exec": "e1", "team": "other"}, []),
+            ("b", {"eager-exec": "e2"}, []),
+            ("c", {"team": "x"}, ["nightly"]),
+            ("d", {}, []),
+        ]
+    ):
+        spec = execution_pb2.ExecutionSpec(labels={"values": labels}, tags=tags)
+        rows.make_execution(plan, name, at, phase=ExecutionPhase.RUNNING, ended_at=None, tags=tags_of(spec))
+    request = queries.ListRequest(limit=10, filters=filters)
+    found, _ = queries.list_executions(request, project="demo", domain="development")
+    assert [execution.name for execution in found] == names
+
+
+@pytest.mark.parametrize(
     "filters",
     [
         "phase=FAILED",
@@ -107,6 +139,9 @@ def test_it_filters_executions(demo: Project, filters: str, names: list[str]) ->
         "eq(state,2)",
         "eq(name,x)+" * 40 + "eq(name,x)",
         "eq(launch_plan__spec,x)",
+        "eq(execution_tag.value,x)",
+        "contains(execution_tag.key,x)",
+        "eq(execution_tag.secret,x)",
     ],
 )
 def test_it_refuses_a_filter_it_cannot_answer(client: SynchronousFlyteClient, call: Call, filters: str) -> None:
