@@ -22,11 +22,11 @@ _ALIAS = re.compile(r"[A-Za-z][\w.-]*")
 def check_name(name: str) -> str:
     if not name:
         raise InvalidArgument("an artifact needs a name")
-    if len(name) > MAX_NAME or not _NAME.fullmatch(name):
+    if len(name) > MAX_NAME or not _NAME.fullmatch(name) or name in (".", ".."):
         raise InvalidArgument(
             f"'{name[:80]}' is not an artifact name: at most {MAX_NAME} characters, without / @ : ? # "
             f"& = % and control "
-            "characters, and without blanks at the ends"
+            "characters, without blanks at the ends, and not . or .."
         )
     return name
 

@@ -112,6 +112,9 @@ def check_keys(artifact: Artifact, wanted: Wanted) -> None:
             f"{artifact.name} has no partition {', '.join(unknown)}; its partition keys: "
             f"{', '.join(artifact.partition_keys) or 'none'}"
         )
+    for key, value in wanted.partitions.items():
+        if "\x00" in value:
+            raise InvalidArgument(f"the value of partition '{key}' holds a NUL character: no version can have it")
     if not artifact.granularity and (wanted.time_partition or wanted.time_from or wanted.time_before):
         raise InvalidArgument(f"{artifact.name} is not time partitioned, but the query asks for a time partition")
 

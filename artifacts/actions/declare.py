@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from artifacts.declarations import Declaration, Key
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import Artifact, Granularity, Kind
 
+NewPlace = Callable[[str, str], None]  # raises for a project and domain where no artifact may be begun
 
-def declare(wanted: Sequence[tuple[Declaration, Kind]]) -> dict[Key, Artifact]:
-    """The artifacts of these declarations, made on first use.
+
+def declare(wanted: Sequence[tuple[Declaration, Kind]], *, new_place: NewPlace | None = None) -> dict[Key, Artifact]:
+    """The artifacts of these declarations, made on first use, where `new_place` allows it.
 
     InvalidArgument when one was declared differently before.
     """
@@ -18,6 +20,9 @@ def declare(wanted: Sequence[tuple[Declaration, Kind]]) -> dict[Key, Artifact]:
     found = artifacts_of(keys)
     missing = {d.key: (d, kind) for d, kind in wanted if d.key not in found}
     if missing:
+        if new_place is not None:
+            for project, domain in sorted({key[:2] for key in missing}):
+                new_place(project, domain)
         Artifact.objects.bulk_create(
             [
                 Artifact(

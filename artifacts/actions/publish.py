@@ -17,7 +17,7 @@ from django.utils import timezone
 from flyteidl.core import interface_pb2, literals_pb2, types_pb2
 
 from artifacts import literals, wire
-from artifacts.actions.declare import artifacts_of, declare
+from artifacts.actions.declare import NewPlace, artifacts_of, declare
 from artifacts.cards import LARGE_CARD_BYTES, store_card
 from artifacts.declarations import Declaration, Key, Publishing, read_output
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
@@ -274,21 +274,21 @@ def publish(publication: Publication, *, actor: str) -> ArtifactVersion:
     return publish_all([publication], actor=actor)[0].version
 
 
-def publish_all(publications: Sequence[Publication], *, actor: str) -> list[Outcome]:
-    """Publish from outside, all of them or none.
+def publish_all(publications: Sequence[Publication], *, actor: str, new_place: NewPlace | None = None) -> list[Outcome]:
+    """Publish from outside, all of them or none. `new_place` refuses places where no artifact may be begun.
 
     The same identity and value again returns the first version; errors as for publish_outputs, and those of one among
     several say which, counted from 0.
     """
     try:
         with transaction.atomic():
-            return _publish_all(publications, actor)
+            return _publish_all(publications, actor, new_place)
     except IntegrityError:  # published under the same identity this very moment: the first one counts
         with transaction.atomic():
-            return _publish_all(publications, actor)
+            return _publish_all(publications, actor, new_place)
 
 
-def _publish_all(publications: Sequence[Publication], actor: str) -> list[Outcome]:
+def _publish_all(publications: Sequence[Publication], actor: str, new_place: NewPlace | None) -> list[Outcome]:
     declared = {}
     for index, publication in enumerate(publications):
         with _naming(index, publications):
@@ -296,7 +296,7 @@ def _publish_all(publications: Sequence[Publication], actor: str) -> list[Outcom
                 _declaration(publication),
                 publication.kind or literals.kind_of(publication.literal_type),
             )
-    artifacts = declare(list(declared.values()))
+    artifacts = declare(list(declared.values()), new_place=new_place)
     rows = []
     for index, publication in enumerate(publications):
         declaration, kind = declared[index]

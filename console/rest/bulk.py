@@ -17,6 +17,7 @@ from console.accounts.models import User
 from console.rest.base import ApiView, user_of
 from console.rest.problems import field_errors
 from console.rest.publishing import PublishBody, check_body, publication_of
+from scheduler.actions.identifiers import check_project
 
 MAX_ITEMS = 1000
 PLACE = ("project", "domain", "name")
@@ -56,7 +57,7 @@ class BulkView(ApiView):
         user = user_of(request)
         items = _items(request.data)
         publications = [_publication(index, item, user) for index, item in enumerate(items)]
-        outcomes = publish_all(publications, actor=user.username)
+        outcomes = publish_all(publications, actor=user.username, new_place=check_project)
         results = [
             {
                 "id": outcome.version.pk,

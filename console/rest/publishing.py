@@ -23,6 +23,7 @@ from console.accounts.access import Action
 from console.accounts.models import User
 from console.rest.base import Body, validate
 from console.rest.parsing import read_json
+from scheduler.actions.identifiers import check_project
 
 SHAPES = ("file", "directory", "dataset")
 SIMPLE = {
@@ -53,8 +54,8 @@ class PublishBody(Body):
     external_ref = serializers.CharField(required=False, help_text="another name for `uri`")
     shape = serializers.ChoiceField(choices=SHAPES, required=False, default="file", help_text="what the uri is")
     format = serializers.CharField(required=False, allow_blank=True, default="", help_text="csv, parquet ...")
-    version = serializers.CharField(required=False, default="", help_text="default: made up")
-    partitions = serializers.DictField(child=serializers.CharField(), required=False, default=dict)
+    version = serializers.CharField(required=False, default="", trim_whitespace=False, help_text="default: made up")
+    partitions = serializers.DictField(child=serializers.CharField(trim_whitespace=False), required=False, default=dict)
     time_partition = serializers.DateTimeField(required=False, default=None, allow_null=True)
     granularity = serializers.ChoiceField(
         choices=[each.lower() for each in Granularity.names if each != "UNSET"], required=False, default=""
@@ -63,7 +64,9 @@ class PublishBody(Body):
     description = serializers.CharField(required=False, allow_blank=True, default="")
     card = serializers.CharField(required=False, allow_blank=True, default="", trim_whitespace=False)
     card_format = serializers.ChoiceField(choices=CardFormat.choices, required=False, default=CardFormat.MARKDOWN)
-    metadata = serializers.DictField(child=serializers.CharField(allow_blank=True), required=False, default=dict)
+    metadata = serializers.DictField(
+        child=serializers.CharField(allow_blank=True, trim_whitespace=False), required=False, default=dict
+    )
     metrics = serializers.DictField(child=serializers.FloatField(), required=False, default=dict)
     producer = serializers.CharField(required=False, allow_blank=True, default="", max_length=400)
     size_bytes = serializers.IntegerField(required=False, min_value=0, max_value=2**63 - 1, help_text="of `uri`")
@@ -106,10 +109,12 @@ def publish_from(
     """Raises what `publish_all` raises; a file whose publication is refused is not stored."""
     upload = _Upload(file, project, domain) if file is not None else None
     if upload is None:
-        return publish_all([publication_of(body, project, domain, name, user)], actor=user.username)[0]
+        publication = publication_of(body, project, domain, name, user)
+        return publish_all([publication], actor=user.username, new_place=check_project)[0]
     body = {**body, "uri": upload.uri, "shape": "file", "size_bytes": upload.size, "content_hash": upload.sha256}
     with transaction.atomic():
-        outcome = publish_all([_publication(body, project, domain, name)], actor=user.username)[0]
+        publication = _publication(body, project, domain, name)
+        outcome = publish_all([publication], actor=user.username, new_place=check_project)[0]
         upload.store()  # before the commit, so that no version is seen whose data is not there
     return outcome
 

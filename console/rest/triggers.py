@@ -276,7 +276,7 @@ class PreviewFilters(Filters):
 
 
 class PreviewBody(Body):
-    partitions = serializers.DictField(child=serializers.CharField(), required=False, default=dict)
+    partitions = serializers.DictField(child=serializers.CharField(trim_whitespace=False), required=False, default=dict)
     time_partition = serializers.DateTimeField(required=False, allow_null=True, default=None)
     inactive = serializers.BooleanField(required=False, default=False)
 

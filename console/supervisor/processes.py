@@ -56,7 +56,8 @@ def core(options: Options) -> list[Process]:
 def web(options: Options) -> Process:
     """One process with threads is enough for a machine that also runs the tasks; each more costs 90 MB."""
     host = f"[{options.bind}]" if ":" in options.bind else options.bind
-    command = [sys.executable, "-m", "gunicorn", "console.wsgi", "--bind", f"{host}:{options.http_port}"]
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:console.gunicorn", "console.wsgi"]
+    command += ["--bind", f"{host}:{options.http_port}"]
     workers = os.environ.get("CAUSEWAY_WEB_WORKERS") or "1"
     command += ["--worker-class", "gthread", "--workers", workers, "--threads", "8"]
     command += ["--reuse-port", "--graceful-timeout", "3", "--timeout", "120", "--no-control-socket"]

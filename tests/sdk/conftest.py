@@ -14,6 +14,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from console.accounts import tokens
 from console.accounts.models import Role, RoleBinding, User
+from scheduler.models import Project
 
 
 @pytest.fixture
@@ -25,6 +26,7 @@ def server(transactional_db: None, live_server: LiveServer, settings: Settings, 
 @pytest.fixture
 def client(server: LiveServer) -> Client:
     """Of an approver in project demo."""
+    Project.objects.create(identifier="demo", name="demo")
     user = User.objects.create(username="abe")
     RoleBinding.objects.create(user=user, role=Role.APPROVER, project="demo")
     return Client(server.url, tokens.create(user, "tests")[1], "demo", "development")

@@ -9,6 +9,7 @@ from rest_framework.test import APIClient
 
 from console.accounts import tokens
 from console.accounts.models import Role, RoleBinding, User
+from scheduler.models import Project
 
 Caller = Callable[[str], APIClient]
 
@@ -22,6 +23,8 @@ def cast(db: None) -> dict[str, User]:
     for name, role in ROLES.items():
         people[name] = User.objects.create(username=name)
         RoleBinding.objects.create(user=people[name], role=role, project="demo")
+    for name in ("demo", "elsewhere"):
+        Project.objects.get_or_create(identifier=name, defaults={"name": name})
     people["sue"] = User.objects.create(username="sue")
     RoleBinding.objects.create(user=people["sue"], role=Role.ADMIN, project="elsewhere")
     return people

@@ -8,7 +8,7 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from pytest_django import Settings
 
-from artifacts.models import ArtifactVersion
+from artifacts.models import Artifact, ArtifactVersion
 from artifacts.store import store
 from console.accounts.models import Role, RoleBinding, User
 from lineage.actions.record import Use, record_consumed
@@ -335,3 +335,47 @@ def test_it_refuses_bad_aliases(api: Caller) -> None:
     problem(abe.put(f"{DATASET}/aliases/champion", {}), 400)
     problem(api("ann").put(f"{DATASET}/aliases/champion", {"version": "v1"}), 403)
     problem(api("sue").put(f"{DATASET}/aliases/champion", {"version": "v1"}), 404)
+
+
+@pytest.mark.parametrize("value", [" x ", "\t", "a\nb", "O'Brien", "日" * 1024])
+def test_it_keeps_partition_values_and_attributes_as_they_are(api: Caller, value: str) -> None:
+    ann = api("ann")
+    publish(ann, partitions={"region": "x"})
+    body = {"value": 2, "partitions": {"region": value}, "metadata": {"note": value}}
+    made = ann.post(f"{DATASET}/versions", body).json()
+    assert (made["partitions"], made["metadata"]) == ({"region": value}, {"note": value})
+    found = ann.get(f"{DATASET}/resolve", {"partition.region": value}).json()
+    assert found["version"]["id"] == made["id"]
+
+
+@pytest.mark.parametrize("path", ["resolve", "versions"])
+def test_a_partition_asked_for_has_no_nul(api: Caller, path: str) -> None:
+    publish(api("ann"), partitions={"region": "x"})
+    response = api("vic").get(f"{DATASET}/{path}", {"partition.region": "a\0"})
+    assert "holds a NUL character" in problem(response, 400)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [("nope/development", "project [nope] is not registered"), ("demo/nope", "domain [nope] is unrecognized")],
+)
+def test_publishing_makes_no_projects(api: Caller, place: str, said: str) -> None:
+    root = api("root")
+    project, domain = place.split("/")
+    item = {"project": project, "domain": domain, "name": "x", "value": 1}
+    answers = [
+        root.post(f"/api/v1/artifacts/{place}/x/versions", {"value": 1}),
+        root.post("/api/v1/artifact-versions/bulk", {"items": [item]}),
+    ]
+    assert all(said in problem(answer, 400)["detail"] for answer in answers)
+    assert not Artifact.objects.exists()
+
+
+def test_the_identity_of_a_removed_version_is_not_used_again(api: Caller) -> None:
+    publish(api("ann"), version="v1")
+    api("ada").delete(f"{DATASET}/versions/v1")
+    body = {"value": 1, "version": "v1"}
+    response = api("ann").post(f"{DATASET}/versions", body)
+    assert "was published before, and removed" in problem(response, 409)["detail"]
+    moved = api("abe").put(f"{DATASET}/aliases/a", {"version": "v1"})
+    assert "was removed" in problem(moved, 409)["detail"]

@@ -5,16 +5,11 @@ from typing import Any
 import pytest
 
 from console.accounts.models import AuditEvent
-from scheduler.models import MatchableAttributes, Project
+from scheduler.models import MatchableAttributes
 from tests.console.rest.conftest import Caller, problem
 
 URL = "/api/v1/projects/demo/attributes"
 CONFIG = f"{URL}/workflow_execution_config"
-
-
-@pytest.fixture(autouse=True)
-def demo(db: None) -> None:
-    Project.objects.create(identifier="demo", name="Demo")
 
 
 def test_an_administrator_sets_what_holds_and_removes_it(api: Caller, django_assert_num_queries: Any) -> None:
