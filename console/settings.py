@@ -138,13 +138,19 @@ VALKEY_SOCKET = Home(CAUSEWAY_HOME).valkey_socket
 REDIS_URL = os.environ.get("REDIS_URL", "")
 CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{quote(str(VALKEY_SOCKET))}"
 WAKE_URL = REDIS_URL or f"unix://{quote(str(VALKEY_SOCKET))}"
+WAKE_TIMEOUT = 5.0  # seconds; longer than a worker and an executor wait for news
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # for ever: the broker comes back
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 60}  # what a killed worker held is delivered again after this
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 60,  # what a killed worker held is delivered again after this
+    # A broker that hangs, or whose machine is gone without a word, is one that is down.
+    "socket_timeout": WAKE_TIMEOUT,
+    "socket_connect_timeout": WAKE_TIMEOUT,
+}
 # A message is only a hint: with the broker down, whoever sends one must not wait for it.
 # One more try finds a new connection.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}

@@ -24,7 +24,8 @@ TOGETHER = 200  # versions in one wake-up of their triggers
 @cache
 def broker() -> redis.Redis:
     """The Redis-protocol connection (pooled, thread-safe) that executors wait on."""
-    return redis.Redis.from_url(settings.WAKE_URL, socket_timeout=30, socket_connect_timeout=2)
+    times = {"socket_timeout": settings.WAKE_TIMEOUT, "socket_connect_timeout": settings.WAKE_TIMEOUT}
+    return redis.Redis.from_url(settings.WAKE_URL, **times)
 
 
 def _after_commit(send: Callable[[], object], what: str) -> None:

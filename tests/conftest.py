@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -75,6 +76,24 @@ def valkey(valkey_socket: Path, settings: Settings) -> Iterator[redis.Redis]:
     yield client
     client.close()
     wake.broker.cache_clear()
+    _use_broker(before)
+
+
+@pytest.fixture
+def silent_broker(settings: Settings) -> Iterator[None]:
+    """Wake-ups and Celery messages go to one that takes connections and never answers."""
+    before, options = str(celery_app.conf.broker_url), celery_app.conf.broker_transport_options
+    soon = 0.2  # seconds; for those limits only that there are
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"redis://127.0.0.1:{server.getsockname()[1]}/0"
+        settings.WAKE_URL, settings.WAKE_TIMEOUT = url, soon
+        limits = {name: soon for name in options if name.startswith("socket_")}
+        celery_app.conf.update(broker_transport_options={**options, **limits})
+        _use_broker(url)
+        wake.broker.cache_clear()
+        yield
+    wake.broker.cache_clear()
+    celery_app.conf.update(broker_transport_options=options)
     _use_broker(before)
 
 

@@ -49,6 +49,17 @@ def test_it_survives_a_broker_that_is_down(settings: Settings, caplog: pytest.Lo
 
 
 @pytest.mark.django_db(transaction=True)
+def test_it_does_not_wait_for_ever_for_a_broker_that_hangs(
+    silent_broker: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    wake.wake_executor("local")
+    wake.wake_execution(7)
+    wake.wake_triggers(7)
+    for what in ("executor local", "execution 7", "triggers of versions [7]"):
+        assert f"wake-up of {what} lost" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
 def test_versions_published_together_wake_their_triggers_together(valkey: redis.Redis) -> None:
     with transaction.atomic():
         wake.wake_triggers(1)
