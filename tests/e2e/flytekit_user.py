@@ -23,8 +23,10 @@ PATIENCE = 240.0  # seconds for the slowest program while all of them run on two
 
 
 class FlytekitUser:
-    def __init__(self, stack: RunningStack, folder: Path) -> None:
-        self.stack, self.folder = stack, folder
+    """`commands` is where his `pyflyte` lies."""
+
+    def __init__(self, stack: RunningStack, folder: Path, commands: Path = Path(sys.executable).parent) -> None:
+        self.stack, self.folder, self.commands = stack, folder, commands
         self.remote = FlyteRemote(stack.flyte_config(), PROJECT, DOMAIN)
         shutil.copytree(PROGRAMS, folder, ignore=shutil.ignore_patterns("__pycache__"))
         if str(PROGRAMS) not in sys.path:
@@ -32,7 +34,7 @@ class FlytekitUser:
 
     def pyflyte(self, *arguments: str, cwd: Path | None = None, succeeds: bool = True) -> str:
         """Its output, both streams; the working directory is the programs' folder."""
-        command = [str(Path(sys.executable).parent / "pyflyte"), *arguments]
+        command = [str(self.commands / "pyflyte"), *arguments]
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("FLYTE_")},
             "FLYTECTL_CONFIG": str(self.stack.flyte_config_file),
