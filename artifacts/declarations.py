@@ -11,7 +11,7 @@ from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2
 from artifacts import wire
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import Granularity
-from artifacts.names import check_name, check_partition_keys, check_partition_value
+from artifacts.names import check_name, check_partition_keys, check_partition_value, check_place
 from artifacts.partitions import label_time, literal_as_text, literal_as_time, parse_time, truncate
 
 Key = tuple[str, str, str]
@@ -31,12 +31,21 @@ def declaration_of(partial: artifact_id_pb2.ArtifactID, *, project: str, domain:
     key = partial.artifact_key
     granularity = Granularity.UNSET
     if partial.HasField("time_partition"):
-        granularity = Granularity(partial.time_partition.granularity or Granularity.DAY)
+        granularity = _granularity(partial.time_partition.granularity or Granularity.DAY)
+    where = (key.project or project, key.domain or domain)
+    check_place(*where)
     return Declaration(
-        key=(key.project or project, key.domain or domain, check_name(key.name)),
+        key=(*where, check_name(key.name)),
         partition_keys=tuple(sorted(check_partition_keys(partial.partitions.value))),
         granularity=granularity,
     )
+
+
+def _granularity(number: int) -> Granularity:
+    if number not in Granularity.values:
+        known = ", ".join(f"{each.value} {each.name.lower()}" for each in Granularity if each != Granularity.UNSET)
+        raise InvalidArgument(f"{number} is no granularity of time partitions; known are: {known}")
+    return Granularity(number)
 
 
 def _label(label: artifact_id_pb2.LabelValue, inputs: Mapping[str, literals_pb2.Literal], key: str) -> str | None:
@@ -150,7 +159,7 @@ def _time_partition(
     elif given:
         moment = label_time(runtime.time_partition.value)
         # flytekit declares DAY for a value that comes at run time, and the artifact's own granularity with the value.
-        granularity = Granularity(runtime.time_partition.granularity or granularity)
+        granularity = _granularity(runtime.time_partition.granularity or granularity)
     else:
         raise InvalidArgument(
             f"{name} is time partitioned but was published without a time: bind time_partition in the "

@@ -11,9 +11,11 @@ MAX_NAME = 255
 MAX_PARTITION_KEYS = 10
 MAX_PARTITION_VALUE = 1024
 MAX_VERSION = 400
+MAX_PLACE = 64
 
 # What a `flyte://` address uses as its own punctuation, white space at the ends, and control characters are left out.
 _NAME = re.compile(r"[^\s/@:?#&=%\x00-\x1f\x7f](?:[^/@:?#&=%\x00-\x1f\x7f]*[^\s/@:?#&=%\x00-\x1f\x7f])?")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _KEY = re.compile(r"[^\W\d][\w.-]*")
 _VERSION = re.compile(r"[\w][\w.+-]*")
 _ALIAS = re.compile(r"[A-Za-z][\w.-]*")
@@ -29,6 +31,12 @@ def check_name(name: str) -> str:
             "characters, without blanks at the ends, and not . or .."
         )
     return name
+
+
+def check_place(project: str, domain: str) -> None:
+    for what, text in (("project", project), ("domain", domain)):
+        if not 0 < len(text) <= MAX_PLACE or _CONTROL.search(text):
+            raise InvalidArgument(f"{text[:80]!r} is not a {what}: 1 to {MAX_PLACE} characters, none of them control")
 
 
 def check_version(version: str) -> str:

@@ -139,9 +139,10 @@ class TriggerParts(NamedTuple):
 def decode_trigger(conditions: any_pb2.Any) -> TriggerParts:
     """What `launch_conditions` asks for. InvalidArgument when it is not a trigger, or does not decode."""
     while conditions.type_url.rpartition("/")[2] == any_pb2.Any.DESCRIPTOR.full_name:  # flytekit packs what is packed
-        inner = any_pb2.Any()
-        conditions.Unpack(inner)
-        conditions = inner
+        try:
+            conditions = any_pb2.Any.FromString(conditions.value)
+        except DecodeError as error:
+            raise InvalidArgument(f"launch_conditions do not decode as google.protobuf.Any: {error}") from error
     if conditions.type_url.rpartition("/")[2] != f"{PACKAGE}.Trigger":
         raise InvalidArgument(
             f"launch_conditions of type '{conditions.type_url}' are not understood: only "
@@ -158,6 +159,7 @@ def decode_trigger(conditions: any_pb2.Any) -> TriggerParts:
 def _read_more(text: str, what: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text or "{}")
+        json.dumps(found, ensure_ascii=False).encode()  # half a character, which JSON can say, cannot be stored
     except (ValueError, RecursionError) as error:
         raise InvalidArgument(f"field {MORE_FIELD} of the {what} is not JSON: {error}") from error
     if not isinstance(found, dict):
@@ -190,6 +192,8 @@ def card_of(metadata: Mapping[str, str]) -> CardText | None:
         card, word = Card.FromString(raw), _CardWord.FromString(raw).text_type
     except DecodeError as error:
         raise InvalidArgument(f"literal metadata '{CARD_KEY}' does not decode as a card: {error}") from error
+    check_text(card.body, "the card")
+    check_text(card.uri, "the card's URI")
     is_html = "html" in word.lower() if word else card.text_type == 1
     kind = {1: Kind.MODEL, 2: Kind.DATASET}.get(card.type)
     return CardText(CardFormat.HTML if is_html else CardFormat.MARKDOWN, card.body, card.uri, kind)
@@ -217,6 +221,8 @@ def metrics_of(metadata: Mapping[str, str]) -> dict[str, float]:
 def attributes_of(metadata: Mapping[str, str]) -> dict[str, str]:
     """What a literal's metadata says about the version: each entry of its own, and those of `_uat`."""
     plain = {key: text for key, text in metadata.items() if not key.startswith("_")}
+    for key, text in plain.items():
+        check_text(key + text, f"attribute {key[:80]!r}")
     return plain | check_attributes(_json_object(metadata, ATTRIBUTES_KEY, "strings"))
 
 
@@ -240,9 +246,14 @@ def check_attributes(values: Mapping[str, object]) -> dict[str, str]:
                 f"attribute '{name[:80]}' must be text: a name of 1 to {MAX_ATTRIBUTE_NAME} characters, "
                 f"a value of at most {MAX_ATTRIBUTE}"
             )
-        if "\x00" in name + value or not _is_unicode(name + value):
-            raise InvalidArgument(f"attribute {name[:80]!r} holds a NUL character or half a character")
+        check_text(name + value, f"attribute {name[:80]!r}")
     return {name: str(value) for name, value in values.items()}
+
+
+def check_text(text: str, what: str) -> None:
+    """InvalidArgument for what the database cannot hold as text."""
+    if "\x00" in text or not _is_unicode(text):
+        raise InvalidArgument(f"{what} holds a NUL character or half a character")
 
 
 def _is_unicode(text: str) -> bool:
@@ -254,9 +265,16 @@ def check_metrics(values: Mapping[str, object]) -> dict[str, float]:
     for name, value in values.items():
         if not name or len(name) > 255 or "\x00" in name or not _is_unicode(name):
             raise InvalidArgument(f"'{name[:80]}' is not the name of a metric: 1 to 255 characters")
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise InvalidArgument(f"metric '{name}' must be a finite number, not {value!r}")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not _is_finite(value):
+            raise InvalidArgument(f"metric '{name}' must be a finite number, not {str(value)[:80]!r}")
     return {name: float(value) for name, value in values.items()}  # type: ignore[arg-type]
+
+
+def _is_finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number beyond all floating point numbers
+        return False
 
 
 def declared_of(literals: Mapping[str, literals_pb2.Literal]) -> interface_pb2.VariableMap:

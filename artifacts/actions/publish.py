@@ -110,6 +110,9 @@ def _kind(publishing: Publishing) -> Kind:
 
 def _row(publishing: Publishing, artifact: Artifact, source: Source, at: datetime) -> ArtifactVersion:
     metadata = publishing.literal.metadata
+    uri = literals.primary_uri(publishing.literal)
+    wire.check_text(uri, f"the URI of output '{publishing.output}'")
+    wire.check_text(publishing.literal.hash, f"the hash of output '{publishing.output}'")
     value = literals_pb2.Literal()
     value.CopyFrom(publishing.literal)
     for key in (*RESERVED_KEYS, CARRIED_KEY):
@@ -120,7 +123,7 @@ def _row(publishing: Publishing, artifact: Artifact, source: Source, at: datetim
         kind=_kind(publishing),
         literal=value.SerializeToString(deterministic=True),
         literal_type=publishing.variable.type.SerializeToString(deterministic=True),
-        uri=literals.primary_uri(value),
+        uri=uri,
         content_hash=value.hash[:128],
         size_bytes=size_of_value(value),
         partitions=publishing.partitions,

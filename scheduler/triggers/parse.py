@@ -12,7 +12,7 @@ from google.protobuf import any_pb2
 
 from artifacts import wire
 from artifacts.exceptions import InvalidArgument
-from artifacts.names import check_name, check_partition_keys, check_partition_value
+from artifacts.names import check_name, check_partition_keys, check_partition_value, check_place
 from artifacts.partitions import label_time, parse_time
 from scheduler.models import TriggerMode
 from scheduler.triggers.limits import NO_LIMITS, Limits, read_limits
@@ -54,6 +54,8 @@ def trigger_from(conditions: any_pb2.Any, *, project: str, domain: str) -> Trigg
     _known(more, {"also", "mode", "on", "window", "limits", "members"}, "the trigger")
     also = _list(more, "also")
     sources = (_first(artifact, project, domain), *(_other(one, project, domain) for one in also))
+    for source in sources:
+        check_place(source.project, source.domain)
     if len(sources) > MAX_SOURCES:
         raise InvalidArgument(f"a trigger watches at most {MAX_SOURCES} artifacts, not {len(sources)}")
     mode = _mode(more.get("mode", "any"))
@@ -111,7 +113,7 @@ def _other(one: object, project: str, domain: str) -> Source:
     _known(one, {"project", "domain", "name", "partitions", "time_partition"}, "an artifact in 'also'")
     partitions = one.get("partitions") or {}
     texts = [one.get(key) or "" for key in ("project", "domain", "name", "time_partition")]
-    if not isinstance(partitions, dict) or not all(isinstance(text, str) for text in texts):
+    if not isinstance(partitions, dict) or not all(isinstance(text, str) for text in (*texts, *partitions.values())):
         raise InvalidArgument("an artifact in 'also' has texts, and a mapping of partitions")
     check_partition_keys(partitions)
     return Source(

@@ -187,12 +187,52 @@ def test_it_takes_card_metrics_and_attributes_from_the_literal() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
-    "metadata", [{"_uc": "not base64!"}, {"_uap": "%%%"}, {"_um": "[1]"}, {"_um": '{"a": "b"}'}, {"_uc": "/w=="}]
+    "metadata",
+    [
+        {"_uc": "not base64!"},
+        {"_uap": "%%%"},
+        {"_um": "[1]"},
+        {"_um": '{"a": "b"}'},
+        {"_um": '{"a": 1%s}' % ("0" * 400)},
+        {"_uc": "/w=="},
+        card_metadata("a\0b"),
+        {"framework": "to\0rch"},
+        {"\0": "x"},
+    ],
 )
 def test_it_refuses_malformed_metadata(metadata: dict[str, str]) -> None:
     with pytest.raises(InvalidArgument):
         publish_output(FlyteArtifact(name="prime"), integer(1, metadata))
     assert not ArtifactVersion.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "literal",
+    [
+        literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=literals_pb2.Blob(uri="s3://a\0b"))),
+        literals_pb2.Literal(offloaded_metadata=literals_pb2.LiteralOffloadedMetadata(uri="s3://a\0b")),
+        literals_pb2.Literal(hash="a\0b"),
+    ],
+)
+def test_it_refuses_text_that_the_database_cannot_hold(literal: literals_pb2.Literal) -> None:
+    with pytest.raises(InvalidArgument, match="holds a NUL character"):
+        publish_output(FlyteArtifact(name="data"), literal)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("number", [99, -1])
+def test_it_refuses_granularities_that_there_are_not(number: int) -> None:
+    ticks = FlyteArtifact(name="ticks", time_partitioned=True)
+    with pytest.raises(InvalidArgument, match=f"{number} is no granularity of time partitions"):
+        publish_output(ticks, integer(1, {"_uap": at_run_time(time=START, granularity=number)}))
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("project", ["p" * 65, "a\0b"])
+def test_it_refuses_projects_that_there_cannot_be(project: str) -> None:
+    with pytest.raises(InvalidArgument, match="is not a project"):
+        publish_output(FlyteArtifact(name="data", project=project, domain="development"))
 
 
 @pytest.mark.django_db

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from causeway import OnArtifact
 from flyteidl.core import artifact_id_pb2
@@ -101,6 +103,14 @@ def conditions(**over: object) -> any_pb2.Any:
     return found
 
 
+def more(**said: object) -> any_pb2.Any:
+    """A trigger whose field 100 says this."""
+    found = conditions(artifact_key=artifact_id_pb2.ArtifactKey(name="prime"))
+    text = json.dumps(said).encode()
+    found.value += b"\xa2\x06" + len(text).to_bytes(1, "big") + text  # field 100, bytes
+    return found
+
+
 def test_it_understands_what_is_packed_twice_and_any_prefix() -> None:
     inner = conditions(artifact_key=artifact_id_pb2.ArtifactKey(name="prime"))
     inner.type_url = "example.org/flyteidl.artifact.Trigger"
@@ -114,6 +124,12 @@ def test_it_understands_what_is_packed_twice_and_any_prefix() -> None:
     [
         (any_pb2.Any(type_url="type.googleapis.com/other.Thing"), "are not understood"),
         (any_pb2.Any(type_url="x/flyteidl.artifact.Trigger", value=b"\xff\xff\xff"), "do not decode"),
+        (any_pb2.Any(type_url="x/google.protobuf.Any", value=b"\xff\xff\xff"), "do not decode"),
+        (conditions(artifact_key=artifact_id_pb2.ArtifactKey(name="a", project="p" * 65)), "is not a project"),
+        (more(also=[{"name": "b", "domain": "d\0"}]), "is not a domain"),
+        (more(also=[{"name": "b", "partitions": {"k": 5}}]), "a mapping of partitions"),
+        (more(also=[{"name": "b", "partitions": {"k": ["x"]}}]), "a mapping of partitions"),
+        (more(also=[{"name": "\ud800"}]), "is not JSON"),
         (conditions(), "names no artifact"),
         (conditions(artifact_key=artifact_id_pb2.ArtifactKey(name="a/b")), "not an artifact name"),
         (conditions(artifact_key=artifact_id_pb2.ArtifactKey(name="a"), version="v1"), "not one version"),
