@@ -332,9 +332,9 @@ def get_node(execution: Execution, node_id: str) -> NodeExecution:
 
 
 def launched_by(nodes: list[NodeExecution]) -> Mapping[int, Execution]:
-    """The execution each launch-plan node started, by the node's id."""
+    """The execution each launch-plan node started, by the node's id; of a node that was repeated, the newest."""
     children = Execution.objects.filter(parent_node__in=nodes).only("project", "domain", "name", "parent_node_id")
-    return {child.parent_node_id: child for child in children if child.parent_node_id is not None}
+    return {child.parent_node_id: child for child in children.order_by("pk") if child.parent_node_id is not None}
 
 
 def list_attempts(node: NodeExecution, request: ListRequest) -> tuple[list[TaskExecution], str]:
@@ -377,5 +377,5 @@ def whole_run(execution: Execution) -> ListedRun:
     nodes = list(_nodes(execution).defer("state", "error").order_by("created_at", "id"))
     attempts = TaskExecution.objects.filter(execution_id=execution.id).select_related("task")
     attempts = attempts.defer("command", "error", "task__spec", "task__closure").order_by("attempt", "index", "id")
-    launched = _executions().filter(parent_node__execution=execution)
+    launched = _executions().filter(parent_node__execution=execution).order_by("pk")
     return ListedRun(nodes, list(attempts), {child.parent_node_id or 0: child for child in launched})

@@ -16,6 +16,7 @@ from flytekit.models.core.identifier import NodeExecutionIdentifier, WorkflowExe
 from artifacts.store import store
 from scheduler.models import Execution, NodeExecution, NodeKind, Project
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+from scheduler.queries import whole_run
 from tests.console.rpc import rows
 from tests.console.rpc.programs import mapping
 from tests.console.rpc.test_dispatch import ADMIN, status
@@ -108,6 +109,18 @@ def test_it_names_the_execution_a_node_launched(run: Execution, client: Synchron
     assert found.closure.workflow_node_metadata.execution_id.name == "child"
     child = client._stub.GetExecution(execution_pb2.WorkflowExecutionGetRequest(id=_id("child")))
     assert child.spec.metadata.parent_node_execution.node_id == "n0"
+
+
+def test_of_a_node_that_launched_again_it_names_the_newest_execution(
+    run: Execution, client: SynchronousFlyteClient
+) -> None:
+    node = rows.make_node(run, "n0", kind=NodeKind.LAUNCH_PLAN)
+    assert run.launch_plan is not None
+    first, second = (rows.make_execution(run.launch_plan, f"child-{number}", parent_node=node) for number in range(2))
+    Execution.objects.filter(pk=first.pk).update(created_at=rows.at(99))  # written last: the database gives it last
+    (found,), _ = client.list_node_executions(RUN)
+    assert found.closure.workflow_node_metadata.execution_id.name == second.name
+    assert whole_run(run).launched[node.pk] == second
 
 
 def _id(name: str) -> identifier_pb2.WorkflowExecutionIdentifier:
