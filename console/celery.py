@@ -7,9 +7,10 @@ import os
 import sys
 import threading
 import time
+from typing import Any
 
 from celery import Celery, Task
-from celery.beat import Scheduler, Service
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError, Service
 from celery.signals import task_prerun, worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
@@ -32,10 +33,31 @@ def drop_broken_connections(task: Task[..., object] | None = None, **_: object) 
         close_old_connections()
 
 
+class Ticks(Scheduler):
+    """Sends the periodic messages. While the broker does not take them it does itself what they ask for, so that work
+    goes on at the pace of the sweep, and schedules fire.
+    """
+
+    PAUSE = 10.0  # seconds before the broker is tried again: one that hangs takes its time to fail
+    _alone_until = 0.0  # monotonic
+
+    def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **options: Any) -> Any:
+        if time.monotonic() >= self._alone_until:
+            try:
+                return super().apply_async(entry, producer=producer, advance=advance, **options)
+            except SchedulingError as error:
+                logger.warning("no messages through the broker, doing without: %s", error)
+                self._alone_until = time.monotonic() + self.PAUSE
+        from django.db import close_old_connections
+
+        close_old_connections()
+        return app.tasks[str(entry.task)](*entry.args or (), **entry.kwargs or {})
+
+
 def _tick_for_ever() -> None:
     while True:
         try:
-            Service(app, max_interval=1, scheduler_cls=Scheduler).start()
+            Service(app, max_interval=1, scheduler_cls=Ticks).start()
         except Exception:
             logger.exception("the ticks stopped, starting them again")
         time.sleep(1)
