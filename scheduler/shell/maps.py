@@ -21,7 +21,7 @@ from scheduler.phases import NODE_DONE, AttemptPhase
 from scheduler.shell import data
 from scheduler.shell.item_blocks import block_of, inputs_of
 from scheduler.shell.origins import Origins, by_variable
-from scheduler.shell.publish import item_outputs_uri, published_by_items
+from scheduler.shell.publish import published_by_items
 from scheduler.shell.reuse import item_hits
 from scheduler.shell.turn import Turn
 
@@ -132,7 +132,7 @@ def _output_uris(turn: Turn, key: str) -> dict[int, str]:
     rows = TaskExecution.objects.filter(node_id=pk, phase=AttemptPhase.SUCCEEDED)
     found = rows.order_by("attempt").values_list("index", "attempt", "output_uri")
     if published_by_items(turn.rows[key]) is not None:
-        return {index: item_outputs_uri(turn, key, index) for index, _, _ in found}
+        return {index: turn.uris.item_outputs(key, index) for index, _, _ in found}
     return {
         index: output_uri or f"{turn.uris.attempt(key, attempt, index)}/outputs.pb"
         for index, attempt, output_uri in found

@@ -92,14 +92,9 @@ def publish_item(
             wrapped.metadata.clear()
             wrapped.scalar.union.value.CopyFrom(values.literals[name])
             values.literals[name].CopyFrom(wrapped)
-    uri = item_outputs_uri(turn, node.key, index)
+    uri = turn.uris.item_outputs(node.key, index)
     data.write(uri, values)
     return uri
-
-
-def item_outputs_uri(turn: Turn, key: str, index: int) -> str:
-    """Where the outputs of an item lie that publishes."""
-    return f"{turn.uris.node(key)}/items/{index}/outputs.pb"
 
 
 def _bare(literal: literals_pb2.Literal) -> literals_pb2.Literal:

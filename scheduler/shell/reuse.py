@@ -9,6 +9,7 @@ from datetime import timedelta
 from flyteidl.core import catalog_pb2, literals_pb2
 
 from artifacts.literals import digest
+from artifacts.store import store
 from scheduler.engine.events import Event, Held, Prepared, Reused
 from scheduler.engine.graph import Kind
 from scheduler.engine.phases import TERMINAL
@@ -21,6 +22,7 @@ from scheduler.shell.flush import insert_new_nodes
 from scheduler.shell.item_blocks import inputs_of
 from scheduler.shell.items import item_inputs
 from scheduler.shell.turn import Turn
+from scheduler.shell.uris import Uris
 
 _RECOVERABLE = frozenset({Kind.TASK, Kind.WORKFLOW, Kind.LAUNCH_PLAN, Kind.ARRAY, Kind.GATE})
 _SUCCEEDED = (NodePhase.SUCCEEDED, NodePhase.RECOVERED)
@@ -194,11 +196,27 @@ def _recovered_items(turn: Turn, node: Node, size: int) -> dict[int, str]:
     """Of a map over a task that had failed in the recovered execution, or in the one that this had recovered."""
     uris: dict[int, str] = {}
     for former in _recovered_executions(turn):
-        maps = NodeExecution.objects.filter(execution_id=former, node_id=node.key, state__memory__size=size)
-        rows = TaskExecution.objects.filter(node__in=maps, phase=AttemptPhase.SUCCEEDED, index__gte=0)
-        found = rows.exclude(output_uri="").values_list("index", "output_uri")
-        uris = {**dict(found), **uris}
+        rows = NodeExecution.objects.filter(execution_id=former, node_id=node.key, state__memory__size=size)
+        found = rows.select_related("execution").first()
+        if found is not None:
+            uris = {**_succeeded_items(node, found), **uris}
     return uris
+
+
+def _succeeded_items(node: Node, former: NodeExecution) -> dict[int, str]:
+    """URIs of the outputs of the items that had succeeded: of those that publish, what carries their versions' ids."""
+    attempts = TaskExecution.objects.filter(node=former, phase=AttemptPhase.SUCCEEDED, index__gte=0)
+    found = dict(attempts.exclude(output_uri="").values_list("index", "output_uri"))
+    memory = former.state["memory"]
+    for refused in memory.get("bad", ()):  # the attempt may have succeeded, and what it wrote not
+        found.pop(refused, None)
+    item = node.spec.array.node.target if node.spec.array is not None else None
+    if not memory.get("declared") and not (isinstance(item, Target) and item.item_outputs is not None):
+        return found
+    execution = former.execution
+    uris = Uris.of(execution.project, execution.domain, execution.name)
+    published = {index: uris.item_outputs(former.node_id, index) for index in found}
+    return {index: uri for index, uri in published.items() if store().exists(uri)}
 
 
 def _recovered_executions(turn: Turn) -> Iterator[int]:

@@ -37,3 +37,7 @@ class Uris:
     def raw_output(self, key: str, attempt: int, index: int = -1) -> str:
         prefix = f"{self.raw}/{key}/{attempt}"
         return prefix if index < 0 else f"{prefix}/{index}"
+
+    def item_outputs(self, key: str, index: int) -> str:
+        """Of an item of a map that publishes: its outputs, carrying their versions' ids."""
+        return f"{self.node(key)}/items/{index}/outputs.pb"

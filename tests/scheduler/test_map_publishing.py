@@ -21,6 +21,7 @@ from scheduler.phases import AttemptPhase, ExecutionPhase
 from scheduler.shell import data
 from tests.flyte import register_all
 from tests.scheduler.driving import Answer, Driver, TaskFailed, error_of, outputs, start, workflow_of
+from tests.scheduler.test_reuse import recovering
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
 
@@ -130,6 +131,36 @@ def test_an_item_whose_partition_is_refused_fails() -> None:
     register_all(train)
     execution = Driver(ANSWERS).run(start(workflow_of(regions), {"names": ["", "SEA"]}))
     assert execution.phase == ExecutionPhase.FAILED
+
+
+def test_a_recovered_item_is_the_version_that_it_was() -> None:
+    register_all(train)
+    failing = {"SEA"}
+
+    def answer(region: str, x: int) -> int:
+        if region in failing:
+            raise TaskFailed("no data")
+        return 10 * x
+
+    names = {"names": ["ATL", "SEA"]}
+    failed = Driver({**ANSWERS, "train": answer}).run(start(workflow_of(regions), names))
+    assert failed.phase == ExecutionPhase.FAILED
+    first = versions("mapped-region")["n2.0.0.o0"]
+    failing.clear()
+    driver = Driver({**ANSWERS, "train": answer})
+    again = driver.run(recovering(failed, names))
+    assert outputs(again) == {"o0": 2}
+    assert len(driver.ran) == 2  # the item that had failed, and the report
+    assert consumed(again, "n3") == {row.pk for row in versions("mapped-region").values()}
+    assert first.pk in consumed(again, "n3")
+
+
+def test_an_item_that_was_refused_is_not_recovered() -> None:
+    register_all(train)
+    names = {"names": ["", "SEA"]}
+    failed = Driver(ANSWERS).run(start(workflow_of(regions), names))
+    again = Driver(ANSWERS).run(recovering(failed, names))
+    assert again.phase == ExecutionPhase.FAILED
 
 
 class Telling(Driver):
