@@ -67,6 +67,13 @@ def test_every_command_prints_json_if_asked() -> None:
     assert [name for name, with_json in takes.items() if not with_json] == ["completion"]
 
 
+def test_it_says_in_a_line_that_a_folder_cannot_be_written(causeway: Command, tmp_path: Path) -> None:
+    (tmp_path / "rides.csv").write_text("a")
+    causeway("artifact", "create", "rides", "--file", tmp_path / "rides.csv")
+    said = causeway("artifact", "pull", "rides", tmp_path / "rides.csv" / "there", exit_code=1)
+    assert said.startswith("Error: ") and said.count("\n") == 1
+
+
 def test_it_pulls_every_file_of_a_list(causeway: Command, tmp_path: Path) -> None:
     blob = types_pb2.LiteralType(blob=types_pb2.BlobType())
     items = []

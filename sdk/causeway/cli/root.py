@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ def exit_code(error: CausewayError) -> int:
 
 
 class Commands(click.Group):
-    """Turns the API's refusals into one line and an exit code."""
+    """Turns the API's refusals, and the machine's, into one line and an exit code."""
 
     def invoke(self, context: click.Context) -> Any:
         try:
@@ -26,6 +27,11 @@ class Commands(click.Group):
         except CausewayError as error:
             click.echo(f"Error: {'; '.join(str(error).splitlines())}", err=True)
             context.exit(exit_code(error))
+        except OSError as error:  # a folder that cannot be written, a full disk
+            if error.errno == errno.EPIPE:  # who reads the output went away: click's to deal with
+                raise
+            click.echo(f"Error: {error}", err=True)
+            context.exit(FAILED)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
