@@ -5,6 +5,7 @@ The message is shown to users: say what was wrong and what is allowed.
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 
@@ -59,6 +60,19 @@ class ResourceExhausted(CausewayError):
 
 class PayloadTooLarge(ResourceExhausted):
     http_status = 413
+
+
+class StoreFull(ResourceExhausted):
+    """No room for the bytes of what was asked for."""
+
+    http_status = 507
+
+
+def told(error: Exception) -> Exception:
+    """The error as a user is told of it: that a disk is full is nothing internal."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull("the disk of the object store is full: nothing was written")
+    return error
 
 
 class SearchTooLong(CausewayError):

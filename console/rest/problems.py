@@ -19,7 +19,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from artifacts.exceptions import CausewayError, Unauthenticated
+from artifacts.exceptions import CausewayError, Unauthenticated, told
 from console.accounts import refusals
 
 logger = logging.getLogger(__name__)
@@ -66,6 +66,7 @@ def problem(
 def handler(error: Exception, context: dict[str, object]) -> Response:
     """DRF's exception handler: whatever is raised in a view becomes a problem, unknown errors a 500 without details."""
     set_rollback()
+    error = told(error)
     headers: dict[str, str] = {}
     if isinstance(error, CausewayError):
         _note_refusal(error, context)

@@ -14,7 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from artifacts.exceptions import CausewayError, InvalidArgument
+from artifacts.exceptions import CausewayError, InvalidArgument, StoreFull, told
 from console.accounts import refusals
 from console.rpc.caller import Caller, authenticate
 from console.rpc.errors import Unimplemented
@@ -98,7 +98,10 @@ def _answer(method: MethodDescriptor, call: _Call) -> Callable[[bytes, grpc.Serv
             return call(decode, context).SerializeToString()
         except CausewayError as error:
             _fail(context, error.grpc_status, error.message)
-        except Exception:
+        except Exception as error:
+            if isinstance(known := told(error), StoreFull):
+                _fail(context, known.grpc_status, known.message)
+                return b""
             reference = secrets.token_hex(6)
             logger.exception("%s failed, reference %s", method.full_name, reference)
             _fail(context, "INTERNAL", f"internal error, reference {reference}: the server's log says more")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -100,6 +101,16 @@ def test_it_keeps_an_internal_error_to_itself(
     monkeypatch.setattr(identity, "user_of", fail)
     assert "secret" not in problem(api("ann").get("/api/v1/me"), 500)["detail"]
     assert "secret" in caplog.text
+
+
+def test_it_says_that_the_disk_is_full(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> User:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(identity, "user_of", fail)
+    told = problem(api("ann").get("/api/v1/me"), 507)
+    assert "disk of the object store is full" in told["detail"]
+    assert told["code"] == "RESOURCE_EXHAUSTED"
 
 
 def test_a_session_reads_without_a_token(browser: Callable[[str], Client]) -> None:

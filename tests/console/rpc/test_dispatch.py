@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 
 import grpc
@@ -81,6 +82,17 @@ def test_it_hides_unexpected_errors_behind_a_reference(call: Call, monkeypatch: 
     assert status(error) is grpc.StatusCode.INTERNAL
     details = str(error.value.details())
     assert "reference" in details and "secret" not in details and "Traceback" not in details
+
+
+def test_it_says_that_the_disk_is_full(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("console.rpc.projects.access.known_projects", full)
+    with pytest.raises(grpc.RpcError) as error:
+        call(ADMIN, "ListProjects", project_pb2.ProjectListRequest())
+    assert status(error) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "disk of the object store is full" in str(error.value.details())
 
 
 def test_it_takes_a_call_without_a_token_for_the_local_admin_in_open_mode(call: Call) -> None:
