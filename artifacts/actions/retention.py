@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from artifacts.uploads import AREA
 
 logger = logging.getLogger(__name__)
 
+BATCH = 200  # removals whose objects are looked for in one go
 MAX_NEWEST = 1_000_000
 MAX_AGE = timedelta(days=36_500)
 
@@ -93,23 +94,44 @@ def remove(versions: Sequence[ArtifactVersion], *, actor: str, reason: str) -> l
         return Removal.objects.bulk_create(Removal(version=row, at=now, actor=actor, reason=reason) for row in rows)
 
 
-def delete_objects(*, limit: int = 200) -> int:
+def delete_objects(*, limit: int | None = BATCH) -> int:
     """Delete the data of removed versions that nothing else refers to; the number of removals dealt with.
 
-    Run after the removal has committed, again and again: each removal is marked when its objects are gone.
+    Run after the removal has committed, again and again: each removal is marked when its objects are gone. The oldest
+    `limit` are looked at, None: all, those behind some that fail as well.
     """
-    open_removals = Removal.objects.filter(objects_deleted_at__isnull=True).select_related("version").order_by("pk")
     done = 0
-    for removal in open_removals.defer("version__literal", "version__card", "version__terms")[:limit]:
+    for pk in _open_removals(limit):
         try:
-            removal.freed_bytes = _delete(removal.version)
+            done += _delete_of(pk)
         except (CausewayError, OSError) as error:
-            logger.warning("objects of removed version %s stay for now: %s", removal.version_id, error)
-            continue
+            logger.warning("objects of removal %s stay for now: %s", pk, error)
+    return done
+
+
+def _open_removals(limit: int | None) -> Iterator[int]:
+    last, left = 0, limit
+    while left is None or left > 0:
+        rows = Removal.objects.filter(objects_deleted_at__isnull=True, pk__gt=last).order_by("pk")
+        found = list(rows.values_list("pk", flat=True)[: BATCH if left is None else min(BATCH, left)])
+        yield from found
+        if not found:
+            return
+        last, left = found[-1], None if left is None else left - len(found)
+
+
+def _delete_of(removal_id: int) -> bool:
+    """False if somebody else did, or does, this one."""
+    with transaction.atomic():
+        rows = Removal.objects.filter(pk=removal_id, objects_deleted_at__isnull=True).select_related("version")
+        rows = rows.defer("version__literal", "version__card", "version__terms")
+        removal = rows.select_for_update(of=("self",), skip_locked=True).first()
+        if removal is None:
+            return False
+        removal.freed_bytes = _delete(removal.version)
         removal.objects_deleted_at = timezone.now()
         removal.save(update_fields=["objects_deleted_at", "freed_bytes"])
-        done += 1
-    return done
+    return True
 
 
 class StoredData(NamedTuple):

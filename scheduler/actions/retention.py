@@ -96,5 +96,5 @@ def apply_all() -> int:
             removed += len(apply_retention(policy))
         except Exception:  # one policy that fails must not keep the others from theirs
             logger.exception("retention of %s failed", policy.artifact)
-    delete_objects()
+    delete_objects(limit=None)
     return removed

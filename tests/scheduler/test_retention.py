@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from flyteidl.core import literals_pb2, types_pb2
 from flytekit.core.artifact import Artifact as FlyteArtifact
 
 from artifacts.actions.aliases import move_alias
@@ -17,7 +18,7 @@ from artifacts.wanted import Wanted
 from lineage.actions.record import Use, record_consumed, record_produced
 from lineage.models import VersionEdge, VersionRole, Via
 from lineage.walks import ancestry
-from scheduler.actions.retention import apply_retention, plan_retention
+from scheduler.actions.retention import apply_all, apply_retention, plan_retention
 from tests.artifacts.publishing import INT, START, publish_output, published
 
 KEY = "flytesnacks/development/"
@@ -81,13 +82,12 @@ def test_a_removed_version_is_a_tombstone() -> None:
     assert apply_retention(policy) == []
 
 
+def blob(uri: str) -> literals_pb2.Literal:
+    found = literals_pb2.Blob(uri=uri, metadata=literals_pb2.BlobMetadata(type=types_pb2.BlobType(format="csv")))
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=found))
+
+
 def test_it_deletes_objects_that_nothing_else_uses(object_store: str) -> None:
-    from flyteidl.core import literals_pb2, types_pb2
-
-    def blob(uri: str) -> literals_pb2.Literal:
-        found = literals_pb2.Blob(uri=uri, metadata=literals_pb2.BlobMetadata(type=types_pb2.BlobType(format="csv")))
-        return literals_pb2.Literal(scalar=literals_pb2.Scalar(blob=found))
-
     uris = [f"{object_store}/artifacts/p/d/{name}" for name in ("own", "shared", "folder")]
     store().put(uris[0], b"12345")
     store().put(uris[1], b"123")
@@ -104,6 +104,32 @@ def test_it_deletes_objects_that_nothing_else_uses(object_store: str) -> None:
     assert freed == {"v0": 5, "v1": 0, "v2": 7, "v3": 0}
     assert not store().exists(uris[0]) and store().exists(uris[1]) and not store().exists(f"{uris[2]}/part")
     assert delete_objects() == 0
+
+
+def test_it_deletes_the_objects_of_all_removed_versions_within_the_hour(
+    object_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("artifacts.actions.retention.BATCH", 2)
+    uris = [f"{object_store}/artifacts/p/d/{n}" for n in range(7)]
+    for uri in uris:
+        store().put(uri, b"x")
+    made = [
+        publish(Publication("p", "d", "files", blob(uri), INT, version=f"v{n}"), actor="ada")
+        for n, uri in enumerate(uris)
+    ]
+    remove(made, actor="ada", reason="by hand")
+    deleted = store().delete
+
+    def refuses_the_first_two(uri: str) -> None:
+        if uri in uris[:2]:
+            raise OSError("out of reach")
+        deleted(uri)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(store()), "delete", lambda _self, uri: refuses_the_first_two(uri))
+        apply_all()  # the hourly run
+    assert [store().exists(uri) for uri in uris] == [True] * 2 + [False] * 5
+    assert delete_objects() == 2 and not store().exists(uris[0])
 
 
 def test_it_refuses_to_remove_what_an_alias_names() -> None:
