@@ -12,7 +12,7 @@ from django.utils import timezone
 from flyteidl.core import execution_pb2
 
 from scheduler.actions.attempts import request_cancel
-from scheduler.models import Execution, TaskExecution
+from scheduler.models import Execution, Gate, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.shell.ends import after_end
 from scheduler.shell.statements import lock
@@ -58,6 +58,7 @@ def _give_up(execution: Execution, error: Exception) -> None:
     running = TaskExecution.objects.filter(execution_id=execution.pk).exclude(phase__in=sorted(ATTEMPT_TERMINAL))
     request_cancel(list(running), cause="the execution broke down", actor=ACTOR, now=now)
     nodes_aborted(execution.pk, at=now, reason=failure.code, actor=ACTOR)  # the sweep aborts their child executions
+    Gate.objects.filter(execution=execution, decided_at__isnull=True).update(waiting_since=None)
     to = ExecutionPhase.ABORTED if execution.phase == ExecutionPhase.ABORTING else ExecutionPhase.FAILED
     move_execution(
         execution,

@@ -189,8 +189,27 @@ def _write_gates(turn: Turn) -> None:
         for key, node in turn.changed.items()
         if key != ROOT and node.spec.kind is Kind.GATE and node.phase in TERMINAL
     ]
-    if over:  # nobody can decide it any more
-        Gate.objects.filter(node_id__in=over, decided_at__isnull=True).update(waiting_since=None)
+    if over:
+        _close_gates(turn, over)
+
+
+def _close_gates(turn: Turn, over: list[int]) -> None:
+    """Nobody can decide for these nodes any more. A signal that another node waits for too stays open for that one."""
+    gates = list(Gate.objects.filter(node_id__in=over, decided_at__isnull=True, waiting_since__isnull=False))
+    if not gates:
+        return
+    running = NodeExecution.objects.filter(execution=turn.execution, kind=Kind.GATE.value, phase=int(Phase.RUNNING))
+    waiting = dict(running.order_by("pk").values_list("pk", "wake_at"))
+    turn.rows.load_pks(waiting.keys())
+    specs = {pk: turn.rows[turn.rows.key_of(pk)].spec.gate for pk in waiting}
+    heirs = {spec.signal_id: pk for pk, spec in specs.items() if spec is not None}
+    for gate in gates:
+        if gate.signal_id in heirs:
+            gate.node_id = heirs[gate.signal_id]
+            gate.expires_at = waiting[gate.node_id]
+        else:
+            gate.waiting_since = None
+    Gate.objects.bulk_update(gates, ["node_id", "expires_at", "waiting_since"])
 
 
 def _events(turn: Turn) -> list[PhaseEvent]:

@@ -7,7 +7,7 @@ from unittest.mock import patch
 import pytest
 from django.utils import timezone
 from flyteidl.core import literals_pb2, types_pb2
-from flytekit import approve, conditional, dynamic, sleep, task, wait_for_input, workflow
+from flytekit import WorkflowFailurePolicy, approve, conditional, dynamic, sleep, task, wait_for_input, workflow
 
 from artifacts.exceptions import FailedPrecondition, InvalidArgument
 from artifacts.literals import from_json
@@ -65,6 +65,14 @@ def spread(a: int) -> int:
 @workflow
 def spreading(a: int) -> int:
     return spread(a=double(a=a))
+
+
+@workflow(failure_policy=WorkflowFailurePolicy.FAIL_AFTER_EXECUTABLE_NODES_COMPLETE)
+def asking_long_and_short(a: int) -> int:
+    one = wait_for_input("how-many", timeout=HOUR, expected_type=int)
+    double(a=one)
+    other = wait_for_input("how-many", timeout=timedelta(minutes=1), expected_type=int)
+    return double(a=other)
 
 
 @workflow
@@ -183,6 +191,23 @@ def test_two_nodes_wait_for_one_signal() -> None:
     assert execution.phase == ExecutionPhase.RUNNING
     set_signal(execution, "how-many", whole(4), actor="ann")
     assert outputs(run(execution)) == {"o0": 8}
+
+
+def test_a_signal_is_open_while_one_of_its_nodes_still_waits() -> None:
+    execution = start(workflow_of(asking_long_and_short), {"a": 1})
+    advance(execution.pk)
+    gate = Gate.objects.get(execution=execution)
+    with later(timedelta(minutes=2)):
+        advance(execution.pk)
+        assert phases(execution)["n2"] == NodePhase.FAILED
+        gate.refresh_from_db()
+        waiting = NodeExecution.objects.get(execution=execution, node_id="n0")
+        assert (gate.node, gate.expires_at) == (waiting, waiting.wake_at)
+        assert gate.waiting_since is not None
+        set_signal(execution, "how-many", whole(5), actor="ann")
+        run(execution)
+    assert execution.phase == ExecutionPhase.FAILED
+    assert phases(execution)["n1"] == NodePhase.SUCCEEDED
 
 
 def test_it_refuses_a_value_of_another_type() -> None:

@@ -11,11 +11,12 @@ from flyteidl.core import execution_pb2
 from artifacts.store import LocalStore
 from scheduler.advance import advance
 from scheduler.graphs import workflow_scope
-from scheduler.models import Execution, NodeExecution, TaskExecution, Workflow
+from scheduler.models import Execution, Gate, NodeExecution, TaskExecution, Workflow
 from scheduler.phases import NODE_TERMINAL, AttemptPhase, ExecutionPhase, NodePhase
 from scheduler.sweep import sweep_all
 from tests.scheduler.driving import Driver, error_of, outputs, start, workflow_of
 from tests.scheduler.test_advance import diamond, plus
+from tests.scheduler.test_gates import asking
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
 
@@ -40,6 +41,20 @@ def test_it_fails_an_execution_that_cannot_be_evaluated_and_sweeps_the_others() 
     assert error_of(broken).code == "EvaluationBrokeDown"
     sound.refresh_from_db()
     assert sound.phase == ExecutionPhase.RUNNING
+
+
+def test_nothing_waits_for_a_decision_in_an_execution_that_was_given_up() -> None:
+    execution = start(workflow_of(asking), {"a": 1})
+    advance(execution.pk)
+    assert Gate.objects.get(execution=execution).waiting_since is not None
+    Workflow.objects.filter(pk=execution.workflow_id).update(closure=b"\xff\xff")
+    workflow_scope.cache_clear()
+    Execution.objects.filter(pk=execution.pk).update(dirty=True)
+    for _ in range(3):
+        sweep_all()
+    execution.refresh_from_db()
+    assert execution.phase == ExecutionPhase.FAILED
+    assert Gate.objects.get(execution=execution).waiting_since is None
 
 
 def test_it_leaves_ended_executions_alone() -> None:
