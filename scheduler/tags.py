@@ -18,12 +18,17 @@ KEYS = frozenset({"execution_tag.key", "admin_tag.name"})
 VALUES = frozenset({"execution_tag.value"})
 ENTITIES = ("execution_tag", "admin_tag")
 FUNCTIONS = ("eq", "value_in")
+LONGEST = 400  # characters that count: longer than any label, and as much as an index holds
 
 
 def tags_of(spec: execution_pb2.ExecutionSpec) -> list[str]:
     """What the column holds for the execution: of each label its key and `key=value`, of each tag its text."""
     labels = sorted(spec.labels.values.items())
-    return sorted({*spec.tags, *(key for key, _ in labels), *(f"{key}={value}" for key, value in labels)})
+    return _kept([*spec.tags, *(key for key, _ in labels), *(f"{key}={value}" for key, value in labels)])
+
+
+def _kept(tags: Iterable[str]) -> list[str]:
+    return sorted({tag[:LONGEST] for tag in tags if "\x00" not in tag})
 
 
 def tagged(filters: Iterable[tuple[str, str, tuple[str, ...]]]) -> Q:
@@ -42,4 +47,4 @@ def tagged(filters: Iterable[tuple[str, str, tuple[str, ...]]]) -> Q:
     if keys is None:
         raise InvalidArgument("a filter on execution_tag.value needs one on execution_tag.key")
     asked = keys if values is None else {f"{key}={value}" for key in keys for value in values}
-    return Q(tags__overlap=sorted(asked)) & ~Q(tags=[])  # the second makes the index of those that have any apply
+    return Q(tags__overlap=_kept(asked)) & ~Q(tags=[])  # the second makes the index of those that have any apply

@@ -102,6 +102,8 @@ def test_it_filters_executions(demo: Project, filters: str, names: list[str]) ->
         ("eq(execution_tag.key,eager-exec)+eq(execution_tag.value,other)", []),
         ("eq(execution_tag.key,team)", ["c", "a"]),
         ("value_in(admin_tag.name,nightly;weekly)+eq(name,c)", ["c"]),
+        (f"eq(admin_tag.name,{'long' * 1000})", ["d"]),
+        ("eq(admin_tag.name,a\x00b)", []),
     ],
 )
 def test_it_filters_executions_by_labels_and_tags(demo: Project, filters: str, names: list[str]) -> None:
@@ -111,7 +113,7 @@ def test_it_filters_executions_by_labels_and_tags(demo: Project, filters: str, n
             ("a", {"eager-exec": "e1", "team": "other"}, []),
             ("b", {"eager-exec": "e2"}, []),
             ("c", {"team": "x"}, ["nightly"]),
-            ("d", {}, []),
+            ("d", {}, ["long" * 1000, "a\x00b"]),
         ]
     ):
         spec = execution_pb2.ExecutionSpec(labels={"values": labels}, tags=tags)
