@@ -27,3 +27,22 @@ def hold(version_ids: Collection[int]) -> set[int]:
     with connection.cursor() as cursor:
         cursor.execute(_HOLD, [sorted(version_ids)])
         return {pk for (pk,) in cursor.fetchall()}
+
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('data:' || %s, 0))"
+_SHARE = """
+    SELECT pg_advisory_xact_lock_shared(hashtextextended('data:' || uri, 0)) FROM unnest(%s::text[]) AS uri
+"""
+
+
+def hold_data(uris: Collection[str]) -> None:
+    """Until the caller's transaction ends, nobody deletes what lies at these URIs for being a removed version's."""
+    if uris:
+        with connection.cursor() as cursor:
+            cursor.execute(_SHARE, [sorted({uri.rstrip("/") for uri in uris})])
+
+
+def lock_data(uri: str) -> None:
+    """Until the caller's transaction ends, nobody publishes what lies there: whoever holds it is waited for."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, [uri.rstrip("/")])

@@ -18,6 +18,7 @@ from flyteidl.core import interface_pb2, literals_pb2, types_pb2
 
 from artifacts import literals, wire
 from artifacts.actions.declare import NewPlace, artifacts_of, declare
+from artifacts.actions.holding import hold_data
 from artifacts.cards import LARGE_CARD_BYTES, store_card
 from artifacts.declarations import Declaration, Key, Publishing, read_output
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
@@ -26,7 +27,7 @@ from artifacts.models import Artifact, ArtifactVersion, Granularity, Kind
 from artifacts.names import MAX_VERSION, check_name, check_partition_keys, check_partition_value, check_version
 from artifacts.partitions import digest_of, format_time, truncate
 from artifacts.terms import terms_of
-from artifacts.uploads import size_of_value
+from artifacts.uploads import recorded_hash, size_of_value
 
 END_NODE = "end-node"
 RESERVED_KEYS = (wire.CARD_KEY, wire.PARTITIONS_KEY, wire.METRICS_KEY, wire.ATTRIBUTES_KEY, wire.DECLARED_KEY)
@@ -305,6 +306,7 @@ def _publish_all(publications: Sequence[Publication], actor: str, new_place: New
         declaration, kind = declared[index]
         with _naming(index, publications):
             rows.append(_row_from_outside(publication, artifacts[declaration.key], kind, actor))
+    hold_data({row.uri for row in rows if recorded_hash(row.uri)})  # uploads: the same content lies at one place
     found = insert_versions(rows)
     for index, version in enumerate(found):
         if version.removed_at is not None:

@@ -13,6 +13,7 @@ from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
+from artifacts.actions.holding import lock_data
 from artifacts.exceptions import CausewayError, FailedPrecondition, InvalidArgument, NotFound
 from artifacts.models import Alias, Artifact, ArtifactVersion, Removal, RetentionPolicy
 from artifacts.store import store
@@ -128,6 +129,8 @@ def _delete_of(removal_id: int) -> bool:
         removal = rows.select_for_update(of=("self",), skip_locked=True).first()
         if removal is None:
             return False
+        if removal.version.uri:
+            lock_data(removal.version.uri)
         removal.freed_bytes = _delete(removal.version)
         removal.objects_deleted_at = timezone.now()
         removal.save(update_fields=["objects_deleted_at", "freed_bytes"])

@@ -9,15 +9,14 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from artifacts.actions.publish import Publication, publish_all
+from artifacts.actions.publish import Publication
 from artifacts.exceptions import CausewayError, InvalidArgument
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
 from console.rest.base import ApiView, user_of
 from console.rest.problems import field_errors
-from console.rest.publishing import PublishBody, check_body, publication_of
-from scheduler.actions.identifiers import check_project
+from console.rest.publishing import PublishBody, check_body, publication_of, publish_here
 
 MAX_ITEMS = 1000
 PLACE = ("project", "domain", "name")
@@ -57,7 +56,7 @@ class BulkView(ApiView):
         user = user_of(request)
         items = _items(request.data)
         publications = [_publication(index, item, user) for index, item in enumerate(items)]
-        outcomes = publish_all(publications, actor=user.username, new_place=check_project)
+        outcomes = publish_here(publications, user)
         results = [
             {
                 "id": outcome.version.pk,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
@@ -14,7 +15,7 @@ from rest_framework.request import Request
 
 from artifacts.actions.publish import Outcome, Publication, publish_all
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, PermissionDenied
-from artifacts.literals import from_json
+from artifacts.literals import from_json, primary_uri
 from artifacts.models import CardFormat, Granularity, Kind
 from artifacts.store import store
 from artifacts.uploads import place_of, recorded_hash, size_of
@@ -109,14 +110,26 @@ def publish_from(
     """Raises what `publish_all` raises; a file whose publication is refused is not stored."""
     upload = _Upload(file, project, domain) if file is not None else None
     if upload is None:
-        publication = publication_of(body, project, domain, name, user)
-        return publish_all([publication], actor=user.username, new_place=check_project)[0]
+        return publish_here([publication_of(body, project, domain, name, user)], user)[0]
     body = {**body, "uri": upload.uri, "shape": "file", "size_bytes": upload.size, "content_hash": upload.sha256}
     with transaction.atomic():
         publication = _publication(body, project, domain, name)
         outcome = publish_all([publication], actor=user.username, new_place=check_project)[0]
         upload.store()  # before the commit, so that no version is seen whose data is not there
     return outcome
+
+
+def publish_here(publications: Sequence[Publication], user: User) -> list[Outcome]:
+    """As `publish_all`, of what needs no upload any more. FailedPrecondition if what was uploaded is gone by now."""
+    uploaded = {uri for each in publications if recorded_hash(uri := primary_uri(each.literal))}
+    if not uploaded:
+        return publish_all(publications, actor=user.username, new_place=check_project)
+    with transaction.atomic():
+        outcomes = publish_all(publications, actor=user.username, new_place=check_project)
+        for uri in uploaded:  # held by now: it does not go any more
+            if size_of(uri) is None:
+                raise FailedPrecondition(f"nothing lies at {uri} any more: upload it again")
+    return outcomes
 
 
 def publication_of(body: dict[str, Any], project: str, domain: str, name: str, user: User) -> Publication:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 from flyteidl.core import literals_pb2, types_pb2
 from flytekit.core.artifact import Artifact as FlyteArtifact
@@ -14,6 +16,7 @@ from artifacts.exceptions import FailedPrecondition, InvalidArgument, QueryUnres
 from artifacts.models import ArtifactVersion, Removal
 from artifacts.queries import find
 from artifacts.store import store
+from artifacts.uploads import place_of
 from artifacts.wanted import Wanted
 from lineage.actions.record import Use, record_consumed, record_produced
 from lineage.models import VersionEdge, VersionRole, Via
@@ -104,6 +107,28 @@ def test_it_deletes_objects_that_nothing_else_uses(object_store: str) -> None:
     assert freed == {"v0": 5, "v1": 0, "v2": 7, "v3": 0}
     assert not store().exists(uris[0]) and store().exists(uris[1]) and not store().exists(f"{uris[2]}/part")
     assert delete_objects() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_data_that_is_being_published_again_is_not_deleted(valkey: object, object_store: str) -> None:
+    uri = place_of("0" * 64, "data.csv", project="p", domain="d")
+    store().put(uri, b"x")
+    remove([publish(Publication("p", "d", "first", blob(uri), INT), actor="ada")], actor="ada", reason="old")
+
+    def delete() -> None:
+        try:
+            delete_objects()
+        finally:
+            connection.close()
+
+    deleting = threading.Thread(target=delete)
+    with transaction.atomic():
+        publish(Publication("p", "d", "second", blob(uri), INT), actor="ada")
+        deleting.start()
+        deleting.join(0.3)
+        assert deleting.is_alive()  # waits until it is known whether the other version is one
+    deleting.join()
+    assert store().exists(uri)
 
 
 def test_it_deletes_the_objects_of_all_removed_versions_within_the_hour(

@@ -142,6 +142,19 @@ def test_data_that_was_referred_to_or_is_shared_stays(api: Caller, object_store:
     assert not store().exists(uris[0])
 
 
+def test_an_upload_that_is_deleted_at_this_moment_is_not_published(
+    api: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = api("ada")
+    file = SimpleUploadedFile("data.csv", b"abc")
+    uri = ada.post(f"{DATASET}/versions", {"file": file, "data": '{"version": "v1"}'}, format="multipart").json()["uri"]
+    sizes = [3, None]  # deleted after the first look
+    monkeypatch.setattr("console.rest.publishing.size_of", lambda _uri: sizes.pop(0))
+    refused = problem(ada.post(f"{MODEL}/versions", {"uri": uri}), 409)
+    assert "nothing lies at" in refused["detail"] and "upload it again" in refused["detail"]
+    assert not ArtifactVersion.objects.filter(artifact__name="model").exists()
+
+
 def test_objects_left_by_a_crash_go_later_once(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     ada = api("ada")
     file = SimpleUploadedFile("data.csv", b"abc")
