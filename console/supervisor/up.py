@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from types import FrameType
 
 from console.supervisor import preflight
@@ -134,6 +135,9 @@ def announce(stack: Stack, link: str) -> None:
     say(f"  log in     {link}")
     say("             (works once, for a few minutes; another one: script/login-link)")
     say(f"  flytekit   {stack.grpc_endpoint}, insecure: export FLYTECTL_CONFIG={home.flyte_config}")
+    if sys.version_info >= (3, 13):  # flytekit's commands look for the image of their Python before anything else
+        image = f"cr.flyte.org/flyteorg/flytekit:py3.12-{version('flytekit')}"
+        say(f"             its pyflyte knows Python up to 3.12, so also: export FLYTE_INTERNAL_IMAGE={image}")
     say(f"  REST       {stack.http_url}/api/v1/ with the token in {home.admin_token}")
     say(f"  logs       {home.logs}")
     say("  Ctrl-C stops it; running tasks go on and are picked up at the next start.")

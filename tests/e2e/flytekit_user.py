@@ -40,6 +40,8 @@ class FlytekitUser:
             "FLYTECTL_CONFIG": str(self.stack.flyte_config_file),
             "COLUMNS": "200",
         }
+        if sys.version_info >= (3, 13):  # as `script/up` says
+            environment["FLYTE_INTERNAL_IMAGE"] = "cr.flyte.org/flyteorg/flytekit:py3.12-1.16.31"
         done = subprocess.run(
             command,
             cwd=cwd or self.folder,
