@@ -86,3 +86,4 @@ def test_a_result_left_in_the_last_moment_is_read(
 
     monkeypatch.setattr(Process, "alive", exits)
     assert "exit code 5" in error(own_bench.wait_end(attempt)).message
+    (tmp_path / "go").touch()  # the process itself still waits, and nobody else ends it
