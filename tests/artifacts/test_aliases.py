@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 import pytest
 from django.db import connection, transaction
@@ -84,7 +85,7 @@ def test_it_cannot_name_a_removed_version() -> None:
 def test_an_alias_and_a_removal_at_once_do_not_both_succeed(valkey: object, alias_first: bool) -> None:
     version = published("m", 1)
     done: list[str] = []
-    steps = {
+    steps: dict[str, Callable[[], object]] = {
         "alias": lambda: move_alias(version, "champion", actor="ada"),
         "removal": lambda: remove([version], actor="ada", reason="old"),
     }

@@ -266,8 +266,13 @@ class LocalExecutor(Executor):
         return Zygotes(self._on_message, self._on_lost, home=self.home, warm_limit=self.warm_limit, python=python)
 
     def _environment(self, run: Run) -> dict[str, str]:
-        """What flytekit reads the endpoints of Causeway and of the store from, and which GPUs are the attempt's."""
+        """What flytekit reads the endpoints of Causeway and of the store from, and which GPUs are the attempt's.
+
+        The image says its own name, as Flyte's images do: tasks that a dynamic or eager one registers then have it too.
+        """
         env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, run.gpus))} if self.total.gpu else {}
+        if image := run.assignment.command.get("image"):
+            env["FLYTE_INTERNAL_IMAGE"] = image
         if self.endpoint:
             env["FLYTE_PLATFORM_URL"] = self.endpoint
             env["FLYTE_PLATFORM_INSECURE"] = os.environ.get("FLYTE_PLATFORM_INSECURE", "true")

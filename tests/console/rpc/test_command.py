@@ -11,6 +11,8 @@ import pytest
 
 from tests.stack import free_port
 
+pytestmark = pytest.mark.e2e  # real processes
+
 ROOT = Path(__file__).resolve().parents[3]
 
 

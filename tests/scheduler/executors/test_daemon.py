@@ -22,7 +22,7 @@ from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
 from tests.scheduler.attempts import make_attempt
 from tests.scheduler.executors.conftest import Bench
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.e2e]  # real processes
 ROOT = Path(__file__).parents[3]
 
 

@@ -18,6 +18,8 @@ from scheduler.models import TaskExecution
 from scheduler.phases import AttemptPhase
 from tests.scheduler.attempts import make_attempt
 
+pytestmark = pytest.mark.e2e  # real processes
+
 TOTAL = Resources(cpu=2, memory=1 << 30, gpu=1)
 
 

@@ -11,6 +11,9 @@ import pytest
 from scheduler.executors.local.environments import BadEnvironments, check, parse, python_for
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, error
+from tests.scheduler.executors.test_local_outcomes import unpack
+
+pytestmark = pytest.mark.e2e  # real processes
 
 OTHER = {"ghcr.io/team/train": "/train", "ghcr.io/team/train:v2": "/train2", "localhost:5000/notebooks": "/notebooks"}
 
@@ -69,6 +72,12 @@ def test_a_task_runs_in_the_python_of_its_image(own_bench: Bench, tmp_path: Path
     assert prefix_of("team/other:v1") == str(home)
     assert prefix_of("team/other:v1") == str(home), "also when it is warm"
     assert prefix_of("team/unknown:v1") == sys.prefix
+
+
+def test_what_a_task_registers_has_its_image_too(own_bench: Bench) -> None:
+    attempt = own_bench.task("surroundings")
+    ended = own_bench.run(replace(attempt, command={**attempt.command, "image": "team/mine:v2"}))
+    assert unpack(own_bench.outputs(ended).literals["o0"].scalar)["default_image"] == "team/mine:v2"
 
 
 def test_a_task_does_not_see_the_packages_of_causeway(

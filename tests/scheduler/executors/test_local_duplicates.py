@@ -14,6 +14,8 @@ from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, crash, error
 from tests.scheduler.executors.test_local_survival import run_directory, wait_until
 
+pytestmark = pytest.mark.e2e  # real processes
+
 NOBODY = {"pid": 1 << 22, "born": 1}  # no process has such a number
 
 

@@ -16,6 +16,8 @@ from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, error, literal_map
 
+pytestmark = pytest.mark.e2e  # real processes
+
 USER, SYSTEM = 1, 2
 
 

@@ -13,6 +13,8 @@ from scheduler.executors.base import Assignment
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, error
 
+pytestmark = pytest.mark.e2e  # real processes
+
 SIMPLE = types_pb2.SimpleType
 
 

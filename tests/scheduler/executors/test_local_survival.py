@@ -18,6 +18,8 @@ from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, crash, error
 
+pytestmark = pytest.mark.e2e  # real processes
+
 
 def kill_zygotes(bench: Bench) -> None:
     zygotes = bench.executor.zygotes

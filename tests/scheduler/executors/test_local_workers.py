@@ -17,6 +17,8 @@ from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, crash, error
 from tests.scheduler.executors.test_local_outcomes import unpack
 
+pytestmark = pytest.mark.e2e  # real processes
+
 
 def clone(bench: Bench) -> Zygote:
     """The zygote of the project's code without variables of its own."""

@@ -155,6 +155,7 @@ def surroundings() -> dict:
         "ours": [name for name in sys.modules if name.split(".")[0] in ("scheduler", "artifacts", "console")],
         "remote": flytekit.FlyteContextManager.current_context().file_access.get_random_remote_path(),
         "threads": os.environ["OMP_NUM_THREADS"],
+        "default_image": flytekit.configuration.default_images.DefaultImages.default_image(),
     }
 
 
