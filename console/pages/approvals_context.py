@@ -15,7 +15,7 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.pages.badges import WAITING, Badge
 from console.pages.scope import in_scope
-from console.pages.specs import NodeTitles, compiled_workflow
+from console.pages.specs import NodeTitles, compiled_workflow, example_of
 from console.pages.values import Values, read_values, spell
 from lineage.models import VersionEdge, VersionRole
 from scheduler.actions.gates import takes_approval
@@ -82,6 +82,8 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
         "is_approval": gate.kind == GateKind.APPROVE,
         "is_open": is_open,
         "type": describe_type(literal_type),
+        "example": example_of(literal_type),
+        "takes_bool": literal_type.simple == types_pb2.BOOLEAN,
         "decks": _decks(execution),
         "subject": _subject(request, gate),
         "consumed": _consumed(request, execution.key),

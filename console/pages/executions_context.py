@@ -275,8 +275,9 @@ def events_of(execution: Execution) -> list[Event]:
     nodes = NodeExecution.objects.filter(pk__in={row.object_id for row in rows if row.machine == "node"})
     names |= {("node", pk): f"node {node_id}" for pk, node_id in nodes.values_list("pk", "node_id")}
     attempts = TaskExecution.objects.filter(pk__in={row.object_id for row in rows if row.machine == "attempt"})
-    for pk, node_id, number in attempts.values_list("pk", "node__node_id", "attempt"):
-        names["attempt", pk] = f"attempt {number + 1} of {node_id}"
+    for pk, node_id, number, index in attempts.values_list("pk", "node__node_id", "attempt", "index"):
+        item = f", item {index}" if index >= 0 else ""
+        names["attempt", pk] = f"attempt {number + 1} of {node_id}{item}"
     return [
         Event(
             row.at,

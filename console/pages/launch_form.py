@@ -18,7 +18,7 @@ from artifacts.wanted import read_query
 from console.access_objects import access_version_id
 from console.accounts import access
 from console.pages.plans_context import query_in_words
-from console.pages.specs import expected_inputs, plan_spec
+from console.pages.specs import example_of, expected_inputs, plan_spec
 from scheduler.models import LaunchPlan
 
 CHOICES_SHOWN = 25
@@ -33,6 +33,7 @@ class Field:
     help: str
     text: str
     error: str
+    example: str = ""
     is_query: bool = False
     required: bool = False
     multiline: bool = False
@@ -110,6 +111,7 @@ class LaunchForm:
         return {
             "name": name,
             "type": describe_type(parameter.var.type),
+            "example": example_of(parameter.var.type),
             "help": "" if words == name else words,  # flytekit describes an input by its name where nobody else did
             "error": self.errors.get(name, "") if self.request.method == "POST" else "",
         }

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
-from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2
+from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2, types_pb2
 from flyteidl.core import workflow_pb2 as core_workflow_pb2
 
 from scheduler.models import LaunchPlan, NodeKind, Task, Workflow
@@ -137,3 +137,15 @@ def _target(node: core_workflow_pb2.Node) -> tuple[str, str]:
     if which == "array_node":
         return NodeKind.ARRAY, _target(node.array_node.node)[1]
     return NodeKind.TASK, ""
+
+
+def example_of(literal_type: types_pb2.LiteralType) -> str:
+    """How a value is typed where the name of its type does not say it; empty for numbers, texts and structures."""
+    items = {types_pb2.STRING: '"a"', types_pb2.INTEGER: "1", types_pb2.FLOAT: "1.5"}
+    if literal_type.HasField("collection_type"):
+        item = items.get(literal_type.collection_type.simple)
+        return f"[{item}, {item}]" if item else ""
+    if literal_type.HasField("map_value_type"):
+        item = items.get(literal_type.map_value_type.simple)
+        return f'{{"key": {item}}}' if item else ""
+    return {types_pb2.DATETIME: "2026-01-31T09:00", types_pb2.DURATION: "1h 30m"}.get(literal_type.simple, "")

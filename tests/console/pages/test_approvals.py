@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 from flyteidl.core import literals_pb2, types_pb2
 
 from console.accounts.models import AuditEvent, Role, RoleBinding, User
@@ -155,3 +156,45 @@ def test_it_refuses_forms_without_a_token(world: World) -> None:
     assert response.status_code == 403 and b"too old" in response.content
     world.gate.refresh_from_db()
     assert world.gate.decided_at is None
+
+
+def wait_for(gate: Gate, literal_type: types_pb2.LiteralType) -> None:
+    Gate.objects.filter(pk=gate.pk).update(literal_type=literal_type.SerializeToString())
+
+
+def test_it_offers_the_two_answers_that_a_boolean_has(world: World, signal: Gate, browse: Browse) -> None:
+    wait_for(signal, types_pb2.LiteralType(simple=types_pb2.BOOLEAN))
+
+    text = browse(world.admin).get(f"/approvals/{signal.pk}/").content.decode()
+
+    assert "<option>true</option><option>false</option>" in text and 'id="value"' in text
+
+
+@pytest.mark.parametrize(
+    ("literal_type", "example"),
+    [
+        (types_pb2.LiteralType(simple=types_pb2.DATETIME), "2026-01-31T09:00"),
+        (types_pb2.LiteralType(simple=types_pb2.DURATION), "1h 30m"),
+        (types_pb2.LiteralType(collection_type=types_pb2.LiteralType(simple=types_pb2.INTEGER)), "[1, 1]"),
+        (types_pb2.LiteralType(map_value_type=types_pb2.LiteralType(simple=types_pb2.FLOAT)), '{"key": 1.5}'),
+    ],
+)
+def test_it_shows_how_a_value_is_written_and_takes_it_so(
+    world: World, signal: Gate, browse: Browse, literal_type: types_pb2.LiteralType, example: str
+) -> None:
+    wait_for(signal, literal_type)
+    client = browse(world.admin)
+
+    assert f'placeholder="{escape(example)}"' in client.get(f"/approvals/{signal.pk}/").content.decode()
+    client.post(f"/approvals/{signal.pk}/signal/", {"value": example})
+    signal.refresh_from_db()
+    assert signal.decided_at is not None
+
+
+def test_the_overview_counts_every_gate_that_waits(world: World, browse: Browse) -> None:
+    gate = world.gate
+    for number in range(9):
+        gate.pk, gate.signal_id = None, f"more_{number}"
+        gate.save()
+
+    assert "<b>10</b><span>waiting for a decision</span>" in browse(world.admin).get("/").content.decode()

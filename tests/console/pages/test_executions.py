@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from console.accounts.models import AuditEvent, User
 from console.pages import executions_context, nodes
-from scheduler.models import Channel, Execution, ExecutionMode, NodeKind, Notification, Subject
+from scheduler.models import Channel, Execution, ExecutionMode, NodeKind, Notification, PhaseEvent, Subject
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 from tests.console.pages.cast import World, make_attempt, make_node
 
@@ -192,3 +192,28 @@ def test_it_shows_who_was_told_and_who_could_not_be(world: World, browse: Browse
 
     assert "ann@example.org" in text and "hooks.example.org" in text and "secret-path" not in text
     assert "tried 2 times" in text and "503 &lt;b&gt;later" in text
+
+
+def test_it_says_which_item_of_a_map_an_event_is_about(world: World, browse: Browse) -> None:
+    attempt = make_attempt(world.attempt.node, AttemptPhase.FAILED, index=7, name="atrains-n0-0-7")
+    PhaseEvent.objects.create(
+        execution_id=world.trains.pk,
+        machine="attempt",
+        object_id=attempt.pk,
+        from_phase=AttemptPhase.RUNNING,
+        to_phase=AttemptPhase.FAILED,
+        at=world.now,
+    )
+
+    assert "attempt 1 of n0, item 7" in browse(world.admin).get(RUN.format("atrains") + "events/").content.decode()
+
+
+def test_each_tab_has_a_title_of_its_own(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+    version = f"/artifacts/versions/{world.model.pk}/"
+    runs = [RUN.format("atrains") + tab for tab in ("", "graph/", "data/", "events/")]
+
+    for addresses in (runs, [version + tab for tab in ("", "object/", "card/", "lineage/", "triggers/")]):
+        pages = [client.get(address).content.decode() for address in addresses]
+        titles = {text.partition("<title>")[2].partition("</title>")[0] for text in pages}
+        assert len(titles) == len(addresses), titles
