@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from flyteidl.core import literals_pb2, types_pb2
 from google.protobuf import json_format
@@ -58,7 +58,7 @@ def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
         "triggers": list(triggers.defer(*heavy).order_by("-active", "launch_plan__name", "-launch_plan__created_at")),
         "aliases": list(artifact.aliases.select_related("version").defer("version__literal", "version__card")),
         "moves": list(artifact.alias_moves.select_related("from_version", "to_version").order_by("-at")[:10]),
-        "consumers": _consumers(consumed),
+        "consumers": _consumers(user, consumed),
     }
 
 
@@ -70,11 +70,16 @@ class Consumer:
     count: int
 
 
-def _consumers(edges: QuerySet[VersionEdge]) -> list[Consumer]:
-    """The launch plans whose executions used any version, by how often."""
-    keys = edges.order_by("-id").values_list("execution_key", flat=True)[:500]
-    names = {key.rsplit("/", 1)[-1] for key in keys}
-    rows = LaunchPlan.objects.filter(executions__name__in=names).values("project", "domain", "name")
+def _consumers(user: AnyUser, edges: QuerySet[VersionEdge]) -> list[Consumer]:
+    """The launch plans whose executions used any version, by how often; those that the user may read."""
+    names: dict[tuple[str, str], set[str]] = {}
+    for key in edges.order_by("-id").values_list("execution_key", flat=True)[:500]:
+        project, domain, name = key.split("/")
+        names.setdefault((project, domain), set()).add(name)
+    used = Q(pk__in=[])
+    for (project, domain), some in sorted(names.items()):  # a name alone can be another project's execution as well
+        used |= Q(executions__project=project, executions__domain=domain, executions__name__in=some)
+    rows = LaunchPlan.objects.filter(used, access.readable(user)).values("project", "domain", "name")
     return [Consumer(**row) for row in rows.annotate(count=Count("executions")).order_by("-count", "name")[:20]]
 
 

@@ -13,6 +13,9 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from artifacts.models import ArtifactVersion
+from console.accounts import access
+from console.accounts.access import Action, AnyUser
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.wording import spell_ago, spell_duration, spell_size
@@ -46,6 +49,12 @@ def node_phase(phase: int) -> SafeString:
 @register.simple_tag
 def attempt_phase(phase: int) -> SafeString:
     return _badge(badges.ATTEMPT.get(phase))
+
+
+@register.filter
+def readable_by(version: ArtifactVersion, user: AnyUser) -> bool:
+    """Whether the user may be told of the version: a ledger may name those of other projects."""
+    return access.can(user, Action.READ, version.artifact.project, version.artifact.domain)
 
 
 @register.simple_tag

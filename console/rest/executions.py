@@ -21,7 +21,7 @@ from console.accounts.access import Action
 from console.accounts.models import User
 from console.interfaces import inputs_of, literals_json, load_literals, outputs_of
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
-from console.rest.fields import EntityName, ErrorField, ExecutionPhaseField, NameOf
+from console.rest.fields import EntityName, ErrorField, ExecutionPhaseField, NameOf, ResolutionField
 from console.rest.launching import LaunchBody, RelaunchBody, launch_from, relaunch_from
 from console.rest.waiting import WaitFilters, wait_until_ended
 from scheduler.actions.executions import abort, archive
@@ -72,7 +72,7 @@ class ExecutionDetail(ExecutionSummary):
     parent = serializers.CharField(  # type: ignore[assignment]  # a field, not Field.parent
         source="parent_node.execution.key", default=None, allow_null=True, help_text="the execution whose node this is"
     )
-    resolution = serializers.DictField(help_text="for inputs that are artifact versions: which, and how found")
+    resolution = ResolutionField(help_text="for inputs that are artifact versions: which, and how found")
     node_phases = serializers.SerializerMethodField(help_text="how many nodes are in each phase")
 
     def get_node_phases(self, execution: Execution) -> dict[str, int]:

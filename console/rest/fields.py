@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.db.models import IntegerChoices
@@ -9,6 +10,10 @@ from drf_spectacular.utils import extend_schema_field
 from flyteidl.core import execution_pb2
 from rest_framework import serializers
 
+from console.accounts import access
+from console.accounts.access import Action
+from console.accounts.models import User
+from console.rest.base import user_of
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 
 
@@ -64,6 +69,20 @@ class ErrorField(serializers.Field[Any, Any, Any, Any]):
         error = execution_pb2.ExecutionError.FromString(bytes(value))
         kind = execution_pb2.ExecutionError.ErrorKind.Name(error.kind)
         return {"code": error.code, "message": error.message, "kind": kind, "uri": error.error_uri}
+
+
+class ResolutionField(serializers.DictField):
+    """How inputs were found; of a version that the user may not read only `via`. Needs `request` in the context."""
+
+    def to_representation(self, value: Any) -> Any:
+        user = user_of(self.context["request"])
+        return {name: one if self._is_told(user, one) else {"via": one["via"]} for name, one in value.items()}
+
+    def _is_told(self, user: User, found: Mapping[str, Any]) -> bool:
+        if "artifact" not in found:
+            return True
+        project, domain, _ = found["artifact"].split("/", 2)
+        return access.can(user, Action.READ, project, domain)
 
 
 class EntityName(serializers.Serializer[Any]):

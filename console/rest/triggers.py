@@ -17,7 +17,7 @@ from console.accounts import access, audit
 from console.accounts.access import Action
 from console.accounts.models import User
 from console.rest.base import ApiView, Body, Filters, ListView, ScopeFilters, read_body, read_query, user_of
-from console.rest.fields import EntityName
+from console.rest.fields import EntityName, ResolutionField
 from scheduler.models import (
     Backlog,
     FiringOutcome,
@@ -180,13 +180,13 @@ class FiringOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     trigger = serializers.IntegerField(source="trigger_id")
     launch_plan = EntityName(source="trigger.launch_plan")
-    version_id = serializers.IntegerField()
-    artifact = serializers.CharField(source="version.artifact")
-    version = serializers.CharField(source="version.version")
+    version_id = serializers.IntegerField(allow_null=True, help_text="null, as the next two: one you may not read")
+    artifact = serializers.CharField(source="version.artifact", allow_null=True)
+    version = serializers.CharField(source="version.version", allow_null=True)
     outcome = serializers.ChoiceField(choices=FiringOutcome.choices)
     reason = serializers.CharField()
     execution = serializers.CharField(source="execution.key", default=None, allow_null=True)
-    resolution = serializers.DictField(help_text="for each input how it was found")
+    resolution = ResolutionField(help_text="for each input how it was found")
     published_at = serializers.DateTimeField()
     at = serializers.DateTimeField()
     latency_ms = serializers.FloatField(allow_null=True)
@@ -194,6 +194,13 @@ class FiringOut(serializers.Serializer[Any]):
     retry_at = serializers.DateTimeField(allow_null=True)
     generation = serializers.IntegerField(help_text="1 + the reactions that led to its version")
     round = serializers.IntegerField(source="round_id", allow_null=True, help_text="shared by what is joined")
+
+    def to_representation(self, instance: TriggerFiring) -> dict[str, Any]:
+        shown = dict(super().to_representation(instance))
+        artifact = instance.version.artifact
+        if not access.can(user_of(self.context["request"]), Action.READ, artifact.project, artifact.domain):
+            shown |= {"version_id": None, "artifact": None, "version": None}
+        return shown
 
 
 class FiringFilters(Filters):
@@ -260,7 +267,7 @@ class RetryView(ApiView):
         subject = f"{plan} firing {firing_id}"
         with audit.recording(user, "firing.retry", subject, project=plan.project, domain=plan.domain):
             retry_by_hand(firing.pk)
-        return Response(FiringOut(_firings({"pk": firing_id}).get()).data)
+        return Response(FiringOut(_firings({"pk": firing_id}).get(), context={"request": request}).data)
 
 
 class PreviewOut(serializers.Serializer[Any]):

@@ -9,6 +9,7 @@ from django.utils import timezone
 from artifacts.models import ArtifactVersion, CardFormat, Kind
 from console.accounts.models import User
 from console.pages.paging import PAGE_SIZE
+from lineage.models import VersionEdge, VersionRole, Via
 from tests.console.pages.cast import World, make_version
 
 Browse = Callable[[User], Client]
@@ -156,3 +157,33 @@ def test_it_turns_the_pages_of_an_artifacts_versions(world: World, browse: Brows
     assert len(first.context["page"].rows) == 50 and "62 in all" in first.content.decode()
     second = client.get(f"/artifacts/demo/development/ml-dataset/{first.context['page'].older}")
     assert len(second.context["page"].rows) == 12 and not second.context["page"].older
+
+
+def test_it_names_the_launch_plans_that_used_an_artifact_only_to_those_who_may_read_them(
+    world: World, browse: Browse
+) -> None:
+    elsewhere = make_version("shared", Kind.DATASET, project="elsewhere")
+    key = world.trains.key
+    VersionEdge.objects.create(
+        version=elsewhere, execution_key=key, role=VersionRole.CONSUMED, via=Via.QUERY, at=timezone.now()
+    )
+    url = "/artifacts/elsewhere/development/shared/"
+
+    assert "train_on_dataset" in browse(world.admin).get(url).content.decode()
+    found = browse(world.outsider).get(url)
+    assert found.status_code == 200 and "train_on_dataset" not in found.content.decode()
+
+
+def test_an_execution_of_the_same_name_in_another_project_has_not_used_the_artifact(
+    world: World, browse: Browse
+) -> None:
+    shared = make_version("shared", Kind.DATASET)
+    VersionEdge.objects.create(
+        version=shared,
+        execution_key=f"other/development/{world.trains.name}",
+        role=VersionRole.CONSUMED,
+        via=Via.QUERY,
+        at=timezone.now(),
+    )
+
+    assert browse(world.admin).get("/artifacts/demo/development/shared/").context["consumers"] == []

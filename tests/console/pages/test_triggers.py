@@ -4,10 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 from django.test import Client
+from django.utils import timezone
 
+from artifacts.models import Kind
 from console.accounts.models import AuditEvent, User
 from scheduler.models import Trigger, TriggerFiring, TriggerSource
-from tests.console.pages.cast import World
+from tests.console.pages.cast import World, make_version
 
 Browse = Callable[[User], Client]
 
@@ -63,3 +65,16 @@ def test_it_says_in_words_what_a_trigger_on_several_artifacts_waits_for(world: W
     Trigger.objects.update(mode="all", join_on=["region"])
     all_of = client.get("/launch-plans/").content.decode()
     assert "when versions of ml-dataset and other with region=SEA with the same region are published" in all_of
+
+
+def test_the_ledger_does_not_name_versions_of_projects_one_may_not_read(world: World, browse: Browse) -> None:
+    secret = make_version("secret-data", Kind.DATASET, project="elsewhere", partitions={"region": "HIDDEN-PORT"})
+    now = timezone.now()
+    trigger = Trigger.objects.get()
+    TriggerFiring.objects.create(trigger=trigger, version=secret, outcome="fired", published_at=now, at=now)
+    for page in ("/reactions/", "/", "/launch-plans/demo/development/train_on_dataset/"):
+        assert "secret-data" in browse(world.admin).get(page).content.decode()
+        text = browse(world.viewer).get(page).content.decode()
+        assert "a version you may not read" in text
+        assert "secret-data" not in text and "HIDDEN-PORT" not in text
+        assert f"/artifacts/versions/{secret.pk}/" not in text

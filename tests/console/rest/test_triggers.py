@@ -57,6 +57,33 @@ def test_it_shows_the_ledger(api: Caller, trigger: Trigger, django_assert_num_qu
         client.get(url)
 
 
+def test_the_ledger_does_not_name_versions_of_projects_one_may_not_read(api: Caller, trigger: Trigger) -> None:
+    made = publish(api("root"), url="/api/v1/artifacts/elsewhere/development/hush", version="s1")
+    found = {
+        "via": "trigger",
+        "artifact": made["project"] + "/development/hush",
+        "version": "s1",
+        "explanation": "hush",
+    }
+    TriggerFiring.objects.create(
+        trigger=trigger,
+        version_id=made["id"],
+        outcome="fired",
+        resolution={"x": found},
+        published_at=START,
+        at=START,
+    )
+    execution = make_execution("told", resolution={"x": found})
+    urls = (f"/api/v1/triggers/{trigger.pk}/firings", "/api/v1/firings", f"/api/v1/executions/{execution.key}")
+    for url in urls:
+        assert "elsewhere/development/hush" in api("root").get(url).content.decode()
+        told = api("vic").get(url)
+        assert told.status_code == 200 and not any(word in told.content for word in (b"hush", b"elsewhere", b'"s1"'))
+    (firing,) = api("vic").get(urls[0]).json()["results"]
+    assert (firing["version_id"], firing["artifact"], firing["version"]) == (None, None, None)
+    assert firing["resolution"] == {"x": {"via": "trigger"}}
+
+
 @pytest.fixture
 def schedule(trigger: Trigger) -> Schedule:
     return Schedule.objects.create(
