@@ -155,3 +155,10 @@ def test_it_shows_when_a_schedule_fired_and_when_it_will(world: World, browse: B
     assert "by schedule 0 9 * * * (Europe/Berlin)" in page
     assert "2026-05-17" in page and "2026-05-18" in page
     assert "Not launched: region does not fit" in page
+
+
+def test_a_refused_input_gets_the_focus_and_names_its_message(world: World, browse: Browse) -> None:
+    text = browse(world.admin).post(LAUNCH, {"in.depth": "deep"}).content.decode()
+
+    assert 'value="deep"' in text and 'aria-describedby="err-depth" autofocus' in text
+    assert '<p class="error" id="err-depth" role="alert">' in text
