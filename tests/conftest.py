@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import socket
 import subprocess
 import time
@@ -16,6 +17,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
+from artifacts.store import ObjectStore, open_store
 from console.celery import app as celery_app
 from console.supervisor import valkey as valkey_server
 from console.supervisor.paths import Home
@@ -109,6 +111,31 @@ def object_store(tmp_path: Path, settings: Settings) -> str:
     """The root URL of an empty object store."""
     settings.CAUSEWAY_STORE_URL = str(tmp_path / "objects")
     return str(settings.CAUSEWAY_STORE_URL)
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """A real S3 server, for all of this run."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def s3_store(s3_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
+    """An empty store in a bucket of that server."""
+    for name, value in {"ENDPOINT_URL": s3_endpoint, "ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s"}.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    opened = open_store("s3://bucket/some/prefix")
+    opened.client.create_bucket(Bucket="bucket")  # type: ignore[attr-defined]
+    for stored in opened.list(opened.root):
+        opened.delete(stored.uri)
+    return opened
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 from base64 import b64encode
-from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -24,33 +22,13 @@ from artifacts.uploads import File, complete, upload
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture(scope="module")
-def s3_endpoint() -> Iterator[str]:
-    from moto.server import ThreadedMotoServer
-
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
 @pytest.fixture(params=["local", "s3"])
-def objects(
-    request: pytest.FixtureRequest, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> ObjectStore:
-    if request.param == "local":
-        settings.CAUSEWAY_STORE_URL = f"file://{tmp_path}/objects"
-        return open_store(settings.CAUSEWAY_STORE_URL)
-    endpoint = request.getfixturevalue("s3_endpoint")
-    for name, value in {"ENDPOINT_URL": endpoint, "ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": "s"}.items():
-        monkeypatch.setenv(f"AWS_{name}", value)
-    opened = open_store("s3://bucket/some/prefix")
-    opened.client.create_bucket(Bucket="bucket")  # type: ignore[attr-defined]
-    for stored in opened.list(opened.root):
-        opened.delete(stored.uri)
-    return opened
+def objects(request: pytest.FixtureRequest, tmp_path: Path, settings: Settings) -> ObjectStore:
+    if request.param == "s3":
+        store: ObjectStore = request.getfixturevalue("s3_store")
+        return store
+    settings.CAUSEWAY_STORE_URL = f"file://{tmp_path}/objects"
+    return open_store(settings.CAUSEWAY_STORE_URL)
 
 
 def http(objects: ObjectStore, method: str, url: str, **kwargs: Any) -> tuple[int, bytes]:

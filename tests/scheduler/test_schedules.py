@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from flyteidl.admin import execution_pb2, launch_plan_pb2, schedule_pb2
 from flyteidl.core import identifier_pb2
+from flytekit.models.schedule import Schedule as FlytekitSchedule
 from pytest_django import Settings
 
 from artifacts.exceptions import InvalidArgument
@@ -51,6 +52,14 @@ def hourly(offset: str = "") -> schedule_pb2.Schedule:
 
 def kickoffs() -> list[object]:
     return [inputs_of(execution)["when"] for execution in Execution.objects.order_by("pk")]
+
+
+def test_it_goes_by_the_clocks_of_the_zone_that_flytekits_model_carries() -> None:
+    cron = FlytekitSchedule.CronSchedule("CRON_TZ=Europe/Berlin 0 14 * * *", "")
+    activated(FlytekitSchedule("when", cron_schedule=cron).to_flyte_idl())
+    assert fire_due(now=NOON + timedelta(minutes=59)) == 0
+    assert fire_due(now=NOON + timedelta(minutes=61)) == 1
+    assert kickoffs() == ["2026-03-01T13:00:00Z"]
 
 
 def test_it_launches_what_is_due_with_the_scheduled_time() -> None:

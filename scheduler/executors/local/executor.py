@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import logging
 import os
 import shutil
@@ -19,7 +18,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import psutil
 from flyteidl.core import literals_pb2
 
 from artifacts.exceptions import CausewayError
@@ -29,7 +27,9 @@ from scheduler.executors.local import memory, outcome
 from scheduler.executors.local.code import CodeCache
 from scheduler.executors.local.command import Plan, own_variables, plan, warm_key
 from scheduler.executors.local.environments import python_for
+from scheduler.executors.local.machine import machine_resources
 from scheduler.executors.local.rundir import Process, RunDirectory
+from scheduler.executors.local.sent_log import SentLog
 from scheduler.executors.local.zygote.child import DUPLICATE
 from scheduler.executors.local.zygotes import Zygotes
 from scheduler.executors.resources import Resources
@@ -40,6 +40,7 @@ logger = logging.getLogger(__name__)
 GRACE_SECONDS = 10.0  # between TERM and KILL
 LOG_TAIL_BYTES = 4000
 PRUNE_SECONDS = 3600.0
+LOG_SECONDS = 3.0  # between looks at logs that have to be sent to be read
 MAX_LOST = 5  # zygotes that may die before they started an attempt
 
 
@@ -49,6 +50,7 @@ class Run:
     plan: Plan
     directory: RunDirectory
     log: Path
+    sent_log: SentLog | None = None  # where the store is not on this machine
     gpus: tuple[int, ...] = ()
     process: Process | None = None
     started_at: datetime | None = None
@@ -86,7 +88,7 @@ class LocalExecutor(Executor):
         self.zygotes = self._new_zygotes(sys.executable)
         self._mapped: dict[str, Zygotes] = {}  # of other Pythons, by their path
         self._by_directory: dict[Path, Run] = {}
-        self._pruned_at = time.monotonic()
+        self._pruned_at = self._logs_sent_at = time.monotonic()
         self._lock = threading.RLock()
         self._workers = ThreadPoolExecutor(4, thread_name_prefix="local-executor")
 
@@ -150,7 +152,18 @@ class LocalExecutor(Executor):
         if now - self._pruned_at > PRUNE_SECONDS:
             self._pruned_at = now
             self._workers.submit(self._prune_code)
+        if now - self._logs_sent_at > LOG_SECONDS:
+            self._logs_sent_at = now
+            for run in runs:
+                if run.sent_log is not None:
+                    self._workers.submit(self._send_log, run.sent_log)
         self._check_memory([run for run in runs if run.assignment.memory_limit and not run.stopped])
+
+    def _send_log(self, log: SentLog) -> None:
+        try:
+            log.send_grown()
+        except Exception as error:  # noqa: BLE001 - whatever the store says: it is sent again
+            logger.warning("a log cannot be sent for now: %s", error)
 
     def _prune_code(self) -> None:
         with self._lock:
@@ -173,7 +186,10 @@ class LocalExecutor(Executor):
         if isinstance(self.store, LocalStore) and assignment.log_uri:
             log = self.store.path(assignment.log_uri)  # written in place, so that it can be read meanwhile
         with self._lock:
-            run = Run(assignment, plan(assignment.command.get("args") or ()), directory, log, self._gpus(assignment))
+            run = Run(assignment, plan(assignment.command.get("args") or ()), directory, log)
+            run.gpus = self._gpus(assignment)
+            if log == directory.log and assignment.log_uri:
+                run.sent_log = SentLog(log, assignment.log_uri, self.store)
             run.kernel_kills = memory.kernel_kills()
             self.runs[assignment.attempt_id] = run
             self._by_directory[directory.path] = run
@@ -370,7 +386,8 @@ class LocalExecutor(Executor):
     def _judge(self, run: Run, status: int | None) -> None:
         try:
             self._sweep_group(run, status)
-            self._keep_log(run)
+            if run.sent_log is not None:
+                run.sent_log.send_whole()
             result = outcome.judge(run.assignment.command, self._exit_of(run, status), self.store)
         except Exception as error:
             logger.exception("the end of %s cannot be judged", run.assignment.name)
@@ -402,10 +419,6 @@ class LocalExecutor(Executor):
         except FileNotFoundError:
             return ""
 
-    def _keep_log(self, run: Run) -> None:
-        if run.log == run.directory.log and run.assignment.log_uri and run.log.exists():
-            self.store.put_file(run.assignment.log_uri, str(run.log))
-
     def _conclude(self, run: Run, result: Outcome) -> None:
         run.ended = True
         with self._lock:
@@ -420,15 +433,3 @@ class LocalExecutor(Executor):
         self._by_directory.pop(run.directory.path, None)
         with contextlib.suppress(RuntimeError):  # shutting down: the next start removes it
             self._workers.submit(run.directory.remove)
-
-
-def machine_resources(home: Path) -> Resources:
-    """What this machine has for tasks; CAUSEWAY_EXECUTOR_CPU and _MEMORY (bytes) say otherwise."""
-    home.mkdir(parents=True, exist_ok=True)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return Resources(
-        cpu=float(os.environ.get("CAUSEWAY_EXECUTOR_CPU") or cores),
-        memory=int(os.environ.get("CAUSEWAY_EXECUTOR_MEMORY") or psutil.virtual_memory().total),
-        gpu=len([path for path in glob.glob("/dev/nvidia*") if path[len("/dev/nvidia") :].isdigit()]),
-        ephemeral_storage=psutil.disk_usage(str(home)).free,
-    )

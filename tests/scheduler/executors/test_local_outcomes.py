@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from flyteidl.core import dynamic_job_pb2, literals_pb2, types_pb2
 
 from artifacts import wire
+from artifacts.store import ObjectStore
 from scheduler.executors.base import Ended
 from scheduler.executors.local import memory
 from scheduler.executors.resources import Resources
@@ -280,3 +282,25 @@ def test_an_echo_hands_on_its_input(bench: Bench) -> None:
     ended = bench.run(replace(attempt, command=echo))
     assert ended.outcome.phase == AttemptPhase.SUCCEEDED and ended.started_at is not None
     assert bench.outputs(ended).literals["o0"].scalar.primitive.integer == 20
+
+
+def test_a_log_in_a_store_elsewhere_can_be_read_while_the_task_runs(
+    own_bench: Bench, s3_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.executors.local.executor.LOG_SECONDS", 0.1)
+    own_bench.executor.store = s3_store
+    uri = f"{s3_store.root}/logs/1.log"
+    marker = own_bench.home / "go"
+    command = f"echo begun; until test -e {marker}; do sleep 0.05; done; echo done"
+    attempt = replace(own_bench.task("add", fast=False, args=["sh", "-c", command]), log_uri=uri)
+    own_bench.executor.submit(attempt)
+    own_bench.wait_start(attempt)
+    until = time.monotonic() + 30
+    while not s3_store.exists(uri) or not s3_store.get(uri):
+        assert time.monotonic() < until
+        own_bench.executor.tick()
+        time.sleep(0.05)
+    assert s3_store.get(uri) == b"begun\n"
+    marker.touch()
+    own_bench.wait_end(attempt)
+    assert s3_store.get(uri) == b"begun\ndone\n"

@@ -1,0 +1,23 @@
+"""What this machine has."""
+
+from __future__ import annotations
+
+import glob
+import os
+from pathlib import Path
+
+import psutil
+
+from scheduler.executors.resources import Resources
+
+
+def machine_resources(home: Path) -> Resources:
+    """What this machine has for tasks; CAUSEWAY_EXECUTOR_CPU and _MEMORY (bytes) say otherwise."""
+    home.mkdir(parents=True, exist_ok=True)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return Resources(
+        cpu=float(os.environ.get("CAUSEWAY_EXECUTOR_CPU") or cores),
+        memory=int(os.environ.get("CAUSEWAY_EXECUTOR_MEMORY") or psutil.virtual_memory().total),
+        gpu=len([path for path in glob.glob("/dev/nvidia*") if path[len("/dev/nvidia") :].isdigit()]),
+        ephemeral_storage=psutil.disk_usage(str(home)).free,
+    )

@@ -1,0 +1,40 @@
+"""An attempt's log on its way to a store on other machines, where every write is a whole object."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+from artifacts.store import ObjectStore
+
+SMALL = 1 << 20  # bytes; a larger log is sent again only when it has grown by a tenth
+
+
+class SentLog:
+    """Thread-safe. What is sent while the log grows never replaces what was sent at its end."""
+
+    def __init__(self, path: Path, uri: str, store: ObjectStore) -> None:
+        self.path, self.uri, self.store = path, uri, store
+        self._sent = 0  # bytes
+        self._ended = False
+        self._lock = threading.Lock()
+
+    def send_grown(self) -> None:
+        """So that it can be read meanwhile. Does nothing while somebody else is sending it."""
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
+            size = self.path.stat().st_size if self.path.exists() else 0
+            worthwhile = self._sent if size < SMALL else self._sent + self._sent // 10
+            if not self._ended and size > worthwhile:
+                self.store.put_file(self.uri, str(self.path))
+                self._sent = size
+        finally:
+            self._lock.release()
+
+    def send_whole(self) -> None:
+        """When nothing is written to it any more."""
+        with self._lock:
+            self._ended = True
+            if self.path.exists():
+                self.store.put_file(self.uri, str(self.path))
