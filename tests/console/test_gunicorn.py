@@ -6,7 +6,11 @@ import subprocess
 import sys
 import time
 
+import pytest
+
 from tests.stack import free_port
+
+pytestmark = pytest.mark.e2e  # real processes
 
 
 def answer_to(port: int, path: str) -> int:

@@ -20,6 +20,8 @@ from causeway.hub import parse
 
 from tests.sdk.conftest import Command
 
+pytestmark = pytest.mark.e2e  # real processes
+
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 README = b"---\nlicense: mit\n---\n# Tiny\n\n| a | b |\n|---|---|\n| 1 | 2 |\n"
 FILES = {"README.md": README, "config.json": b'{"layers": 1}', "weights/model.bin": b"\x00" * 1000}
