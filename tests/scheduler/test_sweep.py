@@ -43,10 +43,8 @@ def test_it_fails_an_execution_that_cannot_be_evaluated_and_sweeps_the_others() 
     assert sound.phase == ExecutionPhase.RUNNING
 
 
-def test_nothing_waits_for_a_decision_in_an_execution_that_was_given_up() -> None:
-    execution = start(workflow_of(asking), {"a": 1})
-    advance(execution.pk)
-    assert Gate.objects.get(execution=execution).waiting_since is not None
+def give_up(execution: Execution) -> None:
+    """Make it one that cannot be evaluated, until it is failed for that."""
     Workflow.objects.filter(pk=execution.workflow_id).update(closure=b"\xff\xff")
     workflow_scope.cache_clear()
     Execution.objects.filter(pk=execution.pk).update(dirty=True)
@@ -54,6 +52,13 @@ def test_nothing_waits_for_a_decision_in_an_execution_that_was_given_up() -> Non
         sweep_all()
     execution.refresh_from_db()
     assert execution.phase == ExecutionPhase.FAILED
+
+
+def test_nothing_waits_for_a_decision_in_an_execution_that_was_given_up() -> None:
+    execution = start(workflow_of(asking), {"a": 1})
+    advance(execution.pk)
+    assert Gate.objects.get(execution=execution).waiting_since is not None
+    give_up(execution)
     assert Gate.objects.get(execution=execution).waiting_since is None
 
 
@@ -94,13 +99,7 @@ def test_it_goes_on_when_the_store_has_room_again(object_store: str) -> None:
 def test_it_stops_what_ran_for_an_execution_that_is_given_up() -> None:
     execution = start(workflow_of(diamond), {"a": 1, "b": 2})
     advance(execution.pk)
-    Workflow.objects.filter(pk=execution.workflow_id).update(closure=b"\xff\xff")
-    workflow_scope.cache_clear()
-    Execution.objects.filter(pk=execution.pk).update(dirty=True)
-    for _ in range(3):
-        sweep_all()
-    execution.refresh_from_db()
-    assert execution.phase == ExecutionPhase.FAILED
+    give_up(execution)
     nodes = NodeExecution.objects.filter(execution=execution)
     assert not nodes.exclude(phase__in=sorted(NODE_TERMINAL | {NodePhase.UNDEFINED})).exists()
     assert not TaskExecution.objects.filter(execution_id=execution.pk, phase=AttemptPhase.QUEUED).exists()

@@ -182,14 +182,14 @@ class LocalExecutor(Executor):
 
     def _new_run(self, assignment: Assignment) -> Run:
         directory = RunDirectory.of(self.home / "run", assignment.attempt_id, assignment.name)
-        log = directory.log
+        log, sent_log = directory.log, None
         if isinstance(self.store, LocalStore) and assignment.log_uri:
             log = self.store.path(assignment.log_uri)  # written in place, so that it can be read meanwhile
+        elif assignment.log_uri:
+            sent_log = SentLog(log, assignment.log_uri, self.store)
         with self._lock:
-            run = Run(assignment, plan(assignment.command.get("args") or ()), directory, log)
-            run.gpus = self._gpus(assignment)
-            if log == directory.log and assignment.log_uri:
-                run.sent_log = SentLog(log, assignment.log_uri, self.store)
+            args = plan(assignment.command.get("args") or ())
+            run = Run(assignment, args, directory, log, sent_log, self._gpus(assignment))
             run.kernel_kills = memory.kernel_kills()
             self.runs[assignment.attempt_id] = run
             self._by_directory[directory.path] = run

@@ -167,7 +167,7 @@ def test_a_path_stays_where_it_is_put(path: str, name_only: bool) -> None:
         checked = uploads.check_path(path, name_only=name_only)
     except InvalidArgument:
         return
-    assert os.path.normpath(os.path.join("/root/folder", checked)) == f"/root/folder/{path}"
+    assert os.path.normpath(os.path.join("/some/folder", checked)) == f"/some/folder/{path}"
 
 
 @given(st.integers(0, 10**6))

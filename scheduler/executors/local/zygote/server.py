@@ -178,10 +178,8 @@ class Zygote:
                 self.answer({"is": "gone", "id": self.workers.pop(pid), "status": code})
             elif directory := self.children.pop(pid, ""):
                 owner = child.taken_by(directory)
-                if owner != pid and (
-                    owner or code == child.DUPLICATE
-                ):  # another process runs it: that one's end counts
-                    code = child.DUPLICATE
+                if owner != pid and (owner or code == child.DUPLICATE):
+                    code = child.DUPLICATE  # another process runs it: that one's end counts
                 else:
                     child.leave_result(directory, code)
                 self.answer({"is": "ended", "dir": directory, "status": code})
