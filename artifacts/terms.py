@@ -10,6 +10,7 @@ from django.contrib.postgres.search import SearchQuery, SearchVectorField
 from django.db.models import Func, Value
 
 from artifacts.models import ArtifactVersion
+from artifacts.producers import name_of
 
 MAX_WORDS = 5000  # of one version: a card of any length stays far below the limit of a tsvector
 MAX_WORD = 64
@@ -30,7 +31,7 @@ def _words(text: str) -> Iterator[str]:
 
 def producers_of(producer: str) -> list[str]:
     """Names by which `by:` finds a producer: `task:app.train.fit@v1` is app.train.fit, train.fit and fit."""
-    name = producer.partition(":")[2].rpartition("@")[0].lower()
+    name = name_of(producer).lower()
     parts = name.split(".")
     return [f"by:{'.'.join(parts[n:])}" for n in range(len(parts))] if name else []
 

@@ -104,6 +104,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "console.pages.middleware.ContentSecurityPolicy",
+    "console.names_in_paths.SlashesInNames",
 ]
 CSRF_FAILURE_VIEW = "console.pages.errors.csrf_failure"
 

@@ -49,7 +49,7 @@ WITH recent AS (
         SELECT target_id FROM lineage_derivation WHERE source_id = recent.id ORDER BY target_id DESC LIMIT %(recent)s
     ) AS made
 )
-SELECT source.artifact_id, target.artifact_id, regexp_replace(target.producer, '@[^@]*$', ''),
+SELECT source.artifact_id, target.artifact_id, regexp_replace(target.producer, '@.*$', ''),
        count(DISTINCT target.id)
 FROM pairs
 JOIN artifacts_artifactversion AS source ON source.id = pairs.source

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from artifacts.models.artifact import Artifact, Kind
+from artifacts.producers import MAX_PRODUCER
 
 
 class CardFormat(models.TextChoices):
@@ -39,7 +40,7 @@ class ArtifactVersion(models.Model):
     node_id = models.CharField(max_length=255, blank=True, default="")
     attempt = models.IntegerField(null=True)
     output = models.CharField(max_length=255, blank=True, default="")
-    producer = models.CharField(max_length=400, blank=True, default="")  # `task:<name>@<version>` or `workflow:...`
+    producer = models.CharField(max_length=MAX_PRODUCER, blank=True, default="")  # see artifacts.producers
     created_by = models.CharField(max_length=150, blank=True, default="")
 
     card_format = models.CharField(max_length=16, choices=CardFormat.choices, blank=True, default="")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from artifacts.models import Artifact
+from artifacts.producers import name_of
 from artifacts.search.filters import MOMENTS
 from artifacts.search.language import Condition
 
@@ -42,7 +43,7 @@ def count(rows: Sequence[tuple[Any, ...]], *, more: bool) -> Facets:
         counts["kind"][kind] += 1
         for label in ("project", "domain", "name"):
             counts[label][getattr(artifacts[artifact], label)] += 1
-        if made_by := producer.partition(":")[2].rpartition("@")[0]:
+        if made_by := name_of(producer):
             counts["by"][made_by.lower()] += 1
         for key, value in partitions.items():
             keys.setdefault(f"partition.{key}", Counter())[value] += 1

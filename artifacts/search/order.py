@@ -107,6 +107,7 @@ def read_order(conditions: Sequence[Condition]) -> Order:
     for ending in ("-desc", "-asc"):
         if name.endswith(ending):
             name, descending = name[: -len(ending)], ending == "-desc"
+            break  # what is before it may be called so
     if name == "created":
         return Order("", descending)
     if name.startswith("metric.") and len(name) > len("metric."):

@@ -22,7 +22,7 @@ _ENTITIES = {"workflow": "workflow", "task": "task", "launch_plan": "launch-plan
 urlpatterns: list[URLPattern] = [
     path(f"{_SCOPE}/executions/<str:name>", RedirectView.as_view(pattern_name="execution")),
     *[
-        path(f"{_SCOPE}/{kind}/<path:name>/version/<str:version>", ToEntity.as_view(pattern_name=page))
+        path(f"{_SCOPE}/{kind}/<path:name>/version/<path:version>", ToEntity.as_view(pattern_name=page))
         for kind, page in _ENTITIES.items()
     ],
 ]

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.contrib.auth.views import LogoutView
 from django.urls import include, path
 
+from console import names_in_paths  # noqa: F401 - the converters of names
 from console.pages import (
     account,
     approvals,
@@ -20,7 +21,7 @@ from console.pages import (
 
 _EXECUTION = "executions/<str:project>/<str:domain>/<str:name>/"
 _NODE = f"{_EXECUTION}nodes/<str:node_id>/"
-_PLAN = "launch-plans/<str:project>/<str:domain>/<path:name>/"
+_PLAN = "launch-plans/<str:project>/<str:domain>/<pagename:name>/"
 
 urlpatterns = [
     path("", home.show_home, name="home"),
@@ -56,7 +57,7 @@ urlpatterns = [
     path(f"{_EXECUTION}graph/", executions.show_graph, name="execution-graph"),
     path(f"{_EXECUTION}data/", executions.show_data, name="execution-data"),
     path(f"{_EXECUTION}events/", executions.show_events, name="execution-events"),
-    path(f"{_EXECUTION}signals/<str:signal_id>/", approvals.open_early, name="signal-early"),
+    path(f"{_EXECUTION}signals/<path:signal_id>/", approvals.open_early, name="signal-early"),
     path(f"{_EXECUTION}abort/", executions.abort, name="execution-abort"),
     path(f"{_EXECUTION}relaunch/", executions.relaunch, name="execution-relaunch"),
     path(f"{_EXECUTION}recover/", executions.recover, name="execution-recover"),

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import include, path, re_path
+from django.views.decorators.csrf import csrf_exempt
 
+from console.names_in_paths import find, lenient
 from console.rest import (
     aliases,
     artifacts,
@@ -30,12 +33,13 @@ from console.rest.problems import no_such_route
 app_name = "rest"
 
 SCOPED = "<str:project>/<str:domain>/<str:name>"
+REGISTERED = "<str:project>/<str:domain>/<name:name>"  # may hold slashes, as versions, nodes and signals may
 ARTIFACT = f"artifacts/{SCOPED}"
 VERSION = f"{ARTIFACT}/versions/<str:version>"
 EXECUTION = f"executions/{SCOPED}"
-NODE = f"{EXECUTION}/nodes/<str:node_id>"
-LAUNCH_PLAN = f"launch-plans/{SCOPED}"
-PLAN_VERSION = f"{LAUNCH_PLAN}/versions/<str:version>"
+NODE = f"{EXECUTION}/nodes/<name:node_id>"
+LAUNCH_PLAN = f"launch-plans/{REGISTERED}"
+PLAN_VERSION = f"{LAUNCH_PLAN}/versions/<name:version>"
 
 v1 = [
     path("schema", schema.SchemaView.as_view(), name="schema"),
@@ -51,15 +55,19 @@ v1 = [
     path("projects/<str:project>/attributes", attributes.AttributesView.as_view(), name="attributes"),
     path("projects/<str:project>/attributes/<str:kind>", attributes.KindView.as_view(), name="attributes-kind"),
     path("tasks", registry.TasksView.as_view(), name="tasks"),
-    path(f"tasks/{SCOPED}", registry.TaskView.as_view(), name="task"),
-    path(f"tasks/{SCOPED}/versions/<str:version>", registry.TaskVersionView.as_view(), name="task-version"),
+    path(f"tasks/{REGISTERED}", registry.TaskView.as_view(), name="task"),
+    path(f"tasks/{REGISTERED}/versions/<name:version>", registry.TaskVersionView.as_view(), name="task-version"),
     path("workflows", registry.WorkflowsView.as_view(), name="workflows"),
-    path(f"workflows/{SCOPED}", registry.WorkflowView.as_view(), name="workflow"),
-    path(f"workflows/{SCOPED}/versions/<str:version>", registry.WorkflowVersionView.as_view(), name="workflow-version"),
+    path(f"workflows/{REGISTERED}", registry.WorkflowView.as_view(), name="workflow"),
+    path(
+        f"workflows/{REGISTERED}/versions/<name:version>",
+        registry.WorkflowVersionView.as_view(),
+        name="workflow-version",
+    ),
     path("launch-plans", launch_plans.LaunchPlansView.as_view(), name="launch-plans"),
     path(LAUNCH_PLAN, launch_plans.LaunchPlanView.as_view(), name="launch-plan"),
     path(
-        f"{LAUNCH_PLAN}/versions/<str:version>",
+        PLAN_VERSION,
         launch_plans.LaunchPlanVersionView.as_view(),
         name="launch-plan-version",
     ),
@@ -82,7 +90,7 @@ v1 = [
     path(f"{EXECUTION}/outputs", executions.ExecutionOutputsView.as_view(), name="execution-outputs"),
     path(f"{EXECUTION}/events", nodes.EventsView.as_view(), name="execution-events"),
     path(f"{EXECUTION}/signals", gates.SignalsAheadView.as_view(), name="signals-ahead"),
-    path(f"{EXECUTION}/signals/<str:signal_id>", gates.SignalByNameView.as_view(), name="signal-by-name"),
+    path(f"{EXECUTION}/signals/<name:signal_id>", gates.SignalByNameView.as_view(), name="signal-by-name"),
     path(f"{EXECUTION}/abort", executions.AbortView.as_view(), name="abort"),
     path(f"{EXECUTION}/archive", executions.ArchiveView.as_view(), name="archive"),
     path(f"{EXECUTION}/relaunch", executions.RelaunchView.as_view(), name="relaunch"),
@@ -138,4 +146,14 @@ v1 = [
     path("artifact-versions/<int:version_id>", versions.VersionByIdView.as_view(), name="version-by-id"),
 ]
 
-urlpatterns = [path("v1/", include(v1)), re_path("", no_such_route)]
+LENIENT = lenient(v1)
+
+
+@csrf_exempt
+def elsewhere(request: HttpRequest, rest: str) -> HttpResponseBase:
+    """An address in which something on the way has decoded the slashes of a name, or none of ours."""
+    found = find(LENIENT, rest)
+    return found.func(request, *found.args, **found.kwargs) if found else no_such_route(request)
+
+
+urlpatterns = [path("v1/", include(v1)), path("v1/<path:rest>", elsewhere), re_path("", no_such_route)]

@@ -9,11 +9,11 @@ from flyteidl.core import identifier_pb2
 
 from artifacts.exceptions import InvalidArgument
 from scheduler.models import Project
+from scheduler.names import MAX_NAME, problem_with
 
-MAX_PROJECT, MAX_NAME = 64, 255
+MAX_PROJECT = 64
 EXECUTION_NAME = re.compile(r"[a-z][a-z0-9-]*")
 MAX_EXECUTION_NAME = 63
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def check_identifier(identifier: identifier_pb2.Identifier, expected: int) -> None:
@@ -36,10 +36,8 @@ def check_fields(identifier: identifier_pb2.Identifier) -> None:
 def check_text(text: str, field: str, limit: int) -> None:
     if not text:
         raise InvalidArgument(f"missing {field}")
-    if len(text) > limit:
-        raise InvalidArgument(f"{field} cannot exceed {limit} characters")
-    if _CONTROL.search(text):
-        raise InvalidArgument(f"{field} {text!r} contains a control character")
+    if problem := problem_with(text, limit):
+        raise InvalidArgument(f"{field} {problem}")
 
 
 def check_project(project: str, domain: str | None) -> None:

@@ -13,6 +13,7 @@ from scheduler.compiler.conditions import check_branch
 from scheduler.compiler.cycles import find_cycle
 from scheduler.compiler.errors import Complaints, spell
 from scheduler.compiler.requirements import Available, Key, inner_nodes, key_of
+from scheduler.names import problem_with
 
 Variables = Mapping[str, interface_pb2.Variable]
 
@@ -89,6 +90,8 @@ class _Compilation:
     def _prepare(self, node: workflow_pb2.Node) -> None:
         """Inside a branch ids begin anew with every section: make them unique by the branch's own id."""
         self.nodes[node.id] = node
+        if problem := problem_with(node.id):
+            self.complaints.add(node.id[:80], f"its id {problem}")
         upstream_ids = sorted(node.upstream_node_ids)
         del node.upstream_node_ids[:]
         node.upstream_node_ids.extend(upstream_ids)
@@ -201,6 +204,8 @@ class _Compilation:
     def _gate_interface(self, node: workflow_pb2.Node) -> _Interface | None:
         gate = node.gate_node
         which = gate.WhichOneof("condition")
+        if problem := problem_with(gate.signal.signal_id or gate.approve.signal_id):
+            self.complaints.add(node.id, f"its signal {problem}")
         if which == "approve":
             # What waits for approval goes through unchanged.
             bound = Binder(self.outputs_of, self.complaints).check(node.id, node.inputs, None)

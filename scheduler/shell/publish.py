@@ -9,7 +9,7 @@ from functools import partial
 from django.db import transaction
 from flyteidl.core import interface_pb2, literals_pb2, tasks_pb2
 
-from artifacts import wire
+from artifacts import producers, wire
 from artifacts.actions.publish import Source as PublishSource
 from artifacts.actions.publish import publish_outputs
 from artifacts.exceptions import InvalidArgument
@@ -116,7 +116,7 @@ def _source(turn: Turn, key: str, task: tasks_pb2.TaskTemplate, *, attempt: int,
         domain=execution.domain,
         node_id=key,
         attempt=attempt,
-        producer=f"task:{task.id.name}@{task.id.version}",
+        producer=producers.written("task", task.id.name, task.id.version),
         actor=execution.principal,
         index=index,
     )
@@ -161,7 +161,7 @@ def publish_workflow(turn: Turn, scope: Scope, outputs: literals_pb2.LiteralMap)
         domain=execution.domain,
         node_id=END_NODE,
         attempt=0,
-        producer=f"workflow:{described.identifier.name}@{described.identifier.version}",
+        producer=producers.written("workflow", described.identifier.name, described.identifier.version),
         actor=execution.principal,
     )
     inputs = data.read(execution.inputs_uri)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from artifacts.actions.aliases import move_alias
 from artifacts.exceptions import CausewayError, InvalidArgument
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.search import filter_of, parse, read_search, search, toggled
+from artifacts.search.language import Condition
 from tests.artifacts.publishing import START, card_metadata, integer, publish_output, published
 
 
@@ -157,7 +159,66 @@ def test_a_facet_is_added_to_the_search_and_taken_out_again() -> None:
     assert toggled("region=SEA", 'region="SEA"') == ""
 
 
-PIECES = ["-", "sort:", "metric.a__b>1", " ", "'", "\\", ":*", "&", "|", "!", "(", "by:", "a=", '"', "%", "_", "x"]
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "name", ["auc", "a.b", "val/auc", "eval loss", "f1@5", "a:b", "a<b", 'top "k"', "\\", "-asc", "é", "1st"]
+)
+def test_a_metric_of_any_name_is_searched_and_sorted_by(name: str) -> None:
+    least, most = (
+        publish_output(
+            FlyteArtifact(name="ml-model"), integer(number, {"_um": json.dumps({name: number})}), execution=f"e{number}"
+        ).versions[0][1]
+        for number in (1, 2)
+    )
+    quoted = str(Condition(f"metric.{name}", ">", "1"))
+    assert find(quoted) == [most]
+    assert find(f"-{quoted}") == [least]
+    for order in (f"metric.{name}-asc", f"metric.{name}-desc"):
+        found = read_search(str(Condition("sort", ":", order))).page(ArtifactVersion.objects.all(), limit=5)
+        assert found.rows == ([least, most] if order.endswith("-asc") else [most, least])
+
+
+@pytest.mark.parametrize(
+    ("typed", "key", "value"),
+    [
+        ('metric."eval loss"<0.5', "metric.eval loss", "0.5"),
+        ("metric.f1@5<0.5", "metric.f1@5", "0.5"),
+        ('metadata."a \\"b\\""=x', 'metadata.a "b"', "x"),
+        ('k="say \\"hi\\""', "k", 'say "hi"'),
+        ('k="C:\\dir\\\\"', "k", "C:\\dir\\"),
+        ('k="{\\"region\\": \\"SEA\\"}"', "k", '{"region": "SEA"}'),
+        ('sort:metric."eval loss"-asc', "sort", "metric.eval loss-asc"),
+        ("name:team/daily@2", "name", "team/daily@2"),
+    ],
+)
+def test_quotes_hold_any_name_and_value(typed: str, key: str, value: str) -> None:
+    assert [(one.key, one.value) for one in parse(typed)] == [(key, value)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['k="a"b', '"open', 'k="open', 'k=a"b"', "f1@5<0.5", "1a=b", 'k="{"region": "SEA"}"', 'metric."a"b>1'],
+)
+def test_what_cannot_be_read_is_refused_and_never_finds_nothing(text: str) -> None:
+    with pytest.raises(InvalidArgument, match="in quotes|quotes in .* cannot be read"):
+        parse(f"drift {text}")
+
+
+NAMES = st.text(min_size=1, max_size=20).filter(lambda text: "\x00" not in text)
+KEYS = st.sampled_from(["region", "name", "x.y"]) | st.builds(
+    "{}.{}".format, st.sampled_from(["metric", "metadata", "partition"]), NAMES
+)
+CONDITIONS = st.builds(
+    Condition, KEYS, st.sampled_from([":", "=", ">", ">=", "<", "<="]), NAMES, st.booleans()
+) | st.builds(Condition, st.just(""), st.just(""), NAMES, st.booleans())
+
+
+@given(st.lists(CONDITIONS, max_size=4))
+def test_whatever_is_published_can_be_written_as_a_filter(conditions: list[Condition]) -> None:
+    text = " ".join(map(str, conditions))
+    assert parse(text) == conditions
+    for condition in conditions:
+        assert condition not in parse(toggled(text, str(condition)))
 
 
 class TestAnything(TestCase):

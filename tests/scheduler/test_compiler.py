@@ -235,6 +235,13 @@ def wrong_inside_branch(template: Template) -> None:
     then_node.task_node.reference_id.name = "nothing"
 
 
+def signal_named(name: str) -> Callable[[Template], None]:
+    def rename(template: Template) -> None:
+        by_name(template, "go").gate_node.approve.signal_id = name
+
+    return rename
+
+
 def gate_without_condition(template: Template) -> None:
     by_name(template, "go").gate_node.ClearField("approve")
 
@@ -272,6 +279,9 @@ BROKEN: list[tuple[Callable[[Template], None], str]] = [
     (wrong_condition, "a condition compares int with str"),
     (wrong_inside_branch, "task demo/development/nothing@v1 is not registered"),
     (gate_without_condition, "a gate that waits for nothing"),
+    (signal_named(".."), "its signal '..' could not be reached"),
+    (signal_named("a\nb"), "its signal 'a\\nb' contains a control character"),
+    (signal_named("x" * 256), "its signal cannot exceed 255 characters"),
     (empty_reference, "refers to no workflow or launch plan"),
 ]
 
