@@ -86,6 +86,7 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "django_filters",
     "django_htmx",
+    "audit",
     "artifacts",
     "lineage",
     "scheduler",

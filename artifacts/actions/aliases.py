@@ -9,6 +9,7 @@ from artifacts.actions.holding import hold
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, NotFound
 from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion
 from artifacts.names import check_alias
+from audit.record import record
 
 
 class AliasMoved(FailedPrecondition):
@@ -92,3 +93,6 @@ def _note(
         actor=actor,
         reason=reason,
     )
+    detail = {"from": before and before.version, "version": after and after.version, "reason": reason}
+    verb = "alias.remove" if after is None else "alias.move"
+    record(actor, verb, f"{artifact}:{name}", project=artifact.project, domain=artifact.domain, detail=detail)

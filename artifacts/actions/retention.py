@@ -18,6 +18,7 @@ from artifacts.exceptions import CausewayError, FailedPrecondition, InvalidArgum
 from artifacts.models import Alias, Artifact, ArtifactVersion, Removal, RetentionPolicy
 from artifacts.store import store
 from artifacts.uploads import AREA
+from audit.record import record
 
 logger = logging.getLogger(__name__)
 
@@ -37,16 +38,22 @@ def set_policy(
     """Replace the artifact's policy; InvalidArgument for one without a rule, or that would keep nothing at all."""
     check_rules(keep_newest, keep_for)
     values = {"keep_newest": keep_newest, "keep_for": keep_for, "keep_ancestors": keep_ancestors}
-    policy, _ = RetentionPolicy.objects.update_or_create(
-        artifact=artifact, defaults={**values, "set_by": actor, "set_at": timezone.now()}
-    )
+    with transaction.atomic():
+        policy, _ = RetentionPolicy.objects.update_or_create(
+            artifact=artifact, defaults={**values, "set_by": actor, "set_at": timezone.now()}
+        )
+        days = None if keep_for is None else keep_for / timedelta(days=1)
+        detail = {"keep_newest": keep_newest, "keep_days": days, "keep_ancestors": keep_ancestors}
+        record(actor, "retention.set", artifact, project=artifact.project, domain=artifact.domain, detail=detail)
     return policy
 
 
-def drop_policy(artifact: Artifact) -> None:
+def drop_policy(artifact: Artifact, *, actor: str) -> None:
     """From now on everything is kept. NotFound when there is no policy."""
-    if not RetentionPolicy.objects.filter(artifact=artifact).delete()[0]:
-        raise NotFound(f"{artifact} has no retention policy: everything is kept")
+    with transaction.atomic():
+        if not RetentionPolicy.objects.filter(artifact=artifact).delete()[0]:
+            raise NotFound(f"{artifact} has no retention policy: everything is kept")
+        record(actor, "retention.remove", artifact, project=artifact.project, domain=artifact.domain)
 
 
 def check_rules(keep_newest: int | None, keep_for: timedelta | None) -> None:

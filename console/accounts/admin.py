@@ -1,24 +1,54 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from console.accounts import audit, tokens
-from console.accounts.models import ApiToken, AuditEvent, RoleBinding, User
+from artifacts.exceptions import InvalidArgument
+from audit.models import AuditEvent
+from console.accounts import roles, tokens
+from console.accounts.models import ApiToken, RoleBinding, User
 from console.admin import ReadOnlyAdmin, SuperuserAdmin, actor_of
+
+
+class RoleBindingForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean() or self.cleaned_data
+        try:
+            roles.check_scope(found.get("project", ""), found.get("domain", ""))
+        except InvalidArgument as error:
+            raise forms.ValidationError(error.message) from error
+        return found
 
 
 class RoleBindingInline(admin.TabularInline):  # type: ignore[type-arg]
     model = RoleBinding
+    form = RoleBindingForm
     extra = 0
 
 
+class BindingsInTheTrail:
+    """Mixed into a ModelAdmin whose forms give and take roles: `role.bind` and `role.unbind`, as over REST."""
+
+    def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
+        before = {row.pk: row for row in RoleBinding.objects.filter(user=form.instance).select_related("user")}
+        super().save_formset(request, form, formset, change)  # type: ignore[misc]
+        if formset.model is not RoleBinding:
+            return
+        taken = [*formset.deleted_objects, *(before[row.pk] for row, _ in formset.changed_objects)]
+        for row in taken:
+            roles.record_binding(actor_of(request), "role.unbind", row)
+        for row in (*formset.new_objects, *(row for row, _ in formset.changed_objects)):
+            roles.record_binding(actor_of(request), "role.bind", row)
+
+
 @admin.register(User)
-class CausewayUserAdmin(SuperuserAdmin, UserAdmin):  # type: ignore[type-arg]
+class CausewayUserAdmin(BindingsInTheTrail, SuperuserAdmin, UserAdmin):  # type: ignore[type-arg]
     """People and service accounts. Roles are bindings; Django's groups and permissions are not used."""
 
     list_display = ("username", "email", "is_active", "is_superuser", "last_login")
@@ -31,31 +61,40 @@ class CausewayUserAdmin(SuperuserAdmin, UserAdmin):  # type: ignore[type-arg]
     )
     inlines = (RoleBindingInline,)
 
+    def told_of(self, obj: User, changed: Collection[str]) -> dict[str, object]:
+        return {name: getattr(obj, name) for name in ("is_active", "is_staff", "is_superuser") if name in changed}
+
 
 @admin.register(RoleBinding)
 class RoleBindingAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    audits = False
+    form = RoleBindingForm
     list_display = ("user", "role", "project", "domain", "created_at")
     list_filter = ("role", "project")
     list_select_related = ("user",)
     autocomplete_fields = ("user",)
 
     def save_model(self, request: HttpRequest, obj: RoleBinding, form: Any, change: bool) -> None:
+        before = RoleBinding.objects.select_related("user").filter(pk=obj.pk).first()
         super().save_model(request, obj, form, change)
-        audit.record(
-            actor_of(request), "role.bind", f"{obj.user.username}:{obj.role}", project=obj.project, domain=obj.domain
-        )
+        if before is not None:
+            roles.record_binding(actor_of(request), "role.unbind", before)
+        roles.record_binding(actor_of(request), "role.bind", obj)
 
     def delete_model(self, request: HttpRequest, obj: RoleBinding) -> None:
-        audit.record(
-            actor_of(request), "role.unbind", f"{obj.user.username}:{obj.role}", project=obj.project, domain=obj.domain
-        )
+        roles.record_binding(actor_of(request), "role.unbind", obj)
         super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for row in queryset.select_related("user"):
+            self.delete_model(request, row)
 
 
 @admin.register(ApiToken)
 class ApiTokenAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     """The secret is shown once, in the message after saving. Tokens are revoked, not deleted."""
 
+    audits = False
     list_display = ("name", "user", "created_at", "expires_at", "last_used_at", "revoked_at")
     list_select_related = ("user",)
     fields = ("user", "name", "expires_at")

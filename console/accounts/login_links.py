@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from artifacts.exceptions import Unauthenticated
-from console.accounts import audit
+from audit.record import record
 from console.accounts.models import LoginLink, User
 from console.accounts.tokens import digest
 
@@ -38,5 +38,5 @@ def redeem(secret: str) -> User:
         # The update decides between two that redeem at the same time: it looks at the row's own columns only.
         if not LoginLink.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now).update(used_at=now):
             raise refused
-        audit.record(link.user, "login.link", link.user.username)
+        record(link.user.username, "login.link", link.user.username)
     return link.user

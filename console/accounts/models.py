@@ -3,6 +3,10 @@ from __future__ import annotations
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 
+from audit.models import AuditEvent
+
+__all__ = ["ApiToken", "AuditEvent", "LoginLink", "Role", "RoleBinding", "User"]
+
 
 class User(AbstractUser):
     """A person or a service account. `is_superuser` is the platform admin; everyone else needs a RoleBinding."""
@@ -61,18 +65,3 @@ class LoginLink(models.Model):
 
     def __str__(self) -> str:
         return f"login link of {self.user}"
-
-
-class AuditEvent(models.Model):
-    """Who did what through a door, dotted verb first: `gate.approve`, `launch_plan.activate`, `token.create`."""
-
-    at = models.DateTimeField(auto_now_add=True, db_index=True)
-    actor = models.CharField(max_length=150)
-    verb = models.CharField(max_length=64)
-    project = models.CharField(max_length=64, blank=True, default="")
-    domain = models.CharField(max_length=64, blank=True, default="")
-    subject = models.CharField(max_length=500)
-    detail = models.JSONField(default=dict)
-
-    def __str__(self) -> str:
-        return f"{self.actor} {self.verb} {self.subject}"

@@ -11,7 +11,7 @@ from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import DatabaseError
 
 from artifacts.exceptions import CausewayError, PermissionDenied
-from console.accounts import audit
+from audit.record import record
 from console.accounts.access import Hidden, Refused
 
 logger = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def note(user: AbstractBaseUser | AnonymousUser, error: CausewayError, what: str
     if scope is not None:
         verb, project, domain = f"refused.{scope.action.value}", _fits(scope.project), _fits(scope.domain)
     try:
-        audit.record(user, verb, what.replace("\x00", ""), project=project, domain=domain, detail=detail)
+        record(user.get_username(), verb, what.replace("\x00", ""), project=project, domain=domain, detail=detail)
     except DatabaseError:
         logger.exception("a refusal could not be written down: %s %s", user, what)
 

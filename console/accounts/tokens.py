@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from artifacts.exceptions import InvalidArgument, Unauthenticated
-from console.accounts import audit
+from audit.record import record
 from console.accounts.models import ApiToken, User
 
 PREFIX = "cwy_"
@@ -36,7 +36,7 @@ def create(
     secret = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
         token = ApiToken.objects.create(user=user, name=name, digest=digest(secret), expires_at=expires_at)
-        audit.record(actor or user.username, "token.create", f"{user.username}:{name}", detail={"token": token.pk})
+        record(actor or user.username, "token.create", f"{user.username}:{name}", detail={"token": token.pk})
     return token, secret
 
 
@@ -44,7 +44,7 @@ def revoke(token: ApiToken, *, actor: str) -> None:
     """Ends the token at once. Revoking twice changes nothing."""
     with transaction.atomic():
         if ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=timezone.now()):
-            audit.record(actor, "token.revoke", f"{token.user.username}:{token.name}", detail={"token": token.pk})
+            record(actor, "token.revoke", f"{token.user.username}:{token.name}", detail={"token": token.pk})
 
 
 # Asked with every call, so it is not put together by the ORM each time, which costs four times what the query does.

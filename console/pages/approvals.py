@@ -8,12 +8,10 @@ from flyteidl.core import types_pb2
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals import from_text
 from console.access_objects import access_execution, access_gate
-from console.accounts import audit
 from console.accounts.access import Action
 from console.pages.approvals_context import decided_gates, gate_context, waiting_gates
 from console.pages.responses import PageRequest, attempt, page, respond
 from scheduler.actions import gates
-from scheduler.models import Gate
 
 
 @require_GET
@@ -50,7 +48,6 @@ def decide(request: PageRequest, gate_id: int) -> HttpResponse:
         if request.POST.get("decision") not in ("approve", "reject"):
             raise InvalidArgument("choose Approve or Reject")
         gates.decide(gate, approve=approve, actor=actor, comment=comment)
-        _record(request, gate, "gate.approve" if approve else "gate.reject", comment)
 
     done = "Approved. The execution goes on." if approve else "Rejected. The execution stops here."
     attempt(request, act, done)
@@ -69,22 +66,8 @@ def give_signal(request: PageRequest, gate_id: int) -> HttpResponse:
         literal_type = types_pb2.LiteralType.FromString(bytes(gate.literal_type))
         literal = from_text(typed, literal_type, name=gate.signal_id)
         gates.set_signal(gate.execution, gate.signal_id, literal, actor=request.user.username, comment=comment)
-        _record(request, gate, "gate.signal", comment)
 
     if attempt(request, act, "Value given. The execution goes on."):
         return redirect("approval", gate_id=gate.pk)
     context = gate_context(request, access_gate(request.user, gate_id))
     return render(request, "approvals/detail.html", context | {"typed": typed, "comment": comment})
-
-
-def _record(request: PageRequest, gate: Gate, verb: str, comment: str) -> None:
-    execution = gate.execution
-    subject = f"{execution.key}:{gate.signal_id}"
-    audit.record(
-        request.user,
-        verb,
-        subject,
-        project=execution.project,
-        domain=execution.domain,
-        detail={"comment": comment},
-    )

@@ -7,7 +7,6 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
 from console.access_objects import access_execution
-from console.accounts import audit
 from console.accounts.access import Action
 from console.pages.executions_context import (
     artifacts_of,
@@ -91,10 +90,6 @@ def _to_page(execution: Execution) -> HttpResponse:
     return redirect("execution", project=execution.project, domain=execution.domain, name=execution.name)
 
 
-def _record(request: PageRequest, execution: Execution, verb: str, **detail: object) -> None:
-    audit.record(request.user, verb, execution.key, project=execution.project, domain=execution.domain, detail=detail)
-
-
 @require_POST
 @page
 def abort(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
@@ -103,14 +98,13 @@ def abort(request: PageRequest, project: str, domain: str, name: str) -> HttpRes
 
     def act() -> None:
         executions.abort(execution, cause=cause, actor=request.user.username)
-        _record(request, execution, "execution.abort", cause=cause)
 
     attempt(request, act, "Abort requested.")
     return _to_page(execution)
 
 
 def _start_again(
-    request: PageRequest, key: tuple[str, str, str], start: Callable[[Execution], Execution], *, verb: str, said: str
+    request: PageRequest, key: tuple[str, str, str], start: Callable[[Execution], Execution], *, said: str
 ) -> HttpResponse:
     """Start another execution from this one and go to its page, or back to this one's when it is refused."""
     execution = access_execution(request.user, *key, action=Action.LAUNCH)
@@ -118,7 +112,6 @@ def _start_again(
 
     def act() -> None:
         started.append(start(execution))
-        _record(request, started[0], verb, source=execution.key)
 
     attempt(request, act, said)
     return _to_page(started[0] if started else execution)
@@ -131,7 +124,7 @@ def relaunch(request: PageRequest, project: str, domain: str, name: str) -> Http
         return launch.relaunch(execution, actor=request.user.username)
 
     said = "Relaunched with the same inputs."
-    return _start_again(request, (project, domain, name), start, verb="execution.relaunch", said=said)
+    return _start_again(request, (project, domain, name), start, said=said)
 
 
 @require_POST
@@ -141,4 +134,4 @@ def recover(request: PageRequest, project: str, domain: str, name: str) -> HttpR
         return launch.recover(execution, actor=request.user.username)
 
     said = "Recovering: what succeeded is taken over, the rest runs again."
-    return _start_again(request, (project, domain, name), start, verb="execution.recover", said=said)
+    return _start_again(request, (project, domain, name), start, said=said)

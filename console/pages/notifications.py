@@ -6,20 +6,19 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
-from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.exceptions import InvalidArgument
 from console.access_objects import access_notification, access_subscription
-from console.accounts import access, audit
+from console.accounts import access
 from console.accounts.access import Action
 from console.pages.badges import CHANNEL, SUBJECT
 from console.pages.paging import newest_first
 from console.pages.responses import PageRequest, attempt, page
 from console.pages.scope import in_scope, scope_of
-from scheduler.actions.subscriptions import subscribe
+from scheduler.actions.subscriptions import subscribe, unsubscribe
 from scheduler.models import Channel, Project, Subject, Subscription
 from scheduler.notifications.deliver import send_again
 
@@ -60,12 +59,7 @@ def create_subscription(request: PageRequest) -> HttpResponse:
     typed |= {"subjects": request.POST.getlist("subjects"), "channel": request.POST.get("channel", "")}
     access.require(request.user, Action.ADMIN, typed["project"], typed["domain"])
     try:
-        with transaction.atomic():
-            made = subscribe(**_read(typed), actor=request.user.username)
-            detail = {name: typed[name] for name in ("launch_plan", "subjects", "channel")}
-            audit.record(
-                request.user, "subscription.create", made, project=made.project, domain=made.domain, detail=detail
-            )
+        subscribe(**_read(typed), actor=request.user.username)
     except InvalidArgument as error:
         return _show(request, typed | {"secret": ""}, error.message)
     messages.success(request, "Told from now on.")
@@ -94,13 +88,7 @@ def _read(typed: dict[str, Any]) -> dict[str, Any]:
 def remove_subscription(request: PageRequest, subscription_id: int) -> HttpResponse:
     """What waits to be sent is still sent."""
     found = access_subscription(request.user, subscription_id)
-
-    def act() -> None:
-        with transaction.atomic():
-            audit.record(request.user, "subscription.remove", found, project=found.project, domain=found.domain)
-            found.delete()
-
-    attempt(request, act, "Nobody is told by it any more.")
+    attempt(request, lambda: unsubscribe(found, actor=request.user.username), "Nobody is told by it any more.")
     return redirect("notifications")
 
 
@@ -109,18 +97,5 @@ def remove_subscription(request: PageRequest, subscription_id: int) -> HttpRespo
 def send_notification_again(request: PageRequest, notification_id: int) -> HttpResponse:
     found = access_notification(request.user, notification_id, action=Action.LAUNCH)
     execution = found.execution
-
-    def act() -> None:
-        with transaction.atomic():
-            send_again(found)
-            audit.record(
-                request.user,
-                "notification.resend",
-                execution.key,
-                project=execution.project,
-                domain=execution.domain,
-                detail={"notification": found.pk},
-            )
-
-    attempt(request, act, "It is sent again.")
+    attempt(request, lambda: send_again(found, actor=request.user.username), "It is sent again.")
     return redirect("execution-events", project=execution.project, domain=execution.domain, name=execution.name)

@@ -10,7 +10,7 @@ from flyteidl.core import identifier_pb2, literals_pb2
 
 from artifacts.exceptions import CausewayError, InvalidArgument
 from console.access_objects import access_execution, access_launch_plan, require_sources
-from console.accounts import access, audit
+from console.accounts import access
 from console.accounts.access import Action
 from console.pages.launch_form import LaunchForm
 from console.pages.plans_context import newest_plans, plan_context, plan_rows
@@ -47,13 +47,11 @@ def set_plan_state(request: PageRequest, project: str, domain: str, name: str) -
     chosen = request.POST.get("version") or None
     plan = access_launch_plan(request.user, project, domain, name, chosen, action=Action.ACTIVATE)
     state = LaunchPlan.State.ACTIVE if chosen else LaunchPlan.State.INACTIVE
-    verb = "launch_plan.activate" if chosen else "launch_plan.deactivate"
 
     def act() -> None:
         if chosen:
             require_sources(request.user, plan_spec(plan), project, domain)
         launch_plans.set_state(plan, state, actor=request.user.username)
-        audit.record(request.user, verb, plan, project=project, domain=domain)
 
     attempt(request, act, f"Version {plan.version} is {'active' if chosen else 'no longer active'}.")
     return redirect("launch-plan", project=project, domain=domain, name=name)
@@ -101,7 +99,6 @@ def _launch(
     spec = execution_pb2.ExecutionSpec(launch_plan=identifier)
     inputs = literals_pb2.LiteralMap(literals=values)
     actor, may_read = request.user.username, access.may_read(request.user)
-    verb = "execution.launch" if again is None else "execution.relaunch"
     try:
         with transaction.atomic():
             if again is not None:
@@ -109,7 +106,6 @@ def _launch(
             else:
                 asked = LaunchRequest(plan.project, plan.domain, "", spec, inputs)
                 execution = launch(asked, actor=actor, may_read=may_read)
-            audit.record(request.user, verb, execution.key, project=plan.project, domain=plan.domain)
     except CausewayError as error:
         messages.error(request, error.message)
         return None

@@ -14,7 +14,7 @@ from artifacts.actions import retention as policies
 from artifacts.exceptions import InvalidArgument, NotFound
 from artifacts.models import Artifact, Removal, RetentionPolicy
 from console.access_objects import access_artifact, access_version_id
-from console.accounts import access, audit
+from console.accounts import access
 from console.accounts.access import Action
 from console.pages.responses import PageRequest, attempt, page
 from scheduler.actions.removal import plan_removal, remove_version
@@ -83,12 +83,10 @@ def set_policy(request: PageRequest, artifact_id: int) -> HttpResponse:
 
     def act() -> None:
         if "delete" in request.POST:
-            policies.drop_policy(artifact)
-            _record(request, artifact, "retention.remove")
+            policies.drop_policy(artifact, actor=request.user.username)
             return
         rules = _rules(request.POST.dict())
         policies.set_policy(artifact, **rules, actor=request.user.username)  # type: ignore[arg-type]
-        _record(request, artifact, "retention.set", **{name: str(value) for name, value in rules.items()})
 
     attempt(request, act, "Everything is kept." if "delete" in request.POST else "Policy saved; it runs every hour.")
     return redirect("retention-plan", artifact_id=artifact.pk)
@@ -105,16 +103,11 @@ def run(request: PageRequest, artifact_id: int) -> HttpResponse:
 
     def act() -> None:
         removed.extend(apply_retention(policy, actor=request.user.username))
-        _record(request, artifact, "retention.run", removed=len(removed))
 
     # Data is deleted after the rows have committed; who removed what is in their removals.
     if attempt(request, act, "", together=False):
         attempt(request, lambda: None, f"{len(removed)} version{'' if len(removed) == 1 else 's'} removed.")
     return redirect("retention-plan", artifact_id=artifact.pk)
-
-
-def _record(request: PageRequest, artifact: Artifact, verb: str, **detail: object) -> None:
-    audit.record(request.user, verb, artifact, project=artifact.project, domain=artifact.domain, detail=detail)
 
 
 @page
@@ -126,12 +119,7 @@ def remove(request: PageRequest, version_id: int) -> HttpResponse:
     reason = request.POST.get("reason", "").strip()[:1000]
 
     def act() -> None:
-        plan = remove_version(
-            version, tombstone_used="tombstone" in request.POST, actor=request.user.username, reason=reason
-        )
-        detail = {"reason": reason, "tombstone": plan.descendants}
-        project, domain, _ = version.artifact.key
-        audit.record(request.user, "version.remove", version, project=project, domain=domain, detail=detail)
+        remove_version(version, tombstone_used="tombstone" in request.POST, actor=request.user.username, reason=reason)
 
     attempt(request, act, "Removed. What it was, and its lineage, stay readable.", together=False)
     return redirect("version", version_id=version.pk)

@@ -9,8 +9,9 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
+from artifacts.exceptions import InvalidArgument
 from console.access_objects import access_firing, access_trigger, access_version_id
-from console.accounts import access, audit
+from console.accounts import access
 from console.accounts.access import Action
 from console.pages.artifacts_context import version_context
 from console.pages.paging import newest_first
@@ -92,23 +93,27 @@ def trigger_context(plan: LaunchPlan) -> dict[str, Any]:
     }
 
 
+SWITCHES = (*Backlog.values, "resume", "limits", "reset")  # what the buttons of a trigger say
+
+
 @require_POST
 @page
 def switch_trigger(request: PageRequest, trigger_id: int) -> HttpResponse:
     """Pause (keeping or dropping the backlog), resume, set limits or give the program's back."""
     trigger = access_trigger(request.user, trigger_id, action=Action.ACTIVATE)
     plan, what, actor = trigger.launch_plan, request.POST.get("do", ""), request.user.username
+    if what not in SWITCHES:
+        raise InvalidArgument(f"do: one of {', '.join(SWITCHES)}, not {what[:40]!r}")
 
     def act() -> None:
-        if what in ("keep", "drop"):
+        if what in Backlog.values:
             pause(trigger_id, backlog=Backlog(what), actor=actor)
         elif what == "resume":
-            resume(trigger_id)
+            resume(trigger_id, actor=actor)
         elif what == "reset":
-            reset_limits(trigger_id)
+            reset_limits(trigger_id, actor=actor)
         else:
             set_limits(trigger_id, read_limits(_limits_of(request)), actor=actor)
-        audit.record(request.user, f"trigger.{what or 'limits'}", plan, project=plan.project, domain=plan.domain)
 
     attempt(request, act, "The trigger was changed.")
     address = redirect("launch-plan", project=plan.project, domain=plan.domain, name=plan.name)
@@ -131,13 +136,9 @@ def _limits_of(request: PageRequest) -> dict[str, Any]:
 def retry(request: PageRequest, firing_id: int) -> HttpResponse:
     """Launch after all."""
     firing = access_firing(request.user, firing_id, action=Action.LAUNCH)
-    plan = firing.trigger.launch_plan
-
-    def act() -> None:
-        retry_by_hand(firing_id)
-        audit.record(
-            request.user, "firing.retry", f"{plan} firing {firing_id}", project=plan.project, domain=plan.domain
-        )
-
-    attempt(request, act, "Tried again: see what came of it in the ledger.")
+    attempt(
+        request,
+        lambda: retry_by_hand(firing_id, actor=request.user.username),
+        "Tried again: see what came of it in the ledger.",
+    )
     return redirect("version-triggers", version_id=firing.version_id)

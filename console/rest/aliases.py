@@ -12,7 +12,6 @@ from rest_framework.response import Response
 from artifacts.actions.aliases import ANYWHERE, NOWHERE, drop_alias, move_alias
 from artifacts.models import AliasMove
 from console.access_objects import access_artifact, access_version
-from console.accounts import audit
 from console.accounts.access import Action
 from console.rest.artifacts import TAGS, AliasOut
 from console.rest.base import ApiView, Body, Filters, ListView, read_body, read_query, user_of
@@ -36,9 +35,7 @@ class AliasView(ApiView):
         body = read_body(AliasBody, request)
         version = access_version(user, project, domain, name, body["version"], action=Action.DECIDE)
         expected = body["expected"] or NOWHERE if "expected" in body else ANYWHERE
-        subject = f"{version.artifact}:{alias}"
-        with audit.recording(user, "alias.move", subject, project=project, domain=domain, detail=body):
-            row = move_alias(version, alias, actor=user.username, reason=body["reason"], expected=expected)
+        row = move_alias(version, alias, actor=user.username, reason=body["reason"], expected=expected)
         return Response(AliasOut(row).data)
 
     @extend_schema(responses={204: None}, tags=TAGS)
@@ -46,8 +43,7 @@ class AliasView(ApiView):
         """Remove an alias; its history stays."""
         user = user_of(request)
         artifact = access_artifact(user, project, domain, name, action=Action.DECIDE)
-        with audit.recording(user, "alias.remove", f"{artifact}:{alias}", project=project, domain=domain):
-            drop_alias(artifact, alias, actor=user.username)
+        drop_alias(artifact, alias, actor=user.username)
         return Response(status=204)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from flyteidl.admin import matchable_resource_pb2
@@ -15,7 +14,7 @@ from rest_framework.response import Response
 
 from artifacts.exceptions import InvalidArgument
 from console.access_objects import access_project
-from console.accounts import access, audit
+from console.accounts import access
 from console.accounts.access import Action
 from console.rest.base import ApiView, Body, Filters, ListView, read_query, user_of
 from scheduler import attributes
@@ -87,18 +86,14 @@ class KindView(ApiView):
             json_format.ParseDict(request.data, message)
         except json_format.ParseError as error:
             raise InvalidArgument(f"these are no attributes of kind {kind}: {error}") from None
-        with transaction.atomic():
-            row = set_attributes(place, matching, actor=user_of(request).username)
-            self._record(request, "attributes.update", place, kind)
+        row = set_attributes(place, matching, actor=user_of(request).username)
         return Response(AttributesOut(row).data)
 
     @extend_schema(parameters=[PlaceFields], responses={204: None}, tags=TAGS)
     def delete(self, request: Request, project: str, kind: str) -> Response:
         """Remove what is set at exactly this place; what less specific places say holds again."""
         place, number = self._administered(request, project, kind)
-        with transaction.atomic():
-            if delete_attributes(place, number):
-                self._record(request, "attributes.delete", place, kind)
+        delete_attributes(place, number, actor=user_of(request).username)
         return Response(status=204)
 
     def _administered(self, request: Request, project: str, kind: str) -> tuple[Place, int]:
@@ -106,10 +101,6 @@ class KindView(ApiView):
         access_project(user_of(request), project)
         access.require(user_of(request), Action.ADMIN, project, place.domain)
         return place, _kind(kind)
-
-    def _record(self, request: Request, verb: str, place: Place, kind: str) -> None:
-        subject = f"{place}:{kind.upper()}"
-        audit.record(user_of(request), verb, subject, project=place.project, domain=place.domain)
 
 
 def _place(request: Request, project: str) -> Place:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Count, Q
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema, extend_schema_field
@@ -16,7 +15,7 @@ from rest_framework.response import Response
 
 from artifacts.exceptions import AlreadyExists
 from console.access_objects import access_execution
-from console.accounts import access, audit
+from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
 from console.interfaces import inputs_of, literals_json, load_literals, outputs_of
@@ -126,16 +125,14 @@ class ExecutionsView(ListView):
         wait = read_query(WaitFilters, request)["wait"]
         body = read_body(LaunchBody, request)
         try:
-            return launched(request, user, lambda: launch_from(body, user=user), verb="execution.launch", wait=wait)
+            return launched(request, user, lambda: launch_from(body, user=user), wait=wait)
         except AlreadyExists as error:
             url = execution_url(request, body["project"], body["domain"], body["name"])
             raise AlreadyExists(f"{error.message}: {url}", detail={"url": url}) from error
 
 
-def launched(request: Request, user: User, start: Callable[[], Execution], *, verb: str, wait: float) -> Response:
-    with transaction.atomic():
-        execution = start()
-        audit.record(user, verb, execution, project=execution.project, domain=execution.domain)
+def launched(request: Request, user: User, start: Callable[[], Execution], *, wait: float) -> Response:
+    execution = start()
     wait_until_ended(execution, wait)
     execution = access_execution(user, execution.project, execution.domain, execution.name)
     body = detail(request, execution)
@@ -182,8 +179,7 @@ class AbortView(ApiView):
         user = user_of(request)
         body = read_body(AbortBody, request)
         execution = access_execution(user, project, domain, name, action=Action.LAUNCH)
-        with audit.recording(user, "execution.abort", execution, project=project, domain=domain, detail=body):
-            abort(execution, cause=body["cause"], actor=user.username)
+        abort(execution, cause=body["cause"], actor=user.username)
         return Response(detail(request, access_execution(user, project, domain, name)))
 
 
@@ -198,8 +194,7 @@ class ArchiveView(ApiView):
         user = user_of(request)
         body = read_body(ArchiveBody, request)
         execution = access_execution(user, project, domain, name, action=Action.LAUNCH)
-        with audit.recording(user, "execution.archive", execution, project=project, domain=domain, detail=body):
-            archive(execution, archived=body["archived"], actor=user.username)
+        archive(execution, archived=body["archived"], actor=user.username)
         return Response(detail(request, access_execution(user, project, domain, name)))
 
 
@@ -218,7 +213,7 @@ class RelaunchView(ApiView):
         body = read_body(RelaunchBody, request)
         execution = access_execution(user, project, domain, name, action=Action.LAUNCH)
         start = partial(relaunch_from, execution, body, user=user)
-        return launched(request, user, start, verb="execution.relaunch", wait=wait)
+        return launched(request, user, start, wait=wait)
 
 
 class RecoverBody(Body):
@@ -240,4 +235,4 @@ class RecoverView(ApiView):
         body = read_body(RecoverBody, request)
         execution = access_execution(user, project, domain, name, action=Action.LAUNCH)
         start = partial(recover, execution, name=body["name"], actor=user.username)
-        return launched(request, user, start, verb="execution.recover", wait=wait)
+        return launched(request, user, start, wait=wait)

@@ -16,8 +16,9 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.literals import describe_type, from_json, to_json
 from artifacts.literals.types import SIMPLE_NAMES
 from console.access_objects import access_execution, access_gate
-from console.accounts import access, audit
+from console.accounts import access
 from console.accounts.access import Action
+from console.accounts.models import User
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
 from scheduler.actions.gates import decide, declared_gate, gates_ahead, get_or_create_signal, set_signal, takes_approval
 from scheduler.models import Gate, GateKind
@@ -97,10 +98,8 @@ class DecideView(ApiView):
         user = user_of(request)
         body = read_body(DecisionBody, request)
         gate = access_gate(user, gate_id, action=Action.DECIDE)
-        verb = "gate.approve" if body["approve"] else "gate.reject"
-        with transaction.atomic():
-            decide(gate, approve=body["approve"], actor=user.username, comment=body["comment"])
-            return decided(gate, verb, user, body["comment"])
+        decide(gate, approve=body["approve"], actor=user.username, comment=body["comment"])
+        return _decided(gate, user)
 
 
 class SignalBody(Body):
@@ -117,8 +116,7 @@ class SignalView(ApiView):
         gate = access_gate(user, gate_id, action=Action.LAUNCH)
         if gate.kind != GateKind.SIGNAL:
             raise InvalidArgument(f"gate {gate_id} is no signal but {gate.get_kind_display()}")
-        with transaction.atomic():
-            return _given(gate, user, body)
+        return _given(gate, user, body)
 
 
 class SignalOut(serializers.Serializer[Any]):
@@ -168,17 +166,11 @@ class SignalByNameView(ApiView):
             return _given(gate, user, body)
 
 
-def _given(gate: Gate, user: Any, body: dict[str, Any]) -> Response:
+def _given(gate: Gate, user: User, body: dict[str, Any]) -> Response:
     literal = from_json(body["value"], _type_of(gate), name=gate.signal_id)
     given = set_signal(gate.execution, gate.signal_id, literal, actor=user.username, comment=body["comment"])
-    verb = "gate.signal"
-    if given.kind == GateKind.APPROVE:
-        verb = "gate.approve" if literal.scalar.primitive.boolean else "gate.reject"
-    return decided(given, verb, user, body["comment"])
+    return _decided(given, user)
 
 
-def decided(gate: Gate, verb: str, user: Any, comment: str) -> Response:
-    project, domain = gate.execution.project, gate.execution.domain
-    detail = {"comment": comment} if comment else {}
-    audit.record(user, verb, f"{gate.execution.key}/{gate.signal_id}", project=project, domain=domain, detail=detail)
+def _decided(gate: Gate, user: User) -> Response:
     return Response(GateOut(access_gate(user, gate.pk)).data)

@@ -9,7 +9,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.access_objects import access_launch_plan, require_sources
-from console.accounts import audit
 from console.accounts.access import Action
 from console.interfaces import literals_json
 from console.rest.base import ApiView, ListView, read_query, user_of
@@ -88,21 +87,20 @@ class ActivateView(ApiView):
     @extend_schema(request=None, responses=LaunchPlanDetail, tags=TAGS, operation_id="launch_plans_activate")
     def post(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
         """Activate this version; the version that was active is deactivated in the same transaction."""
-        return _set_state(request, LaunchPlan.State.ACTIVE, "launch_plan.activate", project, domain, name, version)
+        return _set_state(request, LaunchPlan.State.ACTIVE, project, domain, name, version)
 
 
 class DeactivateView(ApiView):
     @extend_schema(request=None, responses=LaunchPlanDetail, tags=TAGS, operation_id="launch_plans_deactivate")
     def post(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
         """Deactivate this version: its trigger and schedule stop."""
-        return _set_state(request, LaunchPlan.State.INACTIVE, "launch_plan.deactivate", project, domain, name, version)
+        return _set_state(request, LaunchPlan.State.INACTIVE, project, domain, name, version)
 
 
-def _set_state(request: Request, state: LaunchPlan.State, verb: str, *identifier: str) -> Response:
+def _set_state(request: Request, state: LaunchPlan.State, *identifier: str) -> Response:
     user = user_of(request)
     row = access_launch_plan(user, *identifier, action=Action.ACTIVATE)
     if state == LaunchPlan.State.ACTIVE:
         require_sources(user, launch_plan_pb2.LaunchPlanSpec.FromString(bytes(row.spec)), row.project, row.domain)
-    with audit.recording(user, verb, row, project=row.project, domain=row.domain):
-        set_state(row, state, actor=user.username)
+    set_state(row, state, actor=user.username)
     return Response(LaunchPlanDetail(access_launch_plan(user, *identifier)).data)

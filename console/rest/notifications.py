@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.access_objects import access_execution, access_notification, access_subscription
-from console.accounts import access, audit
+from console.accounts import access
 from console.accounts.access import Action
 from console.rest.base import ApiView, Body, Filters, ListView, ScopeFilters, read_body, read_query, user_of
-from scheduler.actions.subscriptions import subscribe
+from scheduler.actions.subscriptions import subscribe, unsubscribe
 from scheduler.models import Channel, Notification, Subject, Subscription
 from scheduler.notifications.deliver import send_again
 
@@ -66,10 +65,7 @@ class SubscriptionsView(ListView):
         body = read_body(SubscriptionBody, request)
         access.require(user, Action.ADMIN, body["project"], body["domain"])
         body |= {"channel": Channel(body["channel"]), "subjects": [Subject(each) for each in body["subjects"]]}
-        detail = {name: body[name] for name in ("launch_plan", "subjects", "channel")}
-        with transaction.atomic():
-            made = subscribe(**body, actor=user.username)
-            audit.record(user, "subscription.create", made, project=made.project, domain=made.domain, detail=detail)
+        made = subscribe(**body, actor=user.username)
         return Response(SubscriptionOut(made).data, status=201)
 
 
@@ -83,8 +79,7 @@ class SubscriptionView(ApiView):
         """Nobody is told by it any more; what waits to be sent is still sent."""
         user = user_of(request)
         found = access_subscription(user, subscription_id)
-        with audit.recording(user, "subscription.remove", str(found), project=found.project, domain=found.domain):
-            found.delete()
+        unsubscribe(found, actor=user.username)
         return Response(status=204)
 
 
@@ -117,10 +112,6 @@ class SendAgainView(ApiView):
         """Send a notification again, whatever became of it."""
         user = user_of(request)
         found: Notification = access_notification(user, notification_id, action=Action.LAUNCH)
-        run, detail = found.execution, {"notification": found.pk}
-        with audit.recording(
-            user, "notification.resend", run.key, project=run.project, domain=run.domain, detail=detail
-        ):
-            send_again(found)
+        send_again(found, actor=user.username)
         found.refresh_from_db()
         return Response(NotificationOut(found).data)

@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from console.access_objects import access_project
-from console.accounts import access, audit
+from console.accounts import access
 from console.accounts.access import Action
 from console.rest.base import ApiView, Body, Filters, ListView, read_body, read_query, user_of
 from console.rest.fields import NameOf
@@ -66,8 +66,7 @@ class ProjectsView(ListView):
         access.require(user, Action.ADMIN)
         body = read_body(ProjectBody, request)
         identifier = body.pop("id")
-        with audit.recording(user, "project.create", identifier, project=identifier):
-            project = create_project(identifier=identifier, **{"name": identifier, **body}, actor=user.username)
+        project = create_project(identifier=identifier, **{"name": identifier, **body}, actor=user.username)
         return Response(ProjectOut(project, context={"request": request}).data, status=201)
 
 
@@ -84,6 +83,5 @@ class ProjectView(ApiView):
         user = user_of(request)
         row = access_project(user, project, action=Action.ADMIN)
         body = read_body(ProjectChange, request)
-        with audit.recording(user, "project.update", project, project=project, detail={"changed": sorted(body)}):
-            row = update_project(row, **body, actor=user.username)
+        row = update_project(row, **body, actor=user.username)
         return Response(ProjectOut(row, context={"request": request}).data)

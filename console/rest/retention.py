@@ -14,7 +14,6 @@ from artifacts.actions.retention import check_rules, drop_policy, set_policy
 from artifacts.exceptions import NotFound
 from artifacts.models import Artifact, ArtifactVersion, Removal, RetentionPolicy
 from console.access_objects import access_artifact
-from console.accounts import audit
 from console.accounts.access import Action
 from console.rest.base import ApiView, Body, Filters, ListView, read_body, read_query, user_of
 from scheduler.actions.removal import RemovalPlan, plan_removal, remove_version
@@ -73,8 +72,7 @@ class PolicyView(ApiView):
         user = user_of(request)
         artifact = access_artifact(user, project, domain, name, action=Action.ADMIN)
         body = read_body(PolicyBody, request)
-        with audit.recording(user, "retention.set", artifact, project=project, domain=domain, detail=body):
-            policy = set_policy(artifact, **rules_of(body), actor=user.username)
+        policy = set_policy(artifact, **rules_of(body), actor=user.username)
         return Response(PolicyOut(policy).data)
 
     @extend_schema(responses={204: None}, tags=TAGS)
@@ -82,8 +80,7 @@ class PolicyView(ApiView):
         """Keep everything from now on."""
         user = user_of(request)
         artifact = access_artifact(user, project, domain, name, action=Action.ADMIN)
-        with audit.recording(user, "retention.remove", artifact, project=project, domain=domain):
-            drop_policy(artifact)
+        drop_policy(artifact, actor=user.username)
         return Response(status=204)
 
 
@@ -138,9 +135,7 @@ class RunView(ApiView):
         user = user_of(request)
         artifact = access_artifact(user, project, domain, name, action=Action.ADMIN)
         removals = apply_retention(policy_of(artifact), actor=user.username)
-        detail = {"removed": len(removals)}
-        audit.record(user, "retention.run", artifact, project=project, domain=domain, detail=detail)
-        return Response(detail)
+        return Response({"removed": len(removals)})
 
 
 class RemovalOut(serializers.Serializer[Any]):
@@ -201,7 +196,4 @@ def remove_by_hand(request: Request, version: ArtifactVersion) -> Response:
     if asked["dry_run"]:
         return Response(remove_json(plan_removal(version), removed=False))
     plan = remove_version(version, tombstone_used=asked["tombstone"], actor=user.username, reason=asked["reason"])
-    project, domain, _ = version.artifact.key
-    detail = {"reason": asked["reason"], "tombstone": plan.descendants}
-    audit.record(user, "version.remove", version, project=project, domain=domain, detail=detail)
     return Response(remove_json(plan, removed=True))

@@ -10,9 +10,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from artifacts.exceptions import NotFound
+from audit.models import AuditEvent
 from console.accounts import access, roles
 from console.accounts.access import Action
-from console.accounts.models import AuditEvent, Role, RoleBinding
+from console.accounts.models import Role, RoleBinding
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
 
 

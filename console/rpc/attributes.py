@@ -43,8 +43,7 @@ def update(*fields: str, response: type[Message]) -> Served:
         if not request.attributes.HasField("matching_attributes"):
             raise missing("matching_attributes")
         caller.may(Action.ADMIN, place.project, place.domain)
-        row = set_attributes(place, request.attributes.matching_attributes, actor=caller.name)
-        _record(caller, "attributes.update", place, row.kind)
+        set_attributes(place, request.attributes.matching_attributes, actor=caller.name)
         return response()
 
     return served
@@ -54,16 +53,10 @@ def delete_attributes(*fields: str, response: type[Message]) -> Served:
     def served(request: Any, caller: Caller) -> Message:
         place = _place(request, fields)
         caller.may(Action.ADMIN, place.project, place.domain)
-        if delete(place, request.resource_type):
-            _record(caller, "attributes.delete", place, request.resource_type)
+        delete(place, request.resource_type, actor=caller.name)
         return response()
 
     return served
-
-
-def _record(caller: Caller, verb: str, place: Place, kind: int) -> None:
-    subject = f"{place}:{attributes.kind_name(kind)}"
-    caller.record(verb, subject, project=place.project, domain=place.domain)
 
 
 def get_domain_attributes(

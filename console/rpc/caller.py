@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from artifacts.exceptions import Unauthenticated
-from console.accounts import access, audit
+from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
 
@@ -27,10 +27,6 @@ class Caller:
     def may(self, action: Action, project: str = "", domain: str = "") -> None:
         """Raises PermissionDenied."""
         access.require(self.user, action, project, domain)
-
-    def record(self, verb: str, subject: object, *, project: str = "", domain: str = "") -> None:
-        """Writes what was done into the audit trail, as the other doors do."""
-        audit.record(self.user, verb, subject, project=project, domain=domain)
 
 
 def authenticate(metadata: Iterable[tuple[str, str | bytes]]) -> Caller:

@@ -34,7 +34,7 @@ def create_execution(
     inputs = request.inputs if request.HasField("inputs") else request.spec.inputs
     wanted = LaunchRequest(request.project, request.domain, request.name, request.spec, inputs)
     started = launch(wanted, actor=caller.name, may_read=access.may_read(caller.user))
-    return _started(started, caller, "execution.launch")
+    return _started(started)
 
 
 def relaunch_execution(
@@ -42,7 +42,7 @@ def relaunch_execution(
 ) -> execution_pb2.ExecutionCreateResponse:
     found = find_execution(request.id, caller, Action.LAUNCH)
     started = relaunch(found, name=request.name, overwrite_cache=request.overwrite_cache, actor=caller.name)
-    return _started(started, caller, "execution.relaunch")
+    return _started(started)
 
 
 def recover_execution(
@@ -50,11 +50,10 @@ def recover_execution(
 ) -> execution_pb2.ExecutionCreateResponse:
     found = find_execution(request.id, caller, Action.LAUNCH)
     started = recover(found, name=request.name, actor=caller.name)
-    return _started(started, caller, "execution.recover")
+    return _started(started)
 
 
-def _started(execution: Execution, caller: Caller, verb: str) -> execution_pb2.ExecutionCreateResponse:
-    caller.record(verb, execution.key, project=execution.project, domain=execution.domain)
+def _started(execution: Execution) -> execution_pb2.ExecutionCreateResponse:
     return execution_pb2.ExecutionCreateResponse(id=execution_id(execution))
 
 
@@ -88,7 +87,6 @@ def terminate_execution(
 ) -> execution_pb2.ExecutionTerminateResponse:
     found = find_execution(request.id, caller, Action.LAUNCH)
     abort(found, cause=request.cause, actor=caller.name)
-    caller.record("execution.abort", found.key, project=found.project, domain=found.domain)
     return execution_pb2.ExecutionTerminateResponse()
 
 
@@ -100,5 +98,4 @@ def update_execution(
         raise InvalidArgument(f"unrecognized execution state {request.state}")
     found = find_execution(request.id, caller, Action.LAUNCH)
     archive(found, archived=request.state == execution_pb2.EXECUTION_ARCHIVED, actor=caller.name)
-    caller.record("execution.archive", found.key, project=found.project, domain=found.domain)
     return execution_pb2.ExecutionUpdateResponse()

@@ -24,8 +24,7 @@ def create_launch_plan(
         raise missing("spec")
     caller.may(Action.REGISTER, request.id.project, request.id.domain)
     require_sources(caller.user, request.spec, request.id.project, request.id.domain)
-    row = register_launch_plan(request.id, request.spec, actor=caller.name)
-    caller.record("launch_plan.register", row, project=row.project, domain=row.domain)
+    register_launch_plan(request.id, request.spec, actor=caller.name)
     return launch_plan_pb2.LaunchPlanCreateResponse()
 
 
@@ -41,8 +40,6 @@ def update_launch_plan(
         spec = launch_plan_pb2.LaunchPlanSpec.FromString(bytes(row.spec))
         require_sources(caller.user, spec, key.project, key.domain)
     set_state(row, LaunchPlan.State(request.state), actor=caller.name)
-    verb = "launch_plan.activate" if request.state == launch_plan_pb2.ACTIVE else "launch_plan.deactivate"
-    caller.record(verb, row, project=row.project, domain=row.domain)
     return launch_plan_pb2.LaunchPlanUpdateResponse()
 
 

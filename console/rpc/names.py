@@ -52,5 +52,4 @@ def update_named_entity(
     row = get_name(resource_type, project=request.id.project, domain=request.id.domain, name=request.id.name)
     archived = request.metadata.state == common_pb2.NAMED_ENTITY_ARCHIVED
     update(row, description=request.metadata.description, archived=archived, actor=caller.name)
-    caller.record("name.update", row.name, project=row.project, domain=row.domain)
     return common_pb2.NamedEntityUpdateResponse()

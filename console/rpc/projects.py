@@ -33,7 +33,6 @@ def register_project(
         labels=project.labels.values,
         actor=caller.name,
     )
-    caller.record("project.create", project.id, project=project.id)
     return project_pb2.ProjectRegisterResponse()
 
 
@@ -55,7 +54,6 @@ def update_project(request: project_pb2.Project, caller: Caller) -> project_pb2.
         state=request.state,
         actor=caller.name,
     )
-    caller.record("project.update", request.id, project=request.id)
     return project_pb2.ProjectUpdateResponse()
 
 

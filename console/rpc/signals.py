@@ -10,7 +10,7 @@ from console.rpc.requests import find_execution, list_request, missing
 from scheduler.actions.gates import declared_gate, takes_approval
 from scheduler.actions.gates import get_or_create_signal as get_or_create
 from scheduler.actions.gates import set_signal as decide_signal
-from scheduler.models import Execution, Gate, GateKind
+from scheduler.models import Execution, Gate
 from scheduler.queries import list_signals as find_signals
 
 
@@ -52,17 +52,5 @@ def set_signal(request: signal_pb2.SignalSetRequest, caller: Caller) -> signal_p
     execution = find_execution(request.id.execution_id, caller)
     gate = declared_gate(execution, request.id.signal_id)
     caller.may(Action.DECIDE if takes_approval(gate) else Action.LAUNCH, execution.project, execution.domain)
-    decided = decide_signal(execution, request.id.signal_id, request.value, actor=caller.name)
-    caller.record(
-        _verb(decided, request),
-        f"{execution.key}/{decided.signal_id}",
-        project=execution.project,
-        domain=execution.domain,
-    )
+    decide_signal(execution, request.id.signal_id, request.value, actor=caller.name)
     return signal_pb2.SignalSetResponse()
-
-
-def _verb(decided: Gate, request: signal_pb2.SignalSetRequest) -> str:
-    if decided.kind != GateKind.APPROVE:
-        return "gate.signal"
-    return "gate.approve" if request.value.scalar.primitive.boolean else "gate.reject"

@@ -19,8 +19,7 @@ def create_task(request: task_pb2.TaskCreateRequest, caller: Caller) -> task_pb2
         raise missing("spec")
     caller.may(Action.REGISTER, request.id.project, request.id.domain)
     require_targets(caller.user, request.spec.template.interface, request.id.project, request.id.domain)
-    row = register_task(request.id, request.spec, actor=caller.name)
-    caller.record("task.register", row, project=row.project, domain=row.domain)
+    register_task(request.id, request.spec, actor=caller.name)
     return task_pb2.TaskCreateResponse()
 
 

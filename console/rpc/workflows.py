@@ -20,8 +20,7 @@ def create_workflow(request: workflow_pb2.WorkflowCreateRequest, caller: Caller)
         raise missing("spec")
     caller.may(Action.REGISTER, request.id.project, request.id.domain)
     require_targets(caller.user, request.spec.template.interface, request.id.project, request.id.domain)
-    row = register_workflow(request.id, request.spec, actor=caller.name)
-    caller.record("workflow.register", row, project=row.project, domain=row.domain)
+    register_workflow(request.id, request.spec, actor=caller.name)
     return workflow_pb2.WorkflowCreateResponse()
 
 

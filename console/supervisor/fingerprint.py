@@ -12,7 +12,7 @@ from console.supervisor.processes import ROOT, Options, shared_environment
 def _files() -> list[Path]:
     migrations = [
         path
-        for app in ("artifacts", "lineage", "scheduler", "console")
+        for app in ("audit", "artifacts", "lineage", "scheduler", "console")
         for path in (ROOT / app).rglob("migrations/*.py")
     ]
     static = [path for path in (ROOT / "frontend").rglob("*") if path.is_file()]

@@ -7,6 +7,7 @@ from django.utils import timezone
 from flyteidl.admin import common_pb2, matchable_resource_pb2
 
 from artifacts.exceptions import InvalidArgument
+from audit.record import record
 from scheduler.actions.expected_inputs import check_labels
 from scheduler.actions.identifiers import check_project
 from scheduler.attributes import FIELDS, Place, kind_name
@@ -37,17 +38,26 @@ def set_attributes(
             defaults=written,
             create_defaults={**written, "created_at": now},
         )
+        _record(actor, "attributes.update", place, kind)
     return row
 
 
-def delete_attributes(place: Place, kind: int) -> bool:
+def delete_attributes(place: Place, kind: int, *, actor: str) -> bool:
     """Whether there were any; as in flyteadmin it is no error if there were none. InvalidArgument for no kind."""
     kind_name(kind)
     _check_place(place)
     rows = MatchableAttributes.objects.filter(
         kind=kind, project=place.project, domain=place.domain, workflow=place.workflow
     )
-    return bool(rows.delete()[0])
+    with transaction.atomic():
+        found = bool(rows.delete()[0])
+        if found:
+            _record(actor, "attributes.delete", place, kind)
+    return found
+
+
+def _record(actor: str, verb: str, place: Place, kind: int) -> None:
+    record(actor, verb, f"{place}:{kind_name(kind)}", project=place.project, domain=place.domain)
 
 
 def _check_place(place: Place) -> None:

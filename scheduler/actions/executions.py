@@ -6,10 +6,13 @@ from django.db import transaction
 from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition
+from audit.record import record
 from scheduler.models import Execution
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.transitions import move_execution
 from scheduler.wake import wake_execution
+
+SYSTEM = "system:"  # what the names of actors who are no people begin with
 
 
 def abort(execution: Execution, *, cause: str, actor: str) -> Execution:
@@ -33,12 +36,17 @@ def abort(execution: Execution, *, cause: str, actor: str) -> Execution:
                 aborted_by=actor,
                 dirty=True,
             )
+            if row.parent_node_id is None or not actor.startswith(SYSTEM):  # those of children go without saying
+                record(actor, "execution.abort", row, project=row.project, domain=row.domain, detail={"cause": cause})
         wake_execution(row.pk)
     return row
 
 
 def archive(execution: Execution, *, archived: bool = True, actor: str) -> Execution:
     """Leave the execution out of lists, or bring it back. It goes on as it did."""
-    Execution.objects.filter(pk=execution.pk).update(archived=archived, updated_at=timezone.now())
+    with transaction.atomic():
+        Execution.objects.filter(pk=execution.pk).update(archived=archived, updated_at=timezone.now())
+        place = {"project": execution.project, "domain": execution.domain}
+        record(actor, "execution.archive", execution, **place, detail={"archived": archived})
     execution.archived = archived
     return execution

@@ -14,6 +14,7 @@ from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.exceptions import FailedPrecondition, InvalidArgument
 from artifacts.literals import check_literal
+from audit.record import record
 from scheduler import graphs
 from scheduler.engine.graph import GateType, NodeSpec, Scope
 from scheduler.models import Execution, Gate, GateKind, NodeExecution
@@ -39,9 +40,24 @@ def set_signal(
         gate.value = literal.SerializeToString()
         gate.decided_at, gate.decided_by, gate.comment = now, actor, comment
         gate.save()
+        record(
+            actor,
+            _verb(gate, literal),
+            f"{locked.key}/{signal_id}",
+            project=locked.project,
+            domain=locked.domain,
+            detail={"comment": comment},
+        )
         Execution.objects.filter(pk=locked.pk).update(dirty=True)
         wake_execution(locked.pk)
     return gate
+
+
+def _verb(gate: Gate, literal: literals_pb2.Literal) -> str:
+    """An approval is one whether it is given as a decision or as a value."""
+    if gate.kind != GateKind.APPROVE:
+        return "gate.signal"
+    return "gate.approve" if literal.scalar.primitive.boolean else "gate.reject"
 
 
 def decide(gate: Gate, *, approve: bool, actor: str, comment: str = "") -> Gate:

@@ -17,6 +17,7 @@ from artifacts.exceptions import AlreadyExists, FailedPrecondition, ResourceExha
 from artifacts.models import ArtifactVersion
 from artifacts.queries import MayRead
 from artifacts.store import store
+from audit.record import record
 from lineage.actions.record import Use, record_consumed, record_started
 from lineage.models import LinkKind, Via
 from scheduler.actions.expected_inputs import check_labels
@@ -138,6 +139,11 @@ def launch(
             # After the insert: whoever loses the race for a name must not overwrite the winner's inputs.
             store().put(execution.inputs_uri, gathered.inputs.SerializeToString(deterministic=True))
             _record_lineage(execution, plan, gathered, trigger)
+            if parent_node is None and mode in _VERBS:
+                detail = {"source": reference.key} if reference is not None else {}
+                record(
+                    actor, _VERBS[mode], execution, project=execution.project, domain=execution.domain, detail=detail
+                )
             wake_execution(execution.pk)
     except IntegrityError as error:
         if NAME_CONSTRAINT not in str(error):
@@ -202,6 +208,12 @@ def _record_lineage(
         record_started(execution.key, kind=kind, source=execution.reference.key, at=at)
 
 
+# What people do; what a trigger or schedule launches is in its ledger.
+_VERBS = {
+    ExecutionMode.MANUAL: "execution.launch",
+    ExecutionMode.RELAUNCH: "execution.relaunch",
+    ExecutionMode.RECOVERED: "execution.recover",
+}
 _REFERENCE_LINKS = {ExecutionMode.RELAUNCH: LinkKind.RELAUNCH, ExecutionMode.RECOVERED: LinkKind.RECOVER}
 
 

@@ -9,6 +9,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from artifacts.exceptions import NotFound
+from audit.record import record
 from scheduler import schedules
 from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule
 from scheduler.triggers.register import begin_of
@@ -40,6 +41,8 @@ def set_state(launch_plan: LaunchPlan, state: LaunchPlan.State, *, actor: str) -
             _activate(current, at=now, triggered_since=since, replaced=others)
         else:
             _deactivate(current)
+        verb = "launch_plan.activate" if state == LaunchPlan.State.ACTIVE else "launch_plan.deactivate"
+        record(actor, verb, current, project=current.project, domain=current.domain)
     return current
 
 

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from flyteidl.admin import common_pb2
 
 from artifacts.exceptions import AlreadyExists, InvalidArgument
+from audit.record import record
 from scheduler.actions.expected_inputs import check_labels
 from scheduler.models import Project
 
@@ -20,20 +21,14 @@ def create_project(
     *, identifier: str, name: str = "", description: str = "", labels: Mapping[str, str] | None = None, actor: str
 ) -> Project:
     """A new project in all domains. AlreadyExists when there is one; its identifier is a DNS label."""
-    if not identifier:
-        raise InvalidArgument("missing project_id")
-    if not _IDENTIFIER.fullmatch(identifier):
-        raise InvalidArgument(
-            f"invalid project id [{identifier}]: it must consist of at most 63 lower case letters, digits and dashes, "
-            "and begin and end with a letter or digit"
-        )
     project = Project(
         identifier=identifier, name=name or identifier, description=description, labels=dict(labels or {})
     )
-    _check(project)
+    check_new(project)
     try:
         with transaction.atomic():
             project.save(force_insert=True)
+            record(actor, "project.create", project, project=identifier)
     except IntegrityError:
         raise AlreadyExists(f"project [{identifier}] already exists") from None
     return project
@@ -62,8 +57,29 @@ def update_project(
                 raise InvalidArgument(f"unrecognized project state {state}")
             current.state = state
         _check(current)
-        current.save()
+        if changed := _changed(current):
+            current.save()
+            record(actor, "project.update", current, project=current.identifier, detail={"changed": changed})
     return current
+
+
+def _changed(project: Project) -> list[str]:
+    """What of a project that was read differs from what is stored."""
+    stored = Project.objects.get(pk=project.pk)
+    names = ("name", "description", "labels", "state")
+    return [name for name in names if getattr(project, name) != getattr(stored, name)]
+
+
+def check_new(project: Project) -> None:
+    """InvalidArgument for what no project may be called or say of itself."""
+    if not project.identifier:
+        raise InvalidArgument("missing project_id")
+    if not _IDENTIFIER.fullmatch(project.identifier):
+        raise InvalidArgument(
+            f"invalid project id [{project.identifier}]: it must consist of at most 63 lower case letters, digits and "
+            "dashes, and begin and end with a letter or digit"
+        )
+    _check(project)
 
 
 def _check(project: Project) -> None:

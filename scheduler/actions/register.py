@@ -13,6 +13,7 @@ from google.protobuf import timestamp_pb2
 from google.protobuf.message import Message
 
 from artifacts.exceptions import AlreadyExists, InvalidArgument, NotFound
+from audit.record import record
 from scheduler.actions.differences import describe_differences
 from scheduler.actions.expected_inputs import check_labels, expected_inputs
 from scheduler.actions.identifiers import check_identifier, check_project
@@ -61,7 +62,7 @@ def register_task(identifier: identifier_pb2.Identifier, spec: task_pb2.TaskSpec
         short_description=spec.description.short_description,
     )
     with transaction.atomic():
-        _insert(row, ResourceType.TASK, stored)
+        _insert(row, ResourceType.TASK, stored, actor=actor)
     return row
 
 
@@ -91,7 +92,7 @@ def register_workflow(
         short_description=spec.description.short_description,
     )
     with transaction.atomic():
-        _insert(row, ResourceType.WORKFLOW, stored)
+        _insert(row, ResourceType.WORKFLOW, stored, actor=actor)
     return row
 
 
@@ -127,7 +128,7 @@ def register_launch_plan(
         workflow=workflow,
     )
     with transaction.atomic():
-        _insert(row, ResourceType.LAUNCH_PLAN, stored)
+        _insert(row, ResourceType.LAUNCH_PLAN, stored, actor=actor)
         if schedule is not None:
             Schedule.objects.create(
                 launch_plan=row,
@@ -201,8 +202,8 @@ def _refuse_existing(model: type[Row], identifier: identifier_pb2.Identifier, di
     )
 
 
-def _insert(row: Row, resource_type: ResourceType, spec: Message) -> None:
-    """The version and its name. Whoever registers the same version at the same time gets AlreadyExists."""
+def _insert(row: Row, resource_type: ResourceType, spec: Message, *, actor: str) -> None:
+    """The version, its name and who registered it. Of two at the same time the second gets AlreadyExists."""
     try:
         with transaction.atomic():
             row.save(force_insert=True)
@@ -215,3 +216,5 @@ def _insert(row: Row, resource_type: ResourceType, spec: Message) -> None:
     name = NamedEntity(resource_type=resource_type, project=row.project, domain=row.domain, name=row.name)
     name.created_at = timezone.now()
     NamedEntity.objects.bulk_create([name], ignore_conflicts=True)
+    verb = f"{_WORDS[type(row)].replace(' ', '_')}.register"
+    record(actor, verb, row, project=row.project, domain=row.domain)

@@ -11,6 +11,7 @@ from artifacts.actions.retention import StoredData, data_of, delete_objects, loc
 from artifacts.exceptions import FailedPrecondition
 from artifacts.models import Alias, ArtifactVersion, Removal
 from artifacts.store import store
+from audit.record import record
 from lineage.models import VersionEdge
 from lineage.queries import needed_by_descendants
 from scheduler.models import CacheEntry, Execution, FiringOutcome, TriggerFiring
@@ -87,6 +88,9 @@ def remove_version(version: ArtifactVersion, *, tombstone_used: bool, actor: str
                 detail=[MADE_OF_IT],
             )
         tombstone([version], actor=actor, reason=reason or "removed by hand")
+        place = {"project": version.artifact.project, "domain": version.artifact.domain}
+        detail = {"reason": reason, "tombstone": plan.descendants}
+        record(actor, "version.remove", version, **place, detail=detail)
     delete_objects()
     return plan
 

@@ -10,7 +10,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from artifacts.actions.retention import delete_objects, expired, lock_for_removal
-from artifacts.models import ArtifactVersion, Removal, RetentionPolicy
+from artifacts.models import Artifact, ArtifactVersion, Removal, RetentionPolicy
+from audit.record import record
 from scheduler.actions.removal import reasons_to_stay, tombstone
 
 logger = logging.getLogger(__name__)
@@ -82,10 +83,18 @@ def apply_retention(policy: RetentionPolicy, *, actor: str = ACTOR) -> list[Remo
             plan = plan_retention(policy, skip=kept, lock=True)
             kept |= {version.pk for version, _ in plan.kept}
             removals += tombstone(plan.remove, actor=actor, reason=f"retention: {', '.join(words)}")
+            if plan.remove or not (plan.more or removals or actor == ACTOR):
+                _record(policy.artifact, actor, removed=len(plan.remove))
         if not plan.more:
             break
     delete_objects()
     return removals
+
+
+def _record(artifact: Artifact, actor: str, *, removed: int) -> None:
+    """One row for each transaction of a run; of the hourly runs only those that removed something."""
+    place = {"project": artifact.project, "domain": artifact.domain}
+    record(actor, "retention.run", artifact, **place, detail={"removed": removed})
 
 
 def apply_all() -> int:

@@ -7,9 +7,11 @@ from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
+from django.db import transaction
 from django.utils import timezone
 
 from artifacts.exceptions import InvalidArgument
+from audit.record import record
 from scheduler.models import Channel, Subject, Subscription
 
 
@@ -28,17 +30,30 @@ def subscribe(
     _check_address(channel, address)
     if secret and channel is not Channel.WEBHOOK:
         raise InvalidArgument(f"secret: only webhooks are signed, not {channel}")
-    return Subscription.objects.create(
-        project=project,
-        domain=domain,
-        launch_plan=launch_plan,
-        subjects=sorted(set(subjects)),
-        channel=channel,
-        address=address,
-        secret=secret,
-        created_by=actor,
-        created_at=timezone.now(),
-    )
+    told = sorted(set(subjects))
+    with transaction.atomic():
+        made = Subscription.objects.create(
+            project=project,
+            domain=domain,
+            launch_plan=launch_plan,
+            subjects=told,
+            channel=channel,
+            address=address,
+            secret=secret,
+            created_by=actor,
+            created_at=timezone.now(),
+        )
+        detail = {"launch_plan": launch_plan, "subjects": told, "channel": channel}
+        record(actor, "subscription.create", made, project=project, domain=domain, detail=detail)
+    return made
+
+
+def unsubscribe(subscription: Subscription, *, actor: str) -> None:
+    """What waits to be sent is still sent."""
+    with transaction.atomic():
+        if Subscription.objects.filter(pk=subscription.pk).delete()[0]:
+            where = subscription.project, subscription.domain
+            record(actor, "subscription.remove", subscription, project=where[0], domain=where[1])
 
 
 def _check_address(channel: Channel, address: str) -> None:

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
+from audit.record import record
 from scheduler.models import Channel, Notification
 from scheduler.notifications import mail, webhooks
 from scheduler.notifications.refusal import NotSetUp, Refused
@@ -82,8 +83,12 @@ def _put_off(notification: Notification, reason: str, *, for_good: bool) -> None
     logger.warning("notification %s to %s: %s", notification.pk, notification.channel, reason[:200])
 
 
-def send_again(notification: Notification) -> None:
+def send_again(notification: Notification, *, actor: str) -> None:
     """Whatever became of it: it is due now, with all its attempts."""
-    Notification.objects.filter(pk=notification.pk).update(
-        attempts=0, next_at=timezone.now(), sent_at=None, given_up_at=None, error=""
-    )
+    run = notification.execution
+    with transaction.atomic():
+        Notification.objects.filter(pk=notification.pk).update(
+            attempts=0, next_at=timezone.now(), sent_at=None, given_up_at=None, error=""
+        )
+        detail = {"notification": notification.pk}
+        record(actor, "notification.resend", run, project=run.project, domain=run.domain, detail=detail)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition
 from artifacts.models import ArtifactVersion
+from audit.record import record
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerMode
 from scheduler.triggers.attempts import attempt
 from scheduler.triggers.chain import Generation, check_chain, generation_of, release
@@ -136,7 +137,7 @@ def _lacking(version: ArtifactVersion) -> list[TriggerFiring]:
 _BY_HAND = (FiringOutcome.UNRESOLVED, FiringOutcome.FAILED, FiringOutcome.SKIPPED, FiringOutcome.EXPIRED)
 
 
-def retry_by_hand(firing_id: int) -> TriggerFiring:
+def retry_by_hand(firing_id: int, *, actor: str) -> TriggerFiring:
     """Launch after all for a version whose firing was skipped, failed or did not resolve; limits and pauses hold.
 
     A chain that was stopped may go on. FailedPrecondition: it launched, waits by itself, or was not for this trigger.
@@ -152,6 +153,8 @@ def retry_by_hand(firing_id: int) -> TriggerFiring:
             raise FailedPrecondition(
                 f"firing {firing_id} is {found.outcome}: only what was {', '.join(_BY_HAND)} is tried again"
             )
+        plan = found.trigger.launch_plan
+        record(actor, "firing.retry", f"{plan} firing {firing_id}", project=plan.project, domain=plan.domain)
     found.refresh_from_db()
     return found
 

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition
+from audit.record import record
 from scheduler.models import Backlog, FiringOutcome, LaunchPlan, Trigger, TriggerFiring, TriggerRound, TriggerSource
 from scheduler.triggers.limits import Limits
 from scheduler.triggers.plan import plan_of
@@ -62,10 +63,11 @@ def pause(trigger_id: int, *, backlog: Backlog, actor: str) -> Trigger:
         trigger.paused_at = trigger.paused_at or timezone.now()
         trigger.paused_by, trigger.backlog = actor, backlog
         trigger.save(update_fields=["paused_at", "paused_by", "backlog"])
+        _record(actor, "trigger.pause", trigger, backlog=str(backlog))
     return trigger
 
 
-def resume(trigger_id: int) -> Trigger:
+def resume(trigger_id: int, *, actor: str) -> Trigger:
     """Launch again, what waits first, in order. FailedPrecondition when it is not paused."""
     with transaction.atomic():
         trigger = lock_trigger(trigger_id)
@@ -73,6 +75,7 @@ def resume(trigger_id: int) -> Trigger:
             raise FailedPrecondition(f"trigger {trigger_id} is not paused")
         trigger.paused_at, trigger.paused_by, trigger.backlog = None, "", ""
         trigger.save(update_fields=["paused_at", "paused_by", "backlog"])
+        _record(actor, "trigger.resume", trigger)
         settle(trigger)
     return trigger
 
@@ -84,19 +87,26 @@ def set_limits(trigger_id: int, limits: Limits, *, actor: str) -> Trigger:
         _set(trigger, limits)
         trigger.limits_by = actor
         trigger.save()
+        _record(actor, "trigger.limits", trigger, **asdict(limits))
         settle(trigger)
     return trigger
 
 
-def reset_limits(trigger_id: int) -> Trigger:
+def reset_limits(trigger_id: int, *, actor: str) -> Trigger:
     """The program's limits again."""
     with transaction.atomic():
         trigger = lock_trigger(trigger_id)
         _set(trigger, plan_of(trigger_id).spec.limits)
         trigger.limits_by = ""
         trigger.save()
+        _record(actor, "trigger.limits.reset", trigger)
         settle(trigger)
     return trigger
+
+
+def _record(actor: str, verb: str, trigger: Trigger, **detail: object) -> None:
+    plan = trigger.launch_plan
+    record(actor, verb, plan, project=plan.project, domain=plan.domain, detail=detail)
 
 
 def _set(trigger: Trigger, limits: Limits) -> None:

@@ -47,10 +47,10 @@ def test_others_are_sent_to_log_in(client: Client) -> None:
 
 def test_facts_cannot_be_changed(client: Client, root: User) -> None:
     event = AuditEvent.objects.create(actor="a", verb="b", subject="c")
-    url = reverse("admin:accounts_auditevent_change", args=[event.pk])
+    url = reverse("admin:audit_auditevent_change", args=[event.pk])
     assert client.get(url).status_code == 200
     assert client.post(url, {"actor": "x"}).status_code == 403
-    assert client.post(reverse("admin:accounts_auditevent_delete", args=[event.pk]), {"post": "yes"}).status_code == 403
+    assert client.post(reverse("admin:audit_auditevent_delete", args=[event.pk]), {"post": "yes"}).status_code == 403
 
 
 def test_a_token_shows_its_secret_once(client: Client, root: User) -> None:
@@ -67,13 +67,98 @@ def test_a_token_shows_its_secret_once(client: Client, root: User) -> None:
     assert token.revoked_at is not None
 
 
+def trail() -> list[tuple[str, str, str]]:
+    return list(AuditEvent.objects.order_by("id").values_list("verb", "subject", "project"))
+
+
 def test_role_bindings_leave_a_trace(client: Client, root: User) -> None:
     ann = User.objects.create(username="ann")
-    client.post(reverse("admin:accounts_rolebinding_add"), {"user": ann.pk, "role": "viewer", "project": "p"})
+    Project.objects.create(identifier="p", name="P")
+    form = {"user": ann.pk, "role": "viewer", "project": "p"}
+    client.post(reverse("admin:accounts_rolebinding_add"), form)
     binding = RoleBinding.objects.get()
+    client.post(reverse("admin:accounts_rolebinding_change", args=[binding.pk]), form | {"role": "admin"})
     client.post(reverse("admin:accounts_rolebinding_delete", args=[binding.pk]), {"post": "yes"})
     assert not RoleBinding.objects.exists()
-    assert list(AuditEvent.objects.order_by("id").values_list("verb", flat=True)) == ["role.bind", "role.unbind"]
+    assert trail() == [
+        ("role.bind", "ann:viewer", "p"),
+        ("role.unbind", "ann:viewer", "p"),
+        ("role.bind", "ann:admin", "p"),
+        ("role.unbind", "ann:admin", "p"),
+    ]
+
+
+def test_many_bindings_deleted_at_once_leave_a_trace_each(client: Client, root: User) -> None:
+    ann = User.objects.create(username="ann")
+    rows = [RoleBinding.objects.create(user=ann, role=role, project="p") for role in ("viewer", "admin")]
+    chosen = {"action": "delete_selected", "_selected_action": [row.pk for row in rows], "post": "yes"}
+    client.post(reverse("admin:accounts_rolebinding_changelist"), chosen)
+    assert not RoleBinding.objects.exists()
+    assert sorted(trail()) == [("role.unbind", "ann:admin", "p"), ("role.unbind", "ann:viewer", "p")]
+
+
+@pytest.mark.parametrize(
+    ("project", "domain", "message"),
+    [
+        ("q", "", "there is no project q"),
+        ("p", "moon", "there is no domain moon"),
+        ("", "staging", "needs its project"),
+    ],
+)
+def test_a_role_is_bound_where_there_is_something(
+    client: Client, root: User, project: str, domain: str, message: str
+) -> None:
+    Project.objects.create(identifier="p", name="P")
+    form = {"user": root.pk, "role": "viewer", "project": project, "domain": domain}
+    answer = client.post(reverse("admin:accounts_rolebinding_add"), form)
+    assert message in answer.content.decode()
+    assert not RoleBinding.objects.exists()
+
+
+def _user_form(user: User, **changes: object) -> dict[str, object]:
+    bindings = list(user.role_bindings.all())
+    form: dict[str, object] = {
+        "username": user.username,
+        "is_active": "on",
+        "role_bindings-TOTAL_FORMS": len(bindings) + 1,
+        "role_bindings-INITIAL_FORMS": len(bindings),
+    }
+    for n, row in enumerate(bindings):
+        fields = {"id": row.pk, "user": user.pk, "role": row.role, "project": row.project, "domain": row.domain}
+        form |= {f"role_bindings-{n}-{name}": value for name, value in fields.items()}
+    return form | changes
+
+
+def test_what_is_done_to_users_leaves_a_trace(client: Client, root: User) -> None:
+    Project.objects.create(identifier="p", name="P")
+    made = {"username": "bo", "password1": "correct-horse-battery", "password2": "correct-horse-battery"}
+    client.post(
+        reverse("admin:accounts_user_add"),
+        made | {"usable_password": "true", "role_bindings-TOTAL_FORMS": 0, "role_bindings-INITIAL_FORMS": 0},
+    )
+    bo = User.objects.get(username="bo")
+    page = reverse("admin:accounts_user_change", args=[bo.pk])
+    client.post(page, _user_form(bo, is_superuser="on"))
+    bound = {
+        f"role_bindings-0-{name}": value for name, value in {"user": bo.pk, "role": "viewer", "project": "p"}.items()
+    }
+    client.post(page, _user_form(bo, is_superuser="on", **bound))
+    client.post(page, _user_form(bo, is_superuser="on", **{"role_bindings-0-DELETE": "on"}))
+    client.post(page, _user_form(bo, is_superuser="on"))  # nothing changed
+    other = {"password1": "another-horse-battery", "password2": "another-horse-battery", "usable_password": "true"}
+    client.post(reverse("admin:auth_user_password_change", args=[bo.pk]), other)
+    client.post(reverse("admin:accounts_user_delete", args=[bo.pk]), {"post": "yes"})
+    assert trail() == [
+        ("user.create", "bo", ""),
+        ("user.update", "bo", ""),
+        ("role.bind", "bo:viewer", "p"),
+        ("role.unbind", "bo:viewer", "p"),
+        ("user.update", "bo", ""),
+        ("user.delete", "bo", ""),
+    ]
+    first, second = AuditEvent.objects.filter(verb="user.update").order_by("pk")
+    assert first.detail == {"changed": ["is_superuser"], "is_superuser": True}
+    assert second.detail == {"changed": ["password"]}
 
 
 def test_projects_keep_their_identifier_and_are_never_deleted(client: Client, root: User) -> None:
@@ -82,4 +167,10 @@ def test_projects_keep_their_identifier_and_are_never_deleted(client: Client, ro
     client.post(reverse("admin:scheduler_project_change", args=[project.pk]), form)
     project.refresh_from_db()
     assert (project.identifier, project.name) == ("p", "New")
+    assert trail() == [("project.update", "p", "p")]
+    form |= {"identifier": "new", "name": "", "state": "1"}
+    client.post(reverse("admin:scheduler_project_add"), form | {"name": "N"})
+    assert trail()[1:] == [("project.create", "new", "new"), ("project.update", "new", "new")]
+    refused = client.post(reverse("admin:scheduler_project_add"), form | {"identifier": "Not OK", "name": "N"})
+    assert refused.status_code == 200 and b"invalid project id" in refused.content
     assert client.get(reverse("admin:scheduler_project_delete", args=[project.pk])).status_code == 403

@@ -32,7 +32,7 @@ def broken(monkeypatch: pytest.MonkeyPatch) -> None:
     def record(*_: object, **__: object) -> None:
         raise DatabaseError("the disk is full")
 
-    monkeypatch.setattr("console.accounts.audit.record", record)
+    monkeypatch.setattr(AuditEvent, "save", record)
 
 
 def refused() -> list[tuple[Any, ...]]:

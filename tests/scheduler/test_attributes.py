@@ -141,7 +141,7 @@ def test_a_task_that_asks_for_more_than_the_project_allows_is_not_registered() -
     give(DOMAIN, resources(limits={"memory": "512Mi"}))
     with pytest.raises(InvalidArgument, match="memory .* greater than the limit set for its project"):
         register_all(plan)
-    delete_attributes(DOMAIN, TASK_RESOURCE)
+    delete_attributes(DOMAIN, TASK_RESOURCE, actor="ann")
     register_all(plan)
 
 
@@ -188,7 +188,8 @@ def test_the_most_specific_is_found_and_a_deleted_one_gives_way() -> None:
     give(FLOW, config(max_parallelism=5))
     assert read(attributes_at(FLOW, WORKFLOW_EXECUTION_CONFIG)).workflow_execution_config.max_parallelism == 5
     assert attributes_at(DOMAIN, WORKFLOW_EXECUTION_CONFIG).domain == ""
-    assert delete_attributes(FLOW, WORKFLOW_EXECUTION_CONFIG) and not delete_attributes(FLOW, WORKFLOW_EXECUTION_CONFIG)
+    assert delete_attributes(FLOW, WORKFLOW_EXECUTION_CONFIG, actor="ann")
+    assert not delete_attributes(FLOW, WORKFLOW_EXECUTION_CONFIG, actor="ann")
     assert attributes_at(FLOW, WORKFLOW_EXECUTION_CONFIG).workflow == ""
     with pytest.raises(NotFound, match="TASK_RESOURCE"):
         attributes_at(FLOW, TASK_RESOURCE)

@@ -36,7 +36,7 @@ def test_it_approves_once_with_comment_and_audit(world: World, browse: Browse) -
     world.gate.refresh_from_db()
     assert world.gate.decided_by == "admin" and world.gate.comment == "looks right"
     event = AuditEvent.objects.get(verb="gate.approve")
-    assert event.subject == "demo/development/aevaluates:approve_model" and event.project == "demo"
+    assert event.subject == "demo/development/aevaluates/approve_model" and event.project == "demo"
 
     assert "tone-bad" in decide(client, world.gate, "reject")
     assert not AuditEvent.objects.filter(verb="gate.reject").exists()
@@ -93,7 +93,7 @@ def test_a_contributor_gives_the_value_that_a_gate_waits_for(world: World, signa
     assert signal.value is not None
     assert literals_pb2.Literal.FromString(bytes(signal.value)).scalar.primitive.integer == 42
     event = AuditEvent.objects.get(verb="gate.signal")
-    assert (event.actor, event.subject) == ("viewer", "demo/development/aevaluates:rows")
+    assert (event.actor, event.subject) == ("viewer", "demo/development/aevaluates/rows")
     again = client.post(f"{path}signal/", {"value": "43"}).content.decode()
     assert "was decided by viewer" in again and "<code>42</code>" in again
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from django.test import Client
 from django.utils import timezone
 
@@ -78,3 +79,14 @@ def test_the_ledger_does_not_name_versions_of_projects_one_may_not_read(world: W
         assert "a version you may not read" in text
         assert "secret-data" not in text and "HIDDEN-PORT" not in text
         assert f"/artifacts/versions/{secret.pk}/" not in text
+
+
+@pytest.mark.parametrize("word", ["pause", "", "deleted.by.somebody", "x" * 70])
+def test_a_word_that_is_no_switch_changes_nothing(world: World, browse: Browse, word: str) -> None:
+    trigger = Trigger.objects.get()
+    Trigger.objects.filter(pk=trigger.pk).update(max_concurrent=3)
+    rows = AuditEvent.objects.count()
+    answer = browse(world.admin).post(f"/triggers/{trigger.pk}/", {"do": word})
+    assert answer.status_code == 400
+    trigger.refresh_from_db()
+    assert (trigger.max_concurrent, trigger.paused_at, AuditEvent.objects.count()) == (3, None, rows)

@@ -26,8 +26,8 @@ def _nobody_was_refused_before() -> None:
     refusals.forget()
 
 
-def trail() -> list[tuple[str, str]]:
-    return list(AuditEvent.objects.order_by("pk").values_list("verb", "subject"))
+def trail(**of: str) -> list[tuple[str, str]]:
+    return list(AuditEvent.objects.filter(**of).order_by("pk").values_list("verb", "subject"))
 
 
 def test_it_writes_down_registrations_and_activations(remote: FlyteRemote) -> None:
@@ -56,7 +56,8 @@ def test_it_writes_down_what_is_done_to_executions_and_gates(remote: FlyteRemote
     remote.reject("release", "one")
     remote.terminate(started, "enough")
     key = "demo/development/one"
-    assert trail() == [
+    assert AuditEvent.objects.get(verb="execution.abort").detail == {"cause": "enough"}
+    assert trail(actor="admin") == [
         ("execution.launch", key),
         ("gate.signal", f"{key}/extra"),
         ("gate.reject", f"{key}/release"),
@@ -94,7 +95,7 @@ def test_a_change_whose_row_cannot_be_written_is_undone(
     def broken(*_: object, **__: object) -> None:
         raise DatabaseError("the disk is full")
 
-    monkeypatch.setattr("console.accounts.audit.record", broken)
+    monkeypatch.setattr(AuditEvent, "save", broken)
     with pytest.raises(grpc.RpcError) as error:
         call(ADMIN, "UpdateProject", project_pb2.Project(id="demo", name="Renamed"), token=token)
     assert error.value.code() is grpc.StatusCode.INTERNAL

@@ -140,7 +140,7 @@ class TestMail:
         deliver_due()
         row = Notification.objects.get()
         assert row.given_up_at is not None and "nobody of that name" in row.error
-        send_again(row)
+        send_again(row, actor="ann")
         assert deliver_due() == 1
 
     def test_without_a_mail_server_it_waits_says_why_and_goes_out_once_there_is_one(

@@ -404,6 +404,6 @@ def test_a_version_removed_before_it_is_looked_at_launches_nothing() -> None:
         FiringOutcome.SKIPPED,
         "the version was removed before its triggers were looked at",
     )
-    assert retry_by_hand(firing.pk).outcome == FiringOutcome.FAILED
+    assert retry_by_hand(firing.pk, actor="ada").outcome == FiringOutcome.FAILED
     assert "its data is gone" in TriggerFiring.objects.get().reason
     assert not Execution.objects.exists()

@@ -132,7 +132,7 @@ def test_a_pause_keeps_what_is_published_meanwhile() -> None:
     assert {firing.reason for firing in TriggerFiring.objects.all()} == {"paused by ada"}
     sweep_triggers()
     assert not Execution.objects.exists()
-    resume(trigger.pk)
+    resume(trigger.pk, actor="ada")
     assert launched() == [1, 2]
 
 
@@ -140,7 +140,7 @@ def test_a_pause_drops_what_is_published_meanwhile_if_asked_to() -> None:
     trigger = limited()
     pause(trigger.pk, backlog=Backlog.DROP, actor="ada")
     published(1)
-    resume(trigger.pk)
+    resume(trigger.pk, actor="ada")
     published(2)
     assert outcomes() == [FiringOutcome.SKIPPED, FiringOutcome.FIRED]
     assert launched() == [2]
@@ -150,11 +150,11 @@ def test_what_was_skipped_can_be_launched_by_hand() -> None:
     trigger = limited()
     pause(trigger.pk, backlog=Backlog.DROP, actor="ada")
     published(1)
-    resume(trigger.pk)
+    resume(trigger.pk, actor="ada")
     firing = TriggerFiring.objects.get()
-    assert retry_by_hand(firing.pk).outcome == FiringOutcome.FIRED
+    assert retry_by_hand(firing.pk, actor="ada").outcome == FiringOutcome.FIRED
     with pytest.raises(FailedPrecondition, match="is fired: only what was"):
-        retry_by_hand(firing.pk)
+        retry_by_hand(firing.pk, actor="ada")
     assert launched() == [1]
 
 
@@ -166,7 +166,7 @@ def test_a_pause_and_a_persons_limits_pass_to_the_next_version() -> None:
     set_state(following, LaunchPlan.State.ACTIVE, actor="ada")
     found = Trigger.objects.get(launch_plan=following)
     assert (found.paused_by, found.max_concurrent, found.limits_by) == ("ada", 3, "ada")
-    assert reset_limits(found.pk).max_concurrent == 9
+    assert reset_limits(found.pk, actor="ada").max_concurrent == 9
 
 
 def test_raising_a_limit_starts_what_waits() -> None:

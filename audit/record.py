@@ -1,0 +1,35 @@
+"""The audit trail. An action writes the row of what somebody did, in its transaction, whatever door that came through.
+
+So verbs, subjects and reasons are the same from REST, gRPC, pages, the admin panel and commands, and no door can forget
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from audit.models import AuditEvent
+
+
+def record(
+    actor: str,
+    verb: str,
+    subject: object,
+    *,
+    project: str = "",
+    domain: str = "",
+    detail: Mapping[str, object] | None = None,
+) -> AuditEvent:
+    """To be called in the transaction of what it says.
+
+    `actor` is a user's name, or `system:...` for what a policy did. `verb` is dotted (`gate.approve`), `subject` names
+    the thing as a person would, `detail` is JSON-able; what is empty in it is left out.
+    """
+    return AuditEvent.objects.create(
+        actor=actor[:150],
+        verb=verb,
+        project=project,
+        domain=domain,
+        subject=str(subject)[:500],
+        detail={key: value for key, value in (detail or {}).items() if value not in (None, "")},
+    )
