@@ -126,6 +126,14 @@ def access_artifact(user: AnyUser, project: str, domain: str, name: str, *, acti
     return _one(Artifact.objects.filter(project=project, domain=domain, name=name), what)
 
 
+def access_artifact_id(user: AnyUser, artifact_id: int, *, action: Action = Action.READ) -> Artifact:
+    """A stranger is not told the name of what he may not read."""
+    what = f"artifact {artifact_id}"
+    artifact = _one(Artifact.objects.filter(pk=artifact_id), what)
+    access.require_found(user, action, artifact.project, artifact.domain, what=what)
+    return artifact
+
+
 def access_version(
     user: AnyUser, project: str, domain: str, name: str, version: str, *, action: Action = Action.READ
 ) -> ArtifactVersion:

@@ -12,8 +12,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.actions import retention as policies
 from artifacts.exceptions import InvalidArgument, NotFound
-from artifacts.models import Artifact, Removal, RetentionPolicy
-from console.access_objects import access_artifact, access_version_id
+from artifacts.models import Removal, RetentionPolicy
+from console.access_objects import access_artifact_id, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
 from console.pages.responses import PageRequest, attempt, page
@@ -23,18 +23,11 @@ from scheduler.actions.retention import apply_retention, kept_by_rule, plan_rete
 SHOWN = 200
 
 
-def _artifact(request: PageRequest, artifact_id: int, action: Action = Action.READ) -> Artifact:
-    key = Artifact.objects.filter(pk=artifact_id).values_list("project", "domain", "name").first()
-    if key is None:
-        raise NotFound(f"no artifact {artifact_id}")
-    return access_artifact(request.user, *key, action=action)
-
-
 @require_GET
 @page
 def show_plan(request: PageRequest, artifact_id: int) -> HttpResponse:
     """The policy, or the one being tried (`?keep_newest=&keep_days=`), and what it would do now."""
-    artifact = _artifact(request, artifact_id)
+    artifact = access_artifact_id(request.user, artifact_id)
     saved = RetentionPolicy.objects.filter(artifact=artifact).first()
     trying = "keep_newest" in request.GET or "keep_days" in request.GET
     policy, problem = saved, ""
@@ -79,7 +72,7 @@ def set_policy(request: PageRequest, artifact_id: int) -> HttpResponse:
     if "try" in request.POST:
         rules = {name: request.POST.get(name, "") for name in ("keep_newest", "keep_days", "keep_ancestors")}
         return redirect(f"{reverse('retention-plan', args=[artifact_id])}?{urlencode(rules)}")
-    artifact = _artifact(request, artifact_id, Action.ADMIN)
+    artifact = access_artifact_id(request.user, artifact_id, action=Action.ADMIN)
 
     def act() -> None:
         if "delete" in request.POST:
@@ -95,7 +88,7 @@ def set_policy(request: PageRequest, artifact_id: int) -> HttpResponse:
 @require_POST
 @page
 def run(request: PageRequest, artifact_id: int) -> HttpResponse:
-    artifact = _artifact(request, artifact_id, Action.ADMIN)
+    artifact = access_artifact_id(request.user, artifact_id, action=Action.ADMIN)
     policy = RetentionPolicy.objects.select_related("artifact").filter(artifact=artifact).first()
     if policy is None:
         raise NotFound(f"{artifact} has no retention policy")
