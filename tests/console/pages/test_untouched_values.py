@@ -96,7 +96,11 @@ def test_every_earlier_value_comes_back_as_nothing_given(pair: tuple[Type, Liter
 @given(typed_literals(), typed_literals())
 def test_what_is_touched_does_not_change_what_is_beside_it(one: Any, other: Any) -> None:
     plan = plan_of(
-        {"x": one, "y": other, "z": (Type(simple=types_pb2.INTEGER), from_json(1, Type(simple=1), name="z"))}
+        {
+            "x": one,
+            "y": other,
+            "z": (Type(simple=types_pb2.INTEGER), from_json(1, Type(simple=types_pb2.INTEGER), name="z")),
+        }
     )
 
     back = sent(plan, form_of(plan).body(**{"in.z": "2"}))
@@ -244,7 +248,7 @@ def test_the_form_shows_of_which_type_a_text_is(program: World, browse: Browse) 
     assert [(each.number, each.name) for each in fields["number"].variants] == [("0", "int"), ("1", "str")]
     assert (fields["number"].variant, fields["word"].variant, fields["nothing"].variant) == ("1", "0", "")
     assert not fields["maybe"].variants and not fields["padded"].variants
-    assert fields["metrics"].text == '{"loss": NaN, "n": 1, "share": 1.0, "worst": -Infinity}'
+    assert fields["metrics"].text == '{"loss": NaN, "worst": -Infinity, "n": 1, "share": 1.0}'
 
 
 # Found by a query

@@ -6,9 +6,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Union
 
-from flytekit import task, wait_for_input, workflow
+from flytekit import task, workflow
 
 
 class Colour(enum.Enum):
@@ -77,15 +76,3 @@ def untouched(
         span=span, listed=listed, mixed=mixed, named=named, metrics=metrics, settings=settings, colour=colour,
         moment=moment, wait=wait, huge=huge, fine=fine, maybe=maybe,
     )  # fmt: skip
-
-
-@task
-def show(note: str, choice: int | str) -> str:
-    return note
-
-
-@workflow
-def asks() -> str:
-    note = wait_for_input("note", timeout=timedelta(hours=1), expected_type=str)
-    choice = wait_for_input("choice", timeout=timedelta(hours=1), expected_type=Union[int, str])
-    return show(note=note, choice=choice)
