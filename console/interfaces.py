@@ -40,7 +40,7 @@ class Input:
 
     @property
     def default_json(self) -> Any:
-        return to_json(self.default, self.type) if self.default is not None else None
+        return to_json(self.default, self.type, exact=True) if self.default is not None else None
 
 
 def _shape(literal_type: types_pb2.LiteralType) -> str:
@@ -133,5 +133,6 @@ def load_literals(uri: str) -> literals_pb2.LiteralMap:
 def literals_json(
     literals: literals_pb2.LiteralMap, types: Mapping[str, types_pb2.LiteralType] | None = None
 ) -> dict[str, Any]:
+    """As REST shows them: what it shows, it takes (docs/reference/values.md)."""
     types = types or {}
-    return {name: to_json(value, types.get(name)) for name, value in sorted(literals.literals.items())}
+    return {name: to_json(value, types.get(name), exact=True) for name, value in sorted(literals.literals.items())}

@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
-import math
 from typing import Any
 
 import msgpack
 from flyteidl.core import literals_pb2, types_pb2
 from google.protobuf import struct_pb2
 
-from artifacts.literals.times import format_datetime, format_duration
+from artifacts.literals import spelling
+from artifacts.literals.encode import chosen_variant, name_of_variant
+from artifacts.literals.times import NANOS, format_datetime, format_nanos, format_timestamp
 from artifacts.literals.types import MSGPACK, describe_type
 
 
-def to_json(literal: literals_pb2.Literal, literal_type: types_pb2.LiteralType | None = None) -> Any:
+def to_json(
+    literal: literals_pb2.Literal, literal_type: types_pb2.LiteralType | None = None, *, exact: bool = False
+) -> Any:
     """The literal as a JSON value.
 
     Times are ISO 8601, files, directories and datasets are objects with their `uri`; what JSON cannot say
     (not-a-number, bytes) becomes text. `literal_type`, when given, names the type of what was offloaded as a whole.
+
+    `exact`: spelled so that `from_json` with that type reads the same literal again (docs/reference/values.md): what
+    JSON has no word for as an object that stands for it, and the variant of a union where the value does not tell it.
     """
     which = literal.WhichOneof("value")
     if which == "scalar":
-        return _scalar(literal.scalar)
+        return _scalar(literal, literal_type, exact)
     if which == "collection":
-        return [to_json(item) for item in literal.collection.literals]
+        item_type = literal_type.collection_type if literal_type is not None else None
+        return [to_json(item, item_type, exact=exact) for item in literal.collection.literals]
     if which == "map":
-        return {key: to_json(literal.map.literals[key]) for key in sorted(literal.map.literals)}
+        item_type = literal_type.map_value_type if literal_type is not None else None
+        entries = literal.map.literals
+        return {key: to_json(entries[key], item_type, exact=exact) for key in sorted(entries)}
     if which == "offloaded_metadata":
         offloaded = literal.offloaded_metadata
         return {
@@ -38,31 +47,36 @@ def to_json(literal: literals_pb2.Literal, literal_type: types_pb2.LiteralType |
     return None
 
 
-def _scalar(scalar: literals_pb2.Scalar) -> Any:
+def _scalar(literal: literals_pb2.Literal, literal_type: types_pb2.LiteralType | None, exact: bool) -> Any:
+    scalar = literal.scalar
     which = scalar.WhichOneof("value")
     if which == "primitive":
         return _primitive(scalar.primitive)
     if which == "union":
-        return to_json(scalar.union.value)
+        value = to_json(scalar.union.value, scalar.union.type, exact=exact)
+        return _with_variant(literal, value, literal_type) if exact and literal_type is not None else value
     if which == "binary":
-        return _binary(scalar.binary)
+        return _binary(scalar.binary, exact)
     if which == "generic":
-        return _struct_value(struct_pb2.Value(struct_value=scalar.generic))
+        return _generic(scalar.generic, exact)
     if which == "blob":
-        blob = scalar.blob
-        multipart = blob.metadata.type.dimensionality == types_pb2.BlobType.MULTIPART
-        return {
-            "uri": blob.uri,
-            "kind": "directory" if multipart else "file",
-            **({"format": blob.metadata.type.format} if blob.metadata.type.format else {}),
-        }
+        return _blob(scalar.blob, literal_type, exact)
     if which == "structured_dataset":
-        return _dataset(scalar.structured_dataset)
+        return _dataset(scalar.structured_dataset, literal_type, exact)
     if which == "schema":
         return {"uri": scalar.schema.uri, "kind": "dataset", "format": "parquet"}
     if which == "error":
         return {"error": scalar.error.message, "failed_node_id": scalar.error.failed_node_id}
     return None
+
+
+def _with_variant(literal: literals_pb2.Literal, value: Any, literal_type: types_pb2.LiteralType) -> Any:
+    """The value, beside the name of its variant where reading it alone would choose another."""
+    variants = list(literal_type.union_type.variants)
+    own = literal.scalar.union.type
+    if own not in variants or chosen_variant(value, literal_type) == variants.index(own):
+        return value
+    return {"type": name_of_variant(variants, variants.index(own)), "value": value}
 
 
 def _primitive(primitive: literals_pb2.Primitive) -> Any:
@@ -72,39 +86,51 @@ def _primitive(primitive: literals_pb2.Primitive) -> Any:
     if which == "datetime":
         return timestamp_text(primitive)
     if which == "duration":
-        seconds, nanos = primitive.duration.seconds, primitive.duration.nanos
-        try:
-            return format_duration(dt.timedelta(seconds=seconds, microseconds=nanos // 1000))
-        except OverflowError:
-            return f"{seconds}s"
+        return format_nanos(primitive.duration.seconds * NANOS + primitive.duration.nanos)
     return getattr(primitive, which) if which else None
 
 
 def timestamp_text(primitive: literals_pb2.Primitive) -> str:
     """A datetime as ISO 8601; one that the calendar does not have stays a number of seconds."""
     try:
-        return format_datetime(primitive.datetime.ToDatetime(tzinfo=dt.timezone.utc))
-    except (ValueError, OverflowError):
+        return format_timestamp(primitive.datetime.seconds, primitive.datetime.nanos)
+    except ValueError:
         return f"{primitive.datetime.seconds}s"
 
 
-def _dataset(dataset: literals_pb2.StructuredDataset) -> dict[str, Any]:
+def _blob(blob: literals_pb2.Blob, literal_type: types_pb2.LiteralType | None, exact: bool) -> dict[str, Any]:
+    found = blob.metadata.type
+    declared = literal_type.blob.format if exact and literal_type is not None else ""
+    return {
+        "uri": blob.uri,
+        "kind": "directory" if found.dimensionality == types_pb2.BlobType.MULTIPART else "file",
+        **({"format": found.format} if found.format or declared else {}),
+    }
+
+
+def _dataset(
+    dataset: literals_pb2.StructuredDataset, literal_type: types_pb2.LiteralType | None, exact: bool
+) -> dict[str, Any]:
     found = dataset.metadata.structured_dataset_type
     return {
         "uri": dataset.uri,
         "kind": "dataset",
-        **({"format": found.format} if found.format else {}),
+        **({"format": found.format} if found.format or exact else {}),
         **({"columns": {c.name: describe_type(c.literal_type) for c in found.columns}} if found.columns else {}),
     }
 
 
-def _binary(binary: literals_pb2.Binary) -> Any:
+def _binary(binary: literals_pb2.Binary, exact: bool) -> Any:
     if binary.tag == MSGPACK:
         try:
+            if exact:
+                return spelling.spell(msgpack.unpackb(binary.value, strict_map_key=False, timestamp=0))
             # Timestamp extension type as datetime; integer keys are what dict[int, str] sends.
             return _plain(msgpack.unpackb(binary.value, strict_map_key=False, timestamp=3))
         except (ValueError, TypeError, OverflowError, msgpack.exceptions.UnpackException):
             pass  # not what its tag says: show the bytes
+        if exact:
+            return {spelling.WHOLE: base64.b64encode(binary.value).decode()}
     return {"base64": base64.b64encode(binary.value).decode(), **({"tag": binary.tag} if binary.tag else {})}
 
 
@@ -124,6 +150,11 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
+def _generic(struct: struct_pb2.Struct, exact: bool) -> Any:
+    value = _struct_value(struct_pb2.Value(struct_value=struct))
+    return spelling.spell(value) if exact else _plain(value)
+
+
 def _struct_value(value: struct_pb2.Value) -> Any:
     which = value.WhichOneof("kind")
     if which == "struct_value":
@@ -134,15 +165,11 @@ def _struct_value(value: struct_pb2.Value) -> Any:
     if which == "number_value":
         number = value.number_value
         # A Struct knows only doubles; whole ones were nearly always integers.
-        return int(number) if number.is_integer() and abs(number) < 2**53 else _number(number)
+        return int(number) if number.is_integer() and abs(number) < 2**53 else number
     if which in ("string_value", "bool_value"):
         return getattr(value, which)
     return None
 
 
 def _number(value: float) -> float | str:
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "Infinity" if value > 0 else "-Infinity"
-    return value
+    return spelling.number_word(value) or value

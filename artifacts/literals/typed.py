@@ -1,4 +1,4 @@
-"""What a person typed as a literal of a given type: into a form, or after `-i name=` on a command line."""
+"""What a person typed as a literal of a given type: into a form, or after `-i name=` on a command line. And back."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.exceptions import InvalidArgument
-from artifacts.literals.encode import from_json, union_of
+from artifacts.literals import spelling
+from artifacts.literals.decode import to_json
+from artifacts.literals.encode import from_json, named_variant, union_of
 from artifacts.literals.types import describe_type
 
 _PLAIN = frozenset(
@@ -33,15 +35,38 @@ def from_text(text: str, literal_type: types_pb2.LiteralType, *, name: str) -> l
     if literal_type.simple in _PLAIN and not text.lstrip().startswith(('"', "{")):
         return from_json(text.strip(), literal_type, name=name)
     try:
-        return from_json(json.loads(text), literal_type, name=name)
+        return from_json(_loads(text), literal_type, name=name)
     except ValueError as error:
         raise InvalidArgument(f'input "{name}" expects {describe_type(literal_type)}: not JSON: {error}') from None
+
+
+def text_of(literal: literals_pb2.Literal, literal_type: types_pb2.LiteralType) -> str:
+    """The literal as a person would type it: what `from_text` reads again, of a union with the type of its variant.
+
+    None is nothing at all.
+    """
+    if literal.scalar.HasField("union"):
+        return text_of(literal.scalar.union.value, literal.scalar.union.type)
+    value = to_json(literal, literal_type, exact=True)
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json.dumps(_with_bare_numbers(value), ensure_ascii=False)
+
+
+def _with_bare_numbers(value: Any) -> Any:
+    """People write NaN and Infinity as Python prints them; `from_text` reads that."""
+    if isinstance(value, dict):
+        if spelling.is_number(value):
+            return spelling.unspell(value)
+        inside = value if set(value) != {spelling.OBJECT} else None
+        return {key: _with_bare_numbers(item) for key, item in inside.items()} if inside is not None else value
+    return [_with_bare_numbers(item) for item in value] if isinstance(value, list) else value
 
 
 def _reference(text: str, literal_type: types_pb2.LiteralType, name: str) -> Any:
     if text.startswith("{"):
         try:
-            return json.loads(text)
+            return _loads(text)
         except ValueError as error:
             raise InvalidArgument(f'input "{name}" expects {describe_type(literal_type)}: not JSON: {error}') from None
     if "://" not in text and not text.startswith("/"):
@@ -53,6 +78,8 @@ def _reference(text: str, literal_type: types_pb2.LiteralType, name: str) -> Any
 
 def _union(text: str, literal_type: types_pb2.LiteralType, name: str) -> literals_pb2.Literal:
     variants = list(literal_type.union_type.variants)
+    if (said := _json_object(text)) is not None and named_variant(said, variants) is not None:
+        return from_json(said, literal_type, name=name)
     # `5` of `float | int` is the integer: what is exactly JSON of one variant is meant to be that.
     for strict in (True, False):
         for variant in sorted(variants, key=lambda each: each.simple == types_pb2.STRING):
@@ -66,9 +93,25 @@ def _union(text: str, literal_type: types_pb2.LiteralType, name: str) -> literal
 
 def _exactly(text: str, variant: types_pb2.LiteralType, name: str) -> literals_pb2.Literal:
     try:
-        value = json.loads(text)
+        value = _loads(text)
     except ValueError:
         raise InvalidArgument("not JSON") from None
     if isinstance(value, str):
         raise InvalidArgument("quotes belong to the text")
     return from_json(value, variant, name=name, strict=True)
+
+
+def _json_object(text: str) -> dict[str, Any] | None:
+    try:
+        value = _loads(text) if text.lstrip().startswith("{") else None
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _loads(text: str) -> Any:
+    """Raises ValueError, also for what is nested too deep to be read."""
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deep") from None

@@ -49,7 +49,7 @@ class GateOut(serializers.Serializer[Any]):
     def read_value(self, gate: Gate) -> Any:
         if gate.value is None:
             return None
-        return to_json(literals_pb2.Literal.FromString(bytes(gate.value)), _type_of(gate))
+        return to_json(literals_pb2.Literal.FromString(bytes(gate.value)), _type_of(gate), exact=True)
 
 
 def _type_of(gate: Gate) -> types_pb2.LiteralType:

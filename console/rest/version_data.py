@@ -48,7 +48,7 @@ class ObjectView(ApiView):
         literal_type = types_pb2.LiteralType.FromString(bytes(row.literal_type))
         pieces = [] if row.uri else list(islice(dict.fromkeys(literals.uris(literal)), MAX_FILES))
         data = {
-            "value": literals.to_json(literal, literal_type),
+            "value": literals.to_json(literal, literal_type, exact=True),
             "type": MessageToDict(literal_type),
             "uri": row.uri,
             "files": _files(row.uri),

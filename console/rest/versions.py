@@ -94,7 +94,7 @@ class NewVersionDetail(VersionDetail):
 
 def value_of(version: ArtifactVersion) -> Any:
     literal = literals_pb2.Literal.FromString(bytes(version.literal))
-    return to_json(literal, types_pb2.LiteralType.FromString(bytes(version.literal_type)))
+    return to_json(literal, types_pb2.LiteralType.FromString(bytes(version.literal_type)), exact=True)
 
 
 class TimeFilters(Filters):
