@@ -15,7 +15,7 @@ from flyteidl.core import interface_pb2, literals_pb2, tasks_pb2
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals.decode import timestamp_text
 from scheduler.graphs import Target
-from scheduler.shell.uris import Uris
+from scheduler.uris import Uris
 
 _TEMPLATE = re.compile(r"\{\{\s*[.$]([A-Za-z]+)(?:\.([^}\s]+))?\s*\}\}")
 
@@ -161,7 +161,7 @@ def _filler(run: Run, inputs_uri: str) -> Callable[[str], str]:
         "checkpointoutputprefix": _checkpoint(run, run.attempt),
         "prevcheckpointprefix": _checkpoint(run, run.attempt - 1) if run.attempt else '""',
         "perretryuniquekey": key,
-        "tasktemplatepath": f"{run.uris.node(run.key)}/task.pb",
+        "tasktemplatepath": run.uris.task_file(run.key),
         "namespace": f"{run.project}-{run.domain}",
     }
 
