@@ -4,7 +4,7 @@ metadata/<project>/<domain>/<execution>/inputs.pb, outputs.pb     of the executi
 metadata/.../<node>/inputs.pb, outputs.pb, task.pb                of a node
 metadata/.../<node>/<attempt>[/<item>]/outputs.pb, dynamic.pb ... what an attempt wrote, and what came of it
 metadata/.../<node>/items/<item>/inputs.pb, outputs.pb            of an item of a map
-metadata/.../<node>/items/<first>-<last>/inputs.pb                the lists of some of its items
+metadata/.../<node>/items/<first>-<last>-<digest>/inputs.pb         the lists of some of its items
 raw/<project>/<domain>/<execution>/<node>/<attempt>[/<item>]      what user code offloads
 logs/<project>/<domain>/<execution>/<node>/<attempt>[-<item>].log
 """
@@ -70,9 +70,12 @@ class Uris:
         """Of an item of a map whose task reads no lists."""
         return f"{self.node(key)}/items/{index}/inputs.pb"
 
-    def block_inputs(self, key: str, first: int, last: int) -> str:
-        """The lists of the items from `first` to `last`, which share a file."""
-        return f"{self.node(key)}/items/{first}-{last}/inputs.pb"
+    def block_inputs(self, key: str, first: int, last: int, digest: str = "") -> str:
+        """The lists of the items from `first` to `last`, which share a file; `digest`: of the map's inputs.
+
+        A turn that was rolled back may have left the lists of other inputs.
+        """
+        return f"{self.node(key)}/items/{first}-{last}{digest and f'-{digest}'}/inputs.pb"
 
     def item_outputs(self, key: str, index: int) -> str:
         """Of an item of a map that publishes: its outputs, carrying their versions' ids."""

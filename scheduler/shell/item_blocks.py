@@ -17,6 +17,7 @@ from scheduler.shell.items import item_inputs, some_inputs
 from scheduler.shell.turn import Turn
 
 BLOCK = 50  # items whose inputs share a file
+DIGEST = 12  # letters of the digest of the map's inputs in the file's place
 
 
 def inputs_of(turn: Turn, array: Node, target: Target, index: int) -> literals_pb2.LiteralMap:
@@ -32,7 +33,9 @@ def block_of(turn: Turn, array: Node, target: Target, index: int) -> tuple[str, 
     if size <= BLOCK:
         return whole, 0
     first = index - index % BLOCK
-    uri = turn.uris.block_inputs(array.key, first, min(first + BLOCK, size) - 1)
+    uri = turn.uris.block_inputs(
+        array.key, first, min(first + BLOCK, size) - 1, turn.rows.fingerprints.get(array.key, "")[-DIGEST:]
+    )
     try:
         _written(uri)
     except NotFound:
