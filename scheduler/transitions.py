@@ -52,6 +52,8 @@ class NodeUpdate:
     error: bytes | None
     cache_status: int
     cache_key: str
+    fingerprint: str
+    recovered_from: int | None
     state: dict[str, Any]
     started_at: datetime | None
     ended_at: datetime | None
@@ -72,15 +74,18 @@ _UPDATE_NODES = """
         error = v.error,
         cache_status = CASE WHEN v.cache_status = 0 THEN n.cache_status ELSE v.cache_status END,
         cache_key = CASE WHEN v.cache_key = '' THEN n.cache_key ELSE v.cache_key END,
+        fingerprint = CASE WHEN v.fingerprint = '' THEN n.fingerprint ELSE v.fingerprint END,
+        recovered_from = COALESCE(v.recovered_from, n.recovered_from),
         state = v.state::jsonb, updated_at = %s,
         started_at = COALESCE(n.started_at, v.started_at), ended_at = v.ended_at, wake_at = v.wake_at
     FROM unnest(
         %s::bigint[], %s::int[], %s::int[], %s::int[], %s::bool[], %s::int[], %s::int[], %s::int[], %s::text[],
-        %s::text[], %s::text[], %s::text[], %s::bytea[], %s::int[], %s::text[], %s::text[], %s::timestamptz[],
-        %s::timestamptz[], %s::timestamptz[]
+        %s::text[], %s::text[], %s::text[], %s::bytea[], %s::int[], %s::text[], %s::text[], %s::bigint[],
+        %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[]
     ) AS v(
         id, expected, phase, waiting_on, parked, attempts, user_failures, system_failures, input_uri, output_uri,
-        deck_uri, dynamic_uri, error, cache_status, cache_key, state, started_at, ended_at, wake_at
+        deck_uri, dynamic_uri, error, cache_status, cache_key, fingerprint, recovered_from, state, started_at, ended_at,
+        wake_at
     )
     WHERE n.id = v.id AND (n.phase = v.expected OR (v.expected = 1 AND n.phase = 2))
 """
@@ -105,6 +110,8 @@ def write_nodes(updates: Sequence[NodeUpdate], *, at: datetime) -> tuple[str, li
         [update.error for update in ordered],
         [update.cache_status for update in ordered],
         [update.cache_key for update in ordered],
+        [update.fingerprint for update in ordered],
+        [update.recovered_from for update in ordered],
         [json.dumps(update.state) for update in ordered],
         [update.started_at for update in ordered],
         [update.ended_at for update in ordered],

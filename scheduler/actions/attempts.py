@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import connection, transaction
 from flyteidl.core import execution_pb2
 
@@ -23,6 +22,7 @@ from scheduler.models import ExecutorInstance, TaskExecution
 from scheduler.phases import AttemptPhase
 from scheduler.shell.statements import select
 from scheduler.transitions import nodes_running
+from scheduler.uris import log_of
 from scheduler.wake import wake_execution, wake_executor
 
 LOOK_AHEAD = 64  # queued attempts looked at in one claim
@@ -130,13 +130,7 @@ def _take(ids: list[int], instance: str, *, now: datetime) -> list[TaskExecution
 
 
 def log_uri(row: TaskExecution) -> str:
-    """Like the output prefix: outputs in `metadata/p/d/e/n0/0/3`, the log in `logs/p/d/e/n0/0-3.log`."""
-    root = settings.CAUSEWAY_STORE_URL
-    prefix, folder = str(row.command.get("output_prefix", "")), f"{root}/metadata/"
-    place = prefix.removeprefix(folder) if prefix.startswith(folder) else row.name
-    if row.index >= 0:
-        place = place.removesuffix(f"/{row.index}") + f"-{row.index}"
-    return f"{root}/logs/{place}.log"
+    return log_of(str(row.command.get("output_prefix", "")), row.index, otherwise=row.name)
 
 
 def too_large_for_machine(lacking: Sequence[str]) -> Outcome:
@@ -219,6 +213,7 @@ def expire_lost(executor: str, *, now: datetime, silent_for: timedelta, actor: s
     gone = list(silent.values_list("name", flat=True))
     with transaction.atomic():
         rows = TaskExecution.objects.select_for_update().filter(claimed_by__in=gone, phase__in=HELD)
+        rows = rows.order_by("pk")  # as all that lock attempts do
         return _end([Ended(row.pk, machine_lost(row.claimed_by), now) for row in rows], actor=actor)
 
 

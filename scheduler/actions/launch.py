@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from django.conf import settings
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from flyteidl.admin import execution_pb2, launch_plan_pb2
@@ -29,6 +28,7 @@ from scheduler.attributes import Applied, Place, applied_at
 from scheduler.models import Execution, ExecutionMode, LaunchPlan, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.tags import tags_of
+from scheduler.uris import Uris
 from scheduler.wake import wake_execution
 
 __all__ = ["LaunchRequest", "Resolved", "generate_name", "launch", "recover", "relaunch"]
@@ -130,7 +130,7 @@ def launch(
         dirty=True,
         counters={"origins": {"taken": origins}} if origins else {},
     )
-    execution.inputs_uri = f"{settings.CAUSEWAY_STORE_URL}/metadata/{execution.key}/inputs.pb"
+    execution.inputs_uri = Uris.of_key(execution.key).inputs("")
     try:
         with transaction.atomic():
             _check_concurrency(plan)

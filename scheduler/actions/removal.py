@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Q
 
 from artifacts.actions.retention import StoredData, data_of, delete_objects, lock_for_removal, remove
 from artifacts.exceptions import FailedPrecondition
 from artifacts.models import Alias, ArtifactVersion, Removal
-from artifacts.store import store
 from audit.record import record
 from lineage.models import VersionEdge
 from lineage.queries import needed_by_descendants
 from scheduler.models import CacheEntry, Execution, FiringOutcome, TriggerFiring
+from scheduler.uris import Uris
 
 MADE_OF_IT = "a kept version was made of it"
 
@@ -98,11 +99,40 @@ def remove_version(version: ArtifactVersion, *, tombstone_used: bool, actor: str
 def tombstone(versions: Sequence[ArtifactVersion], *, actor: str, reason: str) -> list[Removal]:
     """Remove these in the caller's transaction; nothing is reused any more whose outputs they are."""
     removals = remove(versions, actor=actor, reason=reason)
-    outputs = [
-        f"{store().root}/metadata/{version.execution_key}/{version.node_id}/outputs.pb"
-        for version in versions
-        if version.execution_key
-    ]
-    if outputs:
-        CacheEntry.objects.filter(output_uri__in=outputs).delete()
+    if entries := _cache_entries(versions):
+        CacheEntry.objects.filter(pk__in=entries).delete()
     return removals
+
+
+# Nodes around a node hand on what it published: dynamic tasks, and those of the executions above that have a cache.
+_AROUND = """
+    WITH RECURSIVE up AS (
+        SELECT n.id, n.parent_id, e.parent_node_id, n.output_uri
+        FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[]) AS v(project, domain, name, node_id)
+        JOIN scheduler_execution e ON e.project = v.project AND e.domain = v.domain AND e.name = v.name
+        JOIN scheduler_nodeexecution n ON n.execution_id = e.id AND n.node_id = v.node_id
+        UNION
+        SELECT n.id, n.parent_id, e.parent_node_id, n.output_uri
+        FROM up JOIN scheduler_nodeexecution n ON n.id = COALESCE(up.parent_id, up.parent_node_id)
+        JOIN scheduler_execution e ON e.id = n.execution_id
+    ) SELECT DISTINCT output_uri FROM up WHERE output_uri <> ''
+"""
+
+
+def _cache_entries(versions: Sequence[ArtifactVersion]) -> list[int]:
+    """Those whose outputs carry one of the versions, locked in the order in which turns write them."""
+    made = [version for version in versions if version.execution_key.count("/") == 2]
+    if not made:
+        return []
+    found = [
+        Uris.of_key(one.execution_key).published(one.node_id, one.attempt, one.output, one.version) for one in made
+    ]
+    names = [[*one.execution_key.split("/"), one.node_id] for one in made]
+    with connection.cursor() as cursor:
+        cursor.execute(_AROUND, [list(column) for column in zip(*names, strict=True)])
+        uris = {uri for (uri,) in cursor.fetchall()}
+    which = Q(output_uri__in=uris | {uri for uri, _ in found if uri})
+    for prefix in {prefix for _, prefix in found if prefix}:
+        which |= Q(output_uri__startswith=prefix)
+    rows = CacheEntry.objects.filter(which).order_by("key").select_for_update()
+    return list(rows.values_list("pk", flat=True))

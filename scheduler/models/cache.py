@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import HashIndex
 from django.db import models
+from django.db.models import Q
 
 from scheduler.models.node import NodeExecution
 
@@ -25,7 +27,10 @@ class CacheEntry(models.Model):
     created_at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["project", "domain", "task_name", "-created_at"], name="cache_task")]
+        indexes = [
+            models.Index(fields=["project", "domain", "task_name", "-created_at"], name="cache_task"),
+            HashIndex(fields=["output_uri"], name="cache_outputs", condition=~Q(output_uri="")),
+        ]
 
     def __str__(self) -> str:
         return f"{self.project}/{self.domain}/{self.task_name}@{self.cache_version} {self.key[:12]}"

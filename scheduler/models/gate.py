@@ -30,6 +30,7 @@ class Gate(models.Model):
     decided_at = models.DateTimeField(null=True)
     decided_by = models.CharField(max_length=150, blank=True, default="")
     comment = models.TextField(blank=True, default="")
+    taken = models.BooleanField(default=False)  # the nodes that waited for the decision know it
     created_at = models.DateTimeField()
 
     class Meta:

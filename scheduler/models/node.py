@@ -39,6 +39,10 @@ class NodeExecution(models.Model):
     error = models.BinaryField(null=True)  # core.ExecutionError
     cache_status = models.SmallIntegerField(default=0)  # core.CatalogCacheStatus
     cache_key = models.CharField(max_length=128, blank=True, default="")
+    # What is computed from what (scheduler.shell.fingerprints): the digest of the template, then of the inputs too
+    fingerprint = models.CharField(max_length=48, blank=True, default="")
+    # Of a RECOVERED node, the one that computed its outputs. A number only: the other may go without this one noticing
+    recovered_from = models.BigIntegerField(null=True)
     is_dynamic = models.BooleanField(default=False)
     state = models.JSONField(default=dict)  # what the node's kind must remember between evaluations
     created_at = models.DateTimeField()
@@ -55,6 +59,10 @@ class NodeExecution(models.Model):
                 fields=["id"], name="node_awaits_child", condition=Q(kind=NodeKind.LAUNCH_PLAN, phase=NodePhase.RUNNING)
             ),
             models.Index(fields=["execution", "id"], name="node_parked", condition=Q(parked=True)),
+            # Those whose place may be another when the execution is recovered
+            models.Index(
+                fields=["execution", "fingerprint"], name="node_fingerprint", condition=Q(parent__isnull=False)
+            ),
             models.Index(fields=["execution", "wake_at"], name="node_wake", condition=Q(wake_at__isnull=False)),
         ]
 

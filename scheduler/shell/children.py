@@ -20,7 +20,6 @@ from scheduler.engine.state import Failure
 from scheduler.graphs import Target
 from scheduler.models import Execution, ExecutionMode, NodeExecution, NodeKind
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase, NodePhase
-from scheduler.shell import data
 from scheduler.shell.flush import insert_new_nodes
 from scheduler.shell.origins import Origins
 from scheduler.shell.turn import ACTOR, Turn
@@ -61,7 +60,7 @@ def launch_child(turn: Turn, command: commands.LaunchChild) -> Iterator[Event]:
         domain=execution.domain,
         name=child_name(execution.pk, command.key, command.attempt),
         spec=spec,
-        inputs=_copy(data.read(turn.uris.inputs(command.key))),
+        inputs=_copy(turn.literals.read(turn.uris.inputs(command.key))),
     )
     try:
         with transaction.atomic():

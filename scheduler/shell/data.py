@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
+from hashlib import blake2b
 from typing import Any
 
 import msgpack
@@ -17,7 +18,7 @@ from artifacts.store import store
 from scheduler.engine.state import Failure
 from scheduler.shell.origins import Origins, of_input, of_output
 
-SMALL = 64 * 1024  # literal maps up to this size are kept in memory between evaluations
+SMALL = 64 * 1024  # bytes; literal maps up to this size are kept in memory
 
 
 class Unresolved(Exception):
@@ -31,8 +32,20 @@ class Unresolved(Exception):
         return Failure(self.code, str(self))
 
 
+def read(uri: str) -> literals_pb2.LiteralMap:
+    """What lies at the URI now, not to be changed. NotFound if nothing does."""
+    return literals_pb2.LiteralMap.FromString(store().get(uri)) if uri else literals_pb2.LiteralMap()
+
+
+def write(uri: str, values: literals_pb2.LiteralMap) -> bytes:
+    """Returns what was written: the same for the same values."""
+    content: bytes = values.SerializeToString(deterministic=True)
+    store().put(uri, content)
+    return content
+
+
 @lru_cache(maxsize=512)
-def _small(uri: str) -> literals_pb2.LiteralMap:
+def _settled(uri: str) -> literals_pb2.LiteralMap:
     data = store().get(uri)
     if len(data) > SMALL:
         raise _TooLargeToKeep(data)
@@ -46,28 +59,48 @@ class _TooLargeToKeep(Exception):
         self.data = data
 
 
-def read(uri: str) -> literals_pb2.LiteralMap:
-    """What was written at the URI, not to be changed. NotFound if nothing was."""
-    if not uri:
-        return literals_pb2.LiteralMap()
-    try:
-        return _small(uri)
-    except _TooLargeToKeep as large:
-        return literals_pb2.LiteralMap.FromString(large.data)
+class Literals:
+    """The literal maps of one turn.
+
+    What the turn wrote it remembers itself, for only as long as it lasts: if it is rolled back, the one that repeats it
+    may publish other versions and write something else in the same places. What it did not write was there when it
+    began. That never changes any more, for whoever wrote it has committed, and only committed rows name it: so it is
+    kept for the turns to come of this process.
+    """
+
+    def __init__(self) -> None:
+        self._written: dict[str, literals_pb2.LiteralMap | None] = {}  # None: too large to keep
+
+    def read(self, uri: str) -> literals_pb2.LiteralMap:
+        """Not to be changed. NotFound if nothing was written there."""
+        if not uri:
+            return literals_pb2.LiteralMap()
+        if uri in self._written:
+            return self._written[uri] or read(uri)
+        try:
+            return _settled(uri)
+        except _TooLargeToKeep as large:
+            return literals_pb2.LiteralMap.FromString(large.data)
+
+    def write(self, uri: str, values: literals_pb2.LiteralMap) -> bytes:
+        """`values` must not be changed any more. Returns what was written: the same for the same values."""
+        content = write(uri, values)
+        self._written[uri] = values if len(content) <= SMALL else None
+        return content
+
+    def read_outputs(self, uri: str, node: str) -> literals_pb2.LiteralMap:
+        """Outputs of a node or attempt; Unresolved if it wrote none, or not what it should."""
+        try:
+            return self.read(uri)
+        except NotFound:
+            raise Unresolved(f"node {node} wrote no outputs at {uri}", "OutputsNotFound") from None
+        except DecodeError:
+            raise Unresolved(f"what node {node} wrote at {uri} is no literal map", "OutputsUnreadable") from None
 
 
-def write(uri: str, values: literals_pb2.LiteralMap) -> None:
-    store().put(uri, values.SerializeToString(deterministic=True))
-
-
-def read_outputs(uri: str, node: str) -> literals_pb2.LiteralMap:
-    """Outputs of a node or attempt; Unresolved if it wrote none, or not what it should."""
-    try:
-        return read(uri)
-    except NotFound:
-        raise Unresolved(f"node {node} wrote no outputs at {uri}", "OutputsNotFound") from None
-    except DecodeError:
-        raise Unresolved(f"what node {node} wrote at {uri} is no literal map", "OutputsUnreadable") from None
+def hashed(content: bytes) -> str:
+    """128 bits in hexadecimal."""
+    return blake2b(content, digest_size=16).hexdigest()
 
 
 def without_claims(values: literals_pb2.LiteralMap) -> literals_pb2.LiteralMap:
@@ -89,6 +122,7 @@ class Resolver:
 
     def __init__(
         self,
+        literals: Literals,
         inputs_uri: str,
         output_uris: dict[str, str],
         aliases: dict[str, dict[str, str]],
@@ -97,6 +131,7 @@ class Resolver:
         output_origins: Mapping[str, Origins] | None = None,
         constants: Collection[int] = (),
     ) -> None:
+        self.literals = literals
         self.inputs_uri = inputs_uri
         self.output_uris = output_uris
         self.aliases = aliases
@@ -139,12 +174,13 @@ class Resolver:
 
     def _promise(self, promise: types_pb2.OutputReference) -> literals_pb2.Literal:
         if promise.node_id in ("", "start-node", "globals"):
-            values, where = read(self.inputs_uri), "the workflow's inputs"
+            values, where = self.literals.read(self.inputs_uri), "the workflow's inputs"
         else:
             uri = self.output_uris.get(promise.node_id)
             if not uri:
                 raise Unresolved(f"node {promise.node_id} has no outputs")
-            values, where = read_outputs(uri, promise.node_id), f"the outputs of node {promise.node_id}"
+            values = self.literals.read_outputs(uri, promise.node_id)
+            where = f"the outputs of node {promise.node_id}"
         name = self.aliases.get(promise.node_id, {}).get(promise.var, promise.var)
         if name not in values.literals:
             known = ", ".join(sorted(values.literals)) or "none"

@@ -161,6 +161,8 @@ def _update_of(turn: Turn, node: Node, before: int, times: _Times) -> NodeUpdate
         error=error_of(node.failure) if node.failure is not None and node.phase in TERMINAL else None,
         cache_status=fields.get("cache_status", 0),
         cache_key=fields.get("cache_key", ""),
+        fingerprint=fields.get("fingerprint", ""),
+        recovered_from=fields.get("recovered_from"),
         state=_state(turn, node.key, pack(node)),
         started_at=times.started_at(node),
         ended_at=times.ended_at(node),

@@ -32,6 +32,7 @@ from scheduler.shell.publish import learn_declarations, publish_item, publish_no
 from scheduler.shell.reuse import is_cached, keep, keep_item
 from scheduler.shell.rows import COLUMNS
 from scheduler.shell.turn import Turn
+from scheduler.uris import FUTURES
 
 BATCH = 500  # attempts taken into account in one transaction
 
@@ -103,7 +104,7 @@ def _of_attempt(turn: Turn, key: str, ended: Ended) -> Event:
     if ended.phase != AttemptPhase.SUCCEEDED:
         return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=_failure_of(ended))
     if ended.item >= 0 and node.memory.get("live", {}).get(str(ended.item)) == ended.attempt:
-        uri = ended.output_uri or f"{turn.uris.attempt(key, ended.attempt, ended.item)}/outputs.pb"
+        uri = ended.output_uri or turn.uris.attempt_outputs(key, ended.attempt, ended.item)
         try:
             uri = _take_item(turn, node, ended, uri)
         except data.Unresolved as error:
@@ -132,10 +133,10 @@ def _take_item(turn: Turn, node: Node, ended: Ended, uri: str) -> str:
         return uri
     where = f"{node.key}, item {ended.item},"
     if item.item_outputs is None and "declared" not in node.memory and item.task.interface.outputs.variables:
-        learn_declarations(node, data.read_outputs(uri, where))
+        learn_declarations(node, turn.literals.read_outputs(uri, where))
     if published_by_items(node) is None:
         return uri
-    outputs = data.without_claims(data.read_outputs(uri, where))
+    outputs = data.without_claims(turn.literals.read_outputs(uri, where))
     return publish_item(turn, node, item, outputs, index=ended.item, attempt=ended.attempt)
 
 
@@ -154,17 +155,17 @@ def _failure_of(ended: Ended) -> Failure:
 def _take_outputs(turn: Turn, key: str, ended: Ended) -> Scope | None:
     """See that the attempt wrote what it declares, and publish what is annotated; or take the workflow it returned."""
     target = turn.rows[key].spec.target
-    if ended.output_uri.endswith("/futures.pb") and isinstance(target, Target) and target.task is not None:
-        dynamic_uri = f"{turn.uris.attempt(key, ended.attempt)}/dynamic.pb"
+    if ended.output_uri.endswith(f"/{FUTURES}") and isinstance(target, Target) and target.task is not None:
+        dynamic_uri = turn.uris.dynamic(key, ended.attempt)
         body = compile_futures(ended.output_uri, target.task, to=dynamic_uri)
         turn.set(key, {"dynamic_uri": dynamic_uri, "deck_uri": ended.deck_uri})
         turn.rows.expect_new_children(turn.rows[key], body)
         return body
-    uri = ended.output_uri or f"{turn.uris.attempt(key, ended.attempt, ended.item)}/outputs.pb"
+    uri = ended.output_uri or turn.uris.attempt_outputs(key, ended.attempt, ended.item)
     if isinstance(target, Target) and target.task is not None:
         declared = target.task.interface.outputs.variables
         if declared:
-            written = data.read_outputs(uri, key)
+            written = turn.literals.read_outputs(uri, key)
             outputs = data.without_claims(written)
             missing = sorted(declared.keys() - outputs.literals.keys())
             if missing:
@@ -173,7 +174,7 @@ def _take_outputs(turn: Turn, key: str, ended: Ended) -> Scope | None:
                 uri = publish_node(turn, key, target.task, outputs, attempt=ended.attempt)
             elif outputs is not written:
                 uri = turn.uris.outputs(key)
-                data.write(uri, outputs)
+                turn.literals.write(uri, outputs)
     turn.set(key, {"output_uri": uri, "deck_uri": ended.deck_uri})
     if isinstance(target, Target) and is_cached(target):
         keep(turn, key, target, uri)
@@ -206,10 +207,10 @@ def decision(turn: Turn, key: str, gate: Gate) -> Event:
     if spec.gate is not None and spec.gate.type is GateType.APPROVE:
         if not value.scalar.primitive.boolean:
             return Decided(key, approved=False)
-        data.write(uri, data.read(turn.uris.inputs(key)))
+        turn.literals.write(uri, turn.literals.read(turn.uris.inputs(key)))
     elif isinstance(spec.target, Target):
         name = spec.target.node.gate_node.signal.output_variable_name
-        data.write(uri, literals_pb2.LiteralMap(literals={name: value}))
+        turn.literals.write(uri, literals_pb2.LiteralMap(literals={name: value}))
     turn.set(key, {"output_uri": uri})
     return Decided(key, approved=True)
 

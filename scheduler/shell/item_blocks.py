@@ -13,17 +13,17 @@ from artifacts.exceptions import NotFound
 from artifacts.store import store
 from scheduler.engine.state import Node
 from scheduler.graphs import Target
-from scheduler.shell import data
 from scheduler.shell.items import item_inputs, some_inputs
 from scheduler.shell.turn import Turn
 
 BLOCK = 50  # items whose inputs share a file
+DIGEST = 12  # letters of the digest of the map's inputs in the file's place
 
 
 def inputs_of(turn: Turn, array: Node, target: Target, index: int) -> literals_pb2.LiteralMap:
     """What an item of the map takes in."""
     uri, first = block_of(turn, array, target, index)
-    return item_inputs(target.node.array_node, data.read(uri), index - first)
+    return item_inputs(target.node.array_node, turn.literals.read(uri), index - first)
 
 
 def block_of(turn: Turn, array: Node, target: Target, index: int) -> tuple[str, int]:
@@ -33,11 +33,13 @@ def block_of(turn: Turn, array: Node, target: Target, index: int) -> tuple[str, 
     if size <= BLOCK:
         return whole, 0
     first = index - index % BLOCK
-    uri = f"{turn.uris.node(array.key)}/items/{first}-{min(first + BLOCK, size) - 1}/inputs.pb"
+    uri = turn.uris.block_inputs(
+        array.key, first, min(first + BLOCK, size) - 1, turn.rows.fingerprints.get(array.key, "")[-DIGEST:]
+    )
     try:
         _written(uri)
     except NotFound:
-        data.write(uri, some_inputs(target.node.array_node, data.read(whole), first, first + BLOCK))
+        turn.literals.write(uri, some_inputs(target.node.array_node, turn.literals.read(whole), first, first + BLOCK))
     return uri, first
 
 

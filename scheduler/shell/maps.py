@@ -19,10 +19,11 @@ from scheduler.graphs import Target, identity
 from scheduler.models import LaunchPlan, NodeExecution, TaskExecution
 from scheduler.phases import NODE_DONE, AttemptPhase
 from scheduler.shell import data
+from scheduler.shell.at_hand import read_reused
 from scheduler.shell.item_blocks import block_of, inputs_of
 from scheduler.shell.origins import Origins, by_variable
 from scheduler.shell.publish import published_by_items
-from scheduler.shell.reuse import item_hits
+from scheduler.shell.reuse import items_from_cache
 from scheduler.shell.turn import Turn
 
 NONE = literals_pb2.Literal(scalar=literals_pb2.Scalar(none_type=literals_pb2.Void()))
@@ -48,8 +49,8 @@ def item_inputs_uri(turn: Turn, key: str, index: int) -> tuple[str, int]:
     shared, first = block_of(turn, array, target, index)
     if target.node.array_node.data_mode == workflow_pb2.ArrayNode.SINGLE_INPUT_FILE:
         return shared, first
-    uri = f"{turn.uris.node(key)}/items/{index}/inputs.pb"
-    data.write(uri, inputs_of(turn, array, target, index))
+    uri = turn.uris.item_inputs(key, index)
+    turn.literals.write(uri, inputs_of(turn, array, target, index))
     return uri, 0
 
 
@@ -60,10 +61,11 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
         _join_origins(turn, node)
     joined = literals_pb2.LiteralMap()
     uris = _output_uris(turn, node.key) if node.body is None else _node_output_uris(turn, node.key)
+    failed = set(node.memory["bad"])
     if node.memory.get("reused"):
-        hits = item_hits(turn, node, node.memory["size"])
-        failed = set(node.memory["bad"])  # what others computed later is not theirs
-        uris = {**{index: uri for index, uri in hits.items() if index not in failed}, **uris}
+        uris = {**read_reused(turn.uris.reused_items(node.key)), **uris}
+        missing = set(range(node.memory["size"])) - failed - uris.keys()
+        uris |= items_from_cache(turn, node, missing)
     target = array_of(node).node.target
     names = _names(target)
     # What the items of a task wrote that publishes nothing is all the user's own word.
@@ -81,7 +83,7 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
             item = NONE if not uri else values[name] if marked else without_marks(values[name])
             joined.literals[name].collection.literals.append(item)
     uri = turn.uris.outputs(node.key)
-    data.write(uri, joined)
+    turn.literals.write(uri, joined)
     turn.set(node.key, {"output_uri": uri})
     yield Collected(node.key)
 
@@ -133,7 +135,4 @@ def _output_uris(turn: Turn, key: str) -> dict[int, str]:
     found = rows.order_by("attempt").values_list("index", "attempt", "output_uri")
     if published_by_items(turn.rows[key]) is not None:
         return {index: turn.uris.item_outputs(key, index) for index, _, _ in found}
-    return {
-        index: output_uri or f"{turn.uris.attempt(key, attempt, index)}/outputs.pb"
-        for index, attempt, output_uri in found
-    }
+    return {index: output_uri or turn.uris.attempt_outputs(key, attempt, index) for index, attempt, output_uri in found}

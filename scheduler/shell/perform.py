@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
-from flyteidl.core import interface_pb2, literals_pb2, types_pb2
+from flyteidl.core import literals_pb2
 
 from artifacts.exceptions import CausewayError
-from artifacts.literals import check_literal, marks
-from lineage.actions.record import Use
+from artifacts.literals import check_literal
 from scheduler.engine import commands
+from scheduler.engine.commands import Command
 from scheduler.engine.events import Collected, Event, Failed, Prepared, Stopped, Unparked
 from scheduler.engine.graph import GateType, Kind
 from scheduler.engine.state import ROOT, Failure, Node, child_key
@@ -20,11 +21,11 @@ from scheduler.phases import AttemptPhase
 from scheduler.shell import data
 from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
-from scheduler.shell.items import size_of
-from scheduler.shell.maps import collect_items, item_inputs_of, item_inputs_uri
-from scheduler.shell.origins import Origins, all_taken, by_variable, of_input
+from scheduler.shell.maps import collect_items, item_inputs_uri
+from scheduler.shell.origins import Origins, by_variable
+from scheduler.shell.prepare import prepare, resolver
 from scheduler.shell.publish import publish_node, publish_workflow
-from scheduler.shell.reuse import cache_key, is_cached, item_answer, item_hits, keep, look_up, recover
+from scheduler.shell.reuse import ask_for_items, is_cached, keep
 from scheduler.shell.task_command import Run, command_of, needs_task_file
 from scheduler.shell.turn import Turn
 from scheduler.task_resources import resources_of
@@ -32,15 +33,47 @@ from scheduler.task_resources import resources_of
 DEFAULT_EXECUTOR = "local"
 
 
-def perform(turn: Turn, issued: Iterable[object]) -> list[Event]:
+def perform(turn: Turn, issued: Sequence[Command]) -> list[Event]:
     """Carry out the commands in order and return the answers, with the rows they concern loaded."""
-    wanted = list(issued)
-    _load_sources(turn, [turn.rows[c.key] for c in wanted if isinstance(c, commands.Prepare)])
-    events: list[Event] = []
-    for command in wanted:
-        events += _HANDLERS[type(command)](turn, command)
+    at_hand = AtHand(
+        prepared=prepare(turn, [each.key for each in issued if isinstance(each, commands.Prepare)]),
+        items=ask_for_items(turn, [each for each in issued if isinstance(each, commands.Submit)]),
+    )
+    events = [event for command in issued for event in _answer(turn, command, at_hand)]
     turn.rows.load_downstream(event.key for event in events if _may_end(turn, event))
     return events
+
+
+@dataclass(frozen=True)
+class AtHand:
+    """What was found out for all commands of a kind at once."""
+
+    prepared: Mapping[str, Event]  # by the node's key
+    items: Mapping[tuple[str, int], Event]  # of items of maps that need not run now, by the node's key and the number
+
+
+def _answer(turn: Turn, command: Command, at_hand: AtHand) -> Iterable[Event]:
+    match command:
+        case commands.Prepare():
+            return (at_hand.prepared[command.key],)
+        case commands.Submit():
+            known = at_hand.items.get((command.key, command.index))
+            return _submit(turn, command) if known is None else (known,)
+        case commands.Cancel():
+            return _cancel(turn, command)
+        case commands.OpenGate():
+            return _open_gate(turn, command)
+        case commands.LaunchChild():
+            return launch_child(turn, command)
+        case commands.AbortChild():
+            return abort_child(turn, command)
+        case commands.Collect():
+            return _collect(turn, command)
+        case commands.StopChildren():
+            return _stop_children(turn, command)
+        case commands.FreeSlots():
+            return _free_slots(turn, command)
+    return commands.unknown(command)
 
 
 def _may_end(turn: Turn, event: Event) -> bool:
@@ -52,125 +85,11 @@ def _may_end(turn: Turn, event: Event) -> bool:
     )
 
 
-def _load_sources(turn: Turn, nodes: list[Node]) -> None:
-    """All rows whose outputs these nodes take in, with one query."""
-    keys: set[str] = set()
-    for node in nodes:
-        owner = turn.owner(node)
-        keys.update(child_key(owner, source) for source in _sources(node))
-    turn.rows.load(keys)
-
-
-def _sources(node: Node) -> Iterator[str]:
-    if isinstance(node.spec.target, Target):
-        for binding in node.spec.target.node.inputs:
-            yield from (source for source in promised(binding.binding) if source not in INPUTS)
-
-
-def resolver(turn: Turn, owner: Node, bindings: Iterable[literals_pb2.Binding]) -> data.Resolver:
-    sources = {source for binding in bindings for source in promised(binding.binding) if source not in INPUTS}
-    uris = {source: turn.rows.output_uris.get(child_key(owner, source), "") for source in sources}
-    described = owner.body.source if owner.body is not None else None
-    aliases = described.aliases if isinstance(described, Source) else {}
-    known = turn.rows.origins
-    origins = {source: known[key] for source in sources if (key := child_key(owner, source)) in known}
-    dynamic = isinstance(owner.spec.target, Target) and owner.spec.target.task is not None
-    return data.Resolver(
-        turn.inputs_uri(owner),
-        uris,
-        {key: dict(value) for key, value in aliases.items()},
-        inputs_origins=known.get(owner.key),
-        output_origins=origins,
-        constants=all_taken(known.get(owner.key)) if dynamic else (),
-    )
-
-
-def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
-    node = turn.rows[command.key]
-    target = node.spec.target
-    if not isinstance(target, Target):
-        yield Failed(node.key, Failure("BadSpecification", f"node {node.key} has no target"))
-        return
-    owner = turn.owner(node)
-    sources = resolver(turn, owner, target.node.inputs)
-    try:
-        item = item_inputs_of(turn, node)
-        inputs = item or sources.resolve(target.node.inputs)
-        if owner.body is not None and node.spec is owner.body.failure_node and owner.failure is not None:
-            add_error(inputs, target, owner.failure)
-        uri = turn.uris.inputs(node.key)
-        data.write(uri, inputs)
-        size = size_of(target.node.array_node, inputs) if node.spec.kind is Kind.ARRAY else 0
-    except data.Unresolved as error:
-        yield Failed(node.key, error.failure())
-        return
-    turn.set(node.key, {"input_uri": uri})
-    uses, origins = (sources.uses, sources.origins) if item is None else _item_origins(turn, node, item)
-    if origins:
-        turn.rows.origins[node.key] = Origins(taken=by_variable(origins))
-    if recover(turn, node):
-        yield Prepared(node.key, recovered=True)
-        return
-    turn.consumed += [
-        Use(version_id=version, node_id=node.key, variable=name) for name in sorted(uses) for version in uses[name]
-    ]
-    if target.task is not None and (key := cache_key(turn, target, inputs)):
-        answer = look_up(turn, node, target, key)
-        if answer is not None:
-            yield answer
-            return
-    if node.spec.body is not None:
-        turn.rows.expect_new_children(node, node.spec.body)
-    hits = tuple(item_hits(turn, node, size)) if node.spec.kind is Kind.ARRAY else ()
-    given = dict(inputs.literals) if node.spec.kind is Kind.BRANCH else None
-    yield Prepared(node.key, inputs=given, size=size, hits=hits)
-
-
-def _item_origins(
-    turn: Turn, node: Node, inputs: literals_pb2.LiteralMap
-) -> tuple[dict[str, set[int]], dict[str, set[int]]]:
-    """What the values that an item of a map takes in are, and what flowed into them: by variable."""
-    uses: dict[str, set[int]] = {}
-    origins: dict[str, set[int]] = {}
-    for name, literal in inputs.literals.items():
-        ids, complete = marks(literal)
-        rest = () if complete else of_input(turn.rows.origins.get(node.parent or ROOT), name)
-        if ids:
-            uses[name] = ids
-        if ids or rest:
-            origins[name] = ids.union(rest)
-    return uses, origins
-
-
-def add_error(inputs: literals_pb2.LiteralMap, target: Target, failure: Failure) -> None:
-    """A failure node learns what happened through its input of the error type, if it has one."""
-    error = types_pb2.Error(failed_node_id=failure.node, message=failure.message)
-    for name, variable in inputs_of(target).items():
-        variants = [variable.type, *(variable.type.union_type.variants)]
-        given = [variant for variant in variants if variant.simple == types_pb2.ERROR]
-        if not given:
-            continue
-        literal = literals_pb2.Literal(scalar=literals_pb2.Scalar(error=error))
-        if variable.type.HasField("union_type"):
-            union = literals_pb2.Union(value=literal, type=given[0])
-            literal = literals_pb2.Literal(scalar=literals_pb2.Scalar(union=union))
-        inputs.literals[name].CopyFrom(literal)
-
-
-def inputs_of(target: Target) -> Mapping[str, interface_pb2.Variable]:
-    if target.task is not None:
-        return target.task.interface.inputs.variables
-    return target.interface.inputs.variables if target.interface is not None else {}
-
-
 def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
     node = turn.rows[command.key]
     target = node.spec.array.node.target if node.spec.array is not None else node.spec.target
     if not isinstance(target, Target) or target.task is None:
         yield Failed(node.key, Failure("BadSpecification", f"node {node.key} refers to a task that is not compiled in"))
-        return
-    if command.index >= 0 and (answer := item_answer(turn, node, target, command.index)) is not None:
-        yield answer
         return
     execution = turn.execution
     number = command.attempt
@@ -184,7 +103,7 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         uris=turn.uris,
         key=node.key,
         attempt=number,
-        load_inputs=partial(data.read, turn.uris.inputs(node.key)),
+        load_inputs=partial(turn.literals.read, turn.uris.inputs(node.key)),
         index=command.index,
         inputs_uri=inputs_uri,
         first=first,
@@ -220,7 +139,7 @@ def _write_task_file(turn: Turn, node: Node, target: Target) -> None:
     from artifacts.store import store
 
     if target.task is not None:
-        store().put(f"{turn.uris.node(node.key)}/task.pb", target.task.SerializeToString())
+        store().put(turn.uris.task_file(node.key), target.task.SerializeToString())
 
 
 def _cancel(turn: Turn, command: commands.Cancel) -> Iterator[Event]:
@@ -308,7 +227,7 @@ def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:
         yield Failed(parent.key, Failure(type(error).__name__, error.message))
         return
     uri = turn.uris.outputs(parent.key)
-    data.write(uri, outputs)
+    turn.literals.write(uri, outputs)
     if parent.key == ROOT:
         turn.outputs_uri = uri
     else:
@@ -325,16 +244,3 @@ def _stop_children(turn: Turn, command: commands.StopChildren) -> Iterator[Event
 def _free_slots(turn: Turn, command: commands.FreeSlots) -> Iterator[Event]:
     for key in turn.rows.parked(command.count):
         yield Unparked(key)
-
-
-_HANDLERS: dict[type, Callable[..., Iterator[Event]]] = {
-    commands.Prepare: _prepare,
-    commands.Submit: _submit,
-    commands.Cancel: _cancel,
-    commands.OpenGate: _open_gate,
-    commands.Collect: _collect,
-    commands.StopChildren: _stop_children,
-    commands.FreeSlots: _free_slots,
-    commands.LaunchChild: launch_child,
-    commands.AbortChild: abort_child,
-}

@@ -19,7 +19,6 @@ from lineage.models import Via
 from scheduler.engine.graph import END_NODE, Scope
 from scheduler.engine.state import ROOT, Node
 from scheduler.graphs import Source, Target
-from scheduler.shell import data
 from scheduler.shell.item_blocks import inputs_of
 from scheduler.shell.origins import of_input, of_output
 from scheduler.shell.turn import Turn
@@ -34,10 +33,10 @@ def publish_node(
     """
     source = _source(turn, key, task, attempt=attempt)
     origins = turn.rows.origins.get(key)
-    inputs = data.read(turn.uris.inputs(key))
+    inputs = turn.literals.read(turn.uris.inputs(key))
     values = _publish(turn, source, task.interface.outputs, outputs, inputs, partial(of_output, origins))
     uri = turn.uris.outputs(key)
-    data.write(uri, values)
+    turn.literals.write(uri, values)
     return uri
 
 
@@ -93,7 +92,7 @@ def publish_item(
             wrapped.scalar.union.value.CopyFrom(values.literals[name])
             values.literals[name].CopyFrom(wrapped)
     uri = turn.uris.item_outputs(node.key, index)
-    data.write(uri, values)
+    turn.literals.write(uri, values)
     return uri
 
 
@@ -164,7 +163,7 @@ def publish_workflow(turn: Turn, scope: Scope, outputs: literals_pb2.LiteralMap)
         producer=producers.written("workflow", described.identifier.name, described.identifier.version),
         actor=execution.principal,
     )
-    inputs = data.read(execution.inputs_uri)
+    inputs = turn.literals.read(execution.inputs_uri)
     with transaction.atomic():
         values, published = publish_outputs(
             outputs=described.interface.outputs, values=outputs, inputs=inputs, source=source, at=turn.now

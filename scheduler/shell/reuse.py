@@ -1,47 +1,30 @@
-"""Outputs that exist already: of the execution that is being recovered, or of a cached task."""
+"""The cache: outputs of tasks that need not be computed again, under all that they depend on."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import timedelta
+from typing import NamedTuple
 
+from django.db import connection
 from flyteidl.core import catalog_pb2, literals_pb2
 
 from artifacts.literals import digest
-from artifacts.store import store
+from scheduler.engine.commands import Submit
 from scheduler.engine.events import Event, Held, Prepared, Reused
-from scheduler.engine.graph import Kind
 from scheduler.engine.phases import TERMINAL
 from scheduler.engine.state import Node
 from scheduler.graphs import Target
-from scheduler.models import CacheEntry, Execution, ExecutionMode, NodeExecution, TaskExecution
-from scheduler.phases import NODE_TERMINAL, AttemptPhase, NodePhase
-from scheduler.shell import data
+from scheduler.models import CacheEntry
+from scheduler.phases import NODE_TERMINAL
 from scheduler.shell.flush import insert_new_nodes
 from scheduler.shell.item_blocks import inputs_of
 from scheduler.shell.items import item_inputs
-from scheduler.shell.turn import Turn
-from scheduler.shell.uris import Uris
+from scheduler.shell.ready import Ready
+from scheduler.shell.turn import NodeFields, Turn
 
-_RECOVERABLE = frozenset({Kind.TASK, Kind.WORKFLOW, Kind.LAUNCH_PLAN, Kind.ARRAY, Kind.GATE})
-_SUCCEEDED = (NodePhase.SUCCEEDED, NodePhase.RECOVERED)
 LOOK_AGAIN = timedelta(seconds=2)  # while somebody else computes what is wanted
-
-
-def recover(turn: Turn, node: Node) -> bool:
-    """Take the outputs of the same node of the recovered execution, if it had succeeded there."""
-    former = turn.execution.reference_id
-    if turn.execution.mode != ExecutionMode.RECOVERED or former is None or node.spec.kind not in _RECOVERABLE:
-        return False
-    rows = NodeExecution.objects.filter(execution_id=former, node_id=node.key, phase__in=_SUCCEEDED)
-    found = rows.values_list("output_uri", "deck_uri", "state").first()
-    if found is None:
-        return False
-    if "origins" in found[2]:
-        turn.rows.origins[node.key] = found[2]["origins"]
-    turn.set(node.key, {"output_uri": found[0], "deck_uri": found[1]})
-    return True
 
 
 def is_cached(target: Target) -> bool:
@@ -83,45 +66,139 @@ def cache_key(turn: Turn, target: Target, inputs: literals_pb2.LiteralMap) -> st
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def look_up(turn: Turn, node: Node, target: Target, key: str) -> Event | None:
-    """Prepared from the cache, or Held while another node computes the same; None: this node has to compute it."""
-    status = catalog_pb2
+class Want(NamedTuple):
+    """A node, or an item of a map, that asks the cache."""
+
+    node: Node
+    target: Target  # what is run
+    key: str  # of the entry
+    item: int = -1  # its number; -1: the node itself
+
+    @property
+    def asks(self) -> tuple[str, int]:
+        return self.node.key, self.item
+
+
+def look_up(turn: Turn, wants: Sequence[Want]) -> dict[tuple[str, int], Event]:
+    """Prepared from the cache, or Held while somebody else computes the same; those not named have to compute it."""
+    statuses = catalog_pb2
     if turn.spec.overwrite_cache:
-        turn.set(node.key, {"cache_key": key, "cache_status": status.CACHE_SKIPPED})
-        return None
-    entry = CacheEntry.objects.filter(key=key).first()
-    if entry is None or not entry.output_uri:
-        turn.set(node.key, {"cache_key": key, "cache_status": status.CACHE_MISS})
-        entry = _claimed(turn, node, target, key) if is_serialized(target) else None
-        if entry is None:
-            return None
-        if not entry.output_uri:
-            return Held(node.key, until=turn.now + LOOK_AGAIN)
-    turn.set(node.key, {"cache_key": key, "cache_status": status.CACHE_HIT, "output_uri": entry.output_uri})
-    return Prepared(node.key, cached=True)
+        for want in wants:
+            turn.set(want.node.key, {"cache_key": want.key, "cache_status": statuses.CACHE_SKIPPED})
+        return {}
+    uris, held = _ask(turn, wants)
+    answers: dict[tuple[str, int], Event] = {}
+    for want in wants:
+        key = want.node.key
+        if want.key in uris:
+            hit = NodeFields(cache_key=want.key, cache_status=statuses.CACHE_HIT, output_uri=uris[want.key])
+            turn.set(key, hit)
+            answers[want.asks] = Prepared(key, cached=True)
+            continue
+        turn.set(key, {"cache_key": want.key, "cache_status": statuses.CACHE_MISS})
+        if want.asks in held:
+            answers[want.asks] = Held(key, until=turn.now + LOOK_AGAIN)
+    return answers
 
 
-def _claimed(turn: Turn, node: Node, target: Target, key: str, index: int = -1) -> CacheEntry | None:
-    """None if this node, or item of a map, is the one that computes it; else the entry of the one that does, or has
-    done so while this one asked.
+def ask_for_items(turn: Turn, submits: Sequence[Submit]) -> dict[tuple[str, int], Event]:
+    """Reused or Held for items of maps whose task computes the same only once at a time; the others have to run."""
+    wants = [] if turn.spec.overwrite_cache else [want for each in submits for want in _want(turn, each)]
+    uris, held = _ask(turn, wants)
+    answers: dict[tuple[str, int], Event] = {}
+    for want in wants:
+        if want.key in uris:
+            answers[want.asks] = Reused(want.node.key, index=want.item)
+        elif want.asks in held:
+            answers[want.asks] = Held(want.node.key, until=turn.now + LOOK_AGAIN, index=want.item)
+    return answers
 
-    The unique key decides between two that ask at once.
+
+def _want(turn: Turn, submit: Submit) -> Iterator[Want]:
+    node = turn.rows[submit.key]
+    array, target = node.spec.array, node.spec.target
+    item = array.node.target if array is not None else None
+    if submit.index < 0 or not isinstance(item, Target) or not isinstance(target, Target) or not is_serialized(item):
+        return
+    key = cache_key(turn, item, inputs_of(turn, node, target, submit.index))
+    if key:
+        yield Want(node, item, key, submit.index)
+
+
+def _ask(turn: Turn, wants: Sequence[Want]) -> tuple[dict[str, str], set[tuple[str, int]]]:
+    """URIs of outputs, by the key of the entry; and who has to wait."""
+    uris = _outputs(turn, {want.key for want in wants})
+    claiming = [want for want in wants if want.key not in uris and is_serialized(want.target)]
+    if not claiming:
+        return uris, set()
+    computed, held = claim(turn, claiming)
+    return uris | computed, held
+
+
+def _outputs(turn: Turn, keys: Collection[str]) -> dict[str, str]:
+    """What the cache has, and what this turn is about to add."""
+    if not keys:
+        return {}
+    rows = CacheEntry.objects.filter(key__in=set(keys)).exclude(output_uri="")
+    added = {key: turn.cache_entries[key].output_uri for key in keys if key in turn.cache_entries}
+    return dict(rows.values_list("key", "output_uri")) | added
+
+
+def claim(turn: Turn, wants: Sequence[Want]) -> tuple[dict[str, str], set[tuple[str, int]]]:
+    """Claim the entries for those who want to compute them. Returns outputs that have come meanwhile, by the entry's
+    key, and those who have to wait for another; all others are holders now.
+
+    The unique key decides between two that ask at once. Two turns that claim several entries do not wait in a circle:
+    a turn waits for others only at its first claims, in the order of the keys. Later it leaves alone what is in the
+    hands of another at this moment, and asks again.
     """
-    insert_new_nodes(turn)  # the claim refers to its node
-    pk = turn.rows.pks[node.key]
-    claim = _entry(turn, target, key, holder=pk)
-    claim.holder_item = index
-    CacheEntry.objects.bulk_create([claim], ignore_conflicts=True)
-    # The holder is read afterwards: what is joined to a row that one had to wait for is as it was before the wait.
-    entry = CacheEntry.objects.select_for_update().get(key=key)
-    if entry.output_uri:
-        return entry
-    if (entry.holder_id, entry.holder_item) == (pk, index):
-        return None
+    insert_new_nodes(turn)  # a claim refers to its node
+    waits, turn.has_claimed = not turn.has_claimed, True
+    by_key: dict[str, list[Want]] = {}
+    for want in sorted(wants, key=lambda want: want.key):
+        by_key.setdefault(want.key, []).append(want)
+    free = _lock(list(by_key), waits=waits)
+    claims = [_claim_of(turn, by_key[key][0]) for key in by_key if key in free]
+    CacheEntry.objects.bulk_create(claims, ignore_conflicts=True)
+    # The holders are read afterwards: what is joined to a row that one had to wait for is as it was before the wait.
+    rows = CacheEntry.objects.select_for_update(skip_locked=not waits).filter(key__in=free).order_by("key")
+    entries = {entry.key: entry for entry in rows}
+    held: set[tuple[str, int]] = set()
+    for key, asking in by_key.items():
+        entry = entries.get(key)
+        if entry is not None and entry.output_uri:
+            continue
+        held.update(want.asks for want in asking if entry is None or not _holds(turn, entry, want))
+    return {key: entry.output_uri for key, entry in entries.items() if entry.output_uri}, held
+
+
+_LOCK = "SELECT key, pg_advisory_xact_lock(hashtextextended('cache:' || key, 0)) FROM unnest(%s::text[]) AS key"
+_TRY = "SELECT key FROM unnest(%s::text[]) AS key WHERE pg_try_advisory_xact_lock(hashtextextended('cache:' || key, 0))"
+
+
+def _lock(keys: list[str], *, waits: bool) -> set[str]:
+    """Those of the keys that nobody else is claiming just now."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK if waits else _TRY, [keys])
+        return {row[0] for row in cursor.fetchall()}
+
+
+def _claim_of(turn: Turn, want: Want) -> CacheEntry:
+    entry = _entry(turn, want.target, want.key, holder=turn.rows.pks[want.node.key])
+    entry.holder_item = want.item
+    return entry
+
+
+def _holds(turn: Turn, entry: CacheEntry, want: Want) -> bool:
+    """Whether the one who wants it is the holder, or is now, in place of one that cannot compute it any more."""
+    pk = turn.rows.pks[want.node.key]
+    if (entry.holder_id, entry.holder_item) == (pk, want.item):
+        return True
     if _is_held(turn, entry):
-        return entry
-    CacheEntry.objects.filter(pk=entry.pk).update(holder_id=pk, holder_item=index, created_at=turn.now)
-    return None
+        return False
+    entry.holder_id, entry.holder_item, entry.created_at = pk, want.item, turn.now
+    entry.save(update_fields=["holder_id", "holder_item", "created_at"])
+    return True
 
 
 def _is_held(turn: Turn, entry: CacheEntry) -> bool:
@@ -134,26 +211,6 @@ def _is_held(turn: Turn, entry: CacheEntry) -> bool:
         return node.phase not in TERMINAL and entry.holder_item not in node.memory.get("bad", ())
     bad = holder.state.get("memory", {}).get("bad", ())
     return holder.phase not in NODE_TERMINAL and entry.holder_item not in bad
-
-
-def item_answer(turn: Turn, node: Node, item: Target, index: int) -> Event | None:
-    """Reused or Held for the item of a map whose task computes the same only once at a time; None: it has to run."""
-    target = node.spec.target
-    if turn.spec.overwrite_cache or not is_serialized(item) or not isinstance(target, Target):
-        return None
-    inputs = inputs_of(turn, node, target, index)
-    key = cache_key(turn, item, inputs)
-    if not key:
-        return None
-    entry = CacheEntry.objects.filter(key=key).exclude(output_uri="").only("pk").first()
-    if entry is not None or key in turn.cache_entries:
-        return Reused(node.key, index=index)
-    entry = _claimed(turn, node, item, key, index)
-    if entry is None:
-        return None
-    if entry.output_uri:
-        return Reused(node.key, index=index)
-    return Held(node.key, until=turn.now + LOOK_AGAIN, index=index)
 
 
 def _entry(turn: Turn, target: Target, key: str, *, holder: int | None = None, output_uri: str = "") -> CacheEntry:
@@ -176,55 +233,25 @@ def item_keys(turn: Turn, node: Node, size: int) -> list[str]:
     item = array.node.target if array is not None else None
     if not isinstance(item, Target) or not isinstance(target, Target) or item.task is None or not is_cached(item):
         return []
-    inputs = data.read(turn.uris.inputs(node.key))
+    inputs = turn.literals.read(turn.uris.inputs(node.key))
     return [cache_key(turn, item, item_inputs(target.node.array_node, inputs, index)) for index in range(size)]
 
 
-def item_hits(turn: Turn, node: Node, size: int) -> dict[int, str]:
-    """URIs of the outputs of those items that are in the cache, or had succeeded in the recovered execution."""
-    recovered = _recovered_items(turn, node, size)
-    keys = item_keys(turn, node, size)
+def cached_items(turn: Turn, one: Ready) -> tuple[dict[int, str], bool]:
+    """URIs of the outputs of those items of a map that are in the cache; and whether there may be others later."""
+    keys = item_keys(turn, one.node, one.size)
     if not keys or turn.spec.overwrite_cache:
-        return recovered
-    rows = CacheEntry.objects.filter(key__in=set(keys)).exclude(output_uri="")
-    uris = dict(rows.values_list("key", "output_uri"))
-    uris |= {key: entry.output_uri for key, entry in turn.cache_entries.items()}  # written at the end of this turn
-    return {index: uris[key] for index, key in enumerate(keys) if key in uris} | recovered
+        return {}, bool(keys)
+    uris = _outputs(turn, keys)
+    return {index: uris[key] for index, key in enumerate(keys) if key in uris}, True
 
 
-def _recovered_items(turn: Turn, node: Node, size: int) -> dict[int, str]:
-    """Of a map over a task that had failed in the recovered execution, or in the one that this had recovered."""
-    uris: dict[int, str] = {}
-    for former in _recovered_executions(turn):
-        rows = NodeExecution.objects.filter(execution_id=former, node_id=node.key, state__memory__size=size)
-        found = rows.select_related("execution").first()
-        if found is not None:
-            uris = {**_succeeded_items(node, found), **uris}
-    return uris
-
-
-def _succeeded_items(node: Node, former: NodeExecution) -> dict[int, str]:
-    """URIs of the outputs of the items that had succeeded: of those that publish, what carries their versions' ids."""
-    attempts = TaskExecution.objects.filter(node=former, phase=AttemptPhase.SUCCEEDED, index__gte=0)
-    found = dict(attempts.exclude(output_uri="").values_list("index", "output_uri"))
-    memory = former.state["memory"]
-    for refused in memory.get("bad", ()):  # the attempt may have succeeded, and what it wrote not
-        found.pop(refused, None)
-    item = node.spec.array.node.target if node.spec.array is not None else None
-    if not memory.get("declared") and not (isinstance(item, Target) and item.item_outputs is not None):
-        return found
-    execution = former.execution
-    uris = Uris.of(execution.project, execution.domain, execution.name)
-    published = {index: uris.item_outputs(former.node_id, index) for index in found}
-    return {index: uri for index, uri in published.items() if store().exists(uri)}
-
-
-def _recovered_executions(turn: Turn) -> Iterator[int]:
-    """The execution that is being recovered, the one that it had recovered, and so on."""
-    mode, former = turn.execution.mode, turn.execution.reference_id
-    while mode == ExecutionMode.RECOVERED and former is not None:
-        yield former
-        mode, former = Execution.objects.values_list("mode", "reference_id").get(pk=former)
+def items_from_cache(turn: Turn, node: Node, items: Collection[int]) -> dict[int, str]:
+    """URIs of the outputs of those items that somebody else has computed meanwhile."""
+    keys = item_keys(turn, node, node.memory["size"]) if items else []
+    wanted = {index: keys[index] for index in items} if keys else {}
+    uris = _outputs(turn, wanted.values())
+    return {index: uris[key] for index, key in wanted.items() if key in uris}
 
 
 def keep_item(turn: Turn, node: Node, index: int, output_uri: str) -> None:
@@ -248,13 +275,8 @@ def write_entries(turn: Turn) -> None:
 
 
 def keep(turn: Turn, key: str, target: Target, output_uri: str) -> None:
-    """Put a node's outputs into the cache, for others to find. Repeating it changes nothing."""
-    row = NodeExecution.objects.filter(pk=turn.rows.pks[key]).values_list("cache_key", flat=True).first()
-    if row:
-        CacheEntry.objects.bulk_create(
-            [_entry(turn, target, row, output_uri=output_uri)],
-            update_conflicts=True,
-            unique_fields=["key"],
-            update_fields=["output_uri", "created_at"],
-        )
+    """Put a node's outputs into the cache, for others to find: at the end of the turn."""
+    entry_key = turn.rows.cache_keys.get(key)
+    if entry_key:
+        turn.cache_entries[entry_key] = _entry(turn, target, entry_key, output_uri=output_uri)
         turn.set(key, {"cache_status": catalog_pb2.CACHE_POPULATED})

@@ -22,7 +22,7 @@ from scheduler.shell.origins import Origins
 
 COLUMNS = (
     "id", "node_id", "spec_node_id", "parent_id", "phase", "waiting_on", "parked", "attempts", "user_failures",
-    "system_failures", "output_uri", "dynamic_uri", "state", "wake_at", "started_at",
+    "system_failures", "output_uri", "dynamic_uri", "state", "wake_at", "started_at", "fingerprint", "cache_key",
 )  # fmt: skip
 _COLUMNS = ", ".join(COLUMNS)
 _WITH_ANCESTORS = f"""
@@ -50,6 +50,8 @@ class Rows(Mapping[str, Node]):
         self.pks: dict[str, int] = {}
         self.output_uris: dict[str, str] = {}
         self.dynamic_uris: dict[str, str] = {}
+        self.fingerprints: dict[str, str] = {}
+        self.cache_keys: dict[str, str] = {}
         self.started: dict[str, datetime | None] = {}
         self.origins: dict[str, Origins] = {}
         self._keys: dict[int, str] = {}
@@ -169,7 +171,7 @@ class Rows(Mapping[str, Node]):
 
     def _adopt_one(self, record: tuple[Any, ...]) -> None:
         (pk, key, spec_id, parent_pk, phase, waiting_on, parked, attempts, user_failures, system_failures) = record[:10]
-        output_uri, dynamic_uri, state, wake_at, started_at = record[10:]
+        output_uri, dynamic_uri, state, wake_at, started_at, fingerprint, cache_key = record[10:]
         parent = self._nodes[self._keys[parent_pk] if parent_pk is not None else ROOT]
         spec = (parent.body or _empty()).spec(spec_id)
         stored = state if isinstance(state, dict) else json.loads(state)
@@ -179,6 +181,7 @@ class Rows(Mapping[str, Node]):
         body = _body(spec, dynamic_uri, unpacked) if attempts else None
         self.inserted(key, pk)
         self.output_uris[key], self.dynamic_uris[key], self.started[key] = output_uri, dynamic_uri, started_at
+        self.fingerprints[key], self.cache_keys[key] = fingerprint, cache_key
         self._nodes[key] = Node(
             key=key,
             spec=spec,

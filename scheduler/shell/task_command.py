@@ -18,7 +18,7 @@ from artifacts.literals.numbers import as_go_prints
 from artifacts.literals.times import NANOS
 from artifacts.literals.types import MSGPACK
 from scheduler.graphs import Target
-from scheduler.shell.uris import Uris
+from scheduler.uris import Uris
 
 _TEMPLATE = re.compile(r"\{\{\s*[.$]([A-Za-z]+)(?:\.([^}\s]+))?\s*\}\}")
 
@@ -164,7 +164,7 @@ def _filler(run: Run, inputs_uri: str) -> Callable[[str], str]:
         "checkpointoutputprefix": _checkpoint(run, run.attempt),
         "prevcheckpointprefix": _checkpoint(run, run.attempt - 1) if run.attempt else '""',
         "perretryuniquekey": key,
-        "tasktemplatepath": f"{run.uris.node(run.key)}/task.pb",
+        "tasktemplatepath": run.uris.task_file(run.key),
         "namespace": f"{run.project}-{run.domain}",
     }
 

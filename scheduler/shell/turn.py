@@ -13,14 +13,17 @@ from flyteidl.admin import matchable_resource_pb2
 
 from lineage.actions.record import Use
 from scheduler import graphs
+from scheduler.engine.commands import Command
 from scheduler.engine.evaluate import evaluate
 from scheduler.engine.evaluation import Move
 from scheduler.engine.events import Event
 from scheduler.engine.graph import Kind
 from scheduler.engine.state import Node, State
 from scheduler.models import CacheEntry, Execution, Gate, TaskExecution
+from scheduler.shell.data import Literals
+from scheduler.shell.formers import Recovery, recovery_of
 from scheduler.shell.rows import Rows
-from scheduler.shell.uris import Uris
+from scheduler.uris import Uris
 
 ACTOR = "system:engine"
 
@@ -34,6 +37,8 @@ class NodeFields(TypedDict, total=False):
     dynamic_uri: str
     cache_status: int
     cache_key: str
+    fingerprint: str
+    recovered_from: int
 
 
 @dataclass
@@ -50,7 +55,9 @@ class Turn:
     gates: list[tuple[str, Gate]] = field(default_factory=list)
     consumed: list[Use] = field(default_factory=list)
     cache_entries: dict[str, CacheEntry] = field(default_factory=dict)
+    has_claimed: bool = False  # entries of the cache
     outputs_uri: str = ""  # of the whole execution, once collected
+    literals: Literals = field(default_factory=Literals)
 
     def __post_init__(self) -> None:
         self.scope = graphs.workflow_scope(self.execution.workflow_id)
@@ -73,10 +80,14 @@ class Turn:
         return Uris.of(execution.project, execution.domain, execution.name, prefix)
 
     @cached_property
+    def recovery(self) -> Recovery | None:
+        return recovery_of(self.execution)
+
+    @cached_property
     def state(self) -> State:
         return State(self.rows, max_parallelism=self.spec.max_parallelism)
 
-    def evaluate(self, events: Iterable[Event]) -> list[object]:
+    def evaluate(self, events: Iterable[Event]) -> list[Command]:
         """Let the engine decide, and take over what it changed. Returns its commands."""
         outcome = evaluate(self.state, events, self.now)
         for key, node in outcome.nodes.items():
@@ -91,6 +102,10 @@ class Turn:
         self.fields.setdefault(key, {}).update(values)
         if "output_uri" in values:
             self.rows.output_uris[key] = values["output_uri"]
+        if "fingerprint" in values:
+            self.rows.fingerprints[key] = values["fingerprint"]
+        if "cache_key" in values:
+            self.rows.cache_keys[key] = values["cache_key"]
 
     def owner(self, node: Node) -> Node:
         """The parent whose inputs and nodes the node's bindings mean: branches have no scope of their own for data."""

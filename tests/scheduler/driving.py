@@ -118,6 +118,7 @@ def futures(dynamic_task: Any, **inputs: Any) -> Futures:
     state = context.execution_state or ExecutionState()
     builder = context.with_execution_state(state.with_params(mode=ExecutionState.Mode.TASK_EXECUTION))
     builder = builder.with_serialization_settings(settings_of())
+    dynamic_task._wf = None  # flytekit compiles once a process; every attempt has one of its own
     with FlyteContextManager.with_context(builder) as inside:
         spec = dynamic_task.compile_into_workflow(inside, dynamic_task._task_function, **inputs)
     return Futures(spec.to_flyte_idl().SerializeToString())

@@ -1,0 +1,301 @@
+"""What a recovered execution takes over from the one it recovers.
+
+A node's outputs are handed over only to a node that computes the same: the same task, launch plan, workflow or gate, in
+the same version, from the same inputs (scheduler.shell.fingerprints). Its place decides nothing. Nodes that are where
+they are whatever happens are looked for at their own place. Those below a dynamic task or a map may be anywhere below
+one, for such a task runs again when it is recovered and may name its nodes in another order, add some or leave some
+out. One that succeeded is handed over once: two nodes that compute the same may want two results.
+
+Flyte (v1.16.8, flytepropeller's nodes/executor.go: attemptRecovery) goes by the node's id alone. So that the ids mean
+the same, it takes over the dynamic workflow itself if the task had returned one. But the ids of nodes whose task was
+repeated are others, and whether the inputs are still the same is not asked. Here the task runs again, as everything
+else does that did not succeed, and what comes of it is as good as that of an execution started anew.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Q
+from flyteidl.core import literals_pb2
+
+from artifacts.exceptions import NotFound
+from artifacts.literals import marks
+from artifacts.models import ArtifactVersion
+from artifacts.store import store
+from scheduler.engine.graph import Kind
+from scheduler.engine.state import Node
+from scheduler.graphs import Target
+from scheduler.models import Execution, NodeExecution, TaskExecution
+from scheduler.phases import EXECUTION_TERMINAL, AttemptPhase, NodePhase
+from scheduler.shell.at_hand import read_reused
+from scheduler.shell.data import hashed
+from scheduler.shell.fingerprints import TEMPLATE
+from scheduler.shell.formers import Recovery
+from scheduler.shell.items import item_inputs
+from scheduler.shell.ready import Ready
+from scheduler.shell.turn import Turn
+from scheduler.uris import Uris, execution_of
+
+RECOVERABLE = frozenset({Kind.TASK, Kind.WORKFLOW, Kind.LAUNCH_PLAN, Kind.ARRAY, Kind.GATE})
+_SUCCEEDED = (NodePhase.SUCCEEDED, NodePhase.RECOVERED)
+_FIELDS = (
+    "id", "execution_id", "node_id", "phase", "fingerprint", "input_uri", "output_uri", "deck_uri", "state",
+    "recovered_from",
+)  # fmt: skip
+
+
+def is_movable(turn: Turn, node: Node) -> bool:
+    """Whether the node may stand elsewhere when the same is run again: below a dynamic task or a map."""
+    return any(above.spec.kind in (Kind.TASK, Kind.ARRAY) for above in turn.rows.ancestors(node))
+
+
+@dataclass(frozen=True)
+class Former:
+    """A node of a former execution that succeeded."""
+
+    row: dict[str, Any]
+
+    @property
+    def source(self) -> int:
+        """The node that computed its outputs: itself, unless they were handed over to it."""
+        handed_over = self.row["phase"] == NodePhase.RECOVERED and self.row["recovered_from"]
+        return int(handed_over or self.row["id"])
+
+
+def hand_over(turn: Turn, nodes: Sequence[Ready]) -> set[str]:
+    """Give the nodes what has been computed for them already. Returns the keys of those that need not run."""
+    recovery = turn.recovery
+    wanted = [one for one in nodes if one.fingerprint and one.node.spec.kind in RECOVERABLE]
+    if recovery is None or not wanted:
+        return set()
+    movable = {one.key for one in wanted if is_movable(turn, one.node)}
+    prints = sorted({one.fingerprint for one in wanted if one.key in movable})
+    found = _intact(turn, _succeeded(recovery, [one.key for one in wanted if one.key not in movable], prints))
+    taken = recovery.taken | _taken(turn, prints)
+    at_place, alike = _by(found, "node_id"), _by(found, "fingerprint")
+    done: set[str] = set()
+    for candidates in (at_place, alike):  # first those that are where they were
+        for one in wanted:
+            if one.key in done or (candidates is alike and one.key not in movable):
+                continue
+            for former in candidates[one.key if candidates is at_place else one.fingerprint]:
+                if former.source not in taken and _same(one, former, movable=one.key in movable):
+                    _give(turn, one, former)
+                    taken.add(former.source)
+                    done.add(one.key)
+                    break
+    return done
+
+
+def _by(formers: Iterable[Former], column: str) -> dict[str, list[Former]]:
+    found: dict[str, list[Former]] = defaultdict(list)
+    for former in formers:
+        found[former.row[column]].append(former)
+    return found
+
+
+def _succeeded(recovery: Recovery, keys: Sequence[str], prints: Sequence[str]) -> list[Former]:
+    """Of all former executions, the latest first."""
+    which = Q(node_id__in=keys) | Q(fingerprint__in=prints, parent__isnull=False)
+    rows = NodeExecution.objects.filter(which, execution_id__in=recovery.executions, phase__in=_SUCCEEDED)
+    age = {pk: place for place, pk in enumerate(recovery.executions)}
+    found = sorted(rows.values(*_FIELDS), key=lambda row: (age[row["execution_id"]], row["id"]))
+    return [Former(row) for row in found]
+
+
+def _taken(turn: Turn, prints: Sequence[str]) -> set[int]:
+    """What earlier turns handed over to others that compute the same."""
+    if not prints:
+        return set()
+    rows = NodeExecution.objects.filter(
+        execution=turn.execution, fingerprint__in=prints, parent__isnull=False, recovered_from__isnull=False
+    )
+    return {pk for pk in rows.values_list("recovered_from", flat=True) if pk is not None}
+
+
+def _same(one: Ready, former: Former, *, movable: bool) -> bool:
+    if former.row["fingerprint"] or movable or one.node.spec.kind is Kind.GATE:
+        return bool(former.row["fingerprint"] == one.fingerprint)
+    # It ran before there were fingerprints, at the same place of the same version of the workflow.
+    try:
+        return store().get(former.row["input_uri"]) == one.content
+    except NotFound:
+        return False
+
+
+def _give(turn: Turn, one: Ready, former: Former) -> None:
+    row = former.row
+    if turn.recovery is not None:
+        turn.recovery.taken.add(former.source)
+    if "origins" in row["state"]:
+        turn.rows.origins[one.key] = row["state"]["origins"]
+    turn.set(
+        one.key,
+        {"output_uri": row["output_uri"], "deck_uri": row["deck_uri"], "recovered_from": former.source},
+    )
+
+
+def _intact(turn: Turn, formers: list[Former]) -> list[Former]:
+    """Without those whose outputs are, or hold, versions whose data was removed since."""
+    lost = without_data(turn, (one.row["output_uri"] for one in formers))
+    return [one for one in formers if one.row["output_uri"] not in lost]
+
+
+def without_data(turn: Turn, uris: Iterable[str]) -> set[str]:
+    """Those of the outputs that carry versions that were removed. They are read only if there may be some."""
+    wanted = {uri for uri in uris if uri}
+    owners = {key for key in map(execution_of, wanted) if key}
+    rows = ArtifactVersion.objects.filter(execution_key__in=owners, removed_at__isnull=False)
+    removed = set(rows.values_list("pk", flat=True)) if owners else set()
+    return {uri for uri in wanted if removed & _versions_in(turn, uri)} if removed else set()
+
+
+def _versions_in(turn: Turn, uri: str) -> set[int]:
+    try:
+        literals = turn.literals.read(uri).literals
+    except NotFound:
+        return set()
+    return {version for literal in literals.values() for version in marks(literal)[0]}
+
+
+def former_child(turn: Turn, node: Node) -> Execution | None:
+    """The execution of the same launch plan with the same inputs that has ended, and which no node took up yet: the
+    new child runs only what it has not done.
+    """
+    recovery, fingerprint = turn.recovery, turn.rows.fingerprints.get(node.key, "")
+    if recovery is None or not fingerprint:
+        return None
+    place = Q(parent_node__fingerprint=fingerprint)
+    if is_movable(turn, node):
+        place &= Q(parent_node__parent__isnull=False)
+    else:
+        # One that ran before there were fingerprints counts too: it sees for itself what its nodes can take over.
+        place = Q(parent_node__node_id=node.key, parent_node__fingerprint__in=[fingerprint, ""])
+    ended = Execution.objects.filter(
+        place, parent_node__execution_id__in=recovery.executions, phase__in=sorted(EXECUTION_TERMINAL)
+    )
+    ended = ended.exclude(derived__parent_node__execution=turn.execution)
+    at_its_place = ended.filter(parent_node__node_id=node.key)
+    return at_its_place.order_by("-pk").first() or ended.order_by("-pk").first()
+
+
+def recovered_items(turn: Turn, one: Ready, size: int) -> dict[int, str]:
+    """Outputs of those items of a map over a task that had succeeded in former executions, by the item's number here.
+
+    An item is known by what it takes in, for the list may be longer, shorter or in another order.
+    """
+    recovery, array = turn.recovery, one.node.spec.array
+    if recovery is None or not one.fingerprint or array is None or array.node.kind is not Kind.TASK:
+        return {}
+    found: dict[int, str] = {}
+    taken = recovery.items | _items_taken(turn, one)
+    mine: dict[str, list[int]] | None = None
+    for former in _former_maps(turn, recovery, one):
+        outputs = {item: uri for item, uri in _items_of(turn, one.node, former).items() if uri not in taken}
+        if not outputs:
+            continue
+        theirs = _inputs_of(turn, former)
+        if theirs is None:
+            continue
+        if theirs == one.content:
+            pairs = [(index, index) for index in sorted(outputs) if index not in found]
+        else:
+            mine = mine if mine is not None else _by_content(one, one.content, range(size))
+            pairs = _pairs(mine, _by_content(one, theirs, sorted(outputs)), found.keys())
+        for index, item in pairs:
+            found[index] = outputs[item]
+            taken.add(outputs[item])
+    recovery.items.update(found.values())
+    return found
+
+
+def _pairs(
+    mine: Mapping[str, Sequence[int]], theirs: Mapping[str, Sequence[int]], found: Iterable[int]
+) -> list[tuple[int, int]]:
+    """(item here, item there) of the same content, each at most once; those at the same place first."""
+    done = set(found)
+    pairs: list[tuple[int, int]] = []
+    for content, items in theirs.items():
+        open_ = [index for index in mine.get(content, ()) if index not in done]
+        at_place = set(open_) & set(items)
+        pairs += [(index, index) for index in sorted(at_place)]
+        rest = ([index for index in open_ if index not in at_place], [item for item in items if item not in at_place])
+        pairs += zip(*rest)  # noqa: B905 - as many as there are of both
+    return pairs
+
+
+def _by_content(one: Ready, content: bytes, items: Iterable[int]) -> dict[str, list[int]]:
+    inputs = literals_pb2.LiteralMap.FromString(content)
+    found: dict[str, list[int]] = defaultdict(list)
+    for index in items:
+        item = item_inputs(one.target.node.array_node, inputs, index)
+        found[hashed(item.SerializeToString(deterministic=True))].append(index)
+    return found
+
+
+def _former_maps(turn: Turn, recovery: Recovery, one: Ready) -> list[dict[str, Any]]:
+    """Of the same task; the one at the same place first, then the latest."""
+    place = Q(node_id=one.key)
+    movable = is_movable(turn, one.node)
+    if movable:
+        place |= Q(kind=Kind.ARRAY.value, fingerprint__startswith=one.fingerprint[:TEMPLATE])
+    rows = NodeExecution.objects.filter(place, execution_id__in=recovery.executions, state__memory__has_key="size")
+    age = {pk: place for place, pk in enumerate(recovery.executions)}
+    found = [
+        row
+        for row in rows.values(*_FIELDS, "execution__project", "execution__domain", "execution__name")
+        if row["fingerprint"][:TEMPLATE] == one.fingerprint[:TEMPLATE] or not (row["fingerprint"] or movable)
+    ]
+    return sorted(found, key=lambda row: (row["node_id"] != one.key, age[row["execution_id"]], row["id"]))
+
+
+def _inputs_of(turn: Turn, former: Mapping[str, Any]) -> bytes | None:
+    try:
+        return store().get(former["input_uri"])
+    except NotFound:
+        return None
+
+
+def _items_of(turn: Turn, node: Node, former: Mapping[str, Any]) -> dict[int, str]:
+    """URIs of the outputs of the items that had succeeded: of those that publish, what carries their versions' ids."""
+    uris = Uris.of(former["execution__project"], former["execution__domain"], former["execution__name"])
+    memory, key = former["state"]["memory"], former["node_id"]
+    attempts = TaskExecution.objects.filter(node=former["id"], phase=AttemptPhase.SUCCEEDED, index__gte=0)
+    ran = {
+        index: uri or uris.attempt_outputs(key, attempt, index)
+        for index, attempt, uri in attempts.order_by("attempt").values_list("index", "attempt", "output_uri")
+    }
+    for refused in memory.get("bad", ()):  # the attempt may have succeeded, and what it wrote not
+        ran.pop(refused, None)
+    item = node.spec.array.node.target if node.spec.array is not None else None
+    if memory.get("declared") or (isinstance(item, Target) and item.item_outputs is not None):
+        ran = _with_versions(turn, {index: uris.item_outputs(key, index) for index in ran})
+    found = {**(read_reused(uris.reused_items(key)) if memory.get("reused") else {}), **ran}
+    lost = without_data(turn, found.values())
+    return {index: uri for index, uri in found.items() if uri not in lost}
+
+
+def _with_versions(turn: Turn, found: Mapping[int, str]) -> dict[int, str]:
+    """Those that were published. What a turn wrote that was rolled back may lie there, with ids that nobody has."""
+    carried = {index: _versions_in(turn, uri) for index, uri in found.items()}
+    wanted = {version for ids in carried.values() for version in ids}
+    known = set(ArtifactVersion.objects.filter(pk__in=wanted).values_list("pk", flat=True))
+    return {index: uri for index, uri in found.items() if carried[index] and carried[index] <= known}
+
+
+def _items_taken(turn: Turn, one: Ready) -> set[str]:
+    """What earlier turns handed over to other maps of the same task."""
+    if not is_movable(turn, one.node):
+        return set()
+    rows = NodeExecution.objects.filter(
+        execution=turn.execution,
+        kind=Kind.ARRAY.value,
+        fingerprint__startswith=one.fingerprint[:TEMPLATE],
+        state__memory__has_key="reused",
+    )
+    keys = rows.exclude(node_id=one.key).values_list("node_id", flat=True)
+    return {uri for key in keys for uri in read_reused(turn.uris.reused_items(key)).values()}

@@ -1,0 +1,119 @@
+"""Where the data of executions lies in the object store. Nothing else knows the layout.
+
+metadata/<project>/<domain>/<execution>/inputs.pb, outputs.pb     of the execution itself
+metadata/.../<node>/inputs.pb, outputs.pb, task.pb                of a node
+metadata/.../<node>/<attempt>[/<item>]/outputs.pb, dynamic.pb ... what an attempt wrote, and what came of it
+metadata/.../<node>/items/<item>/inputs.pb, outputs.pb            of an item of a map
+metadata/.../<node>/items/<first>-<last>-<digest>/inputs.pb         the lists of some of its items
+raw/<project>/<domain>/<execution>/<node>/<attempt>[/<item>]      what user code offloads
+logs/<project>/<domain>/<execution>/<node>/<attempt>[-<item>].log
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from django.conf import settings
+
+FUTURES = "futures.pb"  # what flytekit calls the outputs of a dynamic task that returned a workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Uris:
+    """`metadata`: protobuf of inputs, outputs, errors; `raw`: what user code offloads (the launch may say where)."""
+
+    metadata: str
+    raw: str
+
+    @classmethod
+    def of(cls, project: str, domain: str, name: str, raw_prefix: str = "") -> Uris:
+        return cls.of_key(f"{project}/{domain}/{name}", raw_prefix)
+
+    @classmethod
+    def of_key(cls, execution_key: str, raw_prefix: str = "") -> Uris:
+        """`execution_key`: `project/domain/name`, as artifacts and lineage know an execution."""
+        root = settings.CAUSEWAY_STORE_URL
+        return cls(f"{root}/metadata/{execution_key}", f"{raw_prefix.rstrip('/') or root + '/raw'}/{execution_key}")
+
+    def node(self, key: str) -> str:
+        """Folder of a node; of the execution itself if the key is empty."""
+        return f"{self.metadata}/{key}" if key else self.metadata
+
+    def inputs(self, key: str) -> str:
+        return f"{self.node(key)}/inputs.pb"
+
+    def outputs(self, key: str) -> str:
+        return f"{self.node(key)}/outputs.pb"
+
+    def task_file(self, key: str) -> str:
+        """The template of the node's task, for a command that asks for it."""
+        return f"{self.node(key)}/task.pb"
+
+    def attempt(self, key: str, attempt: int, index: int = -1) -> str:
+        prefix = f"{self.node(key)}/{attempt}"
+        return prefix if index < 0 else f"{prefix}/{index}"
+
+    def attempt_outputs(self, key: str, attempt: int, index: int = -1) -> str:
+        """Where an attempt leaves its outputs unless it says otherwise."""
+        return f"{self.attempt(key, attempt, index)}/outputs.pb"
+
+    def dynamic(self, key: str, attempt: int) -> str:
+        """The compiled workflow that a dynamic task returned."""
+        return f"{self.attempt(key, attempt)}/dynamic.pb"
+
+    def raw_output(self, key: str, attempt: int, index: int = -1) -> str:
+        prefix = f"{self.raw}/{key}/{attempt}"
+        return prefix if index < 0 else f"{prefix}/{index}"
+
+    def item_inputs(self, key: str, index: int) -> str:
+        """Of an item of a map whose task reads no lists."""
+        return f"{self.node(key)}/items/{index}/inputs.pb"
+
+    def block_inputs(self, key: str, first: int, last: int, digest: str = "") -> str:
+        """The lists of the items from `first` to `last`, which share a file; `digest`: of the map's inputs.
+
+        A turn that was rolled back may have left the lists of other inputs.
+        """
+        return f"{self.node(key)}/items/{first}-{last}{digest and f'-{digest}'}/inputs.pb"
+
+    def item_outputs(self, key: str, index: int) -> str:
+        """Of an item of a map that publishes: its outputs, carrying their versions' ids."""
+        return f"{self.node(key)}/items/{index}/outputs.pb"
+
+    def reused_items(self, key: str) -> str:
+        """Where the outputs of those items of a map lie that it did not have to run: JSON, item to URI."""
+        return f"{self.node(key)}/items/reused.json"
+
+    def published(self, node_id: str, attempt: int | None, output: str, version: str) -> tuple[str, str]:
+        """Where the outputs lie that carry a version that the node published: a URI, and what URIs start with.
+
+        One of them is empty. The item of a map is known by the name of its version
+        (artifacts.actions.publish.Source.version_of); all items are meant where that was too long to be kept whole.
+        """
+        found = re.search(rf"\.{re.escape(node_id)}\.(\d+)\.{attempt}\.{re.escape(output)}$", version)
+        if found is not None:
+            return self.item_outputs(node_id, int(found[1])), ""
+        if version.endswith(f".{node_id}.{attempt}.{output}"):
+            return self.outputs(node_id), ""
+        return "", f"{self.node(node_id)}/"
+
+
+def execution_of(uri: str) -> str:
+    """The key (`project/domain/name`) of the execution whose metadata lie there; empty if it is not of one."""
+    root = f"{settings.CAUSEWAY_STORE_URL}/metadata/"
+    parts = uri.removeprefix(root).split("/") if uri.startswith(root) else []
+    return "/".join(parts[:3]) if len(parts) > 3 else ""
+
+
+def log_of(output_prefix: str, index: int, *, otherwise: str) -> str:
+    """The log of an attempt, by where its outputs lie; by the name `otherwise` if that is nowhere in the store.
+
+    Outputs in `metadata/p/d/e/n0/0/3`, the log in `logs/p/d/e/n0/0-3.log`.
+    """
+    root = settings.CAUSEWAY_STORE_URL
+    folder = f"{root}/metadata/"
+    place = output_prefix.removeprefix(folder) if output_prefix.startswith(folder) else otherwise
+    if index >= 0:
+        place = place.removesuffix(f"/{index}") + f"-{index}"
+    return f"{root}/logs/{place}.log"

@@ -1,0 +1,265 @@
+"""A dynamic workflow that comes out differently when its execution is recovered, in every way that chance thinks of."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from flytekit import LaunchPlan, dynamic, map_task, task, workflow
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from scheduler.advance import advance
+from scheduler.models import Execution, NodeExecution
+from scheduler.phases import ExecutionPhase, NodePhase
+from scheduler.sweep import sweep_all
+from tests.flyte import register_all
+from tests.scheduler.driving import Driver, TaskFailed, error_of, futures, outputs, start, workflow_of
+from tests.scheduler.test_reuse import recovering
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
+
+Step = tuple[str, Any]
+SCRIPTS: dict[str, Sequence[Step]] = {}  # what the dynamic task of that name comes to
+
+
+@task
+def plus(n: int) -> int:
+    return n + 1
+
+
+@task
+def minus(n: int) -> int:
+    return n - 1
+
+
+@task
+def tenfold(n: int) -> int:
+    return n * 10
+
+
+@task
+def total(ns: list[int]) -> int:
+    return sum(ns)
+
+
+@task
+def late(after: list[int]) -> int:
+    return 0
+
+
+@workflow
+def twice_up(n: int) -> int:
+    return plus(n=plus(n=n))
+
+
+@workflow
+def down_elsewhere(n: int) -> int:
+    return minus(n=n)
+
+
+plan = LaunchPlan.get_or_create(down_elsewhere, "recovery_down")
+
+
+@dynamic
+def inner(name: str) -> list[int]:
+    return made(SCRIPTS[name])
+
+
+@dynamic
+def outer(name: str) -> list[int]:
+    values = made(SCRIPTS[name])
+    return [*values, late(after=values)]
+
+
+def made(steps: Sequence[Step]) -> list[Any]:
+    """The nodes of a script, as a dynamic task names them."""
+    makers = {
+        "plus": lambda n: plus(n=n),
+        "minus": lambda n: minus(n=n),
+        "sub": lambda n: twice_up(n=n),
+        "plan": lambda n: plan(n=n),
+        "map": lambda ns: total(ns=map_task(tenfold)(n=ns)),
+        "plans": lambda ns: total(ns=map_task(plan)(n=ns)),
+        "inner": lambda name: total(ns=inner(name=name)),
+    }
+    return [makers[kind](given) for kind, given in steps]
+
+
+@workflow
+def program(name: str) -> list[int]:
+    return outer(name=name)
+
+
+def expected(steps: Sequence[Step]) -> list[int]:
+    """The model: what a fresh run comes to."""
+    values = {
+        "plus": lambda n: n + 1,
+        "minus": lambda n: n - 1,
+        "sub": lambda n: n + 2,
+        "plan": lambda n: n - 1,
+        "map": lambda ns: sum(10 * n for n in ns),
+        "plans": lambda ns: sum(n - 1 for n in ns),
+        "inner": lambda name: sum(expected(SCRIPTS[name])),
+    }
+    return [values[kind](given) for kind, given in steps]
+
+
+class Machine:
+    """Runs everything there is; remembers which task computed what. `refuses`: (task, input) that fails."""
+
+    def __init__(self, refuses: frozenset[tuple[str, int]] = frozenset(), *, late_fails: bool = False) -> None:
+        self.did: Counter[tuple[str, int]] = Counter()
+        self.refuses, self.late_fails = refuses, late_fails
+        self.driver = Driver(
+            {
+                "plus": lambda n: self.compute("plus", n, n + 1),
+                "minus": lambda n: self.compute("minus", n, n - 1),
+                "tenfold": lambda n: self.compute("tenfold", n, n * 10),
+                "total": lambda ns: sum(ns),
+                "late": self.late,
+                "inner": lambda name: futures(inner, name=name),
+                "outer": lambda name: futures(outer, name=name),
+            }
+        )
+
+    def compute(self, name: str, given: int, value: int) -> int:
+        if (name, given) in self.refuses:
+            raise TaskFailed(f"{name}({given})")
+        self.did[name, given] += 1
+        return value
+
+    def late(self, after: list[int]) -> int:
+        if self.late_fails:
+            raise TaskFailed("the first time")
+        return 0
+
+    def run(self, execution: Execution) -> Execution:
+        for _ in range(40):
+            for pk in Execution.objects.filter(ended_at=None).order_by("pk").values_list("pk", flat=True):
+                advance(pk)
+            sweep_all()
+            execution.refresh_from_db()
+            if not self.driver.answer_all() and not Execution.objects.filter(ended_at=None).exists():
+                break
+        return execution
+
+
+numbers = st.integers(0, 3)
+steps = st.one_of(
+    st.tuples(st.sampled_from(["plus", "minus", "sub", "plan"]), numbers),
+    st.tuples(st.sampled_from(["map", "plans"]), st.lists(numbers, min_size=1, max_size=4)),
+    st.tuples(st.just("inner"), st.sampled_from(["inner-1", "inner-2"])),
+)
+flat = st.tuples(st.sampled_from(["plus", "minus"]), numbers)
+refusals = st.frozensets(st.tuples(st.sampled_from(["plus", "minus", "tenfold"]), numbers), max_size=3)
+
+
+@st.composite
+def changed(draw: st.DrawFn, script: Sequence[Step], more: st.SearchStrategy[Step]) -> list[Step]:
+    """The same script in another order, with some left out and some more."""
+    left = [step for step in script if draw(st.integers(0, 4))]
+    added = draw(st.lists(more, min_size=0 if left else 1, max_size=2))
+    return list(draw(st.permutations([*left, *added])))
+
+
+@settings(
+    max_examples=20,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),  # shrinking takes longer than thinking about what was found
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_a_recovered_execution_comes_to_what_a_fresh_one_would(data: st.DataObject) -> None:
+    register_all(plan)
+    script = data.draw(st.lists(steps, min_size=1, max_size=5))
+    some = st.lists(flat, min_size=1, max_size=4)
+    SCRIPTS.update({"outer": script, "inner-1": data.draw(some), "inner-2": data.draw(some)})
+    row = workflow_of(program, plans=[plan])
+    first = Machine(data.draw(refusals), late_fails=True)
+    failed = first.run(start(row, {"name": "outer"}))
+    assert failed.phase == ExecutionPhase.FAILED
+
+    before = {name: sum(expected(SCRIPTS[name])) for name in ("inner-1", "inner-2")}
+    SCRIPTS["outer"] = data.draw(changed(script, steps))
+    for name in ("inner-1", "inner-2"):
+        SCRIPTS[name] = data.draw(changed(SCRIPTS[name], flat))
+    second = Machine()
+    recovered = second.run(recovering(failed, {"name": "outer"}))
+    assert recovered.phase == ExecutionPhase.SUCCEEDED, error_of(recovered).message
+    *values, last = outputs(recovered)["o0"]
+    fresh_values = expected(SCRIPTS["outer"])
+    assert (len(values), last) == (len(fresh_values), 0)
+    for (kind, given_), value, fresh_value in zip(SCRIPTS["outer"], values, fresh_values, strict=True):
+        # A dynamic task that had succeeded as a whole is a result like any other.
+        assert value == fresh_value or (kind == "inner" and value == before[given_])
+    fresh = Machine()
+    fresh.run(start(row, {"name": "outer"}))
+    assert second.did <= fresh.did
+
+
+def recover_with(before: list[Step], after: list[Step], *, refuses: frozenset[tuple[str, int]] = frozenset()) -> Machine:
+    """What is computed when a workflow that came to `before` and failed comes to `after`."""
+    register_all(plan)
+    SCRIPTS["outer"] = before
+    row = workflow_of(program, plans=[plan])
+    failed = Machine(refuses, late_fails=True).run(start(row, {"name": "outer"}))
+    assert failed.phase == ExecutionPhase.FAILED
+    SCRIPTS["outer"] = after
+    again = Machine()
+    recovered = again.run(recovering(failed, {"name": "outer"}))
+    assert outputs(recovered) == {"o0": [*expected(after), 0]}
+    return again
+
+
+def test_another_order_is_not_computed_again() -> None:
+    before: list[Step] = [("plus", 1), ("plan", 2), ("map", [1, 2]), ("sub", 3), ("inner", "inner-1")]
+    SCRIPTS["inner-1"] = [("minus", 8), ("minus", 9)]
+    assert not recover_with(before, before[::-1]).did
+
+
+def test_one_step_more_is_all_that_is_computed() -> None:
+    assert recover_with([("plus", 1), ("plus", 2)], [("plus", 7), ("plus", 1), ("plus", 2)]).did == {("plus", 7): 1}
+
+
+def test_items_of_a_map_are_known_by_what_they_take_in() -> None:
+    again = recover_with([("map", [1, 2, 3])], [("map", [3, 4, 2, 1])])
+    assert again.did == {("tenfold", 4): 1}
+    again = recover_with([("map", [1, 2, 3])], [("map", [3, 1, 2])], refuses=frozenset({("tenfold", 2)}))
+    assert again.did == {("tenfold", 2): 1}
+
+
+def test_what_was_computed_once_is_handed_over_once() -> None:
+    """Two nodes that compute the same may want two results: of a sampling task, say."""
+    assert recover_with([("plus", 1)], [("plus", 1)] * 3).did == {("plus", 1): 2}
+    assert recover_with([("map", [5, 5])], [("map", [5, 5, 5]), ("map", [5])]).did == {("tenfold", 5): 2}
+
+
+def test_children_are_handed_over_by_their_inputs() -> None:
+    before: list[Step] = [("plan", 1), ("plan", 2), ("plans", [3, 4])]
+    again = recover_with(before, [("plans", [4, 5, 3]), ("plan", 2), ("plan", 9)], refuses=frozenset({("minus", 4)}))
+    assert again.did == {("minus", 4): 1, ("minus", 5): 1, ("minus", 9): 1}
+
+
+def test_a_second_recovery_takes_over_what_the_first_had_no_time_for() -> None:
+    register_all(plan)
+    SCRIPTS["outer"] = [("plus", 1), ("plus", 2)]
+    row = workflow_of(program, plans=[plan])
+    failed = Machine(late_fails=True).run(start(row, {"name": "outer"}))
+    worse = Machine()
+    broken = recovering(failed, {"name": "outer"})
+
+    def fail(name: str) -> int:
+        raise TaskFailed
+
+    worse.driver.answers = {**worse.driver.answers, "outer": fail}
+    assert worse.run(broken).phase == ExecutionPhase.FAILED
+    SCRIPTS["outer"] = [("plus", 2), ("plus", 1)]
+    again = Machine()
+    recovered = again.run(recovering(broken, {"name": "outer"}))
+    assert outputs(recovered) == {"o0": [3, 2, 0]}
+    assert not again.did
+    found = NodeExecution.objects.filter(execution=recovered, phase=NodePhase.RECOVERED)
+    assert set(found.values_list("spec_node_id", flat=True)) == {"dn0", "dn1"}
