@@ -106,7 +106,9 @@ def test_recovering_costs_the_same_for_few_and_for_many() -> None:
 def test_items_that_want_their_turn_ask_together() -> None:
     row = workflow_of(items_singly)
     advance(start(row, {"ns": [99]}).pk)  # reads the workflow
-    counts = [len(statements(start(row, {"ns": list(range(first, first + size))}))) for first, size in ((0, 3), (9, 30))]
+    counts = [
+        len(statements(start(row, {"ns": list(range(first, first + size))}))) for first, size in ((0, 3), (9, 30))
+    ]
     assert counts[0] == counts[1]
 
 
