@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.utils import IntegrityError, OperationalError
 from django.utils import timezone
 
-from scheduler.models import Execution, TaskExecution
+from scheduler.models import EndedChild, Execution, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL
 from scheduler.shell import breakdown
 from scheduler.shell.ends import after_end
@@ -91,5 +91,6 @@ def _tidy(execution: Execution) -> None:
     TaskExecution.objects.filter(execution_id=execution.pk, handled=False, phase__in=sorted(ATTEMPT_TERMINAL)).update(
         handled=True
     )
+    EndedChild.objects.filter(parent_id=execution.pk).delete()
     if execution.dirty or execution.wake_at is not None:
         Execution.objects.filter(pk=execution.pk).update(dirty=False, wake_at=None)

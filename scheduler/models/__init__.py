@@ -1,6 +1,7 @@
 from scheduler.models.attempt import TaskExecution
 from scheduler.models.attributes import MatchableAttributes
 from scheduler.models.cache import CacheEntry
+from scheduler.models.ended_child import EndedChild
 from scheduler.models.event import PhaseEvent
 from scheduler.models.execution import Execution, ExecutionMode
 from scheduler.models.executor import ExecutorInstance
@@ -24,6 +25,7 @@ __all__ = [
     "Backlog",
     "CacheEntry",
     "Channel",
+    "EndedChild",
     "Execution",
     "ExecutionMode",
     "ExecutorInstance",

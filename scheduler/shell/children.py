@@ -18,12 +18,14 @@ from scheduler.engine.events import ChildEnded, Event, Failed
 from scheduler.engine.phases import Phase
 from scheduler.engine.state import Failure
 from scheduler.graphs import Target
-from scheduler.models import Execution, ExecutionMode, NodeExecution, NodeKind
-from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase, NodePhase
+from scheduler.models import EndedChild, Execution, ExecutionMode, NodeExecution
+from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.shell.flush import insert_new_nodes
 from scheduler.shell.origins import Origins
+from scheduler.shell.recovery import former_child
 from scheduler.shell.turn import ACTOR, Turn
 
+BATCH = 500  # ends taken into account in one transaction
 _PHASES = {ExecutionPhase.SUCCEEDED: Phase.SUCCEEDED, ExecutionPhase.ABORTED: Phase.ABORTED}
 # flytepropeller, nodes/subworkflow/launchplan.go: LaunchContext
 _INHERITED = (
@@ -65,20 +67,12 @@ def launch_child(turn: Turn, command: commands.LaunchChild) -> Iterator[Event]:
     try:
         with transaction.atomic():
             origins = turn.rows.origins.get(command.key, Origins()).get("taken", {})
-            former = _former_child(turn, command)
+            # What failed in the execution that is being recovered: the new child runs only what has not succeeded.
+            former = former_child(turn, turn.rows[command.key]) if not command.attempt else None
             mode = ExecutionMode.CHILD_WORKFLOW if former is None else ExecutionMode.RECOVERED
             launch(request, actor=ACTOR, mode=mode, parent_node=node, reference=former, origins=origins)
     except CausewayError as error:
         yield Failed(command.key, Failure(type(error).__name__, error.message))
-
-
-def _former_child(turn: Turn, command: commands.LaunchChild) -> Execution | None:
-    """The child that failed in the execution that is being recovered: the new one runs only what failed there."""
-    former = turn.execution.reference_id
-    if turn.execution.mode != ExecutionMode.RECOVERED or former is None or command.attempt:
-        return None
-    children = Execution.objects.filter(parent_node__execution_id=former, parent_node__node_id=command.key)
-    return children.filter(phase__in=sorted(EXECUTION_TERMINAL)).order_by("-pk").first()
 
 
 def _copy(values: literals_pb2.LiteralMap) -> literals_pb2.LiteralMap:
@@ -104,12 +98,14 @@ def abort_children_of(node_id: int, *, cause: str) -> None:
 
 
 def ended_children(turn: Turn) -> list[Event]:
-    """The children that have ended while their nodes still wait for them."""
-    waiting = NodeExecution.objects.filter(
-        execution=turn.execution, kind=NodeKind.LAUNCH_PLAN, phase=NodePhase.RUNNING
-    ).values_list("pk", flat=True)
-    children = Execution.objects.filter(parent_node_id__in=list(waiting), phase__in=sorted(EXECUTION_TERMINAL))
-    found = list(children.order_by("pk"))
+    """The children that have ended since the parent looked last; of very many, the next turn takes the rest."""
+    news = EndedChild.objects.filter(parent_id=turn.execution.pk).order_by("pk")
+    turn.ended_children = list(news.values_list("child_id", flat=True)[:BATCH])
+    turn.more_to_do = len(turn.ended_children) == BATCH
+    if not turn.ended_children:
+        return []
+    rows = Execution.objects.filter(pk__in=turn.ended_children, parent_node__isnull=False).order_by("pk")
+    found = list(rows.defer("spec", "resolution", "task_resources"))
     turn.rows.load_pks({child.parent_node_id for child in found if child.parent_node_id is not None})
     keys = [turn.rows.key_of(child.parent_node_id) for child in found if child.parent_node_id is not None]
     turn.rows.load_downstream(keys)

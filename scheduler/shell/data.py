@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -14,10 +15,11 @@ from google.protobuf.message import DecodeError
 
 from artifacts.exceptions import CausewayError, NotFound
 from artifacts.literals import marks, without_marks
-from artifacts.store import store
+from artifacts.store import LocalStore, store
 from scheduler.engine.state import Failure
 from scheduler.shell.origins import Origins, of_input, of_output
 
+BATCH = 500
 SMALL = 64 * 1024  # bytes; literal maps up to this size are kept in memory
 
 
@@ -35,6 +37,22 @@ class Unresolved(Exception):
 def read(uri: str) -> literals_pb2.LiteralMap:
     """What lies at the URI now, not to be changed. NotFound if nothing does."""
     return literals_pb2.LiteralMap.FromString(store().get(uri)) if uri else literals_pb2.LiteralMap()
+
+
+READERS = 16  # objects of a remote store read at a time
+
+
+def read_many(uris: Sequence[str]) -> Iterator[literals_pb2.LiteralMap]:
+    """What lies at each of the URIs, in their order, one after the other. NotFound if nothing does.
+
+    A remote store is asked for several at a time: the time that passes is its answer's, not its work's.
+    """
+    if isinstance(store(), LocalStore):
+        yield from map(read, uris)
+        return
+    with ThreadPoolExecutor(READERS) as pool:
+        for start in range(0, len(uris), BATCH):  # so that not all of them are in memory
+            yield from pool.map(read, uris[start : start + BATCH])
 
 
 def write(uri: str, values: literals_pb2.LiteralMap) -> bytes:

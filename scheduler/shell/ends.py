@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from scheduler.models import Execution, ExecutionMode, NodeExecution
+from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL
 from scheduler.wake import wake_execution, wake_trigger_queue
 
 
@@ -12,6 +13,7 @@ def after_end(execution: Execution) -> None:
     """Called in the transaction that ended it. The sweep finds the parents of those that died before telling."""
     if execution.parent_node_id is not None:
         node_id = execution.parent_node_id
+        _put_into_inbox(node_id)
         transaction.on_commit(lambda: tell_parent(node_id))
     if execution.mode == ExecutionMode.TRIGGER:
         transaction.on_commit(lambda: tell_queues(execution))
@@ -25,8 +27,25 @@ def tell_queues(execution: Execution) -> None:
         wake_trigger_queue(trigger_id)
 
 
+# Only the last child of a node counts: those before it are of attempts that the node has repeated.
+_INBOX = """
+    INSERT INTO scheduler_endedchild (child_id, parent_id)
+    SELECT child.id, node.execution_id FROM scheduler_nodeexecution node JOIN scheduler_execution child
+        ON child.id = (SELECT max(id) FROM scheduler_execution WHERE parent_node_id = node.id)
+    WHERE node.id = %s AND node.kind = 'launch_plan' AND node.phase <> ALL(%s) AND child.phase = ANY(%s)
+    ON CONFLICT DO NOTHING
+"""
+
+
+def _put_into_inbox(node_id: int) -> None:
+    """The end of the node's child is news for its parent, unless it is already."""
+    with connection.cursor() as cursor:
+        cursor.execute(_INBOX, [node_id, sorted(NODE_TERMINAL), sorted(EXECUTION_TERMINAL)])
+
+
 def tell_parent(node_id: int) -> None:
     parent_id = NodeExecution.objects.values_list("execution_id", flat=True).get(pk=node_id)
     with transaction.atomic():
+        _put_into_inbox(node_id)  # if the child was ended by a process of an earlier version
         Execution.objects.filter(pk=parent_id).update(dirty=True)
         wake_execution(parent_id)

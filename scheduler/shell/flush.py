@@ -46,6 +46,7 @@ def flush(turn: Turn) -> None:
     _write_nodes(turn)
     rest = [*inserts(_attempts(turn)), *inserts(_events(turn))]
     _write_gates(turn)
+    rest += [(sql, [ids]) for sql, ids in ((_TAKEN, turn.decided_gates), (_SEEN, turn.ended_children)) if ids]
     record_consumed(turn.execution.key, turn.consumed, at=turn.now)
     _write_execution(turn, rest)
 
@@ -64,6 +65,8 @@ def _cancel_attempts(turn: Turn) -> None:
     request_cancel(list(rows), cause=cause, actor=ACTOR, now=turn.now)
 
 
+_TAKEN = "UPDATE scheduler_gate SET taken = true WHERE id = ANY(%s)"
+_SEEN = "DELETE FROM scheduler_endedchild WHERE child_id = ANY(%s)"
 _HANDLED = "UPDATE scheduler_taskexecution SET handled = true WHERE id = ANY(%s)"
 
 
@@ -235,7 +238,7 @@ def _events(turn: Turn) -> list[PhaseEvent]:
     return events
 
 
-_BOOKKEEPING = "UPDATE scheduler_execution SET counters = %s, dirty = false, wake_at = %s WHERE id = %s"
+_BOOKKEEPING = "UPDATE scheduler_execution SET counters = %s, dirty = %s, wake_at = %s WHERE id = %s"
 _NEXT_WAKE = "SELECT min(wake_at) FROM scheduler_nodeexecution WHERE execution_id = %s AND wake_at IS NOT NULL"
 
 
@@ -245,11 +248,11 @@ def _write_execution(turn: Turn, rest: list[Statement]) -> None:
     wake_at = _next_wake(turn)
     if wake_at is not None and wake_at != execution.wake_at and wake_at - turn.now < NEAR:
         wake_execution_at(execution.pk, wake_at)
-    fields = {"counters": _state(turn, ROOT, pack_root(root)), "dirty": False, "wake_at": wake_at}
+    fields = {"counters": _state(turn, ROOT, pack_root(root)), "dirty": turn.more_to_do, "wake_at": wake_at}
     targets = [EXECUTION_PHASES[move.after] for move in turn.moves if move.key == ROOT]
     targets = [phase for phase in targets if phase != execution.phase]
     if not targets:
-        parameters = [json.dumps(fields["counters"]), wake_at, execution.pk]
+        parameters = [json.dumps(fields["counters"]), turn.more_to_do, wake_at, execution.pk]
         execute([*rest, (_BOOKKEEPING, parameters)])
         return
     execute(rest)

@@ -182,13 +182,16 @@ def _take_outputs(turn: Turn, key: str, ended: Ended) -> Scope | None:
 
 
 def _decided(turn: Turn) -> list[Event]:
-    """Gates that wait and have a value. Several nodes may wait for one signal."""
+    """Gates that wait and have a value since the last look. Several nodes may wait for one signal; those that come to
+    do so later ask for its value themselves.
+    """
+    gates = Gate.objects.filter(execution=turn.execution, decided_at__isnull=False, taken=False)
+    decided = {gate.signal_id: gate for gate in gates}
+    if not decided:
+        return []
+    turn.decided_gates = [gate.pk for gate in decided.values()]
     waiting = NodeExecution.objects.filter(execution=turn.execution, kind=NodeKind.GATE, phase=NodePhase.RUNNING)
     pks = list(waiting.order_by("pk").values_list("pk", flat=True))
-    if not pks:
-        return []
-    gates = Gate.objects.filter(execution=turn.execution, decided_at__isnull=False)
-    decided = {gate.signal_id: gate for gate in gates}
     turn.rows.load_pks(pks)
     found: list[tuple[str, Gate]] = []
     for key in map(turn.rows.key_of, pks):

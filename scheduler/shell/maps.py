@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from django.db.models import QuerySet
 from flyteidl.admin import launch_plan_pb2
 from flyteidl.core import literals_pb2, workflow_pb2
 
+from artifacts.exceptions import NotFound
 from artifacts.literals import without_marks
-from artifacts.store import store
 from scheduler.engine import commands
 from scheduler.engine.events import Collected, Event, Failed
 from scheduler.engine.kinds.array import array_of
@@ -66,26 +66,49 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
         uris = {**read_reused(turn.uris.reused_items(node.key)), **uris}
         missing = set(range(node.memory["size"])) - failed - uris.keys()
         uris |= items_from_cache(turn, node, missing)
-    target = array_of(node).node.target
-    names = _names(target)
-    # What the items of a task wrote that publishes nothing is all the user's own word.
-    marked = node.body is not None or published_by_items(node) is not None
+    names = _names(array_of(node).node.target)
     for name in names:
         joined.literals[name].collection.SetInParent()
-    for index in range(node.memory["size"]):
-        uri = uris.get(index)
-        values = literals_pb2.LiteralMap.FromString(store().get(uri)).literals if uri and names else {}
-        for name in names:
-            if uri and name not in values:
-                message = f"item {index} did not write its output {name!r}"
-                yield Failed(node.key, data.Unresolved(message, "OutputsNotFound").failure())
-                return
-            item = NONE if not uri else values[name] if marked else without_marks(values[name])
-            joined.literals[name].collection.literals.append(item)
+    # What the items of a task wrote that publishes nothing is all the user's own word.
+    marked = node.body is not None or published_by_items(node) is not None
+    try:
+        for values in _items(node.memory["size"], failed, uris) if names else ():
+            for name in names:
+                item = NONE if values is None else values[name] if marked else without_marks(values[name])
+                joined.literals[name].collection.literals.append(item)
+    except _Lacking as error:
+        yield Failed(node.key, data.Unresolved(str(error), "OutputsNotFound").failure())
+        return
     uri = turn.uris.outputs(node.key)
     turn.literals.write(uri, joined)
     turn.set(node.key, {"output_uri": uri})
     yield Collected(node.key)
+
+
+class _Lacking(Exception):
+    """An item that succeeded has not written what it should."""
+
+
+class _Outputs(dict[str, literals_pb2.Literal]):
+    def __init__(self, index: int, values: literals_pb2.LiteralMap) -> None:
+        super().__init__(values.literals)
+        self.index = index
+
+    def __missing__(self, name: str) -> literals_pb2.Literal:
+        raise _Lacking(f"item {self.index} did not write its output {name!r}")
+
+
+def _items(size: int, failed: Collection[int], uris: Mapping[int, str]) -> Iterator[_Outputs | None]:
+    """What each item wrote; None for those that failed."""
+    there = [index for index in range(size) if index not in failed]
+    if lacking := [index for index in there if index not in uris]:
+        raise _Lacking(f"item {lacking[0]} wrote no outputs")
+    try:
+        written = data.read_many([uris[index] for index in there])
+        for index in range(size):
+            yield None if index in failed else _Outputs(index, next(written))
+    except NotFound as error:
+        raise _Lacking(f"the outputs of an item are gone: {error.message}") from None
 
 
 def _join_origins(turn: Turn, node: Node) -> None:

@@ -55,6 +55,9 @@ class Turn:
     gates: list[tuple[str, Gate]] = field(default_factory=list)
     consumed: list[Use] = field(default_factory=list)
     cache_entries: dict[str, CacheEntry] = field(default_factory=dict)
+    ended_children: list[int] = field(default_factory=list)
+    decided_gates: list[int] = field(default_factory=list)
+    more_to_do: bool = False  # another turn has to follow
     has_claimed: bool = False  # entries of the cache
     outputs_uri: str = ""  # of the whole execution, once collected
     literals: Literals = field(default_factory=Literals)

@@ -200,7 +200,9 @@ def test_a_recovered_execution_comes_to_what_a_fresh_one_would(data: st.DataObje
     assert second.did <= fresh.did
 
 
-def recover_with(before: list[Step], after: list[Step], *, refuses: frozenset[tuple[str, int]] = frozenset()) -> Machine:
+def recover_with(
+    before: list[Step], after: list[Step], *, refuses: frozenset[tuple[str, int]] = frozenset()
+) -> Machine:
     """What is computed when a workflow that came to `before` and failed comes to `after`."""
     register_all(plan)
     SCRIPTS["outer"] = before

@@ -114,10 +114,8 @@ class ArrayKind:
         return True
 
     def _item_ended(self, ev: Evaluation, node: Node, event: ItemEnded) -> bool:
-        live = dict(node.memory["live"])
-        if live.pop(str(event.index), None) is None:
-            return False
-        node.memory["live"] = live
+        node.memory["flying"] = in_flight(node) - 1
+        node.memory["live"] = {}
         if event.ok:
             node.memory["ok"] += 1
         else:
@@ -166,10 +164,12 @@ class ArrayKind:
         self._go_on(ev, node)
 
     def _submit(self, ev: Evaluation, node: Node, index: int, attempt: int, system_failures: int = 0) -> None:
-        node.memory["live"][str(index)] = attempt
         if node.body is not None:
+            node.memory["flying"] = in_flight(node) + 1
+            node.memory["live"] = {}
             ev.ready.append(ev.child(node, node.body.nodes[f"n{index}"]))
             return
+        node.memory["live"][str(index)] = attempt
         interruptible = retries.is_interruptible(item_policy(node), system_failures=system_failures)
         submit = Submit(
             node.key, attempt=attempt, index=index, interruptible=interruptible, system_failures=system_failures
@@ -187,7 +187,7 @@ class ArrayKind:
         counted = array.parallelism is None and node.body is None  # else each item is a node that takes a slot
         window = _window(array, size, ev.free_slots(node) if counted else None) - len(resting)
         hits = set(memory.get("hits", ()))
-        while memory["next"] < size and len(memory["live"]) < window and ev.submitted < STEP:
+        while memory["next"] < size and in_flight(node) < window and ev.submitted < STEP:
             if memory["next"] in hits:
                 memory["ok"] += 1
             else:
@@ -196,14 +196,20 @@ class ArrayKind:
             memory["next"] += 1
         if hits:  # only those that are still to come are kept
             memory["hits"] = sorted(index for index in hits if index >= memory["next"])
-        room = memory["next"] < size and len(memory["live"]) < window
+        room = memory["next"] < size and in_flight(node) < window
         if counted and ev.max_parallelism:
-            ev.hold_slots(node, len(memory["live"]) + len(resting), wants_more=memory["next"] < size and not room)
+            ev.hold_slots(node, in_flight(node) + len(resting), wants_more=memory["next"] < size and not room)
         times = [datetime.fromtimestamp(at, timezone.utc) for at in resting.values()]
         node.wake_at = min(filter(None, (*times, deadline(node), ev.now if room else None)), default=None)
-        if not memory["live"] and not resting and memory["next"] >= size:
+        if not in_flight(node) and not resting and memory["next"] >= size:
             node.failure = None
             ev.commands.append(Collect(node.key))
+
+
+def in_flight(node: Node) -> int:
+    """How many items run. Of items that are nodes the number alone is kept: each node knows its phase by itself."""
+    flying: int = node.memory.get("flying", 0)
+    return flying + len(node.memory["live"])
 
 
 def _window(array: ArraySpec, size: int, slots: int | None) -> int:
