@@ -1,0 +1,29 @@
+"""What no task may exceed where it does not say otherwise: time, and bytes of what it leaves to be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler.executors.base import Assignment
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Of every attempt; 0: none."""
+
+    task_seconds: float = 0.0  # for a task that has no timeout of its own
+    log_bytes: int = 0
+    deck_bytes: int = 0
+
+    def timeout(self, assignment: Assignment) -> float:
+        """Seconds; 0: none. The task's own, or its node's, counts before the default one."""
+        return float(assignment.command.get("timeout_seconds") or self.task_seconds)
+
+    def timed_out(self, assignment: Assignment) -> str:
+        """What is told of an attempt that took longer."""
+        if own := assignment.command.get("timeout_seconds"):
+            return f"the task ran longer than its timeout of {own:g} s"
+        return (
+            f"the task ran longer than the {self.task_seconds:g} s that tasks without a timeout of their own have here "
+            "(CAUSEWAY_TASK_TIMEOUT); give it one: @task(timeout=...)"
+        )
