@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from scheduler.executors.base import Assignment
+
+LEAST_LOG = 4096  # bytes; the words about what is left out have to fit several times
+LEAST_DECK = 1024
 
 
 @dataclass(frozen=True)
@@ -14,6 +18,15 @@ class Limits:
     task_seconds: float = 0.0  # for a task that has no timeout of its own
     log_bytes: int = 0
     deck_bytes: int = 0
+
+    def check(self) -> None:
+        """Raises ValueError, which names the setting, for what is no limit."""
+        if not self.task_seconds >= 0 or math.isinf(self.task_seconds):
+            raise ValueError(f"CAUSEWAY_TASK_TIMEOUT: {self.task_seconds} is no number of seconds (0: no limit)")
+        if 0 != self.log_bytes < LEAST_LOG:
+            raise ValueError(f"CAUSEWAY_MAX_LOG_BYTES: at least {LEAST_LOG} (0: no limit), not {self.log_bytes}")
+        if 0 != self.deck_bytes < LEAST_DECK:
+            raise ValueError(f"CAUSEWAY_MAX_DECK_BYTES: at least {LEAST_DECK} (0: no limit), not {self.deck_bytes}")
 
     def timeout(self, assignment: Assignment) -> float:
         """Seconds; 0: none. The task's own, or its node's, counts before the default one."""

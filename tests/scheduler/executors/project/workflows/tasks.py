@@ -146,6 +146,14 @@ def forgets_shared_memory() -> str:
 
 
 @task
+def notes_its_run(folder: str) -> int:
+    Path(folder).mkdir(exist_ok=True)
+    time.sleep(random.random() / 4)
+    Path(folder, uuid.uuid4().hex).touch()
+    return 1
+
+
+@task
 def leaves_half_of_its_outputs(kept: int) -> str:
     def copy(source: str, target: str, **options: object) -> None:
         Path(target).write_bytes(Path(source).read_bytes()[:kept])
