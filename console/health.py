@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -17,6 +19,10 @@ from scheduler.wake import broker
 
 logger = logging.getLogger(__name__)
 
+PROBE = "readiness-probe"  # the object that is written, again and again
+PROBE_BYTES = 4096  # a block: of nothing at all a full disk takes any number
+PROBE_SECONDS = 5.0
+
 
 def _database() -> None:
     with connection.cursor() as cursor:
@@ -27,10 +33,38 @@ def _broker() -> None:
     broker().ping()
 
 
-def _object_store() -> None:
-    from artifacts.store import store
+class _StoreProbe:
+    """Writes a little object: a store that is full, or read-only, still answers whether it has one.
 
-    store().exists(f"{settings.CAUSEWAY_STORE_URL}/readiness-probe")
+    At most every PROBE_SECONDS, whoever asks: anybody may.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._tried: tuple[str, float] = ("", 0.0)  # the store and when, monotonic
+        self._error: Exception | None = None
+
+    def __call__(self) -> None:
+        with self._lock:
+            root, at = self._tried
+            if root != settings.CAUSEWAY_STORE_URL or time.monotonic() > at + PROBE_SECONDS:
+                self._error = self._try()
+                self._tried = (settings.CAUSEWAY_STORE_URL, time.monotonic())
+            if self._error is not None:
+                raise self._error
+
+    @staticmethod
+    def _try() -> Exception | None:
+        from artifacts.store import store
+
+        try:
+            store().put(f"{settings.CAUSEWAY_STORE_URL}/{PROBE}", b"." * PROBE_BYTES)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what the next who ask are told as well
+            return error
+        return None
+
+
+_object_store = _StoreProbe()
 
 
 def _workers() -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass
-from typing import BinaryIO
 
 from artifacts.exceptions import NotFound
 from artifacts.store import store
@@ -20,30 +18,27 @@ class LogPart:
     size: int  # of the whole log so far, in bytes
 
 
-def read_log(uri: str, *, offset: int = 0, limit: int = DEFAULT_BYTES, tail: int | None = None) -> LogPart:
-    """At most `limit` bytes from `offset`, or with `tail` the last lines. A log that does not exist yet is empty."""
-    stream: BinaryIO
-    try:
-        stream = store().open(uri) if uri else io.BytesIO()
-    except NotFound:
-        stream = io.BytesIO()
-    with stream:
-        size = stream.seek(0, io.SEEK_END) if stream.seekable() else store().size(uri)
-        if tail is not None:
-            offset = max(0, size - limit)
-        offset = min(offset, size)
-        _skip(stream, offset)
-        data = stream.read(limit)
+def read_log(uri: str, *, offset: int | None = 0, limit: int = DEFAULT_BYTES, tail: int | None = None) -> LogPart:
+    """At most `limit` bytes from `offset` (None: the end of the log), or with `tail` the last lines.
+
+    A log that does not exist yet is empty.
+    """
+    size = _size(uri)
+    if tail is not None or offset is None:
+        offset = max(0, size - limit)
+    offset = min(offset, size)
+    data = b""
+    if offset < size:
+        with store().open_at(uri, offset) as stream:
+            data = stream.read(limit)
     if tail is not None:
         data = b"".join(data.splitlines(keepends=True)[-tail:])
         return LogPart(data, size, size)
     return LogPart(data, offset + len(data), size)
 
 
-def _skip(stream: BinaryIO, offset: int) -> None:
-    """Go to a byte of the stream; what cannot seek (S3) is read up to there, without being kept."""
-    if stream.seekable():
-        stream.seek(offset)
-        return
-    while offset > 0 and (passed := len(stream.read(min(offset, MAX_BYTES)))):
-        offset -= passed
+def _size(uri: str) -> int:
+    try:
+        return store().size(uri) if uri else 0
+    except NotFound:
+        return 0

@@ -15,7 +15,7 @@ from django.utils.http import content_disposition_header, http_date
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, PayloadTooLarge
+from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, PayloadTooLarge, told
 from artifacts.store import LocalStore, signing, store
 
 CHUNK = 1 << 20
@@ -32,10 +32,13 @@ def signed_object(request: HttpRequest, token: str) -> HttpResponseBase:
         method = "PUT" if request.method == "PUT" else "GET"
         grant = signing.verify(token, method)
         return _receive(request, local, grant) if method == "PUT" else _send(request, local, grant)
-    except CausewayError as error:
-        problem = {"type": "about:blank", "title": type(error).__name__, "status": error.http_status}
+    except (CausewayError, OSError) as error:
+        known = told(error)
+        if not isinstance(known, CausewayError):
+            raise
+        problem = {"type": "about:blank", "title": type(known).__name__, "status": known.http_status}
         return JsonResponse(
-            {**problem, "detail": error.message}, status=error.http_status, content_type="application/problem+json"
+            {**problem, "detail": known.message}, status=known.http_status, content_type="application/problem+json"
         )
 
 

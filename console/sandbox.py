@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from django.http import HttpResponse
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 
 from artifacts.store import store
 
@@ -16,15 +19,35 @@ DECK = (
 CARD = "sandbox; default-src 'none'; img-src 'self' data:; frame-ancestors 'self'; form-action 'none'; base-uri 'none'"
 
 
+CHUNK = 256 * 1024  # bytes in memory of a deck that is sent
+HTML = "text/html; charset=utf-8"
+
+
 def sandboxed(html: bytes | str, policy: str) -> HttpResponse:
-    response = HttpResponse(html, content_type="text/html; charset=utf-8")
+    response = HttpResponse(html, content_type=HTML)
+    _confine(response, policy)
+    return response
+
+
+def sandboxed_deck(uri: str) -> HttpResponseBase:
+    """The deck at a URI of the object store, sent in pieces: it may be large. Raises NotFound when it is gone."""
+    size = store().size(uri)
+    response = StreamingHttpResponse(_pieces(store().open(uri), size), content_type=HTML)
+    response["Content-Length"] = str(size)
+    _confine(response, DECK)
+    return response
+
+
+def _pieces(stream: BinaryIO, size: int) -> Iterator[bytes]:
+    """Exactly `size` bytes at most: a deck that is written anew meanwhile must not be longer than was announced."""
+    with stream:
+        while size > 0 and (piece := stream.read(min(CHUNK, size))):
+            size -= len(piece)
+            yield piece
+
+
+def _confine(response: HttpResponseBase, policy: str) -> None:
     response["Content-Security-Policy"] = policy
     response["X-Content-Type-Options"] = "nosniff"
     response["Referrer-Policy"] = "no-referrer"
     response["X-DNS-Prefetch-Control"] = "off"
-    return response
-
-
-def sandboxed_deck(uri: str) -> HttpResponse:
-    """The deck at a URI of the object store. Raises NotFound when it is gone."""
-    return sandboxed(store().get(uri), DECK)

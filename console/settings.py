@@ -162,6 +162,11 @@ CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
 CAUSEWAY_RETRY_BACKOFF_SECONDS = float(os.environ.get("CAUSEWAY_RETRY_BACKOFF_SECONDS") or "1")
 # "image=/path/of/python,...": tasks of these images run in these Pythons (virtual environments), others in our own.
 CAUSEWAY_ENVIRONMENTS = os.environ.get("CAUSEWAY_ENVIRONMENTS", "")
+# How long an attempt of a task without a timeout of its own may take, in seconds; 0: as long as it likes.
+CAUSEWAY_TASK_TIMEOUT = float(os.environ.get("CAUSEWAY_TASK_TIMEOUT") or "0")
+# Of what a task leaves to be read, in bytes; 0: any. A longer log loses its middle, a larger deck is not kept.
+CAUSEWAY_MAX_LOG_BYTES = int(os.environ.get("CAUSEWAY_MAX_LOG_BYTES") or str(100 * 1024**2))
+CAUSEWAY_MAX_DECK_BYTES = int(os.environ.get("CAUSEWAY_MAX_DECK_BYTES") or str(256 * 1024**2))
 # How many tasks and child executions of one execution run at once when neither it nor its launch plan says; 0: any.
 CAUSEWAY_MAX_PARALLELISM = int(os.environ.get("CAUSEWAY_MAX_PARALLELISM", "25"))
 # After downtime a schedule catches up with at most this many missed fire times, the newest.

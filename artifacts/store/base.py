@@ -63,6 +63,12 @@ class ObjectStore(ABC):
     def open(self, uri: str) -> BinaryIO:
         """A readable binary stream; the caller closes it."""
 
+    def open_at(self, uri: str, start: int) -> BinaryIO:
+        """Like `open`, from a byte on. Nothing follows where the object is not as long as that."""
+        stream = self.open(uri)
+        stream.seek(start)
+        return stream
+
     @abstractmethod
     def exists(self, uri: str) -> bool: ...
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from artifacts.store.base import ObjectStore, StoredObject
 from artifacts.store.signing import md5_header
 
 UNCHECKED = ".unchecked"  # folder of the marks of objects being put together
+PAST_THE_END = frozenset({"416", "InvalidRange", "RequestedRangeNotSatisfiable"})
 MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
 
 
@@ -57,6 +59,17 @@ class S3Store(ObjectStore):
             return cast(BinaryIO, self.client.get_object(**self._target(uri))["Body"])
         except ClientError as error:
             raise _translated(error, uri) from error
+
+    def open_at(self, uri: str, start: int) -> BinaryIO:
+        if not start:
+            return self.open(uri)
+        try:
+            answer = self.client.get_object(**self._target(uri), Range=f"bytes={start}-")
+        except ClientError as error:
+            if error.response.get("Error", {}).get("Code") in PAST_THE_END:
+                return io.BytesIO()
+            raise _translated(error, uri) from error
+        return cast(BinaryIO, answer["Body"])
 
     def exists(self, uri: str) -> bool:
         try:

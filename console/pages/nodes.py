@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from io import SEEK_END, SEEK_SET
 from typing import Any
 
 from django.db.models import Count, Max
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
 
 from artifacts.exceptions import CausewayError, NotFound
-from artifacts.store import store
 from console.access_objects import access_execution, access_node
+from console.logs import read_log
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.executions_context import Failure, describe_error, is_node_live
@@ -115,7 +114,7 @@ def _deck_uri(node: NodeExecution) -> str:
 @require_GET
 @xframe_options_sameorigin
 @page
-def show_deck(request: PageRequest, project: str, domain: str, name: str, node_id: str) -> HttpResponse:
+def show_deck(request: PageRequest, project: str, domain: str, name: str, node_id: str) -> HttpResponseBase:
     execution = access_execution(request.user, project, domain, name)
     uri = _deck_uri(access_node(execution, node_id))
     if not uri:
@@ -138,7 +137,7 @@ def show_logs(
         raise NotFound(f"no attempt {attempt_id} of node {node_id}")
     offset = request.GET.get("offset", "")
     is_live = row.phase not in ATTEMPT_TERMINAL
-    text, end, size = read_log(row.log_uri, int(offset) if offset.isdigit() else None)
+    text, end, size = log_text(row.log_uri, _number(offset))
     context = {
         "execution": execution,
         "node": node,
@@ -154,16 +153,10 @@ def show_logs(
     return render(request, "executions/logs.html", context)
 
 
-def read_log(uri: str, offset: int | None) -> tuple[str, int, int]:
+def log_text(uri: str, offset: int | None) -> tuple[str, int, int]:
     """Text from `offset` (None: the end of the log), where it ends, and the size of the log, in bytes."""
-    if not uri:
-        return "", 0, 0
     try:
-        with store().open(uri) as stream:
-            size = stream.seek(0, SEEK_END)
-            start = max(size - LOG_CHUNK, 0) if offset is None else min(offset, size)
-            stream.seek(start, SEEK_SET)
-            data = stream.read(LOG_CHUNK)
+        part = read_log(uri, offset=offset, limit=LOG_CHUNK)
     except CausewayError:
         return "", 0, 0
-    return data.decode("utf-8", "replace"), start + len(data), size
+    return part.data.decode("utf-8", "replace"), part.next_offset, part.size

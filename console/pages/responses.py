@@ -11,12 +11,12 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import SuspiciousOperation
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
-from artifacts.exceptions import CausewayError, NotFound, PermissionDenied
+from artifacts.exceptions import CausewayError, NotFound, PermissionDenied, told
 from console.accounts import refusals
 from console.accounts.models import User
 
@@ -32,12 +32,12 @@ class PageRequest(HttpRequest):
 
 
 def page(
-    view: Callable[Concatenate[PageRequest, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    view: Callable[Concatenate[PageRequest, P], HttpResponseBase],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponseBase]:
     """A view of the console: asks for a login, and turns our errors into pages."""
 
     @wraps(view)
-    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         _check_characters(request, kwargs)
         try:
             return view(request, *args, **kwargs)  # type: ignore[arg-type]
@@ -49,6 +49,10 @@ def page(
             return render(request, "403.html", {"message": error.message}, status=403)
         except CausewayError as error:
             return render(request, "refused.html", {"message": error.message}, status=error.http_status)
+        except OSError as error:
+            if not isinstance(known := told(error), CausewayError):
+                raise
+            return render(request, "refused.html", {"message": known.message}, status=known.http_status)
 
     return login_required(guarded)  # type: ignore[return-value]
 

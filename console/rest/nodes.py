@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.http import HttpResponse
+from django.http import HttpResponse, HttpResponseBase
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
@@ -114,7 +114,7 @@ class NodeOutputsView(ApiView):
 
 class DeckView(ApiView):
     @extend_schema(responses={(200, "text/html"): OpenApiTypes.STR}, tags=TAGS)
-    def get(self, request: Request, project: str, domain: str, name: str, node_id: str) -> HttpResponse:
+    def get(self, request: Request, project: str, domain: str, name: str, node_id: str) -> HttpResponseBase:
         """The deck as HTML, sandboxed: its scripts run without access to this origin."""
         execution = access_execution(user_of(request), project, domain, name)
         node = access_node(execution, node_id)

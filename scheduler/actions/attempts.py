@@ -97,7 +97,11 @@ class _Round:
 
     def sort(self, queued: Iterable[tuple[int, str, datetime, str]]) -> None:
         for pk, resources, created_at, reason in queued:
-            needs = Resources.parse(json.loads(resources), default_cpu=self.default_cpu)
+            try:
+                needs = Resources.parse(json.loads(resources), default_cpu=self.default_cpu)
+            except (TypeError, ValueError, AttributeError, OverflowError) as error:  # it must not keep others waiting
+                _end([Ended(pk, _unreadable(error), self.now)], actor=self.instance)
+                continue
             if lacking := self.total.lacking(needs):
                 _end([Ended(pk, too_large_for_machine(lacking), self.now)], actor=self.instance)
             elif lacking := self.free.lacking(needs):
@@ -139,6 +143,14 @@ def too_large_for_machine(lacking: Sequence[str]) -> Outcome:
         code="ResourcesUnavailable", message=message, kind=execution_pb2.ExecutionError.USER
     )
     return Outcome(AttemptPhase.FAILED, reason=message, error=error.SerializeToString())
+
+
+def _unreadable(error: Exception) -> Outcome:
+    message = f"what the attempt asks for cannot be read: {error}"
+    told = execution_pb2.ExecutionError(
+        code="ResourcesUnreadable", message=message, kind=execution_pb2.ExecutionError.SYSTEM
+    )
+    return Outcome(AttemptPhase.FAILED, reason=message, error=told.SerializeToString())
 
 
 def report_running(reports: Sequence[Started], *, actor: str) -> int:

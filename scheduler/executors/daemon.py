@@ -13,12 +13,16 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
-from django.db import DatabaseError, InterfaceError, close_old_connections
+from django.db import close_old_connections
+from flyteidl.core import execution_pb2
 
 from scheduler.actions import attempts
-from scheduler.executors.base import Assignment, Ended, Event, Executor, Started
+from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
 from scheduler.executors.resources import Resources
+from scheduler.executors.vital import may_pass, vital
+from scheduler.messages import bounded
 from scheduler.models import TaskExecution
+from scheduler.phases import AttemptPhase
 from scheduler.wake import broker, executor_channel
 
 logger = logging.getLogger(__name__)
@@ -31,6 +35,8 @@ HEARTBEAT_SECONDS = 5.0
 TOGETHER_SECONDS = 0.02
 # A start is written this much later: of tasks that end sooner both are written at once.
 START_SECONDS = 0.02
+TRIES = 3  # to hand over an assignment, and to write a report that the database refuses
+TRY_AGAIN_SECONDS = 0.2
 LOST_AFTER = timedelta(hours=1)  # other machines' attempts fail when nothing was heard of them for so long
 
 
@@ -45,15 +51,13 @@ class Daemon:
         self._events: queue.Queue[Event] = queue.Queue()
         self._held: dict[int, Resources] = {}
         self._unrecorded: set[int] = set()  # ended, and not yet so in the database
+        self._refused: dict[int, int] = {}  # how often each attempt could not be handed over
         self._lock = threading.Lock()
 
     def run(self) -> None:
         """Work until stop() is called; running attempts then go on without it."""
         self.executor.start(self._emit)
-        threads = [
-            threading.Thread(target=self._wait_for_wake_ups, name="wake-ups", daemon=True),
-            threading.Thread(target=self._record, name="recorder", daemon=True),
-        ]
+        threads = [vital(self._wait_for_wake_ups, name="wake-ups"), vital(self._record, name="recorder")]
         self._until_done(self._adopt)
         self.executor.settle()
         for thread in threads:
@@ -93,8 +97,26 @@ class Daemon:
         if rows:
             logger.info("adopting %d attempts", len(rows))
         for row in rows:
+            self._hand_over(row, self.executor.adopt)
+
+    def _hand_over(self, row: TaskExecution, take: Callable[[Assignment], None]) -> None:
+        """One that cannot be handed over keeps nothing from the others. It is adopted with the next sign of life, and
+        ends as a system failure when that has failed a few times.
+        """
+        try:
             self._hold(row)
-            self.executor.adopt(assignment(row))
+            take(assignment(row))
+            self._refused.pop(row.pk, None)
+        except Exception as error:
+            logger.exception("%s could not be handed over", row)
+            tries = self._refused[row.pk] = self._refused.get(row.pk, 0) + 1
+            if tries >= TRIES:
+                del self._refused[row.pk]
+                said = f"the attempt could not be handed to the executor: {type(error).__name__}: {error}"
+                self._emit(Ended(row.pk, system_failure("StartFailed", said), datetime.now(timezone.utc)))
+            else:
+                with self._lock:
+                    self._held.pop(row.pk, None)
 
     def _hold(self, row: TaskExecution) -> None:
         with self._lock:
@@ -120,7 +142,7 @@ class Daemon:
             if time.monotonic() - ticked > TICK_SECONDS:
                 ticked = time.monotonic()
                 self._try(self._cancel)
-                self.executor.tick()
+                self._try(self.executor.tick)
             if time.monotonic() - beaten > HEARTBEAT_SECONDS:
                 beaten = time.monotonic()
                 self._try(self._beat)
@@ -140,8 +162,7 @@ class Daemon:
                 default_cpu=DEFAULT_CPU,
             )
             for row in claim.rows:
-                self._hold(row)
-                self.executor.submit(assignment(row))
+                self._hand_over(row, self.executor.submit)
             if not claim.more:
                 self._short = False
                 return
@@ -178,7 +199,7 @@ class Daemon:
         """Starts and ends in batches: whatever came while the last transaction ran goes into the next."""
         while not (self.stopping.is_set() and self._events.empty()):
             if batch := self._next_events():
-                self._until_done(lambda events=batch: self._write(events))  # type: ignore[misc]
+                self._write_down(batch)
 
     def _next_events(self) -> list[Event]:
         """Those that came and, for a moment, those that come after them; nothing if none comes for a while."""
@@ -195,6 +216,47 @@ class Daemon:
             except queue.Empty:
                 return batch
 
+    def _write_down(self, events: list[Event]) -> None:
+        """All of them, as soon as the database takes them. One that it refuses keeps none of the others from it: each
+        is written by itself then, and what is refused again and again is set aside.
+        """
+        tries = 0
+        while True:
+            try:
+                self._write(events)
+                return
+            except Exception as error:  # noqa: BLE001 - this thread has to outlive whatever is wrong with a report
+                close_old_connections()
+                if may_pass(error):
+                    logger.warning("the database does not take reports, will try again: %s", error)
+                    if self.stopping.wait(1.0):
+                        return  # the next process finds out by itself how these ended
+                elif len(events) > 1:
+                    for event in events:
+                        self._write_down([event])
+                    return
+                elif (tries := tries + 1) >= TRIES:
+                    self._set_aside(events[0], error)
+                    return
+                else:
+                    self.stopping.wait(TRY_AGAIN_SECONDS)
+
+    def _set_aside(self, event: Event, error: Exception) -> None:
+        """The attempt ends as a system failure that says why; the report itself is in the log. Of a start that cannot
+        be written the end will tell.
+        """
+        logger.error("this report cannot be written and is set aside: %.2000r", event, exc_info=error)
+        if not isinstance(event, Ended):
+            return
+        said = f"the attempt ended, but how cannot be written down: {type(error).__name__}: {error}"
+        instead = Ended(event.attempt_id, system_failure("ReportRefused", said), event.at, None, event.on_recorded)
+        try:
+            self._write([instead])
+        except Exception:
+            logger.exception("attempt %d: that it ended cannot be written either", event.attempt_id)
+            with self._lock:  # with the next sign of life it is adopted, and judged, once more
+                self._unrecorded.discard(event.attempt_id)
+
     def _write(self, events: list[Event]) -> None:
         ended = {event.attempt_id: event for event in events if isinstance(event, Ended)}
         started = [event for event in events if isinstance(event, Started) and event.attempt_id not in ended]
@@ -207,13 +269,17 @@ class Daemon:
             self._unrecorded -= ended.keys()
         for event in ended.values():
             if event.on_recorded is not None:
-                event.on_recorded()
+                self._try(event.on_recorded)
 
     def _try(self, act: Callable[[], None]) -> bool:
+        """Whether it went well. What goes wrong in a round of the daemon is told, and the next round comes."""
         try:
             act()
-        except (DatabaseError, InterfaceError) as error:
-            logger.warning("the database does not answer, will try again: %s", error)
+        except Exception as error:
+            if may_pass(error):
+                logger.warning("the database does not answer, will try again: %s", error)
+            else:
+                logger.exception("a step of the executor failed, will try again")
             close_old_connections()
             return False
         return True
@@ -221,6 +287,13 @@ class Daemon:
     def _until_done(self, act: Callable[[], None]) -> None:
         while not self._try(act) and not self.stopping.wait(1.0):
             pass
+
+
+def system_failure(code: str, message: str) -> Outcome:
+    """An end that is nobody's fault but Causeway's or the machine's, and may be repeated."""
+    message = bounded(message)
+    error = execution_pb2.ExecutionError(code=code, message=message, kind=execution_pb2.ExecutionError.SYSTEM)
+    return Outcome(AttemptPhase.FAILED, reason=message[:500], error=error.SerializeToString(), retryable=True)
 
 
 def assignment(row: TaskExecution) -> Assignment:

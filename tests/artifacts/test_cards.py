@@ -8,7 +8,8 @@ from flytekit.core.artifact import Artifact as FlyteArtifact
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artifacts.cards import LARGE_CARD_BYTES, render_card, to_html
+from artifacts.card_html import to_html
+from artifacts.cards import LARGE_CARD_BYTES, render_card
 from artifacts.models import ArtifactVersion
 from artifacts.store import store
 from tests.artifacts.publishing import card_metadata, integer, publish_output

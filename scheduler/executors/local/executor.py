@@ -8,28 +8,30 @@ import os
 import shutil
 import signal
 import sys
-import tarfile
 import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from flyteidl.core import literals_pb2
 
-from artifacts.exceptions import CausewayError
 from artifacts.store import LocalStore, ObjectStore
 from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
-from scheduler.executors.local import memory, outcome
+from scheduler.executors.local import gpus, memory, outcome, shortage, stopping
+from scheduler.executors.local.attempt_log import AttemptLog
 from scheduler.executors.local.code import CodeCache
-from scheduler.executors.local.command import Plan, own_variables, plan, warm_key
+from scheduler.executors.local.command import own_variables, plan, warm_key
 from scheduler.executors.local.environments import python_for
+from scheduler.executors.local.limits import Limits
 from scheduler.executors.local.machine import machine_resources
-from scheduler.executors.local.rundir import Process, RunDirectory
+from scheduler.executors.local.run import Run
+from scheduler.executors.local.rundir import GONE, Process, RunDirectory
 from scheduler.executors.local.sent_log import SentLog
+from scheduler.executors.local.steps import Steps, quietly
 from scheduler.executors.local.zygote.child import DUPLICATE
 from scheduler.executors.local.zygotes import Zygotes
 from scheduler.executors.resources import Resources
@@ -37,31 +39,9 @@ from scheduler.phases import AttemptPhase
 
 logger = logging.getLogger(__name__)
 
-GRACE_SECONDS = 10.0  # between TERM and KILL
-LOG_TAIL_BYTES = 4000
 PRUNE_SECONDS = 3600.0
 LOG_SECONDS = 3.0  # between looks at logs that have to be sent to be read
 MAX_LOST = 5  # zygotes that may die before they started an attempt
-
-
-@dataclass(eq=False)
-class Run:
-    assignment: Assignment
-    plan: Plan
-    directory: RunDirectory
-    log: Path
-    sent_log: SentLog | None = None  # where the store is not on this machine
-    gpus: tuple[int, ...] = ()
-    process: Process | None = None
-    started_at: datetime | None = None
-    orphaned: bool = False  # no zygote tells its end: it is polled for
-    stopped: str = ""  # see outcome.Exit
-    detail: str = ""
-    kernel_kills: int = 0  # for want of memory, when the attempt began
-    kill_at: float | None = None  # monotonic; when TERM was not enough
-    deadline: float | None = None  # monotonic
-    ended: bool = False
-    lost: int = 0  # how many zygotes died before they started it
 
 
 class LocalExecutor(Executor):
@@ -77,11 +57,14 @@ class LocalExecutor(Executor):
         endpoint: str = "",
         token_of: Callable[[int], str] | None = None,
         environments: Mapping[str, str] | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - it is frozen
     ) -> None:
         """`environments`: the Pythons that images stand for; `endpoint`: host and port of the gRPC door, for tasks that
         launch others (eager workflows); `token_of` an attempt id is what they show there, if it asks for one."""
         self.home, self.store, self.endpoint, self.token_of = home, store, endpoint, token_of
         self.total = total or machine_resources(home)
+        self.limits = limits
+        self.disks = shortage.Disks([home, *([store.directory] if isinstance(store, LocalStore) else [])])
         self.runs: dict[int, Run] = {}
         self.code = CodeCache(home / "code", store)
         self.environments, self.warm_limit = dict(environments or {}), warm_limit
@@ -91,6 +74,7 @@ class LocalExecutor(Executor):
         self._pruned_at = self._logs_sent_at = time.monotonic()
         self._lock = threading.RLock()
         self._workers = ThreadPoolExecutor(4, thread_name_prefix="local-executor")
+        self._steps = Steps(self._workers, self._break_off)
 
     def capacity(self) -> Resources:
         return self.total
@@ -102,20 +86,10 @@ class LocalExecutor(Executor):
         self.zygotes.start()
 
     def submit(self, assignment: Assignment) -> None:
-        run = self._new_run(assignment)
-        if run.plan.distribution and not self.code.ready(run.plan.distribution):
-            self._workers.submit(self._guarded, run, self._fetch_and_launch)
-        else:
-            self._guarded(run, self._launch)
+        self._steps.do(self._new_run(assignment), self._start)
 
     def adopt(self, assignment: Assignment) -> None:
-        run = self._new_run(assignment)
-        if run.directory.process() is None and run.directory.result() is None:
-            self.runs.pop(assignment.attempt_id)
-            self.submit(assignment)
-        else:
-            run.gpus = run.directory.gpus()
-            self._found(run)
+        self._steps.do(self._new_run(assignment), self._adopt)
 
     def settle(self) -> None:
         for path in (self.home / "run").iterdir():
@@ -130,34 +104,50 @@ class LocalExecutor(Executor):
         with self._lock:
             run = self.runs.get(attempt_id)
             if run is not None and not run.stopped:
-                self._stop(run, "cancelled", "cancelled")
+                stopping.stop(run, "cancelled", "cancelled")
 
     def tick(self) -> None:
-        for zygotes in self._all_zygotes():
-            zygotes.tick()
-        now = time.monotonic()
+        """Each part by itself: what fails in one, for want of descriptors or of rights, keeps none of the others."""
+        self.disks.full()
         with self._lock:
-            runs = [run for run in self.runs.values() if run.process is not None and not run.ended]
+            held = list(self.runs.values())
+        runs = [run for run in held if run.process is not None and not run.ended]
+        for run in held:
+            quietly(partial(self._steps.try_again, run))
         for run in runs:
-            if run.process is None:
-                continue
-            if run.orphaned and (not run.process.alive() or run.directory.result() is not None):
-                self._finish(run, run.directory.result())  # read last: it is there if the process left one
-            elif run.kill_at is not None and now > run.kill_at:
-                run.kill_at = None
-                self._signal(run, signal.SIGKILL)
-            elif run.deadline is not None and now > run.deadline and not run.stopped:
-                limit = run.assignment.command.get("timeout_seconds")
-                self._stop(run, "timed out", f"the task ran longer than its timeout of {limit:g} s")
+            quietly(partial(self._watch, run))
+        for zygotes in self._all_zygotes():
+            quietly(zygotes.tick)
+        quietly(partial(self._tend, runs))
+        limited = [run for run in runs if run.assignment.memory_limit and not run.stopped]
+        quietly(partial(stopping.kill_what_uses_too_much, limited))
+
+    def _watch(self, run: Run) -> None:
+        now = time.monotonic()
+        if run.process is None:
+            return
+        if run.orphaned and (not run.process.alive() or run.directory.result() is not None):
+            self._finish(run, run.directory.result())  # read last: it is there if the process left one
+        elif run.kill_at is not None and now > run.kill_at:
+            run.kill_at = None
+            stopping.send(run, signal.SIGKILL)
+        elif run.deadline is not None and now > run.deadline and not run.stopped:
+            stopping.stop(run, "timed out", self.limits.timed_out(run.assignment))
+
+    def _tend(self, runs: list[Run]) -> None:
+        """What need not be done at once: logs cut and sent, unused code removed."""
+        now = time.monotonic()
+        for run in runs:
+            if run.log.too_long():
+                self._workers.submit(quietly, run.log.cut)
         if now - self._pruned_at > PRUNE_SECONDS:
             self._pruned_at = now
-            self._workers.submit(self._prune_code)
+            self._workers.submit(self._prune)
         if now - self._logs_sent_at > LOG_SECONDS:
             self._logs_sent_at = now
             for run in runs:
-                if run.sent_log is not None:
-                    self._workers.submit(self._send_log, run.sent_log)
-        self._check_memory([run for run in runs if run.assignment.memory_limit and not run.stopped])
+                if run.log.sent is not None:
+                    self._workers.submit(self._send_log, run.log.sent)
 
     def _send_log(self, log: SentLog) -> None:
         try:
@@ -165,7 +155,9 @@ class LocalExecutor(Executor):
         except Exception as error:  # noqa: BLE001 - whatever the store says: it is sent again
             logger.warning("a log cannot be sent for now: %s", error)
 
-    def _prune_code(self) -> None:
+    def _prune(self) -> None:
+        for path in (self.home / "run").glob(f"*{GONE}"):  # what a moment without descriptors or rights left
+            shutil.rmtree(path, ignore_errors=True)
         with self._lock:
             running = {self.code.path(run.plan.distribution) for run in self.runs.values() if run.plan.distribution}
         try:
@@ -181,53 +173,64 @@ class LocalExecutor(Executor):
     # --- starting -----------------------------------------------------------------------------------------------------
 
     def _new_run(self, assignment: Assignment) -> Run:
+        """Known from now on, to `settle` and to what zygotes say. Cannot fail."""
         directory = RunDirectory.of(self.home / "run", assignment.attempt_id, assignment.name)
-        log, sent_log = directory.log, None
-        if isinstance(self.store, LocalStore) and assignment.log_uri:
-            log = self.store.path(assignment.log_uri)  # written in place, so that it can be read meanwhile
-        elif assignment.log_uri:
-            sent_log = SentLog(log, assignment.log_uri, self.store)
+        run = Run(assignment, directory, log=AttemptLog(directory.log))
         with self._lock:
-            args = plan(assignment.command.get("args") or ())
-            run = Run(assignment, args, directory, log, sent_log, self._gpus(assignment))
-            run.kernel_kills = memory.kernel_kills()
             self.runs[assignment.attempt_id] = run
             self._by_directory[directory.path] = run
         return run
 
-    def _gpus(self, assignment: Assignment) -> tuple[int, ...]:
-        """Devices that nothing uses, processes of an earlier executor included, adopted or not yet."""
-        if not assignment.resources.gpu:
-            return ()
-        taken = {gpu for run in self.runs.values() for gpu in run.gpus}
-        for directory in map(RunDirectory, (self.home / "run").iterdir()):
-            if directory.working() is not None:
-                taken.update(directory.gpus())
-        free = [gpu for gpu in range(self.total.gpu) if gpu not in taken]
-        return tuple(free[: assignment.resources.gpu])
+    def _break_off(self, run: Run, result: Outcome) -> None:
+        quietly(partial(stopping.send, run, signal.SIGKILL))
+        self._conclude(run, result)
 
-    def _guarded(self, run: Run, act: Callable[[Run], None]) -> None:
-        """An attempt that cannot be started ends; it does not stop the executor."""
-        try:
-            act(run)
-        except CausewayError as error:
-            self._conclude(run, outcome.failure("CodeNotFound", error.message, outcome.USER, retryable=False))
-        except (OSError, tarfile.TarError, ValueError) as error:
-            code = "DiskFull" if getattr(error, "errno", None) == 28 else "StartFailed"
-            message = f"the task could not be started: {error}"
-            self._conclude(run, outcome.failure(code, message, outcome.SYSTEM, retryable=True))
-        except Exception as error:
-            logger.exception("starting %s failed", run.assignment.name)
-            self._conclude(run, outcome.failure("StartFailed", repr(error), outcome.SYSTEM, retryable=True))
+    def _equip(self, run: Run) -> None:
+        path, uri, limit = run.directory.log, run.assignment.log_uri, self.limits.log_bytes
+        run.log = AttemptLog.of(path, uri, self.store, max_bytes=limit)
+        run.plan = plan(run.assignment.command.get("args") or ())
+        run.kernel_kills = memory.kernel_kills()
+
+    def _start(self, run: Run) -> None:
+        self._equip(run)
+        if self._never_needed(run):
+            return
+        if run.assignment.command.get("echo") is not None:
+            self._steps.submit(run, self._launch)  # it reads and writes the store
+            return
+        with self._lock:
+            taken = {gpu for other in self.runs.values() if other is not run for gpu in other.gpus}
+            wanted = run.assignment.resources.gpu
+            run.gpus = gpus.choose(wanted, self.total.gpu, taken, self.home / "run")
+        if run.plan.distribution and not self.code.ready(run.plan.distribution):
+            self._steps.submit(run, self._fetch_and_launch)
+        else:
+            self._launch(run)
+
+    def _adopt(self, run: Run) -> None:
+        if run.directory.process() is None and run.directory.result() is None:
+            self._start(run)
+            return
+        self._equip(run)
+        run.gpus = run.directory.gpus()
+        self._found(run)
+
+    def _never_needed(self, run: Run) -> bool:
+        """Whether it was cancelled before it began, and so is over."""
+        if run.stopped:
+            self._conclude(run, outcome.judge({}, self._exit_of(run, None), self.store))
+        return bool(run.stopped)
 
     def _fetch_and_launch(self, run: Run) -> None:
+        if self._never_needed(run):
+            return
         self.code.fetch(run.plan.distribution)
         self._launch(run)
 
     def _launch(self, run: Run) -> None:
-        if run.stopped:
-            self._conclude(run, outcome.judge({}, self._exit_of(run, None), self.store))
+        if self._never_needed(run):
             return
+        self.disks.require_room()
         if (echo := run.assignment.command.get("echo")) is not None:
             self._echo(run, echo)
             return
@@ -239,11 +242,17 @@ class LocalExecutor(Executor):
         code = self.code.path(run.plan.distribution) if run.plan.distribution else None
         env = {**self._environment(run), **(run.assignment.command.get("env") or {})}
         threads = max(1, round(run.assignment.resources.cpu))
-        spec = {"args": run.plan.args, "env": env, "code": str(code or ""), "log": str(run.log), "threads": threads}
+        spec = {
+            "args": run.plan.args,
+            "env": env,
+            "code": str(code or ""),
+            "log": str(run.log.path),
+            "threads": threads,
+        }
         if data := run.assignment.command.get("data_config"):
             shared = ("inputs_uri", "output_prefix", "raw_output_prefix")
             spec["data"] = {**data, **{name: run.assignment.command[name] for name in shared}}
-        run.log.parent.mkdir(parents=True, exist_ok=True)
+        run.log.path.parent.mkdir(parents=True, exist_ok=True)
         run.directory.prepare(spec, code)
         declared = own_variables(run.assignment.command.get("env") or {})
         self._zygotes_of(run).run(
@@ -313,19 +322,27 @@ class LocalExecutor(Executor):
             return
         if message["is"] == "started":
             if not run.orphaned:  # else it is known who runs it: this is about a second process, which is gone
-                self._started(run, Process(message["pid"], message["born"]), datetime.now(timezone.utc))
+                process, at = Process(message["pid"], message["born"]), datetime.now(timezone.utc)
+                self._steps.do(run, partial(self._started, process=process, at=at))
         elif message["status"] == DUPLICATE:
-            self._found(run)
+            self._steps.do(run, self._found)
         else:
+            run.disk_full = run.disk_full or bool(message.get("full"))
             self._finish(run, message["status"])
 
     def _on_lost(self, directories: list[Path]) -> None:
         for run in [self._by_directory[path] for path in directories if path in self._by_directory]:
-            if run.directory.process() is None:
-                run.lost += 1
-                self._guarded(run, self._launch if run.lost < MAX_LOST else self._give_up)
-            else:
-                self._found(run)
+            self._steps.do(run, self._look_for)
+
+    def _look_for(self, run: Run) -> None:
+        """Its zygote died: it goes to another unless a process took it."""
+        if run.ended:
+            return
+        if run.directory.process() is not None:
+            self._found(run)
+            return
+        run.lost += 1
+        self._steps.do(run, self._launch if run.lost < MAX_LOST else self._give_up)
 
     def _give_up(self, run: Run) -> None:
         """For instance because importing flytekit, or one of its plugins, ends the process in this environment."""
@@ -334,6 +351,8 @@ class LocalExecutor(Executor):
 
     def _found(self, run: Run) -> None:
         """Some process took this attempt, and no zygote will say how it ends."""
+        if run.ended:
+            return
         process, since = run.directory.process(), run.directory.started_at()
         run.orphaned = True
         if process is not None and process.alive() and since is not None:
@@ -344,85 +363,44 @@ class LocalExecutor(Executor):
     def _started(self, run: Run, process: Process, at: datetime) -> None:
         with self._lock:
             run.process, run.started_at = process, at
-            if limit := run.assignment.command.get("timeout_seconds"):
+            if limit := self.limits.timeout(run.assignment):
                 spent = (datetime.now(timezone.utc) - at).total_seconds()
-                run.deadline = time.monotonic() + float(limit) - spent
+                run.deadline = time.monotonic() + limit - spent
             if run.stopped:
-                self._signal(run, signal.SIGTERM)
+                stopping.send(run, signal.SIGTERM)
         self.emit(Started(run.assignment.attempt_id, process.handle, at))
 
     # --- stopping and ending ------------------------------------------------------------------------------------------
-
-    def _stop(self, run: Run, why: str, detail: str) -> None:
-        run.stopped, run.detail = why, detail
-        if run.process is not None:
-            self._signal(run, signal.SIGTERM)
-        run.kill_at = time.monotonic() + GRACE_SECONDS
-
-    def _signal(self, run: Run, number: signal.Signals) -> None:
-        """To its process, unless that is done with it: it may be at another attempt by now."""
-        if run.process is not None and run.process.alive() and run.directory.result() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(run.process.pid, number)
-
-    def _check_memory(self, runs: list[Run]) -> None:
-        if not runs:
-            return
-        members = memory.by_session({run.process.pid for run in runs if run.process is not None})
-        for run in runs:
-            limit, pids = run.assignment.memory_limit, members.get(run.process.pid if run.process else 0, [])
-            if memory.resident(pids) > limit and (used := memory.proportional(pids)) > limit:
-                words = f"it used {used / 1024**2:.0f} MiB of the {limit / 1024**2:.0f} MiB it asked for"
-                run.stopped, run.detail = "out of memory", f"the task was killed for want of memory: {words}"
-                self._signal(run, signal.SIGKILL)
 
     def _finish(self, run: Run, status: int | None) -> None:
         with self._lock:
             if run.ended:
                 return
             run.ended = True
-        self._workers.submit(self._judge, run, status)
+        self._steps.submit(run, partial(self._judge, status=status))
 
     def _judge(self, run: Run, status: int | None) -> None:
-        try:
-            self._sweep_group(run, status)
-            if run.sent_log is not None:
-                run.sent_log.send_whole()
-            result = outcome.judge(run.assignment.command, self._exit_of(run, status), self.store)
-        except Exception as error:
-            logger.exception("the end of %s cannot be judged", run.assignment.name)
-            result = outcome.failure("StoreUnavailable", repr(error), outcome.SYSTEM, retryable=True)
-        self._conclude(run, result)
-
-    def _sweep_group(self, run: Run, status: int | None) -> None:
-        """What the process of a stopped or killed attempt started and left behind goes with it, as in a container; not
-        a process that others share. Of an adopted one killed long ago, the number may be somebody else's by now.
-        """
-        shared = bool(run.assignment.command.get("reuse")) and run.process is not None and run.process.alive()
-        killed = status is not None and status < 0 and not run.orphaned
-        if (run.stopped or killed) and run.process is not None and not shared:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(run.process.pid, signal.SIGKILL)
+        stopping.sweep_group(run, status)
+        exit_ = self._exit_of(run, status)
+        quietly(run.log.close)
+        limit = self.limits.deck_bytes
+        self._conclude(run, outcome.judge(run.assignment.command, exit_, self.store, max_deck_bytes=limit))
 
     def _exit_of(self, run: Run, status: int | None) -> outcome.Exit:
         code = str(self.code.path(run.plan.distribution)) if run.plan.distribution else ""
         folders = (code, str(run.directory.path / "work"))
-        tail = "" if status == 0 else self._log_tail(run)
+        tail = "" if status == 0 else run.log.tail()
         out_of_memory = memory.kernel_kills() > run.kernel_kills
-        return outcome.Exit(status, tail, folders, run.stopped, run.detail, out_of_memory)
-
-    def _log_tail(self, run: Run) -> str:
-        try:
-            with open(run.log, "rb") as log:
-                log.seek(max(0, os.fstat(log.fileno()).st_size - LOG_TAIL_BYTES))
-                return log.read().decode(errors="replace")
-        except FileNotFoundError:
-            return ""
+        disk_full = run.disk_full or self.disks.were_full(run.since)
+        disk_full = disk_full or (status != 0 and run.directory.disk_was_full())
+        return outcome.Exit(status, tail, folders, run.stopped, run.detail, out_of_memory, disk_full)
 
     def _conclude(self, run: Run, result: Outcome) -> None:
         run.ended = True
         with self._lock:
-            self.runs.pop(run.assignment.attempt_id, None)
+            if self.runs.get(run.assignment.attempt_id) is not run:
+                return  # it has been told already, or the attempt was submitted again
+            del self.runs[run.assignment.attempt_id]
         since = run.directory.started_at() if run.started_at is None else None
         started_at = datetime.fromtimestamp(since, timezone.utc) if since else run.started_at
         now = datetime.now(timezone.utc)

@@ -17,11 +17,16 @@ def by_session(sessions: Collection[int]) -> dict[int, list[int]]:
             try:
                 with open(f"/proc/{entry}/stat") as stat:
                     session = int(stat.read().rpartition(")")[2].split()[3])
-            except (FileNotFoundError, ProcessLookupError):
+            except (FileNotFoundError, ProcessLookupError, PermissionError):  # gone, or hidden from us (hidepid)
                 continue
             if session in sessions:
                 members[session].append(int(entry))
     return members
+
+
+def exists(pid: int) -> bool:
+    """Whether there is a process of that number, a zombie included."""
+    return os.path.exists(f"/proc/{pid}")
 
 
 def resident(pids: Collection[int]) -> int:
@@ -50,7 +55,7 @@ def _field(path: str, index: int) -> int:
     try:
         with open(path) as file:
             return int(file.read().split()[index])
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return 0
 
 
@@ -61,5 +66,7 @@ def _pss(pid: int) -> int:
                 if line.startswith("Pss:"):
                     return int(line.split()[1]) * 1024
     except (FileNotFoundError, ProcessLookupError):
-        pass
+        return 0
+    except PermissionError:  # another user's: then pages shared with others count in full
+        return resident([pid])
     return 0

@@ -18,7 +18,10 @@ from scheduler.messages import bounded
 from scheduler.phases import AttemptPhase
 
 USER, SYSTEM = execution_pb2.ExecutionError.USER, execution_pb2.ExecutionError.SYSTEM
-DISK_FULL = ("[Errno 28]", "No space left on device")
+DISK_FULL = (
+    *("[Errno 28]", "No space left on device", "[Errno 122]", "Disk quota exceeded"),
+    *("XMinioStorageFull", "InsufficientStorage"),  # of S3 servers
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Exit:
     stopped: str = ""  # why the executor stopped it: "cancelled", "out of memory", "timed out"; or empty
     detail: str = ""  # in words, for `stopped`
     machine_out_of_memory: bool = False  # the kernel killed something for want of memory while it ran
+    disk_full: bool = False  # there was no room where it writes: then it may have been unable to say so
 
 
 def failure(code: str, message: str, kind: int, *, retryable: bool) -> Outcome:
@@ -38,17 +42,20 @@ def failure(code: str, message: str, kind: int, *, retryable: bool) -> Outcome:
     return Outcome(AttemptPhase.FAILED, reason=first_line[:500], error=error.SerializeToString(), retryable=retryable)
 
 
-def judge(command: Mapping[str, Any], ended: Exit, store: ObjectStore) -> Outcome:
-    """What the files say counts first: a task that wrote its outputs has succeeded, whatever killed it afterwards."""
+def judge(command: Mapping[str, Any], ended: Exit, store: ObjectStore, *, max_deck_bytes: int = 0) -> Outcome:
+    """What the files say counts first: a task that wrote its outputs has succeeded, whatever killed it afterwards.
+
+    A deck of more than `max_deck_bytes` (0: any) is replaced by a word about it. Raises what the store raises.
+    """
     prefix = str(command.get("output_prefix") or "")
     if ended.stopped == "cancelled":
         return Outcome(AttemptPhase.ABORTED, reason=ended.detail or "cancelled")
     if prefix:
         if document := _read(store, store.join(prefix, "error.pb")):
-            return _told_by_task(document, ended, _deck(store, prefix))
+            return _told_by_task(document, ended, _deck(store, prefix, max_deck_bytes))
         for name in ("outputs.pb", "futures.pb"):
             if store.exists(uri := store.join(prefix, name)):
-                return Outcome(AttemptPhase.SUCCEEDED, output_uri=uri, deck_uri=_deck(store, prefix))
+                return Outcome(AttemptPhase.SUCCEEDED, output_uri=uri, deck_uri=_deck(store, prefix, max_deck_bytes))
     return _told_by_status(prefix, ended)
 
 
@@ -58,7 +65,8 @@ def _told_by_task(document: bytes, ended: Exit, deck_uri: str) -> Outcome:
     except DecodeError:
         return failure("BadErrorFile", "the task left an error file that cannot be read", SYSTEM, retryable=True)
     message = bounded(trim(told.message, *ended.code_folders))
-    if any(sign in message for sign in DISK_FULL):
+    disk_full = any(sign in message for sign in DISK_FULL)
+    if disk_full:
         told.origin, told.code = SYSTEM, "DiskFull"
         message = f"the disk is full\n{message}"
     error = execution_pb2.ExecutionError(
@@ -68,7 +76,7 @@ def _told_by_task(document: bytes, ended: Exit, deck_uri: str) -> Outcome:
         AttemptPhase.FAILED,
         reason=_last_line(message)[:500],
         error=error.SerializeToString(),
-        retryable=told.kind == errors_pb2.ContainerError.RECOVERABLE,
+        retryable=disk_full or told.kind == errors_pb2.ContainerError.RECOVERABLE,
         deck_uri=deck_uri,
     )
 
@@ -91,11 +99,11 @@ def _told_by_status(prefix: str, ended: Exit) -> Outcome:
     if ended.status == -signal.SIGKILL:  # what somebody from outside does
         message = "the task's process was killed by SIGKILL"
         return failure("Interrupted", message + tail, SYSTEM, retryable=True)
+    if ended.disk_full or any(sign in ended.log_tail for sign in DISK_FULL):
+        return failure("DiskFull", f"the disk is full{tail}", SYSTEM, retryable=True)
     if ended.status < 0:  # what the program did to itself: a crash in native code, an abort
         message = f"the task's process was killed by {_signal_name(-ended.status)}"
         return failure("Killed", message + tail, USER, retryable=True)
-    if any(sign in ended.log_tail for sign in DISK_FULL):
-        return failure("DiskFull", f"the disk is full{tail}", SYSTEM, retryable=True)
     if ended.status > 0:
         message = f"the task's process ended with exit code {ended.status} and without outputs"
         return failure("NonZeroExit", message + tail, USER, retryable=True)
@@ -105,9 +113,16 @@ def _told_by_status(prefix: str, ended: Exit) -> Outcome:
     return failure("OutputsNotFound", message + tail, USER, retryable=False)
 
 
-def _deck(store: ObjectStore, prefix: str) -> str:
+def _deck(store: ObjectStore, prefix: str, max_bytes: int) -> str:
     uri = store.join(prefix, "deck.html")
-    return uri if store.exists(uri) else ""
+    if not store.exists(uri):
+        return ""
+    if max_bytes and (size := store.size(uri)) > max_bytes:
+        words = (
+            f"This deck had {size:,} bytes and was not kept: a deck may have {max_bytes:,} (CAUSEWAY_MAX_DECK_BYTES)."
+        )
+        store.put(uri, f"<!doctype html><title>Deck</title><p>{words}</p>".encode())
+    return uri
 
 
 def _read(store: ObjectStore, uri: str) -> bytes:

@@ -100,6 +100,13 @@ class RunDirectory:
         except (FileNotFoundError, ValueError, KeyError):
             return None
 
+    def disk_was_full(self) -> bool:
+        """Whether the process that left the result could not write something else for want of room."""
+        try:
+            return bool(json.loads((self.path / "done").read_text()).get("full"))
+        except (FileNotFoundError, ValueError, AttributeError):
+            return False
+
     def gpus(self) -> tuple[int, ...]:
         """The devices that its process was given."""
         try:

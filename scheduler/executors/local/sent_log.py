@@ -32,6 +32,11 @@ class SentLog:
         finally:
             self._lock.release()
 
+    def shrunk(self) -> None:
+        """Its middle was left out: that it has less than what was sent does not mean that there is nothing new."""
+        with self._lock:
+            self._sent = 0
+
     def send_whole(self) -> None:
         """When nothing is written to it any more."""
         with self._lock:

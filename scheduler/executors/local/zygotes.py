@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import errno
 import itertools
 import json
 import logging
@@ -16,12 +17,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scheduler.executors.local.rundir import Process, RunDirectory, born
+from scheduler.executors.local.rundir import Process, RunDirectory
+from scheduler.executors.local.untold import AGAIN_SECONDS, Untold
+from scheduler.executors.local.warm import Worker, Zygote
 from scheduler.executors.local.zygote.child import THREAD_VARIABLES
+from scheduler.executors.vital import vital
 
 logger = logging.getLogger(__name__)
 
@@ -41,40 +44,13 @@ PRIVATE = (
 OURS = Path(__file__).resolve().parents[3]  # Causeway's own packages have common names: `tests`, `scheduler`
 
 
-@dataclass(eq=False)
-class Worker:
-    """A process forked before its attempt is known. It runs one, or one after the other if those allow it."""
-
-    sock: socket.socket
-    zygote: Zygote
-    process: Process | None = None
-    run: Path | None = None
-    last: bool = False  # it exits after this run
-    rested_at: float = field(default_factory=time.monotonic)
-    unread: bytes = b""
-
-
-@dataclass(eq=False)
-class Zygote:
-    sock: socket.socket
-    key: str = ""  # empty: the base zygote
-    code: Path | None = None  # the directory that a clone works in
-    process: Process | None = None  # known once it is ready
-    modules: set[str] = field(default_factory=set)  # imported
-    waiting: dict[str, list[tuple[Path, bool]]] = field(
-        default_factory=dict
-    )  # (run directory, reuse), by the module being imported
-    runs: set[Path] = field(default_factory=set)  # handed over and not ended
-    workers: set[Worker] = field(default_factory=set)
-    idle: list[Worker] = field(default_factory=list)  # those of them that are ready and have nothing to do
-    asked_at: float = 0.0  # when the import under way began
-    used_at: float = field(default_factory=time.monotonic)
-    unread: bytes = b""
-
-
 class Zygotes:
     """Thread-safe. `on_message` is called from the reading thread for "started" and "ended"; `on_lost` with the run
-    directories of a zygote that died, whose processes may or may not exist."""
+    directories of a zygote that died, whose processes may or may not exist. What they raise is told again later.
+
+    Where this process is short of something (descriptors, processes), `run` and `tick` raise OSError, and may be called
+    again: nothing was handed over then.
+    """
 
     def __init__(
         self,
@@ -95,15 +71,16 @@ class Zygotes:
         self._popen: subprocess.Popen[bytes] | None = None
         self._numbers = itertools.count(1)
         self._numbered: dict[int, Worker] = {}
+        self._untold = Untold()
         self._lock = threading.RLock()
         self._selector = selectors.DefaultSelector()
         self._stopped = False
-        self._started_at = 0.0
+        self._started_at = float("-inf")  # monotonic
 
     def start(self) -> None:
         with self._lock:
             self._start_base()
-        threading.Thread(target=self._read_forever, name="zygotes", daemon=True).start()
+        vital(self._read_forever, name="zygotes").start()
 
     def run(
         self,
@@ -133,24 +110,29 @@ class Zygotes:
 
     def tick(self) -> None:
         """Restart what died, give up on imports without end, retire clones nobody uses."""
-        now = time.monotonic()
         with self._lock:
             for zygote in [zygote for zygote in (self.base, *self.clones.values()) if zygote is not None]:
-                if self._dead(zygote):
-                    self._lose(zygote)
-                elif zygote.waiting and now - zygote.asked_at > IMPORT_SECONDS:
-                    logger.warning("importing %s takes too long; tasks will do it themselves", list(zygote.waiting))
-                    if zygote.process is not None:
-                        with contextlib.suppress(ProcessLookupError):
-                            os.kill(zygote.process.pid, signal.SIGKILL)
-                    self._lose(zygote)
-                elif zygote.key and not zygote.runs and not zygote.waiting and now - zygote.used_at > IDLE_SECONDS:
-                    self._forget(zygote)
-                else:
-                    resting = [one for one in zygote.idle[1:] if now - one.rested_at > WORKER_IDLE_SECONDS]
-                    for worker in resting:
-                        self._drop_worker(worker)
+                try:
+                    self._look_after(zygote, time.monotonic())
+                except OSError as error:
+                    logger.warning("a zygote could not be looked after, will try again: %s", error)
             self._base()
+
+    def _look_after(self, zygote: Zygote, now: float) -> None:
+        if self._dead(zygote):
+            self._lose(zygote)
+        elif zygote.waiting and now - zygote.asked_at > IMPORT_SECONDS:
+            logger.warning("importing %s takes too long; tasks will do it themselves", list(zygote.waiting))
+            if zygote.process is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(zygote.process.pid, signal.SIGKILL)
+            self._lose(zygote)
+        elif zygote.key and not zygote.runs and not zygote.waiting and now - zygote.used_at > IDLE_SECONDS:
+            self._forget(zygote)
+        else:
+            resting = [one for one in zygote.idle[1:] if now - one.rested_at > WORKER_IDLE_SECONDS]
+            for worker in resting:
+                self._drop_worker(worker)
 
     def codes(self) -> set[Path]:
         """The directories that warm processes work in."""
@@ -184,7 +166,7 @@ class Zygotes:
     def _tell_started(self, worker: Worker) -> None:
         if worker.process is not None and worker.run is not None:
             started = {"is": "started", "dir": str(worker.run), "pid": worker.process.pid, "born": worker.process.born}
-            self.on_message(started)
+            self._untold.tell(lambda: self.on_message(started))
 
     def _take_from_worker(self, worker: Worker, message: dict[str, Any]) -> None:
         """ "idle" when it is ready for its first run, "ended" after each."""
@@ -197,7 +179,7 @@ class Zygotes:
                 worker.rested_at = time.monotonic()
                 zygote.idle.append(worker)
         if message["is"] == "ended":
-            self.on_message(message)
+            self._untold.tell(lambda: self.on_message(message))
             self._keep_one_ready(worker.zygote)
 
     def _keep_one_ready(self, zygote: Zygote) -> None:
@@ -205,7 +187,8 @@ class Zygotes:
         with self._lock:
             quiet = not zygote.runs and not zygote.waiting and all(worker.last for worker in zygote.workers)
             if zygote.key and quiet and zygote.modules and not self._stopped:
-                self._new_worker(zygote)
+                with contextlib.suppress(OSError):  # only to be faster
+                    self._new_worker(zygote)
 
     def _drop_worker(self, worker: Worker) -> None:
         with contextlib.suppress(KeyError, ValueError):
@@ -234,7 +217,8 @@ class Zygotes:
         return self.base or self._start_base()
 
     def _start_base(self) -> Zygote:
-        time.sleep(max(0.0, self._started_at + 1 - time.monotonic()))  # one that dies at once must not be a busy loop
+        if time.monotonic() < self._started_at + 1:  # one that dies at once must not be a busy loop
+            raise BlockingIOError(errno.EAGAIN, "the process that tasks are forked from has only just died")
         self._started_at = time.monotonic()
         ours, theirs = socket.socketpair()
         env = {name: value for name, value in os.environ.items() if name not in PRIVATE}
@@ -291,27 +275,31 @@ class Zygotes:
 
     def _read_forever(self) -> None:
         while not self._stopped:
-            for key, _ in self._selector.select(timeout=1.0):
-                peer: Zygote | Worker = key.data
-                try:
-                    data = peer.sock.recv(1 << 16)
-                except OSError:
-                    data = b""
-                if not data:
-                    with self._lock:
-                        self._lose(peer) if isinstance(peer, Zygote) else self._drop_worker(peer)
-                    continue
-                *lines, peer.unread = (peer.unread + data).split(b"\n")
-                for line in lines:
-                    if isinstance(peer, Zygote):
-                        self._take(peer, json.loads(line))
-                    else:
-                        self._take_from_worker(peer, json.loads(line))
+            for key, _ in self._selector.select(timeout=AGAIN_SECONDS if self._untold else 1.0):
+                self._read(key.data)
+            self._untold.again()
+
+    def _read(self, peer: Zygote | Worker) -> None:
+        try:
+            data = peer.sock.recv(1 << 16)
+        except OSError:
+            data = b""
+        if not data:
+            with self._lock:
+                self._lose(peer) if isinstance(peer, Zygote) else self._drop_worker(peer)
+            return
+        *lines, peer.unread = (peer.unread + data).split(b"\n")
+        for line in lines:
+            try:
+                message = json.loads(line)
+                self._take(peer, message) if isinstance(peer, Zygote) else self._take_from_worker(peer, message)
+            except Exception:
+                logger.exception("a message could not be taken: %.200r", line)
 
     def _take(self, zygote: Zygote, message: dict[str, Any]) -> None:
         kind = message["is"]
         if kind == "ready":
-            zygote.process = Process(message["pid"], born(message["pid"]))
+            zygote.process = Process(message["pid"], message["born"])
             return
         if kind == "imported":
             with self._lock:
@@ -326,25 +314,30 @@ class Zygotes:
                 self._tell_started(worker)
             return
         if kind == "gone":
-            self._worker_gone(message["id"], message["status"])
+            self._worker_gone(message)
             return
         if kind == "ended":
             zygote.runs.discard(Path(message["dir"]))
-        self.on_message(message)
+        self._untold.tell(lambda: self.on_message(message))
         if kind == "ended":
             self._keep_one_ready(zygote)
 
-    def _worker_gone(self, number: int, status: int) -> None:
+    def _worker_gone(self, message: dict[str, Any]) -> None:
         with self._lock:
-            worker = self._numbered.pop(number, None)
+            worker = self._numbered.pop(message["id"], None)
             if worker is None:
                 return
             run = worker.run
             worker.zygote.runs.discard(run) if run is not None else None
             self._drop_worker(worker)
-        if run is not None and RunDirectory(run).process() == worker.process:
-            self.on_message({"is": "ended", "dir": str(run), "status": status})
-        elif run is not None:  # it was dead before the run reached it, or another process runs it
+        if run is not None:
+            gone = run
+            self._untold.tell(lambda: self._run_gone(gone, worker.process, message))
+
+    def _run_gone(self, run: Path, process: Process | None, message: dict[str, Any]) -> None:
+        if RunDirectory(run).process() == process:
+            self.on_message({**message, "is": "ended", "dir": str(run)})
+        else:  # it was dead before the run reached it, or another process runs it
             self.on_lost([run])
 
     def _imported(self, zygote: Zygote, module: str, problem: str) -> None:
@@ -354,10 +347,14 @@ class Zygotes:
         else:
             zygote.modules.add(module)
         for run, reuse in zygote.waiting.pop(module, []):
-            if problem:
-                self._hand_over(self._base(), run)
-            else:
-                self._dispatch(zygote, run, reuse=reuse)
+            try:
+                if problem:
+                    self._hand_over(self._base(), run)
+                else:
+                    self._dispatch(zygote, run, reuse=reuse)
+            except OSError as error:
+                logger.warning("%s could not be handed over: %s", run.name, error)
+                self._tell_lost([run])
 
     def _lose(self, zygote: Zygote) -> None:
         """The zygote is dead. Runs that waited go to another, runs handed over may live or not: on_lost looks."""
@@ -371,7 +368,10 @@ class Zygotes:
         lost = [*zygote.runs, *(run for runs in zygote.waiting.values() for run, _ in runs)]
         zygote.runs.clear()
         if lost and not self._stopped:
-            self.on_lost(lost)
+            self._tell_lost(lost)
+
+    def _tell_lost(self, runs: list[Path]) -> None:
+        self._untold.tell(lambda: self.on_lost(runs))
 
     def _forget(self, zygote: Zygote) -> None:
         with contextlib.suppress(KeyError, ValueError):

@@ -16,6 +16,7 @@ from scheduler import task_tokens
 from scheduler.executors.daemon import Daemon
 from scheduler.executors.local.environments import BadEnvironments, check, parse
 from scheduler.executors.local.executor import LocalExecutor
+from scheduler.executors.local.limits import Limits
 from scheduler.termination import on_termination
 
 
@@ -39,11 +40,26 @@ class Command(BaseCommand):
                 warm_limit=options["warm"],
                 endpoint=settings.CAUSEWAY_GRPC_ENDPOINT,
                 environments=environments,
+                limits=limits(),
                 token_of=task_tokens.issue if settings.CAUSEWAY_GRPC_AUTH == "token" else None,
             )
             daemon = Daemon(local, instance_name(home))
             on_termination(daemon.stop)
             daemon.run()
+
+
+def limits() -> Limits:
+    """Of every attempt, as the settings say."""
+    found = Limits(
+        task_seconds=settings.CAUSEWAY_TASK_TIMEOUT,
+        log_bytes=settings.CAUSEWAY_MAX_LOG_BYTES,
+        deck_bytes=settings.CAUSEWAY_MAX_DECK_BYTES,
+    )
+    try:
+        found.check()
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    return found
 
 
 def only_one(home: Path) -> TextIO:

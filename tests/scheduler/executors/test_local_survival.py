@@ -155,7 +155,7 @@ def test_zygotes_go_when_the_executor_goes(own_bench: Bench) -> None:
 
 
 def test_cancelling_ends_the_whole_process_group(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scheduler.executors.local.executor.GRACE_SECONDS", 300)  # nothing has to be killed
+    monkeypatch.setattr("scheduler.executors.local.stopping.GRACE_SECONDS", 300)  # nothing has to be killed
     marker = tmp_path / "child"
     attempt = bench.task("sleeps_with_child", inputs={"marker": str(marker)})
     bench.executor.submit(attempt)
@@ -194,7 +194,7 @@ def is_running(pid: int) -> bool:
 
 
 def test_cancelling_kills_what_does_not_listen(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scheduler.executors.local.executor.GRACE_SECONDS", 0.5)
+    monkeypatch.setattr("scheduler.executors.local.stopping.GRACE_SECONDS", 0.5)
     marker = tmp_path / "ready"
     attempt = bench.task("ignores_term", inputs={"marker": str(marker)})
     bench.executor.submit(attempt)

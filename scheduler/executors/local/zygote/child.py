@@ -5,12 +5,13 @@ A run directory holds all of an attempt on this machine:
     spec.json   {"args", "env", "code", "log", "threads", "data"}; written by the executor; data: of raw containers
     started     "<pid>:<born>", created exclusively: of two forks for one attempt the second one goes away
     work/       the working directory; tmp/ is TMPDIR
-    done        {"status", "at"}: exit code, or minus the signal
+    done        {"status", "at", "full"}: exit code, or minus the signal; full: the disk was, when it failed
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import faulthandler
 import gc
 import json
@@ -26,11 +27,16 @@ import traceback
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from . import strays
+
 DUPLICATE = 197  # exit code of a process that found its attempt started already
 FLYTE_COMMANDS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+_disk_full = False  # whether this attempt could not write for want of room
 _seeded = False  # whether a user's module seeded `random` while it was imported
 
 
@@ -81,13 +87,13 @@ def taken_by(directory: str) -> int:
         return 0
 
 
-def leave_result(directory: str, status: int) -> None:
+def leave_result(directory: str, status: int, *, full: bool = False) -> None:
     """Write `done`, unless there is one."""
     path = os.path.join(directory, "done")
     with contextlib.suppress(OSError):  # the directory may be gone: then nobody waits for the result any more
         if not os.path.exists(path):
             with open(f"{path}.partial", "w") as file:
-                json.dump({"status": status, "at": time.time()}, file)
+                json.dump({"status": status, "at": time.time(), **({"full": True} if full else {})}, file)
             os.replace(f"{path}.partial", path)
 
 
@@ -125,8 +131,9 @@ def work(sock: socket.socket) -> NoReturn:
 
 
 def _attempt(directory: str, sock: socket.socket, *, last: bool) -> int:
-    """Run one attempt, leave its result and tell it; returns the exit code."""
-    status = 1
+    """Run one attempt, end what it left running, leave its result and tell it; returns the exit code."""
+    global _disk_full
+    status, _disk_full = 1, False
     try:
         if not _is_first(directory):
             _tell(sock, directory, DUPLICATE)
@@ -135,23 +142,43 @@ def _attempt(directory: str, sock: socket.socket, *, last: bool) -> int:
             spec = json.load(file)
         _set_stage(directory, spec)
         status = _run_raw(spec) if spec.get("data") else _run(spec["args"], last=last)
-    except BaseException:  # noqa: BLE001 - whatever it is, it is shown in the attempt's log
-        traceback.print_exc()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is shown in the attempt's log
+        _show(error)
+    with contextlib.suppress(Exception):
+        if left := strays.end_all():
+            sys.stderr.write(f"{strays.words(left)}\n")
     with contextlib.suppress(Exception):
         sys.stdout.flush()
         sys.stderr.flush()
-    leave_result(directory, status)
+    leave_result(directory, status, full=_disk_full)
     _tell(sock, directory, status)
     return status
 
 
+def _show(error: BaseException) -> None:
+    """In the attempt's log; that there is no room for it, or for anything else, is noted."""
+    global _disk_full
+    seen: BaseException | None = error
+    for _ in range(20):  # links of the chain of causes
+        if seen is None:
+            break
+        _disk_full = _disk_full or (isinstance(seen, OSError) and seen.errno in DISK_FULL)
+        seen = seen.__cause__ or seen.__context__
+    try:
+        traceback.print_exception(error)
+    except OSError as failed:
+        _disk_full = _disk_full or failed.errno in DISK_FULL
+
+
 def _tell(sock: socket.socket, directory: str, status: int) -> None:
     with contextlib.suppress(OSError):  # the executor may be away; `done` tells it later
-        sock.sendall(json.dumps({"is": "ended", "dir": directory, "status": status}).encode() + b"\n")
+        message = {"is": "ended", "dir": directory, "status": status, "full": _disk_full}
+        sock.sendall(json.dumps(message).encode() + b"\n")
 
 
 def _become_own_process() -> None:
     os.setsid()
+    strays.take_orphans()
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGCHLD, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
@@ -237,8 +264,8 @@ def _run(args: list[str], *, last: bool) -> int:
         status = 0
     except SystemExit as error:
         status = _exit_code(error)
-    except BaseException:  # noqa: BLE001 - as the interpreter does with an uncaught exception
-        traceback.print_exc()
+    except BaseException as error:  # noqa: BLE001 - as the interpreter does with an uncaught exception
+        _show(error)
         status = 1
     return _wind_down(status) if last else status
 

@@ -31,7 +31,7 @@ import time
 import traceback
 from typing import Any
 
-from . import child, plugins
+from . import child, plugins, strays
 
 # Threads that libraries start when imported and that are known to survive a fork, or not to matter after one.
 HARMLESS_THREADS = ("jemalloc_bg_thd",)
@@ -61,11 +61,15 @@ class Zygote:
         self.sock = sock
         self.children: dict[int, str] = {}  # pid -> run directory; empty for a clone
         self.workers: dict[int, int] = {}  # pid -> the executor's number for it
+        # Neither forked here nor left by a task: what an import started, and tasks of a clone that died.
+        self.kept: set[int] = set()
         self.inbox = b""
         self.fds: list[int] = []
 
     def serve(self) -> None:
         """Answer requests until the socket closes; never returns."""
+        strays.take_orphans()
+        self.kept = strays.children()
         wake_read, wake_write = os.pipe()
         for fd in (wake_read, wake_write):
             os.set_blocking(fd, False)
@@ -79,7 +83,7 @@ class Zygote:
         gc.collect()
         gc.freeze()
         gc.disable()
-        self.answer({"is": "ready", "pid": os.getpid()})
+        self.answer({"is": "ready", "pid": os.getpid(), "born": child.born()})
         while True:
             for key, _ in selector.select():
                 if key.fileobj is self.sock:
@@ -135,7 +139,7 @@ class Zygote:
 
     def do_import(self, module: str) -> None:
         """Import a user's module, so that forks have it. A failure is only told: the fork that needs it shows it."""
-        problem = ""
+        problem, before = "", strays.children()
         try:
             with child.remembering_seeds():
                 importlib.import_module(module)
@@ -144,6 +148,7 @@ class Zygote:
         _stop_loops()
         if not problem and (threads := foreign_threads(patience=0.5)):
             problem = f"importing it started threads, which do not survive a fork: {', '.join(threads)}"
+        self.kept |= self.unknown_children() - before
         gc.collect()
         gc.freeze()
         self.answer({"is": "imported", "module": module, "problem": problem})
@@ -165,24 +170,50 @@ class Zygote:
         Zygote(socket.socket(fileno=fd)).serve()
 
     def reap(self) -> None:
-        """Collect the processes that ended, and say how for those that could not do it themselves."""
-        while self.children or self.workers:
+        """Collect the processes that ended, and end what they left.
+
+        What falls to this process belongs to one that has ended: to an attempt, and then it ends as well, or to a
+        clone, and then it is a running task. Children fall to us in the very moment in which their parent can be
+        collected: so after the look at them there is another at what ended.
+        """
+        ended, clone_died = self.collect()
+        while ended:
+            found = self.unknown_children()
+            ended, another_died = self.collect()
+            if clone_died or another_died:
+                self.kept |= found
+            elif names := [name for pid in found if (name := strays.name_of(pid)) and strays.kill(pid)]:
+                sys.stderr.write(f"{strays.words(names)}\n")
+            clone_died = another_died
+
+    def unknown_children(self) -> set[int]:
+        return strays.children() - self.children.keys() - self.workers.keys() - self.kept
+
+    def collect(self) -> tuple[int, bool]:
+        """How many ended, and whether a clone was among them. Says how for those that could not do it themselves."""
+        ended, clone_died = 0, False
+        while True:
             try:
                 pid, status = os.waitpid(-1, os.WNOHANG)
             except ChildProcessError:
-                return
+                pid = 0
             if pid == 0:
-                return
-            code = os.waitstatus_to_exitcode(status)
-            if pid in self.workers:
-                self.answer({"is": "gone", "id": self.workers.pop(pid), "status": code})
-            elif directory := self.children.pop(pid, ""):
-                owner = child.taken_by(directory)
-                if owner != pid and (owner or code == child.DUPLICATE):
-                    code = child.DUPLICATE  # another process runs it: that one's end counts
-                else:
-                    child.leave_result(directory, code)
-                self.answer({"is": "ended", "dir": directory, "status": code})
+                return ended, clone_died
+            ended += 1
+            self.kept.discard(pid)
+            clone_died = clone_died or self.children.get(pid) == ""
+            self.tell_end(pid, os.waitstatus_to_exitcode(status))
+
+    def tell_end(self, pid: int, code: int) -> None:
+        if pid in self.workers:
+            self.answer({"is": "gone", "id": self.workers.pop(pid), "status": code})
+        elif directory := self.children.pop(pid, ""):
+            owner = child.taken_by(directory)
+            if owner != pid and (owner or code == child.DUPLICATE):
+                code = child.DUPLICATE  # another process runs it: that one's end counts
+            else:
+                child.leave_result(directory, code)
+            self.answer({"is": "ended", "dir": directory, "status": code})
 
 
 def _stop_loops() -> None:

@@ -106,6 +106,54 @@ def sleeps_with_child(marker: str) -> int:
 
 
 @task
+def leaves_running(folder: str, then: str) -> int:
+    """Three processes, detached more and more, that write their numbers into the folder; `then` says how it ends."""
+    note = f"echo $$ > {folder}/"
+    subprocess.Popen(["sh", "-c", f"{note}background; exec sleep 300"])
+    subprocess.Popen(["sh", "-c", f"{note}session; exec sleep 300"], start_new_session=True)
+    if os.fork() == 0:  # a daemon: its parent has ended, it has a session of its own, and no program of its own
+        os.setsid()
+        if os.fork() == 0:
+            Path(folder, "daemon").write_text(str(os.getpid()))
+            time.sleep(300)
+        os._exit(0)
+    while len([path for path in Path(folder).iterdir() if path.read_text().strip()]) < 3:
+        time.sleep(0.01)
+    if then == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if then == "exits":
+        os._exit(3)
+    return 1
+
+
+@task
+def leaves_running_later(marker: str, folder: str) -> int:
+    while not Path(marker).exists():
+        time.sleep(0.02)
+    subprocess.Popen(["sh", "-c", f"echo $$ > {folder}/session; exec sleep 300"], start_new_session=True)
+    while not list(Path(folder).iterdir()):
+        time.sleep(0.01)
+    return 1
+
+
+@task
+def forgets_shared_memory() -> str:
+    from multiprocessing.shared_memory import SharedMemory
+
+    memory = SharedMemory(create=True, size=1000)
+    memory.close()
+    return memory.name.lstrip("/")
+
+
+@task
+def notes_its_run(folder: str) -> int:
+    Path(folder).mkdir(exist_ok=True)
+    time.sleep(random.random() / 4)
+    Path(folder, uuid.uuid4().hex).touch()
+    return 1
+
+
+@task
 def leaves_half_of_its_outputs(kept: int) -> str:
     def copy(source: str, target: str, **options: object) -> None:
         Path(target).write_bytes(Path(source).read_bytes()[:kept])

@@ -1,0 +1,73 @@
+"""The limit of a log's size: the beginning and the end of a longer one are kept, and it says what is left out.
+
+The process writes its log itself, and must neither be stopped nor slowed down for it: so the file is cut while it is
+written. It is open for appending, here as there; what comes between two steps here lands at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from pathlib import Path
+
+MARK = re.compile(rb"\n\[Causeway left out (\d+) bytes here: [^\n]*\]\n")
+CUT_MARK = "\n[Causeway left out {} bytes here: a log may have {} bytes (CAUSEWAY_MAX_LOG_BYTES)]\n"
+LAST_LINE = "\n[Causeway left out {} bytes of this log, further up: it may have {} bytes (CAUSEWAY_MAX_LOG_BYTES)]\n"
+MARK_BYTES = 200
+
+
+class LogLimit:
+    """Thread-safe. `limit` in bytes. Half of it is the beginning, which stays; a quarter is kept of the end."""
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self.path, self.limit = path, limit
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def exceeded(self) -> bool:
+        try:
+            return self.path.stat().st_size > self.limit
+        except OSError:
+            return False
+
+    def cut(self) -> bool:
+        """Leave out the middle of a log that is too long; whether it was. Raises OSError."""
+        with self._lock:
+            return not self._closed and self.exceeded() and self._cut()
+
+    def close(self) -> None:
+        """When nothing more is written to it: the last line says how much is missing. Raises OSError."""
+        with self._lock:
+            if self._closed:
+                return
+            if self.exceeded():
+                self._cut()
+            if missing := self._left_out():
+                with open(self.path, "ab") as log:
+                    log.write(LAST_LINE.format(missing, self.limit).encode())
+            self._closed = True
+
+    def _left_out(self) -> int:
+        """Earlier, as the mark in the log says; an executor before this one may have put it there."""
+        try:
+            with open(self.path, "rb") as log:
+                log.seek(self.limit // 2)
+                mark = MARK.match(log.read(MARK_BYTES))
+        except FileNotFoundError:
+            return 0
+        return int(mark[1]) if mark else 0
+
+    def _cut(self) -> bool:
+        head, earlier = self.limit // 2, self._left_out()
+        with open(self.path, "r+b") as log, open(self.path, "ab", buffering=0) as end:
+            size = os.fstat(log.fileno()).st_size
+            log.seek(max(head, size - self.limit // 4))
+            kept = log.read()
+            partial, newline, whole = kept.partition(b"\n")
+            kept = whole if newline and len(partial) < self.limit // 8 else kept
+            mark = len(CUT_MARK.format(earlier, self.limit).encode()) if earlier else 0
+            missing = earlier + size - head - mark - len(kept)
+            log.truncate(head)
+            end.write(CUT_MARK.format(missing, self.limit).encode() + kept)
+        return True

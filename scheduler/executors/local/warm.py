@@ -1,0 +1,41 @@
+"""What the executor knows of a warm process: a zygote, which forks, or a worker that was forked ahead."""
+
+from __future__ import annotations
+
+import socket
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from scheduler.executors.local.rundir import Process
+
+
+@dataclass(eq=False)
+class Worker:
+    """A process forked before its attempt is known. It runs one, or one after the other if those allow it."""
+
+    sock: socket.socket
+    zygote: Zygote
+    process: Process | None = None
+    run: Path | None = None
+    last: bool = False  # it exits after this run
+    rested_at: float = field(default_factory=time.monotonic)
+    unread: bytes = b""
+
+
+@dataclass(eq=False)
+class Zygote:
+    sock: socket.socket
+    key: str = ""  # empty: the base zygote
+    code: Path | None = None  # the directory that a clone works in
+    process: Process | None = None  # known once it is ready
+    modules: set[str] = field(default_factory=set)  # imported
+    waiting: dict[str, list[tuple[Path, bool]]] = field(
+        default_factory=dict
+    )  # (run directory, reuse), by the module being imported
+    runs: set[Path] = field(default_factory=set)  # handed over and not ended
+    workers: set[Worker] = field(default_factory=set)
+    idle: list[Worker] = field(default_factory=list)  # those of them that are ready and have nothing to do
+    asked_at: float = 0.0  # when the import under way began
+    used_at: float = field(default_factory=time.monotonic)
+    unread: bytes = b""
