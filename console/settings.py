@@ -69,6 +69,11 @@ CAUSEWAY_GRPC_ENDPOINT = os.environ.get("CAUSEWAY_GRPC_ENDPOINT") or f"127.0.0.1
 # Where browsers and clients reach the web process: signed URLs and links in notifications start with it.
 CAUSEWAY_PUBLIC_URL = os.environ.get("CAUSEWAY_PUBLIC_URL", f"http://localhost:{CAUSEWAY_HTTP_PORT}").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [CAUSEWAY_PUBLIC_URL]
+# The one address whose X-Forwarded-For and X-Forwarded-Proto are believed, "*" for any; empty: nobody's. On loopback
+# only this machine's own proxy can be meant.
+CAUSEWAY_TRUSTED_PROXY = os.environ.get(
+    "CAUSEWAY_TRUSTED_PROXY", "127.0.0.1" if CAUSEWAY_BIND in {"127.0.0.1", "localhost"} else ""
+)
 # "open": a gRPC call without a token acts as the local admin, as flytekit's `insecure: true` expects (loopback only).
 # "token": every gRPC call carries a bearer token.
 CAUSEWAY_GRPC_AUTH = os.environ.get("CAUSEWAY_GRPC_AUTH", "open")
@@ -253,4 +258,5 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("CAUSEWAY_LOG_LEVEL", "INFO")},
+    "loggers": {"waitress.queue": {"level": "ERROR"}},  # it warns of every request that is not begun at once
 }

@@ -58,10 +58,6 @@ def web(options: Options) -> Process:
     host = f"[{options.bind}]" if ":" in options.bind else options.bind
     command = [sys.executable, "-m", "gunicorn", "--config", "python:console.gunicorn", "console.wsgi"]
     command += ["--bind", f"{host}:{options.http_port}"]
-    workers = os.environ.get("CAUSEWAY_WEB_WORKERS") or "1"
-    command += ["--worker-class", "gthread", "--workers", workers, "--threads", "8"]
-    command += ["--reuse-port", "--graceful-timeout", "3", "--timeout", "120", "--no-control-socket"]
-    command += ["--log-level", "warning"]
     return Process("web", command)
 
 
