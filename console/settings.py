@@ -74,9 +74,9 @@ CSRF_TRUSTED_ORIGINS = [CAUSEWAY_PUBLIC_URL]
 CAUSEWAY_TRUSTED_PROXY = os.environ.get(
     "CAUSEWAY_TRUSTED_PROXY", "127.0.0.1" if CAUSEWAY_BIND in {"127.0.0.1", "localhost"} else ""
 )
-# "open": a gRPC call without a token acts as the local admin, as flytekit's `insecure: true` expects (loopback only).
-# "token": every gRPC call carries a bearer token.
-CAUSEWAY_GRPC_AUTH = os.environ.get("CAUSEWAY_GRPC_AUTH", "open")
+# "token": every gRPC call carries a bearer token. "open": one without acts as the local admin; only where nobody but
+# this machine's users is served, all of whom are admins then.
+CAUSEWAY_GRPC_AUTH = os.environ.get("CAUSEWAY_GRPC_AUTH") or "token"
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -33,6 +33,10 @@ class Caller:
         audit.record(self.user, verb, subject, project=project, domain=domain)
 
 
+def carries_token(metadata: Iterable[tuple[str, str | bytes]]) -> bool:
+    return any(key.lower() in _TOKEN_KEYS for key, _ in metadata)
+
+
 def authenticate(metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
     """The caller a request's metadata names: a bearer token, or in open mode nobody, which is the local admin.
 

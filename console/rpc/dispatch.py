@@ -16,7 +16,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from artifacts.exceptions import CausewayError, InvalidArgument, StoreFull, told
 from console.accounts import refusals
-from console.rpc.caller import Caller, authenticate
+from console.rpc.caller import Caller, authenticate, carries_token
 from console.rpc.errors import Unimplemented
 
 logger = logging.getLogger(__name__)
@@ -33,6 +33,7 @@ def service_handler(
     methods: Mapping[str, Method],
     *,
     open_methods: Mapping[str, OpenMethod] | None = None,
+    greetings: Mapping[str, OpenMethod] | None = None,
     not_served: Mapping[str, str] | None = None,
 ) -> grpc.GenericRpcHandler:
     """Serves every method the service declares; those without a function answer UNIMPLEMENTED with a reason.
@@ -43,6 +44,8 @@ def service_handler(
     for method in service.methods:
         if open_methods and method.name in open_methods:
             call = _without_caller(open_methods[method.name])
+        elif greetings and method.name in greetings:
+            call = _greeting(greetings[method.name])
         else:
             reason = (not_served or {}).get(method.name, "Causeway does not have this")
             call = _with_caller(method, methods.get(method.name) or _unserved(method.name, reason))
@@ -74,6 +77,19 @@ def _with_caller(method: MethodDescriptor, function: Method) -> _Call:
 
 def _without_caller(function: OpenMethod) -> _Call:
     return lambda decode, context: function(decode())
+
+
+def _greeting(function: OpenMethod) -> _Call:
+    """For nobody too, as `/healthz` is: whoever starts Causeway asks whether the door is open before having a token.
+    A bad token is refused all the same.
+    """
+
+    def call(decode: Callable[[], Message], context: grpc.ServicerContext) -> Message:
+        if carries_token(context.invocation_metadata()):
+            authenticate(context.invocation_metadata())
+        return function(decode())
+
+    return call
 
 
 def _unserved(name: str, reason: str) -> Method:

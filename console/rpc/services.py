@@ -68,7 +68,6 @@ ADMIN: dict[str, Method] = {
     "GetProject": projects.get_project,
     "ListProjects": projects.list_projects,
     "GetDomains": projects.get_domains,
-    "GetVersion": projects.get_version,
     "GetProjectAttributes": attributes.get_project_attributes,
     "GetProjectDomainAttributes": attributes.get_domain_attributes,
     "GetWorkflowAttributes": attributes.get_workflow_attributes,
@@ -119,7 +118,12 @@ IDENTITY: dict[str, Method] = {"UserInfo": identity.user_info}
 def handlers() -> list[grpc.GenericRpcHandler]:
     """The handlers of every service."""
     return [
-        service_handler(admin_pb2.DESCRIPTOR.services_by_name["AdminService"], ADMIN, not_served=ADMIN_NOT_SERVED),
+        service_handler(
+            admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
+            ADMIN,
+            greetings={"GetVersion": projects.get_version},
+            not_served=ADMIN_NOT_SERVED,
+        ),
         service_handler(dataproxy_pb2.DESCRIPTOR.services_by_name["DataProxyService"], DATA_PROXY),
         service_handler(signal_pb2.DESCRIPTOR.services_by_name["SignalService"], SIGNALS),
         service_handler(auth_pb2.DESCRIPTOR.services_by_name["AuthMetadataService"], {}, open_methods=AUTH_METADATA),

@@ -74,9 +74,9 @@ class Stack:
         """What flytekit has to know to reach this set-up, and to print links that lead to its console."""
         console = self.env.get("CAUSEWAY_PUBLIC_URL") or self.http_url
         admin: dict[str, object] = {"endpoint": self.grpc_endpoint, "insecure": True}
-        if self.env.get("CAUSEWAY_GRPC_AUTH") == "token":
-            admin |= {"authType": "ClientSecret", "clientId": "causeway"}
-            admin |= {"clientSecretLocation": str(self.home.admin_token)}
+        if self.env.get("CAUSEWAY_GRPC_AUTH") != "open":
+            # flytekit and flytectl run the command when a call is refused, and send what it prints
+            admin |= {"authType": "ExternalCommand", "command": ["cat", str(self.home.admin_token)]}
         return json.dumps({"admin": admin, "console": {"endpoint": console}}, indent=2) + "\n"  # JSON is YAML
 
     def _start_supervisor(self) -> None:

@@ -68,12 +68,15 @@ def run_demo(stack: Stack) -> None:
     if done.exists() or not DEMO.exists():
         return
     say("registering and launching the demo (examples/archipelago)")
-    command = [sys.executable, str(DEMO), "--endpoint", stack.grpc_endpoint]
-    finished = subprocess.run(command, env=stack.env, cwd=ROOT)
+    command = [sys.executable, str(DEMO)]
+    finished = subprocess.run(command, env={**stack.env, "FLYTECTL_CONFIG": str(stack.home.flyte_config)}, cwd=ROOT)
     if finished.returncode == 0:
         done.touch()
     else:
-        say(f"the demo failed (exit code {finished.returncode}); Causeway goes on. Repeat it with: {' '.join(command)}")
+        say(
+            f"the demo failed (exit code {finished.returncode}); Causeway goes on. Repeat it with: "
+            f"FLYTECTL_CONFIG={stack.home.flyte_config} {' '.join(command)}"
+        )
 
 
 def watch(stack: Stack) -> None:

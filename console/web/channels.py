@@ -113,9 +113,7 @@ class Server(TcpWSGIServer):  # type: ignore[misc]
     """The listening socket and its connections."""
 
     channel_class = Channel
-    alive: ClassVar[ThreadedTaskDispatcher | None] = (
-        None  # has a thread of its own, so that load is not taken for death
-    )
+    alive: ThreadedTaskDispatcher | None = None  # has a thread of its own, so that load is not taken for death
 
     def add_task(self, channel: Channel) -> None:
         request = channel.requests[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from typing import Any
 
 from django.conf import settings
 from waitress.parser import HTTPRequestParser
@@ -50,6 +51,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
     body_limit = JSON_BODY_LIMIT
     is_cut_short = False  # its body was not read
     error: Error | None = None
+    body_rcv: Any = None  # waitress's receiver of the body
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
@@ -69,7 +71,7 @@ class Request(HTTPRequestParser):  # type: ignore[misc]
 
     def received(self, data: bytes) -> int:
         consumed = int(super().received(data))
-        if self.chunked and not self.error and len(self.body_rcv) > self.body_limit:
+        if self.chunked and self.body_rcv and not self.error and len(self.body_rcv) > self.body_limit:
             self.error = RequestEntityTooLarge(f"the body may have {self.body_limit} bytes here")
             self.is_cut_short, self.completed = True, True
         return consumed
