@@ -46,7 +46,7 @@ def check_exposure(app_configs: Sequence[Any] | None = None, **_: object) -> lis
 
 @register(Tags.security)
 def check_open_grpc(app_configs: Sequence[Any] | None = None, **_: object) -> list[CheckMessage]:
-    """Open mode takes everybody who can connect for the admin, so also whoever comes through a proxy on this machine."""
+    """Open mode takes everybody who can connect for the admin, so also who comes through a proxy on this machine."""
     if settings.CAUSEWAY_GRPC_AUTH != "open":
         return []
     public = urlsplit(settings.CAUSEWAY_PUBLIC_URL).hostname or ""

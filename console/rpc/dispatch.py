@@ -22,6 +22,7 @@ from console.rpc.errors import Unimplemented
 logger = logging.getLogger(__name__)
 
 Method = Callable[[Any, Caller], Message]
+Greeting = Callable[[Any, "Caller | None"], Message]  # answered to nobody too
 OpenMethod = Callable[[Any], Message]  # needs no authentication: what a client asks to learn how to authenticate
 
 READS = ("Get", "List", "CreateUpload", "CreateDownload", "UserInfo")  # methods that change nothing in the database
@@ -33,7 +34,7 @@ def service_handler(
     methods: Mapping[str, Method],
     *,
     open_methods: Mapping[str, OpenMethod] | None = None,
-    greetings: Mapping[str, OpenMethod] | None = None,
+    greetings: Mapping[str, Greeting] | None = None,
     not_served: Mapping[str, str] | None = None,
 ) -> grpc.GenericRpcHandler:
     """Serves every method the service declares; those without a function answer UNIMPLEMENTED with a reason.
@@ -79,15 +80,15 @@ def _without_caller(function: OpenMethod) -> _Call:
     return lambda decode, context: function(decode())
 
 
-def _greeting(function: OpenMethod) -> _Call:
+def _greeting(function: Greeting) -> _Call:
     """For nobody too, as `/healthz` is: whoever starts Causeway asks whether the door is open before having a token.
     A bad token is refused all the same.
     """
 
     def call(decode: Callable[[], Message], context: grpc.ServicerContext) -> Message:
-        if carries_token(context.invocation_metadata()):
-            authenticate(context.invocation_metadata())
-        return function(decode())
+        metadata = context.invocation_metadata()
+        caller = authenticate(metadata) if carries_token(metadata) else None
+        return function(decode(), caller)
 
     return call
 

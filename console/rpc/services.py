@@ -23,7 +23,7 @@ from console.rpc import (
     tasks,
     workflows,
 )
-from console.rpc.dispatch import Method, OpenMethod, service_handler
+from console.rpc.dispatch import Greeting, Method, OpenMethod, service_handler
 
 ADMIN: dict[str, Method] = {
     "CreateTask": tasks.create_task,
@@ -68,6 +68,7 @@ ADMIN: dict[str, Method] = {
     "GetProject": projects.get_project,
     "ListProjects": projects.list_projects,
     "GetDomains": projects.get_domains,
+    "GetVersion": projects.get_version,
     "GetProjectAttributes": attributes.get_project_attributes,
     "GetProjectDomainAttributes": attributes.get_domain_attributes,
     "GetWorkflowAttributes": attributes.get_workflow_attributes,
@@ -97,6 +98,9 @@ ADMIN_NOT_SERVED = {
     "CreateNodeEvent": _EVENTS,
     "CreateTaskEvent": _EVENTS,
 }
+# Answered to nobody too.
+GREETINGS: dict[str, Greeting] = {"GetVersion": projects.get_version}
+
 DATA_PROXY: dict[str, Method] = {
     "CreateUploadLocation": data_proxy.create_upload_location,
     "CreateDownloadLocation": data_proxy.create_download_location,
@@ -121,7 +125,7 @@ def handlers() -> list[grpc.GenericRpcHandler]:
         service_handler(
             admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
             ADMIN,
-            greetings={"GetVersion": projects.get_version},
+            greetings=GREETINGS,
             not_served=ADMIN_NOT_SERVED,
         ),
         service_handler(dataproxy_pb2.DESCRIPTOR.services_by_name["DataProxyService"], DATA_PROXY),
