@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 from django.db import close_old_connections, transaction
@@ -16,6 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from artifacts.exceptions import CausewayError, InvalidArgument, StoreFull, told
 from console.accounts import refusals
+from console.accounts.throttle import network
 from console.rpc.caller import Caller, authenticate, carries_token
 from console.rpc.errors import Unimplemented
 
@@ -62,7 +64,7 @@ def _with_caller(method: MethodDescriptor, function: Method) -> _Call:
 
     # The caller is known before the request is decoded: strangers learn nothing from what we make of their bytes.
     def call(decode: Callable[[], Message], context: grpc.ServicerContext) -> Message:
-        caller = authenticate(context.invocation_metadata())
+        caller = authenticate(context.invocation_metadata(), _address(context))
         request = decode()
         try:
             # A change and its row in the audit trail commit together.
@@ -87,10 +89,15 @@ def _greeting(function: Greeting) -> _Call:
 
     def call(decode: Callable[[], Message], context: grpc.ServicerContext) -> Message:
         metadata = context.invocation_metadata()
-        caller = authenticate(metadata) if carries_token(metadata) else None
+        caller = authenticate(metadata, _address(context)) if carries_token(metadata) else None
         return function(decode(), caller)
 
     return call
+
+
+def _address(context: grpc.ServicerContext) -> str:
+    """Of `ipv4:192.0.2.1:5000` or `ipv6:[2001:db8::1]:5000` what stands in the middle."""
+    return network(unquote(context.peer()).partition(":")[2].rpartition(":")[0].strip("[]"))
 
 
 def _unserved(name: str, reason: str) -> Method:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
+from console.redaction import redact
 from console.supervisor.errors import CannotStart
 from console.supervisor.fingerprint import is_prepared, note_prepared
 from console.supervisor.leftovers import running, stop_leftovers
@@ -141,7 +142,7 @@ class Stack:
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
         done = subprocess.run(command, env=self.env, cwd=ROOT, capture_output=True, text=True)
         with (self.home.logs / "manage.log").open("a") as log:
-            log.write(done.stdout + done.stderr)
+            log.write(redact(done.stdout + done.stderr))
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["no output"]
             reason = next((line for line in lines if "(causeway." in line), lines[-1])  # a failed check, or the end
