@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.auth.base_user import AbstractBaseUser
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 from console.accounts import throttle
+from console.accounts.models import User
 
 
 class PasswordBackend(ModelBackend):
     """Raises TooManyAttempts, of which the middleware makes a page."""
 
-    def authenticate(
+    def authenticate(  # type: ignore[override] - as ModelBackend's own, which has these names too
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **_: Any
-    ) -> AbstractBaseUser | None:
+    ) -> User | None:
         if username is None or password is None:
             return None
         account, address = username.casefold(), throttle.address_of(request)

@@ -15,9 +15,7 @@ class VariedValidator:
         if len(set(password)) < LEAST_DIFFERENT:
             raise ValidationError(self.get_help_text(), code="password_repetitive")
         whole = password.casefold()
-        if any(
-            len(whole) % length == 0 and whole[:length] * (len(whole) // length) == whole for length in _parts(whole)
-        ):
+        if any(whole[:length] * (len(whole) // length) == whole for length in range(1, len(whole) // 2 + 1)):
             raise ValidationError(gettext("This password repeats a shorter one."), code="password_repetitive")
 
     def get_help_text(self) -> str:

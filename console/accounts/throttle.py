@@ -43,7 +43,7 @@ LINK = Limit("link", 20, 900)  # likewise
 KNOWN_FOR = timedelta(days=30)
 
 _COUNT = """
-    INSERT INTO accounts_attempts AS row (key, count, until) VALUES (%s, 1, clock_timestamp() + %s)
+    INSERT INTO accounts_attempts AS row (key, count, until) VALUES (%s, 1, clock_timestamp() + make_interval(secs => %s))
     ON CONFLICT (key) DO UPDATE SET
         count = CASE WHEN row.until <= clock_timestamp() THEN 1 ELSE row.count + 1 END,
         until = CASE WHEN row.until <= clock_timestamp() THEN EXCLUDED.until ELSE row.until END
@@ -65,7 +65,7 @@ class TooManyAttempts(ResourceExhausted):
 def count(limit: Limit, *subject: str) -> None:
     """Counts a try before its outcome is known, so that many at once are not one. Raises TooManyAttempts."""
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, [_key(limit.kind, *subject), timedelta(seconds=limit.seconds)])
+        cursor.execute(_COUNT, [_key(limit.kind, *subject), limit.seconds])
         number, left = cursor.fetchone()
     if number == 1:
         Attempts.objects.filter(until__lt=timezone.now() - timedelta(days=1)).delete()

@@ -45,7 +45,7 @@ class Token(serializers.Serializer[Any]):
     revoked_at = serializers.DateTimeField(allow_null=True)
     scopes = serializers.ListField(child=serializers.CharField(), help_text="empty: whatever its user may do")
     project = serializers.CharField(help_text="empty: wherever its user may")
-    parent = serializers.IntegerField(source="parent_id", allow_null=True, help_text="the token it was made with")
+    made_with = serializers.IntegerField(source="parent_id", allow_null=True, help_text="the token it was made with")
 
 
 class NewToken(Token):

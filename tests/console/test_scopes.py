@@ -137,7 +137,7 @@ def test_rest_makes_and_shows_them(ann: User) -> None:
     made = api(secret).post("/api/v1/tokens", {"name": "ci", "scopes": ["read"]})
     assert made.status_code == 201, made.data
     assert (made.data["scopes"], made.data["project"]) == (["read"], "p")
-    assert made.data["parent"] == ApiToken.objects.get(name="first").pk
+    assert made.data["made_with"] == ApiToken.objects.get(name="first").pk
     assert api(secret).post("/api/v1/tokens", {"name": "ci", "scopes": ["launch"]}).status_code == 400
     assert api(secret).post("/api/v1/tokens", {"name": "ci", "scopes": ["fly"]}).status_code == 400
     assert ApiToken.objects.count() == 2
