@@ -15,7 +15,7 @@ from console.accounts.models import User
 class PasswordBackend(ModelBackend):
     """Raises TooManyAttempts, of which the middleware makes a page."""
 
-    def authenticate(  # type: ignore[override] - as ModelBackend's own, which has these names too
+    def authenticate(  # type: ignore[override]
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **_: Any
     ) -> User | None:
         if username is None or password is None:

@@ -43,7 +43,8 @@ LINK = Limit("link", 20, 900)  # likewise
 KNOWN_FOR = timedelta(days=30)
 
 _COUNT = """
-    INSERT INTO accounts_attempts AS row (key, count, until) VALUES (%s, 1, clock_timestamp() + make_interval(secs => %s))
+    INSERT INTO accounts_attempts AS row (key, count, until)
+    VALUES (%s, 1, clock_timestamp() + make_interval(secs => %s))
     ON CONFLICT (key) DO UPDATE SET
         count = CASE WHEN row.until <= clock_timestamp() THEN 1 ELSE row.count + 1 END,
         until = CASE WHEN row.until <= clock_timestamp() THEN EXCLUDED.until ELSE row.until END
