@@ -58,6 +58,9 @@ def database_from_url(url: str) -> dict[str, object]:
 
 
 SECRET_KEY = os.environ.get("CAUSEWAY_SECRET_KEY") or home_secret("secret-key")
+# Tells installations apart that share a database by mistake: processes of one have the same key, and of a set-up by
+# script/up the same data directory.
+CAUSEWAY_INSTALLATION = os.environ.get("CAUSEWAY_INSTALLATION", "")
 DEBUG = env_flag("CAUSEWAY_DEBUG", default=False)
 ALLOWED_HOSTS = os.environ.get("CAUSEWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 # The address that web and gRPC listen on. Anything but loopback makes console/checks.py strict.

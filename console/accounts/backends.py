@@ -15,7 +15,7 @@ from console.accounts.models import User
 class PasswordBackend(ModelBackend):
     """Raises TooManyAttempts, of which the middleware makes a page."""
 
-    def authenticate(  # type: ignore[override]
+    def authenticate(
         self, request: HttpRequest | None, username: str | None = None, password: str | None = None, **_: Any
     ) -> User | None:
         if username is None or password is None:

@@ -87,6 +87,7 @@ def shared_environment(options: Options) -> dict[str, str]:
     return {
         **options.environment,
         "CAUSEWAY_HOME": str(options.home.root),
+        "CAUSEWAY_INSTALLATION": str(options.home.root),
         "CAUSEWAY_BIND": options.bind,
         "CAUSEWAY_HTTP_PORT": str(options.http_port),
         "CAUSEWAY_GRPC_PORT": str(options.grpc_port),

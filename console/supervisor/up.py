@@ -115,8 +115,9 @@ def serve(options: Options, *, demo: bool, began: float) -> None:
         signal.signal(number, on_signal)
     try:
         stack.start()
-        say(f"everything is started, the console answers after {time.monotonic() - began:.1f} s")
+        say(f"the console answers after {time.monotonic() - began:.1f} s")
         stack.wait_ready()
+        say(f"everything is started after {time.monotonic() - began:.1f} s: console, gRPC, workers and executor answer")
         if demo:
             run_demo(stack)
         announce(stack, stack.manage("login_link"))
