@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from psycopg import sql
 
-from console import installation
+from console import installation, old_homes
 from console.accounts import access, tokens
 from console.supervisor.paths import Home
 from scheduler.models import Project
@@ -32,6 +32,7 @@ class Command(BaseCommand):
             installation.check()
         except installation.DatabaseTaken as error:
             raise CommandError(str(error)) from None
+        old_homes.prepare()
         call_command("migrate", interactive=False, verbosity=0)
         make_first_token()
         Project.objects.get_or_create(identifier="flytesnacks", defaults={"name": "flytesnacks"})
