@@ -198,7 +198,7 @@ def require_sources(user: AnyUser, spec: LaunchPlanSpec, project: str, domain: s
 def require_targets(user: AnyUser, interface: TypedInterface, project: str, domain: str) -> None:
     """PermissionDenied unless the user may publish where a task's outputs go, in other projects."""
     for scope in written_by(interface, project=project, domain=domain):
-        access.require(user, Action.LAUNCH, *scope)
+        access.require(user, Action.PUBLISH, *scope)
 
 
 def access_token(user: User, token_id: int) -> ApiToken:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.exceptions import ImproperlyConfigured
 
 
-def is_loopback(bind: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether an address or a host's name means this machine itself, for everybody."""
     try:
-        return ipaddress.ip_address(bind).is_loopback
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
-        return bind == "localhost"
+        return host == "localhost" or host.endswith(".localhost")
 
 
 @register(Tags.security)
@@ -29,9 +31,6 @@ def check_exposure(app_configs: Sequence[Any] | None = None, **_: object) -> lis
         found.append(
             Error(f"CAUSEWAY_DEBUG is on while listening on {bind}: it shows settings to strangers", id="causeway.E001")
         )
-    if settings.CAUSEWAY_GRPC_AUTH != "token":
-        hint = "set CAUSEWAY_GRPC_AUTH=token"
-        found.append(Error(f"gRPC is open while listening on {bind}: anybody is admin", hint=hint, id="causeway.E002"))
     if "*" in settings.ALLOWED_HOSTS:
         hint = "name the hosts that people use"
         found.append(Error("CAUSEWAY_ALLOWED_HOSTS allows every host", hint=hint, id="causeway.E003"))
@@ -45,6 +44,24 @@ def check_exposure(app_configs: Sequence[Any] | None = None, **_: object) -> lis
     return found
 
 
+@register(Tags.security)
+def check_open_grpc(app_configs: Sequence[Any] | None = None, **_: object) -> list[CheckMessage]:
+    """Open mode takes everybody who can connect for the admin, so also who comes through a proxy on this machine."""
+    if settings.CAUSEWAY_GRPC_AUTH != "open":
+        return []
+    public = urlsplit(settings.CAUSEWAY_PUBLIC_URL).hostname or ""
+    others = {
+        f"listening on {settings.CAUSEWAY_BIND}": settings.CAUSEWAY_BIND,
+        f"CAUSEWAY_PUBLIC_URL is {settings.CAUSEWAY_PUBLIC_URL}": public,
+        **{f"CAUSEWAY_ALLOWED_HOSTS has {host}": host for host in settings.ALLOWED_HOSTS},
+    }
+    reasons = [reason for reason, host in others.items() if not is_loopback(host)]
+    if not reasons:
+        return []
+    hint = "leave CAUSEWAY_GRPC_AUTH away, or set it to token"
+    return [Error(f"gRPC is open while {reasons[0]}: anybody is admin", hint=hint, id="causeway.E002")]
+
+
 @register()
 def check_grpc_auth(app_configs: Sequence[Any] | None = None, **_: object) -> list[CheckMessage]:
     if settings.CAUSEWAY_GRPC_AUTH in {"open", "token"}:
@@ -56,6 +73,6 @@ def check_grpc_auth(app_configs: Sequence[Any] | None = None, **_: object) -> li
 
 def refuse_exposure() -> None:
     """For entry points that Django does not check by itself."""
-    found = check_exposure()
+    found = [*check_exposure(), *check_open_grpc(), *check_grpc_auth()]
     if found:
         raise ImproperlyConfigured("; ".join(str(message.msg) for message in found))

@@ -1,12 +1,15 @@
-"""What the web server is told by Python rather than on its command line."""
+"""How gunicorn runs the web process; `script/up` and the image name this file and only say where to listen."""
 
 from __future__ import annotations
 
-from gunicorn.http import message  # type: ignore[import-untyped]
+import os
 
-# Bytes. Ten partition values of 1024 characters, each of them up to 12 bytes in an address, make the longest query;
-# gunicorn itself knows nothing between 8190 bytes and no limit at all.
-LONGEST_REQUEST_LINE = 128 * 1024
-
-message.MAX_REQUEST_LINE = LONGEST_REQUEST_LINE
-limit_request_line = LONGEST_REQUEST_LINE
+worker_class = "console.web.worker.Worker"
+workers = int(os.environ.get("CAUSEWAY_WEB_WORKERS") or "1")
+# Threads make answers and nothing else: a slow sender or reader holds none. Each may hold a session of the database.
+threads = int(os.environ.get("CAUSEWAY_WEB_THREADS") or "16")
+timeout = 120  # seconds a worker's loop may be silent; it turns once a second
+graceful_timeout = 3  # seconds for answers that are being made when it stops
+reuse_port = True
+control_socket_disable = True
+loglevel = "warning"

@@ -6,12 +6,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
-from django.utils import timezone
+from django.utils import timezone as clock
 
 from scheduler import heartbeat
 from scheduler.models.executor import ExecutorInstance
@@ -73,7 +73,7 @@ def _workers() -> None:
 
 
 def _executor() -> None:
-    since = timezone.now() - timedelta(seconds=heartbeat.SECONDS)
+    since = clock.now() - timedelta(seconds=heartbeat.SECONDS)
     if not ExecutorInstance.objects.filter(seen_at__gt=since).exists():
         raise LookupError(f"no executor said that it is alive for {heartbeat.SECONDS} s")
 
@@ -85,6 +85,17 @@ CHECKS: dict[str, Callable[[], None]] = {
     "workers": _workers,
     "executor": _executor,
 }
+
+
+def _executor_since(moment: str) -> bool:
+    """Whether an executor said that it is alive after that second of the epoch: one that was stopped still counts for
+    a while, which is too long for whoever waits for the next.
+    """
+    try:
+        since = datetime.fromtimestamp(float(moment), timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return True
+    return ExecutorInstance.objects.filter(seen_at__gt=since).exists()
 
 
 def healthz(request: HttpRequest) -> JsonResponse:
@@ -101,5 +112,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a part, the answer names the part
             logger.warning("not ready: %s: %s", name, error)
             parts[name] = "error"
+    if parts["executor"] == "ok" and not _executor_since(request.GET.get("since", "")):
+        parts["executor"] = "error"
     ready = set(parts.values()) == {"ok"}
     return JsonResponse({"status": "ok" if ready else "error", "parts": parts}, status=200 if ready else 503)

@@ -58,6 +58,9 @@ def database_from_url(url: str) -> dict[str, object]:
 
 
 SECRET_KEY = os.environ.get("CAUSEWAY_SECRET_KEY") or home_secret("secret-key")
+# Tells installations apart that share a database by mistake: processes of one have the same key, and of a set-up by
+# script/up the same data directory.
+CAUSEWAY_INSTALLATION = os.environ.get("CAUSEWAY_INSTALLATION", "")
 DEBUG = env_flag("CAUSEWAY_DEBUG", default=False)
 ALLOWED_HOSTS = os.environ.get("CAUSEWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 # The address that web and gRPC listen on. Anything but loopback makes console/checks.py strict.
@@ -69,11 +72,19 @@ CAUSEWAY_GRPC_ENDPOINT = os.environ.get("CAUSEWAY_GRPC_ENDPOINT") or f"127.0.0.1
 # Where browsers and clients reach the web process: signed URLs and links in notifications start with it.
 CAUSEWAY_PUBLIC_URL = os.environ.get("CAUSEWAY_PUBLIC_URL", f"http://localhost:{CAUSEWAY_HTTP_PORT}").rstrip("/")
 CSRF_TRUSTED_ORIGINS = [CAUSEWAY_PUBLIC_URL]
-# "open": a gRPC call without a token acts as the local admin, as flytekit's `insecure: true` expects (loopback only).
-# "token": every gRPC call carries a bearer token.
-CAUSEWAY_GRPC_AUTH = os.environ.get("CAUSEWAY_GRPC_AUTH", "open")
+# The one address whose X-Forwarded-For and X-Forwarded-Proto are believed, "*" for any; empty: nobody's. On loopback
+# only this machine's own proxy can be meant.
+CAUSEWAY_TRUSTED_PROXY = os.environ.get(
+    "CAUSEWAY_TRUSTED_PROXY", "127.0.0.1" if CAUSEWAY_BIND in {"127.0.0.1", "localhost"} else ""
+)
+# People reach it by TLS, which a proxy in front speaks: cookies are Secure, browsers are told to use nothing else.
+CAUSEWAY_TLS = env_flag("CAUSEWAY_TLS", default=CAUSEWAY_PUBLIC_URL.startswith("https://"))
+# "token": every gRPC call carries a bearer token. "open": one without acts as the local admin; only where nobody but
+# this machine's users is served, all of whom are admins then.
+CAUSEWAY_GRPC_AUTH = os.environ.get("CAUSEWAY_GRPC_AUTH") or "token"
 
 INSTALLED_APPS = [
+    "console.accounts",  # first: its createsuperuser stands in for Django's
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -90,7 +101,6 @@ INSTALLED_APPS = [
     "artifacts",
     "lineage",
     "scheduler",
-    "console.accounts",
     "console",
 ]
 
@@ -102,6 +112,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "console.accounts.middleware.Doors",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "console.pages.middleware.ContentSecurityPolicy",
@@ -226,8 +237,22 @@ STATIC_URL = "static/"
 STATIC_ROOT = CAUSEWAY_HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "frontend"]
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-AUTH_PASSWORD_VALIDATORS = [{"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"}]
+# The second proves nothing that the first refused; sessions begun before there was the first name it.
+AUTHENTICATION_BACKENDS = [
+    "console.accounts.backends.PasswordBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+_VALIDATION = "django.contrib.auth.password_validation"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
+    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
+    {"NAME": "console.accounts.passwords.VariedValidator"},
+]
 SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = CAUSEWAY_TLS
+SECURE_HSTS_SECONDS = int(os.environ.get("CAUSEWAY_HSTS_SECONDS") or str(365 * 24 * 3600)) if CAUSEWAY_TLS else 0
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "SAMEORIGIN"
 
@@ -257,7 +282,10 @@ SPECTACULAR_SETTINGS: dict[str, object] = {
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {"()": "console.redaction.Formatter", "format": "%(asctime)s %(levelname)s %(name)s %(message)s"}
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": os.environ.get("CAUSEWAY_LOG_LEVEL", "INFO")},
+    "loggers": {"waitress.queue": {"level": "ERROR"}},  # it warns of every request that is not begun at once
 }

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-from flytekit.configuration import Config, PlatformConfig
+from flytekit.configuration import AuthType, Config, PlatformConfig
 
 from console.supervisor.paths import Home
 from console.supervisor.processes import Options
@@ -40,7 +40,11 @@ class RunningStack:
 
     def flyte_config(self) -> Config:
         """For `FlyteRemote(stack.flyte_config(), ...)`."""
-        return Config(platform=PlatformConfig(endpoint=self.grpc_endpoint, insecure=True))
+        command = ["cat", str(self._stack.home.admin_token)]
+        platform = PlatformConfig(
+            endpoint=self.grpc_endpoint, insecure=True, auth_mode=AuthType.EXTERNALCOMMAND, command=command
+        )
+        return Config(platform=platform)
 
     def manage(self, *arguments: str) -> str:
         return self._stack.manage(*arguments)

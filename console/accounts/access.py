@@ -5,7 +5,6 @@ A role binding holds for a project, for one of its domains, or everywhere; each 
 
 from __future__ import annotations
 
-import enum
 import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,28 +13,19 @@ from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, prefetch_related_objects
 
 from artifacts.exceptions import NotFound, PermissionDenied, Unauthenticated
-from console.accounts import tokens
+from console.accounts import scopes, throttle, tokens
 from console.accounts.models import Role, RoleBinding, User
+from console.accounts.scopes import Action as Action  # doors ask for it here
 from scheduler import task_tokens
 from scheduler.models import Execution
 
 AnyUser = User | AnonymousUser
 
 
-class Action(enum.Enum):
-    """What somebody wants to do in a project; the value is the least role that allows it."""
-
-    READ = "read"
-    LAUNCH = "launch"  # launch, relaunch, recover, abort and archive executions, publish versions, set signals
-    REGISTER = "register"  # tasks, workflows, launch plans, uploads
-    DECIDE = "decide"  # approve or reject a gate, move an alias
-    ACTIVATE = "activate"  # activate and deactivate launch plans
-    ADMIN = "admin"  # projects, role bindings
-
-
 _RANK = {Role.VIEWER: 0, Role.CONTRIBUTOR: 1, Role.APPROVER: 2, Role.ADMIN: 3}
 _LEAST_ROLE = {
     Action.READ: Role.VIEWER,
+    Action.PUBLISH: Role.CONTRIBUTOR,
     Action.LAUNCH: Role.CONTRIBUTOR,
     Action.REGISTER: Role.CONTRIBUTOR,
     Action.DECIDE: Role.APPROVER,
@@ -44,8 +34,19 @@ _LEAST_ROLE = {
 }
 
 
-def authenticate_token(secret: str) -> User:
-    """The user of an API token. Raises Unauthenticated for an unknown, expired or revoked one, or an inactive user."""
+def authenticate_token(secret: str, *, address: str = "") -> User:
+    """The user of an API token. Raises Unauthenticated for an unknown, expired or revoked one, or an inactive user,
+    and TooManyAttempts where too many wrong ones came from the address. A right one is never kept out.
+    """
+    try:
+        return _owner(secret)
+    except Unauthenticated:
+        if address:
+            throttle.count(throttle.TOKEN, address)
+        raise
+
+
+def _owner(secret: str) -> User:
     if secret.startswith(task_tokens.PREFIX):
         return _task(task_tokens.execution_of(secret))
     return tokens.authenticate(secret)
@@ -107,11 +108,20 @@ def require(user: AnyUser, action: Action, project: str = "", domain: str = "") 
     """
     if not user.is_authenticated:
         raise Unauthenticated("log in, or send a token: Authorization: Bearer <token>")
+    if not scopes.allows(user, action):
+        raise Refused(
+            f"this token may not {action.value}: its scopes are {_scopes_of(user)}", Scope(action, project, domain)
+        )
     if not can(user, action, project, domain):
         where = "/".join(part for part in (project, domain) if part) or "the whole platform"
         needed = role_for(action)
         message = f"{user.get_username()} may not {action.value} in {where}: that needs the role {needed}"
         raise Refused(message, Scope(action, project, domain))
+
+
+def _scopes_of(user: AnyUser) -> str:
+    grant = scopes.grant_of(user)
+    return ", ".join(grant.scopes) if grant else ""
 
 
 def role_for(action: Action) -> str:
@@ -129,7 +139,7 @@ def require_found(user: AnyUser, action: Action, project: str, domain: str, *, w
 
 
 def can(user: AnyUser, action: Action, project: str = "", domain: str = "") -> bool:
-    if not user.is_active or isinstance(user, AnonymousUser):
+    if not user.is_active or isinstance(user, AnonymousUser) or not scopes.allows(user, action):
         return False
     if user.is_superuser:
         return True
@@ -180,6 +190,8 @@ def _everywhere(user: AnyUser, bindings: Iterable[RoleBinding]) -> bool:
 def _allowing(user: AnyUser, action: Action) -> list[RoleBinding]:
     """The bindings that allow the action somewhere; read once a user object, so once a request."""
     if not isinstance(user, User) or not user.is_active or user.is_superuser:
+        return []
+    if not scopes.allows(user, action):
         return []
     prefetch_related_objects([user], "role_bindings")
     least = _RANK[_LEAST_ROLE[action]]

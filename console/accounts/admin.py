@@ -13,6 +13,7 @@ from artifacts.exceptions import InvalidArgument
 from audit.models import AuditEvent
 from console.accounts import roles, tokens
 from console.accounts.models import ApiToken, RoleBinding, User
+from console.accounts.scopes import SCOPES
 from console.admin import ReadOnlyAdmin, SuperuserAdmin, actor_of
 
 
@@ -90,14 +91,24 @@ class RoleBindingAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-a
             self.delete_model(request, row)
 
 
+class TokenForm(forms.ModelForm):  # type: ignore[type-arg]
+    scopes = forms.MultipleChoiceField(
+        choices=[(scope, scope) for scope in SCOPES],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="None: whatever the user may do.",
+    )
+
+
 @admin.register(ApiToken)
 class ApiTokenAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     """The secret is shown once, in the message after saving. Tokens are revoked, not deleted."""
 
     audits = False
-    list_display = ("name", "user", "created_at", "expires_at", "last_used_at", "revoked_at")
+    list_display = ("name", "user", "scopes", "project", "created_at", "expires_at", "last_used_at", "revoked_at")
     list_select_related = ("user",)
-    fields = ("user", "name", "expires_at")
+    form = TokenForm
+    fields = ("user", "name", "expires_at", "scopes", "project")
     autocomplete_fields = ("user",)
     actions = ("revoke",)
 
@@ -108,7 +119,9 @@ class ApiTokenAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
         return False
 
     def save_model(self, request: HttpRequest, obj: ApiToken, form: Any, change: bool) -> None:
-        made, secret = tokens.create(obj.user, obj.name, obj.expires_at, actor=actor_of(request))
+        made, secret = tokens.create(
+            obj.user, obj.name, obj.expires_at, scopes=obj.scopes, project=obj.project, actor=actor_of(request)
+        )
         obj.pk, obj.digest = made.pk, made.digest
         messages.warning(request, f"The token, shown this once: {secret}")
 

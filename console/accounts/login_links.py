@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from artifacts.exceptions import Unauthenticated
 from audit.record import record
+from console.accounts import throttle
 from console.accounts.models import LoginLink, User
 from console.accounts.tokens import digest
 
@@ -27,8 +28,19 @@ def create(user: User, *, valid_for: timedelta = VALID_FOR) -> str:
     return f"{settings.CAUSEWAY_PUBLIC_URL}{reverse('login-link', args=[secret])}"
 
 
-def redeem(secret: str) -> User:
-    """The link's user; the link is used up. Raises Unauthenticated for an unknown, used or expired one."""
+def redeem(secret: str, *, address: str = "") -> User:
+    """The link's user; the link is used up. Raises Unauthenticated for an unknown, used or expired one, and
+    TooManyAttempts where too many of them came from the address.
+    """
+    try:
+        return _redeem(secret)
+    except Unauthenticated:
+        if address:
+            throttle.count(throttle.LINK, address)
+        raise
+
+
+def _redeem(secret: str) -> User:
     now = timezone.now()
     refused = Unauthenticated("this login link was used or has expired; ask for a new one")
     link = LoginLink.objects.select_related("user").filter(digest=digest(secret)).first()

@@ -40,7 +40,10 @@ class RoleBinding(models.Model):
 
 
 class ApiToken(models.Model):
-    """A bearer token for REST and gRPC. Only its SHA-256 is kept; the secret is shown once."""
+    """A bearer token for REST and gRPC. Only its SHA-256 is kept; the secret is shown once.
+
+    `parent` is the token it was made with: it may do no more and lives no longer, and ends with it.
+    """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100)
@@ -49,9 +52,24 @@ class ApiToken(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
+    # What it is good for (console.accounts.scopes); empty: whatever its user may do.
+    scopes = models.JSONField(default=list, blank=True)
+    project = models.CharField(max_length=64, blank=True, default="")  # where; empty: wherever its user may
+    parent = models.ForeignKey("self", on_delete=models.CASCADE, null=True, blank=True, related_name="children")
 
     def __str__(self) -> str:
         return f"{self.name} of {self.user}"
+
+
+class Attempts(models.Model):
+    """How often a secret was told wrongly, of a subject and within a window (console.accounts.throttle)."""
+
+    key = models.CharField(max_length=64, primary_key=True)  # a digest of what is counted
+    count = models.PositiveIntegerField()
+    until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.count} until {self.until}"
 
 
 class LoginLink(models.Model):

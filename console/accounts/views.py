@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
 from artifacts.exceptions import Unauthenticated
-from console.accounts import login_links
+from console.accounts import login_links, throttle
 
 
 @never_cache
@@ -19,7 +19,7 @@ def login_link(request: HttpRequest, secret: str) -> HttpResponse:
     if "prefetch" in (request.headers.get("Sec-Purpose", "") + request.headers.get("Purpose", "")):
         return HttpResponse(status=503)
     try:
-        user = login_links.redeem(secret)
+        user = login_links.redeem(secret, address=throttle.address_of(request))
     except Unauthenticated as error:
         messages.error(request, error.message)
         return redirect("login")

@@ -14,10 +14,12 @@ from django.views.decorators.http import require_GET, require_POST
 
 from console.access_objects import access_token
 from console.accounts import tokens
+from console.accounts.scopes import SCOPES
 from console.pages.navigation import THEMES
 from console.pages.responses import PageRequest, attempt, back, page
 
 EXPIRIES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
+CHOICES = {"expiries": EXPIRIES, "scopes": SCOPES}
 ONE_YEAR = 365 * 24 * 3600
 
 
@@ -51,7 +53,7 @@ def list_tokens(request: PageRequest) -> HttpResponse:
     """The secret of a token just made is taken out of the session: it is shown once."""
     rows = request.user.api_tokens.order_by("-created_at")
     fresh = request.session.pop("new_token", None)
-    return render(request, "account/tokens.html", {"tokens": rows, "fresh": fresh, "expiries": EXPIRIES})
+    return render(request, "account/tokens.html", {"tokens": rows, "fresh": fresh, **CHOICES})
 
 
 @require_POST
@@ -61,7 +63,10 @@ def create_token(request: PageRequest) -> HttpResponse:
     expires_at = timezone.now() + timedelta(days=int(days)) if days in EXPIRIES and days else None
 
     def create() -> None:
-        token, secret = tokens.create(request.user, request.POST.get("name", ""), expires_at)
+        scopes, project = request.POST.getlist("scope"), request.POST.get("project", "")
+        token, secret = tokens.create(
+            request.user, request.POST.get("name", ""), expires_at, scopes=scopes, project=project
+        )
         request.session["new_token"] = {"name": token.name, "secret": secret}
 
     attempt(request, create, "")

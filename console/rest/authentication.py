@@ -5,7 +5,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
 from artifacts.exceptions import Unauthenticated
-from console.accounts import access
+from console.accounts import access, throttle
 from console.accounts.models import User
 
 
@@ -18,7 +18,7 @@ class BearerAuthentication(BaseAuthentication):
             return None
         if scheme.lower() != "bearer" or not secret.strip():
             raise Unauthenticated("the Authorization header must read: Bearer <token>")
-        return access.authenticate_token(secret.strip()), "token"
+        return access.authenticate_token(secret.strip(), address=throttle.address_of(request)), "token"
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

@@ -82,7 +82,7 @@ def _publication(index: int, item: Any, user: User) -> Publication:
             raise InvalidArgument("an item needs project, domain and name, as text")
         project, domain, name = (item[part] for part in PLACE)
         what = f"project {project} with domain {domain}"
-        access.require_found(user, Action.LAUNCH, project, domain, what=what)
+        access.require_found(user, Action.PUBLISH, project, domain, what=what)
         body = check_body({key: value for key, value in item.items() if key not in PLACE})
         return publication_of(body, project, domain, name, user)
     except serializers.ValidationError as error:

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from console.access_objects import access_token
 from console.accounts import tokens
 from console.accounts.models import ApiToken
+from console.accounts.scopes import SCOPES
 from console.rest.base import ApiView, Body, Filters, ListView, read_body, read_query, user_of
 
 
@@ -42,6 +43,9 @@ class Token(serializers.Serializer[Any]):
     expires_at = serializers.DateTimeField(allow_null=True)
     last_used_at = serializers.DateTimeField(allow_null=True)
     revoked_at = serializers.DateTimeField(allow_null=True)
+    scopes = serializers.ListField(child=serializers.CharField(), help_text="empty: whatever its user may do")
+    project = serializers.CharField(help_text="empty: wherever its user may")
+    made_with = serializers.IntegerField(source="parent_id", allow_null=True, help_text="the token it was made with")
 
 
 class NewToken(Token):
@@ -50,7 +54,19 @@ class NewToken(Token):
 
 class TokenBody(Body):
     name = serializers.CharField(max_length=100)
-    expires_at = serializers.DateTimeField(required=False, allow_null=True, default=None)
+    expires_at = serializers.DateTimeField(
+        required=False,
+        allow_null=True,
+        default=None,
+        help_text="left out: as the token it is made with, else never",
+    )
+    scopes = serializers.ListField(
+        child=serializers.ChoiceField(choices=list(SCOPES)),
+        required=False,
+        default=list,
+        help_text="left out: those of the token it is made with, else all",
+    )
+    project = serializers.CharField(required=False, default="", allow_blank=True, max_length=64)
 
 
 class TokensView(ListView):
@@ -70,7 +86,7 @@ class TokensView(ListView):
 class TokenView(ApiView):
     @extend_schema(responses={204: None}, tags=["identity"])
     def delete(self, request: Request, token_id: int) -> Response:
-        """Revoke one of my tokens."""
+        """Revoke one of my tokens, and those that were made with it."""
         user = user_of(request)
-        tokens.revoke(access_token(user, token_id), actor=user.username)
+        tokens.revoke_own(access_token(user, token_id), user=user)
         return Response(status=204)

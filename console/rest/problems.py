@@ -21,6 +21,7 @@ from rest_framework.views import set_rollback
 
 from artifacts.exceptions import CausewayError, Unauthenticated, told
 from console.accounts import refusals
+from console.accounts.throttle import TooManyAttempts
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ def handler(error: Exception, context: dict[str, object]) -> Response:
         body = problem(error.http_status, error.message, code=error.grpc_status, context=error.detail)
         if isinstance(error, Unauthenticated):
             headers["WWW-Authenticate"] = "Bearer"
+        if isinstance(error, TooManyAttempts):
+            headers["Retry-After"] = str(error.retry_after)
     elif isinstance(error, exceptions.ValidationError):
         errors = list(field_errors(error.detail))
         body = problem(400, "; ".join(_sentence(each) for each in errors[:5]), errors=errors)
@@ -100,7 +103,9 @@ def handler(error: Exception, context: dict[str, object]) -> Response:
 
 def _note_refusal(error: CausewayError, context: dict[str, object]) -> None:
     request = context.get("request")
-    if not isinstance(request, Request) or isinstance(error, Unauthenticated):  # whose user cannot be asked for
+    if not isinstance(request, Request) or isinstance(
+        error, (Unauthenticated, TooManyAttempts)
+    ):  # whose user cannot be asked for
         return
     if request.method not in SAFE_METHODS:
         refusals.note(request.user, error, f"{request.method} {request.path}")

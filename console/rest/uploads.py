@@ -55,7 +55,7 @@ class UploadOut(serializers.Serializer[Any]):
 def _files(request: Request, project: str, domain: str) -> dict[str, Any]:
     """What the functions of artifacts.uploads take, for somebody who may publish there."""
     what = f"project {project} with domain {domain}"
-    access.require_found(user_of(request), Action.LAUNCH, project, domain, what=what)
+    access.require_found(user_of(request), Action.PUBLISH, project, domain, what=what)
     body = read_body(UploadBody, request)
     files = [File(**file) for file in body["files"]]
     return {"files": files, "folder": body["shape"] == "directory", "project": project, "domain": domain}

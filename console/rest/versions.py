@@ -170,7 +170,7 @@ class VersionsView(ListView):
         version with the same value again answers 200 with the first one; with another value it is refused with 409.
         """
         user = user_of(request)
-        access.require_found(user, Action.LAUNCH, project, domain, what=f"project {project} with domain {domain}")
+        access.require_found(user, Action.PUBLISH, project, domain, what=f"project {project} with domain {domain}")
         body, file = read_publish_body(request)
         outcome = publish_from(body, file, project=project, domain=domain, name=name, user=user)
         detail = represent(NewVersionDetail if outcome.created else VersionDetail, outcome.version)

@@ -29,10 +29,15 @@ class Caller:
         access.require(self.user, action, project, domain)
 
 
-def authenticate(metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
+def carries_token(metadata: Iterable[tuple[str, str | bytes]]) -> bool:
+    return any(key.lower() in _TOKEN_KEYS for key, _ in metadata)
+
+
+def authenticate(metadata: Iterable[tuple[str, str | bytes]], address: str = "") -> Caller:
     """The caller a request's metadata names: a bearer token, or in open mode nobody, which is the local admin.
 
-    Raises Unauthenticated. A bad token is never taken for an absent one.
+    Raises Unauthenticated, and TooManyAttempts where too many bad tokens came from the address. A bad token is never
+    taken for an absent one.
     """
     for key, value in metadata:
         if key.lower() in _TOKEN_KEYS:
@@ -40,7 +45,7 @@ def authenticate(metadata: Iterable[tuple[str, str | bytes]]) -> Caller:
             scheme, _, secret = text.partition(" ")
             if scheme.lower() != "bearer" or not secret.strip():
                 raise Unauthenticated("the authorization metadata must be: Bearer <token>")
-            return Caller(access.authenticate_token(secret.strip()))
+            return Caller(access.authenticate_token(secret.strip(), address=address))
     if settings.CAUSEWAY_GRPC_AUTH == "open":
         return Caller(access.local_admin())
     raise Unauthenticated("send an API token in the metadata: authorization: Bearer <token>")

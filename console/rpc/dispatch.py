@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from typing import Any
+from urllib.parse import unquote
 
 import grpc
 from django.db import close_old_connections, transaction
@@ -16,12 +17,14 @@ from google.protobuf.message_factory import GetMessageClass
 
 from artifacts.exceptions import CausewayError, InvalidArgument, StoreFull, told
 from console.accounts import refusals
-from console.rpc.caller import Caller, authenticate
+from console.accounts.throttle import network
+from console.rpc.caller import Caller, authenticate, carries_token
 from console.rpc.errors import Unimplemented
 
 logger = logging.getLogger(__name__)
 
 Method = Callable[[Any, Caller], Message]
+Greeting = Callable[[Any, "Caller | None"], Message]  # answered to nobody too
 OpenMethod = Callable[[Any], Message]  # needs no authentication: what a client asks to learn how to authenticate
 
 READS = ("Get", "List", "CreateUpload", "CreateDownload", "UserInfo")  # methods that change nothing in the database
@@ -33,6 +36,7 @@ def service_handler(
     methods: Mapping[str, Method],
     *,
     open_methods: Mapping[str, OpenMethod] | None = None,
+    greetings: Mapping[str, Greeting] | None = None,
     not_served: Mapping[str, str] | None = None,
 ) -> grpc.GenericRpcHandler:
     """Serves every method the service declares; those without a function answer UNIMPLEMENTED with a reason.
@@ -43,6 +47,8 @@ def service_handler(
     for method in service.methods:
         if open_methods and method.name in open_methods:
             call = _without_caller(open_methods[method.name])
+        elif greetings and method.name in greetings:
+            call = _greeting(greetings[method.name])
         else:
             reason = (not_served or {}).get(method.name, "Causeway does not have this")
             call = _with_caller(method, methods.get(method.name) or _unserved(method.name, reason))
@@ -58,7 +64,7 @@ def _with_caller(method: MethodDescriptor, function: Method) -> _Call:
 
     # The caller is known before the request is decoded: strangers learn nothing from what we make of their bytes.
     def call(decode: Callable[[], Message], context: grpc.ServicerContext) -> Message:
-        caller = authenticate(context.invocation_metadata())
+        caller = authenticate(context.invocation_metadata(), _address(context))
         request = decode()
         try:
             # A change and its row in the audit trail commit together.
@@ -74,6 +80,24 @@ def _with_caller(method: MethodDescriptor, function: Method) -> _Call:
 
 def _without_caller(function: OpenMethod) -> _Call:
     return lambda decode, context: function(decode())
+
+
+def _greeting(function: Greeting) -> _Call:
+    """For nobody too, as `/healthz` is: whoever starts Causeway asks whether the door is open before having a token.
+    A bad token is refused all the same.
+    """
+
+    def call(decode: Callable[[], Message], context: grpc.ServicerContext) -> Message:
+        metadata = context.invocation_metadata()
+        caller = authenticate(metadata, _address(context)) if carries_token(metadata) else None
+        return function(decode(), caller)
+
+    return call
+
+
+def _address(context: grpc.ServicerContext) -> str:
+    """Of `ipv4:192.0.2.1:5000` or `ipv6:[2001:db8::1]:5000` what stands in the middle."""
+    return network(unquote(context.peer()).partition(":")[2].rpartition(":")[0].strip("[]"))
 
 
 def _unserved(name: str, reason: str) -> Method:

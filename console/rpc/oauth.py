@@ -14,7 +14,8 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from artifacts.exceptions import Unauthenticated
-from console.accounts import access
+from console.accounts import access, throttle
+from console.accounts.throttle import TooManyAttempts
 
 EXPIRES_SECONDS = 3600  # after which flytekit asks again; the API token itself lives as long as it was made for
 
@@ -26,9 +27,13 @@ def issue_token(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"error": "unsupported_grant_type"}, status=400)
     secret = _client_secret(request.headers.get("Authorization", ""))
     try:
-        access.authenticate_token(secret)
+        access.authenticate_token(secret, address=throttle.address_of(request))
     except Unauthenticated as error:
         return JsonResponse({"error": "invalid_client", "error_description": error.message}, status=401)
+    except TooManyAttempts as error:
+        headers = {"Retry-After": str(error.retry_after)}
+        refused = {"error": "invalid_client", "error_description": error.message}
+        return JsonResponse(refused, status=429, headers=headers)
     answer = JsonResponse({"access_token": secret, "token_type": "Bearer", "expires_in": EXPIRES_SECONDS})
     answer["Cache-Control"] = "no-store"
     return answer

@@ -76,7 +76,7 @@ def get_domains(request: project_pb2.GetDomainRequest, caller: Caller) -> projec
     return project_pb2.GetDomainsResponse(domains=registry.domains())
 
 
-def get_version(request: version_pb2.GetVersionRequest, caller: Caller) -> version_pb2.GetVersionResponse:
+def get_version(request: version_pb2.GetVersionRequest, caller: Caller | None) -> version_pb2.GetVersionResponse:
     """The version of Flyte's API that is spoken: clients decide by it what they may send."""
     version = version_pb2.Version(Version=FLYTE_VERSION, Build="causeway")
     return version_pb2.GetVersionResponse(control_plane_version=version)

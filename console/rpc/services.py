@@ -23,7 +23,7 @@ from console.rpc import (
     tasks,
     workflows,
 )
-from console.rpc.dispatch import Method, OpenMethod, service_handler
+from console.rpc.dispatch import Greeting, Method, OpenMethod, service_handler
 
 ADMIN: dict[str, Method] = {
     "CreateTask": tasks.create_task,
@@ -98,6 +98,9 @@ ADMIN_NOT_SERVED = {
     "CreateNodeEvent": _EVENTS,
     "CreateTaskEvent": _EVENTS,
 }
+# Answered to nobody too.
+GREETINGS: dict[str, Greeting] = {"GetVersion": projects.get_version}
+
 DATA_PROXY: dict[str, Method] = {
     "CreateUploadLocation": data_proxy.create_upload_location,
     "CreateDownloadLocation": data_proxy.create_download_location,
@@ -119,7 +122,12 @@ IDENTITY: dict[str, Method] = {"UserInfo": identity.user_info}
 def handlers() -> list[grpc.GenericRpcHandler]:
     """The handlers of every service."""
     return [
-        service_handler(admin_pb2.DESCRIPTOR.services_by_name["AdminService"], ADMIN, not_served=ADMIN_NOT_SERVED),
+        service_handler(
+            admin_pb2.DESCRIPTOR.services_by_name["AdminService"],
+            ADMIN,
+            greetings=GREETINGS,
+            not_served=ADMIN_NOT_SERVED,
+        ),
         service_handler(dataproxy_pb2.DESCRIPTOR.services_by_name["DataProxyService"], DATA_PROXY),
         service_handler(signal_pb2.DESCRIPTOR.services_by_name["SignalService"], SIGNALS),
         service_handler(auth_pb2.DESCRIPTOR.services_by_name["AuthMetadataService"], {}, open_methods=AUTH_METADATA),

@@ -58,10 +58,6 @@ def web(options: Options) -> Process:
     host = f"[{options.bind}]" if ":" in options.bind else options.bind
     command = [sys.executable, "-m", "gunicorn", "--config", "python:console.gunicorn", "console.wsgi"]
     command += ["--bind", f"{host}:{options.http_port}"]
-    workers = os.environ.get("CAUSEWAY_WEB_WORKERS") or "1"
-    command += ["--worker-class", "gthread", "--workers", workers, "--threads", "8"]
-    command += ["--reuse-port", "--graceful-timeout", "3", "--timeout", "120", "--no-control-socket"]
-    command += ["--log-level", "warning"]
     return Process("web", command)
 
 
@@ -91,6 +87,7 @@ def shared_environment(options: Options) -> dict[str, str]:
     return {
         **options.environment,
         "CAUSEWAY_HOME": str(options.home.root),
+        "CAUSEWAY_INSTALLATION": str(options.home.root),
         "CAUSEWAY_BIND": options.bind,
         "CAUSEWAY_HTTP_PORT": str(options.http_port),
         "CAUSEWAY_GRPC_PORT": str(options.grpc_port),

@@ -18,11 +18,13 @@ from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
+from console.redaction import redact
 from console.supervisor.errors import CannotStart
 from console.supervisor.fingerprint import is_prepared, note_prepared
 from console.supervisor.leftovers import running, stop_leftovers
 from console.supervisor.processes import ROOT, Options, configuration, core, shared_environment
 
+_SETTINGS = b"\0\0\0\4\0\0\0\0\0"  # HTTP/2's first frame, of either side: no settings, type 4
 LOG_LIMIT_BYTES = 20 * 1024**2
 
 
@@ -42,6 +44,7 @@ class Stack:
         self.env = {name: value for name, value in self.env.items() if value or name not in options.environment}
         self._say = say
         self._supervisor: subprocess.Popen[bytes] | None = None
+        self._began = 0.0  # seconds since 1970: signs of life from before are somebody else's
 
     def clear_leftovers(self) -> None:
         """Stop what an interrupted run left behind with this data directory."""
@@ -52,6 +55,7 @@ class Stack:
     def start(self) -> None:
         """Start everything, and prepare the database if this code has not yet prepared it."""
         self.clear_leftovers()
+        self._began = time.time()
         self._start_supervisor()
         if core(self.options):
             fresh = self.options.postgres and not (self.home.postgres / "PG_VERSION").exists()
@@ -74,9 +78,9 @@ class Stack:
         """What flytekit has to know to reach this set-up, and to print links that lead to its console."""
         console = self.env.get("CAUSEWAY_PUBLIC_URL") or self.http_url
         admin: dict[str, object] = {"endpoint": self.grpc_endpoint, "insecure": True}
-        if self.env.get("CAUSEWAY_GRPC_AUTH") == "token":
-            admin |= {"authType": "ClientSecret", "clientId": "causeway"}
-            admin |= {"clientSecretLocation": str(self.home.admin_token)}
+        if self.env.get("CAUSEWAY_GRPC_AUTH") != "open":
+            # flytekit and flytectl run the command when a call is refused, and send what it prints
+            admin |= {"authType": "ExternalCommand", "command": ["cat", str(self.home.admin_token)]}
         return json.dumps({"admin": admin, "console": {"endpoint": console}}, indent=2) + "\n"  # JSON is YAML
 
     def _start_supervisor(self) -> None:
@@ -141,7 +145,7 @@ class Stack:
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
         done = subprocess.run(command, env=self.env, cwd=ROOT, capture_output=True, text=True)
         with (self.home.logs / "manage.log").open("a") as log:
-            log.write(done.stdout + done.stderr)
+            log.write(redact(done.stdout + done.stderr))
         if done.returncode:
             lines = done.stderr.strip().splitlines() or ["no output"]
             reason = next((line for line in lines if "(causeway." in line), lines[-1])  # a failed check, or the end
@@ -176,16 +180,18 @@ class Stack:
         """Wait until everything behind the console works and the gRPC door is open."""
 
         def is_ready() -> bool:
-            return self._accepts_grpc() and self.answers("/readyz")
+            return self._speaks_grpc() and self.answers(f"/readyz?since={self._began}")
 
         self._until(is_ready, seconds=seconds, what="rpc or /readyz of web", every=0.4)
 
-    def _accepts_grpc(self) -> bool:
+    def _speaks_grpc(self) -> bool:
+        """Whether calls are served: the port is open before they are, and gRPC's own client is heavy to import here."""
         try:
-            socket.create_connection((self._host, self.options.grpc_port), timeout=1).close()
+            with socket.create_connection((self._host, self.options.grpc_port), timeout=1) as client:
+                client.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + _SETTINGS)
+                return client.recv(9)[3:4] == _SETTINGS[3:4]
         except OSError:
             return False
-        return True
 
     def pids(self) -> dict[str, int]:
         """The pid of every running process of this set-up, by name."""

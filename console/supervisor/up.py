@@ -68,12 +68,15 @@ def run_demo(stack: Stack) -> None:
     if done.exists() or not DEMO.exists():
         return
     say("registering and launching the demo (examples/archipelago)")
-    command = [sys.executable, str(DEMO), "--endpoint", stack.grpc_endpoint]
-    finished = subprocess.run(command, env=stack.env, cwd=ROOT)
+    command = [sys.executable, str(DEMO)]
+    finished = subprocess.run(command, env={**stack.env, "FLYTECTL_CONFIG": str(stack.home.flyte_config)}, cwd=ROOT)
     if finished.returncode == 0:
         done.touch()
     else:
-        say(f"the demo failed (exit code {finished.returncode}); Causeway goes on. Repeat it with: {' '.join(command)}")
+        say(
+            f"the demo failed (exit code {finished.returncode}); Causeway goes on. Repeat it with: "
+            f"FLYTECTL_CONFIG={stack.home.flyte_config} {' '.join(command)}"
+        )
 
 
 def watch(stack: Stack) -> None:
@@ -112,8 +115,9 @@ def serve(options: Options, *, demo: bool, began: float) -> None:
         signal.signal(number, on_signal)
     try:
         stack.start()
-        say(f"everything is started, the console answers after {time.monotonic() - began:.1f} s")
+        say(f"the console answers after {time.monotonic() - began:.1f} s")
         stack.wait_ready()
+        say(f"everything is started after {time.monotonic() - began:.1f} s: console, gRPC, workers and executor answer")
         if demo:
             run_demo(stack)
         announce(stack, stack.manage("login_link"))

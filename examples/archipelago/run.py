@@ -22,7 +22,7 @@ def register(team: str, args: argparse.Namespace) -> None:
     """What each team does in its own repository."""
     command = [str(Path(sys.executable).with_name("pyflyte")), "register", "--activate-launchplans"]
     command += ["--project", args.project, "--domain", args.domain, "--version", args.version, "."]
-    platform = {"FLYTE_PLATFORM_URL": args.endpoint, "FLYTE_PLATFORM_INSECURE": "true"}
+    platform = {"FLYTE_PLATFORM_URL": args.endpoint, "FLYTE_PLATFORM_INSECURE": "true"} if args.endpoint else {}
     run = subprocess.run(command, cwd=HERE / team, env=os.environ | platform, capture_output=True, text=True)
     if run.returncode != 0:
         raise SystemExit(f"registering {team} failed:\n{run.stdout}{run.stderr}")
@@ -31,7 +31,7 @@ def register(team: str, args: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--endpoint", default="localhost:8089")
+    parser.add_argument("--endpoint", help="one that wants no token; left out, FLYTECTL_CONFIG says where to")
     parser.add_argument("--project", default="flytesnacks")
     parser.add_argument("--domain", default="development")
     parser.add_argument("--version", default="v1", help="registering a version twice changes nothing")
@@ -41,7 +41,7 @@ def main() -> None:
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda team: register(team, args), TEAMS))
     remote = FlyteRemote(
-        Config.for_endpoint(args.endpoint, insecure=True),
+        Config.for_endpoint(args.endpoint, insecure=True) if args.endpoint else Config.auto(),
         default_project=args.project,
         default_domain=args.domain,
     )

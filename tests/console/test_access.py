@@ -23,8 +23,8 @@ def make_user(name: str, role: Role | None = None, project: str = "", domain: st
     ("role", "allowed"),
     [
         (Role.VIEWER, {Action.READ}),
-        (Role.CONTRIBUTOR, {Action.READ, Action.LAUNCH, Action.REGISTER}),
-        (Role.APPROVER, {Action.READ, Action.LAUNCH, Action.REGISTER, Action.DECIDE, Action.ACTIVATE}),
+        (Role.CONTRIBUTOR, {Action.READ, Action.PUBLISH, Action.LAUNCH, Action.REGISTER}),
+        (Role.APPROVER, {Action.READ, Action.PUBLISH, Action.LAUNCH, Action.REGISTER, Action.DECIDE, Action.ACTIVATE}),
         (Role.ADMIN, set(Action)),
     ],
 )

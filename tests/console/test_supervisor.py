@@ -98,7 +98,7 @@ def test_it_tells_flytekit_where_everything_is(home: Home, auth: str) -> None:
     platform = Config.auto(str(home.flyte_config)).platform
     assert (platform.endpoint, platform.insecure) == (made.grpc_endpoint, True)
     assert platform.console_endpoint == made.http_url
-    assert platform.client_credentials_secret == ("s3cret" if auth == "token" else None)
+    assert platform.command == (["cat", str(home.admin_token)] if auth == "token" else None)
 
 
 def test_it_prepares_again_when_the_settings_change(home: Home) -> None:
@@ -108,7 +108,7 @@ def test_it_prepares_again_when_the_settings_change(home: Home) -> None:
     assert not is_prepared(one), "there is no admin token yet"
     home.admin_token.touch()
     assert is_prepared(one)
-    assert not is_prepared(options(home.root, CAUSEWAY_GRPC_AUTH="token"))
+    assert not is_prepared(options(home.root, CAUSEWAY_GRPC_AUTH="open"))
 
 
 def test_it_forgets_a_pid_file_whose_process_is_no_postgres(home: Home) -> None:

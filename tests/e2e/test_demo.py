@@ -25,6 +25,7 @@ DEMO = Path(__file__).resolve().parents[2] / "examples" / "archipelago"
 
 def run(stack: RunningStack, script: str, *arguments: str) -> str:
     environment = {**os.environ, "CAUSEWAY_URL": stack.http_url, "CAUSEWAY_TOKEN": stack.admin_token}
+    environment["FLYTECTL_CONFIG"] = str(stack.flyte_config_file)
     command = [sys.executable, str(DEMO / script), *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -56,7 +57,7 @@ def log_in(page: Page, stack: RunningStack) -> None:
 
 def test_it_goes_from_a_dataset_to_a_deployment(stack: RunningStack, tmp_path: Path) -> None:
     client = Client(stack.http_url, stack.admin_token)
-    run(stack, "run.py", "--endpoint", stack.grpc_endpoint, "--region", "south")
+    run(stack, "run.py", "--region", "south")
 
     dataset = wait_for(lambda: newest(client, "ml-dataset"))
     model = wait_for(lambda: newest(client, "ml-model"))

@@ -29,8 +29,7 @@ def test_it_runs_what_the_page_shows(page: Path, stack: RunningStack, tmp_path: 
         "CAUSEWAY_URL": stack.http_url,
         "CAUSEWAY_TOKEN": stack.admin_token,
         "CAUSEWAY_HOME": str(stack.home),
-        "FLYTE_PLATFORM_URL": stack.grpc_endpoint,
-        "FLYTE_PLATFORM_INSECURE": "true",
+        "FLYTECTL_CONFIG": str(stack.flyte_config_file),
     }
     for language, file, text in BLOCK.findall(page.read_text()):
         if file:

@@ -7,10 +7,11 @@ from argparse import ArgumentParser
 import psycopg
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from psycopg import sql
 
+from console import installation, old_homes
 from console.accounts import access, tokens
 from console.supervisor.paths import Home
 from scheduler.models import Project
@@ -27,6 +28,11 @@ class Command(BaseCommand):
 
     def handle(self, *, no_static: bool, verbosity: int, **_: object) -> None:
         make_database()
+        try:
+            installation.check()
+        except installation.DatabaseTaken as error:
+            raise CommandError(str(error)) from None
+        old_homes.prepare()
         call_command("migrate", interactive=False, verbosity=0)
         make_first_token()
         Project.objects.get_or_create(identifier="flytesnacks", defaults={"name": "flytesnacks"})

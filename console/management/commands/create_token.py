@@ -9,6 +9,7 @@ from django.utils import timezone
 from artifacts.exceptions import CausewayError
 from console.accounts import access, tokens
 from console.accounts.models import User
+from console.accounts.scopes import SCOPES
 
 
 class Command(BaseCommand):
@@ -19,13 +20,20 @@ class Command(BaseCommand):
         parser.add_argument("--name", default="command line", help="what people call the token")
         parser.add_argument("--days", type=float, default=None, help="valid for so many days; default: until revoked")
 
-    def handle(self, *, user: str, name: str, days: float | None, **_: object) -> None:
+        parser.add_argument(
+            "--scope", action="append", default=[], choices=list(SCOPES), help="default: all; repeatable"
+        )
+        parser.add_argument("--project", default="", help="good in this project only; default: in all")
+
+    def handle(self, *, user: str, name: str, days: float | None, scope: list[str], project: str, **_: object) -> None:
         owner = User.objects.filter(username=user).first() if user else access.local_admin()
         if owner is None:
             raise CommandError(f"no user named {user}")
         expires_at = timezone.now() + timedelta(days=days) if days is not None else None
         try:
-            _token, secret = tokens.create(owner, name, expires_at, actor="system:command")
+            _token, secret = tokens.create(
+                owner, name, expires_at, scopes=scope, project=project, actor="system:command"
+            )
         except CausewayError as error:
             raise CommandError(error.message) from error
         self.stdout.write(secret)

@@ -7,6 +7,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from console import installation
+from console.checks import refuse_exposure
 from console.rpc.server import DEFAULT_THREADS, PortTaken, build_server
 from scheduler.termination import on_termination
 
@@ -24,6 +26,11 @@ class Command(BaseCommand):
         parser.add_argument("--threads", type=int, default=DEFAULT_THREADS, help="calls served at the same time")
 
     def handle(self, *args: Any, host: str, port: int, threads: int, **options: Any) -> None:
+        refuse_exposure()  # also where nobody ran the checks
+        try:
+            held = installation.hold()
+        except installation.DatabaseTaken as error:
+            raise CommandError(str(error)) from None
         host = f"[{host}]" if ":" in host else host
         try:
             server, bound = build_server(f"{host}:{port}", threads=threads)
@@ -35,4 +42,5 @@ class Command(BaseCommand):
         logger.info("gRPC on %s:%s", host, bound)
         stop.wait()
         server.stop(GRACE_SECONDS).wait()
+        held.stop()
         logger.info("gRPC stopped")

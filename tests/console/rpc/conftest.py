@@ -9,6 +9,7 @@ from flytekit.configuration import Config, PlatformConfig
 from flytekit.remote import FlyteRemote
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
+from pytest_django import Settings
 
 from console.accounts import access, tokens
 from console.accounts.models import RoleBinding, User
@@ -31,6 +32,12 @@ def address(transactional_db: None, demo: Project, object_store: str, valkey: ob
     server.start()
     yield f"localhost:{port}"
     server.stop(None).wait()
+
+
+@pytest.fixture(autouse=True)
+def open_mode(settings: Settings) -> None:
+    """Most tests here are about what a call does, not about who makes it; those that are say otherwise."""
+    settings.CAUSEWAY_GRPC_AUTH = "open"
 
 
 @pytest.fixture

@@ -1,0 +1,99 @@
+"""What an API token is good for, where it is not good for everything its user may do."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from artifacts.exceptions import InvalidArgument
+from console.accounts.models import Role, RoleBinding, User
+
+
+class Action(enum.Enum):
+    """What somebody wants to do in a project; `access` says which role allows it."""
+
+    READ = "read"
+    PUBLISH = "publish"  # publish versions, upload their data
+    LAUNCH = "launch"  # launch, relaunch, recover, abort and archive executions, set signals
+    REGISTER = "register"  # tasks, workflows, launch plans, their code
+    DECIDE = "decide"  # approve or reject a gate, move an alias
+    ACTIVATE = "activate"  # activate and deactivate launch plans
+    ADMIN = "admin"  # projects, role bindings
+
+
+# Every scope includes reading: nothing can be done to what cannot be seen.
+SCOPES: dict[str, frozenset[Action]] = {
+    "read": frozenset({Action.READ}),
+    "publish": frozenset({Action.READ, Action.PUBLISH}),
+    "launch": frozenset({Action.READ, Action.LAUNCH}),
+    "register": frozenset({Action.READ, Action.REGISTER}),
+    "approve": frozenset({Action.READ, Action.DECIDE, Action.ACTIVATE}),
+    "admin": frozenset({Action.READ, Action.ADMIN}),
+}
+
+
+@dataclass(frozen=True)
+class Grant:
+    """The token somebody came with. No scopes: all of them; no project: all of them."""
+
+    token: int
+    scopes: tuple[str, ...] = ()
+    project: str = ""
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.scopes and not self.project
+
+    def allows(self, action: Action) -> bool:
+        return not self.scopes or any(action in SCOPES.get(scope, ()) for scope in self.scopes)
+
+
+def grant_of(user: object) -> Grant | None:
+    """The token that the user came with; None for a session, a task and a command."""
+    grant = getattr(user, "grant", None)
+    return grant if isinstance(grant, Grant) else None
+
+
+def allows(user: object, action: Action) -> bool:
+    grant = grant_of(user)
+    return grant is None or grant.allows(action)
+
+
+def narrow(user: User, grant: Grant) -> None:
+    """Make of the user, for as long as this object lives, one who may do no more than the token."""
+    user.grant = grant  # type: ignore[attr-defined]
+    if grant.is_whole:
+        return
+    if user.is_superuser:
+        bindings = [RoleBinding(project=grant.project, role=Role.ADMIN)]
+    else:
+        bindings = [
+            RoleBinding(project=binding.project or grant.project, domain=binding.domain, role=binding.role)
+            for binding in user.role_bindings.all()
+            if grant.project in ("", binding.project) or not binding.project
+        ]
+    user._prefetched_objects_cache = {"role_bindings": bindings}  # type: ignore[attr-defined]
+    user.is_superuser = user.is_staff = False
+
+
+def checked(scopes: Sequence[str], project: str, *, within: Grant | None) -> tuple[list[str], str]:
+    """The scopes and project of a new token, made by who came with `within`.
+
+    What is left out is what the maker has. Raises InvalidArgument for an unknown scope and for more than the maker has.
+    """
+    unknown = sorted(set(scopes) - set(SCOPES))
+    if unknown:
+        raise InvalidArgument(f"no scope {unknown[0]}; there are: {', '.join(SCOPES)}")
+    if within is None:
+        return in_order(scopes), project
+    if within.scopes and not set(scopes) <= set(within.scopes):
+        more = sorted(set(scopes) - set(within.scopes))
+        raise InvalidArgument(f"the token this one is made with does not have the scope {more[0]} itself")
+    if within.project and project not in ("", within.project):
+        raise InvalidArgument(f"the token this one is made with is for the project {within.project} only")
+    return in_order(scopes or within.scopes), project or within.project
+
+
+def in_order(scopes: Iterable[str]) -> list[str]:
+    return [scope for scope in SCOPES if scope in set(scopes)]

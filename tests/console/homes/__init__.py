@@ -1,0 +1,1 @@
+"""Migrations as they were in earlier homes, where they were rewritten since; frozen."""

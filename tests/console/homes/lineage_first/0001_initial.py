@@ -1,0 +1,6 @@
+"""As it still is."""
+from __future__ import annotations
+
+from importlib import import_module
+
+Migration = import_module("lineage.migrations.0001_initial").Migration

@@ -1,0 +1,128 @@
+"""A database that any commit on main left, from the first landing on, becomes what a new one is, with its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from pytest_django import Settings
+
+from console import old_homes
+
+HOMES = "tests.console.homes"
+FIRST, SECOND = {"lineage": f"{HOMES}.lineage_first"}, {"lineage": f"{HOMES}.lineage_second"}
+SCHEDULER = {"scheduler": f"{HOMES}.scheduler_first"}
+# Commit: what migrations it had that are others today, and how far each app's went. Between these nothing changed.
+PASTS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
+    "088a4e8": ({}, {}),
+    "8cfbe2d": (FIRST, {"lineage": "0003_derivations"}),
+    "36223f4": (FIRST, {"lineage": "0003_derivations", "artifacts": "0002_complete"}),
+    "978efe3": (SECOND, {"lineage": "0003_derivations", "artifacts": "0002_complete"}),
+    "39b6175": (
+        {**SECOND, **SCHEDULER},
+        {"lineage": "0003_derivations", "artifacts": "0002_complete", "scheduler": "0003_trigger_sources"},
+    ),
+    "9ddab65": (
+        SCHEDULER,
+        {"lineage": "0002_derivations", "artifacts": "0002_complete", "scheduler": "0003_trigger_sources"},
+    ),
+    "eb409bc": ({}, {"lineage": "0002_derivations", "artifacts": "0002_complete", "scheduler": "0003_trigger_sources"}),
+    "7a061ab": ({}, {"lineage": "0003_complete", "artifacts": "0002_complete", "scheduler": "0006_execution_tags"}),
+}
+NOW = datetime(2026, 11, 21, 4, 24, tzinfo=timezone.utc)
+
+Shape = set[tuple[str, ...]]
+_SHAPE = """
+    SELECT 'column', table_name, column_name, concat_ws(' ', data_type, character_maximum_length, is_nullable,
+        column_default, is_generated) FROM information_schema.columns WHERE table_schema = 'public'
+    UNION ALL SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+    UNION ALL SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+        WHERE connamespace = 'public'::regnamespace
+"""
+
+
+def shape() -> Shape:
+    with connection.cursor() as cursor:
+        cursor.execute(_SHAPE)
+        return set(cursor.fetchall())
+
+
+@pytest.fixture
+def today(transactional_db: None) -> Shape:
+    return shape()
+
+
+@pytest.fixture
+def past(today: Shape) -> Iterator[None]:
+    """For this test, an empty database in the place of the tests' own."""
+    whole, name = connection.settings_dict["NAME"], f"{connection.settings_dict['NAME']}_past"
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}"')
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE template0')
+    connection.close()
+    connection.settings_dict["NAME"] = name
+    yield
+    connection.close()
+    connection.settings_dict["NAME"] = whole
+    with connection.cursor() as cursor:
+        cursor.execute(f'DROP DATABASE "{name}"')
+
+
+def rows(apps: Any) -> None:
+    """A team's first day: somebody, a project, and a version that another was made of."""
+    of = lambda label, name: apps.get_model(label, name).objects  # noqa: E731
+    user = of("accounts", "User").create(username="ann")
+    of("accounts", "ApiToken").create(user=user, name="ci", digest="d" * 64)
+    of("scheduler", "Project").create(identifier="weather", name="Weather")
+    artifact = of("artifacts", "Artifact").create(project="weather", domain="development", name="days")
+    fields = {field.name for field in apps.get_model("artifacts", "ArtifactVersion")._meta.get_fields()}
+    values = {"published_at": NOW, "created_at": NOW, "literal": b"", "literal_type": b""}
+    versions = [
+        of("artifacts", "ArtifactVersion").create(
+            artifact=artifact, version=f"v{number}", **{name: value for name, value in values.items() if name in fields}
+        )
+        for number in (1, 2)
+    ]
+    for version, role in zip(versions, ("consumed", "produced"), strict=True):
+        edges = {field.name for field in apps.get_model("lineage", "VersionEdge")._meta.get_fields()}
+        more = {name: value for name, value in {"at": NOW, "created_at": NOW}.items() if name in edges}
+        of("lineage", "VersionEdge").create(version=version, execution_key="weather/development/e1", role=role, **more)
+
+
+@pytest.mark.parametrize("commit", PASTS)
+def test_a_home_of_that_commit_is_opened_with_every_row(
+    commit: str, today: Shape, past: None, settings: Settings
+) -> None:
+    modules, targets = PASTS[commit]
+    settings.MIGRATION_MODULES = modules
+    executor = MigrationExecutor(connection)
+    first = dict.fromkeys(("artifacts", "accounts", "lineage", "scheduler"), "0001_initial")
+    executor.migrate(list(first.items()))
+    rows(executor.loader.project_state(list(first.items())).apps)
+    executor = MigrationExecutor(connection)
+    executor.migrate(list({**first, **targets}.items()))
+
+    settings.MIGRATION_MODULES = {}
+    for _ in range(2):  # what is prepared already stays as it is
+        old_homes.prepare()
+        call_command("migrate", verbosity=0, interactive=False)
+
+    assert shape() == today
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT username, name FROM accounts_user AS u JOIN accounts_apitoken AS t ON t.user_id = u.id")
+        assert cursor.fetchall() == [("ann", "ci")]
+        cursor.execute("SELECT version FROM artifacts_artifactversion ORDER BY id")
+        assert cursor.fetchall() == [("v1",), ("v2",)]
+        cursor.execute(
+            "SELECT source.version, target.version FROM lineage_derivation AS d"
+            " JOIN artifacts_artifactversion AS source ON source.id = d.source_id"
+            " JOIN artifacts_artifactversion AS target ON target.id = d.target_id"
+        )
+        assert cursor.fetchall() == [("v1", "v2")]
+        cursor.execute("SELECT count(*) FROM scheduler_notification")
+        assert cursor.fetchone() == (0,)
