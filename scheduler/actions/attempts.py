@@ -97,7 +97,7 @@ class _Round:
 
     def sort(self, queued: Iterable[tuple[int, str, datetime, str]]) -> None:
         for pk, resources, created_at, reason in queued:
-            needs = Resources.parse(json.loads(resources), default_cpu=self.default_cpu)
+            needs = Resources.parse(json.loads(resources), default_cpu=self.default_cpu, within=self.total)
             if lacking := self.total.lacking(needs):
                 _end([Ended(pk, too_large_for_machine(lacking), self.now)], actor=self.instance)
             elif lacking := self.free.lacking(needs):

@@ -94,11 +94,12 @@ class Daemon:
             logger.info("adopting %d attempts", len(rows))
         for row in rows:
             self._hold(row)
-            self.executor.adopt(assignment(row))
+            self.executor.adopt(assignment(row, self.executor.capacity()))
 
     def _hold(self, row: TaskExecution) -> None:
         with self._lock:
-            self._held[row.pk] = Resources.parse(row.resources, default_cpu=DEFAULT_CPU)
+            total = self.executor.capacity()
+            self._held[row.pk] = Resources.parse(row.resources, default_cpu=DEFAULT_CPU, within=total)
 
     def _free(self) -> Resources:
         free = self.executor.capacity()
@@ -141,7 +142,7 @@ class Daemon:
             )
             for row in claim.rows:
                 self._hold(row)
-                self.executor.submit(assignment(row))
+                self.executor.submit(assignment(row, self.executor.capacity()))
             if not claim.more:
                 self._short = False
                 return
@@ -223,13 +224,14 @@ class Daemon:
             pass
 
 
-def assignment(row: TaskExecution) -> Assignment:
-    needs = Resources.parse(row.resources)
+def assignment(row: TaskExecution, total: Resources) -> Assignment:
+    """`total`: what the executor has in all."""
+    needs = Resources.parse(row.resources, within=total)
     return Assignment(
         attempt_id=row.pk,
         name=row.name,
         command=row.command,
-        resources=Resources.parse(row.resources, default_cpu=DEFAULT_CPU),
+        resources=Resources.parse(row.resources, default_cpu=DEFAULT_CPU, within=total),
         memory_limit=int(row.resources.get("memory_limit") or needs.memory),
         log_uri=row.log_uri,
     )

@@ -16,6 +16,7 @@ from scheduler.engine.graph import GateType, Kind
 from scheduler.engine.state import ROOT, Failure, Node, child_key
 from scheduler.graphs import INPUTS, Source, Target, gate_type, promised
 from scheduler.models import Gate, GateKind, TaskExecution
+from scheduler.operators import refusal
 from scheduler.phases import AttemptPhase
 from scheduler.shell import data
 from scheduler.shell.children import abort_child, launch_child
@@ -171,6 +172,9 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         return
     if command.index >= 0 and (answer := item_answer(turn, node, target, command.index)) is not None:
         yield answer
+        return
+    if said := refusal(target.task, item=command.index >= 0):
+        yield Failed(node.key, Failure("NoExecutor", said))
         return
     execution = turn.execution
     number = command.attempt

@@ -14,6 +14,7 @@ from flyteidl.core import interface_pb2, literals_pb2, tasks_pb2
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals.decode import timestamp_text
+from scheduler import operators, pods
 from scheduler.graphs import Target
 from scheduler.shell.uris import Uris
 
@@ -49,13 +50,11 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
     task = target.task
     if task is None:
         raise InvalidArgument(f"the task of node {run.key} is not part of the compiled workflow")
-    container = task.container
-    if task.WhichOneof("target") == "k8s_pod":
-        container = pod_container(task)
+    container = pods.container_of(task)
     inputs_uri = run.inputs_uri or run.uris.inputs(run.key)
     fill = _filler(run, inputs_uri)
     overrides = target.node.task_node.overrides
-    data = task.container.data_config
+    data = container.data_config
     env = {**environment(run, task, container), **_array_environment(run)}
     return {
         "args": [fill(argument) for argument in (*container.command, *container.args)],
@@ -99,25 +98,6 @@ def _data_config(data: tasks_pb2.DataLoadingConfig, outputs: interface_pb2.Varia
     }
 
 
-def pod_container(task: tasks_pb2.TaskTemplate) -> tasks_pb2.Container:
-    """The primary container of a task that brings its own pod spec."""
-    primary = dict(task.config).get("primary_container_name", "primary")
-    for entry in task.k8s_pod.pod_spec.fields["containers"].list_value.values:
-        fields = entry.struct_value.fields
-        if fields["name"].string_value == primary:
-            env = [item.struct_value.fields for item in fields["env"].list_value.values]
-            return tasks_pb2.Container(
-                image=fields["image"].string_value,
-                command=[value.string_value for value in fields["command"].list_value.values],
-                args=[value.string_value for value in fields["args"].list_value.values],
-                env=[
-                    literals_pb2.KeyValuePair(key=item["name"].string_value, value=item["value"].string_value)
-                    for item in env
-                ],
-            )
-    raise InvalidArgument(f"the pod of task {task.id.name} has no container {primary!r}")
-
-
 def environment(run: Run, task: tasks_pb2.TaskTemplate, container: tasks_pb2.Container) -> dict[str, str]:
     """Flyte's variables, then the task's, then those given at launch."""
     return {
@@ -132,6 +112,7 @@ def environment(run: Run, task: tasks_pb2.TaskTemplate, container: tasks_pb2.Con
         "FLYTE_INTERNAL_TASK_DOMAIN": task.id.domain,
         "FLYTE_INTERNAL_TASK_NAME": task.id.name,
         "FLYTE_INTERNAL_TASK_VERSION": task.id.version,
+        **operators.environment(task),
         **{pair.key: pair.value for pair in container.env},
         **{pair.key: pair.value for pair in run.spec.envs.values},
     }
@@ -220,7 +201,7 @@ def _primitive(primitive: literals_pb2.Primitive) -> str:
 
 
 def needs_task_file(target: Target) -> bool:
-    return target.task is not None and any(
-        "tasktemplatepath" in argument.lower()
-        for argument in (*target.task.container.args, *target.task.container.command)
-    )
+    if target.task is None:
+        return False
+    container = pods.described(target.task)
+    return any("tasktemplatepath" in argument.lower() for argument in (*container.args, *container.command))
