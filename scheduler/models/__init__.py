@@ -9,6 +9,7 @@ from scheduler.models.node import NodeExecution, NodeKind
 from scheduler.models.notification import Channel, Notification, Subject, Subscription
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
 from scheduler.models.schedule import Schedule, ScheduleFire
+from scheduler.models.secret import Secret
 from scheduler.models.trigger import (
     Backlog,
     FiringOutcome,
@@ -42,6 +43,7 @@ __all__ = [
     "ResourceType",
     "Schedule",
     "ScheduleFire",
+    "Secret",
     "Subject",
     "Subscription",
     "Task",

@@ -16,6 +16,7 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.literals.decode import timestamp_text
 from scheduler import operators, pods
 from scheduler.graphs import Target
+from scheduler.secrets.names import requests_of
 from scheduler.shell.uris import Uris
 
 _TEMPLATE = re.compile(r"\{\{\s*[.$]([A-Za-z]+)(?:\.([^}\s]+))?\s*\}\}")
@@ -56,6 +57,7 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
     overrides = target.node.task_node.overrides
     data = container.data_config
     env = {**environment(run, task, container), **_array_environment(run)}
+    secrets = [one.as_json() for one in requests_of(task)]
     return {
         "args": [fill(argument) for argument in (*container.command, *container.args)],
         "env": env,
@@ -66,8 +68,10 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
         "raw_output_prefix": run.uris.raw_output(run.key, run.attempt, run.index),
         "checkpoint_uri": _checkpoint(run, run.attempt),
         "prev_checkpoint_uri": _checkpoint(run, run.attempt - 1) if run.attempt else "",
-        "reuse": env.get("CAUSEWAY_REUSE", "1" if run.index >= 0 else "0") == "1",
+        # A process that had secrets is not left for the next attempt.
+        "reuse": not secrets and env.get("CAUSEWAY_REUSE", "1" if run.index >= 0 else "0") == "1",
         "timeout_seconds": _timeout(target),
+        **({"secrets": secrets} if secrets else {}),
         **({"echo": _echo(task)} if task.type == "echo" else {}),
         **({"data_config": _data_config(data, task.interface.outputs)} if data.enabled else {}),
     }

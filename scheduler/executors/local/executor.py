@@ -11,7 +11,7 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -20,7 +20,7 @@ from typing import Any
 
 from flyteidl.core import literals_pb2
 
-from artifacts.exceptions import CausewayError
+from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
 from artifacts.store import LocalStore, ObjectStore
 from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
 from scheduler.executors.local import memory, outcome
@@ -34,9 +34,11 @@ from scheduler.executors.local.zygote.child import DUPLICATE
 from scheduler.executors.local.zygotes import Zygotes
 from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
+from scheduler.secrets.mounts import Mounts
 
 logger = logging.getLogger(__name__)
 
+SecretsOf = Callable[[int, Sequence[Mapping[str, str]]], Mounts]
 GRACE_SECONDS = 10.0  # between TERM and KILL
 LOG_TAIL_BYTES = 4000
 PRUNE_SECONDS = 3600.0
@@ -52,6 +54,7 @@ class Run:
     log: Path
     sent_log: SentLog | None = None  # where the store is not on this machine
     gpus: tuple[int, ...] = ()
+    secrets: Mounts | None = None  # once they are found
     process: Process | None = None
     started_at: datetime | None = None
     orphaned: bool = False  # no zygote tells its end: it is polled for
@@ -77,10 +80,14 @@ class LocalExecutor(Executor):
         endpoint: str = "",
         token_of: Callable[[int], str] | None = None,
         environments: Mapping[str, str] | None = None,
+        secrets_of: SecretsOf | None = None,
     ) -> None:
         """`environments`: the Pythons that images stand for; `endpoint`: host and port of the gRPC door, for tasks that
-        launch others (eager workflows); `token_of` an attempt id is what they show there, if it asks for one."""
+        launch others (eager workflows); `token_of` an attempt id is what they show there, if it asks for one;
+        `secrets_of` an attempt id and command["secrets"] are what its process gets (lookup.mounts_for).
+        """
         self.home, self.store, self.endpoint, self.token_of = home, store, endpoint, token_of
+        self.secrets_of = secrets_of
         self.total = total or machine_resources(home)
         self.runs: dict[int, Run] = {}
         self.code = CodeCache(home / "code", store)
@@ -103,7 +110,8 @@ class LocalExecutor(Executor):
 
     def submit(self, assignment: Assignment) -> None:
         run = self._new_run(assignment)
-        if run.plan.distribution and not self.code.ready(run.plan.distribution):
+        unready = run.plan.distribution and not self.code.ready(run.plan.distribution)
+        if unready or run.assignment.command.get("secrets"):
             self._workers.submit(self._guarded, run, self._fetch_and_launch)
         else:
             self._guarded(run, self._launch)
@@ -221,8 +229,22 @@ class LocalExecutor(Executor):
             self._conclude(run, outcome.failure("StartFailed", repr(error), outcome.SYSTEM, retryable=True))
 
     def _fetch_and_launch(self, run: Run) -> None:
-        self.code.fetch(run.plan.distribution)
+        if run.plan.distribution:
+            self.code.fetch(run.plan.distribution)
+        if run.assignment.command.get("secrets") and not run.stopped:
+            try:
+                run.secrets = self._secrets(run)
+            except CausewayError as error:
+                unset = isinstance(error, (NotFound, InvalidArgument))
+                code, kind = ("SecretNotFound", outcome.USER) if unset else ("SecretUnreadable", outcome.SYSTEM)
+                self._conclude(run, outcome.failure(code, error.message, kind, retryable=False))
+                return
         self._launch(run)
+
+    def _secrets(self, run: Run) -> Mounts:
+        if self.secrets_of is None:
+            raise InvalidArgument("this executor has no place that secrets come from")
+        return self.secrets_of(run.assignment.attempt_id, run.assignment.command["secrets"])
 
     def _launch(self, run: Run) -> None:
         if run.stopped:
@@ -244,7 +266,7 @@ class LocalExecutor(Executor):
             shared = ("inputs_uri", "output_prefix", "raw_output_prefix")
             spec["data"] = {**data, **{name: run.assignment.command[name] for name in shared}}
         run.log.parent.mkdir(parents=True, exist_ok=True)
-        run.directory.prepare(spec, code)
+        run.directory.prepare(spec, code, secrets=run.secrets.as_json() if run.secrets else "")
         declared = own_variables(run.assignment.command.get("env") or {})
         self._zygotes_of(run).run(
             run.directory.path,
@@ -409,7 +431,14 @@ class LocalExecutor(Executor):
         folders = (code, str(run.directory.path / "work"))
         tail = "" if status == 0 else self._log_tail(run)
         out_of_memory = memory.kernel_kills() > run.kernel_kills
-        return outcome.Exit(status, tail, folders, run.stopped, run.detail, out_of_memory)
+        return outcome.Exit(status, tail, folders, run.stopped, run.detail, out_of_memory, self._hidden(run))
+
+    def _hidden(self, run: Run) -> tuple[str, ...]:
+        """What a message must not show. Of an adopted attempt they are looked up again."""
+        if run.secrets is None and run.assignment.command.get("secrets"):
+            with contextlib.suppress(Exception):  # removed meanwhile, or no database: then nobody knows them here
+                run.secrets = self._secrets(run)
+        return run.secrets.hidden if run.secrets else ()
 
     def _log_tail(self, run: Run) -> str:
         try:

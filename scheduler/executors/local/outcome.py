@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flyteidl.core import errors_pb2, execution_pb2
@@ -18,6 +18,7 @@ from scheduler.messages import bounded
 from scheduler.phases import AttemptPhase
 
 USER, SYSTEM = execution_pb2.ExecutionError.USER, execution_pb2.ExecutionError.SYSTEM
+HIDDEN_FROM = 4
 DISK_FULL = ("[Errno 28]", "No space left on device")
 
 
@@ -29,6 +30,17 @@ class Exit:
     stopped: str = ""  # why the executor stopped it: "cancelled", "out of memory", "timed out"; or empty
     detail: str = ""  # in words, for `stopped`
     machine_out_of_memory: bool = False  # the kernel killed something for want of memory while it ran
+    hidden: tuple[str, ...] = field(default=(), repr=False)  # values of secrets: messages do not show them
+
+    def shown(self, text: str) -> str:
+        """The text as it may be kept: without the user's folders, and with the values of secrets masked.
+
+        One of fewer than HIDDEN_FROM letters would be found in half the words there are.
+        """
+        for secret in self.hidden:
+            if len(secret) >= HIDDEN_FROM:
+                text = text.replace(secret, "****")
+        return trim(text, *self.code_folders)
 
 
 def failure(code: str, message: str, kind: int, *, retryable: bool) -> Outcome:
@@ -57,7 +69,7 @@ def _told_by_task(document: bytes, ended: Exit, deck_uri: str) -> Outcome:
         told = errors_pb2.ErrorDocument.FromString(document).error
     except DecodeError:
         return failure("BadErrorFile", "the task left an error file that cannot be read", SYSTEM, retryable=True)
-    message = bounded(trim(told.message, *ended.code_folders))
+    message = bounded(ended.shown(told.message))
     if any(sign in message for sign in DISK_FULL):
         told.origin, told.code = SYSTEM, "DiskFull"
         message = f"the disk is full\n{message}"
@@ -77,7 +89,7 @@ def _told_by_status(prefix: str, ended: Exit) -> Outcome:
     """Origins and repeats as flyteplugins reads a container's end (pod_helper.go, DeterminePrimaryContainerPhase): out
     of memory and exit codes are the user's and may be repeated, SIGKILL comes from outside and is the system's.
     """
-    tail = f"\n\nThe end of its log:\n{trim(ended.log_tail, *ended.code_folders)}" if ended.log_tail.strip() else ""
+    tail = f"\n\nThe end of its log:\n{ended.shown(ended.log_tail)}" if ended.log_tail.strip() else ""
     if ended.stopped == "out of memory":
         return failure("OOMKilled", f"{ended.detail}{tail}", USER, retryable=True)
     if ended.stopped == "timed out":

@@ -5,17 +5,21 @@ import os
 import secrets
 import socket
 from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import close_old_connections
 
 from artifacts.store import store
 from scheduler import task_tokens
 from scheduler.executors.daemon import Daemon
 from scheduler.executors.local.environments import BadEnvironments, check, parse
 from scheduler.executors.local.executor import LocalExecutor
+from scheduler.secrets.lookup import mounts_for
+from scheduler.secrets.mounts import Mounts
 from scheduler.termination import on_termination
 
 
@@ -40,10 +44,20 @@ class Command(BaseCommand):
                 endpoint=settings.CAUSEWAY_GRPC_ENDPOINT,
                 environments=environments,
                 token_of=task_tokens.issue if settings.CAUSEWAY_GRPC_AUTH == "token" else None,
+                secrets_of=find_secrets,
             )
             daemon = Daemon(local, instance_name(home))
             on_termination(daemon.stop)
             daemon.run()
+
+
+def find_secrets(attempt_id: int, asked: Sequence[Mapping[str, str]]) -> Mounts:
+    """In a thread of the executor, whose connection may have been lost since the last time."""
+    close_old_connections()
+    try:
+        return mounts_for(attempt_id, asked)
+    finally:
+        close_old_connections()
 
 
 def only_one(home: Path) -> TextIO:

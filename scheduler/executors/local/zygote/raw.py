@@ -21,6 +21,7 @@ from google.protobuf import json_format, struct_pb2
 
 SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 ERROR_FILE = "_ERROR"
+SECRETS = "/etc/flyte/secrets"  # where Flyte mounts them, which a command may say
 
 
 class BadOutput(Exception):
@@ -34,6 +35,8 @@ def run(args: list[str], data: dict[str, str]) -> int:
     outputs.mkdir()
     _write_inputs(inputs, data)
     places = {data["output_path"]: str(outputs), data["input_path"]: str(inputs)}
+    if secrets := os.environ.get("FLYTE_SECRETS_DEFAULT_DIR"):
+        places[SECRETS] = secrets
     command = [_replaced(argument, places) for argument in args]
     status = subprocess.run(command, check=False).returncode  # noqa: S603 - the user's own command
     if status < 0:
