@@ -199,3 +199,20 @@ def published(n: int) -> Annotated[int, OF_AN_ITEM]:
 @task
 def has_module(name: str) -> str:
     return "alive" if name in sys.modules and sys.modules[name].thread.is_alive() else "missing"
+
+
+@task
+def secret(group: str, key: str) -> str:
+    return flytekit.current_context().secrets.get(group, key)
+
+
+@task
+def secret_variables() -> str:
+    path = os.environ["CERT"]
+    with open(path) as file:
+        return f"{os.environ['TOKEN']} {file.read()} {oct(os.stat(path).st_mode & 0o777)}"
+
+
+@task
+def fails_with_secret() -> None:
+    raise ValueError(f"cannot log in with {flytekit.current_context().secrets.get('team', 'token')}")
