@@ -268,6 +268,8 @@ class LocalExecutor(Executor):
         run.log.parent.mkdir(parents=True, exist_ok=True)
         run.directory.prepare(spec, code, secrets=run.secrets.as_json() if run.secrets else "")
         declared = own_variables(run.assignment.command.get("env") or {})
+        if image := run.assignment.command.get("image"):
+            declared["FLYTE_INTERNAL_IMAGE"] = image  # what a module asks for that imports by its image
         self._zygotes_of(run).run(
             run.directory.path,
             key=warm_key(run.plan.distribution, declared) if code else "",

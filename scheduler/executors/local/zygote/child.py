@@ -28,6 +28,8 @@ import traceback
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+from . import images
+
 DUPLICATE = 197  # exit code of a process that found its attempt started already
 FLYTE_COMMANDS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
 
@@ -180,6 +182,7 @@ def _set_stage(directory: str, spec: dict[str, Any]) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     os.environ.update(spec["env"])
+    images.program_is_from_archive(bool(spec["code"]))
     _take_secrets(directory)
     use_temporary_directory(os.path.join(directory, "tmp"))
     os.chdir(os.path.join(directory, "work"))
