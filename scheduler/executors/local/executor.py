@@ -23,7 +23,7 @@ from flyteidl.core import literals_pb2
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
 from artifacts.store import LocalStore, ObjectStore
 from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
-from scheduler.executors.local import memory, outcome
+from scheduler.executors.local import memory, notebooks, outcome
 from scheduler.executors.local.code import CodeCache
 from scheduler.executors.local.command import Plan, own_variables, plan, warm_key
 from scheduler.executors.local.environments import python_for
@@ -259,6 +259,11 @@ class LocalExecutor(Executor):
             self._conclude(run, outcome.failure("NoExecutor", said, outcome.USER, retryable=False))
             return
         code = self.code.path(run.plan.distribution) if run.plan.distribution else None
+        image = str(run.assignment.command.get("image", ""))
+        python = python_for(image, self.environments)
+        if said := notebooks.mismatch(run.plan.args, code, python, image):
+            self._conclude(run, outcome.failure("PythonMismatch", said, outcome.USER, retryable=False))
+            return
         env = {**self._environment(run), **(run.assignment.command.get("env") or {})}
         threads = max(1, round(run.assignment.resources.cpu))
         spec = {"args": run.plan.args, "env": env, "code": str(code or ""), "log": str(run.log), "threads": threads}
@@ -268,7 +273,7 @@ class LocalExecutor(Executor):
         run.log.parent.mkdir(parents=True, exist_ok=True)
         run.directory.prepare(spec, code, secrets=run.secrets.as_json() if run.secrets else "")
         declared = own_variables(run.assignment.command.get("env") or {})
-        if image := run.assignment.command.get("image"):
+        if image:
             declared["FLYTE_INTERNAL_IMAGE"] = image  # what a module asks for that imports by its image
         self._zygotes_of(run).run(
             run.directory.path,

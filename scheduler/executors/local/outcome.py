@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError
 from artifacts.exceptions import NotFound
 from artifacts.store import ObjectStore
 from scheduler.executors.base import Outcome
+from scheduler.executors.local.hints import hint_for, users_code, with_hint
 from scheduler.executors.local.traces import trim
 from scheduler.messages import bounded
 from scheduler.phases import AttemptPhase
@@ -70,15 +71,20 @@ def _told_by_task(document: bytes, ended: Exit, deck_uri: str) -> Outcome:
     except DecodeError:
         return failure("BadErrorFile", "the task left an error file that cannot be read", SYSTEM, retryable=True)
     message = bounded(ended.shown(told.message))
+    reason = _last_line(message)[:500]
     if any(sign in message for sign in DISK_FULL):
         told.origin, told.code = SYSTEM, "DiskFull"
         message = f"the disk is full\n{message}"
+    elif (hint := hint_for(message)) is not None:
+        message = with_hint(message, hint)
+        if hint.users and told.origin == SYSTEM:
+            told.origin, told.code, told.kind = USER, users_code(message), errors_pb2.ContainerError.NON_RECOVERABLE
     error = execution_pb2.ExecutionError(
         code=told.code, message=message, kind=told.origin, timestamp=told.timestamp, worker=told.worker
     )
     return Outcome(
         AttemptPhase.FAILED,
-        reason=_last_line(message)[:500],
+        reason=reason,
         error=error.SerializeToString(),
         retryable=told.kind == errors_pb2.ContainerError.RECOVERABLE,
         deck_uri=deck_uri,
@@ -90,6 +96,7 @@ def _told_by_status(prefix: str, ended: Exit) -> Outcome:
     of memory and exit codes are the user's and may be repeated, SIGKILL comes from outside and is the system's.
     """
     tail = f"\n\nThe end of its log:\n{ended.shown(ended.log_tail)}" if ended.log_tail.strip() else ""
+    tail = with_hint(tail, hint_for(tail))
     if ended.stopped == "out of memory":
         return failure("OOMKilled", f"{ended.detail}{tail}", USER, retryable=True)
     if ended.stopped == "timed out":

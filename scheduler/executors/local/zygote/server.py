@@ -44,6 +44,7 @@ def main(fd: int) -> None:
         importlib.import_module(module)  # what a zygote is for: every task process finds them imported
     importlib.import_module(f"{__package__}.whole").write_whole()
     importlib.import_module(f"{__package__}.images").know_images()
+    importlib.import_module(f"{__package__}.folders").mean_folders()
     warmup = importlib.import_module(f"{__package__}.warmup")
     try:
         warmup.rehearse(12)

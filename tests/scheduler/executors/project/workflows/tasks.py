@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ from typing import Annotated
 import flytekit
 from flytekit import Artifact, Deck, dynamic, task, workflow
 from flytekit.exceptions.user import FlyteRecoverableException
+from flytekit.types.directory import FlyteDirectory
 
 
 OF_AN_ITEM = Artifact(name="of-an-item")
@@ -216,3 +218,13 @@ def secret_variables() -> str:
 @task
 def fails_with_secret() -> None:
     raise ValueError(f"cannot log in with {flytekit.current_context().secrets.get('team', 'token')}")
+
+
+@dataclasses.dataclass
+class Holder:
+    folder: FlyteDirectory
+
+
+@task
+def listed_inside(held: Holder) -> str:
+    return ",".join(sorted(os.listdir(held.folder)))
