@@ -26,6 +26,7 @@ from scheduler.models import (
     Notification,
     Project,
     Schedule,
+    Secret,
     Subscription,
     Task,
     TaskExecution,
@@ -86,6 +87,14 @@ def access_subscription(user: AnyUser, subscription_id: int) -> Subscription:
     """For administrators of its project only: addresses can be secrets."""
     what = f"subscription {subscription_id}"
     found = _one(Subscription.objects.filter(pk=subscription_id), what)
+    access.require_found(user, Action.ADMIN, found.project, found.domain, what=what)
+    return found
+
+
+def access_secret(user: AnyUser, secret_id: int) -> Secret:
+    """For those who may remove it."""
+    what = f"secret {secret_id}"
+    found = _one(Secret.objects.defer("sealed").filter(pk=secret_id), what)
     access.require_found(user, Action.ADMIN, found.project, found.domain, what=what)
     return found
 

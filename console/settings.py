@@ -61,6 +61,11 @@ SECRET_KEY = os.environ.get("CAUSEWAY_SECRET_KEY") or home_secret("secret-key")
 # Tells installations apart that share a database by mistake: processes of one have the same key, and of a set-up by
 # script/up the same data directory.
 CAUSEWAY_INSTALLATION = os.environ.get("CAUSEWAY_INSTALLATION", "")
+SECRET_KEY_FALLBACKS = [key for key in os.environ.get("CAUSEWAY_SECRET_KEY_OLD", "").split(",") if key]
+# What secrets of tasks are sealed with, instead of the key above; after a comma, older ones that still open them.
+CAUSEWAY_SECRETS_KEY = os.environ.get("CAUSEWAY_SECRETS_KEY", "")
+# A folder of secrets as files, on the machine of the executor (scheduler/secrets/files.py); empty: none.
+CAUSEWAY_SECRETS_DIR = os.environ.get("CAUSEWAY_SECRETS_DIR", "")
 DEBUG = env_flag("CAUSEWAY_DEBUG", default=False)
 ALLOWED_HOSTS = os.environ.get("CAUSEWAY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(",")
 # The address that web and gRPC listen on. Anything but loopback makes console/checks.py strict.

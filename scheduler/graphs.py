@@ -14,6 +14,7 @@ from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2, literals_
 from google.protobuf import duration_pb2
 
 from artifacts.store import store
+from scheduler import pods
 from scheduler.compiler.single_task import PREFIX
 from scheduler.engine.graph import (
     END_NODE,
@@ -199,7 +200,7 @@ def mapped_outputs(task: tasks_pb2.TaskTemplate) -> interface_pb2.VariableMap | 
     flytekit lifts a mapped task's outputs to lists and loses their annotations on the way, but its command line names
     the task, and `pyflyte register` registers that under the same version.
     """
-    args = [*task.container.args, ""]
+    args = [*pods.described(task).args, ""]
     named = {option: args[args.index(option) + 1] for option in ("task-module", "task-name") if option in args}
     if len(named) < 2:
         return None

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
 
 from flyteidl.admin import matchable_resource_pb2
 from flyteidl.core import tasks_pb2
 
 from artifacts.exceptions import InvalidArgument
+from scheduler import operators, pods
 from scheduler.graphs import Target
 
-_QUANTITY = re.compile(r"^\s*([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*([a-zA-Z]*)\s*$")
-_SUFFIXES = {
-    "": 1, "n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18,
+_QUANTITY = re.compile(r"^\s*\+?([0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE]([+-]?[0-9]{1,3})|([a-zA-Z]*))\s*$", re.ASCII)
+_SUFFIXES: dict[str, Decimal | int] = {
+    "": 1, "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"),
+    "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15, "E": 10**18,
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
 }  # fmt: skip
+_MOST = 2**63 - 1  # Kubernetes cuts larger quantities down to it
 _NAMES = {
     tasks_pb2.Resources.CPU: "cpu",
     tasks_pb2.Resources.GPU: "gpu",
@@ -26,45 +31,123 @@ _NAMES = {
 EAGER_CPU = 0.01
 
 Platform = matchable_resource_pb2.TaskResourceAttributes
-Amounts = dict[str, float | int]
+Amounts = dict[str, Any]  # TaskExecution.resources
 
 
 def quantity(text: str) -> float:
-    """A Kubernetes quantity (`500m`, `1Gi`, `2`) as a number. InvalidArgument if it is none."""
+    """A Kubernetes quantity (`500m`, `1Gi`, `2`, `1e3`) as a number. InvalidArgument if it is none.
+
+    The grammar of apimachinery's resource.Quantity; a negative amount of a resource cannot be meant.
+    """
     match = _QUANTITY.match(text)
-    try:
-        if match is None:
-            raise ValueError(text)
-        return float(match[1]) * _SUFFIXES[match[2]]
-    except (ValueError, KeyError):
-        raise InvalidArgument(f"{text!r} is not a resource quantity such as 500m, 1Gi or 2") from None
+    if match is None or (match[3] or "") not in _SUFFIXES:
+        raise InvalidArgument(f"{text!r} is not a resource quantity such as 500m, 1Gi or 2")
+    factor = Decimal(10) ** int(match[2]) if match[2] else _SUFFIXES[match[3] or ""]
+    return float(min(Decimal(match[1]) * factor, Decimal(_MOST)))
 
 
 def resources_of(target: Target, platform: Platform | None = None) -> Amounts:
-    """Requests, or limits where nothing is requested; a node's override replaces the task's, as in Flyte.
+    """What an attempt asks for, in the form of TaskExecution.resources: requests, or limits where nothing is requested.
 
-    `platform`: what is asked for where the task says nothing, and what nothing may exceed: more is cut down to it
-    (AdjustOrDefaultResource of flyteplugins). `memory_limit` is there when it is more than the memory requested.
+    Of a pod: what Kubernetes would reserve for all its containers together. `platform`: what is asked for where the
+    task says nothing, and what nothing may exceed: more is cut down to it (AdjustOrDefaultResource of flyteplugins).
+    `memory_limit` is there when the program may use another amount than the memory reserved. `at_most` names what was
+    only limited: there a machine that has less gives all it has.
     """
-    overrides = target.node.task_node.overrides
-    container = target.task.container.resources if target.task is not None else tasks_pb2.Resources()
-    chosen = overrides.resources if overrides.HasField("resources") else container
+    task = target.task or tasks_pb2.TaskTemplate()
+    _refuse_unknown(task)
+    chosen = _chosen(target, task)
     limited, requested = _entries(chosen.limits), _entries(chosen.requests)
-    if target.task is not None and target.task.metadata.is_eager and "cpu" not in limited:
+    if task.metadata.is_eager and "cpu" not in limited:
         requested.setdefault("cpu", EAGER_CPU)
     defaults, ceilings = _spec(platform.defaults if platform else None), _spec(platform.limits if platform else None)
     amounts: Amounts = {}
+    others = _Others(pods.parts_of(task))
     for name in _NAMES.values():
-        asked = requested.get(name) or limited.get(name) or defaults.get(name)
-        if not asked:
-            continue
+        asked = requested.get(name) or limited.get(name) or defaults.get(name) or 0
         ceiling = ceilings.get(name) or float("inf")
         limit = min(limited.get(name) or asked, ceiling)
-        amount = min(asked, limit)
+        own = min(asked, limit)
+        amount = others.with_own(name, own)
+        if not amount:
+            continue
         amounts[name] = amount if name == "cpu" else int(amount)
-        if name == "memory" and limit > amount:
+        if name == "memory" and own and limit != amount:
             amounts["memory_limit"] = int(limit)
-    return amounts
+        if name != "gpu" and limited.get(name) and not requested.get(name):
+            amounts.setdefault("at_most", []).append(name)
+    return amounts | _extended(target, task)
+
+
+def _extended(target: Target, task: tasks_pb2.TaskTemplate) -> Amounts:
+    """The kind of accelerator and the size of /dev/shm: kept for those who look at an attempt, and for executors that
+    can choose a machine; a process of this machine has its devices and all its shared memory.
+    """
+    overrides = target.node.task_node.overrides
+    asked = overrides.extended_resources if overrides.HasField("extended_resources") else task.extended_resources
+    told: Amounts = {}
+    if device := asked.gpu_accelerator.device:
+        told["accelerator"] = device
+    if size := asked.shared_memory.size_limit:
+        told["shared_memory"] = int(quantity(size))
+    return told
+
+
+def _chosen(target: Target, task: tasks_pb2.TaskTemplate) -> tasks_pb2.Resources:
+    """A node's override replaces what the task says, as in Flyte; of a pod, each resource by itself (MergeResources of
+    flyteplugins). What a plugin says of the process goes before its container.
+    """
+    overrides = target.node.task_node.overrides
+    own = operators.resources_in_custom(task) or pods.container_of(task).resources
+    if not overrides.HasField("resources"):
+        return own
+    if not pods.has_pod(task):
+        return overrides.resources
+    merged = tasks_pb2.Resources()
+    for given, before, after in (
+        (overrides.resources.requests, own.requests, merged.requests),
+        (overrides.resources.limits, own.limits, merged.limits),
+    ):
+        after.extend(entry for entry in before if entry.name not in {one.name for one in given})
+        after.extend(given)
+    return merged
+
+
+class _Others:
+    """What the other containers of a pod need, by Kubernetes' rule: the larger of what runs at the same time, and of
+    what an init container needs while it runs.
+    """
+
+    def __init__(self, parts: pods.PodParts) -> None:
+        self.beside = [_needs(one) for one in parts.beside]
+        self.before = [_needs(one) for one in parts.before]
+        self.overhead = {name.replace("-", "_"): quantity(str(text)) for name, text in parts.overhead.items()}
+
+    def with_own(self, name: str, own: float) -> float:
+        together = own + sum(one.get(name, 0) for one in self.beside)
+        peak = max((one.get(name, 0) for one in self.before), default=0)
+        return max(together, peak) + self.overhead.get(name, 0)
+
+
+def _needs(resources: tasks_pb2.Resources) -> dict[str, float]:
+    return {**_entries(resources.limits), **_entries(resources.requests)}
+
+
+def _refuse_unknown(task: tasks_pb2.TaskTemplate) -> None:
+    if unknown := pods.unknown_resources(task):
+        raise InvalidArgument(f"task {task.id.name} asks for {', '.join(unknown)}, which no executor here gives")
+
+
+def check_template(task: tasks_pb2.TaskTemplate, platform: Platform | None) -> None:
+    """`check_task` of wherever the task says what it needs: container, pod, the plugin's own words, shared memory."""
+    check_task(pods.container_of(task).resources, platform, name=task.id.name)
+    if (told := operators.resources_in_custom(task)) is not None:
+        check_task(told, platform, name=task.id.name)
+    parts = pods.parts_of(task)
+    for other in (*parts.beside, *parts.before):
+        check_task(other, None, name=task.id.name)
+    if size := task.extended_resources.shared_memory.size_limit:
+        quantity(size)
 
 
 def check_task(container: tasks_pb2.Resources, platform: Platform | None, *, name: str) -> None:

@@ -19,6 +19,7 @@ from console.pages.responses import PageRequest, page, respond
 from console.pages.scope import in_scope
 from console.pages.searching import searched_context
 from console.pages.specs import GENERATED_PREFIX, NodeTitles, compiled_workflow, edges_of, task_template
+from scheduler import pods
 from scheduler.models import Execution, LaunchPlan, Task, Workflow
 from scheduler.search import TASKS, WORKFLOWS, Searched
 
@@ -122,18 +123,17 @@ def _drawing(compiled: Any) -> dict[str, Any]:
 def show_task(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
     task = access_task(request.user, project, domain, name, request.GET.get("version") or None)
     template = task_template(task).template
+    container = pods.described(template)
     context: dict[str, Any] = {
         "entity": task,
         "what": "task",
         "versions": _versions(task),
         "inputs": ports(template.interface.inputs),
         "outputs": ports(template.interface.outputs),
-        "image": template.container.image,
-        "args": " ".join(template.container.args),
+        "image": container.image,
+        "args": " ".join(container.args),
         "resources": [
-            (name, entry)
-            for name, entry in json_format.MessageToDict(template.container.resources).items()
-            for entry in entry
+            (name, entry) for name, entry in json_format.MessageToDict(container.resources).items() for entry in entry
         ],
         "metadata": json_format.MessageToJson(template.metadata, indent=2),
         "cache": template.metadata.discovery_version if template.metadata.discoverable else "",

@@ -16,6 +16,7 @@ from console.pages import (
     plans,
     registry,
     retention,
+    secrets,
     triggers,
 )
 
@@ -37,6 +38,9 @@ urlpatterns = [
     path("notifications/create/", notifications.create_subscription, name="subscription-create"),
     path("notifications/<int:subscription_id>/remove/", notifications.remove_subscription, name="subscription-remove"),
     path("notifications/<int:notification_id>/send/", notifications.send_notification_again, name="notification-send"),
+    path("secrets/", secrets.list_secrets, name="secrets"),
+    path("secrets/set/", secrets.set_secret, name="secret-set"),
+    path("secrets/<int:secret_id>/remove/", secrets.remove_secret, name="secret-remove"),
     path("artifacts/", artifacts.list_artifacts, name="artifacts"),
     path("artifacts/versions/<int:version_id>/", artifacts.show_version, name="version"),
     path("artifacts/versions/<int:version_id>/object/", artifacts.show_object, name="version-object"),

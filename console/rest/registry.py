@@ -17,6 +17,7 @@ from console.accounts import access
 from console.interfaces import inputs_of, outputs_of
 from console.rest.base import ApiView, ListView, ScopeFilters, read_query, user_of
 from console.rest.fields import EntityName
+from scheduler import pods
 from scheduler.models import LaunchPlan, Task, Workflow
 
 
@@ -70,7 +71,7 @@ class TaskDetail(TaskSummary, Interface):
 
     def get_image(self, task: Task) -> str:
         template = task_pb2.TaskClosure.FromString(bytes(task.closure)).compiled_task.template
-        return template.container.image
+        return pods.described(template).image
 
 
 class WorkflowDetail(WorkflowSummary, Interface):

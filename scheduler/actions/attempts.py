@@ -98,7 +98,7 @@ class _Round:
     def sort(self, queued: Iterable[tuple[int, str, datetime, str]]) -> None:
         for pk, resources, created_at, reason in queued:
             try:
-                needs = Resources.parse(json.loads(resources), default_cpu=self.default_cpu)
+                needs = Resources.parse(json.loads(resources), default_cpu=self.default_cpu, within=self.total)
             except (TypeError, ValueError, AttributeError, OverflowError) as error:  # it must not keep others waiting
                 _end([Ended(pk, _unreadable(error), self.now)], actor=self.instance)
                 continue

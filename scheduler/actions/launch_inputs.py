@@ -13,8 +13,10 @@ from artifacts.literals import carried, carry, check_literal, describe_type, dig
 from artifacts.literals.identity import CARRIED_KEY
 from artifacts.models import ArtifactVersion
 from artifacts.queries import MayRead, resolve_query
+from artifacts.store import store
 from artifacts.wanted import read_query
 from lineage.models import Via
+from scheduler.actions.folders import mean_folders
 
 
 class _Around(TypedDict):
@@ -84,6 +86,7 @@ def gather(
     literals = gathered.inputs.literals
     for name, literal in given.items():
         literals[name].CopyFrom(literal)
+        mean_folders(literals[name], store())
     for name, literal in fixed.literals.items():
         literals[name].CopyFrom(without_marks(literal))
     queries: dict[str, artifact_id_pb2.ArtifactQuery] = {}

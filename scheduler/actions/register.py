@@ -24,7 +24,7 @@ from scheduler.compiler.lookup import load
 from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Task, Workflow
 from scheduler.models.registry import RegisteredVersion
 from scheduler.schedules import schedule_of
-from scheduler.task_resources import check_task
+from scheduler.task_resources import check_template
 
 Row = TypeVar("Row", Task, Workflow, LaunchPlan)
 
@@ -51,7 +51,7 @@ def register_task(identifier: identifier_pb2.Identifier, spec: task_pb2.TaskSpec
     _refuse_existing(Task, identifier, digest, stored)
     check_project(identifier.project, identifier.domain)
     applied = applied_at(Place(identifier.project, identifier.domain))
-    check_task(template.container.resources, applied.task_resources, name=identifier.name)
+    check_template(stored.template, applied.task_resources)
     compiled = compiler_pb2.CompiledTask(template=stored.template)
     row = Task(
         **_columns(identifier),

@@ -6,6 +6,8 @@ from flyteidl.admin import launch_plan_pb2
 from flyteidl.admin import workflow_pb2 as admin_workflow_pb2
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, tasks_pb2, types_pb2, workflow_pb2
 
+from scheduler import pods
+
 MAX_NODE_ID = 63
 PREFIX = ".flytegen."
 MAP_COMMAND = "pyflyte-map-execute"  # flytekit, ArrayNodeMapTask.get_command
@@ -48,7 +50,7 @@ def workflow_for(task: tasks_pb2.TaskTemplate) -> admin_workflow_pb2.WorkflowSpe
         inputs=_bind_all(task.interface.inputs, ""),
         task_node=workflow_pb2.TaskNode(reference_id=task.id),
     )
-    if MAP_COMMAND in task.container.args:
+    if MAP_COMMAND in pods.described(task).args:
         node = _mapped(node)
     template = workflow_pb2.WorkflowTemplate(
         id=generated_identifier(task.id, identifier_pb2.WORKFLOW),

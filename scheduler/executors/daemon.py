@@ -105,7 +105,7 @@ class Daemon:
         """
         try:
             self._hold(row)
-            take(assignment(row))
+            take(assignment(row, self.executor.capacity()))
             self._refused.pop(row.pk, None)
         except Exception as error:
             logger.exception("%s could not be handed over", row)
@@ -120,7 +120,8 @@ class Daemon:
 
     def _hold(self, row: TaskExecution) -> None:
         with self._lock:
-            self._held[row.pk] = Resources.parse(row.resources, default_cpu=DEFAULT_CPU)
+            total = self.executor.capacity()
+            self._held[row.pk] = Resources.parse(row.resources, default_cpu=DEFAULT_CPU, within=total)
 
     def _free(self) -> Resources:
         free = self.executor.capacity()
@@ -296,13 +297,14 @@ def system_failure(code: str, message: str) -> Outcome:
     return Outcome(AttemptPhase.FAILED, reason=message[:500], error=error.SerializeToString(), retryable=True)
 
 
-def assignment(row: TaskExecution) -> Assignment:
-    needs = Resources.parse(row.resources)
+def assignment(row: TaskExecution, total: Resources) -> Assignment:
+    """`total`: what the executor has in all."""
+    needs = Resources.parse(row.resources, within=total)
     return Assignment(
         attempt_id=row.pk,
         name=row.name,
         command=row.command,
-        resources=Resources.parse(row.resources, default_cpu=DEFAULT_CPU),
+        resources=Resources.parse(row.resources, default_cpu=DEFAULT_CPU, within=total),
         memory_limit=int(row.resources.get("memory_limit") or needs.memory),
         log_uri=row.log_uri,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 UNITS = {"cpu": "cpu", "memory": "memory", "gpu": "gpu", "ephemeral_storage": "ephemeral storage"}
 
@@ -16,14 +17,22 @@ class Resources:
     ephemeral_storage: int = 0  # bytes
 
     @classmethod
-    def parse(cls, amounts: Mapping[str, float], *, default_cpu: float = 0.0) -> Resources:
-        """From TaskExecution.resources; what is missing there is zero, or `default_cpu`."""
-        return cls(
+    def parse(
+        cls, amounts: Mapping[str, Any], *, default_cpu: float = 0.0, within: Resources | None = None
+    ) -> Resources:
+        """From TaskExecution.resources; what is missing there is zero, or `default_cpu`.
+
+        `within`: what the machine has in all. Where a task gave only a limit (`at_most`) it gets no more than that.
+        """
+        needs = cls(
             cpu=float(amounts.get("cpu") or default_cpu),
             memory=int(amounts.get("memory") or 0),
             gpu=int(amounts.get("gpu") or 0),
             ephemeral_storage=int(amounts.get("ephemeral_storage") or 0),
         )
+        if within is None:
+            return needs
+        return replace(needs, **{name: min(getattr(needs, name), getattr(within, name)) for name in at_most(amounts)})
 
     def __add__(self, other: Resources) -> Resources:
         return Resources(*(getattr(self, name) + getattr(other, name) for name in UNITS))
@@ -45,6 +54,11 @@ class Resources:
 
     def as_json(self) -> dict[str, float]:
         return {name: getattr(self, name) for name in UNITS}
+
+
+def at_most(amounts: Mapping[str, Any]) -> list[str]:
+    """The names in TaskExecution.resources of what was limited and not requested."""
+    return [name for name in amounts.get("at_most") or () if name in UNITS]
 
 
 def _words(name: str, amount: float) -> str:

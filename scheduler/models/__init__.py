@@ -10,6 +10,7 @@ from scheduler.models.node import NodeExecution, NodeKind
 from scheduler.models.notification import Channel, Notification, Subject, Subscription
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
 from scheduler.models.schedule import Schedule, ScheduleFire
+from scheduler.models.secret import Secret
 from scheduler.models.trigger import (
     Backlog,
     FiringOutcome,
@@ -44,6 +45,7 @@ __all__ = [
     "ResourceType",
     "Schedule",
     "ScheduleFire",
+    "Secret",
     "Subject",
     "Subscription",
     "Task",

@@ -27,9 +27,10 @@ class TaskExecution(models.Model):
     handle = models.CharField(max_length=255, blank=True, default="")  # pid:starttime, pod name, connector resource
     # {"args": [...], "env": {...}, "image": str, "task_type": str, "inputs_uri": str, "output_prefix": str,
     #  "raw_output_prefix": str, "checkpoint_uri": str, "prev_checkpoint_uri": str, "reuse": bool,
-    #  "timeout_seconds": float | null}
+    #  "timeout_seconds": float | null, "secrets": [scheduler.secrets.names.Request.as_json], never their values}
     command = models.JSONField(default=dict)
-    resources = models.JSONField(default=dict)  # {"cpu": cores, "memory": bytes, "gpu": n, "ephemeral_storage": bytes}
+    # {"cpu": cores, "memory": bytes, "gpu": n, "ephemeral_storage": bytes, "memory_limit": bytes, "at_most": [names]}
+    resources = models.JSONField(default=dict)
     interruptible = models.BooleanField(default=False)
     priority = models.SmallIntegerField(default=0)
     cancel_requested = models.BooleanField(default=False)

@@ -17,6 +17,7 @@ from scheduler.engine.graph import GateType, Kind
 from scheduler.engine.state import ROOT, Failure, Node, child_key
 from scheduler.graphs import INPUTS, Source, Target, gate_type, promised
 from scheduler.models import Gate, GateKind, TaskExecution
+from scheduler.operators import refusal
 from scheduler.phases import AttemptPhase
 from scheduler.shell import data
 from scheduler.shell.children import abort_child, launch_child
@@ -90,6 +91,9 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
     target = node.spec.array.node.target if node.spec.array is not None else node.spec.target
     if not isinstance(target, Target) or target.task is None:
         yield Failed(node.key, Failure("BadSpecification", f"node {node.key} refers to a task that is not compiled in"))
+        return
+    if said := refusal(target.task, item=command.index >= 0):
+        yield Failed(node.key, Failure("NoExecutor", said))
         return
     execution = turn.execution
     number = command.attempt

@@ -17,7 +17,9 @@ from artifacts.literals.decode import timestamp_text
 from artifacts.literals.numbers import as_go_prints
 from artifacts.literals.times import NANOS
 from artifacts.literals.types import MSGPACK
+from scheduler import operators, pods
 from scheduler.graphs import Target
+from scheduler.secrets.names import requests_of
 from scheduler.uris import Uris
 
 _TEMPLATE = re.compile(r"\{\{\s*[.$]([A-Za-z]+)(?:\.([^}\s]+))?\s*\}\}")
@@ -52,14 +54,13 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
     task = target.task
     if task is None:
         raise InvalidArgument(f"the task of node {run.key} is not part of the compiled workflow")
-    container = task.container
-    if task.WhichOneof("target") == "k8s_pod":
-        container = pod_container(task)
+    container = pods.container_of(task)
     inputs_uri = run.inputs_uri or run.uris.inputs(run.key)
     fill = _filler(run, inputs_uri)
     overrides = target.node.task_node.overrides
-    data = task.container.data_config
+    data = container.data_config
     env = {**environment(run, task, container), **_array_environment(run)}
+    secrets = [one.as_json() for one in requests_of(task)]
     return {
         "args": [fill(argument) for argument in (*container.command, *container.args)],
         "env": env,
@@ -70,8 +71,10 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
         "raw_output_prefix": run.uris.raw_output(run.key, run.attempt, run.index),
         "checkpoint_uri": _checkpoint(run, run.attempt),
         "prev_checkpoint_uri": _checkpoint(run, run.attempt - 1) if run.attempt else "",
-        "reuse": env.get("CAUSEWAY_REUSE", "1" if run.index >= 0 else "0") == "1",
+        # A process that had secrets is not left for the next attempt.
+        "reuse": not secrets and env.get("CAUSEWAY_REUSE", "1" if run.index >= 0 else "0") == "1",
         "timeout_seconds": _timeout(target),
+        **({"secrets": secrets} if secrets else {}),
         **({"echo": _echo(task)} if task.type == "echo" else {}),
         **({"data_config": _data_config(data, task.interface.outputs)} if data.enabled else {}),
     }
@@ -102,25 +105,6 @@ def _data_config(data: tasks_pb2.DataLoadingConfig, outputs: interface_pb2.Varia
     }
 
 
-def pod_container(task: tasks_pb2.TaskTemplate) -> tasks_pb2.Container:
-    """The primary container of a task that brings its own pod spec."""
-    primary = dict(task.config).get("primary_container_name", "primary")
-    for entry in task.k8s_pod.pod_spec.fields["containers"].list_value.values:
-        fields = entry.struct_value.fields
-        if fields["name"].string_value == primary:
-            env = [item.struct_value.fields for item in fields["env"].list_value.values]
-            return tasks_pb2.Container(
-                image=fields["image"].string_value,
-                command=[value.string_value for value in fields["command"].list_value.values],
-                args=[value.string_value for value in fields["args"].list_value.values],
-                env=[
-                    literals_pb2.KeyValuePair(key=item["name"].string_value, value=item["value"].string_value)
-                    for item in env
-                ],
-            )
-    raise InvalidArgument(f"the pod of task {task.id.name} has no container {primary!r}")
-
-
 def environment(run: Run, task: tasks_pb2.TaskTemplate, container: tasks_pb2.Container) -> dict[str, str]:
     """Flyte's variables, then the task's, then those given at launch."""
     return {
@@ -135,6 +119,7 @@ def environment(run: Run, task: tasks_pb2.TaskTemplate, container: tasks_pb2.Con
         "FLYTE_INTERNAL_TASK_DOMAIN": task.id.domain,
         "FLYTE_INTERNAL_TASK_NAME": task.id.name,
         "FLYTE_INTERNAL_TASK_VERSION": task.id.version,
+        **operators.environment(task),
         **{pair.key: pair.value for pair in container.env},
         **{pair.key: pair.value for pair in run.spec.envs.values},
     }
@@ -263,7 +248,7 @@ def _as_go_prints(value: object) -> str:
 
 
 def needs_task_file(target: Target) -> bool:
-    return target.task is not None and any(
-        "tasktemplatepath" in argument.lower()
-        for argument in (*target.task.container.args, *target.task.container.command)
-    )
+    if target.task is None:
+        return False
+    container = pods.described(target.task)
+    return any("tasktemplatepath" in argument.lower() for argument in (*container.args, *container.command))

@@ -20,6 +20,7 @@ from causeway.cards import Card
 from causeway.http import CausewayError, Connection
 from causeway.lineage import Lineage, Retention
 from causeway.publishing import Content, StrPath
+from causeway.secrets import Secrets
 from causeway.transfers import Progress, no_progress
 from causeway.values import to_wire
 from causeway.version import Version
@@ -51,6 +52,7 @@ class Client:
         self.domain = domain or os.environ.get("CAUSEWAY_DOMAIN") or "development"
         self.lineage = Lineage(self)
         self.retention = Retention(self)
+        self.secrets = Secrets(self)
 
     def artifact_path(self, name: str) -> str:
         """Where the API has an artifact, named plainly or by a flyte:// address."""

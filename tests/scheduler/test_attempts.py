@@ -10,6 +10,7 @@ from pytest_django import Settings
 
 from scheduler.actions import attempts
 from scheduler.executors.base import Ended, Outcome, Started
+from scheduler.executors.daemon import assignment
 from scheduler.executors.resources import Resources
 from scheduler.models import PhaseEvent, TaskExecution
 from scheduler.phases import AttemptPhase
@@ -236,3 +237,17 @@ def test_attempts_of_a_machine_that_is_gone_are_system_failures(woken: list[obje
     kept.refresh_from_db()
     assert (lost.phase, lost.error_retryable) == (AttemptPhase.FAILED, True)
     assert kept.phase == AttemptPhase.INITIALIZING
+
+
+def test_what_was_only_limited_gets_what_the_machine_has() -> None:
+    limited = make_attempt(resources={"cpu": 64, "memory": 1 << 30, "at_most": ["cpu"]})
+    requested = make_attempt(resources={"cpu": 64})
+    assert claim(Resources(cpu=3, memory=8 << 30)) == []  # the limit takes all of the machine, and waits for it
+    assert claim() == [limited.name]
+    requested.refresh_from_db()
+    assert (requested.phase, requested.reason) == (
+        AttemptPhase.FAILED,
+        "the task asks for more than this machine has: cpu 64 of 4",
+    )
+    given = assignment(TaskExecution.objects.get(pk=limited.pk), MACHINE)
+    assert (given.resources.cpu, given.memory_limit) == (4, 1 << 30)

@@ -167,7 +167,7 @@ def test_it_refuses_requests_that_cannot_be_given(requests: Any, limits: Any, me
     ("requests", "limits", "amounts"),
     [
         ({"memory": "1Gi"}, {"memory": "2Gi"}, {"memory": 2**30, "memory_limit": 2**31}),
-        ({}, {"memory": "2Gi"}, {"memory": 2**31}),
+        ({}, {"memory": "2Gi"}, {"memory": 2**31, "at_most": ["memory"]}),
         ({"memory": "3Gi"}, {"memory": "9Gi"}, {"memory": 3 * 2**30, "memory_limit": 2**32}),
         ({"memory": "8Gi"}, {}, {"memory": 2**32}),
     ],

@@ -36,9 +36,10 @@ class Command:
     def __init__(self, url: str, token: str) -> None:
         self.environment = {"CAUSEWAY_URL": url, "CAUSEWAY_TOKEN": token, "CAUSEWAY_PROJECT": "demo"}
 
-    def __call__(self, *arguments: Any, exit_code: int = 0) -> str:
-        """What it prints, on stderr when it is to fail; checks the exit code."""
-        result: Result = CliRunner().invoke(main, [str(each) for each in arguments], env=self.environment)
+    def __call__(self, *arguments: Any, exit_code: int = 0, typed: str | bytes | None = None) -> str:
+        """What it prints, on stderr when it is to fail; checks the exit code. `typed` comes in on its input."""
+        words = [str(each) for each in arguments]
+        result: Result = CliRunner().invoke(main, words, env=self.environment, input=typed)
         assert result.exit_code == exit_code, (result.output, result.exception)
         return result.stdout if exit_code == 0 else result.stderr
 

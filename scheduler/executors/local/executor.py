@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from functools import partial
@@ -19,9 +19,10 @@ from typing import Any
 
 from flyteidl.core import literals_pb2
 
+from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
 from artifacts.store import LocalStore, ObjectStore
 from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
-from scheduler.executors.local import gpus, memory, outcome, shortage, stopping
+from scheduler.executors.local import gpus, memory, notebooks, outcome, shortage, stopping
 from scheduler.executors.local.attempt_log import AttemptLog
 from scheduler.executors.local.code import CodeCache
 from scheduler.executors.local.command import own_variables, plan, warm_key
@@ -36,9 +37,11 @@ from scheduler.executors.local.zygote.child import DUPLICATE
 from scheduler.executors.local.zygotes import Zygotes
 from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
+from scheduler.secrets.mounts import Mounts
 
 logger = logging.getLogger(__name__)
 
+SecretsOf = Callable[[int, Sequence[Mapping[str, str]]], Mounts]
 PRUNE_SECONDS = 3600.0
 LOG_SECONDS = 3.0  # between looks at logs that have to be sent to be read
 MAX_LOST = 5  # zygotes that may die before they started an attempt
@@ -58,10 +61,14 @@ class LocalExecutor(Executor):
         token_of: Callable[[int], str] | None = None,
         environments: Mapping[str, str] | None = None,
         limits: Limits = Limits(),  # noqa: B008 - it is frozen
+        secrets_of: SecretsOf | None = None,
     ) -> None:
         """`environments`: the Pythons that images stand for; `endpoint`: host and port of the gRPC door, for tasks that
-        launch others (eager workflows); `token_of` an attempt id is what they show there, if it asks for one."""
+        launch others (eager workflows); `token_of` an attempt id is what they show there, if it asks for one;
+        `secrets_of` an attempt id and command["secrets"] are what its process gets (lookup.mounts_for).
+        """
         self.home, self.store, self.endpoint, self.token_of = home, store, endpoint, token_of
+        self.secrets_of = secrets_of
         self.total = total or machine_resources(home)
         self.limits = limits
         self.disks = shortage.Disks([home, *([store.directory] if isinstance(store, LocalStore) else [])])
@@ -202,7 +209,8 @@ class LocalExecutor(Executor):
             taken = {gpu for other in self.runs.values() if other is not run for gpu in other.gpus}
             wanted = run.assignment.resources.gpu
             run.gpus = gpus.choose(wanted, self.total.gpu, taken, self.home / "run")
-        if run.plan.distribution and not self.code.ready(run.plan.distribution):
+        unready = run.plan.distribution and not self.code.ready(run.plan.distribution)
+        if unready or run.assignment.command.get("secrets"):
             self._steps.submit(run, self._fetch_and_launch)
         else:
             self._launch(run)
@@ -224,8 +232,22 @@ class LocalExecutor(Executor):
     def _fetch_and_launch(self, run: Run) -> None:
         if self._never_needed(run):
             return
-        self.code.fetch(run.plan.distribution)
+        if run.plan.distribution:
+            self.code.fetch(run.plan.distribution)
+        if run.assignment.command.get("secrets"):
+            try:
+                run.secrets = self._secrets(run)
+            except CausewayError as error:
+                unset = isinstance(error, (NotFound, InvalidArgument))
+                code, kind = ("SecretNotFound", outcome.USER) if unset else ("SecretUnreadable", outcome.SYSTEM)
+                self._conclude(run, outcome.failure(code, error.message, kind, retryable=False))
+                return
         self._launch(run)
+
+    def _secrets(self, run: Run) -> Mounts:
+        if self.secrets_of is None:
+            raise InvalidArgument("this executor has no place that secrets come from")
+        return self.secrets_of(run.assignment.attempt_id, run.assignment.command["secrets"])
 
     def _launch(self, run: Run) -> None:
         if self._never_needed(run):
@@ -240,6 +262,11 @@ class LocalExecutor(Executor):
             self._conclude(run, outcome.failure("NoExecutor", said, outcome.USER, retryable=False))
             return
         code = self.code.path(run.plan.distribution) if run.plan.distribution else None
+        image = str(run.assignment.command.get("image", ""))
+        python = python_for(image, self.environments)
+        if said := notebooks.mismatch(run.plan.args, code, python, image):
+            self._conclude(run, outcome.failure("PythonMismatch", said, outcome.USER, retryable=False))
+            return
         env = {**self._environment(run), **(run.assignment.command.get("env") or {})}
         threads = max(1, round(run.assignment.resources.cpu))
         spec = {
@@ -253,8 +280,10 @@ class LocalExecutor(Executor):
             shared = ("inputs_uri", "output_prefix", "raw_output_prefix")
             spec["data"] = {**data, **{name: run.assignment.command[name] for name in shared}}
         run.log.path.parent.mkdir(parents=True, exist_ok=True)
-        run.directory.prepare(spec, code)
+        run.directory.prepare(spec, code, secrets=run.secrets.as_json() if run.secrets else "")
         declared = own_variables(run.assignment.command.get("env") or {})
+        if image:
+            declared["FLYTE_INTERNAL_IMAGE"] = image  # what a module asks for that imports by its image
         self._zygotes_of(run).run(
             run.directory.path,
             key=warm_key(run.plan.distribution, declared) if code else "",
@@ -393,7 +422,16 @@ class LocalExecutor(Executor):
         out_of_memory = memory.kernel_kills() > run.kernel_kills
         disk_full = run.disk_full or self.disks.were_full(run.since)
         disk_full = disk_full or (status != 0 and run.directory.disk_was_full())
-        return outcome.Exit(status, tail, folders, run.stopped, run.detail, out_of_memory, disk_full)
+        return outcome.Exit(
+            status, tail, folders, run.stopped, run.detail, out_of_memory, disk_full, hidden=self._hidden(run)
+        )
+
+    def _hidden(self, run: Run) -> tuple[str, ...]:
+        """What a message must not show. Of an adopted attempt they are looked up again."""
+        if run.secrets is None and run.assignment.command.get("secrets"):
+            with contextlib.suppress(Exception):  # removed meanwhile, or no database: then nobody knows them here
+                run.secrets = self._secrets(run)
+        return run.secrets.hidden if run.secrets else ()
 
     def _conclude(self, run: Run, result: Outcome) -> None:
         run.ended = True

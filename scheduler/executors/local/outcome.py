@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flyteidl.core import errors_pb2, execution_pb2
@@ -13,11 +13,13 @@ from google.protobuf.message import DecodeError
 from artifacts.exceptions import NotFound
 from artifacts.store import ObjectStore
 from scheduler.executors.base import Outcome
+from scheduler.executors.local.hints import hint_for, users_code, with_hint
 from scheduler.executors.local.traces import trim
 from scheduler.messages import bounded
 from scheduler.phases import AttemptPhase
 
 USER, SYSTEM = execution_pb2.ExecutionError.USER, execution_pb2.ExecutionError.SYSTEM
+HIDDEN_FROM = 4
 DISK_FULL = (
     *("[Errno 28]", "No space left on device", "[Errno 122]", "Disk quota exceeded"),
     *("XMinioStorageFull", "InsufficientStorage"),  # of S3 servers
@@ -33,6 +35,17 @@ class Exit:
     detail: str = ""  # in words, for `stopped`
     machine_out_of_memory: bool = False  # the kernel killed something for want of memory while it ran
     disk_full: bool = False  # there was no room where it writes: then it may have been unable to say so
+    hidden: tuple[str, ...] = field(default=(), repr=False)  # values of secrets: messages do not show them
+
+    def shown(self, text: str) -> str:
+        """The text as it may be kept: without the user's folders, and with the values of secrets masked.
+
+        One of fewer than HIDDEN_FROM letters would be found in half the words there are.
+        """
+        for secret in self.hidden:
+            if len(secret) >= HIDDEN_FROM:
+                text = text.replace(secret, "****")
+        return trim(text, *self.code_folders)
 
 
 def failure(code: str, message: str, kind: int, *, retryable: bool) -> Outcome:
@@ -64,17 +77,22 @@ def _told_by_task(document: bytes, ended: Exit, deck_uri: str) -> Outcome:
         told = errors_pb2.ErrorDocument.FromString(document).error
     except DecodeError:
         return failure("BadErrorFile", "the task left an error file that cannot be read", SYSTEM, retryable=True)
-    message = bounded(trim(told.message, *ended.code_folders))
+    message = bounded(ended.shown(told.message))
+    reason = _last_line(message)[:500]
     disk_full = any(sign in message for sign in DISK_FULL)
     if disk_full:
         told.origin, told.code = SYSTEM, "DiskFull"
         message = f"the disk is full\n{message}"
+    elif (hint := hint_for(message)) is not None:
+        message = with_hint(message, hint)
+        if hint.users and told.origin == SYSTEM:
+            told.origin, told.code, told.kind = USER, users_code(message), errors_pb2.ContainerError.NON_RECOVERABLE
     error = execution_pb2.ExecutionError(
         code=told.code, message=message, kind=told.origin, timestamp=told.timestamp, worker=told.worker
     )
     return Outcome(
         AttemptPhase.FAILED,
-        reason=_last_line(message)[:500],
+        reason=reason,
         error=error.SerializeToString(),
         retryable=disk_full or told.kind == errors_pb2.ContainerError.RECOVERABLE,
         deck_uri=deck_uri,
@@ -85,7 +103,8 @@ def _told_by_status(prefix: str, ended: Exit) -> Outcome:
     """Origins and repeats as flyteplugins reads a container's end (pod_helper.go, DeterminePrimaryContainerPhase): out
     of memory and exit codes are the user's and may be repeated, SIGKILL comes from outside and is the system's.
     """
-    tail = f"\n\nThe end of its log:\n{trim(ended.log_tail, *ended.code_folders)}" if ended.log_tail.strip() else ""
+    tail = f"\n\nThe end of its log:\n{ended.shown(ended.log_tail)}" if ended.log_tail.strip() else ""
+    tail = with_hint(tail, hint_for(tail))
     if ended.stopped == "out of memory":
         return failure("OOMKilled", f"{ended.detail}{tail}", USER, retryable=True)
     if ended.stopped == "timed out":

@@ -12,6 +12,7 @@ from scheduler.executors.base import Assignment
 from scheduler.executors.local.attempt_log import AttemptLog
 from scheduler.executors.local.command import Plan
 from scheduler.executors.local.rundir import Process, RunDirectory
+from scheduler.secrets.mounts import Mounts
 
 
 @dataclass(eq=False)
@@ -21,6 +22,7 @@ class Run:
     plan: Plan = Plan(())
     log: AttemptLog = AttemptLog(Path())
     gpus: tuple[int, ...] = ()
+    secrets: Mounts | None = None  # once they are found
     process: Process | None = None
     since: float = field(default_factory=time.monotonic)  # when this executor took it
     started_at: datetime | None = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scheduler.executors.local.zygote.child import born
+from scheduler.executors.local.zygote.child import SECRETS, born
 
 GONE = ".gone"  # at the end of the name of a directory that is being removed
 
@@ -57,8 +57,11 @@ class RunDirectory:
     def log(self) -> Path:
         return self.path / "log"
 
-    def prepare(self, spec: Mapping[str, Any], code: Path | None) -> None:
-        """Make it, with links to the user's files in `work`: relative paths are found, and new files stay here."""
+    def prepare(self, spec: Mapping[str, Any], code: Path | None, *, secrets: str = "") -> None:
+        """Make it, with links to the user's files in `work`: relative paths are found, and new files stay here.
+
+        `secrets`: Mounts.as_json. Its file is nobody else's to read, and the task's process removes it at once.
+        """
         work = self.path / "work"
         work.mkdir(parents=True, exist_ok=True)
         (self.path / "tmp").mkdir(exist_ok=True)
@@ -67,6 +70,11 @@ class RunDirectory:
                 link = work / entry.name
                 if not os.path.lexists(link):
                     os.symlink(entry.path, link)
+        if secrets:
+            given = self.path / SECRETS
+            given.unlink(missing_ok=True)
+            with os.fdopen(os.open(given, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
+                file.write(secrets)
         partial = self.path / "spec.json.partial"
         partial.write_text(json.dumps(spec))
         partial.rename(self.path / "spec.json")

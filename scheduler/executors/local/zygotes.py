@@ -35,6 +35,9 @@ WORKER_IDLE_SECONDS = 30
 # What a task process must not learn from the environment of Causeway's own.
 PRIVATE = (
     "CAUSEWAY_SECRET_KEY",
+    "CAUSEWAY_SECRET_KEY_OLD",
+    "CAUSEWAY_SECRETS_KEY",
+    "CAUSEWAY_SECRETS_DIR",
     "CAUSEWAY_SMTP_PASSWORD",
     "CAUSEWAY_OPENLINEAGE_API_KEY",
     "DATABASE_URL",

@@ -5,11 +5,13 @@ import os
 import secrets
 import socket
 from argparse import ArgumentParser
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import close_old_connections
 
 from artifacts.store import store
 from scheduler import task_tokens
@@ -17,6 +19,8 @@ from scheduler.executors.daemon import Daemon
 from scheduler.executors.local.environments import BadEnvironments, check, parse
 from scheduler.executors.local.executor import LocalExecutor
 from scheduler.executors.local.limits import Limits
+from scheduler.secrets.lookup import mounts_for
+from scheduler.secrets.mounts import Mounts
 from scheduler.termination import on_termination
 
 
@@ -42,6 +46,7 @@ class Command(BaseCommand):
                 environments=environments,
                 limits=limits(),
                 token_of=task_tokens.issue if settings.CAUSEWAY_GRPC_AUTH == "token" else None,
+                secrets_of=find_secrets,
             )
             daemon = Daemon(local, instance_name(home))
             on_termination(daemon.stop)
@@ -60,6 +65,15 @@ def limits() -> Limits:
     except ValueError as error:
         raise CommandError(str(error)) from None
     return found
+
+
+def find_secrets(attempt_id: int, asked: Sequence[Mapping[str, str]]) -> Mounts:
+    """In a thread of the executor, whose connection may have been lost since the last time."""
+    close_old_connections()
+    try:
+        return mounts_for(attempt_id, asked)
+    finally:
+        close_old_connections()
 
 
 def only_one(home: Path) -> TextIO:

@@ -12,6 +12,7 @@ from causeway.cli import (
     lineage,
     retention,
     schedules,
+    secrets,
     triggers,
 )
 from causeway.cli.root import main
@@ -27,5 +28,6 @@ __all__ = [
     "main",
     "retention",
     "schedules",
+    "secrets",
     "triggers",
 ]

@@ -7,6 +7,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import msgpack
 import pytest
 from flyteidl.core import dynamic_job_pb2, literals_pb2, types_pb2
 
@@ -304,3 +305,17 @@ def test_a_log_in_a_store_elsewhere_can_be_read_while_the_task_runs(
     marker.touch()
     own_bench.wait_end(attempt)
     assert s3_store.get(uri) == b"begun\ndone\n"
+
+
+def test_a_directory_of_one_uploaded_file_inside_a_value_is_a_directory(bench: Bench) -> None:
+    uri = f"{bench.store.root}/uploads/p/d/HASH/a.txt"
+    bench.store.put(uri, b"a")
+    attempt = bench.task("listed_inside")
+    given = literals_pb2.LiteralMap()
+    binary = given.literals["held"].scalar.binary
+    binary.value, binary.tag = msgpack.packb({"folder": {"path": uri}}), "msgpack"
+    inputs = attempt.command["output_prefix"].removesuffix("/0") + "/inputs.pb"
+    bench.store.put(inputs, given.SerializeToString())
+    ended = bench.run(attempt)
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended).message
+    assert bench.outputs(ended).literals["o0"].scalar.primitive.string_value == "a.txt"

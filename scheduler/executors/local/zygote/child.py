@@ -3,6 +3,7 @@
 A run directory holds all of an attempt on this machine:
 
     spec.json   {"args", "env", "code", "log", "threads", "data"}; written by the executor; data: of raw containers
+    secrets.json what the task asked for; mode 0600, gone as soon as the process has read it; secrets/: those as files
     started     "<pid>:<born>", created exclusively: of two forks for one attempt the second one goes away
     work/       the working directory; tmp/ is TMPDIR
     done        {"status", "at", "full"}: exit code, or minus the signal; full: the disk was, when it failed
@@ -10,6 +11,7 @@ A run directory holds all of an attempt on this machine:
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import errno
 import faulthandler
@@ -27,11 +29,12 @@ import traceback
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from . import strays
+from . import images, strays
 
 DUPLICATE = 197  # exit code of a process that found its attempt started already
 FLYTE_COMMANDS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
 
+SECRETS = "secrets.json"
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -204,6 +207,8 @@ def _set_stage(directory: str, spec: dict[str, Any]) -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
     os.environ.update(spec["env"])
+    images.program_is_from_archive(bool(spec["code"]))
+    _take_secrets(directory)
     use_temporary_directory(os.path.join(directory, "tmp"))
     os.chdir(os.path.join(directory, "work"))
     if spec["code"] and spec["code"] not in sys.path:
@@ -212,6 +217,25 @@ def _set_stage(directory: str, spec: dict[str, Any]) -> None:
     _refresh_randomness()
     _allow_threads(spec["threads"], spec["env"])
     gc.enable()
+
+
+def _take_secrets(directory: str) -> None:
+    """Variables and files that the task asked for, where flytekit looks for them; see scheduler/secrets/mounts.py."""
+    try:
+        with open(os.path.join(directory, SECRETS)) as file:
+            told = json.load(file)
+    except FileNotFoundError:
+        return
+    os.unlink(os.path.join(directory, SECRETS))
+    folder = os.path.join(directory, "secrets")
+    for path, text in told["files"].items():
+        place = os.path.join(folder, path)
+        os.makedirs(os.path.dirname(place), mode=0o700, exist_ok=True)
+        with os.fdopen(os.open(place, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as secret:
+            secret.write(base64.b64decode(text))
+    os.environ.update(told["env"])
+    os.environ.update({name: os.path.join(folder, path) for name, path in told["paths"].items()})
+    os.environ.update(FLYTE_SECRETS_ENV_PREFIX="_FSEC_", FLYTE_SECRETS_DEFAULT_DIR=folder, FLYTE_SECRETS_FILE_PREFIX="")
 
 
 def use_temporary_directory(path: str) -> None:

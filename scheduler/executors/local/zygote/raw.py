@@ -19,8 +19,11 @@ from typing import Any
 from flyteidl.core import errors_pb2, interface_pb2, literals_pb2, types_pb2
 from google.protobuf import json_format, struct_pb2
 
+from .folders import folder_of
+
 SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 ERROR_FILE = "_ERROR"
+SECRETS = "/etc/flyte/secrets"  # where Flyte mounts them, which a command may say
 
 
 class BadOutput(Exception):
@@ -34,6 +37,8 @@ def run(args: list[str], data: dict[str, str]) -> int:
     outputs.mkdir()
     _write_inputs(inputs, data)
     places = {data["output_path"]: str(outputs), data["input_path"]: str(inputs)}
+    if secrets := os.environ.get("FLYTE_SECRETS_DEFAULT_DIR"):
+        places[SECRETS] = secrets
     command = [_replaced(argument, places) for argument in args]
     status = subprocess.run(command, check=False).returncode  # noqa: S603 - the user's own command
     if status < 0:
@@ -82,8 +87,9 @@ def _write(literal: literals_pb2.Literal, path: pathlib.Path) -> Any:
     scalar = literal.scalar
     kind = scalar.WhichOneof("value")
     if kind in ("blob", "schema", "structured_dataset"):
+        uri = getattr(scalar, kind).uri
         many = kind != "blob" or scalar.blob.metadata.type.dimensionality == types_pb2.BlobType.MULTIPART
-        _access().get_data(getattr(scalar, kind).uri, str(path), is_multipart=many)
+        _access().get_data(folder_of(uri) if many else uri, str(path), is_multipart=many)
         return str(path)
     if kind == "union":
         return _write(scalar.union.value, path)

@@ -29,6 +29,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from . import child, plugins, strays
@@ -42,6 +43,8 @@ def main(fd: int) -> None:
     for module in ("flytekit.bin.entrypoint", "flytekit.core.array_node_map_task", "fsspec.implementations.local"):
         importlib.import_module(module)  # what a zygote is for: every task process finds them imported
     importlib.import_module(f"{__package__}.whole").write_whole()
+    importlib.import_module(f"{__package__}.images").know_images()
+    importlib.import_module(f"{__package__}.folders").mean_folders()
     warmup = importlib.import_module(f"{__package__}.warmup")
     try:
         warmup.rehearse(12)
@@ -141,7 +144,7 @@ class Zygote:
         """Import a user's module, so that forks have it. A failure is only told: the fork that needs it shows it."""
         problem, before = "", strays.children()
         try:
-            with child.remembering_seeds():
+            with child.remembering_seeds(), _as_a_task():
                 importlib.import_module(module)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
             problem = f"{type(error).__name__}: {error}"
@@ -165,6 +168,7 @@ class Zygote:
         gc.unfreeze()
         self.children.clear()
         os.environ.update(env)
+        importlib.import_module(f"{__package__}.images").program_is_from_archive(True)
         sys.path.insert(0, code)
         os.chdir(code)
         Zygote(socket.socket(fileno=fd)).serve()
@@ -214,6 +218,19 @@ class Zygote:
             else:
                 child.leave_result(directory, code)
             self.answer({"is": "ended", "dir": directory, "status": code})
+
+
+@contextlib.contextmanager
+def _as_a_task() -> Iterator[None]:
+    """flytekit imports a task's module when it knows already that it runs a task: `if image.is_container(): import ...`
+    means that, and asks for it.
+    """
+    from flytekit.core.context_manager import ExecutionState, FlyteContextManager
+
+    state = ExecutionState(mode=ExecutionState.Mode.TASK_EXECUTION)
+    context = FlyteContextManager.current_context()
+    with FlyteContextManager.with_context(context.with_execution_state(state)):
+        yield
 
 
 def _stop_loops() -> None:

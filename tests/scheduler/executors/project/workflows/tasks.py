@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import random
 import shutil
@@ -18,6 +19,7 @@ from typing import Annotated
 import flytekit
 from flytekit import Artifact, Deck, dynamic, task, workflow
 from flytekit.exceptions.user import FlyteRecoverableException
+from flytekit.types.directory import FlyteDirectory
 
 
 OF_AN_ITEM = Artifact(name="of-an-item")
@@ -247,3 +249,30 @@ def published(n: int) -> Annotated[int, OF_AN_ITEM]:
 @task
 def has_module(name: str) -> str:
     return "alive" if name in sys.modules and sys.modules[name].thread.is_alive() else "missing"
+
+
+@task
+def secret(group: str, key: str) -> str:
+    return flytekit.current_context().secrets.get(group, key)
+
+
+@task
+def secret_variables() -> str:
+    path = os.environ["CERT"]
+    with open(path) as file:
+        return f"{os.environ['TOKEN']} {file.read()} {oct(os.stat(path).st_mode & 0o777)}"
+
+
+@task
+def fails_with_secret() -> None:
+    raise ValueError(f"cannot log in with {flytekit.current_context().secrets.get('team', 'token')}")
+
+
+@dataclasses.dataclass
+class Holder:
+    folder: FlyteDirectory
+
+
+@task
+def listed_inside(held: Holder) -> str:
+    return ",".join(sorted(os.listdir(held.folder)))

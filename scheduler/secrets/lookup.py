@@ -1,0 +1,92 @@
+"""Finds the values that an attempt's task asks for, in the project and domain of its execution."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from artifacts.exceptions import NotFound
+from scheduler.models import Execution, Secret, TaskExecution
+from scheduler.secrets import files
+from scheduler.secrets.cipher import open_sealed
+from scheduler.secrets.mounts import Mounts, mount
+from scheduler.secrets.names import Name, Request
+
+Scope = tuple[str, str]
+
+
+class SecretNotSet(NotFound):
+    """The message names the secret and who can set it."""
+
+
+def mounts_for(attempt_id: int, asked: Iterable[Mapping[str, str]]) -> Mounts:
+    """`asked`: TaskExecution.command["secrets"].
+
+    Raises SecretNotSet, InvalidArgument, CannotOpen, and the database's errors.
+    """
+    execution_id = TaskExecution.objects.values_list("execution_id", flat=True).get(pk=attempt_id)
+    project, domain = Execution.objects.values_list("project", "domain").get(pk=execution_id)
+    return mount(list(_find_all([Request.of_json(one) for one in asked], project, domain)))
+
+
+def _find_all(requests: Iterable[Request], project: str, domain: str) -> Iterator[tuple[Request, Name, bytes]]:
+    for request in requests:
+        found = dict(_find(request.name, project, domain))
+        if not found:
+            raise SecretNotSet(_lacking(request.name, project, domain))
+        for name, value in found.items():
+            yield request, name, value
+
+
+def _find(name: Name, project: str, domain: str) -> Iterator[tuple[Name, bytes]]:
+    """The secret of that name or, where only a group is named, all of the group; the narrowest place wins."""
+    for scope in scopes(project, domain):
+        if (value := _value(name, scope)) is not None:
+            yield name, value
+            return
+    if name.key:
+        return
+    keys = {key.path: key for scope in scopes(project, domain) for key in _keys(name, scope)}
+    for key in keys.values():
+        yield from _find(key, project, domain)
+
+
+def scopes(project: str, domain: str) -> list[Scope]:
+    """Narrowest first; an empty part means all of them."""
+    return [(project, domain), (project, ""), ("", "")]
+
+
+def _value(name: Name, scope: Scope) -> bytes | None:
+    """The store goes before the files."""
+    row = rows(scope).filter(group__iexact=name.group, key__iexact=name.key, version__iexact=name.version).first()
+    if row is not None:
+        return open_sealed(bytes(row.sealed), bound_to=bound_to(row))
+    root = settings.CAUSEWAY_SECRETS_DIR
+    return files.find(files.folder(Path(root), *scope), name) if root else None
+
+
+def _keys(group: Name, scope: Scope) -> Iterator[Name]:
+    for row in rows(scope).filter(group__iexact=group.group, version__iexact=group.version).exclude(key=""):
+        yield Name(group.group, row.key, group.version)
+    if root := settings.CAUSEWAY_SECRETS_DIR:
+        yield from files.keys_of(files.folder(Path(root), *scope), group)
+
+
+def rows(scope: Scope) -> QuerySet[Secret]:
+    return Secret.objects.filter(project=scope[0], domain=scope[1])
+
+
+def bound_to(row: Secret) -> tuple[str, ...]:
+    """What the row's sealed value is good for."""
+    return (row.project, row.domain, row.group.lower(), row.key.lower(), row.version.lower())
+
+
+def _lacking(name: Name, project: str, domain: str) -> str:
+    return (
+        f"the task asks for the secret {name}, which is set neither for {project}/{domain} nor for all of {project} or "
+        "every project: an administrator of the project sets it, on the page Secrets, with `causeway secret set`, or "
+        "as a file in CAUSEWAY_SECRETS_DIR"
+    )

@@ -1,0 +1,155 @@
+"""Task types that ask for several processes are refused with the reason; what asks for one runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flyteidl.core import tasks_pb2, workflow_pb2
+from flytekit import PythonFunctionTask, workflow
+from google.protobuf import json_format
+
+from artifacts.exceptions import InvalidArgument
+from scheduler.advance import advance
+from scheduler.graphs import Target
+from scheduler.models import TaskExecution
+from scheduler.operators import environment, refusal
+from scheduler.phases import ExecutionPhase
+from scheduler.task_resources import resources_of
+from tests.scheduler.driving import error_of, start, workflow_of
+
+NO_RESOURCES: dict[str, Any] = {"resources": {}}
+
+
+def template(kind: str, custom: dict[str, Any], **fields: Any) -> tasks_pb2.TaskTemplate:
+    made = tasks_pb2.TaskTemplate(type=kind)
+    made.id.name = "train"
+    return json_format.ParseDict({"custom": custom, **fields}, made)
+
+
+def replicas(number: float, **more: Any) -> dict[str, Any]:
+    return {"replicas": number, **NO_RESOURCES, **more} if number else {**NO_RESOURCES, **more}
+
+
+def elastic(least: float, most: float) -> dict[str, Any]:
+    config = {"rdzvBackend": "c10d", "minReplicas": least, "maxReplicas": most, "nprocPerNode": 2.0}
+    return {"elasticConfig": config, "workerReplicas": {"replicas": most}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "custom", "words"),
+    [
+        ("pytorch", {"masterReplicas": replicas(1.0), "workerReplicas": replicas(2.0)}, "1 master and 2 workers"),
+        ("pytorch", elastic(2.0, 2.0), "2 nodes"),
+        ("pytorch", elastic(1.0, 4.0), "1 to 4 nodes"),
+        ("pytorch", {"workers": 3.0}, "3 workers"),  # version 0
+        ("tensorflow", {"chiefReplicas": replicas(1.0), "psReplicas": replicas(1.0)}, "1 chief and 1 parameter server"),
+        ("mpi", {"launcherReplicas": replicas(1.0), "workerReplicas": replicas(1.0), "slots": 1.0}, "1 launcher"),
+        ("mpi", {}, "mpirun"),
+        ("spark", {"mainApplicationFile": "local:///x", "databricksConf": {}}, "driver and executors"),
+        ("databricks", {}, "driver and executors"),
+        ("dask", {"scheduler": NO_RESOURCES, "workers": {"numberOfWorkers": 1.0, **NO_RESOURCES}}, "and 1 worker:"),
+        ("ray", {"rayCluster": {"workerGroupSpec": [{"groupName": "g", "replicas": 3.0}]}}, "3 workers"),
+        ("container_array", {"parallelism": 2.0}, "each item"),
+    ],
+)
+def test_what_asks_for_several_processes_is_refused_with_what_it_asks_for(
+    kind: str, custom: dict[str, Any], words: str
+) -> None:
+    said = refusal(template(kind, custom))
+    assert words in said and kind in said and "train" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "custom"),
+    [
+        ("pytorch", {"masterReplicas": replicas(1.0), "workerReplicas": replicas(0)}),
+        ("pytorch", elastic(1.0, 1.0)),
+        ("tensorflow", {"chiefReplicas": replicas(0), "workerReplicas": replicas(1.0)}),
+        ("ray", {"rayCluster": {"headGroupSpec": {}}}),
+        ("python-task", {}),
+        ("dbt-run", {}),
+        ("raw-container", {}),
+        ("a-type-of-tomorrow", {"workerReplicas": replicas(9.0)}),
+    ],
+)
+def test_what_asks_for_one_process_runs(kind: str, custom: dict[str, Any]) -> None:
+    assert refusal(template(kind, custom)) == ""
+
+
+def test_an_item_of_an_old_map_is_one_process() -> None:
+    assert refusal(template("container_array", {}), item=True) == ""
+
+
+def test_a_training_of_one_is_told_that_it_is_alone() -> None:
+    alone = template("pytorch", {"masterReplicas": replicas(1.0)})
+    assert environment(alone)["WORLD_SIZE"] == "1" and environment(alone)["RANK"] == "0"
+    assert environment(template("pytorch", elastic(1.0, 1.0))) == {}
+    assert environment(template("python-task", {})) == {}
+
+
+@pytest.mark.parametrize(
+    ("kind", "custom"),
+    [
+        (
+            "pytorch",
+            {"masterReplicas": {"replicas": 1.0, "resources": {"requests": [{"name": "CPU", "value": "2"}]}}},
+        ),
+        (
+            "ray",
+            {
+                "rayCluster": {
+                    "headGroupSpec": {
+                        "k8sPod": {
+                            "podSpec": {"containers": [{"name": "ray-head", "resources": {"requests": {"cpu": 2.0}}}]},
+                            "primaryContainerName": "primary",
+                        }
+                    }
+                }
+            },
+        ),
+    ],
+)
+def test_what_a_plugin_asks_for_goes_before_the_container(kind: str, custom: dict[str, Any]) -> None:
+    own = {"resources": {"requests": [{"name": "CPU", "value": "1"}]}}
+    assert resources_of(Target(workflow_pb2.Node(), template(kind, custom, container=own))) == {"cpu": 2}
+
+
+def test_a_custom_part_that_is_none_of_the_plugins_is_refused() -> None:
+    odd = template("pytorch", {"masterReplicas": {"resources": {"requests": "much"}}})
+    with pytest.raises(InvalidArgument, match="custom part"):
+        resources_of(Target(workflow_pb2.Node(), odd))
+
+
+def train(x: int) -> int:
+    return x
+
+
+class Cluster:
+    """The configuration of a plugin."""
+
+
+class ClusterTask(PythonFunctionTask[Cluster]):  # type: ignore[misc]
+    """As flytekitplugins-spark has it: a function task of another type."""
+
+    def __init__(self, task_config: Cluster, task_function: Any, **kwargs: Any) -> None:
+        super().__init__(task_config, task_function, task_type="spark", **kwargs)
+
+
+on_cluster = ClusterTask(Cluster(), train)
+
+
+@workflow
+def training(x: int) -> int:
+    return on_cluster(x=x)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("object_store")
+def test_the_node_fails_before_an_attempt_is_made() -> None:
+    execution = start(workflow_of(training), {"x": 1})
+    advance(execution.pk)
+    execution.refresh_from_db()
+    assert execution.phase == ExecutionPhase.FAILED
+    assert not TaskExecution.objects.filter(execution_id=execution.pk).exists()
+    assert error_of(execution).code == "NoExecutor"
