@@ -20,8 +20,8 @@ from scheduler.triggers.parse import TriggerSpec, trigger_from
 class TriggerPlan:
     """`sources` says how each input is found that the launch itself would not fill with a constant.
 
-    `constants` are the values a query may be bound to: fixed inputs and constant defaults. `fallbacks` are what an input
-    gets whose query finds nothing: its default, None where its type allows that.
+    `constants` are the values a query may be bound to: fixed inputs and constant defaults. `fallbacks` are what
+    inputs get whose query finds nothing: their default, None where the type allows that.
     """
 
     spec: TriggerSpec
@@ -85,8 +85,10 @@ def make_plan(
 def _fallback(
     name: str, literal_type: types_pb2.LiteralType, defaults: Mapping[str, interface_pb2.Parameter]
 ) -> literals_pb2.Literal | None:
-    """What the launch plan says an input is when nobody gives it. Flyte's own trigger engine gives None to an input that
-    may be None (flyteartifacts/pkg/server/trigger_engine.go); flytekit declares that as the default of such inputs.
+    """What the launch plan says an input is when nobody gives it.
+
+    Flyte's own trigger engine gives None to an input that may be None (flyteartifacts/pkg/server/trigger_engine.go);
+    flytekit declares it as the default of such inputs.
     """
     parameter = defaults.get(name)
     if parameter is not None and parameter.HasField("default"):

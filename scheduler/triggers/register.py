@@ -56,9 +56,14 @@ def attach(launch_plan: LaunchPlan) -> Trigger | None:
     return trigger
 
 
+def check_sources(spec: TriggerSpec) -> list[Artifact | None]:
+    """The watched artifacts, as far as they exist. InvalidArgument where a version could never be what is asked for."""
+    return [_check_source(source, spec) for source in spec.sources]
+
+
 def check_types(plan: TriggerPlan) -> None:
     """What is known of the artifacts by now must fit: partition keys, and the types of the inputs they fill."""
-    watched = [_check_source(source, plan.spec) for source in plan.spec.sources]
+    watched = check_sources(plan.spec)
     for name, parameter in plan.sources.items():
         if _takes_triggering(parameter):
             artifact = watched[plan.spec.members.get(name, 0)]
