@@ -27,7 +27,7 @@ def switch_on(launch_plan: LaunchPlan, *, since: datetime, replaced: Iterable[La
     trigger = Trigger.objects.select_for_update(no_key=True).filter(launch_plan=launch_plan).first()
     if trigger is None:
         return
-    check_sources(plan_of(trigger.pk).spec)
+    check_sources(TriggerSource.objects.filter(trigger=trigger), trigger.join_on)
     trigger.active, trigger.activated_at = True, since
     before = Trigger.objects.filter(launch_plan__in=list(replaced)).first()
     if before is not None:
