@@ -11,6 +11,7 @@ from croniter import croniter
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals.times import parse_duration
+from scheduler.cron_fields import in_croniter
 
 CRON_FIELDS = 5
 TICK, WEEK = timedelta(microseconds=1), timedelta(days=7)
@@ -29,6 +30,7 @@ ALIASES = {
     "years": "0 0 1 1 *",
 }
 _ZONE = re.compile(r"(?:CRON_TZ|TZ)=(\S+)\s+(.*)", re.DOTALL)
+_EVERY = re.compile(r"@every\s+(\S.*)", re.DOTALL)
 _RANDOM = re.compile(r"(?:^|[\s,])[hr](?![a-z])", re.IGNORECASE)  # croniter's; a schedule must know its times
 
 
@@ -38,6 +40,8 @@ class Cron:
 
     It fires whenever the clocks of the zone show a matching minute: a time that they skip in spring does not fire, one
     that they show twice in autumn fires twice (Flyte's scheduler does so, by robfig/cron).
+
+    `fields` are written as croniter reads them: `in_croniter` brings what people write into that form.
     """
 
     fields: str
@@ -120,6 +124,7 @@ def parse_cron(text: str) -> Cron:
         )
     if _RANDOM.search(fields):
         raise InvalidArgument(f"invalid cron expression {text!r}: hashed (H) and random (R) fields are not supported")
+    fields = in_croniter(fields)
     try:
         # Every expression must have a time at all: `0 0 30 2 *` has none.
         croniter(fields, datetime(2024, 1, 1, tzinfo=timezone.utc)).get_next()
@@ -135,11 +140,16 @@ def split_zone(text: str) -> tuple[str, str]:
 
 
 def parse_every(text: str) -> timedelta | None:
-    """`@every 1h30m`; None when the text is not of that form. Raises InvalidArgument."""
-    if not text.strip().startswith("@every "):
+    """`@every 1h30m`; None when the text is not of that form. Raises InvalidArgument.
+
+    A time zone before it is allowed, as in Flyte, and means nothing: a rate counts time, not what clocks show.
+    """
+    _, rest = split_zone(text)
+    named = _EVERY.fullmatch(rest)
+    if named is None:
         return None
     try:
-        every = parse_duration(text.strip().removeprefix("@every "))
+        every = parse_duration(named[1])
     except (ValueError, OverflowError):
         raise InvalidArgument(f"invalid schedule {text!r}: not a duration") from None
     return check_rate(every)

@@ -9,7 +9,17 @@ from typing import TypedDict
 from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2
 
 from artifacts.exceptions import InvalidArgument, PermissionDenied, QueryUnresolved
-from artifacts.literals import carried, carry, check_literal, describe_type, digest, parts, without_marks
+from artifacts.literals import (
+    carried,
+    carry,
+    check_literal,
+    describe_type,
+    digest,
+    from_json,
+    is_optional,
+    parts,
+    without_marks,
+)
 from artifacts.literals.identity import CARRIED_KEY
 from artifacts.models import ArtifactVersion
 from artifacts.queries import MayRead, resolve_query
@@ -232,6 +242,9 @@ def _resolve(
     try:
         version, explanation = resolve_query(query, inputs=dict(literals.items()), **around)
     except QueryUnresolved as error:
+        if is_optional(parameter.var.type):  # as Flyte's trigger engine: nothing found is None where None is allowed
+            literals[name].CopyFrom(from_json(None, parameter.var.type, name=name))
+            return
         raise QueryUnresolved(f'input "{name}": {error.message}', detail=error.detail) from None
     except InvalidArgument as error:
         raise InvalidArgument(f'input "{name}": {error.message}', detail=error.detail) from None

@@ -129,6 +129,8 @@ class TriggerRound(models.Model):
     closed_at = models.DateTimeField(null=True)  # complete, expired, or the launch plan was deactivated
     # Of a complete round, the firing that completed it: it launches, and what comes of it is written on the others.
     head = models.ForeignKey("TriggerFiring", null=True, on_delete=models.PROTECT, related_name="+")
+    # Of a complete round, {position of a source: firing} for versions that belong to others too: the day of an hour.
+    standing = models.JSONField(default=dict)
 
     class Meta:
         constraints = [

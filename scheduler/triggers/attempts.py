@@ -54,7 +54,8 @@ def attempt(firing: TriggerFiring) -> None:
         firing.retry_at = _next_try(firing)
     else:
         firing.outcome, firing.at = FiringOutcome.FIRED, timezone.now()
-        firing.latency_ms = (firing.at - firing.published_at).total_seconds() * 1000
+        published = max(one.created_at for one in fired.versions())  # the last one there was to wait for
+        firing.latency_ms = (firing.at - published).total_seconds() * 1000
 
 
 def _check_there(fired: Fired) -> None:

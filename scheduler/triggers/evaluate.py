@@ -16,8 +16,8 @@ from scheduler.triggers.attempts import attempt
 from scheduler.triggers.chain import Generation, check_chain, generation_of, release
 from scheduler.triggers.filtered import note_filtered
 from scheduler.triggers.matching import matching
-from scheduler.triggers.queue import enqueue, lock_trigger, sweep_queues
-from scheduler.triggers.rounds import arrive, expire_due, tell_mates
+from scheduler.triggers.queue import enqueue, lock_trigger, settle_queue, unsettled
+from scheduler.triggers.rounds import arrive, due_rounds, expire_round, tell_mates
 
 logger = logging.getLogger(__name__)
 
@@ -123,9 +123,8 @@ def _gone(version: ArtifactVersion) -> str:
 
 
 def _fire_guarded(trigger: Trigger, firing: TriggerFiring) -> None:
-    if trigger.mode == TriggerMode.ALL and not arrive(trigger, firing):
-        return
-    enqueue(trigger, firing)
+    for head in arrive(trigger, firing) if trigger.mode == TriggerMode.ALL else [firing]:
+        enqueue(trigger, head)
 
 
 def _lacking(version: ArtifactVersion) -> list[TriggerFiring]:
@@ -173,6 +172,7 @@ def retry_firing(firing_id: int, *, force: bool = False) -> FiringOutcome | None
             TriggerFiring.objects.select_for_update(of=("self",), no_key=True)
             .filter(pk=firing_id, outcome__in=outcomes)
             .select_related("version__artifact")
+            .defer("version__card", "version__terms", "version__metadata")
             .first()
         )
         if firing is None:
@@ -206,11 +206,16 @@ def sweep_triggers(*, limit: int = 500) -> int:
     due = TriggerFiring.objects.filter(retry_at__lte=timezone.now(), queued=False).order_by("retry_at")
     found = list(versions.values_list("pk", flat=True)[:limit])
     firings = list(due.values_list("pk", flat=True)[:limit])
+    queues, rounds = unsettled(limit=limit), due_rounds(limit=limit)
     for version_id in found:
         _quietly(evaluate_version, version_id)
     for firing_id in firings:
         _quietly(retry_firing, firing_id)
-    return len(found) + len(firings) + sweep_queues(limit=limit) + expire_due(limit=limit)
+    for trigger_id in queues:
+        _quietly(settle_queue, trigger_id)
+    for round_id in rounds:
+        _quietly(expire_round, round_id)
+    return len(found) + len(firings) + len(queues) + len(rounds)
 
 
 def _quietly(action: Callable[[int], object], pk: int) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from flyteidl.admin import launch_plan_pb2, workflow_pb2
-from flyteidl.core import artifact_id_pb2, identifier_pb2, interface_pb2, literals_pb2
+from flyteidl.core import artifact_id_pb2, identifier_pb2, interface_pb2, literals_pb2, types_pb2
 from google.protobuf import any_pb2
 
 from artifacts import literals
@@ -20,13 +20,15 @@ from scheduler.triggers.parse import TriggerSpec, trigger_from
 class TriggerPlan:
     """`sources` says how each input is found that the launch itself would not fill with a constant.
 
-    `constants` are the values a query may be bound to: fixed inputs and constant defaults.
+    `constants` are the values a query may be bound to: fixed inputs and constant defaults. `fallbacks` are what
+    inputs get whose query finds nothing: their default, None where the type allows that.
     """
 
     spec: TriggerSpec
     launch_plan: identifier_pb2.Identifier  # its project and domain are what queries mean that name none
     sources: Mapping[str, interface_pb2.Parameter]
     constants: Mapping[str, literals_pb2.Literal]
+    fallbacks: Mapping[str, literals_pb2.Literal] = field(default_factory=dict)
 
 
 _TRIGGERING = artifact_id_pb2.ArtifactQuery(binding=artifact_id_pb2.ArtifactBindingData())
@@ -76,7 +78,22 @@ def make_plan(
             f"a trigger has nobody to ask: give the inputs {', '.join(sorted(missing))} in OnArtifact(inputs=...), "
             "or a default"
         )
-    return TriggerPlan(spec, identifier, sources, constants)
+    fallbacks = {name: found for name in sources if (found := _fallback(name, variables[name].type, defaults))}
+    return TriggerPlan(spec, identifier, sources, constants, fallbacks)
+
+
+def _fallback(
+    name: str, literal_type: types_pb2.LiteralType, defaults: Mapping[str, interface_pb2.Parameter]
+) -> literals_pb2.Literal | None:
+    """What the launch plan says an input is when nobody gives it.
+
+    Flyte's own trigger engine gives None to an input that may be None (flyteartifacts/pkg/server/trigger_engine.go);
+    flytekit declares it as the default of such inputs.
+    """
+    parameter = defaults.get(name)
+    if parameter is not None and parameter.HasField("default"):
+        return parameter.default
+    return literals.from_json(None, literal_type, name=name) if literals.is_optional(literal_type) else None
 
 
 def interface_of(launch_plan: LaunchPlan) -> interface_pb2.TypedInterface:

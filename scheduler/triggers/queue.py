@@ -9,9 +9,11 @@ from contextlib import suppress
 from datetime import datetime
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition
+from artifacts.models import ArtifactVersion
 from scheduler.actions.executions import abort
 from scheduler.models import (
     Backlog,
@@ -23,6 +25,7 @@ from scheduler.models import (
     TriggerFiring,
 )
 from scheduler.triggers.attempts import attempt
+from scheduler.triggers.firings import light
 from scheduler.triggers.launching import ACTOR
 from scheduler.triggers.limits import Refusal, refusal, running
 from scheduler.triggers.rounds import tell_mates
@@ -46,22 +49,31 @@ def enqueue(trigger: Trigger, firing: TriggerFiring) -> None:
         tell_mates(firing)
         return
     firing.outcome, firing.queued, firing.retry_at = FiringOutcome.WAITING, True, None
+    firing.reason = paused_reason(trigger) if trigger.paused_at is not None else firing.reason
     firing.save()
+    if trigger.newest_only:
+        _coalesce(_of_place(trigger, firing.version))
     settle(trigger)
 
 
-def settle(trigger: Trigger) -> None:
-    """Starts what waits, oldest publication first, until a limit is reached."""
-    if trigger.newest_only:
-        _coalesce(trigger)
+def paused_reason(trigger: Trigger) -> str:
+    return f"paused by {trigger.paused_by}"
+
+
+def settle(trigger: Trigger, *, limits_changed: bool = False) -> None:
+    """Starts what waits, oldest publication first, until a limit is reached.
+
+    Of a trigger that launches the newest only, one firing waits for each partition: `enqueue` sees to that. Where its
+    limits were others before, more may wait.
+    """
+    if limits_changed and trigger.newest_only:
+        _coalesce(light(TriggerFiring.objects.filter(trigger=trigger, queued=True)))
+    if trigger.paused_at is not None and trigger.active:
+        return
     waiting = _queue(trigger)
-    paused = trigger.paused_at is not None
     for position, firing in enumerate(waiting[:BATCH]):
         if not trigger.active:
             _end(firing, FiringOutcome.SKIPPED, "the launch plan was deactivated before its turn came")
-            continue
-        if paused:
-            _note(firing, f"paused by {trigger.paused_by}")
             continue
         refused = refusal(trigger, timezone.now())
         if refused is not None and not _make_room(trigger, firing, refused):
@@ -71,22 +83,34 @@ def settle(trigger: Trigger) -> None:
             _wait(waiting[position:BATCH], refused)
             return
         _start(firing)
-    if len(waiting) > BATCH and not paused:
+    if len(waiting) > BATCH:
         wake_trigger_queue(trigger.pk)
 
 
 def _queue(trigger: Trigger) -> list[TriggerFiring]:
-    rows = TriggerFiring.objects.filter(trigger=trigger, queued=True).select_related("version__artifact", "execution")
+    rows = light(TriggerFiring.objects.filter(trigger=trigger, queued=True))
     found = list(rows.order_by("published_at", "pk")[: BATCH + 1])
     for firing in found:
         firing.trigger = trigger
     return found
 
 
-def _coalesce(trigger: Trigger) -> None:
+def _of_place(trigger: Trigger, version: ArtifactVersion) -> QuerySet[TriggerFiring]:
+    """What waits for the same partition: an index finds it among the versions, or among what waits, however long."""
+    return light(
+        TriggerFiring.objects.filter(
+            trigger=trigger,
+            queued=True,
+            version__artifact=version.artifact_id,
+            version__partition_digest=version.partition_digest,
+            version__time_partition=version.time_partition,
+        )
+    )
+
+
+def _coalesce(rows: QuerySet[TriggerFiring]) -> None:
     """Of the versions of one partition that wait, only the newest stays."""
     newest: dict[tuple[str, datetime | None, int], TriggerFiring] = {}
-    rows = TriggerFiring.objects.filter(trigger=trigger, queued=True).select_related("version__artifact")
     for firing in rows.order_by("published_at", "pk"):
         version = firing.version
         place = (version.partition_digest, version.time_partition, version.artifact_id)
@@ -110,6 +134,8 @@ def _make_room(trigger: Trigger, firing: TriggerFiring, refused: Refusal) -> boo
 
 def _start(firing: TriggerFiring) -> None:
     firing.queued = False
+    versions = ArtifactVersion.objects.select_related("artifact").defer("card", "terms")
+    firing.version = versions.get(pk=firing.version_id)  # its value too, which those that go on waiting do without
     attempt(firing)
     firing.save()
     tell_mates(firing)
@@ -148,6 +174,12 @@ def queues_of(execution: Execution) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
+_UNSETTLED = """
+    SELECT trigger.id FROM scheduler_trigger AS trigger
+    JOIN scheduler_triggerfiring AS firing ON firing.trigger_id = trigger.id AND firing.queued
+    WHERE trigger.paused_at IS NULL
+    GROUP BY trigger.id ORDER BY min(firing.published_at), trigger.id LIMIT %s
+"""
 _QUEUES_OF = """
     SELECT trigger.id FROM scheduler_launchplan AS ended
     JOIN scheduler_launchplan AS plan USING (project, domain, name)
@@ -158,10 +190,8 @@ _QUEUES_OF = """
 """
 
 
-def sweep_queues(*, limit: int) -> int:
-    """What a killed worker left: queues that may go on."""
-    rows = TriggerFiring.objects.filter(queued=True, trigger__paused_at__isnull=True)
-    found = list(rows.values_list("trigger_id", flat=True).distinct()[:limit])
-    for trigger_id in found:
-        settle_queue(trigger_id)
-    return len(found)
+def unsettled(*, limit: int) -> list[int]:
+    """What a killed worker left: triggers whose queue may go on, those that wait longest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNSETTLED, [limit])
+        return [row[0] for row in cursor.fetchall()]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
@@ -13,7 +13,7 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.queries import NEWEST_FIRST
 from scheduler.models import LaunchPlan, Trigger, TriggerSource
-from scheduler.triggers.parse import TIME, Source, TriggerSpec
+from scheduler.triggers.parse import TIME, Source
 from scheduler.triggers.plan import TriggerPlan, conditions_of, plan_of_launch_plan
 
 
@@ -56,9 +56,14 @@ def attach(launch_plan: LaunchPlan) -> Trigger | None:
     return trigger
 
 
+def check_sources(sources: Iterable[Source | TriggerSource], join_on: Sequence[str]) -> list[Artifact | None]:
+    """The watched artifacts, as far as they exist. InvalidArgument where a version could never be what is asked for."""
+    return [_check_source(source, join_on) for source in sources]
+
+
 def check_types(plan: TriggerPlan) -> None:
     """What is known of the artifacts by now must fit: partition keys, and the types of the inputs they fill."""
-    watched = [_check_source(source, plan.spec) for source in plan.spec.sources]
+    watched = check_sources(plan.spec.sources, plan.spec.join_on)
     for name, parameter in plan.sources.items():
         if _takes_triggering(parameter):
             artifact = watched[plan.spec.members.get(name, 0)]
@@ -72,18 +77,18 @@ def check_types(plan: TriggerPlan) -> None:
             )
 
 
-def _check_source(source: Source, spec: TriggerSpec) -> Artifact | None:
+def _check_source(source: Source | TriggerSource, join_on: Sequence[str]) -> Artifact | None:
     """The watched artifact, if it exists already, with the partitions that the trigger asks of it."""
     watched = Artifact.objects.filter(project=source.project, domain=source.domain, name=source.name).first()
     if watched is None:
         return None
-    joined = set(spec.join_on) - {TIME}
+    joined = set(join_on) - {TIME}
     if unknown := sorted((set(source.partitions) | joined) - set(watched.partition_keys)):
         raise InvalidArgument(
             f"{watched.name} has no partition {', '.join(unknown)}; its partition keys: "
             f"{', '.join(watched.partition_keys) or 'none'}"
         )
-    if (TIME in spec.join_on or source.time_partition) and not watched.granularity:
+    if (TIME in join_on or source.time_partition) and not watched.granularity:
         raise InvalidArgument(f"{watched.name} is not time partitioned, but the trigger asks for a time partition")
     return watched
 

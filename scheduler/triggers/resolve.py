@@ -91,11 +91,16 @@ def _resolve_one(
         if parameter.HasField("artifact_query")
         else read_artifact_id(parameter.artifact_id, **around, inputs=known, trigger=version)
     )
-    return _from_query(name, wanted, fired, resolved)
+    return _from_query(name, wanted, fired, resolved, plan.fallbacks.get(name))
 
 
-def _from_query(name: str, wanted: Wanted, fired: Fired, resolved: TriggerInputs) -> literals_pb2.Literal | None:
-    """The triggering version, or another of its round, if it is what the query asks for; else the newest that is."""
+def _from_query(
+    name: str, wanted: Wanted, fired: Fired, resolved: TriggerInputs, fallback: literals_pb2.Literal | None
+) -> literals_pb2.Literal | None:
+    """The triggering version, or another of its round, if it is what the query asks for; else the newest that is.
+
+    Where there is none, the fallback: a chain over its own yesterday could not begin otherwise. Without one it waits.
+    """
     for version in fired.versions():
         if matches(version, wanted):
             what = "the triggering version" if version is fired.version else "a version of the round that fired"
@@ -103,6 +108,10 @@ def _from_query(name: str, wanted: Wanted, fired: Fired, resolved: TriggerInputs
     try:
         found, explanation = find(wanted)
     except QueryUnresolved as error:
+        if fallback is not None:
+            what = "None" if literals.to_json(fallback) is None else "the launch plan's default"
+            resolved.notes[name] = {"via": "default", "explanation": f"{what}, because {error.message}"}
+            return literals.without_marks(fallback)
         resolved.unresolved.append(f"{name}: {error.message}")
         resolved.lacks.append(f"{wanted.project}/{wanted.domain}/{wanted.name}")
         return None

@@ -5,7 +5,7 @@ The caller holds the trigger's lock, so that arrivals at one trigger come one af
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -14,13 +14,22 @@ from django.utils import timezone
 from artifacts.models import ArtifactVersion
 from artifacts.partitions import digest_of, format_time
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerRound, TriggerSource
+from scheduler.triggers.coarser import (
+    Coarser,
+    coarser_of,
+    finer_rounds,
+    standing_in,
+    standing_members,
+    tell_standing,
+)
+from scheduler.triggers.firings import light, with_literals
 from scheduler.triggers.parse import TIME
 
 Members = dict[int, ArtifactVersion]
 
 
-def arrive(trigger: Trigger, firing: TriggerFiring) -> bool:
-    """Puts the unsaved firing's version into its round and saves it; whether the round is complete now.
+def arrive(trigger: Trigger, firing: TriggerFiring) -> list[TriggerFiring]:
+    """Puts the unsaved firing's version into its round and saves it; the heads of the rounds that are complete now.
 
     Of two versions for one place the newer counts, and the older is recorded as coalesced, also when it is evaluated
     late, after the round of the newer one was closed.
@@ -31,7 +40,7 @@ def arrive(trigger: Trigger, firing: TriggerFiring) -> bool:
         firing.outcome = FiringOutcome.FILTERED
         firing.reason = f"has no {' or '.join(trigger.join_on)} to be joined on"
         firing.save()
-        return False
+        return []
     key = digest_of(values)
     sources = list(trigger.sources.all())
     newer = _newer_in_last_round(trigger, key, firing, sources)
@@ -39,12 +48,29 @@ def arrive(trigger: Trigger, firing: TriggerFiring) -> bool:
         firing.outcome = FiringOutcome.COALESCED
         firing.reason, firing.round = f"version {newer.version.version}, which is newer, was joined before", newer.round
         firing.save()
-        return False
+        return []
     firing.round = _expired_too_early(trigger, key, firing, sources) or _open_round(
         trigger, key, values, firing.published_at
     )
     firing.save()
-    return _complete(firing, firing.round, sources)
+    coarser = coarser_of(trigger, sources)
+    standing = standing_in(trigger, firing.round, coarser, sources)
+    heads = [firing] if _complete(firing, firing.round, sources, standing) else []
+    if coarser:
+        heads += _complete_finer(trigger, firing, coarser, sources)
+    return heads
+
+
+def _complete_finer(
+    trigger: Trigger, firing: TriggerFiring, coarser: Coarser, sources: Sequence[TriggerSource]
+) -> list[TriggerFiring]:
+    """The heads of the open rounds that only lacked this version of a coarser artifact."""
+    heads = []
+    for round_ in finer_rounds(trigger, firing, coarser, sources):
+        waiting = _waiting(round_)
+        if waiting and _complete(waiting[-1], round_, sources, standing_in(trigger, round_, coarser, sources)):
+            heads.append(waiting[-1])
+    return heads
 
 
 def _shared(trigger: Trigger, version: ArtifactVersion) -> dict[str, str] | None:
@@ -69,7 +95,7 @@ def _newer_in_last_round(
         return None
     joined = last.firings.exclude(outcome__in=[FiringOutcome.COALESCED, FiringOutcome.EXPIRED])
     own = {source.position for source in sources if source.takes(firing.version)}
-    for one in joined.select_related("version__artifact", "round"):
+    for one in light(joined).select_related("round"):
         places = {source.position for source in sources if source.takes(one.version)}
         if places & own and _order(one) > (firing.published_at, firing.version_id):
             return one
@@ -125,7 +151,7 @@ def _waiting(round_: TriggerRound) -> list[TriggerFiring]:
 
 def _with(round_: TriggerRound, outcome: FiringOutcome) -> list[TriggerFiring]:
     """Its firings of that outcome, the oldest version first."""
-    return sorted(round_.firings.filter(outcome=outcome).select_related("version__artifact"), key=_order)
+    return sorted(light(round_.firings.filter(outcome=outcome)), key=_order)
 
 
 def _places(firings: Iterable[TriggerFiring], sources: Sequence[TriggerSource]) -> dict[int, TriggerFiring]:
@@ -135,7 +161,9 @@ def _places(firings: Iterable[TriggerFiring], sources: Sequence[TriggerSource]) 
     }  # oldest first, so the newest stays
 
 
-def _complete(head: TriggerFiring, round_: TriggerRound, sources: Sequence[TriggerSource]) -> bool:
+def _complete(
+    head: TriggerFiring, round_: TriggerRound, sources: Sequence[TriggerSource], standing: Mapping[int, TriggerFiring]
+) -> bool:
     waiting = _waiting(round_)
     places = _places(waiting, sources)
     kept = {firing.pk for firing in places.values()}
@@ -145,17 +173,19 @@ def _complete(head: TriggerFiring, round_: TriggerRound, sources: Sequence[Trigg
             firing.outcome = FiringOutcome.COALESCED
             firing.reason = f"version {newer.version.version} came before the others did"
             firing.save(update_fields=["outcome", "reason"])
-    lacking = [str(source) for source in sources if source.position not in places]
+    lacking = [str(source) for source in sources if source.position not in {*places, *standing}]
     if lacking:
         until = (
             f" until {format_time(round_.expires_at.replace(microsecond=0))}" if round_.expires_at is not None else ""
         )
         TriggerFiring.objects.filter(pk__in=kept).update(reason=f"waits{until} for {', '.join(lacking)}")
         return False
-    longest = max(waiting, key=lambda firing: firing.generation)  # the chain that goes on is the longest one
+    # The chain that goes on is the longest one.
+    longest = max([*waiting, *standing.values()], key=lambda firing: firing.generation)
     head.generation, head.root_id = longest.generation, longest.root_id
     round_.closed_at, round_.head = timezone.now(), head
-    round_.save(update_fields=["closed_at", "head"])
+    round_.standing = {str(place): one.pk for place, one in standing.items() if place not in places}
+    round_.save(update_fields=["closed_at", "head", "standing"])
     return True
 
 
@@ -165,8 +195,14 @@ def would_complete(trigger: Trigger, version: ArtifactVersion) -> tuple[Members,
     if values is None:
         return {}, f"a version that has {' and '.join(trigger.join_on)}"
     sources = list(trigger.sources.all())
-    found = TriggerRound.objects.filter(trigger=trigger, key=digest_of(values), closed_at__isnull=True).first()
-    places = _places(_waiting(found), sources) if found is not None else {}
+    own = TriggerRound(trigger=trigger, key=digest_of(values), values=values, opened_at=version.created_at)
+    found = TriggerRound.objects.filter(trigger=trigger, key=own.key, closed_at__isnull=True).first()
+    coarser = coarser_of(trigger, sources)
+    if found is None and coarser:
+        hypothetical = TriggerFiring(trigger=trigger, version=version, round=own)
+        found = next(iter(finer_rounds(trigger, hypothetical, coarser, sources)), None)
+    places = dict(standing_in(trigger, found or own, coarser, sources))
+    places.update(_places(_waiting(found), sources) if found is not None else {})
     members = {position: firing.version for position, firing in places.items()}
     members.update({source.position: version for source in sources if source.takes(version)})
     return members, ", ".join(str(source) for source in sources if source.position not in members)
@@ -178,9 +214,9 @@ def members_of(firing: TriggerFiring) -> Members:
         return {}
     left_out = [FiringOutcome.COALESCED, FiringOutcome.FILTERED]
     rows = TriggerFiring.objects.filter(round=firing.round_id).exclude(outcome__in=left_out)
-    firings = sorted(rows.select_related("version__artifact"), key=_order)
+    firings = sorted(with_literals(rows), key=_order)
     places = _places(firings, list(firing.trigger.sources.all()))
-    return {position: one.version for position, one in places.items()}
+    return {**standing_members(firing), **{position: one.version for position, one in places.items()}}
 
 
 def tell_mates(firing: TriggerFiring) -> None:
@@ -189,33 +225,40 @@ def tell_mates(firing: TriggerFiring) -> None:
         return
     left_out = [FiringOutcome.COALESCED, FiringOutcome.FILTERED]
     mates = TriggerFiring.objects.filter(round=firing.round_id).exclude(pk=firing.pk).exclude(outcome__in=left_out)
+    joined = f"joined by version {firing.version.version} of {firing.version.artifact.name}"
     mates.update(
         outcome=firing.outcome,
-        reason=f"joined by version {firing.version.version} of {firing.version.artifact.name}"
-        + (f": {firing.reason}" if firing.reason else ""),
+        reason=joined + (f": {firing.reason}" if firing.reason else ""),
         execution=firing.execution,
         at=firing.at,
         lacks=[],
     )
+    if firing.outcome == FiringOutcome.FIRED:
+        tell_standing(firing, joined)
 
 
-def expire_due(*, limit: int) -> int:
-    """Closes rounds whose time is over; the number of them."""
-    due = TriggerRound.objects.filter(closed_at__isnull=True, expires_at__lte=timezone.now()).order_by("expires_at")
-    found = list(due.values_list("pk", "trigger_id")[:limit])
-    for pk, trigger_id in found:
-        with transaction.atomic():
-            Trigger.objects.select_for_update(no_key=True).only("pk").get(pk=trigger_id)
-            round_ = TriggerRound.objects.filter(pk=pk, closed_at__isnull=True).first()
-            if round_ is not None:
-                _expire(round_)
-    return len(found)
+def due_rounds(*, limit: int) -> list[int]:
+    """Open rounds whose time is over, those that are due longest first."""
+    due = TriggerRound.objects.filter(closed_at__isnull=True, expires_at__lte=timezone.now())
+    return list(due.order_by("expires_at", "pk").values_list("pk", flat=True)[:limit])
+
+
+def expire_round(round_id: int) -> None:
+    """Closes a round whose time is over, unless it was completed or prolonged since."""
+    now = timezone.now()
+    with transaction.atomic():
+        trigger_ids = TriggerRound.objects.filter(pk=round_id).values("trigger_id")
+        Trigger.objects.select_for_update(no_key=True).only("pk").get(pk__in=trigger_ids)
+        round_ = TriggerRound.objects.filter(pk=round_id, closed_at__isnull=True, expires_at__lte=now).first()
+        if round_ is not None:
+            _expire(round_)
 
 
 def _expire(round_: TriggerRound) -> None:
     sources = list(TriggerSource.objects.filter(trigger=round_.trigger_id))
     waiting = _waiting(round_)
-    places = _places(waiting, sources)
+    standing = standing_in(round_.trigger, round_, coarser_of(round_.trigger, sources), sources)
+    places = {*_places(waiting, sources), *standing}
     lacking = ", ".join(str(source) for source in sources if source.position not in places)
     seconds = (round_.expires_at - round_.opened_at).total_seconds() if round_.expires_at else 0
     reason = f"no version of {lacking} within {seconds:g} s of the first"

@@ -14,18 +14,21 @@ from audit.record import record
 from scheduler.models import Backlog, FiringOutcome, LaunchPlan, Trigger, TriggerFiring, TriggerRound, TriggerSource
 from scheduler.triggers.limits import Limits
 from scheduler.triggers.plan import plan_of
-from scheduler.triggers.queue import lock_trigger, settle
+from scheduler.triggers.queue import lock_trigger, paused_reason, settle
+from scheduler.triggers.register import check_sources
 from scheduler.triggers.rounds import close
 
 
 def switch_on(launch_plan: LaunchPlan, *, since: datetime, replaced: Iterable[LaunchPlan] = ()) -> None:
     """With the launch plan's activation. A pause, and limits that a person set, pass over to the version that follows.
 
-    The caller's transaction holds the launch plan's name.
+    The caller's transaction holds the launch plan's name. InvalidArgument when an artifact that came to be since the
+    registration does not have the partitions that the trigger asks for or joins on: it would wait for ever.
     """
     trigger = Trigger.objects.select_for_update(no_key=True).filter(launch_plan=launch_plan).first()
     if trigger is None:
         return
+    check_sources(TriggerSource.objects.filter(trigger=trigger), trigger.join_on)
     trigger.active, trigger.activated_at = True, since
     before = Trigger.objects.filter(launch_plan__in=list(replaced)).first()
     if before is not None:
@@ -64,6 +67,7 @@ def pause(trigger_id: int, *, backlog: Backlog, actor: str) -> Trigger:
         trigger.paused_by, trigger.backlog = actor, backlog
         trigger.save(update_fields=["paused_at", "paused_by", "backlog"])
         _record(actor, "trigger.pause", trigger, backlog=str(backlog))
+        TriggerFiring.objects.filter(trigger=trigger, queued=True).update(reason=paused_reason(trigger))
     return trigger
 
 
@@ -88,7 +92,7 @@ def set_limits(trigger_id: int, limits: Limits, *, actor: str) -> Trigger:
         trigger.limits_by = actor
         trigger.save()
         _record(actor, "trigger.limits", trigger, **asdict(limits))
-        settle(trigger)
+        settle(trigger, limits_changed=True)
     return trigger
 
 
@@ -100,7 +104,7 @@ def reset_limits(trigger_id: int, *, actor: str) -> Trigger:
         trigger.limits_by = ""
         trigger.save()
         _record(actor, "trigger.limits.reset", trigger)
-        settle(trigger)
+        settle(trigger, limits_changed=True)
     return trigger
 
 

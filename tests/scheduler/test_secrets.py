@@ -128,7 +128,7 @@ def test_what_is_not_set_is_named_with_who_sets_it() -> None:
 
 
 def test_a_removed_secret_is_not_set() -> None:
-    remove_secret(put("v"))
+    remove_secret(put("v"), actor="ann")
     with pytest.raises(SecretNotSet):
         given(TOKEN)
 

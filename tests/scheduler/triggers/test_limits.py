@@ -10,6 +10,7 @@ import pytest
 import redis
 from causeway import OnArtifact
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition, InvalidArgument
@@ -19,7 +20,7 @@ from scheduler.models import Backlog, Execution, FiringOutcome, LaunchPlan, OnLi
 from scheduler.phases import ExecutionPhase
 from scheduler.triggers.evaluate import evaluate_version, retry_by_hand, sweep_triggers
 from scheduler.triggers.limits import Limits, read_limits
-from scheduler.triggers.queue import queues_of
+from scheduler.triggers.queue import queues_of, settle_queue
 from scheduler.triggers.switch import pause, reset_limits, resume, set_limits
 from tests.scheduler.triggers.plans import DATASET, PRIME, active_plan, one_input, register_plan
 from tests.scheduler.triggers.test_evaluate import inputs_of, publish, value
@@ -267,3 +268,49 @@ def test_a_version_that_waits_for_the_lock_while_another_plan_version_takes_over
     firing = TriggerFiring.objects.get()
     assert (firing.trigger.launch_plan, firing.outcome) == (newer, FiringOutcome.FIRED)
     assert Execution.objects.get().launch_plan == newer
+
+
+def test_what_waits_is_not_read_again_with_every_version_that_comes() -> None:
+    trigger = active_plan(OnArtifact(DATASET, inputs={"n": DATASET}, newest_only=True))
+    pause(trigger.pk, backlog=Backlog.KEEP, actor="ada")
+
+    def seen(region: str) -> str:
+        version = publish(DATASET(region=region), 1, execution=f"in-{region}")
+        with CaptureQueriesContext(connection) as queries:
+            evaluate_version(version.pk)
+        return "".join(query["sql"] for query in queries)
+
+    first = seen("r0")
+    for number in range(1, 8):
+        last = seen(f"r{number}")
+    assert last.count("UPDATE") == first.count("UPDATE")
+    assert last.count("scheduler_triggerfiring") == first.count("scheduler_triggerfiring")
+    assert outcomes() == [FiringOutcome.WAITING] * 8
+    resume(trigger.pk)
+    assert len(launched()) == 8
+
+
+def test_turning_on_newest_only_coalesces_what_waits_already() -> None:
+    trigger = limited(max_concurrent=1)
+    published(1, 2, 3, 4)
+    set_limits(trigger.pk, Limits(max_concurrent=1, newest_only=True), actor="ada")
+    end(Execution.objects.get())
+    sweep_triggers()
+    assert launched() == [1, 4]
+
+
+def test_a_queue_that_cannot_be_settled_keeps_no_other_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = limited(max_concurrent=1)
+    second = active_plan(OnArtifact(PRIME, inputs={"n": PRIME}, max_concurrent=1), name="second")
+    published(1, 2)
+    Execution.objects.update(phase=ExecutionPhase.SUCCEEDED, ended_at=timezone.now())
+
+    def broken(trigger_id: int) -> None:
+        if trigger_id == first.pk:
+            raise RuntimeError("corrupt")
+        settle_queue(trigger_id)
+
+    monkeypatch.setattr("scheduler.triggers.evaluate.settle_queue", broken)
+    sweep_triggers()
+    fired = TriggerFiring.objects.filter(outcome=FiringOutcome.FIRED)
+    assert [fired.filter(trigger=one).count() for one in (first, second)] == [1, 2]

@@ -17,7 +17,7 @@ from artifacts.models import ArtifactVersion
 from scheduler.actions.launch_plans import set_state
 from scheduler.models import Execution, FiringOutcome, LaunchPlan, Trigger, TriggerFiring, TriggerRound
 from scheduler.triggers.evaluate import evaluate_version, sweep_triggers
-from scheduler.triggers.rounds import expire_due
+from scheduler.triggers.rounds import due_rounds, expire_round
 from tests.artifacts.publishing import START, at_run_time, integer, publish_output
 from tests.scheduler.triggers.plans import active_plan, two_inputs
 from tests.scheduler.triggers.test_evaluate import inputs_of, value
@@ -67,7 +67,8 @@ def joined_plan(window: timedelta | None = timedelta(hours=2), on: str | list[st
 
 def sweep_rounds() -> None:
     """As the sweep does, which has not come to the versions yet."""
-    expire_due(limit=100)
+    for round_id in due_rounds(limit=100):
+        expire_round(round_id)
 
 
 def given(execution: Execution) -> dict[str, object]:
