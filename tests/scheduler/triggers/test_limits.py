@@ -286,7 +286,7 @@ def test_what_waits_is_not_read_again_with_every_version_that_comes() -> None:
     assert last.count("UPDATE") == first.count("UPDATE")
     assert last.count("scheduler_triggerfiring") == first.count("scheduler_triggerfiring")
     assert outcomes() == [FiringOutcome.WAITING] * 8
-    resume(trigger.pk)
+    resume(trigger.pk, actor="ada")
     assert len(launched()) == 8
 
 

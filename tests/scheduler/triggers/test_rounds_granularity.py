@@ -158,7 +158,7 @@ def test_launches_that_a_pause_holds_back_keep_their_day() -> None:
     day = evaluated(DAILY, 100, NOON)
     hours = [evaluated(HOURLY, number, hour(number)) for number in (1, 2)]
     assert {firing(one).outcome for one in (day, *hours)} == {FiringOutcome.WAITING}
-    resume(trigger.pk)
+    resume(trigger.pk, actor="ada")
     assert launches() == [{"a": 1, "b": 100}, {"a": 2, "b": 100}]
     assert set(TriggerFiring.objects.values_list("outcome", flat=True)) == {FiringOutcome.FIRED}
 

@@ -4,6 +4,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scheduler", "0006_execution_tags")]
+    dependencies = [("scheduler", "0009_secrets")]
 
     operations = [migrations.AddField("triggerround", "standing", models.JSONField(default=dict))]
