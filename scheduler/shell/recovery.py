@@ -35,7 +35,7 @@ from scheduler.shell.at_hand import read_reused
 from scheduler.shell.data import hashed
 from scheduler.shell.fingerprints import TEMPLATE
 from scheduler.shell.formers import Recovery
-from scheduler.shell.items import item_inputs
+from scheduler.shell.items import at_hand, item_inputs
 from scheduler.shell.ready import Ready
 from scheduler.shell.turn import Turn
 from scheduler.uris import Uris, execution_of
@@ -229,7 +229,7 @@ def _pairs(
 
 
 def _by_content(one: Ready, content: bytes, items: Iterable[int]) -> dict[str, list[int]]:
-    inputs = literals_pb2.LiteralMap.FromString(content)
+    inputs = at_hand(one.target.node.array_node, literals_pb2.LiteralMap.FromString(content))
     found: dict[str, list[int]] = defaultdict(list)
     for index in items:
         item = item_inputs(one.target.node.array_node, inputs, index)
