@@ -238,17 +238,20 @@ def _by_content(one: Ready, content: bytes, items: Iterable[int]) -> dict[str, l
 
 
 def _former_maps(turn: Turn, recovery: Recovery, one: Ready) -> list[dict[str, Any]]:
-    """Of the same task; the one at the same place first, then the latest."""
+    """Of the same task; the one at the same place first, then the latest. Not those that were handed over whole."""
     place = Q(node_id=one.key)
     movable = is_movable(turn, one.node)
     if movable:
         place |= Q(kind=Kind.ARRAY.value, fingerprint__startswith=one.fingerprint[:TEMPLATE])
+    whole = NodeExecution.objects.filter(execution=turn.execution, kind=Kind.ARRAY.value, recovered_from__isnull=False)
+    gone = recovery.taken.union(pk for pk in whole.values_list("recovered_from", flat=True) if pk is not None)
     rows = NodeExecution.objects.filter(place, execution_id__in=recovery.executions, state__memory__has_key="size")
     age = {pk: place for place, pk in enumerate(recovery.executions)}
     found = [
         row
         for row in rows.values(*_FIELDS, "execution__project", "execution__domain", "execution__name")
-        if row["fingerprint"][:TEMPLATE] == one.fingerprint[:TEMPLATE] or not (row["fingerprint"] or movable)
+        if row["id"] not in gone
+        and (row["fingerprint"][:TEMPLATE] == one.fingerprint[:TEMPLATE] or not (row["fingerprint"] or movable))
     ]
     return sorted(found, key=lambda row: (row["node_id"] != one.key, age[row["execution_id"]], row["id"]))
 

@@ -242,6 +242,7 @@ def test_what_was_computed_once_is_handed_over_once() -> None:
     """Two nodes that compute the same may want two results: of a sampling task, say."""
     assert recover_with([("plus", 1)], [("plus", 1)] * 3).did == {("plus", 1): 2}
     assert recover_with([("map", [5, 5])], [("map", [5, 5, 5]), ("map", [5])]).did == {("tenfold", 5): 2}
+    assert recover_with([("map", [6, 6])], [("map", [6, 6, 6]), ("map", [6, 6])]).did == {("tenfold", 6): 3}
 
 
 def test_children_are_handed_over_by_their_inputs() -> None:
