@@ -24,6 +24,17 @@ def size_of(array: workflow_pb2.ArrayNode, inputs: literals_pb2.LiteralMap) -> i
     return next(iter(lengths.values()))
 
 
+def at_hand(array: workflow_pb2.ArrayNode, inputs: literals_pb2.LiteralMap) -> literals_pb2.LiteralMap:
+    """The inputs of a map with those lists that were offloaded, so that they are not read again for each item."""
+    if all(literal.WhichOneof("value") != "offloaded_metadata" for literal in inputs.literals.values()):
+        return inputs
+    loaded = dict(inputs.literals)
+    for name in loaded.keys() - set(array.bound_inputs):
+        whole = data.load_offloaded(loaded[name])
+        loaded[name] = whole if whole.WhichOneof("value") == "collection" else loaded[name]
+    return literals_pb2.LiteralMap(literals=loaded)
+
+
 def item_inputs(array: workflow_pb2.ArrayNode, inputs: literals_pb2.LiteralMap, index: int) -> literals_pb2.LiteralMap:
     """What the item with that number is given."""
     values = literals_pb2.LiteralMap()

@@ -35,7 +35,7 @@ from scheduler.shell.at_hand import read_reused
 from scheduler.shell.data import hashed
 from scheduler.shell.fingerprints import TEMPLATE
 from scheduler.shell.formers import Recovery
-from scheduler.shell.items import item_inputs
+from scheduler.shell.items import at_hand, item_inputs
 from scheduler.shell.ready import Ready
 from scheduler.shell.turn import Turn
 from scheduler.uris import Uris, execution_of
@@ -229,7 +229,7 @@ def _pairs(
 
 
 def _by_content(one: Ready, content: bytes, items: Iterable[int]) -> dict[str, list[int]]:
-    inputs = literals_pb2.LiteralMap.FromString(content)
+    inputs = at_hand(one.target.node.array_node, literals_pb2.LiteralMap.FromString(content))
     found: dict[str, list[int]] = defaultdict(list)
     for index in items:
         item = item_inputs(one.target.node.array_node, inputs, index)
@@ -238,17 +238,20 @@ def _by_content(one: Ready, content: bytes, items: Iterable[int]) -> dict[str, l
 
 
 def _former_maps(turn: Turn, recovery: Recovery, one: Ready) -> list[dict[str, Any]]:
-    """Of the same task; the one at the same place first, then the latest."""
+    """Of the same task; the one at the same place first, then the latest. Not those that were handed over whole."""
     place = Q(node_id=one.key)
     movable = is_movable(turn, one.node)
     if movable:
         place |= Q(kind=Kind.ARRAY.value, fingerprint__startswith=one.fingerprint[:TEMPLATE])
+    whole = NodeExecution.objects.filter(execution=turn.execution, kind=Kind.ARRAY.value, recovered_from__isnull=False)
+    gone = recovery.taken.union(pk for pk in whole.values_list("recovered_from", flat=True) if pk is not None)
     rows = NodeExecution.objects.filter(place, execution_id__in=recovery.executions, state__memory__has_key="size")
     age = {pk: place for place, pk in enumerate(recovery.executions)}
     found = [
         row
         for row in rows.values(*_FIELDS, "execution__project", "execution__domain", "execution__name")
-        if row["fingerprint"][:TEMPLATE] == one.fingerprint[:TEMPLATE] or not (row["fingerprint"] or movable)
+        if row["id"] not in gone
+        and (row["fingerprint"][:TEMPLATE] == one.fingerprint[:TEMPLATE] or not (row["fingerprint"] or movable))
     ]
     return sorted(found, key=lambda row: (row["node_id"] != one.key, age[row["execution_id"]], row["id"]))
 

@@ -20,7 +20,7 @@ from scheduler.models import CacheEntry
 from scheduler.phases import NODE_TERMINAL
 from scheduler.shell.flush import insert_new_nodes
 from scheduler.shell.item_blocks import inputs_of
-from scheduler.shell.items import item_inputs
+from scheduler.shell.items import at_hand, item_inputs
 from scheduler.shell.ready import Ready
 from scheduler.shell.turn import NodeFields, Turn
 
@@ -233,8 +233,9 @@ def item_keys(turn: Turn, node: Node, size: int) -> list[str]:
     item = array.node.target if array is not None else None
     if not isinstance(item, Target) or not isinstance(target, Target) or item.task is None or not is_cached(item):
         return []
-    inputs = turn.literals.read(turn.uris.inputs(node.key))
-    return [cache_key(turn, item, item_inputs(target.node.array_node, inputs, index)) for index in range(size)]
+    array_node = target.node.array_node
+    inputs = at_hand(array_node, turn.literals.read(turn.uris.inputs(node.key)))
+    return [cache_key(turn, item, item_inputs(array_node, inputs, index)) for index in range(size)]
 
 
 def cached_items(turn: Turn, one: Ready) -> tuple[dict[int, str], bool]:

@@ -102,3 +102,29 @@ def test_two_do_not_both_take_over_from_a_holder_that_is_gone() -> None:
     assert TaskExecution.objects.filter(execution_id=heir.pk).count() == 1
     assert not TaskExecution.objects.filter(execution_id=asks.pk).exists()
     assert NodeExecution.objects.get(execution=asks, node_id="n0").wake_at is not None
+
+
+@workflow
+def wants_many() -> list[int]:
+    return [once(a=n) for n in range(20)]
+
+
+@workflow
+def wants_many_the_other_way_round() -> list[int]:
+    return [once(a=n) for n in reversed(range(20))]
+
+
+def test_turns_that_share_many_results_do_not_wait_in_a_circle(caplog: pytest.LogCaptureFixture) -> None:
+    """Each claims, and later writes, what the other does, named in the opposite order."""
+    rows = [workflow_of(wants_many), workflow_of(wants_many_the_other_way_round)]
+    driver = Driver({"once": lambda a: a * 2})
+    for overwrites in (False, True, True, True):
+        both = [start(row, overwrite_cache=overwrites) for row in rows]
+        for _ in range(2):
+            workers = [threading.Thread(target=_advance, args=(each.pk,)) for each in both]
+            for worker in workers:
+                worker.start()
+            for worker in workers:
+                worker.join()
+            driver.answer_all()
+    assert "evaluated again" not in caplog.text

@@ -16,8 +16,8 @@ from scheduler.models import Execution, NodeExecution
 from scheduler.phases import ExecutionPhase, NodePhase
 from scheduler.sweep import sweep_all
 from tests.flyte import register_all
-from tests.scheduler.driving import Driver, TaskFailed, error_of, futures, outputs, start, workflow_of
-from tests.scheduler.test_reuse import recovering
+from tests.scheduler.driving import Answer, Driver, TaskFailed, error_of, futures, outputs, start, workflow_of
+from tests.scheduler.test_reuse import later, recovering
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
 
@@ -76,7 +76,7 @@ def outer(name: str) -> list[int]:
 
 def made(steps: Sequence[Step]) -> list[Any]:
     """The nodes of a script, as a dynamic task names them."""
-    makers = {
+    makers: dict[str, Answer] = {
         "plus": lambda n: plus(n=n),
         "minus": lambda n: minus(n=n),
         "sub": lambda n: twice_up(n=n),
@@ -89,13 +89,18 @@ def made(steps: Sequence[Step]) -> list[Any]:
 
 
 @workflow
+def static(n: int, ns: list[int]) -> int:
+    return late(after=[down_elsewhere(n=plus(n=n)), total(ns=map_task(tenfold)(n=ns))])
+
+
+@workflow
 def program(name: str) -> list[int]:
     return outer(name=name)
 
 
 def expected(steps: Sequence[Step]) -> list[int]:
     """The model: what a fresh run comes to."""
-    values = {
+    values: dict[str, Answer] = {
         "plus": lambda n: n + 1,
         "minus": lambda n: n - 1,
         "sub": lambda n: n + 2,
@@ -166,7 +171,7 @@ def changed(draw: st.DrawFn, script: Sequence[Step], more: st.SearchStrategy[Ste
 
 
 @settings(
-    max_examples=20,
+    max_examples=12,
     deadline=None,
     phases=(Phase.explicit, Phase.generate),  # shrinking takes longer than thinking about what was found
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -237,6 +242,7 @@ def test_what_was_computed_once_is_handed_over_once() -> None:
     """Two nodes that compute the same may want two results: of a sampling task, say."""
     assert recover_with([("plus", 1)], [("plus", 1)] * 3).did == {("plus", 1): 2}
     assert recover_with([("map", [5, 5])], [("map", [5, 5, 5]), ("map", [5])]).did == {("tenfold", 5): 2}
+    assert recover_with([("map", [6, 6])], [("map", [6, 6, 6]), ("map", [6, 6])]).did == {("tenfold", 6): 3}
 
 
 def test_children_are_handed_over_by_their_inputs() -> None:
@@ -265,3 +271,62 @@ def test_a_second_recovery_takes_over_what_the_first_had_no_time_for() -> None:
     assert not again.did
     found = NodeExecution.objects.filter(execution=recovered, phase=NodePhase.RECOVERED)
     assert set(found.values_list("spec_node_id", flat=True)) == {"dn0", "dn1"}
+
+
+def test_nodes_below_a_repeated_task_are_found_below_one_that_was_not() -> None:
+    """The number of the task's attempt is a part of their ids."""
+    register_all(plan)
+    SCRIPTS["outer"] = [("plus", 1), ("map", [2, 3])]
+    row = workflow_of(program, plans=[plan])
+    execution = start(row, {"name": "outer"})
+    first = Machine(late_fails=True)
+    tries: list[str] = []
+
+    def at_the_second_attempt(name: str) -> Any:
+        tries.append(name)
+        if len(tries) == 1:
+            raise TaskFailed("lost", system=True, retryable=True)
+        return futures(outer, name=name)
+
+    first.driver.answers = {**first.driver.answers, "outer": at_the_second_attempt}
+    first.run(execution)
+    with later(3600):  # the back-off is over
+        first.run(execution)
+    assert execution.phase == ExecutionPhase.FAILED
+    assert NodeExecution.objects.filter(execution=execution, node_id="n0-1-dn0").exists()
+    again = Machine()
+    recovered = again.run(recovering(execution, {"name": "outer"}))
+    assert outputs(recovered) == {"o0": [2, 50, 0]} and not again.did
+
+
+def test_other_inputs_make_other_results() -> None:
+    """What is recovered may be given something else, where a step before it was computed again."""
+    row = workflow_of(static)
+    failed = Machine(late_fails=True).run(start(row, {"n": 1, "ns": [1, 2]}))
+    assert failed.phase == ExecutionPhase.FAILED
+    again = Machine()
+    recovered = again.run(recovering(failed, {"n": 1, "ns": [2, 5]}))
+    assert outputs(recovered) == {"o0": 0} and again.did == {("tenfold", 5): 1}
+    again = Machine()
+    recovered = again.run(recovering(failed, {"n": 2, "ns": [1, 2]}))
+    assert again.did == {("plus", 2): 1, ("minus", 3): 1}
+
+
+def test_what_ran_before_there_were_fingerprints_is_recovered_where_nodes_cannot_move() -> None:
+    row = workflow_of(static)
+    failed = Machine(late_fails=True).run(start(row, {"n": 1, "ns": [1, 2]}))
+    NodeExecution.objects.filter(execution=failed).update(fingerprint="")
+    again = Machine()
+    again.run(recovering(failed, {"n": 1, "ns": [1, 2]}))
+    assert not again.did
+    again = Machine()
+    again.run(recovering(failed, {"n": 5, "ns": [1, 2]}))
+    assert again.did == {("plus", 5): 1, ("minus", 6): 1}
+
+    SCRIPTS["outer"] = [("plus", 1), ("plus", 2)]
+    row = workflow_of(program, plans=[plan])
+    failed = Machine(late_fails=True).run(start(row, {"name": "outer"}))
+    NodeExecution.objects.filter(execution=failed).update(fingerprint="")
+    again = Machine()
+    again.run(recovering(failed, {"name": "outer"}))
+    assert again.did == {("plus", 1): 1, ("plus", 2): 1}

@@ -13,9 +13,10 @@ from artifacts.models import ArtifactVersion
 from lineage.models import Derivation, VersionEdge
 from scheduler import advance as advancing
 from scheduler.shell.data import Literals, read
+from scheduler.shell.flush import flush
 from scheduler.shell.turn import Turn
 from tests.flyte import register_all
-from tests.scheduler.driving import Driver, outputs, start, workflow_of
+from tests.scheduler.driving import Answer, Driver, outputs, start, workflow_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
 
@@ -53,13 +54,12 @@ class Flaky:
 
     def __init__(self) -> None:
         self.turns = 0
-        self.flush = advancing.flush
 
     def __call__(self, turn: Turn) -> None:
         self.turns += 1
         if self.turns % 2:
             raise OperationalError("the database is away for a moment")
-        self.flush(turn)
+        flush(turn)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_lineage_outlives_turns_that_are_rolled_back(flaky: Flaky) -> None:
 def test_the_lists_that_items_share_are_those_of_the_turn_that_counted(flaky: Flaky) -> None:
     """More items than one file holds the inputs of; each takes in a version that is published in a repeated turn."""
     register_all(made)
-    answers = {"raw": lambda n: n, "made": lambda n: n, "count": lambda ns, extra: len(ns) + extra}
+    answers: dict[str, Answer] = {"raw": lambda n: n, "made": lambda n: n, "count": lambda ns, extra: len(ns) + extra}
     execution = Driver(answers).run(start(workflow_of(mapping), {"n": 3}))
     assert outputs(execution) == {"o0": 3 + MANY}
     made_of = Derivation.objects.filter(target__artifact__name="repeated-made", source__artifact__name="repeated-raw")
