@@ -17,6 +17,7 @@ from console.logs import read_log
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.executions_context import Failure, describe_error, is_node_live
+from console.pages.paging import number
 from console.pages.responses import PageRequest, page, respond
 from console.pages.specs import NodeTitles, compiled_workflow
 from console.pages.values import read_values
@@ -137,7 +138,7 @@ def show_logs(
         raise NotFound(f"no attempt {attempt_id} of node {node_id}")
     offset = request.GET.get("offset", "")
     is_live = row.phase not in ATTEMPT_TERMINAL
-    text, end, size = log_text(row.log_uri, _number(offset))
+    text, end, size = log_text(row.log_uri, number(offset))
     context = {
         "execution": execution,
         "node": node,

@@ -162,7 +162,7 @@ class LimitsView(ApiView):
         limits = read_limits(read_body(LimitsBody, request))
         return _changed(request, trigger_id, lambda actor: set_limits(trigger_id, limits, actor=actor))
 
-    @extend_schema(responses=TriggerOut, tags=["triggers"])
+    @extend_schema(responses={200: TriggerOut}, tags=["triggers"])
     def delete(self, request: Request, trigger_id: int) -> Response:
         """The program's limits again."""
         return _changed(request, trigger_id, lambda actor: reset_limits(trigger_id, actor=actor))

@@ -15,6 +15,7 @@ from scheduler.compiler.errors import Complaints, spell
 from scheduler.compiler.requirements import Available, Key, inner_nodes, key_of
 from scheduler.names import problem_with
 
+MAX_ID = 100  # characters of the id of a node
 Variables = Mapping[str, interface_pb2.Variable]
 
 
@@ -78,6 +79,8 @@ class _Compilation:
         for node in self.template.nodes:
             if not node.id:
                 self.complaints.add("", "a node has no id")
+            elif len(node.id) > MAX_ID:
+                self.complaints.add(f"{node.id[:80]}...", f"its id has {len(node.id)} characters, at most {MAX_ID}")
             elif node.id in (START_NODE, END_NODE):
                 continue  # a compiled template was sent: they are written anew
             elif node.id in self.nodes:
