@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
@@ -10,15 +11,18 @@ from django.db import connection
 from django.utils import timezone
 
 from scheduler.models import Channel, Notification
-from scheduler.notifications import mail, webhooks
+from scheduler.notifications import mail, smtp, webhooks
 from scheduler.notifications.refusal import NotSetUp, Refused
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 12  # about three hours
 FIRST_WAIT, SLOWEST = timedelta(seconds=2), timedelta(hours=1)
-LEASE = timedelta(minutes=1)  # longer than any one sending takes
+# For one sending, and the writing of what came of it: each way has a deadline of its own for all that it does.
+LEASE = timedelta(seconds=3 * max(webhooks.SECONDS, smtp.SECONDS))
+SPARED = timedelta(seconds=30)
 BATCH = 50
+BUDGET = 60.0  # seconds that one run sends for; the next one goes on
 
 SENDERS: Mapping[str, Callable[[Notification], None]] = {
     Channel.EMAIL: mail.send,
@@ -38,8 +42,10 @@ _TAKE = """
 
 def deliver_due(*, limit: int = BATCH) -> int:
     """Send what is due, one after the other; the number sent. What this call does not reach the next one does."""
-    sent = 0
+    sent, until = 0, time.monotonic() + BUDGET
     for _ in range(limit):
+        if time.monotonic() >= until:
+            break
         now = timezone.now()
         with connection.cursor() as cursor:
             cursor.execute(_TAKE, [now + LEASE, now, mail.is_set_up()])
@@ -63,6 +69,8 @@ def _deliver(notification: Notification) -> bool:
         return False
     except Refused as refused:
         _put_off(notification, str(refused), for_good=refused.for_good)
+        if refused.no_answer:
+            _spare(notification)
         return False
     except Exception as error:
         logger.exception("notification %s", notification.pk)
@@ -80,6 +88,15 @@ def _put_off(notification: Notification, reason: str, *, for_good: bool) -> None
         error=reason.replace("\0", "")[:2000], next_at=now + wait, given_up_at=now if hopeless else None
     )
     logger.warning("notification %s to %s: %s", notification.pk, notification.channel, reason[:200])
+
+
+def _spare(notification: Notification) -> None:
+    """What waits for an address that did not answer waits a while longer: others come first."""
+    now = timezone.now()
+    waiting = Notification.objects.filter(
+        channel=notification.channel, address=notification.address, sent_at=None, given_up_at=None, next_at__lte=now
+    )
+    waiting.exclude(channel=Channel.EMAIL).update(next_at=now + SPARED)
 
 
 def send_again(notification: Notification) -> None:
