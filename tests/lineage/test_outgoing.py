@@ -52,11 +52,12 @@ def says(text: bytes) -> Serve:
     return serve
 
 
-def drips(beginning: bytes, *, every: float = 0.05) -> Serve:
+def drips(beginning: bytes, *, every: float = 0.05, hears_first: bool = True) -> Serve:
     """Sends something now and then, for ever: no single read of it takes long."""
 
     def serve(connection: socket.socket) -> None:
-        connection.recv(65536)
+        if hears_first:
+            connection.recv(65536)
         connection.sendall(beginning)
         while True:
             connection.sendall(b"x")
