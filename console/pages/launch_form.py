@@ -10,8 +10,8 @@ from typing import Any
 from django.http import HttpRequest
 from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb2
 
-from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
-from artifacts.literals import carry, describe_type, from_text, to_json
+from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, QueryUnresolved
+from artifacts.literals import carry, describe_type, from_text, is_optional, to_json
 from artifacts.models import ArtifactVersion
 from artifacts.queries import find
 from artifacts.wanted import read_query
@@ -136,7 +136,7 @@ class LaunchForm:
         query = parameter.artifact_query
         return Field(
             **self._common(name, parameter),
-            **self._resolve(query),
+            **self._resolve(query, may_be_none=is_optional(parameter.var.type)),
             text=self.data.get(f"in.{name}", ""),
             is_query=True,
             query=query_in_words(query),
@@ -144,7 +144,7 @@ class LaunchForm:
             choices=tuple(self._choices(query)),
         )
 
-    def _resolve(self, query: artifact_id_pb2.ArtifactQuery) -> dict[str, Any]:
+    def _resolve(self, query: artifact_id_pb2.ArtifactQuery, *, may_be_none: bool) -> dict[str, Any]:
         defaults = {name: p.default for name, p in self.parameters.items() if p.WhichOneof("behavior") == "default"}
         inputs = defaults | dict(self.earlier) | self.values | self.fixed
         may_read = access.may_read(self.request.user)
@@ -154,7 +154,8 @@ class LaunchForm:
                 return {"problem": f"it asks in {wanted.project}/{wanted.domain}, where you may not read"}
             found = find(wanted, may_read=may_read)
         except CausewayError as error:
-            return {"problem": error.message}
+            none = "; launched so, the input is None" if may_be_none and isinstance(error, QueryUnresolved) else ""
+            return {"problem": error.message + none}
         return {"resolved": found.version, "why": found.explanation}
 
     def _choices(self, query: artifact_id_pb2.ArtifactQuery) -> list[ArtifactVersion]:

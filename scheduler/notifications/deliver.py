@@ -20,7 +20,7 @@ ATTEMPTS = 12  # about three hours
 FIRST_WAIT, SLOWEST = timedelta(seconds=2), timedelta(hours=1)
 # For one sending, and the writing of what came of it: each way has a deadline of its own for all that it does.
 LEASE = timedelta(seconds=3 * max(webhooks.SECONDS, smtp.SECONDS))
-SPARED = timedelta(seconds=30)
+SPARED = timedelta(minutes=1)
 BATCH = 50
 BUDGET = 60.0  # seconds that one run sends for; the next one goes on
 

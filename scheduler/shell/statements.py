@@ -88,10 +88,10 @@ def lock(model: type[Row], pk: int) -> Row | None:
     """
     columns, names, jsons = _selection(model)
     sql = f'SELECT {columns} FROM "{model._meta.db_table}" WHERE id = %s '  # noqa: S608
-    sql += "AND pg_try_advisory_xact_lock(%s, (id %% 2147483647)::int) FOR NO KEY UPDATE"
+    sql += "AND pg_try_advisory_xact_lock(%s, %s) FOR NO KEY UPDATE"
     waiting, patient = f"SET LOCAL lock_timeout = '{WAIT}'", "SET LOCAL lock_timeout = DEFAULT"
     try:
-        found = execute([(waiting, []), (sql, [pk, EVALUATING]), (patient, [])])[1].returned
+        found = execute([(waiting, []), (sql, [pk, EVALUATING, pk % 2**31]), (patient, [])])[1].returned
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
             raise HeldElsewhere(f"{model.__name__} {pk} is held by somebody for more than {WAIT}") from error
