@@ -21,7 +21,7 @@ from scheduler.notifications import deliver, smtp, webhooks
 from scheduler.shell import flush
 from scheduler.tasks import apply_retention, deliver_notifications, fire_schedules, sweep
 
-SLOW = {deliver_notifications, apply_retention, send_run_events}
+SLOW: tuple[Any, ...] = (deliver_notifications, apply_retention, send_run_events)
 
 
 def test_every_task_that_waits_for_strangers_is_routed_to_the_slow_queue(valkey: redis.Redis) -> None:
