@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -34,10 +35,12 @@ SENDERS: Mapping[str, Callable[[Notification], None]] = {
 _TAKE = """
     UPDATE scheduler_notification SET next_at = %s, attempts = attempts + 1 WHERE id = (
         SELECT id FROM scheduler_notification WHERE sent_at IS NULL AND given_up_at IS NULL AND next_at <= %s
-            AND (channel <> 'email' OR error = '' OR %s)
+            AND (channel <> 'email' OR error = '' OR %s) AND address <> ALL(%s)
         ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) RETURNING id
+    ) RETURNING id, address
 """
+_taking = threading.Lock()
+_busy: set[str] = set()  # addresses that threads of this process send to just now: a slow one holds one thread only
 
 
 def deliver_due(*, limit: int = BATCH) -> int:
@@ -46,17 +49,31 @@ def deliver_due(*, limit: int = BATCH) -> int:
     for _ in range(limit):
         if time.monotonic() >= until:
             break
-        now = timezone.now()
-        with connection.cursor() as cursor:
-            cursor.execute(_TAKE, [now + LEASE, now, mail.is_set_up()])
-            taken = cursor.fetchone()
+        taken = _take()
         if taken is None:
             break
-        rows = Notification.objects.select_related(
-            "execution__launch_plan", "execution__workflow", "subscription"
-        ).defer("execution__launch_plan__spec", "execution__workflow__spec", "execution__workflow__closure")
-        sent += _deliver(rows.get(pk=taken[0]))
+        pk, address = taken
+        try:
+            sent += _deliver(_row(pk))
+        finally:
+            _busy.discard(address)
     return sent
+
+
+def _take() -> tuple[int, str] | None:
+    now = timezone.now()
+    with _taking, connection.cursor() as cursor:
+        cursor.execute(_TAKE, [now + LEASE, now, mail.is_set_up(), sorted(_busy)])
+        taken: tuple[int, str] | None = cursor.fetchone()
+        if taken is not None:
+            _busy.add(taken[1])
+    return taken
+
+
+def _row(pk: int) -> Notification:
+    rows = Notification.objects.select_related("execution__launch_plan", "execution__workflow", "subscription")
+    heavy = ("execution__launch_plan__spec", "execution__workflow__spec", "execution__workflow__closure")
+    return rows.defer(*heavy).get(pk=pk)
 
 
 def _deliver(notification: Notification) -> bool:

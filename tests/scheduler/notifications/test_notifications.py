@@ -4,6 +4,7 @@ import email
 import hashlib
 import hmac
 import json
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -13,7 +14,7 @@ from typing import cast
 from unittest.mock import patch
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from flyteidl.admin import common_pb2, execution_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
@@ -320,6 +321,32 @@ class TestSlowReceivers:
         assert not waiting.filter(attempts__gt=1).exists()
         assert "not done within 0.5 s" in waiting.get(attempts=1).error
         assert len(receiver.taken) == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_it_holds_one_thread_only(self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(webhooks, "SECONDS", 3.0)
+
+        def run() -> None:
+            try:
+                deliver_due()
+            finally:
+                connection.close()
+
+        with serving(drips(b"HTTP/1.1 ")) as (port, came):
+            webhook(f"http://127.0.0.1:{port}/slow")
+            for _ in range(3):
+                SUCCEED.run(start(workflow_of(plain), {"a": 1}))
+            webhook(receiver.url)
+            SUCCEED.run(start(workflow_of(plain), {"a": 1}))
+            slow = threading.Thread(target=run)
+            slow.start()
+            while not came:
+                time.sleep(0.01)
+            began = time.monotonic()
+            assert deliver_due() == 1
+            assert time.monotonic() - began < 2 and len(came) == 1
+            slow.join()
+        assert not deliver._busy
 
     def test_one_run_ends_in_time_and_the_next_goes_on(
         self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
