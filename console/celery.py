@@ -35,11 +35,12 @@ def drop_broken_connections(task: Task[..., object] | None = None, **_: object) 
 
 class Ticks(Scheduler):
     """Sends the periodic messages. While the broker does not take them it does itself what they ask for, so that work
-    goes on at the pace of the sweep, and schedules fire.
+    goes on at the pace of the sweep, and schedules fire. What waits for strangers waits in a thread of its own then.
     """
 
     PAUSE = 10.0  # seconds before the broker is tried again: one that hangs takes its time to fail
     _alone_until = 0.0  # monotonic
+    _slow: threading.Thread | None = None
 
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **options: Any) -> Any:
         if time.monotonic() >= self._alone_until:
@@ -48,10 +49,23 @@ class Ticks(Scheduler):
             except SchedulingError as error:
                 logger.warning("no messages through the broker, doing without: %s", error)
                 self._alone_until = time.monotonic() + self.PAUSE
-        from django.db import close_old_connections
+        if entry.task not in app.conf.task_routes:
+            return _do(entry)
+        if self._slow is None or not self._slow.is_alive():
+            self._slow = threading.Thread(target=_do, args=(entry,), name="slow", daemon=True)
+            self._slow.start()
+        return None
 
-        close_old_connections()
+
+def _do(entry: ScheduleEntry) -> Any:
+    from django.db import close_old_connections, connections
+
+    close_old_connections()
+    try:
         return app.tasks[str(entry.task)](*entry.args or (), **entry.kwargs or {})
+    finally:
+        if threading.current_thread().name == "slow":
+            connections.close_all()  # the thread's own
 
 
 def _tick_for_ever() -> None:
@@ -75,6 +89,8 @@ def tick_in_this_worker(**_: object) -> None:
 
 @worker_ready.connect
 def say_alive(**_: object) -> None:
+    """Of a worker that takes what is urgent: that is what readiness asks for."""
     from console.tasks import heartbeat
 
-    heartbeat()
+    if app.conf.task_default_queue in app.amqp.queues.consume_from:
+        heartbeat()

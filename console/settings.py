@@ -164,7 +164,9 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # for ever: the broker comes back
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 60,  # what a killed worker held is delivered again after this
+    # What a killed worker held is delivered again after this: longer than any task takes and any timer waits
+    # (scheduler/shell/flush.py), or it would be done twice. Until then the sweep does it.
+    "visibility_timeout": 900,
     # A broker that hangs, or whose machine is gone without a word, is one that is down.
     "socket_timeout": WAKE_TIMEOUT,
     "socket_connect_timeout": WAKE_TIMEOUT,
@@ -172,7 +174,16 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 # A message is only a hint: with the broker down, whoever sends one must not wait for it.
 # One more try finds a new connection.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+# Two queues: what moves executions on never waits behind what waits for strangers (docs/architecture.md). The second
+# has a worker of its own, in whose threads a few may be waited for at once.
 CELERY_TASK_DEFAULT_QUEUE = "causeway"
+SLOW_QUEUE = "causeway-slow"
+SLOW_TASKS = (
+    "scheduler.tasks.deliver_notifications",
+    "scheduler.tasks.apply_retention",
+    "lineage.tasks.send_run_events",
+)
+CELERY_TASK_ROUTES = {task: {"queue": SLOW_QUEUE} for task in SLOW_TASKS}
 CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
 # Before a failed attempt is repeated for the first time, in seconds; it doubles with every one, up to ten minutes.
 CAUSEWAY_RETRY_BACKOFF_SECONDS = float(os.environ.get("CAUSEWAY_RETRY_BACKOFF_SECONDS") or "1")
@@ -211,7 +222,7 @@ EMAIL_HOST_USER = os.environ.get("CAUSEWAY_SMTP_USER", "")
 EMAIL_HOST_PASSWORD = os.environ.get("CAUSEWAY_SMTP_PASSWORD", "")
 EMAIL_USE_SSL = EMAIL_PORT == 465
 EMAIL_USE_TLS = not EMAIL_USE_SSL and env_flag("CAUSEWAY_SMTP_TLS", default=True)
-EMAIL_TIMEOUT = 20
+EMAIL_BACKEND = "scheduler.notifications.smtp.Backend"  # with a deadline for the whole of each sending
 DEFAULT_FROM_EMAIL = os.environ.get("CAUSEWAY_MAIL_FROM") or "causeway@localhost"
 # Webhooks may go to addresses that are not public: a receiver in the same network, or on this machine.
 CAUSEWAY_WEBHOOK_PRIVATE = env_flag("CAUSEWAY_WEBHOOK_PRIVATE", default=False)

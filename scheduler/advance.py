@@ -1,13 +1,14 @@
 """Advancing an execution: the imperative shell around the engine.
 
-Under the execution's row lock: gather what happened, let the engine decide, do what it commands, feed the answers back
-until nothing follows, write everything in one transaction. Whoever finds the lock taken leaves: the holder looks for
-news once more after its commit, so that nothing is missed between its last look and the release of the lock.
+Under the execution's lock: gather what happened, let the engine decide, do what it commands, feed the answers back
+until nothing follows, write everything in one transaction. Whoever finds it being evaluated leaves: the holder looks
+for news once more after its commit, so that nothing is missed between its last look and the release of the lock.
 """
 
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from django.db import connection, transaction
 from django.db.utils import IntegrityError, OperationalError
@@ -21,14 +22,16 @@ from scheduler.shell.flush import flush
 from scheduler.shell.gather import gather
 from scheduler.shell.perform import perform
 from scheduler.shell.reuse import write_entries
-from scheduler.shell.statements import lock
+from scheduler.shell.statements import HeldElsewhere, lock
 from scheduler.shell.turn import Turn
 from scheduler.transitions import StaleTransition
+from scheduler.wake import wake_execution_at
 
 logger = logging.getLogger(__name__)
 
 MAX_TURNS = 1000  # then the sweep goes on with it: one busy execution must not hold a worker for ever
 MAX_COLLISIONS = 5
+HELD_PAUSE = timedelta(seconds=1)
 
 _PENDING = """
     SELECT EXISTS (
@@ -46,6 +49,10 @@ def advance(execution_id: int) -> None:
         try:
             if not take_turn(execution_id):
                 return
+        except HeldElsewhere as held:
+            logger.warning("execution %s: later: %s", execution_id, held)
+            wake_execution_at(execution_id, timezone.now() + HELD_PAUSE)
+            return
         except (StaleTransition, IntegrityError, OperationalError) as error:
             collisions += 1
             logger.warning("execution %s: evaluated again: %s", execution_id, error)

@@ -18,7 +18,7 @@ from artifacts.literals.encode import datetime_primitive
 from lineage.actions.record import record_started
 from lineage.models import LinkKind
 from scheduler.models import Execution, ExecutionMode, LaunchPlan, Schedule, ScheduleFire
-from scheduler.recurrence import Rate, Recurrence, check_rate, missed, parse_cron, parse_every, parse_offset
+from scheduler.recurrence import TICK, Cron, Rate, Recurrence, check_rate, missed, parse_cron, parse_every, parse_offset
 
 logger = logging.getLogger(__name__)
 
@@ -153,6 +153,12 @@ def _fire_missed(schedule: Schedule, planned: datetime, now: datetime) -> None:
     recurrence = recurrence_of(schedule)
     limit = settings.CAUSEWAY_SCHEDULE_CATCH_UP
     due = missed(recurrence, planned - offset, now - offset, limit=limit)
+    if isinstance(recurrence, Cron) and recurrence.next_after(planned - offset - TICK) != planned - offset:
+        # What the line means, or the clocks of its zone, changed since that was planned (an upgrade): no time of it.
+        logger.warning("%s: %s is no time of it any more", schedule, planned - offset)
+        schedule.next_fire_at = due[0] + offset if due else recurrence.next_after(now - offset) + offset
+        schedule.save(update_fields=["next_fire_at"])
+        return
     # A rate changed under the row is no reason to stand still: fire what was planned.
     nominal = due[0] if due else planned - offset
     if nominal > planned - offset:

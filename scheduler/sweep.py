@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from scheduler.advance import advance
-from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase
+from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
 from scheduler.shell.children import abort_children_of
 from scheduler.shell.ends import tell_parent
 
@@ -24,30 +24,52 @@ _EXECUTIONS = """
     UNION
     (SELECT id FROM scheduler_execution WHERE wake_at <= %s ORDER BY wake_at LIMIT %s)
     UNION
-    (SELECT DISTINCT execution_id FROM scheduler_taskexecution WHERE NOT handled AND phase = ANY(%s) LIMIT %s)
+    (
+        SELECT execution_id FROM scheduler_taskexecution WHERE NOT handled AND phase = ANY(%s)
+        GROUP BY execution_id ORDER BY min(id) LIMIT %s
+    )
 """
+# Of a node that is repeated only the newest child counts: an older one ended long ago, and its parent knows.
 _UNTOLD_PARENTS = """
     SELECT node.id FROM scheduler_nodeexecution node
-    JOIN scheduler_execution child ON child.parent_node_id = node.id
-    WHERE node.kind = 'launch_plan' AND node.phase = 2 AND child.phase = ANY(%s)
-    LIMIT %s
+    CROSS JOIN LATERAL (
+        SELECT phase, ended_at FROM scheduler_execution WHERE parent_node_id = node.id ORDER BY id DESC LIMIT 1
+    ) AS child
+    WHERE node.kind = 'launch_plan' AND node.phase = %s AND child.phase = ANY(%s)
+    ORDER BY child.ended_at, node.id LIMIT %s
 """
 _ORPHANS = """
     SELECT child.parent_node_id FROM scheduler_execution child
     JOIN scheduler_nodeexecution node ON node.id = child.parent_node_id
     WHERE child.ended_at IS NULL AND child.phase <> ALL(%s) AND node.phase = ANY(%s)
-    LIMIT %s
+    ORDER BY child.id LIMIT %s
 """
 
 
 def sweep_all() -> None:
-    """One bounded sweep: parents, children, executions with news, triggers."""
-    from scheduler.triggers.evaluate import sweep_triggers
+    """One bounded sweep: parents, children, executions with news, triggers; one step fails alone."""
+    for step in (_parents, _children, _executions, _triggers):
+        _guarded(step.__name__.strip("_"), step)
 
-    _each("parent node", _column(_UNTOLD_PARENTS, [sorted(EXECUTION_TERMINAL), BATCH]), tell_parent)
+
+def _parents() -> None:
+    untold = [NodePhase.RUNNING, sorted(EXECUTION_TERMINAL), BATCH]
+    _each("parent node", _column(_UNTOLD_PARENTS, untold), tell_parent)
+
+
+def _children() -> None:
     orphaned = [[ExecutionPhase.ABORTING], sorted(NODE_TERMINAL), BATCH]
     _each("children of node", _column(_ORPHANS, orphaned), partial(abort_children_of, cause="aborted with its parent"))
-    _each("execution", _column(_EXECUTIONS, [BATCH, timezone.now(), BATCH, sorted(ATTEMPT_TERMINAL), BATCH]), advance)
+
+
+def _executions() -> None:
+    now = timezone.now()
+    _each("execution", _column(_EXECUTIONS, [BATCH, now, BATCH, sorted(ATTEMPT_TERMINAL), BATCH]), advance)
+
+
+def _triggers() -> None:
+    from scheduler.triggers.evaluate import sweep_triggers
+
     sweep_triggers(limit=BATCH)
 
 
@@ -59,7 +81,11 @@ def _column(sql: str, parameters: list[Any]) -> list[int]:
 
 def _each(what: str, ids: Iterable[int], action: Callable[[int], object]) -> None:
     for pk in ids:
-        try:
-            action(pk)
-        except Exception:  # one that fails must not keep the others from being swept
-            logger.exception("sweep: %s %s", what, pk)
+        _guarded(f"{what} {pk}", partial(action, pk))
+
+
+def _guarded(what: str, action: Callable[[], object]) -> None:
+    try:
+        action()
+    except Exception:  # one that fails must not keep the others from being swept
+        logger.exception("sweep: %s", what)

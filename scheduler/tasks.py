@@ -55,12 +55,16 @@ def deliver_notifications() -> None:
 
 
 @shared_task
-def apply_retention() -> None:
+def apply_retention(after: int = 0) -> None:
     from artifacts.uploads import drop_abandoned
     from scheduler.actions.retention import apply_all
+    from scheduler.wake import continue_retention
 
-    apply_all()
-    drop_abandoned()
+    left = apply_all(after=after)
+    if left is None:
+        drop_abandoned()
+    else:  # others have their turn first
+        continue_retention(left)
 
 
 @shared_task

@@ -124,7 +124,15 @@ def wake_notifications() -> None:
     """Have what the outbox of notifications holds sent."""
     from scheduler.tasks import deliver_notifications
 
-    _after_commit(deliver_notifications.delay, "notifications")
+    # One that nobody took by then is not needed: the tick asks for the same.
+    _after_commit(lambda: deliver_notifications.apply_async(expires=60), "notifications")
+
+
+def continue_retention(after: int) -> None:
+    """Have retention go on behind the policy with this key."""
+    from scheduler.tasks import apply_retention
+
+    _after_commit(lambda: apply_retention.delay(after), "retention")
 
 
 def executor_channel(executor: str) -> str:

@@ -50,7 +50,7 @@ class RunningStack:
         return self._stack.manage(*arguments)
 
     def pids(self) -> dict[str, int]:
-        """postgres, valkey, web, rpc, worker-1, worker-2, executor, supervisor: pid of each that runs."""
+        """postgres, valkey, web, rpc, worker-1, worker-2, slow, executor, supervisor: pid of each that runs."""
         return self._stack.pids()
 
     def pid(self, name: str) -> int | None:

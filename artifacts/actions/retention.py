@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
@@ -102,14 +103,16 @@ def remove(versions: Sequence[ArtifactVersion], *, actor: str, reason: str) -> l
         return Removal.objects.bulk_create(Removal(version=row, at=now, actor=actor, reason=reason) for row in rows)
 
 
-def delete_objects(*, limit: int | None = BATCH) -> int:
+def delete_objects(*, limit: int | None = BATCH, until: float | None = None) -> int:
     """Delete the data of removed versions that nothing else refers to; the number of removals dealt with.
 
     Run after the removal has committed, again and again: each removal is marked when its objects are gone. The oldest
-    `limit` are looked at, None: all, those behind some that fail as well.
+    `limit` are looked at, None: all, those behind some that fail as well. `until` (monotonic clock): then it ends.
     """
     done = 0
     for pk in _open_removals(limit):
+        if until is not None and time.monotonic() >= until:
+            break
         try:
             done += _delete_of(pk)
         except (CausewayError, OSError) as error:

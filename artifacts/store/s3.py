@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit
 
+from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
 from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]
 
@@ -19,7 +20,19 @@ from artifacts.store.signing import md5_header
 
 UNCHECKED = ".unchecked"  # folder of the marks of objects being put together
 PAST_THE_END = frozenset({"416", "InvalidRange", "RequestedRangeNotSatisfiable"})
+CONNECTING, READING, ATTEMPTS = 3.0, 30.0, 3  # seconds to connect, to wait for bytes (joining parts takes a while)
 MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
+
+
+def _config() -> Config:
+    """A store that hangs is down: five times a minute, as boto waits by itself, would hold up who evaluates."""
+    return Config(
+        signature_version="s3v4",
+        s3={"addressing_style": os.environ.get("CAUSEWAY_S3_ADDRESSING", "path")},
+        connect_timeout=CONNECTING,
+        read_timeout=READING,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    )
 
 
 class S3Store(ObjectStore):
@@ -32,8 +45,7 @@ class S3Store(ObjectStore):
             bucket_name=self.bucket,
             endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("FLYTE_AWS_ENDPOINT"),
             region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
-            signature_version="s3v4",
-            addressing_style=os.environ.get("CAUSEWAY_S3_ADDRESSING", "path"),
+            client_config=_config(),
         )
 
     @cached_property

@@ -10,7 +10,7 @@ from typing import Any
 from django.http import HttpRequest
 from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb2
 
-from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
+from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, QueryUnresolved
 from artifacts.literals import carry, describe_type, is_optional
 from artifacts.models import AliasMove, ArtifactVersion
 from artifacts.queries import find, matches
@@ -215,7 +215,7 @@ class LaunchForm:
     ) -> Field:
         return Field(
             **self._common(name, parameter),
-            **self._resolve(query),
+            **self._resolve(query, may_be_none=is_optional(parameter.var.type)),
             text=self.data.get(f"in.{name}", ""),
             is_query=True,
             query=query_in_words(query),
@@ -228,7 +228,7 @@ class LaunchForm:
         inputs = defaults | dict(self.earlier) | self.values | self.fixed
         return read_query(query, project=self.plan.project, domain=self.plan.domain, inputs=inputs)
 
-    def _resolve(self, query: artifact_id_pb2.ArtifactQuery) -> dict[str, Any]:
+    def _resolve(self, query: artifact_id_pb2.ArtifactQuery, *, may_be_none: bool = False) -> dict[str, Any]:
         may_read = access.may_read(self.request.user)
         try:
             wanted = self._wanted(query)
@@ -236,7 +236,8 @@ class LaunchForm:
                 return {"problem": f"it asks in {wanted.project}/{wanted.domain}, where you may not read"}
             found = find(wanted, may_read=may_read)
         except CausewayError as error:
-            return {"problem": error.message}
+            none = "; launched so, the input is None" if may_be_none and isinstance(error, QueryUnresolved) else ""
+            return {"problem": error.message + none}
         return {"resolved": found.version, "why": found.explanation}
 
     def _choices(self, query: artifact_id_pb2.ArtifactQuery) -> list[ArtifactVersion]:

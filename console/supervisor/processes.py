@@ -61,12 +61,22 @@ def web(options: Options) -> Process:
     return Process("web", command)
 
 
+def _celery(name: str, *pool: str) -> list[str]:
+    command = [sys.executable, "-m", "celery", "-A", "console", "worker", "--loglevel", "warning", *pool]
+    return [*command, "--hostname", f"{name}@%h", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+
+
 def worker(number: int) -> Process:
-    command = [sys.executable, "-m", "celery", "-A", "console", "worker", "--pool", "solo", "--loglevel", "warning"]
-    command += ["--hostname", f"worker-{number}@%h", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    command = _celery(f"worker-{number}", "--pool", "solo")
     # the first worker also ticks, in a thread: a scheduler process of its own would cost another 80 MB
     environment = {"CELERY_SKIP_CHECKS": "1", **({"CAUSEWAY_TICK": "1"} if number == 1 else {})}
     return Process(f"worker-{number}", command, environment=environment)
+
+
+def slow() -> Process:
+    """Takes what waits for strangers: webhooks, mail, lineage events, retention. A thread costs next to nothing."""
+    command = _celery("slow", "--pool", "threads", "--concurrency", "4", "--queues", "causeway-slow")
+    return Process("slow", command, environment={"CELERY_SKIP_CHECKS": "1"})
 
 
 def apps(options: Options) -> list[Process]:
@@ -78,6 +88,7 @@ def apps(options: Options) -> list[Process]:
         web(options),
         Process("rpc", [*manage, "rpc", "--skip-checks"]),
         *(worker(number) for number in range(1, WORKERS + 1)),
+        slow(),
         Process("executor", [*manage, "executor", "--skip-checks"]),
     ]
 

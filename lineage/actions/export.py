@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-import urllib.error
-import urllib.request
+import time
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 
@@ -19,6 +18,7 @@ from django.utils import timezone
 
 from lineage.models import RunEvent, RunEventType, VersionEdge, VersionRole
 from lineage.openlineage import run_event_of, types_of
+from lineage.outgoing import NoAnswer, NotAllowed, post
 from lineage.walks import nodes_of
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,8 @@ BATCH = 200
 MAX_OPEN = 100_000  # events that wait; with more, new ones are dropped: an endpoint that is gone must not fill the disk
 KEPT = timedelta(days=7)
 DATASETS = 1000  # of one event, each way
-TIMEOUT = 10.0  # seconds
+SECONDS = 10.0  # for one event, whatever the endpoint does
+BUDGET = 60.0  # seconds that one run sends for; the next one goes on
 PASSING = frozenset({401, 403, 404, 408, 425, 429})  # refusals that are not the event's fault
 SENDER_LOCK = 4_270_011
 
@@ -75,12 +76,16 @@ ORDER BY next_at, id LIMIT %s
 
 
 def _send_due(limit: int) -> int:
-    sent = 0
-    while sent < limit:
+    sent, until = 0, time.monotonic() + BUDGET
+    while sent < limit and time.monotonic() < until:
         with connection.cursor() as cursor:
             cursor.execute(_DUE, [timezone.now(), limit - sent])
             ids = [row[0] for row in cursor.fetchall()]
-        done = sum(_send(event) for event in RunEvent.objects.filter(pk__in=ids).order_by("pk"))
+        done = 0
+        for event in RunEvent.objects.filter(pk__in=ids).order_by("pk"):
+            if time.monotonic() >= until:
+                break
+            done += _send(event)
         sent += done
         if not done:
             break
@@ -135,14 +140,11 @@ def _post(body: bytes) -> tuple[int, str]:
     headers = {"Content-Type": "application/json"}
     if settings.CAUSEWAY_OPENLINEAGE_API_KEY:
         headers["Authorization"] = f"Bearer {settings.CAUSEWAY_OPENLINEAGE_API_KEY}"
-    request = urllib.request.Request(settings.CAUSEWAY_OPENLINEAGE_URL, data=body, headers=headers)  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as response:  # noqa: S310 - the operator's own setting
-            return response.status, ""
-    except urllib.error.HTTPError as error:
-        return error.code, error.read(500).decode(errors="replace")
-    except (OSError, ValueError) as error:
+    try:  # the operator's own setting: it may be in the same network
+        answer = post(settings.CAUSEWAY_OPENLINEAGE_URL, body, headers, seconds=SECONDS, private=True)
+    except (NoAnswer, NotAllowed) as error:
         return 0, str(error)
+    return answer.status, answer.text
 
 
 def _tidy() -> None:

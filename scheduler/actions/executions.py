@@ -21,7 +21,7 @@ def abort(execution: Execution, *, cause: str, actor: str) -> Execution:
     A second request changes nothing, the first cause stands. FailedPrecondition if the execution has ended.
     """
     with transaction.atomic():
-        row = Execution.objects.select_for_update(of=("self",)).get(pk=execution.pk)
+        row = Execution.objects.select_for_update(of=("self",), no_key=True).get(pk=execution.pk)
         if row.phase in EXECUTION_TERMINAL:
             label = ExecutionPhase(row.phase).name
             raise FailedPrecondition(f"execution {row.key} has ended already ({label}), there is nothing to abort")

@@ -33,7 +33,7 @@ def set_signal(
     comes too late: it is decided, timed out, or the execution has ended.
     """
     with transaction.atomic():
-        locked = Execution.objects.select_for_update(of=("self",)).get(pk=execution.pk)
+        locked = Execution.objects.select_for_update(of=("self",), no_key=True).get(pk=execution.pk)
         gate = _gate_of(locked, signal_id)
         expected = types_pb2.LiteralType.FromString(bytes(gate.literal_type))
         check_literal(literal, expected, name=signal_id)
@@ -77,7 +77,7 @@ def get_or_create_signal(execution: Execution, signal_id: str, literal_type: typ
     """
     check_text(signal_id, "signal_id", MAX_NAME)
     with transaction.atomic():
-        locked = Execution.objects.select_for_update(of=("self",)).get(pk=execution.pk)
+        locked = Execution.objects.select_for_update(of=("self",), no_key=True).get(pk=execution.pk)
         try:
             gate = _gate_of(locked, signal_id)
         except InvalidArgument:
@@ -108,7 +108,7 @@ def open_early(execution: Execution, signal_id: str) -> Gate:
     InvalidArgument for a signal that nobody declared, FailedPrecondition when the execution has ended.
     """
     with transaction.atomic():
-        locked = Execution.objects.select_for_update(of=("self",)).get(pk=execution.pk)
+        locked = Execution.objects.select_for_update(of=("self",), no_key=True).get(pk=execution.pk)
         gate = _gate_of(locked, signal_id)
         if gate.pk is None:
             _check_open(locked, gate, timezone.now())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 ACTOR = "system:retention"
 BATCH = 1000  # versions of one artifact looked at in one go; a run goes on until a round removes nothing
 ROUNDS = 100
+BUDGET = 60.0  # seconds of one run over all policies; the next goes on where it stopped
 HEAVY = ("literal", "literal_type", "card", "terms")
 
 
@@ -72,8 +74,11 @@ def spell(policy: RetentionPolicy) -> dict[str, str]:
     return rules
 
 
-def apply_retention(policy: RetentionPolicy, *, actor: str = ACTOR) -> list[Removal]:
-    """Remove what the plan says, as it is now. Objects are deleted when the rows have committed."""
+def apply_retention(policy: RetentionPolicy, *, actor: str = ACTOR, until: float | None = None) -> list[Removal]:
+    """Remove what the plan says, as it is now. Objects are deleted when the rows have committed.
+
+    `until`, by the monotonic clock: no further round of BATCH versions begins then.
+    """
     rules = spell(policy)
     words = [f"keep {rules['keep_newest']}"] if "keep_newest" in rules else []
     words += [f"keep for {rules['keep_for']}"] if "keep_for" in rules else []
@@ -86,9 +91,9 @@ def apply_retention(policy: RetentionPolicy, *, actor: str = ACTOR) -> list[Remo
             removals += tombstone(plan.remove, actor=actor, reason=f"retention: {', '.join(words)}")
             if plan.remove or not (plan.more or removals or actor == ACTOR):
                 _record(policy.artifact, actor, removed=len(plan.remove))
-        if not plan.more:
+        if not plan.more or (until is not None and time.monotonic() >= until):
             break
-    delete_objects()
+    delete_objects(until=until)
     return removals
 
 
@@ -98,13 +103,22 @@ def _record(artifact: Artifact, actor: str, *, removed: int) -> None:
     record(actor, "retention.run", artifact, **place, detail={"removed": removed})
 
 
-def apply_all() -> int:
-    """Apply every policy, each on its own; the number of versions removed."""
-    removed = 0
-    for policy in RetentionPolicy.objects.select_related("artifact").order_by("pk"):
+def apply_all(*, after: int = 0, seconds: float = BUDGET) -> int | None:
+    """Apply every policy behind the one with this key, each on its own, then delete the objects of what was removed.
+
+    About `seconds` long, so that it holds up nobody: the key to go on after, None when all is done.
+    """
+    until = time.monotonic() + seconds
+    for policy in RetentionPolicy.objects.select_related("artifact").filter(pk__gt=after).order_by("pk"):
+        if time.monotonic() >= until:
+            return after
         try:
-            removed += len(apply_retention(policy))
+            removed = apply_retention(policy, until=until)
         except Exception:  # one policy that fails must not keep the others from theirs
             logger.exception("retention of %s failed", policy.artifact)
-    delete_objects(limit=None)
-    return removed
+            removed = []
+        if removed and time.monotonic() >= until:
+            return after  # with this one again: there may be more to remove
+        after = policy.pk
+    deleted = delete_objects(limit=None, until=until)
+    return after if deleted and time.monotonic() >= until else None

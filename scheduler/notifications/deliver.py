@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
@@ -11,15 +13,18 @@ from django.utils import timezone
 
 from audit.record import record
 from scheduler.models import Channel, Notification
-from scheduler.notifications import mail, webhooks
+from scheduler.notifications import mail, smtp, webhooks
 from scheduler.notifications.refusal import NotSetUp, Refused
 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 12  # about three hours
 FIRST_WAIT, SLOWEST = timedelta(seconds=2), timedelta(hours=1)
-LEASE = timedelta(minutes=1)  # longer than any one sending takes
+# For one sending, and the writing of what came of it: each way has a deadline of its own for all that it does.
+LEASE = timedelta(seconds=3 * max(webhooks.SECONDS, smtp.SECONDS))
+SPARED = timedelta(minutes=1)
 BATCH = 50
+BUDGET = 60.0  # seconds that one run sends for; the next one goes on
 
 SENDERS: Mapping[str, Callable[[Notification], None]] = {
     Channel.EMAIL: mail.send,
@@ -31,27 +36,45 @@ SENDERS: Mapping[str, Callable[[Notification], None]] = {
 _TAKE = """
     UPDATE scheduler_notification SET next_at = %s, attempts = attempts + 1 WHERE id = (
         SELECT id FROM scheduler_notification WHERE sent_at IS NULL AND given_up_at IS NULL AND next_at <= %s
-            AND (channel <> 'email' OR error = '' OR %s)
+            AND (channel <> 'email' OR error = '' OR %s) AND address <> ALL(%s)
         ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) RETURNING id
+    ) RETURNING id, address
 """
+_taking = threading.Lock()
+_busy: set[str] = set()  # addresses that threads of this process send to just now: a slow one holds one thread only
 
 
 def deliver_due(*, limit: int = BATCH) -> int:
     """Send what is due, one after the other; the number sent. What this call does not reach the next one does."""
-    sent = 0
+    sent, until = 0, time.monotonic() + BUDGET
     for _ in range(limit):
-        now = timezone.now()
-        with connection.cursor() as cursor:
-            cursor.execute(_TAKE, [now + LEASE, now, mail.is_set_up()])
-            taken = cursor.fetchone()
+        if time.monotonic() >= until:
+            break
+        taken = _take()
         if taken is None:
             break
-        rows = Notification.objects.select_related(
-            "execution__launch_plan", "execution__workflow", "subscription"
-        ).defer("execution__launch_plan__spec", "execution__workflow__spec", "execution__workflow__closure")
-        sent += _deliver(rows.get(pk=taken[0]))
+        pk, address = taken
+        try:
+            sent += _deliver(_row(pk))
+        finally:
+            _busy.discard(address)
     return sent
+
+
+def _take() -> tuple[int, str] | None:
+    now = timezone.now()
+    with _taking, connection.cursor() as cursor:
+        cursor.execute(_TAKE, [now + LEASE, now, mail.is_set_up(), sorted(_busy)])
+        taken: tuple[int, str] | None = cursor.fetchone()
+        if taken is not None:
+            _busy.add(taken[1])
+    return taken
+
+
+def _row(pk: int) -> Notification:
+    rows = Notification.objects.select_related("execution__launch_plan", "execution__workflow", "subscription")
+    heavy = ("execution__launch_plan__spec", "execution__workflow__spec", "execution__workflow__closure")
+    return rows.defer(*heavy).get(pk=pk)
 
 
 def _deliver(notification: Notification) -> bool:
@@ -64,6 +87,8 @@ def _deliver(notification: Notification) -> bool:
         return False
     except Refused as refused:
         _put_off(notification, str(refused), for_good=refused.for_good)
+        if refused.no_answer:
+            _spare(notification)
         return False
     except Exception as error:
         logger.exception("notification %s", notification.pk)
@@ -81,6 +106,15 @@ def _put_off(notification: Notification, reason: str, *, for_good: bool) -> None
         error=reason.replace("\0", "")[:2000], next_at=now + wait, given_up_at=now if hopeless else None
     )
     logger.warning("notification %s to %s: %s", notification.pk, notification.channel, reason[:200])
+
+
+def _spare(notification: Notification) -> None:
+    """What waits for an address that did not answer waits a while longer: others come first."""
+    now = timezone.now()
+    waiting = Notification.objects.filter(
+        channel=notification.channel, address=notification.address, sent_at=None, given_up_at=None, next_at__lte=now
+    )
+    waiting.exclude(channel=Channel.EMAIL).update(next_at=now + SPARED)
 
 
 def send_again(notification: Notification, *, actor: str) -> None:

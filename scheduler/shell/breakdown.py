@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
@@ -15,7 +16,7 @@ from scheduler.actions.attempts import request_cancel
 from scheduler.models import Execution, Gate, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.shell.ends import after_end
-from scheduler.shell.statements import lock
+from scheduler.shell.statements import HeldElsewhere, lock
 from scheduler.shell.turn import ACTOR
 from scheduler.transitions import move_execution, nodes_aborted
 
@@ -35,7 +36,7 @@ def note(execution_id: int, error: Exception) -> None:
     """
     if isinstance(error, DATABASE):
         return
-    with transaction.atomic():
+    with suppress(HeldElsewhere), transaction.atomic():
         execution = lock(Execution, execution_id)
         if execution is None or execution.phase in EXECUTION_TERMINAL:
             return

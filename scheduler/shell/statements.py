@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import connection, models
+from django.db import OperationalError, connection, models
+from psycopg.errors import LockNotAvailable
 
 Row = TypeVar("Row", bound=models.Model)
 Statement = tuple[str, list[Any]]
@@ -68,9 +69,34 @@ def execute(statements: Sequence[Statement]) -> list[Result]:
                 return results
 
 
+class HeldElsewhere(Exception):
+    """Somebody who does not evaluate holds the row for longer than an evaluation waits."""
+
+
+WAIT = "2s"
+EVALUATING = 427  # the space of PostgreSQL's advisory locks (two keys) that mark a row as being evaluated
+
+
 def lock(model: type[Row], pk: int) -> Row | None:
-    """The row, FOR UPDATE; None if it is locked by somebody else, or not there."""
-    return next(iter(select(model, "id = %s FOR UPDATE SKIP LOCKED", [pk])), None)
+    """The row, for its evaluation, until the transaction ends; None if somebody else evaluates it, or it is not there.
+
+    Two locks. The mark of who evaluates is only tried for: whoever finds it taken may leave, because the holder looks
+    for news once more. The row's own lock is waited for: those who hold it otherwise (a door that archives the
+    execution, a decision, a child's end) are quick and look for nothing, so that leaving would lose what happened. It
+    is NO KEY UPDATE: what only refers to the row (a relaunch of the execution, its children) is not in the way at all.
+    HeldElsewhere after WAIT.
+    """
+    columns, names, jsons = _selection(model)
+    sql = f'SELECT {columns} FROM "{model._meta.db_table}" WHERE id = %s '  # noqa: S608
+    sql += "AND pg_try_advisory_xact_lock(%s, %s) FOR NO KEY UPDATE"
+    waiting, patient = f"SET LOCAL lock_timeout = '{WAIT}'", "SET LOCAL lock_timeout = DEFAULT"
+    try:
+        found = execute([(waiting, []), (sql, [pk, EVALUATING, pk % 2**31]), (patient, [])])[1].returned
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            raise HeldElsewhere(f"{model.__name__} {pk} is held by somebody for more than {WAIT}") from error
+        raise
+    return _row(model, list(found[0]), names, jsons) if found else None
 
 
 def select(model: type[Row], which: str, parameters: Sequence[Any]) -> list[Row]:

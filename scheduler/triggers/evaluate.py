@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import TypeVar
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -20,6 +22,7 @@ from scheduler.triggers.queue import enqueue, lock_trigger, settle_queue, unsett
 from scheduler.triggers.rounds import arrive, due_rounds, expire_round, tell_mates
 
 logger = logging.getLogger(__name__)
+Answer = TypeVar("Answer")
 
 # Locks the version against a second worker, and tells whether anything cares for it: of most versions, nothing does.
 _NEWS = """
@@ -202,25 +205,35 @@ def _retry(firing: TriggerFiring) -> None:
 
 def sweep_triggers(*, limit: int = 500) -> int:
     """What lost wake-ups left: versions not evaluated, firings whose next try is due, queues, rounds. The number."""
+    steps: tuple[tuple[Callable[..., list[int]], Callable[[int], object]], ...] = (
+        (_unevaluated, evaluate_version),
+        (_due_again, retry_firing),
+        (unsettled, settle_queue),
+        (due_rounds, expire_round),
+    )
+    swept = 0
+    for look, action in steps:
+        found = _quietly(look.__name__, partial(look, limit=limit)) or []
+        for pk in found:
+            _quietly(f"{action.__name__}({pk})", partial(action, pk))
+        swept += len(found)
+    return swept
+
+
+def _unevaluated(*, limit: int) -> list[int]:
     versions = ArtifactVersion.objects.filter(triggers_evaluated_at__isnull=True).order_by("pk")
-    due = TriggerFiring.objects.filter(retry_at__lte=timezone.now(), queued=False).order_by("retry_at")
-    found = list(versions.values_list("pk", flat=True)[:limit])
-    firings = list(due.values_list("pk", flat=True)[:limit])
-    queues, rounds = unsettled(limit=limit), due_rounds(limit=limit)
-    for version_id in found:
-        _quietly(evaluate_version, version_id)
-    for firing_id in firings:
-        _quietly(retry_firing, firing_id)
-    for trigger_id in queues:
-        _quietly(settle_queue, trigger_id)
-    for round_id in rounds:
-        _quietly(expire_round, round_id)
-    return len(found) + len(firings) + len(queues) + len(rounds)
+    return list(versions.values_list("pk", flat=True)[:limit])
 
 
-def _quietly(action: Callable[[int], object], pk: int) -> None:
+def _due_again(*, limit: int) -> list[int]:
+    due = TriggerFiring.objects.filter(retry_at__lte=timezone.now(), queued=False).order_by("retry_at", "pk")
+    return list(due.values_list("pk", flat=True)[:limit])
+
+
+def _quietly(what: str, action: Callable[[], Answer]) -> Answer | None:
     """One that fails must not keep the sweep from the others; it comes round again."""
     try:
-        action(pk)
+        return action()
     except Exception:
-        logger.exception("%s(%s) failed", action.__name__, pk)
+        logger.exception("sweep: %s failed", what)
+        return None

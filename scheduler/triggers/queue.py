@@ -174,11 +174,21 @@ def queues_of(execution: Execution) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
+# From one trigger with a queue to the next by the index of what is queued: the length of the queues does not matter.
 _UNSETTLED = """
-    SELECT trigger.id FROM scheduler_trigger AS trigger
-    JOIN scheduler_triggerfiring AS firing ON firing.trigger_id = trigger.id AND firing.queued
-    WHERE trigger.paused_at IS NULL
-    GROUP BY trigger.id ORDER BY min(firing.published_at), trigger.id LIMIT %s
+    WITH RECURSIVE queues AS (
+        (
+            SELECT trigger_id, published_at FROM scheduler_triggerfiring WHERE queued
+            ORDER BY trigger_id, published_at LIMIT 1
+        )
+        UNION ALL
+        SELECT following.trigger_id, following.published_at FROM queues CROSS JOIN LATERAL (
+            SELECT trigger_id, published_at FROM scheduler_triggerfiring
+            WHERE queued AND trigger_id > queues.trigger_id ORDER BY trigger_id, published_at LIMIT 1
+        ) AS following
+    )
+    SELECT trigger.id FROM queues JOIN scheduler_trigger AS trigger ON trigger.id = queues.trigger_id
+    WHERE trigger.paused_at IS NULL ORDER BY queues.published_at, trigger.id LIMIT %s
 """
 _QUEUES_OF = """
     SELECT trigger.id FROM scheduler_launchplan AS ended

@@ -32,7 +32,8 @@ class AllOf:
 
     :param artifacts: two or more artifacts, or queries on them that say which versions count.
     :param on: what the versions of a round share: a partition key, `"time_partition"`, or several; nothing: any
-        versions make a round.
+        versions make a round. Times of different granularity are compared in the coarser one: every hour makes a round
+        with the newest version of its day, whichever came first.
     :param window: how long a round waits for the others, from the publication of its first version on; then it expires
         and the ledger says so. None: for ever.
     """
@@ -84,7 +85,8 @@ class OnArtifact(LaunchPlanTriggerBase):  # type: ignore[misc]
         (`Dataset.time_partition - timedelta(hours=1)`, `start_of("day", Dataset.time_partition)`), one of its
         partition values (`Dataset.partitions.region`), a query (partitions it leaves open on the triggering artifact
         follow the triggering version), another artifact (its newest version), or a constant. Inputs left out use the
-        launch plan's own defaults, query defaults included.
+        launch plan's own defaults, query defaults included. An input whose query finds nothing gets the launch plan's
+        default, None if it is `Optional`; any other waits for a version.
     :param rate_limit: at most so many launches in such a time, e.g. `(10, timedelta(hours=1))`.
     :param max_concurrent: at most so many triggered executions of the launch plan that have not ended.
     :param on_limit: `"queue"` (wait for a turn, in order), `"skip"`, or `"replace"` (abort the oldest that runs).

@@ -83,7 +83,7 @@ def test_it_configures_every_process(home: Home) -> None:
     groups = {section: parser[section]["programs"].split(",") for section in parser if section.startswith("group:")}
     assert groups == {
         "group:core": ["postgres", "valkey"],
-        "group:app": ["web", "rpc", "worker-1", "worker-2", "executor"],
+        "group:app": ["web", "rpc", "worker-1", "worker-2", "slow", "executor"],
     }
     for name in [name for names in groups.values() for name in names]:
         assert parser[f"program:{name}"]["autorestart"] == "true"

@@ -30,7 +30,7 @@ VERSIONS = int(os.environ.get("CAUSEWAY_CHAOS_VERSIONS", "120"))
 CLIENTS = 20
 PATIENCE = 180 + VERSIONS // 2  # seconds
 KILLS = 12  # at least; the killing goes on while the last executions run
-VICTIMS = ("web", "rpc", "worker-1", "worker-2", "executor", "valkey", "postgres")
+VICTIMS = ("web", "rpc", "worker-1", "worker-2", "slow", "executor", "valkey", "postgres")
 
 PROGRAM = """
 from causeway import OnArtifact

@@ -21,7 +21,7 @@ from tests.stack import RunningStack, free_port
 
 pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parent.parent.parent
-EVERY_PROCESS = {"postgres", "valkey", "web", "rpc", "worker-1", "worker-2", "executor", "supervisor"}
+EVERY_PROCESS = {"postgres", "valkey", "web", "rpc", "worker-1", "worker-2", "slow", "executor", "supervisor"}
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float, what: str) -> None:

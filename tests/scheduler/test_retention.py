@@ -22,6 +22,7 @@ from lineage.actions.record import Use, record_consumed, record_produced
 from lineage.models import VersionEdge, VersionRole, Via
 from lineage.walks import ancestry
 from scheduler.actions.retention import apply_all, apply_retention, plan_retention
+from scheduler.tasks import apply_retention as apply_retention_task
 from tests.artifacts.publishing import INT, START, publish_output, published
 
 KEY = "flytesnacks/development/"
@@ -168,3 +169,30 @@ def test_it_refuses_to_remove_what_an_alias_names() -> None:
 def test_it_refuses_policies_that_make_no_sense(rules: dict[str, object]) -> None:
     with pytest.raises(InvalidArgument):
         set_policy(published("d", 1).artifact, actor="ada", **rules)  # type: ignore[arg-type]
+
+
+def test_the_hourly_run_ends_in_time_and_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("first", "second", "third"):
+        for number in range(3):
+            version = published(name, number)
+        set_policy(version.artifact, keep_newest=1, actor="ada")
+    kept = ArtifactVersion.objects.filter(removed_at=None)
+    assert apply_all(seconds=0.0) == 0
+    assert kept.count() == 9, "nothing was begun"
+    clock = iter([0.0, 1.0, *[99.0] * 50])  # the time is over as soon as the first policy was looked at
+    with monkeypatch.context() as patched:
+        patched.setattr("time.monotonic", lambda: next(clock))
+        left = apply_all(seconds=10.0)
+    assert left == 0, "with the policy that removed something: there might have been more"
+    assert kept.count() == 7
+    assert apply_all(after=left) is None
+    assert kept.count() == 3
+
+
+def test_the_hourly_task_asks_to_be_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr("scheduler.wake.continue_retention", asked.append)
+    monkeypatch.setattr("scheduler.actions.retention.apply_all", lambda *, after: None if after else 7)
+    apply_retention_task()
+    apply_retention_task(7)
+    assert asked == [7]

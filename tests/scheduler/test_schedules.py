@@ -86,6 +86,19 @@ def test_it_catches_up_with_each_missed_time_once_in_order() -> None:
     assert kickoffs() == [f"2026-03-01T{hour}:00:00Z" for hour in (13, 14, 15)]
 
 
+def test_a_time_that_was_planned_by_another_reading_of_the_line_does_not_fire() -> None:
+    """As after an upgrade from a build that took `*/1` for no star: it had planned the next day, a Monday is meant."""
+    cron = schedule_pb2.CronSchedule(schedule="0 0 */1 * MON")
+    schedule = activated(schedule_pb2.Schedule(cron_schedule=cron, kickoff_time_input_arg="when"))
+    wednesday = datetime(2026, 3, 4, tzinfo=timezone.utc)
+    for now, fired in ((wednesday, []), (wednesday + timedelta(days=6), ["2026-03-09T00:00:00Z"])):
+        Schedule.objects.filter(pk=schedule.pk).update(next_fire_at=wednesday)
+        fire_due(now=now + timedelta(minutes=1))
+        assert kickoffs() == fired
+        schedule.refresh_from_db()
+        assert schedule.next_fire_at is not None and schedule.next_fire_at.isoweekday() == 1
+
+
 def test_it_drops_all_but_the_newest_missed_times(settings: Settings) -> None:
     settings.CAUSEWAY_SCHEDULE_CATCH_UP = 2
     schedule = activated(hourly())

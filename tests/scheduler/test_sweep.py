@@ -7,13 +7,16 @@ from unittest.mock import patch
 import pytest
 from django.utils import timezone
 from flyteidl.core import execution_pb2
+from flytekit.core.artifact import Artifact as FlyteArtifact
 
 from artifacts.store import LocalStore
+from scheduler import sweep
 from scheduler.advance import advance
 from scheduler.graphs import workflow_scope
 from scheduler.models import Execution, Gate, NodeExecution, TaskExecution, Workflow
 from scheduler.phases import NODE_TERMINAL, AttemptPhase, ExecutionPhase, NodePhase
 from scheduler.sweep import sweep_all
+from tests.artifacts.publishing import publish_output
 from tests.scheduler.driving import Driver, error_of, outputs, start, workflow_of
 from tests.scheduler.test_advance import diamond, plus
 from tests.scheduler.test_gates import asking
@@ -103,3 +106,35 @@ def test_it_stops_what_ran_for_an_execution_that_is_given_up() -> None:
     nodes = NodeExecution.objects.filter(execution=execution)
     assert not nodes.exclude(phase__in=sorted(NODE_TERMINAL | {NodePhase.UNDEFINED})).exists()
     assert not TaskExecution.objects.filter(execution_id=execution.pk, phase=AttemptPhase.QUEUED).exists()
+
+
+def test_a_step_that_fails_keeps_no_other_from_being_swept(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("corrupt")
+
+    execution = start(workflow_of(diamond), {"a": 1, "b": 2})
+    version = publish_output(FlyteArtifact(name="a"), 1).versions[0][1]
+    for step in ("scheduler.sweep._parents", "scheduler.sweep._children", "scheduler.triggers.evaluate._due_again"):
+        monkeypatch.setattr(step, broken)
+    monkeypatch.setattr("scheduler.triggers.evaluate.unsettled", broken)
+    sweep_all()
+    execution.refresh_from_db()
+    version.refresh_from_db()
+    assert execution.phase == ExecutionPhase.RUNNING
+    assert version.triggers_evaluated_at is not None
+
+
+def test_an_older_child_of_a_repeated_node_does_not_have_its_parent_evaluated_for_ever() -> None:
+    """The node failed once and runs again: its first child ended, the second one goes on."""
+    parent = start(workflow_of(diamond), {"a": 1, "b": 2})
+    advance(parent.pk)
+    node = NodeExecution.objects.filter(execution=parent).order_by("pk")[0]
+    NodeExecution.objects.filter(pk=node.pk).update(kind="launch_plan", phase=NodePhase.RUNNING)
+    children = [start(workflow_of(diamond), {"a": 1, "b": 2}) for _ in range(2)]
+    for child, phase in zip(children, (ExecutionPhase.FAILED, ExecutionPhase.RUNNING), strict=True):
+        ended = timezone.now() if phase == ExecutionPhase.FAILED else None
+        Execution.objects.filter(pk=child.pk).update(parent_node=node, phase=phase, ended_at=ended)
+    untold = [NodePhase.RUNNING, [ExecutionPhase.FAILED, ExecutionPhase.SUCCEEDED], 10]
+    assert sweep._column(sweep._UNTOLD_PARENTS, untold) == []
+    Execution.objects.filter(pk=children[1].pk).update(phase=ExecutionPhase.SUCCEEDED, ended_at=timezone.now())
+    assert sweep._column(sweep._UNTOLD_PARENTS, untold) == [node.pk]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 
 from django.test import Client
 from flyteidl.admin import launch_plan_pb2
-from flyteidl.core import literals_pb2
+from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.literals import carried
 from artifacts.models import Kind
@@ -84,6 +84,23 @@ def test_it_tells_nothing_of_where_somebody_may_not_read(world: World, browse: B
 
     assert "it asks in secret/development, where you may not read" in text
     assert "HIDDEN" not in text
+
+
+def test_it_says_that_nothing_found_is_none_where_the_input_may_be_none(world: World, browse: Browse) -> None:
+    plan = LaunchPlan.objects.get(name="tests.console.pages.program.train_model")
+    closure = launch_plan_pb2.LaunchPlanClosure.FromString(bytes(plan.closure))
+    dataset = closure.expected_inputs.parameters["dataset"]
+    dataset.artifact_query.artifact_id.artifact_key.name = "nobody-published"
+    for may_be_none in (False, True):
+        if may_be_none:
+            inner = types_pb2.LiteralType()
+            inner.CopyFrom(dataset.var.type)
+            none = types_pb2.LiteralType(simple=types_pb2.NONE)
+            dataset.var.type.CopyFrom(types_pb2.LiteralType(union_type=types_pb2.UnionType(variants=[inner, none])))
+        LaunchPlan.objects.filter(pk=plan.pk).update(closure=closure.SerializeToString())
+        text = browse(world.admin).get(LAUNCH, {"field": "dataset", "in.region": "SEA"}, headers=HTMX).content.decode()
+        assert "there is no artifact" in text
+        assert ("the input is None" in text) is may_be_none
 
 
 def test_it_launches_with_what_the_query_found(world: World, browse: Browse) -> None:

@@ -36,7 +36,7 @@ def mailbox(settings: Settings) -> Iterator[Mailbox]:
     port = free_port()
     server = Controller(box, hostname="127.0.0.1", port=port)
     server.start()
-    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"  # the test runner's keeps mail in memory
+    settings.EMAIL_BACKEND = "scheduler.notifications.smtp.Backend"  # the test runner's keeps mail in memory
     settings.EMAIL_HOST, settings.EMAIL_USE_TLS = "127.0.0.1", False
     settings.EMAIL_PORT = port
     settings.DEFAULT_FROM_EMAIL = "Causeway <causeway@example.org>"

@@ -4,6 +4,8 @@ import email
 import hashlib
 import hmac
 import json
+import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -12,7 +14,7 @@ from typing import cast
 from unittest.mock import patch
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from flyteidl.admin import common_pb2, execution_pb2
 from flyteidl.core import execution_pb2 as core_execution_pb2
@@ -25,9 +27,10 @@ from scheduler.actions.gates import decide
 from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.actions.subscriptions import subscribe
 from scheduler.models import Channel, Execution, Gate, Notification, Subject, Subscription
-from scheduler.notifications import deliver
+from scheduler.notifications import deliver, smtp, webhooks
 from scheduler.notifications.deliver import deliver_due, send_again
 from scheduler.phases import ExecutionPhase
+from tests.lineage.test_outgoing import drips, serving
 from tests.scheduler.driving import Driver, TaskFailed, start, workflow_of
 from tests.scheduler.notifications.conftest import Mailbox, Receiver
 
@@ -167,6 +170,22 @@ class TestMail:
         deliver_due()
         assert mailbox.messages == [] and Notification.objects.get().given_up_at is not None
 
+    def test_a_server_that_drips_holds_nobody_beyond_the_deadline(
+        self, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(smtp, "SECONDS", 0.5)
+        settings.EMAIL_BACKEND = "scheduler.notifications.smtp.Backend"
+        settings.EMAIL_USE_TLS = False
+        SUCCEED.run(start(workflow_of(plain), {"a": 1}, notifications=mails_for(ExecutionPhase.SUCCEEDED)))
+        with serving(drips(b"", hears_first=False)) as (port, _):
+            settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", port
+            began = time.monotonic()
+            assert deliver_due() == 0
+            assert time.monotonic() - began < 5
+        row = Notification.objects.get()
+        assert (row.attempts, row.sent_at, row.given_up_at) == (1, None, None)
+        assert row.error
+
 
 class TestLaunchPlans:
     def launched(self, plan_rules: bool, spec: execution_pb2.ExecutionSpec) -> Execution:
@@ -282,6 +301,66 @@ class TestWebhooks:
     def test_it_refuses_what_is_no_address(self, address: str) -> None:
         with pytest.raises(InvalidArgument, match="address"):
             webhook(address)
+
+
+class TestSlowReceivers:
+    def test_a_receiver_that_does_not_answer_lets_others_pass(
+        self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(webhooks, "SECONDS", 0.5)
+        with serving(drips(b"HTTP/1.1 ")) as (port, came):
+            webhook(f"http://127.0.0.1:{port}/slow")
+            for _ in range(3):
+                SUCCEED.run(start(workflow_of(plain), {"a": 1}))
+            webhook(receiver.url)
+            SUCCEED.run(start(workflow_of(plain), {"a": 1}))
+            assert deliver_due() == 1
+            assert len(came) == 1, "one try; the others for that address wait"
+        waiting = Notification.objects.filter(sent_at=None)
+        assert waiting.count() == 4 and not waiting.filter(next_at__lte=timezone.now()).exists()
+        assert not waiting.filter(attempts__gt=1).exists()
+        assert "not done within 0.5 s" in waiting.get(attempts=1).error
+        assert len(receiver.taken) == 1
+
+    @pytest.mark.django_db(transaction=True)
+    def test_it_holds_one_thread_only(self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(webhooks, "SECONDS", 3.0)
+
+        def run() -> None:
+            try:
+                deliver_due()
+            finally:
+                connection.close()
+
+        with serving(drips(b"HTTP/1.1 ")) as (port, came):
+            webhook(f"http://127.0.0.1:{port}/slow")
+            for _ in range(3):
+                SUCCEED.run(start(workflow_of(plain), {"a": 1}))
+            webhook(receiver.url)
+            SUCCEED.run(start(workflow_of(plain), {"a": 1}))
+            slow = threading.Thread(target=run)
+            slow.start()
+            while not came:
+                time.sleep(0.01)
+            began = time.monotonic()
+            assert deliver_due() == 1
+            assert time.monotonic() - began < 2 and len(came) == 1
+            slow.join()
+        assert not deliver._busy
+
+    def test_one_run_ends_in_time_and_the_next_goes_on(
+        self, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for number in range(3):
+            webhook(f"{receiver.url}/{number}")
+        SUCCEED.run(start(workflow_of(plain), {"a": 1}))
+        monkeypatch.setattr(deliver, "BUDGET", 0.0)
+        assert deliver_due() == 0
+        monkeypatch.setattr(deliver, "BUDGET", 60.0)
+        assert deliver_due() == 3
+
+    def test_a_lease_outlasts_the_longest_sending(self) -> None:
+        assert timedelta(seconds=2 * max(webhooks.SECONDS, smtp.SECONDS)) <= deliver.LEASE
 
 
 class TestOnce:

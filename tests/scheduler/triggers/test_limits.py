@@ -20,8 +20,9 @@ from scheduler.models import Backlog, Execution, FiringOutcome, LaunchPlan, OnLi
 from scheduler.phases import ExecutionPhase
 from scheduler.triggers.evaluate import evaluate_version, retry_by_hand, sweep_triggers
 from scheduler.triggers.limits import Limits, read_limits
-from scheduler.triggers.queue import queues_of, settle_queue
+from scheduler.triggers.queue import queues_of, settle_queue, unsettled
 from scheduler.triggers.switch import pause, reset_limits, resume, set_limits
+from tests.artifacts.publishing import START
 from tests.scheduler.triggers.plans import DATASET, PRIME, active_plan, one_input, register_plan
 from tests.scheduler.triggers.test_evaluate import inputs_of, publish, value
 
@@ -314,3 +315,26 @@ def test_a_queue_that_cannot_be_settled_keeps_no_other_from_it(monkeypatch: pyte
     sweep_triggers()
     fired = TriggerFiring.objects.filter(outcome=FiringOutcome.FIRED)
     assert [fired.filter(trigger=one).count() for one in (first, second)] == [1, 2]
+
+
+def test_queues_are_settled_in_the_order_of_what_waits_longest_and_not_those_that_are_paused() -> None:
+    plans = [active_plan(OnArtifact(PRIME, inputs={"n": PRIME}, max_concurrent=1), name=f"p{n}") for n in range(3)]
+    published(1, 2, 3)
+    assert unsettled(limit=10) == [plan.pk for plan in plans]
+    TriggerFiring.objects.filter(trigger=plans[2], queued=True).update(published_at=START - timedelta(days=1))
+    assert unsettled(limit=10) == [plans[2].pk, plans[0].pk, plans[1].pk]
+    pause(plans[0].pk, backlog=Backlog.KEEP, actor="ada")
+    assert unsettled(limit=10) == [plans[2].pk, plans[1].pk]
+    assert unsettled(limit=1) == [plans[2].pk]
+
+
+def test_what_nobody_looks_at_is_not_read_under_the_lock() -> None:
+    limited(max_concurrent=1)
+    published(1)
+    version = publish(PRIME, 2, execution="e2")
+    with CaptureQueriesContext(connection) as queries:
+        evaluate_version(version.pk)
+    read = [query["sql"] for query in queries if query["sql"].startswith("SELECT")]
+    assert any("scheduler_triggerfiring" in sql and '"artifacts_artifactversion"."version"' in sql for sql in read)
+    assert not [sql for sql in read if '"artifacts_artifactversion"."terms"' in sql]
+    assert not [sql for sql in read if '"artifacts_artifactversion"."card"' in sql]

@@ -186,3 +186,14 @@ def test_an_artifact_without_the_key_that_is_joined_on_is_refused_at_activation(
     plan.refresh_from_db()
     assert plan.state == LaunchPlan.State.INACTIVE
     assert not Trigger.objects.get(launch_plan=plan).active
+
+
+def test_a_day_that_was_removed_is_joined_by_no_hour() -> None:
+    joined()
+    day = evaluated(DAILY, 100, NOON)
+    evaluated(HOURLY, 1, hour(1))
+    ArtifactVersion.objects.filter(pk=day.pk).update(removed_at=START)
+    waiting = evaluated(HOURLY, 2, hour(2))
+    assert firing(waiting).outcome == FiringOutcome.WAITING
+    evaluated(DAILY, 200, NOON)
+    assert launches() == [{"a": 1, "b": 100}, {"a": 2, "b": 200}]
