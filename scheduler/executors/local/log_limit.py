@@ -26,10 +26,13 @@ class LogLimit:
         self._lock = threading.Lock()
 
     def exceeded(self) -> bool:
+        return self._size() > self.limit
+
+    def _size(self) -> int:
         try:
-            return self.path.stat().st_size > self.limit
+            return self.path.stat().st_size
         except OSError:
-            return False
+            return 0
 
     def cut(self) -> bool:
         """Leave out the middle of a log that is too long; whether it was. Raises OSError."""
@@ -50,6 +53,8 @@ class LogLimit:
 
     def _left_out(self) -> int:
         """Earlier, as the mark in the log says; an executor before this one may have put it there."""
+        if self._size() <= self.limit // 2:
+            return 0
         try:
             with open(self.path, "rb") as log:
                 log.seek(self.limit // 2)
