@@ -13,9 +13,11 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError  # type: ignore[import-untyped]
+from flyteidl.core import execution_pb2
 
 from artifacts.store import open_store
-from scheduler.executors.local import gpus, memory, outcome, shortage, steps
+from scheduler.executors.base import Outcome
+from scheduler.executors.local import gpus, memory, shortage, steps
 from scheduler.executors.local.limits import Limits
 from scheduler.executors.local.log_limit import MARK, LogLimit
 from scheduler.executors.local.outcome import SYSTEM, USER, Exit, judge
@@ -127,12 +129,12 @@ def run(tmp_path: Path) -> Run:
 
 
 @pytest.fixture
-def broken_off() -> list[outcome.Outcome]:
+def broken_off() -> list[Outcome]:
     return []
 
 
 @pytest.fixture
-def guarded(broken_off: list[outcome.Outcome]) -> steps.Steps:
+def guarded(broken_off: list[Outcome]) -> steps.Steps:
     class Here:
         """In this thread."""
 
@@ -165,7 +167,7 @@ PASSING = [
 
 @pytest.mark.parametrize("raised", PASSING, ids=repr)
 def test_a_step_waits_for_what_there_is_too_little_of(
-    guarded: steps.Steps, run: Run, broken_off: list[outcome.Outcome], raised: Exception
+    guarded: steps.Steps, run: Run, broken_off: list[Outcome], raised: Exception
 ) -> None:
     guarded.do(run, failing(2, raised))
     for _ in range(2):
@@ -182,7 +184,7 @@ def test_a_step_waits_for_what_there_is_too_little_of(
 def test_it_does_not_wait_for_ever(
     guarded: steps.Steps,
     run: Run,
-    broken_off: list[outcome.Outcome],
+    broken_off: list[Outcome],
     monkeypatch: pytest.MonkeyPatch,
     raised: Exception,
     code: str,
@@ -198,14 +200,14 @@ def test_it_does_not_wait_for_ever(
     assert (told.code, told.kind, result.retryable) == (code, SYSTEM, True)
 
 
-def told_of(result: outcome.Outcome) -> outcome.execution_pb2.ExecutionError:
+def told_of(result: Outcome) -> execution_pb2.ExecutionError:
     assert result.error is not None
-    return outcome.execution_pb2.ExecutionError.FromString(result.error)
+    return execution_pb2.ExecutionError.FromString(result.error)
 
 
 @pytest.mark.parametrize("raised", [ValueError("odd"), PermissionError(13, "denied"), KeyError("x")], ids=repr)
 def test_anything_else_ends_the_attempt_at_once(
-    guarded: steps.Steps, run: Run, broken_off: list[outcome.Outcome], raised: Exception
+    guarded: steps.Steps, run: Run, broken_off: list[Outcome], raised: Exception
 ) -> None:
     guarded.do(run, failing(1, raised))
     assert [told_of(result).code for result in broken_off] == ["StartFailed"] and run.postponed == []
