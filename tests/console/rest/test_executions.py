@@ -322,7 +322,7 @@ def test_a_large_deck_is_never_in_memory_as_a_whole(api: Caller, monkeypatch: py
     store().put(uri, deck)
     make_node(make_execution(), deck_uri=uri)
     monkeypatch.setattr(type(store()), "get", lambda self, uri: pytest.fail("read as a whole"))
-    response = api("vic").get(f"{E1}/nodes/n0/deck")
+    response: Any = api("vic").get(f"{E1}/nodes/n0/deck")
     pieces = list(response.streaming_content)
     assert b"".join(pieces) == deck and max(map(len, pieces)) <= sandbox.CHUNK
     assert response["Content-Length"] == str(len(deck)) and "sandbox" in response["Content-Security-Policy"]

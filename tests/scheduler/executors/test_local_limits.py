@@ -18,6 +18,7 @@ from flyteidl.core import execution_pb2
 from artifacts.store import open_store
 from scheduler.executors.base import Outcome
 from scheduler.executors.local import gpus, memory, shortage, steps
+from scheduler.executors.local.attempt_log import AttemptLog
 from scheduler.executors.local.limits import Limits
 from scheduler.executors.local.log_limit import MARK, LogLimit
 from scheduler.executors.local.outcome import SYSTEM, USER, Exit, judge
@@ -118,6 +119,18 @@ def test_a_log_within_its_limit_stays_as_it_is(tmp_path: Path) -> None:
     log.close()
     assert path.read_bytes() == b"x" * 8000
     LogLimit(tmp_path / "none", 8000).close()
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link], ids=["symbolic", "hard"])
+def test_a_link_in_the_place_of_a_log_is_not_followed(
+    tmp_path: Path, link: Callable[[Path, Path], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    others, path = tmp_path / "others", tmp_path / "log"
+    others.write_bytes(b"x" * 50_000)
+    link(others, path)
+    for act in (LogLimit(path, 8000).cut, LogLimit(path, 8000).close, AttemptLog(path, LogLimit(path, 8000)).cut):
+        steps.quietly(act)
+    assert others.read_bytes() == b"x" * 50_000 and AttemptLog(path).tail() == ""
 
 
 # --- shortages --------------------------------------------------------------------------------------------------------
