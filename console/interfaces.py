@@ -11,11 +11,13 @@ from typing import Any
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
 from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb2
 
-from artifacts.exceptions import InvalidArgument
+from artifacts.exceptions import InvalidArgument, PayloadTooLarge
 from artifacts.literals import carry, describe_type, from_json, from_text, to_json
 from artifacts.models import ArtifactVersion
 from artifacts.store import store
 from scheduler.models import LaunchPlan, Task, Workflow
+
+MAX_DECODED = 64 * 1024**2  # bytes of a literal map
 
 
 @dataclass(frozen=True)
@@ -150,8 +152,14 @@ def _is_shown(literal: literals_pb2.Literal, wanted: Input, value: Any) -> bool:
 
 
 def load_literals(uri: str) -> literals_pb2.LiteralMap:
-    """The literal map at a URI; empty where nothing was written yet. Raises NotFound for one that is gone."""
-    return literals_pb2.LiteralMap.FromString(store().get(uri)) if uri else literals_pb2.LiteralMap()
+    """The literal map at a URI; empty where nothing was written yet. Raises NotFound for one that is gone, and
+    PayloadTooLarge for one of more than MAX_DECODED bytes: as JSON it would take many times as much memory.
+    """
+    if not uri:
+        return literals_pb2.LiteralMap()
+    if (size := store().size(uri)) > MAX_DECODED:
+        raise PayloadTooLarge(f"these values have {size:,} bytes, more than the {MAX_DECODED:,} shown here: {uri}")
+    return literals_pb2.LiteralMap.FromString(store().get(uri))
 
 
 def literals_json(

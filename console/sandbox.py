@@ -30,8 +30,10 @@ def sandboxed(html: bytes | str, policy: str) -> HttpResponse:
 
 
 def sandboxed_deck(uri: str) -> HttpResponseBase:
-    """The deck at a URI of the object store, sent in pieces: it may be large. Raises NotFound when it is gone."""
+    """The deck at a URI of the object store, a large one sent in pieces. Raises NotFound when it is gone."""
     size = store().size(uri)
+    if size <= CHUNK:
+        return sandboxed(store().get(uri), DECK)
     response = StreamingHttpResponse(_pieces(store().open(uri), size), content_type=HTML)
     response["Content-Length"] = str(size)
     _confine(response, DECK)

@@ -29,17 +29,25 @@ class FakeExecutor(Executor):
 
     def submit(self, assignment: Assignment) -> None:
         self.submitted.append(assignment)
+        if assignment.attempt_id in self.running:
+            return
         self.running[assignment.attempt_id] = assignment
-        self.emit(Started(assignment.attempt_id, f"fake:{assignment.attempt_id}", datetime.now(timezone.utc)))
+        self._tell_start(assignment)
         if (outcome := self.decide(assignment)) is not None:
             self.finish(assignment.attempt_id, outcome)
+
+    def _tell_start(self, assignment: Assignment) -> None:
+        self.emit(Started(assignment.attempt_id, f"fake:{assignment.attempt_id}", datetime.now(timezone.utc)))
 
     def finish(self, attempt_id: int, outcome: Outcome) -> None:
         if self.running.pop(attempt_id, None) is not None:
             self.emit(Ended(attempt_id, outcome, datetime.now(timezone.utc)))
 
     def adopt(self, assignment: Assignment) -> None:
-        self.submit(assignment)
+        if assignment.attempt_id in self.running:
+            self._tell_start(assignment)
+        else:
+            self.submit(assignment)
 
     def settle(self) -> None:
         """Nothing is left of earlier processes."""
@@ -51,4 +59,4 @@ class FakeExecutor(Executor):
         """Nothing happens by itself."""
 
     def stop(self) -> None:
-        self.running.clear()
+        """What runs goes on, as the port says: an executor that is given the same `running` finds it again."""

@@ -18,7 +18,7 @@ LIMITS = "54"
 READ_ONLY = "25006"
 
 
-def vital(work: Callable[[], None], *, name: str) -> threading.Thread:
+def vital(work: Callable[[], object], *, name: str) -> threading.Thread:
     """A thread, not yet started. When it fails the process ends: one that goes on without it claims work, says that it
     is well, and never starts or ends anything.
     """

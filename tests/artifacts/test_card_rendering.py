@@ -75,7 +75,12 @@ def test_cpu_time_is_limited_by_the_kernel(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_a_card_is_rendered_once_for_all_processes(monkeypatch: pytest.MonkeyPatch, cache: Path) -> None:
     made: list[str] = []
-    monkeypatch.setattr(card_rendering, "_in_process", lambda text, card_format: made.append(card_format) or "made")
+
+    def make(text: str, card_format: str) -> str:
+        made.append(card_format)
+        return "made"
+
+    monkeypatch.setattr(card_rendering, "_in_process", make)
     for _ in range(3):
         assert rendered(LONG, "markdown") == "made"
     assert rendered(LONG, "html") == "made"

@@ -31,6 +31,16 @@ def objects(request: pytest.FixtureRequest, tmp_path: Path, settings: Settings) 
     return open_store(settings.CAUSEWAY_STORE_URL)
 
 
+@pytest.mark.parametrize(("start", "rest"), [(0, b"0123456789"), (4, b"456789"), (10, b""), (99, b"")])
+def test_it_reads_from_a_byte_on(objects: ObjectStore, start: int, rest: bytes) -> None:
+    uri = f"{objects.root}/logs/one.log"
+    objects.put(uri, b"0123456789")
+    with objects.open_at(uri, start) as stream:
+        assert stream.read(100) == rest
+    with pytest.raises(NotFound):
+        objects.open_at(f"{objects.root}/logs/none.log", start)
+
+
 def http(objects: ObjectStore, method: str, url: str, **kwargs: Any) -> tuple[int, bytes]:
     """A request to a signed URL: over the network to S3, through the view for the local store."""
     if isinstance(objects, LocalStore):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 from datetime import timedelta
 from pathlib import Path
@@ -35,6 +37,23 @@ def put(url: str, data: bytes, **headers: str) -> Any:
 
 def get(url: str, **headers: str) -> Any:
     return Client(headers=headers).get(urlsplit(url).path)
+
+
+@pytest.mark.parametrize("problem", [errno.ENOSPC, errno.EDQUOT])
+def test_a_signed_upload_to_a_full_store_is_told_so(
+    local: LocalStore, monkeypatch: pytest.MonkeyPatch, problem: int
+) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object) -> int:
+            raise OSError(problem, os.strerror(problem))
+
+    real = type(local).write
+    monkeypatch.setattr(type(local), "write", lambda self, uri, fill: real(self, uri, lambda file: fill(Full())))
+    url, _ = local.signed_put(f"{local.root}/a", expires=timedelta(minutes=1))
+    response = put(url, b"x" * 1000)
+    assert response.status_code == 507 and response["Content-Type"] == "application/problem+json"
+    assert "full" in response.json()["detail"] and not local.exists(f"{local.root}/a")
+    assert list(local.list(local.root)) == []
 
 
 def test_it_is_opened_once(settings: Settings, tmp_path: Path) -> None:

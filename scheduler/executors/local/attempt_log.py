@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from artifacts.store import LocalStore, ObjectStore
-from scheduler.executors.local.log_limit import LogLimit
+from scheduler.executors.local.log_limit import LogLimit, open_regular
 from scheduler.executors.local.sent_log import SentLog
 
 TAIL_BYTES = 4000
@@ -35,10 +36,12 @@ class AttemptLog:
     def tail(self) -> str:
         """The end of it, for people; empty when there is none, or none that we may read."""
         try:
-            with open(self.path, "rb") as log:
+            with open_regular(self.path, os.O_RDONLY) as log:
                 log.seek(max(0, os.fstat(log.fileno()).st_size - TAIL_BYTES))
                 return log.read().decode(errors="replace")
-        except (FileNotFoundError, PermissionError):
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise
             return ""
 
     def too_long(self) -> bool:

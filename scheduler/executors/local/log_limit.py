@@ -6,10 +6,13 @@ written. It is open for appending, here as there; what comes between two steps h
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import threading
 from pathlib import Path
+from typing import BinaryIO, cast
 
 MARK = re.compile(rb"\n\[Causeway left out (\d+) bytes here: [^\n]*\]\n")
 CUT_MARK = "\n[Causeway left out {} bytes here: a log may have {} bytes (CAUSEWAY_MAX_LOG_BYTES)]\n"
@@ -26,10 +29,13 @@ class LogLimit:
         self._lock = threading.Lock()
 
     def exceeded(self) -> bool:
+        return self._size() > self.limit
+
+    def _size(self) -> int:
         try:
-            return self.path.stat().st_size > self.limit
+            return self.path.lstat().st_size
         except OSError:
-            return False
+            return 0
 
     def cut(self) -> bool:
         """Leave out the middle of a log that is too long; whether it was. Raises OSError."""
@@ -44,14 +50,16 @@ class LogLimit:
             if self.exceeded():
                 self._cut()
             if missing := self._left_out():
-                with open(self.path, "ab") as log:
+                with open_regular(self.path, os.O_WRONLY | os.O_APPEND) as log:
                     log.write(LAST_LINE.format(missing, self.limit).encode())
             self._closed = True
 
     def _left_out(self) -> int:
         """Earlier, as the mark in the log says; an executor before this one may have put it there."""
+        if self._size() <= self.limit // 2:
+            return 0
         try:
-            with open(self.path, "rb") as log:
+            with open_regular(self.path, os.O_RDONLY) as log:
                 log.seek(self.limit // 2)
                 mark = MARK.match(log.read(MARK_BYTES))
         except FileNotFoundError:
@@ -60,7 +68,8 @@ class LogLimit:
 
     def _cut(self) -> bool:
         head, earlier = self.limit // 2, self._left_out()
-        with open(self.path, "r+b") as log, open(self.path, "ab", buffering=0) as end:
+        appending = open_regular(self.path, os.O_WRONLY | os.O_APPEND)
+        with appending as end, open_regular(self.path, os.O_RDWR) as log:
             size = os.fstat(log.fileno()).st_size
             log.seek(max(head, size - self.limit // 4))
             kept = log.read()
@@ -71,3 +80,16 @@ class LogLimit:
             log.truncate(head)
             end.write(CUT_MARK.format(missing, self.limit).encode() + kept)
         return True
+
+
+def open_regular(path: Path, flags: int) -> BinaryIO:
+    """The file itself, unbuffered where it is written: a task that puts a link in its log's place changes nothing of
+    what the link leads to. Raises OSError.
+    """
+    fd = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    found = os.fstat(fd)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        os.close(fd)
+        raise OSError(errno.EINVAL, "the log is no file of its own", str(path))
+    mode = {os.O_RDONLY: "rb", os.O_RDWR: "r+b"}.get(flags, "ab")
+    return cast(BinaryIO, os.fdopen(fd, mode, buffering=0))

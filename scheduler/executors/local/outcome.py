@@ -25,6 +25,8 @@ DISK_FULL = (
     *("XMinioStorageFull", "InsufficientStorage"),  # of S3 servers
 )
 
+MAX_ERROR_BYTES = 32 * 1024**2  # of error.pb
+
 
 @dataclass(frozen=True)
 class Exit:
@@ -145,8 +147,10 @@ def _deck(store: ObjectStore, prefix: str, max_bytes: int) -> str:
 
 
 def _read(store: ObjectStore, uri: str) -> bytes:
+    """Not more than any error can need: what a task leaves there may have any size."""
     try:
-        return store.get(uri)
+        with store.open(uri) as stream:
+            return stream.read(MAX_ERROR_BYTES)
     except NotFound:
         return b""
 

@@ -75,7 +75,7 @@ class Steps:
             self.do(run, step)
 
 
-def quietly(act: Callable[[], None]) -> None:
+def quietly(act: Callable[[], object]) -> None:
     """What comes again with the next tick, or is not worth an attempt: it is told and forgotten."""
     try:
         act()

@@ -10,6 +10,7 @@ from django.utils import timezone
 from flyteidl.core import literals_pb2
 
 from artifacts.store import store
+from console import interfaces, sandbox
 from console.accounts.models import AuditEvent
 from scheduler.models import Execution
 from scheduler.phases import AttemptPhase, ExecutionPhase, Machine, NodePhase
@@ -313,6 +314,26 @@ def test_it_sandboxes_decks(api: Caller) -> None:
     policy = response["Content-Security-Policy"]
     assert "sandbox" in policy and "allow-same-origin" not in policy
     problem(api("vic").get(f"{E1}/nodes/n1/deck"), 404)
+
+
+def test_a_large_deck_is_never_in_memory_as_a_whole(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"{store().root}/metadata/demo/development/e1/n0/0/deck.html"
+    deck = bytes(range(256)) * (4 * sandbox.CHUNK // 256) + b"end"
+    store().put(uri, deck)
+    make_node(make_execution(), deck_uri=uri)
+    monkeypatch.setattr(type(store()), "get", lambda self, uri: pytest.fail("read as a whole"))
+    response: Any = api("vic").get(f"{E1}/nodes/n0/deck")
+    pieces = list(response.streaming_content)
+    assert b"".join(pieces) == deck and max(map(len, pieces)) <= sandbox.CHUNK
+    assert response["Content-Length"] == str(len(deck)) and "sandbox" in response["Content-Security-Policy"]
+
+
+def test_values_that_are_too_large_to_decode_are_refused(api: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"{store().root}/metadata/demo/development/e1/n0/0/outputs.pb"
+    store().put(uri, b"x" * 101)
+    make_node(make_execution(), output_uri=uri)
+    monkeypatch.setattr(interfaces, "MAX_DECODED", 100)
+    assert "101 bytes" in problem(api("vic").get(f"{E1}/nodes/n0/outputs"), 413)["detail"]
 
 
 def test_it_tells_the_timeline(api: Caller, django_assert_num_queries: Any) -> None:

@@ -17,6 +17,7 @@ from django.db import connection
 from pytest_django import Settings
 
 from scheduler.actions import attempts
+from scheduler.executors.local.rundir import RunDirectory
 from scheduler.models import ExecutorInstance, PhaseEvent, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
 from tests.scheduler.attempts import make_attempt
@@ -106,7 +107,11 @@ def test_it_runs_attempts_and_outlives_kills(daemon: Daemon, files: Bench, tmp_p
     daemon.kill()
     (tmp_path / "early").touch()
     meanwhile = queue(files, "add", inputs={"a": 3, "b": 4})
-    time.sleep(1)
+    left = RunDirectory.of(tmp_path / "run", finishing.pk, finishing.name)
+    until = time.monotonic() + 60
+    while left.result() is None:  # it ended while nobody was there to hear of it
+        assert time.monotonic() < until
+        time.sleep(0.02)
     daemon.start()
     assert wait_for(finishing, ended).phase == AttemptPhase.SUCCEEDED
     assert wait_for(meanwhile, ended).phase == AttemptPhase.SUCCEEDED

@@ -244,7 +244,8 @@ threading.Event().wait(60)
 def test_a_vital_thread_that_has_done_its_work_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     died: list[bool] = []
     monkeypatch.setattr(vital, "end_process", lambda: died.append(True))
-    for work in (lambda: None, lambda: 1 / 0):
+    works: list[Callable[[], object]] = [lambda: None, lambda: 1 / 0]
+    for work in works:
         thread = vital.vital(work, name="short")
         thread.start()
         thread.join(10)

@@ -127,8 +127,11 @@ def test_it_runs_an_attempt_once_however_often_it_is_submitted(own_bench: Bench,
     attempt = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")})
     own_bench.executor.submit(attempt)
     first = own_bench.wait_start(attempt).handle
+    first_run = own_bench.executor.runs[attempt.attempt_id]
     own_bench.executor.submit(attempt)
-    time.sleep(1)
+    second = own_bench.executor.runs[attempt.attempt_id]
+    wait_until(lambda: second.orphaned)  # its process has said that another runs the attempt
+    assert second is not first_run and second.process == first_run.process
     (tmp_path / "go").touch()
     own_bench.wait_end(attempt)
     assert own_bench.starts[attempt.attempt_id].handle == first

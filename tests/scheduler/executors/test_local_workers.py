@@ -12,7 +12,7 @@ import pytest
 
 from scheduler.executors.base import Assignment
 from scheduler.executors.local.rundir import RunDirectory
-from scheduler.executors.local.zygotes import Zygote
+from scheduler.executors.local.warm import Zygote
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, crash, error
 from tests.scheduler.executors.test_local_outcomes import unpack
