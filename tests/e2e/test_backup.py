@@ -69,7 +69,7 @@ def register(stack: RunningStack, program: Path) -> None:
 def run(stack: RunningStack, words: str) -> str:
     """What `reports` read in what it wrote."""
     remote = FlyteRemote(stack.flyte_config(), "flytesnacks", "development")
-    workflow = remote.fetch_workflow(name="reported.reports", version="v1")
+    workflow = remote.fetch_workflow(name="program.reported.reports", version="v1")
     done = remote.execute(workflow, inputs={"words": words}, wait=True)
     return str(done.outputs.get("o1", str))
 
