@@ -28,7 +28,7 @@ from console.supervisor.processes import ROOT
 
 FORMAT = 1
 # Files of the data directory that belong to a run of it, not to what is kept.
-NOT_KEPT = {"up.lock", "prepared", "flyte.yaml"}
+NOT_KEPT = {"up.lock", "executor.lock", "prepared", "flyte.yaml"}
 DUMP, MANIFEST = "database.dump", "backup.json"
 
 
@@ -115,7 +115,7 @@ def backup(home: Home, target: Path) -> None:
 
     The database first: objects are written before the rows that name them, so every row finds its object.
     """
-    if not (home.root / "version").exists():
+    if not home.admin_token.exists():
         raise CannotStart(f"{home.root} is no Causeway data directory")
     if target.exists() and any(target.iterdir()):
         raise CannotStart(f"{target} is not empty: a backup needs a directory of its own")
