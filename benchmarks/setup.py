@@ -80,9 +80,7 @@ class Bench:
 @contextmanager
 def bench() -> Iterator[Bench]:
     with tempfile.TemporaryDirectory(prefix="causeway-bench-") as folder, running_stack(Path(folder) / "h") as stack:
-        remote = FlyteRemote(
-            stack.flyte_config(), default_project=PROJECT, default_domain=DOMAIN
-        )
+        remote = FlyteRemote(stack.flyte_config(), default_project=PROJECT, default_domain=DOMAIN)
         yield Bench(stack, Client(stack.http_url, stack.admin_token, PROJECT, DOMAIN), remote)
 
 

@@ -229,3 +229,20 @@ def test_whoever_got_in_by_a_link_sets_the_first_one(ann: User) -> None:
     browser.force_login(ann)
     assert browser.post("/password/", {"new_password1": RIGHT, "new_password2": RIGHT}).status_code == 302
     assert User.objects.get(pk=ann.pk).check_password(RIGHT)
+
+
+def test_few_passwords_are_proved_at_a_time(ann: User) -> None:
+    """Each costs a second of a core: a flood of them must leave threads and cores to the others."""
+    held = [throttle.password_attempt(f"user-{number}", "192.0.2.1") for number in range(2)]
+    for attempt in held:
+        attempt.__enter__()
+    for _ in range(4):
+        assert throttle._waiting.acquire(blocking=False)
+    counted = set(Attempts.objects.values_list("key", "count"))
+    assert log_in(RIGHT) == 429
+    assert set(Attempts.objects.values_list("key", "count")) == counted, "who only came at a bad moment is not counted"
+    for _ in range(4):
+        throttle._waiting.release()
+    for attempt in held:
+        attempt.__exit__(None, None, None)
+    assert log_in(RIGHT) == 302
