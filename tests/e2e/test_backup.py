@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -70,13 +71,14 @@ def run(stack: RunningStack, words: str) -> str:
     """What `reports` read in what it wrote."""
     remote = FlyteRemote(stack.flyte_config(), "flytesnacks", "development")
     workflow = remote.fetch_workflow(name="program.reported.reports", version="v1")
-    done = remote.execute(workflow, inputs={"words": words}, wait=True)
+    begun = remote.execute(workflow, inputs={"words": words})
+    done = remote.wait(begun, poll_interval=timedelta(milliseconds=300))
     return str(done.outputs.get("o1", str))
 
 
 def test_it_goes_on_at_another_path(tmp_path: Path) -> None:
-    program = tmp_path / "program"
-    program.mkdir()
+    program = tmp_path / "code" / "program"  # pyflyte packs what lies above it
+    program.mkdir(parents=True)
     (program / "reported.py").write_text(PROGRAM)
     (tmp_path / "model.bin").write_bytes(os.urandom(5000))
     first, second, kept = tmp_path / "first", tmp_path / "a longer name than that", tmp_path / "kept"
