@@ -21,7 +21,7 @@ TEST = re.compile(r"(tests/[\w/]+\.py)(?:::(\w+))?")
 LINK = re.compile(r"\]\((?!https?://)([^)\s#]*)(?:#([^)\s]*))?\)")
 SETTING = re.compile(r"CAUSEWAY_[A-Z0-9_]+")
 # Set by one process of ours for another, or by developers for tests; not settings.
-INTERNAL = {"CAUSEWAY_PROCESS", "CAUSEWAY_UP_BEGAN", "CAUSEWAY_TEST_ID"}
+INTERNAL = {"CAUSEWAY_PROCESS", "CAUSEWAY_INSTALLATION", "CAUSEWAY_UP_BEGAN", "CAUSEWAY_TEST_ID"}
 
 
 def requirements() -> dict[str, tuple[str, str, str, str]]:

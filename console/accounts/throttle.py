@@ -85,13 +85,13 @@ def take_back(limit: Limit, *subject: str) -> None:
 @contextmanager
 def password_attempt(account: str, address: str) -> Iterator[None]:
     """Around the proving of a password: counts it, and lets few be proved at once. Raises TooManyAttempts."""
-    count(ADDRESS, address)
-    count(PASSWORD, account, address)
-    if not _is_known(account, address):
-        count(ACCOUNT, account)
     if not _waiting.acquire(blocking=False):
         raise TooManyAttempts("many people log in at this moment; try again", 2)
     try:
+        count(ADDRESS, address)
+        count(PASSWORD, account, address)
+        if not _is_known(account, address):
+            count(ACCOUNT, account)
         with _proving:
             yield
     finally:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from django.contrib.auth.forms import AuthenticationForm
+from django.contrib import messages
+from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from console.access_objects import access_token
-from console.accounts import tokens
+from console.accounts import audit, throttle, tokens
 from console.accounts.scopes import SCOPES
 from console.pages.navigation import THEMES
 from console.pages.responses import PageRequest, attempt, back, page
@@ -73,11 +75,29 @@ def create_token(request: PageRequest) -> HttpResponse:
     return redirect("tokens")
 
 
+@never_cache
+@require_http_methods(["GET", "POST"])
+@page
+def change_password(request: PageRequest) -> HttpResponse:
+    """One's own; the first one needs no other, for whoever got in by a login link."""
+    made = PasswordChangeForm if request.user.has_usable_password() else SetPasswordForm
+    form = made(request.user, request.POST or None)
+    if request.method == "POST":
+        # The old password is guessed at here by whoever finds a browser logged in.
+        throttle.count(throttle.PASSWORD, "change", str(request.user.pk))
+        if form.is_valid():
+            throttle.take_back(throttle.PASSWORD, "change", str(request.user.pk))
+            with audit.recording(request.user, "user.password", request.user.username):
+                form.save()
+            update_session_auth_hash(request, request.user)
+            messages.success(request, "Your password is changed; sessions elsewhere have ended.")
+            return redirect("home")
+    return render(request, "account/password.html", {"form": form})
+
+
 @require_POST
 @page
 def revoke_token(request: PageRequest, token_id: int) -> HttpResponse:
     token = access_token(request.user, token_id)
-    attempt(
-        request, lambda: tokens.revoke(token, actor=request.user.username), f"Token “{token.name}” no longer works."
-    )
+    attempt(request, lambda: tokens.revoke_own(token, user=request.user), f"Token “{token.name}” no longer works.")
     return redirect("tokens")

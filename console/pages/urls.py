@@ -31,6 +31,7 @@ urlpatterns = [
     path("logout/", LogoutView.as_view(next_page="login"), name="logout"),
     path("theme/", account.set_theme, name="theme"),
     path("scope/", account.set_scope, name="scope"),
+    path("password/", account.change_password, name="password"),
     path("tokens/", account.list_tokens, name="tokens"),
     path("tokens/create/", account.create_token, name="token-create"),
     path("tokens/<int:token_id>/revoke/", account.revoke_token, name="token-revoke"),

@@ -78,5 +78,8 @@ def _private_directory(directory: Path, home: Path) -> None:
     if home in (directory, *directory.parents):
         return
     directory.mkdir(mode=0o700, exist_ok=True)
-    if directory.is_symlink() or directory.stat().st_uid != os.getuid():
+    ours = {os.getuid()}
+    if (home / "postgres").exists():
+        ours.add((home / "postgres").stat().st_uid)  # whom root gave it to, for the server
+    if directory.is_symlink() or directory.stat().st_uid not in ours:
         raise PermissionError(f"{directory} belongs to somebody else")

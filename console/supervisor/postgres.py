@@ -127,17 +127,18 @@ def forget_dead_server(file: Path) -> None:
 def main() -> None:
     home = Home(Path(os.environ["CAUSEWAY_HOME"]))
     bin_dir = binaries()
+    sockets = home.postgres_sockets  # asked before another user is become: where the path is long it names the user
     if os.geteuid() == 0:
         step_down(home, bin_dir)
     home.postgres.mkdir(exist_ok=True, mode=0o700)
     os.chdir(home.postgres)
     make_cluster(home.postgres, bin_dir)
     forget_dead_server(home.postgres / "postmaster.pid")
-    forget_dead_server(home.postgres_sockets / ".s.PGSQL.5432.lock")
+    forget_dead_server(sockets / ".s.PGSQL.5432.lock")
     options = [f"--{name}={value}" for name, value in SETTINGS.items()]
     sys.stdout.flush()
     server = str(bin_dir / "postgres")
-    os.execv(server, [server, "-D", str(home.postgres), "-k", str(home.postgres_sockets), *options])  # noqa: S606
+    os.execv(server, [server, "-D", str(home.postgres), "-k", str(sockets), *options])  # noqa: S606
 
 
 if __name__ == "__main__":

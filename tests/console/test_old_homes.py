@@ -75,7 +75,10 @@ def past(today: Shape) -> Iterator[None]:
 
 def rows(apps: Any) -> None:
     """A team's first day: somebody, a project, and a version that another was made of."""
-    of = lambda label, name: apps.get_model(label, name).objects  # noqa: E731
+
+    def of(label: str, name: str) -> Any:
+        return apps.get_model(label, name).objects
+
     user = of("accounts", "User").create(username="ann")
     of("accounts", "ApiToken").create(user=user, name="ci", digest="d" * 64)
     of("scheduler", "Project").create(identifier="weather", name="Weather")

@@ -195,3 +195,54 @@ def test_tls_makes_cookies_secure(public: str, settings: Settings, ann: User) ->
     assert response.status_code == 302
     assert bool(response.cookies["sessionid"]["secure"]) is tls
     assert response.headers.get("Strict-Transport-Security") == ("max-age=3600" if tls else None)
+
+
+def test_one_changes_ones_own_password(ann: User) -> None:
+    browser, elsewhere = Client(), Client()
+    browser.force_login(ann)
+    elsewhere.force_login(ann)
+    other = "forty-two green kettles"
+    weak = {"old_password": RIGHT, "new_password1": "password", "new_password2": "password"}
+    assert browser.post("/password/", weak).status_code == 200
+    assert browser.post("/password/", {**weak, "old_password": "guess"}).status_code == 200
+    assert User.objects.get(pk=ann.pk).check_password(RIGHT)
+    good = {"old_password": RIGHT, "new_password1": other, "new_password2": other}
+    assert browser.post("/password/", good).status_code == 302
+    assert User.objects.get(pk=ann.pk).check_password(other)
+    assert browser.get("/tokens/").status_code == 200
+    assert elsewhere.get("/tokens/").status_code == 302
+
+
+def test_the_old_password_is_not_guessed_in_a_session_left_open(ann: User) -> None:
+    browser = Client()
+    browser.force_login(ann)
+    form = {"old_password": "guess", "new_password1": "a" * 20, "new_password2": "a" * 20}
+    for _ in range(throttle.PASSWORD.most):
+        assert browser.post("/password/", form).status_code == 200
+    assert browser.post("/password/", form).status_code == 429
+
+
+def test_whoever_got_in_by_a_link_sets_the_first_one(ann: User) -> None:
+    ann.set_unusable_password()
+    ann.save()
+    browser = Client()
+    browser.force_login(ann)
+    assert browser.post("/password/", {"new_password1": RIGHT, "new_password2": RIGHT}).status_code == 302
+    assert User.objects.get(pk=ann.pk).check_password(RIGHT)
+
+
+def test_few_passwords_are_proved_at_a_time(ann: User) -> None:
+    """Each costs a second of a core: a flood of them must leave threads and cores to the others."""
+    held = [throttle.password_attempt(f"user-{number}", "192.0.2.1") for number in range(2)]
+    for attempt in held:
+        attempt.__enter__()
+    for _ in range(4):
+        assert throttle._waiting.acquire(blocking=False)
+    counted = set(Attempts.objects.values_list("key", "count"))
+    assert log_in(RIGHT) == 429
+    assert set(Attempts.objects.values_list("key", "count")) == counted, "who only came at a bad moment is not counted"
+    for _ in range(4):
+        throttle._waiting.release()
+    for attempt in held:
+        attempt.__exit__(None, None, None)
+    assert log_in(RIGHT) == 302

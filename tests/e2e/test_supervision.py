@@ -12,8 +12,11 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import grpc
 import psutil
 import pytest
+from flyteidl.admin.version_pb2 import GetVersionRequest
+from flyteidl.service.admin_pb2_grpc import AdminServiceStub
 
 from console.supervisor.leftovers import running
 from console.supervisor.paths import Home
@@ -40,7 +43,8 @@ class Up:
         env = {name: value for name, value in os.environ.items() if not name.startswith("CAUSEWAY_")}
         env.pop("DATABASE_URL", None)
         command = [sys.executable, "-m", "console.supervisor.up", "--no-demo", "--home", str(home)]
-        command += [f"--http-port={http_port}", f"--grpc-port={free_port()}"]
+        self.grpc_port = free_port()
+        command += [f"--http-port={http_port}", f"--grpc-port={self.grpc_port}"]
         self.out = home.parent / f"{home.name}.out"
         with self.out.open("wb") as out:
             self.process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT)
@@ -74,6 +78,20 @@ def start(tmp_path: Path) -> Iterator[Callable[[], Up]]:
     yield begin
     for up in started:
         if up.process.poll() is None:
+            up.process.send_signal(signal.SIGTERM)
+            up.process.wait(60)
+
+
+def test_started_means_that_every_door_answers(tmp_path: Path) -> None:
+    for _ in range(2):  # the second start finds signs of life of the first
+        up = Up(tmp_path / "home", free_port())
+        try:
+            wait_until(lambda up=up: up.says("everything is started"), seconds=180, what="the line")  # type: ignore[misc]
+            with grpc.insecure_channel(f"127.0.0.1:{up.grpc_port}") as channel:
+                AdminServiceStub(channel).GetVersion(GetVersionRequest(), timeout=5)  # type: ignore[no-untyped-call]
+            assert up.is_ready()
+            assert {"rpc", "web", "executor", "worker-1"} <= set(running(up.home))
+        finally:
             up.process.send_signal(signal.SIGTERM)
             up.process.wait(60)
 

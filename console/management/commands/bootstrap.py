@@ -25,9 +25,12 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-static", action="store_true", help="leave the static files alone")
+        parser.add_argument("--only-database", action="store_true", help="make the database, empty, and nothing in it")
 
-    def handle(self, *, no_static: bool, verbosity: int, **_: object) -> None:
+    def handle(self, *, no_static: bool, only_database: bool, verbosity: int, **_: object) -> None:
         make_database()
+        if only_database:
+            return
         try:
             installation.check()
         except installation.DatabaseTaken as error:

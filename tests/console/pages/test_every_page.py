@@ -41,6 +41,7 @@ def addresses(world: World) -> list[str]:
         "/tasks/",
         "/tasks/demo/development/tests.console.pages.program.train/",
         "/tokens/",
+        "/password/",
         "/notifications/",
     ]
 

@@ -67,7 +67,7 @@ def test_it_explains_a_bad_body(api: Caller, body: bytes, content_type: str, sta
 
 def test_it_points_at_the_wrong_member(api: Caller) -> None:
     body = problem(api("ann").post("/api/v1/tokens", {"nmae": "x"}), 400)
-    assert {"pointer": "#/nmae", "detail": "unknown; known are: expires_at, name"} in body["errors"]
+    assert {"pointer": "#/nmae", "detail": "unknown; known are: expires_at, name, project, scopes"} in body["errors"]
 
 
 def test_it_refuses_a_body_that_is_too_large(api: Caller) -> None:

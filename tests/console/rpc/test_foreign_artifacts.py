@@ -104,6 +104,6 @@ def test_publishing_into_anothers_artifact_needs_publishing_there(
 ) -> None:
     token = token_of("ann", "contributor")
     give("ann", "viewer")
-    assert "ann may not launch in other/development" in refused(call, write, token)
+    assert "ann may not publish in other/development" in refused(call, write, token)
     give("ann", "contributor")
     register(call, write, token)
