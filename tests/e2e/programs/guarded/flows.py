@@ -60,7 +60,7 @@ def reads_and_starts() -> list[str]:
 
 @eager(secret_requests=[TOKEN])
 async def eager_wf() -> str:
-    return f"{reveal()} {await reads()}"
+    return f"{reveal()} {reads()}"
 
 
 raw = ContainerTask(
