@@ -41,6 +41,8 @@ def check_exposure(app_configs: Sequence[Any] | None = None, **_: object) -> lis
         )
     if len(settings.SECRET_KEY) < 32:
         found.append(Error("CAUSEWAY_SECRET_KEY is shorter than 32 characters", id="causeway.E005"))
+    if any(0 < len(key.strip()) < 32 for key in settings.CAUSEWAY_SECRETS_KEY.split(",")):
+        found.append(Error("a key in CAUSEWAY_SECRETS_KEY is shorter than 32 characters", id="causeway.E021"))
     return found
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from flyteidl.core import literals_pb2, tasks_pb2
-from google.protobuf import json_format
+from google.protobuf import json_format, struct_pb2
 
 from artifacts.exceptions import InvalidArgument
 
@@ -99,9 +100,15 @@ def unknown_resources(task: tasks_pb2.TaskTemplate) -> list[str]:
     return sorted({name for _, name, _ in _amounts(found or {}) if "/" in name and _known(name) is None})
 
 
-def _spec(task: tasks_pb2.TaskTemplate) -> dict[str, Any]:
-    spec: dict[str, Any] = json_format.MessageToDict(task.k8s_pod.pod_spec)
-    return spec
+def _spec(task: tasks_pb2.TaskTemplate) -> Mapping[str, Any]:
+    return _parsed(task.k8s_pod.pod_spec.SerializeToString())
+
+
+@lru_cache(maxsize=256)
+def _parsed(spec: bytes) -> Mapping[str, Any]:
+    """Asked for several times by each attempt, and thousands of items of a map have the same. Nobody changes it."""
+    parsed: dict[str, Any] = json_format.MessageToDict(struct_pb2.Struct.FromString(spec))
+    return parsed
 
 
 def _primary_name(task: tasks_pb2.TaskTemplate) -> str:

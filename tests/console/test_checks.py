@@ -57,6 +57,7 @@ def test_it_allows_safe_settings_on_a_network(settings: Settings) -> None:
         ({"ALLOWED_HOSTS": ["*"]}, "causeway.E003"),
         ({"ALLOWED_HOSTS": ["localhost", "127.0.0.1"]}, "causeway.E004"),
         ({"SECRET_KEY": "short"}, "causeway.E005"),
+        ({"CAUSEWAY_SECRETS_KEY": "k" * 32 + ",short"}, "causeway.E021"),
     ],
 )
 def test_it_names_each_unsafe_setting(settings: Settings, over: dict[str, object], id_: str) -> None:

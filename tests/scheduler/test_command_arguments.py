@@ -11,12 +11,12 @@ from flyteidl.admin import execution_pb2
 from flyteidl.core import literals_pb2, tasks_pb2, workflow_pb2
 from hypothesis import example, given
 from hypothesis import strategies as st
-from scheduler.shell.uris import Uris
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals.numbers import as_go_prints, plain
 from scheduler.graphs import Target
 from scheduler.shell.task_command import Run, as_argument, command_of
+from scheduler.uris import Uris
 from tests.artifacts.literal_trees import packed, plain_binary, primitive
 
 # As `fmt.Printf("%v")` of Go 1.2x printed them.

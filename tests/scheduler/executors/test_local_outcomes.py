@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -18,6 +19,7 @@ from scheduler.executors.local import memory
 from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, error, literal_map
+from tests.scheduler.executors.test_hints import notebook
 
 pytestmark = pytest.mark.e2e  # real processes
 
@@ -319,3 +321,16 @@ def test_a_directory_of_one_uploaded_file_inside_a_value_is_a_directory(bench: B
     ended = bench.run(attempt)
     assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended).message
     assert bench.outputs(ended).literals["o0"].scalar.primitive.string_value == "a.txt"
+
+
+def test_a_notebook_of_another_python_ends_before_it_starts(bench: Bench, tmp_path: Path) -> None:
+    distribution = f"{bench.store.root}/uploads/p/d/NOTEBOOK/pkl.gz"
+    bench.store.put(distribution, notebook(tmp_path, "3.99.7").read_bytes())
+    resolver = "flytekit.core.python_auto_container.default_notebook_task_resolver"
+    run = ["pyflyte-execute", "--resolver", resolver, "--", "entity-name", "increment"]
+    attempt = bench.task("", args=["pyflyte-fast-execute", "--additional-distribution", distribution, "--", *run])
+    image = "cr.flyte.org/flyteorg/flytekit:py3.99-1.16.31"
+    attempt = replace(attempt, command={**attempt.command, "image": image})
+    ended = bench.run(attempt)
+    assert (error(ended).code, error(ended).kind) == ("PythonMismatch", USER) and not ended.outcome.retryable
+    assert "Python 3.99" in error(ended).message and attempt.attempt_id not in bench.starts

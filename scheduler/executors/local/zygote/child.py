@@ -239,11 +239,17 @@ def _take_secrets(directory: str) -> None:
 
 
 def use_temporary_directory(path: str) -> None:
-    """For Python and for flytekit, which made up its mind when it was imported."""
+    """For Python and for flytekit, which made up its mind when it was imported; also where a FlyteRemote, which eager
+    workflows have, leaves its decks.
+    """
+    from flytekit.configuration import Config
     from flytekit.core.data_persistence import default_local_file_access_provider
 
     os.environ["TMPDIR"] = path
     tempfile.tempdir = None
+    init: Any = Config.__init__
+    init.__defaults__ = tuple(path if one == Config.local_sandbox_path else one for one in init.__defaults__)
+    Config.local_sandbox_path = path
     default_local_file_access_provider._local_sandbox_dir = pathlib.Path(path, "local_flytekit")
 
 

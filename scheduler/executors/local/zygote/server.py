@@ -26,6 +26,7 @@ import selectors
 import signal
 import socket
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -227,7 +228,7 @@ def _as_a_task() -> Iterator[None]:
     """
     from flytekit.core.context_manager import ExecutionState, FlyteContextManager
 
-    state = ExecutionState(mode=ExecutionState.Mode.TASK_EXECUTION)
+    state = ExecutionState(tempfile.gettempdir(), mode=ExecutionState.Mode.TASK_EXECUTION)
     context = FlyteContextManager.current_context()
     with FlyteContextManager.with_context(context.with_execution_state(state)):
         yield
