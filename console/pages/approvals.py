@@ -6,12 +6,12 @@ from django.views.decorators.http import require_GET, require_POST
 from flyteidl.core import types_pb2
 
 from artifacts.exceptions import InvalidArgument
-from artifacts.literals import from_text
 from console.access_objects import access_execution, access_gate
 from console.accounts import audit
 from console.accounts.access import Action
 from console.pages.approvals_context import decided_gates, gate_context, waiting_gates
 from console.pages.responses import PageRequest, attempt, page, respond
+from console.pages.typed_values import ANY, Typed, form_text, read_control, read_typed
 from scheduler.actions import gates
 from scheduler.models import Gate
 
@@ -43,7 +43,7 @@ def open_early(request: PageRequest, project: str, domain: str, name: str, signa
 def decide(request: PageRequest, gate_id: int) -> HttpResponse:
     gate = access_gate(request.user, gate_id, action=Action.DECIDE)
     approve = request.POST.get("decision") == "approve"
-    comment = request.POST.get("comment", "").strip()
+    comment = form_text(request.POST, "comment")
     actor = request.user.username
 
     def act() -> None:
@@ -63,18 +63,21 @@ def give_signal(request: PageRequest, gate_id: int) -> HttpResponse:
     gate = access_gate(request.user, gate_id, action=Action.LAUNCH)
     if gates.takes_approval(gate):
         access_gate(request.user, gate_id, action=Action.DECIDE)
-    typed, comment = request.POST.get("value", ""), request.POST.get("comment", "").strip()
+    typed = read_control(request.POST, "value") or Typed("", ANY)
+    comment = form_text(request.POST, "comment")
 
     def act() -> None:
         literal_type = types_pb2.LiteralType.FromString(bytes(gate.literal_type))
-        literal = from_text(typed, literal_type, name=gate.signal_id)
+        literal = read_typed(typed, literal_type, name=gate.signal_id)
         gates.set_signal(gate.execution, gate.signal_id, literal, actor=request.user.username, comment=comment)
         _record(request, gate, "gate.signal", comment)
 
     if attempt(request, act, "Value given. The execution goes on."):
         return redirect("approval", gate_id=gate.pk)
     context = gate_context(request, access_gate(request.user, gate_id))
-    return render(request, "approvals/detail.html", context | {"typed": typed, "comment": comment})
+    return render(
+        request, "approvals/detail.html", context | {"typed": typed.text, "variant": typed.variant, "comment": comment}
+    )
 
 
 def _record(request: PageRequest, gate: Gate, verb: str, comment: str) -> None:

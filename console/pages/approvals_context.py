@@ -9,13 +9,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from flyteidl.core import literals_pb2, types_pb2
 
-from artifacts.literals import describe_type, to_json
+from artifacts.literals import describe_type, is_optional, to_json
 from artifacts.models import ArtifactVersion
 from console.accounts import access
 from console.accounts.access import Action
 from console.pages.badges import WAITING, Badge
 from console.pages.scope import in_scope
 from console.pages.specs import NodeTitles, compiled_workflow, example_of
+from console.pages.typed_values import variants_of
 from console.pages.values import Values, read_values, spell
 from lineage.models import VersionEdge, VersionRole
 from scheduler.actions.gates import takes_approval
@@ -84,6 +85,8 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
         "type": describe_type(literal_type),
         "example": example_of(literal_type),
         "takes_bool": literal_type.simple == types_pb2.BOOLEAN,
+        "variants": variants_of(literal_type),
+        "takes_nothing": is_optional(literal_type),
         "decks": _decks(execution),
         "subject": _subject(request, gate),
         "consumed": _consumed(request, execution.key),

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.http import HttpRequest
 from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb2
 
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
-from artifacts.literals import carry, describe_type, from_text, to_json
-from artifacts.models import ArtifactVersion
-from artifacts.queries import find
-from artifacts.wanted import read_query
-from console.access_objects import access_version_id
+from artifacts.literals import carry, describe_type, is_optional
+from artifacts.models import AliasMove, ArtifactVersion
+from artifacts.queries import find, matches
+from artifacts.wanted import Wanted, read_query
+from console.access_objects import access_version_id, check_present
 from console.accounts import access
 from console.pages.plans_context import query_in_words
 from console.pages.specs import example_of, expected_inputs, plan_spec
+from console.pages.typed_values import (
+    Typed,
+    Variant,
+    is_untouched,
+    read_control,
+    read_typed,
+    shown,
+    takes_any_text,
+    variants_of,
+)
+from lineage.models import Via
+from scheduler.actions.launch import Resolved
 from scheduler.models import LaunchPlan
 
 CHOICES_SHOWN = 25
+_ID = re.compile(r"[0-9]{1,18}")
+_MULTILINE = ("collection_type", "map_value_type")
 
 
 @dataclass(frozen=True)
@@ -34,6 +48,8 @@ class Field:
     text: str
     error: str
     example: str = ""
+    variant: str = ""
+    variants: tuple[Variant, ...] = ()
     is_query: bool = False
     required: bool = False
     multiline: bool = False
@@ -45,11 +61,17 @@ class Field:
     chosen: str = ""
     choices: tuple[ArtifactVersion, ...] = ()
 
+    @property
+    def control(self) -> str:
+        return f"in.{self.name}"
+
 
 class LaunchForm:
-    """What was given to a launch plan's inputs so far: by input, `values` as literals, `errors` why one cannot be read.
+    """What was given to a launch plan's inputs so far: by input, `values` as literals, `errors` why one cannot be read,
+    and `resolved` those values that are what the form showed as found by a query.
 
-    The control of input x is called `in.x`, the choice of a version for it `in.x.version`.
+    The control of input x is called `in.x`, its variant of a union `in.x.as`, the choice of a version for it
+    `in.x.version`, and the version that its query was seen to find `in.x.found`.
     """
 
     def __init__(
@@ -65,8 +87,10 @@ class LaunchForm:
         self.fixed = dict(plan_spec(plan).fixed_inputs.literals)
         self.parameters = {name: p for name, p in sorted(expected_inputs(plan).items()) if name not in self.fixed}
         self.values: dict[str, literals_pb2.Literal] = {}
+        self.resolved: dict[str, Resolved] = {}
         self.errors: dict[str, str] = {}
-        for name, parameter in self.parameters.items():
+        # Typed ones first: a query may be bound to them.
+        for name, parameter in sorted(self.parameters.items(), key=lambda each: _query_of(each[1]) is not None):
             try:
                 literal = self._given(name, parameter)
             except CausewayError as error:
@@ -84,27 +108,68 @@ class LaunchForm:
         parameter = self.parameters.get(name)
         if parameter is None:
             raise NotFound(f"{self.plan} has no input {name}")
-        if parameter.WhichOneof("behavior") == "artifact_query":
-            return self._query_field(name, parameter)
+        query = _query_of(parameter)
+        if query is not None:
+            return self._query_field(name, parameter, query)
         return self._typed_field(name, parameter)
 
     def _given(self, name: str, parameter: interface_pb2.Parameter) -> literals_pb2.Literal | None:
-        text, version = self.data.get(f"in.{name}", "").strip(), self.data.get(f"in.{name}.version", "")
-        if version.isdigit():
+        """What was given for the input; None for what nobody touched, which the launch fills in as it was shown."""
+        version = self.data.get(f"in.{name}.version", "")
+        if _ID.fullmatch(version):
             chosen = access_version_id(self.request.user, int(version))
             return carry(literals_pb2.Literal.FromString(bytes(chosen.literal)), chosen.pk)
-        which = parameter.WhichOneof("behavior")
-        if name in self.earlier and which != "artifact_query" and text == self._earlier_text(name, parameter).strip():
+        sent, query = read_control(self.data, f"in.{name}"), _query_of(parameter)
+        if query is not None:
+            return self._shown_version(name, query) if sent is None or not sent.text else self._read(name, sent)
+        original = self._original(name, parameter)
+        if original is not None and self._is_untouched(name, sent, original):
             return None
-        is_text = parameter.var.type.simple == types_pb2.STRING and parameter.var.type.HasField("simple")
-        if not text and not (is_text and which == "default" and f"in.{name}" in self.data):
-            if which in ("default", "artifact_query", "artifact_id") or not parameter.required:
+        if sent is None or self._is_empty(sent, parameter, has_original=original is not None):
+            if original is None and not parameter.required:
                 return None
             raise InvalidArgument("a value is needed")
-        return from_text(text, parameter.var.type, name=name)
+        return self._read(name, sent)
 
-    def _earlier_text(self, name: str, parameter: interface_pb2.Parameter) -> str:
-        return _editable(to_json(self.earlier[name], parameter.var.type))
+    def _read(self, name: str, sent: Typed) -> literals_pb2.Literal:
+        return read_typed(sent, self.parameters[name].var.type, name=name)
+
+    def _original(self, name: str, parameter: interface_pb2.Parameter) -> literals_pb2.Literal | None:
+        """What the form shows before anybody types: what the execution had that is launched again, or the default."""
+        if name in self.earlier:
+            return self.earlier[name]
+        return parameter.default if parameter.WhichOneof("behavior") == "default" else None
+
+    def _is_untouched(self, name: str, sent: Typed | None, original: literals_pb2.Literal) -> bool:
+        if sent is None:
+            return True
+        before = shown(original, self.parameters[name].var.type)
+        return is_untouched(sent, before, self.data, f"in.{name}")
+
+    @staticmethod
+    def _is_empty(sent: Typed, parameter: interface_pb2.Parameter, *, has_original: bool) -> bool:
+        """Whether nothing was given. Where something was shown, its removal gives an empty text, or None."""
+        if sent.text.strip() or sent.variant:
+            return False
+        kind = parameter.var.type
+        texts = (kind, *kind.union_type.variants)
+        return not (is_optional(kind) or (has_original and any(map(_may_be_empty, texts))))
+
+    def _shown_version(self, name: str, query: artifact_id_pb2.ArtifactQuery) -> literals_pb2.Literal | None:
+        """The version that the form showed as found, if another is found by now; None: ask the query at the launch."""
+        seen = self.data.get(f"in.{name}.found", "")
+        if self.request.method != "POST" or not _ID.fullmatch(seen):
+            return None
+        now = self._resolve(query)
+        found = now.get("resolved")
+        if found is None or found.pk == int(seen):
+            return None
+        version = access_version_id(self.request.user, int(seen))
+        check_present(version)
+        if not _was_found(version, self._wanted(query)):
+            return None  # of other inputs: what the query is bound to was changed after it was shown
+        self.resolved[name] = Resolved(Via.QUERY, version, f"as the form showed it; {found.version} came since")
+        return carry(literals_pb2.Literal.FromString(bytes(version.literal)), version.pk)
 
     def _common(self, name: str, parameter: interface_pb2.Parameter) -> dict[str, Any]:
         words = parameter.var.description
@@ -117,23 +182,29 @@ class LaunchForm:
         }
 
     def _typed_field(self, name: str, parameter: interface_pb2.Parameter) -> Field:
-        variable_type, which = parameter.var.type, parameter.WhichOneof("behavior")
-        common = self._common(name, parameter)
-        text = self.data.get(f"in.{name}")
-        if text is None and name in self.earlier:
-            text = self._earlier_text(name, parameter)
-        elif text is None:
-            text = _editable(to_json(parameter.default, variable_type)) if which == "default" else ""
+        variable_type = parameter.var.type
+        common, original = self._common(name, parameter), self._original(name, parameter)
+        typed = read_control(self.data, f"in.{name}")
+        if typed is None:
+            typed = shown(original, variable_type) if original is not None else Typed("")
         options = tuple(variable_type.enum_type.values)
         if common["type"] == "bool":
             options = ("true", "false")
-        structured = variable_type.WhichOneof("type") in ("collection_type", "map_value_type")
-        multiline = not options and (structured or "\n" in text or variable_type.simple == types_pb2.STRUCT)
-        required = which == "required" and parameter.required
-        return Field(**common, text=text, required=required, options=options, multiline=multiline)
+        structured = variable_type.WhichOneof("type") in _MULTILINE or variable_type.simple == types_pb2.STRUCT
+        return Field(
+            **common,
+            text=typed.text,
+            variant=typed.variant,
+            variants=variants_of(variable_type),
+            # A browser must not ask for more than what was there: an empty text is a value.
+            required=original is None and parameter.required and not is_optional(variable_type),
+            options=options,
+            multiline=not options and (structured or "\n" in typed.text),
+        )
 
-    def _query_field(self, name: str, parameter: interface_pb2.Parameter) -> Field:
-        query = parameter.artifact_query
+    def _query_field(
+        self, name: str, parameter: interface_pb2.Parameter, query: artifact_id_pb2.ArtifactQuery
+    ) -> Field:
         return Field(
             **self._common(name, parameter),
             **self._resolve(query),
@@ -144,12 +215,15 @@ class LaunchForm:
             choices=tuple(self._choices(query)),
         )
 
-    def _resolve(self, query: artifact_id_pb2.ArtifactQuery) -> dict[str, Any]:
+    def _wanted(self, query: artifact_id_pb2.ArtifactQuery) -> Wanted:
         defaults = {name: p.default for name, p in self.parameters.items() if p.WhichOneof("behavior") == "default"}
         inputs = defaults | dict(self.earlier) | self.values | self.fixed
+        return read_query(query, project=self.plan.project, domain=self.plan.domain, inputs=inputs)
+
+    def _resolve(self, query: artifact_id_pb2.ArtifactQuery) -> dict[str, Any]:
         may_read = access.may_read(self.request.user)
         try:
-            wanted = read_query(query, project=self.plan.project, domain=self.plan.domain, inputs=inputs)
+            wanted = self._wanted(query)
             if not may_read(wanted.project, wanted.domain):  # what is or is not there is not told to strangers either
                 return {"problem": f"it asks in {wanted.project}/{wanted.domain}, where you may not read"}
             found = find(wanted, may_read=may_read)
@@ -169,5 +243,21 @@ class LaunchForm:
         return list(rows.defer("literal", "literal_type", "card").order_by("-created_at", "-id")[:CHOICES_SHOWN])
 
 
-def _editable(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _query_of(parameter: interface_pb2.Parameter) -> artifact_id_pb2.ArtifactQuery | None:
+    """The query that finds the input unless something is given: one for a certain artifact included."""
+    behavior = parameter.WhichOneof("behavior")
+    if behavior == "artifact_query":
+        return parameter.artifact_query
+    return artifact_id_pb2.ArtifactQuery(artifact_id=parameter.artifact_id) if behavior == "artifact_id" else None
+
+
+def _was_found(version: ArtifactVersion, wanted: Wanted) -> bool:
+    """Whether the version is one that was wanted until another took its place."""
+    if not matches(version, replace(wanted, alias="")):
+        return False
+    moves = AliasMove.objects.filter(artifact=version.artifact, name=wanted.alias, from_version=version)
+    return wanted.alias in ("", "latest") or moves.exists()
+
+
+def _may_be_empty(literal_type: types_pb2.LiteralType) -> bool:
+    return takes_any_text(literal_type) or "" in literal_type.enum_type.values

@@ -66,7 +66,8 @@ def launch_plan(request: PageRequest, project: str, domain: str, name: str) -> H
 
     htmx asks with `?field=` for what the query of one input finds, given what was typed so far.
     """
-    version = request.GET.get("version") or None
+    # The form says which version it shows: another one may have been activated since.
+    version = request.POST.get("version") or request.GET.get("version") or None
     plan = access_launch_plan(request.user, project, domain, name, version, action=Action.LAUNCH)
     again = _execution_of(request, plan, request.GET["again"]) if request.GET.get("again") else None
     earlier = {} if again is None else dict(data.read(again.inputs_uri).literals)
@@ -74,7 +75,7 @@ def launch_plan(request: PageRequest, project: str, domain: str, name: str) -> H
     if is_fragment(request) and "field" in request.GET:
         return render(request, "plans/_resolved.html", {"field": form.field(request.GET["field"])})
     if request.method == "POST" and not form.errors:
-        started = _launch(request, plan, form.values, again)
+        started = _launch(request, form, again)
         if started is not None:
             return redirect("execution", project=started.project, domain=started.domain, name=started.name)
     return render(request, "plans/launch.html", {"plan": plan, "fields": form.fields(), "again": again})
@@ -88,9 +89,8 @@ def _execution_of(request: PageRequest, plan: LaunchPlan, name: str) -> Executio
     return execution
 
 
-def _launch(
-    request: PageRequest, plan: LaunchPlan, values: dict[str, literals_pb2.Literal], again: Execution | None
-) -> Execution | None:
+def _launch(request: PageRequest, form: LaunchForm, again: Execution | None) -> Execution | None:
+    plan = form.plan
     identifier = identifier_pb2.Identifier(
         resource_type=identifier_pb2.LAUNCH_PLAN,
         project=plan.project,
@@ -99,16 +99,18 @@ def _launch(
         version=plan.version,
     )
     spec = execution_pb2.ExecutionSpec(launch_plan=identifier)
-    inputs = literals_pb2.LiteralMap(literals=values)
+    inputs = literals_pb2.LiteralMap(literals=form.values)
     actor, may_read = request.user.username, access.may_read(request.user)
     verb = "execution.launch" if again is None else "execution.relaunch"
     try:
         with transaction.atomic():
             if again is not None:
-                execution = relaunch(again, inputs=inputs, newest=True, actor=actor, may_read=may_read)
+                execution = relaunch(
+                    again, inputs=inputs, newest=True, resolved=form.resolved, actor=actor, may_read=may_read
+                )
             else:
                 asked = LaunchRequest(plan.project, plan.domain, "", spec, inputs)
-                execution = launch(asked, actor=actor, may_read=may_read)
+                execution = launch(asked, resolved=form.resolved, actor=actor, may_read=may_read)
             audit.record(request.user, verb, execution.key, project=plan.project, domain=plan.domain)
     except CausewayError as error:
         messages.error(request, error.message)

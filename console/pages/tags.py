@@ -83,6 +83,12 @@ def node_kind(kind: str) -> str:
 
 
 @register.filter
+def in_textarea(text: str) -> str:
+    """HTML drops a line end right behind `<textarea>`: a text that begins with one needs another."""
+    return f"\n{text}" if text.startswith("\n") else text
+
+
+@register.filter
 def short_name(name: str) -> str:
     """The function's name out of a dotted one, `train_model` of `team.flows.train_model`."""
     return name.rsplit(".", 1)[-1]

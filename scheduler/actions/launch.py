@@ -212,12 +212,14 @@ def relaunch(
     overwrite_cache: bool = False,
     inputs: literals_pb2.LiteralMap | None = None,
     newest: bool = False,
+    resolved: Mapping[str, Resolved] | None = None,
     actor: str,
     may_read: MayRead | None = None,
 ) -> Execution:
     """Runs the same again with the inputs it ran with, artifact versions included; `inputs` replaces some of them.
 
-    With `newest` the launch plan's queries are asked again, for what fits now (which `may_read` may deny).
+    With `newest` the launch plan's queries are asked again, for what fits now (which `may_read` may deny). `resolved`
+    says how those of `inputs` were found that the caller resolved himself.
     """
     return _again(
         execution,
@@ -226,6 +228,7 @@ def relaunch(
         overwrite_cache=overwrite_cache,
         changed=inputs or literals_pb2.LiteralMap(),
         newest=newest,
+        resolved=resolved,
         actor=actor,
         may_read=may_read,
     )
@@ -252,6 +255,7 @@ def _again(
     overwrite_cache: bool,
     changed: literals_pb2.LiteralMap,
     newest: bool = False,
+    resolved: Mapping[str, Resolved] | None = None,
     actor: str,
     may_read: MayRead | None = None,
 ) -> Execution:
@@ -266,7 +270,7 @@ def _again(
         inputs.literals[changed_name].CopyFrom(literal)
     request = LaunchRequest(execution.project, execution.domain, name, spec, inputs)
     same = inputs.literals.keys() - changed.literals.keys()
-    kept = _kept_resolutions(execution, same)
+    kept = {**_kept_resolutions(execution, same), **(resolved or {})}
     taken = execution.counters.get("origins", {}).get("taken", {})
     origins = {name: ids for name, ids in taken.items() if name in same}
     return launch(
