@@ -76,7 +76,7 @@ class VersionDetail(VersionSummary):
         return address_of(version)
 
     def get_type(self, version: ArtifactVersion) -> str:
-        return describe_type(types_pb2.LiteralType.FromString(bytes(version.literal_type)), exact=True)
+        return describe_type(types_pb2.LiteralType.FromString(bytes(version.literal_type)))
 
     def read_value(self, version: ArtifactVersion) -> Any:
         return value_of(version)

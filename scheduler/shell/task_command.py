@@ -14,6 +14,9 @@ from flyteidl.core import interface_pb2, literals_pb2, tasks_pb2
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals.decode import timestamp_text
+from artifacts.literals.numbers import as_go_prints
+from artifacts.literals.times import NANOS
+from artifacts.literals.types import MSGPACK
 from scheduler.graphs import Target
 from scheduler.shell.uris import Uris
 
@@ -198,7 +201,7 @@ def as_argument(literal: literals_pb2.Literal) -> str:
         case "union":
             return as_argument(scalar.union.value)
         case "binary":
-            return str(msgpack.unpackb(scalar.binary.value, strict_map_key=False))
+            return _message_pack(scalar.binary)
         case "none_type":
             return ""
     raise InvalidArgument(f"a {scalar.WhichOneof('value')} cannot stand in a command line")
@@ -209,14 +212,54 @@ def _primitive(primitive: literals_pb2.Primitive) -> str:
         case "boolean":
             return "true" if primitive.boolean else "false"
         case "datetime":
-            return timestamp_text(primitive)
+            return _trimmed(timestamp_text(primitive))
         case "duration":
-            return f"{primitive.duration.ToTimedelta().total_seconds():g}s"
+            return _seconds(primitive.duration.seconds * NANOS + primitive.duration.nanos)
         case "float_value":
-            return f"{primitive.float_value:g}"
+            return as_go_prints(primitive.float_value)
         case "integer":
             return str(primitive.integer)
     return primitive.string_value
+
+
+def _trimmed(moment: str) -> str:
+    """As Go's RFC3339Nano: no zeros at the end of a second's fraction."""
+    whole, point, fraction = moment.removesuffix("Z").partition(".")
+    return f"{whole}{point}{fraction.rstrip('0')}Z" if point else moment
+
+
+def _seconds(nanos: int) -> str:
+    """`5400s`, `-0.000001s`: exact, and what Go, flytekit and `sleep` read. (flyteplugins print a protobuf message.)"""
+    whole, rest = divmod(abs(nanos), NANOS)
+    return f"{'-' if nanos < 0 else ''}{whole}{f'.{rest:09d}'.rstrip('0') if rest else ''}s"
+
+
+def _message_pack(binary: literals_pb2.Binary) -> str:
+    if binary.tag != MSGPACK:
+        raise InvalidArgument(f"binary data with the tag {binary.tag!r} cannot stand in a command line")
+    try:
+        return _as_go_prints(msgpack.unpackb(binary.value, strict_map_key=False))
+    except (ValueError, TypeError, msgpack.exceptions.UnpackException):
+        raise InvalidArgument("what is not MessagePack cannot stand in a command line") from None
+
+
+def _as_go_prints(value: object) -> str:
+    """As `fmt.Sprintf("%v")` prints what MessagePack holds."""
+    match value:
+        case None:
+            return "<nil>"
+        case bool():
+            return "true" if value else "false"
+        case float():
+            return as_go_prints(value)
+        case bytes():
+            return f"[{' '.join(map(str, value))}]"
+        case list() | tuple():
+            return f"[{' '.join(map(_as_go_prints, value))}]"
+        case dict():
+            keys = sorted(value, key=lambda key: (type(key).__name__, key))
+            return f"map[{' '.join(f'{_as_go_prints(key)}:{_as_go_prints(value[key])}' for key in keys)}]"
+    return str(value)
 
 
 def needs_task_file(target: Target) -> bool:

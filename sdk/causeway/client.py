@@ -200,7 +200,7 @@ class Client:
     ) -> dict[str, Any]:
         """Launch, and wait up to `wait` seconds for the end; returns the execution as it is then.
 
-        :param inputs: JSON values; a `Version` feeds that artifact version
+        :param inputs: numbers, texts, times, bytes, lists and dicts; a `Version` feeds that artifact version
         :param texts: what a person typed for further inputs: the launch plan's types say how it is read
         """
         given = dict(inputs or {})
@@ -209,7 +209,7 @@ class Client:
             "project": self.project,
             "domain": self.domain,
             "launch_plan": target,
-            "inputs": {key: each for key, each in given.items() if not isinstance(each, Version)},
+            "inputs": {key: to_wire(each)["value"] for key, each in given.items() if not isinstance(each, Version)},
             "artifacts": {key: each.address for key, each in given.items() if isinstance(each, Version)},
             "texts": dict(texts or {}),
         }
@@ -236,17 +236,21 @@ class Client:
     def _execution(self, execution: Mapping[str, Any] | str) -> str:
         if not isinstance(execution, str):
             return "/".join(_segment(str(execution[part])) for part in ("project", "domain", "name"))
-        return execution if execution.count("/") == 2 else f"{self.project}/{self.domain}/{_segment(execution)}"
+        named = execution.split("/") if execution.count("/") == 2 else (self.project, self.domain, execution)
+        return "/".join(map(_segment, named))
 
     def launch_plan(self, name: str, version: str = "") -> dict[str, Any]:
         """One version, with its interface; without a version the active one, else the newest."""
-        path = f"launch-plans/{self.project}/{self.domain}/{_segment(name)}"
+        path = self._launch_plan(name)
         return dict(self.connection.call("GET", f"{path}/versions/{_segment(version)}" if version else path))
 
     def set_active(self, launch_plan: str, version: str, *, active: bool) -> None:
         """Activate a version of a launch plan (its trigger and schedule start), or deactivate it."""
-        path = f"launch-plans/{self.project}/{self.domain}/{launch_plan}/versions/{version}"
+        path = f"{self._launch_plan(launch_plan)}/versions/{_segment(version)}"
         self.connection.call("POST", f"{path}/{'activate' if active else 'deactivate'}")
+
+    def _launch_plan(self, name: str) -> str:
+        return "launch-plans/" + "/".join(map(_segment, (self.project, self.domain, name)))
 
     def approvals(self) -> list[dict[str, Any]]:
         """Approvals that wait for somebody, newest first."""

@@ -7,6 +7,8 @@ from datetime import timedelta
 from flyteidl.core import artifact_id_pb2
 from flytekit.core.artifact import TimePartition
 
+from causeway.durations import isoformat
+
 UNITS = ("minute", "hour", "day", "month")
 
 
@@ -58,19 +60,3 @@ def transform_of(value: TimePartition) -> artifact_id_pb2.TimeTransform | None:
         return artifact_id_pb2.TimeTransform(transform=isoformat(value.other), op=value.op)
     steps = _steps(value)
     return artifact_id_pb2.TimeTransform(transform=";".join(steps), op=artifact_id_pb2.PLUS) if steps else None
-
-
-def isoformat(duration: timedelta) -> str:
-    """ISO 8601: `PT1H`, `P1DT30M`, `-PT15S`.
-
-    >>> isoformat(timedelta(days=1, minutes=30))
-    'P1DT30M'
-    """
-    seconds = duration.total_seconds()
-    sign, seconds = ("-", -seconds) if seconds < 0 else ("", seconds)
-    days, seconds = divmod(seconds, 86400)
-    hours, seconds = divmod(seconds, 3600)
-    minutes, seconds = divmod(seconds, 60)
-    date = f"{int(days)}D" if days else ""
-    time = "".join(f"{value:g}{unit}" for value, unit in ((hours, "H"), (minutes, "M"), (seconds, "S")) if value)
-    return f"{sign}P{date}" + (f"T{time}" if time or not date else "") + ("" if time or date else "0S")

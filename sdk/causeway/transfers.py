@@ -156,10 +156,10 @@ def download(
             break
         try:
             _receive(url, part, have, size, partial(progress, f"downloading {target.name}"))
-        except requests.RequestException as error:
-            if attempt == TRIES - 1:
-                message = f"the download of {target.name} broke off: {type(error).__name__}"
-                raise CausewayError(message, unreachable=True) from error
+        except (requests.RequestException, CausewayError) as error:
+            failure = error if isinstance(error, CausewayError) else _broken_off(target, error)
+            if attempt == TRIES - 1 or not failure.unavailable:
+                raise failure from error
             time.sleep(FIRST_PAUSE * 2**attempt)
     found = part.stat().st_size
     if found != size:
@@ -168,6 +168,10 @@ def download(
         part.unlink()
         raise CausewayError(f"{target.name} is not what was published: its SHA-256 is not {sha256}")
     part.replace(target)
+
+
+def _broken_off(target: Path, error: requests.RequestException) -> CausewayError:
+    return CausewayError(f"the download of {target.name} broke off: {type(error).__name__}", unreachable=True)
 
 
 def _receive(url: str, part: Path, have: int, size: int, progress: Callable[[int, int], None]) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import base64
 import pickle
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from causeway.durations import isoformat, parse_duration
 from causeway.http import CausewayError
+from causeway.spelling import float_word, moment, spell, unspell
 
 PICKLE_FORMATS = frozenset({"PythonPickle", "pickle", "pkl", "joblib"})
-_DURATION = re.compile(r"(-?)P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?")
 Fetch = Callable[[str], Path]
 
 
@@ -39,12 +39,43 @@ def to_python(value: Any, kind: Mapping[str, Any], fetch: Fetch, *, allow_pickle
 
 
 def _union(value: Any, variants: list[Mapping[str, Any]], fetch: Fetch, allow_pickle: bool) -> Any:
+    named = _named_variant(value, variants)
+    if named is not None:
+        return to_python(value["value"], named, fetch, allow_pickle=allow_pickle)
     if value is None:
         return None
     for kind in variants:
         if kind.get("simple") != "NONE" and _fits(value, kind):
-            return to_python(value, kind, fetch, allow_pickle=allow_pickle)
+            try:
+                return to_python(value, kind, fetch, allow_pickle=allow_pickle)
+            except ValueError:
+                continue  # a text that is no time
     return value
+
+
+def _named_variant(value: Any, variants: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Where a value does not tell which it is of, the API says so beside it."""
+    if not isinstance(value, dict) or set(value) != {"type", "value"}:
+        return None
+    name, _, number = str(value["type"]).partition(" #")
+    if number.isascii() and number.isdigit() and 0 < int(number[:6]) <= len(variants):
+        return variants[int(number[:6]) - 1]
+    return next((kind for kind in variants if _type_name(kind) == name), None)
+
+
+def _type_name(kind: Mapping[str, Any]) -> str:
+    """As the API calls the types that a value can be confused between; empty for all others."""
+    if "collectionType" in kind:
+        return f"list[{_type_name(kind['collectionType'])}]"
+    if "mapValueType" in kind:
+        return f"dict[str, {_type_name(kind['mapValueType'])}]"
+    if "unionType" in kind:
+        return " | ".join(map(_type_name, kind["unionType"].get("variants", [])))
+    if "enumType" in kind:
+        return f"enum({', '.join(kind['enumType'].get('values', []))})"
+    names: dict[str, str] = {"INTEGER": "int", "BOOLEAN": "bool", "STRING": "str"}
+    simple = str(kind.get("simple", ""))
+    return names.get(simple, simple.lower())
 
 
 def _fits(value: Any, kind: Mapping[str, Any]) -> bool:
@@ -81,22 +112,12 @@ def _simple(value: Any, kind: str) -> Any:
     if kind == "FLOAT":
         return float(value)  # JSON has no NaN: it comes as text
     if kind == "DATETIME" and isinstance(value, str):
-        return datetime.fromisoformat(value.replace("Z", "+00:00"))
+        return moment(value)
     if kind == "DURATION" and isinstance(value, str):
         return parse_duration(value)
     if kind == "BINARY" and isinstance(value, dict) and "base64" in value:
         return base64.b64decode(value["base64"])
-    return value
-
-
-def parse_duration(text: str) -> timedelta:
-    """ISO 8601 in days, hours, minutes and seconds: `P1DT2H30M5.5S`."""
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise CausewayError(f"{text!r} is not a duration")
-    sign, days, hours, minutes, seconds = match.groups(default="0")
-    length = timedelta(days=int(days), hours=int(hours), minutes=int(minutes), seconds=float(seconds))
-    return -length if sign == "-" else length
+    return unspell(value) if kind == "STRUCT" else value
 
 
 def read_frame(path: Path, data_format: str) -> Any:
@@ -151,7 +172,11 @@ def to_wire(value: Any) -> dict[str, Any]:
     if isinstance(value, datetime):
         return {"value": value.isoformat(), "type": "datetime"}
     if isinstance(value, timedelta):
-        return {"value": value.total_seconds(), "type": "duration"}
+        return {"value": isoformat(value), "type": "duration"}
     if isinstance(value, bytes):
         return {"value": {"base64": base64.b64encode(value).decode()}, "type": "binary"}
-    return {"value": value}
+    if isinstance(value, float) and float_word(value):
+        return {"value": float_word(value), "type": "float"}
+    if isinstance(value, list):  # of plain values, or of dicts
+        return {"value": [spell(item) if isinstance(item, Mapping) else item for item in value]}
+    return {"value": spell(value) if isinstance(value, Mapping) else value}

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import click
 
+from causeway import addresses
 from causeway.cli.options import MOMENT, json_option, partition_option
 from causeway.cli.output import say, show_rows
 from causeway.cli.root import main
@@ -155,15 +156,19 @@ def preview(
     inactive: bool,
     as_json: bool,
 ) -> None:
-    """What VERSION of ARTIFACT, or one with these partitions, would trigger, with which inputs."""
-    path = f"artifacts/{client.project}/{client.domain}/{quote(artifact, safe='')}"
+    """What VERSION of ARTIFACT, or one with these partitions, would trigger, with which inputs.
+
+    ARTIFACT is a name, or a flyte:// address as everywhere.
+    """
+    path, asked = client.artifact_path(artifact), addresses.parse(artifact)
+    version, partitions = version or asked.version or asked.alias or None, {**asked.partitions, **partitions}
     if version is not None:
         if partitions or time_partition:
             raise click.UsageError("a version has its partitions: give one or the other")
         query = {"inactive": "true"} if inactive else {}
         found = client.connection.call("GET", f"{path}/versions/{quote(version, safe='')}/triggers", params=query)
     else:
-        moment = time_partition.isoformat() if time_partition else None
+        moment = time_partition.isoformat() if time_partition else asked.time_partition or None
         body = {"partitions": partitions, "time_partition": moment, "inactive": inactive}
         found = client.connection.call("POST", f"{path}/trigger-preview", json=body)
     rows = [
