@@ -26,6 +26,16 @@ class InvalidArgument(CausewayError):
     http_status = 400
 
 
+# Of a request that only the database refused: its own words tell of tables.
+UNKEEPABLE = "something in the request cannot be kept: a text that is too long, or a number or date out of range"
+
+
+class LengthRequired(InvalidArgument):
+    """A body without a Content-Length is not read; saying so is better than taking it for empty."""
+
+    http_status = 411
+
+
 class NotFound(CausewayError):
     grpc_status = "NOT_FOUND"
     http_status = 404

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -103,10 +104,12 @@ def literals_for(
     values: Mapping[str, Any],
     versions: Mapping[str, ArtifactVersion],
     texts: Mapping[str, str],
+    earlier: Mapping[str, literals_pb2.Literal] | None = None,
 ) -> literals_pb2.LiteralMap:
     """JSON values, artifact versions and typed texts as the inputs of a launch. InvalidArgument names the input.
 
-    What is missing is left to the launch, which knows the defaults.
+    What is missing is left to the launch, which knows the defaults; and so is a value that is given as it is shown of
+    the default, or of `earlier`, the inputs of what is launched again: that literal may say more than JSON can.
     """
     inputs = inputs_of(entity)
     given = Counter([*values, *versions, *texts])
@@ -118,11 +121,32 @@ def literals_for(
     twice = sorted(name for name, count in given.items() if count > 1)
     if twice:
         raise InvalidArgument(f"{', '.join(twice)}: give one of a value, a text and an artifact version")
-    literals = {name: from_json(value, inputs[name].type, name=name) for name, value in values.items()}
+    literals = {}
+    for name, value in values.items():
+        literal = _given(inputs[name], value, earlier)
+        if literal is not None:
+            literals[name] = literal
     literals |= {name: from_text(text, inputs[name].type, name=name) for name, text in texts.items()}
     for name, version in versions.items():
         literals[name] = carry(literals_pb2.Literal.FromString(bytes(version.literal)), version.pk)
     return literals_pb2.LiteralMap(literals=literals)
+
+
+def _given(
+    wanted: Input, value: Any, earlier: Mapping[str, literals_pb2.Literal] | None
+) -> literals_pb2.Literal | None:
+    """None for what the launch fills in."""
+    if earlier is not None and wanted.name in earlier and _is_shown(earlier[wanted.name], wanted, value):
+        return None
+    if wanted.default is not None and _is_shown(wanted.default, wanted, value):
+        return None if earlier is None else wanted.default
+    return from_json(value, wanted.type, name=wanted.name)
+
+
+def _is_shown(literal: literals_pb2.Literal, wanted: Input, value: Any) -> bool:
+    """Whether the value is what is shown of the literal, its numbers of the same kind."""
+    shown = to_json(literal, wanted.type, exact=True)
+    return type(shown) is type(value) and json.dumps(shown) == json.dumps(value)
 
 
 def load_literals(uri: str) -> literals_pb2.LiteralMap:

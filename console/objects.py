@@ -15,7 +15,7 @@ from django.utils.http import content_disposition_header, http_date
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, PayloadTooLarge
+from artifacts.exceptions import CausewayError, InvalidArgument, LengthRequired, NotFound, PayloadTooLarge
 from artifacts.store import LocalStore, signing, store
 
 CHUNK = 1 << 20
@@ -40,7 +40,12 @@ def signed_object(request: HttpRequest, token: str) -> HttpResponseBase:
 
 
 def _receive(request: HttpRequest, local: LocalStore, grant: signing.Grant) -> HttpResponse:
-    announced = int(request.META.get("CONTENT_LENGTH") or 0)
+    if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+        raise LengthRequired("send the object with a Content-Length, not chunked; S3 wants that, too")
+    length = request.META.get("CONTENT_LENGTH") or "0"
+    if not (length.isascii() and length.isdigit()):
+        raise InvalidArgument(f"the Content-Length is no number: {length[:80]!r}")
+    announced = int(length[:30])
     if announced > grant.max_bytes:
         raise PayloadTooLarge(f"{announced} bytes are more than the {grant.max_bytes} allowed here")
     wanted = {md5 for md5 in (grant.md5, request.headers.get("Content-MD5", "")) if md5}

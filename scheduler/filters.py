@@ -78,7 +78,10 @@ def parse_duration(value: str) -> object:
         parts = _DURATION_PART.findall(value)
     if not parts or "".join(number + unit for number, unit in parts) != value:
         raise InvalidArgument(f"{value!r} is not a duration, such as 90 (seconds) or 1h30m")
-    return dt.timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    try:
+        return dt.timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
+    except OverflowError:
+        raise InvalidArgument(f"{value[:80]!r} is longer than any duration") from None
 
 
 def parse_choice(choices: type[enum.IntEnum]) -> Callable[[str], object]:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from flyteidl.core import types_pb2
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import struct_pb2
 
+from artifacts.literals.protobuf import message_dict
 from artifacts.literals.types import is_none
 
 _SchemaColumn = types_pb2.SchemaType.SchemaColumn
@@ -122,7 +123,7 @@ def _schema_covers(source: struct_pb2.Struct, target: struct_pb2.Struct) -> bool
     """The JSON schema of `source` is that of `target`, or describes everything `target` needs (a subclass does)."""
     if source == target:
         return True
-    have, want = json_format.MessageToDict(source), json_format.MessageToDict(target)
+    have, want = message_dict(source), message_dict(target)
     return _covers(have, want, have, want, frozenset())
 
 

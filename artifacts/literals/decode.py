@@ -151,24 +151,31 @@ def _plain(value: Any) -> Any:
 
 
 def _generic(struct: struct_pb2.Struct, exact: bool) -> Any:
-    value = _struct_value(struct_pb2.Value(struct_value=struct))
+    value = _whole(struct_to_python(struct))
     return spelling.spell(value) if exact else _plain(value)
+
+
+def struct_to_python(struct: struct_pb2.Struct) -> dict[str, Any]:
+    """As protobuf's MessageToDict, but with every number that there is."""
+    return {key: _struct_value(struct.fields[key]) for key in sorted(struct.fields)}
 
 
 def _struct_value(value: struct_pb2.Value) -> Any:
     which = value.WhichOneof("kind")
     if which == "struct_value":
-        fields = value.struct_value.fields
-        return {key: _struct_value(fields[key]) for key in sorted(fields)}
+        return struct_to_python(value.struct_value)
     if which == "list_value":
         return [_struct_value(item) for item in value.list_value.values]
-    if which == "number_value":
-        number = value.number_value
-        # A Struct knows only doubles; whole ones were nearly always integers.
-        return int(number) if number.is_integer() and abs(number) < 2**53 else number
-    if which in ("string_value", "bool_value"):
-        return getattr(value, which)
-    return None
+    return getattr(value, which) if which not in (None, "null_value") else None
+
+
+def _whole(value: Any) -> Any:
+    """A Struct knows only doubles; whole ones were nearly always integers."""
+    if isinstance(value, dict):
+        return {key: _whole(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 
 def _number(value: float) -> float | str:

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgpack
 from flyteidl.core import literals_pb2, types_pb2
-from google.protobuf import json_format
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals import spelling
+from artifacts.literals.protobuf import message_dict
 from artifacts.literals.times import NANOS, nanos_of, parse_nanos, parse_timestamp, seconds_as_nanos
 from artifacts.literals.types import MSGPACK, SIMPLE_NAMES, describe_type
 
@@ -322,7 +322,7 @@ def _struct(value: Any, literal_type: types_pb2.LiteralType) -> literals_pb2.Bin
     whole = value[spelling.WHOLE] if isinstance(value, Mapping) and set(value) == {spelling.WHOLE} else None
     if (raw := spelling.whole_bytes(whole)) is not None:
         return literals_pb2.Binary(value=raw, tag=MSGPACK)
-    schema = json_format.MessageToDict(literal_type.metadata) if literal_type.HasField("metadata") else {}
+    schema = message_dict(literal_type.metadata) if literal_type.HasField("metadata") else {}
     try:
         plain = spelling.unspell(value)
         _check_fields(plain, schema, schema, 0, "")

@@ -11,10 +11,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from itertools import count
 from typing import Any, NamedTuple, TypeVar
 
@@ -132,8 +133,14 @@ def read_cursor(text: str, order: Order) -> Cursor:
     try:
         value, pk = json.loads(base64.urlsafe_b64decode(text.encode()))
         at = float(value) if order.metric else datetime.fromisoformat(value)
-        if isinstance(at, datetime) and at.tzinfo is None:
-            raise ValueError("no time zone")
+        if isinstance(at, datetime):
+            if at.tzinfo is None:
+                raise ValueError("no time zone")
+            at = at.astimezone(timezone.utc)  # OverflowError at the edges of the calendar
+        elif not math.isfinite(at):
+            raise ValueError("no measure")
+        if not 0 <= int(pk) < 2**63:
+            raise ValueError("no key")
         return Cursor(at, int(pk))
     except (binascii.Error, ValueError, TypeError, OverflowError) as error:
         raise InvalidArgument("cursor is not one this API gave out for this search") from error

@@ -13,6 +13,14 @@ from typing import BinaryIO
 from artifacts.exceptions import InvalidArgument
 
 CHUNK = 1 << 20  # bytes read at a time
+MAX_KEY = 1024  # bytes, as S3 has it
+MAX_SEGMENT = 255  # bytes between two slashes, as file systems have it
+
+
+def too_long(path: str) -> bool:
+    """Whether no store could keep an object of this name."""
+    encoded = path.encode(errors="surrogatepass")
+    return len(encoded) > MAX_KEY or any(len(part) > MAX_SEGMENT for part in encoded.split(b"/"))
 
 
 @dataclass(frozen=True)
@@ -40,7 +48,12 @@ class ObjectStore(ABC):
         if prefix:
             path = path.rstrip("/")
         if not path or posixpath.normpath(path) != path or path.startswith(("/", "..")) or not path.isprintable():
-            raise InvalidArgument(f"{uri!r} is not an object of this store; its objects lie below {self.root}/")
+            raise InvalidArgument(f"{uri[:300]!r} is not an object of this store; its objects lie below {self.root}/")
+        if too_long(path):
+            raise InvalidArgument(
+                f"{uri[:100]!r}... is too long: at most {MAX_KEY} bytes below the store's root, and {MAX_SEGMENT} "
+                "between two slashes"
+            )
         return path
 
     def contains(self, uri: str) -> bool:

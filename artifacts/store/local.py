@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import BinaryIO
 
-from artifacts.exceptions import NotFound
+from artifacts.exceptions import InvalidArgument, NotFound
 from artifacts.store import parts, signing
 from artifacts.store.base import ObjectStore, StoredObject, check_sha256
 
@@ -48,15 +48,20 @@ class LocalStore(ObjectStore):
 
     @staticmethod
     def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise InvalidArgument(f"{path} cannot be written: an object lies where it needs a folder") from None
         fd, partial = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
         try:
             with os.fdopen(fd, "wb") as file:
                 fill(file)
             os.chmod(partial, 0o644)
             os.replace(partial, path)
-        except BaseException:
+        except BaseException as error:
             os.unlink(partial)
+            if isinstance(error, IsADirectoryError):
+                raise InvalidArgument(f"{path} cannot be written: a folder of objects lies there") from None
             raise
 
     def open(self, uri: str) -> BinaryIO:

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from artifacts.exceptions import InvalidArgument, Unauthenticated
+from artifacts.exceptions import InvalidArgument, PermissionDenied, Unauthenticated
 from console.accounts import audit
 from console.accounts.models import ApiToken, User
 
@@ -27,7 +27,12 @@ def digest(secret: str) -> str:
 def create(
     user: User, name: str, expires_at: datetime | None = None, *, actor: str | None = None
 ) -> tuple[ApiToken, str]:
-    """A new token and its secret, which nobody can read again. Raises InvalidArgument for an expiry in the past."""
+    """A new token and its secret, which nobody can read again. Raises InvalidArgument for an expiry in the past.
+
+    PermissionDenied for a running task: no row stands for it.
+    """
+    if not user.pk:
+        raise PermissionDenied("a running task makes no tokens: nobody could revoke them when it has ended")
     name = name.strip()
     if not name or len(name) > 100:
         raise InvalidArgument("a token needs a name of 1 to 100 characters")

@@ -11,10 +11,10 @@ from typing import Any
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from flyteidl.core import literals_pb2, types_pb2
-from google.protobuf import json_format
 
 from artifacts.exceptions import CausewayError
 from artifacts.literals import describe_type, to_json
+from artifacts.literals.protobuf import message_text
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.store import store
 from console.accounts import access
@@ -153,8 +153,8 @@ def object_context(version: ArtifactVersion) -> dict[str, Any]:
     literal = literals_pb2.Literal.FromString(bytes(version.literal))
     literal_type = types_pb2.LiteralType.FromString(bytes(version.literal_type))
     return {
-        "raw": json_format.MessageToJson(literal, indent=2, ensure_ascii=False),
-        "raw_type": json_format.MessageToJson(literal_type, indent=2, ensure_ascii=False),
+        "raw": message_text(literal),
+        "raw_type": message_text(literal_type),
         "type": describe_type(literal_type),
         **_files(version.uri),
     }

@@ -18,6 +18,7 @@ from console.access_objects import access_artifact, access_version_id
 from console.accounts import access
 from console.pages.artifacts_context import HEAVY, version_context
 from console.pages.lineage_graphs import drawn_names, drawn_versions, rows_of
+from console.pages.paging import number
 from console.pages.responses import PageRequest, page
 from console.pages.scope import in_scope, scope_of
 from console.pages.tags import metric
@@ -40,7 +41,7 @@ def show_graph(request: PageRequest, version_id: int) -> HttpResponse:
     version = access_version_id(request.user, version_id)
     direction = "downstream" if request.GET.get("direction") == "downstream" else "upstream"
     asked = request.GET.get("depth", "3")
-    depth = int(asked) if asked.isascii() and asked.isdigit() and 1 <= int(asked[:6]) <= MAX_DEPTH else MAX_DEPTH
+    depth = min(number(asked) or MAX_DEPTH, MAX_DEPTH)
     walk = ancestry if direction == "upstream" else impact
     reached = walk(version.pk, max_depth=depth, limit=SHOWN)
     readable = access.reader(request.user)
@@ -130,19 +131,19 @@ def _map_of(request: PageRequest) -> tuple[Artifact | None, NameGraph]:
 @page
 def compare(request: PageRequest, version_id: int) -> HttpResponse:
     """The version beside another one, `?with=`; without, the newest before it. `?this=` moves to another version."""
-    this = request.GET.get("this", "")
-    if this.isascii() and this.isdigit() and int(this) != version_id:
+    moved = number(request.GET.get("this", ""))
+    if moved is not None and moved != version_id:
         query = urlencode({"with": request.GET.get("with", "")})
-        return redirect(f"{reverse('version-compare', args=[int(this)])}?{query}")
+        return redirect(f"{reverse('version-compare', args=[moved])}?{query}")
     version = access_version_id(request.user, version_id)
     choices = list(
         ArtifactVersion.objects.filter(artifact=version.artifact)
         .defer(*HEAVY, "terms")
         .order_by("-created_at", "-id")[:PICKED]
     )
-    wanted = request.GET.get("with", "")
+    wanted = number(request.GET.get("with", ""))
     earlier = next((one.pk for one in choices if one.pk < version.pk), None)
-    other_id = int(wanted) if wanted.isascii() and wanted.isdigit() else earlier
+    other_id = wanted if wanted is not None else earlier
     other = access_version_id(request.user, other_id) if other_id is not None and other_id != version.pk else None
     readable = access.reader(request.user)
     found = compare_versions(other, version) if other is not None else None

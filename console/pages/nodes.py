@@ -18,6 +18,7 @@ from console.access_objects import access_execution, access_node
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.executions_context import Failure, describe_error, is_node_live
+from console.pages.paging import number
 from console.pages.responses import PageRequest, page, respond
 from console.pages.specs import NodeTitles, compiled_workflow
 from console.pages.values import read_values
@@ -138,7 +139,7 @@ def show_logs(
         raise NotFound(f"no attempt {attempt_id} of node {node_id}")
     offset = request.GET.get("offset", "")
     is_live = row.phase not in ATTEMPT_TERMINAL
-    text, end, size = read_log(row.log_uri, int(offset) if offset.isdigit() else None)
+    text, end, size = read_log(row.log_uri, number(offset))
     context = {
         "execution": execution,
         "node": node,

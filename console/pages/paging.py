@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Generic, TypeVar
 
 from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
+_DIGITS = re.compile(r"[0-9]{1,18}")
 Row = TypeVar("Row", bound=Model)
 PAGE_SIZE = 50
+
+
+def number(text: str) -> int | None:
+    """A whole number of an address or form, as far as the database has such; None for everything else."""
+    return int(text) if _DIGITS.fullmatch(text) else None
 
 
 @dataclass(frozen=True)
@@ -52,6 +59,6 @@ def _position(cursor: str) -> tuple[datetime, int] | None:
     moment, _, key = cursor.rpartition("_")
     try:
         at = datetime.fromisoformat(moment)
-        return (at, int(key)) if at.tzinfo else None
-    except ValueError:
+        return (at.astimezone(timezone.utc), int(key)) if at.tzinfo and len(key) < 19 else None
+    except (ValueError, OverflowError):  # the latter at the edges of the calendar
         return None

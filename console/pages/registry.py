@@ -10,9 +10,9 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
 from flyteidl.core import interface_pb2
-from google.protobuf import json_format
 
 from artifacts.literals import describe_type
+from artifacts.literals.protobuf import message_dict, message_text
 from console.access_objects import access_task, access_workflow
 from console.pages import badges, graphs
 from console.pages.responses import PageRequest, page, respond
@@ -131,11 +131,9 @@ def show_task(request: PageRequest, project: str, domain: str, name: str) -> Htt
         "image": template.container.image,
         "args": " ".join(template.container.args),
         "resources": [
-            (name, entry)
-            for name, entry in json_format.MessageToDict(template.container.resources).items()
-            for entry in entry
+            (name, entry) for name, entry in message_dict(template.container.resources).items() for entry in entry
         ],
-        "metadata": json_format.MessageToJson(template.metadata, indent=2),
+        "metadata": message_text(template.metadata),
         "cache": template.metadata.discovery_version if template.metadata.discoverable else "",
         "retries": template.metadata.retries.retries,
     }

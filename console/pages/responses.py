@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from functools import wraps
@@ -10,15 +11,17 @@ from typing import Any, Concatenate, ParamSpec
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import SuspiciousOperation
-from django.db import transaction
+from django.db import DataError, transaction
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django_htmx.middleware import HtmxDetails
 
-from artifacts.exceptions import CausewayError, NotFound, PermissionDenied
+from artifacts.exceptions import UNKEEPABLE, CausewayError, NotFound, PermissionDenied
 from console.accounts import refusals
 from console.accounts.models import User
+
+logger = logging.getLogger(__name__)
 
 STOP_POLLING = 286
 P = ParamSpec("P")
@@ -49,6 +52,9 @@ def page(
             return render(request, "403.html", {"message": error.message}, status=403)
         except CausewayError as error:
             return render(request, "refused.html", {"message": error.message}, status=error.http_status)
+        except DataError:
+            logger.warning("%s %s: refused by the database", request.method, request.path, exc_info=True)
+            return render(request, "refused.html", {"message": UNKEEPABLE}, status=400)
 
     return login_required(guarded)  # type: ignore[return-value]
 
@@ -60,7 +66,9 @@ def _note_refusal(request: HttpRequest, error: CausewayError) -> None:
 
 def _check_characters(request: HttpRequest, address: Mapping[str, object]) -> None:
     """NUL fits into no column: 400 rather than an error of the database."""
-    given = (*map(str, address.values()), *(text for form in (request.GET, request.POST) for text in form.values()))
+    given = [str(part) for part in address.values()]
+    for form in (request.GET, request.POST):
+        given += (text for name, texts in form.lists() for text in (name, *texts))
     if any("\x00" in text for text in given):
         raise SuspiciousOperation("a NUL character")
 

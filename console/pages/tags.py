@@ -13,6 +13,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from artifacts.literals.numbers import plain
 from artifacts.models import ArtifactVersion
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
@@ -80,6 +81,12 @@ def badge(badge: Badge) -> SafeString:
 @register.filter
 def node_kind(kind: str) -> str:
     return badges.NODE_KIND.get(kind, kind)
+
+
+@register.filter
+def plain_number(number: float | None) -> str:
+    """For a field that gives it back: no digit less, no separators. Nothing for None."""
+    return "" if number is None else plain(number)
 
 
 @register.filter

@@ -13,7 +13,7 @@ from console.access_objects import access_firing, access_trigger, access_version
 from console.accounts import access, audit
 from console.accounts.access import Action
 from console.pages.artifacts_context import version_context
-from console.pages.paging import newest_first
+from console.pages.paging import newest_first, number
 from console.pages.responses import PageRequest, attempt, page, respond
 from console.pages.scope import in_scope
 from scheduler.models import Backlog, FiringOutcome, LaunchPlan, OnLimit, Trigger, TriggerFiring
@@ -122,8 +122,18 @@ def _limits_of(request: PageRequest) -> dict[str, Any]:
     for name in ("max_concurrent", "rate_count", "rate_seconds"):
         text = request.POST.get(name, "").strip()
         if text:
-            found[name] = int(text) if text.isdecimal() else text
+            found[name] = _number(text)
     return found | {"newest_only": "newest_only" in request.POST}
+
+
+def _number(text: str) -> int | float | str:
+    """The text itself where it is no number: whoever reads the limits says so."""
+    if (whole := number(text)) is not None:
+        return whole
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 @require_POST

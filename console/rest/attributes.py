@@ -14,6 +14,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from artifacts.exceptions import InvalidArgument
+from artifacts.literals.protobuf import message_dict
 from console.access_objects import access_project
 from console.accounts import access, audit
 from console.accounts.access import Action
@@ -41,7 +42,7 @@ class AttributesOut(serializers.Serializer[Any]):
 
     def read_attributes(self, row: MatchableAttributes) -> dict[str, Any]:
         message = getattr(attributes.read(row), FIELDS[row.kind])  # type: ignore[index]
-        return json_format.MessageToDict(message, preserving_proto_field_name=True)
+        return message_dict(message, field_names=True)
 
 
 class PlaceFields(Body):

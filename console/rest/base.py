@@ -13,10 +13,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from artifacts.exceptions import NotFound, PayloadTooLarge
+from artifacts.exceptions import LengthRequired, NotFound, PayloadTooLarge
 from console.accounts.models import User
 from console.rest.paging import NewestFirst
-from console.rest.problems import LengthRequired
 
 JSON_BODY_LIMIT = 10 * 1024**2  # bytes; larger values belong into the object store
 PAGING = {"limit", "cursor"}
@@ -28,12 +27,12 @@ class ApiView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
-            raise LengthRequired
+            raise LengthRequired("send the body with a Content-Length, not chunked")
         length = request.META.get("CONTENT_LENGTH") or "0"
         multipart = (request.content_type or "").startswith("multipart/")
         limit = settings.CAUSEWAY_MAX_UPLOAD_BYTES if multipart else JSON_BODY_LIMIT
-        if not length.isdigit() or int(length) > limit:
-            raise PayloadTooLarge(f"the body may have {limit} bytes, this one has {length}")
+        if not (length.isascii() and length.isdigit()) or int(length[:30]) > limit:
+            raise PayloadTooLarge(f"the body may have {limit} bytes, this one has {length[:30]}")
         if any("\x00" in str(value) for value in kwargs.values()):
             raise NotFound("no such thing: its name holds a NUL character")
 

@@ -26,10 +26,17 @@ from console.access_objects import (
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
-from console.interfaces import literals_for
+from console.interfaces import literals_for, load_literals
 from console.rest.base import Body
 from scheduler.actions.launch import LaunchRequest, launch, relaunch
 from scheduler.models import Execution, LaunchPlan, Task
+
+
+class Verbatim(serializers.CharField):
+    """A text as it is: blanks at its ends belong to it, and it may be empty."""
+
+    def __init__(self) -> None:
+        super().__init__(allow_blank=True, trim_whitespace=False)
 
 
 class Target(Body):
@@ -69,8 +76,8 @@ class LaunchBody(RelaunchBody):
     workflow = Target(required=False)
     task = Target(required=False)
     labels = serializers.DictField(child=serializers.CharField(), required=False, default=dict)
-    annotations = serializers.DictField(child=serializers.CharField(), required=False, default=dict)
-    env = serializers.DictField(child=serializers.CharField(), required=False, default=dict)
+    annotations = serializers.DictField(child=Verbatim(), required=False, default=dict)
+    env = serializers.DictField(child=Verbatim(), required=False, default=dict)
     overwrite_cache = serializers.BooleanField(required=False, default=False)
     interruptible = serializers.BooleanField(required=False, allow_null=True, default=None)
     max_parallelism = serializers.IntegerField(required=False, default=0, min_value=0, max_value=100_000)
@@ -159,5 +166,6 @@ def _addressed(user: User, text: str) -> ArtifactVersion:
 
 def relaunch_from(execution: Execution, body: dict[str, Any], *, user: User) -> Execution:
     entity = execution.task or execution.launch_plan or execution.workflow
-    inputs = literals_for(entity, body["inputs"], _versions(user, body["artifacts"]), body["texts"])
+    earlier = load_literals(execution.inputs_uri).literals if body["inputs"] else {}
+    inputs = literals_for(entity, body["inputs"], _versions(user, body["artifacts"]), body["texts"], earlier)
     return relaunch(execution, name=body["name"], inputs=inputs, actor=user.username)

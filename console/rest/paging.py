@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from datetime import datetime
+import re
+from datetime import datetime, timezone
 from typing import Any
 
 from django.db.models import Model, Q
@@ -72,7 +73,7 @@ class NewestFirst(BasePagination):
 def read_limit(text: str | None) -> int:
     if text is None:
         return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text[:6]) <= MAX_LIMIT:
+    if not re.fullmatch(r"[0-9]{1,6}", text) or not 1 <= int(text) <= MAX_LIMIT:
         raise InvalidArgument(f"limit must be a number from 1 to {MAX_LIMIT}")
     return int(text)
 
@@ -88,7 +89,9 @@ def decode(cursor: str) -> tuple[datetime, int]:
         at = datetime.fromisoformat(text)
         if at.tzinfo is None:
             raise ValueError("no time zone")
-        return at, int(pk)
+        if not 0 <= int(pk) < 2**63:
+            raise ValueError("no key")
+        return at.astimezone(timezone.utc), int(pk)  # OverflowError at the edges of the calendar
     except (binascii.Error, ValueError, TypeError, OverflowError) as error:
         raise InvalidArgument("cursor is not one this API gave out") from error
 

@@ -11,6 +11,7 @@ from http import HTTPStatus
 
 from django.core.exceptions import PermissionDenied as DjangoPermissionDenied
 from django.core.exceptions import RequestDataTooBig, SuspiciousOperation, TooManyFieldsSent, TooManyFilesSent
+from django.db import DataError
 from django.http import Http404, HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework import exceptions
@@ -19,7 +20,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from artifacts.exceptions import CausewayError, Unauthenticated, told
+from artifacts.exceptions import UNKEEPABLE, CausewayError, Unauthenticated, told
 from console.accounts import refusals
 
 logger = logging.getLogger(__name__)
@@ -37,13 +38,6 @@ _CODES = {
     415: "INVALID_ARGUMENT",
     429: "RESOURCE_EXHAUSTED",
 }
-
-
-class LengthRequired(exceptions.APIException):
-    """Django reads no body without a Content-Length; saying so is better than taking the body for empty."""
-
-    status_code = 411
-    default_detail = "send the body with a Content-Length, not chunked"
 
 
 def problem(
@@ -88,6 +82,9 @@ def handler(error: Exception, context: dict[str, object]) -> Response:
         body = problem(403, str(error) or "not allowed")
     elif isinstance(error, RequestDataTooBig):
         body = problem(413, str(error))
+    elif isinstance(error, DataError):
+        logger.warning("%s: refused by the database", type(context.get("view")).__name__, exc_info=error)
+        body = problem(400, UNKEEPABLE)
     elif isinstance(error, (TooManyFieldsSent, TooManyFilesSent, SuspiciousOperation)):
         body = problem(400, str(error))
     else:

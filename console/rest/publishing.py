@@ -18,7 +18,7 @@ from artifacts.exceptions import FailedPrecondition, InvalidArgument, Permission
 from artifacts.literals import from_json, primary_uri
 from artifacts.models import CardFormat, Granularity, Kind
 from artifacts.store import store
-from artifacts.uploads import place_of, recorded_hash, size_of
+from artifacts.uploads import MAX_SEGMENT, place_of, recorded_hash, size_of
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
@@ -214,6 +214,11 @@ def _check_reference(uri: str, user: User) -> bool:
     return True
 
 
+def _fitting(name: str) -> str:
+    """The end of a file's name, with its suffix, as far as a store has room for it."""
+    return name.encode(errors="replace")[-MAX_SEGMENT:].decode(errors="ignore")
+
+
 class _Upload:
     """An uploaded file on its way into the store. Its URI holds its SHA-256: the same file again is the same."""
 
@@ -221,7 +226,7 @@ class _Upload:
         digest = hashlib.sha256()
         for chunk in file.chunks():
             digest.update(chunk)
-        name = re.sub(r"[^\w.-]", "_", file.name or "")[-128:].lstrip(".") or "file"
+        name = _fitting(re.sub(r"[^\w.-]", "_", file.name or "")).lstrip(".") or "file"
         self.file = file
         self.size = file.size or 0  # bytes
         self.sha256 = digest.hexdigest()

@@ -7,12 +7,12 @@ from typing import Any
 
 from drf_spectacular.utils import extend_schema
 from flyteidl.core import literals_pb2, types_pb2
-from google.protobuf.json_format import MessageToDict
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from artifacts import literals
+from artifacts.literals.protobuf import message_dict
 from artifacts.store import store
 from artifacts.uploads import LINK_LIFETIME, MAX_FILES
 from console.access_objects import access_version, check_present
@@ -49,7 +49,7 @@ class ObjectView(ApiView):
         pieces = [] if row.uri else list(islice(dict.fromkeys(literals.uris(literal)), MAX_FILES))
         data = {
             "value": literals.to_json(literal, literal_type, exact=True),
-            "type": MessageToDict(literal_type),
+            "type": message_dict(literal_type),
             "uri": row.uri,
             "files": _files(row.uri),
             "objects": [{"uri": uri, "files": _files(uri)} for uri in pieces],

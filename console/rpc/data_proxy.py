@@ -16,6 +16,7 @@ from google.protobuf.message import Message
 
 from artifacts.exceptions import AlreadyExists, InvalidArgument, NotFound
 from artifacts.store import store
+from artifacts.store.base import MAX_SEGMENT, too_long
 from console.accounts.access import Action
 from console.rpc.attempts import read_attempt
 from console.rpc.caller import Caller
@@ -84,8 +85,13 @@ def _lifetime(request: Message, asked: Duration) -> dt.timedelta:
 def _path(path: str) -> str:
     """A relative path that stays below where it is put. Raises InvalidArgument."""
     parts = path.split("/")
-    if len(path) > MAX_NAME_LENGTH or not path.isprintable() or any(part in ("", ".", "..") for part in parts):
+    if not path.isprintable() or any(part in ("", ".", "..") for part in parts):
         raise InvalidArgument(f"{path[:100]!r} cannot be used as a file name")
+    if len(path.encode()) > MAX_NAME_LENGTH or too_long(path):
+        raise InvalidArgument(
+            f"{path[:100]!r} is too long for a file name: at most {MAX_NAME_LENGTH} bytes, and {MAX_SEGMENT} between "
+            "two slashes"
+        )
     return path
 
 

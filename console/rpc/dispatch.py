@@ -9,15 +9,16 @@ from contextlib import nullcontext
 from typing import Any
 
 import grpc
-from django.db import close_old_connections, transaction
+from django.db import DataError, close_old_connections, transaction
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from artifacts.exceptions import CausewayError, InvalidArgument, StoreFull, told
+from artifacts.exceptions import UNKEEPABLE, CausewayError, InvalidArgument, StoreFull, told
 from console.accounts import refusals
 from console.rpc.caller import Caller, authenticate
 from console.rpc.errors import Unimplemented
+from console.rpc.texts import check_texts
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +26,7 @@ Method = Callable[[Any, Caller], Message]
 OpenMethod = Callable[[Any], Message]  # needs no authentication: what a client asks to learn how to authenticate
 
 READS = ("Get", "List", "CreateUpload", "CreateDownload", "UserInfo")  # methods that change nothing in the database
+WRITES = frozenset({"GetOrCreateSignal"})  # although it begins like one of those
 MAX_DETAILS = 8_000  # gRPC sends details in a header, which clients cap (flytekit at 32 KB)
 
 
@@ -54,7 +56,7 @@ _Call = Callable[[Callable[[], Message], grpc.ServicerContext], Message]
 
 
 def _with_caller(method: MethodDescriptor, function: Method) -> _Call:
-    writes = not method.name.startswith(READS)
+    writes = method.name in WRITES or not method.name.startswith(READS)
 
     # The caller is known before the request is decoded: strangers learn nothing from what we make of their bytes.
     def call(decode: Callable[[], Message], context: grpc.ServicerContext) -> Message:
@@ -89,15 +91,21 @@ def _answer(method: MethodDescriptor, call: _Call) -> Callable[[bytes, grpc.Serv
     def answer(data: bytes, context: grpc.ServicerContext) -> bytes:
         def decode() -> Message:
             try:
-                return request_class.FromString(data)
+                request = request_class.FromString(data)
             except DecodeError:
                 raise InvalidArgument(f"the request is no {method.input_type.full_name}") from None
+            check_texts(request)
+            return request
 
         close_old_connections()
         try:
             return call(decode, context).SerializeToString()
         except CausewayError as error:
             _fail(context, error.grpc_status, error.message)
+        except DataError:
+            # The database's last word on what no check foresaw: too long, out of range, not a character.
+            logger.warning("%s: refused by the database", method.full_name, exc_info=True)
+            _fail(context, "INVALID_ARGUMENT", UNKEEPABLE)
         except Exception as error:
             if isinstance(known := told(error), StoreFull):
                 _fail(context, known.grpc_status, known.message)

@@ -10,6 +10,7 @@ from artifacts.exceptions import InvalidArgument
 from scheduler.actions.expected_inputs import check_labels
 from scheduler.actions.identifiers import check_project
 from scheduler.attributes import FIELDS, Place, kind_name
+from scheduler.environment import check_environment
 from scheduler.models import MatchableAttributes
 from scheduler.task_resources import check_platform
 
@@ -64,3 +65,4 @@ def _check(attributes: matchable_resource_pb2.MatchingAttributes) -> None:
         if config.max_parallelism < 0:
             raise InvalidArgument(f"max_parallelism is a positive number, not {config.max_parallelism}")
         check_labels(common_pb2.Labels(values=config.labels.values))
+        check_environment(config.envs.values)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from google.protobuf import json_format
 from google.protobuf.message import Message
+
+from artifacts.literals.protobuf import message_dict
 
 SHOWN = 10
 MAX_VALUE = 120
@@ -14,8 +15,8 @@ MAX_VALUE = 120
 
 def describe_differences(old: Message, new: Message) -> str:
     """One line per place: `template.container.image: "a" -> "b"`."""
-    before = json_format.MessageToDict(old, preserving_proto_field_name=True)
-    after = json_format.MessageToDict(new, preserving_proto_field_name=True)
+    before = message_dict(old, field_names=True)
+    after = message_dict(new, field_names=True)
     lines = [f"  {path}: {_show(one)} -> {_show(other)}" for path, one, other in _walk(before, after, "")]
     more = [f"  ... and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     return "\n".join([*lines[:SHOWN], *more]) or "  (the encoding only)"

@@ -15,6 +15,7 @@ from flyteidl.core import literals_pb2, types_pb2
 from artifacts.exceptions import FailedPrecondition, InvalidArgument
 from artifacts.literals import check_literal
 from scheduler import graphs
+from scheduler.actions.identifiers import MAX_NAME, check_text
 from scheduler.engine.graph import GateType, NodeSpec, Scope
 from scheduler.models import Execution, Gate, GateKind, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase
@@ -53,7 +54,11 @@ def decide(gate: Gate, *, approve: bool, actor: str, comment: str = "") -> Gate:
 
 
 def get_or_create_signal(execution: Execution, signal_id: str, literal_type: types_pb2.LiteralType) -> Gate:
-    """The signal's gate; one unknown to the workflow is made with the type given, as Flyte does."""
+    """The signal's gate; one unknown to the workflow is made with the type given, as Flyte does.
+
+    InvalidArgument for a name that cannot be kept.
+    """
+    check_text(signal_id, "signal_id", MAX_NAME)
     with transaction.atomic():
         locked = Execution.objects.select_for_update(of=("self",)).get(pk=execution.pk)
         try:

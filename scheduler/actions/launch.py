@@ -25,6 +25,7 @@ from scheduler.actions.launch_inputs import Gathered, Resolved, gather
 from scheduler.actions.launch_spec import complete_spec
 from scheduler.actions.launchable import Launchable, find_launchable
 from scheduler.attributes import Applied, Place, applied_at
+from scheduler.environment import check_environment
 from scheduler.models import Execution, ExecutionMode, LaunchPlan, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.tags import tags_of
@@ -82,6 +83,7 @@ def launch(
     if request.name:
         check_execution_name(request.name)
     check_labels(request.spec.labels)
+    check_environment(request.spec.envs.values)
     plan, task_id, configured = find_launchable(
         request.spec.launch_plan, project=request.project, domain=request.domain, actor=actor
     )

@@ -8,7 +8,7 @@ from typing import TypeVar
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
-from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2
+from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2, tasks_pb2
 from google.protobuf import timestamp_pb2
 from google.protobuf.message import Message
 
@@ -20,6 +20,7 @@ from scheduler.attributes import Place, applied_at
 from scheduler.compiler import compile_closure, requirements_of
 from scheduler.compiler.errors import spell
 from scheduler.compiler.lookup import load
+from scheduler.environment import check_environment, check_variable
 from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Task, Workflow
 from scheduler.models.registry import RegisteredVersion
 from scheduler.schedules import schedule_of
@@ -43,6 +44,7 @@ def register_task(identifier: identifier_pb2.Identifier, spec: task_pb2.TaskSpec
     if template.HasField("container") and not template.container.image:
         raise InvalidArgument("missing image")
     _check_variables(template.interface)
+    _check_environment(template)
     stored = task_pb2.TaskSpec()
     stored.CopyFrom(spec)
     stored.template.id.CopyFrom(identifier)
@@ -63,6 +65,15 @@ def register_task(identifier: identifier_pb2.Identifier, spec: task_pb2.TaskSpec
     with transaction.atomic():
         _insert(row, ResourceType.TASK, stored)
     return row
+
+
+def _check_environment(template: tasks_pb2.TaskTemplate) -> None:
+    check_environment(template.container.env, "container.env")
+    if template.WhichOneof("target") == "k8s_pod":
+        for entry in template.k8s_pod.pod_spec.fields["containers"].list_value.values:
+            for item in entry.struct_value.fields["env"].list_value.values:
+                variable = item.struct_value.fields
+                check_variable(variable["name"].string_value, variable["value"].string_value, "the pod's env")
 
 
 def register_workflow(
@@ -114,6 +125,7 @@ def register_launch_plan(
     _refuse_existing(LaunchPlan, identifier, digest, stored)
     check_project(identifier.project, identifier.domain)
     check_labels(spec.labels)
+    check_environment(spec.envs.values)
     schedule = schedule_of(spec.entity_metadata.schedule, expected)
     now = _now()
     closure = launch_plan_pb2.LaunchPlanClosure(

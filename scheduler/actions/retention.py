@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from artifacts.actions.retention import delete_objects, expired, lock_for_removal
+from artifacts.literals.numbers import plain
 from artifacts.models import ArtifactVersion, Removal, RetentionPolicy
 from scheduler.actions.removal import reasons_to_stay, tombstone
 
@@ -66,7 +67,7 @@ def spell(policy: RetentionPolicy) -> dict[str, str]:
         rules["keep_newest"] = f"the newest {policy.keep_newest}"
     if policy.keep_for is not None:
         days = policy.keep_for.total_seconds() / 86_400
-        rules["keep_for"] = f"{days:g} day{'s' if days != 1 else ''}"
+        rules["keep_for"] = f"{plain(days)} day{'s' if days != 1 else ''}"
     return rules
 
 

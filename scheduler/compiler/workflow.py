@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -14,6 +15,8 @@ from scheduler.compiler.cycles import find_cycle
 from scheduler.compiler.errors import Complaints, spell
 from scheduler.compiler.requirements import Available, Key, inner_nodes, key_of
 
+MAX_ID, MAX_NAME = 100, 255
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 Variables = Mapping[str, interface_pb2.Variable]
 
 
@@ -77,6 +80,8 @@ class _Compilation:
         for node in self.template.nodes:
             if not node.id:
                 self.complaints.add("", "a node has no id")
+            elif len(node.id) > MAX_ID:
+                self.complaints.add(f"{node.id[:80]}...", f"its id has {len(node.id)} characters, at most {MAX_ID}")
             elif node.id in (START_NODE, END_NODE):
                 continue  # a compiled template was sent: they are written anew
             elif node.id in self.nodes:
@@ -201,6 +206,13 @@ class _Compilation:
     def _gate_interface(self, node: workflow_pb2.Node) -> _Interface | None:
         gate = node.gate_node
         which = gate.WhichOneof("condition")
+        signal_id = gate.approve.signal_id or gate.signal.signal_id
+        if len(signal_id) > MAX_NAME or _CONTROL.search(signal_id):
+            self.complaints.add(
+                node.id,
+                f"the signal {signal_id[:80]!r} is called by at most {MAX_NAME} characters, none of them control",
+            )
+            return None
         if which == "approve":
             # What waits for approval goes through unchanged.
             bound = Binder(self.outputs_of, self.complaints).check(node.id, node.inputs, None)

@@ -8,11 +8,12 @@ from typing import Any
 
 import msgpack
 from flyteidl.core import literals_pb2, types_pb2
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import struct_pb2
 from google.protobuf.message import DecodeError
 
 from artifacts.exceptions import CausewayError, NotFound
 from artifacts.literals import marks, without_marks
+from artifacts.literals.decode import struct_to_python
 from artifacts.store import store
 from scheduler.engine.state import Failure
 from scheduler.shell.origins import Origins, of_input, of_output
@@ -215,7 +216,7 @@ def _inside(literal: literals_pb2.Literal, steps: list[str | int]) -> literals_p
             value = _step(value, step)
         return from_msgpack(value)
     if kind == "generic":
-        value = json_format.MessageToDict(literal.scalar.generic)
+        value = struct_to_python(literal.scalar.generic)
         for step in steps:
             value = _step(value, step)
         return from_struct(value)

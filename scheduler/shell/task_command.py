@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,9 +18,11 @@ from artifacts.literals.decode import timestamp_text
 from artifacts.literals.numbers import as_go_prints
 from artifacts.literals.times import NANOS
 from artifacts.literals.types import MSGPACK
+from scheduler.environment import check_variable
 from scheduler.graphs import Target
 from scheduler.shell.uris import Uris
 
+LONGEST_KEY = 120  # of a node, in the name of its attempts
 _TEMPLATE = re.compile(r"\{\{\s*[.$]([A-Za-z]+)(?:\.([^}\s]+))?\s*\}\}")
 
 
@@ -43,7 +46,10 @@ class Run:
     @property
     def attempt_name(self) -> str:
         """Unique over everything and the same whenever the attempt is made again."""
-        base = f"{self.name}-{self.execution_id}-{self.key}-{self.attempt}"
+        key = self.key
+        if len(key) > LONGEST_KEY:  # deep inside nested workflows: as much as the column has room for
+            key = f"{key[: LONGEST_KEY - 17]}-{hashlib.blake2b(key.encode(), digest_size=8).hexdigest()}"
+        base = f"{self.name}-{self.execution_id}-{key}-{self.attempt}"
         return base if self.index < 0 else f"{base}-{self.index}"
 
 
@@ -60,8 +66,10 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
     overrides = target.node.task_node.overrides
     data = task.container.data_config
     env = {**environment(run, task, container), **_array_environment(run)}
+    args = [fill(argument) for argument in (*container.command, *container.args)]
+    _check_possible(run, args, env)
     return {
-        "args": [fill(argument) for argument in (*container.command, *container.args)],
+        "args": args,
         "env": env,
         "image": overrides.container_image or container.image,
         "task_type": task.type,
@@ -75,6 +83,15 @@ def command_of(run: Run, target: Target) -> dict[str, Any]:
         **({"echo": _echo(task)} if task.type == "echo" else {}),
         **({"data_config": _data_config(data, task.interface.outputs)} if data.enabled else {}),
     }
+
+
+def _check_possible(run: Run, args: list[str], env: dict[str, str]) -> None:
+    """What a dynamic task made up, or an input brought into the command, was seen by no door."""
+    for argument in args:
+        if "\x00" in argument:
+            raise InvalidArgument(f"the command of node {run.key} holds a NUL character: {argument[:80]!r}")
+    for name, value in env.items():
+        check_variable(name, value, f"the environment of node {run.key}")
 
 
 def _echo(task: tasks_pb2.TaskTemplate) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from artifacts.exceptions import InvalidArgument
+from artifacts.literals.numbers import plain
 from scheduler.models import Execution, ExecutionMode, FiringOutcome, LaunchPlan, OnLimit, Trigger, TriggerFiring
 from scheduler.phases import ExecutionPhase
 
@@ -64,7 +65,7 @@ def _seconds(found: Mapping[str, Any]) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_PERIOD:
-        raise InvalidArgument(f"rate_seconds is more than 0 and at most {MAX_PERIOD:g}, not {value!r}")
+        raise InvalidArgument(f"rate_seconds is more than 0 and at most {plain(MAX_PERIOD)}, not {value!r}")
     return float(value)
 
 
@@ -92,7 +93,7 @@ def refusal(trigger: Trigger, now: datetime) -> Refusal | None:
         if len(recent) >= trigger.rate_count:
             again = recent[-1] + timedelta(seconds=trigger.rate_seconds)
             return Refusal(
-                f"rate limit: {trigger.rate_count} launches in {trigger.rate_seconds:g} s; "
+                f"rate limit: {trigger.rate_count} launches in {plain(trigger.rate_seconds)} s; "
                 f"next at {again:%H:%M:%S} UTC",
                 again,
             )

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
+from artifacts.literals.numbers import plain
 from artifacts.models import ArtifactVersion
 from artifacts.partitions import digest_of, format_time
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerRound, TriggerSource
@@ -218,7 +219,7 @@ def _expire(round_: TriggerRound) -> None:
     places = _places(waiting, sources)
     lacking = ", ".join(str(source) for source in sources if source.position not in places)
     seconds = (round_.expires_at - round_.opened_at).total_seconds() if round_.expires_at else 0
-    reason = f"no version of {lacking} within {seconds:g} s of the first"
+    reason = f"no version of {lacking} within {plain(seconds)} s of the first"
     close(round_, FiringOutcome.EXPIRED, reason)
 
 
