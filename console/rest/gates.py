@@ -130,8 +130,12 @@ class SignalOut(serializers.Serializer[Any]):
         return describe_type(_type_of(gate))
 
 
+class SignalsOut(serializers.Serializer[Any]):
+    results = SignalOut(many=True)
+
+
 class SignalsAheadView(ApiView):
-    @extend_schema(responses=SignalOut(many=True), tags=TAGS, operation_id="executions_signals")
+    @extend_schema(responses=SignalsOut, tags=TAGS, operation_id="executions_signals")
     def get(self, request: Request, project: str, domain: str, name: str) -> Response:
         """What the execution will ask for, as far as it is known, before its nodes are reached: all of it."""
         execution = access_execution(user_of(request), project, domain, name)

@@ -9,7 +9,11 @@ from typing import Any
 
 from django.http import HttpResponse
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiResponse, extend_schema
+from drf_spectacular.utils import (
+    OpenApiResponse,
+    PolymorphicProxySerializer,
+    extend_schema,
+)
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -65,6 +69,7 @@ class EdgeOut(serializers.Serializer[Any]):
 
 
 class GraphOut(serializers.Serializer[Any]):
+    direction = serializers.ChoiceField(choices=["upstream", "downstream"])
     start = serializers.IntegerField()
     nodes = NodeOut(many=True, help_text="nearest first")
     edges = EdgeOut(many=True, help_text="from what was used to what was made of it")
@@ -78,11 +83,33 @@ class GraphFilters(Body):
     format = serializers.ChoiceField(choices=FORMATS, required=False, default="json")
 
 
-_TEXT = OpenApiResponse(OpenApiTypes.STR, description="DOT or Mermaid, as text")
+_TEXTS = {
+    (200, CONTENT_TYPES[form].partition(";")[0]): OpenApiResponse(OpenApiTypes.STR, description=f"with format={form}")
+    for form in CONTENT_TYPES
+}
+
+
+class RunEventOut(serializers.Serializer[Any]):
+    """An OpenLineage event, as `format=openlineage` gives them."""
+
+    eventType = serializers.CharField()
+    eventTime = serializers.DateTimeField()
+    run = serializers.DictField()
+    job = serializers.DictField()
+    inputs = serializers.ListField(child=serializers.DictField())
+    outputs = serializers.ListField(child=serializers.DictField())
+
+
+_GRAPH = PolymorphicProxySerializer(
+    component_name="GraphOrEvents",
+    serializers=[GraphOut, RunEventOut(many=True)],
+    resource_type_field_name=None,
+    many=False,
+)
 
 
 class GraphView(ApiView):
-    @extend_schema(parameters=[GraphFilters], responses={200: GraphOut, (200, "text/plain"): _TEXT}, tags=TAGS)
+    @extend_schema(parameters=[GraphFilters], responses={200: _GRAPH, **_TEXTS}, tags=TAGS)
     def get(self, request: Request, version_id: int) -> HttpResponse:
         """Everything the version was made of (upstream) or that was made of it (downstream), nearest first."""
         asked = read_query(GraphFilters, request)
@@ -266,7 +293,7 @@ class MapOut(serializers.Serializer[Any]):
 
 
 class MapView(ApiView):
-    @extend_schema(parameters=[MapFilters], responses={200: MapOut, (200, "text/plain"): _TEXT}, tags=TAGS)
+    @extend_schema(parameters=[MapFilters], responses={200: MapOut, **_TEXTS}, tags=TAGS)
     def get(self, request: Request) -> HttpResponse:
         """Which artifacts are made of which, over their recent versions: of one artifact, a project, or all."""
         asked = read_query(MapFilters, request)

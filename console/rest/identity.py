@@ -23,7 +23,7 @@ class BindingSummary(serializers.Serializer[Any]):
 
 class Me(serializers.Serializer[Any]):
     username = serializers.CharField()
-    email = serializers.EmailField()
+    email = serializers.CharField(help_text="empty where none is known")
     is_superuser = serializers.BooleanField()
     roles = BindingSummary(many=True, source="role_bindings.all")
 

@@ -170,7 +170,7 @@ class LimitsView(ApiView):
             request, trigger_id, "trigger.limits", lambda: set_limits(trigger_id, limits, actor=actor), **body
         )
 
-    @extend_schema(responses=TriggerOut, tags=["triggers"])
+    @extend_schema(responses={200: TriggerOut}, tags=["triggers"])
     def delete(self, request: Request, trigger_id: int) -> Response:
         """The program's limits again."""
         return _changed(request, trigger_id, "trigger.limits.reset", lambda: reset_limits(trigger_id))

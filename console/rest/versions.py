@@ -183,7 +183,7 @@ class VersionView(ApiView):
         """One version, by its name, by an alias, or `latest`."""
         return Response(VersionDetail(access_version(user_of(request), project, domain, name, version)).data)
 
-    @extend_schema(parameters=[RemoveFilters], responses=RemoveOut, tags=TAGS)
+    @extend_schema(parameters=[RemoveFilters], responses={200: RemoveOut}, tags=TAGS)
     def delete(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
         """Remove a version: its data goes, what it was and its lineage stay. Refused while something needs it."""
         row = access_version(user_of(request), project, domain, name, version, action=Action.ADMIN)
@@ -257,7 +257,7 @@ class VersionByIdView(ApiView):
         """One version by its id."""
         return Response(VersionDetail(access_version_id(user_of(request), version_id)).data)
 
-    @extend_schema(parameters=[RemoveFilters], responses=RemoveOut, tags=TAGS)
+    @extend_schema(parameters=[RemoveFilters], responses={200: RemoveOut}, tags=TAGS)
     def delete(self, request: Request, version_id: int) -> Response:
         """Remove a version by its id, as by its name."""
         return remove_by_hand(request, access_version_id(user_of(request), version_id, action=Action.ADMIN))

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from django.core.management import call_command
@@ -52,3 +54,33 @@ def test_every_route_asks_for_a_token() -> None:
         for method in ("get", "post", "put", "patch", "delete"):
             status = getattr(Client(), method)(path).status_code
             assert status in (401, 405), (method, path, status)
+
+
+def _operations(tmp_path: Path) -> dict[str, Any]:
+    file = tmp_path / "schema.json"
+    call_command("spectacular", "--format", "openapi-json", "--file", str(file))
+    return cast(dict[str, Any], json.loads(file.read_text()))
+
+
+def test_the_schema_says_what_is_answered(tmp_path: Path) -> None:
+    """Where an answer is not what one would guess from its method or its serializer."""
+    schema = _operations(tmp_path)
+
+    def answers(path: str, method: str = "get") -> dict[str, Any]:
+        found: dict[str, Any] = schema["paths"][f"/api/v1/{path}"][method]["responses"]
+        return found
+
+    for path in (
+        "artifact-versions/{version_id}",
+        "artifacts/{project}/{domain}/{name}/versions/{version}",
+        "triggers/{trigger_id}/limits",
+    ):
+        assert "application/json" in answers(path, "delete")["200"]["content"]
+    for path in ("artifact-versions/{version_id}/lineage", "lineage/map"):
+        content = answers(path)["200"]["content"]
+        assert {"application/json", "text/vnd.graphviz", "text/plain"} == set(content)
+    events = schema["components"]["schemas"]["GraphOrEvents"]["oneOf"]
+    assert [each.get("type", "one") for each in events] == ["one", "array"]
+    signals = answers("executions/{project}/{domain}/{name}/signals")["200"]["content"]["application/json"]["schema"]
+    assert signals["$ref"].endswith("/SignalsOut")
+    assert "format" not in schema["components"]["schemas"]["Me"]["properties"]["email"]
