@@ -51,7 +51,7 @@ def _facts(version: ArtifactVersion) -> dict[str, Any]:
     if version.time_partition is not None:
         facts["time partition"] = version.time_partition.isoformat()
     if not version.uri:
-        facts["value"] = to_json(literal, literal_type)
+        facts["value"] = to_json(literal, literal_type, exact=True)
     for title, values in (
         ("partition", version.partitions),
         ("metadata", version.metadata),

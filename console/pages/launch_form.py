@@ -34,6 +34,7 @@ from scheduler.actions.launch import Resolved
 from scheduler.models import LaunchPlan
 
 CHOICES_SHOWN = 25
+MAX_EDITED, MAX_SHOWN = 100_000, 2_000  # characters; longer values are shown in part, and kept
 _ID = re.compile(r"[0-9]{1,18}")
 _MULTILINE = ("collection_type", "map_value_type")
 
@@ -60,6 +61,7 @@ class Field:
     problem: str = ""
     chosen: str = ""
     choices: tuple[ArtifactVersion, ...] = ()
+    is_locked: bool = False  # too long to be edited: not part of what is sent, and so launched as it is
 
     @property
     def control(self) -> str:
@@ -121,7 +123,8 @@ class LaunchForm:
             return carry(literals_pb2.Literal.FromString(bytes(chosen.literal)), chosen.pk)
         sent, query = read_control(self.data, f"in.{name}"), _query_of(parameter)
         if query is not None:
-            return self._shown_version(name, query) if sent is None or not sent.text else self._read(name, sent)
+            nothing = sent is None or not sent.text.strip()
+            return self._shown_version(name, query) if sent is None or nothing else self._read(name, sent)
         original = self._original(name, parameter)
         if original is not None and self._is_untouched(name, sent, original):
             return None
@@ -149,11 +152,12 @@ class LaunchForm:
     @staticmethod
     def _is_empty(sent: Typed, parameter: interface_pb2.Parameter, *, has_original: bool) -> bool:
         """Whether nothing was given. Where something was shown, its removal gives an empty text, or None."""
-        if sent.text.strip() or sent.variant:
-            return False
         kind = parameter.var.type
-        texts = (kind, *kind.union_type.variants)
-        return not (is_optional(kind) or (has_original and any(map(_may_be_empty, texts))))
+        is_blank = not sent.text if takes_any_text(kind) else not sent.text.strip()
+        if not is_blank or sent.variant:
+            return False
+        kinds = (kind, *kind.union_type.variants)
+        return not (is_optional(kind) or (has_original and any(map(_may_be_empty, kinds))))
 
     def _shown_version(self, name: str, query: artifact_id_pb2.ArtifactQuery) -> literals_pb2.Literal | None:
         """The version that the form showed as found, if another is found by now; None: ask the query at the launch."""
@@ -187,6 +191,10 @@ class LaunchForm:
         typed = read_control(self.data, f"in.{name}")
         if typed is None:
             typed = shown(original, variable_type) if original is not None else Typed("")
+        if original is not None and f"in.{name}" not in self.data and len(typed.text) > MAX_EDITED:
+            return Field(
+                **common, text=f"{typed.text[:MAX_SHOWN]} ... ({len(typed.text):,} characters)", is_locked=True
+            )
         options = tuple(variable_type.enum_type.values)
         if common["type"] == "bool":
             options = ("true", "false")

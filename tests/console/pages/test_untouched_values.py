@@ -338,3 +338,24 @@ def test_a_gate_asks_of_which_type_a_text_is(gates: dict[str, Gate], world: Worl
 def test_a_remark_has_the_line_ends_that_were_typed(world: World, browse: Browse) -> None:
     browse(world.admin).post(f"/approvals/{world.gate.pk}/decide/", {"decision": "approve", "comment": "a\r\nb\r\n"})
     assert Gate.objects.get(pk=world.gate.pk).comment == "a\nb"
+
+
+def test_what_is_too_long_to_be_edited_stays_what_it_is() -> None:
+    listed = Type(collection_type=Type(simple=types_pb2.INTEGER))
+    long = from_json(list(range(100_000)), listed, name="x")
+    plan = plan_of({"x": (listed, long), "y": (Type(simple=types_pb2.STRING), Literal())})
+    form = form_of(plan)
+
+    assert "in.x" not in form.values() and "in.y" in form.values()
+    back = sent(plan, form.body())
+    assert not back.values and not back.errors
+
+
+def test_blanks_are_a_text(program: World, browse: Browse) -> None:
+    """Also where there is no default."""
+    browse(program.admin).post(TRAIN, {"in.region": "SEA", "in.depth": "1"})
+    before = newest()
+    make_version("ml-dataset", Kind.DATASET, number=90, partitions={"region": " "})
+    browse(program.admin).post(TRAIN, {"in.region": " ", "in.depth": "1"})
+    found = literals_pb2.LiteralMap.FromString(stored(newest())).literals["region"]
+    assert newest() != before and found.scalar.primitive.string_value == " "
