@@ -50,6 +50,14 @@ def test_it_previews_a_version_and_one_that_does_not_exist(causeway: Command, tr
     assert "has its partitions" in causeway("trigger", "preview", "ml-dataset", "v1", "-P", "region=LAX", exit_code=2)
 
 
+def test_a_preview_takes_an_address_as_every_command_does(causeway: Command, trigger: Trigger) -> None:
+    address = "flyte://av0.1/demo/development/ml-dataset"
+    (by_version,) = json.loads(causeway("trigger", "preview", f"{address}@v1", "--json"))
+    assert by_version["launches"] and by_version["inputs"]["n"]["version"] == "v1"
+    (by_partition,) = json.loads(causeway("trigger", "preview", f"{address}?region=LAX", "--json"))
+    assert (by_partition["launches"], by_partition["reason"]) == (False, "watches region=SEA")
+
+
 def test_it_shows_the_ledger_and_tries_again(causeway: Command, trigger: Trigger) -> None:
     version = ArtifactVersion.objects.get()
     firing = TriggerFiring.objects.create(

@@ -88,7 +88,7 @@ def test_a_structure_is_pulled_as_it_was_published(client: Client) -> None:
         "at": datetime(2026, 1, 31, 12, 0, 0, 5, tzinfo=timezone.utc), "odd": {"$float": "NaN"},
     }  # fmt: skip
     found = client.create("run", value).pull()
-    assert math.isnan(found.pop("loss")) and math.isnan(value.pop("loss"))
+    assert math.isnan(found.pop("loss")) and value.pop("loss") is math.nan
     assert found == value and type(found["x"]) is float
 
 
@@ -96,6 +96,31 @@ def test_a_structure_is_pulled_as_it_was_published(client: Client) -> None:
 def test_a_plain_value_is_pulled_as_it_was_published(client: Client, value: Any) -> None:
     found = client.create("plain", value).pull()
     assert (type(found), found) == (type(value), value)
+
+
+def test_names_and_versions_are_quoted_in_addresses() -> None:
+    client = Client("http://nowhere", "token", "team a", "development")
+    client.connection.call = Mock(return_value={})  # type: ignore[method-assign]
+    client.set_active("team/daily plan", "v1/x?y", active=True)
+    client.launch_plan("team/daily plan", "v1/x?y")
+    activated, read = (call.args[1] for call in client.connection.call.call_args_list)
+    assert activated == f"{read}/activate"
+    assert read == "launch-plans/team%20a/development/team%2Fdaily%20plan/versions/v1%2Fx%3Fy"
+
+
+def test_inputs_of_a_launch_are_what_was_given() -> None:
+    client = Client("http://nowhere", "token")
+    client.connection.call = Mock(return_value={})  # type: ignore[method-assign]
+    at = datetime(2026, 1, 31, tzinfo=timezone.utc)
+    client.launch("plan", {"a": math.nan, "b": {"loss": math.inf}, "c": at, "d": timedelta(days=1), "e": b"x", "f": 1})
+    assert client.connection.call.call_args.kwargs["json"]["inputs"] == {
+        "a": "NaN",
+        "b": {"loss": {"$float": "Infinity"}},
+        "c": at.isoformat(),
+        "d": "P1D",
+        "e": {"base64": "eA=="},
+        "f": 1,
+    }
 
 
 class Away(BaseHTTPRequestHandler):

@@ -42,6 +42,7 @@ class _Parser(HTMLParser):
         self.area: Control | None = None
         self.select: Control | None = None
         self.option: dict[str, str] | None = None
+        self.first = True
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -60,16 +61,19 @@ class _Parser(HTMLParser):
             self.form.controls.append(self.area)
         elif tag == "select":
             self.select = Control(given["name"], "", "select")
-            self.first, self.chosen = True, False
+            self.first = True
             self.form.controls.append(self.select)
         elif tag == "option" and self.select is not None:
-            if "selected" in given or self.first:
-                self.select.value = given["value"]  # ours always have one: a browser squeezes the blanks of a text
+            self.option = given if "selected" in given or self.first else None
+            if self.option is not None:
+                self.select.value = given.get("value", "")
             self.first = False
 
     def handle_data(self, data: str) -> None:
         if self.area is not None:
             self.area.value += data
+        elif self.option is not None and self.select is not None and "value" not in self.option:
+            self.select.value = " ".join((self.select.value + data).split())
 
     def handle_endtag(self, tag: str) -> None:
         if tag == "textarea" and self.area is not None:
@@ -77,6 +81,8 @@ class _Parser(HTMLParser):
             self.area = None
         elif tag == "form":
             self.form = None
+        elif tag == "option":
+            self.option = None
         elif tag == "select":
             self.select = None
 
