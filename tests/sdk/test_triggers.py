@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from causeway import Artifact as OurArtifact
 from causeway import OnArtifact, start_of, wire
-from causeway.times import isoformat
+from causeway.durations import isoformat
 from flyteidl.core import artifact_id_pb2, interface_pb2
 from flytekit import LaunchPlan, task, workflow
 from flytekit.core.artifact import Artifact, Granularity, Inputs, TimePartition
