@@ -63,7 +63,10 @@ def parse_time(value: str) -> object:
         moment = None
     if moment is None:
         raise InvalidArgument(f"timestamp {value!r} is not an RFC 3339 time")
-    return moment if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
+    try:
+        return moment.astimezone(dt.timezone.utc) if moment.tzinfo else moment.replace(tzinfo=dt.timezone.utc)
+    except OverflowError:
+        raise InvalidArgument(f"timestamp {value!r} is outside the calendar") from None
 
 
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s)")

@@ -10,9 +10,13 @@ from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
+from artifacts.store import store
 from scheduler.models import Execution
 from scheduler.phases import ExecutionPhase
+from tests.console.pages import values_program
 from tests.console.pages.cast import World, make_world
+from tests.console.pages.test_untouched_values import plain_launch
+from tests.flyte import register_module
 
 pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
 
@@ -202,3 +206,15 @@ def test_it_reads_without_javascript(browser: Browser, live_server: LiveServer, 
         page.get_by_label("Search").fill("region=LAX")
         page.get_by_role("button", name="Search").click()
         expect(page.get_by_role("link", name="ml-dataset", exact=True)).to_have_count(1)
+
+
+def test_a_form_that_a_browser_sends_untouched_launches_what_it_showed(desk: Page, world: World) -> None:
+    register_module(values_program, project="demo", domain="development")
+    name = f"{values_program.__name__}.untouched"
+    expected = store().get(plain_launch(world, name).inputs_uri)
+
+    desk.goto(f"/launch-plans/demo/development/{name}/launch/")
+    desk.get_by_role("button", name="Launch").click()
+
+    expect(desk).to_have_url(re.compile("/executions/demo/development/"))
+    assert store().get(Execution.objects.order_by("-pk")[0].inputs_uri) == expected

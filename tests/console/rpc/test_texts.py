@@ -163,6 +163,24 @@ def test_upload_names_are_as_long_as_a_file_system_takes_them(call: Call) -> Non
         assert "too long" in str(error.value.details())
 
 
+@pytest.mark.parametrize(
+    "filters",
+    [
+        "lt(created_at,0001-01-01T00:00:00+23:59)",
+        "gt(created_at,9999-12-31T23:59:59-23:59)",
+        f"gt(duration,{'9' * 400}h)",
+        "gt(duration,1e400)",
+    ],
+    ids=lambda text: str(text)[:30],
+)
+def test_filters_at_the_edges_are_refused(call: Call, filters: str) -> None:
+    place = common_pb2.NamedEntityIdentifier(project="demo", domain="development")
+    request = common_pb2.ResourceListRequest(id=place, limit=10, filters=filters)
+    with pytest.raises(grpc.RpcError) as error:
+        call(ADMIN, "ListExecutions", request)
+    assert error.value.code() is grpc.StatusCode.INVALID_ARGUMENT, error.value.details()
+
+
 # Environments
 
 
