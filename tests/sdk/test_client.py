@@ -181,7 +181,7 @@ def test_it_finds_versions_in_every_way(client: Client) -> None:
     [
         (lambda client, path: client.create("x"), "exactly one"),
         (lambda client, path: client.create("x", 1, external_ref="s3://b/k"), "exactly one"),
-        (lambda client, path: client.create("x", math.nan), "JSON"),
+        (lambda client, path: client.create("x", [1.0, math.nan]), "JSON"),
         (lambda client, path: client.create("x", {1, 2}), "JSON"),
         (lambda client, path: client.create("x", directory=path), "no files"),
         (lambda client, path: client.create("x", file=path), "directory|no files"),
