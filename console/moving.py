@@ -13,7 +13,29 @@ from typing import Any
 
 import msgpack
 from django.db import connection, transaction
+from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
 
+
+def _canonical_task(spec: bytes) -> bytes:
+    return task_pb2.TaskSpec.FromString(spec).template.SerializeToString(deterministic=True)
+
+
+def _canonical_workflow(spec: bytes) -> bytes:
+    found = workflow_pb2.WorkflowSpec.FromString(spec)
+    kept = workflow_pb2.WorkflowSpec(template=found.template, sub_workflows=found.sub_workflows)
+    return kept.SerializeToString(deterministic=True)
+
+
+def _canonical_plan(spec: bytes) -> bytes:
+    return launch_plan_pb2.LaunchPlanSpec.FromString(spec).SerializeToString(deterministic=True)
+
+
+# What the digest beside a spec is of, as scheduler.actions.register makes it: the same program is the same again.
+_CANONICAL = {
+    "scheduler_task": _canonical_task,
+    "scheduler_workflow": _canonical_workflow,
+    "scheduler_launchplan": _canonical_plan,
+}
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 LARGEST_MESSAGE = 256 * 1024**2  # bytes; the executor writes none that come near it
 
@@ -148,27 +170,18 @@ def _move_messages(cursor: Any, table: str, column: str, old: bytes, new: bytes)
     found = [(row, bytes(data)) for row, data in cursor.fetchall()]
     for row, data in found:
         rewritten = moved(data, old, new)
-        before, after = hashlib.sha256(data).digest(), hashlib.sha256(rewritten).digest()
         cursor.execute(
             f'UPDATE "{table}" SET "{column}" = %s WHERE ctid = %s::tid RETURNING ctid::text',  # noqa: S608
             [rewritten, row],
         )
         here = cursor.fetchone()[0]
-        if _has_digest(cursor, table):
+        if column == "spec" and table in _CANONICAL:
+            before, after = (hashlib.sha256(_CANONICAL[table](each)).digest() for each in (data, rewritten))
             cursor.execute(
                 f'UPDATE "{table}" SET digest = %s WHERE ctid = %s::tid AND digest = %s',  # noqa: S608
                 [after, here, before],
             )
     return len(found)
-
-
-def _has_digest(cursor: Any, table: str) -> bool:
-    cursor.execute(
-        "SELECT 1 FROM information_schema.columns WHERE table_schema = 'public' AND table_name = %s"
-        " AND column_name = 'digest' AND data_type = 'bytea'",
-        [table],
-    )
-    return cursor.fetchone() is not None
 
 
 def move_objects(directory: Path, old: str, new: str) -> int:

@@ -9,7 +9,8 @@ from pathlib import Path
 import msgpack
 import pytest
 from django.core.management import CommandError, call_command
-from flyteidl.core import literals_pb2, tasks_pb2
+from flyteidl.admin import task_pb2
+from flyteidl.core import literals_pb2
 from google.protobuf.struct_pb2 import Struct
 
 from console.moving import moved
@@ -49,15 +50,12 @@ def test_what_names_no_address_stays_as_it_is() -> None:
 
 @pytest.mark.django_db
 def test_the_command_moves_rows_and_objects(tmp_path: Path) -> None:
-    template = tasks_pb2.TaskTemplate(type="python-task")
-    template.container.args.extend(["--additional-distribution", f"{OLD}/code.tar.gz"])
-    spec = template.SerializeToString(deterministic=True)
-    names = {field.name for field in Task._meta.get_fields()}
-    messages = {"spec", "closure", "template"} & names
-    values: dict[str, object] = dict.fromkeys(messages, spec)
-    task = Task.objects.create(
-        project="p", domain="d", name="t", version="v", digest=hashlib.sha256(spec).digest(), **values
-    )
+    spec = task_pb2.TaskSpec()
+    spec.template.type = "python-task"
+    spec.template.container.args.extend(["--additional-distribution", f"{OLD}/code.tar.gz"])
+    digest = hashlib.sha256(spec.template.SerializeToString(deterministic=True)).digest()
+    named = {"project": "p", "domain": "d", "name": "t", "version": "v"}
+    task = Task.objects.create(**named, spec=spec.SerializeToString(), closure=b"", digest=digest)
     Project.objects.create(identifier="p", name="p", description=f"see {OLD}/readme")
     folder = tmp_path / "n0"
     folder.mkdir()
@@ -65,10 +63,11 @@ def test_the_command_moves_rows_and_objects(tmp_path: Path) -> None:
     (folder / "users.bin").write_bytes(OLD.encode() + b"/x")
     call_command("move_store", OLD, str(tmp_path))
     task.refresh_from_db()
-    name = sorted(messages)[0]
-    after = bytes(getattr(task, name))
-    assert tasks_pb2.TaskTemplate.FromString(after).container.args[1] == f"{tmp_path}/code.tar.gz"
-    assert bytes(task.digest) == hashlib.sha256(after).digest(), "registered again it is the same"
+    after = task_pb2.TaskSpec.FromString(bytes(task.spec)).template
+    assert after.container.args[1] == f"{tmp_path}/code.tar.gz"
+    assert bytes(task.digest) == hashlib.sha256(after.SerializeToString(deterministic=True)).digest(), (
+        "registered again it is the same"
+    )
     assert Project.objects.get(identifier="p").description == f"see {tmp_path}/readme"
     assert literals_pb2.LiteralMap.FromString((folder / "outputs.pb").read_bytes()) == literals(str(tmp_path))
     assert (folder / "users.bin").read_bytes() == OLD.encode() + b"/x"
