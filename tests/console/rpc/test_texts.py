@@ -246,7 +246,7 @@ def _launch_plan(pair: literals_pb2.KeyValuePair) -> launch_plan_pb2.LaunchPlanC
 def test_a_signal_of_a_long_name_is_refused_when_it_is_registered_and_when_it_is_declared(
     call: Call,
 ) -> None:
-    with pytest.raises(InvalidArgument, match="called by at most 255 characters"):
+    with pytest.raises(InvalidArgument, match="cannot exceed 255 characters"):
         register_all(asks)
     run = identifier_pb2.WorkflowExecutionIdentifier(project="demo", domain="development", name="x")
     request = signal_pb2.SignalGetOrCreateRequest(
