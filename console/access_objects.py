@@ -9,15 +9,12 @@ from __future__ import annotations
 from typing import TypeVar
 
 from django.db.models import Model, QuerySet
-from flyteidl.admin.launch_plan_pb2 import LaunchPlanSpec
-from flyteidl.core.interface_pb2 import TypedInterface
 
 from artifacts.exceptions import NotFound
 from artifacts.models import Artifact, ArtifactVersion
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
 from console.accounts.models import ApiToken, User
-from scheduler.actions.foreign import read_by_plan, written_by
 from scheduler.models import (
     Execution,
     Gate,
@@ -179,18 +176,6 @@ def access_firing(user: AnyUser, firing_id: int, *, action: Action = Action.READ
     plan = firing.trigger.launch_plan
     access.require_found(user, action, plan.project, plan.domain, what=what)
     return firing
-
-
-def require_sources(user: AnyUser, spec: LaunchPlanSpec, project: str, domain: str) -> None:
-    """PermissionDenied unless the user may read what the launch plan watches and asks for in other projects."""
-    for scope in read_by_plan(spec, project=project, domain=domain):
-        access.require(user, Action.READ, *scope)
-
-
-def require_targets(user: AnyUser, interface: TypedInterface, project: str, domain: str) -> None:
-    """PermissionDenied unless the user may publish where a task's outputs go, in other projects."""
-    for scope in written_by(interface, project=project, domain=domain):
-        access.require(user, Action.LAUNCH, *scope)
 
 
 def access_token(user: User, token_id: int) -> ApiToken:

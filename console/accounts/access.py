@@ -5,7 +5,6 @@ A role binding holds for a project, for one of its domains, or everywhere; each 
 
 from __future__ import annotations
 
-import enum
 import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -17,20 +16,11 @@ from artifacts.exceptions import NotFound, PermissionDenied, Unauthenticated
 from console.accounts import tokens
 from console.accounts.models import Role, RoleBinding, User
 from scheduler import task_tokens
+from scheduler.authority import Action as Action
+from scheduler.authority import Rights
 from scheduler.models import Execution
 
 AnyUser = User | AnonymousUser
-
-
-class Action(enum.Enum):
-    """What somebody wants to do in a project; the value is the least role that allows it."""
-
-    READ = "read"
-    LAUNCH = "launch"  # launch, relaunch, recover, abort and archive executions, publish versions, set signals
-    REGISTER = "register"  # tasks, workflows, launch plans, uploads
-    DECIDE = "decide"  # approve or reject a gate, move an alias
-    ACTIVATE = "activate"  # activate and deactivate launch plans
-    ADMIN = "admin"  # projects, role bindings
 
 
 _RANK = {Role.VIEWER: 0, Role.CONTRIBUTOR: 1, Role.APPROVER: 2, Role.ADMIN: 3}
@@ -59,6 +49,24 @@ def _task(execution: Execution) -> User:
     user = User(pk=0, username=execution.principal[:150])
     binding = RoleBinding(project=execution.project, domain=execution.domain, role=Role.CONTRIBUTOR)
     user._prefetched_objects_cache = {"role_bindings": [binding]}  # type: ignore[attr-defined]
+    return user
+
+
+def rights_of(name: str) -> Rights:
+    """What the account of that name may do now: the answer to scheduler.authority, for what references lead to."""
+    user = account(name)
+    return lambda action, project, domain: user is not None and can(user, action, project, domain)
+
+
+def account(name: str) -> User | None:
+    """The active account of that name with its roles, by one query."""
+    columns = ("pk", "is_superuser", "role_bindings__project", "role_bindings__domain", "role_bindings__role")
+    rows = list(User.objects.filter(username=name, is_active=True).values_list(*columns))
+    if not rows:
+        return None
+    user = User(pk=rows[0][0], username=name, is_superuser=rows[0][1])
+    bindings = [RoleBinding(project=project, domain=domain, role=role) for *_, project, domain, role in rows if role]
+    user._prefetched_objects_cache = {"role_bindings": bindings}  # type: ignore[attr-defined]
     return user
 
 
@@ -144,7 +152,7 @@ def reader(user: AnyUser) -> Callable[[str, str], bool]:
 
 
 def may_read(user: AnyUser) -> Callable[[str, str], bool]:
-    """For actions that reach into projects only they know of: tells whether the user may read there."""
+    """For look-ups that reach into projects only they know of: tells whether the user may read there."""
     return lambda project, domain: can(user, Action.READ, project, domain)
 
 

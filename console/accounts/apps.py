@@ -7,3 +7,9 @@ class AccountsConfig(AppConfig):
     name = "console.accounts"
     label = "accounts"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from console.accounts.access import rights_of
+        from scheduler import authority
+
+        authority.install(rights_of)

@@ -9,14 +9,13 @@ from flyteidl.admin import execution_pb2
 from flyteidl.core import identifier_pb2, literals_pb2
 
 from artifacts.exceptions import CausewayError, InvalidArgument
-from console.access_objects import access_execution, access_launch_plan, require_sources
-from console.accounts import access, audit
+from console.access_objects import access_execution, access_launch_plan
+from console.accounts import audit
 from console.accounts.access import Action
 from console.pages.launch_form import LaunchForm
 from console.pages.plans_context import newest_plans, plan_context, plan_rows
 from console.pages.responses import PageRequest, attempt, is_fragment, page, respond
 from console.pages.searching import searched_context
-from console.pages.specs import plan_spec
 from console.pages.triggers import trigger_context
 from scheduler.actions import launch_plans
 from scheduler.actions.launch import LaunchRequest, launch, relaunch
@@ -50,8 +49,6 @@ def set_plan_state(request: PageRequest, project: str, domain: str, name: str) -
     verb = "launch_plan.activate" if chosen else "launch_plan.deactivate"
 
     def act() -> None:
-        if chosen:
-            require_sources(request.user, plan_spec(plan), project, domain)
         launch_plans.set_state(plan, state, actor=request.user.username)
         audit.record(request.user, verb, plan, project=project, domain=domain)
 
@@ -100,15 +97,15 @@ def _launch(
     )
     spec = execution_pb2.ExecutionSpec(launch_plan=identifier)
     inputs = literals_pb2.LiteralMap(literals=values)
-    actor, may_read = request.user.username, access.may_read(request.user)
+    actor = request.user.username
     verb = "execution.launch" if again is None else "execution.relaunch"
     try:
         with transaction.atomic():
             if again is not None:
-                execution = relaunch(again, inputs=inputs, newest=True, actor=actor, may_read=may_read)
+                execution = relaunch(again, inputs=inputs, newest=True, actor=actor)
             else:
                 asked = LaunchRequest(plan.project, plan.domain, "", spec, inputs)
-                execution = launch(asked, actor=actor, may_read=may_read)
+                execution = launch(asked, actor=actor)
             audit.record(request.user, verb, execution.key, project=plan.project, domain=plan.domain)
     except CausewayError as error:
         messages.error(request, error.message)

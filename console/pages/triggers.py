@@ -16,6 +16,7 @@ from console.pages.artifacts_context import version_context
 from console.pages.paging import newest_first
 from console.pages.responses import PageRequest, attempt, page, respond
 from console.pages.scope import in_scope
+from scheduler.authority import Authority
 from scheduler.models import Backlog, FiringOutcome, LaunchPlan, OnLimit, Trigger, TriggerFiring
 from scheduler.triggers.evaluate import retry_by_hand
 from scheduler.triggers.limits import read_limits
@@ -71,7 +72,7 @@ def show_version_triggers(request: PageRequest, version_id: int) -> HttpResponse
     firings = firings.select_related("trigger__launch_plan", "version__artifact", "execution").defer(*_HEAVY)
     previews = [
         one
-        for one in preview(version, inactive=True)
+        for one in preview(version, reader=Authority(request.user.username), inactive=True)
         if access.can(request.user, Action.READ, one.trigger.launch_plan.project, one.trigger.launch_plan.domain)
     ]
     context = {"tab": "triggers", "firings": list(firings[:200]), "previews": previews}

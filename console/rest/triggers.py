@@ -18,6 +18,7 @@ from console.accounts.access import Action
 from console.accounts.models import User
 from console.rest.base import ApiView, Body, Filters, ListView, ScopeFilters, read_body, read_query, user_of
 from console.rest.fields import EntityName, ResolutionField
+from scheduler.authority import Authority
 from scheduler.models import (
     Backlog,
     FiringOutcome,
@@ -291,7 +292,7 @@ class PreviewBody(Body):
 def _previews(user: User, version: ArtifactVersion, *, inactive: bool) -> Response:
     found = [
         one
-        for one in preview(version, inactive=inactive)
+        for one in preview(version, reader=Authority(user.username), inactive=inactive)
         if access.can(user, Action.READ, one.trigger.launch_plan.project, one.trigger.launch_plan.domain)
     ]
     return Response({"results": PreviewOut(found, many=True).data})

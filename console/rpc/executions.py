@@ -4,7 +4,6 @@ from flyteidl.admin import common_pb2, execution_pb2
 from flyteidl.core import identifier_pb2
 
 from artifacts.exceptions import InvalidArgument
-from console.accounts import access
 from console.accounts.access import Action
 from console.rpc.caller import Caller
 from console.rpc.convert import executions
@@ -33,7 +32,7 @@ def create_execution(
     caller.may(Action.READ, key.project, key.domain)
     inputs = request.inputs if request.HasField("inputs") else request.spec.inputs
     wanted = LaunchRequest(request.project, request.domain, request.name, request.spec, inputs)
-    started = launch(wanted, actor=caller.name, may_read=access.may_read(caller.user))
+    started = launch(wanted, actor=caller.name)
     return _started(started, caller, "execution.launch")
 
 

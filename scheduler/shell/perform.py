@@ -82,6 +82,7 @@ def resolver(turn: Turn, owner: Node, bindings: Iterable[literals_pb2.Binding]) 
         inputs_origins=known.get(owner.key),
         output_origins=origins,
         constants=all_taken(known.get(owner.key)) if dynamic else (),
+        authority=turn.authority,
     )
 
 
@@ -96,6 +97,7 @@ def _prepare(turn: Turn, command: commands.Prepare) -> Iterator[Event]:
     try:
         item = item_inputs_of(turn, node)
         inputs = item or sources.resolve(target.node.inputs)
+        data.check_offloaded(inputs.literals.values(), turn.authority)
         if owner.body is not None and node.spec is owner.body.failure_node and owner.failure is not None:
             add_error(inputs, target, owner.failure)
         uri = turn.uris.inputs(node.key)
