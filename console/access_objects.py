@@ -12,6 +12,7 @@ from django.db.models import Model, QuerySet
 
 from artifacts.exceptions import NotFound
 from artifacts.models import Artifact, ArtifactVersion
+from artifacts.queries import version_called
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
 from console.accounts.models import ApiToken, User
@@ -126,15 +127,14 @@ def access_artifact(user: AnyUser, project: str, domain: str, name: str, *, acti
 def access_version(
     user: AnyUser, project: str, domain: str, name: str, version: str, *, action: Action = Action.READ
 ) -> ArtifactVersion:
-    """By version, by alias, or `latest`. One whose data was removed is found by its version alone, for its lineage."""
+    """By `latest`, by alias, or by version, in this order.
+
+    One whose data was removed is found by its version alone, for its lineage.
+    """
     artifact = access_artifact(user, project, domain, name, action=action)
-    rows = ArtifactVersion.objects.filter(artifact=artifact).defer("terms")
-    found = rows.filter(version=version).first() or rows.filter(aliases__name=version).first()
-    if found is None and version == "latest":
-        found = rows.filter(removed_at=None).order_by("-created_at", "-id").first()
+    found = version_called(artifact, version)
     if found is None:
         raise NotFound(f"no version or alias {version} of artifact {artifact}")
-    found.artifact = artifact
     return found
 
 

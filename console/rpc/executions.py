@@ -4,6 +4,7 @@ from flyteidl.admin import common_pb2, execution_pb2
 from flyteidl.core import identifier_pb2
 
 from artifacts.exceptions import InvalidArgument
+from console.accounts import access
 from console.accounts.access import Action
 from console.rpc.caller import Caller
 from console.rpc.convert import executions
@@ -58,7 +59,7 @@ def _started(execution: Execution, caller: Caller, verb: str) -> execution_pb2.E
 
 
 def get_execution(request: execution_pb2.WorkflowExecutionGetRequest, caller: Caller) -> execution_pb2.Execution:
-    return executions.execution(find_execution(request.id, caller))
+    return executions.execution(find_execution(request.id, caller), may_read=access.may_read(caller.user))
 
 
 def get_execution_data(
@@ -78,7 +79,8 @@ def list_executions(request: common_pb2.ResourceListRequest, caller: Caller) -> 
     rows, token = find_executions(
         list_request(request), project=request.id.project, domain=request.id.domain, name=request.id.name
     )
-    found = [executions.execution(row, listed=True) for row in rows]
+    may_read = access.reader(caller.user)
+    found = [executions.execution(row, may_read=may_read, listed=True) for row in rows]
     return execution_pb2.ExecutionList(executions=found, token=token)
 
 

@@ -11,7 +11,7 @@ from django.utils import timezone
 from artifacts.exceptions import CausewayError
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.partitions import truncate
-from artifacts.queries import check_keys
+from artifacts.queries import check_keys, newest_of
 from artifacts.wanted import Wanted
 from scheduler.authority import Authority
 from scheduler.models import Trigger, TriggerMode, TriggerSource
@@ -42,7 +42,7 @@ def hypothetical(
     """A version that nobody published, with the newest one's value. InvalidArgument for keys the artifact lacks."""
     wanted = Wanted(*artifact.key, partitions=partitions, time_partition=time_partition)
     check_keys(artifact, wanted)
-    newest = ArtifactVersion.objects.filter(artifact=artifact).order_by("-created_at", "-id").first()
+    newest = newest_of(artifact)
     return ArtifactVersion(
         artifact=artifact,
         version="(hypothetical)",

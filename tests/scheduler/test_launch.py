@@ -291,6 +291,7 @@ def test_marks_inside_lists_have_to_be_true_as_well(training: identifier_pb2.Ide
         "trigger": None,
         "resolved": {},
         "via": Via.OVERRIDE,
+        "authority": Authority("ann"),
     }
     found = gather({"ns": given}, expected=listed, fixed=literals_pb2.LiteralMap(), **around)
     assert [carried(item) for item in found.inputs.literals["ns"].collection.literals] == [version.pk, None]

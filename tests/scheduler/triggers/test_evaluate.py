@@ -313,10 +313,10 @@ def test_a_launch_that_breaks_off_keeps_no_other_from_its_own(monkeypatch: pytes
     broken = active_plan(OnArtifact(PRIME), name="broken")
     fine = active_plan(OnArtifact(PRIME), name="fine")
 
-    def break_off(trigger: Trigger, *rest: object) -> Execution:
+    def break_off(trigger: Trigger, *rest: object, **named: object) -> Execution:
         if trigger.pk == broken.pk:
             raise RuntimeError("the store is out of reach")
-        return launch_for(trigger, *rest)  # type: ignore[arg-type]
+        return launch_for(trigger, *rest, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr("scheduler.triggers.attempts.launch_for", break_off)
     evaluate_version(publish(PRIME).pk)
