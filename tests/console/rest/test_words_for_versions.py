@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from artifacts.actions.retention import remove
 from artifacts.models import Alias, Artifact, ArtifactVersion
 from artifacts.queries import find, newest_of
 from artifacts.wanted import Wanted
 from console.accounts.models import User
-from artifacts.actions.retention import remove
 from tests.console.rest.conftest import Caller, problem
 
 PATH = "/api/v1/artifacts/demo/development/model"
