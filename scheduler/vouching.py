@@ -27,19 +27,18 @@ def vouched(activated_by: str, *, place: Place, sources: Iterable[Place] = (), o
     `otherwise`: the principal when it is not known who activated it.
     """
     authority = Authority(activated_by or otherwise)
-    again = "somebody who may has to activate the launch plan again"
-    if not authority.may(Action.LAUNCH, *place):
-        raise NoAuthority(f"{activated_by}, who activated it, may no longer launch in {'/'.join(place)}: {again}")
-    for source in sorted(set(sources)):
-        if not authority.reads(*source):
-            raise NoAuthority(f"{activated_by}, who activated it, may no longer read in {'/'.join(source)}: {again}")
+    if lacking := lacks(authority, place=place, sources=sources):
+        raise NoAuthority(lacking)
     return authority
 
 
-def problem(activated_by: str, *, place: Place, sources: Iterable[Place] = ()) -> str:
-    """Why it would not launch now; empty when it would."""
-    try:
-        vouched(activated_by, place=place, sources=sources, otherwise=TRIGGER)
-    except NoAuthority as error:
-        return error.message
+def lacks(authority: Authority, *, place: Place, sources: Iterable[Place] = ()) -> str:
+    """What the one who activated it may no longer; empty when he may all that is needed."""
+    needed = [(Action.LAUNCH, place), *((Action.READ, source) for source in sorted(set(sources)))]
+    for action, where in needed:
+        if not authority.may(action, *where):
+            return (
+                f"{authority.principal}, who activated it, may no longer {action.value} in {'/'.join(where)}: "
+                "somebody who may has to activate the launch plan again"
+            )
     return ""

@@ -22,6 +22,7 @@ from scheduler.triggers.evaluate import retry_by_hand
 from scheduler.triggers.limits import read_limits
 from scheduler.triggers.preview import preview
 from scheduler.triggers.switch import pause, reset_limits, resume, set_limits
+from scheduler.vouching import lacks
 
 _HEAVY = (
     "trigger__condition",
@@ -84,9 +85,13 @@ def trigger_context(plan: LaunchPlan) -> dict[str, Any]:
     trigger = Trigger.objects.filter(launch_plan=plan).first()
     if trigger is None:
         return {}
+    sources = list(trigger.sources.all())
+    places = [(source.project, source.domain) for source in sources]
+    lacking = lacks(Authority(trigger.activated_by), place=(plan.project, plan.domain), sources=places)
     counts = trigger.firings.values_list("outcome").annotate(count=Count("pk")).order_by("outcome")
     return {
-        "sources": list(trigger.sources.all()),
+        "sources": sources,
+        "stopped": lacking if trigger.active else "",
         "counts": [(FiringOutcome(outcome), count) for outcome, count in counts],
         "queued": trigger.firings.filter(queued=True).count(),
         "on_limits": OnLimit.choices,

@@ -34,6 +34,7 @@ from scheduler.triggers.evaluate import retry_by_hand
 from scheduler.triggers.limits import read_limits
 from scheduler.triggers.preview import hypothetical, preview
 from scheduler.triggers.switch import pause, reset_limits, resume, set_limits
+from scheduler.vouching import lacks
 
 _HEAVY = ["launch_plan__spec", "launch_plan__closure", "launch_plan__digest"]
 
@@ -54,7 +55,22 @@ class LimitsOut(serializers.Serializer[Any]):
     newest_only = serializers.BooleanField()
 
 
-class TriggerOut(serializers.Serializer[Any]):
+class VouchedFor(serializers.Serializer[Any]):
+    """By whose name a trigger or schedule launches, and whether it can."""
+
+    activated_by = serializers.CharField(help_text="launches by this name; empty: not known, the control plane's")
+    stopped = serializers.SerializerMethodField(help_text="why it launches nothing although active; empty: it does")
+
+    def get_stopped(self, row: Trigger | Schedule) -> str:
+        if not row.active:
+            return ""
+        known: dict[str, Authority] = self.__dict__.setdefault("_known", {})  # of a page of rows, each name once
+        authority = known.setdefault(row.activated_by, Authority(row.activated_by))
+        sources = [(one.project, one.domain) for one in row.sources.all()] if isinstance(row, Trigger) else []
+        return lacks(authority, place=(row.launch_plan.project, row.launch_plan.domain), sources=sources)
+
+
+class TriggerOut(VouchedFor):
     id = serializers.IntegerField()
     launch_plan = EntityName()
     artifact_project = serializers.CharField(help_text="of the first source")
@@ -320,7 +336,7 @@ class PreviewView(ApiView):
         return _previews(user_of(request), version, inactive=body["inactive"])
 
 
-class ScheduleOut(serializers.Serializer[Any]):
+class ScheduleOut(VouchedFor):
     id = serializers.IntegerField()
     launch_plan = EntityName()
     kind = serializers.ChoiceField(choices=Schedule.Kind.choices)

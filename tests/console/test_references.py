@@ -10,7 +10,7 @@ from collections.abc import Callable
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
-from flyteidl.admin import execution_pb2, launch_plan_pb2
+from flyteidl.admin import common_pb2, execution_pb2, launch_plan_pb2
 from flyteidl.core import literals_pb2
 
 from artifacts.actions.publish import Publication, publish
@@ -19,6 +19,7 @@ from artifacts.store import store
 from console.accounts.models import Role, RoleBinding, User
 from console.rpc.caller import Caller
 from console.rpc.executions import create_execution
+from console.rpc.workflows import get_workflow
 from scheduler.actions.launch import LaunchRequest, launch, relaunch
 from scheduler.models import Execution, Project
 from tests.console.references import (
@@ -207,3 +208,13 @@ def test_what_stays_in_its_project_asks_for_no_roles(world: dict[str, Door], dja
         world["both"].workflow("w2", WORKFLOWS["map over a task"]("theirs"))
     asked = [query for query in queries if "accounts_" in query["sql"] and "username" in query["sql"]]
     assert len(asked) == 1
+
+
+def test_whoever_reads_a_workflow_does_not_read_what_it_refers_to(world: dict[str, Door]) -> None:
+    """Registered by somebody who may read both; or before it was asked."""
+    world["root"].workflow("w", WORKFLOWS["task"]("theirs"))
+    wanted = common_pb2.ObjectGetRequest(id=identifier(WORKFLOW, "w"))
+    for name, seen in (("viewer", False), ("admin", False), ("both", True), ("root", True)):
+        (found,) = get_workflow(wanted, world[name].caller).closure.compiled_workflow.tasks
+        assert ("hunter2" in str(found)) is seen
+        assert found.template.interface == task_spec().template.interface
