@@ -59,12 +59,12 @@ def rights_of(name: str) -> Rights:
 
 
 def account(name: str) -> User | None:
-    """The active account of that name with its roles, by one query."""
-    columns = ("pk", "is_superuser", "role_bindings__project", "role_bindings__domain", "role_bindings__role")
-    rows = list(User.objects.filter(username=name, is_active=True).values_list(*columns))
+    """The account of that name, active or not, with its roles, by one query."""
+    columns = ("is_active", "role_bindings__project", "role_bindings__domain", "role_bindings__role")
+    rows = list(User.objects.filter(username=name).values_list("pk", "is_superuser", *columns))
     if not rows:
         return None
-    user = User(pk=rows[0][0], username=name, is_superuser=rows[0][1])
+    user = User(pk=rows[0][0], username=name, is_superuser=rows[0][1], is_active=rows[0][2])
     bindings = [RoleBinding(project=project, domain=domain, role=role) for *_, project, domain, role in rows if role]
     user._prefetched_objects_cache = {"role_bindings": bindings}  # type: ignore[attr-defined]
     return user

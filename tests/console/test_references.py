@@ -16,6 +16,7 @@ from flyteidl.core import literals_pb2
 from artifacts.actions.publish import Publication, publish
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, PermissionDenied
 from artifacts.store import store
+from console.accounts import access
 from console.accounts.models import Role, RoleBinding, User
 from console.rpc.caller import Caller
 from console.rpc.executions import create_execution
@@ -218,3 +219,17 @@ def test_whoever_reads_a_workflow_does_not_read_what_it_refers_to(world: dict[st
         (found,) = get_workflow(wanted, world[name].caller).closure.compiled_workflow.tasks
         assert ("hunter2" in str(found)) is seen
         assert found.template.interface == task_spec().template.interface
+
+
+def test_an_eager_task_launches_with_the_roles_of_who_launched_it(world: dict[str, Door]) -> None:
+    """Its token is good for its own project; what its children refer to is asked of the principal."""
+    world["root"].workflow("w", WORKFLOWS["task"]("theirs"))
+    world["root"].plan("p", launch_plan_pb2.LaunchPlanSpec(workflow_id=identifier(WORKFLOW, "w")))
+    for name, may in (("both", True), ("contributor", False)):
+        execution = launched(world[name], "mine", n=number(1))
+        eager = Door(Caller(access._task(execution)))
+        if may:
+            assert launched(eager, "p", n=number(1)).principal == name
+        else:
+            with pytest.raises(PermissionDenied, match="may not read in b/development"):
+                launched(eager, "p", n=number(1))
