@@ -34,6 +34,7 @@ from scheduler.triggers.evaluate import retry_by_hand
 from scheduler.triggers.limits import read_limits
 from scheduler.triggers.preview import hypothetical, preview
 from scheduler.triggers.switch import pause, reset_limits, resume, set_limits
+from scheduler.triggers.telling import told_reason
 from scheduler.vouching import lacks
 
 _HEAVY = ["launch_plan__spec", "launch_plan__closure", "launch_plan__digest"]
@@ -214,10 +215,10 @@ class FiringOut(serializers.Serializer[Any]):
 
     def to_representation(self, instance: TriggerFiring) -> dict[str, Any]:
         shown = dict(super().to_representation(instance))
-        artifact = instance.version.artifact
-        if not access.can(user_of(self.context["request"]), Action.READ, artifact.project, artifact.domain):
+        user, artifact = user_of(self.context["request"]), instance.version.artifact
+        if not access.can(user, Action.READ, artifact.project, artifact.domain):
             shown |= {"version_id": None, "artifact": None, "version": None}
-        return shown
+        return shown | {"reason": told_reason(instance, access.may_read(user))}
 
 
 class FiringFilters(Filters):

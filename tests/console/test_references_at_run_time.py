@@ -36,6 +36,7 @@ from scheduler.phases import AttemptPhase, ExecutionPhase
 from scheduler.schedules import fire_due
 from scheduler.shell import data
 from scheduler.triggers.evaluate import evaluate_version, retry_by_hand
+from scheduler.triggers.telling import told_reason
 from tests.console.references import (
     INTEGER,
     PLAN,
@@ -328,3 +329,16 @@ def test_a_schedule_stops_when_who_activated_it_lost_the_role() -> None:
     set_state(found, LaunchPlan.State.ACTIVE, actor="root")
     fire_due(now=due + timedelta(minutes=2))
     assert Execution.objects.order_by("-pk")[0].principal == "root"
+
+
+def test_why_a_query_found_nothing_is_told_to_those_who_may_read_there() -> None:
+    found = plan("reacting", PLANS["trigger's query"]("nothing-yet"))
+    set_state(found, LaunchPlan.State.ACTIVE, actor="ann")
+    Trigger.objects.update(activated_at=START)
+    version = published(1, "a", "own")
+    evaluate_version(version.pk)
+    firing = TriggerFiring.objects.get()
+    assert firing.outcome == FiringOutcome.UNRESOLVED
+    assert told_reason(firing, lambda project, domain: True) == firing.reason
+    hidden = told_reason(firing, lambda project, domain: project == "a")
+    assert hidden == "an input found no version of b/development/nothing-yet, which you may not read"

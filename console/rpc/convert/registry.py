@@ -36,7 +36,7 @@ def hide_code(compiled: compiler_pb2.CompiledWorkflowClosure, may_read: MayRead)
     for one in compiled.tasks:
         if not may_read(one.template.id.project, one.template.id.domain):
             for field in _CODE:
-                one.template.ClearField(field)  # type: ignore[arg-type]
+                one.template.ClearField(field)
 
 
 def workflow_summary(row: Workflow) -> workflow_pb2.Workflow:
