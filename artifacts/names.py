@@ -40,6 +40,8 @@ def check_place(project: str, domain: str) -> None:
 
 
 def check_version(version: str) -> str:
+    if version == "latest":
+        raise InvalidArgument("'latest' always names the newest version: no version can be called so")
     if len(version) > MAX_VERSION or not _VERSION.fullmatch(version):
         raise InvalidArgument(
             f"'{version[:80]}' is not a version: at most {MAX_VERSION} letters, digits, '.', '_', '-' and '+', "

@@ -13,16 +13,26 @@ from django.db.models import Max, Min, QuerySet
 from flyteidl.core import artifact_id_pb2
 
 from artifacts.exceptions import InvalidArgument, NotFound, QueryUnresolved
-from artifacts.models import Alias, Artifact, ArtifactVersion, Partition
+from artifacts.models import Artifact, ArtifactVersion, Partition
 from artifacts.partitions import digest_of, format_time, truncate
 from artifacts.wanted import Inputs, Wanted, read_query
 
 NEWEST_FIRST = ("-created_at", "-id")
+LATEST = "latest"  # names the newest version wherever an alias may stand; nothing else can be called so
 RECENT = 200  # versions looked through before partitions are, when a query leaves keys open
 SEEN = 20  # partition values named in an explanation
 PLACES = 200  # projects and domains that are looked through for an artifact of the same name
 MayRead = Callable[[str, str], bool]  # project, domain
 SAMPLE = 5_000  # partitions that are looked through for them
+
+
+def newest_first(rows: QuerySet[ArtifactVersion]) -> QuerySet[ArtifactVersion]:
+    """What "newest" and `latest` mean everywhere: by publication, of those whose data was not removed."""
+    return rows.filter(removed_at__isnull=True).order_by(*NEWEST_FIRST)
+
+
+def newest_of(artifact: Artifact) -> ArtifactVersion | None:
+    return newest_first(ArtifactVersion.objects.filter(artifact=artifact).defer("terms")).first()
 
 
 class Resolution(NamedTuple):
@@ -63,6 +73,7 @@ def satisfies(
 
 
 def matches(version: ArtifactVersion, wanted: Wanted) -> bool:
+    wanted = _plain(wanted)
     artifact = version.artifact
     if artifact.key != (wanted.project, wanted.domain, wanted.name):
         return False
@@ -91,6 +102,7 @@ def find(wanted: Wanted, *, may_read: MayRead | None = None) -> Resolution:
 
     Where else an artifact of that name exists is told of places that `may_read` allows, else of the same project.
     """
+    wanted = _plain(wanted)
     artifact = Artifact.objects.filter(project=wanted.project, domain=wanted.domain, name=wanted.name).first()
     if artifact is None:
         raise QueryUnresolved(_explain_no_artifact(wanted, may_read))
@@ -102,6 +114,11 @@ def find(wanted: Wanted, *, may_read: MayRead | None = None) -> Resolution:
         raise QueryUnresolved(_explain_no_version(artifact, wanted))
     version.artifact = artifact
     return Resolution(version, _explain(artifact, wanted))
+
+
+def _plain(wanted: Wanted) -> Wanted:
+    """`@latest` is no version's name, so it can only mean `:latest`."""
+    return replace(wanted, version="", alias=wanted.alias or LATEST) if wanted.version == LATEST else wanted
 
 
 def check_keys(artifact: Artifact, wanted: Wanted) -> None:
@@ -120,7 +137,7 @@ def check_keys(artifact: Artifact, wanted: Wanted) -> None:
 
 
 def _lookup(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
-    if wanted.version or wanted.alias not in ("", "latest"):
+    if wanted.version or wanted.alias not in ("", LATEST):
         version = _named(artifact, wanted)
         if version is None:
             return None
@@ -128,14 +145,17 @@ def _lookup(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
         return version if matches(version, replace(wanted, alias="")) else None
     if 0 < len(wanted.partitions) < len(artifact.partition_keys):
         return _newest_of_some_keys(artifact, wanted)
-    return candidates(artifact, wanted).order_by(*NEWEST_FIRST).first()
+    return newest_first(candidates(artifact, wanted)).first()
 
 
 def _named(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
     if wanted.version:
         return ArtifactVersion.objects.filter(artifact=artifact, version=wanted.version).first()
-    alias = Alias.objects.filter(artifact=artifact, name=wanted.alias).select_related("version").first()
-    return alias.version if alias else None
+    return _aliased(artifact, wanted.alias)
+
+
+def _aliased(artifact: Artifact, alias: str) -> ArtifactVersion | None:
+    return ArtifactVersion.objects.filter(artifact=artifact, aliases__name=alias).defer("terms").first()
 
 
 def candidates(artifact: Artifact, wanted: Wanted) -> QuerySet[ArtifactVersion]:
@@ -219,7 +239,7 @@ def _newest_of_some_keys(artifact: Artifact, wanted: Wanted) -> ArtifactVersion 
 def _explain(artifact: Artifact, wanted: Wanted) -> str:
     if wanted.version:
         return f"version {wanted.version} of {artifact.name}"
-    what = f"what '{wanted.alias}' names" if wanted.alias not in ("", "latest") else "the newest version"
+    what = f"what '{wanted.alias}' names" if wanted.alias not in ("", LATEST) else "the newest version"
     conditions = wanted.conditions()
     return f"{what} of {artifact.name}" + (f" with {conditions}" if conditions else "")
 
@@ -246,11 +266,11 @@ def _explain_no_version(artifact: Artifact, wanted: Wanted) -> str:
         if named is not None:
             return f"version {wanted.version} of {name} does not have {wanted.conditions()}"
         return f"{name} has no version '{wanted.version}'"
-    if wanted.alias not in ("", "latest"):
+    if wanted.alias not in ("", LATEST):
         aliases = list(artifact.aliases.order_by("name").values_list("name", flat=True)[:SEEN])
         if wanted.alias in aliases:
             return f"the version that '{wanted.alias}' names of {name} does not have {wanted.conditions()}"
-        return f"{name} has no alias '{wanted.alias}'; aliases: {', '.join(['latest', *aliases])}"
+        return f"{name} has no alias '{wanted.alias}'; aliases: {', '.join([LATEST, *aliases])}"
     conditions = wanted.conditions()
     if not conditions:
         return f"{name} has no version yet"
@@ -305,16 +325,26 @@ def get_artifact(project: str, domain: str, name: str) -> Artifact:
     return artifact
 
 
+def version_called(artifact: Artifact, name: str) -> ArtifactVersion | None:
+    """What somebody means who names a version of the artifact by one word: `latest`, an alias, or a version.
+
+    In this order: whoever publishes chooses what a version is called, but not whom an alias names. A version whose data
+    was removed is found by its own name alone.
+    """
+    if name == LATEST:
+        found = newest_of(artifact)
+    else:
+        rows = ArtifactVersion.objects.filter(artifact=artifact).defer("terms")
+        found = _aliased(artifact, name) or rows.filter(version=name).first()
+    if found is not None:
+        found.artifact = artifact
+    return found
+
+
 def get_version(project: str, domain: str, name: str, version: str) -> ArtifactVersion:
-    """By exact version, or by an alias or `latest` in its place. NotFound says what exists instead."""
+    """As version_called. NotFound says what exists instead."""
     artifact = get_artifact(project, domain, name)
-    found = ArtifactVersion.objects.filter(artifact=artifact, version=version).first()
-    if found is None and version == "latest":
-        found = candidates(artifact, Wanted(project, domain, name)).order_by(*NEWEST_FIRST).first()
-    if found is None:
-        alias = Alias.objects.filter(artifact=artifact, name=version).select_related("version").first()
-        found = alias.version if alias else None
+    found = version_called(artifact, version)
     if found is None:
         raise NotFound(f"{name} has no version or alias '{version}' in {project}/{domain}")
-    found.artifact = artifact
     return found

@@ -9,15 +9,13 @@ from __future__ import annotations
 from typing import TypeVar
 
 from django.db.models import Model, QuerySet
-from flyteidl.admin.launch_plan_pb2 import LaunchPlanSpec
-from flyteidl.core.interface_pb2 import TypedInterface
 
 from artifacts.exceptions import NotFound
 from artifacts.models import Artifact, ArtifactVersion
+from artifacts.queries import version_called
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
 from console.accounts.models import ApiToken, User
-from scheduler.actions.foreign import read_by_plan, written_by
 from scheduler.models import (
     Execution,
     Gate,
@@ -146,15 +144,14 @@ def access_artifact_id(user: AnyUser, artifact_id: int, *, action: Action = Acti
 def access_version(
     user: AnyUser, project: str, domain: str, name: str, version: str, *, action: Action = Action.READ
 ) -> ArtifactVersion:
-    """By version, by alias, or `latest`. One whose data was removed is found by its version alone, for its lineage."""
+    """By `latest`, by alias, or by version, in this order.
+
+    One whose data was removed is found by its version alone, for its lineage.
+    """
     artifact = access_artifact(user, project, domain, name, action=action)
-    rows = ArtifactVersion.objects.filter(artifact=artifact).defer("terms")
-    found = rows.filter(version=version).first() or rows.filter(aliases__name=version).first()
-    if found is None and version == "latest":
-        found = rows.filter(removed_at=None).order_by("-created_at", "-id").first()
+    found = version_called(artifact, version)
     if found is None:
         raise NotFound(f"no version or alias {version} of artifact {artifact}")
-    found.artifact = artifact
     return found
 
 
@@ -196,18 +193,6 @@ def access_firing(user: AnyUser, firing_id: int, *, action: Action = Action.READ
     plan = firing.trigger.launch_plan
     access.require_found(user, action, plan.project, plan.domain, what=what)
     return firing
-
-
-def require_sources(user: AnyUser, spec: LaunchPlanSpec, project: str, domain: str) -> None:
-    """PermissionDenied unless the user may read what the launch plan watches and asks for in other projects."""
-    for scope in read_by_plan(spec, project=project, domain=domain):
-        access.require(user, Action.READ, *scope)
-
-
-def require_targets(user: AnyUser, interface: TypedInterface, project: str, domain: str) -> None:
-    """PermissionDenied unless the user may publish where a task's outputs go, in other projects."""
-    for scope in written_by(interface, project=project, domain=domain):
-        access.require(user, Action.PUBLISH, *scope)
 
 
 def access_token(user: User, token_id: int) -> ApiToken:

@@ -19,10 +19,10 @@ from lineage.actions.record import record_started
 from lineage.models import LinkKind
 from scheduler.models import Execution, ExecutionMode, LaunchPlan, Schedule, ScheduleFire
 from scheduler.recurrence import TICK, Cron, Rate, Recurrence, check_rate, missed, parse_cron, parse_every, parse_offset
+from scheduler.vouching import SCHEDULE, vouched
 
 logger = logging.getLogger(__name__)
 
-ACTOR = "system:schedule"
 _UNITS = {
     schedule_pb2.MINUTE: timedelta(minutes=1),
     schedule_pb2.HOUR: timedelta(hours=1),
@@ -194,6 +194,7 @@ def _launch(schedule: Schedule, nominal: datetime) -> Execution:
     from scheduler.actions.launch import LaunchRequest, launch
 
     plan = schedule.launch_plan
+    authority = vouched(schedule.activated_by, place=(plan.project, plan.domain), otherwise=SCHEDULE)
     spec = execution_pb2.ExecutionSpec(launch_plan=identifier_of(plan))
     spec.metadata.scheduled_at.FromDatetime(nominal)
     inputs = literals_pb2.LiteralMap()
@@ -201,7 +202,7 @@ def _launch(schedule: Schedule, nominal: datetime) -> Execution:
         scalar = literals_pb2.Scalar(primitive=datetime_primitive(nominal))
         inputs.literals[schedule.kickoff_input].CopyFrom(literals_pb2.Literal(scalar=scalar))
     request = LaunchRequest(plan.project, plan.domain, execution_name(schedule, nominal), spec, inputs)
-    execution = launch(request, actor=ACTOR, mode=ExecutionMode.SCHEDULED)
+    execution = launch(request, actor=authority.principal, mode=ExecutionMode.SCHEDULED)
     record_started(
         execution.key,
         kind=LinkKind.SCHEDULE,

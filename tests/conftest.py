@@ -18,10 +18,11 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from artifacts.store import ObjectStore, open_store
+from console.accounts import access
 from console.celery import app as celery_app
 from console.supervisor import valkey as valkey_server
 from console.supervisor.paths import Home
-from scheduler import wake
+from scheduler import authority, wake
 from tests.stack import RunningStack, running_stack
 
 
@@ -47,6 +48,20 @@ hypothesis_settings.load_profile("any machine")
 def _no_backoff(settings: Settings) -> None:
     """Failed attempts are repeated at once, unless the test is about waiting. (Not in the processes of a stack.)"""
     settings.CAUSEWAY_RETRY_BACKOFF_SECONDS = 0
+
+
+@pytest.fixture(autouse=True)
+def _actors_without_accounts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests name actors that have no account. Those may everything; who has one may what his roles allow, as it is
+    for everybody in tests marked `accounts`."""
+    if "accounts" in request.keywords:
+        return
+
+    def rights_of(name: str) -> authority.Rights:
+        user = access.account(name)
+        return lambda action, project, domain: user is None or access.can(user, action, project, domain)
+
+    monkeypatch.setattr(authority, "_rights_of", rights_of)
 
 
 @pytest.fixture(scope="session")

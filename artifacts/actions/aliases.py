@@ -6,7 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from artifacts.actions.holding import hold
-from artifacts.exceptions import FailedPrecondition, InvalidArgument, NotFound
+from artifacts.exceptions import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion
 from artifacts.names import check_alias
 from audit.record import record
@@ -24,7 +24,7 @@ def move_alias(version: ArtifactVersion, name: str, *, actor: str, reason: str =
     """Point the alias at the version. `expected` is the version it must name now, or AliasMoved tells which it does.
 
     Pointing it where it points already changes nothing and leaves no entry in the history. FailedPrecondition for a
-    version that was removed.
+    version that was removed; AlreadyExists for a new alias that is called as a version of the artifact is.
     """
     check_alias(name)
     with transaction.atomic():
@@ -34,6 +34,8 @@ def move_alias(version: ArtifactVersion, name: str, *, actor: str, reason: str =
             return present
         if not hold([version.pk]):
             raise FailedPrecondition(f"{version.version} was removed: an alias cannot name it")
+        if present is None:
+            _refuse_version(version.artifact, name)
         now = timezone.now()
         before = present.version if present is not None else None
         alias, _ = Alias.objects.update_or_create(
@@ -53,6 +55,11 @@ def drop_alias(artifact: Artifact, name: str, *, actor: str, reason: str = "", e
         _check_expected(present, name, expected)
         present.delete()
         _note(artifact, name, present.version, None, actor=actor, reason=reason)
+
+
+def _refuse_version(artifact: Artifact, name: str) -> None:
+    if ArtifactVersion.objects.filter(artifact=artifact, version=name).exists():
+        raise AlreadyExists(f"{artifact.name} has a version '{name}': no alias can be called so")
 
 
 def _locked(artifact: Artifact, name: str) -> Alias | None:

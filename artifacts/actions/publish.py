@@ -23,7 +23,7 @@ from artifacts.cards import LARGE_CARD_BYTES, store_card
 from artifacts.declarations import Declaration, Key, Publishing, read_output
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
 from artifacts.literals.identity import CARRIED_KEY
-from artifacts.models import Artifact, ArtifactVersion, Granularity, Kind
+from artifacts.models import Alias, Artifact, ArtifactVersion, Granularity, Kind
 from artifacts.names import MAX_VERSION, check_name, check_partition_keys, check_partition_value, check_version
 from artifacts.partitions import digest_of, format_time, truncate
 from artifacts.terms import terms_of
@@ -306,6 +306,7 @@ def _publish_all(publications: Sequence[Publication], actor: str, new_place: New
         declaration, kind = declared[index]
         with _naming(index, publications):
             rows.append(_row_from_outside(publication, artifacts[declaration.key], kind, actor))
+    _refuse_aliases(rows, publications)
     hold_data({row.uri for row in rows if recorded_hash(row.uri)})  # uploads: the same content lies at one place
     found = insert_versions(rows)
     for index, version in enumerate(found):
@@ -316,6 +317,21 @@ def _publish_all(publications: Sequence[Publication], actor: str, new_place: New
                     "its identity is not used again"
                 )
     return [Outcome(version, version is row) for version, row in zip(found, rows, strict=True)]
+
+
+def _refuse_aliases(rows: Sequence[ArtifactVersion], publications: Sequence[Publication]) -> None:
+    """AlreadyExists for a version that would be called as an alias of its artifact is: one word must not mean two."""
+    named = [row for row in rows if not row.has_new_name]
+    if not named:
+        return
+    aliases = Alias.objects.filter(
+        artifact__in={row.artifact_id for row in named}, name__in={row.version for row in named}
+    )
+    taken = set(aliases.values_list("artifact_id", "name"))
+    for index, row in enumerate(rows):
+        if (row.artifact_id, row.version) in taken:
+            with _naming(index, publications):
+                raise AlreadyExists(f"'{row.version}' is an alias of {row.artifact.name}: no version can be called so")
 
 
 @contextmanager

@@ -100,6 +100,23 @@ def parts(literal: literals_pb2.Literal) -> Iterator[literals_pb2.Literal]:
         yield from parts(literal.scalar.union.value)
 
 
+def unmarked(literal: literals_pb2.Literal) -> Iterator[literals_pb2.Literal]:
+    """The innermost values in the literal, less those that are, or are part of, a version."""
+    which = literal.WhichOneof("value")
+    if CARRIED_KEY in literal.metadata:
+        return
+    if which == "collection":
+        for item in literal.collection.literals:
+            yield from unmarked(item)
+    elif which == "map":
+        for item in literal.map.literals.values():
+            yield from unmarked(item)
+    elif which == "scalar" and literal.scalar.HasField("union"):
+        yield from unmarked(literal.scalar.union.value)
+    else:
+        yield literal
+
+
 def without_marks(literal: literals_pb2.Literal) -> literals_pb2.Literal:
     """For literals that users wrote, who can claim anything: itself if it says nothing of where it came from, else a
     copy without.

@@ -18,6 +18,7 @@ from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, Les
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import Alias, Artifact, ArtifactVersion, Kind, Metric
 from artifacts.partitions import parse_time
+from artifacts.queries import LATEST, newest_first
 from artifacts.search.language import Condition
 from artifacts.terms import exact_query, producer_query, word_query
 
@@ -111,10 +112,8 @@ def _kind(value: str) -> Q:
 
 
 def _alias(value: str) -> Q:
-    if value == "latest":
-        newer = ArtifactVersion.objects.filter(artifact=OuterRef("artifact"), removed_at__isnull=True)
-        newest = newer.order_by("-created_at", "-id").values("pk")[:1]
-        return Q(pk=newest)
+    if value == LATEST:
+        return Q(pk=newest_first(ArtifactVersion.objects.filter(artifact=OuterRef("artifact"))).values("pk")[:1])
     return Q(pk__in=Alias.objects.filter(name=value).values("version_id"))
 
 

@@ -7,3 +7,13 @@ class AccountsConfig(AppConfig):
     name = "console.accounts"
     label = "accounts"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from django.core.signals import request_started
+
+        from console.accounts.access import rights_of
+        from console.accounts.scopes import forget_caller
+        from scheduler import authority
+
+        authority.install(rights_of)
+        request_started.connect(forget_caller)

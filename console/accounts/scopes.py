@@ -2,25 +2,13 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from artifacts.exceptions import InvalidArgument
 from console.accounts.models import Role, RoleBinding, User
-
-
-class Action(enum.Enum):
-    """What somebody wants to do in a project; `access` says which role allows it."""
-
-    READ = "read"
-    PUBLISH = "publish"  # publish versions, upload their data
-    LAUNCH = "launch"  # launch, relaunch, recover, abort and archive executions, set signals
-    REGISTER = "register"  # tasks, workflows, launch plans, their code
-    DECIDE = "decide"  # approve or reject a gate, move an alias
-    ACTIVATE = "activate"  # activate and deactivate launch plans
-    ADMIN = "admin"  # projects, role bindings
-
+from scheduler.authority import Action
 
 # Every scope includes reading: nothing can be done to what cannot be seen.
 SCOPES: dict[str, frozenset[Action]] = {
@@ -60,11 +48,27 @@ def allows(user: object, action: Action) -> bool:
     return grant is None or grant.allows(action)
 
 
+# Who called with a token of less than everything, for as long as the call is answered: what the call refers to by the
+# name of its principal alone (scheduler.authority) is then asked of him as the token lets him be.
+_caller: ContextVar[User | None] = ContextVar("caller", default=None)
+
+
+def forget_caller(**_: object) -> None:
+    """At the beginning of every call: threads answer one after the other."""
+    _caller.set(None)
+
+
+def caller_named(name: str) -> User | None:
+    user = _caller.get()
+    return user if user is not None and user.get_username() == name else None
+
+
 def narrow(user: User, grant: Grant) -> None:
     """Make of the user, for as long as this object lives, one who may do no more than the token."""
     user.grant = grant  # type: ignore[attr-defined]
     if grant.is_whole:
         return
+    _caller.set(user)
     if user.is_superuser:
         bindings = [RoleBinding(project=grant.project, role=Role.ADMIN)]
     else:

@@ -16,6 +16,7 @@ from artifacts.exceptions import CausewayError
 from artifacts.literals import describe_type, to_json
 from artifacts.literals.protobuf import message_text
 from artifacts.models import Artifact, ArtifactVersion
+from artifacts.queries import newest_of
 from artifacts.store import store
 from console.accounts import access
 from console.accounts.access import AnyUser
@@ -86,12 +87,12 @@ def _consumers(user: AnyUser, edges: QuerySet[VersionEdge]) -> list[Consumer]:
 def version_context(version: ArtifactVersion) -> dict[str, Any]:
     """The head of a version's page, on every tab."""
     aliases = list(version.aliases.all())
-    newest = ArtifactVersion.objects.filter(artifact=version.artifact).order_by("-created_at", "-id")
+    newest = newest_of(version.artifact)
     return {
         "version": version,
         "artifact": version.artifact,
         "aliases": aliases,
-        "is_latest": newest.values_list("pk", flat=True).first() == version.pk,
+        "is_latest": newest is not None and newest.pk == version.pk,
         "has_card": bool(version.card or version.card_uri),
         "is_stale": bool(staleness(version.pk, max_depth=1, limit=DIRECT)),
     }

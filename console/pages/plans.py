@@ -9,14 +9,12 @@ from flyteidl.admin import execution_pb2
 from flyteidl.core import identifier_pb2, literals_pb2
 
 from artifacts.exceptions import CausewayError, InvalidArgument
-from console.access_objects import access_execution, access_launch_plan, require_sources
-from console.accounts import access
+from console.access_objects import access_execution, access_launch_plan
 from console.accounts.access import Action
 from console.pages.launch_form import LaunchForm
 from console.pages.plans_context import newest_plans, plan_context, plan_rows
 from console.pages.responses import PageRequest, attempt, is_fragment, page, respond
 from console.pages.searching import searched_context
-from console.pages.specs import plan_spec
 from console.pages.triggers import trigger_context
 from scheduler.actions import launch_plans
 from scheduler.actions.launch import LaunchRequest, launch, relaunch
@@ -49,8 +47,6 @@ def set_plan_state(request: PageRequest, project: str, domain: str, name: str) -
     state = LaunchPlan.State.ACTIVE if chosen else LaunchPlan.State.INACTIVE
 
     def act() -> None:
-        if chosen:
-            require_sources(request.user, plan_spec(plan), project, domain)
         launch_plans.set_state(plan, state, actor=request.user.username)
 
     attempt(request, act, f"Version {plan.version} is {'active' if chosen else 'no longer active'}.")
@@ -98,16 +94,14 @@ def _launch(request: PageRequest, form: LaunchForm, again: Execution | None) -> 
     )
     spec = execution_pb2.ExecutionSpec(launch_plan=identifier)
     inputs = literals_pb2.LiteralMap(literals=form.values)
-    actor, may_read = request.user.username, access.may_read(request.user)
+    actor = request.user.username
     try:
         with transaction.atomic():
             if again is not None:
-                execution = relaunch(
-                    again, inputs=inputs, newest=True, resolved=form.resolved, actor=actor, may_read=may_read
-                )
+                execution = relaunch(again, inputs=inputs, newest=True, resolved=form.resolved, actor=actor)
             else:
                 asked = LaunchRequest(plan.project, plan.domain, "", spec, inputs)
-                execution = launch(asked, resolved=form.resolved, actor=actor, may_read=may_read)
+                execution = launch(asked, resolved=form.resolved, actor=actor)
     except CausewayError as error:
         messages.error(request, error.message)
         return None

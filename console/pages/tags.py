@@ -20,6 +20,8 @@ from console.accounts.access import Action, AnyUser
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.wording import spell_ago, spell_duration, spell_size
+from scheduler.models import TriggerFiring
+from scheduler.triggers.telling import told_reason
 
 register = template.Library()
 
@@ -50,6 +52,12 @@ def node_phase(phase: int) -> SafeString:
 @register.simple_tag
 def attempt_phase(phase: int) -> SafeString:
     return _badge(badges.ATTEMPT.get(phase))
+
+
+@register.filter
+def reason_for(firing: TriggerFiring, user: AnyUser) -> str:
+    """Why it came out so, as far as the user may know."""
+    return told_reason(firing, access.may_read(user))
 
 
 @register.filter

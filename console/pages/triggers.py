@@ -17,11 +17,13 @@ from console.pages.artifacts_context import version_context
 from console.pages.paging import newest_first, number
 from console.pages.responses import PageRequest, attempt, page, respond
 from console.pages.scope import in_scope
+from scheduler.authority import Authority
 from scheduler.models import Backlog, FiringOutcome, LaunchPlan, OnLimit, Trigger, TriggerFiring
 from scheduler.triggers.evaluate import retry_by_hand
 from scheduler.triggers.limits import read_limits
 from scheduler.triggers.preview import preview
 from scheduler.triggers.switch import pause, reset_limits, resume, set_limits
+from scheduler.vouching import lacks
 
 _HEAVY = (
     "trigger__condition",
@@ -72,7 +74,7 @@ def show_version_triggers(request: PageRequest, version_id: int) -> HttpResponse
     firings = firings.select_related("trigger__launch_plan", "version__artifact", "execution").defer(*_HEAVY)
     previews = [
         one
-        for one in preview(version, inactive=True)
+        for one in preview(version, reader=Authority(request.user.username), inactive=True)
         if access.can(request.user, Action.READ, one.trigger.launch_plan.project, one.trigger.launch_plan.domain)
     ]
     context = {"tab": "triggers", "firings": list(firings[:200]), "previews": previews}
@@ -84,9 +86,13 @@ def trigger_context(plan: LaunchPlan) -> dict[str, Any]:
     trigger = Trigger.objects.filter(launch_plan=plan).first()
     if trigger is None:
         return {}
+    sources = list(trigger.sources.all())
+    places = [(source.project, source.domain) for source in sources]
+    lacking = lacks(Authority(trigger.activated_by), place=(plan.project, plan.domain), sources=places)
     counts = trigger.firings.values_list("outcome").annotate(count=Count("pk")).order_by("outcome")
     return {
-        "sources": list(trigger.sources.all()),
+        "sources": sources,
+        "stopped": lacking if trigger.active else "",
         "counts": [(FiringOutcome(outcome), count) for outcome, count in counts],
         "queued": trigger.firings.filter(queued=True).count(),
         "on_limits": OnLimit.choices,

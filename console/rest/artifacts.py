@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from artifacts.models import Artifact, ArtifactVersion, Granularity, Kind
-from artifacts.queries import find
+from artifacts.queries import find, newest_first
 from artifacts.wanted import Wanted
 from console.access_objects import access_artifact
 from console.accounts import access
@@ -55,7 +55,7 @@ class ArtifactDetail(ArtifactSummary):
 
 def with_newest(rows: Any) -> Any:
     """Each artifact with what its newest version is called and since when it exists: two index look-ups a row."""
-    newest = ArtifactVersion.objects.filter(artifact=OuterRef("pk"), removed_at=None).order_by("-created_at", "-id")
+    newest = newest_first(ArtifactVersion.objects.filter(artifact=OuterRef("pk")))
     return rows.annotate(
         newest_version=Subquery(newest.values("version")[:1]), newest_at=Subquery(newest.values("created_at")[:1])
     )

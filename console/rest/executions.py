@@ -62,17 +62,24 @@ class ExecutionDetail(ExecutionSummary):
     error = ErrorField(allow_null=True)
     abort_cause = serializers.CharField()
     aborted_by = serializers.CharField()
-    reference = serializers.CharField(
-        source="reference.key",
-        default=None,
-        allow_null=True,
-        help_text="what this is a relaunch or recovery of",
+    reference = serializers.SerializerMethodField(
+        help_text="what this is a relaunch or recovery of; null, as the next one: none, or one you may not read"
     )
-    parent = serializers.CharField(  # type: ignore[assignment]  # a field, not Field.parent
-        source="parent_node.execution.key", default=None, allow_null=True, help_text="the execution whose node this is"
+    parent = serializers.SerializerMethodField(  # type: ignore[assignment]  # a field, not Field.parent
+        help_text="the execution whose node this is"
     )
     resolution = ResolutionField(help_text="for inputs that are artifact versions: which, and how found")
     node_phases = serializers.SerializerMethodField(help_text="how many nodes are in each phase")
+
+    def get_reference(self, execution: Execution) -> str | None:
+        return self._told(execution.reference)
+
+    def get_parent(self, execution: Execution) -> str | None:
+        return self._told(execution.parent_node.execution if execution.parent_node is not None else None)
+
+    def _told(self, other: Execution | None) -> str | None:
+        user = user_of(self.context["request"])
+        return other.key if other is not None and access.can(user, Action.READ, other.project, other.domain) else None
 
     def get_node_phases(self, execution: Execution) -> dict[str, int]:
         counted = execution.nodes.values_list("phase").annotate(Count("id")).order_by("phase")

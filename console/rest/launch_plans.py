@@ -8,7 +8,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console.access_objects import access_launch_plan, require_sources
+from console.access_objects import access_launch_plan
 from console.accounts.access import Action
 from console.interfaces import literals_json
 from console.rest.base import ApiView, ListView, read_query, user_of
@@ -100,7 +100,5 @@ class DeactivateView(ApiView):
 def _set_state(request: Request, state: LaunchPlan.State, *identifier: str) -> Response:
     user = user_of(request)
     row = access_launch_plan(user, *identifier, action=Action.ACTIVATE)
-    if state == LaunchPlan.State.ACTIVE:
-        require_sources(user, launch_plan_pb2.LaunchPlanSpec.FromString(bytes(row.spec)), row.project, row.domain)
     set_state(row, state, actor=user.username)
     return Response(LaunchPlanDetail(access_launch_plan(user, *identifier)).data)

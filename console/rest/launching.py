@@ -114,7 +114,7 @@ def launch_from(body: dict[str, Any], *, user: User) -> Execution:
     if body["interruptible"] is not None:
         spec.interruptible.CopyFrom(wrappers_pb2.BoolValue(value=body["interruptible"]))
     request = LaunchRequest(project=project, domain=domain, name=body["name"], spec=spec, inputs=inputs)
-    return launch(request, actor=user.username, may_read=access.may_read(user))
+    return launch(request, actor=user.username)
 
 
 def _entity(user: User, body: dict[str, Any]) -> LaunchPlan | Task:

@@ -17,8 +17,10 @@ from artifacts.actions.publish import Outcome, Publication, publish_all
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, PermissionDenied
 from artifacts.literals import from_json, primary_uri
 from artifacts.models import CardFormat, Granularity, Kind
+from artifacts.places import place_of
 from artifacts.store import store
-from artifacts.uploads import MAX_SEGMENT, place_of, recorded_hash, size_of
+from artifacts.uploads import MAX_SEGMENT, recorded_hash, size_of
+from artifacts.uploads import place_of as place_of_upload
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
@@ -204,12 +206,12 @@ def _check_reference(uri: str, user: User) -> bool:
     Then it opens what lies there to the artifact's readers: PermissionDenied unless the publisher is one. Objects lie
     below `<root>/<area>/<project>/<domain>/`.
     """
-    objects = store()
+    place = place_of(uri)
     elsewhere = re.match(r"[a-z][a-z0-9+.-]*://", uri) and not uri.startswith("file:")
-    if elsewhere and not uri.startswith(f"{objects.root}/"):
+    if elsewhere and place is None:
         return False
-    parts = objects.key(uri.rstrip("/")).split("/")
-    if len(parts) < 4 or not access.can(user, Action.READ, parts[1], parts[2]):
+    store().key(uri.rstrip("/"))  # InvalidArgument for a path of this machine outside the store
+    if place is None or not access.can(user, Action.READ, *place):
         raise PermissionDenied(f"{uri} lies where {user.username} may not read")
     return True
 
@@ -230,7 +232,7 @@ class _Upload:
         self.file = file
         self.size = file.size or 0  # bytes
         self.sha256 = digest.hexdigest()
-        self.uri = place_of(self.sha256, name, project=project, domain=domain)
+        self.uri = place_of_upload(self.sha256, name, project=project, domain=domain)
 
     def store(self) -> None:
         objects = store()

@@ -18,6 +18,7 @@ from console.accounts.access import Action
 from console.accounts.models import User
 from console.rest.base import ApiView, Body, Filters, ListView, ScopeFilters, read_body, read_query, user_of
 from console.rest.fields import EntityName, ResolutionField
+from scheduler.authority import Authority
 from scheduler.models import (
     Backlog,
     FiringOutcome,
@@ -33,6 +34,8 @@ from scheduler.triggers.evaluate import retry_by_hand
 from scheduler.triggers.limits import read_limits
 from scheduler.triggers.preview import hypothetical, preview
 from scheduler.triggers.switch import pause, reset_limits, resume, set_limits
+from scheduler.triggers.telling import told_reason
+from scheduler.vouching import lacks
 
 _HEAVY = ["launch_plan__spec", "launch_plan__closure", "launch_plan__digest"]
 
@@ -53,7 +56,22 @@ class LimitsOut(serializers.Serializer[Any]):
     newest_only = serializers.BooleanField()
 
 
-class TriggerOut(serializers.Serializer[Any]):
+class VouchedFor(serializers.Serializer[Any]):
+    """By whose name a trigger or schedule launches, and whether it can."""
+
+    activated_by = serializers.CharField(help_text="launches by this name; empty: not known, the control plane's")
+    stopped = serializers.SerializerMethodField(help_text="why it launches nothing although active; empty: it does")
+
+    def get_stopped(self, row: Trigger | Schedule) -> str:
+        if not row.active:
+            return ""
+        known: dict[str, Authority] = self.__dict__.setdefault("_known", {})  # of a page of rows, each name once
+        authority = known.setdefault(row.activated_by, Authority(row.activated_by))
+        sources = [(one.project, one.domain) for one in row.sources.all()] if isinstance(row, Trigger) else []
+        return lacks(authority, place=(row.launch_plan.project, row.launch_plan.domain), sources=sources)
+
+
+class TriggerOut(VouchedFor):
     id = serializers.IntegerField()
     launch_plan = EntityName()
     artifact_project = serializers.CharField(help_text="of the first source")
@@ -189,10 +207,10 @@ class FiringOut(serializers.Serializer[Any]):
 
     def to_representation(self, instance: TriggerFiring) -> dict[str, Any]:
         shown = dict(super().to_representation(instance))
-        artifact = instance.version.artifact
-        if not access.can(user_of(self.context["request"]), Action.READ, artifact.project, artifact.domain):
+        user, artifact = user_of(self.context["request"]), instance.version.artifact
+        if not access.can(user, Action.READ, artifact.project, artifact.domain):
             shown |= {"version_id": None, "artifact": None, "version": None}
-        return shown
+        return shown | {"reason": told_reason(instance, access.may_read(user))}
 
 
 class FiringFilters(Filters):
@@ -280,7 +298,7 @@ class PreviewBody(Body):
 def _previews(user: User, version: ArtifactVersion, *, inactive: bool) -> Response:
     found = [
         one
-        for one in preview(version, inactive=inactive)
+        for one in preview(version, reader=Authority(user.username), inactive=inactive)
         if access.can(user, Action.READ, one.trigger.launch_plan.project, one.trigger.launch_plan.domain)
     ]
     return Response({"results": PreviewOut(found, many=True).data})
@@ -308,7 +326,7 @@ class PreviewView(ApiView):
         return _previews(user_of(request), version, inactive=body["inactive"])
 
 
-class ScheduleOut(serializers.Serializer[Any]):
+class ScheduleOut(VouchedFor):
     id = serializers.IntegerField()
     launch_plan = EntityName()
     kind = serializers.ChoiceField(choices=Schedule.Kind.choices)

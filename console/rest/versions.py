@@ -22,7 +22,7 @@ from artifacts.exceptions import NotFound
 from artifacts.literals import describe_type, to_json
 from artifacts.models import ArtifactVersion, CardFormat, Kind
 from artifacts.partitions import digest_of, truncate
-from artifacts.queries import check_keys
+from artifacts.queries import LATEST, check_keys, newest_of
 from artifacts.search import Search, read_search
 from artifacts.wanted import Wanted
 from console.access_objects import access_artifact, access_version, access_version_id
@@ -145,7 +145,11 @@ class VersionsView(ListView):
         """Versions of an artifact, newest first. `partition.<key>=<value>` narrows them, as often as there are keys."""
         filters = read_query(VersionFilters, request)
         artifact = access_artifact(user_of(request), project, domain, name)
+        latest = filters.get("alias") == LATEST
+        newest = newest_of(artifact) if latest else None
+        filters = {**filters, "alias": None} if latest else filters
         wanted = Q(**{_COLUMNS[key]: value for key, value in filters.items() if value is not None and key in _COLUMNS})
+        wanted &= Q(pk=newest.pk if newest is not None else None) if latest else Q()
         wanted &= Q(removed_at__isnull=not filters["removed"])
         if (moment := filters["time_partition"]) is not None:
             wanted &= Q(time_partition=truncate(moment, artifact.granularity))

@@ -15,6 +15,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
 from artifacts.exceptions import AlreadyExists, InvalidArgument, NotFound
+from artifacts.places import NOBODYS, place_of
 from artifacts.store import store
 from artifacts.store.base import MAX_SEGMENT, too_long
 from console.accounts.access import Action
@@ -115,10 +116,11 @@ def create_download_location(
 
 def _may_read(uri: str, caller: Caller) -> None:
     """Objects lie under <kind>/<project>/<domain>/; whoever may not read there may not read them."""
-    parts = store().key(uri).split("/")
-    if len(parts) < 4:
+    store().key(uri)  # InvalidArgument for what is not in our store
+    place = place_of(uri)
+    if place is None or place == NOBODYS:
         raise InvalidArgument(f"{uri!r} belongs to no project and domain")
-    caller.may(Action.READ, parts[1], parts[2])
+    caller.may(Action.READ, *place)
 
 
 def create_download_link(

@@ -17,6 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from artifacts.exceptions import UNKEEPABLE, CausewayError, InvalidArgument, StoreFull, told
 from console.accounts import refusals
+from console.accounts.scopes import forget_caller
 from console.accounts.throttle import network
 from console.rpc.caller import Caller, authenticate, carries_token
 from console.rpc.errors import Unimplemented
@@ -66,6 +67,7 @@ def _with_caller(method: MethodDescriptor, function: Method) -> _Call:
 
     # The caller is known before the request is decoded: strangers learn nothing from what we make of their bytes.
     def call(decode: Callable[[], Message], context: grpc.ServicerContext) -> Message:
+        forget_caller()
         caller = authenticate(context.invocation_metadata(), _address(context))
         request = decode()
         try:
@@ -91,6 +93,7 @@ def _greeting(function: Greeting) -> _Call:
 
     def call(decode: Callable[[], Message], context: grpc.ServicerContext) -> Message:
         metadata = context.invocation_metadata()
+        forget_caller()
         caller = authenticate(metadata, _address(context)) if carries_token(metadata) else None
         return function(decode(), caller)
 

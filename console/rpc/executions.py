@@ -33,7 +33,7 @@ def create_execution(
     caller.may(Action.READ, key.project, key.domain)
     inputs = request.inputs if request.HasField("inputs") else request.spec.inputs
     wanted = LaunchRequest(request.project, request.domain, request.name, request.spec, inputs)
-    started = launch(wanted, actor=caller.name, may_read=access.may_read(caller.user))
+    started = launch(wanted, actor=caller.name)
     return _started(started)
 
 
@@ -58,7 +58,7 @@ def _started(execution: Execution) -> execution_pb2.ExecutionCreateResponse:
 
 
 def get_execution(request: execution_pb2.WorkflowExecutionGetRequest, caller: Caller) -> execution_pb2.Execution:
-    return executions.execution(find_execution(request.id, caller))
+    return executions.execution(find_execution(request.id, caller), may_read=access.may_read(caller.user))
 
 
 def get_execution_data(
@@ -78,7 +78,8 @@ def list_executions(request: common_pb2.ResourceListRequest, caller: Caller) -> 
     rows, token = find_executions(
         list_request(request), project=request.id.project, domain=request.id.domain, name=request.id.name
     )
-    found = [executions.execution(row, listed=True) for row in rows]
+    may_read = access.reader(caller.user)
+    found = [executions.execution(row, may_read=may_read, listed=True) for row in rows]
     return execution_pb2.ExecutionList(executions=found, token=token)
 
 

@@ -4,7 +4,6 @@ from flyteidl.admin import common_pb2, launch_plan_pb2
 from flyteidl.core import identifier_pb2
 
 from artifacts.exceptions import InvalidArgument
-from console.access_objects import require_sources
 from console.accounts.access import Action
 from console.rpc.caller import Caller
 from console.rpc.convert import registry
@@ -23,7 +22,6 @@ def create_launch_plan(
     if not request.HasField("spec"):
         raise missing("spec")
     caller.may(Action.REGISTER, request.id.project, request.id.domain)
-    require_sources(caller.user, request.spec, request.id.project, request.id.domain)
     register_launch_plan(request.id, request.spec, actor=caller.name)
     return launch_plan_pb2.LaunchPlanCreateResponse()
 
@@ -36,9 +34,6 @@ def update_launch_plan(
         raise InvalidArgument(f"unrecognized launch plan state {request.state}")
     caller.may(Action.ACTIVATE, key.project, key.domain)
     row = get_version(LaunchPlan, **key.arguments())
-    if request.state == launch_plan_pb2.ACTIVE:
-        spec = launch_plan_pb2.LaunchPlanSpec.FromString(bytes(row.spec))
-        require_sources(caller.user, spec, key.project, key.domain)
     set_state(row, LaunchPlan.State(request.state), actor=caller.name)
     return launch_plan_pb2.LaunchPlanUpdateResponse()
 

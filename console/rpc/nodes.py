@@ -5,8 +5,10 @@ from flyteidl.core import compiler_pb2, identifier_pb2
 
 from artifacts.exceptions import NotFound
 from artifacts.store import store
+from console.accounts import access
 from console.rpc.caller import Caller
 from console.rpc.convert import nodes
+from console.rpc.convert.registry import hide_code
 from console.rpc.literals import literal_map
 from console.rpc.requests import find_execution, list_request, missing
 from scheduler.models import Execution, NodeExecution, NodeKind
@@ -60,7 +62,7 @@ def get_node_execution_data(
         flyte_urls=flyte_urls(f"{execution.key}/{node.node_id}", deck=bool(node.deck_uri)),
     )
     if node.dynamic_uri:
-        compiled = _dynamic_workflow(node)
+        compiled = _dynamic_workflow(node, caller)
         response.dynamic_workflow.compiled_workflow.CopyFrom(compiled)
         response.dynamic_workflow.id.CopyFrom(compiled.primary.template.id)
         response.dynamic_workflow.dynamic_job_spec_uri = node.dynamic_uri
@@ -73,11 +75,13 @@ def get_dynamic_node_workflow(
     _, node = find_node(request.id, caller)
     if not node.dynamic_uri:
         raise NotFound("node does not contain dynamic workflow")
-    return node_execution_pb2.DynamicNodeWorkflowResponse(compiled_workflow=_dynamic_workflow(node))
+    return node_execution_pb2.DynamicNodeWorkflowResponse(compiled_workflow=_dynamic_workflow(node, caller))
 
 
-def _dynamic_workflow(node: NodeExecution) -> compiler_pb2.CompiledWorkflowClosure:
-    return compiler_pb2.CompiledWorkflowClosure.FromString(store().get(node.dynamic_uri))
+def _dynamic_workflow(node: NodeExecution, caller: Caller) -> compiler_pb2.CompiledWorkflowClosure:
+    compiled = compiler_pb2.CompiledWorkflowClosure.FromString(store().get(node.dynamic_uri))
+    hide_code(compiled, access.reader(caller.user))
+    return compiled
 
 
 def flyte_urls(path: str, *, deck: bool) -> common_pb2.FlyteURLs:

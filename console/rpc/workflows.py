@@ -3,7 +3,7 @@ from __future__ import annotations
 from flyteidl.admin import common_pb2, workflow_pb2
 from flyteidl.core import identifier_pb2
 
-from console.access_objects import require_targets
+from console.accounts import access
 from console.accounts.access import Action
 from console.rpc.caller import Caller
 from console.rpc.convert import registry
@@ -19,7 +19,6 @@ def create_workflow(request: workflow_pb2.WorkflowCreateRequest, caller: Caller)
     if not request.HasField("spec"):
         raise missing("spec")
     caller.may(Action.REGISTER, request.id.project, request.id.domain)
-    require_targets(caller.user, request.spec.template.interface, request.id.project, request.id.domain)
     register_workflow(request.id, request.spec, actor=caller.name)
     return workflow_pb2.WorkflowCreateResponse()
 
@@ -27,7 +26,7 @@ def create_workflow(request: workflow_pb2.WorkflowCreateRequest, caller: Caller)
 def get_workflow(request: common_pb2.ObjectGetRequest, caller: Caller) -> workflow_pb2.Workflow:
     key = check_identifier(request.id, identifier_pb2.WORKFLOW)
     caller.may(Action.READ, key.project, key.domain)
-    return registry.workflow(get_version(Workflow, **key.arguments()))
+    return registry.workflow(get_version(Workflow, **key.arguments()), access.reader(caller.user))
 
 
 def list_workflows(request: common_pb2.ResourceListRequest, caller: Caller) -> workflow_pb2.WorkflowList:

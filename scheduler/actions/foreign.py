@@ -1,4 +1,4 @@
-"""Which other projects a registration reaches into: doors ask whether its author may."""
+"""Which other projects the artifacts lie in that a registration reads or publishes."""
 
 from __future__ import annotations
 
@@ -8,25 +8,29 @@ from flyteidl.admin import launch_plan_pb2
 from flyteidl.core import artifact_id_pb2, interface_pb2
 
 from artifacts.addresses import parse_address
+from artifacts.places import places_in
 from artifacts.wire import more_of_query
+from scheduler.authority import Place
 from scheduler.triggers.parse import trigger_from
 
-Scope = tuple[str, str]  # project, domain
 
-
-def read_by_plan(spec: launch_plan_pb2.LaunchPlanSpec, *, project: str, domain: str) -> list[Scope]:
-    """Other places whose artifacts a launch plan watches, or asks for in default or trigger inputs.
+def read_by_plan(spec: launch_plan_pb2.LaunchPlanSpec, *, project: str, domain: str) -> list[Place]:
+    """Other places whose artifacts a launch plan watches, or asks for in default or trigger inputs, or whose objects in
+    our store its constant inputs name.
 
     InvalidArgument for a trigger, query or address that is none.
     """
-    found: set[Scope] = set()
+    found: set[Place] = set()
     parameters = list(spec.default_inputs.parameters.values())
+    constants = list(spec.fixed_inputs.literals.values())
     if spec.entity_metadata.HasField("launch_conditions"):
         trigger = trigger_from(spec.entity_metadata.launch_conditions, project=project, domain=domain)
         found.update((source.project, source.domain) for source in trigger.sources)
         parameters += trigger.inputs.values()
     for key in _keys(parameters):
         found.add((key.project or project, key.domain or domain))
+    constants += [parameter.default for parameter in parameters if parameter.HasField("default")]
+    found.update(place for literal in constants for place in places_in(literal))
     return sorted(found - {(project, domain)})
 
 
@@ -46,10 +50,10 @@ def _keys(parameters: Iterable[interface_pb2.Parameter]) -> Iterator[artifact_id
             yield parameter.artifact_id.artifact_key
 
 
-def written_by(interface: interface_pb2.TypedInterface, *, project: str, domain: str) -> list[Scope]:
+def written_by(outputs: interface_pb2.VariableMap, *, project: str, domain: str) -> list[Place]:
     """Other places into whose artifacts the outputs are published."""
     found = set()
-    for variable in interface.outputs.variables.values():
+    for variable in outputs.variables.values():
         if variable.HasField("artifact_partial_id"):
             key = variable.artifact_partial_id.artifact_key
             found.add((key.project or project, key.domain or domain))

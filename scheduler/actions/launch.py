@@ -14,7 +14,7 @@ from flyteidl.core import literals_pb2
 from artifacts.actions.holding import Removed, hold
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, ResourceExhausted
 from artifacts.models import ArtifactVersion
-from artifacts.queries import MayRead
+from artifacts.places import place_of
 from artifacts.store import store
 from audit.record import record
 from lineage.actions.record import Use, record_consumed, record_started
@@ -25,6 +25,7 @@ from scheduler.actions.launch_inputs import Gathered, Resolved, gather
 from scheduler.actions.launch_spec import complete_spec
 from scheduler.actions.launchable import Launchable, find_launchable
 from scheduler.attributes import Applied, Place, applied_at
+from scheduler.authority import Action, Authority
 from scheduler.environment import check_environment
 from scheduler.models import Execution, ExecutionMode, LaunchPlan, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
@@ -66,7 +67,6 @@ def launch(
     trigger: ArtifactVersion | None = None,
     resolved: Mapping[str, Resolved] | None = None,
     origins: Mapping[str, Sequence[int]] | None = None,
-    may_read: MayRead | None = None,
 ) -> Execution:
     """Starts an execution of a launch plan or task and wakes the engine after the commit.
 
@@ -76,8 +76,12 @@ def launch(
     those that are no versions themselves (scheduler.shell.origins). The row, its inputs in the store and its lineage
     appear together or not at all.
 
+    It runs with the rights of `actor`, a child with those of its parent's principal. Whether he may launch in that
+    project and domain is asked by the caller; here, whether he may read whatever the launch refers to elsewhere.
+
     Raises InvalidArgument (unknown, fixed, missing or ill-typed inputs, all of them named; a bad name; an archived
-    project), PermissionDenied (a query into a project that `may_read` denies), NotFound (no such launch plan or task),
+    project), PermissionDenied (what the launch plan, a query or an input leads to is not for the principal to read),
+    NotFound (no such launch plan or task, or none for the principal to read),
     QueryUnresolved (an input's query matches nothing), AlreadyExists (an execution of that name), ResourceExhausted
     (the launch plan's concurrency policy).
     """
@@ -85,9 +89,10 @@ def launch(
         check_execution_name(request.name)
     check_labels(request.spec.labels)
     check_environment(request.spec.envs.values)
-    plan, task_id, configured = find_launchable(
-        request.spec.launch_plan, project=request.project, domain=request.domain, actor=actor
-    )
+    principal = parent_node.execution.principal if parent_node is not None else actor
+    home = (request.project, request.domain)
+    authority = Authority(principal, home)
+    plan, task_id, configured = find_launchable(request.spec.launch_plan, place=home, authority=authority)
     gathered = gather(
         request.inputs.literals,
         expected=plan.expected,
@@ -97,9 +102,8 @@ def launch(
         trigger=trigger,
         resolved=resolved or {},
         via=Via.LITERAL if parent_node is not None else Via.OVERRIDE,
-        may_read=may_read,
+        authority=authority,
     )
-    principal = parent_node.execution.principal if parent_node is not None else actor
     place = Place(request.project, request.domain, plan.spec.workflow_id.name)
     applied = applied_at(place) if configured else Applied()
     spec = complete_spec(
@@ -111,6 +115,7 @@ def launch(
         reference=reference,
         configs=applied.configs,
     )
+    _check_prefix(spec.raw_output_data_config.output_location_prefix, authority, home)
     now = timezone.now()
     execution = Execution(
         project=request.project,
@@ -152,6 +157,13 @@ def launch(
             raise
         raise AlreadyExists(f"an execution {execution.key} already exists") from None
     return execution
+
+
+def _check_prefix(prefix: str, authority: Authority, home: tuple[str, str]) -> None:
+    """Data is written below `<prefix>/<project>/<domain>/`: in our store only where the principal may write."""
+    place = place_of("/".join([prefix.rstrip("/"), *home, "data"])) if prefix else None
+    if place is not None and place != home:
+        authority.require(Action.LAUNCH, [place], what=f", where the raw output prefix {prefix} leads")
 
 
 def _hold_inputs(gathered: Gathered) -> None:
@@ -228,12 +240,11 @@ def relaunch(
     newest: bool = False,
     resolved: Mapping[str, Resolved] | None = None,
     actor: str,
-    may_read: MayRead | None = None,
 ) -> Execution:
     """Runs the same again with the inputs it ran with, artifact versions included; `inputs` replaces some of them.
 
-    With `newest` the launch plan's queries are asked again, for what fits now (which `may_read` may deny). `resolved`
-    says how those of `inputs` were found that the caller resolved himself.
+    With `newest` the launch plan's queries are asked again, for what fits now. `resolved` says how those of `inputs`
+    were found that the caller resolved himself.
     """
     return _again(
         execution,
@@ -244,7 +255,6 @@ def relaunch(
         newest=newest,
         resolved=resolved,
         actor=actor,
-        may_read=may_read,
     )
 
 
@@ -271,7 +281,6 @@ def _again(
     newest: bool = False,
     resolved: Mapping[str, Resolved] | None = None,
     actor: str,
-    may_read: MayRead | None = None,
 ) -> Execution:
     spec = execution_pb2.ExecutionSpec.FromString(bytes(execution.spec))
     spec.overwrite_cache = overwrite_cache
@@ -287,9 +296,7 @@ def _again(
     kept = {**_kept_resolutions(execution, same), **(resolved or {})}
     taken = execution.counters.get("origins", {}).get("taken", {})
     origins = {name: ids for name, ids in taken.items() if name in same}
-    return launch(
-        request, actor=actor, mode=mode, reference=execution, resolved=kept, origins=origins, may_read=may_read
-    )
+    return launch(request, actor=actor, mode=mode, reference=execution, resolved=kept, origins=origins)
 
 
 def _queried(plan: LaunchPlan) -> list[str]:

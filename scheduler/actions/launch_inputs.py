@@ -18,22 +18,25 @@ from artifacts.literals import (
     from_json,
     is_optional,
     parts,
+    unmarked,
     without_marks,
 )
 from artifacts.literals.identity import CARRIED_KEY
 from artifacts.models import ArtifactVersion
+from artifacts.places import places_in
 from artifacts.queries import MayRead, resolve_query
 from artifacts.store import store
 from artifacts.wanted import read_query
 from lineage.models import Via
 from scheduler.actions.folders import mean_folders
+from scheduler.authority import Action, Authority
 
 
 class _Around(TypedDict):
     project: str
     domain: str
     trigger: ArtifactVersion | None
-    may_read: MayRead | None
+    may_read: MayRead
 
 
 @dataclass(frozen=True)
@@ -81,13 +84,13 @@ def gather(
     trigger: ArtifactVersion | None,
     resolved: Mapping[str, Resolved],
     via: Via,
-    may_read: MayRead | None = None,
+    authority: Authority,
 ) -> Gathered:
     """Raises InvalidArgument naming every input that is unknown, fixed, missing or of the wrong type.
 
     Constants come first, so that a query's partitions may be bound to them. `project` and `domain` are what a query
-    without its own means; `via` is how a version got here that the given literals carry. `may_read` tells whether the
-    one who launches may read a project's domain; PermissionDenied when a query leads to where he may not.
+    without its own means; `via` is how a version got here that the given literals carry. PermissionDenied when a query,
+    a version or an object of our store lies where the one who launches may not read.
     """
     parameters = expected.parameters
     given = {name: literal for name, literal in given.items() if not _says_query(literal, parameters.get(name))}
@@ -110,13 +113,15 @@ def gather(
             queries[name] = parameter.artifact_query
         elif behavior == "artifact_id":
             queries[name] = artifact_id_pb2.ArtifactQuery(artifact_id=parameter.artifact_id)
-    gathered.resolved.update({name: one for name, one in resolved.items() if name in given})
-    may = _reader((project, domain), may_read)
-    _trace_carried(gathered, given, trigger=trigger, via=via, may_read=may)
+    for name, one in resolved.items():
+        if name in given and authority.reads(*one.version.artifact.key[:2]):
+            gathered.resolved[name] = one
+    _trace_carried(gathered, given, trigger=trigger, via=via, may_read=authority.reads)
+    if via is not Via.LITERAL:  # what a parent hands on was computed by an execution of the same principal
+        _check_objects(gathered, authority)
     for name in sorted(queries):
-        if may_read is not None:
-            _check_readable(name, queries[name], gathered, (project, domain), trigger, may)
-        around: _Around = {"project": project, "domain": domain, "trigger": trigger, "may_read": may_read}
+        _check_readable(name, queries[name], gathered, (project, domain), trigger, authority.reads)
+        around: _Around = {"project": project, "domain": domain, "trigger": trigger, "may_read": authority.reads}
         _resolve(gathered, name, queries[name], parameters[name], around)
     return gathered
 
@@ -161,9 +166,16 @@ def _spell(parameters: Mapping[str, interface_pb2.Parameter]) -> str:
     return ", ".join(named) or "none"
 
 
-def _reader(home: tuple[str, str], may_read: MayRead | None) -> MayRead:
-    """Who launches in a domain may read it; `may_read` is None for launches that the control plane makes itself."""
-    return lambda project, domain: may_read is None or (project, domain) == home or may_read(project, domain)
+def _check_objects(gathered: Gathered, authority: Authority) -> None:
+    """Files and offloaded values in our store that the inputs name must be for the launching one to read: his name
+    will stand on what reads them.
+
+    What a version holds is for all its readers, wherever it lies.
+    """
+    for name, literal in gathered.inputs.literals.items():
+        if name not in gathered.resolved:
+            places = {place for part in unmarked(literal) for place in places_in(part)}
+            authority.require(Action.READ, sorted(places), what=f', where a value of input "{name}" lies')
 
 
 def _trace_carried(

@@ -11,7 +11,10 @@ from django.utils import timezone
 from artifacts.exceptions import NotFound
 from audit.record import record
 from scheduler import schedules
-from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule
+from scheduler.actions.launchable import check_places, launchable
+from scheduler.actions.register import check_sources
+from scheduler.authority import Authority
+from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Trigger
 from scheduler.triggers.register import begin_of
 from scheduler.triggers.switch import switch_off, switch_on
 
@@ -19,14 +22,20 @@ from scheduler.triggers.switch import switch_off, switch_on
 def set_state(launch_plan: LaunchPlan, state: LaunchPlan.State, *, actor: str) -> LaunchPlan:
     """Makes the version active, and the one that was no longer, or makes it inactive; triggers and schedules follow.
 
-    All in one transaction, one at a time for each name. Doing it again changes nothing.
+    All in one transaction, one at a time for each name. Its trigger and schedule launch by the name of `actor` from
+    now on, and with his rights; doing it again changes nothing but that. PermissionDenied when he activates what leads
+    to where he may not read.
     """
     with transaction.atomic():
         _lock_name(launch_plan)
         current = LaunchPlan.objects.select_for_update().filter(pk=launch_plan.pk).first()
         if current is None:
             raise NotFound(f"launch plan {launch_plan} does not exist")
+        if state == LaunchPlan.State.ACTIVE:
+            _check_readable(current, actor)
         if current.state == state:
+            if state == LaunchPlan.State.ACTIVE:
+                _vouch(current, actor)
             return current
         if state == LaunchPlan.State.ACTIVE:
             others = list(
@@ -39,11 +48,25 @@ def set_state(launch_plan: LaunchPlan, state: LaunchPlan.State, *, actor: str) -
             for other in others:
                 _deactivate(other)
             _activate(current, at=now, triggered_since=since, replaced=others)
+            _vouch(current, actor)
         else:
             _deactivate(current)
         verb = "launch_plan.activate" if state == LaunchPlan.State.ACTIVE else "launch_plan.deactivate"
         record(actor, verb, current, project=current.project, domain=current.domain)
     return current
+
+
+def _check_readable(launch_plan: LaunchPlan, actor: str) -> None:
+    authority = Authority(actor, home=(launch_plan.project, launch_plan.domain))
+    plan = launchable(launch_plan.pk)
+    check_sources(plan.spec, authority)
+    check_places(plan, authority)
+
+
+def _vouch(launch_plan: LaunchPlan, actor: str) -> None:
+    """Who activates a launch plan answers for what its trigger and schedule launch (scheduler.vouching)."""
+    Trigger.objects.filter(launch_plan=launch_plan).update(activated_by=actor)
+    Schedule.objects.filter(launch_plan=launch_plan).update(activated_by=actor)
 
 
 def _lock_name(launch_plan: LaunchPlan) -> None:

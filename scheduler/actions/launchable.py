@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from django.db import connection, transaction
-from flyteidl.admin import launch_plan_pb2, task_pb2
+from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
 from flyteidl.core import identifier_pb2, interface_pb2, tasks_pb2
 
 from artifacts.exceptions import AlreadyExists, InvalidArgument, NotFound
 from scheduler.actions.identifiers import check_fields, check_project_state
 from scheduler.actions.register import register_launch_plan, register_workflow
+from scheduler.authority import Action, Authority, Place
 from scheduler.compiler.errors import spell
+from scheduler.compiler.requirements import places_of
 from scheduler.compiler.single_task import PREFIX, generated_identifier, launch_plan_for, workflow_for
 from scheduler.models import LaunchPlan, Task, Trigger
 
@@ -30,11 +32,15 @@ class Launchable:
     spec: launch_plan_pb2.LaunchPlanSpec
     expected: interface_pb2.ParameterMap
     trigger_id: int | None
+    places: frozenset[Place]  # of its workflow and all that this holds or starts, its own among them
 
 
 @lru_cache(maxsize=2048)
 def launchable(launch_plan_id: int) -> Launchable:
-    row = LaunchPlan.objects.get(pk=launch_plan_id)
+    row = LaunchPlan.objects.select_related("workflow").defer("workflow__spec").get(pk=launch_plan_id)
+    workflow = row.workflow
+    closure = workflow_pb2.WorkflowClosure.FromString(bytes(workflow.closure)).compiled_workflow
+    own = {(row.project, row.domain), (workflow.project, workflow.domain)}
     return Launchable(
         pk=row.pk,
         workflow_id=row.workflow_id,
@@ -44,24 +50,35 @@ def launchable(launch_plan_id: int) -> Launchable:
         spec=launch_plan_pb2.LaunchPlanSpec.FromString(bytes(row.spec)),
         expected=launch_plan_pb2.LaunchPlanClosure.FromString(bytes(row.closure)).expected_inputs,
         trigger_id=Trigger.objects.filter(launch_plan=row).values_list("pk", flat=True).first(),
+        places=places_of(closure) | own,
     )
 
 
 def find_launchable(
-    wanted: identifier_pb2.Identifier, *, project: str, domain: str, actor: str
+    wanted: identifier_pb2.Identifier, *, place: Place, authority: Authority
 ) -> tuple[Launchable, int | None, bool]:
     """The launch plan, the task's key when it is a task that is launched, and whether the project has attributes.
 
-    One query also answers whether `project`, where it is to run, takes any. Raises NotFound, InvalidArgument.
+    One query also answers whether the project of `place`, where it is to run, takes any. Raises InvalidArgument;
+    NotFound for what is not registered and for what the principal may not read; PermissionDenied where that leads to
+    what he may not read.
     """
     check_fields(wanted)
     if wanted.resource_type == identifier_pb2.LAUNCH_PLAN:
-        pk, configured = _find(_FIND_LAUNCH_PLAN, "launch plan", wanted, project, domain)
-        return launchable(pk), None, configured
+        pk, configured = _find(_FIND_LAUNCH_PLAN, "launch plan", wanted, place, authority)
+        plan = launchable(pk)
+        check_places(plan, authority)
+        return plan, None, configured
     if wanted.resource_type == identifier_pb2.TASK:
-        pk, configured = _find(_FIND_TASK, "task", wanted, project, domain)
-        return launchable(_generated_launch_plan(wanted, pk, actor=actor)), pk, configured
+        pk, configured = _find(_FIND_TASK, "task", wanted, place, authority)
+        return launchable(_generated_launch_plan(wanted, pk, actor=authority.principal)), pk, configured
     raise InvalidArgument("invalid reference entity resource type: a launch plan or a task can be launched")
+
+
+def check_places(plan: Launchable, authority: Authority) -> None:
+    """PermissionDenied unless the principal may read all that the launch plan holds or starts: roles may have changed
+    since it was registered, and whoever launches it may be somebody else."""
+    authority.require(Action.READ, sorted(plan.places), what=f", which launch plan {plan.name} leads to")
 
 
 # Written by hand: every launch asks this, and building the query took longer than answering it.
@@ -77,12 +94,14 @@ _FIND_LAUNCH_PLAN = _FIND.format(table="scheduler_launchplan")
 _FIND_TASK = _FIND.format(table="scheduler_task")
 
 
-def _find(sql: str, what: str, wanted: identifier_pb2.Identifier, project: str, domain: str) -> tuple[int, bool]:
+def _find(
+    sql: str, what: str, wanted: identifier_pb2.Identifier, place: Place, authority: Authority
+) -> tuple[int, bool]:
     with connection.cursor() as cursor:
-        cursor.execute(sql, [wanted.project, wanted.domain, wanted.name, wanted.version, project])
+        cursor.execute(sql, [wanted.project, wanted.domain, wanted.name, wanted.version, place[0]])
         state, found, configured = cursor.fetchone() or (None, None, False)
-    check_project_state(project, domain, state)
-    if found is None:
+    check_project_state(*place, state)
+    if found is None or not authority.reads(wanted.project, wanted.domain):
         raise NotFound(f"{what} {spell(wanted)} is not registered")
     return int(found), bool(configured)
 

@@ -16,11 +16,14 @@ from artifacts.exceptions import AlreadyExists, InvalidArgument, NotFound
 from audit.record import record
 from scheduler.actions.differences import describe_differences
 from scheduler.actions.expected_inputs import check_labels, expected_inputs
+from scheduler.actions.foreign import read_by_plan, written_by
 from scheduler.actions.identifiers import check_identifier, check_project
 from scheduler.attributes import Place, applied_at
+from scheduler.authority import Action, Authority
 from scheduler.compiler import compile_closure, requirements_of
 from scheduler.compiler.errors import spell
 from scheduler.compiler.lookup import load
+from scheduler.compiler.requirements import places_of
 from scheduler.environment import check_environment, check_variable
 from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Task, Workflow
 from scheduler.models.registry import RegisteredVersion
@@ -31,7 +34,10 @@ Row = TypeVar("Row", Task, Workflow, LaunchPlan)
 
 
 def register_task(identifier: identifier_pb2.Identifier, spec: task_pb2.TaskSpec, *, actor: str) -> Task:
-    """A new task version. AlreadyExists when it is registered with the same content, InvalidArgument with another."""
+    """A new task version. AlreadyExists when it is registered with the same content, InvalidArgument with another.
+
+    PermissionDenied when its outputs are published into a project where `actor` may not publish.
+    """
     check_identifier(identifier, identifier_pb2.TASK)
     if not spec.HasField("template"):
         raise InvalidArgument("missing spec")
@@ -46,6 +52,7 @@ def register_task(identifier: identifier_pb2.Identifier, spec: task_pb2.TaskSpec
         raise InvalidArgument("missing image")
     _check_variables(template.interface)
     _check_environment(template)
+    _check_targets(template.interface, identifier, actor)
     stored = task_pb2.TaskSpec()
     stored.CopyFrom(spec)
     stored.template.id.CopyFrom(identifier)
@@ -80,7 +87,10 @@ def _check_environment(template: tasks_pb2.TaskTemplate) -> None:
 def register_workflow(
     identifier: identifier_pb2.Identifier, spec: workflow_pb2.WorkflowSpec, *, actor: str
 ) -> Workflow:
-    """A new workflow version, compiled; InvalidArgument lists everything that does not fit together."""
+    """A new workflow version, compiled; InvalidArgument lists everything that does not fit together.
+
+    What its nodes refer to must be registered, and be readable for `actor` where it lies in another project or domain.
+    """
     check_identifier(identifier, identifier_pb2.WORKFLOW)
     if not spec.HasField("template"):
         raise InvalidArgument("missing spec")
@@ -93,8 +103,10 @@ def register_workflow(
     digest = _digest(workflow_pb2.WorkflowSpec(template=stored.template, sub_workflows=stored.sub_workflows))
     _refuse_existing(Workflow, identifier, digest, stored)
     check_project(identifier.project, identifier.domain)
-    available = load(requirements_of([stored.template, *stored.sub_workflows]))
+    authority = _check_targets(stored.template.interface, identifier, actor)
+    available = load(requirements_of([stored.template, *stored.sub_workflows]), authority)
     compiled = compile_closure(stored.template, stored.sub_workflows, available)
+    authority.require(Action.READ, sorted(places_of(compiled)), what=", where a sub-workflow says it comes from")
     row = Workflow(
         **_columns(identifier),
         spec=stored.SerializeToString(),
@@ -112,11 +124,15 @@ def register_launch_plan(
 ) -> LaunchPlan:
     """A new, inactive launch plan version with its schedule and its trigger, if the spec has them.
 
-    The workflow must be registered. Defaults and fixed inputs must name inputs of it and have their types.
+    The workflow must be registered. Defaults and fixed inputs must name inputs of it and have their types. `actor` must
+    be allowed to read what it refers to: NotFound for a workflow he may not read, as for one that does not exist,
+    PermissionDenied for artifacts of other projects that it watches or asks for.
     """
     check_identifier(identifier, identifier_pb2.LAUNCH_PLAN)
     check_identifier(spec.workflow_id, identifier_pb2.WORKFLOW)
-    workflow = _workflow_of(spec)
+    authority = Authority(actor, home=(identifier.project, identifier.domain))
+    workflow = _workflow_of(spec, authority)
+    check_sources(spec, authority)
     interface = _interface_of(workflow)
     expected = expected_inputs(interface.inputs, spec)
     stored = launch_plan_pb2.LaunchPlanSpec()
@@ -156,11 +172,36 @@ def register_launch_plan(
     return row
 
 
-def _workflow_of(spec: launch_plan_pb2.LaunchPlanSpec) -> Workflow:
+def check_sources(spec: launch_plan_pb2.LaunchPlanSpec, authority: Authority) -> None:
+    """PermissionDenied unless the principal may read, in other projects, what the launch plan watches and asks for.
+
+    The authority's home is where the launch plan is registered. Asked again when it is activated, and at each launch.
+    """
+    if authority.home is None:
+        raise ValueError("the place of the launch plan is needed")
+    project, domain = authority.home
+    authority.require(
+        Action.READ, read_by_plan(spec, project=project, domain=domain), what=", which the launch plan refers to"
+    )
+
+
+def _check_targets(
+    interface: interface_pb2.TypedInterface, identifier: identifier_pb2.Identifier, actor: str
+) -> Authority:
+    """PermissionDenied unless the actor may publish where the outputs go, in other projects. Asked again when they
+    are published, of whoever launched that."""
+    authority = Authority(actor, home=(identifier.project, identifier.domain))
+    targets = written_by(interface.outputs, project=identifier.project, domain=identifier.domain)
+    authority.require(Action.PUBLISH, targets, what=", where an output is published")
+    return authority
+
+
+def _workflow_of(spec: launch_plan_pb2.LaunchPlanSpec, authority: Authority) -> Workflow:
     wanted = spec.workflow_id
-    workflow = Workflow.objects.filter(
+    rows = Workflow.objects.filter(
         project=wanted.project, domain=wanted.domain, name=wanted.name, version=wanted.version
-    ).first()
+    )
+    workflow = rows.first() if authority.reads(wanted.project, wanted.domain) else None
     if workflow is None:
         raise NotFound(f"workflow {spell(wanted)} is not registered")
     return workflow

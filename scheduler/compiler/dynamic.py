@@ -39,6 +39,6 @@ def compile_dynamic(
 ) -> compiler_pb2.CompiledWorkflowClosure:
     """Raises InvalidArgument with everything that is wrong. `registered` answers `requirements_of_dynamic(spec)`."""
     tasks = {**registered.tasks, **{key_of(task.id): task for task in spec.tasks}}
-    available = Available(tasks=tasks, launch_plans=registered.launch_plans, workflows=registered.workflows)
+    available = Available(tasks, registered.launch_plans, registered.workflows, registered.unreadable)
     template = template_of(spec, identifier=identifier, outputs=outputs)
     return compile_closure(template, spec.subworkflows, available)

@@ -1,4 +1,7 @@
-"""Answers what a compilation needs from the registry, in a few queries."""
+"""Answers what a compilation needs from the registry, in a few queries.
+
+What the principal may not read is not found: a registration tells nobody whether it exists.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TypeVar
 
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
 
+from scheduler.authority import Authority
 from scheduler.compiler.requirements import Available, Key, LaunchPlanInterface, Requirements, key_of, requirements_of
 from scheduler.models import LaunchPlan, Task, Workflow
 from scheduler.models.registry import RegisteredVersion
@@ -14,8 +18,8 @@ from scheduler.models.registry import RegisteredVersion
 Row = TypeVar("Row", bound=RegisteredVersion)
 
 
-def _find(model: type[Row], keys: Iterable[Key]) -> list[Row]:
-    wanted = set(keys)
+def _find(model: type[Row], keys: Iterable[Key], authority: Authority) -> list[Row]:
+    wanted = {key for key in keys if authority.reads(*key[:2])}
     if not wanted:
         return []
     projects, domains, names, versions = (set(part) for part in zip(*wanted, strict=True))
@@ -29,25 +33,27 @@ def _key(row: RegisteredVersion) -> Key:
     return row.project, row.domain, row.name, row.version
 
 
-def load(needs: Requirements) -> Available:
-    """What is registered of it; what is not there is missing from the answer, and the compilation tells."""
+def load(needs: Requirements, authority: Authority) -> Available:
+    """What is registered of it and may be read; what is not is missing from the answer, and the compilation tells."""
     available = Available()
     needs = Requirements(set(needs.tasks), set(needs.launch_plans), set(needs.workflows))
-    _load_workflows(needs, available)
-    for task in _find(Task, needs.tasks):
+    _load_workflows(needs, available, authority)
+    asked = needs.tasks | needs.launch_plans | needs.workflows
+    available.unreadable = {key[:2] for key in asked if not authority.reads(*key[:2])}
+    for task in _find(Task, needs.tasks, authority):
         closure = task_pb2.TaskClosure.FromString(bytes(task.closure))
         available.tasks[_key(task)] = closure.compiled_task.template
-    for launch_plan in _find(LaunchPlan, needs.launch_plans):
+    for launch_plan in _find(LaunchPlan, needs.launch_plans, authority):
         plan = launch_plan_pb2.LaunchPlanClosure.FromString(bytes(launch_plan.closure))
         available.launch_plans[_key(launch_plan)] = LaunchPlanInterface(plan.expected_inputs, plan.expected_outputs)
     return available
 
 
-def _load_workflows(needs: Requirements, available: Available) -> None:
+def _load_workflows(needs: Requirements, available: Available, authority: Authority) -> None:
     """Sub-workflows bring requirements of their own. Specs are read, because closures are compiled already."""
     missing = set(needs.workflows)
     while missing:
-        found = _find_specs(missing)
+        found = _find_specs(missing, authority)
         missing = set()
         for spec in found:
             templates = [spec.template, *spec.sub_workflows]
@@ -56,10 +62,11 @@ def _load_workflows(needs: Requirements, available: Available) -> None:
             more = requirements_of(templates)
             needs.tasks |= more.tasks
             needs.launch_plans |= more.launch_plans
+            needs.workflows |= more.workflows
             missing |= more.workflows - set(available.workflows)
 
 
-def _find_specs(keys: set[Key]) -> list[workflow_pb2.WorkflowSpec]:
-    rows = _find(Workflow, keys)
+def _find_specs(keys: set[Key], authority: Authority) -> list[workflow_pb2.WorkflowSpec]:
+    rows = _find(Workflow, keys, authority)
     specs = Workflow.objects.filter(pk__in=[row.pk for row in rows]).values_list("spec", flat=True)
     return [workflow_pb2.WorkflowSpec.FromString(bytes(spec)) for spec in specs]

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from flyteidl.core import identifier_pb2, interface_pb2, tasks_pb2, workflow_pb2
+from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2, tasks_pb2, workflow_pb2
+
+from scheduler.authority import Place
+from scheduler.compiler.errors import spell
 
 Key = tuple[str, str, str, str]
 
@@ -27,6 +30,13 @@ class Available:
     tasks: dict[Key, tasks_pb2.TaskTemplate] = field(default_factory=dict)
     launch_plans: dict[Key, LaunchPlanInterface] = field(default_factory=dict)
     workflows: dict[Key, workflow_pb2.WorkflowTemplate] = field(default_factory=dict)
+    unreadable: set[Place] = field(default_factory=set)  # where nothing was looked for
+
+    def says_missing(self, what: str, reference: identifier_pb2.Identifier, lacks: str = "is not registered") -> str:
+        """The same whether it is missing or may not be read: of a place that may not be read, nothing is told."""
+        said = f"{what} {spell(reference)} {lacks}"
+        place = (reference.project, reference.domain)
+        return f"{said}, or not for you to read" if place in self.unreadable else said
 
 
 @dataclass
@@ -34,6 +44,15 @@ class Requirements:
     tasks: set[Key] = field(default_factory=set)
     launch_plans: set[Key] = field(default_factory=set)
     workflows: set[Key] = field(default_factory=set)  # sub-workflows that the templates do not bring themselves
+
+
+def places_of(closure: compiler_pb2.CompiledWorkflowClosure) -> frozenset[Place]:
+    """The projects and domains of everything that a compiled workflow holds or starts."""
+    templates = [closure.primary.template, *(sub.template for sub in closure.sub_workflows)]
+    needs = requirements_of(templates)
+    keys = needs.tasks | needs.launch_plans | needs.workflows | {key_of(template.id) for template in templates}
+    keys |= {key_of(task.template.id) for task in closure.tasks}
+    return frozenset((project, domain) for project, domain, _, _ in keys)
 
 
 def requirements_of(templates: Iterable[workflow_pb2.WorkflowTemplate]) -> Requirements:

@@ -157,7 +157,7 @@ class _Compilation:
         reference = node.task_node.reference_id
         task = self.available.tasks.get(key_of(reference))
         if task is None:
-            self.complaints.add(node.id, f"task {spell(reference)} is not registered")
+            self.complaints.add(node.id, self.available.says_missing("task", reference))
             return None
         return _Interface(task.interface.inputs.variables, task.interface.outputs.variables)
 
@@ -167,14 +167,15 @@ class _Compilation:
             reference = node.workflow_node.sub_workflow_ref
             template = self.available.workflows.get(key_of(reference))
             if template is None:
-                self.complaints.add(node.id, f"sub-workflow {spell(reference)} is not part of what was registered")
+                lacks = "is not part of what was registered"
+                self.complaints.add(node.id, self.available.says_missing("sub-workflow", reference, lacks))
                 return None
             return _Interface(template.interface.inputs.variables, template.interface.outputs.variables)
         if which == "launchplan_ref":
             reference = node.workflow_node.launchplan_ref
             launch_plan = self.available.launch_plans.get(key_of(reference))
             if launch_plan is None:
-                self.complaints.add(node.id, f"launch plan {spell(reference)} is not registered")
+                self.complaints.add(node.id, self.available.says_missing("launch plan", reference))
                 return None
             bound = {binding.var for binding in node.inputs}
             inputs = {
@@ -328,7 +329,7 @@ def compile_closure(
     templates: dict[Key, workflow_pb2.WorkflowTemplate] = {}
     for template in [*sub_workflows, *available.workflows.values()]:
         templates.setdefault(key_of(template.id), template)
-    everything = Available(available.tasks, available.launch_plans, templates)
+    everything = Available(available.tasks, available.launch_plans, templates, available.unreadable)
     _check_recursion(primary, templates, complaints)
     closure = compiler_pb2.CompiledWorkflowClosure()
     closure.primary.CopyFrom(compile_template(primary, everything, complaints))

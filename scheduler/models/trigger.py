@@ -46,6 +46,8 @@ class Trigger(models.Model):
     condition = models.BinaryField()  # the launch_conditions payload, as sent
     active = models.BooleanField(default=False)  # follows the launch plan's state, in the same transaction
     activated_at = models.DateTimeField(null=True)  # versions published before this do not fire
+    # Who activated the launch plan last: it launches by that name and with those rights (scheduler.vouching)
+    activated_by = models.CharField(max_length=150, blank=True, default="")
     mode = models.CharField(max_length=4, choices=TriggerMode.choices, default=TriggerMode.ANY)
     join_on = models.JSONField(default=list)  # what the versions of a round share: partition keys, "time_partition"
     window_seconds = models.FloatField(null=True)  # how long a round waits, from its first version's publication on

@@ -16,7 +16,9 @@ from google.protobuf.message import DecodeError
 from artifacts.exceptions import CausewayError, NotFound
 from artifacts.literals import marks, without_marks
 from artifacts.literals.decode import struct_to_python
+from artifacts.places import place_of
 from artifacts.store import LocalStore, store
+from scheduler.authority import Authority
 from scheduler.engine.state import Failure
 from scheduler.shell.origins import Origins, of_input, of_output
 
@@ -149,6 +151,7 @@ class Resolver:
         inputs_origins: Origins | None = None,
         output_origins: Mapping[str, Origins] | None = None,
         constants: Collection[int] = (),
+        authority: Authority,
     ) -> None:
         self.literals = literals
         self.inputs_uri = inputs_uri
@@ -157,6 +160,7 @@ class Resolver:
         self.inputs_origins = inputs_origins
         self.output_origins = output_origins or {}
         self.constants = constants
+        self.authority = authority
         self.uses: dict[str, set[int]] = {}
         self.origins: dict[str, set[int]] = {}
         self._at = ""
@@ -206,7 +210,7 @@ class Resolver:
             raise Unresolved(f"{where} have no value {promise.var!r} (there are: {known})")
         literal = values.literals[name]
         self._note(promise.node_id, name, literal)
-        return follow(literal, promise.attr_path) if promise.attr_path else literal
+        return follow(literal, promise.attr_path, self.authority) if promise.attr_path else literal
 
     def _note(self, node_id: str, name: str, literal: literals_pb2.Literal) -> None:
         ids, complete = marks(literal)
@@ -221,16 +225,28 @@ class Resolver:
             self.origins.setdefault(self._at, set()).update(ids)
 
 
+def check_offloaded(literals: Iterable[literals_pb2.Literal], authority: Authority) -> None:
+    """Unresolved if one of them lies, offloaded, where the principal of the execution may not read."""
+    for literal in literals:
+        if literal.WhichOneof("value") == "offloaded_metadata":
+            place = place_of(literal.offloaded_metadata.uri)
+            if place is not None and not authority.reads(*place):
+                raise Unresolved(f"{authority.principal} may not read the value at {literal.offloaded_metadata.uri}")
+
+
 def load_offloaded(literal: literals_pb2.Literal) -> literals_pb2.Literal:
     if literal.WhichOneof("value") != "offloaded_metadata":
         return literal
     return without_marks(literals_pb2.Literal.FromString(store().get(literal.offloaded_metadata.uri)))
 
 
-def follow(literal: literals_pb2.Literal, path: Iterable[types_pb2.PromiseAttribute]) -> literals_pb2.Literal:
+def follow(
+    literal: literals_pb2.Literal, path: Iterable[types_pb2.PromiseAttribute], authority: Authority
+) -> literals_pb2.Literal:
     """The value at an attribute path: into maps and lists of literals first, then into a dataclass or a dict."""
     steps = [getattr(step, step.WhichOneof("value") or "string_value") for step in path]
     while steps:
+        check_offloaded([literal], authority)
         literal = load_offloaded(literal)
         if literal.WhichOneof("value") == "scalar" and literal.scalar.WhichOneof("value") == "union":
             literal = literal.scalar.union.value

@@ -157,7 +157,7 @@ def _take_outputs(turn: Turn, key: str, ended: Ended) -> Scope | None:
     target = turn.rows[key].spec.target
     if ended.output_uri.endswith(f"/{FUTURES}") and isinstance(target, Target) and target.task is not None:
         dynamic_uri = turn.uris.dynamic(key, ended.attempt)
-        body = compile_futures(ended.output_uri, target.task, to=dynamic_uri)
+        body = compile_futures(ended.output_uri, target.task, to=dynamic_uri, authority=turn.authority)
         turn.set(key, {"dynamic_uri": dynamic_uri, "deck_uri": ended.deck_uri})
         turn.rows.expect_new_children(turn.rows[key], body)
         return body

@@ -86,6 +86,7 @@ def _write_inputs(turn: Turn, node: Node) -> Ready | Failed:
     try:
         item = item_inputs_of(turn, node)
         inputs = item or sources.resolve(target.node.inputs)
+        data.check_offloaded(inputs.literals.values(), turn.authority)
         if owner.body is not None and node.spec is owner.body.failure_node and owner.failure is not None:
             add_error(inputs, target, owner.failure)
         size = size_of(target.node.array_node, inputs) if node.spec.kind is Kind.ARRAY else 0
@@ -129,6 +130,7 @@ def resolver(turn: Turn, owner: Node, bindings: Iterable[literals_pb2.Binding]) 
         inputs_origins=known.get(owner.key),
         output_origins=origins,
         constants=all_taken(known.get(owner.key)) if dynamic else (),
+        authority=turn.authority,
     )
 
 

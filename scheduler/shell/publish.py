@@ -13,9 +13,12 @@ from artifacts import producers, wire
 from artifacts.actions.publish import Source as PublishSource
 from artifacts.actions.publish import publish_outputs
 from artifacts.exceptions import InvalidArgument
-from artifacts.literals import marks
+from artifacts.literals import marks, unmarked
+from artifacts.places import place_of, places_in
 from lineage.actions.record import Use, record_produced
 from lineage.models import Via
+from scheduler.actions.foreign import written_by
+from scheduler.authority import Action
 from scheduler.engine.graph import END_NODE, Scope
 from scheduler.engine.state import ROOT, Node
 from scheduler.graphs import Source, Target
@@ -129,6 +132,7 @@ def _publish(
     inputs: literals_pb2.LiteralMap,
     sources_of: Callable[[str], Collection[int]],
 ) -> literals_pb2.LiteralMap:
+    check_publishing(turn, variables, outputs)
     with transaction.atomic():  # one output that is refused leaves none of the others behind
         values, published = publish_outputs(
             outputs=variables, values=outputs, inputs=inputs, source=source, at=turn.now
@@ -148,6 +152,22 @@ def _publish(
     return values
 
 
+def check_publishing(turn: Turn, variables: interface_pb2.VariableMap, outputs: literals_pb2.LiteralMap) -> None:
+    """PermissionDenied unless the execution's principal may publish where the annotated outputs go, in other projects,
+    and may read what they name of our store: a version opens that to all readers of its artifact.
+    """
+    execution, authority = turn.execution, turn.authority
+    targets = written_by(variables, project=execution.project, domain=execution.domain)
+    authority.require(Action.PUBLISH, targets, what=", where an output is published")
+    for name, variable in variables.variables.items():
+        if variable.HasField("artifact_partial_id") and name in outputs.literals:
+            places = {place for part in unmarked(outputs.literals[name]) for place in places_in(part)}
+            card = wire.card_of(outputs.literals[name].metadata)
+            if card is not None and card.uri and (place := place_of(card.uri)) is not None:
+                places.add(place)
+            authority.require(Action.READ, sorted(places), what=f", where data of output {name!r} lies")
+
+
 def publish_workflow(turn: Turn, scope: Scope, outputs: literals_pb2.LiteralMap) -> literals_pb2.LiteralMap:
     """Publish the annotated outputs of the whole workflow; returns them carrying their versions' ids."""
     described = scope.source
@@ -164,6 +184,7 @@ def publish_workflow(turn: Turn, scope: Scope, outputs: literals_pb2.LiteralMap)
         actor=execution.principal,
     )
     inputs = turn.literals.read(execution.inputs_uri)
+    check_publishing(turn, described.interface.outputs, outputs)
     with transaction.atomic():
         values, published = publish_outputs(
             outputs=described.interface.outputs, values=outputs, inputs=inputs, source=source, at=turn.now

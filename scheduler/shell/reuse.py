@@ -50,12 +50,20 @@ def cache_version(target: Target) -> str:
 
 
 def cache_key(turn: Turn, target: Target, inputs: literals_pb2.LiteralMap) -> str:
-    """Digest of all that the outputs depend on; empty if the node is not cached."""
+    """Digest of all that the outputs depend on; empty if the node is not cached.
+
+    A project's executions share their results with nobody else's: where they run is part of it, if that is not where
+    the task is registered. Else who may refer to a task could read what others computed with it, and, as the caller's
+    environment is none of it, put what he likes in its place.
+    """
     task = target.task
     if task is None or target.node.WhichOneof("target") != "task_node" or not is_cached(target):
         return ""
+    project, domain = turn.execution.project, turn.execution.domain
+    elsewhere = [f"in {project}/{domain}"] if (project, domain) != (task.id.project, task.id.domain) else []
     ignored = set(task.metadata.cache_ignore_input_vars)
     parts = [
+        *elsewhere,
         task.id.project,
         task.id.domain,
         task.id.name,

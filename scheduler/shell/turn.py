@@ -13,6 +13,7 @@ from flyteidl.admin import matchable_resource_pb2
 
 from lineage.actions.record import Use
 from scheduler import graphs
+from scheduler.authority import Authority
 from scheduler.engine.commands import Command
 from scheduler.engine.evaluate import evaluate
 from scheduler.engine.evaluation import Move
@@ -65,6 +66,11 @@ class Turn:
     def __post_init__(self) -> None:
         self.scope = graphs.workflow_scope(self.execution.workflow_id)
         self.rows = Rows(self.execution, self.scope)
+
+    @cached_property
+    def authority(self) -> Authority:
+        """Of whoever launched it, as it is at this turn: what is found out while running is asked of it."""
+        return Authority(self.execution.principal, (self.execution.project, self.execution.domain))
 
     @cached_property
     def spec(self) -> admin_execution.ExecutionSpec:

@@ -11,11 +11,13 @@ from django.utils import timezone
 from artifacts.actions.holding import Removed
 from artifacts.exceptions import CausewayError, FailedPrecondition, ResourceExhausted
 from artifacts.partitions import format_time
-from scheduler.models import FiringOutcome, TriggerFiring
+from scheduler.authority import Authority
+from scheduler.models import FiringOutcome, Trigger, TriggerFiring
 from scheduler.triggers.launching import launch_for
 from scheduler.triggers.plan import plan_of
 from scheduler.triggers.resolve import Fired, resolve_inputs
 from scheduler.triggers.rounds import members_of
+from scheduler.vouching import TRIGGER, vouched
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +32,8 @@ def attempt(firing: TriggerFiring) -> None:
         with transaction.atomic():
             fired = Fired(firing.version, members_of(firing))
             _check_there(fired)
-            resolved = resolve_inputs(plan_of(firing.trigger_id), fired)
+            authority = authority_of(firing.trigger, fired)
+            resolved = resolve_inputs(plan_of(firing.trigger_id), fired, authority)
             firing.resolution = resolved.notes
             if resolved.unresolved:
                 firing.outcome = FiringOutcome.UNRESOLVED
@@ -38,7 +41,7 @@ def attempt(firing: TriggerFiring) -> None:
                 firing.lacks = sorted(set(resolved.lacks))
                 firing.retry_at = _next_try(firing)
                 return
-            firing.execution = launch_for(firing.trigger, fired, resolved)
+            firing.execution = launch_for(firing.trigger, fired, resolved, principal=authority.principal)
     except OperationalError:
         raise  # the database itself: nothing can be recorded, the sweep tries all of it again
     except Removed as error:
@@ -56,6 +59,14 @@ def attempt(firing: TriggerFiring) -> None:
         firing.outcome, firing.at = FiringOutcome.FIRED, timezone.now()
         published = max(one.created_at for one in fired.versions())  # the last one there was to wait for
         firing.latency_ms = (firing.at - published).total_seconds() * 1000
+
+
+def authority_of(trigger: Trigger, fired: Fired) -> Authority:
+    """On which the trigger launches for these versions. NoAuthority when who vouches for it may no longer."""
+    plan = plan_of(trigger.pk).launch_plan
+    sources = [version.artifact.key[:2] for version in fired.versions()]
+    place = (plan.project, plan.domain)
+    return vouched(trigger.activated_by, place=place, sources=sources, otherwise=TRIGGER)
 
 
 def _check_there(fired: Fired) -> None:

@@ -8,12 +8,13 @@ from flyteidl.admin import execution_pb2
 from flyteidl.core import artifact_id_pb2
 
 from artifacts.models import ArtifactVersion
+from scheduler import vouching
 from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.models import Execution, ExecutionMode, Trigger
 from scheduler.triggers.plan import plan_of
 from scheduler.triggers.resolve import Fired, TriggerInputs
 
-ACTOR = "system:trigger"
+ACTOR = vouching.TRIGGER  # of what the control plane does about triggers by itself
 
 
 def execution_name(trigger_id: int, version_id: int) -> str:
@@ -36,15 +37,18 @@ def artifact_id_of(version: ArtifactVersion) -> artifact_id_pb2.ArtifactID:
     return found
 
 
-def launch_for(trigger: Trigger, fired: Fired, resolved: TriggerInputs) -> Execution:
-    """Launch the trigger's launch plan with the resolved inputs, in the caller's transaction."""
+def launch_for(trigger: Trigger, fired: Fired, resolved: TriggerInputs, *, principal: str) -> Execution:
+    """Launch the trigger's launch plan with the resolved inputs, in the caller's transaction.
+
+    `principal`: whoever vouches for it (scheduler.vouching).
+    """
     version = fired.version
     identifier = plan_of(trigger.pk).launch_plan
     spec = execution_pb2.ExecutionSpec(
         launch_plan=identifier,
         metadata=execution_pb2.ExecutionMetadata(
             mode=execution_pb2.ExecutionMetadata.TRIGGER,
-            principal=ACTOR,
+            principal=principal,
             artifact_ids=[artifact_id_of(one) for one in fired.versions()],
         ),
     )
@@ -55,4 +59,4 @@ def launch_for(trigger: Trigger, fired: Fired, resolved: TriggerInputs) -> Execu
         spec=spec,
         inputs=resolved.inputs,
     )
-    return launch(request, actor=ACTOR, mode=ExecutionMode.TRIGGER, trigger=version, resolved=resolved.versions)
+    return launch(request, actor=principal, mode=ExecutionMode.TRIGGER, trigger=version, resolved=resolved.versions)

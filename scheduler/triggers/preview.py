@@ -11,14 +11,17 @@ from django.utils import timezone
 from artifacts.exceptions import CausewayError
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.partitions import truncate
-from artifacts.queries import check_keys
+from artifacts.queries import check_keys, newest_of
 from artifacts.wanted import Wanted
+from scheduler.authority import Authority
 from scheduler.models import Trigger, TriggerMode, TriggerSource
+from scheduler.triggers.attempts import authority_of
 from scheduler.triggers.limits import refusal
 from scheduler.triggers.matching import Match, matches_of
 from scheduler.triggers.plan import plan_of
 from scheduler.triggers.resolve import Fired, resolve_inputs
 from scheduler.triggers.rounds import would_complete
+from scheduler.vouching import NoAuthority
 
 SHOWN = 200
 
@@ -39,7 +42,7 @@ def hypothetical(
     """A version that nobody published, with the newest one's value. InvalidArgument for keys the artifact lacks."""
     wanted = Wanted(*artifact.key, partitions=partitions, time_partition=time_partition)
     check_keys(artifact, wanted)
-    newest = ArtifactVersion.objects.filter(artifact=artifact).order_by("-created_at", "-id").first()
+    newest = newest_of(artifact)
     return ArtifactVersion(
         artifact=artifact,
         version="(hypothetical)",
@@ -51,9 +54,10 @@ def hypothetical(
     )
 
 
-def preview(version: ArtifactVersion, *, inactive: bool = False) -> list[Preview]:
+def preview(version: ArtifactVersion, *, reader: Authority, inactive: bool = False) -> list[Preview]:
     """What every active trigger on the version's artifact would do if the version were published now.
 
+    `reader` is of who wants to know: what he may not read is not resolved for him.
     `inactive` includes launch plans that are not active. The version need not be saved, but its artifact must be.
     """
     artifact = version.artifact
@@ -61,10 +65,10 @@ def preview(version: ArtifactVersion, *, inactive: bool = False) -> list[Preview
     if not inactive:
         sources = sources.filter(active=True)
     matches = matches_of(sources.select_related("trigger__launch_plan"))
-    return [_preview(match, version) for match in matches[:SHOWN]]
+    return [_preview(match, version, reader) for match in matches[:SHOWN]]
 
 
-def _preview(match: Match, version: ArtifactVersion) -> Preview:
+def _preview(match: Match, version: ArtifactVersion, reader: Authority) -> Preview:
     trigger = match.trigger
     if not match.fires(version):
         return Preview(trigger, False, match.watches())
@@ -73,19 +77,24 @@ def _preview(match: Match, version: ArtifactVersion) -> Preview:
         members, lacking = would_complete(trigger, version)
         if lacking:
             return Preview(trigger, False, f"waits for {lacking}")
+    fired = Fired(version, members)
     try:
-        resolved = resolve_inputs(plan_of(trigger.pk), Fired(version, members))
+        resolved = resolve_inputs(plan_of(trigger.pk), fired, reader)
     except CausewayError as error:
         return Preview(trigger, False, error.message)
     if resolved.unresolved:
         return Preview(trigger, False, "; ".join(resolved.unresolved), resolved.notes)
-    reason = _held_back(trigger)
+    reason = _held_back(trigger, fired)
     return Preview(trigger, not reason, reason, resolved.notes)
 
 
-def _held_back(trigger: Trigger) -> str:
+def _held_back(trigger: Trigger, fired: Fired) -> str:
     if not trigger.active:
         return "the launch plan is not active"
+    try:
+        authority_of(trigger, fired)
+    except NoAuthority as error:
+        return error.message
     if trigger.paused_at is not None:
         return f"paused by {trigger.paused_by}, backlog: {trigger.backlog}"
     refused = refusal(trigger, timezone.now())

@@ -10,8 +10,8 @@ from flyteidl.core import interface_pb2, types_pb2
 
 from artifacts import literals
 from artifacts.exceptions import InvalidArgument
-from artifacts.models import Artifact, ArtifactVersion
-from artifacts.queries import NEWEST_FIRST
+from artifacts.models import Artifact
+from artifacts.queries import newest_of
 from scheduler.models import LaunchPlan, Trigger, TriggerSource
 from scheduler.triggers.parse import TIME, Source
 from scheduler.triggers.plan import TriggerPlan, conditions_of, plan_of_launch_plan
@@ -110,7 +110,7 @@ def _queried(parameter: interface_pb2.Parameter, plan: TriggerPlan) -> Artifact 
 
 def _held(artifact: Artifact) -> types_pb2.LiteralType | None:
     """The type that the artifact's newest version has."""
-    newest = ArtifactVersion.objects.filter(artifact=artifact).order_by(*NEWEST_FIRST).only("literal_type").first()
+    newest = newest_of(artifact)
     return types_pb2.LiteralType.FromString(bytes(newest.literal_type)) if newest is not None else None
 
 

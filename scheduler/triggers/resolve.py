@@ -15,6 +15,7 @@ from artifacts.queries import find, matches
 from artifacts.wanted import Wanted, inputs_asked, read_artifact_id, read_query, triggered_text, triggered_time
 from lineage.models import Via
 from scheduler.actions.launch_inputs import Resolved
+from scheduler.authority import Action, Authority
 from scheduler.triggers.plan import TriggerPlan
 
 
@@ -34,9 +35,10 @@ class Fired:
 class TriggerInputs:
     """`inputs` for the launch; `notes` say how each was found; `unresolved` why some were not, and `lacks` of what.
 
-    `versions` are the inputs that are artifact versions, as the launch records them.
+    `versions` are the inputs that are artifact versions, as the launch records them; `reads` is on whose authority.
     """
 
+    reads: Authority
     inputs: literals_pb2.LiteralMap = field(default_factory=literals_pb2.LiteralMap)
     versions: dict[str, Resolved] = field(default_factory=dict)
     notes: dict[str, dict[str, object]] = field(default_factory=dict)
@@ -44,9 +46,11 @@ class TriggerInputs:
     lacks: list[str] = field(default_factory=list)
 
 
-def resolve_inputs(plan: TriggerPlan, fired: Fired) -> TriggerInputs:
-    """Everything the trigger fills in. InvalidArgument: it can never be resolved for this version."""
-    resolved = TriggerInputs()
+def resolve_inputs(plan: TriggerPlan, fired: Fired, authority: Authority) -> TriggerInputs:
+    """Everything the trigger fills in. InvalidArgument: it can never be resolved for this version; PermissionDenied: a
+    query leads to where the principal may not read.
+    """
+    resolved = TriggerInputs(reads=authority)
     known = dict(plan.constants)
     waiting = dict(plan.sources)
     while waiting:
@@ -101,12 +105,14 @@ def _from_query(
 
     Where there is none, the fallback: a chain over its own yesterday could not begin otherwise. Without one it waits.
     """
+    place = (wanted.project, wanted.domain)
+    resolved.reads.require(Action.READ, [place], what=f", where input '{name}' is queried from")
     for version in fired.versions():
         if matches(version, wanted):
             what = "the triggering version" if version is fired.version else "a version of the round that fired"
             return _take(name, version, Via.TRIGGER, f"{what}, which satisfies the query", resolved)
     try:
-        found, explanation = find(wanted)
+        found, explanation = find(wanted, may_read=resolved.reads.reads)
     except QueryUnresolved as error:
         if fallback is not None:
             what = "None" if literals.to_json(fallback) is None else "the launch plan's default"

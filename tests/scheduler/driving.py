@@ -17,6 +17,7 @@ from artifacts.literals import from_json, to_json
 from artifacts.store import store
 from scheduler.actions.attempts import claim, report_ends, report_running
 from scheduler.advance import advance
+from scheduler.authority import Authority
 from scheduler.compiler.lookup import load
 from scheduler.compiler.requirements import Available, Requirements, key_of
 from scheduler.compiler.workflow import compile_closure
@@ -56,7 +57,7 @@ def compiled(entity: object, plans: Sequence[object] = ()) -> compiler_pb2.Compi
     workflows = [spec for _, spec in specs if isinstance(spec, workflow_pb2.WorkflowSpec)]
     primary = workflows[-1]
     others = {key_of(spec.template.id): spec.template for spec in workflows[:-1]}
-    registered = load(Requirements(set(), needed, set()))
+    registered = load(Requirements(set(), needed, set()), Authority("tester"))
     available = Available(tasks=tasks, launch_plans=registered.launch_plans, workflows=others)
     return compile_closure(primary.template, primary.sub_workflows, available)
 

@@ -26,12 +26,14 @@ from artifacts.exceptions import (
 from artifacts.literals import carried, carry, from_json, to_json
 from artifacts.models import ArtifactVersion, Removal
 from artifacts.store import store
+from console.accounts.models import Role, RoleBinding, User
 from lineage.models import ExecutionLink, VersionEdge, Via
 from scheduler.actions.launch import LaunchRequest, launch, recover, relaunch
 from scheduler.actions.launch_inputs import gather
 from scheduler.actions.projects import update_project
 from scheduler.actions.register import register_launch_plan
 from scheduler.actions.retention import apply_retention
+from scheduler.authority import Authority
 from scheduler.models import Execution, ExecutionMode, Project
 from scheduler.phases import ExecutionPhase
 from tests.flyte import register_all
@@ -210,6 +212,7 @@ def test_the_text_that_pyflyte_run_makes_of_a_query_is_no_value(inner: None) -> 
         Publication("demo", "development", "dataset", text("found"), STRING, partitions={"region": "SEA"}), actor="ann"
     )
     around: dict[str, Any] = {"project": "demo", "domain": "development", "trigger": None, "resolved": {}}
+    around["authority"] = Authority("ann")
     for given, value in (("Artifact Query: on dataset", "found"), ("Artifact Query: on another", None)):
         found = gather(
             {"x": text(given)},
@@ -246,9 +249,11 @@ def test_marks_count_only_where_the_launching_one_may_read(training: identifier_
         Publication(project="secret", domain="production", name="formula", literal=number(1), literal_type=INTEGER),
         actor="boss",
     )
-    for may_read, found in ((lambda project, domain: False, None), (lambda project, domain: True, elsewhere.pk)):
+    User.objects.create(username="ann")
+    RoleBinding.objects.create(user=User.objects.create(username="vic"), project="secret", role=Role.VIEWER)
+    for actor, found in (("ann", None), ("vic", elsewhere.pk)):
         request = request_for(training, region=text("SEA"), data=carry(number(1), elsewhere.pk))
-        execution = launch(request, actor="ann", may_read=may_read)
+        execution = launch(request, actor=actor)
         stored = literals_pb2.LiteralMap.FromString(store().get(execution.inputs_uri))
         assert carried(stored.literals["data"]) == found
         edges = VersionEdge.objects.filter(execution_key=execution.key)
@@ -264,6 +269,7 @@ def test_an_optional_value_is_the_version_it_was_published_as(training: identifi
             parameters={"n": interface_pb2.Parameter(var=interface_pb2.Variable(type=optional), required=True)}
         )
         around: dict[str, Any] = {"project": "demo", "domain": "development", "trigger": None, "resolved": {}}
+        around["authority"] = Authority("ann")
         found = gather({"n": given}, expected=expected, fixed=literals_pb2.LiteralMap(), via=Via.OVERRIDE, **around)
         assert found.resolved["n"].version == version
 
@@ -285,6 +291,7 @@ def test_marks_inside_lists_have_to_be_true_as_well(training: identifier_pb2.Ide
         "trigger": None,
         "resolved": {},
         "via": Via.OVERRIDE,
+        "authority": Authority("ann"),
     }
     found = gather({"ns": given}, expected=listed, fixed=literals_pb2.LiteralMap(), **around)
     assert [carried(item) for item in found.inputs.literals["ns"].collection.literals] == [version.pk, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flyteidl.admin import execution_pb2
 
+from artifacts.queries import MayRead
 from console.rpc.convert.common import duration, execution_error, execution_id, identifier, node_id, timestamp
 from scheduler.models import Execution
 from scheduler.phases import ExecutionPhase
@@ -11,12 +12,16 @@ from scheduler.phases import ExecutionPhase
 _ABORTED = frozenset({ExecutionPhase.ABORTING, ExecutionPhase.ABORTED})
 
 
-def execution(row: Execution, *, listed: bool = False) -> execution_pb2.Execution:
-    """One execution; `listed` leaves out what only a single look-up needs, as Flyte's lists do."""
-    return execution_pb2.Execution(id=execution_id(row), spec=_spec(row), closure=_closure(row, listed=listed))
+def execution(row: Execution, *, may_read: MayRead, listed: bool = False) -> execution_pb2.Execution:
+    """One execution; `listed` leaves out what only a single look-up needs, as Flyte's lists do.
+
+    Where it came from is left out where that is not for the caller to read.
+    """
+    spec, closure = _spec(row, may_read), _closure(row, listed=listed)
+    return execution_pb2.Execution(id=execution_id(row), spec=spec, closure=closure)
 
 
-def _spec(row: Execution) -> execution_pb2.ExecutionSpec:
+def _spec(row: Execution, may_read: MayRead) -> execution_pb2.ExecutionSpec:
     spec = execution_pb2.ExecutionSpec.FromString(bytes(row.spec))
     spec.ClearField("inputs")  # deprecated; GetExecutionData has them
     # Flyte calls it launch_plan for a single task as well, and flytekit tells them apart by the resource type.
@@ -25,9 +30,17 @@ def _spec(row: Execution) -> execution_pb2.ExecutionSpec:
         spec.launch_plan.CopyFrom(identifier(launched))
     spec.metadata.mode = row.mode  # type: ignore[assignment]
     spec.metadata.principal = row.principal
-    if row.parent_node is not None:
-        spec.metadata.parent_node_execution.CopyFrom(node_id(row.parent_node, row.parent_node.execution))
-    if row.reference is not None:
+    told = [
+        one
+        for one in spec.metadata.artifact_ids
+        if may_read(one.artifact_key.project or row.project, one.artifact_key.domain or row.domain)
+    ]
+    del spec.metadata.artifact_ids[:]
+    spec.metadata.artifact_ids.extend(told)
+    parent = row.parent_node.execution if row.parent_node is not None else None
+    if row.parent_node is not None and parent is not None and may_read(parent.project, parent.domain):
+        spec.metadata.parent_node_execution.CopyFrom(node_id(row.parent_node, parent))
+    if row.reference is not None and may_read(row.reference.project, row.reference.domain):
         spec.metadata.reference_execution.CopyFrom(execution_id(row.reference))
     return spec
 

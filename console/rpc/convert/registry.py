@@ -6,7 +6,9 @@ from collections.abc import Iterable
 
 from django.conf import settings
 from flyteidl.admin import common_pb2, launch_plan_pb2, project_pb2, task_pb2, workflow_pb2
+from flyteidl.core import compiler_pb2
 
+from artifacts.queries import MayRead
 from console.rpc.convert.common import identifier
 from scheduler.models import LaunchPlan, NamedEntity, Project, Task, Workflow
 
@@ -17,15 +19,29 @@ def task(row: Task) -> task_pb2.Task:
     return task_pb2.Task(id=identifier(row), closure=closure, short_description=row.short_description)
 
 
-def workflow(row: Workflow) -> workflow_pb2.Workflow:
+def workflow(row: Workflow, may_read: MayRead) -> workflow_pb2.Workflow:
     closure = workflow_pb2.WorkflowClosure.FromString(bytes(row.closure))
+    hide_code(closure.compiled_workflow, may_read)
     closure.created_at.FromDatetime(row.created_at)
     return workflow_pb2.Workflow(id=identifier(row), closure=closure, short_description=row.short_description)
 
 
+# What runs, with what environment; the rest says what goes in and out.
+_CODE = ("container", "k8s_pod", "sql", "custom", "config", "security_context", "extended_resources")
+
+
+def hide_code(compiled: compiler_pb2.CompiledWorkflowClosure, may_read: MayRead) -> None:
+    """Of the tasks in a compiled workflow that lie where the caller may not read, leave the interface alone: somebody
+    who may has registered it."""
+    for one in compiled.tasks:
+        if not may_read(one.template.id.project, one.template.id.domain):
+            for field in _CODE:
+                one.template.ClearField(field)
+
+
 def workflow_summary(row: Workflow) -> workflow_pb2.Workflow:
     """As Flyte lists workflows: with the interface alone instead of the compiled closure."""
-    full = workflow(row)
+    full = workflow(row, lambda project, domain: True)
     summary = workflow_pb2.Workflow(id=full.id, short_description=full.short_description)
     summary.closure.created_at.CopyFrom(full.closure.created_at)
     interface = full.closure.compiled_workflow.primary.template.interface
