@@ -277,7 +277,7 @@ def test_a_trigger_stops_when_who_activated_it_lost_the_role(loss: str) -> None:
     set_state(trigger.launch_plan, LaunchPlan.State.ACTIVE, actor="root")  # it is active already: root vouches for it
     again = fired(3)
     assert again.execution is not None and again.execution.principal == "root"
-    assert retry_by_hand(stopped.pk).outcome == FiringOutcome.FIRED
+    assert retry_by_hand(stopped.pk, actor="root").outcome == FiringOutcome.FIRED
 
 
 def test_a_triggers_queries_are_asked_for_with_the_rights_of_who_activated_it() -> None:

@@ -17,6 +17,7 @@ from artifacts import literals
 from artifacts.exceptions import QueryUnresolved
 from artifacts.models import ArtifactVersion
 from scheduler.actions.launch import LaunchRequest, launch
+from scheduler.authority import Authority
 from scheduler.models import Execution, FiringOutcome, LaunchPlan, TriggerFiring
 from scheduler.schedules import identifier_of
 from scheduler.triggers.evaluate import evaluate_version
@@ -111,7 +112,7 @@ def test_an_input_with_a_default_takes_it(wanted: object, begins_with: int) -> N
 
 def test_a_preview_says_so() -> None:
     active_plan(OnArtifact(DAILY, inputs=CHAIN), may_be_none)
-    seen = preview(on_day(DAILY, 1, 10))
+    seen = preview(on_day(DAILY, 1, 10), reader=Authority("tester"))
     assert [one.launches for one in seen] == [True]
     assert str(seen[0].inputs["before"]["explanation"]).startswith("None, because")
 

@@ -13,6 +13,7 @@ from flytekit.core.artifact import Granularity
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import ArtifactVersion
 from scheduler.actions.launch_plans import set_state
+from scheduler.authority import Authority
 from scheduler.models import Execution, FiringOutcome, LaunchPlan, Trigger, TriggerFiring, TriggerRound
 from scheduler.triggers.evaluate import evaluate_version, sweep_triggers
 from scheduler.triggers.preview import preview
@@ -167,10 +168,10 @@ def test_a_preview_knows_the_day_too() -> None:
     joined()
     evaluated(HOURLY, 1, hour(1))
     day = publish(DAILY, 100, NOON)
-    assert [one.launches for one in preview(day)] == [True]
+    assert [one.launches for one in preview(day, reader=Authority("tester"))] == [True]
     evaluate_version(day.pk)
-    assert [one.launches for one in preview(publish(HOURLY, 2, hour(2)))] == [True]
-    tomorrow = preview(publish(HOURLY, 2, hour(2) + timedelta(days=1)))
+    assert [one.launches for one in preview(publish(HOURLY, 2, hour(2)), reader=Authority("tester"))] == [True]
+    tomorrow = preview(publish(HOURLY, 2, hour(2) + timedelta(days=1)), reader=Authority("tester"))
     assert [one.reason for one in tomorrow] == ["waits for flytesnacks/development/daily"]
 
 
