@@ -15,7 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from console.access_objects import access_token
-from console.accounts import audit, throttle, tokens
+from console.accounts import throttle, tokens
 from console.accounts.scopes import SCOPES
 from console.pages.navigation import THEMES
 from console.pages.responses import PageRequest, attempt, back, page
