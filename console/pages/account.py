@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.views import LoginView
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -87,8 +88,9 @@ def change_password(request: PageRequest) -> HttpResponse:
         throttle.count(throttle.PASSWORD, "change", str(request.user.pk))
         if form.is_valid():
             throttle.take_back(throttle.PASSWORD, "change", str(request.user.pk))
-            with audit.recording(request.user, "user.password", request.user.username):
+            with transaction.atomic():
                 form.save()
+                record(request.user.username, "user.password", request.user.username)
             update_session_auth_hash(request, request.user)
             messages.success(request, "Your password is changed; sessions elsewhere have ended.")
             return redirect("home")
