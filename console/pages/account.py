@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from audit.record import record
 from console.access_objects import access_token
 from console.accounts import throttle, tokens
 from console.accounts.scopes import SCOPES
