@@ -350,6 +350,8 @@ class LocalExecutor(Executor):
         if run is None or run.ended:
             return
         if message["is"] == "started":
+            if (took := run.directory.process()) is not None and took.pid != message["pid"]:
+                return  # one forked for an attempt that another process has: it is about to leave
             if not run.orphaned:  # else it is known who runs it: this is about a second process, which is gone
                 process, at = Process(message["pid"], message["born"]), datetime.now(timezone.utc)
                 self._steps.do(run, partial(self._started, process=process, at=at))
