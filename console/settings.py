@@ -160,6 +160,9 @@ CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
 CAUSEWAY_RETRY_BACKOFF_SECONDS = float(os.environ.get("CAUSEWAY_RETRY_BACKOFF_SECONDS") or "1")
 # "image=/path/of/python,...": tasks of these images run in these Pythons (virtual environments), others in our own.
 CAUSEWAY_ENVIRONMENTS = os.environ.get("CAUSEWAY_ENVIRONMENTS", "")
+# Whom tasks run as: a range of user numbers (one for each project and domain), one user, or "same" as this process.
+# Empty: a range where started as root, else the same. artifacts/task_users.py
+CAUSEWAY_TASK_USER = os.environ.get("CAUSEWAY_TASK_USER", "")
 # How many tasks and child executions of one execution run at once when neither it nor its launch plan says; 0: any.
 CAUSEWAY_MAX_PARALLELISM = int(os.environ.get("CAUSEWAY_MAX_PARALLELISM", "25"))
 # After downtime a schedule catches up with at most this many missed fire times, the newest.
