@@ -163,6 +163,8 @@ CAUSEWAY_ENVIRONMENTS = os.environ.get("CAUSEWAY_ENVIRONMENTS", "")
 # Whom tasks run as: a range of user numbers (one for each project and domain), one user, or "same" as this process.
 # Empty: a range where started as root, else the same. artifacts/task_users.py
 CAUSEWAY_TASK_USER = os.environ.get("CAUSEWAY_TASK_USER", "")
+# Whether the user of a name may read a project and domain: for the executor, which lies below the accounts.
+CAUSEWAY_MAY_READ = "console.accounts.access.name_may_read"
 # How many tasks and child executions of one execution run at once when neither it nor its launch plan says; 0: any.
 CAUSEWAY_MAX_PARALLELISM = int(os.environ.get("CAUSEWAY_MAX_PARALLELISM", "25"))
 # After downtime a schedule catches up with at most this many missed fire times, the newest.

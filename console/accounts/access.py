@@ -148,6 +148,12 @@ def may_read(user: AnyUser) -> Callable[[str, str], bool]:
     return lambda project, domain: can(user, Action.READ, project, domain)
 
 
+def name_may_read(username: str, project: str, domain: str) -> bool:
+    """Whether the user of that name, if there is one, may read a project and domain."""
+    user = User.objects.filter(username=username).only("id", "is_active", "is_superuser").first()
+    return user is not None and can(user, Action.READ, project, domain)
+
+
 def known_projects(user: AnyUser) -> list[str] | None:
     """The projects of which the user may read some domain; None: all. For lists of projects; rows need `readable`."""
     bindings = list(_allowing(user, Action.READ))

@@ -11,6 +11,8 @@ from django.core.management.base import BaseCommand
 from django.db import connection
 from psycopg import sql
 
+from artifacts.store import LocalStore, store, task_users
+from artifacts.store.folders import settle_existing
 from console.accounts import access, tokens
 from console.supervisor.paths import Home
 from scheduler.models import Project
@@ -29,6 +31,7 @@ class Command(BaseCommand):
         make_database()
         call_command("migrate", interactive=False, verbosity=0)
         make_first_token()
+        settle_store()
         Project.objects.get_or_create(identifier="flytesnacks", defaults={"name": "flytesnacks"})
         if not no_static:
             call_command("collectstatic", interactive=False, verbosity=0, clear=False)
@@ -56,6 +59,13 @@ def make_database() -> None:
             contextlib.suppress(psycopg.errors.DuplicateDatabase),
         ):
             server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(wanted["NAME"])))
+
+
+def settle_store() -> None:
+    """Objects of an earlier Causeway become readable by the tasks of their project, and by nobody else."""
+    objects, users = store(), task_users()
+    if isinstance(objects, LocalStore) and users is not None:
+        settle_existing(objects.directory, users)
 
 
 def make_first_token() -> None:

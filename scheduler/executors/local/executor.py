@@ -22,13 +22,16 @@ from flyteidl.core import literals_pb2
 
 from artifacts.exceptions import CausewayError
 from artifacts.store import LocalStore, ObjectStore
+from artifacts.store.folders import open_regular
+from artifacts.task_users import Identity, TaskUsers
 from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
 from scheduler.executors.local import memory, outcome
 from scheduler.executors.local.code import CodeCache
 from scheduler.executors.local.command import Plan, own_variables, plan, warm_key
 from scheduler.executors.local.environments import python_for
+from scheduler.executors.local.identities import identity_of, let_group_through, place_of
 from scheduler.executors.local.machine import machine_resources
-from scheduler.executors.local.rundir import Process, RunDirectory
+from scheduler.executors.local.rundir import Process, RunDirectory, is_run_by
 from scheduler.executors.local.sent_log import SentLog
 from scheduler.executors.local.zygote.child import DUPLICATE
 from scheduler.executors.local.zygotes import Zygotes
@@ -62,6 +65,7 @@ class Run:
     deadline: float | None = None  # monotonic
     ended: bool = False
     lost: int = 0  # how many zygotes died before they started it
+    user: Identity | None = None  # whom it runs as; None: as ourselves
 
 
 class LocalExecutor(Executor):
@@ -77,9 +81,13 @@ class LocalExecutor(Executor):
         endpoint: str = "",
         token_of: Callable[[int], str] | None = None,
         environments: Mapping[str, str] | None = None,
+        users: TaskUsers | None = None,
+        may_read: Callable[[int, str, str], bool] | None = None,
     ) -> None:
         """`environments`: the Pythons that images stand for; `endpoint`: host and port of the gRPC door, for tasks that
-        launch others (eager workflows); `token_of` an attempt id is what they show there, if it asks for one."""
+        launch others (eager workflows); `token_of` an attempt id is what they show there, if it asks for one. `users`: whom
+        tasks run as; `may_read`: whether that of an attempt id may read objects of another project and domain."""
+        self.users, self.may_read = users, may_read
         self.home, self.store, self.endpoint, self.token_of = home, store, endpoint, token_of
         self.total = total or machine_resources(home)
         self.runs: dict[int, Run] = {}
@@ -99,11 +107,12 @@ class LocalExecutor(Executor):
         self.emit = emit
         shutil.rmtree(self.home / "tmp", ignore_errors=True)  # of earlier zygotes; attempts have theirs in `run`
         (self.home / "run").mkdir(parents=True, exist_ok=True)
+        let_group_through(self.home / "run", self.users)
         self.zygotes.start()
 
     def submit(self, assignment: Assignment) -> None:
         run = self._new_run(assignment)
-        if run.plan.distribution and not self.code.ready(run.plan.distribution):
+        if run.plan.distribution and not self.code.ready(run.plan.distribution, run.user):
             self._workers.submit(self._guarded, run, self._fetch_and_launch)
         else:
             self._guarded(run, self._launch)
@@ -167,7 +176,9 @@ class LocalExecutor(Executor):
 
     def _prune_code(self) -> None:
         with self._lock:
-            running = {self.code.path(run.plan.distribution) for run in self.runs.values() if run.plan.distribution}
+            running = {
+                self.code.path(run.plan.distribution, run.user) for run in self.runs.values() if run.plan.distribution
+            }
         try:
             self.code.prune(running.union(*(zygotes.codes() for zygotes in self._all_zygotes())))
         except OSError:
@@ -190,6 +201,7 @@ class LocalExecutor(Executor):
         with self._lock:
             args = plan(assignment.command.get("args") or ())
             run = Run(assignment, args, directory, log, sent_log, self._gpus(assignment))
+            run.user = identity_of(assignment, self.users, self.store, self.may_read)
             run.kernel_kills = memory.kernel_kills()
             self.runs[assignment.attempt_id] = run
             self._by_directory[directory.path] = run
@@ -221,7 +233,7 @@ class LocalExecutor(Executor):
             self._conclude(run, outcome.failure("StartFailed", repr(error), outcome.SYSTEM, retryable=True))
 
     def _fetch_and_launch(self, run: Run) -> None:
-        self.code.fetch(run.plan.distribution)
+        self.code.fetch(run.plan.distribution, run.user)
         self._launch(run)
 
     def _launch(self, run: Run) -> None:
@@ -236,24 +248,40 @@ class LocalExecutor(Executor):
             said = f"no executor of this set-up runs tasks of type {kind!r}, which have no container"
             self._conclude(run, outcome.failure("NoExecutor", said, outcome.USER, retryable=False))
             return
-        code = self.code.path(run.plan.distribution) if run.plan.distribution else None
+        code = self.code.path(run.plan.distribution, run.user) if run.plan.distribution else None
         env = {**self._environment(run), **(run.assignment.command.get("env") or {})}
         threads = max(1, round(run.assignment.resources.cpu))
         spec = {"args": run.plan.args, "env": env, "code": str(code or ""), "log": str(run.log), "threads": threads}
         if data := run.assignment.command.get("data_config"):
             shared = ("inputs_uri", "output_prefix", "raw_output_prefix")
             spec["data"] = {**data, **{name: run.assignment.command[name] for name in shared}}
-        run.log.parent.mkdir(parents=True, exist_ok=True)
-        run.directory.prepare(spec, code)
+        if run.user is None:
+            run.log.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            self._hand_over(run, run.user)
+        run.directory.prepare(spec, code, run.user)
         declared = own_variables(run.assignment.command.get("env") or {})
         self._zygotes_of(run).run(
             run.directory.path,
-            key=warm_key(run.plan.distribution, declared) if code else "",
+            key=warm_key(run.plan.distribution, declared, run.user) if code else "",
             code=code,
             module=run.plan.module,
             env=declared,
             reuse=bool(run.assignment.command.get("reuse")),
+            user=run.user,
         )
+
+    def _hand_over(self, run: Run, user: Identity) -> None:
+        """What the attempt writes in a local store becomes its user's: its own two folders and its log, no more."""
+        if not isinstance(self.store, LocalStore):
+            return
+        own = place_of(run.assignment)
+        for name in ("output_prefix", "raw_output_prefix"):
+            uri = str(run.assignment.command.get(name) or "")
+            if self.store.scope_of(f"{uri}/x") == own:
+                self.store.hand_over(uri, user)
+        if run.log != run.directory.log:
+            self.store.hand_over_file(run.assignment.log_uri, user)
 
     def _echo(self, run: Run, outputs: Mapping[str, str]) -> None:
         """What it takes in comes out: that needs no process."""
@@ -279,7 +307,10 @@ class LocalExecutor(Executor):
         return [self.zygotes, *list(self._mapped.values())]
 
     def _new_zygotes(self, python: str) -> Zygotes:
-        return Zygotes(self._on_message, self._on_lost, home=self.home, warm_limit=self.warm_limit, python=python)
+        group = self.users.group if self.users is not None else None
+        return Zygotes(
+            self._on_message, self._on_lost, home=self.home, warm_limit=self.warm_limit, python=python, group=group
+        )
 
     def _environment(self, run: Run) -> dict[str, str]:
         """What flytekit reads the endpoints of Causeway and of the store from, and which GPUs are the attempt's.
@@ -301,7 +332,7 @@ class LocalExecutor(Executor):
             "FLYTE_AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",
             "FLYTE_AWS_SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY",
         }.items():
-            if value := os.environ.get(ours):
+            if value := os.environ.get(ours.replace("AWS_", "CAUSEWAY_TASK_S3_", 1)) or os.environ.get(ours):
                 env[theirs] = value
         return env
 
@@ -362,6 +393,8 @@ class LocalExecutor(Executor):
     def _signal(self, run: Run, number: signal.Signals) -> None:
         """To its process, unless that is done with it: it may be at another attempt by now."""
         if run.process is not None and run.process.alive() and run.directory.result() is None:
+            if run.user is not None and not is_run_by(run.process.pid, run.user.uid):
+                return  # it is somebody else's process, whatever its zygote said
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(run.process.pid, number)
 
@@ -400,12 +433,15 @@ class LocalExecutor(Executor):
         """
         shared = bool(run.assignment.command.get("reuse")) and run.process is not None and run.process.alive()
         killed = status is not None and status < 0 and not run.orphaned
+        theirs = run.user is not None and run.process is not None and os.path.exists(f"/proc/{run.process.pid}")
+        if theirs and run.user is not None and run.process is not None and not is_run_by(run.process.pid, run.user.uid):
+            return
         if (run.stopped or killed) and run.process is not None and not shared:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(run.process.pid, signal.SIGKILL)
 
     def _exit_of(self, run: Run, status: int | None) -> outcome.Exit:
-        code = str(self.code.path(run.plan.distribution)) if run.plan.distribution else ""
+        code = str(self.code.path(run.plan.distribution, run.user)) if run.plan.distribution else ""
         folders = (code, str(run.directory.path / "work"))
         tail = "" if status == 0 else self._log_tail(run)
         out_of_memory = memory.kernel_kills() > run.kernel_kills
@@ -413,10 +449,10 @@ class LocalExecutor(Executor):
 
     def _log_tail(self, run: Run) -> str:
         try:
-            with open(run.log, "rb") as log:
+            with open_regular(run.log) as log:
                 log.seek(max(0, os.fstat(log.fileno()).st_size - LOG_TAIL_BYTES))
                 return log.read().decode(errors="replace")
-        except FileNotFoundError:
+        except OSError:
             return ""
 
     def _conclude(self, run: Run, result: Outcome) -> None:

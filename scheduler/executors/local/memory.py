@@ -61,5 +61,7 @@ def _pss(pid: int) -> int:
                 if line.startswith("Pss:"):
                     return int(line.split()[1]) * 1024
     except (FileNotFoundError, ProcessLookupError):
-        pass
+        return 0
+    except PermissionError:  # of another user, where we are root without CAP_SYS_PTRACE
+        return _field(f"/proc/{pid}/statm", 1) * PAGE
     return 0

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import secrets
 import socket
+import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, TextIO
@@ -11,12 +13,17 @@ from typing import Any, TextIO
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from artifacts.store import store
+from artifacts.store import store, task_users
+from artifacts.task_users import BadTaskUser, TaskUsers, why_same
 from scheduler import task_tokens
 from scheduler.executors.daemon import Daemon
+from scheduler.executors.local import reads
 from scheduler.executors.local.environments import BadEnvironments, check, parse
 from scheduler.executors.local.executor import LocalExecutor
+from scheduler.executors.local.identities import let_through
 from scheduler.termination import on_termination
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -27,6 +34,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         home = Path(settings.CAUSEWAY_HOME)
+        try:
+            users = task_users()
+        except BadTaskUser as error:
+            raise CommandError(str(error)) from None
+        say_who(users)
         try:
             environments = parse(settings.CAUSEWAY_ENVIRONMENTS)
             check(environments)
@@ -39,11 +51,24 @@ class Command(BaseCommand):
                 warm_limit=options["warm"],
                 endpoint=settings.CAUSEWAY_GRPC_ENDPOINT,
                 environments=environments,
+                users=users,
+                may_read=reads.may_read,
                 token_of=task_tokens.issue if settings.CAUSEWAY_GRPC_AUTH == "token" else None,
             )
             daemon = Daemon(local, instance_name(home))
             on_termination(daemon.stop)
             daemon.run()
+
+
+def say_who(users: TaskUsers | None) -> None:
+    """Whether the code of tasks is kept from the control plane; the paths that it needs are opened."""
+    if users is None:
+        why = why_same(settings.CAUSEWAY_TASK_USER)
+        logger.warning("TASKS RUN AS CAUSEWAY'S OWN USER (%s): whoever may register code is admin of all of it", why)
+        return
+    for path in {sys.prefix, sys.base_prefix, settings.BASE_DIR / "scheduler", Path(settings.CAUSEWAY_HOME) / "run"}:
+        let_through(Path(path).resolve() / "-" if path != Path(settings.CAUSEWAY_HOME) / "run" else Path(path).parent)
+    logger.info("tasks run as users of their own, from number %d", users.first)
 
 
 def only_one(home: Path) -> TextIO:

@@ -4,26 +4,28 @@ A run directory holds all of an attempt on this machine:
 
     spec.json   {"args", "env", "code", "log", "threads", "data"}; written by the executor; data: of raw containers
     started     "<pid>:<born>", created exclusively: of two forks for one attempt the second one goes away
-    work/       the working directory; tmp/ is TMPDIR
+    work/       the working directory; tmp/ is TMPDIR, home/ is HOME where tasks have a user of their own
     done        {"status", "at"}: exit code, or minus the signal
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import gc
 import json
 import os
 import pathlib
 import random
+import resource
 import signal
 import socket
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 DUPLICATE = 197  # exit code of a process that found its attempt started already
@@ -91,12 +93,16 @@ def leave_result(directory: str, status: int) -> None:
             os.replace(f"{path}.partial", path)
 
 
-def main(directory: str, sock: socket.socket) -> NoReturn:
-    """Run the attempt and exit. Called in the fork; nothing may return into the zygote's loop."""
+def main(directory: str, told: int, user: list[Any] | None) -> NoReturn:
+    """Run the attempt as that user and exit. Called in the fork; nothing may return into the zygote's loop.
+
+    The exit code goes into the pipe `told` before: the user's code holds nothing that leads to the executor.
+    """
     status = 1
     try:
         _become_own_process()
-        status = _attempt(directory, sock, last=True)
+        become(user)
+        status = _attempt(directory, lambda status: _write_status(told, status), last=True)
     finally:
         os._exit(status)
 
@@ -114,7 +120,7 @@ def work(sock: socket.socket) -> NoReturn:
         sock.sendall(b'{"is": "idle"}\n')
         for line in sock.makefile("r"):
             order = json.loads(line)
-            status = _attempt(order["dir"], sock, last=order["last"])
+            status = _attempt(order["dir"], teller(sock, order["dir"]), last=order["last"])
             if order["last"]:
                 break
             os.environ.clear()
@@ -124,12 +130,12 @@ def work(sock: socket.socket) -> NoReturn:
         os._exit(status)
 
 
-def _attempt(directory: str, sock: socket.socket, *, last: bool) -> int:
+def _attempt(directory: str, tell: Callable[[int], None], *, last: bool) -> int:
     """Run one attempt, leave its result and tell it; returns the exit code."""
     status = 1
     try:
         if not _is_first(directory):
-            _tell(sock, directory, DUPLICATE)
+            tell(DUPLICATE)
             return DUPLICATE
         with open(os.path.join(directory, "spec.json")) as file:
             spec = json.load(file)
@@ -141,13 +147,48 @@ def _attempt(directory: str, sock: socket.socket, *, last: bool) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
     leave_result(directory, status)
-    _tell(sock, directory, status)
+    tell(status)
     return status
 
 
-def _tell(sock: socket.socket, directory: str, status: int) -> None:
-    with contextlib.suppress(OSError):  # the executor may be away; `done` tells it later
-        sock.sendall(json.dumps({"is": "ended", "dir": directory, "status": status}).encode() + b"\n")
+def teller(sock: socket.socket, directory: str) -> Callable[[int], None]:
+    """Tells over the worker's socket how that attempt ended."""
+
+    def tell(status: int) -> None:
+        with contextlib.suppress(OSError):  # the executor may be away; `done` tells it later
+            sock.sendall(json.dumps({"is": "ended", "dir": directory, "status": status}).encode() + b"\n")
+
+    return tell
+
+
+def _write_status(pipe: int, status: int) -> None:
+    with contextlib.suppress(OSError):  # the zygote may be gone
+        os.write(pipe, f"{status}\n".encode())
+    os.close(pipe)
+
+
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
+_SET_DUMPABLE, _SET_NO_NEW_PRIVS = 4, 38  # linux/prctl.h
+MOST_PROCESSES = 8192  # of one user: a fork bomb ends there
+
+
+def become(user: list[Any] | None) -> None:
+    """Be that user, [uid, gid, [more groups]], for good, before any code of a project runs. None: stay who we are."""
+    if user is None:
+        return
+    uid, gid, groups = user
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    most = MOST_PROCESSES if hard == resource.RLIM_INFINITY else min(hard, MOST_PROCESSES)
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+    os.setgroups(groups)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    os.umask(0o027)  # its project may read what it leaves
+    if _prctl is not None:
+        _prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        _prctl(_SET_DUMPABLE, 1, 0, 0, 0)  # else its own /proc is root's
+    os.environ["USER"] = os.environ["LOGNAME"] = "task"  # there need be no entry in /etc/passwd to ask
 
 
 def _become_own_process() -> None:
@@ -160,7 +201,7 @@ def _become_own_process() -> None:
 
 def _is_first(directory: str) -> bool:
     try:
-        fd = os.open(os.path.join(directory, "started"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        fd = os.open(os.path.join(directory, "started"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
     except FileExistsError:
         return False
     os.write(fd, f"{os.getpid()}:{born()}".encode())
@@ -170,12 +211,14 @@ def _is_first(directory: str) -> bool:
 
 def _set_stage(directory: str, spec: dict[str, Any]) -> None:
     """Log, environment, directories, import path and randomness, as a process of its own would have them."""
-    log = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    if os.path.isdir(home := os.path.join(directory, "home")):
+        os.environ["HOME"] = home
     os.environ.update(spec["env"])
     use_temporary_directory(os.path.join(directory, "tmp"))
     os.chdir(os.path.join(directory, "work"))
