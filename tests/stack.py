@@ -91,7 +91,7 @@ def options(home: Path, **environment: str) -> Options:
 def running_stack(home: Path, **environment: str) -> Iterator[RunningStack]:
     """A complete set-up in `home`, ready to use; everything is stopped at the end."""
     stack = Stack(options(home, **environment))
-    stack.home.make_directories()
+    stack.home.make_directories(stack.env.get("CAUSEWAY_TASK_USER", ""))
     try:
         stack.start()
         stack.wait_ready()

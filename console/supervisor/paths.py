@@ -63,10 +63,13 @@ class Home:
         """For flytekit: `FLYTECTL_CONFIG` or `pyflyte --config`."""
         return self.root / "flyte.yaml"
 
-    def make_directories(self) -> None:
-        """Create what must exist before the first process starts; only the owner may look into the data directory."""
+    def make_directories(self, task_user: str | None = None) -> None:
+        """Create what must exist before the first process starts; only the owner may look into the data directory.
+
+        `task_user`: as CAUSEWAY_TASK_USER, which is the default.
+        """
         self.root.mkdir(parents=True, mode=0o700, exist_ok=True)
-        self.close()
+        self.close(os.environ.get("CAUSEWAY_TASK_USER", "") if task_user is None else task_user)
         for directory in (self.run, self.logs):
             directory.mkdir(exist_ok=True, mode=0o700)
             directory.chmod(0o700)
@@ -75,9 +78,9 @@ class Home:
         if self.postgres_sockets != self.postgres:
             _private_directory(self.postgres_sockets, self.root)
 
-    def close(self) -> None:
+    def close(self, task_user: str) -> None:
         """Nobody else gets in, except that the users of tasks and of the database pass through to what is theirs."""
-        users = configured(os.environ.get("CAUSEWAY_TASK_USER", ""), self.root)
+        users = configured(task_user, self.root)
         group = users.group if users is not None else None
         if group is not None:
             os.chown(self.root, -1, group)

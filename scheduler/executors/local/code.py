@@ -78,7 +78,7 @@ class CodeCache:
                 return target
             self.directory.mkdir(parents=True, exist_ok=True)
             if user is not None:
-                os.chmod(self.directory, 0o711)
+                os.chmod(self.directory, 0o711)  # noqa: S103 - to pass through
             partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self.directory))
             try:
                 self._unpack(distribution, partial)

@@ -12,8 +12,8 @@ Requests and answers are JSON lines on a Unix socket:
 `user` is whom a task or clone runs as (see child.become): the base zygote may be root, and holds no code of a project.
 
 A worker is a task process forked ahead of its attempt, which gets its attempts over the socket that came along.
-"ended" comes from the task process just before it exits, over a pipe to its zygote or a worker's socket, or from here when
-it could not say so. When the socket
+"ended" comes from the task process just before it exits, over a pipe to its zygote or a worker's socket, or from here
+when it could not say so. When the socket
 closes the executor is gone: the zygote exits, its task processes go on and leave their result in their run directory.
 """
 
