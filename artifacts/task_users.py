@@ -1,8 +1,8 @@
 """As which users of the operating system tasks run, and whom their files belong to.
 
 Started as root, tasks of each project and domain run as a user of their own out of a range of numbers. Such a user
-needs no entry in /etc/passwd. All of them are in one group more, the first number of the range, which may pass through the
-data directory and is allowed nothing else. Started as anybody else there is one user for everything.
+needs no entry in /etc/passwd. All of them are in one group more, the first number of the range, which may pass through
+the data directory and is allowed nothing else. Started as anybody else there is one user for everything.
 
 The supervisor imports this before Django is set up: it knows no settings.
 """

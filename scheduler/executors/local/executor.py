@@ -86,7 +86,7 @@ class LocalExecutor(Executor):
     ) -> None:
         """`environments`: the Pythons that images stand for; `endpoint`: host and port of the gRPC door, for tasks that
         launch others (eager workflows); `token_of` an attempt id is what they show there, if it asks for one.
-        `users`: whom tasks run as; `may_read`: whether that of an attempt id may read objects of another project and domain."""
+        `users`: whom tasks run as; `may_read`: whether that of an attempt id may read another project and domain."""
         self.users, self.may_read = users, may_read
         self.home, self.store, self.endpoint, self.token_of = home, store, endpoint, token_of
         self.total = total or machine_resources(home)

@@ -9,15 +9,13 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from lineage.models import VersionEdge
-from scheduler.models import TaskExecution
+from scheduler.models import Execution, TaskExecution
 
 
 def may_read(attempt_id: int, project: str, domain: str) -> bool:
     """Whether the launcher of the attempt's execution may read there, or a version of there is consumed by it."""
-    found = TaskExecution.objects.filter(pk=attempt_id).values_list(
-        "execution__project", "execution__domain", "execution__name", "execution__principal"
-    )
-    row = found.first()
+    execution = TaskExecution.objects.filter(pk=attempt_id).values("execution_id")
+    row = Execution.objects.filter(pk__in=execution).values_list("project", "domain", "name", "principal").first()
     if row is None:
         return False
     *key, principal = row

@@ -66,8 +66,9 @@ def say_who(users: TaskUsers | None) -> None:
         why = why_same(settings.CAUSEWAY_TASK_USER)
         logger.warning("TASKS RUN AS CAUSEWAY'S OWN USER (%s): whoever may register code is admin of all of it", why)
         return
-    for path in {sys.prefix, sys.base_prefix, settings.BASE_DIR / "scheduler", Path(settings.CAUSEWAY_HOME) / "run"}:
-        let_through(Path(path).resolve() / "-" if path != Path(settings.CAUSEWAY_HOME) / "run" else Path(path).parent)
+    for path in (Path(sys.prefix), Path(sys.base_prefix), Path(settings.BASE_DIR)):
+        let_through(path.resolve() / "-")  # of the paths themselves as well
+    let_through(Path(settings.CAUSEWAY_HOME))
     logger.info("tasks run as users of their own, from number %d", users.first)
 
 

@@ -128,7 +128,7 @@ class Zygote:
 
     def close_private(self) -> None:
         """In a fork, before it runs anything of a project: what only this zygote may hold."""
-        for fd in (*self.private_fds, *self.told, self.selector.fileno(), self.sock.detach()):  # type: ignore[attr-defined]
+        for fd in (*self.private_fds, *self.told, self.selector.fileno(), self.sock.detach()):
             os.close(fd)
 
     def do_run(self, dir: str, user: list[Any] | None = None) -> None:
