@@ -69,6 +69,7 @@ class Stack:
         self._say("starting rpc, workers and executor")
         self._rpc("startProcessGroup", "app", False)
         self.home.flyte_config.write_text(self.flyte_config())
+        self.home.flyte_config.chmod(0o600)
 
     def flyte_config(self) -> str:
         """What flytekit has to know to reach this set-up, and to print links that lead to its console."""

@@ -26,14 +26,27 @@ def _mode(path: Path) -> int:
 
 
 def test_the_code_of_a_task_reaches_nothing_of_the_control_plane(stack: RunningStack, tmp_path: Path) -> None:
-    other = stack.home / "objects" / "raw" / "another" / "development" / "secret"
-    other.parent.mkdir(parents=True, exist_ok=True)
-    other.write_text("not yours")
+    raw = stack.home / "objects" / "raw"
+    for project in ("another", "lender"):
+        (raw / project / "development").mkdir(parents=True, exist_ok=True)
+        (raw / project / "development" / "secret").write_text(f"of {project}")
+    named = str(raw / "lender" / "development" / "secret")  # in an input, of a launcher who may read it
     stack.manage("bootstrap", "--no-static")  # as at every start: objects get their owners
     shutil.copy(PROGRAM, tmp_path)
     remote = FlyteRemote(stack.flyte_config(), default_project="flytesnacks", default_domain="development")
     command = [str(Path(sys.executable).with_name("pyflyte")), "--config", str(stack.flyte_config_file), "run"]
-    places = ["--home", str(stack.home), "--source", str(ROOT), "--venv", sys.prefix, "--other_object", str(other)]
+    places = [
+        "--home",
+        str(stack.home),
+        "--source",
+        str(ROOT),
+        "--venv",
+        sys.prefix,
+        "--others",
+        "another",
+        "--named",
+        named,
+    ]
     pids = str([pid for name, pid in sorted(stack.pids().items()) if name != "postgres"])
     command += ["--remote", "--name", "hostile", "hostile.py", "wf", *places, "--pids", pids]
     done = subprocess.run(command, cwd=tmp_path, env=stack.env, capture_output=True, text=True)
@@ -44,6 +57,7 @@ def test_the_code_of_a_task_reaches_nothing_of_the_control_plane(stack: RunningS
     assert execution.error is None, execution.error
     report = execution.outputs.get("o0", as_type=list[str])
     assert len(report) > 20
+    assert "what an input names: of lender" in report
     assert [line for line in report if ": got" in line and "variable" not in line] == []
     assert [line for line in report if line.startswith("variable")] == []
     uid = int(report[-1].split()[1])

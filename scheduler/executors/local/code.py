@@ -78,7 +78,8 @@ class CodeCache:
                 return target
             self.directory.mkdir(parents=True, exist_ok=True)
             if user is not None:
-                os.chmod(self.directory, 0o711)  # noqa: S103 - to pass through
+                os.chown(self.directory, -1, user.groups[0] if user.groups else user.gid)
+                os.chmod(self.directory, 0o710)  # to pass through
             partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self.directory))
             try:
                 self._unpack(distribution, partial)

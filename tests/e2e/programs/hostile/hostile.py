@@ -22,13 +22,16 @@ def connect(path: str) -> str:
 
 
 @task
-def attack(home: str, source: str, venv: str, other_object: str, pids: list[int]) -> list[str]:
+def attack(home: str, source: str, venv: str, others: str, named: str, pids: list[int]) -> list[str]:
     report = [tried(f"list {home}", lambda: os.listdir(home))]
     for name in ("admin-token", "secret-key", "logs/manage.log", "logs/executor.log", "task-users", "flyte.yaml"):
         report.append(tried(f"read {name}", lambda name=name: Path(home, name).read_text()))
     report.append(tried("list objects", lambda: os.listdir(f"{home}/objects")))
-    report.append(tried("read another project's object", lambda: Path(other_object).read_bytes()))
-    report.append(tried("list another project's objects", lambda: os.listdir(Path(other_object).parent)))
+    folder = Path(home, "objects", "raw", others, "development")
+    report.append(tried("read another project's object", lambda: (folder / "secret").read_bytes()))
+    report.append(tried("list another project's objects", lambda: os.listdir(folder)))
+    report.append(tried("overwrite what an input names", lambda: Path(named).write_text("x")))
+    report.append(f"what an input names: {Path(named).read_text()}")
     report.append(tried("list runs", lambda: os.listdir(f"{home}/run")))
     for pid in pids:
         report.append(tried(f"environment of {pid}", lambda pid=pid: Path(f"/proc/{pid}/environ").read_bytes()))
@@ -43,5 +46,5 @@ def attack(home: str, source: str, venv: str, other_object: str, pids: list[int]
 
 
 @workflow
-def wf(home: str, source: str, venv: str, other_object: str, pids: list[int]) -> list[str]:
-    return attack(home=home, source=source, venv=venv, other_object=other_object, pids=pids)
+def wf(home: str, source: str, venv: str, others: str, named: str, pids: list[int]) -> list[str]:
+    return attack(home=home, source=source, venv=venv, others=others, named=named, pids=pids)
