@@ -79,7 +79,7 @@ class CodeCache:
             self.directory.mkdir(parents=True, exist_ok=True)
             if user is not None:
                 os.chown(self.directory, -1, user.groups[0] if user.groups else user.gid)
-                os.chmod(self.directory, 0o710)  # to pass through
+                self.directory.chmod(0o710)  # to pass through
             partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self.directory))
             try:
                 self._unpack(distribution, partial)
