@@ -232,11 +232,15 @@ def _set_stage(directory: str, spec: dict[str, Any]) -> None:
 
 def use_temporary_directory(path: str) -> None:
     """For Python and for flytekit, which made up its mind when it was imported."""
+    from flytekit.configuration import Config
     from flytekit.core.data_persistence import default_local_file_access_provider
 
     os.environ["TMPDIR"] = path
     tempfile.tempdir = None
     default_local_file_access_provider._local_sandbox_dir = pathlib.Path(path, "local_flytekit")
+    before, now = Config.local_sandbox_path, os.path.join(path, "flyte")  # what FlyteRemote keeps, in eager workflows
+    Config.__init__.__defaults__ = tuple(now if value == before else value for value in Config.__init__.__defaults__)
+    Config.local_sandbox_path = now
 
 
 def _refresh_randomness() -> None:
