@@ -380,8 +380,9 @@ class LocalExecutor(Executor):
         if run is None or run.ended:
             return
         if message["is"] == "started":
-            if not run.orphaned:  # else it is known who runs it: this is about a second process, which is gone
-                process, at = Process(message["pid"], message["born"]), datetime.now(timezone.utc)
+            process, at = Process(message["pid"], message["born"]), datetime.now(timezone.utc)
+            # Else it is known who runs it: this is about a second process, which is gone, or says so in a moment.
+            if not run.orphaned and run.directory.process() in (None, process):
                 self._steps.do(run, partial(self._started, process=process, at=at))
         elif message["status"] == DUPLICATE:
             self._steps.do(run, self._found)
