@@ -364,14 +364,7 @@ class LocalExecutor(Executor):
             env["CAUSEWAY_TOKEN"] = self.token_of(run.assignment.attempt_id)
             env["FLYTE_CREDENTIALS_AUTH_MODE"] = "externalcommand"
             env["FLYTE_CREDENTIALS_COMMAND"] = "printenv,CAUSEWAY_TOKEN"  # flytekit splits it at the comma
-        for theirs, ours in {
-            "FLYTE_AWS_ENDPOINT": "AWS_ENDPOINT_URL",
-            "FLYTE_AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",
-            "FLYTE_AWS_SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY",
-        }.items():
-            if value := os.environ.get(ours.replace("AWS_", "CAUSEWAY_TASK_S3_", 1)) or os.environ.get(ours):
-                env[theirs] = value
-        return env
+        return env | _store_keys()
 
     # --- what zygotes say ---------------------------------------------------------------------------------------------
 
@@ -480,3 +473,15 @@ class LocalExecutor(Executor):
         self._by_directory.pop(run.directory.path, None)
         with contextlib.suppress(RuntimeError):  # shutting down: the next start removes it
             self._workers.submit(run.directory.remove)
+
+
+def _store_keys() -> dict[str, str]:
+    """What tasks reach an S3 store with: keys of their own, where the operator gave them some, or Causeway's."""
+    env = os.environ
+    keys = {
+        "FLYTE_AWS_ENDPOINT": env.get("AWS_ENDPOINT_URL"),
+        "FLYTE_AWS_ACCESS_KEY_ID": env.get("CAUSEWAY_TASK_S3_ACCESS_KEY_ID") or env.get("AWS_ACCESS_KEY_ID"),
+        "FLYTE_AWS_SECRET_ACCESS_KEY": env.get("CAUSEWAY_TASK_S3_SECRET_ACCESS_KEY")
+        or env.get("AWS_SECRET_ACCESS_KEY"),
+    }
+    return {name: value for name, value in keys.items() if value}
