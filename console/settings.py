@@ -100,7 +100,6 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "rest_framework",
     "drf_spectacular",
-    "django_filters",
     "django_htmx",
     "audit",
     "artifacts",

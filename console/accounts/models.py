@@ -3,10 +3,6 @@ from __future__ import annotations
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 
-from audit.models import AuditEvent
-
-__all__ = ["ApiToken", "AuditEvent", "LoginLink", "Role", "RoleBinding", "User"]
-
 
 class User(AbstractUser):
     """A person or a service account. `is_superuser` is the platform admin; everyone else needs a RoleBinding."""

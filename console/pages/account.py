@@ -8,14 +8,16 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
 from django.contrib.auth.views import LoginView
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from audit.record import record
 from console.access_objects import access_token
-from console.accounts import audit, throttle, tokens
+from console.accounts import throttle, tokens
 from console.accounts.scopes import SCOPES
 from console.pages.navigation import THEMES
 from console.pages.responses import PageRequest, attempt, back, page
@@ -87,8 +89,9 @@ def change_password(request: PageRequest) -> HttpResponse:
         throttle.count(throttle.PASSWORD, "change", str(request.user.pk))
         if form.is_valid():
             throttle.take_back(throttle.PASSWORD, "change", str(request.user.pk))
-            with audit.recording(request.user, "user.password", request.user.username):
+            with transaction.atomic():
                 form.save()
+                record(request.user.username, "user.password", request.user.username)
             update_session_auth_hash(request, request.user)
             messages.success(request, "Your password is changed; sessions elsewhere have ended.")
             return redirect("home")

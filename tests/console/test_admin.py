@@ -7,8 +7,9 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
+from audit.models import AuditEvent
 from console.accounts import access
-from console.accounts.models import ApiToken, AuditEvent, RoleBinding, User
+from console.accounts.models import ApiToken, RoleBinding, User
 from scheduler.models import Project
 
 pytestmark = pytest.mark.django_db

@@ -9,8 +9,9 @@ import pytest
 from django.db import DatabaseError
 from django.test import Client
 
+from audit.models import AuditEvent
 from console.accounts import refusals
-from console.accounts.models import AuditEvent, User
+from console.accounts.models import User
 from scheduler.models import Execution
 from tests.console.pages.cast import World
 from tests.console.pages.conftest import browse, cheap_passwords, world

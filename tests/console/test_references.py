@@ -203,7 +203,7 @@ def test_what_stays_in_its_project_asks_for_no_roles(world: dict[str, Door], dja
     inputs = literals_pb2.LiteralMap(literals={"n": number(1)})
     with CaptureQueriesContext(connection) as queries:
         launch(LaunchRequest("a", "development", "", spec, inputs), actor="contributor")
-    assert not [query for query in queries if "accounts_" in query["sql"]]
+    assert not [query for query in queries if "accounts_" in query["sql"].replace("accounts_auditevent", "")]
     world["root"].workflow("w", WORKFLOWS["map over a task"]("theirs"))
     with CaptureQueriesContext(connection) as queries:
         world["both"].workflow("w2", WORKFLOWS["map over a task"]("theirs"))

@@ -167,7 +167,7 @@ def test_publishing_elsewhere_needs_a_role_there_when_it_is_done() -> None:
     answers = {"writes": lambda n: 5}
     refused = run(launched("writing"), **answers)
     assert refused.phase == ExecutionPhase.FAILED
-    assert "ann may not launch in b/development, where an output is published" in error_of(refused).message
+    assert "ann may not publish in b/development, where an output is published" in error_of(refused).message
     assert not ArtifactVersion.objects.filter(artifact__project="b").exists()
     give("ann", "b", Role.CONTRIBUTOR)
     assert run(launched("writing"), **answers).phase == ExecutionPhase.SUCCEEDED

@@ -11,9 +11,10 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from artifacts.exceptions import InvalidArgument, PermissionDenied, Unauthenticated
+from audit.models import AuditEvent
 from console.accounts import access, tokens
 from console.accounts.access import Action
-from console.accounts.models import ApiToken, AuditEvent, Role, RoleBinding, User
+from console.accounts.models import ApiToken, Role, RoleBinding, User
 from console.accounts.scopes import SCOPES
 from scheduler.models import Project
 

@@ -9,8 +9,9 @@ from django.test import Client
 from django.utils import timezone
 
 from artifacts.exceptions import InvalidArgument, Unauthenticated
+from audit.models import AuditEvent
 from console.accounts import access, login_links, tokens
-from console.accounts.models import ApiToken, AuditEvent, LoginLink, User
+from console.accounts.models import ApiToken, LoginLink, User
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,8 @@ from django.test import Client
 from django.utils.html import escape
 from flyteidl.core import literals_pb2, types_pb2
 
-from console.accounts.models import AuditEvent, Role, RoleBinding, User
+from audit.models import AuditEvent
+from console.accounts.models import Role, RoleBinding, User
 from scheduler.models import Gate, GateKind
 from tests.console.pages.cast import World
 from tests.console.rpc.programs import gated

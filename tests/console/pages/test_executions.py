@@ -8,7 +8,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from console.accounts.models import AuditEvent, User
+from audit.models import AuditEvent
+from console.accounts.models import User
 from console.pages import executions_context, nodes
 from scheduler.models import Channel, Execution, ExecutionMode, NodeKind, Notification, PhaseEvent, Subject
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase

@@ -10,7 +10,8 @@ from django.test import Client
 from django.utils import timezone
 
 from artifacts.models import Alias, ArtifactVersion, Kind, Partition, Removal, RetentionPolicy
-from console.accounts.models import AuditEvent, User
+from audit.models import AuditEvent
+from console.accounts.models import User
 from lineage.actions.record import record_derivations
 from tests.console.pages.cast import World, make_version
 

@@ -7,7 +7,8 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from console.accounts.models import AuditEvent, Role, User
+from audit.models import AuditEvent
+from console.accounts.models import Role, User
 from scheduler.actions.subscriptions import subscribe
 from scheduler.models import Channel, Notification, Subject, Subscription
 from tests.console.pages.cast import World, user

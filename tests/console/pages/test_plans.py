@@ -10,7 +10,8 @@ from flyteidl.core import literals_pb2, types_pb2
 from artifacts.literals import carried
 from artifacts.models import Kind
 from artifacts.store import store
-from console.accounts.models import AuditEvent, Role, RoleBinding, User
+from audit.models import AuditEvent
+from console.accounts.models import Role, RoleBinding, User
 from scheduler.models import Execution, ExecutionMode, LaunchPlan, Schedule, Trigger
 from tests.console.pages.cast import World, make_version
 

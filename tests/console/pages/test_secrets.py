@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from django.test import Client
 
-from console.accounts.models import AuditEvent, Role, User
+from audit.models import AuditEvent
+from console.accounts.models import Role, User
 from scheduler.models import Secret
 from tests.console.pages.cast import World, user
 

@@ -8,7 +8,8 @@ from django.test import Client
 from django.utils import timezone
 
 from artifacts.models import Kind
-from console.accounts.models import AuditEvent, User
+from audit.models import AuditEvent
+from console.accounts.models import User
 from scheduler.models import Trigger, TriggerFiring, TriggerSource
 from tests.console.pages.cast import World, make_version
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from console.accounts.models import AuditEvent
+from audit.models import AuditEvent
 from scheduler.models import MatchableAttributes
 from tests.console.rest.conftest import Caller, problem
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 from flyteidl.core import literals_pb2
 
 from artifacts.store import store
+from audit.models import AuditEvent
 from console import interfaces, sandbox
-from console.accounts.models import AuditEvent
 from scheduler.models import Execution
 from scheduler.phases import AttemptPhase, ExecutionPhase, Machine, NodePhase
 from tests.console.rest import program

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from flyteidl.core import types_pb2
 
-from console.accounts.models import AuditEvent
+from audit.models import AuditEvent
 from scheduler.models import Gate, GateKind
 from scheduler.phases import ExecutionPhase
 from tests.console.rest.conftest import Caller, problem

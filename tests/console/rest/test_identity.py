@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from console.accounts.models import ApiToken, AuditEvent, RoleBinding, User
+from audit.models import AuditEvent
+from console.accounts.models import ApiToken, RoleBinding, User
 from tests.console.rest.conftest import Caller, problem
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from console.accounts.models import AuditEvent
+from audit.models import AuditEvent
 from scheduler.models import Channel, Execution, Notification, Subject, Subscription
 from tests.console.rest.conftest import Caller, problem
 from tests.console.rest.rows import START, make_execution

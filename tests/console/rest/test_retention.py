@@ -10,7 +10,7 @@ from django.utils import timezone
 from artifacts.actions.retention import delete_objects
 from artifacts.models import ArtifactVersion, Removal
 from artifacts.store import store
-from console.accounts.models import AuditEvent
+from audit.models import AuditEvent
 from lineage.actions.record import record_derivations
 from tests.console.rest.conftest import Caller, problem
 from tests.console.rest.test_artifacts import DATASET, MODEL, publish

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from console.accounts.models import AuditEvent, Role, RoleBinding, User
+from audit.models import AuditEvent
+from console.accounts.models import Role, RoleBinding, User
 from scheduler.models import Secret
 from tests.console.rest.conftest import Caller, problem
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from console.accounts.models import AuditEvent
+from audit.models import AuditEvent
 from scheduler.models import LaunchPlan, Schedule, Trigger, TriggerFiring, TriggerSource
 from tests.console.rest import program
 from tests.console.rest.conftest import Caller, problem

@@ -18,7 +18,7 @@ from flytekit.clients.friendly import SynchronousFlyteClient
 from flytekit.exceptions.user import FlyteEntityNotExistException
 from flytekit.models.matchable_resource import ClusterResourceAttributes, MatchableResource, MatchingAttributes
 
-from console.accounts.models import AuditEvent
+from audit.models import AuditEvent
 from tests.console.rpc.conftest import Call
 
 ADMIN = admin_pb2.DESCRIPTOR.services_by_name["AdminService"]

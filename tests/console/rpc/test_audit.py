@@ -11,8 +11,8 @@ from flytekit.models.launch_plan import LaunchPlanState
 from flytekit.models.project import Project
 from flytekit.remote import FlyteRemote
 
+from audit.models import AuditEvent
 from console.accounts import refusals
-from console.accounts.models import AuditEvent
 from scheduler.models import Project as ProjectRow
 from tests.console.rpc import programs
 from tests.console.rpc.test_dispatch import ADMIN

@@ -260,7 +260,7 @@ def test_a_signal_of_a_long_name_is_refused_when_it_is_registered_and_when_it_is
 
 def test_declaring_a_signal_is_a_write(call: Call, token_of: Callable[..., str]) -> None:
     """Its name begins as those of readers do; a refusal is noted as a writer's."""
-    from console.accounts.models import AuditEvent
+    from audit.models import AuditEvent
 
     run = identifier_pb2.WorkflowExecutionIdentifier(project="demo", domain="development", name="x")
     request = signal_pb2.SignalGetOrCreateRequest(

@@ -18,7 +18,7 @@ _WHO = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("accounts", "0003_token_scopes_and_attempts"), ("scheduler", "0011_activated_by")]
+    dependencies = [("scheduler", "0012_cache_of_one_project"), ("audit", "0001_initial")]
 
     operations = [
         migrations.RunSQL(_WHO.format(table=table), migrations.RunSQL.noop)
