@@ -193,6 +193,9 @@ CAUSEWAY_TASK_TIMEOUT = float(os.environ.get("CAUSEWAY_TASK_TIMEOUT") or "0")
 # Of what a task leaves to be read, in bytes; 0: any. A longer log loses its middle, a larger deck is not kept.
 CAUSEWAY_MAX_LOG_BYTES = int(os.environ.get("CAUSEWAY_MAX_LOG_BYTES") or str(100 * 1024**2))
 CAUSEWAY_MAX_DECK_BYTES = int(os.environ.get("CAUSEWAY_MAX_DECK_BYTES") or str(256 * 1024**2))
+# Whom tasks run as: a range of user numbers (one for each project and domain), one user, or "same" as this process.
+# Empty: a range where started as root, else the same. artifacts/task_users.py
+CAUSEWAY_TASK_USER = os.environ.get("CAUSEWAY_TASK_USER", "")
 # How many tasks and child executions of one execution run at once when neither it nor its launch plan says; 0: any.
 CAUSEWAY_MAX_PARALLELISM = int(os.environ.get("CAUSEWAY_MAX_PARALLELISM", "25"))
 # After downtime a schedule catches up with at most this many missed fire times, the newest.

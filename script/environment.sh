@@ -36,7 +36,7 @@ install() {
     if [ -f "$root/sdk/pyproject.toml" ]; then arguments="$arguments -e $root/sdk"; fi
     cd "$root"
     # shellcheck disable=SC2086 # one argument each
-    if [ -x "$venv/bin/uv" ] && "$venv/bin/uv" pip install --python "$venv/bin/python" $arguments >"$log" 2>&1; then
+    if [ -x "$venv/bin/uv" ] && "$venv/bin/uv" pip install --compile-bytecode --python "$venv/bin/python" $arguments >"$log" 2>&1; then
         return
     fi
     # shellcheck disable=SC2086
@@ -57,6 +57,8 @@ ensure_environment() {
         echo "$venv has no working Python of a supported version: making it again"
         rm -rf "$venv"
     fi
+    mask=$(umask)
+    umask 022 # tasks import from it, as users of their own
     [ -x "$venv/bin/python" ] || make_venv
     stamp=$venv/causeway-$(basename -- "$1")
     wanted=$(for file in "$@" sdk/pyproject.toml; do [ -f "$root/$file" ] && cat "$root/$file"; done; "$venv/bin/python" -V)
@@ -65,4 +67,5 @@ ensure_environment() {
         install "$@"
         printf '%s\n' "$wanted" >"$stamp"
     fi
+    umask "$mask"
 }

@@ -19,6 +19,7 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 else:
     os.environ.setdefault("CAUSEWAY_HOME", str(TEST_HOME / TEST_ID))
 os.environ.setdefault("CAUSEWAY_SECRET_KEY", "only-for-tests")
+os.environ.setdefault("CAUSEWAY_TASK_USER", "same")  # in this process; a stack of real processes starts without it
 
 
 def start_postgres() -> str:

@@ -94,11 +94,14 @@ def options(home: Path, **environment: str) -> Options:
 @contextmanager
 def running_stack(home: Path, **environment: str) -> Iterator[RunningStack]:
     """A complete set-up in `home`, ready to use; everything is stopped at the end."""
+    umask = os.umask(0o077)  # as `script/up` does
     stack = Stack(options(home, **environment))
-    stack.home.make_directories()
+    stack.home.make_directories(stack.env.get("CAUSEWAY_TASK_USER", ""))
     try:
         stack.start()
         stack.wait_ready()
+        os.umask(umask)
         yield RunningStack(stack)
     finally:
+        os.umask(umask)
         stack.stop()

@@ -9,15 +9,25 @@ from django.core.exceptions import ImproperlyConfigured
 
 from artifacts.store.base import ObjectStore, StoredObject
 from artifacts.store.local import LocalStore
+from artifacts.task_users import TaskUsers, configured
 
-__all__ = ["LocalStore", "ObjectStore", "StoredObject", "open_store", "store"]
+__all__ = ["LocalStore", "ObjectStore", "StoredObject", "open_store", "store", "task_users"]
+
+
+@cache
+def task_users() -> TaskUsers | None:
+    """Whom tasks run as, and so who may read objects in a local store; None: as this process's own user."""
+    return configured(settings.CAUSEWAY_TASK_USER, settings.CAUSEWAY_HOME)
 
 
 def open_store(root: str) -> ObjectStore:
     """The store at a root, `/directory` (or `file:///directory`) or `s3://bucket/prefix`."""
     if root.startswith(("/", "file:///")):
         return LocalStore(
-            root, public_url=settings.CAUSEWAY_PUBLIC_URL, max_upload_bytes=settings.CAUSEWAY_MAX_UPLOAD_BYTES
+            root,
+            public_url=settings.CAUSEWAY_PUBLIC_URL,
+            max_upload_bytes=settings.CAUSEWAY_MAX_UPLOAD_BYTES,
+            users=task_users(),
         )
     if root.startswith("s3://"):
         from artifacts.store.s3 import S3Store  # boto3 takes a while to import, and most installations have no S3

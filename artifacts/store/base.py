@@ -69,8 +69,13 @@ class ObjectStore(ABC):
         """Write the whole object; readers see the old bytes or the new ones, never a part."""
 
     @abstractmethod
+    def put_stream(self, uri: str, stream: BinaryIO) -> None:
+        """Write the object from an open file that can be sought in, without holding it in memory."""
+
     def put_file(self, uri: str, path: str) -> None:
         """Write the object from a local file, without holding it in memory."""
+        with open(path, "rb") as stream:
+            self.put_stream(uri, stream)
 
     @abstractmethod
     def open(self, uri: str) -> BinaryIO:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
-import tempfile
+import stat
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -13,14 +14,21 @@ from typing import BinaryIO
 from artifacts.exceptions import InvalidArgument, NotFound
 from artifacts.store import parts, signing
 from artifacts.store.base import ObjectStore, StoredObject, check_sha256
+from artifacts.store.folders import PARTIAL, SCOPE_DEPTH, Folders
+from artifacts.task_users import Identity, TaskUsers
 
-PARTIAL = ".partial-"  # prefix of files being written; listings leave them out
+# What opening says where there is no file: nothing, a folder, a link, or a file where a folder should be.
+NO_FILE = frozenset({errno.ENOENT, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENXIO})
 
 
 class LocalStore(ObjectStore):
-    def __init__(self, root: str, *, public_url: str, max_upload_bytes: int) -> None:
+    """`users`: whom tasks run as, where that is not this process's own user: they may read their project's objects."""
+
+    def __init__(self, root: str, *, public_url: str, max_upload_bytes: int, users: TaskUsers | None = None) -> None:
         super().__init__(root.removeprefix("file://"))
         self.directory = Path(self.root)
+        self.users = users
+        self.folders = Folders(self.directory, users)
         self.public_url = public_url.rstrip("/")
         self.max_upload_bytes = max_upload_bytes
 
@@ -38,62 +46,88 @@ class LocalStore(ObjectStore):
     def put(self, uri: str, data: bytes) -> None:
         self.write(uri, lambda file: file.write(data))
 
-    def put_file(self, uri: str, path: str) -> None:
-        with open(path, "rb") as source:
-            self.write(uri, lambda file: shutil.copyfileobj(source, file, 1 << 20))
+    def put_stream(self, uri: str, stream: BinaryIO) -> None:
+        self.write(uri, lambda file: shutil.copyfileobj(stream, file, 1 << 20))
 
     def write(self, uri: str, fill: Callable[[BinaryIO], object]) -> None:
         """Let `fill` write the object; if it raises, nothing is left behind."""
-        self._write(self.path(uri), fill)
+        self._write(self.key(uri), fill)
 
-    @staticmethod
-    def _write(path: Path, fill: Callable[[BinaryIO], object]) -> None:
+    def _write(self, key: str, fill: Callable[[BinaryIO], object]) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise InvalidArgument(f"{path} cannot be written: an object lies where it needs a folder") from None
-        fd, partial = tempfile.mkstemp(prefix=PARTIAL, dir=path.parent)
-        try:
-            with os.fdopen(fd, "wb") as file:
+            with self.folders.write(key) as file:
                 fill(file)
-            os.chmod(partial, 0o644)
-            os.replace(partial, path)
-        except BaseException as error:
-            os.unlink(partial)
-            if isinstance(error, IsADirectoryError):
-                raise InvalidArgument(f"{path} cannot be written: a folder of objects lies there") from None
-            raise
+        except NotADirectoryError:
+            path = self.directory / key
+            raise InvalidArgument(f"{path} cannot be written: an object lies where it needs a folder") from None
+        except IsADirectoryError:
+            path = self.directory / key
+            raise InvalidArgument(f"{path} cannot be written: a folder of objects lies there") from None
 
     def open(self, uri: str) -> BinaryIO:
         try:
-            return open(self.path(uri), "rb")
-        except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+            return self.folders.open(self.key(uri))
+        except OSError as error:
+            if error.errno not in NO_FILE and not isinstance(error, FileNotFoundError):
+                raise
             raise NotFound(f"there is no object {uri}") from None
 
     def exists(self, uri: str) -> bool:
-        try:
-            return self.path(uri).is_file()
-        except NotFound:
-            return False
+        return self._stat(uri) is not None
 
     def size(self, uri: str) -> int:
-        path = self.path(uri)
-        if not path.is_file():
+        found = self._stat(uri)
+        if found is None:
             raise NotFound(f"there is no object {uri}")
-        return path.stat().st_size
+        return found.st_size
+
+    def _stat(self, uri: str) -> os.stat_result | None:
+        try:
+            return self.folders.stat(self.key(uri))
+        except OSError as error:
+            if error.errno not in NO_FILE and not isinstance(error, FileNotFoundError):
+                raise
+            return None
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
         top = self.directory / self.key(prefix, prefix=True)
+        if not self._is_plain(top):
+            return
         for folder, folders, files in os.walk(top):
             folders.sort()
             for name in sorted(name for name in files if not name.startswith(PARTIAL)):
                 path = Path(folder, name)
-                stat = path.stat()
-                modified = datetime.fromtimestamp(stat.st_mtime, timezone.utc)
-                yield StoredObject(f"{self.root}/{path.relative_to(self.directory).as_posix()}", stat.st_size, modified)
+                found = path.lstat()
+                if stat.S_ISREG(found.st_mode):
+                    modified = datetime.fromtimestamp(found.st_mtime, timezone.utc)
+                    uri = f"{self.root}/{path.relative_to(self.directory).as_posix()}"
+                    yield StoredObject(uri, found.st_size, modified)
+
+    def _is_plain(self, path: Path) -> bool:
+        """Whether no link lies between the directory and the path."""
+        return path.resolve() == self.directory.resolve() / path.relative_to(self.directory)
 
     def delete(self, uri: str) -> None:
-        self.path(uri).unlink(missing_ok=True)
+        try:
+            self.folders.unlink(self.key(uri))
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
+                raise
+
+    def scope_of(self, uri: str) -> tuple[str, str] | None:
+        """The project and domain whose tasks may read the object: <area>/<project>/<domain>/... None for no object."""
+        if not self.contains(uri):
+            return None
+        parts = self.key(uri).split("/")
+        return (parts[1], parts[2]) if len(parts) > SCOPE_DEPTH else None
+
+    def hand_over(self, uri: str, identity: Identity) -> None:
+        """Make a folder that the tasks of that user may write into."""
+        self.folders.hand_over(self.key(uri), identity)
+
+    def hand_over_file(self, uri: str, identity: Identity) -> None:
+        """Make an empty object that the tasks of that user may write."""
+        self.folders.hand_over_file(self.key(uri), identity)
 
     def signed_get(self, uri: str, *, expires: timedelta, filename: str | None = None) -> str:
         grant = signing.Grant("GET", self.key(uri), filename=filename or "")
@@ -118,9 +152,9 @@ class LocalStore(ObjectStore):
 
     def write_part(self, uri: str, number: int, fill: Callable[[BinaryIO], object]) -> None:
         """Let `fill` write the part; if it raises, nothing is left behind."""
-        path = self.path(uri)
-        part = parts.part_path(path, parts.upload_id(self.key(uri)), number)
-        self._write(part, fill)
+        key = self.key(uri)
+        part = parts.part_path(Path(key), parts.upload_id(key), number)
+        self._write(part.as_posix(), fill)
 
     def finish_parts(self, uri: str, upload: str, *, sha256: str) -> None:
         found = parts.present(self.path(uri), upload)

@@ -63,8 +63,8 @@ class S3Store(ObjectStore):
     def put(self, uri: str, data: bytes) -> None:
         self.client.put_object(**self._target(uri), Body=data)
 
-    def put_file(self, uri: str, path: str) -> None:
-        self.client.upload_file(path, self.bucket, self.name(uri))
+    def put_stream(self, uri: str, stream: BinaryIO) -> None:
+        self.client.upload_fileobj(stream, self.bucket, self.name(uri))
 
     def open(self, uri: str) -> BinaryIO:
         try:

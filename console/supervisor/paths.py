@@ -8,6 +8,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from artifacts.task_users import configured
+
 # A Unix socket's path may have 107 bytes on Linux and 103 on macOS.
 LONGEST_SOCKET_PATH = 103
 
@@ -61,16 +63,34 @@ class Home:
         """For flytekit: `FLYTECTL_CONFIG` or `pyflyte --config`."""
         return self.root / "flyte.yaml"
 
-    def make_directories(self) -> None:
-        """Create what must exist before the first process starts; only the owner may look into a new data directory."""
-        if not self.root.exists():
-            self.root.mkdir(parents=True, mode=0o700)
+    def make_directories(self, task_user: str | None = None) -> None:
+        """Create what must exist before the first process starts; only the owner may look into the data directory.
+
+        `task_user`: as CAUSEWAY_TASK_USER, which is the default.
+        """
+        self.root.mkdir(parents=True, mode=0o700, exist_ok=True)
+        self.close(os.environ.get("CAUSEWAY_TASK_USER", "") if task_user is None else task_user)
         for directory in (self.run, self.logs):
-            directory.mkdir(exist_ok=True)
+            directory.mkdir(exist_ok=True, mode=0o700)
+            directory.chmod(0o700)
         for socket in (self.valkey_socket, self.supervisor_socket):
             _private_directory(socket.parent, self.root)
         if self.postgres_sockets != self.postgres:
             _private_directory(self.postgres_sockets, self.root)
+
+    def close(self, task_user: str) -> None:
+        """Nobody else gets in, except that the users of tasks and of the database pass through to what is theirs."""
+        users = configured(task_user, self.root)
+        group = users.group if users is not None else None
+        if group is not None:
+            os.chown(self.root, -1, group)
+        self.root.chmod(0o710 if group is not None else 0o711 if os.geteuid() == 0 else 0o700)
+        for entry in os.scandir(self.root):  # of an earlier Causeway; objects, runs and code have owners of their own
+            if entry.is_file(follow_symlinks=False):
+                os.chmod(entry.path, 0o600)
+        for name in ("static", "logs", "processes"):
+            if (self.root / name).is_dir():
+                (self.root / name).chmod(0o700)
 
 
 def _private_directory(directory: Path, home: Path) -> None:

@@ -82,10 +82,10 @@ def step_down(home: Home, bin_dir: Path) -> None:
     user = server_user(home.postgres)
     let_through(bin_dir / "postgres")
     for directory in {home.postgres, home.postgres_sockets}:
-        let_through(directory)
+        let_through(home.root if home.root in directory.parents else directory)
         directory.mkdir(exist_ok=True, mode=0o700)
         os.chown(directory, user.pw_uid, user.pw_gid)
-    os.setgroups([])
+    os.setgroups([home.root.stat().st_gid])  # which may pass through the data directory
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
     os.environ["HOME"] = str(home.postgres)

@@ -73,6 +73,7 @@ class Stack:
         self._say("starting rpc, workers and executor")
         self._rpc("startProcessGroup", "app", False)
         self.home.flyte_config.write_text(self.flyte_config())
+        self.home.flyte_config.chmod(0o600)
 
     def flyte_config(self) -> str:
         """What flytekit has to know to reach this set-up, and to print links that lead to its console."""
@@ -95,6 +96,7 @@ class Stack:
             stdin=subprocess.DEVNULL,
             stdout=(self.home.logs / "supervisor.out").open("ab"),
             stderr=subprocess.STDOUT,
+            umask=0o077,
             start_new_session=True,  # Ctrl-C is for us alone; we then stop the processes in order
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - started before any thread
         )
@@ -143,7 +145,7 @@ class Stack:
     def manage(self, *arguments: str) -> str:
         """Run a management command in the set-up's environment; returns what it printed."""
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
-        done = subprocess.run(command, env=self.env, cwd=ROOT, capture_output=True, text=True)
+        done = subprocess.run(command, env=self.env, cwd=ROOT, capture_output=True, text=True, umask=0o077)
         with (self.home.logs / "manage.log").open("a") as log:
             log.write(redact(done.stdout + done.stderr))
         if done.returncode:

@@ -91,6 +91,7 @@ def watch(stack: Stack) -> None:
 
 def serve(options: Options, *, demo: bool, began: float) -> None:
     """Check, start, announce, stay, stop."""
+    os.umask(0o077)  # what it and its processes keep is for nobody else
     home = options.home
     preflight.check_home(home)
     held = preflight.lock(home)

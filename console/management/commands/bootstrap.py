@@ -11,6 +11,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from psycopg import sql
 
+from artifacts.store import LocalStore, store, task_users
+from artifacts.store.folders import settle_existing
 from console import installation, old_homes
 from console.accounts import access, tokens
 from console.supervisor.paths import Home
@@ -38,6 +40,7 @@ class Command(BaseCommand):
         old_homes.prepare()
         call_command("migrate", interactive=False, verbosity=0)
         make_first_token()
+        settle_store()
         Project.objects.get_or_create(identifier="flytesnacks", defaults={"name": "flytesnacks"})
         if not no_static:
             call_command("collectstatic", interactive=False, verbosity=0, clear=False)
@@ -65,6 +68,13 @@ def make_database() -> None:
             contextlib.suppress(psycopg.errors.DuplicateDatabase),
         ):
             server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(wanted["NAME"])))
+
+
+def settle_store() -> None:
+    """Objects of an earlier Causeway become readable by the tasks of their project, and by nobody else."""
+    objects, users = store(), task_users()
+    if isinstance(objects, LocalStore) and users is not None:
+        settle_existing(objects.directory, users)
 
 
 def make_first_token() -> None:

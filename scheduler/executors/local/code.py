@@ -17,6 +17,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from artifacts.store import ObjectStore
+from artifacts.task_users import Identity
 
 KEPT = 50  # distributions, however long they have not been used
 UNUSED_SECONDS = 24 * 3600
@@ -30,14 +31,18 @@ class CodeCache:
         self._lock = threading.Lock()
         self._using = threading.Lock()  # between the word that a directory is used and its removal
 
-    def path(self, distribution: str) -> Path:
-        """Where the code is, once fetched. Upload URIs carry the archive's digest, so a URI's content never changes."""
-        return self.directory / hashlib.sha256(distribution.encode()).hexdigest()[:32]
+    def path(self, distribution: str, user: Identity | None = None) -> Path:
+        """Where the code is, once fetched. Upload URIs carry the archive's digest, so a URI's content never changes.
 
-    def ready(self, distribution: str) -> bool:
+        Each user of tasks has a copy of its own, which it may read and, as programs do, write into.
+        """
+        digest = hashlib.sha256(distribution.encode()).hexdigest()[:32]
+        return self.directory / (digest if user is None else f"{user.uid}-{digest}")
+
+    def ready(self, distribution: str, user: Identity | None = None) -> bool:
         """Whether the code is in place; it then stays there for a day."""
         with self._using, contextlib.suppress(FileNotFoundError):
-            os.utime(self.path(distribution))
+            os.utime(self.path(distribution, user))
             return True
         return False
 
@@ -65,17 +70,22 @@ class CodeCache:
             gone.append(path)
         return gone
 
-    def fetch(self, distribution: str) -> Path:
+    def fetch(self, distribution: str, user: Identity | None = None) -> Path:
         """Have the code in place. Raises NotFound or InvalidArgument from the store, OSError, tarfile.TarError."""
-        target = self.path(distribution)
+        target = self.path(distribution, user)
         with self._lock:
             if target.is_dir():
                 return target
             self.directory.mkdir(parents=True, exist_ok=True)
+            if user is not None:
+                os.chown(self.directory, -1, user.groups[0] if user.groups else user.gid)
+                self.directory.chmod(0o710)  # to pass through
             partial = Path(tempfile.mkdtemp(prefix=PARTIAL, dir=self.directory))
             try:
                 self._unpack(distribution, partial)
                 partial.chmod(0o755)
+                if user is not None:
+                    _give(partial, user)
                 partial.rename(target)
             except BaseException:
                 shutil.rmtree(partial, ignore_errors=True)
@@ -91,6 +101,15 @@ class CodeCache:
             else:  # a pickled notebook entity, which flytekit's resolver reads by its name
                 with open(into / name, "wb") as file:
                     shutil.copyfileobj(stream, file)
+
+
+def _give(folder: Path, user: Identity) -> None:
+    """All of it to the user, and to nobody else; nobody else has it in hands yet."""
+    for _path, _inner, files, fd in os.fwalk(folder):
+        for name in files:
+            os.chown(name, user.uid, user.gid, dir_fd=fd, follow_symlinks=False)
+        os.fchown(fd, user.uid, user.gid)
+    folder.chmod(0o750)
 
 
 def _age(path: Path) -> float:

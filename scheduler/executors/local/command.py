@@ -8,6 +8,8 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from artifacts.task_users import Identity
+
 # Variables that differ between attempts; all others are the task's own, and its modules may read them when imported.
 PER_ATTEMPT = (
     "FLYTE_INTERNAL_EXECUTION_",
@@ -58,6 +60,8 @@ def own_variables(env: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in env.items() if not name.startswith(PER_ATTEMPT)}
 
 
-def warm_key(distribution: str, env: Mapping[str, str]) -> str:
+def warm_key(distribution: str, env: Mapping[str, str], user: Identity | None = None) -> str:
     """Attempts with the same key may be forked from the same zygote."""
-    return hashlib.sha256(json.dumps([distribution, own_variables(env)], sort_keys=True).encode()).hexdigest()[:16]
+    who = [user.uid, user.gid, user.groups] if user is not None else []
+    key = json.dumps([distribution, own_variables(env), who], sort_keys=True)
+    return hashlib.sha256(key.encode()).hexdigest()[:16]

@@ -21,12 +21,14 @@ from flyteidl.core import literals_pb2
 
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
 from artifacts.store import LocalStore, ObjectStore
+from artifacts.task_users import Identity, TaskUsers
 from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
 from scheduler.executors.local import gpus, memory, notebooks, outcome, shortage, stopping
 from scheduler.executors.local.attempt_log import AttemptLog
 from scheduler.executors.local.code import CodeCache
 from scheduler.executors.local.command import own_variables, plan, warm_key
 from scheduler.executors.local.environments import python_for
+from scheduler.executors.local.identities import identity_of, let_group_through, place_of
 from scheduler.executors.local.limits import Limits
 from scheduler.executors.local.machine import machine_resources
 from scheduler.executors.local.run import Run
@@ -62,11 +64,15 @@ class LocalExecutor(Executor):
         environments: Mapping[str, str] | None = None,
         limits: Limits = Limits(),  # noqa: B008 - it is frozen
         secrets_of: SecretsOf | None = None,
+        users: TaskUsers | None = None,
+        may_read: Callable[[int, str, str], bool] | None = None,
     ) -> None:
         """`environments`: the Pythons that images stand for; `endpoint`: host and port of the gRPC door, for tasks that
         launch others (eager workflows); `token_of` an attempt id is what they show there, if it asks for one;
-        `secrets_of` an attempt id and command["secrets"] are what its process gets (lookup.mounts_for).
+        `secrets_of` an attempt id and command["secrets"] are what its process gets (lookup.mounts_for); `users`: whom
+        tasks run as; `may_read`: whether that of an attempt id may read another project and domain.
         """
+        self.users, self.may_read = users, may_read
         self.home, self.store, self.endpoint, self.token_of = home, store, endpoint, token_of
         self.secrets_of = secrets_of
         self.total = total or machine_resources(home)
@@ -90,6 +96,7 @@ class LocalExecutor(Executor):
         self.emit = emit
         shutil.rmtree(self.home / "tmp", ignore_errors=True)  # of earlier zygotes; attempts have theirs in `run`
         (self.home / "run").mkdir(parents=True, exist_ok=True)
+        let_group_through(self.home / "run", self.users)
         self.zygotes.start()
 
     def submit(self, assignment: Assignment) -> None:
@@ -166,7 +173,9 @@ class LocalExecutor(Executor):
         for path in (self.home / "run").glob(f"*{GONE}"):  # what a moment without descriptors or rights left
             shutil.rmtree(path, ignore_errors=True)
         with self._lock:
-            running = {self.code.path(run.plan.distribution) for run in self.runs.values() if run.plan.distribution}
+            running = {
+                self.code.path(run.plan.distribution, run.user) for run in self.runs.values() if run.plan.distribution
+            }
         try:
             self.code.prune(running.union(*(zygotes.codes() for zygotes in self._all_zygotes())))
         except OSError:
@@ -196,6 +205,7 @@ class LocalExecutor(Executor):
         path, uri, limit = run.directory.log, run.assignment.log_uri, self.limits.log_bytes
         run.log = AttemptLog.of(path, uri, self.store, max_bytes=limit)
         run.plan = plan(run.assignment.command.get("args") or ())
+        run.user = identity_of(run.assignment, self.users, self.store, self.may_read)
         run.kernel_kills = memory.kernel_kills()
 
     def _start(self, run: Run) -> None:
@@ -209,7 +219,7 @@ class LocalExecutor(Executor):
             taken = {gpu for other in self.runs.values() if other is not run for gpu in other.gpus}
             wanted = run.assignment.resources.gpu
             run.gpus = gpus.choose(wanted, self.total.gpu, taken, self.home / "run")
-        unready = run.plan.distribution and not self.code.ready(run.plan.distribution)
+        unready = run.plan.distribution and not self.code.ready(run.plan.distribution, run.user)
         if unready or run.assignment.command.get("secrets"):
             self._steps.submit(run, self._fetch_and_launch)
         else:
@@ -233,7 +243,7 @@ class LocalExecutor(Executor):
         if self._never_needed(run):
             return
         if run.plan.distribution:
-            self.code.fetch(run.plan.distribution)
+            self.code.fetch(run.plan.distribution, run.user)
         if run.assignment.command.get("secrets"):
             try:
                 run.secrets = self._secrets(run)
@@ -261,7 +271,7 @@ class LocalExecutor(Executor):
             said = f"no executor of this set-up runs tasks of type {kind!r}, which have no container"
             self._conclude(run, outcome.failure("NoExecutor", said, outcome.USER, retryable=False))
             return
-        code = self.code.path(run.plan.distribution) if run.plan.distribution else None
+        code = self.code.path(run.plan.distribution, run.user) if run.plan.distribution else None
         image = str(run.assignment.command.get("image", ""))
         python = python_for(image, self.environments)
         if said := notebooks.mismatch(run.plan.args, code, python, image):
@@ -279,19 +289,36 @@ class LocalExecutor(Executor):
         if data := run.assignment.command.get("data_config"):
             shared = ("inputs_uri", "output_prefix", "raw_output_prefix")
             spec["data"] = {**data, **{name: run.assignment.command[name] for name in shared}}
-        run.log.path.parent.mkdir(parents=True, exist_ok=True)
-        run.directory.prepare(spec, code, secrets=run.secrets.as_json() if run.secrets else "")
+        if run.user is None:
+            run.log.path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            self._hand_over(run, run.user)
+        secrets = run.secrets.as_json() if run.secrets else ""
+        run.directory.prepare(spec, code, secrets=secrets, user=run.user)
         declared = own_variables(run.assignment.command.get("env") or {})
         if image:
             declared["FLYTE_INTERNAL_IMAGE"] = image  # what a module asks for that imports by its image
         self._zygotes_of(run).run(
             run.directory.path,
-            key=warm_key(run.plan.distribution, declared) if code else "",
+            key=warm_key(run.plan.distribution, declared, run.user) if code else "",
             code=code,
             module=run.plan.module,
             env=declared,
             reuse=bool(run.assignment.command.get("reuse")),
+            user=run.user,
         )
+
+    def _hand_over(self, run: Run, user: Identity) -> None:
+        """What the attempt writes in a local store becomes its user's: its own two folders and its log, no more."""
+        if not isinstance(self.store, LocalStore):
+            return
+        own = place_of(run.assignment)
+        for name in ("output_prefix", "raw_output_prefix"):
+            uri = str(run.assignment.command.get(name) or "")
+            if self.store.scope_of(f"{uri}/x") == own:
+                self.store.hand_over(uri, user)
+        if run.log.path != run.directory.log:
+            self.store.hand_over_file(run.assignment.log_uri, user)
 
     def _echo(self, run: Run, outputs: Mapping[str, str]) -> None:
         """What it takes in comes out: that needs no process."""
@@ -317,7 +344,10 @@ class LocalExecutor(Executor):
         return [self.zygotes, *list(self._mapped.values())]
 
     def _new_zygotes(self, python: str) -> Zygotes:
-        return Zygotes(self._on_message, self._on_lost, home=self.home, warm_limit=self.warm_limit, python=python)
+        group = self.users.group if self.users is not None else None
+        return Zygotes(
+            self._on_message, self._on_lost, home=self.home, warm_limit=self.warm_limit, python=python, group=group
+        )
 
     def _environment(self, run: Run) -> dict[str, str]:
         """What flytekit reads the endpoints of Causeway and of the store from, and which GPUs are the attempt's.
@@ -334,14 +364,7 @@ class LocalExecutor(Executor):
             env["CAUSEWAY_TOKEN"] = self.token_of(run.assignment.attempt_id)
             env["FLYTE_CREDENTIALS_AUTH_MODE"] = "externalcommand"
             env["FLYTE_CREDENTIALS_COMMAND"] = "printenv,CAUSEWAY_TOKEN"  # flytekit splits it at the comma
-        for theirs, ours in {
-            "FLYTE_AWS_ENDPOINT": "AWS_ENDPOINT_URL",
-            "FLYTE_AWS_ACCESS_KEY_ID": "AWS_ACCESS_KEY_ID",
-            "FLYTE_AWS_SECRET_ACCESS_KEY": "AWS_SECRET_ACCESS_KEY",
-        }.items():
-            if value := os.environ.get(ours):
-                env[theirs] = value
-        return env
+        return env | _store_keys()
 
     # --- what zygotes say ---------------------------------------------------------------------------------------------
 
@@ -350,10 +373,9 @@ class LocalExecutor(Executor):
         if run is None or run.ended:
             return
         if message["is"] == "started":
-            if (took := run.directory.process()) is not None and took.pid != message["pid"]:
-                return  # one forked for an attempt that another process has: it is about to leave
-            if not run.orphaned:  # else it is known who runs it: this is about a second process, which is gone
-                process, at = Process(message["pid"], message["born"]), datetime.now(timezone.utc)
+            process, at = Process(message["pid"], message["born"]), datetime.now(timezone.utc)
+            # Else it is known who runs it: this is about a second process, which is gone, or says so in a moment.
+            if not run.orphaned and run.directory.process() in (None, process):
                 self._steps.do(run, partial(self._started, process=process, at=at))
         elif message["status"] == DUPLICATE:
             self._steps.do(run, self._found)
@@ -418,7 +440,7 @@ class LocalExecutor(Executor):
         self._conclude(run, outcome.judge(run.assignment.command, exit_, self.store, max_deck_bytes=limit))
 
     def _exit_of(self, run: Run, status: int | None) -> outcome.Exit:
-        code = str(self.code.path(run.plan.distribution)) if run.plan.distribution else ""
+        code = str(self.code.path(run.plan.distribution, run.user)) if run.plan.distribution else ""
         folders = (code, str(run.directory.path / "work"))
         tail = "" if status == 0 else run.log.tail()
         out_of_memory = memory.kernel_kills() > run.kernel_kills
@@ -451,3 +473,15 @@ class LocalExecutor(Executor):
         self._by_directory.pop(run.directory.path, None)
         with contextlib.suppress(RuntimeError):  # shutting down: the next start removes it
             self._workers.submit(run.directory.remove)
+
+
+def _store_keys() -> dict[str, str]:
+    """What tasks reach an S3 store with: keys of their own, where the operator gave them some, or Causeway's."""
+    env = os.environ
+    keys = {
+        "FLYTE_AWS_ENDPOINT": env.get("AWS_ENDPOINT_URL"),
+        "FLYTE_AWS_ACCESS_KEY_ID": env.get("CAUSEWAY_TASK_S3_ACCESS_KEY_ID") or env.get("AWS_ACCESS_KEY_ID"),
+        "FLYTE_AWS_SECRET_ACCESS_KEY": env.get("CAUSEWAY_TASK_S3_SECRET_ACCESS_KEY")
+        or env.get("AWS_SECRET_ACCESS_KEY"),
+    }
+    return {name: value for name, value in keys.items() if value}

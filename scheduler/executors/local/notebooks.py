@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
+from artifacts.store.folders import open_regular
+
 RESOLVER = "default_notebook_task_resolver"  # flytekit.core.python_auto_container
 PICKLE = "pkl.gz"
 _VERSION = re.compile(r"(\d+\.\d+)\.\d+")
@@ -42,7 +44,7 @@ def written_by(pickle: Path) -> str:
     The pickle is looked at, not loaded: loading is what fails, in ways of all kinds.
     """
     try:
-        with gzip.open(pickle) as file:
+        with open_regular(pickle) as packed, gzip.open(packed) as file:
             start = file.read(_LOOKED_AT)
     except (OSError, EOFError):
         return ""

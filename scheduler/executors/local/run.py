@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from artifacts.task_users import Identity
 from scheduler.executors.base import Assignment
 from scheduler.executors.local.attempt_log import AttemptLog
 from scheduler.executors.local.command import Plan
@@ -21,6 +22,7 @@ class Run:
     directory: RunDirectory
     plan: Plan = Plan(())
     log: AttemptLog = AttemptLog(Path())
+    user: Identity | None = None  # whom it runs as; None: as ourselves
     gpus: tuple[int, ...] = ()
     secrets: Mounts | None = None  # once they are found
     process: Process | None = None

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from artifacts.store.folders import open_regular
+from artifacts.task_users import Identity
 from scheduler.executors.local.zygote.child import SECRETS, born
 
+MOST_READ = 4096  # bytes of what a task says about itself
 GONE = ".gone"  # at the end of the name of a directory that is being removed
+
+
+def is_run_by(pid: int, uid: int) -> bool:
+    """Whether the process is there and its real user is that one."""
+    try:
+        with open(f"/proc/{pid}/status") as status:
+            return next(int(line.split()[1]) for line in status if line.startswith("Uid:")) == uid
+    except (OSError, StopIteration):
+        return False
 
 
 @dataclass(frozen=True)
@@ -57,34 +71,76 @@ class RunDirectory:
     def log(self) -> Path:
         return self.path / "log"
 
-    def prepare(self, spec: Mapping[str, Any], code: Path | None, *, secrets: str = "") -> None:
+    def prepare(
+        self, spec: Mapping[str, Any], code: Path | None, *, secrets: str = "", user: Identity | None = None
+    ) -> None:
         """Make it, with links to the user's files in `work`: relative paths are found, and new files stay here.
 
+        `user` owns the folders in it. The directory itself stays ours: what we wrote there nobody can replace.
         `secrets`: Mounts.as_json. Its file is nobody else's to read, and the task's process removes it at once.
         """
-        work = self.path / "work"
-        work.mkdir(parents=True, exist_ok=True)
-        (self.path / "tmp").mkdir(exist_ok=True)
-        if code is not None:
-            for entry in os.scandir(code):
-                link = work / entry.name
-                if not os.path.lexists(link):
-                    os.symlink(entry.path, link)
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in ("work", "tmp", *(("home",) if user is not None else ())):
+            if self._make_folder(name) and name == "work" and code is not None:
+                for entry in os.scandir(code):
+                    if not os.path.lexists(link := self.path / "work" / entry.name):
+                        os.symlink(entry.path, link)
+            if user is not None:
+                os.chown(self.path / name, user.uid, user.gid, follow_symlinks=False)
         if secrets:
-            given = self.path / SECRETS
-            given.unlink(missing_ok=True)
-            with os.fdopen(os.open(given, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
-                file.write(secrets)
-        partial = self.path / "spec.json.partial"
-        partial.write_text(json.dumps(spec))
-        partial.rename(self.path / "spec.json")
+            self._put(SECRETS, secrets, owner=user)
+        told = {**spec, "uid": user.uid} if user is not None else spec
+        self._put("spec.json", json.dumps(told), reader=user)
+        if user is not None:
+            os.chown(self.path, -1, user.gid)
+            self.path.chmod(0o1770)  # sticky
+
+    def _put(self, name: str, text: str, *, owner: Identity | None = None, reader: Identity | None = None) -> None:
+        """A file in place of whatever had the name: the owner's alone, who may remove it, or ours for the reader."""
+        fd, partial = tempfile.mkstemp(prefix=f".{name}-", dir=self.path)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            file.write(text)
+            if owner is not None:
+                os.fchown(fd, owner.uid, owner.gid)
+            if reader is not None:
+                os.fchown(fd, -1, reader.gid)
+                os.fchmod(fd, 0o640)
+        os.replace(partial, self.path / name)
+
+    def _make_folder(self, name: str) -> bool:
+        """Whether it is ours still: of one that a task had in its hands nothing is known."""
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(self.path / name, 0o700)
+        return os.lstat(self.path / name).st_uid == os.geteuid()
+
+    def _read(self, name: str) -> str:
+        """Of a file that a task may have put there. FileNotFoundError for whatever is no small file."""
+        try:
+            with open_regular(self.path / name) as file:
+                return file.read(MOST_READ).decode(errors="replace")
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                raise
+            raise FileNotFoundError(name) from error
+
+    def uid(self) -> int | None:
+        """Whom its process runs as; None: as ourselves."""
+        try:
+            uid = json.loads((self.path / "spec.json").read_text()).get("uid")
+        except (FileNotFoundError, ValueError):
+            return None
+        return int(uid) if uid is not None else None
 
     def process(self) -> Process | None:
-        """The process that took the attempt, if one did."""
+        """The process that took the attempt, if one did. One of another user did not, whatever the file says."""
         try:
-            return Process.parse((self.path / "started").read_text())
+            process = Process.parse(self._read("started"))
         except FileNotFoundError:
             return None
+        uid = self.uid()
+        if process is not None and uid is not None and process.alive() and not is_run_by(process.pid, uid):
+            return None
+        return process
 
     def working(self) -> Process | None:
         """That process while it is at it: a shared one lives on, with other attempts, when it has left a result.
@@ -97,21 +153,21 @@ class RunDirectory:
     def started_at(self) -> float | None:
         """When, in seconds since the epoch."""
         try:
-            return (self.path / "started").stat().st_mtime
+            return (self.path / "started").lstat().st_mtime
         except FileNotFoundError:
             return None
 
     def result(self) -> int | None:
         """The exit code, or minus the signal; None while there is none."""
         try:
-            return int(json.loads((self.path / "done").read_text())["status"])
-        except (FileNotFoundError, ValueError, KeyError):
+            return int(json.loads(self._read("done"))["status"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
 
     def disk_was_full(self) -> bool:
         """Whether the process that left the result could not write something else for want of room."""
         try:
-            return bool(json.loads((self.path / "done").read_text()).get("full"))
+            return bool(json.loads(self._read("done")).get("full"))
         except (FileNotFoundError, ValueError, AttributeError):
             return False
 

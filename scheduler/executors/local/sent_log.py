@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
 from artifacts.store import ObjectStore
+from scheduler.executors.local.log_limit import open_regular
 
 SMALL = 1 << 20  # bytes; a larger log is sent again only when it has grown by a tenth
 
@@ -24,10 +26,10 @@ class SentLog:
         if not self._lock.acquire(blocking=False):
             return
         try:
-            size = self.path.stat().st_size if self.path.exists() else 0
+            size = self._size()
             worthwhile = self._sent if size < SMALL else self._sent + self._sent // 10
             if not self._ended and size > worthwhile:
-                self.store.put_file(self.uri, str(self.path))
+                self._put()
                 self._sent = size
         finally:
             self._lock.release()
@@ -41,5 +43,16 @@ class SentLog:
         """When nothing is written to it any more."""
         with self._lock:
             self._ended = True
-            if self.path.exists():
-                self.store.put_file(self.uri, str(self.path))
+            if self._size() or self.path.is_file():
+                self._put()
+
+    def _size(self) -> int:
+        try:
+            return self.path.lstat().st_size
+        except OSError:
+            return 0
+
+    def _put(self) -> None:
+        """The log itself: what a link leads to that a task put in its place is not sent. Raises OSError."""
+        with open_regular(self.path, os.O_RDONLY) as log:
+            self.store.put_stream(self.uri, log)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from scheduler.executors.local import memory
 from scheduler.executors.local.run import Run
+from scheduler.executors.local.rundir import is_run_by
 
 GRACE_SECONDS = 10.0  # between TERM and KILL
 
@@ -25,6 +26,8 @@ def stop(run: Run, why: str, detail: str) -> None:
 def send(run: Run, number: signal.Signals) -> None:
     """To its process, unless that is done with it: it may be at another attempt by now."""
     if run.process is not None and run.process.alive() and run.directory.result() is None:
+        if run.user is not None and not is_run_by(run.process.pid, run.user.uid):
+            return  # it is somebody else's process, whatever its zygote said
         with contextlib.suppress(ProcessLookupError):
             os.killpg(run.process.pid, number)
 
@@ -51,7 +54,17 @@ def sweep_group(run: Run, status: int | None) -> None:
         return
     if run.command_reuses and run.process.alive():
         return
+    if not _is_its_users(run):
+        return
     killed = run.stopped or (status is not None and status < 0 and not run.orphaned)
     if killed or (run.orphaned and memory.by_session({run.process.pid}) and not memory.exists(run.process.pid)):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(run.process.pid, signal.SIGKILL)
+
+
+def _is_its_users(run: Run) -> bool:
+    """Whether all that is left of its process runs as the attempt's user: what it said of itself proves nothing."""
+    if run.user is None or run.process is None:
+        return True
+    left = memory.by_session({run.process.pid}).get(run.process.pid, [])
+    return bool(left) and all(is_run_by(pid, run.user.uid) for pid in left)

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from artifacts.task_users import Identity
 from scheduler.executors.local.rundir import Process
 
 
@@ -28,11 +29,12 @@ class Zygote:
     sock: socket.socket
     key: str = ""  # empty: the base zygote
     code: Path | None = None  # the directory that a clone works in
+    user: Identity | None = None  # whom a clone runs as: it holds a project's code, which may say anything
     process: Process | None = None  # known once it is ready
     modules: set[str] = field(default_factory=set)  # imported
-    waiting: dict[str, list[tuple[Path, bool]]] = field(
+    waiting: dict[str, list[tuple[Path, bool, Identity | None]]] = field(
         default_factory=dict
-    )  # (run directory, reuse), by the module being imported
+    )  # (run directory, reuse, user), by the module being imported
     runs: set[Path] = field(default_factory=set)  # handed over and not ended
     workers: set[Worker] = field(default_factory=set)
     idle: list[Worker] = field(default_factory=list)  # those of them that are ready and have nothing to do

@@ -20,7 +20,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from scheduler.executors.local.rundir import Process, RunDirectory
+from artifacts.task_users import Identity
+from scheduler.executors.local.rundir import Process, RunDirectory, is_run_by
 from scheduler.executors.local.untold import AGAIN_SECONDS, Untold
 from scheduler.executors.local.warm import Worker, Zygote
 from scheduler.executors.local.zygote.child import THREAD_VARIABLES
@@ -33,17 +34,9 @@ IMPORT_SECONDS = 60  # a module that takes longer to import is left to each task
 IDLE_SECONDS = 1800
 WORKER_IDLE_SECONDS = 30
 # What a task process must not learn from the environment of Causeway's own.
-PRIVATE = (
-    "CAUSEWAY_SECRET_KEY",
-    "CAUSEWAY_SECRET_KEY_OLD",
-    "CAUSEWAY_SECRETS_KEY",
-    "CAUSEWAY_SECRETS_DIR",
-    "CAUSEWAY_SMTP_PASSWORD",
-    "CAUSEWAY_OPENLINEAGE_API_KEY",
-    "DATABASE_URL",
-    "REDIS_URL",
-    "DJANGO_SETTINGS_MODULE",
-)
+PRIVATE = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "FLYTECTL_CONFIG", "REDISCLI_AUTH")
+PRIVATE_PREFIXES = ("CAUSEWAY_", "AWS_", "PG", "SUPERVISOR_")  # tasks get the store's keys as FLYTE_AWS_*
+MOST_UNREAD = 1 << 20  # bytes of a message: who sends more is none of our zygotes any more
 OURS = Path(__file__).resolve().parents[3]  # Causeway's own packages have common names: `tests`, `scheduler`
 
 
@@ -63,7 +56,10 @@ class Zygotes:
         home: Path,
         warm_limit: int = 4,
         python: str = sys.executable,
+        group: int | None = None,
     ) -> None:
+        """`group`: that all users of tasks are in, where they are others than this process's."""
+        self.group = group
         self.on_message, self.on_lost = on_message, on_lost
         self.home = home
         self.python = python
@@ -94,20 +90,21 @@ class Zygotes:
         module: str = "",
         env: Mapping[str, str],
         reuse: bool = False,
+        user: Identity | None = None,
     ) -> None:
         """Have a process run the directory's attempt, forked from the clone that holds its module if one can."""
         with self._lock:
             if not key or code is None or not module or (key, module) in self._cold:
-                self._hand_over(self._base(), run)
+                self._hand_over(self._base(), run, user)
                 return
-            zygote = self.clones.get(key) or self._clone(key, code, env)
+            zygote = self.clones.get(key) or self._clone(key, code, env, user)
             zygote.used_at = time.monotonic()
             if module in zygote.modules:
                 self._dispatch(zygote, run, reuse=reuse)
             elif module in zygote.waiting:
-                zygote.waiting[module].append((run, reuse))
+                zygote.waiting[module].append((run, reuse, user))
             else:
-                zygote.waiting[module] = [(run, reuse)]
+                zygote.waiting[module] = [(run, reuse, user)]
                 zygote.asked_at = time.monotonic()
                 self._send(zygote, {"do": "import", "module": module})
 
@@ -173,6 +170,9 @@ class Zygotes:
 
     def _take_from_worker(self, worker: Worker, message: dict[str, Any]) -> None:
         """ "idle" when it is ready for its first run, "ended" after each."""
+        if message["is"] == "ended" and message["dir"] != str(worker.run):
+            logger.warning("a task process speaks of an attempt that is not its own: %s", message["dir"])
+            return
         with self._lock:
             zygote = worker.zygote
             if message["is"] == "ended":
@@ -224,11 +224,16 @@ class Zygotes:
             raise BlockingIOError(errno.EAGAIN, "the process that tasks are forked from has only just died")
         self._started_at = time.monotonic()
         ours, theirs = socket.socketpair()
-        env = {name: value for name, value in os.environ.items() if name not in PRIVATE}
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in PRIVATE and not name.startswith(PRIVATE_PREFIXES)
+        }
         env["PYTHONPATH"] = _without_ours(env.get("PYTHONPATH", ""))
         env |= dict.fromkeys(THREAD_VARIABLES, "1")
         temporary = self.home / "tmp"
         temporary.mkdir(parents=True, exist_ok=True)
+        let_group_through(temporary, self.group)
         env |= {
             "TMPDIR": str(temporary),
             "PYTHONUNBUFFERED": "1",
@@ -250,24 +255,36 @@ class Zygotes:
         self._watch(self.base)
         return self.base
 
-    def _clone(self, key: str, code: Path, env: Mapping[str, str]) -> Zygote:
+    def _clone(self, key: str, code: Path, env: Mapping[str, str], user: Identity | None) -> Zygote:
         if len(self.clones) >= self.warm_limit:
             idle = [zygote for zygote in self.clones.values() if not zygote.runs and not zygote.waiting]
             for zygote in sorted(idle, key=lambda zygote: zygote.used_at)[: len(self.clones) - self.warm_limit + 1]:
                 self._forget(zygote)
         ours, theirs = socket.socketpair()
         with theirs:
-            self._send(self._base(), {"do": "clone", "code": str(code), "env": dict(env)}, fd=theirs.fileno())
-        self.clones[key] = Zygote(ours, key, code)
+            order = {"do": "clone", "code": str(code), "env": dict(env), **self._as(user)}
+            self._send(self._base(), order, fd=theirs.fileno())
+        self.clones[key] = Zygote(ours, key, code, user)
         self._watch(self.clones[key])
         return self.clones[key]
+
+    def _as(self, user: Identity | None) -> dict[str, Any]:
+        """What makes a clone run as that user, with a folder of the user's for what it leaves while it imports."""
+        if user is None:
+            return {}
+        own = self.home / "tmp" / str(user.uid)
+        own.mkdir(mode=0o700, exist_ok=True)
+        os.chown(own, user.uid, user.gid)
+        return {"user": [user.uid, user.gid, list(user.groups)], "tmp": str(own)}
 
     def _watch(self, zygote: Zygote) -> None:
         self._selector.register(zygote.sock, selectors.EVENT_READ, zygote)
 
-    def _hand_over(self, zygote: Zygote, run: Path) -> None:
+    def _hand_over(self, zygote: Zygote, run: Path, user: Identity | None = None) -> None:
+        """`user`: for the base zygote; a clone is that user already."""
         zygote.runs.add(run)
-        self._send(zygote, {"do": "run", "dir": str(run)})
+        own = {"user": [user.uid, user.gid, list(user.groups)]} if user is not None and not zygote.key else {}
+        self._send(zygote, {"do": "run", "dir": str(run), **own})
 
     def _send(self, zygote: Zygote, message: dict[str, Any], fd: int | None = None) -> None:
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))] if fd is not None else []
@@ -292,6 +309,11 @@ class Zygotes:
                 self._lose(peer) if isinstance(peer, Zygote) else self._drop_worker(peer)
             return
         *lines, peer.unread = (peer.unread + data).split(b"\n")
+        if len(peer.unread) > MOST_UNREAD:
+            logger.warning("a process of tasks says more than it has to say, so it is not heard any more")
+            with self._lock:
+                self._lose(peer) if isinstance(peer, Zygote) else self._drop_worker(peer)
+            return
         for line in lines:
             try:
                 message = json.loads(line)
@@ -301,6 +323,9 @@ class Zygotes:
 
     def _take(self, zygote: Zygote, message: dict[str, Any]) -> None:
         kind = message["is"]
+        if not self._credible(zygote, message):
+            logger.warning("a zygote says what cannot be, so it is not heard: %s", message)
+            return
         if kind == "ready":
             zygote.process = Process(message["pid"], message["born"])
             return
@@ -324,6 +349,16 @@ class Zygotes:
         self._untold.tell(lambda: self.on_message(message))
         if kind == "ended":
             self._keep_one_ready(zygote)
+
+    def _credible(self, zygote: Zygote, message: Mapping[str, Any]) -> bool:
+        """A clone runs a project's code, and may say anything: of other attempts and processes it is not believed."""
+        if zygote.user is None:
+            return True
+        if "id" in message and getattr(self._numbered.get(message["id"]), "zygote", zygote) is not zygote:
+            return False
+        if "dir" in message and Path(message["dir"]) not in zygote.runs:
+            return bool(message["is"] == "ended" and not Path(message["dir"]).exists())
+        return "pid" not in message or is_run_by(int(message["pid"]), zygote.user.uid)
 
     def _worker_gone(self, message: dict[str, Any]) -> None:
         with self._lock:
@@ -349,10 +384,10 @@ class Zygotes:
             self._cold.add((zygote.key, module))
         else:
             zygote.modules.add(module)
-        for run, reuse in zygote.waiting.pop(module, []):
+        for run, reuse, user in zygote.waiting.pop(module, []):
             try:
                 if problem:
-                    self._hand_over(self._base(), run)
+                    self._hand_over(self._base(), run, user)
                 else:
                     self._dispatch(zygote, run, reuse=reuse)
             except OSError as error:
@@ -368,7 +403,7 @@ class Zygotes:
         if not self._stopped:
             logger.warning("a zygote died (%s); running tasks go on", zygote.key or "base")
         self._forget(zygote)
-        lost = [*zygote.runs, *(run for runs in zygote.waiting.values() for run, _ in runs)]
+        lost = [*zygote.runs, *(run for runs in zygote.waiting.values() for run, *_ in runs)]
         zygote.runs.clear()
         if lost and not self._stopped:
             self._tell_lost(lost)
@@ -387,6 +422,13 @@ class Zygotes:
             self.base = None
         else:
             self.clones.pop(zygote.key, None)
+
+
+def let_group_through(directory: Path, group: int | None) -> None:
+    """Let the users of tasks pass through a directory of ours, not look into it."""
+    if group is not None:
+        os.chown(directory, -1, group)
+        directory.chmod(0o710)
 
 
 def _without_ours(path: str) -> str:

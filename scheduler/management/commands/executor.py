@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import secrets
 import socket
+import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,15 +15,20 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import close_old_connections
 
-from artifacts.store import store
+from artifacts.store import store, task_users
+from artifacts.task_users import BadTaskUser, TaskUsers, why_same
 from scheduler import task_tokens
 from scheduler.executors.daemon import Daemon
+from scheduler.executors.local import reads
 from scheduler.executors.local.environments import BadEnvironments, check, parse
 from scheduler.executors.local.executor import LocalExecutor
+from scheduler.executors.local.identities import let_through
 from scheduler.executors.local.limits import Limits
 from scheduler.secrets.lookup import mounts_for
 from scheduler.secrets.mounts import Mounts
 from scheduler.termination import on_termination
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -32,6 +39,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         home = Path(settings.CAUSEWAY_HOME)
+        try:
+            users = task_users()
+        except BadTaskUser as error:
+            raise CommandError(str(error)) from None
+        say_who(users)
         try:
             environments = parse(settings.CAUSEWAY_ENVIRONMENTS)
             check(environments)
@@ -45,6 +57,8 @@ class Command(BaseCommand):
                 endpoint=settings.CAUSEWAY_GRPC_ENDPOINT,
                 environments=environments,
                 limits=limits(),
+                users=users,
+                may_read=reads.may_read,
                 token_of=task_tokens.issue if settings.CAUSEWAY_GRPC_AUTH == "token" else None,
                 secrets_of=find_secrets,
             )
@@ -74,6 +88,18 @@ def find_secrets(attempt_id: int, asked: Sequence[Mapping[str, str]]) -> Mounts:
         return mounts_for(attempt_id, asked)
     finally:
         close_old_connections()
+
+
+def say_who(users: TaskUsers | None) -> None:
+    """Whether the code of tasks is kept from the control plane; the paths that it needs are opened."""
+    if users is None:
+        why = why_same(settings.CAUSEWAY_TASK_USER)
+        logger.warning("TASKS RUN AS CAUSEWAY'S OWN USER (%s): whoever may register code is admin of all of it", why)
+        return
+    for path in (Path(sys.prefix), Path(sys.base_prefix), Path(settings.BASE_DIR)):
+        let_through(path.resolve() / "-")  # of the paths themselves as well
+    let_through(Path(settings.CAUSEWAY_HOME))
+    logger.info("tasks run as users of their own, from number %d", users.first)
 
 
 def only_one(home: Path) -> TextIO:

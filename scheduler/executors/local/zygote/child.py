@@ -5,7 +5,7 @@ A run directory holds all of an attempt on this machine:
     spec.json   {"args", "env", "code", "log", "threads", "data"}; written by the executor; data: of raw containers
     secrets.json what the task asked for; mode 0600, gone as soon as the process has read it; secrets/: those as files
     started     "<pid>:<born>", created exclusively: of two forks for one attempt the second one goes away
-    work/       the working directory; tmp/ is TMPDIR
+    work/       the working directory; tmp/ is TMPDIR, home/ is HOME where tasks have a user of their own
     done        {"status", "at", "full"}: exit code, or minus the signal; full: the disk was, when it failed
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import ctypes
 import errno
 import faulthandler
 import gc
@@ -20,13 +21,14 @@ import json
 import os
 import pathlib
 import random
+import resource
 import signal
 import socket
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from . import images, strays
@@ -95,17 +97,24 @@ def leave_result(directory: str, status: int, *, full: bool = False) -> None:
     path = os.path.join(directory, "done")
     with contextlib.suppress(OSError):  # the directory may be gone: then nobody waits for the result any more
         if not os.path.exists(path):
-            with open(f"{path}.partial", "w") as file:
+            # A name of its own: the task may have put something there, and this may be its zygote, with other rights.
+            fd, partial = tempfile.mkstemp(prefix=".done-", dir=directory)
+            with open(fd, "w") as file:
                 json.dump({"status": status, "at": time.time(), **({"full": True} if full else {})}, file)
-            os.replace(f"{path}.partial", path)
+            os.replace(partial, path)
 
 
-def main(directory: str, sock: socket.socket) -> NoReturn:
-    """Run the attempt and exit. Called in the fork; nothing may return into the zygote's loop."""
+def main(directory: str, told: int, user: list[Any] | None) -> NoReturn:
+    """Run the attempt as that user and exit. Called in the fork; nothing may return into the zygote's loop.
+
+    The exit code, and whether the disk was full, go into the pipe `told` before: the user's code holds nothing that
+    leads to the executor.
+    """
     status = 1
     try:
         _become_own_process()
-        status = _attempt(directory, sock, last=True)
+        become(user)
+        status = _attempt(directory, lambda status: _write_status(told, status), last=True)
     finally:
         os._exit(status)
 
@@ -123,7 +132,7 @@ def work(sock: socket.socket) -> NoReturn:
         sock.sendall(b'{"is": "idle"}\n')
         for line in sock.makefile("r"):
             order = json.loads(line)
-            status = _attempt(order["dir"], sock, last=order["last"])
+            status = _attempt(order["dir"], teller(sock, order["dir"]), last=order["last"])
             if order["last"]:
                 break
             os.environ.clear()
@@ -133,13 +142,13 @@ def work(sock: socket.socket) -> NoReturn:
         os._exit(status)
 
 
-def _attempt(directory: str, sock: socket.socket, *, last: bool) -> int:
+def _attempt(directory: str, tell: Callable[[int], None], *, last: bool) -> int:
     """Run one attempt, end what it left running, leave its result and tell it; returns the exit code."""
     global _disk_full
     status, _disk_full = 1, False
     try:
         if not _is_first(directory):
-            _tell(sock, directory, DUPLICATE)
+            tell(DUPLICATE)
             return DUPLICATE
         with open(os.path.join(directory, "spec.json")) as file:
             spec = json.load(file)
@@ -154,7 +163,7 @@ def _attempt(directory: str, sock: socket.socket, *, last: bool) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
     leave_result(directory, status, full=_disk_full)
-    _tell(sock, directory, status)
+    tell(status)
     return status
 
 
@@ -173,10 +182,46 @@ def _show(error: BaseException) -> None:
         _disk_full = _disk_full or failed.errno in DISK_FULL
 
 
-def _tell(sock: socket.socket, directory: str, status: int) -> None:
-    with contextlib.suppress(OSError):  # the executor may be away; `done` tells it later
-        message = {"is": "ended", "dir": directory, "status": status, "full": _disk_full}
-        sock.sendall(json.dumps(message).encode() + b"\n")
+def teller(sock: socket.socket, directory: str) -> Callable[[int], None]:
+    """Tells over the worker's socket how that attempt ended."""
+
+    def tell(status: int) -> None:
+        with contextlib.suppress(OSError):  # the executor may be away; `done` tells it later
+            message = {"is": "ended", "dir": directory, "status": status, "full": _disk_full}
+            sock.sendall(json.dumps(message).encode() + b"\n")
+
+    return tell
+
+
+def _write_status(pipe: int, status: int) -> None:
+    """With whether the disk was full."""
+    with contextlib.suppress(OSError):  # the zygote may be gone
+        os.write(pipe, f"{status} {int(_disk_full)}\n".encode())
+    os.close(pipe)
+
+
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
+_SET_DUMPABLE, _SET_NO_NEW_PRIVS = 4, 38  # linux/prctl.h
+MOST_PROCESSES = 8192  # of one user: a fork bomb ends there
+
+
+def become(user: list[Any] | None) -> None:
+    """Be that user, [uid, gid, [more groups]], for good, before any code of a project runs. None: stay who we are."""
+    if user is None:
+        return
+    uid, gid, groups = user
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
+    most = MOST_PROCESSES if hard == resource.RLIM_INFINITY else min(hard, MOST_PROCESSES)
+    resource.setrlimit(resource.RLIMIT_NPROC, (most, most))
+    os.setgroups(groups)
+    os.setresgid(gid, gid, gid)
+    os.setresuid(uid, uid, uid)
+    os.umask(0o027)  # its project may read what it leaves
+    if _prctl is not None:
+        _prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        _prctl(_SET_DUMPABLE, 1, 0, 0, 0)  # else its own /proc is root's
+    os.environ["USER"] = os.environ["LOGNAME"] = "task"  # there need be no entry in /etc/passwd to ask
 
 
 def _become_own_process() -> None:
@@ -190,7 +235,7 @@ def _become_own_process() -> None:
 
 def _is_first(directory: str) -> bool:
     try:
-        fd = os.open(os.path.join(directory, "started"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        fd = os.open(os.path.join(directory, "started"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
     except FileExistsError:
         return False
     os.write(fd, f"{os.getpid()}:{born()}".encode())
@@ -200,12 +245,14 @@ def _is_first(directory: str) -> bool:
 
 def _set_stage(directory: str, spec: dict[str, Any]) -> None:
     """Log, environment, directories, import path and randomness, as a process of its own would have them."""
-    log = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    log = os.open(spec["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o640)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    if os.path.isdir(home := os.path.join(directory, "home")):
+        os.environ["HOME"] = home
     os.environ.update(spec["env"])
     images.program_is_from_archive(bool(spec["code"]))
     _take_secrets(directory)

@@ -2,16 +2,19 @@
 
 Requests and answers are JSON lines on a Unix socket:
 
-    {"do": "run", "dir": ...}                       -> {"is": "started", "dir", "pid", "born"}
+    {"do": "run", "dir": ..., "user"}               -> {"is": "started", "dir", "pid", "born"}
                                                        {"is": "ended", "dir", "status"}
     {"do": "worker", "id": ...} + fd                -> {"is": "forked", "id", "pid", "born"}
                                                        {"is": "gone", "id", "status"}
     {"do": "import", "module": ...}                 -> {"is": "imported", "module", "problem"}
-    {"do": "clone", "code": ..., "env": {...}} + fd -> a new zygote answers on the socket that came along
+    {"do": "clone", "code", "env", "user", "tmp"} + fd -> a new zygote answers on the socket that came along
+
+`user` is whom a task or clone runs as (see child.become): the base zygote may be root, and holds no code of a project.
 
 A worker is a task process forked ahead of its attempt, which gets its attempts over the socket that came along.
-"ended" comes from the task process itself just before it exits, or from here when it could not say so. When the socket
-closes the executor is gone: the zygote exits, its task processes go on and leave their result in their run directory.
+"ended" comes from the task process just before it exits, over a pipe to its zygote or a worker's socket, or from here
+when it could not say so; "full" comes with it: whether it could not write for want of room. When the socket closes the
+executor is gone: the zygote exits, its task processes go on and leave their result in their run directory.
 """
 
 from __future__ import annotations
@@ -69,6 +72,7 @@ class Zygote:
         self.kept: set[int] = set()
         self.inbox = b""
         self.fds: list[int] = []
+        self.told: dict[int, str] = {}  # pipes that task processes say their exit code into -> run directory
 
     def serve(self) -> None:
         """Answer requests until the socket closes; never returns."""
@@ -81,7 +85,7 @@ class Zygote:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.set_wakeup_fd(wake_write)
         self.private_fds = (wake_read, wake_write)
-        selector = selectors.DefaultSelector()
+        self.selector = selector = selectors.DefaultSelector()
         selector.register(self.sock, selectors.EVENT_READ)
         selector.register(wake_read, selectors.EVENT_READ)
         gc.collect()
@@ -92,6 +96,8 @@ class Zygote:
             for key, _ in selector.select():
                 if key.fileobj is self.sock:
                     self.receive()
+                elif key.fd in self.told:
+                    self.hear(key.fd)
                 else:
                     with contextlib.suppress(BlockingIOError):
                         os.read(wake_read, 4096)
@@ -119,14 +125,33 @@ class Zygote:
             request = json.loads(line)
             getattr(self, f"do_{request.pop('do')}")(**request)
 
-    def do_run(self, dir: str) -> None:
+    def hear(self, fd: int) -> None:
+        """What a task process says of itself: of no other attempt can it say anything."""
+        directory = self.told.pop(fd)
+        self.selector.unregister(fd)
+        with contextlib.suppress(OSError, ValueError):
+            if said := os.read(fd, 16):
+                status, full = map(int, said.split())
+                self.answer({"is": "ended", "dir": directory, "status": status, "full": bool(full)})
+        os.close(fd)
+
+    def close_private(self) -> None:
+        """In a fork, before it runs anything of a project: what only this zygote may hold."""
+        for fd in (*self.private_fds, *self.told, self.selector.fileno(), self.sock.detach()):
+            os.close(fd)
+
+    def do_run(self, dir: str, user: list[Any] | None = None) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        hears, told = os.pipe()
         pid = os.fork()
         if pid == 0:
-            for fd in self.private_fds:
-                os.close(fd)
-            child.main(dir, self.sock)
+            os.close(hears)
+            self.close_private()
+            child.main(dir, told, user)
+        os.close(told)
+        self.told[hears] = dir
+        self.selector.register(hears, selectors.EVENT_READ)
         self.children[pid] = dir
         self.answer({"is": "started", "dir": dir, "pid": pid, "born": child.born(pid)})
 
@@ -134,8 +159,7 @@ class Zygote:
         fd = self.fds.pop(0)
         pid = os.fork()
         if pid == 0:
-            for private in (*self.private_fds, self.sock.detach()):
-                os.close(private)
+            self.close_private()
             child.work(socket.socket(fileno=fd))
         os.close(fd)
         self.workers[pid] = id
@@ -157,15 +181,22 @@ class Zygote:
         gc.freeze()
         self.answer({"is": "imported", "module": module, "problem": problem})
 
-    def do_clone(self, code: str, env: dict[str, str]) -> None:
+    def do_clone(self, code: str, env: dict[str, str], user: list[Any] | None = None, tmp: str = "") -> None:
         fd = self.fds.pop(0)
         pid = os.fork()
         if pid:
             os.close(fd)
             self.children[pid] = ""
             return
-        for private in (*self.private_fds, self.sock.detach()):
-            os.close(private)
+        self.close_private()
+        child.become(user)
+        if user is not None:  # what a module says while it is imported is not for the executor's log
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
+            os.close(nowhere)
+            os.environ["HOME"] = tmp
+            child.use_temporary_directory(tmp)
         gc.unfreeze()
         self.children.clear()
         os.environ.update(env)

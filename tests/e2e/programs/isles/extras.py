@@ -45,7 +45,7 @@ shell = ShellTask(
     echo "hello {inputs.x}" > {outputs.o}
     """,
     inputs=kwtypes(x=str),
-    output_locs=[OutputLocation(var="o", var_type=FlyteFile, location="/tmp/isles-{inputs.x}.txt")],
+    output_locs=[OutputLocation(var="o", var_type=FlyteFile, location="isles-{inputs.x}.txt")],
 )
 
 

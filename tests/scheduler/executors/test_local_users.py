@@ -1,0 +1,150 @@
+"""Attempts as users of their own, where this process may become them."""
+
+from __future__ import annotations
+
+import os
+import queue
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from artifacts.store import LocalStore
+from artifacts.task_users import Identity, TaskUsers
+from scheduler.executors.local.executor import LocalExecutor
+from scheduler.executors.local.rundir import RunDirectory
+from scheduler.executors.local.sent_log import SentLog
+from scheduler.executors.local.warm import Zygote
+from scheduler.executors.local.zygote.child import leave_result
+from scheduler.executors.local.zygotes import Zygotes
+from scheduler.executors.resources import Resources
+from scheduler.phases import AttemptPhase
+from scheduler.secrets.mounts import Mounts, mount
+from scheduler.secrets.names import Name, Request
+from tests.scheduler.executors.conftest import PROJECT, Bench, archive, error
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run tasks as other users")
+
+
+def secrets_of(attempt_id: int, asked: Sequence[Mapping[str, str]]) -> Mounts:
+    return mount([(one, one.name, b"hush") for one in map(Request.of_json, asked)])
+
+
+@pytest.fixture(scope="module")
+def users_bench() -> Iterator[Bench]:
+    home = Path(tempfile.mkdtemp(prefix="causeway-users-", dir="/var/tmp"))  # pytest's own folders let nobody through
+    home.chmod(0o711)
+    users = TaskUsers(57_000, 57_100, home / "task-users")
+    bench = Bench(home, start=False)
+    bench.store = LocalStore(f"{home}/objects", public_url="", max_upload_bytes=1 << 30, users=users)
+    shutil.rmtree(home / "objects")
+    bench.store.put(bench.distribution, archive(PROJECT))
+    bench.events = queue.Queue()
+    total = Resources(cpu=4, memory=1 << 40, gpu=0)
+    bench.executor = LocalExecutor(home, bench.store, total=total, users=users, secrets_of=secrets_of)
+    bench.executor.start(bench.events.put)
+    yield bench
+    bench.executor.stop()
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def owner(path: Path) -> int:
+    return path.lstat().st_uid
+
+
+@pytest.mark.e2e
+@root_only
+def test_an_attempt_runs_as_the_user_of_its_project(users_bench: Bench) -> None:
+    user = users_bench.executor.users.of("p", "d")  # type: ignore[union-attr]
+    for reuse in (False, True, True):
+        attempt = users_bench.task("add", inputs={"a": 1, "b": 2}, reuse=reuse)
+        ended = users_bench.run(attempt)
+        assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended).message
+        assert users_bench.outputs(ended).literals["o0"].scalar.primitive.integer == 3
+        assert owner(users_bench.store.path(ended.outcome.output_uri)) == user.uid
+        log = users_bench.store.path(attempt.log_uri)
+        assert (owner(log), owner(log.parent)) == (user.uid, 0)
+
+
+@pytest.mark.e2e
+@root_only
+def test_that_user_gets_the_secrets_of_the_attempt(users_bench: Bench) -> None:
+    made = users_bench.task("secret", inputs={"group": "g", "key": "k"})
+    attempt = replace(made, command={**made.command, "secrets": [Request(Name("g", "k"), "FILE").as_json()]})
+    ended = users_bench.run(attempt)
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended).message
+    assert users_bench.outputs(ended).literals["o0"].scalar.primitive.string_value == "hush"
+
+
+@pytest.mark.e2e
+@root_only
+def test_it_is_stopped_like_any_other(users_bench: Bench, tmp_path: Path) -> None:
+    attempt = users_bench.task("sleeps", inputs={"seconds": 600}, timeout=1.0)
+    ended = users_bench.run(attempt)
+    assert error(ended).code == "TimeoutExpired"
+    killed = users_bench.run(users_bench.task("kills_itself", inputs={"number": 9}))
+    assert killed.outcome.phase == AttemptPhase.FAILED
+
+
+@pytest.mark.e2e
+@root_only
+def test_that_the_disk_was_full_is_told(users_bench: Bench) -> None:
+    ended = users_bench.run(users_bench.task("fills_the_disk"))
+    assert error(ended).code == "DiskFull"
+
+
+@root_only
+def test_secrets_on_their_way_are_the_users_alone(tmp_path: Path) -> None:
+    directory, user = RunDirectory(tmp_path / "run"), Identity(57_001, 57_002)
+    for _ in range(2):  # an attempt whose zygote died is prepared again
+        directory.prepare({"args": []}, None, secrets="{}", user=user)
+        secret, spec = (directory.path / name for name in ("secrets.json", "spec.json"))
+        assert (owner(secret), secret.stat().st_mode & 0o777) == (user.uid, 0o600)
+        assert (owner(spec), spec.stat().st_gid, spec.stat().st_mode & 0o777) == (0, user.gid, 0o640)
+        assert (owner(directory.path), directory.path.stat().st_mode & 0o7777) == (0, 0o1770)
+        assert directory.uid() == user.uid
+
+
+def test_a_result_overwrites_nothing_that_a_task_links_to(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "done.partial").symlink_to(outside)
+    leave_result(str(run), 3)
+    assert outside.read_text() == "mine"
+    assert RunDirectory(run).result() == 3
+
+
+def test_a_log_that_became_a_link_is_not_sent(tmp_path: Path) -> None:
+    (tmp_path / "outside").write_text("not yours")
+    store = LocalStore(f"{tmp_path}/objects", public_url="", max_upload_bytes=1 << 20)
+    log = SentLog(tmp_path / "log", f"{tmp_path}/objects/logs/one", store)
+    log.path.write_text("hello")
+    log.send_grown()
+    assert store.get(log.uri) == b"hello"
+    log.path.unlink()
+    log.path.symlink_to(tmp_path / "outside")
+    with pytest.raises(OSError, match="symbolic"):
+        log.send_whole()
+    assert store.get(log.uri) == b"hello"
+
+
+def test_a_project_s_zygote_is_not_believed_about_others(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        zygotes = Zygotes(lambda message: None, lambda runs: None, home=tmp_path)
+        clone = Zygote(ours, "key", tmp_path, Identity(57_001, 57_001))
+        mine, other = tmp_path / "mine", tmp_path / "other"
+        mine.mkdir()
+        other.mkdir()
+        clone.runs.add(mine)
+        own = {"is": "ended", "dir": str(mine), "status": 0}
+        assert zygotes._credible(clone, own)
+        assert not zygotes._credible(clone, {**own, "dir": str(other)})
+        assert not zygotes._credible(clone, {"is": "started", "dir": str(mine), "pid": os.getpid(), "born": 1})
+        assert zygotes._credible(Zygote(ours), {**own, "dir": str(other)})
