@@ -23,7 +23,7 @@ _MOVED = ("phase", "updated_at", *attempt_moves.COLUMNS)
 RIGHTS: tuple[tuple[type[models.Model], str, tuple[str, ...]], ...] = (
     # it claims attempts and moves them on, and its nodes with them, but neither adds, changes nor ends other things
     (TaskExecution, "SELECT", ALL),
-    (TaskExecution, "UPDATE", (*_MOVED, "cancel_requested")),
+    (TaskExecution, "UPDATE", _MOVED),
     (NodeExecution, "SELECT", ("id", "execution", "phase", "started_at")),
     (NodeExecution, "UPDATE", ("phase", "started_at", "updated_at")),
     (PhaseEvent, "INSERT", ("execution_id", "machine", "object_id", "from_phase", "to_phase", "at", "reason", "actor")),
@@ -63,8 +63,8 @@ def _check(role: str) -> None:
     """A role that owns the tables or is above all rights cannot be kept from anything."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT rolsuper OR rolbypassrls, pg_has_role(oid, (SELECT relowner FROM pg_class WHERE oid = %s::regclass),"
-            " 'MEMBER') FROM pg_roles WHERE rolname = %s",
+            "SELECT rolsuper OR rolbypassrls, pg_has_role(pg_roles.oid, relowner, 'MEMBER')"
+            " FROM pg_roles, pg_class WHERE pg_class.oid = %s::regclass AND rolname = %s",
             [TaskExecution._meta.db_table, role],
         )
         found = cursor.fetchone()

@@ -98,7 +98,13 @@ def make_cluster(data: Path, bin_dir: Path) -> None:
         return
     for leftover in data.iterdir():
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    options = ["--auth=reject", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+    options = [
+        "--auth=reject",
+        "--encoding=UTF8",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+        "--locale=C",
+    ]
     subprocess.run([bin_dir / "initdb", "--username=postgres", *options, "--pgdata", data / "unfinished"], check=True)
     for part in sorted((data / "unfinished").iterdir(), key=lambda part: part.name == "PG_VERSION"):
         part.rename(data / part.name)

@@ -7,7 +7,6 @@ Only the supervisor is its superuser, by being the OS user that started the serv
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -19,9 +18,9 @@ DATABASE = "causeway"
 PASSWORD_FILES = {APPLICATION: "database-password", EXECUTOR: "executor-database-password"}
 
 # Who may connect. There is no line for TCP: the server listens on none.
-HBA = """\
-# Written at every start (console/supervisor/roles.py): changes are lost.
-local all postgres peer map=causeway
+WRITTEN = "# Written at every start (console/supervisor/roles.py): changes are lost.\n"
+HBA = f"""\
+{WRITTEN}local all postgres peer map=causeway
 local all all scram-sha-256
 """
 
@@ -56,7 +55,9 @@ _OTHERS = """
 def identities(os_user: str) -> str:
     """PostgreSQL's pg_ident.conf: the OS user who may be the superuser."""
     quoted = os_user.replace('"', '""')
-    return f'# Written at every start (console/supervisor/roles.py): changes are lost.\ncauseway "{quoted}" {SUPERUSER}\n'
+    return (
+        f'# Written at every start (console/supervisor/roles.py): changes are lost.\ncauseway "{quoted}" {SUPERUSER}\n'
+    )
 
 
 def password(home: Home, role: str) -> str:
