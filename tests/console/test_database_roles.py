@@ -168,6 +168,13 @@ with socket.socket(socket.AF_UNIX) as server:
 """
 
 
+def knock(path: Path) -> str:
+    """What somebody without rights on this machine gets to see there."""
+    nobody: dict[str, Any] = {"user": 65534, "group": 65534, "extra_groups": []}
+    done = subprocess.run(["python3", "-c", KNOCK, path], capture_output=True, text=True, **nobody)
+    return done.stdout + done.stderr
+
+
 @pytest.fixture
 def valkey(home: Home) -> Iterator[Path]:
     process = subprocess.Popen(
@@ -198,11 +205,9 @@ def test_another_os_user_reaches_neither_server(home: Home, valkey: Path) -> Non
     with server(home):
         for path in (valkey, home.postgres_sockets / ".s.PGSQL.5432"):
             socket.socket(socket.AF_UNIX).connect(str(path))  # we do
-            done = subprocess.run(["python3", "-c", KNOCK, path], user="nobody", capture_output=True, text=True)
-            assert "PermissionError" in done.stderr, path
+            assert "PermissionError" in knock(path), path
         # and where the socket's directory were open as well, PostgreSQL asks who it is
         for path in (home.postgres_sockets, home.postgres_sockets / ".s.PGSQL.5432"):
             path.chmod(0o777)
-        done = subprocess.run(["python3", "-c", KNOCK, path], user="nobody", capture_output=True, text=True)
-        assert 'Peer authentication failed for user "postgres"' in done.stdout
+        assert 'Peer authentication failed for user "postgres"' in knock(path)
         home.postgres_sockets.chmod(0o700)
