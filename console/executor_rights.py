@@ -6,6 +6,7 @@ Everything that is not named here is closed to its role, new tables too. A right
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Literal
 
 from django.db import connection, models, transaction
 from psycopg import sql
@@ -16,11 +17,12 @@ from lineage.models import VersionEdge
 from scheduler.actions import attempt_moves
 from scheduler.models import Execution, ExecutorInstance, NodeExecution, PhaseEvent, Secret, TaskExecution
 
+Right = Literal["SELECT", "INSERT", "UPDATE"]
 ALL: tuple[str, ...] = ()
 _MOVED = ("phase", "updated_at", *attempt_moves.COLUMNS)
 
 # (model, right, names of its fields)
-RIGHTS: tuple[tuple[type[models.Model], str, tuple[str, ...]], ...] = (
+RIGHTS: tuple[tuple[type[models.Model], Right, tuple[str, ...]], ...] = (
     # it claims attempts and moves them on, and its nodes with them, but neither adds, changes nor ends other things
     (TaskExecution, "SELECT", ALL),
     (TaskExecution, "UPDATE", _MOVED),
@@ -79,7 +81,12 @@ def _check(role: str) -> None:
 
 def _grants(role: sql.Identifier) -> Iterator[sql.Composed]:
     for model, right, fields in RIGHTS:
-        columns = sql.SQL(", ").join(sql.Identifier(str(model._meta.get_field(name).column)) for name in fields)
-        where = sql.SQL("({})").format(columns) if fields else sql.SQL("")
+        names = [sql.Identifier(_column(model, field)) for field in fields]
+        columns = sql.SQL("({})").format(sql.SQL(", ").join(names)) if names else sql.SQL("")
         table = sql.Identifier(model._meta.db_table)
-        yield sql.SQL("GRANT {} {} ON {} TO {}").format(sql.SQL(right), where, table, role)  # type: ignore[arg-type]
+        yield sql.SQL("GRANT {} {} ON {} TO {}").format(sql.SQL(right), columns, table, role)
+
+
+def _column(model: type[models.Model], name: str) -> str:
+    (field,) = (field for field in model._meta.concrete_fields if field.name == name or field.attname == name)
+    return str(field.column)

@@ -140,10 +140,9 @@ DATABASE_URL = os.environ.get("DATABASE_URL") or roles.url(Home(CAUSEWAY_HOME), 
 DATABASES = {"default": database_from_url(DATABASE_URL)}
 # What script/up gives the executor as its DATABASE_URL; the role in it is granted what an executor does at each start.
 CAUSEWAY_EXECUTOR_DATABASE_URL = os.environ.get("CAUSEWAY_EXECUTOR_DATABASE_URL", "")
-if CAUSEWAY_EXECUTOR_DATABASE_URL:
+CAUSEWAY_EXECUTOR_ROLE = roles.EXECUTOR if not os.environ.get("DATABASE_URL") else ""
+if CAUSEWAY_EXECUTOR_DATABASE_URL and not CAUSEWAY_EXECUTOR_ROLE:
     CAUSEWAY_EXECUTOR_ROLE = str(database_from_url(CAUSEWAY_EXECUTOR_DATABASE_URL)["USER"])
-else:
-    CAUSEWAY_EXECUTOR_ROLE = "" if os.environ.get("DATABASE_URL") else roles.EXECUTOR
 
 # Valkey listens on a Unix socket in the embedded mode: no port to clash, reachable by this user alone.
 VALKEY_SOCKET = Home(CAUSEWAY_HOME).valkey_socket
