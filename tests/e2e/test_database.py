@@ -60,6 +60,6 @@ def test_another_os_user_reaches_no_socket(stack: RunningStack) -> None:
     program = "import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])"
     for path in (home.valkey_socket, home.postgres_sockets / ".s.PGSQL.5432", home.supervisor_socket):
         assert path.is_socket()
-        command = ["python3", "-c", program, path]
+        command = ["python3", "-c", program, str(path)]
         done = subprocess.run(command, user=65534, group=65534, extra_groups=[], capture_output=True, text=True)
         assert "PermissionError" in done.stderr, path
