@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from artifacts.task_users import Identity
+from scheduler.executors.local import memory
 from scheduler.executors.local.rundir import Process, RunDirectory, is_run_by
 from scheduler.executors.local.untold import AGAIN_SECONDS, Untold
 from scheduler.executors.local.warm import Worker, Zygote
@@ -356,7 +357,9 @@ class Zygotes:
             return False
         if "dir" in message and Path(message["dir"]) not in zygote.runs:
             return bool(message["is"] == "ended" and not Path(message["dir"]).exists())
-        return "pid" not in message or is_run_by(int(message["pid"]), zygote.user.uid)
+        if "pid" not in message:
+            return True
+        return is_run_by(int(message["pid"]), zygote.user.uid) or not memory.exists(int(message["pid"]))  # ended by now
 
     def _worker_gone(self, message: dict[str, Any]) -> None:
         with self._lock:
