@@ -6,13 +6,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import secrets
-import tempfile
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from console.supervisor import roles
+from console.supervisor.kept_secrets import kept_secret
 from console.supervisor.paths import Home
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -26,18 +25,7 @@ def env_flag(name: str, *, default: bool) -> bool:
 
 def home_secret(name: str) -> str:
     """A secret kept in the data directory (mode 0600), made on first use: an embedded set-up has no default one."""
-    path = CAUSEWAY_HOME / name
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Written whole under another name and then linked: of processes that start together the first one decides,
-        # and none reads half a secret.
-        fd, draft = tempfile.mkstemp(prefix=f".{name}-", dir=path.parent)
-        with os.fdopen(fd, "w") as file:
-            file.write(secrets.token_urlsafe(48))
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-        os.unlink(draft)
-    return path.read_text().strip()
+    return kept_secret(CAUSEWAY_HOME, name)
 
 
 def database_from_url(url: str) -> dict[str, object]:
@@ -147,8 +135,13 @@ TEMPLATES = [
     },
 ]
 
-EMBEDDED_DATABASE_URL = f"postgresql://postgres@/causeway?host={quote(str(Home(CAUSEWAY_HOME).postgres_sockets))}"
-DATABASES = {"default": database_from_url(os.environ.get("DATABASE_URL") or EMBEDDED_DATABASE_URL)}
+DATABASE_URL = os.environ.get("DATABASE_URL") or roles.url(Home(CAUSEWAY_HOME), roles.APPLICATION)
+DATABASES = {"default": database_from_url(DATABASE_URL)}
+# What script/up gives the executor as its DATABASE_URL; the role in it is granted what an executor does at each start.
+CAUSEWAY_EXECUTOR_DATABASE_URL = os.environ.get("CAUSEWAY_EXECUTOR_DATABASE_URL", "")
+CAUSEWAY_EXECUTOR_ROLE = roles.EXECUTOR if not os.environ.get("DATABASE_URL") else ""
+if CAUSEWAY_EXECUTOR_DATABASE_URL and not CAUSEWAY_EXECUTOR_ROLE:
+    CAUSEWAY_EXECUTOR_ROLE = str(database_from_url(CAUSEWAY_EXECUTOR_DATABASE_URL)["USER"])
 
 # Valkey listens on a Unix socket in the embedded mode: no port to clash, reachable by this user alone.
 VALKEY_SOCKET = Home(CAUSEWAY_HOME).valkey_socket

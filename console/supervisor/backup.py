@@ -20,7 +20,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from console.supervisor import preflight
+from console.supervisor import preflight, roles
 from console.supervisor.errors import CannotStart
 from console.supervisor.leftovers import running
 from console.supervisor.paths import Home
@@ -93,6 +93,7 @@ def server(home: Home) -> Iterator[None]:
     process = subprocess.Popen(command, env=environment(home), cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
     try:
         _wait(home, process)
+        roles.prepare(home)
         yield
     finally:
         process.send_signal(signal.SIGINT)

@@ -6,6 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
+from console.supervisor import roles
 from console.supervisor.processes import ROOT, Options, shared_environment
 
 
@@ -16,13 +17,18 @@ def _files() -> list[Path]:
         for path in (ROOT / app).rglob("migrations/*.py")
     ]
     static = [path for path in (ROOT / "frontend").rglob("*") if path.is_file()]
-    return sorted([*migrations, *static, ROOT / "requirements.txt", *(ROOT / "console").rglob("bootstrap.py")])
+    rights = [ROOT / "console" / "executor_rights.py", ROOT / "console" / "supervisor" / "roles.py"]
+    bootstrap = (ROOT / "console").rglob("bootstrap.py")
+    return sorted([*migrations, *static, *rights, ROOT / "requirements.txt", *bootstrap])
 
 
 def _fingerprint(options: Options) -> str:
     """Changes with every migration, static file, and setting that the checks of `bootstrap` look at."""
     settings = {name: value for name, value in os.environ.items() if name.startswith("CAUSEWAY_")}
     seen = hashlib.sha256(repr(sorted({**settings, **shared_environment(options)}.items())).encode())
+    if options.postgres:  # the database has to know the passwords that are in the data directory
+        for role in roles.PASSWORD_FILES:
+            seen.update(f"{role}:{roles.password(options.home, role)}\n".encode())
     for path in _files():
         status = path.stat()
         seen.update(f"{path}:{status.st_size}:{status.st_mtime_ns}\n".encode())

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from console.supervisor import roles
 from console.supervisor.paths import Home
 
 # Sized for a laptop that also runs the tasks; durable: a commit is on disk before it is acknowledged.
@@ -97,11 +98,27 @@ def make_cluster(data: Path, bin_dir: Path) -> None:
         return
     for leftover in data.iterdir():
         shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-    options = ["--auth=trust", "--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
+    options = [
+        "--auth=reject",
+        "--encoding=UTF8",
+        "--locale-provider=builtin",
+        "--builtin-locale=C.UTF-8",
+        "--locale=C",
+    ]
     subprocess.run([bin_dir / "initdb", "--username=postgres", *options, "--pgdata", data / "unfinished"], check=True)
     for part in sorted((data / "unfinished").iterdir(), key=lambda part: part.name == "PG_VERSION"):
         part.rename(data / part.name)
     (data / "unfinished").rmdir()
+
+
+def say_who_may_connect(data: Path, os_user: str) -> None:
+    """Write it into the cluster at every start: clusters of an earlier Causeway trusted everybody at the socket."""
+    for name, text in {"pg_hba.conf": roles.HBA, "pg_ident.conf": roles.identities(os_user)}.items():
+        draft = data / f"{name}.new"
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+            out.write(text)
+        draft.replace(data / name)
 
 
 def forget_dead_server(file: Path) -> None:
@@ -128,11 +145,13 @@ def main() -> None:
     home = Home(Path(os.environ["CAUSEWAY_HOME"]))
     bin_dir = binaries()
     sockets = home.postgres_sockets  # asked before another user is become: where the path is long it names the user
+    os_user = pwd.getpwuid(os.geteuid()).pw_name  # the supervisor's, too
     if os.geteuid() == 0:
         step_down(home, bin_dir)
     home.postgres.mkdir(exist_ok=True, mode=0o700)
     os.chdir(home.postgres)
     make_cluster(home.postgres, bin_dir)
+    say_who_may_connect(home.postgres, os_user)
     forget_dead_server(home.postgres / "postmaster.pid")
     forget_dead_server(sockets / ".s.PGSQL.5432.lock")
     options = [f"--{name}={value}" for name, value in SETTINGS.items()]

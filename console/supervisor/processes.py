@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from console.supervisor import roles
 from console.supervisor.paths import Home
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -79,6 +80,15 @@ def slow() -> Process:
     return Process("slow", command, environment={"CELERY_SKIP_CHECKS": "1"})
 
 
+def executor(options: Options) -> Process:
+    """It has a role of its own in the database, and in its environment no way to be another."""
+    given = {**os.environ, **options.environment}.get("CAUSEWAY_EXECUTOR_DATABASE_URL")
+    address = roles.url(options.home, roles.EXECUTOR) if options.postgres else given
+    environment = {"DATABASE_URL": address, "CAUSEWAY_EXECUTOR_DATABASE_URL": ""} if address else {}
+    command = [sys.executable, str(ROOT / "manage.py"), "executor", "--skip-checks"]
+    return Process("executor", command, environment=environment)
+
+
 def apps(options: Options) -> list[Process]:
     """Causeway's own processes. `bootstrap` and the web process check the settings; in the others the checks would
     import every page and serializer, 20 MB each.
@@ -89,7 +99,7 @@ def apps(options: Options) -> list[Process]:
         Process("rpc", [*manage, "rpc", "--skip-checks"]),
         *(worker(number) for number in range(1, WORKERS + 1)),
         slow(),
-        Process("executor", [*manage, "executor", "--skip-checks"]),
+        executor(options),
     ]
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 from console.redaction import redact
+from console.supervisor import roles
 from console.supervisor.errors import CannotStart
 from console.supervisor.fingerprint import is_prepared, note_prepared
 from console.supervisor.leftovers import running, stop_leftovers
@@ -63,6 +64,8 @@ class Stack:
             self._rpc("startProcessGroup", "core")
             self._wait_for_core()
         if not is_prepared(self.options):
+            if self.options.postgres:
+                roles.prepare(self.home)
             self._say("migrating the database and collecting static files")
             self.manage("bootstrap")
             note_prepared(self.options)
@@ -86,8 +89,9 @@ class Stack:
 
     def _start_supervisor(self) -> None:
         config = self.home.run / "supervisord.conf"
+        config.unlink(missing_ok=True)
+        config.touch(mode=0o600)  # before there is a password in it
         config.write_text(configuration(self.options))
-        config.chmod(0o600)
         self.home.supervisor_socket.unlink(missing_ok=True)
         self._supervisor = subprocess.Popen(
             [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],

@@ -30,6 +30,7 @@ def arguments(socket: Path) -> list[str]:
 
 def main() -> None:
     command = arguments(Home(Path(os.environ["CAUSEWAY_HOME"])).valkey_socket)
+    os.umask(0o077)  # so that the socket is nobody else's from its first moment on
     os.execv(command[0], command)  # noqa: S606
 
 

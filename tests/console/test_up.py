@@ -112,4 +112,9 @@ def test_it_refuses_an_unsupported_python(tmp_path: Path, version: str) -> None:
 
 @pytest.mark.e2e
 def test_it_refuses_settings_that_are_unsafe_on_a_network(tmp_path: Path) -> None:
-    assert "(causeway.E002) gRPC is open" in up(tmp_path, CAUSEWAY_BIND="0.0.0.0", DATABASE_URL="", REDIS_URL="")  # noqa: S104
+    assert "(causeway.E004) CAUSEWAY_ALLOWED_HOSTS" in up(
+        tmp_path,
+        CAUSEWAY_BIND="0.0.0.0",  # noqa: S104
+        DATABASE_URL="",
+        REDIS_URL="",
+    )

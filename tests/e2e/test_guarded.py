@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from causeway.client import Client
+from flytekit.remote import FlyteRemote
 from flytekit.types.directory import FlyteDirectory
 
 from tests.e2e.flytekit_user import DOMAIN, PROJECT, FlytekitUser
@@ -55,6 +56,7 @@ def test_what_needs_a_cluster_is_refused(program: FlytekitUser) -> None:
 
 def test_a_folder_of_one_file_is_a_folder(program: FlytekitUser, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("a")
+    program.remote = FlyteRemote(program.stack.flyte_config(), PROJECT, DOMAIN)  # folders go by the last one made
     run = program.wait(program.launch("guarded.flows.folder_wf", {"folder": FlyteDirectory(str(tmp_path))}))
     assert run.error is None, run.error.message
     assert run.outputs.get("o0") == ["a.txt"]

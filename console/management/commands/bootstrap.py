@@ -39,6 +39,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from None
         old_homes.prepare()
         call_command("migrate", interactive=False, verbosity=0)
+        if settings.CAUSEWAY_EXECUTOR_ROLE:
+            call_command("grant_executor", settings.CAUSEWAY_EXECUTOR_ROLE, verbosity=0)
         make_first_token()
         settle_store()
         Project.objects.get_or_create(identifier="flytesnacks", defaults={"name": "flytesnacks"})

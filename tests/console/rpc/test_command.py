@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import grpc
 import pytest
+from django.db import connection
 
 from tests.stack import free_port
 
@@ -18,7 +20,10 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def start(port: int) -> subprocess.Popen[str]:
     command = [sys.executable, "manage.py", "rpc", "--port", str(port), "--threads", "2"]
-    return subprocess.Popen(command, cwd=ROOT, env=dict(os.environ), stderr=subprocess.PIPE, text=True)
+    database = str(connection.settings_dict["NAME"])
+    url = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{database}").geturl()
+    env = {**os.environ, "DATABASE_URL": url}
+    return subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True)
 
 
 def answers(port: int, seconds: float) -> bool:
@@ -35,7 +40,7 @@ def port() -> int:
     return free_port()
 
 
-def test_it_serves_until_it_is_told_to_stop(port: int) -> None:
+def test_it_serves_until_it_is_told_to_stop(port: int, transactional_db: None) -> None:
     server = start(port)
     try:
         assert answers(port, 30)
