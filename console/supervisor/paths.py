@@ -10,8 +10,8 @@ from pathlib import Path
 
 from artifacts.task_users import configured
 
-# A Unix socket's path may have 107 bytes on Linux and 103 on macOS.
-LONGEST_SOCKET_PATH = 103
+# A Unix socket's path may have 107 bytes on Linux and 103 on macOS. The supervisor first adds a dot and its pid to it.
+LONGEST_SOCKET_PATH = 103 - len(".4194304")
 
 
 def _socket(home: Path, preferred: Path) -> Path:

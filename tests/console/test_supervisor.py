@@ -79,6 +79,11 @@ def test_it_finds_short_socket_paths_for_a_long_home(tmp_path: Path) -> None:
     assert long.postgres.parent == long.root
 
 
+def test_the_supervisor_s_socket_leaves_room_for_what_it_adds_first() -> None:
+    for length in range(50, 110):
+        assert len(f"{Home(Path('/' + 'd' * length)).supervisor_socket}.4194304") <= 103
+
+
 def test_it_configures_every_process(home: Home) -> None:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string(configuration(options(home.root)))

@@ -156,10 +156,9 @@ def approve_all(client: Client, stop: threading.Event) -> None:
             continue
 
 
-def test_a_mixed_workload_ends_as_undisturbed(fragile: RunningStack, tmp_path: Path) -> None:
+def test_a_mixed_workload_ends_as_undisturbed(fragile: RunningStack, tmp_path: Path, open_folder: Path) -> None:
     register(fragile, tmp_path, PROGRAM)
-    client, marks, stop = Client(fragile.http_url, fragile.admin_token), tmp_path / "marks", threading.Event()
-    marks.mkdir()
+    client, marks, stop = Client(fragile.http_url, fragile.admin_token), open_folder, threading.Event()
     order, killed = random.Random(SEED), Counter[str]()  # noqa: S311 - the same murders every time
     approver = threading.Thread(target=approve_all, args=(client, stop))
     approver.start()

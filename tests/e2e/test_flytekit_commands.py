@@ -158,8 +158,8 @@ def test_it_fetches_outputs(user: FlytekitUser, tmp_path: Path) -> None:
     assert "conténu" in user.pyflyte("fetch", f"flyte://v1/{PROJECT}/{DOMAIN}/{run.id.name}/n1/o")
 
 
-def test_it_recovers_and_relaunches(user: FlytekitUser, tmp_path: Path) -> None:
-    path = tmp_path / "there"
+def test_it_recovers_and_relaunches(user: FlytekitUser, open_folder: Path) -> None:
+    path = open_folder / "there"
     run = user.launch("isles.flows.recover_wf", {"path": str(path)})
     user.error(run)
     user.remote.sync_execution(run, sync_nodes=True)

@@ -484,4 +484,6 @@ def _store_keys() -> dict[str, str]:
         "FLYTE_AWS_SECRET_ACCESS_KEY": env.get("CAUSEWAY_TASK_S3_SECRET_ACCESS_KEY")
         or env.get("AWS_SECRET_ACCESS_KEY"),
     }
+    if not env.get("CAUSEWAY_TASK_S3_ACCESS_KEY_ID"):
+        keys["AWS_SESSION_TOKEN"] = env.get("AWS_SESSION_TOKEN")  # a temporary key is none without it
     return {name: value for name, value in keys.items() if value}

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from artifacts.task_users import Identity
+from scheduler.executors.local import memory
 from scheduler.executors.local.rundir import Process, RunDirectory, is_run_by
 from scheduler.executors.local.untold import AGAIN_SECONDS, Untold
 from scheduler.executors.local.warm import Worker, Zygote
@@ -36,6 +37,8 @@ WORKER_IDLE_SECONDS = 30
 # What a task process must not learn from the environment of Causeway's own.
 PRIVATE = ("DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE", "FLYTECTL_CONFIG", "REDISCLI_AUTH")
 PRIVATE_PREFIXES = ("CAUSEWAY_", "AWS_", "PG", "SUPERVISOR_")  # tasks get the store's keys as FLYTE_AWS_*
+# None of those are secret, and a store may not be reached without them.
+SHOWN = frozenset({"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE", "AWS_MAX_ATTEMPTS", "AWS_RETRY_MODE"})
 MOST_UNREAD = 1 << 20  # bytes of a message: who sends more is none of our zygotes any more
 OURS = Path(__file__).resolve().parents[3]  # Causeway's own packages have common names: `tests`, `scheduler`
 
@@ -224,11 +227,7 @@ class Zygotes:
             raise BlockingIOError(errno.EAGAIN, "the process that tasks are forked from has only just died")
         self._started_at = time.monotonic()
         ours, theirs = socket.socketpair()
-        env = {
-            name: value
-            for name, value in os.environ.items()
-            if name not in PRIVATE and not name.startswith(PRIVATE_PREFIXES)
-        }
+        env = {name: value for name, value in os.environ.items() if _is_shown(name)}
         env["PYTHONPATH"] = _without_ours(env.get("PYTHONPATH", ""))
         env |= dict.fromkeys(THREAD_VARIABLES, "1")
         temporary = self.home / "tmp"
@@ -358,7 +357,9 @@ class Zygotes:
             return False
         if "dir" in message and Path(message["dir"]) not in zygote.runs:
             return bool(message["is"] == "ended" and not Path(message["dir"]).exists())
-        return "pid" not in message or is_run_by(int(message["pid"]), zygote.user.uid)
+        if "pid" not in message:
+            return True
+        return is_run_by(int(message["pid"]), zygote.user.uid) or not memory.exists(int(message["pid"]))  # ended by now
 
     def _worker_gone(self, message: dict[str, Any]) -> None:
         with self._lock:
@@ -429,6 +430,11 @@ def let_group_through(directory: Path, group: int | None) -> None:
     if group is not None:
         os.chown(directory, -1, group)
         directory.chmod(0o710)
+
+
+def _is_shown(variable: str) -> bool:
+    """Whether a task may have it from Causeway's own environment."""
+    return variable in SHOWN or not (variable in PRIVATE or variable.startswith(PRIVATE_PREFIXES))
 
 
 def _without_ours(path: str) -> str:

@@ -7,7 +7,7 @@ import secrets
 import socket
 import sys
 from argparse import ArgumentParser
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -43,12 +43,12 @@ class Command(BaseCommand):
             users = task_users()
         except BadTaskUser as error:
             raise CommandError(str(error)) from None
-        say_who(users)
         try:
             environments = parse(settings.CAUSEWAY_ENVIRONMENTS)
             check(environments)
         except BadEnvironments as error:
             raise CommandError(str(error)) from None
+        say_who(users, environments.values())
         with only_one(home):
             local = LocalExecutor(
                 home,
@@ -90,7 +90,7 @@ def find_secrets(attempt_id: int, asked: Sequence[Mapping[str, str]]) -> Mounts:
         close_old_connections()
 
 
-def say_who(users: TaskUsers | None) -> None:
+def say_who(users: TaskUsers | None, pythons: Collection[str]) -> None:
     """Whether the code of tasks is kept from the control plane; the paths that it needs are opened."""
     if users is None:
         why = why_same(settings.CAUSEWAY_TASK_USER)
@@ -98,6 +98,9 @@ def say_who(users: TaskUsers | None) -> None:
         return
     for path in (Path(sys.prefix), Path(sys.base_prefix), Path(settings.BASE_DIR)):
         let_through(path.resolve() / "-")  # of the paths themselves as well
+    for python in map(Path, pythons):
+        let_through(python)
+        let_through(python.resolve())
     let_through(Path(settings.CAUSEWAY_HOME))
     logger.info("tasks run as users of their own, from number %d", users.first)
 

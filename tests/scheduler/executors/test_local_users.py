@@ -15,12 +15,12 @@ import pytest
 
 from artifacts.store import LocalStore
 from artifacts.task_users import Identity, TaskUsers
-from scheduler.executors.local.executor import LocalExecutor
+from scheduler.executors.local.executor import LocalExecutor, _store_keys
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.sent_log import SentLog
 from scheduler.executors.local.warm import Zygote
 from scheduler.executors.local.zygote.child import leave_result
-from scheduler.executors.local.zygotes import Zygotes
+from scheduler.executors.local.zygotes import Zygotes, _is_shown
 from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts, mount
@@ -148,3 +148,24 @@ def test_a_project_s_zygote_is_not_believed_about_others(tmp_path: Path) -> None
         assert not zygotes._credible(clone, {**own, "dir": str(other)})
         assert not zygotes._credible(clone, {"is": "started", "dir": str(mine), "pid": os.getpid(), "born": 1})
         assert zygotes._credible(Zygote(ours), {**own, "dir": str(other)})
+
+
+def test_tasks_have_nothing_secret_of_the_control_plane(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "CAUSEWAY_SMTP_PASSWORD",
+        "CAUSEWAY_SECRETS_KEY",
+        "DATABASE_URL",
+        "AWS_SECRET_ACCESS_KEY",
+        "PGPASSWORD",
+    ):
+        assert not _is_shown(name), name
+    for name in ("PATH", "AWS_REGION", "HTTPS_PROXY"):
+        assert _is_shown(name), name
+    for name, value in (("ACCESS_KEY_ID", "id"), ("SECRET_ACCESS_KEY", "key"), ("SESSION_TOKEN", "token")):
+        monkeypatch.setenv(f"AWS_{name}", value)
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    whole = {"FLYTE_AWS_ACCESS_KEY_ID": "id", "FLYTE_AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "token"}
+    assert _store_keys() == whole
+    monkeypatch.setenv("CAUSEWAY_TASK_S3_ACCESS_KEY_ID", "theirs")
+    monkeypatch.setenv("CAUSEWAY_TASK_S3_SECRET_ACCESS_KEY", "known")
+    assert _store_keys() == {"FLYTE_AWS_ACCESS_KEY_ID": "theirs", "FLYTE_AWS_SECRET_ACCESS_KEY": "known"}
