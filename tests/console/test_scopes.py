@@ -15,7 +15,8 @@ from audit.models import AuditEvent
 from console.accounts import access, tokens
 from console.accounts.access import Action
 from console.accounts.models import ApiToken, Role, RoleBinding, User
-from console.accounts.scopes import SCOPES
+from console.accounts.scopes import SCOPES, forget_caller
+from scheduler.authority import Authority
 from scheduler.models import Project
 
 pytestmark = pytest.mark.django_db
@@ -157,3 +158,17 @@ def test_the_command_makes_narrow_ones(root: User, capsys: pytest.CaptureFixture
     user = access.authenticate_token(capsys.readouterr().out.strip())
     assert access.can(user, Action.PUBLISH, "p", "development")
     assert not access.can(user, Action.LAUNCH, "p", "development")
+
+
+@pytest.mark.accounts
+def test_what_a_call_refers_to_is_asked_of_the_token_it_came_with(ann: User) -> None:
+    """References are asked about by the name of the principal: a token of one project leads to no other by them."""
+
+    def reads() -> list[bool]:
+        return [Authority("ann").reads(project, "development") for project in ("p", "q")]
+
+    assert reads() == [True, True]
+    through(ann, project="p")
+    assert reads() == [True, False]
+    forget_caller()  # as at the start of every request and call: the thread answers somebody else now
+    assert reads() == [True, True]
