@@ -86,7 +86,10 @@ def step_down(home: Home, bin_dir: Path) -> None:
         let_through(home.root if home.root in directory.parents else directory)
         directory.mkdir(exist_ok=True, mode=0o700)
         os.chown(directory, user.pw_uid, user.pw_gid)
-    os.setgroups([home.root.stat().st_gid])  # which may pass through the data directory
+    group = (
+        home.root.stat().st_gid
+    )  # that of the tasks may pass through the data directory; root's own has no rights above
+    os.setgroups([group] if group else [])
     os.setgid(user.pw_gid)
     os.setuid(user.pw_uid)
     os.environ["HOME"] = str(home.postgres)
