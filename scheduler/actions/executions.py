@@ -7,12 +7,11 @@ from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition
 from audit.record import record
+from scheduler.authority import SYSTEM
 from scheduler.models import Execution
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.transitions import move_execution
 from scheduler.wake import wake_execution
-
-SYSTEM = "system:"  # what the names of actors who are no people begin with
 
 
 def abort(execution: Execution, *, cause: str, actor: str) -> Execution:
