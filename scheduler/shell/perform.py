@@ -18,22 +18,21 @@ from scheduler.engine.graph import GateType, Kind
 from scheduler.engine.state import ROOT, Failure, Node, child_key
 from scheduler.graphs import INPUTS, Source, Target, gate_type, promised
 from scheduler.models import Gate, GateKind, TaskExecution
-from scheduler.operators import refusal
 from scheduler.phases import AttemptPhase
+from scheduler.placement import NoExecutor, NoPlace
 from scheduler.shell import data
 from scheduler.shell.attempt_spec import spec_of
 from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
 from scheduler.shell.maps import collect_items, item_inputs_uri
 from scheduler.shell.origins import Origins, by_variable
+from scheduler.shell.placing import place_of
 from scheduler.shell.prepare import prepare, resolver
 from scheduler.shell.publish import publish_node, publish_workflow
 from scheduler.shell.reuse import ask_for_items, is_cached, keep
 from scheduler.shell.task_command import Run, needs_task_file
 from scheduler.shell.turn import Turn
 from scheduler.task_resources import resources_of
-
-DEFAULT_EXECUTOR = "local"
 
 
 def perform(turn: Turn, issued: Sequence[Command]) -> list[Event]:
@@ -94,8 +93,11 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
     if not isinstance(target, Target) or target.task is None:
         yield Failed(node.key, Failure("BadSpecification", f"node {node.key} refers to a task that is not compiled in"))
         return
-    if said := refusal(target.task, item=command.index >= 0):
-        yield Failed(node.key, Failure("NoExecutor", said))
+    try:
+        place = place_of(turn, target.task, item=command.index >= 0)
+    except NoPlace as error:
+        code = "NoExecutor" if isinstance(error, NoExecutor) else "BadTaskSpecification"
+        yield Failed(node.key, Failure(code, error.message))
         return
     execution = turn.execution
     number = command.attempt
@@ -134,7 +136,8 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         index=command.index,
         name=spec.identity.name,
         phase=AttemptPhase.QUEUED,
-        executor=DEFAULT_EXECUTOR,
+        executor=place.executor,
+        cluster=place.cluster,
         command=wire.to_json(spec),
         resources=resources,
         interruptible=interruptible,
