@@ -10,6 +10,7 @@ from flyteidl.core import literals_pb2
 
 from artifacts.exceptions import CausewayError
 from artifacts.literals import check_literal
+from artifacts.store import store
 from scheduler.attempts import wire
 from scheduler.engine import commands
 from scheduler.engine.commands import Command
@@ -148,8 +149,6 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
 
 
 def _write_task_file(turn: Turn, node: Node, target: Target) -> None:
-    from artifacts.store import store
-
     if target.task is not None:
         store().put(turn.uris.task_file(node.key), target.task.SerializeToString())
 
@@ -199,7 +198,7 @@ def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:
         return
     source = parent.body.source if parent.body is not None else None
     if not isinstance(source, Source) or source.identifier is None:
-        chosen = parent.memory.get("chosen")  # a branch hands on what its arm wrote
+        chosen = parent.memory.chosen  # a branch hands on what its arm wrote
         if chosen:
             turn.set(parent.key, {"output_uri": turn.rows.output_uris.get(child_key(parent, chosen), "")})
             if (origins := turn.rows.origins.get(child_key(parent, chosen))) is not None:
