@@ -40,6 +40,7 @@ from scheduler.executors.local.zygotes import Zygotes
 from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts
+from scheduler.uris import raw_folder_of
 
 logger = logging.getLogger(__name__)
 
@@ -309,12 +310,14 @@ class LocalExecutor(Executor):
         )
 
     def _hand_over(self, run: Run, user: Identity) -> None:
-        """What the attempt writes in a local store becomes its user's: its own two folders and its log, no more."""
+        """What the attempt writes in a local store becomes its user's: where its outputs go, where its execution
+        offloads (all of whose attempts are that user), and its log, no more.
+        """
         if not isinstance(self.store, LocalStore):
             return
-        own = place_of(run.assignment)
-        for name in ("output_prefix", "raw_output_prefix"):
-            uri = str(run.assignment.command.get(name) or "")
+        own, command = place_of(run.assignment), run.assignment.command
+        outputs, raw = (str(command.get(name) or "") for name in ("output_prefix", "raw_output_prefix"))
+        for uri in (outputs, raw_folder_of(outputs, raw)):
             if self.store.scope_of(f"{uri}/x") == own:
                 self.store.hand_over(uri, user)
         if run.log.path != run.directory.log:
