@@ -45,7 +45,7 @@ from scheduler.executors.local.zygotes import Zygotes
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Request
-from scheduler.uris import OUTPUTS
+from scheduler.uris import OUTPUTS, raw_folder_of
 
 logger = logging.getLogger(__name__)
 
@@ -316,11 +316,14 @@ class LocalExecutor(Executor):
         )
 
     def _hand_over(self, run: Run, user: Identity) -> None:
-        """What the attempt writes in a local store becomes its user's: its own two folders and its log, no more."""
+        """What the attempt writes in a local store becomes its user's: where its outputs go, where its execution
+        offloads (all of whose attempts are that user), and its log, no more.
+        """
         if not isinstance(self.store, LocalStore):
             return
         own, addresses = run.spec.identity.place, run.spec.addresses
-        for uri in (addresses.output_prefix, addresses.raw_output_prefix):
+        raw = raw_folder_of(addresses.output_prefix, addresses.raw_output_prefix)
+        for uri in (addresses.output_prefix, raw):
             if self.store.scope_of(f"{uri}/x") == own:
                 self.store.hand_over(uri, user)
         if run.log.path != run.directory.log:

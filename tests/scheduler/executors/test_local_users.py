@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
 from artifacts.store import LocalStore
 from artifacts.task_users import Identity, TaskUsers
@@ -25,6 +26,7 @@ from scheduler.executors.local.zygotes import Zygotes, _is_shown
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts, mount
 from scheduler.secrets.names import Name, Request
+from scheduler.uris import Uris
 from tests.scheduler.executors.conftest import PROJECT, Bench, archive, error
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run tasks as other users")
@@ -68,6 +70,24 @@ def test_an_attempt_runs_as_the_user_of_its_project(users_bench: Bench) -> None:
         assert owner(users_bench.store.path(ended.outcome.output_uri)) == user.uid
         log = users_bench.store.path(attempt.log_uri)
         assert (owner(log), owner(log.parent)) == (user.uid, 0)
+
+
+@pytest.mark.e2e
+@root_only
+def test_what_an_execution_offloads_is_written_by_that_user(users_bench: Bench, settings: Settings) -> None:
+    settings.CAUSEWAY_STORE_URL = users_bench.store.root
+    user = users_bench.executor.users.of("p", "d")  # type: ignore[union-attr]
+    made = users_bench.task("numbers", inputs={})
+    key = "/".join(made.command["output_prefix"].split("/")[-5:-2])
+    raw = Uris.of_key(key).raw
+    args = [raw + "/n0/0" if "/raw/" in argument else argument for argument in made.command["args"]]
+    command = {**made.command, "args": args, "raw_output_prefix": raw + "/n0/0"}
+    ended = users_bench.run(replace(made, command=command))
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended).message
+    folder = users_bench.store.path(users_bench.outputs(ended).literals["o0"].scalar.blob.uri)
+    assert (owner(folder), list(folder.iterdir())) == (user.uid, [folder / "one"])
+    assert raw in str(folder)
+    assert (owner(users_bench.store.path(raw)), owner(users_bench.store.path(raw).parent)) == (user.uid, 0)
 
 
 @pytest.mark.e2e
