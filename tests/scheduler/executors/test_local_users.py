@@ -17,16 +17,17 @@ from pytest_django import Settings
 from artifacts.store import LocalStore
 from artifacts.task_users import Identity, TaskUsers
 from scheduler.attempts.resources import Resources
-from scheduler.executors.local.executor import LocalExecutor, _store_keys
+from scheduler.executors.local.births import is_shown
+from scheduler.executors.local.executor import LocalExecutor
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.sent_log import SentLog
+from scheduler.executors.local.surroundings import store_keys
 from scheduler.executors.local.warm import Zygote
 from scheduler.executors.local.zygote.child import leave_result
-from scheduler.executors.local.zygotes import Zygotes, _is_shown
+from scheduler.executors.local.zygotes import Zygotes
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts, mount
 from scheduler.secrets.names import Name, Request
-from scheduler.uris import Uris
 from tests.scheduler.executors.conftest import PROJECT, Bench, archive, error
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run tasks as other users")
@@ -61,7 +62,7 @@ def owner(path: Path) -> int:
 @pytest.mark.e2e
 @root_only
 def test_an_attempt_runs_as_the_user_of_its_project(users_bench: Bench) -> None:
-    user = users_bench.executor.users.of("p", "d")  # type: ignore[union-attr]
+    user = users_bench.executor.means.users.of("p", "d")  # type: ignore[union-attr]
     for reuse in (False, True, True):
         attempt = users_bench.task("add", inputs={"a": 1, "b": 2}, reuse=reuse)
         ended = users_bench.run(attempt)
@@ -76,13 +77,10 @@ def test_an_attempt_runs_as_the_user_of_its_project(users_bench: Bench) -> None:
 @root_only
 def test_what_an_execution_offloads_is_written_by_that_user(users_bench: Bench, settings: Settings) -> None:
     settings.CAUSEWAY_STORE_URL = users_bench.store.root
-    user = users_bench.executor.users.of("p", "d")  # type: ignore[union-attr]
+    user = users_bench.executor.means.users.of("p", "d")  # type: ignore[union-attr]
     made = users_bench.task("numbers", inputs={})
-    key = "/".join(made.command["output_prefix"].split("/")[-5:-2])
-    raw = Uris.of_key(key).raw
-    args = [raw + "/n0/0" if "/raw/" in argument else argument for argument in made.command["args"]]
-    command = {**made.command, "args": args, "raw_output_prefix": raw + "/n0/0"}
-    ended = users_bench.run(replace(made, command=command))
+    raw = made.spec.addresses.raw_output_prefix.removesuffix("/n0/0")
+    ended = users_bench.run(made)
     assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended).message
     folder = users_bench.store.path(users_bench.outputs(ended).literals["o0"].scalar.blob.uri)
     assert (owner(folder), list(folder.iterdir())) == (user.uid, [folder / "one"])
@@ -178,14 +176,14 @@ def test_tasks_have_nothing_secret_of_the_control_plane(monkeypatch: pytest.Monk
         "AWS_SECRET_ACCESS_KEY",
         "PGPASSWORD",
     ):
-        assert not _is_shown(name), name
+        assert not is_shown(name), name
     for name in ("PATH", "AWS_REGION", "HTTPS_PROXY"):
-        assert _is_shown(name), name
+        assert is_shown(name), name
     for name, value in (("ACCESS_KEY_ID", "id"), ("SECRET_ACCESS_KEY", "key"), ("SESSION_TOKEN", "token")):
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     whole = {"FLYTE_AWS_ACCESS_KEY_ID": "id", "FLYTE_AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "token"}
-    assert _store_keys() == whole
+    assert store_keys() == whole
     monkeypatch.setenv("CAUSEWAY_TASK_S3_ACCESS_KEY_ID", "theirs")
     monkeypatch.setenv("CAUSEWAY_TASK_S3_SECRET_ACCESS_KEY", "known")
-    assert _store_keys() == {"FLYTE_AWS_ACCESS_KEY_ID": "theirs", "FLYTE_AWS_SECRET_ACCESS_KEY": "known"}
+    assert store_keys() == {"FLYTE_AWS_ACCESS_KEY_ID": "theirs", "FLYTE_AWS_SECRET_ACCESS_KEY": "known"}
