@@ -34,7 +34,7 @@ RIGHTS: tuple[tuple[type[models.Model], Right, tuple[str, ...]], ...] = (
     (ExecutorInstance, "INSERT", ALL),
     (ExecutorInstance, "UPDATE", ALL),
     # whose an attempt is, and the secrets that are there, sealed
-    (Execution, "SELECT", ("id", "project", "domain", "name", "principal")),
+    (Execution, "SELECT", ("id", "project", "domain", "name", "principal", "principal_project")),
     (Secret, "SELECT", ALL),
     # whether whoever launched it may read another project's objects: names and roles, no password, mail or token
     (User, "SELECT", ("id", "username", "is_active", "is_superuser")),

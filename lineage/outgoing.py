@@ -30,6 +30,11 @@ ANSWER_SHOWN = 500  # bytes of a refusal
 CONNECTING = 5.0  # seconds for each of a host's addresses
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Of IPv6 only this is given out for the public internet (RFC 4291); the library calls much else global: site-local and
+# IPv4-compatible addresses, those that translators use within a network (RFC 8215, RFC 2765) ...
+_GIVEN_OUT = ipaddress.IPv6Network("2000::/3")
+# Registered as not global after some Pythons that we run on had been released
+_NOT_PUBLIC = (ipaddress.ip_network("192.0.0.0/24"), ipaddress.ip_network("3fff::/20"))
 
 
 class Answer(NamedTuple):
@@ -161,8 +166,12 @@ def _look_up(host: str, port: int, deadline: Deadline) -> list[Any]:
 def is_public(text: str) -> bool:
     """Whether an address is of the public internet, also one that an IPv6 address stands for (mapped, 6to4, NAT64)."""
     address: Address = ipaddress.ip_address(text.partition("%")[0])
-    inner = _inside(address) if isinstance(address, ipaddress.IPv6Address) else None
-    return all(one.is_global and not one.is_multicast for one in ([inner] if inner else [address]))
+    if isinstance(address, ipaddress.IPv6Address):
+        if (inner := _inside(address)) is not None:
+            address = inner
+        elif address not in _GIVEN_OUT:
+            return False
+    return address.is_global and not address.is_multicast and not any(address in net for net in _NOT_PUBLIC)
 
 
 def _inside(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:

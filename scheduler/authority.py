@@ -33,12 +33,24 @@ class Action(enum.Enum):
 Rights = Callable[[Action, str, str], bool]  # action, project, domain
 SYSTEM = "system:"  # begins the names that the control plane gives itself; no account can have such a name
 _rights_of: Callable[[str], Rights] | None = None
+_project_of: Callable[[str], str] | None = None
 
 
-def install(rights_of: Callable[[str], Rights]) -> None:
-    """`rights_of(name)` tells what the account of that name may do now: nothing, if there is none or it is inactive."""
-    global _rights_of
-    _rights_of = rights_of
+def install(rights_of: Callable[[str], Rights], project_of: Callable[[str], str]) -> None:
+    """`rights_of(name)` tells what the account of that name may do now: nothing, if there is none or it is inactive.
+
+    `project_of(name)`: the one project that whoever calls now by that name came with a token for; empty: any.
+    """
+    global _rights_of, _project_of
+    _rights_of, _project_of = rights_of, project_of
+
+
+def project_of_call(principal: str) -> str:
+    """The one project that what this call begins may act in, when it goes on after the call; empty: any.
+
+    A token that is good for one project leads to no other, neither at once nor by what is launched or activated by it.
+    """
+    return _project_of(principal) if _project_of is not None else ""
 
 
 @dataclass(frozen=True)
@@ -50,10 +62,13 @@ class Authority:
 
     The control plane's own principals (`system:...`), and the empty one of executions from before principals were
     kept, may everything.
+
+    With a `project` the principal may nothing in any other: by a token for that project it was launched or activated.
     """
 
     principal: str
     home: Place | None = None
+    project: str = ""
 
     @cached_property
     def _rights(self) -> Rights:
@@ -68,7 +83,7 @@ class Authority:
         return not self.principal or self.principal.startswith(SYSTEM)
 
     def may(self, action: Action, project: str, domain: str) -> bool:
-        return self._rights(action, project, domain)
+        return self.project in ("", project) and self._rights(action, project, domain)
 
     def reads(self, project: str, domain: str) -> bool:
         """Whether the principal may read there, and so refer to what is there."""

@@ -12,6 +12,8 @@ from collections.abc import Iterable
 
 from artifacts.exceptions import PermissionDenied
 from scheduler.authority import Action, Authority, Place
+from scheduler.models.schedule import Schedule
+from scheduler.models.trigger import Trigger
 
 TRIGGER = "system:trigger"
 SCHEDULE = "system:schedule"
@@ -21,12 +23,17 @@ class NoAuthority(PermissionDenied):
     """Who activated the launch plan may no longer do what its trigger or schedule does."""
 
 
-def vouched(activated_by: str, *, place: Place, sources: Iterable[Place] = (), otherwise: str) -> Authority:
+def vouching(row: Trigger | Schedule, *, otherwise: str = "") -> Authority:
+    """Of whoever activated it, and by the token he came with. `otherwise`: the principal when that is not known."""
+    return Authority(row.activated_by or otherwise, project=row.activated_project)
+
+
+def vouched(row: Trigger | Schedule, *, place: Place, sources: Iterable[Place] = (), otherwise: str) -> Authority:
     """The authority to launch in `place` what artifacts of `sources` set off; NoAuthority says what is lacking.
 
     `otherwise`: the principal when it is not known who activated it.
     """
-    authority = Authority(activated_by or otherwise)
+    authority = vouching(row, otherwise=otherwise)
     if lacking := lacks(authority, place=place, sources=sources):
         raise NoAuthority(lacking)
     return authority

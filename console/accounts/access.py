@@ -62,6 +62,9 @@ def _task(execution: Execution) -> User:
     user = User(pk=0, username=execution.principal[:150])
     binding = RoleBinding(project=execution.project, domain=execution.domain, role=Role.CONTRIBUTOR)
     user._prefetched_objects_cache = {"role_bindings": [binding]}  # type: ignore[attr-defined]
+    launcher = account(execution.principal) if execution.principal_project else None
+    if launcher is not None:  # what it refers to is asked of him as the token let him be by which he launched it
+        scopes.narrow(launcher, scopes.Grant(token=0, project=execution.principal_project))
     return user
 
 

@@ -12,8 +12,8 @@ class AccountsConfig(AppConfig):
         from django.core.signals import request_started
 
         from console.accounts.access import rights_of
-        from console.accounts.scopes import forget_caller
+        from console.accounts.scopes import forget_caller, project_of_caller
         from scheduler import authority
 
-        authority.install(rights_of)
+        authority.install(rights_of, project_of_caller)
         request_started.connect(forget_caller)

@@ -63,6 +63,13 @@ def caller_named(name: str) -> User | None:
     return user if user is not None and user.get_username() == name else None
 
 
+def project_of_caller(name: str) -> str:
+    """The one project that the caller of that name came with a token for; empty: any, or it is not who calls."""
+    user = caller_named(name)
+    grant = grant_of(user) if user is not None else None
+    return grant.project if grant is not None else ""
+
+
 def narrow(user: User, grant: Grant) -> None:
     """Make of the user, for as long as this object lives, one who may do no more than the token."""
     user.grant = grant  # type: ignore[attr-defined]

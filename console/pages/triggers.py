@@ -23,7 +23,7 @@ from scheduler.triggers.evaluate import retry_by_hand
 from scheduler.triggers.limits import read_limits
 from scheduler.triggers.preview import preview
 from scheduler.triggers.switch import pause, reset_limits, resume, set_limits
-from scheduler.vouching import lacks
+from scheduler.vouching import lacks, vouching
 
 _HEAVY = (
     "trigger__condition",
@@ -88,7 +88,7 @@ def trigger_context(plan: LaunchPlan) -> dict[str, Any]:
         return {}
     sources = list(trigger.sources.all())
     places = [(source.project, source.domain) for source in sources]
-    lacking = lacks(Authority(trigger.activated_by), place=(plan.project, plan.domain), sources=places)
+    lacking = lacks(vouching(trigger), place=(plan.project, plan.domain), sources=places)
     counts = trigger.firings.values_list("outcome").annotate(count=Count("pk")).order_by("outcome")
     return {
         "sources": sources,

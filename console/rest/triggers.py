@@ -35,7 +35,7 @@ from scheduler.triggers.limits import read_limits
 from scheduler.triggers.preview import hypothetical, preview
 from scheduler.triggers.switch import pause, reset_limits, resume, set_limits
 from scheduler.triggers.telling import told_reason
-from scheduler.vouching import lacks
+from scheduler.vouching import lacks, vouching
 
 _HEAVY = ["launch_plan__spec", "launch_plan__closure", "launch_plan__digest"]
 
@@ -65,8 +65,8 @@ class VouchedFor(serializers.Serializer[Any]):
     def get_stopped(self, row: Trigger | Schedule) -> str:
         if not row.active:
             return ""
-        known: dict[str, Authority] = self.__dict__.setdefault("_known", {})  # of a page of rows, each name once
-        authority = known.setdefault(row.activated_by, Authority(row.activated_by))
+        known: dict[Authority, Authority] = self.__dict__.setdefault("_known", {})  # of a page of rows, each name once
+        authority = known.setdefault(vouching(row), vouching(row))
         sources = [(one.project, one.domain) for one in row.sources.all()] if isinstance(row, Trigger) else []
         return lacks(authority, place=(row.launch_plan.project, row.launch_plan.domain), sources=sources)
 

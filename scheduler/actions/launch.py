@@ -25,7 +25,7 @@ from scheduler.actions.launch_inputs import Gathered, Resolved, gather
 from scheduler.actions.launch_spec import complete_spec
 from scheduler.actions.launchable import Launchable, find_launchable
 from scheduler.attributes import Applied, Place, applied_at
-from scheduler.authority import Action, Authority
+from scheduler.authority import Action, Authority, project_of_call
 from scheduler.environment import check_environment
 from scheduler.models import Execution, ExecutionMode, LaunchPlan, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
@@ -67,6 +67,7 @@ def launch(
     trigger: ArtifactVersion | None = None,
     resolved: Mapping[str, Resolved] | None = None,
     origins: Mapping[str, Sequence[int]] | None = None,
+    only_in: str = "",
 ) -> Execution:
     """Starts an execution of a launch plan or task and wakes the engine after the commit.
 
@@ -76,7 +77,8 @@ def launch(
     those that are no versions themselves (scheduler.shell.origins). The row, its inputs in the store and its lineage
     appear together or not at all.
 
-    It runs with the rights of `actor`, a child with those of its parent's principal. Whether he may launch in that
+    It runs with the rights of `actor`, a child with those of its parent's principal; in the project `only_in` alone, or
+    that of the token the call came with, where there is one. Whether he may launch in that
     project and domain is asked by the caller; here, whether he may read whatever the launch refers to elsewhere.
 
     Raises InvalidArgument (unknown, fixed, missing or ill-typed inputs, all of them named; a bad name; an archived
@@ -91,7 +93,8 @@ def launch(
     check_environment(request.spec.envs.values)
     principal = parent_node.execution.principal if parent_node is not None else actor
     home = (request.project, request.domain)
-    authority = Authority(principal, home)
+    confined = parent_node.execution.principal_project if parent_node else only_in or project_of_call(actor)
+    authority = Authority(principal, home, confined)
     plan, task_id, configured = find_launchable(request.spec.launch_plan, place=home, authority=authority)
     gathered = gather(
         request.inputs.literals,
@@ -130,6 +133,7 @@ def launch(
         resolution=gathered.as_json(),
         mode=mode,
         principal=principal,
+        principal_project=confined,
         parent_node=parent_node,
         reference=reference,
         created_at=now,
@@ -148,9 +152,7 @@ def launch(
             _record_lineage(execution, plan, gathered, trigger)
             if parent_node is None and mode in _VERBS:
                 detail = {"source": reference.key} if reference is not None else {}
-                record(
-                    actor, _VERBS[mode], execution, project=execution.project, domain=execution.domain, detail=detail
-                )
+                record(actor, _VERBS[mode], execution, detail=detail)
             wake_execution(execution.pk)
     except IntegrityError as error:
         if NAME_CONSTRAINT not in str(error):

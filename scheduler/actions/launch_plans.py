@@ -12,7 +12,7 @@ from artifacts.exceptions import NotFound
 from audit.record import record
 from scheduler.actions.launchable import check_places, launchable
 from scheduler.actions.register import check_sources
-from scheduler.authority import Authority
+from scheduler.authority import Authority, project_of_call
 from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Trigger
 from scheduler.schedules import switch as schedules
 from scheduler.triggers.register import begin_of
@@ -52,7 +52,7 @@ def set_state(launch_plan: LaunchPlan, state: LaunchPlan.State, *, actor: str) -
         else:
             _deactivate(current)
         verb = "launch_plan.activate" if state == LaunchPlan.State.ACTIVE else "launch_plan.deactivate"
-        record(actor, verb, current, project=current.project, domain=current.domain)
+        record(actor, verb, current)
     return current
 
 
@@ -65,8 +65,9 @@ def _check_readable(launch_plan: LaunchPlan, actor: str) -> None:
 
 def _vouch(launch_plan: LaunchPlan, actor: str) -> None:
     """Who activates a launch plan answers for what its trigger and schedule launch (scheduler.vouching)."""
-    Trigger.objects.filter(launch_plan=launch_plan).update(activated_by=actor)
-    Schedule.objects.filter(launch_plan=launch_plan).update(activated_by=actor)
+    who = {"activated_by": actor, "activated_project": project_of_call(actor)}
+    Trigger.objects.filter(launch_plan=launch_plan).update(**who)
+    Schedule.objects.filter(launch_plan=launch_plan).update(**who)
 
 
 def _lock_name(launch_plan: LaunchPlan) -> None:

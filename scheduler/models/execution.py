@@ -45,6 +45,8 @@ class Execution(models.Model):
     phase = models.SmallIntegerField(choices=ExecutionPhase.choices, default=ExecutionPhase.UNDEFINED)
     mode = models.SmallIntegerField(choices=ExecutionMode.choices, default=ExecutionMode.MANUAL)
     principal = models.CharField(max_length=150, blank=True, default="")
+    # The one project that the token was good for by which it was launched; empty: any (scheduler.authority)
+    principal_project = models.CharField(max_length=64, blank=True, default="")
     error = models.BinaryField(null=True)  # core.ExecutionError
     abort_cause = models.TextField(blank=True, default="")
     aborted_by = models.CharField(max_length=150, blank=True, default="")

@@ -48,6 +48,7 @@ class Trigger(models.Model):
     activated_at = models.DateTimeField(null=True)  # versions published before this do not fire
     # Who activated the launch plan last: it launches by that name and with those rights (scheduler.vouching)
     activated_by = models.CharField(max_length=150, blank=True, default="")
+    activated_project = models.CharField(max_length=64, blank=True, default="")  # as principal_project
     mode = models.CharField(max_length=4, choices=TriggerMode.choices, default=TriggerMode.ANY)
     join_on = models.JSONField(default=list)  # what the versions of a round share: partition keys, "time_partition"
     window_seconds = models.FloatField(null=True)  # how long a round waits, from its first version's publication on

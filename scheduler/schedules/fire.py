@@ -104,7 +104,7 @@ def _fire(schedule: Schedule, nominal: datetime) -> None:
 
 def _launch(schedule: Schedule, nominal: datetime) -> Execution:
     plan = schedule.launch_plan
-    authority = vouched(schedule.activated_by, place=(plan.project, plan.domain), otherwise=SCHEDULE)
+    authority = vouched(schedule, place=(plan.project, plan.domain), otherwise=SCHEDULE)
     spec = execution_pb2.ExecutionSpec(launch_plan=identifier_of(plan))
     spec.metadata.scheduled_at.FromDatetime(nominal)
     inputs = literals_pb2.LiteralMap()
@@ -112,7 +112,8 @@ def _launch(schedule: Schedule, nominal: datetime) -> Execution:
         scalar = literals_pb2.Scalar(primitive=datetime_primitive(nominal))
         inputs.literals[schedule.kickoff_input].CopyFrom(literals_pb2.Literal(scalar=scalar))
     request = LaunchRequest(plan.project, plan.domain, execution_name(schedule, nominal), spec, inputs)
-    execution = launch(request, actor=authority.principal, mode=ExecutionMode.SCHEDULED)
+    mode, confined = ExecutionMode.SCHEDULED, authority.project
+    execution = launch(request, actor=authority.principal, only_in=confined, mode=mode)
     record_started(
         execution.key,
         kind=LinkKind.SCHEDULE,

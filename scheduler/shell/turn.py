@@ -71,7 +71,8 @@ class Turn:
     @cached_property
     def authority(self) -> Authority:
         """Of whoever launched it, as it is at this turn: what is found out while running is asked of it."""
-        return Authority(self.execution.principal, (self.execution.project, self.execution.domain))
+        execution = self.execution
+        return Authority(execution.principal, (execution.project, execution.domain), execution.principal_project)
 
     @cached_property
     def spec(self) -> admin_execution.ExecutionSpec:

@@ -41,7 +41,7 @@ def attempt(firing: TriggerFiring) -> None:
                 firing.lacks = sorted(set(resolved.lacks))
                 firing.retry_at = _next_try(firing)
                 return
-            firing.execution = launch_for(firing.trigger, fired, resolved, principal=authority.principal)
+            firing.execution = launch_for(firing.trigger, fired, resolved, authority=authority)
     except OperationalError:
         raise  # the database itself: nothing can be recorded, the sweep tries all of it again
     except Removed as error:
@@ -66,7 +66,7 @@ def authority_of(trigger: Trigger, fired: Fired) -> Authority:
     plan = plan_of(trigger.pk).launch_plan
     sources = [version.artifact.key[:2] for version in fired.versions()]
     place = (plan.project, plan.domain)
-    return vouched(trigger.activated_by, place=place, sources=sources, otherwise=TRIGGER)
+    return vouched(trigger, place=place, sources=sources, otherwise=TRIGGER)
 
 
 def _check_there(fired: Fired) -> None:

@@ -10,6 +10,7 @@ from flyteidl.core import artifact_id_pb2
 from artifacts.models import ArtifactVersion
 from scheduler import vouching
 from scheduler.actions.launch import LaunchRequest, launch
+from scheduler.authority import Authority
 from scheduler.models import Execution, ExecutionMode, Trigger
 from scheduler.triggers.plan import plan_of
 from scheduler.triggers.resolve import Fired, TriggerInputs
@@ -37,10 +38,10 @@ def artifact_id_of(version: ArtifactVersion) -> artifact_id_pb2.ArtifactID:
     return found
 
 
-def launch_for(trigger: Trigger, fired: Fired, resolved: TriggerInputs, *, principal: str) -> Execution:
+def launch_for(trigger: Trigger, fired: Fired, resolved: TriggerInputs, *, authority: Authority) -> Execution:
     """Launch the trigger's launch plan with the resolved inputs, in the caller's transaction.
 
-    `principal`: whoever vouches for it (scheduler.vouching).
+    `authority`: of whoever vouches for it (scheduler.vouching).
     """
     version = fired.version
     identifier = plan_of(trigger.pk).launch_plan
@@ -48,7 +49,7 @@ def launch_for(trigger: Trigger, fired: Fired, resolved: TriggerInputs, *, princ
         launch_plan=identifier,
         metadata=execution_pb2.ExecutionMetadata(
             mode=execution_pb2.ExecutionMetadata.TRIGGER,
-            principal=principal,
+            principal=authority.principal,
             artifact_ids=[artifact_id_of(one) for one in fired.versions()],
         ),
     )
@@ -59,4 +60,11 @@ def launch_for(trigger: Trigger, fired: Fired, resolved: TriggerInputs, *, princ
         spec=spec,
         inputs=resolved.inputs,
     )
-    return launch(request, actor=principal, mode=ExecutionMode.TRIGGER, trigger=version, resolved=resolved.versions)
+    return launch(
+        request,
+        actor=authority.principal,
+        only_in=authority.project,
+        mode=ExecutionMode.TRIGGER,
+        trigger=version,
+        resolved=resolved.versions,
+    )

@@ -209,6 +209,13 @@ def test_of_a_name_that_leads_to_both_only_the_public_address_is_tried(monkeypat
         ("64:ff9b::a00:1", False),
         ("64:ff9b::5db8:d822", True),
         ("2002:a00:1::", False),
+        ("::10.0.0.1", False),  # IPv4-compatible
+        ("::ffff:0:127.0.0.1", False),  # translated by SIIT
+        ("64:ff9b:1::a00:1", False),  # NAT64 within a network
+        ("fec0::1", False),  # site-local
+        ("5f00::1", False),
+        ("3fff::1", False),  # for documentation
+        ("192.0.0.8", False),
     ],
 )
 def test_it_knows_public_addresses(address: str, public: bool) -> None:

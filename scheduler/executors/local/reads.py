@@ -23,11 +23,12 @@ def may_read(attempt_id: int, project: str, domain: str) -> bool:
 
 def _may_read(attempt_id: int, project: str, domain: str) -> bool:
     execution = TaskExecution.objects.filter(pk=attempt_id).values("execution_id")
-    row = Execution.objects.filter(pk__in=execution).values_list("project", "domain", "name", "principal").first()
+    wanted = ("project", "domain", "name", "principal", "principal_project")
+    row = Execution.objects.filter(pk__in=execution).values_list(*wanted).first()
     if row is None:
         return False
-    *key, principal = row
-    if Authority(principal).reads(project, domain):
+    *key, principal, confined = row
+    if Authority(principal, project=confined).reads(project, domain):
         return True
     edges = VersionEdge.objects.filter(execution_key="/".join(key), role="consumed")
     return bool(edges.filter(version__artifact__project=project, version__artifact__domain=domain).exists())
