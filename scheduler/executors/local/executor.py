@@ -456,8 +456,12 @@ class LocalExecutor(Executor):
     def _hidden(self, run: Run) -> tuple[str, ...]:
         """What a message must not show. Of an adopted attempt they are looked up again."""
         if run.secrets is None and run.assignment.command.get("secrets"):
-            with contextlib.suppress(Exception):  # removed meanwhile, or no database: then nobody knows them here
+            try:
                 run.secrets = self._secrets(run)
+            except Exception as error:
+                if shortage.may_pass(error):
+                    raise  # else what it was given would be shown because the database was away for a moment
+                logger.info("%s: its secrets are not known any more: %s", run.assignment.name, error)
         return run.secrets.hidden if run.secrets else ()
 
     def _conclude(self, run: Run, result: Outcome) -> None:
