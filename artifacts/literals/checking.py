@@ -14,11 +14,24 @@ def check_literal(literal: literals_pb2.Literal, literal_type: types_pb2.Literal
     inferred = infer_type(literal)
     if inferred is None:
         raise InvalidArgument(f'input "{name}" expects {describe_type(literal_type)}, got an empty literal')
-    if not is_castable(inferred, literal_type):
+    if not is_castable(inferred, literal_type) and not _items_fit(literal, literal_type):
         raise InvalidArgument(
             f'input "{name}" has the wrong type: expects {describe_type(literal_type)}, got {describe_type(inferred)}'
         )
     _check_value(literal, literal_type, name)
+
+
+def _items_fit(literal: literals_pb2.Literal, literal_type: types_pb2.LiteralType) -> bool:
+    """Whether each item by itself fits, deep down. An empty map or a list of empty lists looks like another type beside
+    items that have something in them, so that no one type can be told of all; Flyte refuses those.
+    """
+    which, kind = literal.WhichOneof("value"), literal_type.WhichOneof("type")
+    if which == "collection" and kind == "collection_type":
+        return all(_items_fit(item, literal_type.collection_type) for item in literal.collection.literals)
+    if which == "map" and kind == "map_value_type":
+        return all(_items_fit(item, literal_type.map_value_type) for item in literal.map.literals.values())
+    inferred = infer_type(literal)
+    return inferred is not None and is_castable(inferred, literal_type)
 
 
 def _check_value(literal: literals_pb2.Literal, literal_type: types_pb2.LiteralType, name: str) -> None:

@@ -17,6 +17,8 @@ _PLAIN = frozenset(
     {types_pb2.INTEGER, types_pb2.FLOAT, types_pb2.BOOLEAN, types_pb2.DATETIME, types_pb2.DURATION, types_pb2.BINARY}
 )
 
+_JSON_ONLY = frozenset({types_pb2.INTEGER, types_pb2.FLOAT, types_pb2.BOOLEAN})  # where a text would do as well
+
 
 def from_text(text: str, literal_type: types_pb2.LiteralType, *, name: str) -> literals_pb2.Literal:
     """The text as the type wants it read, never as it looks: `true` is a text where a text is wanted.
@@ -80,9 +82,12 @@ def _union(text: str, literal_type: types_pb2.LiteralType, name: str) -> literal
     variants = list(literal_type.union_type.variants)
     if (said := _json_object(text)) is not None and named_variant(said, variants) is not None:
         return from_json(said, literal_type, name=name)
+    takes_text = any(variant.simple == types_pb2.STRING for variant in variants)
     # `5` of `float | int` is the integer: what is exactly JSON of one variant is meant to be that.
     for strict in (True, False):
         for variant in sorted(variants, key=lambda each: each.simple == types_pb2.STRING):
+            if not strict and takes_text and variant.simple in _JSON_ONLY:
+                continue  # `007` and `1_000` say more than a number keeps, `0` is not `false`
             try:
                 literal = _exactly(text, variant, name) if strict else from_text(text, variant, name=name)
             except InvalidArgument:

@@ -4,7 +4,8 @@ A node's outputs are handed over only to a node that computes the same: the same
 the same version, from the same inputs (scheduler.shell.fingerprints). Its place decides nothing. Nodes that are where
 they are whatever happens are looked for at their own place. Those below a dynamic task or a map may be anywhere below
 one, for such a task runs again when it is recovered and may name its nodes in another order, add some or leave some
-out. One that succeeded is handed over once: two nodes that compute the same may want two results.
+out. One that succeeded is handed over once, by itself or as a part of something (scheduler.shell.wholes): two nodes
+that compute the same may want two results.
 
 Flyte (v1.16.8, flytepropeller's nodes/executor.go: attemptRecovery) goes by the node's id alone. So that the ids mean
 the same, it takes over the dynamic workflow itself if the task had returned one. But the ids of nodes whose task was
@@ -39,12 +40,12 @@ from scheduler.shell.formers import Recovery
 from scheduler.shell.items import at_hand, item_inputs
 from scheduler.shell.ready import Ready
 from scheduler.shell.turn import Turn
+from scheduler.shell.wholes import SUCCEEDED, Row, Surroundings, is_whole, parts_of, surroundings
 from scheduler.uris import Uris, execution_of
 
 RECOVERABLE = frozenset({Kind.TASK, Kind.WORKFLOW, Kind.LAUNCH_PLAN, Kind.ARRAY, Kind.GATE})
-_SUCCEEDED = (NodePhase.SUCCEEDED, NodePhase.RECOVERED)
 _FIELDS = (
-    "id", "execution_id", "node_id", "phase", "fingerprint", "input_uri", "output_uri", "deck_uri", "state",
+    "id", "execution_id", "node_id", "kind", "phase", "fingerprint", "input_uri", "output_uri", "deck_uri", "state",
     "recovered_from",
 )  # fmt: skip
 
@@ -76,20 +77,52 @@ def hand_over(turn: Turn, nodes: Sequence[Ready]) -> set[str]:
     movable = {one.key for one in wanted if is_movable(turn, one.node)}
     prints = sorted({one.fingerprint for one in wanted if one.key in movable})
     found = _intact(turn, _succeeded(recovery, [one.key for one in wanted if one.key not in movable], prints))
-    taken = recovery.taken | _taken(turn, prints)
-    at_place, alike = _by(found, "node_id"), _by(found, "fingerprint")
+    around = surroundings(turn, (former.source for former in found))
+    at_place, alike = (
+        _by(found, "node_id"),
+        _by(sorted(found, key=lambda each: around.is_part(each.source)), "fingerprint"),
+    )
+    wanted.sort(key=lambda one: one.node.spec.kind is Kind.TASK)  # others first, before a task takes a part of them
     done: set[str] = set()
     for candidates in (at_place, alike):  # first those that are where they were
         for one in wanted:
             if one.key in done or (candidates is alike and one.key not in movable):
                 continue
             for former in candidates[one.key if candidates is at_place else one.fingerprint]:
-                if former.source not in taken and _same(one, former, movable=one.key in movable):
+                moves = one.key in movable
+                if _same(one, former, movable=moves) and _is_left(turn, around, former, movable=moves):
                     _give(turn, one, former)
-                    taken.add(former.source)
+                    around.taken.add(former.source)
                     done.add(one.key)
                     break
     return done
+
+
+def _is_left(turn: Turn, around: Surroundings, former: Former, *, movable: bool) -> bool:
+    """Whether it was handed over to nobody else, neither as a part of something nor in parts."""
+    source = former.source
+    if not around.is_free(source) or (movable and not around.moves(source)):
+        return False
+    if source not in around.parents and former.row["kind"] != Kind.ARRAY.value:
+        return True
+    parts = parts_of(source)
+    return is_whole(turn, parts) and not _items_are_elsewhere(turn, [around.rows[source], *parts])
+
+
+def _items_are_elsewhere(turn: Turn, parts: Iterable[Row]) -> bool:
+    """Whether items of maps among the nodes were handed over to other maps."""
+    maps = {row["id"]: row["fingerprint"][:TEMPLATE] for row in parts if row["kind"] == Kind.ARRAY.value}
+    elsewhere = turn.recovery.items if turn.recovery is not None else set()
+    elsewhere = elsewhere.union(*(_reused_by_maps_of(turn, template) for template in set(maps.values()) - {""}))
+    if not elsewhere:
+        return False
+    names = [f"execution__{name}" for name in ("project", "domain", "name")]
+    for key, *place in NodeExecution.objects.filter(pk__in=maps).values_list("node_id", *names):
+        uris = Uris.of(*place)
+        mine = read_reused(uris.reused_items(key)).values()
+        if elsewhere.intersection(mine) or any(uri.startswith(f"{uris.node(key)}/") for uri in elsewhere):
+            return True
+    return False
 
 
 def _by(formers: Iterable[Former], column: str) -> dict[str, list[Former]]:
@@ -102,20 +135,10 @@ def _by(formers: Iterable[Former], column: str) -> dict[str, list[Former]]:
 def _succeeded(recovery: Recovery, keys: Sequence[str], prints: Sequence[str]) -> list[Former]:
     """Of all former executions, the latest first."""
     which = Q(node_id__in=keys) | Q(fingerprint__in=prints, parent__isnull=False)
-    rows = NodeExecution.objects.filter(which, execution_id__in=recovery.executions, phase__in=_SUCCEEDED)
+    rows = NodeExecution.objects.filter(which, execution_id__in=recovery.executions, phase__in=SUCCEEDED)
     age = {pk: place for place, pk in enumerate(recovery.executions)}
     found = sorted(rows.values(*_FIELDS), key=lambda row: (age[row["execution_id"]], row["id"]))
     return [Former(row) for row in found]
-
-
-def _taken(turn: Turn, prints: Sequence[str]) -> set[int]:
-    """What earlier turns handed over to others that compute the same."""
-    if not prints:
-        return set()
-    rows = NodeExecution.objects.filter(
-        execution=turn.execution, fingerprint__in=prints, parent__isnull=False, recovered_from__isnull=False
-    )
-    return {pk for pk in rows.values_list("recovered_from", flat=True) if pk is not None}
 
 
 def _same(one: Ready, former: Former, *, movable: bool) -> bool:
@@ -170,18 +193,24 @@ def former_child(turn: Turn, node: Node) -> Execution | None:
     recovery, fingerprint = turn.recovery, turn.rows.fingerprints.get(node.key, "")
     if recovery is None or not fingerprint:
         return None
+    movable = is_movable(turn, node)
     place = Q(parent_node__fingerprint=fingerprint)
-    if is_movable(turn, node):
-        place &= Q(parent_node__parent__isnull=False)
-    else:
+    if not movable:
         # One that ran before there were fingerprints counts too: it sees for itself what its nodes can take over.
         place = Q(parent_node__node_id=node.key, parent_node__fingerprint__in=[fingerprint, ""])
     ended = Execution.objects.filter(
         place, parent_node__execution_id__in=recovery.executions, phase__in=sorted(EXECUTION_TERMINAL)
     )
-    ended = ended.exclude(derived__parent_node__execution=turn.execution)
-    at_its_place = ended.filter(parent_node__node_id=node.key)
-    return at_its_place.order_by("-pk").first() or ended.order_by("-pk").first()
+    # One that another recovered hands over what it has through that one.
+    ended = ended.exclude(derived__parent_node__execution_id__in=[turn.execution.pk, *recovery.executions])
+    rows = list(ended.values_list("pk", "parent_node_id", "parent_node__node_id"))
+    around = surroundings(turn, (parent for _, parent, _ in rows if parent is not None))
+    left = [
+        (key == node.key, pk)
+        for pk, parent, key in rows
+        if parent is not None and around.is_free(parent) and (around.moves(parent) or not movable)
+    ]
+    return Execution.objects.get(pk=max(left)[1]) if left else None
 
 
 def recovered_items(turn: Turn, one: Ready, size: int) -> dict[int, str]:
@@ -244,16 +273,15 @@ def _former_maps(turn: Turn, recovery: Recovery, one: Ready) -> list[dict[str, A
     movable = is_movable(turn, one.node)
     if movable:
         place |= Q(kind=Kind.ARRAY.value, fingerprint__startswith=one.fingerprint[:TEMPLATE])
-    whole = NodeExecution.objects.filter(execution=turn.execution, kind=Kind.ARRAY.value, recovered_from__isnull=False)
-    gone = recovery.taken.union(pk for pk in whole.values_list("recovered_from", flat=True) if pk is not None)
     rows = NodeExecution.objects.filter(place, execution_id__in=recovery.executions, state__memory__has_key="size")
     age = {pk: place for place, pk in enumerate(recovery.executions)}
     found = [
         row
         for row in rows.values(*_FIELDS, "execution__project", "execution__domain", "execution__name")
-        if row["id"] not in gone
-        and (row["fingerprint"][:TEMPLATE] == one.fingerprint[:TEMPLATE] or not (row["fingerprint"] or movable))
+        if row["fingerprint"][:TEMPLATE] == one.fingerprint[:TEMPLATE] or not (row["fingerprint"] or movable)
     ]
+    around = surroundings(turn, (row["id"] for row in found))
+    found = [row for row in found if around.is_free(row["id"]) and (around.moves(row["id"]) or not movable)]
     return sorted(found, key=lambda row: (row["node_id"] != one.key, age[row["execution_id"]], row["id"]))
 
 
@@ -295,11 +323,16 @@ def _items_taken(turn: Turn, one: Ready) -> set[str]:
     """What earlier turns handed over to other maps of the same task."""
     if not is_movable(turn, one.node):
         return set()
+    return _reused_by_maps_of(turn, one.fingerprint[:TEMPLATE], but=one.key)
+
+
+def _reused_by_maps_of(turn: Turn, template: str, *, but: str = "") -> set[str]:
+    """Outputs of items that maps of that template did not have to run."""
     rows = NodeExecution.objects.filter(
         execution=turn.execution,
         kind=Kind.ARRAY.value,
-        fingerprint__startswith=one.fingerprint[:TEMPLATE],
+        fingerprint__startswith=template,
         state__memory__has_key="reused",
     )
-    keys = rows.exclude(node_id=one.key).values_list("node_id", flat=True)
+    keys = rows.exclude(node_id=but).values_list("node_id", flat=True)
     return {uri for key in keys for uri in read_reused(turn.uris.reused_items(key)).values()}

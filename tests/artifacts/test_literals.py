@@ -215,6 +215,27 @@ def test_it_names_the_input_and_both_types_of_a_mismatch() -> None:
         check_literal(literals_pb2.Literal(), type_of(int), name="count")
 
 
+NESTED: list[tuple[Any, Any]] = [
+    (dict[str, dict[str, float]], {"a": {}, "b": {"x": 1.0}}),
+    (list[dict[str, int]], [{"x": 1}, {}]),
+    (list[list[list[int]]], [[[]], [[1]], []]),
+    (dict[str, list[dict[str, str]]], {"a": [{}], "b": [{"x": ""}, {}], "c": []}),
+    (list[dict[str, int | None]], [{}, {"x": 1}, {"x": None}]),
+]
+
+
+@pytest.mark.parametrize(("python_type", "value"), NESTED, ids=str)
+def test_empty_ones_fit_beside_full_ones(python_type: Any, value: Any) -> None:
+    """Which Flyte refuses, as no one type can be told of such items."""
+    check_literal(from_json(value, type_of(python_type), name="x"), type_of(python_type), name="x")
+
+
+def test_an_item_deep_down_that_does_not_fit_is_refused() -> None:
+    wrong = from_json({"a": [{}], "b": [{"x": "1"}]}, type_of(dict[str, list[dict[str, str]]]), name="x")
+    with pytest.raises(InvalidArgument, match="has the wrong type"):
+        check_literal(wrong, type_of(dict[str, list[dict[str, int]]]), name="x")
+
+
 def test_it_describes_types_as_programmers_write_them() -> None:
     assert describe_type(type_of(dict[str, list[int]])) == "dict[str, list[int]]"
     assert describe_type(type_of(int | None)) == "int | none"

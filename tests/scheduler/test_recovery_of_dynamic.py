@@ -245,6 +245,71 @@ def test_what_was_computed_once_is_handed_over_once() -> None:
     assert recover_with([("map", [6, 6])], [("map", [6, 6, 6]), ("map", [6, 6])]).did == {("tenfold", 6): 3}
 
 
+def test_a_part_goes_nowhere_else_once_the_whole_was_handed_over() -> None:
+    assert recover_with([("sub", 3)], [("sub", 3), ("sub", 3), ("plus", 3)]).did == {("plus", 3): 2, ("plus", 4): 1}
+    again = recover_with([("sub", 3), ("plus", 3)], [("plus", 3), ("sub", 3), ("plus", 4)])
+    assert again.did == {("plus", 4): 1}
+    assert recover_with([("plan", 2)], [("plan", 2), ("plan", 2)]).did == {("minus", 2): 1}
+
+
+LATER: list[tuple[list[Step], list[Step], list[Step], dict[tuple[str, int], int]]] = [
+    # what it came to at first and then, what a dynamic task comes to that is only run then, and what that computes
+    ([("sub", 3)], [("sub", 3)], [("plus", 3), ("plus", 4)], {("plus", 3): 1, ("plus", 4): 1}),
+    ([("sub", 3)], [("plus", 3)], [("sub", 3)], {("plus", 3): 1}),
+    ([("plan", 2)], [("plan", 2)], [("plan", 2)], {("minus", 2): 1}),
+    ([("map", [6, 7])], [("map", [6])], [("map", [6, 7])], {("tenfold", 6): 1}),
+    ([("map", [6, 7])], [("map", [6, 7])], [("map", [7])], {("tenfold", 7): 1}),
+    ([("plans", [6, 7])], [("plan", 6)], [("plans", [6, 7])], {("minus", 6): 1}),
+    ([("inner", "inner-2")], [("inner", "inner-2")], [("map", [5]), ("plus", 5)], {("tenfold", 5): 1, ("plus", 5): 1}),
+    ([("inner", "inner-2")], [("map", [5]), ("plus", 5)], [("inner", "inner-2")], {("tenfold", 5): 1, ("plus", 5): 1}),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "later_on", "computed"), LATER, ids=str)
+def test_wholes_and_parts_are_known_in_later_turns_too(
+    before: list[Step], after: list[Step], later_on: list[Step], computed: dict[tuple[str, int], int]
+) -> None:
+    SCRIPTS.update({"inner-1": later_on, "inner-2": [("plus", 5), ("map", [5, 6])]})
+    assert recover_with(before, [*after, ("inner", "inner-1")]).did == computed
+
+
+def test_a_second_recovery_hands_over_once_what_the_first_had_taken_over() -> None:
+    """The first took a part, and made a new whole of it."""
+    register_all(plan)
+    SCRIPTS["outer"] = [("sub", 3), ("plan", 2)]
+    row = workflow_of(program, plans=[plan])
+    failed = Machine(frozenset({("plus", 4), ("minus", 2)})).run(start(row, {"name": "outer"}))
+    assert failed.phase == ExecutionPhase.FAILED
+    second = Machine(late_fails=True)
+    broken = second.run(recovering(failed, {"name": "outer"}))
+    assert broken.phase == ExecutionPhase.FAILED
+    assert second.did == {("plus", 4): 1, ("minus", 2): 1}
+    SCRIPTS["outer"] = [("sub", 3), ("plus", 3), ("plan", 2), ("plan", 2)]
+    third = Machine()
+    assert outputs(third.run(recovering(broken, {"name": "outer"}))) == {"o0": [5, 4, 1, 1, 0]}
+    assert third.did == {("plus", 3): 1, ("minus", 2): 1}
+
+
+@workflow
+def static_whole(name: str) -> list[int]:
+    up, child = twice_up(n=3), plan(n=2)
+    made_of = outer(name=name)
+    up >> made_of
+    child >> made_of
+    return made_of
+
+
+def test_what_stands_at_its_own_place_goes_nowhere_else() -> None:
+    register_all(plan)
+    SCRIPTS["outer"] = [("plus", 8)]
+    failed = Machine(late_fails=True).run(start(workflow_of(static_whole, plans=[plan]), {"name": "outer"}))
+    assert failed.phase == ExecutionPhase.FAILED
+    SCRIPTS["outer"] = [("plus", 8), ("plus", 3), ("plan", 2)]
+    again = Machine()
+    assert outputs(again.run(recovering(failed, {"name": "outer"}))) == {"o0": [9, 4, 1, 0]}
+    assert again.did == {("plus", 3): 1, ("minus", 2): 1}
+
+
 def test_children_are_handed_over_by_their_inputs() -> None:
     before: list[Step] = [("plan", 1), ("plan", 2), ("plans", [3, 4])]
     again = recover_with(before, [("plans", [4, 5, 3]), ("plan", 2), ("plan", 9)], refuses=frozenset({("minus", 4)}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,13 @@ from functools import partial
 from scheduler.attempts.judge import Showing
 from scheduler.attempts.observations import Ended, Observation
 from scheduler.attempts.outcomes import Outcome
-from scheduler.executors.local import memory, outcome, stopping
+from scheduler.executors.local import memory, outcome, shortage, stopping
 from scheduler.executors.local.means import Means
 from scheduler.executors.local.run import Run
 from scheduler.executors.local.runs import Runs
 from scheduler.executors.local.steps import quietly
+
+logger = logging.getLogger(__name__)
 
 
 class Ending:
@@ -57,8 +60,12 @@ class Ending:
     def _hidden(self, run: Run) -> tuple[str, ...]:
         """What a message must not show. Of an adopted attempt they are looked up again."""
         if run.secrets is None and run.spec.secrets:
-            with contextlib.suppress(Exception):  # removed meanwhile, or no database: then nobody knows them here
+            try:
                 run.secrets = self.means.secrets(run)
+            except Exception as error:
+                if shortage.may_pass(error):
+                    raise  # else what it was given would be shown because the database was away for a moment
+                logger.info("%s: its secrets are not known any more: %s", run.assignment.name, error)
         return run.secrets.hidden if run.secrets else ()
 
     def conclude(self, run: Run, result: Outcome) -> None:

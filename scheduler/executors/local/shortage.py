@@ -10,6 +10,8 @@ from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError  # type: ignore[import-untyped]
 
+from scheduler.executors import vital
+
 DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
 # Descriptors, processes, memory, buffers: of this process or of the machine.
 OTHERS = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM, errno.ENOBUFS, errno.EIO, errno.EROFS})
@@ -17,13 +19,21 @@ FREE_BYTES = 64 * 1024  # with less on a disk, not even an error can be left the
 
 
 def may_pass(error: Exception) -> bool:
-    """Whether trying again later makes sense: the machine is short of something, or the object store is away."""
+    """Whether trying again later makes sense: the machine is short of something, or the object store or the database
+    is away.
+    """
     if isinstance(error, OSError):
         return error.errno in DISK | OTHERS
     if isinstance(error, ClientError):
         return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 500) >= 500
     # A thread that cannot be started is a RuntimeError (threading.py).
-    return isinstance(error, BotoCoreError | MemoryError) or "can't start new thread" in str(error)
+    is_short = isinstance(error, BotoCoreError | MemoryError) or "can't start new thread" in str(error)
+    return is_short or is_database_away(error)
+
+
+def is_database_away(error: Exception) -> bool:
+    """It is asked what an attempt may read and for its secrets. While it is away no end of one can be told either."""
+    return vital.may_pass(error)
 
 
 def code_of(error: Exception) -> str:

@@ -15,7 +15,8 @@ from scheduler.executors.local.run import Run
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_SECONDS = 120.0  # an attempt waits so long for what the machine or the store is short of
+# An attempt waits so long for what the machine or the store is short of; for the database as long as it takes.
+PATIENCE_SECONDS = 120.0
 SAYING = (OSError, tarfile.TarError, ValueError, CausewayError)  # errors whose text is enough
 
 Step = Callable[[Run], None]
@@ -52,7 +53,7 @@ class Steps:
         if run.short_since is None:
             run.short_since = now
             logger.warning("%s waits: %s", run.assignment.name, error)
-        if now - run.short_since < PATIENCE_SECONDS:
+        if now - run.short_since < PATIENCE_SECONDS or shortage.is_database_away(error):
             run.postponed.append(step)
         else:
             self.break_off(run, _failed(run, error, shortage.code_of(error)))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError  # type: ignore[import-untyped]
+from django.db import InterfaceError, OperationalError
 from flyteidl.core import execution_pb2
 
 from artifacts.store import open_store
@@ -175,6 +176,8 @@ PASSING = [
     RuntimeError("can't start new thread"),
     EndpointConnectionError(endpoint_url="http://store"),
     UNAVAILABLE,
+    OperationalError("the connection was refused"),
+    InterfaceError("the connection is closed"),
 ]
 
 
@@ -211,6 +214,18 @@ def test_it_does_not_wait_for_ever(
     (result,) = broken_off
     told = told_of(result)
     assert (told.code, told.kind, result.retryable) == (code, SYSTEM, True)
+
+
+@pytest.mark.parametrize("raised", PASSING[-2:], ids=repr)
+def test_it_waits_for_the_database_as_long_as_that_is_away(
+    guarded: steps.Steps, run: Run, broken_off: list[Outcome], monkeypatch: pytest.MonkeyPatch, raised: Exception
+) -> None:
+    """Nobody could be told of an end meanwhile; whether it fails is not to depend on that."""
+    monkeypatch.setattr(steps, "PATIENCE_SECONDS", 0.0)
+    guarded.do(run, failing(50, raised))
+    while run.postponed:
+        guarded.try_again(run)
+    assert run.short_since is None and broken_off == []
 
 
 def told_of(result: Outcome) -> execution_pb2.ExecutionError:

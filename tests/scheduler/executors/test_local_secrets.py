@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 from flyteidl.core import execution_pb2
 
 from artifacts.exceptions import NotFound
@@ -91,6 +92,27 @@ def test_files_go_with_the_attempt(own_bench: Bench) -> None:
     own_bench.run(asking(own_bench, "secret", request, inputs=inputs))
     own_bench.executor.workers.shutdown(wait=True)
     assert not list((own_bench.home / "run").iterdir())
+
+
+def test_a_database_that_is_away_is_waited_for(own_bench: Bench) -> None:
+    """For the value at the start, and for what an error must not show once nobody else knows it any more."""
+    found = mount([(request := Request(Name("team", "token")), request.name, VALUE.encode())])
+    away = [OperationalError("refused")] * 2
+
+    def secrets_of(attempt_id: int, asked: Sequence[Mapping[str, str]]) -> Mounts:
+        if away:
+            raise away.pop()
+        return found
+
+    own_bench.executor.secrets_of = secrets_of
+    attempt = asking(own_bench, "fails_with_secret", request, inputs={"group": "team", "key": "token"})
+    own_bench.executor.submit(attempt)
+    own_bench.wait_start(attempt)
+    away += [OperationalError("refused")] * 2
+    own_bench.executor.runs[attempt.attempt_id].secrets = None  # as in a process that adopted it
+    ended = own_bench.wait_end(attempt)
+    assert VALUE not in error(ended).message and "cannot log in with ****" in error(ended).message
+    assert not away
 
 
 def test_an_error_does_not_show_it(own_bench: Bench) -> None:
