@@ -14,12 +14,12 @@ from psycopg import sql
 from artifacts.models import Artifact, ArtifactVersion
 from console.accounts.models import RoleBinding, User
 from lineage.models import VersionEdge
-from scheduler.actions import attempt_moves
+from scheduler.attempts import moves
 from scheduler.models import Execution, ExecutorInstance, NodeExecution, PhaseEvent, Secret, TaskExecution
 
 Right = Literal["SELECT", "INSERT", "UPDATE"]
 ALL: tuple[str, ...] = ()
-_MOVED = ("phase", "updated_at", *attempt_moves.COLUMNS)
+_MOVED = ("phase", "updated_at", *moves.COLUMNS)
 
 # (model, right, names of its fields)
 RIGHTS: tuple[tuple[type[models.Model], Right, tuple[str, ...]], ...] = (

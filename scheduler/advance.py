@@ -22,8 +22,8 @@ from scheduler.shell.flush import flush
 from scheduler.shell.gather import gather
 from scheduler.shell.perform import perform
 from scheduler.shell.reuse import write_entries
-from scheduler.shell.statements import HeldElsewhere, lock
 from scheduler.shell.turn import Turn
+from scheduler.statements import HeldElsewhere, lock
 from scheduler.transitions import StaleTransition
 from scheduler.wake import wake_execution_at
 

@@ -35,6 +35,20 @@ class PodParts:
     overhead: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Devices:
+    """Resources whose names have a domain, as `nvidia.com/mig-1g.5gb`, and how many of them."""
+
+    requests: dict[str, str]
+    limits: dict[str, str]
+
+    def without_gpus(self) -> Devices:
+        rest = [
+            {name: one for name, one in found.items() if not is_gpu(name)} for found in (self.requests, self.limits)
+        ]
+        return Devices(*rest)
+
+
 def has_pod(task: tasks_pb2.TaskTemplate) -> bool:
     return bool(task.WhichOneof("target") == "k8s_pod")
 
@@ -48,7 +62,7 @@ def container_of(task: tasks_pb2.TaskTemplate) -> tasks_pb2.Container:
         return task.container
     found = _primary(task)
     if found is None:
-        raise InvalidArgument(f"the pod of task {task.id.name} has no container {_primary_name(task)!r}")
+        raise InvalidArgument(f"the pod of task {task.id.name} has no container {primary_name(task)!r}")
     made = tasks_pb2.Container(
         image=_text(found.get("image")),
         command=[_text(word) for word in _listed(found.get("command"))],
@@ -80,7 +94,7 @@ def parts_of(task: tasks_pb2.TaskTemplate) -> PodParts:
     """
     if not has_pod(task):
         return PodParts()
-    spec, primary = _spec(task), _primary_name(task)
+    spec, primary = _spec(task), primary_name(task)
     init = _objects(spec.get("initContainers"))
     beside = [one for one in _objects(spec.get("containers")) if one.get("name") != primary]
     beside += [one for one in init if one.get("restartPolicy") == "Always"]
@@ -100,6 +114,21 @@ def unknown_resources(task: tasks_pb2.TaskTemplate) -> list[str]:
     return sorted({name for _, name, _ in _amounts(found or {}) if "/" in name and _known(name) is None})
 
 
+def devices_of(task: tasks_pb2.TaskTemplate) -> Devices:
+    """Those of the primary container."""
+    found: dict[str, dict[str, str]] = {"requests": {}, "limits": {}}
+    primary = _primary(task) if has_pod(task) else None
+    for kind, name, amount in _amounts(primary or {}):
+        if "/" in name:
+            found[kind][name] = amount
+    return Devices(found["requests"], found["limits"])
+
+
+def is_gpu(name: str) -> bool:
+    """Whether that is one in the words of Kubernetes."""
+    return bool(_known(name) == tasks_pb2.Resources.GPU)
+
+
 def _spec(task: tasks_pb2.TaskTemplate) -> Mapping[str, Any]:
     return _parsed(task.k8s_pod.pod_spec.SerializeToString())
 
@@ -111,12 +140,13 @@ def _parsed(spec: bytes) -> Mapping[str, Any]:
     return parsed
 
 
-def _primary_name(task: tasks_pb2.TaskTemplate) -> str:
+def primary_name(task: tasks_pb2.TaskTemplate) -> str:
+    """Of the container that runs the task's program."""
     return dict(task.config).get(PRIMARY_KEY) or task.k8s_pod.primary_container_name or DEFAULT_PRIMARY
 
 
 def _primary(task: tasks_pb2.TaskTemplate) -> dict[str, Any] | None:
-    name = _primary_name(task)
+    name = primary_name(task)
     return next((one for one in _objects(_spec(task).get("containers")) if one.get("name") == name), None)
 
 

@@ -21,7 +21,7 @@ _SUFFIXES: dict[str, Decimal | int] = {
     "Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50, "Ei": 2**60,
 }  # fmt: skip
 _MOST = 2**63 - 1  # Kubernetes cuts larger quantities down to it
-_NAMES = {
+NAMES = {
     tasks_pb2.Resources.CPU: "cpu",
     tasks_pb2.Resources.GPU: "gpu",
     tasks_pb2.Resources.MEMORY: "memory",
@@ -56,14 +56,17 @@ def resources_of(target: Target, platform: Platform | None = None) -> Amounts:
     """
     task = target.task or tasks_pb2.TaskTemplate()
     _refuse_unknown(task)
-    chosen = _chosen(target, task)
-    limited, requested = _entries(chosen.limits), _entries(chosen.requests)
+    asked_for = chosen(target, task)
+    limited, requested = _entries(asked_for.limits), _entries(asked_for.requests)
     if task.metadata.is_eager and "cpu" not in limited:
         requested.setdefault("cpu", EAGER_CPU)
-    defaults, ceilings = _spec(platform.defaults if platform else None), _spec(platform.limits if platform else None)
+    defaults, ceilings = (
+        amounts_of(platform.defaults if platform else None),
+        amounts_of(platform.limits if platform else None),
+    )
     amounts: Amounts = {}
     others = _Others(pods.parts_of(task))
-    for name in _NAMES.values():
+    for name in NAMES.values():
         asked = requested.get(name) or limited.get(name) or defaults.get(name) or 0
         ceiling = ceilings.get(name) or float("inf")
         limit = min(limited.get(name) or asked, ceiling)
@@ -79,12 +82,16 @@ def resources_of(target: Target, platform: Platform | None = None) -> Amounts:
     return amounts | _extended(target, task)
 
 
+def extended_resources(target: Target, task: tasks_pb2.TaskTemplate) -> tasks_pb2.ExtendedResources:
+    overrides = target.node.task_node.overrides
+    return overrides.extended_resources if overrides.HasField("extended_resources") else task.extended_resources
+
+
 def _extended(target: Target, task: tasks_pb2.TaskTemplate) -> Amounts:
     """The kind of accelerator and the size of /dev/shm: kept for those who look at an attempt, and for executors that
     can choose a machine; a process of this machine has its devices and all its shared memory.
     """
-    overrides = target.node.task_node.overrides
-    asked = overrides.extended_resources if overrides.HasField("extended_resources") else task.extended_resources
+    asked = extended_resources(target, task)
     told: Amounts = {}
     if device := asked.gpu_accelerator.device:
         told["accelerator"] = device
@@ -93,7 +100,7 @@ def _extended(target: Target, task: tasks_pb2.TaskTemplate) -> Amounts:
     return told
 
 
-def _chosen(target: Target, task: tasks_pb2.TaskTemplate) -> tasks_pb2.Resources:
+def chosen(target: Target, task: tasks_pb2.TaskTemplate) -> tasks_pb2.Resources:
     """A node's override replaces what the task says, as in Flyte; of a pod, each resource by itself (MergeResources of
     flyteplugins). What a plugin says of the process goes before its container.
     """
@@ -156,7 +163,7 @@ def check_task(container: tasks_pb2.Resources, platform: Platform | None, *, nam
     As flyteadmin's ValidateTask; amounts are compared in whole units there, and so here.
     """
     limited, requested = _entries(container.limits), _entries(container.requests)
-    ceilings = _spec(platform.limits if platform else None)
+    ceilings = amounts_of(platform.limits if platform else None)
     for resource, amount in requested.items():
         limit = limited.get(resource)
         if resource == "gpu" and amount % 1:
@@ -178,19 +185,19 @@ def check_task(container: tasks_pb2.Resources, platform: Platform | None, *, nam
 
 def check_platform(platform: Platform) -> None:
     """InvalidArgument for quantities that are none, and for defaults above the limits."""
-    defaults, ceilings = _spec(platform.defaults), _spec(platform.limits)
+    defaults, ceilings = amounts_of(platform.defaults), amounts_of(platform.limits)
     for resource, amount in defaults.items():
         if ceilings.get(resource, amount) < amount:
             raise InvalidArgument(f"the default of {resource} is greater than its limit")
 
 
 def _entries(entries: Iterable[tasks_pb2.Resources.ResourceEntry]) -> dict[str, float]:
-    return {_NAMES[entry.name]: quantity(entry.value) for entry in entries if entry.name in _NAMES and entry.value}
+    return {NAMES[entry.name]: quantity(entry.value) for entry in entries if entry.name in NAMES and entry.value}
 
 
-def _spec(spec: matchable_resource_pb2.TaskResourceSpec | None) -> dict[str, float]:
+def amounts_of(spec: matchable_resource_pb2.TaskResourceSpec | None) -> dict[str, float]:
     """Amounts above zero: as in flyteadmin, zero says as much as nothing."""
-    given = {name: getattr(spec, name) for name in _NAMES.values() if spec is not None}
+    given = {name: getattr(spec, name) for name in NAMES.values() if spec is not None}
     amounts = {name: quantity(text) for name, text in given.items() if text}
     return {name: amount for name, amount in amounts.items() if amount}
 

@@ -66,6 +66,10 @@ class Uris:
         prefix = f"{self.raw}/{key}/{attempt}"
         return prefix if index < 0 else f"{prefix}/{index}"
 
+    def checkpoint(self, key: str, attempt: int, index: int = -1) -> str:
+        """Where flytekit's checkpoints of an attempt lie; the next attempt reads them."""
+        return f"{self.raw_output(key, attempt, index)}/_flytecheckpoints"
+
     def item_inputs(self, key: str, index: int) -> str:
         """Of an item of a map whose task reads no lists."""
         return f"{self.node(key)}/items/{index}/inputs.pb"

@@ -135,17 +135,18 @@ def continue_retention(after: int) -> None:
     _after_commit(lambda: apply_retention.delay(after), "retention")
 
 
-def executor_channel(executor: str) -> str:
-    return f"causeway:executor:{executor}"
+def executor_channel(executor: str, cluster: str = "") -> str:
+    return f"causeway:executor:{executor}:{cluster}" if cluster else f"causeway:executor:{executor}"
 
 
-def wake_executor(executor: str) -> None:
+def wake_executor(executor: str, cluster: str = "") -> None:
     """Have the executor look for queued attempts and cancellations. It blocks on this list with a time-out."""
 
     def send() -> None:
+        channel = executor_channel(executor, cluster)
         with broker().pipeline(transaction=False) as pipe:
-            pipe.lpush(executor_channel(executor), 1)
-            pipe.ltrim(executor_channel(executor), 0, 0)  # one pending hint is as good as many
+            pipe.lpush(channel, 1)
+            pipe.ltrim(channel, 0, 0)  # one pending hint is as good as many
             pipe.execute()
 
-    _after_commit(send, f"executor {executor}")
+    _after_commit(send, f"executor {executor} {cluster}".rstrip())

@@ -1,8 +1,8 @@
 """What one attempt is, wherever it runs: everything an executor needs to know of it, and nothing of any place.
 
-The engine's shell makes an `AttemptSpec` when it queues an attempt (scheduler.shell.task_command); it is kept as JSON in
-TaskExecution.command (scheduler.attempts.wire) and never changes. Values are whole: templates in the command line are
-filled in, the launch's and the node's settings are taken into account. Secrets are requests, never values.
+The engine's shell makes an `AttemptSpec` when it queues an attempt (scheduler.shell.attempt_spec); it is kept as JSON
+in TaskExecution.command (scheduler.attempts.wire) and never changes. Values are whole: templates in the command line
+are filled in, the launch's and the node's settings are taken into account. Secrets are requests, never values.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Pod:
     spec: Mapping[str, Any] = field(default_factory=dict)  # Kubernetes' PodSpec in its own JSON
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
-    primary: str = ""  # name of the container that runs the task; empty: the cluster's choice
+    primary: str = ""  # name of the container that runs the task's program
     template: str = ""  # name of a PodTemplate object of the cluster; empty: the namespace's default one
 
 
@@ -115,6 +115,7 @@ class AttemptSpec:
     architecture: str = ""  # name in core.Container.Architecture; empty: any
     data_config: DataConfig | None = None  # of a raw container
     pod: Pod | None = None
+    overlay: Pod | None = None  # what the node says of the pod: it goes before `pod`
     echo: Mapping[str, str] | None = None  # of a task that needs no program: the input that each output is
     needs: Needs = Needs()
     addresses: Addresses = Addresses()

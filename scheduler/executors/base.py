@@ -1,20 +1,23 @@
 """The port to a place where attempts run.
 
-The daemon (`scheduler.executors.daemon`) claims attempts in the database and writes down what an executor reports; the
-executor itself knows no database. A new kind (Kubernetes, connectors) implements `Executor` and is named in
-`manage.py executor`; the engine knows it by its name alone, through TaskExecution.executor.
+The daemon (`scheduler.executors.daemon`) claims attempts in the database and writes down what an executor observes; the
+executor itself knows no database. A new kind implements `Executor`, is named in `scheduler.executors.registry`, and
+joins the suite that all of them pass (tests/scheduler/executors/test_contract.py); the engine knows it by its name
+alone, through TaskExecution.executor.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
 
-from scheduler.executors.resources import Resources
-from scheduler.phases import AttemptPhase
+from scheduler.attempts.observations import Observation
+from scheduler.attempts.resources import Resources
+from scheduler.attempts.spec import AttemptSpec
+
+Emit: TypeAlias = Callable[[Observation], None]
 
 
 @dataclass(frozen=True)
@@ -22,56 +25,35 @@ class Assignment:
     """A claimed attempt: all an executor needs to know of it."""
 
     attempt_id: int
-    name: str
-    command: Mapping[str, Any]  # TaskExecution.command
-    resources: Resources
+    spec: AttemptSpec
+    resources: Resources  # what it holds of the place, all its containers together
     memory_limit: int = 0  # bytes; 0: none
     log_uri: str = ""
+    handle: str = ""  # as it was observed before, of an attempt to adopt
 
-
-@dataclass(frozen=True)
-class Started:
-    attempt_id: int
-    handle: str
-    at: datetime
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How an attempt ended. `error` is a serialised core.ExecutionError."""
-
-    phase: AttemptPhase  # SUCCEEDED, FAILED or ABORTED
-    reason: str = ""
-    error: bytes | None = None
-    retryable: bool = False
-    output_uri: str = ""
-    deck_uri: str = ""
-
-
-@dataclass(frozen=True)
-class Ended:
-    attempt_id: int
-    outcome: Outcome
-    at: datetime
-    started_at: datetime | None = field(default=None)
-    on_recorded: Callable[[], None] | None = None  # called after the end is committed: what is kept till then may go
-
-
-Event = Started | Ended
+    @property
+    def name(self) -> str:
+        return self.spec.identity.name
 
 
 class Executor(ABC):
-    """Methods are called from the daemon's thread only and do not block; `emit` may be called from any thread."""
+    """Methods are called from the daemon's thread only and do not block; `emit` may be called from any thread.
+
+    Of each attempt: Accepted, Waiting and Progress any number of times, Running at most once for each time it is
+    submitted or adopted, then Ended once and nothing after it.
+    """
 
     name: str
-    emit: Callable[[Event], None]
+    cluster: str = ""  # which of several places of this kind
+    most: int = 0  # attempts held at once, where the place queues by itself; 0: they are packed into `capacity`
+    emit: Emit
 
     @abstractmethod
     def capacity(self) -> Resources:
-        """What it has in total."""
+        """What it has in total, to be shown and, on a machine, to be packed into."""
 
     @abstractmethod
-    def start(self, emit: Callable[[Event], None]) -> None:
+    def start(self, emit: Emit) -> None:
         """Make ready. Every attempt submitted or adopted from now on is reported through `emit`."""
 
     @abstractmethod

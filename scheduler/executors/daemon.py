@@ -14,15 +14,16 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from django.db import close_old_connections
-from flyteidl.core import execution_pb2
 
-from scheduler.actions import attempts
-from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
-from scheduler.executors.resources import Resources
+from scheduler.attempts import claims, reports, wire
+from scheduler.attempts.claims import Packing
+from scheduler.attempts.observations import Ended, Observation
+from scheduler.attempts.outcomes import system_failure
+from scheduler.attempts.resources import Resources
+from scheduler.executors.base import Assignment, Executor
+from scheduler.executors.packing import MachinePacking, Unbounded
 from scheduler.executors.vital import may_pass, vital
-from scheduler.messages import bounded
 from scheduler.models import TaskExecution
-from scheduler.phases import AttemptPhase
 from scheduler.wake import broker, executor_channel
 
 logger = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ class Daemon:
         self._work = threading.Event()  # something may be claimable or cancelled
         self._short = True  # whether, for all we know, queued attempts wait for what others hold
         self._recorded_at = 0.0  # monotonic; the last ends
-        self._events: queue.Queue[Event] = queue.Queue()
+        self._events: queue.Queue[Observation] = queue.Queue()
         self._held: dict[int, Resources] = {}
         self._unrecorded: set[int] = set()  # ended, and not yet so in the database
         self._refused: dict[int, int] = {}  # how often each attempt could not be handed over
@@ -70,7 +71,7 @@ class Daemon:
         self.stopping.set()
         self._work.set()
 
-    def _emit(self, event: Event) -> None:
+    def _emit(self, event: Observation) -> None:
         """From any thread. An end frees its slot at once; that it is recorded may come a moment later."""
         if isinstance(event, Ended):
             with self._lock:
@@ -82,7 +83,7 @@ class Daemon:
 
     def _adopt(self) -> None:
         now = datetime.now(timezone.utc)
-        attempts.heartbeat(self.instance, self.executor.name, self.executor.capacity(), now=now, starting=True)
+        claims.heartbeat(self.instance, self.executor.name, self.executor.capacity(), now=now, starting=True)
         self._adopt_unknown()
 
     def _adopt_unknown(self) -> None:
@@ -93,7 +94,7 @@ class Daemon:
         """
         with self._lock:
             known = self._held.keys() | self._unrecorded
-        rows = [row for row in attempts.held_by(self.instance) if row.pk not in known]
+        rows = [row for row in claims.held_by(self.instance) if row.pk not in known]
         if rows:
             logger.info("adopting %d attempts", len(rows))
         for row in rows:
@@ -105,7 +106,7 @@ class Daemon:
         """
         try:
             self._hold(row)
-            take(assignment(row, self.executor.capacity()))
+            take(assignment(row, self._total()))
             self._refused.pop(row.pk, None)
         except Exception as error:
             logger.exception("%s could not be handed over", row)
@@ -120,8 +121,21 @@ class Daemon:
 
     def _hold(self, row: TaskExecution) -> None:
         with self._lock:
-            total = self.executor.capacity()
-            self._held[row.pk] = Resources.parse(row.resources, default_cpu=DEFAULT_CPU, within=total)
+            self._held[row.pk] = Resources.parse(row.resources, default_cpu=DEFAULT_CPU, within=self._total())
+
+    def _total(self) -> Resources | None:
+        """What a machine has in all; None: the place is none."""
+        return None if self.executor.most else self.executor.capacity()
+
+    def _packing(self) -> Packing | None:
+        """None: there is no room for anything."""
+        if self.executor.most:
+            with self._lock:
+                left = self.executor.most - len(self._held)
+            return Unbounded(left) if left > 0 else None
+        free, now = self._free(), datetime.now(timezone.utc)
+        total = self.executor.capacity()
+        return MachinePacking(free, total, now=now, default_cpu=DEFAULT_CPU) if free.cpu > 0 else None
 
     def _free(self) -> Resources:
         free = self.executor.capacity()
@@ -151,17 +165,11 @@ class Daemon:
     def _claim(self) -> None:
         self._short = True
         while not self.stopping.is_set():
-            free = self._free()
-            if free.cpu <= 0:
+            packing = self._packing()
+            if packing is None:
                 return
-            claim = attempts.claim(
-                self.executor.name,
-                self.instance,
-                free,
-                self.executor.capacity(),
-                now=datetime.now(timezone.utc),
-                default_cpu=DEFAULT_CPU,
-            )
+            now = datetime.now(timezone.utc)
+            claim = claims.claim(self.executor.name, self.instance, packing, now=now, cluster=self.executor.cluster)
             for row in claim.rows:
                 self._hand_over(row, self.executor.submit)
             if not claim.more:
@@ -172,18 +180,20 @@ class Daemon:
 
     def _cancel(self) -> None:
         if self._held:
-            for attempt_id in attempts.cancelled(self.instance):
+            for attempt_id in claims.cancelled(self.instance):
                 self.executor.cancel(attempt_id)
 
     def _beat(self) -> None:
         now = datetime.now(timezone.utc)
-        attempts.heartbeat(self.instance, self.executor.name, self.executor.capacity(), now=now)
+        claims.heartbeat(self.instance, self.executor.name, self.executor.capacity(), now=now)
         self._adopt_unknown()
-        if now - self._started_at > LOST_AFTER:  # after an outage of everything, others get time to show up first
-            attempts.expire_lost(self.executor.name, now=now, silent_for=LOST_AFTER, actor=self.instance)
+        # Not of a cluster: what runs there outlives those who look after it. After an outage of everything others get
+        # time to show up first.
+        if not self.executor.most and now - self._started_at > LOST_AFTER:
+            claims.expire_lost(self.executor.name, now=now, silent_for=LOST_AFTER, actor=self.instance)
 
     def _wait_for_wake_ups(self) -> None:
-        channel = executor_channel(self.executor.name)
+        channel = executor_channel(self.executor.name, self.executor.cluster)
         told = False
         while not self.stopping.is_set():
             try:
@@ -202,7 +212,7 @@ class Daemon:
             if batch := self._next_events():
                 self._write_down(batch)
 
-    def _next_events(self) -> list[Event]:
+    def _next_events(self) -> list[Observation]:
         """Those that came and, for a moment, those that come after them; nothing if none comes for a while."""
         try:
             batch = [self._events.get(timeout=0.5)]
@@ -217,7 +227,7 @@ class Daemon:
             except queue.Empty:
                 return batch
 
-    def _write_down(self, events: list[Event]) -> None:
+    def _write_down(self, events: list[Observation]) -> None:
         """All of them, as soon as the database takes them. One that it refuses keeps none of the others from it: each
         is written by itself then, and what is refused again and again is set aside.
         """
@@ -242,7 +252,7 @@ class Daemon:
                 else:
                     self.stopping.wait(TRY_AGAIN_SECONDS)
 
-    def _set_aside(self, event: Event, error: Exception) -> None:
+    def _set_aside(self, event: Observation, error: Exception) -> None:
         """The attempt ends as a system failure that says why; the report itself is in the log. Of a start that cannot
         be written the end will tell.
         """
@@ -258,14 +268,13 @@ class Daemon:
             with self._lock:  # with the next sign of life it is adopted, and judged, once more
                 self._unrecorded.discard(event.attempt_id)
 
-    def _write(self, events: list[Event]) -> None:
+    def _write(self, events: list[Observation]) -> None:
         ended = {event.attempt_id: event for event in events if isinstance(event, Ended)}
-        started = [event for event in events if isinstance(event, Started) and event.attempt_id not in ended]
         if ended:
-            attempts.report_ends(ended.values(), actor=self.instance)
+            reports.report_ends(ended.values(), actor=self.instance)
             self._recorded_at = time.monotonic()
-        if started:
-            attempts.report_running(started, actor=self.instance)
+        if others := [event for event in events if event.attempt_id not in ended]:
+            reports.report(others, actor=self.instance)
         with self._lock:
             self._unrecorded -= ended.keys()
         for event in ended.values():
@@ -290,21 +299,14 @@ class Daemon:
             pass
 
 
-def system_failure(code: str, message: str) -> Outcome:
-    """An end that is nobody's fault but Causeway's or the machine's, and may be repeated."""
-    message = bounded(message)
-    error = execution_pb2.ExecutionError(code=code, message=message, kind=execution_pb2.ExecutionError.SYSTEM)
-    return Outcome(AttemptPhase.FAILED, reason=message[:500], error=error.SerializeToString(), retryable=True)
-
-
-def assignment(row: TaskExecution, total: Resources) -> Assignment:
-    """`total`: what the executor has in all."""
-    needs = Resources.parse(row.resources, within=total)
+def assignment(row: TaskExecution, total: Resources | None) -> Assignment:
+    """`total`: what the executor's machine has in all. Raises what wire.of_row raises."""
+    needs = Resources.parse(row.resources, default_cpu=DEFAULT_CPU, within=total)
     return Assignment(
         attempt_id=row.pk,
-        name=row.name,
-        command=row.command,
-        resources=Resources.parse(row.resources, default_cpu=DEFAULT_CPU, within=total),
+        spec=wire.of_row(row),
+        resources=needs,
         memory_limit=int(row.resources.get("memory_limit") or needs.memory),
         log_uri=row.log_uri,
+        handle=row.handle,
     )

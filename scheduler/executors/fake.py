@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timezone
 
-from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
-from scheduler.executors.resources import Resources
-from scheduler.phases import AttemptPhase
+from scheduler.attempts.observations import Ended, Running
+from scheduler.attempts.outcomes import Outcome, aborted
+from scheduler.attempts.resources import Resources
+from scheduler.executors.base import Assignment, Emit, Executor
 
 
 class FakeExecutor(Executor):
@@ -24,7 +25,7 @@ class FakeExecutor(Executor):
     def capacity(self) -> Resources:
         return self.total
 
-    def start(self, emit: Callable[[Event], None]) -> None:
+    def start(self, emit: Emit) -> None:
         self.emit = emit
 
     def submit(self, assignment: Assignment) -> None:
@@ -37,7 +38,7 @@ class FakeExecutor(Executor):
             self.finish(assignment.attempt_id, outcome)
 
     def _tell_start(self, assignment: Assignment) -> None:
-        self.emit(Started(assignment.attempt_id, f"fake:{assignment.attempt_id}", datetime.now(timezone.utc)))
+        self.emit(Running(assignment.attempt_id, f"fake:{assignment.attempt_id}", datetime.now(timezone.utc)))
 
     def finish(self, attempt_id: int, outcome: Outcome) -> None:
         if self.running.pop(attempt_id, None) is not None:
@@ -53,7 +54,7 @@ class FakeExecutor(Executor):
         """Nothing is left of earlier processes."""
 
     def cancel(self, attempt_id: int) -> None:
-        self.finish(attempt_id, Outcome(AttemptPhase.ABORTED, reason="cancelled"))
+        self.finish(attempt_id, aborted("cancelled"))
 
     def tick(self) -> None:
         """Nothing happens by itself."""

@@ -5,7 +5,7 @@ from django.db.models import Q
 
 from scheduler.models.node import NodeExecution
 from scheduler.models.registry import Task
-from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
+from scheduler.phases import ATTEMPT_HELD, ATTEMPT_TERMINAL, AttemptPhase
 
 
 class TaskExecution(models.Model):
@@ -23,12 +23,12 @@ class TaskExecution(models.Model):
     name = models.CharField(max_length=255, unique=True)  # deterministic: submitting twice finds the first
     phase = models.SmallIntegerField(choices=AttemptPhase.choices, default=AttemptPhase.QUEUED)
     executor = models.CharField(max_length=32, default="local")
+    cluster = models.CharField(max_length=64, blank=True, default="")  # which place of that kind; empty: there is one
     claimed_by = models.CharField(max_length=64, blank=True, default="")  # which executor instance
     handle = models.CharField(max_length=255, blank=True, default="")  # pid:starttime, pod name, connector resource
-    # {"args": [...], "env": {...}, "image": str, "task_type": str, "inputs_uri": str, "output_prefix": str,
-    #  "raw_output_prefix": str, "checkpoint_uri": str, "prev_checkpoint_uri": str, "reuse": bool,
-    #  "timeout_seconds": float | null, "secrets": [scheduler.secrets.names.Request.as_json], never their values}
-    command = models.JSONField(default=dict)
+    command = models.JSONField(
+        default=dict
+    )  # scheduler.attempts.spec.AttemptSpec, as scheduler.attempts.wire writes it
     # {"cpu": cores, "memory": bytes, "gpu": n, "ephemeral_storage": bytes, "memory_limit": bytes, "at_most": [names]}
     resources = models.JSONField(default=dict)
     interruptible = models.BooleanField(default=False)
@@ -52,14 +52,14 @@ class TaskExecution(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["executor", "-priority", "id"],
-                name="task_execution_queue",
+                fields=["executor", "cluster", "-priority", "id"],
+                name="task_execution_queued",
                 condition=Q(phase=AttemptPhase.QUEUED),
             ),
             models.Index(
                 fields=["claimed_by", "id"],
-                name="task_execution_active",
-                condition=Q(phase__in=[AttemptPhase.INITIALIZING, AttemptPhase.RUNNING]),
+                name="task_execution_held",
+                condition=Q(phase__in=sorted(ATTEMPT_HELD)),
             ),
             models.Index(
                 fields=["execution_id"],

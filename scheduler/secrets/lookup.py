@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from django.conf import settings
@@ -22,14 +22,14 @@ class SecretNotSet(NotFound):
     """The message names the secret and who can set it."""
 
 
-def mounts_for(attempt_id: int, asked: Iterable[Mapping[str, str]]) -> Mounts:
-    """`asked`: TaskExecution.command["secrets"].
+def mounts_for(attempt_id: int, asked: Iterable[Request]) -> Mounts:
+    """`asked`: AttemptSpec.secrets.
 
     Raises SecretNotSet, InvalidArgument, CannotOpen, and the database's errors.
     """
     execution_id = TaskExecution.objects.values_list("execution_id", flat=True).get(pk=attempt_id)
     project, domain = Execution.objects.values_list("project", "domain").get(pk=execution_id)
-    return mount(list(_find_all([Request.of_json(one) for one in asked], project, domain)))
+    return mount(list(_find_all(list(asked), project, domain)))
 
 
 def _find_all(requests: Iterable[Request], project: str, domain: str) -> Iterator[tuple[Request, Name, bytes]]:

@@ -12,12 +12,12 @@ from django.db import InterfaceError, OperationalError, transaction
 from django.utils import timezone
 from flyteidl.core import execution_pb2
 
-from scheduler.actions.attempts import request_cancel
+from scheduler.attempts.reports import request_cancel
 from scheduler.models import Execution, Gate, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.shell.ends import after_end
-from scheduler.shell.statements import HeldElsewhere, lock
 from scheduler.shell.turn import ACTOR
+from scheduler.statements import HeldElsewhere, lock
 from scheduler.transitions import move_execution, nodes_aborted
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from django.db import connection
 from django.db.models import Q
 
 from lineage.actions.record import record_consumed
-from scheduler.actions.attempts import request_cancel
+from scheduler.attempts.reports import request_cancel
 from scheduler.engine.evaluation import Move
 from scheduler.engine.graph import Kind
 from scheduler.engine.phases import TERMINAL, Phase
@@ -23,8 +23,8 @@ from scheduler.models import Gate, NodeExecution, PhaseEvent, TaskExecution
 from scheduler.notifications.outbox import note_gates
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, ExecutionPhase, Machine
 from scheduler.shell.rows import error_of, pack, pack_root
-from scheduler.shell.statements import Result, Statement, execute, inserts
 from scheduler.shell.turn import ACTOR, NodeFields, Turn
+from scheduler.statements import Result, Statement, execute, inserts
 from scheduler.transitions import NodeUpdate, check_node_move, check_written, move_execution, write_nodes
 from scheduler.wake import wake_execution_at, wake_executor
 
@@ -178,8 +178,8 @@ def _attempts(turn: Turn) -> list[TaskExecution]:
     for key, attempt in turn.attempts:
         attempt.node_id = turn.rows.pks[key]
         rows.append(attempt)
-    for executor in sorted({row.executor for row in rows}):
-        wake_executor(executor)
+    for executor, cluster in sorted({(row.executor, row.cluster) for row in rows}):
+        wake_executor(executor, cluster)
     return rows
 
 

@@ -10,6 +10,7 @@ from flyteidl.core import literals_pb2
 
 from artifacts.exceptions import CausewayError
 from artifacts.literals import check_literal
+from scheduler.attempts import wire
 from scheduler.engine import commands
 from scheduler.engine.commands import Command
 from scheduler.engine.events import Collected, Event, Failed, Prepared, Stopped, Unparked
@@ -20,6 +21,7 @@ from scheduler.models import Gate, GateKind, TaskExecution
 from scheduler.operators import refusal
 from scheduler.phases import AttemptPhase
 from scheduler.shell import data
+from scheduler.shell.attempt_spec import spec_of
 from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
 from scheduler.shell.maps import collect_items, item_inputs_uri
@@ -27,7 +29,7 @@ from scheduler.shell.origins import Origins, by_variable
 from scheduler.shell.prepare import prepare, resolver
 from scheduler.shell.publish import publish_node, publish_workflow
 from scheduler.shell.reuse import ask_for_items, is_cached, keep
-from scheduler.shell.task_command import Run, command_of, needs_task_file
+from scheduler.shell.task_command import Run, needs_task_file
 from scheduler.shell.turn import Turn
 from scheduler.task_resources import resources_of
 
@@ -97,6 +99,9 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         return
     execution = turn.execution
     number = command.attempt
+    interruptible = command.interruptible
+    if turn.spec.HasField("interruptible"):  # said at launch, for all nodes
+        interruptible = turn.spec.interruptible.value and command.system_failures < node.spec.retry.system
     inputs_uri, first = item_inputs_uri(turn, node.key, command.index) if command.index >= 0 else ("", 0)
     run = Run(
         execution_id=execution.pk,
@@ -111,26 +116,26 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         index=command.index,
         inputs_uri=inputs_uri,
         first=first,
+        workflow=turn.workflow_name,
+        user=execution.principal,
+        interruptible=interruptible,
     )
     try:
-        details, resources = command_of(run, target), resources_of(target, turn.task_resources)
+        spec, resources = spec_of(run, target, turn.task_resources), resources_of(target, turn.task_resources)
     except CausewayError as error:
         yield Failed(node.key, Failure("BadTaskSpecification", error.message))
         return
     if needs_task_file(target):
         _write_task_file(turn, node, target)
-    interruptible = command.interruptible
-    if turn.spec.HasField("interruptible"):  # said at launch, for all nodes
-        interruptible = turn.spec.interruptible.value and command.system_failures < node.spec.retry.system
     attempt = TaskExecution(
         execution_id=execution.pk,
         task_id=target.task_pk,
         attempt=number,
         index=command.index,
-        name=run.attempt_name[:255],
+        name=spec.identity.name,
         phase=AttemptPhase.QUEUED,
         executor=DEFAULT_EXECUTOR,
-        command=details,
+        command=wire.to_json(spec),
         resources=resources,
         interruptible=interruptible,
         created_at=turn.now,

@@ -1,27 +1,23 @@
-"""What an executor is told to run: the container's command with Flyte's templates filled in, environment."""
+"""The command line of an attempt: the container's, with Flyte's templates filled in."""
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import msgpack
 from flyteidl.admin import execution_pb2 as admin_execution
-from flyteidl.core import interface_pb2, literals_pb2, tasks_pb2
+from flyteidl.core import literals_pb2
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals.decode import timestamp_text
 from artifacts.literals.numbers import as_go_prints
 from artifacts.literals.times import NANOS
 from artifacts.literals.types import MSGPACK
-from scheduler import operators, pods
-from scheduler.environment import check_variable
+from scheduler import pods
 from scheduler.graphs import Target
-from scheduler.secrets.names import requests_of
 from scheduler.uris import Uris
 
 LONGEST_KEY = 120  # of a node, in the name of its attempts
@@ -44,6 +40,9 @@ class Run:
     index: int = -1
     inputs_uri: str = ""
     first: int = 0  # index of the item that the lists in the inputs begin with
+    workflow: str = ""  # its name
+    user: str = ""  # who launched it
+    interruptible: bool = False
 
     @property
     def attempt_name(self) -> str:
@@ -55,116 +54,16 @@ class Run:
         return base if self.index < 0 else f"{base}-{self.index}"
 
 
-def command_of(run: Run, target: Target) -> dict[str, Any]:
-    """TaskExecution.command. InvalidArgument if the task has no container or a template names an unknown input."""
-    task = target.task
-    if task is None:
-        raise InvalidArgument(f"the task of node {run.key} is not part of the compiled workflow")
-    container = pods.container_of(task)
-    inputs_uri = run.inputs_uri or run.uris.inputs(run.key)
-    fill = _filler(run, inputs_uri)
-    overrides = target.node.task_node.overrides
-    data = container.data_config
-    env = {**environment(run, task, container), **_array_environment(run)}
-    secrets = [one.as_json() for one in requests_of(task)]
-    args = [fill(argument) for argument in (*container.command, *container.args)]
-    _check_possible(run, args, env)
-    return {
-        "args": args,
-        "env": env,
-        "image": overrides.container_image or container.image,
-        "task_type": task.type,
-        "inputs_uri": inputs_uri,
-        "output_prefix": run.uris.attempt(run.key, run.attempt, run.index),
-        "raw_output_prefix": run.uris.raw_output(run.key, run.attempt, run.index),
-        "checkpoint_uri": _checkpoint(run, run.attempt),
-        "prev_checkpoint_uri": _checkpoint(run, run.attempt - 1) if run.attempt else "",
-        # A process that had secrets is not left for the next attempt.
-        "reuse": not secrets and env.get("CAUSEWAY_REUSE", "1" if run.index >= 0 else "0") == "1",
-        "timeout_seconds": _timeout(target),
-        **({"secrets": secrets} if secrets else {}),
-        **({"echo": _echo(task)} if task.type == "echo" else {}),
-        **({"data_config": _data_config(data, task.interface.outputs)} if data.enabled else {}),
-    }
-
-
-def _check_possible(run: Run, args: list[str], env: dict[str, str]) -> None:
-    """What a dynamic task made up, or an input brought into the command, was seen by no door."""
-    for argument in args:
-        if "\x00" in argument:
-            raise InvalidArgument(f"the command of node {run.key} holds a NUL character: {argument[:80]!r}")
-    for name, value in env.items():
-        check_variable(name, value, f"the environment of node {run.key}")
-
-
-def _echo(task: tasks_pb2.TaskTemplate) -> dict[str, str]:
-    """Output by input of flytekit's `Echo`, which has no container: as flyteplugins' echo, of at most one input."""
-    inputs, outputs = list(task.interface.inputs.variables), list(task.interface.outputs.variables)
-    if len(inputs) != len(outputs) or len(inputs) > 1:
-        has = f"{task.id.name} has {len(inputs)} and {len(outputs)}"
-        raise InvalidArgument(f"an echo task has as many outputs as inputs, at most one; {has}")
-    return dict(zip(inputs, outputs, strict=True))
-
-
-def _timeout(target: Target) -> float | None:
-    node, task = target.node.metadata.timeout, target.task.metadata.timeout if target.task is not None else None
-    seconds = node.ToTimedelta().total_seconds() or (task.ToTimedelta().total_seconds() if task is not None else 0)
-    return seconds if seconds > 0 else None
-
-
-def _data_config(data: tasks_pb2.DataLoadingConfig, outputs: interface_pb2.VariableMap) -> dict[str, str]:
-    """Where a raw container finds its inputs and leaves its outputs, and which these are."""
-    return {
-        "input_path": data.input_path,
-        "output_path": data.output_path,
-        "format": tasks_pb2.DataLoadingConfig.LiteralMapFormat.Name(data.format),
-        "outputs": base64.b64encode(outputs.SerializeToString()).decode(),
-    }
-
-
-def environment(run: Run, task: tasks_pb2.TaskTemplate, container: tasks_pb2.Container) -> dict[str, str]:
-    """Flyte's variables, then the task's, then those given at launch."""
-    return {
-        "FLYTE_INTERNAL_EXECUTION_WORKFLOW": f"{run.project}:{run.domain}:{run.spec.launch_plan.name}",
-        "FLYTE_INTERNAL_EXECUTION_ID": run.name,
-        "FLYTE_INTERNAL_EXECUTION_PROJECT": run.project,
-        "FLYTE_INTERNAL_EXECUTION_DOMAIN": run.domain,
-        "FLYTE_ATTEMPT_NUMBER": str(run.attempt),
-        "_F_L_MIN_SIZE_MB": "10",  # flytekit offloads larger literals
-        "_F_L_MAX_SIZE_MB": "1000",
-        "FLYTE_INTERNAL_TASK_PROJECT": task.id.project,
-        "FLYTE_INTERNAL_TASK_DOMAIN": task.id.domain,
-        "FLYTE_INTERNAL_TASK_NAME": task.id.name,
-        "FLYTE_INTERNAL_TASK_VERSION": task.id.version,
-        **operators.environment(task),
-        **{pair.key: pair.value for pair in container.env},
-        **{pair.key: pair.value for pair in run.spec.envs.values},
-    }
-
-
-def _array_environment(run: Run) -> dict[str, str]:
-    """How a map task finds out which item it is for."""
-    if run.index < 0:
-        return {}
-    variables = {"BATCH_JOB_ARRAY_INDEX_VAR_NAME": "FLYTE_K8S_ARRAY_INDEX", "FLYTE_K8S_ARRAY_INDEX": str(run.index)}
-    if run.first:  # flytekit adds it to the index and takes that item of the lists
-        variables["BATCH_JOB_ARRAY_INDEX_OFFSET"] = str(-run.first)
-    return variables
-
-
-def _checkpoint(run: Run, attempt: int) -> str:
-    return f"{run.uris.raw_output(run.key, attempt, run.index)}/_flytecheckpoints"
-
-
-def _filler(run: Run, inputs_uri: str) -> Callable[[str], str]:
+def filler(run: Run, inputs_uri: str) -> Callable[[str], str]:
+    """A function that fills the templates in one word. InvalidArgument if one names an unknown input."""
     key = re.sub(r"[^a-zA-Z0-9_]+", "_", re.sub(r"^[^a-zA-Z_]+", "a", run.attempt_name))
     values = {
         "input": inputs_uri,
         "inputprefix": inputs_uri.rpartition("/")[0],
         "outputprefix": run.uris.attempt(run.key, run.attempt, run.index),
         "rawoutputdataprefix": run.uris.raw_output(run.key, run.attempt, run.index),
-        "checkpointoutputprefix": _checkpoint(run, run.attempt),
-        "prevcheckpointprefix": _checkpoint(run, run.attempt - 1) if run.attempt else '""',
+        "checkpointoutputprefix": run.uris.checkpoint(run.key, run.attempt, run.index),
+        "prevcheckpointprefix": run.uris.checkpoint(run.key, run.attempt - 1, run.index) if run.attempt else '""',
         "perretryuniquekey": key,
         "tasktemplatepath": run.uris.task_file(run.key),
         "namespace": f"{run.project}-{run.domain}",

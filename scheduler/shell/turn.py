@@ -89,6 +89,11 @@ class Turn:
         return Uris.of(execution.project, execution.domain, execution.name, prefix)
 
     @cached_property
+    def workflow_name(self) -> str:
+        source = self.scope.source
+        return source.identifier.name if isinstance(source, graphs.Source) and source.identifier is not None else ""
+
+    @cached_property
     def recovery(self) -> Recovery | None:
         return recovery_of(self.execution)
 

@@ -14,9 +14,11 @@ from django.db import ProgrammingError, connection, transaction
 
 from console.accounts.models import User
 from console.executor_rights import RIGHTS, NotGranted, grant
-from scheduler.actions import attempts
-from scheduler.executors.base import Ended, Outcome, Started
-from scheduler.executors.resources import Resources
+from scheduler.attempts import claims, reports
+from scheduler.attempts.observations import Ended, Running
+from scheduler.attempts.outcomes import Outcome
+from scheduler.attempts.resources import Resources
+from scheduler.executors.packing import MachinePacking
 from scheduler.models import ExecutorInstance, NodeExecution, PhaseEvent, TaskExecution
 from scheduler.phases import AttemptPhase, NodePhase
 from scheduler.secrets.lookup import SecretNotSet, mounts_for
@@ -68,16 +70,16 @@ def test_an_executor_does_its_work_with_it(role: str) -> None:
     NodeExecution.objects.filter(pk=row.node_id).update(phase=NodePhase.QUEUED)
     with acting_as(role):
         for starting in (True, False):
-            attempts.heartbeat("one", "local", MACHINE, now=NOW, starting=starting)
-        (claimed,) = attempts.claim("local", "one", MACHINE, MACHINE, now=NOW).rows
-        assert [held.pk for held in attempts.held_by("one")] == [row.pk]
-        assert attempts.cancelled("one") == []
-        attempts.report_running([Started(row.pk, "1:1", NOW)], actor="one")
+            claims.heartbeat("one", "local", MACHINE, now=NOW, starting=starting)
+        (claimed,) = claims.claim("local", "one", MachinePacking(MACHINE, MACHINE, now=NOW), now=NOW).rows
+        assert [held.pk for held in claims.held_by("one")] == [row.pk]
+        assert claims.cancelled("one") == []
+        reports.report_running([Running(row.pk, "1:1", NOW)], actor="one")
         with pytest.raises(SecretNotSet):
-            mounts_for(row.pk, [Request(Name("g", "k", ""), "ANY", "").as_json()])
+            mounts_for(row.pk, [Request(Name("g", "k", ""), "ANY", "")])
         done = Outcome(AttemptPhase.SUCCEEDED, output_uri="/o/outputs.pb")
-        assert attempts.report_ends([Ended(claimed.pk, done, NOW)], actor="one") == 1
-        assert attempts.expire_lost("local", now=NOW, silent_for=timedelta(hours=1), actor="one") == 1
+        assert reports.report_ends([Ended(claimed.pk, done, NOW)], actor="one") == 1
+        assert claims.expire_lost("local", now=NOW, silent_for=timedelta(hours=1), actor="one") == 1
     for attempt in (row, unfit, lost):
         attempt.refresh_from_db()
     assert (row.phase, row.output_uri) == (AttemptPhase.SUCCEEDED, "/o/outputs.pb")

@@ -15,12 +15,15 @@ from artifacts.exceptions import PermissionDenied
 from artifacts.models import ArtifactVersion
 from artifacts.store import store
 from console.accounts.models import Role, RoleBinding, User
-from scheduler.actions.attempts import claim, report_ends, report_running
 from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.actions.launch_plans import set_state
 from scheduler.actions.register import register_launch_plan, register_task, register_workflow
 from scheduler.advance import advance
-from scheduler.executors.base import Ended, Outcome, Started
+from scheduler.attempts.claims import claim
+from scheduler.attempts.observations import Ended, Running
+from scheduler.attempts.outcomes import Outcome
+from scheduler.attempts.reports import report_ends, report_running
+from scheduler.executors.packing import MachinePacking
 from scheduler.models import (
     Execution,
     FiringOutcome,
@@ -229,9 +232,10 @@ def test_offloaded_values_are_read_where_the_principal_may() -> None:
         row = TaskExecution.objects.get(execution_id=execution.pk)
         uri = f"{row.command['output_prefix']}/outputs.pb"
         data.write(uri, literals_pb2.LiteralMap(literals={"o0": literal}))
-        claim("local", "test", ROOM, ROOM, now=datetime.now(timezone.utc))
+        now = datetime.now(timezone.utc)
+        claim("local", "test", MachinePacking(ROOM, ROOM, now=now), now=now)
         ended = Ended(row.pk, Outcome(AttemptPhase.SUCCEEDED, output_uri=uri), datetime.now(timezone.utc))
-        report_running([Started(row.pk, "1:1", datetime.now(timezone.utc))], actor="test")
+        report_running([Running(row.pk, "1:1", datetime.now(timezone.utc))], actor="test")
         report_ends([ended], actor="test")
         advance(execution.pk)
         execution.refresh_from_db()

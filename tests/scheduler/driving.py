@@ -15,14 +15,17 @@ from flyteidl.core import compiler_pb2, execution_pb2, identifier_pb2, interface
 
 from artifacts.literals import from_json, to_json
 from artifacts.store import store
-from scheduler.actions.attempts import claim, report_ends, report_running
 from scheduler.advance import advance
+from scheduler.attempts.claims import claim
+from scheduler.attempts.observations import Ended, Running
+from scheduler.attempts.outcomes import Outcome
+from scheduler.attempts.reports import report_ends, report_running
+from scheduler.attempts.resources import Resources
 from scheduler.authority import Authority
 from scheduler.compiler.lookup import load
 from scheduler.compiler.requirements import Available, Requirements, key_of
 from scheduler.compiler.workflow import compile_closure
-from scheduler.executors.base import Ended, Outcome, Started
-from scheduler.executors.resources import Resources
+from scheduler.executors.packing import MachinePacking
 from scheduler.models import Execution, NodeExecution, TaskExecution, Workflow
 from scheduler.phases import EXECUTION_TERMINAL, AttemptPhase
 from scheduler.shell import data
@@ -146,8 +149,8 @@ class Driver:
 
     def answer_all(self, limit: int | None = None) -> int:
         now = datetime.now(timezone.utc)
-        taken = claim("local", "test", ROOM, ROOM, now=now).rows[:limit]
-        report_running([Started(row.pk, "1:1", now) for row in taken], actor="test")
+        taken = claim("local", "test", MachinePacking(ROOM, ROOM, now=now), now=now).rows[:limit]
+        report_running([Running(row.pk, "1:1", now) for row in taken], actor="test")
         report_ends([Ended(row.pk, self.answer(row), now) for row in taken], actor="test")
         return len(taken)
 

@@ -8,10 +8,12 @@ from django.db import connection
 from flyteidl.core import execution_pb2
 from pytest_django import Settings
 
-from scheduler.actions import attempts
-from scheduler.executors.base import Ended, Outcome, Started
+from scheduler.attempts import claims, reports
+from scheduler.attempts.observations import Ended, Running
+from scheduler.attempts.outcomes import Outcome
+from scheduler.attempts.resources import Resources
 from scheduler.executors.daemon import assignment
-from scheduler.executors.resources import Resources
+from scheduler.executors.packing import MachinePacking
 from scheduler.models import PhaseEvent, TaskExecution
 from scheduler.phases import AttemptPhase
 from tests.scheduler.attempts import make_attempt, make_node
@@ -25,14 +27,15 @@ def now() -> datetime:
 
 
 def claim(free: Resources = MACHINE, total: Resources = MACHINE, instance: str = "one") -> list[str]:
-    return [row.name for row in attempts.claim("local", instance, free, total, now=now(), default_cpu=0.5).rows]
+    packing = MachinePacking(free, total, now=now(), default_cpu=0.5)
+    return [row.name for row in claims.claim("local", instance, packing, now=now()).rows]
 
 
 @pytest.fixture
 def woken(monkeypatch: pytest.MonkeyPatch) -> list[object]:
     calls: list[object] = []
-    monkeypatch.setattr(attempts, "wake_execution", calls.append)
-    monkeypatch.setattr(attempts, "wake_executor", calls.append)
+    monkeypatch.setattr(reports, "wake_execution", calls.append)
+    monkeypatch.setattr(reports, "wake_executor", lambda executor, cluster: calls.append(executor))
     return calls
 
 
@@ -118,7 +121,7 @@ def test_what_a_patient_attempt_does_not_need_goes_to_others() -> None:
 def test_many_that_wait_for_the_same_do_not_hide_those_behind_them() -> None:
     total = Resources(cpu=4, memory=8 << 30, gpu=1)
     node = make_node()
-    for _ in range(attempts.LOOK_AHEAD + 10):
+    for _ in range(claims.LOOK_AHEAD + 10):
         make_attempt(node, resources={"cpu": 0.5, "gpu": 1})
     behind = [make_attempt(node, resources={"cpu": 1}) for _ in range(2)]
     assert claim(Resources(cpu=4, memory=8 << 30), total) == [row.name for row in behind]
@@ -172,9 +175,9 @@ def test_two_executors_never_claim_the_same_attempt() -> None:
 def test_it_reports_starts_and_ends_in_batches(woken: list[object]) -> None:
     rows = [make_attempt() for _ in range(3)]
     claim()
-    assert attempts.report_running([Started(row.pk, f"{row.pk}:1", now()) for row in rows], actor="one") == 3
+    assert reports.report_running([Running(row.pk, f"{row.pk}:1", now()) for row in rows], actor="one") == 3
     assert woken == []
-    assert attempts.report_ends([Ended(row.pk, SUCCEEDED, now()) for row in rows], actor="one") == 3
+    assert reports.report_ends([Ended(row.pk, SUCCEEDED, now()) for row in rows], actor="one") == 3
     for row in rows:
         row.refresh_from_db()
         assert (row.phase, row.handle, row.handled) == (AttemptPhase.SUCCEEDED, f"{row.pk}:1", False)
@@ -190,7 +193,7 @@ def test_an_end_may_come_without_a_start() -> None:
     row = make_attempt()
     claim()
     began = now()
-    assert attempts.report_end(Ended(row.pk, SUCCEEDED, now(), began), actor="one")
+    assert reports.report_ends([Ended(row.pk, SUCCEEDED, now(), began)], actor="one") == 1
     row.refresh_from_db()
     assert row.started_at == began
 
@@ -199,14 +202,14 @@ def test_it_ignores_late_and_repeated_reports(woken: list[object]) -> None:
     row = make_attempt()
     claim()
     failed = Outcome(AttemptPhase.FAILED, reason="no", error=b"", retryable=True)
-    assert attempts.report_end(Ended(row.pk, failed, now()), actor="one")
-    assert not attempts.report_end(Ended(row.pk, SUCCEEDED, now()), actor="one")
-    assert attempts.report_running([Started(row.pk, "1:1", now())], actor="one") == 0
+    assert reports.report_ends([Ended(row.pk, failed, now())], actor="one") == 1
+    assert reports.report_ends([Ended(row.pk, SUCCEEDED, now())], actor="one") == 0
+    assert reports.report_running([Running(row.pk, "1:1", now())], actor="one") == 0
     row.refresh_from_db()
     assert (row.phase, row.reason, row.handle) == (AttemptPhase.FAILED, "no", "")
     assert PhaseEvent.objects.filter(object_id=row.pk).count() == 2
     assert len(woken) == 1
-    assert attempts.report_ends([], actor="one") == 0
+    assert reports.report_ends([], actor="one") == 0
 
 
 def test_it_cancels_waiting_attempts_at_once_and_asks_for_held_ones(woken: list[object]) -> None:
@@ -214,25 +217,25 @@ def test_it_cancels_waiting_attempts_at_once_and_asks_for_held_ones(woken: list[
     held = make_attempt(node)
     claim()
     waiting, ended = make_attempt(node), make_attempt(node, phase=AttemptPhase.SUCCEEDED)
-    attempts.request_cancel([held, waiting, ended], cause="aborted by ann", actor="ann", now=now())
+    reports.request_cancel([held, waiting, ended], cause="aborted by ann", actor="ann", now=now())
     for row in (held, waiting, ended):
         row.refresh_from_db()
     assert (waiting.phase, waiting.reason) == (AttemptPhase.ABORTED, "aborted by ann")
     assert (held.phase, held.cancel_requested) == (AttemptPhase.INITIALIZING, True)
     assert ended.phase == AttemptPhase.SUCCEEDED
-    assert attempts.cancelled("one") == [held.pk]
-    assert attempts.held_by("one") == [held]
+    assert claims.cancelled("one") == [held.pk]
+    assert claims.held_by("one") == [held]
     assert woken == [node.execution_id, "local"]
 
 
 def test_attempts_of_a_machine_that_is_gone_are_system_failures(woken: list[object]) -> None:
     lost, kept = make_attempt(resources={"cpu": 4}), make_attempt()
-    attempts.heartbeat("one", "local", MACHINE, now=now() - timedelta(hours=3))
-    attempts.heartbeat("two", "local", MACHINE, now=now())
+    claims.heartbeat("one", "local", MACHINE, now=now() - timedelta(hours=3))
+    claims.heartbeat("two", "local", MACHINE, now=now())
     claim()
     claim(instance="two")
     hour = timedelta(hours=1)
-    assert attempts.expire_lost("local", now=now(), silent_for=hour, actor="two") == 1
+    assert claims.expire_lost("local", now=now(), silent_for=hour, actor="two") == 1
     lost.refresh_from_db()
     kept.refresh_from_db()
     assert (lost.phase, lost.error_retryable) == (AttemptPhase.FAILED, True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import struct
-from typing import Any
 
 import pytest
 from flyteidl.admin import execution_pb2
@@ -14,8 +13,10 @@ from hypothesis import strategies as st
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals.numbers import as_go_prints, plain
+from scheduler.attempts.spec import AttemptSpec
 from scheduler.graphs import Target
-from scheduler.shell.task_command import Run, as_argument, command_of
+from scheduler.shell.attempt_spec import spec_of
+from scheduler.shell.task_command import Run, as_argument
 from scheduler.uris import Uris
 from tests.artifacts.literal_trees import packed, plain_binary, primitive
 
@@ -67,19 +68,19 @@ def test_bytes_of_another_kind_are_refused() -> None:
             as_argument(literal)
 
 
-def command(args: list[str], env: dict[str, str], **inputs: literals_pb2.Literal) -> dict[str, Any]:
+def command(args: list[str], env: dict[str, str], **inputs: literals_pb2.Literal) -> AttemptSpec:
     container = tasks_pb2.Container(image="i", args=args)
     container.env.extend(literals_pb2.KeyValuePair(key=key, value=value) for key, value in env.items())
     run = Run(
         1, "p", "d", "run", execution_pb2.ExecutionSpec(), Uris("/store/metadata/p/d/run", "/store/raw"), "n0", 0,
         lambda: literals_pb2.LiteralMap(literals=inputs),
     )  # fmt: skip
-    return command_of(run, Target(workflow_pb2.Node(), tasks_pb2.TaskTemplate(container=container)))
+    return spec_of(run, Target(workflow_pb2.Node(), tasks_pb2.TaskTemplate(container=container)))
 
 
 def test_what_no_door_saw_is_refused_before_it_is_queued() -> None:
     """A dynamic task brings tasks of its own, and an input may stand in the command."""
-    assert command(["{{.inputs.x}}"], {"A": "1"}, x=primitive(string_value="ok"))["args"] == ["ok"]
+    assert command(["{{.inputs.x}}"], {"A": "1"}, x=primitive(string_value="ok")).argv == ("ok",)
     with pytest.raises(InvalidArgument, match="the command of node n0 holds a NUL character"):
         command(["{{.inputs.x}}"], {}, x=primitive(string_value="a\0b"))
     for env in ({"": "x"}, {"A=B": "x"}, {"A": "a\0b"}):

@@ -14,7 +14,7 @@ from artifacts.actions.publish import Publication, publish
 from artifacts.literals import from_json, parts
 from artifacts.models import ArtifactVersion
 from lineage.models import Derivation, VersionEdge
-from scheduler.executors.base import Outcome
+from scheduler.attempts.outcomes import Outcome
 from scheduler.phases import ExecutionPhase
 from scheduler.shell import data
 from tests.flyte import register_all

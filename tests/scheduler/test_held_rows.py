@@ -20,7 +20,7 @@ from scheduler.advance import advance
 from scheduler.models import Execution, TaskExecution
 from scheduler.phases import ExecutionPhase
 from scheduler.shell import statements
-from scheduler.shell.statements import lock
+from scheduler.statements import lock
 from tests.scheduler.driving import Driver, start, workflow_of
 from tests.scheduler.test_advance import add, plus
 

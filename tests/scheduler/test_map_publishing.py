@@ -15,7 +15,7 @@ from artifacts.literals import marks
 from artifacts.models import ArtifactVersion
 from artifacts.wire import DECLARED_KEY
 from lineage.models import Derivation, VersionEdge
-from scheduler.executors.base import Outcome
+from scheduler.attempts.outcomes import Outcome
 from scheduler.models import Execution, NodeExecution, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase
 from scheduler.shell import data

@@ -49,7 +49,7 @@ def attempt(project: str = "demo", domain: str = "development") -> TaskExecution
 def given(
     *names: Name, mount: str = "ANY", env_var: str = "", project: str = "demo", domain: str = "development"
 ) -> Mounts:
-    return mounts_for(attempt(project, domain).pk, [Request(name, mount, env_var).as_json() for name in names])
+    return mounts_for(attempt(project, domain).pk, [Request(name, mount, env_var) for name in names])
 
 
 def test_a_value_is_sealed_and_bound_to_its_place() -> None:

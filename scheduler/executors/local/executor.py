@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -22,13 +23,17 @@ from flyteidl.core import literals_pb2
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
 from artifacts.store import LocalStore, ObjectStore
 from artifacts.task_users import Identity, TaskUsers
-from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
+from scheduler.attempts.judge import Showing
+from scheduler.attempts.observations import Ended, Running
+from scheduler.attempts.outcomes import SYSTEM, USER, Outcome, failure
+from scheduler.attempts.resources import Resources
+from scheduler.executors.base import Assignment, Emit, Executor
 from scheduler.executors.local import gpus, memory, notebooks, outcome, shortage, stopping
 from scheduler.executors.local.attempt_log import AttemptLog
 from scheduler.executors.local.code import CodeCache
 from scheduler.executors.local.command import own_variables, plan, warm_key
 from scheduler.executors.local.environments import python_for
-from scheduler.executors.local.identities import identity_of, let_group_through, place_of
+from scheduler.executors.local.identities import identity_of, let_group_through
 from scheduler.executors.local.limits import Limits
 from scheduler.executors.local.machine import machine_resources
 from scheduler.executors.local.run import Run
@@ -37,13 +42,13 @@ from scheduler.executors.local.sent_log import SentLog
 from scheduler.executors.local.steps import Steps, quietly
 from scheduler.executors.local.zygote.child import DUPLICATE
 from scheduler.executors.local.zygotes import Zygotes
-from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts
+from scheduler.secrets.names import Request
 
 logger = logging.getLogger(__name__)
 
-SecretsOf = Callable[[int, Sequence[Mapping[str, str]]], Mounts]
+SecretsOf = Callable[[int, Sequence[Request]], Mounts]
 PRUNE_SECONDS = 3600.0
 LOG_SECONDS = 3.0  # between looks at logs that have to be sent to be read
 MAX_LOST = 5  # zygotes that may die before they started an attempt
@@ -69,7 +74,7 @@ class LocalExecutor(Executor):
     ) -> None:
         """`environments`: the Pythons that images stand for; `endpoint`: host and port of the gRPC door, for tasks that
         launch others (eager workflows); `token_of` an attempt id is what they show there, if it asks for one;
-        `secrets_of` an attempt id and command["secrets"] are what its process gets (lookup.mounts_for); `users`: whom
+        `secrets_of` an attempt id and its requests are what its process gets (lookup.mounts_for); `users`: whom
         tasks run as; `may_read`: whether that of an attempt id may read another project and domain.
         """
         self.users, self.may_read = users, may_read
@@ -92,7 +97,7 @@ class LocalExecutor(Executor):
     def capacity(self) -> Resources:
         return self.total
 
-    def start(self, emit: Callable[[Event], None]) -> None:
+    def start(self, emit: Emit) -> None:
         self.emit = emit
         shutil.rmtree(self.home / "tmp", ignore_errors=True)  # of earlier zygotes; attempts have theirs in `run`
         (self.home / "run").mkdir(parents=True, exist_ok=True)
@@ -204,7 +209,7 @@ class LocalExecutor(Executor):
     def _equip(self, run: Run) -> None:
         path, uri, limit = run.directory.log, run.assignment.log_uri, self.limits.log_bytes
         run.log = AttemptLog.of(path, uri, self.store, max_bytes=limit)
-        run.plan = plan(run.assignment.command.get("args") or ())
+        run.plan = plan(run.spec.argv)
         run.user = identity_of(run.assignment, self.users, self.store, self.may_read)
         run.kernel_kills = memory.kernel_kills()
 
@@ -212,7 +217,7 @@ class LocalExecutor(Executor):
         self._equip(run)
         if self._never_needed(run):
             return
-        if run.assignment.command.get("echo") is not None:
+        if run.spec.echo is not None:
             self._steps.submit(run, self._launch)  # it reads and writes the store
             return
         with self._lock:
@@ -220,7 +225,7 @@ class LocalExecutor(Executor):
             wanted = run.assignment.resources.gpu
             run.gpus = gpus.choose(wanted, self.total.gpu, taken, self.home / "run")
         unready = run.plan.distribution and not self.code.ready(run.plan.distribution, run.user)
-        if unready or run.assignment.command.get("secrets"):
+        if unready or run.spec.secrets:
             self._steps.submit(run, self._fetch_and_launch)
         else:
             self._launch(run)
@@ -236,7 +241,7 @@ class LocalExecutor(Executor):
     def _never_needed(self, run: Run) -> bool:
         """Whether it was cancelled before it began, and so is over."""
         if run.stopped:
-            self._conclude(run, outcome.judge({}, self._exit_of(run, None), self.store))
+            self._conclude(run, outcome.judge("", self._exit_of(run, None), self.store))
         return bool(run.stopped)
 
     def _fetch_and_launch(self, run: Run) -> None:
@@ -244,40 +249,40 @@ class LocalExecutor(Executor):
             return
         if run.plan.distribution:
             self.code.fetch(run.plan.distribution, run.user)
-        if run.assignment.command.get("secrets"):
+        if run.spec.secrets:
             try:
                 run.secrets = self._secrets(run)
             except CausewayError as error:
                 unset = isinstance(error, (NotFound, InvalidArgument))
-                code, kind = ("SecretNotFound", outcome.USER) if unset else ("SecretUnreadable", outcome.SYSTEM)
-                self._conclude(run, outcome.failure(code, error.message, kind, retryable=False))
+                code, kind = ("SecretNotFound", USER) if unset else ("SecretUnreadable", SYSTEM)
+                self._conclude(run, failure(code, error.message, kind, retryable=False))
                 return
         self._launch(run)
 
     def _secrets(self, run: Run) -> Mounts:
         if self.secrets_of is None:
             raise InvalidArgument("this executor has no place that secrets come from")
-        return self.secrets_of(run.assignment.attempt_id, run.assignment.command["secrets"])
+        return self.secrets_of(run.assignment.attempt_id, run.spec.secrets)
 
     def _launch(self, run: Run) -> None:
         if self._never_needed(run):
             return
         self.disks.require_room()
-        if (echo := run.assignment.command.get("echo")) is not None:
+        if (echo := run.spec.echo) is not None:
             self._echo(run, echo)
             return
         if not run.plan.args:
-            kind = run.assignment.command.get("task_type") or "unknown"
+            kind = run.spec.task_type or "unknown"
             said = f"no executor of this set-up runs tasks of type {kind!r}, which have no container"
-            self._conclude(run, outcome.failure("NoExecutor", said, outcome.USER, retryable=False))
+            self._conclude(run, failure("NoExecutor", said, USER, retryable=False))
             return
         code = self.code.path(run.plan.distribution, run.user) if run.plan.distribution else None
-        image = str(run.assignment.command.get("image", ""))
+        image = run.spec.image
         python = python_for(image, self.environments)
         if said := notebooks.mismatch(run.plan.args, code, python, image):
-            self._conclude(run, outcome.failure("PythonMismatch", said, outcome.USER, retryable=False))
+            self._conclude(run, failure("PythonMismatch", said, USER, retryable=False))
             return
-        env = {**self._environment(run), **(run.assignment.command.get("env") or {})}
+        env = {**self._environment(run), **run.spec.env}
         threads = max(1, round(run.assignment.resources.cpu))
         spec = {
             "args": run.plan.args,
@@ -286,16 +291,17 @@ class LocalExecutor(Executor):
             "log": str(run.log.path),
             "threads": threads,
         }
-        if data := run.assignment.command.get("data_config"):
-            shared = ("inputs_uri", "output_prefix", "raw_output_prefix")
-            spec["data"] = {**data, **{name: run.assignment.command[name] for name in shared}}
+        if (data := run.spec.data_config) is not None:
+            places = run.spec.addresses
+            shared = {"inputs_uri": places.inputs, "output_prefix": places.output_prefix}
+            spec["data"] = {**asdict(data), **shared, "raw_output_prefix": places.raw_output_prefix}
         if run.user is None:
             run.log.path.parent.mkdir(parents=True, exist_ok=True)
         else:
             self._hand_over(run, run.user)
         secrets = run.secrets.as_json() if run.secrets else ""
         run.directory.prepare(spec, code, secrets=secrets, user=run.user)
-        declared = own_variables(run.assignment.command.get("env") or {})
+        declared = own_variables(run.spec.env)
         if image:
             declared["FLYTE_INTERNAL_IMAGE"] = image  # what a module asks for that imports by its image
         self._zygotes_of(run).run(
@@ -304,7 +310,7 @@ class LocalExecutor(Executor):
             code=code,
             module=run.plan.module,
             env=declared,
-            reuse=bool(run.assignment.command.get("reuse")),
+            reuse=run.spec.reuse,
             user=run.user,
         )
 
@@ -312,9 +318,8 @@ class LocalExecutor(Executor):
         """What the attempt writes in a local store becomes its user's: its own two folders and its log, no more."""
         if not isinstance(self.store, LocalStore):
             return
-        own = place_of(run.assignment)
-        for name in ("output_prefix", "raw_output_prefix"):
-            uri = str(run.assignment.command.get(name) or "")
+        own, addresses = run.spec.identity.place, run.spec.addresses
+        for uri in (addresses.output_prefix, addresses.raw_output_prefix):
             if self.store.scope_of(f"{uri}/x") == own:
                 self.store.hand_over(uri, user)
         if run.log.path != run.directory.log:
@@ -322,16 +327,16 @@ class LocalExecutor(Executor):
 
     def _echo(self, run: Run, outputs: Mapping[str, str]) -> None:
         """What it takes in comes out: that needs no process."""
-        command = run.assignment.command
+        addresses = run.spec.addresses
         run.started_at = datetime.now(timezone.utc)
-        taken = literals_pb2.LiteralMap.FromString(self.store.get(command["inputs_uri"])).literals if outputs else {}
+        taken = literals_pb2.LiteralMap.FromString(self.store.get(addresses.inputs)).literals if outputs else {}
         given = literals_pb2.LiteralMap(literals={name: taken[source] for source, name in outputs.items()})
-        uri = self.store.join(command["output_prefix"], "outputs.pb")
+        uri = self.store.join(addresses.output_prefix, "outputs.pb")
         self.store.put(uri, given.SerializeToString())
         self._conclude(run, Outcome(AttemptPhase.SUCCEEDED, output_uri=uri))
 
     def _zygotes_of(self, run: Run) -> Zygotes:
-        python = python_for(str(run.assignment.command.get("image", "")), self.environments)
+        python = python_for(run.spec.image, self.environments)
         if python == sys.executable:
             return self.zygotes
         with self._lock:
@@ -355,7 +360,7 @@ class LocalExecutor(Executor):
         The image says its own name, as Flyte's images do: tasks that a dynamic or eager one registers then have it too.
         """
         env = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, run.gpus))} if self.total.gpu else {}
-        if image := run.assignment.command.get("image"):
+        if image := run.spec.image:
             env["FLYTE_INTERNAL_IMAGE"] = image
         if self.endpoint:
             env["FLYTE_PLATFORM_URL"] = self.endpoint
@@ -399,7 +404,7 @@ class LocalExecutor(Executor):
 
     def _give_up(self, run: Run) -> None:
         """For instance because importing flytekit, or one of its plugins, ends the process in this environment."""
-        python = python_for(str(run.assignment.command.get("image", "")), self.environments)
+        python = python_for(run.spec.image, self.environments)
         raise OSError(f"the processes of {python} that tasks are forked from died {run.lost} times; see executor.log")
 
     def _found(self, run: Run) -> None:
@@ -421,7 +426,7 @@ class LocalExecutor(Executor):
                 run.deadline = time.monotonic() + limit - spent
             if run.stopped:
                 stopping.send(run, signal.SIGTERM)
-        self.emit(Started(run.assignment.attempt_id, process.handle, at))
+        self.emit(Running(run.assignment.attempt_id, process.handle, at))
 
     # --- stopping and ending ------------------------------------------------------------------------------------------
 
@@ -437,7 +442,7 @@ class LocalExecutor(Executor):
         exit_ = self._exit_of(run, status)
         quietly(run.log.close)
         limit = self.limits.deck_bytes
-        self._conclude(run, outcome.judge(run.assignment.command, exit_, self.store, max_deck_bytes=limit))
+        self._conclude(run, outcome.judge(run.spec.addresses.output_prefix, exit_, self.store, max_deck_bytes=limit))
 
     def _exit_of(self, run: Run, status: int | None) -> outcome.Exit:
         code = str(self.code.path(run.plan.distribution, run.user)) if run.plan.distribution else ""
@@ -446,13 +451,12 @@ class LocalExecutor(Executor):
         out_of_memory = memory.kernel_kills() > run.kernel_kills
         disk_full = run.disk_full or self.disks.were_full(run.since)
         disk_full = disk_full or (status != 0 and run.directory.disk_was_full())
-        return outcome.Exit(
-            status, tail, folders, run.stopped, run.detail, out_of_memory, disk_full, hidden=self._hidden(run)
-        )
+        shown = Showing(folders, self._hidden(run))
+        return outcome.Exit(status, tail, run.stopped, run.detail, out_of_memory, disk_full, shown)
 
     def _hidden(self, run: Run) -> tuple[str, ...]:
         """What a message must not show. Of an adopted attempt they are looked up again."""
-        if run.secrets is None and run.assignment.command.get("secrets"):
+        if run.secrets is None and run.spec.secrets:
             with contextlib.suppress(Exception):  # removed meanwhile, or no database: then nobody knows them here
                 run.secrets = self._secrets(run)
         return run.secrets.hidden if run.secrets else ()

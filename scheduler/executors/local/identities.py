@@ -16,28 +16,22 @@ Place = tuple[str, str]  # project, domain
 MOST_SEARCHED = 64 << 20  # bytes of inputs
 
 
-def place_of(assignment: Assignment) -> Place:
-    """The project and domain it works for: its outputs lie below <store>/metadata/<project>/<domain>/, which the
-    control plane says and no task template can.
-    """
-    found = re.search(r"/metadata/([^/]+)/([^/]+)/", str(assignment.command.get("output_prefix") or ""))
-    return (found[1], found[2]) if found else ("", "")
-
-
 def identity_of(
     assignment: Assignment,
     users: TaskUsers | None,
     store: ObjectStore,
     may_read: Callable[[int, str, str], bool] | None,
 ) -> Identity | None:
-    """Its project's user. Where its inputs name objects of other places that it may read, with their groups as well."""
+    """Its project's user, which no task template can choose. Where its inputs name objects of other places that it may
+    read, with their groups as well.
+    """
     if users is None:
         return None
-    own = place_of(assignment)
+    own = assignment.spec.identity.place
     user = users.of(*own)
     if not isinstance(store, LocalStore) or may_read is None:
         return user
-    others = _places_in(store, str(assignment.command.get("inputs_uri") or "")) - {own}
+    others = _places_in(store, assignment.spec.addresses.inputs) - {own}
     groups = {users.of(*place).gid for place in others if may_read(assignment.attempt_id, *place)}
     return Identity(user.uid, user.gid, (*user.groups, *sorted(groups - {user.gid})))
 

@@ -30,11 +30,11 @@ class Limits:
 
     def timeout(self, assignment: Assignment) -> float:
         """Seconds; 0: none. The task's own, or its node's, counts before the default one."""
-        return float(assignment.command.get("timeout_seconds") or self.task_seconds)
+        return float(assignment.spec.timeout_seconds or self.task_seconds)
 
     def timed_out(self, assignment: Assignment) -> str:
         """What is told of an attempt that took longer."""
-        if own := assignment.command.get("timeout_seconds"):
+        if own := assignment.spec.timeout_seconds:
             return f"the task ran longer than its timeout of {own:g} s"
         return (
             f"the task ran longer than the {self.task_seconds:g} s that tasks without a timeout of their own have here "

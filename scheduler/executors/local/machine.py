@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from scheduler.executors.resources import Resources
+from scheduler.attempts.resources import Resources
 
 
 def machine_resources(home: Path) -> Resources:

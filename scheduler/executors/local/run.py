@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from artifacts.task_users import Identity
+from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.base import Assignment
 from scheduler.executors.local.attempt_log import AttemptLog
 from scheduler.executors.local.command import Plan
@@ -43,4 +44,8 @@ class Run:
     @property
     def command_reuses(self) -> bool:
         """Whether its process may run other attempts afterwards."""
-        return bool(self.assignment.command.get("reuse"))
+        return self.spec.reuse
+
+    @property
+    def spec(self) -> AttemptSpec:
+        return self.assignment.spec

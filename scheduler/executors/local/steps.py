@@ -9,8 +9,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from artifacts.exceptions import CausewayError
-from scheduler.executors.base import Outcome
-from scheduler.executors.local import outcome, shortage
+from scheduler.attempts.outcomes import SYSTEM, USER, Outcome, failure
+from scheduler.executors.local import shortage
 from scheduler.executors.local.run import Run
 
 logger = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Steps:
             if run.ended:
                 self.break_off(run, _failed(run, error, "StoreUnavailable"))
             else:
-                self.break_off(run, outcome.failure("CodeNotFound", error.message, outcome.USER, retryable=False))
+                self.break_off(run, failure("CodeNotFound", error.message, USER, retryable=False))
         except Exception as error:
             if shortage.may_pass(error):
                 self._put_off(run, step, error)
@@ -92,4 +92,4 @@ def _failed(run: Run, error: Exception, code: str) -> Outcome:
         error.message if isinstance(error, CausewayError) else str(error) if isinstance(error, SAYING) else repr(error)
     )
     what = "how the task ended could not be found out" if run.ended else "the task could not be started"
-    return outcome.failure(code, f"{what}: {said}", outcome.SYSTEM, retryable=True)
+    return failure(code, f"{what}: {said}", SYSTEM, retryable=True)

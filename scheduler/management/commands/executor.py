@@ -7,7 +7,7 @@ import secrets
 import socket
 import sys
 from argparse import ArgumentParser
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,6 +26,7 @@ from scheduler.executors.local.identities import let_through
 from scheduler.executors.local.limits import Limits
 from scheduler.secrets.lookup import mounts_for
 from scheduler.secrets.mounts import Mounts
+from scheduler.secrets.names import Request
 from scheduler.termination import on_termination
 
 logger = logging.getLogger(__name__)
@@ -81,7 +82,7 @@ def limits() -> Limits:
     return found
 
 
-def find_secrets(attempt_id: int, asked: Sequence[Mapping[str, str]]) -> Mounts:
+def find_secrets(attempt_id: int, asked: Sequence[Request]) -> Mounts:
     """In a thread of the executor, whose connection may have been lost since the last time."""
     close_old_connections()
     try:

@@ -15,9 +15,11 @@ import pytest
 from flyteidl.core import execution_pb2, literals_pb2
 
 from artifacts.store import LocalStore, open_store
-from scheduler.executors.base import Assignment, Ended, Event, Started
+from scheduler.attempts.observations import Ended, Observation, Running
+from scheduler.attempts.resources import Resources
+from scheduler.attempts.spec import Addresses, AttemptSpec, Identity
+from scheduler.executors.base import Assignment
 from scheduler.executors.local.executor import LocalExecutor
-from scheduler.executors.resources import Resources
 
 PROJECT = Path(__file__).parent / "project"
 RESOLVER = "flytekit.core.python_auto_container.default_task_resolver"
@@ -35,14 +37,14 @@ class Bench:
         self.store = store
         self.distribution = f"{store.root}/uploads/code.tar.gz"
         self.store.put(self.distribution, archive(PROJECT))
-        self.starts: dict[int, Started] = {}
+        self.starts: dict[int, Running] = {}
         self.ends: dict[int, Ended] = {}
         if start:
             self.new_executor()
 
     def new_executor(self, gpu: int = 0) -> None:
         """As after a restart of the daemon."""
-        self.events: queue.Queue[Event] = queue.Queue()
+        self.events: queue.Queue[Observation] = queue.Queue()
         self.executor = LocalExecutor(self.home, self.store, total=Resources(cpu=4, memory=1 << 40, gpu=gpu))
         self.executor.start(self.events.put)
 
@@ -63,13 +65,18 @@ class Bench:
             wrap = ["pyflyte-fast-execute", "--additional-distribution", self.distribution, "--dest-dir", "/root", "--"]
             args = [*wrap, *args]
         args = options.pop("args", args)
-        command = {"args": args, "env": options.pop("env", {}), "output_prefix": prefix}
-        command["timeout_seconds"] = options.pop("timeout", None)
-        command["reuse"] = options.pop("reuse", False)
+        raw = f"{self.store.root}/raw/p/d/e{number}/n0/0"
+        spec = AttemptSpec(
+            Identity(f"e{number}-n0-0", "p", "d", f"e{number}", "n0"),
+            argv=tuple(args),
+            env=options.pop("env", {}),
+            addresses=Addresses(inputs=inputs, output_prefix=prefix, raw_output_prefix=raw),
+            timeout_seconds=options.pop("timeout", None),
+            reuse=options.pop("reuse", False),
+        )
         return Assignment(
             number,
-            f"e{number}-n0-0",
-            command,
+            spec,
             log_uri=f"{self.store.root}/logs/e{number}.log",
             **{"resources": Resources(cpu=0.5), **options},
         )
@@ -77,13 +84,13 @@ class Bench:
     @staticmethod
     def bare(number: int, name: str) -> Assignment:
         """An attempt with nothing to run."""
-        return Assignment(number, name, {}, Resources())
+        return Assignment(number, AttemptSpec(Identity(name)), Resources())
 
     def run(self, assignment: Assignment, timeout: float = 60) -> Ended:
         self.executor.submit(assignment)
         return self.wait_end(assignment, timeout)
 
-    def wait_start(self, assignment: Assignment, timeout: float = 60) -> Started:
+    def wait_start(self, assignment: Assignment, timeout: float = 60) -> Running:
         self._pump(lambda: assignment.attempt_id in self.starts, timeout)
         return self.starts[assignment.attempt_id]
 
@@ -100,9 +107,9 @@ class Bench:
                 event = self.events.get(timeout=0.1)
             except queue.Empty:
                 continue
-            if isinstance(event, Started):
+            if isinstance(event, Running):
                 self.starts[event.attempt_id] = event
-            else:
+            elif isinstance(event, Ended):
                 assert event.attempt_id not in self.ends, "two ends for one attempt"
                 self.ends[event.attempt_id] = event
                 assert event.on_recorded is not None

@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from scheduler.executors.base import Assignment, Ended, Event, Executor, Outcome, Started
+from scheduler.attempts.observations import Ended, Observation, Running
+from scheduler.attempts.outcomes import Outcome
+from scheduler.attempts.resources import Resources
+from scheduler.attempts.spec import AttemptSpec, Identity
+from scheduler.executors.base import Assignment, Executor
 from scheduler.executors.fake import FakeExecutor
 from scheduler.executors.local.executor import LocalExecutor
-from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench
 
@@ -26,7 +29,7 @@ class Subject:
 
     def __init__(self, make: Callable[[], Executor], work: Callable[[], tuple[Assignment, Callable[[], None]]]) -> None:
         self.make, self.work = make, work
-        self.events: list[Event] = []
+        self.events: list[Observation] = []
         self.executor = make()
         self.executor.start(self.events.append)
 
@@ -37,7 +40,7 @@ class Subject:
         self.executor = self.make()
         self.executor.start(self.events.append)
 
-    def wait(self, kind: type[Event], assignment: Assignment) -> Event:
+    def wait(self, kind: type[Observation], assignment: Assignment) -> Observation:
         until = time.monotonic() + 60
         while True:
             for event in list(self.events):
@@ -71,7 +74,7 @@ def fake_subject() -> Subject:
         return fake
 
     def work() -> tuple[Assignment, Callable[[], None]]:
-        assignment = Assignment(number := next(numbers), f"attempt-{number}", {}, Resources(cpu=0.5))
+        assignment = Assignment(number := next(numbers), AttemptSpec(Identity(f"attempt-{number}")), Resources(cpu=0.5))
 
         def finish() -> None:
             assert isinstance(subject.executor, FakeExecutor)
@@ -99,36 +102,36 @@ def local_subject(home: Path) -> Subject:
 def test_it_reports_a_start_and_then_one_end(subject: Subject) -> None:
     assignment, finish = subject.work()
     subject.executor.submit(assignment)
-    started = subject.wait(Started, assignment)
-    assert isinstance(started, Started) and started.handle and started.at.tzinfo is not None
+    started = subject.wait(Running, assignment)
+    assert isinstance(started, Running) and started.handle and started.at.tzinfo is not None
     assert subject.ends(assignment) == []
     finish()
     ended = subject.wait(Ended, assignment)
     assert isinstance(ended, Ended) and ended.outcome.phase == AttemptPhase.SUCCEEDED
-    assert [type(event) for event in subject.events] == [Started, Ended]
+    assert [type(event) for event in subject.events] == [Running, Ended]
 
 
 def test_submitting_what_runs_finds_it(subject: Subject) -> None:
     assignment, finish = subject.work()
     subject.executor.submit(assignment)
-    first = subject.wait(Started, assignment)
+    first = subject.wait(Running, assignment)
     subject.executor.submit(assignment)
     finish()
     subject.wait(Ended, assignment)
-    starts = {event.handle for event in subject.events if isinstance(event, Started)}
-    assert isinstance(first, Started) and starts == {first.handle}
+    starts = {event.handle for event in subject.events if isinstance(event, Running)}
+    assert isinstance(first, Running) and starts == {first.handle}
     assert [outcome.phase for outcome in subject.ends(assignment)] == [AttemptPhase.SUCCEEDED]
 
 
 def test_it_adopts_what_an_earlier_process_started(subject: Subject) -> None:
     assignment, finish = subject.work()
     subject.executor.submit(assignment)
-    before = subject.wait(Started, assignment)
+    before = subject.wait(Running, assignment)
     subject.restart()
     subject.executor.adopt(assignment)
     subject.executor.settle()
-    after = subject.wait(Started, assignment)
-    assert isinstance(before, Started) and isinstance(after, Started) and before.handle == after.handle
+    after = subject.wait(Running, assignment)
+    assert isinstance(before, Running) and isinstance(after, Running) and before.handle == after.handle
     finish()
     subject.wait(Ended, assignment)
     assert [outcome.phase for outcome in subject.ends(assignment)] == [AttemptPhase.SUCCEEDED]
@@ -137,7 +140,7 @@ def test_it_adopts_what_an_earlier_process_started(subject: Subject) -> None:
 def test_it_starts_what_was_claimed_and_never_started(subject: Subject) -> None:
     assignment, finish = subject.work()
     subject.executor.adopt(assignment)
-    subject.wait(Started, assignment)
+    subject.wait(Running, assignment)
     finish()
     subject.wait(Ended, assignment)
     assert [outcome.phase for outcome in subject.ends(assignment)] == [AttemptPhase.SUCCEEDED]
@@ -146,7 +149,7 @@ def test_it_starts_what_was_claimed_and_never_started(subject: Subject) -> None:
 def test_cancelling_ends_it_as_aborted(subject: Subject) -> None:
     assignment, _ = subject.work()
     subject.executor.submit(assignment)
-    subject.wait(Started, assignment)
+    subject.wait(Running, assignment)
     for _ in range(2):
         subject.executor.cancel(assignment.attempt_id)
     subject.wait(Ended, assignment)
@@ -157,7 +160,7 @@ def test_cancelling_what_it_does_not_have_does_nothing(subject: Subject) -> None
     assignment, finish = subject.work()
     subject.executor.cancel(123_456)
     subject.executor.submit(assignment)
-    subject.wait(Started, assignment)
+    subject.wait(Running, assignment)
     finish()
     subject.wait(Ended, assignment)
     subject.executor.cancel(assignment.attempt_id)
@@ -179,7 +182,7 @@ def test_no_call_blocks(subject: Subject) -> None:
         call()
         longest = max(longest, time.monotonic() - begin)
     assert longest < PROMPT_SECONDS
-    subject.wait(Started, assignment)
+    subject.wait(Running, assignment)
     finish()
     subject.wait(Ended, assignment)
 
@@ -189,7 +192,7 @@ def test_events_may_come_from_any_thread_and_calls_may_be_made_meanwhile(subject
     for assignment, _ in many:
         subject.executor.submit(assignment)
     for assignment, _ in many:
-        subject.wait(Started, assignment)
+        subject.wait(Running, assignment)
     thread = threading.Thread(target=lambda: [finish() for _, finish in many])
     thread.start()
     for assignment, _ in many:

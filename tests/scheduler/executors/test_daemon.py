@@ -16,7 +16,7 @@ import pytest
 from django.db import connection
 from pytest_django import Settings
 
-from scheduler.actions import attempts
+from scheduler.attempts import reports, wire
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.models import ExecutorInstance, PhaseEvent, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
@@ -57,7 +57,7 @@ class Daemon:
 
 def queue(bench: Bench, task: str, *, cpu: float = 0, **options: Any) -> TaskExecution:
     assignment = bench.task(task, **options)
-    return make_attempt(command=dict(assignment.command), resources={"cpu": cpu} if cpu else {})
+    return make_attempt(command=wire.to_json(assignment.spec), resources={"cpu": cpu} if cpu else {})
 
 
 def wait_for(row: TaskExecution, reached: Callable[[TaskExecution], bool], timeout: float = 60) -> TaskExecution:
@@ -127,7 +127,7 @@ def test_it_runs_attempts_and_outlives_kills(daemon: Daemon, files: Bench, tmp_p
 
     doomed = queue(files, "sleeps", inputs={"seconds": 300})
     wait_for(doomed, running)
-    attempts.request_cancel([doomed], cause="not needed", actor="ann", now=datetime.now(timezone.utc))
+    reports.request_cancel([doomed], cause="not needed", actor="ann", now=datetime.now(timezone.utc))
     assert wait_for(doomed, ended).phase == AttemptPhase.ABORTED
 
     second = subprocess.run(

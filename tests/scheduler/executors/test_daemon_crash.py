@@ -10,10 +10,10 @@ from contextlib import contextmanager
 import pytest
 from django.db import connection
 
-from scheduler.executors.base import Outcome
+from scheduler.attempts.outcomes import Outcome
+from scheduler.attempts.resources import Resources
 from scheduler.executors.daemon import Daemon
 from scheduler.executors.fake import FakeExecutor
-from scheduler.executors.resources import Resources
 from scheduler.models import TaskExecution
 from scheduler.phases import AttemptPhase
 from tests.scheduler.attempts import make_attempt

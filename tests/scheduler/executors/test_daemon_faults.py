@@ -14,9 +14,11 @@ import pytest
 from django.db import DataError, OperationalError, connection
 from flyteidl.core import execution_pb2
 
-from scheduler.actions import attempts
+from scheduler.attempts import reports
+from scheduler.attempts.observations import Ended, Running
+from scheduler.attempts.outcomes import Outcome
 from scheduler.executors import vital
-from scheduler.executors.base import Assignment, Ended, Outcome, Started
+from scheduler.executors.base import Assignment
 from scheduler.executors.daemon import Daemon
 from scheduler.executors.fake import FakeExecutor
 from scheduler.models import PhaseEvent, TaskExecution
@@ -99,7 +101,7 @@ def test_a_start_that_cannot_be_written_does_not_keep_the_end_from_it(valkey: ob
     class Odd(FakeExecutor):
         def submit(self, assignment: Assignment) -> None:
             self.running[assignment.attempt_id] = assignment
-            self.emit(Started(assignment.attempt_id, "\0", datetime.now(timezone.utc)))
+            self.emit(Running(assignment.attempt_id, "\0", datetime.now(timezone.utc)))
 
     row, fake = make_attempt(), Odd(lambda assignment: None)
     with running(fake):
@@ -113,7 +115,7 @@ def test_a_database_that_is_full_or_away_is_asked_until_it_takes_the_reports(
     valkey: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("scheduler.executors.daemon.TRIES", 1)
-    real, calls = attempts.report_ends, 0
+    real, calls = reports.report_ends, 0
 
     def fails_at_first(ends: Sequence[Ended], *, actor: str) -> int:
         nonlocal calls
@@ -122,7 +124,7 @@ def test_a_database_that_is_full_or_away_is_asked_until_it_takes_the_reports(
             raise OperationalError("could not extend file: No space left on device")
         return real(ends, actor=actor)
 
-    monkeypatch.setattr(attempts, "report_ends", fails_at_first)
+    monkeypatch.setattr(reports, "report_ends", fails_at_first)
     row, fake = make_attempt(), FakeExecutor(lambda assignment: SUCCEEDED)
     with running(fake):
         wait_for(row, AttemptPhase.SUCCEEDED)

@@ -65,7 +65,7 @@ def test_a_task_runs_in_the_python_of_its_image(own_bench: Bench, tmp_path: Path
 
     def prefix_of(image: str) -> str:
         attempt = own_bench.task("which_python")
-        ended = own_bench.run(replace(attempt, command={**attempt.command, "image": image}))
+        ended = own_bench.run(replace(attempt, spec=replace(attempt.spec, image=image)))
         assert ended.outcome.phase == AttemptPhase.SUCCEEDED, own_bench.log(attempt)
         return own_bench.outputs(ended).literals["o0"].scalar.primitive.string_value
 
@@ -76,7 +76,7 @@ def test_a_task_runs_in_the_python_of_its_image(own_bench: Bench, tmp_path: Path
 
 def test_what_a_task_registers_has_its_image_too(own_bench: Bench) -> None:
     attempt = own_bench.task("surroundings")
-    ended = own_bench.run(replace(attempt, command={**attempt.command, "image": "team/mine:v2"}))
+    ended = own_bench.run(replace(attempt, spec=replace(attempt.spec, image="team/mine:v2")))
     assert unpack(own_bench.outputs(ended).literals["o0"].scalar)["default_image"] == "team/mine:v2"
 
 
@@ -87,7 +87,7 @@ def test_a_task_does_not_see_the_packages_of_causeway(
     monkeypatch.setenv("PYTHONPATH", f"{root}:{tmp_path}")
     own_bench.executor.environments = {"other": sys.executable}
     attempt = own_bench.task("import_path")
-    ended = own_bench.run(replace(attempt, command={**attempt.command, "image": "other"}))
+    ended = own_bench.run(replace(attempt, spec=replace(attempt.spec, image="other")))
     seen = own_bench.outputs(ended).literals["o0"].scalar.primitive.string_value.split(":")
     assert str(root) not in seen and str(tmp_path) in seen
 
@@ -110,13 +110,13 @@ def test_a_plugin_that_starts_threads_is_loaded_in_each_task(own_bench: Bench, t
     plugin = "import threading\nthread = threading.Thread(target=threading.Event().wait, daemon=True)\nthread.start()\n"
     own_bench.executor.environments = {"team/busy": environment_with(plugin, tmp_path / "env")}
     attempt = own_bench.task("has_module", inputs={"name": "busy_plugin"})
-    ended = own_bench.run(replace(attempt, command={**attempt.command, "image": "team/busy"}))
+    ended = own_bench.run(replace(attempt, spec=replace(attempt.spec, image="team/busy")))
     assert own_bench.outputs(ended).literals["o0"].scalar.primitive.string_value == "alive"
 
 
 def test_an_environment_that_cannot_start_ends_the_attempt(own_bench: Bench, tmp_path: Path) -> None:
     own_bench.executor.environments = {"bad": environment_with("import os\nos._exit(3)\n", tmp_path / "env")}
     attempt = own_bench.task("nothing")
-    ended = own_bench.run(replace(attempt, command={**attempt.command, "image": "bad"}), timeout=120)
+    ended = own_bench.run(replace(attempt, spec=replace(attempt.spec, image="bad")), timeout=120)
     assert error(ended).code == "StartFailed"
     assert f"{tmp_path}/env/bin/python that tasks are forked from died 5 times" in error(ended).message

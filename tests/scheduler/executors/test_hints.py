@@ -13,8 +13,8 @@ from flytekit import task
 from flytekit.core.python_auto_container import PickledEntity, PickledEntityMetadata
 
 from artifacts.store import open_store
-from scheduler.executors.base import Outcome
-from scheduler.executors.local.hints import hint_for
+from scheduler.attempts.hints import hint_for
+from scheduler.attempts.outcomes import Outcome
 from scheduler.executors.local.notebooks import PICKLE, RESOLVER, mismatch, version_of, written_by
 from scheduler.executors.local.outcome import Exit, judge
 
@@ -32,7 +32,7 @@ def judged(tmp_path: Path, message: str, *, code: str = "SYSTEM", origin: int = 
     store = open_store(str(tmp_path))
     error = errors_pb2.ContainerError(code=code, message=message, kind=kind, origin=origin)  # type: ignore[arg-type]
     store.put(f"{tmp_path}/out/error.pb", errors_pb2.ErrorDocument(error=error).SerializeToString())
-    return judge({"output_prefix": f"{tmp_path}/out"}, Exit(status=1), store)
+    return judge(f"{tmp_path}/out", Exit(status=1), store)
 
 
 def told(outcome: Outcome) -> execution_pb2.ExecutionError:
@@ -98,7 +98,7 @@ def test_what_may_be_the_systems_stays_the_systems(tmp_path: Path, message: str)
 
 def test_the_log_of_a_program_that_only_ended_is_read_too(tmp_path: Path) -> None:
     log = "Traceback ...\nModuleNotFoundError: No module named 'torch'\n"
-    outcome = judge({"output_prefix": f"{tmp_path}/out"}, Exit(status=1, log_tail=log), open_store(str(tmp_path)))
+    outcome = judge(f"{tmp_path}/out", Exit(status=1, log_tail=log), open_store(str(tmp_path)))
     assert "Hint: what is imported" in told(outcome).message
 
 

@@ -29,7 +29,7 @@ def program() -> Iterator[Any]:
 
 def where(bench: Bench, image: str) -> list[bool]:
     made = bench.task("where", module="workflows.pictures")
-    ended = bench.run(replace(made, command={**made.command, "image": image}))
+    ended = bench.run(replace(made, spec=replace(made.spec, image=image)))
     assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended).message
     found = bench.outputs(ended).literals["o0"].collection.literals
     return [literal.scalar.primitive.boolean for literal in found]

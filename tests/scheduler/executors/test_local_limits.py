@@ -16,17 +16,17 @@ from botocore.exceptions import ClientError, EndpointConnectionError  # type: ig
 from flyteidl.core import execution_pb2
 
 from artifacts.store import open_store
-from scheduler.executors.base import Outcome
+from scheduler.attempts.outcomes import SYSTEM, USER, Outcome
+from scheduler.attempts.resources import Resources
 from scheduler.executors.local import gpus, memory, shortage, steps
 from scheduler.executors.local.attempt_log import AttemptLog
 from scheduler.executors.local.limits import Limits
 from scheduler.executors.local.log_limit import MARK, LogLimit
-from scheduler.executors.local.outcome import SYSTEM, USER, Exit, judge
+from scheduler.executors.local.outcome import Exit, judge
 from scheduler.executors.local.run import Run
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.shortage import Disks
 from scheduler.executors.local.untold import Untold
-from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, crash, error
 
@@ -247,14 +247,14 @@ def test_what_cannot_be_told_is_told_again_and_holds_up_nothing() -> None:
 def test_what_ends_on_a_full_disk_without_a_word_is_the_systems_fault(tmp_path: Path, ended: Exit) -> None:
     store = open_store(f"{tmp_path}/objects")
     full = ended if ended.log_tail else replace(ended, disk_full=True)
-    result = judge({"output_prefix": f"{store.root}/metadata/x"}, full, store)
+    result = judge(f"{store.root}/metadata/x", full, store)
     assert (told_of(result).code, told_of(result).kind, result.retryable) == ("DiskFull", SYSTEM, True)
 
 
 def test_outputs_that_were_written_count_on_a_full_disk_too(tmp_path: Path) -> None:
     store = open_store(f"{tmp_path}/objects")
     store.put(f"{store.root}/metadata/x/outputs.pb", b"")
-    result = judge({"output_prefix": f"{store.root}/metadata/x"}, Exit(0, disk_full=True), store)
+    result = judge(f"{store.root}/metadata/x", Exit(0, disk_full=True), store)
     assert result.phase == AttemptPhase.SUCCEEDED
 
 
@@ -318,7 +318,6 @@ def test_an_echo_does_not_keep_the_daemon_waiting_for_the_store(
     own_bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempt = own_bench.task("add", inputs={"a": 20})
-    inputs = f"{attempt.command['output_prefix'].removesuffix('/0')}/inputs.pb"
     may_read, real = threading.Event(), own_bench.store.get
 
     def slow(uri: str) -> bytes:
@@ -326,7 +325,7 @@ def test_an_echo_does_not_keep_the_daemon_waiting_for_the_store(
         return real(uri)
 
     monkeypatch.setattr(own_bench.store, "get", slow)
-    command = {**attempt.command, "args": [], "echo": {"a": "o0"}, "inputs_uri": inputs}
-    own_bench.executor.submit(replace(attempt, command=command))  # comes back although the store does not answer
+    echo = replace(attempt.spec, argv=(), echo={"a": "o0"})
+    own_bench.executor.submit(replace(attempt, spec=echo))  # comes back although the store does not answer
     may_read.set()
     assert own_bench.wait_end(attempt).outcome.phase == AttemptPhase.SUCCEEDED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,10 @@ from flyteidl.core import dynamic_job_pb2, literals_pb2, types_pb2
 
 from artifacts import wire
 from artifacts.store import ObjectStore
-from scheduler.executors.base import Ended
+from scheduler.attempts.observations import Ended
+from scheduler.attempts.resources import Resources
+from scheduler.executors.base import Assignment
 from scheduler.executors.local import memory
-from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, error, literal_map
 from tests.scheduler.executors.test_hints import notebook
@@ -194,7 +196,8 @@ def test_it_says_when_inputs_are_missing(bench: Bench) -> None:
 
 def test_it_says_when_the_code_is_missing(bench: Bench) -> None:
     attempt = bench.task("add", inputs={"a": 1, "b": 1})
-    attempt.command["args"][2] = f"{bench.store.root}/uploads/gone.tar.gz"
+    gone = f"{bench.store.root}/uploads/gone.tar.gz"
+    attempt = with_argv(attempt, [*attempt.spec.argv[:2], gone, *attempt.spec.argv[3:]])
     told = error(bench.run(attempt))
     assert (told.kind, told.code) == (USER, "CodeNotFound")
     assert "gone.tar.gz" in told.message
@@ -260,7 +263,7 @@ def test_items_of_a_map_say_what_their_task_is_annotated_with(bench: Bench) -> N
 def item_of(bench: Bench, task: str, name: str) -> Ended:
     """The second item of a map over [7, 0]."""
     attempt = bench.task(task, env={"BATCH_JOB_ARRAY_INDEX_VAR_NAME": "INDEX", "INDEX": "1"})
-    args = attempt.command["args"]
+    args = list(attempt.spec.argv)
     inputs = args[args.index("--inputs") + 1]
     literals = literal_map()
     for value in (7, 0):
@@ -275,14 +278,16 @@ def item_of(bench: Bench, task: str, name: str) -> Ended:
         "--",
         *["vars", "", "resolver", "flytekit.core.python_auto_container.default_task_resolver", *loader],
     ]
-    return bench.run(attempt)
+    return bench.run(with_argv(attempt, args))
+
+
+def with_argv(attempt: Assignment, argv: Sequence[str]) -> Assignment:
+    return replace(attempt, spec=replace(attempt.spec, argv=tuple(argv)))
 
 
 def test_an_echo_hands_on_its_input(bench: Bench) -> None:
     attempt = bench.task("add", inputs={"a": 20})
-    inputs = f"{attempt.command['output_prefix'].removesuffix('/0')}/inputs.pb"
-    echo = {**attempt.command, "args": [], "echo": {"a": "o0"}, "inputs_uri": inputs}
-    ended = bench.run(replace(attempt, command=echo))
+    ended = bench.run(replace(attempt, spec=replace(attempt.spec, argv=(), echo={"a": "o0"})))
     assert ended.outcome.phase == AttemptPhase.SUCCEEDED and ended.started_at is not None
     assert bench.outputs(ended).literals["o0"].scalar.primitive.integer == 20
 
@@ -316,8 +321,7 @@ def test_a_directory_of_one_uploaded_file_inside_a_value_is_a_directory(bench: B
     given = literals_pb2.LiteralMap()
     binary = given.literals["held"].scalar.binary
     binary.value, binary.tag = msgpack.packb({"folder": {"path": uri}}), "msgpack"
-    inputs = attempt.command["output_prefix"].removesuffix("/0") + "/inputs.pb"
-    bench.store.put(inputs, given.SerializeToString())
+    bench.store.put(attempt.spec.addresses.inputs, given.SerializeToString())
     ended = bench.run(attempt)
     assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended).message
     assert bench.outputs(ended).literals["o0"].scalar.primitive.string_value == "a.txt"
@@ -330,7 +334,7 @@ def test_a_notebook_of_another_python_ends_before_it_starts(bench: Bench, tmp_pa
     run = ["pyflyte-execute", "--resolver", resolver, "--", "entity-name", "increment"]
     attempt = bench.task("", args=["pyflyte-fast-execute", "--additional-distribution", distribution, "--", *run])
     image = "cr.flyte.org/flyteorg/flytekit:py3.99-1.16.31"
-    attempt = replace(attempt, command={**attempt.command, "image": image})
+    attempt = replace(attempt, spec=replace(attempt.spec, image=image))
     ended = bench.run(attempt)
     assert (error(ended).code, error(ended).kind) == ("PythonMismatch", USER) and not ended.outcome.retryable
     assert "Python 3.99" in error(ended).message and attempt.attempt_id not in bench.starts

@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from flyteidl.core import interface_pb2, literals_pb2, types_pb2
 
+from scheduler.attempts.spec import DataConfig
 from scheduler.executors.base import Assignment
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, error
@@ -22,21 +23,12 @@ def raw(
     bench: Bench, script: str, outputs: dict[str, types_pb2.LiteralType], *, form: str = "JSON", **inputs: int | str
 ) -> Assignment:
     task = bench.task("add", inputs=inputs, args=["/bin/sh", "-c", script])
-    prefix = task.command["output_prefix"]
     declared = interface_pb2.VariableMap(
         variables={name: interface_pb2.Variable(type=literal_type) for name, literal_type in outputs.items()}
     )
-    data = {
-        "input_path": "/var/inputs",
-        "output_path": "/var/outputs/",
-        "format": form,
-        "outputs": base64.b64encode(declared.SerializeToString()).decode(),
-    }
-    places = {
-        "inputs_uri": prefix.replace("/0", "/inputs.pb"),
-        "raw_output_prefix": prefix.replace("/metadata/", "/raw/"),
-    }
-    return replace(task, command={**task.command, **places, "data_config": data})
+    outputs_as_sent = base64.b64encode(declared.SerializeToString()).decode()
+    data = DataConfig("/var/inputs", "/var/outputs/", form, outputs_as_sent)
+    return replace(task, spec=replace(task.spec, data_config=data))
 
 
 def simple(kind: int) -> types_pb2.LiteralType:

@@ -26,15 +26,14 @@ VALUE = "s3cr3t-of-the-team"
 
 def asking(bench: Bench, name: str, *requests: Request, **options: Any) -> Assignment:
     made = bench.task(name, **options)
-    return replace(made, command={**made.command, "secrets": [one.as_json() for one in requests]})
+    return replace(made, spec=replace(made.spec, secrets=requests))
 
 
 def keep(bench: Bench, values: Mapping[str, str]) -> None:
     """`values` by group/key."""
 
-    def secrets_of(attempt_id: int, asked: Sequence[Mapping[str, str]]) -> Mounts:
-        requests = [Request.of_json(one) for one in asked]
-        return mount([(one, one.name, values["/".join(one.name.parts)].encode()) for one in requests])
+    def secrets_of(attempt_id: int, asked: Sequence[Request]) -> Mounts:
+        return mount([(one, one.name, values["/".join(one.name.parts)].encode()) for one in asked])
 
     bench.executor.secrets_of = secrets_of
 
@@ -126,7 +125,7 @@ def test_a_raw_container_has_it_too(own_bench: Bench) -> None:
     keep(own_bench, {"team/token": VALUE})
     script = 'test "$_FSEC_TEAM_TOKEN" = s3cr3t-of-the-team && cat /etc/flyte/secrets/team/token > /var/outputs/y'
     made = raw(own_bench, script, {"y": simple(SIMPLE.STRING)})
-    asked = [Request(Name("team", "token")).as_json()]
-    ended = own_bench.run(replace(made, command={**made.command, "secrets": asked}))
+    asked = (Request(Name("team", "token")),)
+    ended = own_bench.run(replace(made, spec=replace(made.spec, secrets=asked)))
     assert ended.outcome.phase == AttemptPhase.SUCCEEDED, own_bench.log(made)
     assert own_bench.outputs(ended).literals["y"].scalar.primitive.string_value == VALUE

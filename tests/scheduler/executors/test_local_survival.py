@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from scheduler.attempts.resources import Resources
 from scheduler.executors.base import Assignment
 from scheduler.executors.local.rundir import Process, RunDirectory
 from scheduler.executors.local.zygote.child import leave_result
-from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, crash, error
 

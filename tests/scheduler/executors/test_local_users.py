@@ -7,7 +7,7 @@ import queue
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,13 +15,13 @@ import pytest
 
 from artifacts.store import LocalStore
 from artifacts.task_users import Identity, TaskUsers
+from scheduler.attempts.resources import Resources
 from scheduler.executors.local.executor import LocalExecutor, _store_keys
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.sent_log import SentLog
 from scheduler.executors.local.warm import Zygote
 from scheduler.executors.local.zygote.child import leave_result
 from scheduler.executors.local.zygotes import Zygotes, _is_shown
-from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts, mount
 from scheduler.secrets.names import Name, Request
@@ -30,8 +30,8 @@ from tests.scheduler.executors.conftest import PROJECT, Bench, archive, error
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can run tasks as other users")
 
 
-def secrets_of(attempt_id: int, asked: Sequence[Mapping[str, str]]) -> Mounts:
-    return mount([(one, one.name, b"hush") for one in map(Request.of_json, asked)])
+def secrets_of(attempt_id: int, asked: Sequence[Request]) -> Mounts:
+    return mount([(one, one.name, b"hush") for one in asked])
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,7 @@ def test_an_attempt_runs_as_the_user_of_its_project(users_bench: Bench) -> None:
 @root_only
 def test_that_user_gets_the_secrets_of_the_attempt(users_bench: Bench) -> None:
     made = users_bench.task("secret", inputs={"group": "g", "key": "k"})
-    attempt = replace(made, command={**made.command, "secrets": [Request(Name("g", "k"), "FILE").as_json()]})
+    attempt = replace(made, spec=replace(made.spec, secrets=(Request(Name("g", "k"), "FILE"),)))
     ended = users_bench.run(attempt)
     assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended).message
     assert users_bench.outputs(ended).literals["o0"].scalar.primitive.string_value == "hush"

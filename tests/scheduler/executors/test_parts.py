@@ -11,12 +11,13 @@ import pytest
 
 from artifacts.exceptions import NotFound
 from artifacts.store import open_store
-from scheduler.executors.base import Ended, Event, Outcome, Started
+from scheduler.attempts.observations import Ended, Observation, Running
+from scheduler.attempts.outcomes import Outcome
+from scheduler.attempts.resources import Resources
+from scheduler.attempts.traces import trim
 from scheduler.executors.fake import FakeExecutor
 from scheduler.executors.local.code import CodeCache
 from scheduler.executors.local.command import own_variables, plan, warm_key
-from scheduler.executors.local.traces import trim
-from scheduler.executors.resources import Resources
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import PROJECT, Bench, archive
 
@@ -122,7 +123,7 @@ def test_resources_say_what_is_missing() -> None:
 
 
 def test_the_fake_ends_attempts_as_it_is_told() -> None:
-    events: queue.Queue[Event] = queue.Queue()
+    events: queue.Queue[Observation] = queue.Queue()
     succeeded = Outcome(AttemptPhase.SUCCEEDED)
     fake = FakeExecutor(lambda assignment: succeeded if assignment.name == "quick" else None)
     fake.start(events.put)
@@ -130,5 +131,5 @@ def test_the_fake_ends_attempts_as_it_is_told() -> None:
         fake.submit(Bench.bare(number, name))
     fake.cancel(1)
     kinds = [type(events.get_nowait()) for _ in range(4)]
-    assert kinds == [Started, Ended, Started, Ended]
+    assert kinds == [Running, Ended, Running, Ended]
     assert events.empty()

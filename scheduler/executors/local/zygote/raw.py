@@ -31,7 +31,7 @@ class BadOutput(Exception):
 
 
 def run(args: list[str], data: dict[str, str]) -> int:
-    """Run the program on the files and return its exit code. `data`: see task_command.command_of."""
+    """Run the program on the files and return its exit code. `data`: see spec.DataConfig."""
     inputs, outputs = pathlib.Path("_inputs").absolute(), pathlib.Path("_outputs").absolute()
     inputs.mkdir()
     outputs.mkdir()

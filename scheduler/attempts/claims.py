@@ -1,0 +1,156 @@
+"""How an executor takes queued attempts: what it chooses among the next in its queue is INITIALIZING and its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import NamedTuple, Protocol
+
+from django.db import connection, transaction
+
+from scheduler.attempts.moves import move
+from scheduler.attempts.observations import Ended
+from scheduler.attempts.outcomes import SYSTEM, Outcome, failure
+from scheduler.attempts.phases import HELD, UNCLAIMED
+from scheduler.attempts.reports import end_all
+from scheduler.attempts.resources import Resources
+from scheduler.models import ExecutorInstance, TaskExecution
+from scheduler.phases import AttemptPhase
+from scheduler.statements import select
+from scheduler.uris import log_of
+
+LOOK_AHEAD = 64  # queued attempts looked at in one claim
+FAR = 1000  # queued attempts among which those that ask for something else are looked for
+# Without locks: what others take meanwhile, the move into the next phase finds out.
+CANDIDATES = """
+SELECT id, resources, created_at, reason FROM scheduler_taskexecution
+WHERE executor = %s AND cluster = %s AND phase = %s ORDER BY priority DESC, id LIMIT %s
+"""
+FURTHER_CANDIDATES = f"""
+SELECT * FROM ({CANDIDATES}) AS queued WHERE resources <> ALL(%s::jsonb[]) LIMIT %s
+"""  # noqa: S608 - constants
+
+
+class Queued(NamedTuple):
+    pk: int
+    resources: str  # TaskExecution.resources as text
+    created_at: datetime
+    reason: str  # what it says so far
+
+
+@dataclass
+class Choice:
+    """What becomes of the queued attempts that were looked at."""
+
+    fitting: list[int] = field(default_factory=list)  # in the order of the queue
+    waiting: dict[str, list[int]] = field(default_factory=dict)  # what for, in words
+    refused: list[tuple[int, Outcome]] = field(default_factory=list)  # they can never run here
+    unsaid: set[int] = field(default_factory=set)  # of the waiting: those whose row does not say so yet
+    shapes: set[str] = field(default_factory=set)  # the resources that those that wait ask for
+
+
+class Packing(Protocol):
+    """One look at a queue. `choice` grows with every call of `sort`."""
+
+    choice: Choice
+
+    def sort(self, queued: Iterable[Queued]) -> None: ...
+
+    def has_room(self) -> bool:
+        """Whether something small may fit still."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    rows: list[TaskExecution]
+    more: bool  # whether attempts stay queued that may fit once something has ended
+
+
+def claim(executor: str, instance: str, packing: Packing, *, now: datetime, cluster: str = "") -> Claim:
+    """Take queued attempts that the packing chooses, by priority and age: INITIALIZING and committed.
+
+    One that it refuses ends at once. One that has to wait says what for in its reason.
+    """
+    choice = packing.choice
+    with transaction.atomic():
+        queued = _queued(executor, cluster)
+        packing.sort(queued)
+        more = len(queued) == LOOK_AHEAD or len(queued) > len(choice.fitting) + len(choice.refused)
+        if len(queued) == LOOK_AHEAD and choice.waiting and packing.has_room():
+            # Behind many that wait for the same, others may fit.
+            packing.sort(_queued(executor, cluster, without=sorted(choice.shapes)))
+        if choice.refused:
+            end_all([Ended(pk, outcome, now) for pk, outcome in choice.refused], actor=instance)
+        for words, pks in choice.waiting.items():
+            if unsaid := [pk for pk in pks if pk in choice.unsaid]:
+                TaskExecution.objects.filter(pk__in=unsaid, phase=AttemptPhase.QUEUED).update(reason=words)
+        taken = _take(choice.fitting, instance, now=now) if choice.fitting else []
+        return Claim(taken, more)
+
+
+def _queued(executor: str, cluster: str, *, without: Sequence[str] = ()) -> list[Queued]:
+    """The next in the queue; `without`: not those that ask for just these resources (JSON), as far as FAR goes."""
+    phase = AttemptPhase.QUEUED.value
+    with connection.cursor() as cursor:
+        if without:
+            cursor.execute(FURTHER_CANDIDATES, [executor, cluster, phase, FAR, list(without), LOOK_AHEAD])
+        else:
+            cursor.execute(CANDIDATES, [executor, cluster, phase, LOOK_AHEAD])
+        return [Queued(*found) for found in cursor.fetchall()]
+
+
+def _take(ids: list[int], instance: str, *, now: datetime) -> list[TaskExecution]:
+    """Those of the queued attempts that no other executor was faster to take."""
+    rows = select(TaskExecution, "id = ANY(%s) ORDER BY priority DESC, id", [ids])
+    for row in rows:
+        row.claimed_by, row.log_uri = instance, row.log_uri or log_uri(row)
+        row.phase = AttemptPhase.INITIALIZING
+    fields = ("phase", "claimed_by", "log_uri")
+    reports = [{"id": row.pk, "at": now, **{name: getattr(row, name) for name in fields}} for row in rows]
+    taken = {moved.id for moved in move(reports, actor=instance, expected=UNCLAIMED)}
+    return [row for row in rows if row.pk in taken]
+
+
+def log_uri(row: TaskExecution) -> str:
+    """Where the log of the attempt will be, whoever writes it."""
+    told = str(row.command.get("log_uri") or "")
+    return told or log_of(str(row.command.get("output_prefix", "")), row.index, otherwise=row.name)
+
+
+def held_by(instance: str) -> list[TaskExecution]:
+    """The attempts an instance has claimed and not ended: what it has to adopt when it starts."""
+    return list(TaskExecution.objects.filter(claimed_by=instance, phase__in=HELD).order_by("pk"))
+
+
+def cancelled(instance: str) -> list[int]:
+    """Ids of the attempts this instance holds and should stop."""
+    rows = TaskExecution.objects.filter(claimed_by=instance, phase__in=HELD, cancel_requested=True)
+    return list(rows.values_list("pk", flat=True))
+
+
+def heartbeat(instance: str, executor: str, capacity: Resources, *, now: datetime, starting: bool = False) -> None:
+    """Say that the instance is alive."""
+    defaults = {"executor": executor, "capacity": capacity.as_json(), "seen_at": now}
+    first = {"started_at": now} if starting else {}
+    ExecutorInstance.objects.update_or_create(
+        name=instance, defaults={**defaults, **first}, create_defaults={**defaults, "started_at": now}
+    )
+
+
+def expire_lost(executor: str, *, now: datetime, silent_for: timedelta, actor: str) -> int:
+    """End the attempts of instances unheard of for so long as retryable system failures.
+
+    Only for machines that are gone: an instance that comes back adopts its attempts, whatever the time it was away.
+    """
+    silent = ExecutorInstance.objects.filter(executor=executor, seen_at__lt=now - silent_for)
+    gone: Collection[str] = list(silent.values_list("name", flat=True))
+    with transaction.atomic():
+        rows = TaskExecution.objects.select_for_update().filter(claimed_by__in=gone, phase__in=HELD)
+        rows = rows.order_by("pk")  # as all that lock attempts do
+        return end_all([Ended(row.pk, machine_lost(row.claimed_by), now) for row in rows], actor=actor)
+
+
+def machine_lost(instance: str) -> Outcome:
+    message = f"the machine that ran this attempt ({instance}) has not been heard of for too long"
+    return failure("ExecutorLost", message, SYSTEM, retryable=True)

@@ -1,0 +1,125 @@
+"""How an attempt ended, from the files its program left below its output prefix: the same wherever it ran.
+
+What they say counts first: a task that wrote its outputs has succeeded, whatever killed it afterwards. Of one that left
+none the executor says what it saw (an exit status, a pod's conditions).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from flyteidl.core import errors_pb2, execution_pb2
+from google.protobuf.message import DecodeError
+
+from artifacts.exceptions import NotFound
+from artifacts.store import ObjectStore
+from scheduler.attempts.hints import hint_for, users_code, with_hint
+from scheduler.attempts.outcomes import REASON, SYSTEM, USER, Outcome, failure
+from scheduler.attempts.traces import trim
+from scheduler.messages import bounded
+from scheduler.phases import AttemptPhase
+
+HIDDEN_FROM = 4
+DISK_FULL = (
+    *("[Errno 28]", "No space left on device", "[Errno 122]", "Disk quota exceeded"),
+    *("XMinioStorageFull", "InsufficientStorage"),  # of S3 servers
+)
+MAX_ERROR_BYTES = 32 * 1024**2  # of error.pb
+
+
+@dataclass(frozen=True)
+class Showing:
+    """What people may see of a text that user code wrote."""
+
+    code_folders: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = field(default=(), repr=False)  # values of secrets: messages do not show them
+
+    def __call__(self, text: str) -> str:
+        """Without the user's folders, and with the values of secrets masked.
+
+        One of fewer than HIDDEN_FROM letters would be found in half the words there are.
+        """
+        for secret in self.hidden:
+            if len(secret) >= HIDDEN_FROM:
+                text = text.replace(secret, "****")
+        return trim(text, *self.code_folders)
+
+
+def told_by_files(
+    prefix: str, store: ObjectStore, shown: Callable[[str], str], *, max_deck_bytes: int = 0
+) -> Outcome | None:
+    """None if there is neither an error nor outputs at the output prefix, or no prefix.
+
+    A deck of more than `max_deck_bytes` (0: any) is replaced by a word about it. Raises what the store raises.
+    """
+    if not prefix:
+        return None
+    if document := _read(store, store.join(prefix, "error.pb")):
+        return _told_by_task(document, shown, _deck(store, prefix, max_deck_bytes))
+    for name in ("outputs.pb", "futures.pb"):
+        if store.exists(uri := store.join(prefix, name)):
+            return Outcome(AttemptPhase.SUCCEEDED, output_uri=uri, deck_uri=_deck(store, prefix, max_deck_bytes))
+    return None
+
+
+def tail_of(log: str, shown: Callable[[str], str]) -> str:
+    """The end of a log as it follows a message, with a hint where one fits; empty for an empty log."""
+    tail = f"\n\nThe end of its log:\n{shown(log)}" if log.strip() else ""
+    return with_hint(tail, hint_for(tail))
+
+
+def says_disk_full(text: str) -> bool:
+    return any(sign in text for sign in DISK_FULL)
+
+
+def _told_by_task(document: bytes, shown: Callable[[str], str], deck_uri: str) -> Outcome:
+    try:
+        told = errors_pb2.ErrorDocument.FromString(document).error
+    except DecodeError:
+        return failure("BadErrorFile", "the task left an error file that cannot be read", SYSTEM, retryable=True)
+    message = bounded(shown(told.message))
+    reason = _last_line(message)[:REASON]
+    disk_full = says_disk_full(message)
+    if disk_full:
+        told.origin, told.code = SYSTEM, "DiskFull"
+        message = f"the disk is full\n{message}"
+    elif (hint := hint_for(message)) is not None:
+        message = with_hint(message, hint)
+        if hint.users and told.origin == SYSTEM:
+            told.origin, told.code, told.kind = USER, users_code(message), errors_pb2.ContainerError.NON_RECOVERABLE
+    error = execution_pb2.ExecutionError(
+        code=told.code, message=message, kind=told.origin, timestamp=told.timestamp, worker=told.worker
+    )
+    return Outcome(
+        AttemptPhase.FAILED,
+        reason=reason,
+        error=error.SerializeToString(),
+        retryable=disk_full or told.kind == errors_pb2.ContainerError.RECOVERABLE,
+        deck_uri=deck_uri,
+    )
+
+
+def _deck(store: ObjectStore, prefix: str, max_bytes: int) -> str:
+    uri = store.join(prefix, "deck.html")
+    if not store.exists(uri):
+        return ""
+    if max_bytes and (size := store.size(uri)) > max_bytes:
+        words = (
+            f"This deck had {size:,} bytes and was not kept: a deck may have {max_bytes:,} (CAUSEWAY_MAX_DECK_BYTES)."
+        )
+        store.put(uri, f"<!doctype html><title>Deck</title><p>{words}</p>".encode())
+    return uri
+
+
+def _read(store: ObjectStore, uri: str) -> bytes:
+    """Not more than any error can need: what a task leaves there may have any size."""
+    try:
+        with store.open(uri) as stream:
+            return stream.read(MAX_ERROR_BYTES)
+    except NotFound:
+        return b""
+
+
+def _last_line(message: str) -> str:
+    return message.strip().rpartition("\n")[2].strip()

@@ -1,0 +1,78 @@
+"""Which of the queued attempts an executor takes: those a machine has room for, or any that a cluster queues itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from scheduler.attempts.claims import Choice, Queued
+from scheduler.attempts.outcomes import SYSTEM, USER, failure
+from scheduler.attempts.resources import Resources
+
+PATIENCE = timedelta(seconds=30)  # an attempt that has waited longer is not overtaken by smaller ones
+TELL_AFTER = timedelta(seconds=1)  # one that waits for less need not say what for
+
+
+class MachinePacking:
+    """Attempts that fit into `free`.
+
+    One that could never fit into `total` is refused with a user error. Small ones may overtake one that has to wait for
+    room. Once it has waited for PATIENCE, they may only with what it does not need: what it is short of is kept for it
+    as others end. So a wait for a GPU does not keep tasks without one from running.
+    """
+
+    def __init__(self, free: Resources, total: Resources, *, now: datetime, default_cpu: float = 0.0) -> None:
+        self.free, self.total, self.now = free, total, now
+        self.default_cpu = min(default_cpu, total.cpu)
+        self.choice = Choice()
+
+    def has_room(self) -> bool:
+        return self.free.cpu > 0
+
+    def sort(self, queued: Iterable[Queued]) -> None:
+        choice = self.choice
+        for one in queued:
+            try:
+                needs = Resources.parse(json.loads(one.resources), default_cpu=self.default_cpu, within=self.total)
+            except (TypeError, ValueError, AttributeError, OverflowError) as error:  # it must not keep others waiting
+                said = f"what the attempt asks for cannot be read: {error}"
+                choice.refused.append((one.pk, failure("ResourcesUnreadable", said, SYSTEM, retryable=False)))
+                continue
+            if lacking := self.total.lacking(needs):
+                said = f"the task asks for more than this machine has: {', '.join(lacking)}"
+                choice.refused.append((one.pk, failure("ResourcesUnavailable", said, USER, retryable=False)))
+            elif lacking := self.free.lacking(needs):
+                self._wait(one, needs, lacking)
+            else:
+                self.free -= needs
+                choice.fitting.append(one.pk)
+
+    def _wait(self, one: Queued, needs: Resources, lacking: list[str]) -> None:
+        # Only what is short, not how much is free: so that a waiting row is written once.
+        words = f"waiting for {', '.join(lack.partition(' of ')[0] for lack in lacking)}"
+        self.choice.waiting.setdefault(words, []).append(one.pk)
+        self.choice.shapes.add(one.resources)
+        waited = self.now - one.created_at
+        if waited > TELL_AFTER and one.reason != words:
+            self.choice.unsaid.add(one.pk)
+        if waited > PATIENCE:
+            self.free = self.free.reserved(needs)
+
+
+class Unbounded:
+    """Whatever comes next, up to `most`: the place queues by itself what it has no room for."""
+
+    def __init__(self, most: int) -> None:
+        self.left = most
+        self.choice = Choice()
+
+    def has_room(self) -> bool:
+        return self.left > 0
+
+    def sort(self, queued: Iterable[Queued]) -> None:
+        for one in queued:
+            if self.left <= 0:
+                return
+            self.left -= 1
+            self.choice.fitting.append(one.pk)

@@ -1,0 +1,166 @@
+"""What an executor is told of an attempt (scheduler.attempts.spec), from the task, its node and the launch."""
+
+from __future__ import annotations
+
+import base64
+
+from flyteidl.core import interface_pb2, tasks_pb2
+from google.protobuf import json_format
+
+from artifacts.exceptions import InvalidArgument
+from scheduler import operators, pods
+from scheduler.attempts.spec import Addresses, AttemptSpec, DataConfig, Identity, Pod
+from scheduler.container_needs import needs_of
+from scheduler.environment import check_variable
+from scheduler.graphs import Target
+from scheduler.secrets.names import requests_of
+from scheduler.shell.task_command import Run, filler
+from scheduler.task_resources import Platform
+from scheduler.uris import log_of
+
+NAME = 255  # characters; TaskExecution.name
+
+
+def spec_of(run: Run, target: Target, platform: Platform | None = None) -> AttemptSpec:
+    """InvalidArgument if the task is not compiled in, asks for what cannot be, or names an unknown input."""
+    task = target.task
+    if task is None:
+        raise InvalidArgument(f"the task of node {run.key} is not part of the compiled workflow")
+    container = pods.container_of(task)
+    addresses = _addresses(run)
+    fill = filler(run, addresses.inputs)
+    env = {**environment(run, task, container), **_array_environment(run)}
+    argv = tuple(fill(argument) for argument in (*container.command, *container.args))
+    _check_possible(run, argv, env)
+    overrides, security = target.node.task_node.overrides, run.spec.security_context.run_as
+    secrets, data, own = tuple(requests_of(task)), container.data_config, task.metadata.metadata
+    return AttemptSpec(
+        identity=_identity(run, task),
+        task_type=task.type,
+        image=overrides.container_image or container.image,
+        argv=argv,
+        entry=len(container.command),
+        env=env,
+        config=dict(task.config),
+        architecture=tasks_pb2.Container.Architecture.Name(container.architecture) if container.architecture else "",
+        data_config=_data_config(data, task.interface.outputs) if data.enabled else None,
+        pod=_pod(task.k8s_pod, task.metadata.pod_template_name, pods.primary_name(task)),
+        overlay=_pod(overrides.pod_template, "", overrides.pod_template.primary_container_name),
+        echo=_echo(task) if task.type == "echo" else None,
+        needs=needs_of(target, platform),
+        addresses=addresses,
+        secrets=secrets,
+        service_account=security.k8s_service_account or task.security_context.run_as.k8s_service_account,
+        iam_role=security.iam_role or task.security_context.run_as.iam_role,
+        labels={**own.labels, **run.spec.labels.values},
+        annotations={**own.annotations, **run.spec.annotations.values},
+        interruptible=run.interruptible,
+        timeout_seconds=_timeout(target),
+        # A process that had secrets is not left for the next attempt.
+        reuse=not secrets and env.get("CAUSEWAY_REUSE", "1" if run.index >= 0 else "0") == "1",
+    )
+
+
+def _identity(run: Run, task: tasks_pb2.TaskTemplate) -> Identity:
+    return Identity(
+        name=run.attempt_name[:NAME],
+        project=run.project,
+        domain=run.domain,
+        execution=run.name,
+        node=run.key,
+        attempt=run.attempt,
+        index=run.index,
+        workflow=run.workflow,
+        task=task.id.name,
+        task_version=task.id.version,
+        user=run.user,
+    )
+
+
+def _addresses(run: Run) -> Addresses:
+    uris, prefix = run.uris, run.uris.attempt(run.key, run.attempt, run.index)
+    return Addresses(
+        inputs=run.inputs_uri or uris.inputs(run.key),
+        output_prefix=prefix,
+        raw_output_prefix=uris.raw_output(run.key, run.attempt, run.index),
+        checkpoint=uris.checkpoint(run.key, run.attempt, run.index),
+        prev_checkpoint=uris.checkpoint(run.key, run.attempt - 1, run.index) if run.attempt else "",
+        log=log_of(prefix, run.index, otherwise=run.attempt_name),
+    )
+
+
+def _pod(given: tasks_pb2.K8sPod, template: str, primary: str) -> Pod | None:
+    """As it was sent; None where there is nothing of it."""
+    if not (given.ByteSize() or template):
+        return None
+    return Pod(
+        spec=json_format.MessageToDict(given.pod_spec),
+        labels=dict(given.metadata.labels),
+        annotations=dict(given.metadata.annotations),
+        primary=primary,
+        template=template,
+    )
+
+
+def _check_possible(run: Run, args: tuple[str, ...], env: dict[str, str]) -> None:
+    """What a dynamic task made up, or an input brought into the command, was seen by no door."""
+    for argument in args:
+        if "\x00" in argument:
+            raise InvalidArgument(f"the command of node {run.key} holds a NUL character: {argument[:80]!r}")
+    for name, value in env.items():
+        check_variable(name, value, f"the environment of node {run.key}")
+
+
+def _echo(task: tasks_pb2.TaskTemplate) -> dict[str, str]:
+    """Output by input of flytekit's `Echo`, which has no container: as flyteplugins' echo, of at most one input."""
+    inputs, outputs = list(task.interface.inputs.variables), list(task.interface.outputs.variables)
+    if len(inputs) != len(outputs) or len(inputs) > 1:
+        has = f"{task.id.name} has {len(inputs)} and {len(outputs)}"
+        raise InvalidArgument(f"an echo task has as many outputs as inputs, at most one; {has}")
+    return dict(zip(inputs, outputs, strict=True))
+
+
+def _timeout(target: Target) -> float | None:
+    node, task = target.node.metadata.timeout, target.task.metadata.timeout if target.task is not None else None
+    seconds = node.ToTimedelta().total_seconds() or (task.ToTimedelta().total_seconds() if task is not None else 0)
+    return seconds if seconds > 0 else None
+
+
+def _data_config(data: tasks_pb2.DataLoadingConfig, outputs: interface_pb2.VariableMap) -> DataConfig:
+    """Where a raw container finds its inputs and leaves its outputs, and which these are."""
+    return DataConfig(
+        input_path=data.input_path,
+        output_path=data.output_path,
+        format=tasks_pb2.DataLoadingConfig.LiteralMapFormat.Name(data.format),
+        outputs=base64.b64encode(outputs.SerializeToString()).decode(),
+    )
+
+
+def environment(run: Run, task: tasks_pb2.TaskTemplate, container: tasks_pb2.Container) -> dict[str, str]:
+    """Flyte's variables, then the task's, then those given at launch."""
+    return {
+        "FLYTE_INTERNAL_EXECUTION_WORKFLOW": f"{run.project}:{run.domain}:{run.spec.launch_plan.name}",
+        "FLYTE_INTERNAL_EXECUTION_ID": run.name,
+        "FLYTE_INTERNAL_EXECUTION_PROJECT": run.project,
+        "FLYTE_INTERNAL_EXECUTION_DOMAIN": run.domain,
+        "FLYTE_ATTEMPT_NUMBER": str(run.attempt),
+        "_F_L_MIN_SIZE_MB": "10",  # flytekit offloads larger literals
+        "_F_L_MAX_SIZE_MB": "1000",
+        "FLYTE_INTERNAL_TASK_PROJECT": task.id.project,
+        "FLYTE_INTERNAL_TASK_DOMAIN": task.id.domain,
+        "FLYTE_INTERNAL_TASK_NAME": task.id.name,
+        "FLYTE_INTERNAL_TASK_VERSION": task.id.version,
+        **operators.environment(task),
+        **{pair.key: pair.value for pair in container.env},
+        **{pair.key: pair.value for pair in run.spec.envs.values},
+    }
+
+
+def _array_environment(run: Run) -> dict[str, str]:
+    """How a map task finds out which item it is for."""
+    if run.index < 0:
+        return {}
+    variables = {"BATCH_JOB_ARRAY_INDEX_VAR_NAME": "FLYTE_K8S_ARRAY_INDEX", "FLYTE_K8S_ARRAY_INDEX": str(run.index)}
+    if run.first:  # flytekit adds it to the index and takes that item of the lists
+        variables["BATCH_JOB_ARRAY_INDEX_OFFSET"] = str(-run.first)
+    return variables
