@@ -20,6 +20,7 @@ from scheduler.executors.kubernetes.containers import (
     Surroundings,
     containers,
     is_device,
+    pod_of,
     primary_name,
     resources_of,
 )
@@ -46,12 +47,13 @@ class Built:
 
 def build(spec: AttemptSpec, cluster: Cluster, around: Surroundings) -> Built:
     """InvalidArgument, in one sentence, for what no cluster would take or could run."""
-    if not spec.argv and spec.pod is None and spec.data_config is None:
+    own = pod_of(spec)
+    if not spec.argv and own is None and spec.data_config is None:
         raise InvalidArgument(
             f"no executor of this set-up runs tasks of type {spec.task_type or 'unknown'!r}, which have no container"
         )
     primary = primary_name(spec)
-    pod = copy.deepcopy(dict(spec.pod.spec)) if spec.pod is not None else {}
+    pod = copy.deepcopy(dict(own.spec)) if own is not None else {}
     pod["containers"] = containers(spec, cluster, around)
     main = next(one for one in pod["containers"] if one.get("name") == primary)
     inputs = ""
@@ -112,8 +114,14 @@ def _settle(pod: Json, spec: AttemptSpec, cluster: Cluster) -> None:
 
 def _metadata(spec: AttemptSpec) -> Json:
     """What the task's pod template and the launch say; Causeway's own marks come over it."""
-    labels = {**(spec.pod.labels if spec.pod is not None else {}), **spec.labels}
-    annotations = {**(spec.pod.annotations if spec.pod is not None else {}), **spec.annotations}
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    for pod in (spec.pod, spec.overlay):
+        if pod is not None:
+            labels |= pod.labels
+            annotations |= pod.annotations
+    labels |= spec.labels
+    annotations |= spec.annotations
     if spec.iam_role:
         annotations.setdefault("iam.amazonaws.com/role", spec.iam_role)  # as flytepropeller tells kube2iam
     return {"labels": labels, "annotations": annotations}

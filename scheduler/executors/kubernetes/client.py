@@ -20,6 +20,7 @@ from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
 Json = dict[str, Any]
 TIMEOUT = (5.0, 90.0)  # seconds to connect, and between two bytes: a network hole would hang for ever otherwise
 JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 CONNECTIONS = 32  # kept open; more are made and thrown away
 
 
@@ -45,6 +46,7 @@ class Api:
         from kubernetes.client.rest import RESTClientObject
 
         configuration.connection_pool_maxsize = CONNECTIONS
+        configuration.keep_alive = True  # of TCP: a log may be silent for hours
         self._configuration = configuration
         self._pool = RESTClientObject(configuration).pool_manager
         self._token = threading.Lock()  # the hook that refreshes tokens runs one at a time

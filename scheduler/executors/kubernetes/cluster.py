@@ -109,8 +109,12 @@ class Cluster:
     submissions: int = 10  # pods made at the same time: more gain nothing
 
     def namespace_of(self, project: str, domain: str) -> str:
-        words = {"project": project, "domain": domain}
-        return _TEMPLATE.sub(lambda match: words.get(match[1], match[0]), self.namespace)
+        return filled(self.namespace, {"project": project, "domain": domain})
+
+
+def filled(template: str, words: Mapping[str, str]) -> str:
+    """The text with each {{ word }} replaced; words that are not known stay."""
+    return _TEMPLATE.sub(lambda match: words.get(match[1], match[0]), template)
 
 
 def parse(text: str, **over: Any) -> Cluster:

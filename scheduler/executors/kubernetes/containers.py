@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from artifacts.exceptions import InvalidArgument
-from scheduler.attempts.spec import AttemptSpec, Needs
+from scheduler.attempts.spec import AttemptSpec, Needs, Pod
 from scheduler.executors.kubernetes.cluster import Cluster
 
 Json = dict[str, Any]
@@ -38,15 +38,25 @@ class Surroundings:
         return bool(self.secret_env or self.secret_files)
 
 
+def pod_of(spec: AttemptSpec) -> Pod | None:
+    """The pod that the task brings, or its node in the task's stead; None where there is only a container."""
+    for pod in (spec.overlay, spec.pod):
+        if pod is not None and pod.spec.get("containers"):
+            return pod
+    return None
+
+
 def primary_name(spec: AttemptSpec) -> str:
-    return MAIN if spec.pod is None else spec.pod.primary or PRIMARY
+    pod = pod_of(spec)
+    return MAIN if pod is None else pod.primary or PRIMARY
 
 
 def containers(spec: AttemptSpec, cluster: Cluster, around: Surroundings) -> list[Json]:
     """All ordinary containers of the pod, that of the task's program in its place. InvalidArgument if it is missing."""
-    if spec.pod is None:
+    pod = pod_of(spec)
+    if pod is None:
         return [program(spec, cluster, around, {"name": MAIN})]
-    found = copy.deepcopy(list(spec.pod.spec.get("containers") or ()))
+    found = copy.deepcopy(list(pod.spec["containers"]))
     name = primary_name(spec)
     if not any(one.get("name") == name for one in found):
         raise InvalidArgument(f"the pod of task {spec.identity.task} has no container {name!r}")

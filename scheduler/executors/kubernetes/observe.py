@@ -55,7 +55,7 @@ def observe(
     main = pods.terminated(pods.status_of(pod, primary))
     phase = text(pod, "status", "phase")
     at, started = pods.finished_at(pod, primary), pods.started_at(pod, primary)
-    if gone or phase in ("Succeeded", "Failed") or _is_unreachable(pod, graces, now):
+    if gone or phase in ("Succeeded", "Failed") or _never_placed(pod) or _is_unreachable(pod, graces, now):
         return Over(verdict(pod, gone=gone), started, at)
     if main is not None:
         until = None if whole else (at or now) + SETTLE
@@ -65,6 +65,11 @@ def observe(
     if part(pods.status_of(pod, primary), "state", "running"):
         return Runs(started)
     return Waits(waiting(pod, events, graces))
+
+
+def _never_placed(pod: Json) -> bool:
+    """Deleted before a node took it: nobody will end it, and a finalizer keeps it."""
+    return bool(part(pod, "metadata").get("deletionTimestamp")) and not text(pod, "spec", "nodeName")
 
 
 def _is_unreachable(pod: Json, graces: Graces, now: datetime) -> bool:

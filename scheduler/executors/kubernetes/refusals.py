@@ -27,6 +27,7 @@ class Refusal:
     after: float = 0.0  # seconds to wait at least
 
 
+_USED = re.compile(r", used: .*?(?=, limited: )", re.DOTALL)
 _EXCEEDED = re.compile(r"exceeded quota: ([^,]+), requested: (.*), used: (.*), limited: (.*)$", re.DOTALL)
 
 
@@ -75,3 +76,8 @@ def _amounts(text: str) -> Mapping[str, float]:
 def _shortly(message: str) -> str:
     """Without the pod's name before it."""
     return message[message.index("exceeded quota:") :]
+
+
+def without_use(message: str) -> str:
+    """The text without what is used at the moment, which is another one each time."""
+    return _USED.sub("", message)

@@ -12,13 +12,15 @@ from scheduler.executors.kubernetes.containers import is_device
 
 Json = dict[str, Any]
 ARCHITECTURE_LABEL = "kubernetes.io/arch"
+ARCHITECTURES = {"ARM_V6": "arm", "ARM_V7": "arm", "UNKNOWN": ""}  # others are the label's value in capitals
 
 
 def place(pod: Json, spec: AttemptSpec, cluster: Cluster) -> None:
     """Adds to the pod spec what decides on its node."""
     placing = cluster.interruptible if spec.interruptible else cluster.on_demand
     selector = {**cluster.node_selector, **(pod.get("nodeSelector") or {}), **placing.node_selector}
-    if architecture := spec.architecture.lower():
+    architecture = ARCHITECTURES.get(spec.architecture, spec.architecture.lower())
+    if architecture:
         selector.setdefault(ARCHITECTURE_LABEL, architecture)
     if selector:
         pod["nodeSelector"] = selector
@@ -27,8 +29,8 @@ def place(pod: Json, spec: AttemptSpec, cluster: Cluster) -> None:
     _add_tolerations(pod, _tolerations(pod, cluster, placing))
     if placing.requirement:
         require(pod, placing.requirement)
-    if spec.architecture and spec.architecture.lower() != "amd64":
-        _add_tolerations(pod, [_toleration(ARCHITECTURE_LABEL, spec.architecture.lower())])
+    if architecture and architecture != "amd64":  # clouds taint their other nodes so
+        _add_tolerations(pod, [_toleration(ARCHITECTURE_LABEL, architecture)])
 
 
 def accelerate(pod: Json, spec: AttemptSpec, rules: Accelerators) -> None:
