@@ -20,6 +20,8 @@ from scheduler.models import MatchableAttributes
 Config = matchable_resource_pb2.WorkflowExecutionConfig
 TASK_RESOURCE = matchable_resource_pb2.TASK_RESOURCE
 WORKFLOW_EXECUTION_CONFIG = matchable_resource_pb2.WORKFLOW_EXECUTION_CONFIG
+CLUSTER_LABEL = matchable_resource_pb2.EXECUTION_CLUSTER_LABEL
+CLUSTER_ASSIGNMENT = matchable_resource_pb2.CLUSTER_ASSIGNMENT
 # The field of admin.MatchingAttributes for each kind. As in flyteadmin a quality of service cannot be set.
 FIELDS = {
     matchable_resource_pb2.TASK_RESOURCE: "task_resource_attributes",
@@ -44,10 +46,13 @@ class Place:
 
 @dataclass(frozen=True)
 class Applied:
-    """What holds for an execution: `configs`, the first one wins, and defaults and limits of its tasks' resources."""
+    """What holds for an execution: `configs`, the first one wins, defaults and limits of its tasks' resources, and what
+    the clusters it may go to are asked for by."""
 
     configs: tuple[Config, ...] = ()
     task_resources: matchable_resource_pb2.TaskResourceAttributes | None = None
+    cluster_label: str = ""
+    cluster_pool: str = ""
 
 
 def kind_name(kind: int) -> str:
@@ -92,13 +97,17 @@ def config_of_project(project: str) -> Config:
 
 def applied_at(place: Place) -> Applied:
     """What an execution of the workflow has to go by. One query."""
-    rows = covering(place, [TASK_RESOURCE, WORKFLOW_EXECUTION_CONFIG])
-    resources = [row for row in rows if row.kind == TASK_RESOURCE]
+    rows = covering(place, [TASK_RESOURCE, WORKFLOW_EXECUTION_CONFIG, CLUSTER_LABEL, CLUSTER_ASSIGNMENT])
+    narrowest = {row.kind: read(row) for row in reversed(rows)}
     configs = [row for row in rows if row.kind == WORKFLOW_EXECUTION_CONFIG]
     chosen = [row for row in configs if row is configs[0] or not row.domain]
+    resources = narrowest.get(TASK_RESOURCE)
+    nothing = matchable_resource_pb2.MatchingAttributes()
     return Applied(
         configs=tuple(read(row).workflow_execution_config for row in chosen),
-        task_resources=read(resources[0]).task_resource_attributes if resources else None,
+        task_resources=resources.task_resource_attributes if resources is not None else None,
+        cluster_label=narrowest.get(CLUSTER_LABEL, nothing).execution_cluster_label.value,
+        cluster_pool=narrowest.get(CLUSTER_ASSIGNMENT, nothing).cluster_assignment.cluster_pool_name,
     )
 
 

@@ -1,8 +1,8 @@
 """Task types that ask for several processes, which an operator of a cluster would start, and what is said of them here.
 
-No executor of this set-up starts more than one process for an attempt. Run as one, such a task would succeed and have
-done something else: a training of one instead of four, a Spark session without its configuration. What asks for a
-single process runs. The forms of `custom` are what flytekit's plugins 1.16.31 send, and for version 0 of a type what
+Run as one process, such a task would succeed and have done something else: a training of one instead of four, a Spark
+session without its configuration. Where no executor starts several, placement refuses it. What asks for a single
+process runs anywhere. The forms of `custom` are what flytekit's plugins 1.16.31 send, and for version 0 of a type what
 older ones sent; a Struct has no whole numbers, and zeros and empty messages are left out of it.
 """
 
@@ -29,17 +29,16 @@ _ROLES = {
 }
 
 
-def refusal(task: tasks_pb2.TaskTemplate, *, item: bool = False) -> str:
-    """Why no executor can run the task as it was meant, in one sentence; empty if one can. `item`: of a map."""
+def asks_for(task: tasks_pb2.TaskTemplate, *, item: bool = False) -> str:
+    """Which processes beyond one the task asks for, in words; empty if one does what it means. `item`: of a map."""
     if task.type not in _TYPES or (item and task.type in _ARRAYS):
         return ""
-    asked = _TYPES[task.type](json_format.MessageToDict(task.custom))
-    if not asked:
-        return ""
-    return (
-        f"{task.id.name} is a task of type {task.type!r} and asks for {asked}: this set-up has no executor that can "
-        f"start that, and one plain process would not do the same{_WAYS_OUT.get(task.type, '')}"
-    )
+    return _TYPES[task.type](json_format.MessageToDict(task.custom))
+
+
+def way_out(task: tasks_pb2.TaskTemplate) -> str:
+    """The end of a sentence that refuses such a task: what runs on one machine instead."""
+    return _WAYS_OUT.get(task.type, "")
 
 
 def environment(task: tasks_pb2.TaskTemplate) -> dict[str, str]:

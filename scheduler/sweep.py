@@ -14,6 +14,7 @@ from scheduler.advance import advance
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
 from scheduler.shell.children import abort_children_of
 from scheduler.shell.ends import tell_parent
+from scheduler.triggers.evaluate import sweep_triggers
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +69,6 @@ def _executions() -> None:
 
 
 def _triggers() -> None:
-    from scheduler.triggers.evaluate import sweep_triggers
-
     sweep_triggers(limit=BATCH)
 
 

@@ -55,7 +55,6 @@ def resources_of(target: Target, platform: Platform | None = None) -> Amounts:
     only limited: there a machine that has less gives all it has.
     """
     task = target.task or tasks_pb2.TaskTemplate()
-    _refuse_unknown(task)
     asked_for = chosen(target, task)
     limited, requested = _entries(asked_for.limits), _entries(asked_for.requests)
     if task.metadata.is_eager and "cpu" not in limited:
@@ -138,11 +137,6 @@ class _Others:
 
 def _needs(resources: tasks_pb2.Resources) -> dict[str, float]:
     return {**_entries(resources.limits), **_entries(resources.requests)}
-
-
-def _refuse_unknown(task: tasks_pb2.TaskTemplate) -> None:
-    if unknown := pods.unknown_resources(task):
-        raise InvalidArgument(f"task {task.id.name} asks for {', '.join(unknown)}, which no executor here gives")
 
 
 def check_template(task: tasks_pb2.TaskTemplate, platform: Platform | None) -> None:

@@ -16,7 +16,10 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-FUTURES = "futures.pb"  # what flytekit calls the outputs of a dynamic task that returned a workflow
+# What flytekit calls the files that an attempt leaves at its output prefix.
+OUTPUTS, ERROR, DECK = "outputs.pb", "error.pb", "deck.html"
+FUTURES = "futures.pb"  # the outputs of a dynamic task that returned a workflow
+_EXECUTION = re.compile(r"/metadata/([^/]+)/([^/]+)/([^/]+)/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Uris:
         return f"{self.node(key)}/inputs.pb"
 
     def outputs(self, key: str) -> str:
-        return f"{self.node(key)}/outputs.pb"
+        return f"{self.node(key)}/{OUTPUTS}"
 
     def task_file(self, key: str) -> str:
         """The template of the node's task, for a command that asks for it."""
@@ -56,7 +59,7 @@ class Uris:
 
     def attempt_outputs(self, key: str, attempt: int, index: int = -1) -> str:
         """Where an attempt leaves its outputs unless it says otherwise."""
-        return f"{self.attempt(key, attempt, index)}/outputs.pb"
+        return f"{self.attempt(key, attempt, index)}/{OUTPUTS}"
 
     def dynamic(self, key: str, attempt: int) -> str:
         """The compiled workflow that a dynamic task returned."""
@@ -83,7 +86,7 @@ class Uris:
 
     def item_outputs(self, key: str, index: int) -> str:
         """Of an item of a map that publishes: its outputs, carrying their versions' ids."""
-        return f"{self.node(key)}/items/{index}/outputs.pb"
+        return f"{self.node(key)}/items/{index}/{OUTPUTS}"
 
     def reused_items(self, key: str) -> str:
         """Where the outputs of those items of a map lie that it did not have to run: JSON, item to URI."""
@@ -108,6 +111,12 @@ def execution_of(uri: str) -> str:
     root = f"{settings.CAUSEWAY_STORE_URL}/metadata/"
     parts = uri.removeprefix(root).split("/") if uri.startswith(root) else []
     return "/".join(parts[:3]) if len(parts) > 3 else ""
+
+
+def place_in(uri: str) -> tuple[str, str, str]:
+    """Project, domain and name of the execution whose metadata lie there, in whatever store; empty if it is of none."""
+    found = _EXECUTION.search(uri)
+    return (found[1], found[2], found[3]) if found is not None else ("", "", "")
 
 
 def log_of(output_prefix: str, index: int, *, otherwise: str) -> str:

@@ -1,6 +1,7 @@
 """Wake-ups: hints that something may be done now. Losing one delays work until the sweep; twice is harmless.
 
-Each function may be called inside a transaction and takes effect after its commit.
+Each function may be called inside a transaction and takes effect after its commit. Tasks are called by their names:
+who wakes somebody need not know what he does.
 """
 
 from __future__ import annotations
@@ -11,13 +12,23 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
+from typing import Any, Literal
 
 import redis
+from celery import current_app
 from django.conf import settings
 from django.db import transaction
 
 logger = logging.getLogger(__name__)
 
+TaskName = Literal[
+    "advance_execution",
+    "apply_retention",
+    "deliver_notifications",
+    "evaluate_triggers",
+    "evaluate_triggers_of",
+    "settle_trigger_queue",
+]
 TOGETHER = 200  # versions in one wake-up of their triggers
 
 
@@ -36,6 +47,10 @@ def _after_commit(send: Callable[[], object], what: str) -> None:
             logger.warning("wake-up of %s lost: %s", what, error)
 
     transaction.on_commit(quietly)
+
+
+def _send(task: TaskName, *args: object, **options: Any) -> None:
+    current_app.send_task(f"scheduler.tasks.{task}", args, **options)
 
 
 _kept: ContextVar[list[int] | None] = ContextVar("kept", default=None)
@@ -57,23 +72,20 @@ def keeping_one_execution() -> Iterator[list[int]]:
 
 def wake_execution(execution_id: int) -> None:
     """Have the execution evaluated."""
-    from scheduler.tasks import advance_execution
 
     def send() -> None:
         kept = _kept.get()
         if kept is not None and not kept:
             kept.append(execution_id)
         elif kept is None or execution_id not in kept:
-            advance_execution.delay(execution_id)
+            _send("advance_execution", execution_id)
 
     _after_commit(send, f"execution {execution_id}")
 
 
 def wake_execution_at(execution_id: int, at: datetime) -> None:
     """Have the execution evaluated at a time to come. Only for the near future: what is further off the sweep finds."""
-    from scheduler.tasks import advance_execution
-
-    _after_commit(lambda: advance_execution.apply_async((execution_id,), eta=at), f"execution {execution_id} at {at}")
+    _after_commit(lambda: _send("advance_execution", execution_id, eta=at), f"execution {execution_id} at {at}")
 
 
 def wake_triggers(version_id: int) -> None:
@@ -92,13 +104,11 @@ class _TriggersToWake:
         self.version_ids = [version_id]
 
     def __call__(self) -> None:
-        from scheduler.tasks import evaluate_triggers, evaluate_triggers_of
-
         try:
             if len(self.version_ids) == 1:
-                evaluate_triggers.delay(self.version_ids[0])
+                _send("evaluate_triggers", self.version_ids[0])
             else:
-                evaluate_triggers_of.delay(self.version_ids)
+                _send("evaluate_triggers_of", self.version_ids)
         except Exception as error:  # noqa: BLE001 - the broker may be down; the sweep will do it
             logger.warning("wake-up of triggers of versions %s lost: %s", self.version_ids, error)
 
@@ -115,24 +125,18 @@ def _last_after_commit() -> _TriggersToWake | None:
 
 def wake_trigger_queue(trigger_id: int) -> None:
     """Have the queue of a trigger looked at: a place may have become free."""
-    from scheduler.tasks import settle_trigger_queue
-
-    _after_commit(lambda: settle_trigger_queue.delay(trigger_id), f"queue of trigger {trigger_id}")
+    _after_commit(lambda: _send("settle_trigger_queue", trigger_id), f"queue of trigger {trigger_id}")
 
 
 def wake_notifications() -> None:
     """Have what the outbox of notifications holds sent."""
-    from scheduler.tasks import deliver_notifications
-
     # One that nobody took by then is not needed: the tick asks for the same.
-    _after_commit(lambda: deliver_notifications.apply_async(expires=60), "notifications")
+    _after_commit(lambda: _send("deliver_notifications", expires=60), "notifications")
 
 
 def continue_retention(after: int) -> None:
     """Have retention go on behind the policy with this key."""
-    from scheduler.tasks import apply_retention
-
-    _after_commit(lambda: apply_retention.delay(after), "retention")
+    _after_commit(lambda: _send("apply_retention", after), "retention")
 
 
 def executor_channel(executor: str, cluster: str = "") -> str:

@@ -113,7 +113,7 @@ def launch(
         principal=principal,
         parent_node=parent_node,
         reference=reference,
-        configs=applied.configs,
+        applied=applied,
     )
     _check_prefix(spec.raw_output_data_config.output_location_prefix, authority, home)
     now = timezone.now()

@@ -10,11 +10,11 @@ from django.utils import timezone
 
 from artifacts.exceptions import NotFound
 from audit.record import record
-from scheduler import schedules
 from scheduler.actions.launchable import check_places, launchable
 from scheduler.actions.register import check_sources
 from scheduler.authority import Authority
 from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Trigger
+from scheduler.schedules import switch as schedules
 from scheduler.triggers.register import begin_of
 from scheduler.triggers.switch import switch_off, switch_on
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from django.conf import settings
 from flyteidl.admin import execution_pb2, launch_plan_pb2
 from flyteidl.core import identifier_pb2, security_pb2
 
-from scheduler.attributes import Config, fill, says_who
+from scheduler.attributes import Applied, fill, says_who
 from scheduler.models import Execution, ExecutionMode, NodeExecution
 
 
@@ -20,10 +18,10 @@ def complete_spec(
     principal: str,
     parent_node: NodeExecution | None,
     reference: Execution | None,
-    configs: Sequence[Config] = (),
+    applied: Applied,
 ) -> execution_pb2.ExecutionSpec:
-    """Each setting is the request's, or else the launch plan's, or that of the first of the `configs` that has it
-    (scheduler.attributes). Inputs are stored elsewhere and left out."""
+    """Each setting is the request's, or else the launch plan's, or what is `applied` at its place.
+    Inputs are stored elsewhere and left out."""
     spec = execution_pb2.ExecutionSpec()
     spec.CopyFrom(asked)
     spec.ClearField("inputs")
@@ -42,8 +40,12 @@ def complete_spec(
         spec.metadata.nesting = parent.metadata.nesting + 1
     _fill_from_plan(spec, plan)
     fill(spec, plan)
-    for config in configs:
+    for config in applied.configs:
         fill(spec, config)
+    if applied.cluster_label and not spec.execution_cluster_label.value:
+        spec.execution_cluster_label.value = applied.cluster_label
+    if applied.cluster_pool and not spec.cluster_assignment.cluster_pool_name:
+        spec.cluster_assignment.cluster_pool_name = applied.cluster_pool
     if not says_who(spec.security_context):
         spec.security_context.CopyFrom(_security_of(spec, plan))
     spec.max_parallelism = spec.max_parallelism or settings.CAUSEWAY_MAX_PARALLELISM

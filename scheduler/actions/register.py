@@ -27,8 +27,9 @@ from scheduler.compiler.requirements import places_of
 from scheduler.environment import check_environment, check_variable
 from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Task, Workflow
 from scheduler.models.registry import RegisteredVersion
-from scheduler.schedules import schedule_of
+from scheduler.schedules.parse import schedule_of
 from scheduler.task_resources import check_template
+from scheduler.triggers.register import attach
 
 Row = TypeVar("Row", Task, Workflow, LaunchPlan)
 
@@ -166,8 +167,6 @@ def register_launch_plan(
                 kickoff_input=spec.entity_metadata.schedule.kickoff_time_input_arg,
             )
         if spec.entity_metadata.HasField("launch_conditions"):
-            from scheduler.triggers.register import attach
-
             attach(row)
     return row
 

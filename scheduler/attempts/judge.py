@@ -19,6 +19,7 @@ from scheduler.attempts.outcomes import REASON, SYSTEM, USER, Outcome, failure
 from scheduler.attempts.traces import trim
 from scheduler.messages import bounded
 from scheduler.phases import AttemptPhase
+from scheduler.uris import DECK, ERROR, FUTURES, OUTPUTS
 
 HIDDEN_FROM = 4
 DISK_FULL = (
@@ -55,9 +56,9 @@ def told_by_files(
     """
     if not prefix:
         return None
-    if document := _read(store, store.join(prefix, "error.pb")):
+    if document := _read(store, store.join(prefix, ERROR)):
         return _told_by_task(document, shown, _deck(store, prefix, max_deck_bytes))
-    for name in ("outputs.pb", "futures.pb"):
+    for name in (OUTPUTS, FUTURES):
         if store.exists(uri := store.join(prefix, name)):
             return Outcome(AttemptPhase.SUCCEEDED, output_uri=uri, deck_uri=_deck(store, prefix, max_deck_bytes))
     return None
@@ -101,7 +102,7 @@ def _told_by_task(document: bytes, shown: Callable[[str], str], deck_uri: str) -
 
 
 def _deck(store: ObjectStore, prefix: str, max_bytes: int) -> str:
-    uri = store.join(prefix, "deck.html")
+    uri = store.join(prefix, DECK)
     if not store.exists(uri):
         return ""
     if max_bytes and (size := store.size(uri)) > max_bytes:

@@ -7,7 +7,6 @@ before it; what is merely added needs no new one, because unknown keys are ignor
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -24,6 +23,7 @@ from scheduler.attempts.spec import (
 )
 from scheduler.models import TaskExecution
 from scheduler.secrets.names import Request
+from scheduler.uris import place_in
 
 VERSION = 1
 _ADDRESSES = {  # key: field
@@ -36,7 +36,6 @@ _ADDRESSES = {  # key: field
 }
 _PLAIN = ("task_type", "image", "architecture", "service_account", "iam_role", "interruptible", "entry")
 _TEXTS = ("config", "labels", "annotations")
-_PLACE = re.compile(r"/metadata/([^/]+)/([^/]+)/([^/]+)/")
 
 
 class UnknownVersion(ValueError):
@@ -96,15 +95,14 @@ def from_json(given: Mapping[str, Any], *, name: str, attempt: int = 0, index: i
 def _former(given: Mapping[str, Any], name: str, attempt: int, index: int) -> Identity:
     """Of a row without a version: its place is where its outputs lie, which the control plane says."""
     env = given.get("env") or {}
-    found = _PLACE.search(str(given.get("output_prefix") or ""))
-    project, domain, execution = found.groups() if found is not None else ("", "", "")
-    prefix = str(given.get("output_prefix") or "").removesuffix(f"/{index}").removesuffix(f"/{attempt}")
+    prefix = str(given.get("output_prefix") or "")
+    project, domain, execution = place_in(prefix)
     return Identity(
         name=name,
         project=project,
         domain=domain,
         execution=execution,
-        node=prefix.rpartition("/")[2] if found is not None else "",
+        node=prefix.removesuffix(f"/{index}").removesuffix(f"/{attempt}").rpartition("/")[2] if project else "",
         attempt=attempt,
         index=index,
         task=str(env.get("FLYTE_INTERNAL_TASK_NAME", "")),

@@ -36,8 +36,8 @@ def evaluate(state: State, events: Iterable[Event], now: datetime) -> Outcome:
 
 def _hand_on_slots(ev: Evaluation) -> None:
     root = ev.touch(ROOT)
-    free = ev.max_parallelism - root.memory.get("slots", 0)
-    count = min(free, root.memory.get("parked", 0))
+    free = ev.max_parallelism - root.memory.slots
+    count = min(free, root.memory.parked)
     if count > 0 and root.phase not in TERMINAL and root.closing is None:
         ev.commands.append(FreeSlots(count=count))
 

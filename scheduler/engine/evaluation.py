@@ -87,51 +87,51 @@ class Evaluation:
         if not node.spec.takes_slot:
             return True
         root = self.touch(ROOT)
-        running = root.memory.get("slots", 0)
+        running = root.memory.slots
         if self.max_parallelism and running >= self.max_parallelism:
             if not node.parked:
                 node.parked = True
-                root.memory["parked"] = root.memory.get("parked", 0) + 1
+                root.memory.parked += 1
             return False
         if node.parked:
             node.parked = False
-            root.memory["parked"] -= 1
+            root.memory.parked -= 1
         node.has_slot = True
-        root.memory["slots"] = running + 1
+        root.memory.slots = running + 1
         return True
 
     def count_slot(self, node: Node) -> None:
         """The node takes a slot whether or not one is left: a map with a concurrency of its own counts as one."""
         node.has_slot = True
         root = self.touch(ROOT)
-        root.memory["slots"] = root.memory.get("slots", 0) + 1
+        root.memory.slots += 1
 
     def free_slots(self, node: Node) -> int | None:
         """How many slots the items of a map may have in all; None: any number."""
         if not self.max_parallelism:
             return None
-        others: int = self.touch(ROOT).memory.get("slots", 0) - node.memory.get("slots", 0)
+        others = self.touch(ROOT).memory.slots - node.memory.slots
         return max(self.max_parallelism - others, 0)
 
     def hold_slots(self, node: Node, count: int, *, wants_more: bool = False) -> None:
         """The items of the map hold so many slots now. One that wants more is told when others let theirs go."""
         root = self.touch(ROOT)
-        change = count - node.memory.get("slots", 0)
-        node.memory["slots"] = count
-        root.memory["slots"] = root.memory.get("slots", 0) + change
+        change = count - node.memory.slots
+        node.memory.slots = count
+        root.memory.slots += change
         self.freed += max(-change, 0)
         if wants_more is not node.parked:
             node.parked = wants_more
-            root.memory["parked"] = root.memory.get("parked", 0) + (1 if wants_more else -1)
+            root.memory.parked += 1 if wants_more else -1
 
     def release_slot(self, node: Node) -> None:
-        if node.parent is not None and node.memory.get("slots"):
+        if node.parent is not None and node.memory.slots:
             self.hold_slots(node, 0)
         if node.has_slot:
             node.has_slot = False
-            self.touch(ROOT).memory["slots"] -= 1
+            self.touch(ROOT).memory.slots -= 1
             self.freed += 1
         elif node.parked:
             node.parked = False
-            self.touch(ROOT).memory["parked"] -= 1
+            self.touch(ROOT).memory.parked -= 1
             self.freed += 1  # it may have been offered a slot that others can have now

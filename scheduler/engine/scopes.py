@@ -67,7 +67,7 @@ def end(ev: Evaluation, node: Node, phase: Phase, failure: Failure | None = None
     parent.open -= 1
     if parent.closing is not None or parent.phase in TERMINAL:
         return  # it is being stopped: nothing new starts, Stopped will end it
-    if parent.memory.get("failing"):
+    if parent.memory.failing:
         end(ev, parent, Phase.FAILED, _after_failure_node(parent, node))
         return
     if parent.spec.kind is Kind.ARRAY:
@@ -113,10 +113,10 @@ def children_done(ev: Evaluation, parent: Node) -> None:
 def fail_scope(ev: Evaluation, parent: Node) -> None:
     """Nothing below runs any more: run the failure node, if there is one, then fail."""
     handler = body_of(parent).failure_node if parent.body is not None else None
-    if handler is None or parent.memory.get("failing"):
+    if handler is None or parent.memory.failing:
         end(ev, parent, Phase.FAILED, parent.failure)
         return
-    parent.memory["failing"] = True
+    parent.memory.failing = True
     parent.open += 1
     ev.move(parent, Phase.FAILING, parent.failure.code if parent.failure else "")
     ev.ready.append(ev.child(parent, handler))

@@ -35,6 +35,7 @@ _INHERITED = (
     "raw_output_data_config",
     "envs",
     "cluster_assignment",
+    "execution_cluster_label",
     "interruptible",
 )
 

@@ -6,6 +6,7 @@ from django.db import connection, transaction
 
 from scheduler.models import Execution, ExecutionMode, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL
+from scheduler.triggers.queue import queues_of
 from scheduler.wake import wake_execution, wake_trigger_queue
 
 
@@ -21,8 +22,6 @@ def after_end(execution: Execution) -> None:
 
 def tell_queues(execution: Execution) -> None:
     """Triggers of its launch plan that wait for a place have one now."""
-    from scheduler.triggers.queue import queues_of
-
     for trigger_id in queues_of(execution):
         wake_trigger_queue(trigger_id)
 

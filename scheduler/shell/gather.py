@@ -19,6 +19,7 @@ from scheduler.engine.events import (
     Launched,
 )
 from scheduler.engine.graph import GateType, Scope
+from scheduler.engine.kinds.array import items_of
 from scheduler.engine.phases import TERMINAL, Phase
 from scheduler.engine.state import ROOT, Failure, Node
 from scheduler.graphs import Target
@@ -103,7 +104,7 @@ def _of_attempt(turn: Turn, key: str, ended: Ended) -> Event:
     node = turn.rows[key]
     if ended.phase != AttemptPhase.SUCCEEDED:
         return AttemptFailed(key, attempt=ended.attempt, index=ended.item, failure=_failure_of(ended))
-    if ended.item >= 0 and node.memory.get("live", {}).get(str(ended.item)) == ended.attempt:
+    if ended.item >= 0 and _is_live(node, ended):
         uri = ended.output_uri or turn.uris.attempt_outputs(key, ended.attempt, ended.item)
         try:
             uri = _take_item(turn, node, ended, uri)
@@ -126,13 +127,18 @@ def _of_attempt(turn: Turn, key: str, ended: Ended) -> Event:
     return AttemptSucceeded(key, attempt=ended.attempt, index=ended.item, body=body)
 
 
+def _is_live(node: Node, ended: Ended) -> bool:
+    items = node.memory.items
+    return items is not None and items.live.get(str(ended.item)) == ended.attempt
+
+
 def _take_item(turn: Turn, node: Node, ended: Ended, uri: str) -> str:
     """Publish what the item wrote, if it is annotated; returns where its outputs lie."""
     item = node.spec.array.node.target if node.spec.array is not None else None
     if node.phase in TERMINAL or not isinstance(item, Target) or item.task is None:
         return uri
     where = f"{node.key}, item {ended.item},"
-    if item.item_outputs is None and "declared" not in node.memory and item.task.interface.outputs.variables:
+    if item.item_outputs is None and items_of(node).declared is None and item.task.interface.outputs.variables:
         learn_declarations(node, turn.literals.read_outputs(uri, where))
     if published_by_items(node) is None:
         return uri

@@ -11,6 +11,7 @@ from flyteidl.core import literals_pb2
 
 from artifacts.exceptions import NotFound
 from artifacts.store import store
+from scheduler.engine.kinds.array import items_of
 from scheduler.engine.state import Node
 from scheduler.graphs import Target
 from scheduler.shell.items import item_inputs, some_inputs
@@ -29,7 +30,7 @@ def inputs_of(turn: Turn, array: Node, target: Target, index: int) -> literals_p
 def block_of(turn: Turn, array: Node, target: Target, index: int) -> tuple[str, int]:
     """The file with the item's inputs, and which item is the first in it."""
     whole = turn.uris.inputs(array.key)
-    size = array.memory["size"]
+    size = items_of(array).size
     if size <= BLOCK:
         return whole, 0
     first = index - index % BLOCK

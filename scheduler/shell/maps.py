@@ -12,7 +12,7 @@ from artifacts.exceptions import NotFound
 from artifacts.literals import without_marks
 from scheduler.engine import commands
 from scheduler.engine.events import Collected, Event, Failed
-from scheduler.engine.kinds.array import array_of
+from scheduler.engine.kinds.array import array_of, items_of
 from scheduler.engine.phases import DONE
 from scheduler.engine.state import ROOT, Node
 from scheduler.graphs import Target, identity
@@ -61,10 +61,11 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
         _join_origins(turn, node)
     joined = literals_pb2.LiteralMap()
     uris = _output_uris(turn, node.key) if node.body is None else _node_output_uris(turn, node.key)
-    failed = set(node.memory["bad"])
-    if node.memory.get("reused"):
+    known = items_of(node)
+    failed = set(known.bad)
+    if known.reused:
         uris = {**read_reused(turn.uris.reused_items(node.key)), **uris}
-        missing = set(range(node.memory["size"])) - failed - uris.keys()
+        missing = set(range(known.size)) - failed - uris.keys()
         uris |= items_from_cache(turn, node, missing)
     names = _names(array_of(node).node.target)
     for name in names:
@@ -72,7 +73,7 @@ def collect_items(turn: Turn, command: commands.Collect) -> Iterator[Event]:
     # What the items of a task wrote that publishes nothing is all the user's own word.
     marked = node.body is not None or published_by_items(node) is not None
     try:
-        for values in _items(node.memory["size"], failed, uris) if names else ():
+        for values in _items(known.size, failed, uris) if names else ():
             for name in names:
                 item = NONE if values is None else values[name] if marked else without_marks(values[name])
                 joined.literals[name].collection.literals.append(item)

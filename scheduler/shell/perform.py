@@ -10,6 +10,7 @@ from flyteidl.core import literals_pb2
 
 from artifacts.exceptions import CausewayError
 from artifacts.literals import check_literal
+from artifacts.store import store
 from scheduler.attempts import wire
 from scheduler.engine import commands
 from scheduler.engine.commands import Command
@@ -18,22 +19,21 @@ from scheduler.engine.graph import GateType, Kind
 from scheduler.engine.state import ROOT, Failure, Node, child_key
 from scheduler.graphs import INPUTS, Source, Target, gate_type, promised
 from scheduler.models import Gate, GateKind, TaskExecution
-from scheduler.operators import refusal
 from scheduler.phases import AttemptPhase
+from scheduler.placement import NoExecutor, NoPlace
 from scheduler.shell import data
 from scheduler.shell.attempt_spec import spec_of
 from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
 from scheduler.shell.maps import collect_items, item_inputs_uri
 from scheduler.shell.origins import Origins, by_variable
+from scheduler.shell.placing import place_of
 from scheduler.shell.prepare import prepare, resolver
 from scheduler.shell.publish import publish_node, publish_workflow
 from scheduler.shell.reuse import ask_for_items, is_cached, keep
 from scheduler.shell.task_command import Run, needs_task_file
 from scheduler.shell.turn import Turn
 from scheduler.task_resources import resources_of
-
-DEFAULT_EXECUTOR = "local"
 
 
 def perform(turn: Turn, issued: Sequence[Command]) -> list[Event]:
@@ -94,8 +94,11 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
     if not isinstance(target, Target) or target.task is None:
         yield Failed(node.key, Failure("BadSpecification", f"node {node.key} refers to a task that is not compiled in"))
         return
-    if said := refusal(target.task, item=command.index >= 0):
-        yield Failed(node.key, Failure("NoExecutor", said))
+    try:
+        place = place_of(turn, target.task, item=command.index >= 0)
+    except NoPlace as error:
+        code = "NoExecutor" if isinstance(error, NoExecutor) else "BadTaskSpecification"
+        yield Failed(node.key, Failure(code, error.message))
         return
     execution = turn.execution
     number = command.attempt
@@ -134,7 +137,8 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         index=command.index,
         name=spec.identity.name,
         phase=AttemptPhase.QUEUED,
-        executor=DEFAULT_EXECUTOR,
+        executor=place.executor,
+        cluster=place.cluster,
         command=wire.to_json(spec),
         resources=resources,
         interruptible=interruptible,
@@ -145,8 +149,6 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
 
 
 def _write_task_file(turn: Turn, node: Node, target: Target) -> None:
-    from artifacts.store import store
-
     if target.task is not None:
         store().put(turn.uris.task_file(node.key), target.task.SerializeToString())
 
@@ -196,7 +198,7 @@ def _collect(turn: Turn, command: commands.Collect) -> Iterator[Event]:
         return
     source = parent.body.source if parent.body is not None else None
     if not isinstance(source, Source) or source.identifier is None:
-        chosen = parent.memory.get("chosen")  # a branch hands on what its arm wrote
+        chosen = parent.memory.chosen  # a branch hands on what its arm wrote
         if chosen:
             turn.set(parent.key, {"output_uri": turn.rows.output_uris.get(child_key(parent, chosen), "")})
             if (origins := turn.rows.origins.get(child_key(parent, chosen))) is not None:

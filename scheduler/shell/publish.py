@@ -20,6 +20,7 @@ from lineage.models import Via
 from scheduler.actions.foreign import written_by
 from scheduler.authority import Action
 from scheduler.engine.graph import END_NODE, Scope
+from scheduler.engine.kinds.array import items_of
 from scheduler.engine.state import ROOT, Node
 from scheduler.graphs import Source, Target
 from scheduler.shell.item_blocks import inputs_of
@@ -48,7 +49,7 @@ def published_by_items(node: Node) -> interface_pb2.VariableMap | None:
     item = node.spec.array.node.target if node.spec.array is not None else None
     if isinstance(item, Target) and item.item_outputs is not None:
         return item.item_outputs
-    told = node.memory.get("declared")
+    told = node.memory.items.declared if node.memory.items is not None else ""
     return interface_pb2.VariableMap.FromString(base64.b64decode(told)) if told else None
 
 
@@ -68,7 +69,7 @@ def learn_declarations(node: Node, outputs: literals_pb2.LiteralMap) -> None:
                 "registered for that, as pyflyte register does"
             )
     text = base64.b64encode(declared.SerializeToString()).decode()
-    node.memory = {**node.memory, "declared": text}
+    items_of(node).declared = text
 
 
 def publish_item(

@@ -27,6 +27,7 @@ from artifacts.literals import marks
 from artifacts.models import ArtifactVersion
 from artifacts.store import store
 from scheduler.engine.graph import Kind
+from scheduler.engine.memory import Items, Memory
 from scheduler.engine.state import Node
 from scheduler.graphs import Target
 from scheduler.models import Execution, NodeExecution, TaskExecution
@@ -266,18 +267,18 @@ def _inputs_of(turn: Turn, former: Mapping[str, Any]) -> bytes | None:
 def _items_of(turn: Turn, node: Node, former: Mapping[str, Any]) -> dict[int, str]:
     """URIs of the outputs of the items that had succeeded: of those that publish, what carries their versions' ids."""
     uris = Uris.of(former["execution__project"], former["execution__domain"], former["execution__name"])
-    memory, key = former["state"]["memory"], former["node_id"]
+    known, key = Memory.unpack(former["state"]["memory"]).items or Items(), former["node_id"]
     attempts = TaskExecution.objects.filter(node=former["id"], phase=AttemptPhase.SUCCEEDED, index__gte=0)
     ran = {
         index: uri or uris.attempt_outputs(key, attempt, index)
         for index, attempt, uri in attempts.order_by("attempt").values_list("index", "attempt", "output_uri")
     }
-    for refused in memory.get("bad", ()):  # the attempt may have succeeded, and what it wrote not
+    for refused in known.bad:  # the attempt may have succeeded, and what it wrote not
         ran.pop(refused, None)
     item = node.spec.array.node.target if node.spec.array is not None else None
-    if memory.get("declared") or (isinstance(item, Target) and item.item_outputs is not None):
+    if known.declared or (isinstance(item, Target) and item.item_outputs is not None):
         ran = _with_versions(turn, {index: uris.item_outputs(key, index) for index in ran})
-    found = {**(read_reused(uris.reused_items(key)) if memory.get("reused") else {}), **ran}
+    found = {**(read_reused(uris.reused_items(key)) if known.reused else {}), **ran}
     lost = without_data(turn, found.values())
     return {index: uri for index, uri in found.items() if uri not in lost}
 

@@ -13,6 +13,8 @@ from flyteidl.core import catalog_pb2, literals_pb2
 from artifacts.literals import digest
 from scheduler.engine.commands import Submit
 from scheduler.engine.events import Event, Held, Prepared, Reused
+from scheduler.engine.kinds.array import items_of
+from scheduler.engine.memory import Memory
 from scheduler.engine.phases import TERMINAL
 from scheduler.engine.state import Node
 from scheduler.graphs import Target
@@ -216,9 +218,14 @@ def _is_held(turn: Turn, entry: CacheEntry) -> bool:
         return False
     if holder.execution_id == turn.execution.pk:  # this turn may know better than the database
         node = turn.rows[holder.node_id]
-        return node.phase not in TERMINAL and entry.holder_item not in node.memory.get("bad", ())
-    bad = holder.state.get("memory", {}).get("bad", ())
-    return holder.phase not in NODE_TERMINAL and entry.holder_item not in bad
+        return node.phase not in TERMINAL and entry.holder_item not in _given_up(node.memory)
+    remembered = Memory.unpack(holder.state.get("memory", {}))
+    return holder.phase not in NODE_TERMINAL and entry.holder_item not in _given_up(remembered)
+
+
+def _given_up(memory: Memory) -> list[int]:
+    """Items of a map that failed for good."""
+    return memory.items.bad if memory.items is not None else []
 
 
 def _entry(turn: Turn, target: Target, key: str, *, holder: int | None = None, output_uri: str = "") -> CacheEntry:
@@ -257,7 +264,7 @@ def cached_items(turn: Turn, one: Ready) -> tuple[dict[int, str], bool]:
 
 def items_from_cache(turn: Turn, node: Node, items: Collection[int]) -> dict[int, str]:
     """URIs of the outputs of those items that somebody else has computed meanwhile."""
-    keys = item_keys(turn, node, node.memory["size"]) if items else []
+    keys = item_keys(turn, node, items_of(node).size) if items else []
     wanted = {index: keys[index] for index in items} if keys else {}
     uris = _outputs(turn, wanted.values())
     return {index: uris[key] for index, key in wanted.items() if key in uris}

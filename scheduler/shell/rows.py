@@ -14,6 +14,7 @@ from flyteidl.core import execution_pb2, tasks_pb2
 
 from scheduler import graphs
 from scheduler.engine.graph import END_NODE, START_NODE, Kind, NodeSpec, Scope, items_scope
+from scheduler.engine.memory import Memory
 from scheduler.engine.phases import ACTIVE, TERMINAL, Phase
 from scheduler.engine.scopes import body_of
 from scheduler.engine.state import ROOT, Failure, Node, child_key
@@ -211,8 +212,13 @@ def _body(spec: NodeSpec, dynamic_uri: str, unpacked: Mapping[str, Any]) -> Scop
     if dynamic_uri:
         return graphs.dynamic_scope(dynamic_uri)
     if spec.array is not None and spec.array.node.kind is not Kind.TASK:
-        return items_scope(spec.array.node, unpacked.get("memory", {}).get("size", 0))
+        return items_scope(spec.array.node, _size(unpacked))
     return spec.body
+
+
+def _size(unpacked: Mapping[str, Any]) -> int:
+    items = unpacked["memory"].items if "memory" in unpacked else None
+    return items.size if items is not None else 0
 
 
 def _empty() -> Scope:
@@ -232,13 +238,15 @@ def pack(node: Node) -> dict[str, Any]:
         state["closing"] = int(node.closing)
     if node.failure is not None:
         state["failure"] = {name: value for name, value in asdict(node.failure).items() if value}
-    if node.memory:
-        state["memory"] = node.memory
+    if memory := node.memory.pack():
+        state["memory"] = memory
     return state
 
 
 def unpack(state: Mapping[str, Any]) -> dict[str, Any]:
     values = dict(state)
+    if "memory" in values:
+        values["memory"] = Memory.unpack(values["memory"])
     if "closing" in values:
         values["closing"] = Phase(values["closing"])
     if "failure" in values:

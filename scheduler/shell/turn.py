@@ -20,7 +20,9 @@ from scheduler.engine.evaluation import Move
 from scheduler.engine.events import Event
 from scheduler.engine.graph import Kind
 from scheduler.engine.state import Node, State
+from scheduler.executors import registry
 from scheduler.models import CacheEntry, Execution, Gate, TaskExecution
+from scheduler.placement import Cluster
 from scheduler.shell.data import Literals
 from scheduler.shell.formers import Recovery, recovery_of
 from scheduler.shell.rows import Rows
@@ -81,6 +83,11 @@ class Turn:
         """What the platform adds to its tasks' requests and allows them."""
         stored = self.execution.task_resources
         return matchable_resource_pb2.TaskResourceAttributes.FromString(bytes(stored)) if stored else None
+
+    @cached_property
+    def clusters(self) -> list[Cluster]:
+        """Those that are configured: attempts of one turn see the same ones."""
+        return registry.clusters()
 
     @cached_property
     def uris(self) -> Uris:

@@ -61,7 +61,7 @@ def test_while_the_broker_is_down_the_ticker_does_not_wait_for_strangers(
         begun.set()
         let_go.wait(30)
 
-    monkeypatch.setattr("scheduler.notifications.deliver.deliver_due", slow)
+    monkeypatch.setattr("scheduler.tasks.deliver_due", slow)
     ticks = Ticks(app, lazy=True)
     ticks._alone_until = time.monotonic() + 60
     name = deliver_notifications.name

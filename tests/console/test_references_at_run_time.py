@@ -36,7 +36,7 @@ from scheduler.models import (
     TriggerFiring,
 )
 from scheduler.phases import AttemptPhase, ExecutionPhase
-from scheduler.schedules import fire_due
+from scheduler.schedules.fire import fire_due
 from scheduler.shell import data
 from scheduler.triggers.evaluate import evaluate_version, retry_by_hand
 from scheduler.triggers.telling import told_reason

@@ -214,3 +214,19 @@ def test_it_refuses_attributes_that_cannot_be_meant(place: Place, attributes: An
     with pytest.raises(InvalidArgument, match=message):
         give(place, attributes)
     assert not MatchableAttributes.objects.exists()
+
+
+def test_a_cluster_is_asked_for_by_the_request_or_else_by_the_narrowest_attributes() -> None:
+    assert not spec_of(launched()).HasField("execution_cluster_label")
+    for place, label, pool in ((Place("demo"), "wide", "wide-pool"), (DOMAIN, "narrow", "narrow-pool")):
+        give(place, matching(execution_cluster_label={"value": label}))
+        give(place, matching(cluster_assignment={"cluster_pool_name": pool}))
+    found = spec_of(launched())
+    assert (found.execution_cluster_label.value, found.cluster_assignment.cluster_pool_name) == (
+        "narrow",
+        "narrow-pool",
+    )
+    found = spec_of(
+        launched(execution_cluster_label={"value": "mine"}, cluster_assignment={"cluster_pool_name": "own"})
+    )
+    assert (found.execution_cluster_label.value, found.cluster_assignment.cluster_pool_name) == ("mine", "own")

@@ -8,6 +8,7 @@ from flytekit.types.error.error import FlyteError
 
 from scheduler.actions.executions import abort
 from scheduler.advance import advance
+from scheduler.engine.memory import Memory
 from scheduler.models import TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 from tests.scheduler.driving import Answer, Driver, TaskFailed, error_of, phases, start, workflow_of
@@ -136,4 +137,4 @@ def test_it_runs_no_more_at_a_time_than_max_parallelism() -> None:
     advance(execution.pk)
     assert queued.count() == 2
     assert driver.run(execution).phase == ExecutionPhase.SUCCEEDED
-    assert execution.counters["memory"] == {"slots": 0, "parked": 0}
+    assert Memory.unpack(execution.counters.get("memory", {})) == Memory(), "no slot is left in use"

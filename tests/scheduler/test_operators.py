@@ -13,8 +13,9 @@ from artifacts.exceptions import InvalidArgument
 from scheduler.advance import advance
 from scheduler.graphs import Target
 from scheduler.models import TaskExecution
-from scheduler.operators import environment, refusal
+from scheduler.operators import asks_for, environment, way_out
 from scheduler.phases import ExecutionPhase
+from scheduler.placement import Asked, Kind, NoExecutor, place
 from scheduler.task_resources import resources_of
 from tests.scheduler.driving import error_of, start, workflow_of
 
@@ -56,7 +57,11 @@ def elastic(least: float, most: float) -> dict[str, Any]:
 def test_what_asks_for_several_processes_is_refused_with_what_it_asks_for(
     kind: str, custom: dict[str, Any], words: str
 ) -> None:
-    said = refusal(template(kind, custom))
+    task = template(kind, custom)
+    asked = Asked("1", task=task.id.name, task_type=task.type, processes=asks_for(task), way_out=way_out(task))
+    with pytest.raises(NoExecutor) as refused:
+        place(asked, [Kind("local")])
+    said = refused.value.message
     assert words in said and kind in said and "train" in said
 
 
@@ -74,11 +79,11 @@ def test_what_asks_for_several_processes_is_refused_with_what_it_asks_for(
     ],
 )
 def test_what_asks_for_one_process_runs(kind: str, custom: dict[str, Any]) -> None:
-    assert refusal(template(kind, custom)) == ""
+    assert asks_for(template(kind, custom)) == ""
 
 
 def test_an_item_of_an_old_map_is_one_process() -> None:
-    assert refusal(template("container_array", {}), item=True) == ""
+    assert asks_for(template("container_array", {}), item=True) == ""
 
 
 def test_a_training_of_one_is_told_that_it_is_alone() -> None:

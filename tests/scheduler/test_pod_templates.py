@@ -23,9 +23,10 @@ from scheduler.advance import advance
 from scheduler.compiler.single_task import workflow_for
 from scheduler.graphs import Target
 from scheduler.models import TaskExecution
+from scheduler.phases import ExecutionPhase
 from scheduler.task_resources import quantity, resources_of
 from tests.flyte import register_all, specs_of
-from tests.scheduler.driving import start, workflow_of
+from tests.scheduler.driving import error_of, start, workflow_of
 
 GIB, MIB = 2**30, 2**20
 
@@ -115,13 +116,24 @@ def test_devices_in_kubernetes_words_are_gpus(name: str) -> None:
     assert amounts_of(trains) == {"gpu": 2}
 
 
-def test_a_device_that_nobody_knows_is_refused_by_name() -> None:
-    @task(pod_template=pod(V1Container(name="primary", resources=Needs(limits={"google.com/tpu": "8"}))))
-    def trains(x: int) -> int:
-        return x
+@task(pod_template=pod(V1Container(name="primary", resources=Needs(limits={"google.com/tpu": "8"}))))
+def on_tpus(x: int) -> int:
+    return x
 
-    with pytest.raises(InvalidArgument, match=r"google\.com/tpu"):
-        amounts_of(trains)
+
+@workflow
+def tpu_wf(x: int) -> int:
+    return on_tpus(x=x)
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("object_store")
+def test_a_device_that_nobody_knows_is_refused_by_name() -> None:
+    execution = start(workflow_of(tpu_wf), {"x": 2})
+    advance(execution.pk)
+    execution.refresh_from_db()
+    assert execution.phase == ExecutionPhase.FAILED
+    assert "on_tpus asks for google.com/tpu, which no executor here gives" in error_of(execution).message
 
 
 def test_the_kind_of_accelerator_and_the_shared_memory_are_told() -> None:

@@ -191,8 +191,8 @@ def test_the_hourly_run_ends_in_time_and_goes_on_where_it_stopped(monkeypatch: p
 
 def test_the_hourly_task_asks_to_be_gone_on_with(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr("scheduler.wake.continue_retention", asked.append)
-    monkeypatch.setattr("scheduler.actions.retention.apply_all", lambda *, after: None if after else 7)
+    monkeypatch.setattr("scheduler.tasks.continue_retention", asked.append)
+    monkeypatch.setattr("scheduler.tasks.apply_all", lambda *, after: None if after else 7)
     apply_retention_task()
     apply_retention_task(7)
     assert asked == [7]

@@ -17,7 +17,8 @@ from lineage.models import ExecutionLink
 from scheduler.actions.launch_plans import set_state
 from scheduler.actions.register import register_launch_plan
 from scheduler.models import Execution, ExecutionMode, LaunchPlan, Schedule, ScheduleFire
-from scheduler.schedules import fire_due, start
+from scheduler.schedules.fire import fire_due
+from scheduler.schedules.switch import start
 from tests.flyte import register_all
 from tests.scheduler import programs
 from tests.scheduler.test_launch import INTEGER, identifier, inputs_of

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import get_args
 
 import pytest
 import redis
 from django.db import transaction
 from pytest_django import Settings
 
+from console.celery import app as celery_app
 from scheduler import wake
 
 
@@ -19,6 +21,10 @@ def test_it_sends_a_wake_up_after_the_commit(valkey: redis.Redis) -> None:
         wake.wake_execution(7)
         assert valkey.llen("causeway") == 0
     assert valkey.llen("causeway") == 1
+
+
+def test_every_task_that_is_woken_by_its_name_is_there() -> None:
+    assert {f"scheduler.tasks.{name}" for name in get_args(wake.TaskName)} <= set(celery_app.tasks)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -9,7 +9,7 @@ from flyteidl.admin import schedule_pb2
 
 from scheduler.actions.launch_plans import set_state
 from scheduler.models import LaunchPlan
-from scheduler.schedules import fire_due
+from scheduler.schedules.fire import fire_due
 from tests.scheduler.test_schedules import NOON, activated, hourly
 from tests.sdk.conftest import Command
 

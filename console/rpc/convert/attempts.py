@@ -10,6 +10,7 @@ from flyteidl.core import catalog_pb2, execution_pb2, identifier_pb2
 from flyteidl.event import event_pb2
 
 from console.rpc.convert.common import duration, execution_error, identifier, node_id, timestamp
+from scheduler.engine.memory import Memory
 from scheduler.models import Execution, NodeExecution, Task, TaskExecution
 from scheduler.phases import NODE_TERMINAL, AttemptPhase, NodePhase
 from scheduler.shell.rows import mapped_task
@@ -102,9 +103,11 @@ def _item(row: TaskExecution, node: NodeExecution, execution: Execution) -> even
 
 def _reused(items: Sequence[TaskExecution], node: NodeExecution) -> Iterator[event_pb2.ExternalResourceInfo]:
     """The items without an attempt of their own whose outputs were found, in the cache or in what is recovered."""
-    memory = node.state.get("memory", {})
-    tried = {item.index for item in items} | {int(index) for index in memory.get("resting", ())}
-    for index in range(memory.get("next", 0)) if memory.get("reused") else ():
+    known = Memory.unpack(node.state.get("memory", {})).items
+    if known is None or not known.reused:
+        return
+    tried = {item.index for item in items} | {int(index) for index in known.resting}
+    for index in range(known.next):
         if index not in tried:
             yield event_pb2.ExternalResourceInfo(
                 index=index,

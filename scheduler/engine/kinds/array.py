@@ -1,6 +1,6 @@
 """Maps: over tasks one attempt row per item and attempt, over launch plans a node per item; a window of them in flight.
 
-The memory of the node holds what is in flight, what failed for good and what was tried before, never all items.
+What the node remembers of its items is in scheduler.engine.memory.
 """
 
 from __future__ import annotations
@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from datetime import datetime, timezone
-from typing import Any
 
 from scheduler.engine import retries, scopes
 from scheduler.engine.commands import Cancel, Collect, Submit
@@ -28,6 +27,7 @@ from scheduler.engine.events import (
 from scheduler.engine.graph import ArraySpec, Kind, RetryPolicy, items_scope
 from scheduler.engine.kinds.task import deadline
 from scheduler.engine.kinds.workflow import timed_out
+from scheduler.engine.memory import Items
 from scheduler.engine.phases import Phase
 from scheduler.engine.state import Failure, Node
 
@@ -41,11 +41,9 @@ class ArrayKind:
             scopes.end(ev, node, Phase.RECOVERED if event.recovered else Phase.SUCCEEDED)
             return
         node.attempts = 1
-        node.memory.update(size=event.size, next=0, ok=0, bad=[], live={}, tried={})
-        if event.hits:
-            node.memory.update(hits=list(event.hits), reused=len(event.hits))
+        node.memory.items = Items(event.size, hits=list(event.hits), reused=len(event.hits))
         if node.spec.timeout:
-            node.memory["until"] = (ev.now + node.spec.timeout).timestamp()
+            node.memory.until = (ev.now + node.spec.timeout).timestamp()
         if array_of(node).parallelism is not None:
             ev.count_slot(node)
         if array_of(node).node.kind is not Kind.TASK:
@@ -64,28 +62,25 @@ class ArrayKind:
         if isinstance(event, ItemEnded):
             return self._item_ended(ev, node, event)
         if isinstance(event, Unparked):
-            node.memory["live"] = dict(node.memory["live"])
             self._go_on(ev, node)
             return True
         if isinstance(event, Held | Reused):
             return self._not_run(ev, node, event)
         if not isinstance(event, AttemptSucceeded | AttemptFailed):
             return False
-        live: dict[str, int] = node.memory.get("live", {})
-        item = str(event.index)
-        if live.get(item) != event.attempt:
+        items, item = node.memory.items, str(event.index)
+        if items is None or items.live.get(item) != event.attempt:
             return False
-        node.memory["live"] = live = dict(live)  # the copy of the memory is shallow
-        del live[item]
+        del items.live[item]
         if isinstance(event, AttemptSucceeded):
-            node.memory["ok"] += 1
+            items.ok += 1
         else:
             self._failed(ev, node, event)
         self._go_on(ev, node)
         return True
 
     def stop(self, ev: Evaluation, node: Node) -> None:
-        if node.memory.get("live") and node.body is None:
+        if node.memory.items is not None and node.memory.items.live and node.body is None:
             ev.commands.append(Cancel(node.key))
 
     def _fail(self, ev: Evaluation, node: Node, failure: Failure) -> None:
@@ -99,54 +94,51 @@ class ArrayKind:
 
     def _not_run(self, ev: Evaluation, node: Node, event: Held | Reused) -> bool:
         """The item needs no attempt of its own, or has to see first what becomes of another's."""
-        live, item = dict(node.memory["live"]), str(event.index)
-        attempt = live.pop(item, None)
+        items, item = items_of(node), str(event.index)
+        attempt = items.live.pop(item, None)
         if attempt is None:
             return False
-        node.memory["live"] = live
         if isinstance(event, Reused):
-            node.memory["ok"] += 1
-            node.memory["reused"] = node.memory.get("reused", 0) + 1
+            items.ok += 1
+            items.reused += 1
         else:
-            node.memory["tried"] = {item: [attempt + 1, 0, 0], **node.memory["tried"]}
-            node.memory["resting"] = {**node.memory.get("resting", {}), item: event.until.timestamp()}
+            items.tried.setdefault(item, [attempt + 1, 0, 0])
+            items.resting[item] = event.until.timestamp()
         self._go_on(ev, node)
         return True
 
     def _item_ended(self, ev: Evaluation, node: Node, event: ItemEnded) -> bool:
-        node.memory["flying"] = in_flight(node) - 1
-        node.memory["live"] = {}
+        items = items_of(node)
+        items.flying, items.live = items.in_flight - 1, {}
         if event.ok:
-            node.memory["ok"] += 1
+            items.ok += 1
         else:
             self._give_up(node, event.index, event.failure or Failure("ItemFailed", "the item did not succeed"))
         self._go_on(ev, node)
         return True
 
     def _give_up(self, node: Node, index: int, failure: Failure) -> None:
-        node.memory["bad"] = [*node.memory["bad"], index]
-        if len(node.memory["bad"]) <= MESSAGES:
-            node.memory["messages"] = [*node.memory.get("messages", []), f"[{index}]: {failure.message}"]
+        items = items_of(node)
+        items.bad.append(index)
+        if len(items.bad) <= MESSAGES:
+            items.messages.append(f"[{index}]: {failure.message}")
         node.failure = node.failure or failure
 
     def _failed(self, ev: Evaluation, node: Node, event: AttemptFailed) -> None:
-        """Try the item again or give it up. `tried`: [attempts, user, system failures] of items that failed."""
-        item = str(event.index)
-        tried: dict[str, list[int]] = dict(node.memory["tried"])
-        attempts, user, system = tried.get(item, [1, 0, 0])
+        """Try the item again or give it up."""
+        items, item = items_of(node), str(event.index)
+        attempts, user, system = items.tried.get(item, [1, 0, 0])
         user, system = (user, system + 1) if event.failure.system else (user + 1, system)
         decision = retries.decide(item_policy(node), event.failure, user_failures=user, system_failures=system)
         if decision.retry:
-            tried[item] = [attempts + 1, user, system]
+            items.tried[item] = [attempts + 1, user, system]
             if decision.delay:
-                resting = node.memory.get("resting", {})
-                node.memory["resting"] = {**resting, item: (ev.now + decision.delay).timestamp()}
+                items.resting[item] = (ev.now + decision.delay).timestamp()
             else:
                 self._submit(ev, node, event.index, attempts, system)
         else:
-            tried.pop(item, None)
+            items.tried.pop(item, None)
             self._give_up(node, event.index, decision.failure)
-        node.memory["tried"] = tried
 
     def _due(self, ev: Evaluation, node: Node) -> None:
         """The whole map has timed out, or items have waited long enough to be tried again."""
@@ -154,22 +146,20 @@ class ArrayKind:
         if until is not None and until <= ev.now:
             self._fail(ev, node, timed_out(node))
             return
-        resting = dict(node.memory.get("resting", {}))
-        node.memory["live"] = dict(node.memory["live"])
-        for item in [item for item, at in resting.items() if at <= ev.now.timestamp()]:
-            del resting[item]
-            attempts, _, system = node.memory["tried"][item]
+        items = items_of(node)
+        for item in [item for item, at in items.resting.items() if at <= ev.now.timestamp()]:
+            del items.resting[item]
+            attempts, _, system = items.tried[item]
             self._submit(ev, node, int(item), attempts - 1, system)
-        node.memory["resting"] = resting
         self._go_on(ev, node)
 
     def _submit(self, ev: Evaluation, node: Node, index: int, attempt: int, system_failures: int = 0) -> None:
+        items = items_of(node)
         if node.body is not None:
-            node.memory["flying"] = in_flight(node) + 1
-            node.memory["live"] = {}
+            items.flying, items.live = items.in_flight + 1, {}
             ev.ready.append(ev.child(node, node.body.nodes[f"n{index}"]))
             return
-        node.memory["live"][str(index)] = attempt
+        items.live[str(index)] = attempt
         interruptible = retries.is_interruptible(item_policy(node), system_failures=system_failures)
         submit = Submit(
             node.key, attempt=attempt, index=index, interruptible=interruptible, system_failures=system_failures
@@ -178,38 +168,38 @@ class ArrayKind:
 
     def _go_on(self, ev: Evaluation, node: Node) -> None:
         """Fail when success is out of reach, finish when nothing is left, else keep the window full."""
-        memory, array = node.memory, array_of(node)
-        size, failed = memory["size"], len(memory["bad"])
-        if size - failed < needed(array, size) and not (array.run_all and memory["ok"] + failed < size):
+        items, array = items_of(node), array_of(node)
+        size, failed, resting = items.size, len(items.bad), items.resting
+        if size - failed < needed(array, size) and not (array.run_all and items.ok + failed < size):
             self._fail(ev, node, _failure(node))
             return
-        resting = memory.get("resting") or {}
         counted = array.parallelism is None and node.body is None  # else each item is a node that takes a slot
         window = _window(array, size, ev.free_slots(node) if counted else None) - len(resting)
-        hits = set(memory.get("hits", ()))
-        while memory["next"] < size and in_flight(node) < window and ev.submitted < STEP:
-            if memory["next"] in hits:
-                memory["ok"] += 1
+        hits = set(items.hits)
+        while items.next < size and items.in_flight < window and ev.submitted < STEP:
+            if items.next in hits:
+                items.ok += 1
             else:
-                self._submit(ev, node, memory["next"], 0)
+                self._submit(ev, node, items.next, 0)
                 ev.submitted += 1
-            memory["next"] += 1
+            items.next += 1
         if hits:  # only those that are still to come are kept
-            memory["hits"] = sorted(index for index in hits if index >= memory["next"])
-        room = memory["next"] < size and in_flight(node) < window
+            items.hits = sorted(index for index in hits if index >= items.next)
+        room = items.next < size and items.in_flight < window
         if counted and ev.max_parallelism:
-            ev.hold_slots(node, in_flight(node) + len(resting), wants_more=memory["next"] < size and not room)
+            ev.hold_slots(node, items.in_flight + len(resting), wants_more=items.next < size and not room)
         times = [datetime.fromtimestamp(at, timezone.utc) for at in resting.values()]
         node.wake_at = min(filter(None, (*times, deadline(node), ev.now if room else None)), default=None)
-        if not in_flight(node) and not resting and memory["next"] >= size:
+        if not items.in_flight and not resting and items.next >= size:
             node.failure = None
             ev.commands.append(Collect(node.key))
 
 
-def in_flight(node: Node) -> int:
-    """How many items run. Of items that are nodes the number alone is kept: each node knows its phase by itself."""
-    flying: int = node.memory.get("flying", 0)
-    return flying + len(node.memory["live"])
+def items_of(node: Node) -> Items:
+    """What a map that began remembers of its items."""
+    if node.memory.items is None:
+        raise ValueError(f"{node.key!r} is no map that began")
+    return node.memory.items
 
 
 def _window(array: ArraySpec, size: int, slots: int | None) -> int:
@@ -242,9 +232,8 @@ def needed(array: ArraySpec, size: int) -> int:
 
 def _failure(node: Node) -> Failure:
     first = node.failure or Failure("ArrayNodeFailing", "too many items failed")
-    memory: dict[str, Any] = node.memory
-    failed = len(memory["bad"])
-    lines = memory.get("messages", [])
+    items = items_of(node)
+    failed, lines = len(items.bad), items.messages
     more = f"\n... and {failed - len(lines)} more" if failed > len(lines) else ""
-    message = f"{failed} of {memory['size']} items failed\n" + "\n".join(lines) + more
+    message = f"{failed} of {items.size} items failed\n" + "\n".join(lines) + more
     return replace(first, message=message)

@@ -20,7 +20,7 @@ class BranchKind:
             scopes.end(ev, node, Phase.FAILED, Failure(error.code, str(error)))
             return
         node.body = node.spec.body
-        node.memory["chosen"] = chosen
+        node.memory.chosen = chosen
         if node.spec.timeout:
             node.wake_at = ev.now + node.spec.timeout
         ev.move(node, Phase.RUNNING)

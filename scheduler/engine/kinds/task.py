@@ -22,11 +22,11 @@ ACTIVE_AT_LEAST = timedelta(minutes=5)
 class TaskKind:
     def start(self, ev: Evaluation, node: Node, event: Prepared) -> None:
         if event.cached or event.recovered:
-            node.memory["reused"] = True
+            node.memory.reused = True
             scopes.end(ev, node, Phase.RECOVERED if event.recovered else Phase.SUCCEEDED)
             return
         if node.spec.timeout:
-            node.memory["until"] = (ev.now + active_time(node)).timestamp()
+            node.memory.until = (ev.now + active_time(node)).timestamp()
         submit(ev, node)
 
     def handle(self, ev: Evaluation, node: Node, event: Event) -> bool:
@@ -34,17 +34,19 @@ class TaskKind:
             scopes.collected(ev, node)
             return True
         if isinstance(event, Held) and not node.attempts:
-            node.memory["held"] = True
+            node.memory.held = True
             node.wake_at = event.until
             return True
-        if isinstance(event, Due) and node.memory.pop("held", False):
+        if isinstance(event, Due) and node.memory.held:
+            node.memory.held = False
             node.wake_at = None
             ev.commands.append(Prepare(node.key))
             return True
         if isinstance(event, Due) and (until := deadline(node)) is not None and until <= ev.now:
             self._time_out(ev, node)
             return True
-        if isinstance(event, Due) and node.memory.pop("backoff", False):
+        if isinstance(event, Due) and node.memory.backoff:
+            node.memory.backoff = False
             submit(ev, node)
             return True
         if not isinstance(event, AttemptSucceeded | AttemptFailed) or not self._is_present(node, event):
@@ -61,12 +63,12 @@ class TaskKind:
         return True
 
     def stop(self, ev: Evaluation, node: Node) -> None:
-        if node.attempts and node.body is None and "backoff" not in node.memory:
+        if node.attempts and node.body is None and not node.memory.backoff:
             ev.commands.append(Cancel(node.key))
 
     def _is_present(self, node: Node, event: AttemptSucceeded | AttemptFailed) -> bool:
         running = node.attempts > 0 and event.attempt == node.attempt
-        return running and node.body is None and "backoff" not in node.memory
+        return running and node.body is None and not node.memory.backoff
 
     def _failed(self, ev: Evaluation, node: Node, failure: Failure) -> None:
         if failure.system:
@@ -79,7 +81,7 @@ class TaskKind:
         if not decision.retry:
             scopes.end(ev, node, Phase.FAILED, decision.failure)
         elif decision.delay:
-            node.memory["backoff"] = True
+            node.memory.backoff = True
             node.wake_at = min(filter(None, (ev.now + decision.delay, deadline(node))))
         else:
             submit(ev, node)
@@ -103,7 +105,7 @@ def active_time(node: Node) -> timedelta:
 
 def deadline(node: Node) -> datetime | None:
     """When the node as a whole times out."""
-    until = node.memory.get("until")
+    until = node.memory.until
     return datetime.fromtimestamp(until, timezone.utc) if until else None
 
 

@@ -45,6 +45,7 @@ from scheduler.executors.local.zygotes import Zygotes
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Request
+from scheduler.uris import OUTPUTS
 
 logger = logging.getLogger(__name__)
 
@@ -331,7 +332,7 @@ class LocalExecutor(Executor):
         run.started_at = datetime.now(timezone.utc)
         taken = literals_pb2.LiteralMap.FromString(self.store.get(addresses.inputs)).literals if outputs else {}
         given = literals_pb2.LiteralMap(literals={name: taken[source] for source, name in outputs.items()})
-        uri = self.store.join(addresses.output_prefix, "outputs.pb")
+        uri = self.store.join(addresses.output_prefix, OUTPUTS)
         self.store.put(uri, given.SerializeToString())
         self._conclude(run, Outcome(AttemptPhase.SUCCEEDED, output_uri=uri))
 

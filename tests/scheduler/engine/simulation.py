@@ -195,10 +195,10 @@ class Run:
                     key = f"{parent.key}-0-{source}" if parent.key else source
                     assert self.nodes[key].phase in DONE, f"{move.key} began before {key} was done"
         root = self.nodes[ROOT]
-        items = sum(node.memory.get("slots", 0) for node in self.nodes.values() if node.parent is not None)
+        items = sum(node.memory.slots for node in self.nodes.values() if node.parent is not None)
         slots = items + sum(node.has_slot for node in self.nodes.values())
-        assert root.memory.get("slots", 0) == slots
-        assert root.memory.get("parked", 0) == sum(node.parked for node in self.nodes.values())
+        assert root.memory.slots == slots
+        assert root.memory.parked == sum(node.parked for node in self.nodes.values())
         if self.program.max_parallelism:
             maps = sum(node.has_slot for node in self.nodes.values() if node.spec.kind is Kind.ARRAY)
             assert slots - maps <= self.program.max_parallelism  # a map with a concurrency of its own waits for no slot
@@ -209,7 +209,7 @@ class Run:
                     for node in self.nodes.values()
                     if node.parent == parent.key and node.phase in TERMINAL and node.spec.kind is not Kind.START
                 ]
-                handlers = 1 if parent.memory.get("failing") else 0
+                handlers = 1 if parent.memory.failing else 0
                 assert parent.open == len(parent.body.nodes) + handlers - len(ended), parent.key
 
     def _take(self, command: c.Command) -> None:

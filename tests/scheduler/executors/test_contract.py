@@ -1,179 +1,159 @@
-"""What the port promises, of every executor: the same tests over the one for tests and the local one."""
+"""What the port promises, of every executor: the same tests over the one for tests and each that is registered.
+
+A new executor joins with a fixture `<name>_subject` (subjects.py); without one these tests fail.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
+from flyteidl.core import execution_pb2
 
-from scheduler.attempts.observations import Ended, Observation, Running
-from scheduler.attempts.outcomes import Outcome
-from scheduler.attempts.resources import Resources
-from scheduler.attempts.spec import AttemptSpec, Identity
-from scheduler.executors.base import Assignment, Executor
-from scheduler.executors.fake import FakeExecutor
-from scheduler.executors.local.executor import LocalExecutor
+from scheduler.attempts.observations import Accepted, Ended, Progress, Running, Waiting
+from scheduler.executors.registry import REGISTRY
 from scheduler.phases import AttemptPhase
-from tests.scheduler.executors.conftest import Bench
-
-pytestmark = pytest.mark.e2e  # real processes, for one of them
+from tests.scheduler.executors.subjects import Subject, fake_subject, local_subject  # noqa: F401 - fixtures
 
 PROMPT_SECONDS = 2.0  # what may pass in a call that does not block, on a busy machine
+REAL = [pytest.param(name, marks=pytest.mark.e2e) for name in REGISTRY]  # real processes, or a real cluster
 
 
-class Subject:
-    """An executor, how to give it work that waits to be told to end, and what it reports."""
-
-    def __init__(self, make: Callable[[], Executor], work: Callable[[], tuple[Assignment, Callable[[], None]]]) -> None:
-        self.make, self.work = make, work
-        self.events: list[Observation] = []
-        self.executor = make()
-        self.executor.start(self.events.append)
-
-    def restart(self) -> None:
-        """A new process in place of the old one, which stopped."""
-        self.executor.stop()
-        self.events.clear()
-        self.executor = self.make()
-        self.executor.start(self.events.append)
-
-    def wait(self, kind: type[Observation], assignment: Assignment) -> Observation:
-        until = time.monotonic() + 60
-        while True:
-            for event in list(self.events):
-                if isinstance(event, kind) and event.attempt_id == assignment.attempt_id:
-                    return event
-            assert time.monotonic() < until, f"no {kind.__name__} came"
-            self.executor.tick()
-            time.sleep(0.02)
-
-    def ends(self, assignment: Assignment) -> list[Outcome]:
-        ends = [event for event in self.events if isinstance(event, Ended)]
-        return [event.outcome for event in ends if event.attempt_id == assignment.attempt_id]
-
-
-@pytest.fixture(params=["fake", "local"])
-def subject(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Subject]:
-    made = fake_subject() if request.param == "fake" else local_subject(tmp_path)
-    yield made
-    made.executor.stop()
-
-
-def fake_subject() -> Subject:
-    """What it runs outlives it, as processes do: the next one finds it."""
-    numbers = iter(range(1, 1000))
-    left: dict[int, Assignment] = {}
-    subject: Subject
-
-    def make() -> Executor:
-        fake = FakeExecutor(lambda assignment: None, total=Resources(cpu=4))
-        fake.running = left
-        return fake
-
-    def work() -> tuple[Assignment, Callable[[], None]]:
-        assignment = Assignment(number := next(numbers), AttemptSpec(Identity(f"attempt-{number}")), Resources(cpu=0.5))
-
-        def finish() -> None:
-            assert isinstance(subject.executor, FakeExecutor)
-            subject.executor.finish(assignment.attempt_id, Outcome(AttemptPhase.SUCCEEDED))
-
-        return assignment, finish
-
-    subject = Subject(make, work)
-    return subject
-
-
-def local_subject(home: Path) -> Subject:
-    bench = Bench(home, start=False)
-
-    def make() -> Executor:
-        return LocalExecutor(home, bench.store, total=Resources(cpu=4, memory=1 << 40))
-
-    def work() -> tuple[Assignment, Callable[[], None]]:
-        marker = home / f"go-{next(Bench.numbers)}"
-        return bench.task("waits_for", inputs={"marker": str(marker)}), marker.touch
-
-    return Subject(make, work)
+@pytest.fixture(params=["fake", *REAL])
+def subject(request: pytest.FixtureRequest) -> Subject:
+    made: Subject = request.getfixturevalue(f"{request.param}_subject")
+    return made
 
 
 def test_it_reports_a_start_and_then_one_end(subject: Subject) -> None:
-    assignment, finish = subject.work()
+    work = subject.submitted()
+    started = subject.wait(Running, work.assignment)
+    assert 0 < len(started.handle) <= 255
+    assert subject.ends(work.assignment) == []
+    work.finish()
+    ended = subject.wait(Ended, work.assignment)
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED
+    seen = subject.of(work.assignment)
+    assert [type(event) for event in seen if isinstance(event, Running | Ended)] == [Running, Ended]
+    assert seen[-1] is ended, "nothing comes after the end"
+
+
+def test_what_it_says_before_the_start_is_no_end_and_has_words(subject: Subject) -> None:
+    work = subject.submitted()
+    subject.wait(Running, work.assignment)
+    seen = subject.of(work.assignment)
+    before = seen[: next(at for at, event in enumerate(seen) if isinstance(event, Running))]
+    assert all(isinstance(event, Accepted | Waiting | Progress) for event in before)
+    assert all(event.code and not event.code.count(" ") for event in before if isinstance(event, Waiting))
+    assert all(event.handle for event in before if isinstance(event, Accepted))
+    work.finish()
+    subject.wait(Ended, work.assignment)
+
+
+def test_moments_are_in_order_and_say_their_time_zone(subject: Subject) -> None:
+    work = subject.submitted()
+    started = subject.wait(Running, work.assignment)
+    work.finish()
+    ended = subject.wait(Ended, work.assignment)
+    assert started.at.tzinfo is not None and ended.at.tzinfo is not None
+    assert started.at <= ended.at and (ended.started_at is None or ended.started_at <= ended.at)
+
+
+def test_a_program_that_fails_has_failed_and_says_why(subject: Subject) -> None:
+    assignment = subject.failing()
     subject.executor.submit(assignment)
-    started = subject.wait(Running, assignment)
-    assert isinstance(started, Running) and started.handle and started.at.tzinfo is not None
-    assert subject.ends(assignment) == []
-    finish()
     ended = subject.wait(Ended, assignment)
-    assert isinstance(ended, Ended) and ended.outcome.phase == AttemptPhase.SUCCEEDED
-    assert [type(event) for event in subject.events] == [Running, Ended]
+    assert ended.outcome.phase == AttemptPhase.FAILED and ended.outcome.reason and ended.outcome.error
+    error = execution_pb2.ExecutionError.FromString(ended.outcome.error)
+    assert error.code and error.message and error.kind == execution_pb2.ExecutionError.USER
 
 
 def test_submitting_what_runs_finds_it(subject: Subject) -> None:
-    assignment, finish = subject.work()
-    subject.executor.submit(assignment)
-    first = subject.wait(Running, assignment)
-    subject.executor.submit(assignment)
-    finish()
-    subject.wait(Ended, assignment)
+    work = subject.submitted()
+    first = subject.wait(Running, work.assignment)
+    subject.executor.submit(work.assignment)
+    work.finish()
+    subject.wait(Ended, work.assignment)
     starts = {event.handle for event in subject.events if isinstance(event, Running)}
-    assert isinstance(first, Running) and starts == {first.handle}
-    assert [outcome.phase for outcome in subject.ends(assignment)] == [AttemptPhase.SUCCEEDED]
+    assert starts == {first.handle}
+    assert subject.ends(work.assignment) == [AttemptPhase.SUCCEEDED]
 
 
 def test_it_adopts_what_an_earlier_process_started(subject: Subject) -> None:
-    assignment, finish = subject.work()
-    subject.executor.submit(assignment)
-    before = subject.wait(Running, assignment)
+    work = subject.submitted()
+    before = subject.wait(Running, work.assignment)
     subject.restart()
-    subject.executor.adopt(assignment)
+    subject.executor.adopt(work.assignment)
     subject.executor.settle()
-    after = subject.wait(Running, assignment)
-    assert isinstance(before, Running) and isinstance(after, Running) and before.handle == after.handle
-    finish()
-    subject.wait(Ended, assignment)
-    assert [outcome.phase for outcome in subject.ends(assignment)] == [AttemptPhase.SUCCEEDED]
+    after = subject.wait(Running, work.assignment)
+    assert before.handle == after.handle
+    work.finish()
+    subject.wait(Ended, work.assignment)
+    assert subject.ends(work.assignment) == [AttemptPhase.SUCCEEDED]
+
+
+def test_an_end_that_nobody_recorded_is_told_again(subject: Subject) -> None:
+    """The process died between seeing it and writing it down."""
+    work = subject.submitted()
+    work.finish()
+    subject.wait(Ended, work.assignment)
+    subject.restart()
+    subject.executor.adopt(work.assignment)
+    subject.executor.settle()
+    ended = subject.wait(Ended, work.assignment)
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED
+    if ended.on_recorded is not None:
+        ended.on_recorded()
 
 
 def test_it_starts_what_was_claimed_and_never_started(subject: Subject) -> None:
-    assignment, finish = subject.work()
-    subject.executor.adopt(assignment)
-    subject.wait(Running, assignment)
-    finish()
-    subject.wait(Ended, assignment)
-    assert [outcome.phase for outcome in subject.ends(assignment)] == [AttemptPhase.SUCCEEDED]
+    work = subject.work()
+    subject.executor.adopt(work.assignment)
+    subject.wait(Running, work.assignment)
+    work.finish()
+    subject.wait(Ended, work.assignment)
+    assert subject.ends(work.assignment) == [AttemptPhase.SUCCEEDED]
 
 
 def test_cancelling_ends_it_as_aborted(subject: Subject) -> None:
-    assignment, _ = subject.work()
-    subject.executor.submit(assignment)
-    subject.wait(Running, assignment)
+    work = subject.submitted()
+    subject.wait(Running, work.assignment)
     for _ in range(2):
-        subject.executor.cancel(assignment.attempt_id)
-    subject.wait(Ended, assignment)
-    assert [outcome.phase for outcome in subject.ends(assignment)] == [AttemptPhase.ABORTED]
+        subject.executor.cancel(work.assignment.attempt_id)
+    subject.wait(Ended, work.assignment)
+    assert subject.ends(work.assignment) == [AttemptPhase.ABORTED]
+
+
+def test_cancelling_what_was_only_just_submitted_ends_it_as_aborted(subject: Subject) -> None:
+    work = subject.submitted()
+    subject.executor.cancel(work.assignment.attempt_id)
+    subject.wait(Ended, work.assignment)
+    assert subject.ends(work.assignment) == [AttemptPhase.ABORTED]
 
 
 def test_cancelling_what_it_does_not_have_does_nothing(subject: Subject) -> None:
-    assignment, finish = subject.work()
     subject.executor.cancel(123_456)
-    subject.executor.submit(assignment)
-    subject.wait(Running, assignment)
-    finish()
-    subject.wait(Ended, assignment)
-    subject.executor.cancel(assignment.attempt_id)
-    assert [outcome.phase for outcome in subject.ends(assignment)] == [AttemptPhase.SUCCEEDED]
+    work = subject.submitted()
+    subject.wait(Running, work.assignment)
+    work.finish()
+    subject.wait(Ended, work.assignment)
+    subject.executor.cancel(work.assignment.attempt_id)
+    assert subject.ends(work.assignment) == [AttemptPhase.SUCCEEDED]
+
+
+def test_it_says_what_it_has_or_that_it_has_no_bounds(subject: Subject) -> None:
+    assert subject.executor.name
+    assert subject.executor.most > 0 or subject.executor.capacity().cpu > 0
 
 
 def test_no_call_blocks(subject: Subject) -> None:
     """The daemon has one thread for all of them."""
-    assignment, finish = subject.work()
+    work = subject.work()
     longest = 0.0
     for call in (
         subject.executor.capacity,
-        lambda: subject.executor.submit(assignment),
+        lambda: subject.executor.submit(work.assignment),
         subject.executor.tick,
         lambda: subject.executor.cancel(123_456),
         subject.executor.settle,
@@ -182,20 +162,23 @@ def test_no_call_blocks(subject: Subject) -> None:
         call()
         longest = max(longest, time.monotonic() - begin)
     assert longest < PROMPT_SECONDS
-    subject.wait(Running, assignment)
-    finish()
-    subject.wait(Ended, assignment)
+    subject.wait(Running, work.assignment)
+    work.finish()
+    subject.wait(Ended, work.assignment)
 
 
 def test_events_may_come_from_any_thread_and_calls_may_be_made_meanwhile(subject: Subject) -> None:
-    many = [subject.work() for _ in range(4)]
-    for assignment, _ in many:
-        subject.executor.submit(assignment)
-    for assignment, _ in many:
-        subject.wait(Running, assignment)
-    thread = threading.Thread(target=lambda: [finish() for _, finish in many])
+    many = [subject.submitted() for _ in range(4)]
+    for work in many:
+        subject.wait(Running, work.assignment)
+
+    def finish_all() -> None:
+        for work in many:
+            work.finish()
+
+    thread = threading.Thread(target=finish_all)
     thread.start()
-    for assignment, _ in many:
-        subject.wait(Ended, assignment)
+    for work in many:
+        subject.wait(Ended, work.assignment)
     thread.join()
-    assert all(len(subject.ends(assignment)) == 1 for assignment, _ in many)
+    assert all(subject.ends(work.assignment) == [AttemptPhase.SUCCEEDED] for work in many)

@@ -11,7 +11,7 @@ import pytest
 
 from artifacts.exceptions import NotFound
 from artifacts.store import open_store
-from scheduler.attempts.observations import Ended, Observation, Running
+from scheduler.attempts.observations import Accepted, Ended, Observation, Running
 from scheduler.attempts.outcomes import Outcome
 from scheduler.attempts.resources import Resources
 from scheduler.attempts.traces import trim
@@ -130,6 +130,6 @@ def test_the_fake_ends_attempts_as_it_is_told() -> None:
     for number, name in enumerate(["quick", "slow"]):
         fake.submit(Bench.bare(number, name))
     fake.cancel(1)
-    kinds = [type(events.get_nowait()) for _ in range(4)]
-    assert kinds == [Running, Ended, Running, Ended]
+    kinds = [type(events.get_nowait()) for _ in range(6)]
+    assert kinds == [Accepted, Running, Ended, Accepted, Running, Ended]
     assert events.empty()

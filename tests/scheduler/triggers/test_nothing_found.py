@@ -19,7 +19,7 @@ from artifacts.models import ArtifactVersion
 from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.authority import Authority
 from scheduler.models import Execution, FiringOutcome, LaunchPlan, TriggerFiring
-from scheduler.schedules import identifier_of
+from scheduler.schedules.fire import identifier_of
 from scheduler.triggers.evaluate import evaluate_version
 from scheduler.triggers.preview import preview
 from tests.artifacts.publishing import START, at_run_time, integer, publish_output

@@ -1,0 +1,66 @@
+"""Which executors this installation has, by name, and what each can run. A new one is an entry here, and modules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from scheduler.executors.base import Executor
+from scheduler.placement import Cluster, Kind
+
+LOCAL = "local"
+
+
+class BadSetup(Exception):
+    """The settings do not make an executor; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a process that runs an executor was told. `cluster`: which one of a kind that has several places."""
+
+    home: Path
+    cluster: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+Factory: TypeAlias = Callable[[Setup], Executor]
+
+
+@dataclass(frozen=True)
+class Entry:
+    kind: Kind
+    factory: str  # `module:function` (Setup to Executor), imported by the process that runs it alone
+    clusters: str = ""  # `module:function` that gives the configured clusters of the kind, a list of placement.Cluster
+
+
+_ENTRIES = (Entry(Kind(LOCAL), "scheduler.executors.local.factory:make"),)
+REGISTRY: Mapping[str, Entry] = {entry.kind.name: entry for entry in _ENTRIES}
+
+
+def kinds() -> list[Kind]:
+    return [entry.kind for entry in REGISTRY.values()]
+
+
+def clusters() -> list[Cluster]:
+    """All that are configured, of every kind."""
+    return [one for entry in REGISTRY.values() if entry.clusters for one in _named(entry.clusters)()]
+
+
+def make(name: str, setup: Setup) -> Executor:
+    """BadSetup for a name that nothing has, and for settings it cannot be made of."""
+    entry = REGISTRY.get(name)
+    if entry is None:
+        raise BadSetup(f"there is no executor {name!r}; there are: {', '.join(sorted(REGISTRY))}")
+    if entry.kind.clustered and not setup.cluster:
+        raise BadSetup(f"an executor of kind {name} needs the name of its cluster: --cluster")
+    factory: Factory = _named(entry.factory)
+    return factory(setup)
+
+
+def _named(place: str) -> Any:
+    module, _, function = place.partition(":")
+    return getattr(import_module(module), function)
