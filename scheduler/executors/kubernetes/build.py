@@ -19,6 +19,7 @@ from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.containers import (
     Surroundings,
     containers,
+    env_from,
     is_device,
     pod_of,
     primary_name,
@@ -58,8 +59,8 @@ def build(spec: AttemptSpec, cluster: Cluster, around: Surroundings) -> Built:
     main = next(one for one in pod["containers"] if one.get("name") == primary)
     inputs = ""
     if spec.data_config is not None:
-        env = {**cluster.env, **around.env}
-        inputs = raw.add(pod, main, spec, spec.data_config, cluster, env)
+        shared = {"env": {**cluster.env, **around.env}, "envFrom": env_from(cluster, around)}
+        inputs = raw.add(pod, main, spec, spec.data_config, cluster, shared)
     _settle(pod, spec, cluster)
     scheduling.place(pod, spec, cluster)
     metadata = _metadata(spec)
@@ -133,8 +134,8 @@ def _marked(metadata: Json, name: str, primary: str, spec: AttemptSpec, cluster:
     return {
         "name": name,
         "namespace": around.namespace,
-        "labels": {**cluster.labels, **kept["labels"], **labels},
-        "annotations": {**cluster.annotations, **kept["annotations"], **annotations, names.PRIMARY: primary},
+        "labels": {**cluster.pod_labels, **kept["labels"], **labels},
+        "annotations": {**cluster.pod_annotations, **kept["annotations"], **annotations, names.PRIMARY: primary},
         "finalizers": [*(metadata.get("finalizers") or ()), names.FINALIZER],
     }
 

@@ -14,6 +14,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 import urllib3
+from kubernetes.client import Configuration
+from kubernetes.client.rest import RESTClientObject
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
 
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
 
@@ -43,8 +46,6 @@ class Api:
     """Of one cluster; any number of threads may use it."""
 
     def __init__(self, configuration: Any) -> None:
-        from kubernetes.client.rest import RESTClientObject
-
         configuration.connection_pool_maxsize = CONNECTIONS
         configuration.keep_alive = True  # of TCP: a log may be silent for hours
         self._configuration = configuration
@@ -126,9 +127,6 @@ class Api:
 
 def connect(cluster: Cluster) -> Api:
     """BadCluster if the kubeconfig cannot be used, or there is none and this is no pod."""
-    from kubernetes.client import Configuration
-    from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
-
     configuration = Configuration()
     try:
         if cluster.kubeconfig:

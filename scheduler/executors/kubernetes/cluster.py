@@ -98,8 +98,8 @@ class Cluster:
     host_network: bool | None = None
     dns_policy: str = ""
     dns_config: Json | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    pod_labels: Mapping[str, str] = field(default_factory=dict)
+    pod_annotations: Mapping[str, str] = field(default_factory=dict)
     pod_template: str = "flyte-template"  # a PodTemplate object that, where it exists, all pods begin with
     template_namespace: str = ""  # where templates are looked for that a namespace does not have
     log_links: tuple[Mapping[str, str], ...] = ()  # {"name", "uri"}: the uri with {{ pod }}, {{ namespace }} and so on
@@ -107,6 +107,15 @@ class Cluster:
     abort_grace_seconds: int = 10  # Python as process 1 does not heed SIGTERM: it would wait all of it
     keep_ended_seconds: float = 0.0  # how long an ended pod stays to be looked at
     submissions: int = 10  # pods made at the same time: more gain nothing
+    endpoint: str = ""  # host and port where its pods reach the gRPC door, for tasks that launch others
+    store_endpoint: str = ""  # where its pods reach the S3 store; empty: where Causeway does
+    # Which attempts it takes (scheduler.placement.Cluster)
+    labels: tuple[str, ...] = ()
+    pools: tuple[str, ...] = ()
+    task_types: tuple[str, ...] = ()
+    projects: tuple[str, ...] = ()
+    weight: float = 1.0
+    open: bool = True
 
     def namespace_of(self, project: str, domain: str) -> str:
         return filled(self.namespace, {"project": project, "domain": domain})
@@ -123,6 +132,10 @@ def parse(text: str, **over: Any) -> Cluster:
         given = yaml.safe_load(text) if text.strip() else {}
     except yaml.YAMLError as error:
         raise BadCluster(f"the description of the cluster is no YAML: {error}") from None
+    return _of(given, **over)
+
+
+def _of(given: Any, **over: Any) -> Cluster:
     if not isinstance(given, dict):
         raise BadCluster("the description of the cluster has to be a mapping, such as `name: gpu-1`")
     made: Cluster = _made(Cluster, {**given, **{name: value for name, value in over.items() if value}}, "the cluster")
@@ -130,14 +143,16 @@ def parse(text: str, **over: Any) -> Cluster:
     return made
 
 
-def load(path: str, **over: Any) -> Cluster:
-    """As `parse`, of a file; no path: all defaults."""
-    if not path:
-        return parse("", **over)
+def load(path: str) -> list[Cluster]:
+    """The clusters that a file describes: a list, or a single one. BadCluster."""
     try:
-        return parse(Path(path).read_text(encoding="utf-8"), **over)
-    except OSError as error:
-        raise BadCluster(f"the description of the cluster cannot be read: {error}") from None
+        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise BadCluster(f"the description of clusters in {path} cannot be read: {error}") from None
+    clusters = [_of(one) for one in (given if isinstance(given, list) else [given])]
+    if len({one.name for one in clusters}) < len(clusters):
+        raise BadCluster(f"{path} describes two clusters of one name: each needs a `name` of its own")
+    return clusters
 
 
 _PARTS = {"graces": Graces, "accelerators": Accelerators, "interruptible": Placing, "on_demand": Placing}

@@ -28,6 +28,7 @@ class Surroundings:
     owner: str  # mark of the installation
     attempt_id: int
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # how to reach the store and Causeway
+    store_secret: str = ""  # name of the Secret object with the keys of the store, as variables
     template: Mapping[str, Any] | None = None  # the PodTemplate object it begins with
     secret_env: Mapping[str, str] = field(default_factory=dict)  # variable: key in the attempt's Secret object
     secret_files: Mapping[str, str] = field(default_factory=dict)  # path below the folder of secrets: key
@@ -78,7 +79,7 @@ def program(spec: AttemptSpec, cluster: Cluster, around: Surroundings, template:
         else:
             made.pop(name, None)
     made["env"] = environment(spec, cluster, around, template.get("env") or ())
-    if (sources := [*(template.get("envFrom") or ()), *_env_from(cluster)]) and sources:
+    if (sources := [*(template.get("envFrom") or ()), *env_from(cluster, around)]) and sources:
         made["envFrom"] = sources
     if resources := resources_of(spec.needs, cluster):
         made["resources"] = {**_other_parts(template), **resources}
@@ -139,6 +140,8 @@ def _other_parts(template: Mapping[str, Any]) -> Json:
     return {name: value for name, value in told.items() if name not in ("requests", "limits")}
 
 
-def _env_from(cluster: Cluster) -> list[Json]:
+def env_from(cluster: Cluster, around: Surroundings) -> list[Json]:
     secrets = [{"secretRef": {"name": name, "optional": True}} for name in cluster.env_from_secrets]
+    if around.store_secret:
+        secrets.insert(0, {"secretRef": {"name": around.store_secret}})
     return secrets + [{"configMapRef": {"name": name, "optional": True}} for name in cluster.env_from_config_maps]

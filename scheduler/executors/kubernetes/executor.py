@@ -63,6 +63,7 @@ class KubernetesExecutor(Executor):
         owner: str,
         secrets_of: SecretsOf,
         env_of: EnvOf,
+        store_keys: Mapping[str, str] | None = None,
         max_log_bytes: int = 0,
         max_deck_bytes: int = 0,
     ) -> None:
@@ -77,7 +78,7 @@ class KubernetesExecutor(Executor):
         self.finisher = Finisher(
             self.board, self.objects, cluster, store, max_deck_bytes=max_deck_bytes, freed=self._freed
         )
-        maker = Maker(self.objects, cluster, owner, secrets_of, env_of)
+        maker = Maker(self.objects, cluster, owner, secrets_of, env_of, store_keys or {})
         self.submission = Submission(
             self.board, maker, on_pod=self.on_pod, conclude=self.finisher.conclude, lost=self._lost
         )
@@ -266,7 +267,7 @@ class KubernetesExecutor(Executor):
             self._logs_sent_at = time.monotonic()
             for held in self.board.active():
                 if held.log is not None and not held.log.followed.is_set():
-                    self.board.do(held.log.sent.send_grown)
+                    self.board.do(held.log.send_grown)
 
     def _tend(self, held: Held) -> None:
         """Under the lock: deadlines, and what is to be looked at again."""

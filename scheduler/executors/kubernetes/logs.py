@@ -21,7 +21,6 @@ import urllib3
 from artifacts.store import ObjectStore
 from scheduler.executors.kubernetes.client import ApiError
 from scheduler.executors.kubernetes.objects import Objects, is_no_log
-from scheduler.executors.local.sent_log import SentLog
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +29,7 @@ TAIL_LINES = 5000  # read plainly at the end
 PEEK_LINES = 100
 TAIL_BYTES = 4096  # of the log that a message shows
 OTHERS_BYTES = 1 << 20  # of the log of each other container
+SMALL = 1 << 20  # bytes
 TRIES = 5
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _MISSING = b"\n[Causeway: lines may be missing here: they came faster than they could be read]\n"
@@ -44,7 +44,9 @@ class LogKeeper:
         """`handle`: namespace and pod; `path`: of the file it is followed into; `limit`: bytes kept of it, 0: all."""
         self.objects, (self.namespace, self.pod), self.main = objects, handle, main
         self.path, self.limit = path, limit
-        self.sent = SentLog(path, uri, store)
+        self.uri, self.store = uri, store
+        self._sent = 0  # bytes
+        self._sending = threading.Lock()
         self.followed = threading.Event()  # the follow has ended, or there was none
         self.followed.set()
         self._last = b""  # the newest time stamp of what was written
@@ -90,7 +92,21 @@ class LogKeeper:
         if self._left_out:
             said = f"\n[Causeway left out {self._left_out} bytes here: a log may have {self.limit} bytes]\n"
             self._append(said.encode())
-        self.sent.send_whole()
+        with self._sending:
+            if self.path.exists():
+                self.store.put_file(self.uri, str(self.path))
+
+    def send_grown(self) -> None:
+        """So that it can be read meanwhile: a longer one when it has grown by a tenth. Not while it is sent already."""
+        if self.followed.is_set() or not self._sending.acquire(blocking=False):
+            return
+        try:
+            size = self.path.stat().st_size if self.path.exists() else 0
+            if not self.followed.is_set() and size > (self._sent if size < SMALL else self._sent + self._sent // 10):
+                self.store.put_file(self.uri, str(self.path))
+                self._sent = size
+        finally:
+            self._sending.release()
 
     def discard(self) -> None:
         self.path.unlink(missing_ok=True)

@@ -35,8 +35,19 @@ class Taken(Exception):
 class Maker:
     """Any number of threads may use it. Raises what Api raises, InvalidArgument, and what `secrets_of` raises."""
 
-    def __init__(self, objects: Objects, cluster: Cluster, owner: str, secrets_of: SecretsOf, env_of: EnvOf) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        cluster: Cluster,
+        owner: str,
+        secrets_of: SecretsOf,
+        env_of: EnvOf,
+        store_keys: Mapping[str, str],
+    ) -> None:
+        """`store_keys`: variables with which tasks reach the store; they lie in a Secret object of each namespace."""
         self.objects, self.cluster, self.owner = objects, cluster, owner
+        self.store_keys = store_keys
+        self._with_store_keys: set[str] = set()  # namespaces
         self.secrets_of, self.env_of = secrets_of, env_of
         self._templates: dict[tuple[str, str], tuple[float, dict[str, Any] | None]] = {}
         self._lock = threading.Lock()
@@ -56,6 +67,7 @@ class Maker:
             owner=self.owner,
             attempt_id=assignment.attempt_id,
             env=self.env_of(assignment),
+            store_secret=self._store_secret(namespace),
             template=self._template(spec, namespace),
             secret_env=env,
             secret_files=files,
@@ -75,6 +87,16 @@ class Maker:
         if pod is not None and not self._is_ours(pod, attempt_id):
             raise Taken(f"the cluster has a pod {namespace}/{name} that is not Causeway's: it has to go first")
         return pod
+
+    def _store_secret(self, namespace: str) -> str:
+        """The name of the namespace's Secret object with the keys of the store, which is there; empty: no keys."""
+        if not self.store_keys:
+            return ""
+        made = secret_objects.store_object(self.store_keys, namespace, self.owner)
+        if namespace not in self._with_store_keys:
+            self.objects.create_secret(made)
+            self._with_store_keys.add(namespace)
+        return str(made["metadata"]["name"])
 
     def forget_secret(self, namespace: str, pod: str) -> None:
         """Of a pod that will not be made. What cannot be removed now stays: it is named after its attempt."""

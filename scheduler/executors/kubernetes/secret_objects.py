@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -33,6 +35,19 @@ def secret_object(mounts: Mounts, pod: str, namespace: str, labels: Mapping[str,
         "type": "Opaque",
         "immutable": True,
         "data": {key: base64.b64encode(value).decode() for key, value in values.items()},
+    }
+
+
+def store_object(keys: Mapping[str, str], namespace: str, owner: str) -> dict[str, Any]:
+    """The Secret object of a namespace with the keys of the store: other keys are another object."""
+    digest = hashlib.sha256(json.dumps([owner, sorted(keys.items())]).encode()).hexdigest()[:10]
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": f"causeway-store-{digest}", "namespace": namespace, "labels": {names.OWNER: owner}},
+        "type": "Opaque",
+        "immutable": True,
+        "data": {name: base64.b64encode(value.encode()).decode() for name, value in keys.items()},
     }
 
 

@@ -42,6 +42,7 @@ from scheduler.executors.local.sent_log import SentLog
 from scheduler.executors.local.steps import Steps, quietly
 from scheduler.executors.local.zygote.child import DUPLICATE
 from scheduler.executors.local.zygotes import Zygotes
+from scheduler.executors.store_keys import store_keys
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Request
@@ -370,7 +371,7 @@ class LocalExecutor(Executor):
             env["CAUSEWAY_TOKEN"] = self.token_of(run.assignment.attempt_id)
             env["FLYTE_CREDENTIALS_AUTH_MODE"] = "externalcommand"
             env["FLYTE_CREDENTIALS_COMMAND"] = "printenv,CAUSEWAY_TOKEN"  # flytekit splits it at the comma
-        return env | _store_keys()
+        return env | store_keys()
 
     # --- what zygotes say ---------------------------------------------------------------------------------------------
 
@@ -478,17 +479,3 @@ class LocalExecutor(Executor):
         self._by_directory.pop(run.directory.path, None)
         with contextlib.suppress(RuntimeError):  # shutting down: the next start removes it
             self._workers.submit(run.directory.remove)
-
-
-def _store_keys() -> dict[str, str]:
-    """What tasks reach an S3 store with: keys of their own, where the operator gave them some, or Causeway's."""
-    env = os.environ
-    keys = {
-        "FLYTE_AWS_ENDPOINT": env.get("AWS_ENDPOINT_URL"),
-        "FLYTE_AWS_ACCESS_KEY_ID": env.get("CAUSEWAY_TASK_S3_ACCESS_KEY_ID") or env.get("AWS_ACCESS_KEY_ID"),
-        "FLYTE_AWS_SECRET_ACCESS_KEY": env.get("CAUSEWAY_TASK_S3_SECRET_ACCESS_KEY")
-        or env.get("AWS_SECRET_ACCESS_KEY"),
-    }
-    if not env.get("CAUSEWAY_TASK_S3_ACCESS_KEY_ID"):
-        keys["AWS_SESSION_TOKEN"] = env.get("AWS_SESSION_TOKEN")  # a temporary key is none without it
-    return {name: value for name, value in keys.items() if value}

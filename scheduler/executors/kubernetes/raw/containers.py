@@ -36,8 +36,11 @@ main(sys.argv[1])
 _NEEDS = {"requests": {"cpu": "100m", "memory": "512Mi"}, "limits": {"memory": "512Mi"}}
 
 
-def add(pod: Json, main: Json, spec: AttemptSpec, data: DataConfig, cluster: Cluster, env: Mapping[str, str]) -> str:
-    """Add both to the pod spec, and the folders to `main`. Returns the name of the container of the inputs."""
+def add(pod: Json, main: Json, spec: AttemptSpec, data: DataConfig, cluster: Cluster, shared: Json) -> str:
+    """Add both to the pod spec, and the folders to `main`. Returns the name of the container of the inputs.
+
+    `shared`: variables (`env`, as a mapping) and `envFrom`, which reach the store.
+    """
     image = cluster.data_image or cluster.image
     if not image:
         raise InvalidArgument(
@@ -53,9 +56,10 @@ def add(pod: Json, main: Json, spec: AttemptSpec, data: DataConfig, cluster: Clu
         "output_prefix": spec.addresses.output_prefix,
         "raw_output_prefix": spec.addresses.raw_output_prefix,
     }
-    variables = {**env, "CAUSEWAY_CODE": code(), "CAUSEWAY_DATA": json.dumps(told)}
-    uploader = {**_container(OUTPUTS, "outputs", image, variables, outputs), "restartPolicy": "Always"}
-    fetcher = _container(INPUTS, "inputs", image, variables, inputs)
+    variables = {**shared["env"], "CAUSEWAY_CODE": code(), "CAUSEWAY_DATA": json.dumps(told)}
+    given = {**({"envFrom": shared["envFrom"]} if shared["envFrom"] else {})}
+    uploader = {**_container(OUTPUTS, "outputs", image, variables, outputs), **given, "restartPolicy": "Always"}
+    fetcher = {**_container(INPUTS, "inputs", image, variables, inputs), **given}
     # The sidecar first: it listens for the end before the task's container can begin.
     pod["initContainers"] = [uploader, *(pod.get("initContainers") or ()), fetcher]
     pod.setdefault("volumes", []).extend({"name": name, "emptyDir": {}} for name in (INPUTS, OUTPUTS))

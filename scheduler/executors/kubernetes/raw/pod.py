@@ -17,7 +17,8 @@ import sys
 def main(part: str) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     data = json.loads(os.environ["CAUSEWAY_DATA"])
-    from . import raw  # type: ignore[attr-defined] # flytekit with it, while there is time: afterwards the execution waits for it
+    # Now, and flytekit with it: at the task's end the execution waits for its outputs.
+    from . import raw  # type: ignore[attr-defined] # noqa: PLC0415
 
     if part == "inputs":
         raw.write_inputs(pathlib.Path(data["input_path"]), data)
