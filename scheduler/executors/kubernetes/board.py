@@ -76,6 +76,8 @@ class Board:
     def waits(self, held: Held, wait: Wait) -> None:
         """Note it, and tell it unless it is what every pod goes through. A code counts from when it was first seen."""
         with self.lock:
+            if held.runs:
+                return
             if held.wait is None or held.wait.code != wait.code:
                 held.wait_since = _now()
             held.wait = wait

@@ -169,7 +169,8 @@ class KubernetesExecutor(Executor):
             if held.stage in (Stage.JUDGED, Stage.OVER) or (held.uid and held.uid != uid):
                 return
             held.uid = uid
-            self._consider(held, pod, self._observe(held, pod, gone=gone))
+            if gone or is_newer(held, pod):
+                self._consider(held, pod, self._observe(held, pod, gone=gone))
 
     def _observe(
         self, held: Held, pod: pods.Json, *, gone: bool = False, events: list[pods.Json] | None = None
@@ -228,7 +229,7 @@ class KubernetesExecutor(Executor):
             logger.warning("%s cannot be read for now: %s", held.handle, error)
             return
         with self.board.lock:
-            if held.stage == Stage.MADE:
+            if held.stage == Stage.MADE and is_newer(held, pod):
                 self._consider(held, pod, self._observe(held, pod, events=events))
 
     def _keep_log(self, held: Held, pod: pods.Json, *, follow: bool) -> None:
@@ -317,3 +318,16 @@ class KubernetesExecutor(Executor):
         uri = self.store.join(addresses.output_prefix, "outputs.pb")
         self.store.put(uri, given.SerializeToString())
         return uri
+
+
+def is_newer(held: Held, pod: pods.Json) -> bool:
+    """Whether no later state of it was looked at: the answer to a call may come after what the watch said since.
+
+    Versions are etcd's revisions, which rise; what is no number is believed.
+    """
+    told = pods.text(pod, "metadata", "resourceVersion")
+    version = int(told) if told.isascii() and told.isdigit() else held.version
+    if version < held.version:
+        return False
+    held.version = version
+    return True

@@ -29,6 +29,7 @@ class Held:
     adopted: bool = False  # an earlier process may have made the pod
     stage: Stage = Stage.TO_MAKE
     uid: str = ""  # of its pod
+    version: int = 0  # of the newest state of its pod that was looked at
     made_at: float = 0.0  # monotonic
     cancelled: str = ""  # why it is to stop; empty: it is not
     abort_sent: bool = False

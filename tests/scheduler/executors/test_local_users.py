@@ -16,12 +16,13 @@ import pytest
 from artifacts.store import LocalStore
 from artifacts.task_users import Identity, TaskUsers
 from scheduler.attempts.resources import Resources
-from scheduler.executors.local.executor import LocalExecutor, _store_keys
+from scheduler.executors.local.executor import LocalExecutor
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.sent_log import SentLog
 from scheduler.executors.local.warm import Zygote
 from scheduler.executors.local.zygote.child import leave_result
 from scheduler.executors.local.zygotes import Zygotes, _is_shown
+from scheduler.executors.store_keys import store_keys
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts, mount
 from scheduler.secrets.names import Name, Request
@@ -165,7 +166,7 @@ def test_tasks_have_nothing_secret_of_the_control_plane(monkeypatch: pytest.Monk
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     whole = {"FLYTE_AWS_ACCESS_KEY_ID": "id", "FLYTE_AWS_SECRET_ACCESS_KEY": "key", "AWS_SESSION_TOKEN": "token"}
-    assert _store_keys() == whole
+    assert store_keys() == whole
     monkeypatch.setenv("CAUSEWAY_TASK_S3_ACCESS_KEY_ID", "theirs")
     monkeypatch.setenv("CAUSEWAY_TASK_S3_SECRET_ACCESS_KEY", "known")
-    assert _store_keys() == {"FLYTE_AWS_ACCESS_KEY_ID": "theirs", "FLYTE_AWS_SECRET_ACCESS_KEY": "known"}
+    assert store_keys() == {"FLYTE_AWS_ACCESS_KEY_ID": "theirs", "FLYTE_AWS_SECRET_ACCESS_KEY": "known"}

@@ -30,7 +30,12 @@ class Bench:
         self.executor = self.begin()
 
     def begin(self) -> KubernetesExecutor:
-        made = KubernetesExecutor(
+        made = self.make()
+        made.start(self.seen.append)
+        return made
+
+    def make(self) -> KubernetesExecutor:
+        return KubernetesExecutor(
             self.settings,
             self.api,
             self.store,
@@ -39,8 +44,6 @@ class Bench:
             secrets_of=lambda attempt_id, asked: self.mounts,
             env_of=lambda assignment: {"FLYTE_PLATFORM_URL": "here"},
         )
-        made.start(self.seen.append)
-        return made
 
     def restart(self) -> None:
         """A new process in place of this one."""

@@ -6,7 +6,7 @@ import copy
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -34,6 +34,7 @@ class FakeCluster:
         self.quota: int | None = None  # pods that have not ended, at most
         self.calls: list[str] = []
         self.watches = 0
+        self.kubelet: Callable[[str, Json], None] | None = None  # what becomes of a new or a deleted pod by itself
         self.silent = False  # new watches send nothing, not even bookmarks
         self._version = 100
         self._history: list[tuple[int, Json]] = []
@@ -151,7 +152,10 @@ class FakeCluster:
         pod["status"] = {"phase": "Pending"}
         self.pods[namespace, name] = pod
         self._commit("ADDED", pod)
-        return 201, copy.deepcopy(pod)
+        made = copy.deepcopy(pod)
+        if self.kubelet is not None:
+            self.kubelet("made", pod)
+        return 201, made
 
     def _one(self, method: str, namespace: str, name: str, body: Json) -> tuple[int, Json]:
         pod = self.pods.get((namespace, name))
@@ -172,6 +176,8 @@ class FakeCluster:
     def _delete(self, pod: Json) -> None:
         pod["metadata"].setdefault("deletionTimestamp", at(60 * 60 * 24 * 365 * 50))
         self._commit("MODIFIED", pod)
+        if self.kubelet is not None and pod["status"]["phase"] not in ("Succeeded", "Failed"):
+            self.kubelet("deleted", pod)
         self._reap(pod)
 
     def _reap(self, pod: Json) -> None:
