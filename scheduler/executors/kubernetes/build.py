@@ -26,7 +26,7 @@ from scheduler.executors.kubernetes.containers import (
     resources_of,
 )
 from scheduler.executors.kubernetes.raw import containers as raw
-from scheduler.task_resources import quantity
+from scheduler.quantities import quantity
 
 Json = dict[str, Any]
 

@@ -10,7 +10,7 @@ from scheduler.executors.kubernetes import pods, rights
 from scheduler.executors.kubernetes.client import Api, ApiError, connect
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
 from scheduler.executors.kubernetes.containers import is_device
-from scheduler.task_resources import quantity
+from scheduler.quantities import quantity
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - comparing, not binding
 QUICK = (3.0, 10.0)  # seconds to connect, and to answer

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from artifacts.exceptions import CausewayError
 from scheduler.executors.kubernetes.client import ApiError
-from scheduler.task_resources import quantity
+from scheduler.quantities import quantity
 
 
 class Kind(enum.Enum):
