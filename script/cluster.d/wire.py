@@ -16,7 +16,10 @@ TEXT, BOOLEAN = FieldDescriptorProto.TYPE_STRING, FieldDescriptorProto.TYPE_BOOL
 # A field's number; its type, or the name of its message; whether it is repeated.
 Field = tuple[int, "int | str", bool]
 
-encoded = Message.SerializeToString
+
+def encoded(message: Message) -> bytes:
+    """What goes over the wire."""
+    return message.SerializeToString()
 
 
 def messages(package: str, declared: dict[str, dict[str, Field]]) -> dict[str, Any]:
