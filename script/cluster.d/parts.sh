@@ -138,8 +138,8 @@ kubeAPIQPS: 200
 kubeAPIBurst: 400
 YAML
     # shellcheck disable=SC2086 # flags
-    spawn kubelet "$(program kubelet)" --kubeconfig kubeconfig --config kubelet.yaml --root-dir "$home/kubelet" --hostname-override node-1 \
-        --node-ip "$node" ${CLUSTER_KUBELET_FLAGS:-}
+    spawn kubelet "$(program kubelet)" --kubeconfig kubeconfig --config kubelet.yaml --root-dir "$home/kubelet" --cert-dir kubelet/pki \
+        --hostname-override node-1 --node-ip "$node" ${CLUSTER_KUBELET_FLAGS:-}
 }
 
 start_gpus() { spawn gpus "$python" "$here/gpus.py" "$gpu_resource=$gpus"; }
