@@ -1,0 +1,152 @@
+"""The cluster that `script/cluster` makes is one: what the other tests on it, and their readers, rely on."""
+
+from __future__ import annotations
+
+import shlex
+from importlib.metadata import version
+
+import pytest
+
+from tests.cluster.running import GPU, Cluster, Namespace, eventually
+
+ONE_GPU = {"limits": {GPU: "1"}}
+SAY_GPU = "echo $NVIDIA_VISIBLE_DEVICES; "
+
+
+@pytest.fixture
+def gpus(cluster: Cluster) -> int:
+    """How many there are, and no pod of another test holds one any more."""
+    count = cluster.gpus
+    if count == 0:
+        pytest.skip("this cluster has no GPUs")
+
+    def held() -> list[str]:
+        pods = cluster.get("pods", "--all-namespaces")["items"]
+        asking = [pod for pod in pods if any(GPU in _limits(each) for each in pod["spec"]["containers"])]
+        return [pod["metadata"]["name"] for pod in asking if pod["status"]["phase"] in ("Pending", "Running")]
+
+    eventually(lambda: not held())
+    return count
+
+
+def _limits(container: dict[str, dict[str, dict[str, str]]]) -> dict[str, str]:
+    return container.get("resources", {}).get("limits", {})
+
+
+def _is_ready(cluster: Cluster, node: str) -> bool:
+    conditions = cluster.get("node", node)["status"]["conditions"]
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def test_it_has_a_node_that_is_ready(cluster: Cluster) -> None:
+    nodes = cluster.get("nodes")["items"]
+    assert nodes
+    assert any(_is_ready(cluster, node["metadata"]["name"]) for node in nodes)
+
+
+def test_it_runs_flytekit_in_a_pod_as_pinned(namespace: Namespace) -> None:
+    namespace.run("hello", "pyflyte --version && python3 -c 'import pandas; print(pandas.__version__)'")
+    words = namespace.output_of("hello")
+    assert version("flytekit") in words
+    assert version("pandas") in words
+
+
+def test_a_failing_pod_says_how_it_ended(namespace: Namespace) -> None:
+    namespace.run("failing", "exit 7")
+    namespace.wait_for_phase("failing", "Failed")
+    (status,) = namespace.get("pod", "failing")["status"]["containerStatuses"]
+    assert status["state"]["terminated"]["exitCode"] == 7
+
+
+def test_pods_reach_a_service_by_its_name(namespace: Namespace) -> None:
+    namespace.run("web", "mkdir /tmp/web && cd /tmp/web && echo found > page && exec python3 -m http.server 8080")
+    ports = [{"port": 80, "targetPort": 8080}]
+    spec = {"selector": {"app": "web"}, "ports": ports}
+    namespace.create({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web"}, "spec": spec})
+    namespace.wait_for_phase("web", "Running")
+    read = "import urllib.request as u; print(u.urlopen('http://web/page', timeout=5).read().decode())"
+    namespace.run("reader", f"for n in $(seq 20); do python3 -c {shlex.quote(read)} && exit 0; sleep 1; done; exit 1")
+    assert "found" in namespace.output_of("reader")
+
+
+def test_it_hands_out_each_gpu_once_and_lets_one_more_pod_wait(namespace: Namespace, gpus: int) -> None:
+    holders = [f"holder-{number}" for number in range(gpus)]
+    for name in holders:
+        namespace.run(name, SAY_GPU + "exec sleep 600", resources=ONE_GPU)
+    for name in holders:
+        namespace.wait_for_phase(name, "Running")
+    held = {eventually(lambda name=name: namespace.kubectl("logs", name)).strip() for name in holders}  # type: ignore[misc]
+    assert len(held) == gpus
+    assert "" not in held
+
+    namespace.run("late", SAY_GPU, resources=ONE_GPU)
+    waiting = eventually(lambda: namespace.get("pod", "late")["status"].get("conditions"))
+    assert [(each["reason"], each["status"]) for each in waiting if each["type"] == "PodScheduled"] == [
+        ("Unschedulable", "False")
+    ]
+    assert f"Insufficient {GPU}" in waiting[0]["message"]
+
+    namespace.kubectl("delete", "pod", holders[0])
+    assert namespace.output_of("late").strip() in held
+
+
+def test_gpus_stay_known_and_held_when_the_kubelet_starts_anew(
+    own_cluster: Cluster, namespace: Namespace, gpus: int
+) -> None:
+    namespace.run("before", SAY_GPU + "exec sleep 600", resources=ONE_GPU)
+    namespace.wait_for_phase("before", "Running")
+    held = eventually(lambda: namespace.kubectl("logs", "before")).strip()
+
+    own_cluster.part("restart", "kubelet", "--kill")
+    namespace.run("after", SAY_GPU, resources={"limits": {GPU: str(gpus - 1)}})
+    others = namespace.output_of("after").strip().split(",")
+    assert len(others) == gpus - 1
+    assert held not in others
+    assert namespace.phase("before") == "Running"
+    assert own_cluster.gpus == gpus
+
+
+def test_pods_and_this_machine_share_a_store(namespace: Namespace) -> None:
+    environment = namespace.cluster.environment
+    if "AWS_ENDPOINT_URL" not in environment:
+        pytest.skip("AWS_ENDPOINT_URL names no store that the cluster of KUBECONFIG reaches")
+    folder = f"{environment['CAUSEWAY_STORE_URL']}/{namespace.name}"
+    given = {name: value for name, value in environment.items() if name.startswith("FLYTE_AWS_")}
+    words = "".join(
+        f"{line}\n"
+        for line in (
+            "from flytekit.core.data_persistence import FileAccessProvider",
+            f"files = FileAccessProvider('/tmp/sandbox', {folder!r})",
+            "open('/tmp/here', 'w').write('from a pod')",
+            f"files.put('/tmp/here', {folder + '/object'!r})",
+            f"files.get({folder + '/object'!r}, '/tmp/back')",
+            "print(open('/tmp/back').read())",
+        )
+    )
+    variables = [{"name": name, "value": value} for name, value in given.items()]
+    namespace.run("storing", f"python3 -c {shlex.quote(words)}", env=variables)
+    assert "from a pod" in namespace.output_of("storing")
+
+    import boto3  # not needed by any other test here
+
+    names = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
+    keys = {name: environment[variable] for name, variable in names.items()}
+    client = boto3.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"], region_name="us-east-1", **keys)
+    bucket, _, prefix = folder.removeprefix("s3://").partition("/")
+    assert client.get_object(Bucket=bucket, Key=f"{prefix}/object")["Body"].read() == b"from a pod"
+    client.delete_object(Bucket=bucket, Key=f"{prefix}/object")
+
+
+def test_pods_outlive_an_api_server_that_was_killed(own_cluster: Cluster, namespace: Namespace) -> None:
+    namespace.run("steady", "sleep 4; echo through")
+    namespace.wait_for_phase("steady", "Running")
+    own_cluster.part("restart", "api", "--kill")
+
+    def answers() -> bool:
+        try:
+            return own_cluster.kubectl("get", "--raw", "/readyz") == "ok"
+        except AssertionError:
+            return False
+
+    eventually(answers)
+    assert "through" in namespace.output_of("steady")
