@@ -13,26 +13,6 @@ ONE_GPU = {"limits": {GPU: "1"}}
 SAY_GPU = "echo $NVIDIA_VISIBLE_DEVICES; "
 
 
-@pytest.fixture
-def gpus(cluster: Cluster) -> int:
-    """How many there are, and no pod of another test holds one any more."""
-    count = cluster.gpus
-    if count == 0:
-        pytest.skip("this cluster has no GPUs")
-
-    def held() -> list[str]:
-        pods = cluster.get("pods", "--all-namespaces")["items"]
-        asking = [pod for pod in pods if any(GPU in _limits(each) for each in pod["spec"]["containers"])]
-        return [pod["metadata"]["name"] for pod in asking if pod["status"]["phase"] in ("Pending", "Running")]
-
-    eventually(lambda: not held())
-    return count
-
-
-def _limits(container: dict[str, dict[str, dict[str, str]]]) -> dict[str, str]:
-    return container.get("resources", {}).get("limits", {})
-
-
 def _is_ready(cluster: Cluster, node: str) -> bool:
     conditions = cluster.get("node", node)["status"]["conditions"]
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
