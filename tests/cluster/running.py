@@ -110,7 +110,11 @@ class Namespace:
         return self.kubectl("logs", pod, "--container", "main")
 
     def describe(self, pod: str) -> str:
-        return self.kubectl("describe", "pod", pod)
+        """What the cluster says of it, and its last words."""
+        command = [self.cluster.environment["CLUSTER_KUBECTL"], "--namespace", self.name, "logs", "--tail", "20", pod]
+        environment = {**os.environ, **self.cluster.environment}
+        words = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        return self.kubectl("describe", "pod", pod) + words.stdout + words.stderr
 
 
 def eventually(found: Callable[[], T], seconds: float = 60) -> T:
