@@ -53,8 +53,8 @@ class Cluster:
 
     @property
     def gpus(self) -> int:
-        """That pods may have, on all nodes."""
-        nodes = self.get("nodes")["items"]
+        """That pods may have, on nodes that are real."""
+        nodes = self.get("nodes", "--selector", "fake!=node")["items"]
         return sum(int(node["status"]["allocatable"].get(GPU, 0)) for node in nodes)
 
 
