@@ -181,6 +181,10 @@ CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
 CAUSEWAY_RETRY_BACKOFF_SECONDS = float(os.environ.get("CAUSEWAY_RETRY_BACKOFF_SECONDS") or "1")
 # "image=/path/of/python,...": tasks of these images run in these Pythons (virtual environments), others in our own.
 CAUSEWAY_ENVIRONMENTS = os.environ.get("CAUSEWAY_ENVIRONMENTS", "")
+# Clusters that tasks run on as pods: a YAML file that describes them, or a kubeconfig and an image for plain tasks
+CAUSEWAY_CLUSTERS = os.environ.get("CAUSEWAY_CLUSTERS", "")
+CAUSEWAY_KUBECONFIG = os.environ.get("CAUSEWAY_KUBECONFIG", "")
+CAUSEWAY_CLUSTER_IMAGE = os.environ.get("CAUSEWAY_CLUSTER_IMAGE", "")
 # How long an attempt of a task without a timeout of its own may take, in seconds; 0: as long as it likes.
 CAUSEWAY_TASK_TIMEOUT = float(os.environ.get("CAUSEWAY_TASK_TIMEOUT") or "0")
 # Of what a task leaves to be read, in bytes; 0: any. A longer log loses its middle, a larger deck is not kept.

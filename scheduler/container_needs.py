@@ -12,7 +12,8 @@ from flyteidl.core import tasks_pb2
 from scheduler import pods
 from scheduler.attempts.spec import Accelerator, Needs, SharedMemory
 from scheduler.graphs import Target
-from scheduler.task_resources import EAGER_CPU, NAMES, Platform, amounts_of, chosen, extended_resources, quantity
+from scheduler.quantities import quantity
+from scheduler.task_resources import EAGER_CPU, NAMES, Platform, amounts_of, chosen, extended_resources
 
 _KUBERNETES = {"ephemeral_storage": "ephemeral-storage"}  # where it is called otherwise
 

@@ -21,7 +21,13 @@ TEST = re.compile(r"(tests/[\w/]+\.py)(?:::(\w+))?")
 LINK = re.compile(r"\]\((?!https?://)([^)\s#]*)(?:#([^)\s]*))?\)")
 SETTING = re.compile(r"CAUSEWAY_[A-Z0-9_]+")
 # Set by one process of ours for another, or by developers for tests; not settings.
-INTERNAL = {"CAUSEWAY_PROCESS", "CAUSEWAY_INSTALLATION", "CAUSEWAY_UP_BEGAN", "CAUSEWAY_TEST_ID"}
+INTERNAL = {
+    "CAUSEWAY_PROCESS",
+    "CAUSEWAY_INSTALLATION",
+    "CAUSEWAY_UP_BEGAN",
+    "CAUSEWAY_TEST_ID",
+    "CAUSEWAY_REQUIRE_CLUSTER",
+}
 
 
 def requirements() -> dict[str, tuple[str, str, str, str]]:
@@ -97,7 +103,7 @@ def settings_read() -> set[str]:
         for path in (ROOT / folder).rglob("*.py"):
             text = path.read_text()
             found |= set(re.findall(r'(?:env|environ|envvar|get|getenv|env_flag|pop)\W+"(CAUSEWAY_[A-Z0-9_]+)"', text))
-    for path in (ROOT / "script").iterdir():
+    for path in (each for each in (ROOT / "script").rglob("*") if each.suffix in ("", ".sh") and each.is_file()):
         found |= set(re.findall(r"\$\{(CAUSEWAY_[A-Z0-9_]+):[-+?]", path.read_text()))
     return found - INTERNAL
 

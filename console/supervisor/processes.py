@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from console.supervisor import roles
+from console.supervisor.clusters import clusters
 from console.supervisor.paths import Home
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -80,13 +81,17 @@ def slow() -> Process:
     return Process("slow", command, environment={"CELERY_SKIP_CHECKS": "1"})
 
 
-def executor(options: Options) -> Process:
-    """It has a role of its own in the database, and in its environment no way to be another."""
+def executor(options: Options, *cluster: str) -> Process:
+    """It has a role of its own in the database, and in its environment no way to be another. `cluster`: the name of
+    the one whose pods it looks after; none: tasks of this machine.
+    """
     given = {**os.environ, **options.environment}.get("CAUSEWAY_EXECUTOR_DATABASE_URL")
     address = roles.url(options.home, roles.EXECUTOR) if options.postgres else given
     environment = {"DATABASE_URL": address, "CAUSEWAY_EXECUTOR_DATABASE_URL": ""} if address else {}
     command = [sys.executable, str(ROOT / "manage.py"), "executor", "--skip-checks"]
-    return Process("executor", command, environment=environment)
+    if cluster:
+        command += ["--kind", "kubernetes", "--cluster", *cluster]
+    return Process("-".join(["executor", *cluster]), command, environment=environment)
 
 
 def apps(options: Options) -> list[Process]:
@@ -100,6 +105,7 @@ def apps(options: Options) -> list[Process]:
         *(worker(number) for number in range(1, WORKERS + 1)),
         slow(),
         executor(options),
+        *(executor(options, one.name) for one in clusters({**os.environ, **options.environment})),
     ]
 
 

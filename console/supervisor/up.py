@@ -12,6 +12,7 @@ from importlib.metadata import version
 from types import FrameType
 
 from console.supervisor import preflight
+from console.supervisor.clusters import describe
 from console.supervisor.errors import CannotStart
 from console.supervisor.paths import Home
 from console.supervisor.processes import ROOT, Options
@@ -46,6 +47,10 @@ def parse(arguments: list[str]) -> tuple[Options, bool]:
     parser.add_argument(
         "--grpc-port", type=port, default=env.get("CAUSEWAY_GRPC_PORT") or "8089", help="flytekit's door"
     )
+    parser.add_argument("--kubeconfig", default=env.get("CAUSEWAY_KUBECONFIG"), help="run tasks on this cluster's pods")
+    parser.add_argument(
+        "--image", default=env.get("CAUSEWAY_CLUSTER_IMAGE"), help="image of its tasks that name none (with flytekit)"
+    )
     parser.add_argument("--no-demo", action="store_true", help="start empty, without the example teams")
     found = parser.parse_args(arguments)
     if found.http_port == found.grpc_port:
@@ -57,9 +62,16 @@ def parse(arguments: list[str]) -> tuple[Options, bool]:
         grpc_port=found.grpc_port,
         postgres=not env.get("DATABASE_URL"),
         valkey=not env.get("REDIS_URL"),
-        environment={},
+        environment=_cluster_environment(found.kubeconfig, found.image),
     )
     return options, not found.no_demo
+
+
+def _cluster_environment(kubeconfig: str | None, image: str | None) -> dict[str, str]:
+    if kubeconfig and not os.path.isfile(kubeconfig):
+        raise CannotStart(f"--kubeconfig: there is no file {kubeconfig}")
+    given = {"CAUSEWAY_KUBECONFIG": os.path.abspath(kubeconfig) if kubeconfig else "", "CAUSEWAY_CLUSTER_IMAGE": image}
+    return {name: value for name, value in given.items() if value}
 
 
 def run_demo(stack: Stack) -> None:
@@ -99,6 +111,8 @@ def serve(options: Options, *, demo: bool, began: float) -> None:
     preflight.check_disk(home)
     preflight.check_wheels(postgres=options.postgres, valkey=options.valkey)
     stack = Stack(options, say=say)
+    for line in describe(stack.env, stack.env.get("CAUSEWAY_STORE_URL") or str(home.root / "objects")):
+        say(line)
     stack.clear_leftovers()
     preflight.check_port(options.bind, options.http_port, option="--http-port")
     preflight.check_port(options.bind, options.grpc_port, option="--grpc-port")

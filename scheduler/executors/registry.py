@@ -37,7 +37,15 @@ class Entry:
     clusters: str = ""  # `module:function` that gives the configured clusters of the kind, a list of placement.Cluster
 
 
-_ENTRIES = (Entry(Kind(LOCAL), "scheduler.executors.local.factory:make"),)
+KUBERNETES = "kubernetes"
+_ENTRIES = (
+    Entry(Kind(LOCAL), "scheduler.executors.local.factory:make"),
+    Entry(
+        Kind(KUBERNETES, clustered=True, any_resource=True),
+        "scheduler.executors.kubernetes.factory:make",
+        "scheduler.executors.kubernetes.clusters:configured",
+    ),
+)
 REGISTRY: Mapping[str, Entry] = {entry.kind.name: entry for entry in _ENTRIES}
 
 

@@ -24,7 +24,8 @@ from scheduler.compiler.single_task import workflow_for
 from scheduler.graphs import Target
 from scheduler.models import TaskExecution
 from scheduler.phases import ExecutionPhase
-from scheduler.task_resources import quantity, resources_of
+from scheduler.quantities import quantity
+from scheduler.task_resources import resources_of
 from tests.flyte import register_all, specs_of
 from tests.scheduler.driving import error_of, start, workflow_of
 

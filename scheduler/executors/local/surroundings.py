@@ -6,6 +6,7 @@ import os
 
 from scheduler.executors.local.means import Means
 from scheduler.executors.local.run import Run
+from scheduler.executors.store_keys import store_keys
 
 
 def surroundings(run: Run, means: Means) -> dict[str, str]:
@@ -24,17 +25,3 @@ def surroundings(run: Run, means: Means) -> dict[str, str]:
         env["FLYTE_CREDENTIALS_AUTH_MODE"] = "externalcommand"
         env["FLYTE_CREDENTIALS_COMMAND"] = "printenv,CAUSEWAY_TOKEN"  # flytekit splits it at the comma
     return env | store_keys()
-
-
-def store_keys() -> dict[str, str]:
-    """What tasks reach an S3 store with: keys of their own, where the operator gave them some, or Causeway's."""
-    env = os.environ
-    keys = {
-        "FLYTE_AWS_ENDPOINT": env.get("AWS_ENDPOINT_URL"),
-        "FLYTE_AWS_ACCESS_KEY_ID": env.get("CAUSEWAY_TASK_S3_ACCESS_KEY_ID") or env.get("AWS_ACCESS_KEY_ID"),
-        "FLYTE_AWS_SECRET_ACCESS_KEY": env.get("CAUSEWAY_TASK_S3_SECRET_ACCESS_KEY")
-        or env.get("AWS_SECRET_ACCESS_KEY"),
-    }
-    if not env.get("CAUSEWAY_TASK_S3_ACCESS_KEY_ID"):
-        keys["AWS_SESSION_TOKEN"] = env.get("AWS_SESSION_TOKEN")  # a temporary key is none without it
-    return {name: value for name, value in keys.items() if value}

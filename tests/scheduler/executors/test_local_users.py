@@ -21,10 +21,10 @@ from scheduler.executors.local.births import is_shown
 from scheduler.executors.local.executor import LocalExecutor
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.sent_log import SentLog
-from scheduler.executors.local.surroundings import store_keys
 from scheduler.executors.local.warm import Zygote
 from scheduler.executors.local.zygote.child import leave_result
 from scheduler.executors.local.zygotes import Zygotes
+from scheduler.executors.store_keys import store_keys
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts, mount
 from scheduler.secrets.names import Name, Request

@@ -35,7 +35,7 @@ def run(args: list[str], data: dict[str, str]) -> int:
     inputs, outputs = pathlib.Path("_inputs").absolute(), pathlib.Path("_outputs").absolute()
     inputs.mkdir()
     outputs.mkdir()
-    _write_inputs(inputs, data)
+    write_inputs(inputs, data)
     places = {data["output_path"]: str(outputs), data["input_path"]: str(inputs)}
     if secrets := os.environ.get("FLYTE_SECRETS_DEFAULT_DIR"):
         places[SECRETS] = secrets
@@ -45,7 +45,7 @@ def run(args: list[str], data: dict[str, str]) -> int:
         signal.signal(-status, signal.SIG_DFL)
         os.kill(os.getpid(), -status)
     if status == 0:
-        _keep(_outputs_or_error(outputs, data), data["output_prefix"])
+        keep(collect(outputs, data), data["output_prefix"])
     return status
 
 
@@ -62,7 +62,7 @@ def _access() -> Any:
     return FlyteContextManager.current_context().file_access
 
 
-def _write_inputs(directory: pathlib.Path, data: dict[str, str]) -> None:
+def write_inputs(directory: pathlib.Path, data: dict[str, str]) -> None:
     local = directory / "inputs.pb"
     _access().get_data(data["inputs_uri"], str(local))
     given = literals_pb2.LiteralMap.FromString(local.read_bytes())
@@ -122,7 +122,7 @@ def _value(scalar: literals_pb2.Scalar) -> tuple[Any, str]:
     return value, str(value)
 
 
-def _outputs_or_error(directory: pathlib.Path, data: dict[str, str]) -> Any:
+def collect(directory: pathlib.Path, data: dict[str, str]) -> Any:
     told = directory / ERROR_FILE
     if told.exists():
         return _error(told.read_text(errors="replace"))
@@ -142,7 +142,7 @@ def _error(message: str) -> errors_pb2.ErrorDocument:
     return errors_pb2.ErrorDocument(error=error)
 
 
-def _keep(document: Any, prefix: str) -> None:
+def keep(document: Any, prefix: str) -> None:
     name = "error.pb" if isinstance(document, errors_pb2.ErrorDocument) else "outputs.pb"
     path = pathlib.Path(name).absolute()
     path.write_bytes(document.SerializeToString())

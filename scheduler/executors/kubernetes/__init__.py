@@ -1,0 +1,1 @@
+"""The executor that runs attempts as pods of a Kubernetes cluster."""

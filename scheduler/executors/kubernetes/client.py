@@ -1,0 +1,167 @@
+"""Calls of a cluster's API: bodies are JSON, answers are JSON, whatever fields the cluster knows.
+
+The `kubernetes` package reads kubeconfigs and brings tokens and certificates; its typed models are not used. They check
+bodies and answers by themselves and refuse what a newer cluster knows, and even the kubelet's own events.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlencode
+
+import urllib3
+from kubernetes.client import Configuration
+from kubernetes.client.rest import RESTClientObject
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+
+from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
+
+Json = dict[str, Any]
+TIMEOUT = (5.0, 90.0)  # seconds to connect, and between two bytes: a network hole would hang for ever otherwise
+JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
+STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+CONNECTIONS = 32  # kept open; more are made and thrown away
+
+
+class ApiError(Exception):
+    """The API said no. `message` is in the cluster's words."""
+
+    def __init__(self, status: int, reason: str, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status, self.reason, self.message, self.retry_after = status, reason, message, retry_after
+
+
+class Unreachable(ApiError):
+    """No answer came: nobody knows whether it was done."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(0, "Unreachable", message)
+
+
+class Api:
+    """Of one cluster; any number of threads may use it."""
+
+    def __init__(self, configuration: Any) -> None:
+        configuration.connection_pool_maxsize = CONNECTIONS
+        configuration.keep_alive = True  # of TCP: a log may be silent for hours
+        self._configuration = configuration
+        self._pool = RESTClientObject(configuration).pool_manager
+        self._token = threading.Lock()  # the hook that refreshes tokens runs one at a time
+
+    @property
+    def host(self) -> str:
+        return str(self._configuration.host)
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, object] | None = None,
+        kind: str = JSON,
+        timeout: tuple[float, float] = TIMEOUT,
+    ) -> Json:
+        """The object that comes back. `body`: bytes as they are, else made JSON. ApiError, Unreachable."""
+        with self.open(method, path, body, query=query, kind=kind, timeout=timeout) as response:
+            read = _read(response)
+        try:
+            found = json.loads(read or b"{}")
+        except ValueError:
+            raise Unreachable(f"{self.host} answered with something that is no JSON") from None
+        return found if isinstance(found, dict) else {}
+
+    @contextmanager
+    def open(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        query: Mapping[str, object] | None = None,
+        kind: str = JSON,
+        timeout: tuple[float, float] = TIMEOUT,
+    ) -> Iterator[urllib3.BaseHTTPResponse]:
+        """The answer as a stream: for watches and logs. What breaks while it is read raises urllib3's HTTPError."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
+        try:
+            response = self._pool.request(
+                method,
+                self._url(path, query),
+                body=data,
+                headers=self._headers(kind if data is not None else ""),
+                timeout=urllib3.Timeout(connect=timeout[0], read=timeout[1]),
+                preload_content=False,
+                retries=False,
+                redirect=False,
+            )
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(f"{self.host} does not answer: {error}") from None
+        try:
+            if response.status >= 300:
+                raise _error(response)
+            yield response
+        except BaseException:
+            response.close()  # what was not read to its end cannot be used again
+            raise
+        finally:
+            response.release_conn()
+
+    def _url(self, path: str, query: Mapping[str, object] | None) -> str:
+        given = {name: value for name, value in (query or {}).items() if value not in (None, "")}
+        return f"{self.host.rstrip('/')}{path}" + (f"?{urlencode(given)}" if given else "")
+
+    def _headers(self, kind: str) -> dict[str, str]:
+        with self._token:
+            told = self._configuration.auth_settings()
+        headers = {"Accept": "application/json", "User-Agent": "causeway"}
+        for setting in told.values():
+            if setting.get("in") == "header" and setting.get("value"):
+                headers[setting["key"]] = setting["value"]
+        return {**headers, **({"Content-Type": kind} if kind else {})}
+
+
+def connect(cluster: Cluster) -> Api:
+    """BadCluster if the kubeconfig cannot be used, or there is none and this is no pod."""
+    configuration = Configuration()
+    try:
+        if cluster.kubeconfig:
+            load_kube_config(  # type: ignore[no-untyped-call]
+                cluster.kubeconfig,
+                context=cluster.context or None,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+        else:
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except (ConfigException, OSError, ValueError) as error:
+        where = f"the kubeconfig {cluster.kubeconfig}" if cluster.kubeconfig else "the service account of this pod"
+        raise BadCluster(f"cluster {cluster.name}: {where} cannot be used: {error}") from None
+    return Api(configuration)
+
+
+def _read(response: urllib3.BaseHTTPResponse) -> bytes:
+    try:
+        return bytes(response.read())
+    except urllib3.exceptions.HTTPError as error:
+        raise Unreachable(f"the answer broke off: {error}") from None
+
+
+def _error(response: urllib3.BaseHTTPResponse) -> ApiError:
+    body = _read(response)
+    try:
+        told = json.loads(body)
+    except ValueError:
+        told = {}
+    told = told if isinstance(told, dict) else {}
+    message = str(told.get("message") or body[:500].decode(errors="replace") or response.reason or "no message")
+    return ApiError(response.status, str(told.get("reason") or ""), message, _seconds(response.headers))
+
+
+def _seconds(headers: Mapping[str, str]) -> float:
+    told = headers.get("Retry-After", "")
+    return float(told) if told.isascii() and told.isdigit() else 0.0

@@ -1,0 +1,147 @@
+"""The container that runs a task's program, and what it asks for."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from artifacts.exceptions import InvalidArgument
+from scheduler.attempts.spec import AttemptSpec, Needs, Pod
+from scheduler.executors.kubernetes.cluster import Cluster
+
+Json = dict[str, Any]
+MAIN = "main"  # the container of a task that brings no pod
+PRIMARY = "primary"  # flytekit's name, where a pod template names none
+GPU = "gpu"  # as AttemptSpec says it
+# Of these a limit is made of the request, as in Flyte: without one a task takes its neighbours' memory or disk. Of cpu
+# it is not: Flyte's limit makes a task that asked for 50m run at a twentieth of the speed of an idle node.
+LIMITED = ("memory", "ephemeral-storage")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an attempt is given where it runs, besides what it brings."""
+
+    namespace: str
+    owner: str  # mark of the installation
+    attempt_id: int
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)  # how to reach the store and Causeway
+    store_secret: str = ""  # name of the Secret object with the keys of the store, as variables
+    template: Mapping[str, Any] | None = None  # the PodTemplate object it begins with
+    secret_env: Mapping[str, str] = field(default_factory=dict)  # variable: key in the attempt's Secret object
+    secret_files: Mapping[str, str] = field(default_factory=dict)  # path below the folder of secrets: key
+    secret_paths: Mapping[str, str] = field(default_factory=dict)  # variable: path below the folder of secrets
+
+    @property
+    def has_secrets(self) -> bool:
+        return bool(self.secret_env or self.secret_files)
+
+
+def pod_of(spec: AttemptSpec) -> Pod | None:
+    """The pod that the task brings, or its node in the task's stead; None where there is only a container."""
+    for pod in (spec.overlay, spec.pod):
+        if pod is not None and pod.spec.get("containers"):
+            return pod
+    return None
+
+
+def primary_name(spec: AttemptSpec) -> str:
+    pod = pod_of(spec)
+    return MAIN if pod is None else pod.primary or PRIMARY
+
+
+def containers(spec: AttemptSpec, cluster: Cluster, around: Surroundings) -> list[Json]:
+    """All ordinary containers of the pod, that of the task's program in its place. InvalidArgument if it is missing."""
+    pod = pod_of(spec)
+    if pod is None:
+        return [program(spec, cluster, around, {"name": MAIN})]
+    found = copy.deepcopy(list(pod.spec["containers"]))
+    name = primary_name(spec)
+    if not any(one.get("name") == name for one in found):
+        raise InvalidArgument(f"the pod of task {spec.identity.task} has no container {name!r}")
+    return [program(spec, cluster, around, one) if one.get("name") == name else one for one in found]
+
+
+def program(spec: AttemptSpec, cluster: Cluster, around: Surroundings, template: Json) -> Json:
+    """The container of the task's program: what the pod template says of it, with the attempt's own words over it."""
+    image = spec.image or cluster.image
+    if not image:
+        raise InvalidArgument(
+            f"task {spec.identity.task} names no image, and no default image is set for the cluster {cluster.name} "
+            "(script/up --image NAME, or `image` in its settings)"
+        )
+    made = {**template, "image": image}
+    for name, words in (("command", spec.command), ("args", spec.arguments)):
+        if words:
+            made[name] = list(words)
+        else:
+            made.pop(name, None)
+    made["env"] = environment(spec, cluster, around, template.get("env") or ())
+    if (sources := [*(template.get("envFrom") or ()), *env_from(cluster, around)]) and sources:
+        made["envFrom"] = sources
+    if resources := resources_of(spec.needs, cluster):
+        made["resources"] = {**_other_parts(template), **resources}
+    made.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
+    if cluster.image_pull_policy:
+        made.setdefault("imagePullPolicy", cluster.image_pull_policy)
+    if cluster.security_context:
+        made.setdefault("securityContext", dict(cluster.security_context))
+    return made
+
+
+def environment(spec: AttemptSpec, cluster: Cluster, around: Surroundings, templates: Any) -> list[Json]:
+    """Variables: the cluster's, the place's, the task's and the launch's; the later of two of one name wins.
+
+    Flyte has the cluster's win over the task's; then a task cannot set what an operator set as a default.
+    """
+    image = {
+        "FLYTE_INTERNAL_IMAGE": spec.image or cluster.image
+    }  # as Flyte's images say, for tasks that register others
+    plain = {**image, **cluster.env, **around.env, **spec.env}
+    entries = [{"name": name, "value": value} for name, value in plain.items()]
+    entries += [dict(entry) for entry in templates if isinstance(entry, Mapping) and "valueFrom" in entry]
+    return entries
+
+
+def resources_of(needs: Needs, cluster: Cluster) -> Json:
+    """`resources` of the container: empty if nothing is asked for."""
+    gpu = gpu_resource(needs, cluster)
+    requests = {gpu if name == GPU else name: amount for name, amount in needs.requests.items()}
+    limits = {gpu if name == GPU else name: amount for name, amount in needs.limits.items()}
+    for name, amount in cluster.requests.items():
+        if name not in limits:
+            requests.setdefault(name, amount)
+    for name in requests.keys() | limits.keys():
+        if is_device(name):  # Kubernetes wants both, and equal
+            amount = requests.get(name) or limits[name]
+            requests[name] = limits[name] = amount
+        elif name in LIMITED and name in requests:
+            limits.setdefault(name, requests[name])
+    found = {"requests": dict(sorted(requests.items())), "limits": dict(sorted(limits.items()))}
+    return {name: amounts for name, amounts in found.items() if amounts}
+
+
+def gpu_resource(needs: Needs, cluster: Cluster) -> str:
+    """What the cluster calls the GPUs that are asked for."""
+    device = needs.accelerator.device if needs.accelerator is not None else ""
+    return cluster.accelerators.resources.get(device, cluster.accelerators.resource)
+
+
+def is_device(name: str) -> bool:
+    """Whether it is a resource that device plug-ins give (`nvidia.com/gpu`): whole numbers, request equal to limit."""
+    return "/" in name and not name.startswith("kubernetes.io/")
+
+
+def _other_parts(template: Mapping[str, Any]) -> Json:
+    """What a template says in `resources` besides requests and limits (claims)."""
+    told = template.get("resources") or {}
+    return {name: value for name, value in told.items() if name not in ("requests", "limits")}
+
+
+def env_from(cluster: Cluster, around: Surroundings) -> list[Json]:
+    secrets = [{"secretRef": {"name": name, "optional": True}} for name in cluster.env_from_secrets]
+    if around.store_secret:
+        secrets.insert(0, {"secretRef": {"name": around.store_secret}})
+    return secrets + [{"configMapRef": {"name": name, "optional": True}} for name in cluster.env_from_config_maps]

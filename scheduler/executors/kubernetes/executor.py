@@ -1,0 +1,348 @@
+"""The Kubernetes executor: attempts as pods, followed by one watch, whatever happens to the connection or to us.
+
+What is known of an attempt is on the cluster: a process that takes over finds the pods by their names and marks, and
+none goes before its end is written down. Calls of the port do not wait; other threads do the work (board.Board).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import shutil
+import socket
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+
+from flyteidl.core import literals_pb2
+
+from artifacts.exceptions import CausewayError
+from artifacts.store import ObjectStore
+from scheduler.attempts.outcomes import SYSTEM, Outcome, aborted, failure
+from scheduler.attempts.resources import Resources
+from scheduler.attempts.spec import Addresses
+from scheduler.executors.base import Assignment, Emit, Executor
+from scheduler.executors.kubernetes import names, pods
+from scheduler.executors.kubernetes.board import ORDINARY, ORDINARY_SECONDS, Board, waited
+from scheduler.executors.kubernetes.client import Api, ApiError
+from scheduler.executors.kubernetes.cluster import Cluster
+from scheduler.executors.kubernetes.ending import verdict
+from scheduler.executors.kubernetes.finishing import Finisher
+from scheduler.executors.kubernetes.held import Held, Stage
+from scheduler.executors.kubernetes.lease import Lease
+from scheduler.executors.kubernetes.logs import LogKeeper
+from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
+from scheduler.executors.kubernetes.objects import Objects
+from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
+from scheduler.executors.kubernetes.rights import may_watch_all
+from scheduler.executors.kubernetes.strays import Strays
+from scheduler.executors.kubernetes.submission import Submission
+from scheduler.executors.kubernetes.waiting import Wait
+from scheduler.executors.kubernetes.watch import Watcher
+from scheduler.executors.vital import end_process, vital
+from scheduler.phases import AttemptPhase
+
+logger = logging.getLogger(__name__)
+
+INSTANCE = 64  # letters; TaskExecution.claimed_by
+FOLLOWERS = 200  # logs followed at the same time; those of more pods are read at their end
+LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
+LOG_SECONDS = 3.0  # between looks at logs that grow
+
+
+class KubernetesExecutor(Executor):
+    name = "kubernetes"
+    most = 20_000
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        api: Api,
+        store: ObjectStore,
+        home: Path,
+        *,
+        owner: str,
+        secrets_of: SecretsOf,
+        env_of: EnvOf,
+        store_keys: Mapping[str, str] | None = None,
+        max_log_bytes: int = 0,
+        max_deck_bytes: int = 0,
+    ) -> None:
+        """`home`: a folder for logs on their way; `owner`: the mark of the installation, a label's value; `secrets_of`
+        and `env_of` give what an attempt's pod gets of secrets and of addresses.
+        """
+        self.settings, self.cluster = cluster, cluster.name
+        self.store, self.home, self.owner = store, home, owner
+        self.objects = Objects(api)
+        self.max_log_bytes = max_log_bytes
+        self.board = Board(lambda seen: self.emit(seen), submissions=cluster.submissions)
+        self.finisher = Finisher(
+            self.board, self.objects, cluster, store, max_deck_bytes=max_deck_bytes, freed=self._freed
+        )
+        maker = Maker(self.objects, cluster, owner, secrets_of, env_of, store_keys or {})
+        self.submission = Submission(
+            self.board, maker, on_pod=self.on_pod, conclude=self.finisher.conclude, lost=self._lost
+        )
+        self.strays = Strays(self.objects)
+        self.instance = f"kubernetes-{cluster.name}-{owner}"[:INSTANCE]
+        self.lease: Lease | None = None
+        if cluster.lease_namespace:
+            holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+            name = f"causeway-{cluster.name}-{owner}"
+            self.lease = Lease(api, cluster.lease_namespace, name, holder, lost=end_process)
+        self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
+        self._scoped = False  # whether rights are there for single namespaces only
+        self._followers = ThreadPoolExecutor(FOLLOWERS, thread_name_prefix="logs")
+        self._settled = False
+        self._logs_sent_at = time.monotonic()
+
+    def capacity(self) -> Resources:
+        """A cluster queues by itself: nothing is packed into it."""
+        return Resources()
+
+    def start(self, emit: Emit) -> None:
+        self.emit = emit
+        shutil.rmtree(self.home, ignore_errors=True)  # logs of an earlier process are read again from their pods
+        if self.lease is not None and not self.lease.acquire():
+            return  # stopped while it waited
+        self._scoped = not may_watch_all(self.objects.api)
+        if not self._scoped:
+            self._watch("")
+
+    def submit(self, assignment: Assignment) -> None:
+        self._take(assignment, adopted=False)
+
+    def adopt(self, assignment: Assignment) -> None:
+        self._take(assignment, adopted=True)
+
+    def _take(self, assignment: Assignment, *, adopted: bool) -> None:
+        namespace = self.settings.namespace_of(*assignment.spec.identity.place)
+        held = Held(assignment, namespace, names.pod_name(assignment.spec.identity, self.owner), adopted)
+        with self.board.lock:
+            present = self.board.held.get(held.id)
+            if present is not None and present.stage != Stage.OVER:
+                return
+            self.board.held[held.id] = held
+        if self._scoped:
+            self._watch(namespace)
+        if assignment.spec.echo is not None:
+            self.board.do(partial(self._echo, held, assignment.spec.echo))
+        else:
+            self.submission.add(held)
+
+    def settle(self) -> None:
+        self._settled = True
+
+    def cancel(self, attempt_id: int) -> None:
+        with self.board.lock:
+            held = self.board.held.get(attempt_id)
+            if held is None or held.cancelled or held.stage not in (Stage.TO_MAKE, Stage.MADE):
+                return
+            held.cancelled = "cancelled"
+            if held.stage == Stage.TO_MAKE and not held.adopted and self.board.turns.drop(attempt_id):
+                held.stage = Stage.JUDGED
+                self.board.do(partial(self.finisher.conclude, held, aborted(held.cancelled)))
+            else:
+                self._tend(held)
+
+    def stop(self) -> None:
+        for watcher in self._watchers.values():
+            watcher.stop()
+        self.submission.stop()
+        self.board.stop()
+        self.finisher.stop()
+        for held in list(self.board.held.values()):
+            if held.log is not None:
+                held.log.stop()
+        self._followers.shutdown(wait=False, cancel_futures=True)
+        if self.lease is not None:
+            self.lease.stop()
+
+    def _watch(self, namespace: str) -> None:
+        if namespace not in self._watchers:
+            watcher = Watcher(
+                self.objects.api, names.selector(self.owner), self.on_pod, self._listed, namespace=namespace
+            )
+            self._watchers[namespace] = watcher
+            vital(watcher.run, name=f"watch {namespace}".strip()).start()
+
+    # --- what the cluster says ----------------------------------------------------------------------------------------
+
+    def on_pod(self, pod: pods.Json, gone: bool) -> None:
+        """From the watch and from those who read a pod."""
+        with self.board.lock:
+            held = self.board.held.get(names.attempt_id_of(pod) or 0)
+            if held is None or (held.namespace, held.name) != (pods.namespace_of(pod), pods.name_of(pod)):
+                self.strays.saw(pod, gone=gone)
+                return
+            uid = pods.uid_of(pod)
+            self.strays.forget(uid)
+            if held.stage in (Stage.JUDGED, Stage.OVER) or (held.uid and held.uid != uid):
+                return
+            held.uid = uid
+            if gone or is_newer(held, pod):
+                self._consider(held, pod, self._observe(held, pod, gone=gone))
+
+    def _observe(
+        self, held: Held, pod: pods.Json, *, gone: bool = False, events: list[pods.Json] | None = None
+    ) -> Seen:
+        now = datetime.now(timezone.utc)
+        return observe(pod, graces=self.settings.graces, now=now, events=events or (), gone=gone, whole=held.whole)
+
+    def _consider(self, held: Held, pod: pods.Json, seen: Seen) -> None:
+        """Under the lock."""
+        match seen:
+            case Waits(wait):
+                self.board.waits(held, wait)
+            case Runs(since):
+                self._keep_log(held, pod, follow=True)
+                self.board.runs(held, since)
+            case Ending(well, until):
+                self._keep_log(held, pod, follow=False)
+                self.board.runs(held, pods.started_at(pod, pods.primary_of(pod)))
+                if until is not None:
+                    held.look_at = time.monotonic() + max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
+                if well and not held.ends:
+                    held.ends = True
+                    self.board.do(partial(self.finisher.early, held))
+            case Over():
+                self._keep_log(held, pod, follow=False)
+                if self.board.to_judge(held):
+                    self.board.do(partial(self.finisher.judge, held, pod, seen))
+        self._tend(held)
+
+    def _lost(self, held: Held) -> None:
+        """Its pod was there and is gone, and nobody saw how it ended: then the files decide."""
+        with self.board.lock:
+            if self.board.to_judge(held):
+                over = Over(verdict({}, gone=True), None, None)
+                self.board.do(partial(self.finisher.judge, held, {}, over))
+
+    def _listed(self, present: frozenset[str], began: float, namespace: str) -> None:
+        """Of pods that should be there and were not listed it is asked what became of them."""
+        with self.board.lock:
+            for held in self.board.held.values():
+                if namespace not in ("", held.namespace):
+                    continue
+                if held.stage == Stage.MADE and held.uid and held.uid not in present and held.made_at < began:
+                    self.board.do(partial(self._look, held))
+
+    def _look(self, held: Held) -> None:
+        """Read its pod, and what events say of it."""
+        try:
+            pod = self.objects.pod(held.namespace, held.name)
+            if pod is None or (held.uid and pods.uid_of(pod) != held.uid):
+                self._lost(held)
+                return
+            wanted = held.wait is not None and held.wait.looks_at_events
+            events = self.objects.events(held.namespace, held.name, held.uid) if wanted else []
+        except ApiError as error:
+            logger.warning("%s cannot be read for now: %s", held.handle, error)
+            return
+        with self.board.lock:
+            if held.stage == Stage.MADE and is_newer(held, pod):
+                self._consider(held, pod, self._observe(held, pod, events=events))
+
+    def _keep_log(self, held: Held, pod: pods.Json, *, follow: bool) -> None:
+        if held.log is not None:
+            return
+        main, uri = pods.primary_of(pod), held.assignment.log_uri
+        held.others = tuple(name for name in pods.container_names(pod) if name != main)
+        if not uri:
+            return
+        path = self.home / f"{held.id}.log"
+        handle = (held.namespace, held.name)
+        held.log = LogKeeper(self.objects, handle, main, path, uri, self.store, self.max_log_bytes)
+        if follow:
+            held.log.followed.clear()
+            self._followers.submit(held.log.follow)
+
+    # --- what time brings ---------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        self.board.do_due()
+        self.submission.go_on()
+        with self.board.lock:
+            for held in self.board.active():
+                self._tend(held)
+            for attempt_id, why in list(self.board.turns.waiting()):
+                waiter = self.board.held.get(attempt_id)
+                if waiter is not None and waiter.wait is None:
+                    self.board.waits(
+                        waiter, Wait("QuotaExceeded" if "quota" in why else "ClusterBusy", why, short=True)
+                    )
+        if self._settled:
+            with self.board.lock:
+                for stray in self.strays.due():
+                    self.board.do(partial(self.strays.remove, stray))
+        if time.monotonic() - self._logs_sent_at > LOG_SECONDS:
+            self._logs_sent_at = time.monotonic()
+            for held in self.board.active():
+                if held.log is not None and not held.log.followed.is_set():
+                    self.board.do(held.log.send_grown)
+
+    def _tend(self, held: Held) -> None:
+        """Under the lock: deadlines, and what is to be looked at again."""
+        if held.stage != Stage.MADE:
+            return
+        if held.cancelled:
+            if not held.abort_sent:
+                held.abort_sent = True
+                self.board.do(partial(self.finisher.abort, held))
+            return
+        wait, now = held.wait, time.monotonic()
+        if wait is not None:
+            seconds = waited(held)
+            if wait.fails_at_once or (wait.grace and seconds > wait.grace):
+                if self.board.to_judge(held):
+                    self.board.do(partial(self.finisher.give_up, held))
+                return
+            if wait.code in ORDINARY and seconds > ORDINARY_SECONDS:
+                self.board.tell_wait(held)
+            if wait.looks_at_events and held.look_at is None:
+                held.look_at = now + LOOK_SECONDS
+        if held.look_at is not None and now >= held.look_at:
+            held.look_at = None
+            self.board.do(partial(self._look, held))
+
+    def _freed(self, namespace: str) -> None:
+        self.submission.freed(namespace)
+
+    def _echo(self, held: Held, outputs: Mapping[str, str]) -> None:
+        """What it takes in comes out: that needs no pod."""
+        try:
+            uri = self._echoed(held.spec.addresses, outputs)
+        except CausewayError as error:
+            outcome = failure("EchoFailed", error.message, SYSTEM, retryable=True)
+        except OSError as error:
+            logger.warning("%s waits for the store: %s", held.assignment.name, error)
+            self.board.later(1.0, partial(self._echo, held, outputs))
+            return
+        else:
+            outcome = Outcome(AttemptPhase.SUCCEEDED, output_uri=uri)
+        if self.board.to_judge(held):
+            self.finisher.conclude(held, outcome)
+
+    def _echoed(self, addresses: Addresses, outputs: Mapping[str, str]) -> str:
+        taken = literals_pb2.LiteralMap.FromString(self.store.get(addresses.inputs)).literals if outputs else {}
+        given = literals_pb2.LiteralMap(literals={name: taken[source] for source, name in outputs.items()})
+        uri = self.store.join(addresses.output_prefix, "outputs.pb")
+        self.store.put(uri, given.SerializeToString())
+        return uri
+
+
+def is_newer(held: Held, pod: pods.Json) -> bool:
+    """Whether no later state of it was looked at: the answer to a call may come after what the watch said since.
+
+    Versions are etcd's revisions, which rise; what is no number is believed.
+    """
+    told = pods.text(pod, "metadata", "resourceVersion")
+    version = int(told) if told.isascii() and told.isdigit() else held.version
+    if version < held.version:
+        return False
+    held.version = version
+    return True

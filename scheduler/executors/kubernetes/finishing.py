@@ -1,0 +1,176 @@
+"""The end of an attempt: how it ended, its log kept, its pod gone. In this order, so that nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timezone
+from functools import partial
+
+from artifacts.store import ObjectStore
+from scheduler.attempts.judge import Showing
+from scheduler.attempts.observations import Ended
+from scheduler.attempts.outcomes import SYSTEM, Outcome, aborted, failure
+from scheduler.executors.kubernetes import judging, pods
+from scheduler.executors.kubernetes.board import Board, waited
+from scheduler.executors.kubernetes.client import ApiError
+from scheduler.executors.kubernetes.cluster import Cluster
+from scheduler.executors.kubernetes.held import Held, Stage
+from scheduler.executors.kubernetes.objects import Objects
+from scheduler.executors.kubernetes.observe import Over
+from scheduler.phases import AttemptPhase
+
+logger = logging.getLogger(__name__)
+
+ARCHIVERS = 32
+AGAIN_SECONDS = 2.0
+PATIENCE_SECONDS = 300.0  # an attempt's end waits so long for the store
+FOLLOW_SECONDS = 5.0  # for which the end of a follow is waited for: it comes up to 2 s after the container's
+
+
+class Finisher:
+    """Its methods are jobs for other threads: they wait for the store and the cluster."""
+
+    def __init__(
+        self,
+        board: Board,
+        objects: Objects,
+        cluster: Cluster,
+        store: ObjectStore,
+        *,
+        max_deck_bytes: int,
+        freed: Callable[[str], None],
+    ) -> None:
+        self.board, self.objects, self.cluster, self.store = board, objects, cluster, store
+        self.max_deck_bytes, self.freed = max_deck_bytes, freed
+        self._archivers = ThreadPoolExecutor(ARCHIVERS, thread_name_prefix="keep-logs")
+
+    def early(self, held: Held) -> None:
+        """Its main container has ended well: where its outputs are there already nobody needs to wait for the pod."""
+        with contextlib.suppress(Exception):  # then the pod's own end will tell
+            told = judging.early(held.spec, self.store, self._shown(held), max_deck_bytes=self.max_deck_bytes)
+            if told is not None and self.board.to_judge(held):
+                self.conclude(held, told)
+
+    def judge(self, held: Held, pod: pods.Json, over: Over) -> None:
+        """Of one that is to be judged by the caller (`Board.to_judge`)."""
+        found = over.verdict
+        held.started_at = held.started_at or over.started_at
+        if held.cancelled and (found.cut_off or found.failed):
+            self.conclude(held, aborted(held.cancelled))
+            return
+        tail = ""
+        if found.failed or not held.runs:
+            tail = self._tail(held)
+        try:
+            outcome = judging.judge(
+                held.spec, found, self.store, self._shown(held), log_tail=tail, max_deck_bytes=self.max_deck_bytes
+            )
+        except Exception as error:  # noqa: BLE001 - whatever the store says: it is asked again
+            self._ask_again(held, pod, over, error)
+            return
+        self.conclude(held, outcome)
+
+    def _ask_again(self, held: Held, pod: pods.Json, over: Over, error: Exception) -> None:
+        now = time.monotonic()
+        held.failing_since = held.failing_since or now
+        if now - held.failing_since < PATIENCE_SECONDS:
+            logger.warning("%s: how it ended cannot be found out for now: %s", held.handle, error)
+            self.board.later(AGAIN_SECONDS, partial(self.judge, held, pod, over))
+            return
+        said = f"how the task ended could not be found out: {error}"
+        self.conclude(held, failure("StoreUnavailable", said, SYSTEM, retryable=True))
+
+    def give_up(self, held: Held) -> None:
+        """It has waited for longer than the grace of its reason."""
+        wait = held.wait
+        if wait is None:
+            return
+        after = "" if wait.fails_at_once else f" (waited {waited(held):.0f} s)"
+        outcome = failure(wait.code, f"{wait.message}{after}", wait.kind, retryable=wait.retryable)
+        with contextlib.suppress(ApiError):  # it is tried again when its end is written down
+            self.objects.delete_pod(held.namespace, held.name, held.uid, grace=0)
+        self.conclude(held, outcome)
+
+    def abort(self, held: Held) -> None:
+        """Ask its pod to end; that it has ended will be seen."""
+        try:
+            grace = self.cluster.abort_grace_seconds
+            self.objects.delete_pod(held.namespace, held.name, held.uid, grace=grace)
+        except ApiError as error:
+            logger.warning("%s cannot be deleted for now: %s", held.handle, error)
+            held.abort_sent = False
+
+    def conclude(self, held: Held, outcome: Outcome) -> None:
+        """Tell its end, once, and see to the rest."""
+        with self.board.lock:
+            if held.stage == Stage.OVER:
+                return
+            held.stage, held.look_at = Stage.OVER, None
+            started = held.started_at if held.runs or outcome.phase == AttemptPhase.SUCCEEDED else None
+            recorded = partial(self.board.do, partial(self._settled, held))
+            self.board.emit(Ended(held.id, outcome, datetime.now(timezone.utc), started, recorded))
+            held.failing_since = None
+        self.freed(held.namespace)
+        self._archive(held)
+
+    def _archive(self, held: Held) -> None:
+        """In threads of their own: they wait for the ends of follows, and others' ends must not."""
+        with contextlib.suppress(RuntimeError):  # shutting down: the next process keeps it
+            self._archivers.submit(self._keep_log, held)
+
+    def stop(self) -> None:
+        self._archivers.shutdown(wait=False, cancel_futures=True)
+
+    def _keep_log(self, held: Held) -> None:
+        try:
+            if held.log is not None and held.uid:
+                held.log.followed.wait(FOLLOW_SECONDS)
+                held.log.finish(held.others)
+                held.log.discard()
+        except Exception as error:  # noqa: BLE001 - the log is worth some tries, not the pod's staying for ever
+            now = time.monotonic()
+            held.failing_since = held.failing_since or now
+            if now - held.failing_since < PATIENCE_SECONDS:
+                self.board.later(AGAIN_SECONDS, partial(self._archive, held))
+                return
+            logger.error("the log of %s is lost: %s", held.handle, error)
+        self._settled(held)
+
+    def _settled(self, held: Held) -> None:
+        with self.board.lock:
+            held.to_settle -= 1
+            if held.to_settle > 0:
+                return
+        self._let_go(held)
+
+    def _let_go(self, held: Held) -> None:
+        """Its end is in the database and its log in the store: nobody needs the pod."""
+        try:
+            if held.uid:
+                keep = self.cluster.keep_ended_seconds
+                if not keep:
+                    self.objects.delete_pod(held.namespace, held.name, held.uid, grace=0)
+                self.objects.release(held.namespace, held.name, held.uid)
+                if keep:
+                    self.board.later(keep, partial(self._remove, held))
+        except ApiError as error:
+            logger.warning("the pod %s cannot be let go for now: %s", held.handle, error)
+            self.board.later(AGAIN_SECONDS, partial(self._let_go, held))
+            return
+        with self.board.lock:
+            if self.board.held.get(held.id) is held:
+                del self.board.held[held.id]
+
+    def _remove(self, held: Held) -> None:
+        with contextlib.suppress(ApiError):  # else it is found as one that nobody needs
+            self.objects.delete_pod(held.namespace, held.name, held.uid, grace=0)
+
+    def _tail(self, held: Held) -> str:
+        return held.log.peek() if held.log is not None else ""
+
+    def _shown(self, held: Held) -> Showing:
+        return Showing(hidden=held.hidden)

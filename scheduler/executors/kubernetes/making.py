@@ -1,0 +1,186 @@
+"""From an attempt to its pod on the cluster: everything that has to be there first, then one call."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from artifacts.exceptions import InvalidArgument
+from scheduler.attempts.spec import AttemptSpec
+from scheduler.executors.base import Assignment
+from scheduler.executors.kubernetes import names, pods, secret_objects
+from scheduler.executors.kubernetes.build import Built, build
+from scheduler.executors.kubernetes.client import ApiError
+from scheduler.executors.kubernetes.cluster import Cluster, filled
+from scheduler.executors.kubernetes.containers import Surroundings
+from scheduler.executors.kubernetes.objects import Objects
+from scheduler.secrets.mounts import Mounts
+from scheduler.secrets.names import Request
+
+logger = logging.getLogger(__name__)
+
+SecretsOf = Callable[[int, Sequence[Request]], Mounts]
+EnvOf = Callable[[Assignment], Mapping[str, str]]
+TEMPLATE_SECONDS = 30.0  # for which what is known of a template is believed
+
+
+class Taken(Exception):
+    """A pod of that name belongs to somebody else."""
+
+
+class Maker:
+    """Any number of threads may use it. Raises what Api raises, InvalidArgument, and what `secrets_of` raises."""
+
+    def __init__(
+        self,
+        objects: Objects,
+        cluster: Cluster,
+        owner: str,
+        secrets_of: SecretsOf,
+        env_of: EnvOf,
+        store_keys: Mapping[str, str],
+    ) -> None:
+        """`store_keys`: variables with which tasks reach the store; they lie in a Secret object of each namespace."""
+        self.objects, self.cluster, self.owner = objects, cluster, owner
+        self.store_keys = store_keys
+        self._with_store_keys: set[str] = set()  # namespaces
+        self.secrets_of, self.env_of = secrets_of, env_of
+        self._templates: dict[tuple[str, str], tuple[float, dict[str, Any] | None]] = {}
+        self._lock = threading.Lock()
+
+    def namespace_of(self, spec: AttemptSpec) -> str:
+        return self.cluster.namespace_of(*spec.identity.place)
+
+    def make(self, assignment: Assignment) -> tuple[pods.Json, tuple[str, ...]]:
+        """The pod as the cluster has it now, and the texts that messages must not show. A pod of the attempt that is
+        there already is the one; Taken if it is not ours.
+        """
+        spec, namespace = assignment.spec, self.namespace_of(assignment.spec)
+        mounts = self.secrets_of(assignment.attempt_id, spec.secrets) if spec.secrets else Mounts()
+        env, files = secret_objects.keys_of(mounts)
+        around = Surroundings(
+            namespace=namespace,
+            owner=self.owner,
+            attempt_id=assignment.attempt_id,
+            env=self.env_of(assignment),
+            store_secret=self._store_secret(namespace),
+            template=self._template(spec, namespace),
+            secret_env=env,
+            secret_files=files,
+            secret_paths=mounts.paths,
+        )
+        built = build(spec, self.cluster, around)
+        if around.has_secrets:
+            self.objects.create_secret(secret_objects.secret_object(mounts, built.name, namespace, built.labels))
+        pod = self._create(built, namespace, assignment.attempt_id)
+        if around.has_secrets:
+            self.objects.own_secret(pod, secret_objects.owned_by(pod))
+        return pod, mounts.hidden
+
+    def find(self, namespace: str, name: str, attempt_id: int) -> pods.Json | None:
+        """The attempt's pod if it is there; Taken if it is another's."""
+        pod = self.objects.pod(namespace, name)
+        if pod is not None and not self._is_ours(pod, attempt_id):
+            raise Taken(f"the cluster has a pod {namespace}/{name} that is not Causeway's: it has to go first")
+        return pod
+
+    def _store_secret(self, namespace: str) -> str:
+        """The name of the namespace's Secret object with the keys of the store, which is there; empty: no keys."""
+        if not self.store_keys:
+            return ""
+        made = secret_objects.store_object(self.store_keys, namespace, self.owner)
+        if namespace not in self._with_store_keys:
+            self.objects.create_secret(made)
+            self._with_store_keys.add(namespace)
+        return str(made["metadata"]["name"])
+
+    def forget_secret(self, namespace: str, pod: str) -> None:
+        """Of a pod that will not be made. What cannot be removed now stays: it is named after its attempt."""
+        with contextlib.suppress(ApiError):
+            self.objects.delete_secret(namespace, names.secret_name(pod))
+
+    def prepare_namespace(self, namespace: str, project: str, domain: str) -> None:
+        """Make it, with what the cluster's settings put into each. InvalidArgument where it may not be made."""
+        if not self.cluster.create_namespaces:
+            raise InvalidArgument(_no_namespace(self.cluster, namespace, "and Causeway is set not to make any"))
+        labels = {names.PROJECT: names.label_value(project), names.DOMAIN: names.label_value(domain)}
+        try:
+            self.objects.create_namespace(namespace, {**labels, names.OWNER: self.owner})
+            for given in self.cluster.namespace_objects:
+                self.objects.create(_filled(given, namespace, project, domain))
+        except ApiError as error:
+            if error.status != 403:
+                raise
+            raise InvalidArgument(_no_namespace(self.cluster, namespace, "and may not be made")) from None
+
+    def _create(self, built: Built, namespace: str, attempt_id: int) -> pods.Json:
+        try:
+            return self.objects.create_pod(namespace, built.body)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            found = self.find(namespace, built.name, attempt_id)  # a try before this one, whose answer was lost
+            if found is None:
+                raise  # it is just going: the same again in a moment
+            return found
+
+    def _is_ours(self, pod: pods.Json, attempt_id: int) -> bool:
+        labels = pods.part(pod, "metadata", "labels")
+        return labels.get(names.OWNER) == self.owner and names.attempt_id_of(pod) == attempt_id
+
+    def _template(self, spec: AttemptSpec, namespace: str) -> dict[str, Any] | None:
+        """The PodTemplate object that is asked for, or the default one if there is one."""
+        asked = spec.pod.template if spec.pod is not None else ""
+        name = asked or self.cluster.pod_template
+        if not name:
+            return None
+        for place in filter(None, (namespace, self.cluster.template_namespace)):
+            if (found := self._looked_up(place, name, must=bool(asked))) is not None:
+                return found
+        if asked:
+            raise InvalidArgument(
+                f"task {spec.identity.task} asks for the PodTemplate {asked!r}, which namespace {namespace} of cluster "
+                f"{self.cluster.name} does not have"
+            )
+        return None
+
+    def _looked_up(self, namespace: str, name: str, *, must: bool) -> dict[str, Any] | None:
+        now = time.monotonic()
+        with self._lock:
+            at, found = self._templates.get((namespace, name), (-TEMPLATE_SECONDS, None))
+        if now - at < TEMPLATE_SECONDS and (found is not None or not must):
+            return found
+        try:
+            found = self.objects.template(namespace, name)
+        except ApiError as error:
+            if error.status != 403 or must:
+                raise
+            found = None  # who may not read templates has no default one
+        with self._lock:
+            self._templates[namespace, name] = (now, found)
+        return found
+
+
+def _no_namespace(cluster: Cluster, namespace: str, why: str) -> str:
+    return (
+        f"cluster {cluster.name} has no namespace {namespace}, {why}: an administrator of the cluster makes it "
+        f"(kubectl create namespace {namespace}), or allows Causeway to"
+    )
+
+
+def _filled(given: Mapping[str, Any], namespace: str, project: str, domain: str) -> dict[str, Any]:
+    """An object for a namespace, with {{ project }} and {{ domain }} in its texts filled in."""
+
+    def fill(value: Any) -> Any:
+        if isinstance(value, str):
+            return filled(value, {"project": project, "domain": domain})
+        if isinstance(value, Mapping):
+            return {name: fill(one) for name, one in value.items()}
+        return [fill(one) for one in value] if isinstance(value, (list, tuple)) else value
+
+    made: dict[str, Any] = fill(given)
+    return {**made, "metadata": {**made.get("metadata", {}), "namespace": namespace}}

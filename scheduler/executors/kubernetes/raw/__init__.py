@@ -1,0 +1,1 @@
+"""What carries the inputs and outputs of raw containers: its containers, and what runs in them (pod.py)."""

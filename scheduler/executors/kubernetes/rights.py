@@ -1,0 +1,62 @@
+"""What Causeway may do on a cluster: asked of the cluster itself, before a task finds out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scheduler.executors.kubernetes.client import Api, ApiError
+
+
+@dataclass(frozen=True)
+class Right:
+    verb: str
+    resource: str  # as in `pods/log`
+    why: str
+    needed: bool = True  # False: something is missing without it, but tasks run
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}"
+
+
+RIGHTS = (
+    Right("create", "pods", "each attempt is a pod"),
+    Right("get", "pods", "to find a pod again"),
+    Right("list", "pods", "to follow pods"),
+    Right("watch", "pods", "to follow pods"),
+    Right("patch", "pods", "to let a pod go once its end is stored"),
+    Right("delete", "pods", "to stop and to remove pods"),
+    Right("get", "pods/log", "logs of tasks", needed=False),
+    Right("list", "events", "to say why a pod waits", needed=False),
+    Right("create", "secrets", "secrets of tasks", needed=False),
+    Right("patch", "secrets", "to have a task's secrets go with its pod", needed=False),
+    Right("delete", "secrets", "secrets of a pod that was not made", needed=False),
+    Right("get", "podtemplates", "pod templates of the cluster", needed=False),
+    Right("create", "namespaces", "namespaces of projects", needed=False),
+    Right("list", "nodes", "to say what the cluster has", needed=False),
+)
+
+
+def may(api: Api, verb: str, resource: str, namespace: str = "") -> bool:
+    """In all namespaces, or one. Raises what Api raises."""
+    name, _, part = resource.partition("/")
+    attributes = {"verb": verb, "resource": name, "subresource": part, "namespace": namespace}
+    review = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SelfSubjectAccessReview",
+        "spec": {"resourceAttributes": {key: value for key, value in attributes.items() if value}},
+    }
+    answer = api.call("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", review)
+    return bool((answer.get("status") or {}).get("allowed"))
+
+
+def may_watch_all(api: Api) -> bool:
+    """Whether pods of all namespaces may be followed; believed to be so of a cluster that does not answer."""
+    try:
+        return may(api, "list", "pods") and may(api, "watch", "pods")
+    except ApiError:
+        return True
+
+
+def missing(api: Api, namespace: str = "") -> list[Right]:
+    """Raises what Api raises."""
+    return [right for right in RIGHTS if not may(api, right.verb, right.resource, namespace)]

@@ -1,0 +1,184 @@
+"""Makes the pods of attempts: in turn, a few at a time, once each whatever happens to the answer."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
+from scheduler.attempts.outcomes import SYSTEM, USER, Outcome, aborted, failure
+from scheduler.executors.kubernetes import pods
+from scheduler.executors.kubernetes.board import Board, waited
+from scheduler.executors.kubernetes.client import ApiError
+from scheduler.executors.kubernetes.held import Held, Stage
+from scheduler.executors.kubernetes.making import Maker, Taken
+from scheduler.executors.kubernetes.refusals import Kind, refusal, without_use
+from scheduler.executors.kubernetes.waiting import Wait
+from scheduler.executors.vital import may_pass
+
+logger = logging.getLogger(__name__)
+
+OnPod = Callable[[pods.Json, bool], None]
+Conclude = Callable[[Held, Outcome], None]
+AGAIN_SECONDS = 1.0
+PATIENCE_SECONDS = 300.0  # for what fails without a known reason
+
+
+class Submission:
+    """`conclude` ends an attempt that gets no pod; `lost` one whose pod was there and is gone."""
+
+    def __init__(
+        self, board: Board, maker: Maker, *, on_pod: OnPod, conclude: Conclude, lost: Callable[[Held], None]
+    ) -> None:
+        self.board, self.maker = board, maker
+        self.on_pod, self.conclude, self.lost = on_pod, conclude, lost
+        self._threads = ThreadPoolExecutor(board.turns.most, thread_name_prefix="make-pods")
+
+    def add(self, held: Held) -> None:
+        with self.board.lock:
+            self.board.turns.add(held.id, held.namespace, held.spec.identity.execution)
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Begin whatever may be tried now."""
+        with self.board.lock:
+            while (attempt_id := self.board.turns.next(time.monotonic())) is not None:
+                held = self.board.held.get(attempt_id)
+                if held is None or self.board.stopping:
+                    self.board.turns.made(attempt_id)
+                else:
+                    self._threads.submit(self._try, held)
+
+    def freed(self, namespace: str) -> None:
+        with self.board.lock:
+            self.board.turns.freed(namespace)
+        self.go_on()
+
+    def stop(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _try(self, held: Held) -> None:
+        try:
+            self._step(held)
+        except Exception as error:
+            logger.exception("%s: its pod could not be made", held.handle)
+            self._put_off(held, f"{type(error).__name__}: {error}")
+        finally:
+            self.go_on()
+
+    def _step(self, held: Held) -> None:
+        try:
+            if held.stage == Stage.TO_MAKE and not self._needs_none(held):
+                pod, held.hidden = self._find_or_make(held)
+                self._made(held, pod)
+                return
+            self._done(held)
+        except ApiError as error:
+            self._refused(held, error)
+        except InvalidArgument as error:
+            self._end(held, failure("BadTaskSpecification", error.message, USER, retryable=False))
+        except NotFound as error:  # a secret that is not set
+            self._end(held, failure("SecretNotFound", error.message, USER, retryable=False))
+        except Taken as error:
+            self._end(held, failure("PodNameTaken", str(error), SYSTEM, retryable=True))
+        except CausewayError as error:
+            self._end(held, failure("SecretUnreadable", error.message, SYSTEM, retryable=False))
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            self._put_off(held, f"the database does not answer: {error}")
+
+    def _needs_none(self, held: Held) -> bool:
+        """Whether it was cancelled before anybody made a pod, and so is over."""
+        if not held.cancelled or held.adopted:
+            return False
+        self._end(held, aborted(held.cancelled))
+        return True
+
+    def _find_or_make(self, held: Held) -> tuple[pods.Json, tuple[str, ...]]:
+        if held.adopted:
+            found = self.maker.find(held.namespace, held.name, held.id)
+            if found is not None:
+                return found, held.hidden
+            if held.assignment.handle or held.cancelled:
+                return {}, held.hidden  # it was there
+        return self.maker.make(held.assignment)
+
+    def _made(self, held: Held, pod: pods.Json) -> None:
+        with self.board.lock:
+            self._done(held)
+            if held.stage == Stage.TO_MAKE:
+                held.stage = Stage.MADE
+            held.made_at, held.failing_since = time.monotonic(), None
+            held.uid = held.uid or pods.uid_of(pod)
+        if not pod:
+            self.lost(held)
+            return
+        self.board.accepted(held)
+        self.on_pod(pod, False)
+
+    def _refused(self, held: Held, error: ApiError) -> None:
+        found = refusal(error)
+        if found.kind == Kind.REFUSED:
+            message = f"the cluster does not take the pod: {found.message}"
+            self._end(held, failure("PodRefused", message, USER, retryable=False))
+        elif found.kind == Kind.NO_NAMESPACE:
+            self._make_namespace(held)
+        elif found.kind == Kind.QUOTA:
+            self._wait_for_quota(held, found.message, found.after)
+        elif found.kind == Kind.EXISTS:
+            self._put_off(held, found.message)
+        else:
+            with self.board.lock:
+                self.board.turns.refused(held.id, found.message, time.monotonic(), quota=False, after=found.after)
+            self.board.waits(held, Wait("ClusterBusy", f"the cluster does not take pods for now: {found.message}"))
+
+    def _make_namespace(self, held: Held) -> None:
+        project, domain = held.spec.identity.place
+        try:
+            self.maker.prepare_namespace(held.namespace, project, domain)
+        except InvalidArgument as error:
+            self._end(held, failure("NamespaceMissing", error.message, SYSTEM, retryable=False))
+        except ApiError as error:
+            self._put_off(held, str(error))
+        else:
+            self._put_off(held, f"namespace {held.namespace} is being made", seconds=0.0)
+
+    def _wait_for_quota(self, held: Held, message: str, after: float) -> None:
+        grace = self.maker.cluster.graces.quota
+        self.board.waits(held, Wait("QuotaExceeded", without_use(message), grace, short=True))
+        if grace and waited(held) > grace:
+            self._end(
+                held, failure("QuotaExceeded", f"waited {grace:g} s for a quota: {message}", SYSTEM, retryable=False)
+            )
+            return
+        with self.board.lock:
+            self.board.turns.refused(held.id, without_use(message), time.monotonic(), quota=True, after=after)
+
+    def _put_off(self, held: Held, why: str, *, seconds: float = AGAIN_SECONDS) -> None:
+        """What concerns this attempt alone; for some minutes."""
+        now = time.monotonic()
+        held.failing_since = held.failing_since or now
+        if now - held.failing_since > PATIENCE_SECONDS:
+            self._end(held, failure("StartFailed", f"its pod could not be made: {why}", SYSTEM, retryable=True))
+            return
+        self._done(held)
+        self.board.waits(held, Wait("Submitting", why))
+        if seconds:
+            self.board.later(seconds, lambda: self.add(held))
+        else:
+            self.add(held)
+
+    def _end(self, held: Held, outcome: Outcome) -> None:
+        self._done(held)
+        if self.board.to_judge(held):
+            if held.spec.secrets and not held.uid:
+                self.maker.forget_secret(held.namespace, held.name)
+            self.conclude(held, outcome)
+
+    def _done(self, held: Held) -> None:
+        with self.board.lock:
+            if held.id in self.board.turns.trying:
+                self.board.turns.made(held.id)

@@ -1,0 +1,298 @@
+"""An API server for tests: pods are kept and watched as on a cluster, and move only when a test says so."""
+
+from __future__ import annotations
+
+import copy
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from kubernetes.client import Configuration
+
+from scheduler.executors.kubernetes.client import Api
+from tests.scheduler.executors.kubernetes.pods import at, condition, ended, runs
+
+Json = dict[str, Any]
+
+
+class FakeCluster:
+    """`refuse` holds what is answered to the next POSTs of pods: (status, message)."""
+
+    def __init__(self) -> None:
+        self.pods: dict[tuple[str, str], Json] = {}
+        self.secrets: dict[tuple[str, str], Json] = {}
+        self.templates: dict[tuple[str, str], Json] = {}
+        self.leases: dict[str, Json] = {}
+        self.events: list[Json] = []
+        self.logs: dict[tuple[str, str], bytes] = {}  # by pod and container
+        self.namespaces: set[str] | None = None  # None: every one is there
+        self.refuse: list[tuple[int, str]] = []
+        self.quota: int | None = None  # pods that have not ended, at most
+        self.calls: list[str] = []
+        self.watches = 0
+        self.kubelet: Callable[[str, Json], None] | None = None  # what becomes of a new or a deleted pod by itself
+        self.silent = False  # new watches send nothing, not even bookmarks
+        self._version = 100
+        self._history: list[tuple[int, Json]] = []
+        self._changed = threading.Condition(threading.RLock())
+        self._cuts = 0
+        self._uids = iter(range(1, 10**9))
+
+    # --- what tests do ---
+
+    def run(self, name: str, state: Json | None = None) -> None:
+        """Its main container runs, or is in `state`."""
+        self.change(name, "Running", state or runs())
+
+    def end(self, name: str, code: int = 0, **over: Any) -> None:
+        phase = over.pop("phase", "Succeeded" if code == 0 else "Failed")
+        self.change(name, phase, ended(code, over.pop("container_reason", ""), over.pop("said", "")), **over)
+
+    def change(self, name: str, phase: str, state: Json | None = None, **status: Any) -> None:
+        with self._changed:
+            pod = self.named(name)
+            pod["spec"]["nodeName"] = pod["spec"].get("nodeName") or "node-1"
+            pod["status"] = {"phase": phase, "conditions": [condition("PodScheduled")], **status}
+            if state is not None:
+                main = pod["metadata"]["annotations"]["causeway/primary-container"]
+                pod["status"]["containerStatuses"] = [{"name": main, "image": "x", "state": state}]
+            self._commit("MODIFIED", pod)
+            self._reap(pod)
+
+    def named(self, name: str) -> Json:
+        return next(pod for (_, own), pod in self.pods.items() if own == name)
+
+    def only(self) -> str:
+        """The name of the one pod."""
+        (key,) = self.pods
+        return key[1]
+
+    def delete(self, name: str) -> None:
+        """As somebody else does it."""
+        with self._changed:
+            self._delete(self.named(name))
+
+    def vanish(self, name: str) -> None:
+        """Forced, finalizers or not, without anybody being told."""
+        with self._changed:
+            pod = self.named(name)
+            del self.pods[pod["metadata"]["namespace"], name]
+
+    def cut(self) -> None:
+        """Every watch breaks off."""
+        with self._changed:
+            self._cuts += 1
+            self._changed.notify_all()
+
+    def forget_history(self) -> None:
+        """As after a compaction: older versions are gone."""
+        with self._changed:
+            self._history.clear()
+            self._version += 100
+            self._changed.notify_all()
+
+    def wait_for_pod(self, count: int = 1, seconds: float = 10) -> None:
+        self.until(lambda: len(self.pods) >= count, seconds)
+
+    def until(self, happened: Any, seconds: float = 10) -> None:
+        due = time.monotonic() + seconds
+        while not happened():
+            assert time.monotonic() < due, "it did not happen"
+            time.sleep(0.01)
+
+    # --- what the API does ---
+
+    def handle(self, method: str, path: str, query: dict[str, str], body: Json, kind: str) -> tuple[int, Json]:
+        with self._changed:
+            self.calls.append(f"{method} {path}")
+            parts = path.strip("/").split("/")
+            if path.endswith("selfsubjectaccessreviews"):
+                return 201, {"status": {"allowed": True}}
+            if path == "/api/v1/namespaces" and self.namespaces is not None:
+                self.namespaces.add(body["metadata"]["name"])
+                return 201, body
+            if parts[2] == "pods":
+                return 200, self._list(query)
+            if "/leases" in path:
+                return self._lease(method, path.rpartition("/")[2], body)
+            namespace, what, name = parts[3], parts[4], parts[5] if len(parts) > 5 else ""
+            if method == "POST" and self.namespaces is not None and namespace not in self.namespaces:
+                return _status(404, "NotFound", f'namespaces "{namespace}" not found')
+            if what == "pods" and not name:
+                return self._create(namespace, body) if method == "POST" else (200, self._list(query, namespace))
+            if what == "pods":
+                return self._one(method, namespace, name, body)
+            if what == "events":
+                return 200, {"items": self.events}
+            found = {"secrets": self.secrets, "podtemplates": self.templates}.get(what, {})
+            if method == "POST":
+                found[namespace, body["metadata"]["name"]] = body
+                return 201, body
+            if (namespace, name) not in found:
+                return _status(404, "NotFound", f'{what} "{name}" not found')
+            if method == "PATCH":
+                found[namespace, name]["metadata"] |= body["metadata"]
+            return 200, found.pop((namespace, name)) if method == "DELETE" else found[namespace, name]
+
+    def _lease(self, method: str, name: str, body: Json) -> tuple[int, Json]:
+        self._version += 1
+        found = self.leases.get(name)
+        if method == "GET":
+            return (200, found) if found else _status(404, "NotFound", name)
+        if method == "PUT" and body["metadata"]["resourceVersion"] != (found or {"metadata": {}})["metadata"].get(
+            "resourceVersion"
+        ):
+            return _status(409, "Conflict", "the object has been modified")
+        body["metadata"]["resourceVersion"] = str(self._version)
+        self.leases[body["metadata"]["name"]] = body
+        return 200, body
+
+    def _create(self, namespace: str, pod: Json) -> tuple[int, Json]:
+        name = pod["metadata"]["name"]
+        if self.refuse:
+            status, message = self.refuse.pop(0)
+            return _status(status, "", message)
+        alive = [one for one in self.pods.values() if one["status"]["phase"] not in ("Succeeded", "Failed")]
+        if self.quota is not None and len(alive) >= self.quota:
+            used = f"used: pods={len(alive)}, limited: pods={self.quota}"
+            said = f'pods "{name}" is forbidden: exceeded quota: q, requested: pods=1, {used}'
+            return _status(403, "Forbidden", said)
+        if (namespace, name) in self.pods:
+            return _status(409, "AlreadyExists", f'pods "{name}" already exists')
+        pod["metadata"] |= {"uid": f"u-{next(self._uids)}", "creationTimestamp": at()}
+        pod["status"] = {"phase": "Pending"}
+        self.pods[namespace, name] = pod
+        self._commit("ADDED", pod)
+        made = copy.deepcopy(pod)
+        if self.kubelet is not None:
+            self.kubelet("made", pod)
+        return 201, made
+
+    def _one(self, method: str, namespace: str, name: str, body: Json) -> tuple[int, Json]:
+        pod = self.pods.get((namespace, name))
+        if pod is None:
+            return _status(404, "NotFound", f'pods "{name}" not found')
+        wanted = (body.get("preconditions") or body.get("metadata") or {}).get("uid")
+        if wanted and wanted != pod["metadata"]["uid"]:
+            return _status(409, "Conflict", "the UID in the precondition does not match")
+        if method == "DELETE":
+            self._delete(pod)
+        if method == "PATCH":
+            gone = body["metadata"]["$deleteFromPrimitiveList/finalizers"]
+            pod["metadata"]["finalizers"] = [one for one in pod["metadata"]["finalizers"] if one not in gone]
+            self._commit("MODIFIED", pod)
+            self._reap(pod)
+        return 200, copy.deepcopy(pod)
+
+    def _delete(self, pod: Json) -> None:
+        pod["metadata"].setdefault("deletionTimestamp", at(60 * 60 * 24 * 365 * 50))
+        self._commit("MODIFIED", pod)
+        if self.kubelet is not None and pod["status"]["phase"] not in ("Succeeded", "Failed"):
+            self.kubelet("deleted", pod)
+        self._reap(pod)
+
+    def _reap(self, pod: Json) -> None:
+        """A deleted pod that has ended and that no finalizer keeps goes."""
+        metadata = pod["metadata"]
+        over = pod["status"]["phase"] in ("Succeeded", "Failed") or not pod["spec"].get("nodeName")
+        if "deletionTimestamp" in metadata and over and not metadata["finalizers"]:
+            self.pods.pop((metadata["namespace"], metadata["name"]), None)
+            self._commit("DELETED", pod)
+
+    def _list(self, query: dict[str, str], namespace: str = "") -> Json:
+        found = [copy.deepcopy(pod) for pod in self.pods.values() if _selected(pod, query, namespace)]
+        return {"items": found, "metadata": {"resourceVersion": str(self._version)}}
+
+    def _commit(self, kind: str, pod: Json) -> None:
+        self._version += 1
+        pod["metadata"]["resourceVersion"] = str(self._version)
+        self._history.append((self._version, {"type": kind, "object": copy.deepcopy(pod)}))
+        self._changed.notify_all()
+
+    def watched(self, query: dict[str, str]) -> Iterator[Json]:
+        """Until it is cut."""
+        with self._changed:
+            self.watches += 1
+            cuts, since = self._cuts, int(query["resourceVersion"])
+            oldest = self._history[0][0] if self._history else self._version
+            if since < oldest - 1:
+                yield {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}
+                return
+        while True:
+            with self._changed:
+                new = [] if self.silent else [event for version, event in self._history if version > since]
+                since = max([since, *(int(event["object"]["metadata"]["resourceVersion"]) for event in new)])
+                if not new:
+                    self._changed.wait(0.2)
+                if self._cuts != cuts:
+                    return
+            yield from (event for event in new if _selected(event["object"], query, ""))
+
+
+def _selected(pod: Json, query: dict[str, str], namespace: str) -> bool:
+    name, _, value = query.get("labelSelector", "").partition("=")
+    fits = not name or pod["metadata"]["labels"].get(name) == value
+    return fits and namespace in ("", pod["metadata"]["namespace"])
+
+
+def _status(code: int, reason: str, message: str) -> tuple[int, Json]:
+    return code, {"kind": "Status", "code": code, "reason": reason, "message": message}
+
+
+@contextmanager
+def serving(cluster: FakeCluster) -> Iterator[Api]:
+    """A client of it, through real connections."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self) -> None:
+            url = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(url.query).items()}
+            size = int(self.headers.get("Content-Length") or 0)
+            body = json.loads(self.rfile.read(size) or b"{}")
+            if query.get("watch"):
+                self.stream(json.dumps(event).encode() + b"\n" for event in cluster.watched(query))
+            elif url.path.endswith("/log"):
+                name = url.path.split("/")[-2]
+                self.send(200, cluster.logs.get((name, query["container"]), b""))
+            else:
+                status, found = cluster.handle(self.command, url.path, query, body, self.headers["Content-Type"] or "")
+                self.send(status, json.dumps(found).encode())
+
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815
+
+        def send(self, status: int, data: bytes) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def stream(self, chunks: Iterator[bytes]) -> None:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            for chunk in chunks:
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+                self.wfile.flush()
+            self.close_connection = True  # broken off, not ended
+
+        def log_message(self, *args: Any) -> None:
+            """Not told."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    configuration = Configuration()
+    configuration.host = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield Api(configuration)
+    finally:
+        cluster.cut()
+        server.shutdown()
+        server.server_close()
