@@ -23,7 +23,7 @@ from scheduler.authority import Authority
 from scheduler.executors.local import reads
 from scheduler.models import Execution, FiringOutcome, LaunchPlan, Schedule, TaskExecution, Trigger
 from scheduler.phases import ExecutionPhase
-from scheduler.schedules import fire_due
+from scheduler.schedules.fire import fire_due
 from tests.console.references import PLAN, WORKFLOW, WORKFLOWS, identifier, number
 from tests.console.test_references_at_run_time import fired, job, launched, on_workflow, plan, reacting, run
 from tests.console.test_references_at_run_time import world as world  # the fixture: ann may read in b

@@ -99,17 +99,17 @@ def test_a_database_that_is_away_is_waited_for(own_bench: Bench) -> None:
     found = mount([(request := Request(Name("team", "token")), request.name, VALUE.encode())])
     away = [OperationalError("refused")] * 2
 
-    def secrets_of(attempt_id: int, asked: Sequence[Mapping[str, str]]) -> Mounts:
+    def secrets_of(attempt_id: int, asked: Sequence[Request]) -> Mounts:
         if away:
             raise away.pop()
         return found
 
-    own_bench.executor.secrets_of = secrets_of
+    own_bench.executor.means.secrets_of = secrets_of
     attempt = asking(own_bench, "fails_with_secret", request, inputs={"group": "team", "key": "token"})
     own_bench.executor.submit(attempt)
     own_bench.wait_start(attempt)
     away += [OperationalError("refused")] * 2
-    own_bench.executor.runs[attempt.attempt_id].secrets = None  # as in a process that adopted it
+    own_bench.executor.runs.by_id[attempt.attempt_id].secrets = None  # as in a process that adopted it
     ended = own_bench.wait_end(attempt)
     assert VALUE not in error(ended).message and "cannot log in with ****" in error(ended).message
     assert not away

@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scheduler", "0013_who_activated")]
+    dependencies = [("scheduler", "0014_attempt_cluster")]
 
     operations = [
         migrations.AddField(model, name, models.CharField(blank=True, default="", max_length=64))
