@@ -16,20 +16,23 @@ def record(
     verb: str,
     subject: object,
     *,
-    project: str = "",
-    domain: str = "",
+    project: str | None = None,
+    domain: str | None = None,
     detail: Mapping[str, object] | None = None,
 ) -> AuditEvent:
     """To be called in the transaction of what it says.
 
     `actor` is a user's name, or `system:...` for what a policy did. `verb` is dotted (`gate.approve`), `subject` names
-    the thing as a person would, `detail` is JSON-able; what is empty in it is left out.
+    the thing as a person would; where a subject that lies in a project and domain is given itself, these are the
+    event's, unless others are said. `detail` is JSON-able; what is empty in it is left out.
     """
+    if project is None and domain is None and hasattr(subject, "project") and hasattr(subject, "domain"):
+        project, domain = subject.project, subject.domain
     return AuditEvent.objects.create(
         actor=actor[:150],
         verb=verb,
-        project=project,
-        domain=domain,
+        project=project or "",
+        domain=domain or "",
         subject=str(subject)[:500],
         detail={key: value for key, value in (detail or {}).items() if value not in (None, "")},
     )

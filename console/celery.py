@@ -89,8 +89,23 @@ def tick_in_this_worker(**_: object) -> None:
 
 @worker_ready.connect
 def say_alive(**_: object) -> None:
-    """Of a worker that takes what is urgent: that is what readiness asks for."""
+    """A worker that takes what is urgent does so with every tick that it gets, now for the first time. Ticks would wait
+    behind strangers in the slow queue: the worker of that one has a thread for it.
+    """
+    from django.conf import settings
+
     from console.tasks import heartbeat
 
-    if app.conf.task_default_queue in app.amqp.queues.consume_from:
+    taken = app.amqp.queues.consume_from
+    if app.conf.task_default_queue in taken:
         heartbeat()
+    if settings.SLOW_QUEUE in taken:
+        threading.Thread(target=_live_for_ever, name="sign of life", daemon=True).start()
+
+
+def _live_for_ever() -> None:
+    from scheduler.heartbeat import SECONDS, report_alive
+
+    while True:
+        report_alive("slow")
+        time.sleep(SECONDS / 4)

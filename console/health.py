@@ -72,6 +72,11 @@ def _workers() -> None:
         raise LookupError(f"no worker answered a tick for {heartbeat.SECONDS} s")
 
 
+def _slow() -> None:
+    if not heartbeat.is_alive("slow"):
+        raise LookupError(f"no worker of the slow queue said that it is alive for {heartbeat.SECONDS} s")
+
+
 def _executor() -> None:
     since = clock.now() - timedelta(seconds=heartbeat.SECONDS)
     if not ExecutorInstance.objects.filter(seen_at__gt=since).exists():
@@ -83,6 +88,7 @@ CHECKS: dict[str, Callable[[], None]] = {
     "broker": _broker,
     "object_store": _object_store,
     "workers": _workers,
+    "slow": _slow,
     "executor": _executor,
 }
 

@@ -1,4 +1,4 @@
-"""Signs of life in the broker: a worker that gets a tick says so, and the readiness page looks for it."""
+"""Signs of life in the broker, which readiness looks for: of workers that get ticks, and of that of the slow queue."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SECONDS = 20
 
 
 def report_alive(kind: str) -> None:
-    """Say that a process of this kind (`worker`) works. A broker that is down is not its problem."""
+    """Say that a process of this kind (`worker`, `slow`) works. A broker that is down is not its problem."""
     try:
         broker().set(f"causeway:alive:{kind}", 1, ex=SECONDS)
     except redis.RedisError as error:

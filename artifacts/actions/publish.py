@@ -74,7 +74,8 @@ def publish_outputs(
     """Publish every annotated output as a version, in the caller's transaction. Publishing the same again is a no-op.
 
     Raises InvalidArgument, with nothing written, for partitions that do not fit the declaration or a declaration that
-    does not fit the artifact, and AlreadyExists for a different value under an identity already published.
+    does not fit the artifact, and AlreadyExists for a different value under an identity already published, or one that
+    is called as an alias of the artifact is.
     """
     publishing = [
         read_output(
@@ -94,6 +95,7 @@ def publish_outputs(
         return Published(carried, [])
     artifacts = declare([(p.declaration, _kind(p)) for p in publishing])
     rows = [_row(p, artifacts[p.declaration.key], source, at) for p in publishing]
+    _refuse_aliases(rows)
     versions = insert_versions(rows)
     for p, version in zip(publishing, versions, strict=True):
         literal = literals_pb2.Literal()
@@ -319,9 +321,9 @@ def _publish_all(publications: Sequence[Publication], actor: str, new_place: New
     return [Outcome(version, version is row) for version, row in zip(found, rows, strict=True)]
 
 
-def _refuse_aliases(rows: Sequence[ArtifactVersion], publications: Sequence[Publication]) -> None:
+def _refuse_aliases(rows: Sequence[ArtifactVersion], publications: Sequence[Publication] = ()) -> None:
     """AlreadyExists for a version that would be called as an alias of its artifact is: one word must not mean two."""
-    named = [row for row in rows if not row.has_new_name]
+    named = [row for row in rows if row.artifact.has_aliases and not row.has_new_name]
     if not named:
         return
     aliases = Alias.objects.filter(

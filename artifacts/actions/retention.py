@@ -45,7 +45,7 @@ def set_policy(
         )
         days = None if keep_for is None else keep_for / timedelta(days=1)
         detail = {"keep_newest": keep_newest, "keep_days": days, "keep_ancestors": keep_ancestors}
-        record(actor, "retention.set", artifact, project=artifact.project, domain=artifact.domain, detail=detail)
+        record(actor, "retention.set", artifact, detail=detail)
     return policy
 
 
@@ -54,7 +54,7 @@ def drop_policy(artifact: Artifact, *, actor: str) -> None:
     with transaction.atomic():
         if not RetentionPolicy.objects.filter(artifact=artifact).delete()[0]:
             raise NotFound(f"{artifact} has no retention policy: everything is kept")
-        record(actor, "retention.remove", artifact, project=artifact.project, domain=artifact.domain)
+        record(actor, "retention.remove", artifact)
 
 
 def check_rules(keep_newest: int | None, keep_for: timedelta | None) -> None:

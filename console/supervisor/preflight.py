@@ -10,7 +10,9 @@ import shutil
 import socket
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+import psutil
 
 from console.supervisor.errors import CannotStart
 from console.supervisor.paths import Home
@@ -68,6 +70,34 @@ def check_port(host: str, port: int, *, option: str) -> None:
             if error.errno == errno.EADDRINUSE:
                 raise CannotStart(f"port {port} is in use: free it or choose another with {option}") from None
             raise CannotStart(f"cannot listen on {host}:{port}: {error.strerror}") from None
+
+
+def check_alone(home: Home, host: str, port: int, *, option: str) -> None:
+    """Refuse, once our doors answer, a port that another installation listens on: of two that are started at the same
+    moment both found it free. It may be that installation's door that answers, or half of the requests go there: the
+    web process lets its next one share the port.
+    """
+    try:
+        found = psutil.net_connections("tcp")
+    except psutil.Error:  # not everybody may ask everywhere
+        return
+    for one in found:
+        if one.status == psutil.CONN_LISTEN and one.pid and _meets(one.laddr, host, port) and _is_other(one.pid, home):
+            raise CannotStart(
+                f"port {port} is in use by another Causeway, process {one.pid}: stop it or choose another with {option}"
+            )
+
+
+def _meets(address: Any, host: str, port: int) -> bool:
+    everywhere = ("0.0.0.0", "::")  # noqa: S104 - comparing, not binding
+    return bool(address.port == port) and (host in everywhere or address.ip in (host, *everywhere))
+
+
+def _is_other(pid: int, home: Home) -> bool:
+    try:
+        return psutil.Process(pid).environ().get("CAUSEWAY_HOME") != str(home.root)
+    except psutil.Error:
+        return False
 
 
 def lock(home: Home) -> IO[str]:

@@ -19,13 +19,14 @@ from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
 from console.redaction import redact
-from console.supervisor import roles
+from console.supervisor import preflight, roles
 from console.supervisor.errors import CannotStart
 from console.supervisor.fingerprint import is_prepared, note_prepared
 from console.supervisor.leftovers import running, stop_leftovers
 from console.supervisor.processes import ROOT, Options, configuration, core, shared_environment
 
 _SETTINGS = b"\0\0\0\4\0\0\0\0\0"  # HTTP/2's first frame, of either side: no settings, type 4
+PORT_SECONDS = 5.0
 LOG_LIMIT_BYTES = 20 * 1024**2
 
 
@@ -70,13 +71,27 @@ class Stack:
             self.manage("bootstrap")
             note_prepared(self.options)
         # The console first: on two cores everything at once would make everybody wait for the last import.
-        self._say("starting the console")
-        self._rpc("startProcess", "app:web", False)
-        self._until(lambda: self.answers("/healthz"), seconds=120, what="web")
+        self._start_console()
         self._say("starting rpc, workers and executor")
         self._rpc("startProcessGroup", "app", False)
         self.home.flyte_config.write_text(self.flyte_config())
         self.home.flyte_config.chmod(0o600)
+
+    def _start_console(self) -> None:
+        self._say("starting the console")
+        where = (self.options.bind, self.options.http_port)
+        deadline = time.monotonic() + PORT_SECONDS  # what an interrupted run left may still be about to end
+        while True:
+            try:
+                preflight.check_port(*where, option="--http-port")
+                break
+            except CannotStart:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+        self._rpc("startProcess", "app:web", False)
+        self._until(lambda: self.answers("/healthz"), seconds=120, what="web")
+        preflight.check_alone(self.home, *where, option="--http-port")
 
     def flyte_config(self) -> str:
         """What flytekit has to know to reach this set-up, and to print links that lead to its console."""
@@ -189,6 +204,7 @@ class Stack:
             return self._speaks_grpc() and self.answers(f"/readyz?since={self._began}")
 
         self._until(is_ready, seconds=seconds, what="rpc or /readyz of web", every=0.4)
+        preflight.check_alone(self.home, self.options.bind, self.options.grpc_port, option="--grpc-port")
 
     def _speaks_grpc(self) -> bool:
         """Whether calls are served: the port is open before they are, and gRPC's own client is heavy to import here."""

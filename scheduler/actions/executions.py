@@ -36,7 +36,7 @@ def abort(execution: Execution, *, cause: str, actor: str) -> Execution:
                 dirty=True,
             )
             if row.parent_node_id is None or not actor.startswith(SYSTEM):  # those of children go without saying
-                record(actor, "execution.abort", row, project=row.project, domain=row.domain, detail={"cause": cause})
+                record(actor, "execution.abort", row, detail={"cause": cause})
         wake_execution(row.pk)
     return row
 
@@ -45,7 +45,6 @@ def archive(execution: Execution, *, archived: bool = True, actor: str) -> Execu
     """Leave the execution out of lists, or bring it back. It goes on as it did."""
     with transaction.atomic():
         Execution.objects.filter(pk=execution.pk).update(archived=archived, updated_at=timezone.now())
-        place = {"project": execution.project, "domain": execution.domain}
-        record(actor, "execution.archive", execution, **place, detail={"archived": archived})
+        record(actor, "execution.archive", execution, detail={"archived": archived})
     execution.archived = archived
     return execution

@@ -152,9 +152,7 @@ def launch(
             _record_lineage(execution, plan, gathered, trigger)
             if parent_node is None and mode in _VERBS:
                 detail = {"source": reference.key} if reference is not None else {}
-                record(
-                    actor, _VERBS[mode], execution, project=execution.project, domain=execution.domain, detail=detail
-                )
+                record(actor, _VERBS[mode], execution, detail=detail)
             wake_execution(execution.pk)
     except IntegrityError as error:
         if NAME_CONSTRAINT not in str(error):

@@ -52,7 +52,7 @@ def set_state(launch_plan: LaunchPlan, state: LaunchPlan.State, *, actor: str) -
         else:
             _deactivate(current)
         verb = "launch_plan.activate" if state == LaunchPlan.State.ACTIVE else "launch_plan.deactivate"
-        record(actor, verb, current, project=current.project, domain=current.domain)
+        record(actor, verb, current)
     return current
 
 

@@ -16,7 +16,7 @@ def update_named_entity(entity: NamedEntity, *, description: str, archived: bool
     with transaction.atomic():
         NamedEntity.objects.filter(pk=entity.pk).update(description=description, archived=archived)
         detail = {"description": description, "archived": archived}
-        record(actor, "name.update", entity, project=entity.project, domain=entity.domain, detail=detail)
+        record(actor, "name.update", entity, detail=detail)
     entity.description = description
     entity.archived = archived
     return entity

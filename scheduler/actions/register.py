@@ -270,4 +270,4 @@ def _insert(row: Row, resource_type: ResourceType, spec: Message, *, actor: str)
     name.created_at = timezone.now()
     NamedEntity.objects.bulk_create([name], ignore_conflicts=True)
     verb = f"{_WORDS[type(row)].replace(' ', '_')}.register"
-    record(actor, verb, row, project=row.project, domain=row.domain)
+    record(actor, verb, row)

@@ -99,8 +99,7 @@ def apply_retention(policy: RetentionPolicy, *, actor: str = ACTOR, until: float
 
 def _record(artifact: Artifact, actor: str, *, removed: int) -> None:
     """One row for each transaction of a run; of the hourly runs only those that removed something."""
-    place = {"project": artifact.project, "domain": artifact.domain}
-    record(actor, "retention.run", artifact, **place, detail={"removed": removed})
+    record(actor, "retention.run", artifact, detail={"removed": removed})
 
 
 def apply_all(*, after: int = 0, seconds: float = BUDGET) -> int | None:

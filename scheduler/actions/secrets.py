@@ -47,14 +47,14 @@ def _write(name: Name, value: bytes, *, project: str, domain: str, actor: str) -
         row.sealed = cipher.seal(value, bound_to=bound_to(row))
         row.updated_by, row.updated_at = actor, now
         row.save()
-        record(actor, "secret.create" if made else "secret.replace", row, project=project, domain=domain)
+        record(actor, "secret.create" if made else "secret.replace", row)
     return row, made
 
 
 def remove_secret(secret: Secret, *, actor: str) -> None:
     """Attempts that run have it still; those that start fail by its name."""
     with transaction.atomic():
-        record(actor, "secret.remove", secret, project=secret.project, domain=secret.domain)
+        record(actor, "secret.remove", secret)
         secret.delete()
 
 

@@ -44,7 +44,7 @@ def subscribe(
             created_at=timezone.now(),
         )
         detail = {"launch_plan": launch_plan, "subjects": told, "channel": channel}
-        record(actor, "subscription.create", made, project=project, domain=domain, detail=detail)
+        record(actor, "subscription.create", made, detail=detail)
     return made
 
 
@@ -52,8 +52,7 @@ def unsubscribe(subscription: Subscription, *, actor: str) -> None:
     """What waits to be sent is still sent."""
     with transaction.atomic():
         if Subscription.objects.filter(pk=subscription.pk).delete()[0]:
-            where = subscription.project, subscription.domain
-            record(actor, "subscription.remove", subscription, project=where[0], domain=where[1])
+            record(actor, "subscription.remove", subscription)
 
 
 def _check_address(channel: Channel, address: str) -> None:

@@ -125,4 +125,4 @@ def send_again(notification: Notification, *, actor: str) -> None:
             attempts=0, next_at=timezone.now(), sent_at=None, given_up_at=None, error=""
         )
         detail = {"notification": notification.pk}
-        record(actor, "notification.resend", run, project=run.project, domain=run.domain, detail=detail)
+        record(actor, "notification.resend", run, detail=detail)

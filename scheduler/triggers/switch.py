@@ -110,7 +110,7 @@ def reset_limits(trigger_id: int, *, actor: str) -> Trigger:
 
 def _record(actor: str, verb: str, trigger: Trigger, **detail: object) -> None:
     plan = trigger.launch_plan
-    record(actor, verb, plan, project=plan.project, domain=plan.domain, detail=detail)
+    record(actor, verb, plan, detail=detail)
 
 
 def _set(trigger: Trigger, limits: Limits) -> None:

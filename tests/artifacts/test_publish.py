@@ -11,6 +11,7 @@ from flytekit.core.artifact import Artifact as FlyteArtifact
 from flytekit.core.artifact import Granularity, Inputs
 
 from artifacts import literals
+from artifacts.actions.aliases import move_alias
 from artifacts.actions.publish import Publication, publish
 from artifacts.exceptions import AlreadyExists, InvalidArgument
 from artifacts.models import Artifact, ArtifactVersion, Kind, Partition
@@ -340,3 +341,15 @@ def test_it_records_the_size_of_what_a_task_wrote(object_store: str) -> None:
         for number, value in enumerate((*blobs, listed, elsewhere, integer(1)))
     ]
     assert sizes == [10, 5, 15, None, None]
+
+
+@pytest.mark.django_db
+def test_no_output_of_a_task_becomes_a_version_that_is_called_as_an_alias_is() -> None:
+    """Who chooses the name of an execution chooses its versions' as well."""
+    named = publish_output(FlyteArtifact(name="prime"), 7).versions[0][1]
+    move_alias(named, "best.n0.0.o0", actor="ada")
+    with pytest.raises(AlreadyExists, match=r"'best\.n0\.0\.o0' is an alias of prime"):
+        publish_output(FlyteArtifact(name="prime"), 8, execution="best")
+    assert list(ArtifactVersion.objects.values_list("version", flat=True)) == ["e1.n0.0.o0"]
+    publish_output(FlyteArtifact(name="other"), 8, execution="best")
+    publish_output(FlyteArtifact(name="prime"), 7)

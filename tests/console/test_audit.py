@@ -10,6 +10,7 @@ from django.db import DatabaseError
 from django.test import Client
 
 from audit.models import AuditEvent
+from audit.record import record
 from console.accounts import refusals
 from console.accounts.models import User
 from scheduler.models import Execution
@@ -99,3 +100,10 @@ def test_a_refusal_with_any_project_name_is_written_down(api: Caller) -> None:
     body = {"project": "p" * 200, "domain": "d", "launch_plan": {"name": "x"}}
     problem(api("sue").post("/api/v1/executions", body), 404)
     assert refused() == [("sue", "refused.launch", "p" * 64, "d", "POST /api/v1/executions")]
+
+
+def test_an_event_lies_where_its_subject_does_unless_said_otherwise() -> None:
+    execution = make_execution()
+    assert (event := record("ann", "x.y", execution)) and (event.project, event.domain) == ("demo", "development")
+    assert (event := record("ann", "x.y", str(execution))) and (event.project, event.domain) == ("", "")
+    assert (event := record("ann", "x.y", execution, project="b")) and (event.project, event.domain) == ("b", "")

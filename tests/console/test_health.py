@@ -17,7 +17,7 @@ from scheduler import wake
 from scheduler.heartbeat import report_alive
 from scheduler.models.executor import ExecutorInstance
 
-NAMES = {"database", "broker", "object_store", "workers", "executor"}
+NAMES = {"database", "broker", "object_store", "workers", "slow", "executor"}
 
 
 def an_executor(seconds_ago: float = 0) -> None:
@@ -34,6 +34,7 @@ def test_it_says_that_the_process_is_up(client: Client) -> None:
 @pytest.mark.django_db
 def test_it_is_ready_when_every_part_answers(client: Client, valkey: redis.Redis, object_store: str) -> None:
     report_alive("worker")
+    report_alive("slow")
     an_executor()
     response = client.get("/readyz")
     assert response.json() == {"status": "ok", "parts": dict.fromkeys(NAMES, "ok")}
@@ -41,16 +42,21 @@ def test_it_is_ready_when_every_part_answers(client: Client, valkey: redis.Redis
 
 
 @pytest.mark.django_db
-def test_it_names_workers_that_gave_no_sign_of_life(client: Client, valkey: redis.Redis, object_store: str) -> None:
+@pytest.mark.parametrize(("alive", "missing"), [("slow", "workers"), ("worker", "slow")])
+def test_it_names_workers_that_gave_no_sign_of_life(
+    client: Client, valkey: redis.Redis, object_store: str, alive: str, missing: str
+) -> None:
     an_executor()
+    report_alive(alive)
     response = client.get("/readyz")
     assert response.status_code == 503
-    assert response.json()["parts"] == {**dict.fromkeys(NAMES, "ok"), "workers": "error"}
+    assert response.json()["parts"] == {**dict.fromkeys(NAMES, "ok"), missing: "error"}
 
 
 @pytest.mark.django_db
 def test_it_names_an_executor_that_fell_silent(client: Client, valkey: redis.Redis, object_store: str) -> None:
     report_alive("worker")
+    report_alive("slow")
     an_executor(seconds_ago=60)
     response = client.get("/readyz")
     assert response.status_code == 503
@@ -67,7 +73,7 @@ def test_it_names_a_broker_that_is_down(client: Client, settings: Settings, obje
         wake.broker.cache_clear()
     assert response.status_code == 503
     parts = response.json()["parts"]
-    assert parts["broker"] == parts["workers"] == "error"
+    assert parts["broker"] == parts["workers"] == parts["slow"] == "error"
     assert parts["database"] == parts["object_store"] == "ok"
     assert "nowhere" not in response.content.decode()
 
@@ -79,6 +85,7 @@ def test_it_names_a_store_that_takes_nothing(
 ) -> None:
     """Reading still works there."""
     report_alive("worker")
+    report_alive("slow")
     an_executor()
 
     def full(self: LocalStore, uri: str, data: bytes) -> None:

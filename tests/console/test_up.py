@@ -52,6 +52,44 @@ def test_it_names_a_port_in_use(tmp_path: Path, taken_port: int, option: str) ->
     assert reason == f"port {taken_port} is in use: free it or choose another with {option}"
 
 
+_LISTEN = """
+import socket, sys, time
+with socket.socket() as listener:
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listener.bind(("127.0.0.1", int(sys.argv[1])))
+    listener.listen()
+    print(1, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere only root may ask who listens")
+def test_it_notices_a_port_that_two_took_at_the_same_moment(tmp_path: Path) -> None:
+    """As gunicorn takes it: sharing it with others of the same user."""
+    ours, port = Home(tmp_path / "ours"), free_port()
+    processes = []
+    try:
+        for name, refused in (("ours", False), ("theirs", True)):
+            env = {**os.environ, "CAUSEWAY_HOME": str(tmp_path / name)}
+            command = [sys.executable, "-c", _LISTEN, str(port)]
+            processes.append(subprocess.Popen(command, env=env, stdout=subprocess.PIPE))
+            assert processes[-1].stdout is not None and processes[-1].stdout.readline()
+            if not refused:
+                preflight.check_alone(ours, "127.0.0.1", port, option="--http-port")
+        told = rf"port {port} is in use by another Causeway, process {processes[1].pid}: .* with --http-port"
+        for bind in ("127.0.0.1", "0.0.0.0"):  # noqa: S104 - nothing is bound here
+            with pytest.raises(CannotStart, match=told):
+                preflight.check_alone(ours, bind, port, option="--http-port")
+        preflight.check_alone(ours, "127.0.0.2", port, option="--http-port")
+        preflight.check_alone(ours, "127.0.0.1", free_port(), option="--http-port")
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
 def test_it_refuses_one_port_for_two_doors(tmp_path: Path) -> None:
     port = free_port()
     assert "choose two different ports" in up(tmp_path, f"--http-port={port}", f"--grpc-port={port}")
