@@ -5,7 +5,8 @@ at the path as it was sent and keeps the slashes within names apart from those b
 on the way has decoded them for good, `lenient` routes read the address as if names could hold slashes: right but for
 names that look like the rest of an address (`x/versions/y`).
 
-Pages write a name's slashes as they are, but for names whose own end reads like one of our pages (`team/launch`).
+Pages write a name's slashes as they are, but for names whose own end reads like one of our pages (`team/launch`), or a
+part of which like a folder (`team/../daily`).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from django.urls.resolvers import ResolverMatch
 
 WITHIN = "\x1f"  # stands for a slash within a name: no name holds a control character
 KEPT = ("/api/",)
+FOLDERS = (".", "..")  # what browsers make of these between slashes is another address
 OUR_PAGES = ("state", "launch")  # what follows the name of a launch plan in addresses of pages
 
 
@@ -29,6 +31,9 @@ class Name(StringConverter):
     def to_python(self, value: str) -> str:
         return value.replace(WITHIN, "/")
 
+    def to_url(self, value: str) -> str:
+        return value.replace("/", WITHIN)
+
 
 class PageName(PathConverter):
     """The rest of an address, slashes and all, before what follows a name in addresses of pages."""
@@ -37,7 +42,9 @@ class PageName(PathConverter):
         return value.replace(WITHIN, "/")
 
     def to_url(self, value: str) -> str:
-        return value.replace("/", WITHIN) if value.rpartition("/")[2] in OUR_PAGES else value
+        parts = value.split("/")
+        hidden = parts[-1] in OUR_PAGES or any(part in FOLDERS for part in parts)
+        return value.replace("/", WITHIN) if hidden else value
 
 
 register_converter(Name, "name")

@@ -18,7 +18,7 @@ from console.accounts import scopes, throttle, tokens
 from console.accounts.models import Role, RoleBinding, User
 from scheduler import task_tokens
 from scheduler.authority import Action as Action  # doors ask for it here
-from scheduler.authority import Rights
+from scheduler.authority import Authority, Rights
 from scheduler.models import Execution
 
 AnyUser = User | AnonymousUser
@@ -34,6 +34,9 @@ _LEAST_ROLE = {
     Action.ACTIVATE: Role.APPROVER,
     Action.ADMIN: Role.ADMIN,
 }
+
+
+_SHOWS = {Role.CONTRIBUTOR: Action.LAUNCH, Role.VIEWER: Action.READ}  # who may this has at least that role
 
 
 def authenticate_token(secret: str, *, address: str = "") -> User:
@@ -55,13 +58,17 @@ def _owner(secret: str) -> User:
 
 
 def _task(execution: Execution) -> User:
-    """A running task: by the name of who launched it, it may do what a contributor to its project and domain may.
+    """A running task: by the name of who launched it, it may do what a contributor to its project and domain may, or
+    less, when who launched it may no more than that by now.
 
     No row stands for it, so it has no id that anything could be kept under.
     """
     user = User(pk=0, username=execution.principal[:150])
-    binding = RoleBinding(project=execution.project, domain=execution.domain, role=Role.CONTRIBUTOR)
-    user._prefetched_objects_cache = {"role_bindings": [binding]}  # type: ignore[attr-defined]
+    where = (execution.project, execution.domain)
+    launcher_may = Authority(execution.principal).may
+    allowed = [role for role in (Role.CONTRIBUTOR, Role.VIEWER) if launcher_may(_SHOWS[role], *where)][:1]
+    bindings = [RoleBinding(project=where[0], domain=where[1], role=role) for role in allowed]
+    user._prefetched_objects_cache = {"role_bindings": bindings}  # type: ignore[attr-defined]
     launcher = account(execution.principal) if execution.principal_project else None
     if launcher is not None:  # what it refers to is asked of him as the token let him be by which he launched it
         scopes.narrow(launcher, scopes.Grant(token=0, project=execution.principal_project))

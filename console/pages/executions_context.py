@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils import timezone
 from flyteidl.core import execution_pb2
 
@@ -236,7 +237,8 @@ def graph_context(execution: Execution, titles: NodeTitles, rows: list[NodeRow])
         badge = row.badge if row is not None else badges.NODE[NodePhase.UNDEFINED]
         title = graphs.shorten(node.name)
         sub = f"{badges.NODE_KIND.get(node.kind, node.kind)} · {badge.label.lower()}"
-        url = row.node.node_id if row is not None else ""
+        where = (execution.project, execution.domain, execution.name)
+        url = reverse("node", args=[*where, row.node.node_id]) if row is not None else ""
         boxes.append(GraphBox(node.id, title, sub, badge.tone, url, place.x, place.y))
     return {"drawing": drawing, "boxes": boxes}
 

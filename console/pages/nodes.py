@@ -8,18 +8,21 @@ from typing import Any
 from django.db.models import Count, Max
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
 
 from artifacts.exceptions import CausewayError, NotFound
 from console.access_objects import access_execution, access_node
+from console.accounts import access
+from console.accounts.access import Action
 from console.logs import read_log
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.executions_context import Failure, describe_error, is_node_live
 from console.pages.paging import number
 from console.pages.responses import PageRequest, page, respond
-from console.pages.specs import NodeTitles, compiled_workflow
+from console.pages.specs import NodeTitles, SpecNode, compiled_workflow
 from console.pages.values import read_values
 from console.sandbox import sandboxed_deck
 from scheduler.models import NodeExecution, NodeKind, TaskExecution
@@ -88,10 +91,12 @@ def show_node(request: PageRequest, project: str, domain: str, name: str, node_i
     execution = access_execution(request.user, project, domain, name)
     node = access_node(execution, node_id)
     attempts = _attempts(request, node)
+    spec = NodeTitles(compiled_workflow(execution.workflow)).find(_path(node))
     context: dict[str, Any] = {
         "execution": execution,
         "node": node,
-        "spec": NodeTitles(compiled_workflow(execution.workflow)).find(_path(node)),
+        "spec": spec,
+        "task_url": _task_url(request, spec) if node.kind == NodeKind.TASK else "",
         "attempts": attempts.rows,
         "attempts_page": attempts,
         "failure": None if any(row.failure for row in attempts.rows) else describe_error(node.error),
@@ -103,6 +108,13 @@ def show_node(request: PageRequest, project: str, domain: str, name: str, node_i
         "deck_uri": _deck_uri(node),
     }
     return respond(request, "executions/node.html", "executions/_node.html", context, live=is_node_live(node))
+
+
+def _task_url(request: PageRequest, spec: SpecNode | None) -> str:
+    """Of the task that it runs, which another project may have; empty for who may not read there."""
+    if spec is None or not spec.entity or not access.can(request.user, Action.READ, *spec.place):
+        return ""
+    return reverse("task", args=[*spec.place, spec.entity])
 
 
 def _deck_uri(node: NodeExecution) -> str:

@@ -23,6 +23,7 @@ class SpecNode:
     name: str
     kind: str
     entity: str
+    place: tuple[str, str]  # project and domain of the entity
     upstream: tuple[str, ...]
 
 
@@ -113,30 +114,31 @@ def _key(identifier: identifier_pb2.Identifier) -> tuple[str, str, str, str]:
 
 
 def _spec_node(node: core_workflow_pb2.Node) -> SpecNode:
-    kind, entity = _target(node)
+    kind, target = _target(node)
+    entity, place = target.name, (target.project, target.domain)
     named = {binding.binding.promise.node_id for binding in node.inputs if binding.binding.promise.node_id}
     upstream = tuple(up for up in sorted(set(node.upstream_node_ids) | named) if up not in HIDDEN_NODES)
     name = node.metadata.name or entity.rsplit(".", 1)[-1] or node.id
-    return SpecNode(node.id, name.rsplit(".", 1)[-1], kind, entity, upstream)
+    return SpecNode(node.id, name.rsplit(".", 1)[-1], kind, entity, place, upstream)
 
 
-def _target(node: core_workflow_pb2.Node) -> tuple[str, str]:
+def _target(node: core_workflow_pb2.Node) -> tuple[str, identifier_pb2.Identifier]:
     which = node.WhichOneof("target")
     if which == "task_node":
-        return NodeKind.TASK, node.task_node.reference_id.name
+        return NodeKind.TASK, node.task_node.reference_id
     if which == "workflow_node":
-        plan = node.workflow_node.launchplan_ref.name
-        if plan:
+        plan = node.workflow_node.launchplan_ref
+        if plan.name:
             return NodeKind.LAUNCH_PLAN, plan
-        return NodeKind.WORKFLOW, node.workflow_node.sub_workflow_ref.name
+        return NodeKind.WORKFLOW, node.workflow_node.sub_workflow_ref
     if which == "gate_node":
         gate = node.gate_node
-        return NodeKind.GATE, gate.approve.signal_id or gate.signal.signal_id
+        return NodeKind.GATE, identifier_pb2.Identifier(name=gate.approve.signal_id or gate.signal.signal_id)
     if which == "branch_node":
-        return NodeKind.BRANCH, ""
+        return NodeKind.BRANCH, identifier_pb2.Identifier()
     if which == "array_node":
         return NodeKind.ARRAY, _target(node.array_node.node)[1]
-    return NodeKind.TASK, ""
+    return NodeKind.TASK, identifier_pb2.Identifier()
 
 
 def example_of(literal_type: types_pb2.LiteralType) -> str:

@@ -21,7 +21,7 @@ from console.pages import (
 )
 
 _EXECUTION = "executions/<str:project>/<str:domain>/<str:name>/"
-_NODE = f"{_EXECUTION}nodes/<str:node_id>/"
+_NODE = f"{_EXECUTION}nodes/<name:node_id>/"
 _PLAN = "launch-plans/<str:project>/<str:domain>/<pagename:name>/"
 
 urlpatterns = [
@@ -62,7 +62,7 @@ urlpatterns = [
     path(f"{_EXECUTION}graph/", executions.show_graph, name="execution-graph"),
     path(f"{_EXECUTION}data/", executions.show_data, name="execution-data"),
     path(f"{_EXECUTION}events/", executions.show_events, name="execution-events"),
-    path(f"{_EXECUTION}signals/<path:signal_id>/", approvals.open_early, name="signal-early"),
+    path(f"{_EXECUTION}signals/<pagename:signal_id>/", approvals.open_early, name="signal-early"),
     path(f"{_EXECUTION}abort/", executions.abort, name="execution-abort"),
     path(f"{_EXECUTION}relaunch/", executions.relaunch, name="execution-relaunch"),
     path(f"{_EXECUTION}recover/", executions.recover, name="execution-recover"),
@@ -81,7 +81,7 @@ urlpatterns = [
     path(f"{_PLAN}launch/", plans.launch_plan, name="launch-plan-launch"),
     path(_PLAN, plans.show_plan, name="launch-plan"),
     path("workflows/", registry.list_workflows, name="workflows"),
-    path("workflows/<str:project>/<str:domain>/<path:name>/", registry.show_workflow, name="workflow"),
+    path("workflows/<str:project>/<str:domain>/<pagename:name>/", registry.show_workflow, name="workflow"),
     path("tasks/", registry.list_tasks, name="tasks"),
-    path("tasks/<str:project>/<str:domain>/<path:name>/", registry.show_task, name="task"),
+    path("tasks/<str:project>/<str:domain>/<pagename:name>/", registry.show_task, name="task"),
 ]

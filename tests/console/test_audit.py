@@ -102,6 +102,7 @@ def test_a_refusal_with_any_project_name_is_written_down(api: Caller) -> None:
     assert refused() == [("sue", "refused.launch", "p" * 64, "d", "POST /api/v1/executions")]
 
 
+@pytest.mark.django_db
 def test_an_event_lies_where_its_subject_does_unless_said_otherwise() -> None:
     execution = make_execution()
     assert (event := record("ann", "x.y", execution)) and (event.project, event.domain) == ("demo", "development")

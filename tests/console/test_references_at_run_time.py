@@ -14,7 +14,9 @@ from artifacts.actions.publish import Publication, publish
 from artifacts.exceptions import PermissionDenied
 from artifacts.models import ArtifactVersion
 from artifacts.store import store
+from console.accounts import access
 from console.accounts.models import Role, RoleBinding, User
+from scheduler import task_tokens
 from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.actions.launch_plans import set_state
 from scheduler.actions.register import register_launch_plan, register_task, register_workflow
@@ -183,6 +185,30 @@ def test_a_workflow_publishes_elsewhere_by_the_same_rule() -> None:
     assert run(launched("writing")).phase == ExecutionPhase.FAILED
     assert not ArtifactVersion.objects.exists()
     assert run(launched("writing", actor="root")).phase == ExecutionPhase.SUCCEEDED
+
+
+def test_the_code_of_a_task_may_no_more_than_who_launched_it_may_by_now() -> None:
+    """Or one who was shut out would go on by a task that launches itself again and again."""
+    execution = launched("mine")
+    advance(execution.pk)
+    token = task_tokens.issue(TaskExecution.objects.get(execution_id=execution.pk).pk)
+
+    def may() -> list[str]:
+        user = access.authenticate_token(token)
+        return [action.value for action in access.Action if access.can(user, action, "a", "development")]
+
+    everything = may()
+    assert everything == ["read", "publish", "launch", "register"]
+    lose("ann", "a")
+    assert may() == []
+    give("ann", "a", Role.VIEWER)
+    assert may() == ["read"]
+    give("ann", "a", Role.ADMIN)
+    assert may() == everything
+    User.objects.filter(username="ann").update(is_active=False)
+    assert may() == []
+    Execution.objects.update(principal="system:schedule")
+    assert may() == everything
 
 
 def job(node_task: str, **brought: str) -> Futures:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from html import unescape
+from urllib.parse import urljoin, urlsplit
 
 import pytest
 from django.test import Client
@@ -52,6 +54,20 @@ def test_it_shows_every_page_to_an_admin(world: World, browse: Browse) -> None:
         response = client.get(address)
         assert response.status_code == 200, address
         assert len(response.content) < 100_000, address
+
+
+def test_every_link_leads_to_something(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+    known: dict[str, str] = {}
+    for address in addresses(world):
+        for link in re.findall(r'href="([^"#]+)', client.get(address).content.decode()):
+            target = urljoin(address, unescape(link))
+            if urlsplit(target).netloc or target.startswith(("/static/", "/admin/")):
+                continue
+            known.setdefault(target, address)
+    assert len(known) > 50
+    dead = {target: address for target, address in known.items() if client.get(target).status_code >= 400}
+    assert not dead, dead
 
 
 def test_it_asks_for_a_login_on_every_page(world: World) -> None:
