@@ -13,7 +13,7 @@ from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, QueryUnresolved
 from artifacts.literals import carry, describe_type, is_optional
 from artifacts.models import AliasMove, ArtifactVersion
-from artifacts.queries import find, matches
+from artifacts.queries import Resolution, find, matches
 from artifacts.wanted import Wanted, read_query
 from console.access_objects import access_version_id, check_present
 from console.accounts import access
@@ -91,6 +91,7 @@ class LaunchForm:
         self.values: dict[str, literals_pb2.Literal] = {}
         self.resolved: dict[str, Resolved] = {}
         self.errors: dict[str, str] = {}
+        self._found: list[tuple[Wanted, Resolution | CausewayError]] = []
         # Typed ones first: a query may be bound to them.
         for name, parameter in sorted(self.parameters.items(), key=lambda each: _query_of(each[1]) is not None):
             try:
@@ -160,14 +161,17 @@ class LaunchForm:
         return not (is_optional(kind) or (has_original and any(map(_may_be_empty, kinds))))
 
     def _shown_version(self, name: str, query: artifact_id_pb2.ArtifactQuery) -> literals_pb2.Literal | None:
-        """The version that the form showed as found, if another is found by now; None: ask the query at the launch."""
+        """The version that the form showed as found, also if another is found by now; None: ask at the launch."""
         seen = self.data.get(f"in.{name}.found", "")
         if self.request.method != "POST" or not _ID.fullmatch(seen):
             return None
         now = self._resolve(query)
         found = now.get("resolved")
-        if found is None or found.pk == int(seen):
+        if found is None:
             return None
+        if found.pk == int(seen):
+            self.resolved[name] = Resolved(Via.QUERY, found, now["why"])
+            return carry(literals_pb2.Literal.FromString(bytes(found.literal)), found.pk)
         version = access_version_id(self.request.user, int(seen))
         check_present(version)
         if not _was_found(version, self._wanted(query)):
@@ -234,11 +238,24 @@ class LaunchForm:
             wanted = self._wanted(query)
             if not may_read(wanted.project, wanted.domain):  # what is or is not there is not told to strangers either
                 return {"problem": f"it asks in {wanted.project}/{wanted.domain}, where you may not read"}
-            found = find(wanted, may_read=may_read)
+            found = self._find(wanted)
         except CausewayError as error:
             none = "; launched so, the input is None" if may_be_none and isinstance(error, QueryUnresolved) else ""
             return {"problem": error.message + none}
         return {"resolved": found.version, "why": found.explanation}
+
+    def _find(self, wanted: Wanted) -> Resolution:
+        """Asked once: what is shown of a query and what is launched with do not come from two moments."""
+        answer = next((answer for asked, answer in self._found if asked == wanted), None)
+        if answer is None:
+            try:
+                answer = find(wanted, may_read=access.may_read(self.request.user))
+            except CausewayError as error:
+                answer = error
+            self._found.append((wanted, answer))
+        if isinstance(answer, CausewayError):
+            raise answer
+        return answer
 
     def _choices(self, query: artifact_id_pb2.ArtifactQuery) -> list[ArtifactVersion]:
         """Newest versions of the artifact the query names: what Override offers."""

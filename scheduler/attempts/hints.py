@@ -97,6 +97,22 @@ _HINTS = (
         users=True,
     ),
     _hint(
+        r"surrogates not allowed",
+        "a text holds half a character (a surrogate, as errors='surrogateescape' makes them), which cannot be stored: "
+        "decode it with errors='replace', or hand on bytes or a file.",
+        users=True,
+    ),
+    _hint(
+        r"to_flyte_idl[\s\S]*ValueError: Value out of range",
+        "whole numbers are stored with 64 bits, and this one has more: return a float, or a str of its digits.",
+        users=True,
+    ),
+    _hint(
+        r"raise self\._exception\n\s*(TypeError: '\w+' object is not iterable|IndexError: list index out of range)\n",
+        "flytekit hides the cause: the task gives more or fewer outputs than it declares.",
+        users=True,
+    ),
+    _hint(
         r"Object arrays cannot be saved when allow_pickle=False",
         "flytekit stores numpy arrays without pickles, so that arrays of objects cannot be an output: return a list or "
         "a frame, or give the array a dtype.",

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TypeVar
+from urllib.parse import quote, quote_plus
 
 from artifacts.exceptions import InvalidArgument
 from scheduler.secrets.names import ANY, ENV_VAR, FILE, Name, Request
@@ -48,8 +49,20 @@ def mount(found: Collection[tuple[Request, Name, bytes]]) -> Mounts:
         for alias in (name, name.without_version()) if name.version else (name,):
             alone = shared[alias.variable] <= (1 if alias == name else 0)
             _add(mounts, request, alias, value, exact=alias == name, variable=request.mount == ENV_VAR or alone)
-    mounts.hidden = tuple(sorted(filter(None, {_text(value).strip() for _, _, value in found}), key=len, reverse=True))
+    shown = {text for _, _, value in found for text in _as_shown(_text(value))}
+    mounts.hidden = tuple(sorted(shown, key=lambda text: (-len(text), text)))
     return mounts
+
+
+def _as_shown(value: str) -> set[str]:
+    """How messages may show the value, or a part of it: flytekit indents the lines of an error, `repr` and JSON escape,
+    addresses are quoted.
+    """
+    found = {text.strip() for text in (value, *value.splitlines())}
+    for text in tuple(found):
+        found |= {repr(text)[1:-1], json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
+        found |= {quote(text, safe=""), quote_plus(text)}
+    return found - {""}
 
 
 def _add(mounts: Mounts, request: Request, alias: Name, value: bytes, *, exact: bool, variable: bool) -> None:

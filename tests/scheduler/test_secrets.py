@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+import textwrap
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.core.management import call_command
@@ -15,6 +18,7 @@ from pytest_django import Settings
 from artifacts.exceptions import InvalidArgument
 from scheduler.actions.secrets import LARGEST, remove_secret, reseal, set_secret
 from scheduler.advance import advance
+from scheduler.executors.local.outcome import Exit
 from scheduler.models import Execution, Project, TaskExecution
 from scheduler.models import Secret as Row
 from scheduler.secrets.cipher import CannotOpen, open_sealed, seal
@@ -222,6 +226,31 @@ def test_values_are_told_to_the_process_only() -> None:
     assert base64.b64decode(told["files"]["team/token"]) == b"s3cr3t\n"
     assert mounts.hidden == ("s3cr3t",)
     assert "s3cr3t" not in repr(mounts)
+
+
+VALUES = [
+    "plain-token",
+    "-----BEGIN KEY-----\r\nMIIabc+/=\n-----END KEY-----\n",
+    'back\\slash "quoted"',
+    "p@ss word/?",
+    "é\tx-1",
+]
+
+
+@pytest.mark.parametrize("value", VALUES)
+def test_messages_show_it_in_no_spelling(value: str) -> None:
+    """flytekit indents an error's lines, exceptions say what they are about with `repr`, addresses are quoted."""
+    hidden = mount([(Request(TOKEN), TOKEN, value.encode())]).hidden
+    told = [
+        value,
+        textwrap.indent(value.replace("\r\n", "\n"), "    "),
+        f"FileNotFoundError: {value!r}",
+        json.dumps({"error": value}),
+        f"cannot reach https://me:{quote(value.strip(), safe='')}@host",
+    ]
+    for message in told:
+        shown = Exit(status=1, hidden=hidden).shown(message)
+        assert "****" in shown and not any(word in shown for word in re.findall(r"\w{4,}", value))
 
 
 @task(secret_requests=[Secret(group="team", key="token", mount_requirement=Kind.ENV_VAR, env_var="MY_TOKEN")])

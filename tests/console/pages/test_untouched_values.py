@@ -16,6 +16,7 @@ from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, types_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from artifacts import queries
 from artifacts.literals import carried, from_json, to_json
 from artifacts.models import Kind
 from artifacts.store import store
@@ -266,6 +267,27 @@ def test_it_launches_with_the_artifact_that_it_showed(world: World, browse: Brow
     assert carried(literals_pb2.LiteralMap.FromString(stored(execution)).literals["dataset"]) == world.dataset.pk
     assert execution.resolution["dataset"]["via"] == "query"
     assert execution.resolution["dataset"]["explanation"] == "as the form showed it; e80.n0.0.o0 came since"
+
+
+@pytest.mark.parametrize("newer", [True, False])
+def test_a_query_is_asked_once(world: World, browse: Browse, monkeypatch: pytest.MonkeyPatch, newer: bool) -> None:
+    """Two answers of two moments could be two versions."""
+    browser, asked = browse(world.admin), []
+    form = launch_form(browser.get(TRAIN, {"in.region": "SEA"}).content.decode())
+    if newer:
+        make_version(
+            "ml-dataset", Kind.DATASET, number=83, created_at=datetime.now(timezone.utc) + timedelta(minutes=1)
+        )
+    lookup = queries._lookup
+    monkeypatch.setattr(queries, "_lookup", lambda *wanted: asked.append(wanted) or lookup(*wanted))
+
+    assert browser.post(TRAIN, form.body(), content_type=FORM).status_code == 302
+
+    assert carried(literals_pb2.LiteralMap.FromString(stored(newest())).literals["dataset"]) == world.dataset.pk
+    assert len(asked) == 1
+    asked.clear()
+    browser.post(TRAIN, form.body(**{"in.depth": "many"}), content_type=FORM)
+    assert len(asked) == 1
 
 
 def test_it_asks_the_query_again_where_its_inputs_were_changed(world: World, browse: Browse) -> None:

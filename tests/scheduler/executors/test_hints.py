@@ -25,6 +25,10 @@ PANDERA = """Trace:
       File "site-packages/pandera/api/pandas/model.py", line 1, in validate
     pandera.errors.SchemaErrors: {"DATA": {"DATAFRAME_CHECK": [{"schema": "Catch", "column": "fish"}]}}
 """
+STORING = '  File "site-packages/flytekit/models/literals.py", line 145, in to_flyte_idl\n    '
+HIDDEN = """  File "concurrent/futures/_base.py", line 401, in __get_result
+    raise self._exception
+    """
 
 
 def judged(tmp_path: Path, message: str, *, code: str = "SYSTEM", origin: int = SYSTEM, kind: int = 0) -> Outcome:
@@ -54,6 +58,10 @@ def told(outcome: Outcome) -> execution_pb2.ExecutionError:
         ("TypeError: cannot pickle '_thread.lock' object", "cannot be pickled"),
         ("Failed to convert outputs of task 'a.b' at position 0.\nIndexError: tuple index out of range", "hides"),
         ("ValueError: Object arrays cannot be saved when allow_pickle=False.", "arrays of objects"),
+        (f"{STORING}UnicodeEncodeError: 'utf-8' codec can't encode '\\ud800': surrogates not allowed", "half a char"),
+        (f"{STORING}ValueError: Value out of range: 9223372036854775808", "64 bits"),
+        (f"{HIDDEN}TypeError: 'int' object is not iterable\n\nMessage:", "more or fewer outputs"),
+        (f"{HIDDEN}IndexError: list index out of range\n\nMessage:", "more or fewer outputs"),
         ("ImportError: 'pyarrow.parquet' is required", "pyarrow"),
         ("ModuleNotFoundError: No module named 'flytekitplugins.spark'", "plugin of flytekit"),
         ("ModuleNotFoundError: No module named 'pandera'", "is not in the Python"),

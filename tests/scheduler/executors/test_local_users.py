@@ -7,6 +7,7 @@ import queue
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +151,17 @@ def test_a_log_that_became_a_link_is_not_sent(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic"):
         log.send_whole()
     assert store.get(log.uri) == b"hello"
+
+
+@pytest.mark.e2e
+@root_only
+def test_each_end_is_told_once(users_bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    """A second word on an attempt would be taken for one on somebody else's, and the log would be full of it."""
+    for name, inputs in (("add", {"a": 1, "b": 2}), ("kills_itself", {"number": 9}), ("add", {"a": 2, "b": 2})):
+        users_bench.run(users_bench.task(name, inputs=inputs))
+    time.sleep(0.5)  # the processes are collected after they said how they end
+    users_bench.run(users_bench.task("add", inputs={"a": 3, "b": 2}))
+    assert "says what cannot be" not in caplog.text
 
 
 def test_a_project_s_zygote_is_not_believed_about_others(tmp_path: Path) -> None:

@@ -72,7 +72,9 @@ class Zygote:
         self.kept: set[int] = set()
         self.inbox = b""
         self.fds: list[int] = []
-        self.told: dict[int, str] = {}  # pipes that task processes say their exit code into -> run directory
+        # Pipes that task processes say their exit code into -> pid, run directory; and those that said it and live on
+        self.told: dict[int, tuple[int, str]] = {}
+        self.heard: set[int] = set()
 
     def serve(self) -> None:
         """Answer requests until the socket closes; never returns."""
@@ -127,11 +129,12 @@ class Zygote:
 
     def hear(self, fd: int) -> None:
         """What a task process says of itself: of no other attempt can it say anything."""
-        directory = self.told.pop(fd)
+        pid, directory = self.told.pop(fd)
         self.selector.unregister(fd)
         with contextlib.suppress(OSError, ValueError):
             if said := os.read(fd, 16):
                 status, full = map(int, said.split())
+                self.heard.add(pid)
                 self.answer({"is": "ended", "dir": directory, "status": status, "full": bool(full)})
         os.close(fd)
 
@@ -144,13 +147,14 @@ class Zygote:
         sys.stdout.flush()
         sys.stderr.flush()
         hears, told = os.pipe()
+        os.set_blocking(hears, False)  # what a task left running may hold its other end
         pid = os.fork()
         if pid == 0:
             os.close(hears)
             self.close_private()
             child.main(dir, told, user)
         os.close(told)
-        self.told[hears] = dir
+        self.told[hears] = pid, dir
         self.selector.register(hears, selectors.EVENT_READ)
         self.children[pid] = dir
         self.answer({"is": "started", "dir": dir, "pid": pid, "born": child.born(pid)})
@@ -249,7 +253,12 @@ class Zygote:
                 code = child.DUPLICATE  # another process runs it: that one's end counts
             else:
                 child.leave_result(directory, code)
-            self.answer({"is": "ended", "dir": directory, "status": code})
+            for fd in [fd for fd, (whose, _) in self.told.items() if whose == pid]:
+                self.hear(fd)
+            if pid in self.heard:  # an end is told once: a second one is not believed
+                self.heard.remove(pid)
+            else:
+                self.answer({"is": "ended", "dir": directory, "status": code})
 
 
 @contextlib.contextmanager
