@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from console.pages.responses import PageRequest, page, respond
 from console.pages.specs import NodeTitles, SpecNode, compiled_workflow
 from console.pages.values import read_values
 from console.sandbox import sandboxed_deck
+from scheduler.executors.kubernetes.links import kubectl, log_links
 from scheduler.models import NodeExecution, NodeKind, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL
 
@@ -38,6 +40,8 @@ class AttemptRow:
     number: int
     failure: Failure | None
     is_live: bool
+    links: Sequence[tuple[str, str]] = ()  # its log in other systems
+    command: str = ""  # what shows it in a terminal
 
 
 def _path(node: NodeExecution) -> tuple[str, ...]:
@@ -75,7 +79,14 @@ def _attempts(request: PageRequest, node: NodeExecution) -> Attempts:
         query["item"] = str(found[-1].index)
         more = "?" + query.urlencode()
     shown = [
-        AttemptRow(row, row.attempt + 1, describe_error(row.error), row.phase not in ATTEMPT_TERMINAL)
+        AttemptRow(
+            row,
+            row.attempt + 1,
+            describe_error(row.error),
+            row.phase not in ATTEMPT_TERMINAL,
+            log_links(row),
+            kubectl(row) if row.phase not in ATTEMPT_TERMINAL else "",
+        )
         for row in found[:ATTEMPTS_SHOWN]
     ]
     return Attempts(shown, more if is_map else "", phase, phases)
