@@ -265,7 +265,7 @@ def _insert(row: Row, resource_type: ResourceType, spec: Message, *, actor: str)
         )
         _refuse_existing(type(row), identifier, bytes(row.digest), spec)
         raise
-    name = NamedEntity(resource_type=resource_type, name=row.name)
+    name = NamedEntity(resource_type=resource_type, project=row.project, domain=row.domain, name=row.name)
     name.created_at = timezone.now()
     NamedEntity.objects.bulk_create([name], ignore_conflicts=True)
     verb = f"{_WORDS[type(row)].replace(' ', '_')}.register"

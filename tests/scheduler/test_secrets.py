@@ -18,7 +18,7 @@ from pytest_django import Settings
 from artifacts.exceptions import InvalidArgument
 from scheduler.actions.secrets import LARGEST, remove_secret, reseal, set_secret
 from scheduler.advance import advance
-from scheduler.executors.local.outcome import Exit
+from scheduler.attempts.judge import Showing
 from scheduler.models import Execution, Project, TaskExecution
 from scheduler.models import Secret as Row
 from scheduler.secrets.cipher import CannotOpen, open_sealed, seal
@@ -249,7 +249,7 @@ def test_messages_show_it_in_no_spelling(value: str) -> None:
         f"cannot reach https://me:{quote(value.strip(), safe='')}@host",
     ]
     for message in told:
-        shown = Exit(status=1, hidden=hidden).shown(message)
+        shown = Showing(hidden=hidden)(message)
         assert "****" in shown and not any(word in shown for word in re.findall(r"\w{4,}", value))
 
 

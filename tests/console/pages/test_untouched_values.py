@@ -279,7 +279,12 @@ def test_a_query_is_asked_once(world: World, browse: Browse, monkeypatch: pytest
             "ml-dataset", Kind.DATASET, number=83, created_at=datetime.now(timezone.utc) + timedelta(minutes=1)
         )
     lookup = queries._lookup
-    monkeypatch.setattr(queries, "_lookup", lambda *wanted: asked.append(wanted) or lookup(*wanted))
+
+    def noted(*wanted: Any) -> Any:
+        asked.append(wanted)
+        return lookup(*wanted)
+
+    monkeypatch.setattr(queries, "_lookup", noted)
 
     assert browser.post(TRAIN, form.body(), content_type=FORM).status_code == 302
 
