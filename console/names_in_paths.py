@@ -35,6 +35,10 @@ class Name(StringConverter):
         return value.replace("/", WITHIN)
 
 
+class Word(Name):
+    """A name that cannot hold a slash: one that was sent is refused, told as it was. No lenient route looks for it."""
+
+
 class PageName(PathConverter):
     """The rest of an address, slashes and all, before what follows a name in addresses of pages."""
 
@@ -48,6 +52,7 @@ class PageName(PathConverter):
 
 
 register_converter(Name, "name")
+register_converter(Word, "word")
 register_converter(PageName, "pagename")
 
 

@@ -79,3 +79,13 @@ def test_a_signal_of_any_name_is_given_its_value(api: Caller, signal: str, raw: 
 def test_a_name_that_no_address_can_hold_is_refused(end: str) -> None:
     with pytest.raises(InvalidArgument, match=f"version '{end.replace('.', '[.]')}' could not be reached"):
         register_all(program.calculate, version=end)
+
+
+@pytest.mark.django_db
+def test_a_slash_in_the_name_of_an_artifact_or_alias_is_told_as_it_was_sent(api: Caller) -> None:
+    where = ["artifacts", "demo", "development"]
+    refused = _call(api("ann"), "post", *where, "team/model", "versions", raw=True, body={"value": 1})
+    assert problem(refused, 400)["detail"].startswith("'team/model' is not an artifact name")
+    api("ann").post("/api/v1/artifacts/demo/development/model/versions", {"value": 1, "version": "v1"})
+    refused = _call(api("abe"), "put", *where, "model", "aliases", "team/best", raw=True, body={"version": "v1"})
+    assert problem(refused, 400)["detail"].startswith("'team/best' is not an alias")
