@@ -18,8 +18,9 @@ from hypothesis import strategies as st
 
 from artifacts import queries
 from artifacts.literals import carried, from_json, to_json
-from artifacts.models import Kind
+from artifacts.models import Artifact, ArtifactVersion, Kind
 from artifacts.store import store
+from artifacts.wanted import Wanted
 from console.accounts.models import User
 from console.pages.launch_form import LaunchForm
 from scheduler.actions.launch import LaunchRequest, launch
@@ -272,7 +273,8 @@ def test_it_launches_with_the_artifact_that_it_showed(world: World, browse: Brow
 @pytest.mark.parametrize("newer", [True, False])
 def test_a_query_is_asked_once(world: World, browse: Browse, monkeypatch: pytest.MonkeyPatch, newer: bool) -> None:
     """Two answers of two moments could be two versions."""
-    browser, asked = browse(world.admin), []
+    browser = browse(world.admin)
+    asked: list[Wanted] = []
     form = launch_form(browser.get(TRAIN, {"in.region": "SEA"}).content.decode())
     if newer:
         make_version(
@@ -280,11 +282,11 @@ def test_a_query_is_asked_once(world: World, browse: Browse, monkeypatch: pytest
         )
     lookup = queries._lookup
 
-    def noted(*wanted: Any) -> Any:
+    def ask(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
         asked.append(wanted)
-        return lookup(*wanted)
+        return lookup(artifact, wanted)
 
-    monkeypatch.setattr(queries, "_lookup", noted)
+    monkeypatch.setattr(queries, "_lookup", ask)
 
     assert browser.post(TRAIN, form.body(), content_type=FORM).status_code == 302
 
