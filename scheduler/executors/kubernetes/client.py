@@ -7,6 +7,7 @@ bodies and answers by themselves and refuse what a newer cluster knows, and even
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -127,6 +128,8 @@ class Api:
 
 def connect(cluster: Cluster) -> Api:
     """BadCluster if the kubeconfig cannot be used, or there is none and this is no pod."""
+    # It warns of each connection above those kept open; logs that are followed are many more for a while.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     configuration = Configuration()
     try:
         if cluster.kubeconfig:
