@@ -205,6 +205,31 @@ def test_a_recovered_execution_comes_to_what_a_fresh_one_would(data: st.DataObje
     assert second.did <= fresh.did
 
 
+@settings(
+    max_examples=12,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(data=st.data())
+def test_nothing_is_handed_over_twice(data: st.DataObject) -> None:
+    """What a fresh run computes n times was computed n times by both together."""
+    register_all(plan)
+    script = data.draw(st.lists(steps, min_size=1, max_size=5))
+    some = st.lists(steps.filter(lambda step: step[0] != "inner"), min_size=1, max_size=3)
+    SCRIPTS.update({"outer": script, "inner-1": data.draw(some), "inner-2": data.draw(some)})
+    row = workflow_of(program, plans=[plan])
+    first = Machine(data.draw(refusals), late_fails=True)
+    failed = first.run(start(row, {"name": "outer"}))
+    SCRIPTS["outer"] = data.draw(changed(script, steps))
+    second = Machine()
+    recovered = second.run(recovering(failed, {"name": "outer"}))
+    assert outputs(recovered) == {"o0": [*expected(SCRIPTS["outer"]), 0]}
+    fresh = Machine()
+    fresh.run(start(row, {"name": "outer"}))
+    assert second.did <= fresh.did <= first.did + second.did
+
+
 def recover_with(
     before: list[Step], after: list[Step], *, refuses: frozenset[tuple[str, int]] = frozenset()
 ) -> Machine:
