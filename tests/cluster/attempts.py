@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -65,6 +66,14 @@ class Attempts:
     def stop(self) -> None:
         self._ticking.set()
         self.executor.stop()
+
+    def close(self) -> None:
+        """At the end of a test: what it left goes with its namespace, which finalizers would keep."""
+        self.stop()
+        for pod in self.namespace.kubectl("get", "pods", "-o", "name").split():
+            gone = '{"metadata": {"finalizers": null}}'
+            with contextlib.suppress(AssertionError):  # it is gone by itself
+                self.namespace.kubectl("patch", pod, "-p", gone)
 
     def restart(self, **settings: Any) -> None:
         self.stop()

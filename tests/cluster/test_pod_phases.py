@@ -26,7 +26,7 @@ SMALL = Needs(requests={"cpu": "10m", "memory": "60Mi"})
 def attempts(namespace: Namespace, tmp_path: Path) -> Iterator[Attempts]:
     made = Attempts(namespace, tmp_path, graces=QUICK)
     yield made
-    made.stop()
+    made.close()
 
 
 def with_pod(attempts: Attempts, script: str, **spec: Any) -> Any:

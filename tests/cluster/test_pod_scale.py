@@ -40,7 +40,7 @@ def attempts(namespace: Namespace, fake_nodes: None, tmp_path: Path) -> Iterator
         pod_annotations={"fake/runs": "1s"},
     )
     yield made
-    made.stop()
+    made.close()
 
 
 def counted(attempts: Attempts) -> list[str]:

@@ -21,7 +21,7 @@ LINES = 150_000
 def attempts(namespace: Namespace, tmp_path: Path) -> Iterator[Attempts]:
     made = Attempts(namespace, tmp_path)
     yield made
-    made.stop()
+    made.close()
 
 
 def test_a_new_process_finds_what_runs_and_what_has_ended(attempts: Attempts) -> None:

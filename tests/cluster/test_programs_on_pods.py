@@ -32,7 +32,18 @@ def pods_stack(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> It
         "CAUSEWAY_CLUSTER_IMAGE": cluster.environment["CLUSTER_TASK_IMAGE"],
     }
     with running_stack(tmp_path_factory.mktemp("pods") / "home", **env) as running:
+        say = "from scheduler.executors.kubernetes.factory import owner; print(owner())"
+        owner = running.manage("shell", "-v", "0", "-c", say).splitlines()[-1]
         yield running
+    remove_pods(cluster, f"{PROJECT}-{DOMAIN}", owner)
+
+
+def remove_pods(cluster: Cluster, namespace: str, owner: str) -> None:
+    """Those that a test which failed left to nobody: their finalizers would keep them, and their GPUs, for ever."""
+    selected = ("--namespace", namespace, "-l", f"causeway/owner={owner}")
+    for pod in cluster.kubectl("get", "pods", *selected, "-o", "name").split():
+        cluster.kubectl("patch", "--namespace", namespace, pod, "-p", '{"metadata": {"finalizers": null}}')
+    cluster.kubectl("delete", "pods", *selected, "--wait=false", "--ignore-not-found")
 
 
 class Harbour:

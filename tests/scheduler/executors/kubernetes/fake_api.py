@@ -36,6 +36,7 @@ class FakeCluster:
         self.calls: list[str] = []
         self.watches = 0
         self.kubelet: Callable[[str, Json], None] | None = None  # what becomes of a new or a deleted pod by itself
+        self.allowed = True  # whether what is asked for all namespaces may be done
         self.silent = False  # new watches send nothing, not even bookmarks
         self._version = 100
         self._history: list[tuple[int, Json]] = []
@@ -112,7 +113,7 @@ class FakeCluster:
             self.calls.append(f"{method} {path}")
             parts = path.strip("/").split("/")
             if path.endswith("selfsubjectaccessreviews"):
-                return 201, {"status": {"allowed": True}}
+                return 201, {"status": {"allowed": self.allowed}}
             if path == "/api/v1/namespaces" and self.namespaces is not None:
                 self.namespaces.add(body["metadata"]["name"])
                 return 201, body

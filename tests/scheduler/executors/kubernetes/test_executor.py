@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import replace
 
@@ -354,3 +355,39 @@ def test_an_echo_needs_no_pod(bench: Bench, fake: FakeCluster) -> None:
 def test_a_task_without_a_container_is_refused(bench: Bench, fake: FakeCluster) -> None:
     bench.executor.submit(bench.assignment(argv=(), task_type="sensor"))
     assert "'sensor'" in error_of(bench.outcome()).message
+
+
+def test_what_the_settings_name_is_put_into_a_new_namespace(bench: Bench, fake: FakeCluster) -> None:
+    fake.namespaces = set()
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "{{ project }}-quota"}, "spec": {}}
+    bench.settings = replace(bench.settings, namespace_objects=(quota,))
+    bench.restart()
+    bench.executor.submit(bench.assignment())
+    bench.until(lambda: bench.of(Accepted))
+    assert "POST /api/v1/namespaces/p-d/resourcequotas" in fake.calls
+
+
+def test_with_rights_in_single_namespaces_each_is_followed(bench: Bench, fake: FakeCluster) -> None:
+    fake.allowed = False
+    bench.restart()
+    assignment = bench.assignment()
+    bench.executor.submit(assignment)
+    fake.wait_for_pod()
+    fake.run(fake.only())
+    bench.until(lambda: bench.of(Running))
+    bench.succeed(assignment)
+    fake.end(fake.only())
+    assert bench.outcome().phase == AttemptPhase.SUCCEEDED
+    assert "GET /api/v1/namespaces/p-d/pods" in fake.calls
+
+
+def test_an_answer_that_is_older_than_what_the_watch_said_changes_nothing(bench: Bench, fake: FakeCluster) -> None:
+    bench.executor.submit(bench.assignment())
+    bench.until(lambda: bench.of(Accepted))
+    name = fake.only()
+    older = json.loads(json.dumps(fake.named(name)))
+    fake.change(name, "Pending", waits("ImagePullBackOff", "no such host"))
+    bench.until(lambda: bench.of(Waiting))
+    bench.executor.on_pod(older, False)
+    assert bench.executor.board.held[1].wait is not None
+    assert bench.executor.board.held[1].wait.code == "ImagePull"
