@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from artifacts.exceptions import CausewayError
@@ -16,10 +16,12 @@ LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S
 QUICK = (3.0, 10.0)  # seconds to connect, and to answer
 
 
-def lines(cluster: Cluster, store_url: str, store_endpoint: str) -> Iterator[str]:
+def lines(
+    cluster: Cluster, store_url: str, store_endpoint: str, *, client: Callable[[Cluster], Api] = connect
+) -> Iterator[str]:
     """`store_url`: of the object store; `store_endpoint`: of its S3 server, if it is not Amazon's. Raises nothing."""
     try:
-        api = connect(cluster)
+        api = client(cluster)
         yield f"cluster {cluster.name}: {_version(api)} at {api.host}"
         yield from _nodes(api)
         yield from _lacking_rights(api)
