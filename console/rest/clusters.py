@@ -41,7 +41,9 @@ class ClusterBody(Body):
 
 class ClusterOut(serializers.Serializer[Any]):
     name = serializers.CharField()
-    source = serializers.CharField(help_text="`database`, or `settings file`: changed there")
+    source = serializers.CharField(  # type: ignore[assignment]  # a field, not Field.source
+        help_text="`database`, or `settings file`: changed there"
+    )
     open = serializers.BooleanField(help_text="whether new attempts go there")
     description = serializers.DictField()
     kubeconfig = serializers.CharField(help_text="`set`, or where it is read from; never what is in it")

@@ -14,10 +14,6 @@ class Clusters:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def list(self) -> list[dict[str, Any]]:
-        """All of them, those of the settings file first."""
-        return list(self._client.connection.call("GET", "clusters")["results"])
-
     def get(self, name: str) -> dict[str, Any]:
         """Its settings, who set them and when, and whether the process that looks after its pods is alive."""
         return dict(self._client.connection.call("GET", _path(name)))
@@ -44,6 +40,10 @@ class Clusters:
     def check(self, name: str) -> list[str]:
         """What it has and what is missing there, line by line, asked of it now."""
         return list(self._client.connection.call("GET", f"{_path(name)}/overview")["lines"])
+
+    def list(self) -> list[dict[str, Any]]:
+        """All of them, those of the settings file first."""
+        return list(self._client.connection.call("GET", "clusters")["results"])
 
 
 def _path(name: str) -> str:

@@ -51,7 +51,12 @@ class Command(BaseCommand):
                 raise CommandError(str(error)) from None
             daemon = Daemon(executor, instance_name(home, which, kind))
             keeper = Keeper(to_keep, start_executor)
-            on_termination(lambda: (keeper.stop(), daemon.stop()))
+
+            def stop() -> None:
+                keeper.stop()
+                daemon.stop()
+
+            on_termination(stop)
             keeping = vital(keeper.run, name="clusters")
             if options["clusters"]:
                 keeping.start()
