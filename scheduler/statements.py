@@ -23,8 +23,10 @@ def _columns(model: type[models.Model]) -> tuple[tuple[str, str, bool], ...]:
 
 
 @lru_cache(maxsize=16)
-def _selection(model: type[models.Model]) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
-    fields = model._meta.concrete_fields
+def _selection(
+    model: type[models.Model], without: tuple[str, ...] = ()
+) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
+    fields = [field for field in model._meta.concrete_fields if field.attname not in without]
     columns = ", ".join(f'"{field.column}"' for field in fields)
     jsons = tuple(place for place, field in enumerate(fields) if isinstance(field, models.JSONField))
     return columns, tuple(field.attname for field in fields), jsons
@@ -99,9 +101,9 @@ def lock(model: type[Row], pk: int) -> Row | None:
     return _row(model, list(found[0]), names, jsons) if found else None
 
 
-def select(model: type[Row], which: str, parameters: Sequence[Any]) -> list[Row]:
-    """The rows, complete, for which the SQL after WHERE holds."""
-    columns, names, jsons = _selection(model)
+def select(model: type[Row], which: str, parameters: Sequence[Any], *, without: tuple[str, ...] = ()) -> list[Row]:
+    """The rows, complete but for the fields `without`, for which the SQL after WHERE holds."""
+    columns, names, jsons = _selection(model, without)
     with connection.cursor() as cursor:
         cursor.execute(f'SELECT {columns} FROM "{model._meta.db_table}" WHERE {which}', parameters)  # noqa: S608
         found = cursor.fetchall()

@@ -6,7 +6,7 @@ metadata/.../<node>/<attempt>[/<item>]/outputs.pb, dynamic.pb ... what an attemp
 metadata/.../<node>/items/<item>/inputs.pb, outputs.pb            of an item of a map
 metadata/.../<node>/items/<first>-<last>-<digest>/inputs.pb         the lists of some of its items
 raw/<project>/<domain>/<execution>/<node>/<attempt>[/<item>]      what user code offloads
-logs/<project>/<domain>/<execution>/<node>/<attempt>[-<item>].log
+logs/<project>/<domain>/<execution>/<node>.<attempt>[-<item>].log
 """
 
 from __future__ import annotations
@@ -119,14 +119,26 @@ def place_in(uri: str) -> tuple[str, str, str]:
     return (found[1], found[2], found[3]) if found is not None else ("", "", "")
 
 
+def raw_folder_of(output_prefix: str, raw_output_prefix: str) -> str:
+    """The folder that all attempts of an execution offload into, by the prefixes of one of them; else its own."""
+    key = execution_of(f"{output_prefix}/")
+    before, found, _ = raw_output_prefix.rpartition(f"/{key}/") if key else ("", "", "")
+    return f"{before}/{key}" if found else raw_output_prefix
+
+
 def log_of(output_prefix: str, index: int, *, otherwise: str) -> str:
     """The log of an attempt, by where its outputs lie; by the name `otherwise` if that is nowhere in the store.
 
-    Outputs in `metadata/p/d/e/n0/0/3`, the log in `logs/p/d/e/n0/0-3.log`.
+    Outputs in `metadata/p/d/e/n0/0/3`, the log in `logs/p/d/e/n0.0-3.log`: an execution's logs share a folder, since
+    making one costs an executor more than all else that it does to a file.
     """
     root = settings.CAUSEWAY_STORE_URL
     folder = f"{root}/metadata/"
-    place = output_prefix.removeprefix(folder) if output_prefix.startswith(folder) else otherwise
+    if not output_prefix.startswith(folder):
+        return f"{root}/logs/{otherwise}{f'-{index}' if index >= 0 else ''}.log"
+    place = output_prefix.removeprefix(folder)
     if index >= 0:
-        place = place.removesuffix(f"/{index}") + f"-{index}"
+        place = place.removesuffix(f"/{index}")
+    node, _, attempt = place.rpartition("/")
+    place = f"{node}.{attempt}{f'-{index}' if index >= 0 else ''}"
     return f"{root}/logs/{place}.log"

@@ -121,8 +121,10 @@ class Folders:
     def hand_over(self, key: str, identity: Identity) -> None:
         """Make the folder and let that user write into it."""
         with self.folder(key.split("/"), make=True) as fd:
-            os.fchown(fd, identity.uid, identity.gid)
-            os.fchmod(fd, READABLE)
+            found = os.fstat(fd)
+            if (found.st_uid, found.st_gid) != (identity.uid, identity.gid) or stat.S_IMODE(found.st_mode) != READABLE:
+                os.fchown(fd, identity.uid, identity.gid)
+                os.fchmod(fd, READABLE)
 
     def hand_over_file(self, key: str, identity: Identity) -> None:
         """Make an empty file, unless it is there, that the user may write: it cannot put another in its place."""

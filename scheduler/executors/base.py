@@ -45,6 +45,7 @@ class Executor(ABC):
 
     name: str
     cluster: str = ""  # which of several places of this kind
+    instance: str = ""  # who holds its attempts, where that is the same on every machine; empty: each process names it
     most: int = 0  # attempts held at once, where the place queues by itself; 0: they are packed into `capacity`
     emit: Emit
 

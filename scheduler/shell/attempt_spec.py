@@ -3,61 +3,124 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
-from flyteidl.core import interface_pb2, tasks_pb2
+from flyteidl.core import interface_pb2, security_pb2, tasks_pb2
 from google.protobuf import json_format
 
 from artifacts.exceptions import InvalidArgument
 from scheduler import operators, pods
-from scheduler.attempts.spec import Addresses, AttemptSpec, DataConfig, Identity, Pod
+from scheduler.attempts.spec import Addresses, AttemptSpec, DataConfig, Identity, Needs, Pod
 from scheduler.container_needs import needs_of
 from scheduler.environment import check_variable
 from scheduler.graphs import Target
-from scheduler.secrets.names import requests_of
+from scheduler.secrets.names import Request, requests_of
 from scheduler.shell.task_command import Run, filler
-from scheduler.task_resources import Platform
+from scheduler.task_resources import Amounts, Platform, resources_of
 from scheduler.uris import log_of
 
 NAME = 255  # characters; TaskExecution.name
 
 
-def spec_of(run: Run, target: Target, platform: Platform | None = None) -> AttemptSpec:
-    """InvalidArgument if the task is not compiled in, asks for what cannot be, or names an unknown input."""
-    task = target.task
-    if task is None:
-        raise InvalidArgument(f"the task of node {run.key} is not part of the compiled workflow")
-    container = pods.container_of(task)
-    addresses = _addresses(run)
-    fill = filler(run, addresses.inputs)
-    env = {**environment(run, task, container), **_array_environment(run)}
-    argv = tuple(fill(argument) for argument in (*container.command, *container.args))
-    _check_possible(run, argv, env)
-    overrides, security = target.node.task_node.overrides, run.spec.security_context.run_as
-    secrets, data, own = tuple(requests_of(task)), container.data_config, task.metadata.metadata
-    return AttemptSpec(
-        identity=_identity(run, task),
-        task_type=task.type,
-        image=overrides.container_image or container.image,
-        argv=argv,
+@dataclass(frozen=True, slots=True)
+class _Template:
+    """What is the same for all attempts of a node, and of all executions of its workflow."""
+
+    words: tuple[str, ...]  # command and arguments, with their templates
+    entry: int
+    image: str
+    env: Mapping[str, str]
+    config: Mapping[str, str]
+    architecture: str
+    data_config: DataConfig | None
+    pod: Pod | None
+    overlay: Pod | None
+    echo: Mapping[str, str] | None
+    secrets: tuple[Request, ...]
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    run_as: security_pb2.Identity
+    timeout_seconds: float | None
+
+
+@lru_cache(maxsize=512)
+def _template(target: Target) -> _Template:
+    """Targets live as long as their compiled workflow is kept; items of a map, and later executions, share theirs."""
+    task = target.task or tasks_pb2.TaskTemplate()
+    container, overrides = pods.container_of(task), target.node.task_node.overrides
+    own, data = task.metadata.metadata, container.data_config
+    return _Template(
+        words=(*container.command, *container.args),
         entry=len(container.command),
-        env=env,
+        image=overrides.container_image or container.image,
+        env=_own_variables(task, container),
         config=dict(task.config),
         architecture=tasks_pb2.Container.Architecture.Name(container.architecture) if container.architecture else "",
         data_config=_data_config(data, task.interface.outputs) if data.enabled else None,
         pod=_pod(task.k8s_pod, task.metadata.pod_template_name, pods.primary_name(task)),
         overlay=_pod(overrides.pod_template, "", overrides.pod_template.primary_container_name),
         echo=_echo(task) if task.type == "echo" else None,
-        needs=needs_of(target, platform),
-        addresses=addresses,
-        secrets=secrets,
-        service_account=security.k8s_service_account or task.security_context.run_as.k8s_service_account,
-        iam_role=security.iam_role or task.security_context.run_as.iam_role,
-        labels={**own.labels, **run.spec.labels.values},
-        annotations={**own.annotations, **run.spec.annotations.values},
-        interruptible=run.interruptible,
+        secrets=tuple(requests_of(task)),
+        labels=dict(own.labels),
+        annotations=dict(own.annotations),
+        run_as=task.security_context.run_as,
         timeout_seconds=_timeout(target),
+    )
+
+
+@lru_cache(maxsize=512)
+def _needs(target: Target, platform: bytes) -> Needs:
+    return needs_of(target, Platform.FromString(platform))
+
+
+@lru_cache(maxsize=512)
+def amounts_of(target: Target, platform: bytes) -> Amounts:
+    """resources_of, by the platform's attributes as the execution keeps them. Nobody changes the answer."""
+    return resources_of(target, Platform.FromString(platform) if platform else None)
+
+
+def spec_of(run: Run, target: Target, platform: bytes = b"") -> AttemptSpec:
+    """`platform`: Execution.task_resources.
+
+    InvalidArgument if the task is not compiled in, asks for what cannot be, or names an unknown input.
+    """
+    task = target.task
+    if task is None:
+        raise InvalidArgument(f"the task of node {run.key} is not part of the compiled workflow")
+    template, launch = _template(target), run.spec
+    addresses = _addresses(run)
+    fill = filler(run, addresses.inputs)
+    env = {**_variables(run), **template.env, **{pair.key: pair.value for pair in launch.envs.values}}
+    env |= _array_environment(run)
+    argv = tuple(map(fill, template.words))
+    _check_possible(run, argv, env)
+    run_as = launch.security_context.run_as
+    return AttemptSpec(
+        identity=_identity(run, task),
+        task_type=task.type,
+        image=template.image,
+        argv=argv,
+        entry=template.entry,
+        env=env,
+        config=template.config,
+        architecture=template.architecture,
+        data_config=template.data_config,
+        pod=template.pod,
+        overlay=template.overlay,
+        echo=template.echo,
+        needs=_needs(target, platform),
+        addresses=addresses,
+        secrets=template.secrets,
+        service_account=run_as.k8s_service_account or template.run_as.k8s_service_account,
+        iam_role=run_as.iam_role or template.run_as.iam_role,
+        labels={**template.labels, **launch.labels.values},
+        annotations={**template.annotations, **launch.annotations.values},
+        interruptible=run.interruptible,
+        timeout_seconds=template.timeout_seconds,
         # A process that had secrets is not left for the next attempt.
-        reuse=not secrets and env.get("CAUSEWAY_REUSE", "1" if run.index >= 0 else "0") == "1",
+        reuse=not template.secrets and env.get("CAUSEWAY_REUSE", "1" if run.index >= 0 else "0") == "1",
     )
 
 
@@ -136,8 +199,8 @@ def _data_config(data: tasks_pb2.DataLoadingConfig, outputs: interface_pb2.Varia
     )
 
 
-def environment(run: Run, task: tasks_pb2.TaskTemplate, container: tasks_pb2.Container) -> dict[str, str]:
-    """Flyte's variables, then the task's, then those given at launch."""
+def _variables(run: Run) -> dict[str, str]:
+    """Flyte's variables of the execution and the attempt. The task's follow, then those given at launch."""
     return {
         "FLYTE_INTERNAL_EXECUTION_WORKFLOW": f"{run.project}:{run.domain}:{run.spec.launch_plan.name}",
         "FLYTE_INTERNAL_EXECUTION_ID": run.name,
@@ -146,13 +209,17 @@ def environment(run: Run, task: tasks_pb2.TaskTemplate, container: tasks_pb2.Con
         "FLYTE_ATTEMPT_NUMBER": str(run.attempt),
         "_F_L_MIN_SIZE_MB": "10",  # flytekit offloads larger literals
         "_F_L_MAX_SIZE_MB": "1000",
+    }
+
+
+def _own_variables(task: tasks_pb2.TaskTemplate, container: tasks_pb2.Container) -> dict[str, str]:
+    return {
         "FLYTE_INTERNAL_TASK_PROJECT": task.id.project,
         "FLYTE_INTERNAL_TASK_DOMAIN": task.id.domain,
         "FLYTE_INTERNAL_TASK_NAME": task.id.name,
         "FLYTE_INTERNAL_TASK_VERSION": task.id.version,
         **operators.environment(task),
         **{pair.key: pair.value for pair in container.env},
-        **{pair.key: pair.value for pair in run.spec.envs.values},
     }
 
 

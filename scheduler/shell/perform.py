@@ -22,7 +22,7 @@ from scheduler.models import Gate, GateKind, TaskExecution
 from scheduler.phases import AttemptPhase
 from scheduler.placement import NoExecutor, NoPlace
 from scheduler.shell import data
-from scheduler.shell.attempt_spec import spec_of
+from scheduler.shell.attempt_spec import amounts_of, spec_of
 from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
 from scheduler.shell.maps import collect_items, item_inputs_uri
@@ -33,7 +33,6 @@ from scheduler.shell.publish import publish_node, publish_workflow
 from scheduler.shell.reuse import ask_for_items, is_cached, keep
 from scheduler.shell.task_command import Run, needs_task_file
 from scheduler.shell.turn import Turn
-from scheduler.task_resources import resources_of
 
 
 def perform(turn: Turn, issued: Sequence[Command]) -> list[Event]:
@@ -124,7 +123,8 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         interruptible=interruptible,
     )
     try:
-        spec, resources = spec_of(run, target, turn.task_resources), resources_of(target, turn.task_resources)
+        platform = bytes(execution.task_resources or b"")
+        spec, resources = spec_of(run, target, platform), amounts_of(target, platform)
     except CausewayError as error:
         yield Failed(node.key, Failure("BadTaskSpecification", error.message))
         return

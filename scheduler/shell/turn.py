@@ -9,7 +9,6 @@ from functools import cached_property
 from typing import TypedDict
 
 from flyteidl.admin import execution_pb2 as admin_execution
-from flyteidl.admin import matchable_resource_pb2
 
 from lineage.actions.record import Use
 from scheduler import graphs
@@ -77,12 +76,6 @@ class Turn:
     @cached_property
     def spec(self) -> admin_execution.ExecutionSpec:
         return admin_execution.ExecutionSpec.FromString(bytes(self.execution.spec))
-
-    @cached_property
-    def task_resources(self) -> matchable_resource_pb2.TaskResourceAttributes | None:
-        """What the platform adds to its tasks' requests and allows them."""
-        stored = self.execution.task_resources
-        return matchable_resource_pb2.TaskResourceAttributes.FromString(bytes(stored)) if stored else None
 
     @cached_property
     def clusters(self) -> list[Cluster]:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
 
-from django.db.models import Q
-
 from artifacts.models import ArtifactVersion
 from scheduler.models import Trigger, TriggerSource
+from scheduler.statements import select
+
+_TAKING = """
+    id IN (
+        SELECT source.trigger_id FROM scheduler_triggersource AS source
+        JOIN scheduler_trigger AS watching ON watching.id = source.trigger_id
+        WHERE source.active AND source.name = %s AND source.project = %s AND source.domain = %s
+          AND source.partitions <@ %s::jsonb
+          AND (source.time_partition IS NULL OR source.time_partition = %s)
+          AND watching.activated_at <= %s
+    ) ORDER BY id
+"""
 
 
 @dataclass(frozen=True)
@@ -32,16 +43,9 @@ def matching(version: ArtifactVersion) -> list[Trigger]:
     The database compares the partition values: of thousands of triggers on one artifact, those that match are read.
     """
     artifact = version.artifact
-    taking = TriggerSource.objects.filter(
-        Q(time_partition=None) | Q(time_partition=version.time_partition),
-        active=True,
-        name=artifact.name,
-        project=artifact.project,
-        domain=artifact.domain,
-        partitions__contained_by=version.partitions,
-        trigger__activated_at__lte=version.created_at,
-    )
-    return list(Trigger.objects.filter(pk__in=taking.values("trigger_id")).defer("condition").order_by("pk"))
+    partitions = json.dumps(version.partitions)
+    taken = [artifact.name, artifact.project, artifact.domain, partitions, version.time_partition, version.created_at]
+    return select(Trigger, _TAKING, taken, without=("condition",))
 
 
 def matches_of(sources: Iterable[TriggerSource]) -> list[Match]:

@@ -35,5 +35,5 @@ def messages(package: str, declared: dict[str, dict[str, Field]]) -> dict[str, A
             else:
                 added.type = kind  # type: ignore[assignment]  # the enum's members are ints to us
     pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)  # type: ignore[no-untyped-call]
+    pool.Add(file)
     return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{name}")) for name in declared}

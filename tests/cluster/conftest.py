@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.running import Cluster, Namespace, NoClusterError, a_cluster, eventually, stop
+from tests.cluster.running import GPU, Cluster, Namespace, NoClusterError, a_cluster, eventually, stop
 
 HERE = Path(__file__).parent
 
@@ -51,3 +51,23 @@ def own_cluster(cluster: Cluster) -> Cluster:
     if not cluster.ours:
         pytest.skip("the cluster that KUBECONFIG names is not ours to stop parts of")
     return cluster
+
+
+@pytest.fixture
+def gpus(cluster: Cluster) -> int:
+    """How many there are, and no pod of another test holds one any more."""
+    count = cluster.gpus
+    if count == 0:
+        pytest.skip("this cluster has no GPUs")
+
+    def held() -> list[str]:
+        pods = cluster.get("pods", "--all-namespaces")["items"]
+        asking = [pod for pod in pods if any(GPU in _limits(each) for each in pod["spec"]["containers"])]
+        return [pod["metadata"]["name"] for pod in asking if pod["status"]["phase"] in ("Pending", "Running")]
+
+    eventually(lambda: not held())
+    return count
+
+
+def _limits(container: dict[str, dict[str, dict[str, str]]]) -> dict[str, str]:
+    return container.get("resources", {}).get("limits", {})

@@ -53,8 +53,8 @@ class Cluster:
 
     @property
     def gpus(self) -> int:
-        """That pods may have, on all nodes."""
-        nodes = self.get("nodes")["items"]
+        """That pods may have, on nodes that are real."""
+        nodes = self.get("nodes", "--selector", "fake!=node")["items"]
         return sum(int(node["status"]["allocatable"].get(GPU, 0)) for node in nodes)
 
 
@@ -110,7 +110,11 @@ class Namespace:
         return self.kubectl("logs", pod, "--container", "main")
 
     def describe(self, pod: str) -> str:
-        return self.kubectl("describe", "pod", pod)
+        """What the cluster says of it, and its last words."""
+        command = [self.cluster.environment["CLUSTER_KUBECTL"], "--namespace", self.name, "logs", "--tail", "20", pod]
+        environment = {**os.environ, **self.cluster.environment}
+        words = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        return self.kubectl("describe", "pod", pod) + words.stdout + words.stderr
 
 
 def eventually(found: Callable[[], T], seconds: float = 60) -> T:

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import shlex
+from datetime import timedelta
 from importlib.metadata import version
+from urllib.request import urlopen
 
 import pytest
 
+from artifacts.store import open_store
 from tests.cluster.running import GPU, Cluster, Namespace, eventually
 
 ONE_GPU = {"limits": {GPU: "1"}}
 SAY_GPU = "echo $NVIDIA_VISIBLE_DEVICES; "
-
-
-@pytest.fixture
-def gpus(cluster: Cluster) -> int:
-    """How many there are, and no pod of another test holds one any more."""
-    count = cluster.gpus
-    if count == 0:
-        pytest.skip("this cluster has no GPUs")
-
-    def held() -> list[str]:
-        pods = cluster.get("pods", "--all-namespaces")["items"]
-        asking = [pod for pod in pods if any(GPU in _limits(each) for each in pod["spec"]["containers"])]
-        return [pod["metadata"]["name"] for pod in asking if pod["status"]["phase"] in ("Pending", "Running")]
-
-    eventually(lambda: not held())
-    return count
-
-
-def _limits(container: dict[str, dict[str, dict[str, str]]]) -> dict[str, str]:
-    return container.get("resources", {}).get("limits", {})
 
 
 def _is_ready(cluster: Cluster, node: str) -> bool:
@@ -45,10 +28,12 @@ def test_it_has_a_node_that_is_ready(cluster: Cluster) -> None:
 
 
 def test_it_runs_flytekit_in_a_pod_as_pinned(namespace: Namespace) -> None:
-    namespace.run("hello", "pyflyte --version && python3 -c 'import pandas; print(pandas.__version__)'")
+    asked = "import flytekit, pandas; print(flytekit.__version__, pandas.__version__)"
+    namespace.run("hello", f"python3 -c {shlex.quote(asked)} && pyflyte-execute --help")
     words = namespace.output_of("hello")
     assert version("flytekit") in words
     assert version("pandas") in words
+    assert "--output-prefix" in words
 
 
 def test_a_failing_pod_says_how_it_ended(namespace: Namespace) -> None:
@@ -103,38 +88,40 @@ def test_gpus_stay_known_and_held_when_the_kubelet_starts_anew(
     assert len(others) == gpus - 1
     assert held not in others
     assert namespace.phase("before") == "Running"
-    assert own_cluster.gpus == gpus
+    eventually(lambda: own_cluster.gpus == gpus)  # the kubelet says 0 until the plug-in is back, and looks every 10 s
 
 
-def test_pods_and_this_machine_share_a_store(namespace: Namespace) -> None:
+def test_pods_and_this_machine_share_a_store(namespace: Namespace, monkeypatch: pytest.MonkeyPatch) -> None:
     environment = namespace.cluster.environment
     if "AWS_ENDPOINT_URL" not in environment:
         pytest.skip("AWS_ENDPOINT_URL names no store that the cluster of KUBECONFIG reaches")
-    folder = f"{environment['CAUSEWAY_STORE_URL']}/{namespace.name}"
-    given = {name: value for name, value in environment.items() if name.startswith("FLYTE_AWS_")}
-    words = "".join(
-        f"{line}\n"
-        for line in (
-            "from flytekit.core.data_persistence import FileAccessProvider",
-            f"files = FileAccessProvider('/tmp/sandbox', {folder!r})",
-            "open('/tmp/here', 'w').write('from a pod')",
-            f"files.put('/tmp/here', {folder + '/object'!r})",
-            f"files.get({folder + '/object'!r}, '/tmp/back')",
-            "print(open('/tmp/back').read())",
-        )
+    for name, value in environment.items():
+        if name.startswith("AWS_"):
+            monkeypatch.setenv(name, value)
+    store = open_store(f"{environment['CAUSEWAY_STORE_URL']}/{namespace.name}")
+    sent, back = store.join(store.root, "sent"), store.join(store.root, "back")
+    store.put(sent, b"from this machine")
+
+    lines = (
+        "from flytekit.core.data_persistence import FileAccessProvider",
+        f"files = FileAccessProvider('/tmp/sandbox', {store.root!r})",
+        f"files.get_data({sent!r}, '/tmp/sent')",
+        "text = open('/tmp/sent').read()",
+        "open('/tmp/back', 'w').write(text + ' and from a pod')",
+        f"files.put_data('/tmp/back', {back!r})",
+        "print(text)",
     )
-    variables = [{"name": name, "value": value} for name, value in given.items()]
-    namespace.run("storing", f"python3 -c {shlex.quote(words)}", env=variables)
-    assert "from a pod" in namespace.output_of("storing")
+    given = [{"name": name, "value": value} for name, value in environment.items() if name.startswith("FLYTE_AWS_")]
+    namespace.run("storing", f"python3 -c {shlex.quote(chr(10).join(lines))}", env=given)
+    assert "from this machine" in namespace.output_of("storing")
 
-    import boto3  # not needed by any other test here
-
-    names = {"aws_access_key_id": "AWS_ACCESS_KEY_ID", "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY"}
-    keys = {name: environment[variable] for name, variable in names.items()}
-    client = boto3.client("s3", endpoint_url=environment["AWS_ENDPOINT_URL"], region_name="us-east-1", **keys)
-    bucket, _, prefix = folder.removeprefix("s3://").partition("/")
-    assert client.get_object(Bucket=bucket, Key=f"{prefix}/object")["Body"].read() == b"from a pod"
-    client.delete_object(Bucket=bucket, Key=f"{prefix}/object")
+    assert store.get(back) == b"from this machine and from a pod"
+    with urlopen(store.signed_get(back, expires=timedelta(minutes=1))) as answer:
+        assert answer.read() == b"from this machine and from a pod"
+    assert {each.uri for each in store.list(store.root)} == {sent, back}
+    for uri in (sent, back):
+        store.delete(uri)
+    assert not store.exists(back)
 
 
 def test_pods_outlive_an_api_server_that_was_killed(own_cluster: Cluster, namespace: Namespace) -> None:

@@ -156,7 +156,7 @@ def spec(template: tasks_pb2.TaskTemplate, platform: Platform | None = None, **l
         7, "p", "d", "run", asked, Uris("s3://b/metadata/p/d/run", "s3://b/raw/p/d/run"), "n0", 1,
         literals_pb2.LiteralMap, workflow="wf", user="ann", interruptible=True,
     )  # fmt: skip
-    return spec_of(run, Target(node, template), platform)
+    return spec_of(run, Target(node, template), platform.SerializeToString() if platform is not None else b"")
 
 
 def template_of(entity: object) -> tasks_pb2.TaskTemplate:

@@ -71,8 +71,8 @@ def test_it_says_where_the_log_will_be(settings: Settings) -> None:
     claim()
     for row in (plain, item, bare):
         row.refresh_from_db()
-    assert plain.log_uri == f"{root}/logs/p/d/e/n0/0.log"
-    assert item.log_uri == f"{root}/logs/p/d/e/n1/2-7.log"
+    assert plain.log_uri == f"{root}/logs/p/d/e/n0.0.log"
+    assert item.log_uri == f"{root}/logs/p/d/e/n1.2-7.log"
     assert bare.log_uri == f"{root}/logs/{bare.name}.log"
 
 

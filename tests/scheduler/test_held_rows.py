@@ -14,12 +14,11 @@ from django.utils import timezone
 from flytekit import workflow
 
 from scheduler import advance as advancing
-from scheduler import wake
+from scheduler import statements, wake
 from scheduler.actions.executions import archive
 from scheduler.advance import advance
 from scheduler.models import Execution, TaskExecution
 from scheduler.phases import ExecutionPhase
-from scheduler.shell import statements
 from scheduler.statements import lock
 from tests.scheduler.driving import Driver, start, workflow_of
 from tests.scheduler.test_advance import add, plus

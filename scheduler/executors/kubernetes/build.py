@@ -68,6 +68,8 @@ def build(spec: AttemptSpec, cluster: Cluster, around: Surroundings) -> Built:
         template = around.template.get("template") or {}
         pod = merge.pod_over_template(template.get("spec") or {}, pod, primary, inputs)
         metadata = merge.metadata_over_template(template.get("metadata") or {}, metadata)
+    for container in (*pod["containers"], *(pod.get("initContainers") or ())):
+        container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     main = next(one for one in pod["containers"] if one.get("name") == primary)
     _fit_limits(main, resources_of(spec.needs, cluster))
     scheduling.accelerate(pod, spec, cluster.accelerators)

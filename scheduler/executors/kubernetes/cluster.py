@@ -109,6 +109,7 @@ class Cluster:
     submissions: int = 10  # pods made at the same time: more gain nothing
     endpoint: str = ""  # host and port where its pods reach the gRPC door, for tasks that launch others
     store_endpoint: str = ""  # where its pods reach the S3 store; empty: where Causeway does
+    lease_namespace: str = ""  # where replicas of the executor agree on one; empty: there is one only
     # Which attempts it takes (scheduler.placement.Cluster)
     labels: tuple[str, ...] = ()
     pools: tuple[str, ...] = ()

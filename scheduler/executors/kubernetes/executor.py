@@ -7,7 +7,10 @@ none goes before its end is written down. Calls of the port do not wait; other t
 from __future__ import annotations
 
 import logging
+import os
+import secrets
 import shutil
+import socket
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +33,7 @@ from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import verdict
 from scheduler.executors.kubernetes.finishing import Finisher
 from scheduler.executors.kubernetes.held import Held, Stage
+from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
 from scheduler.executors.kubernetes.objects import Objects
@@ -39,11 +43,12 @@ from scheduler.executors.kubernetes.strays import Strays
 from scheduler.executors.kubernetes.submission import Submission
 from scheduler.executors.kubernetes.waiting import Wait
 from scheduler.executors.kubernetes.watch import Watcher
-from scheduler.executors.vital import vital
+from scheduler.executors.vital import end_process, vital
 from scheduler.phases import AttemptPhase
 
 logger = logging.getLogger(__name__)
 
+INSTANCE = 64  # letters; TaskExecution.claimed_by
 FOLLOWERS = 200  # logs followed at the same time; those of more pods are read at their end
 LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
 LOG_SECONDS = 3.0  # between looks at logs that grow
@@ -83,6 +88,12 @@ class KubernetesExecutor(Executor):
             self.board, maker, on_pod=self.on_pod, conclude=self.finisher.conclude, lost=self._lost
         )
         self.strays = Strays(self.objects)
+        self.instance = f"kubernetes-{cluster.name}-{owner}"[:INSTANCE]
+        self.lease: Lease | None = None
+        if cluster.lease_namespace:
+            holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+            name = f"causeway-{cluster.name}-{owner}"
+            self.lease = Lease(api, cluster.lease_namespace, name, holder, lost=end_process)
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
         self._scoped = False  # whether rights are there for single namespaces only
         self._followers = ThreadPoolExecutor(FOLLOWERS, thread_name_prefix="logs")
@@ -96,6 +107,8 @@ class KubernetesExecutor(Executor):
     def start(self, emit: Emit) -> None:
         self.emit = emit
         shutil.rmtree(self.home, ignore_errors=True)  # logs of an earlier process are read again from their pods
+        if self.lease is not None and not self.lease.acquire():
+            return  # stopped while it waited
         self._scoped = not may_watch_all(self.objects.api)
         if not self._scoped:
             self._watch("")
@@ -146,6 +159,8 @@ class KubernetesExecutor(Executor):
             if held.log is not None:
                 held.log.stop()
         self._followers.shutdown(wait=False, cancel_futures=True)
+        if self.lease is not None:
+            self.lease.stop()
 
     def _watch(self, namespace: str) -> None:
         if namespace not in self._watchers:

@@ -74,10 +74,23 @@ def _containers(beneath: Sequence[Json], own: Sequence[Json], primary: str, defa
         elif name != default:
             layers.append(named.get(name))
         made: Json = {}
-        for layer in [*(one for one in layers if one is not None), container]:
+        for layer in [*(_as_written(one) for one in layers if one is not None), container]:
             made = over(made, layer)
         merged.append(made)
     return merged
+
+
+def _as_written(container: Json) -> Json:
+    """Without the pull policy that the API server itself put into the PodTemplate object when it was stored.
+
+    It is that of the template's own image, often a stand-in without a tag and so `Always`: a task's image that lies on
+    the node would be asked for at a registry. Nothing in the object tells it from one that somebody wrote.
+    """
+    image = str(container.get("image") or "").rpartition("/")[2]
+    newest = "@" not in image and (":" not in image or image.endswith(":latest"))
+    if container.get("imagePullPolicy") != ("Always" if newest else "IfNotPresent"):
+        return container
+    return {name: value for name, value in container.items() if name != "imagePullPolicy"}
 
 
 def _list(spec: Mapping[str, Any], name: str) -> list[Json]:

@@ -80,7 +80,7 @@ class RunDirectory:
         `secrets`: Mounts.as_json. Its file is nobody else's to read, and the task's process removes it at once.
         """
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for name in ("work", "tmp", *(("home",) if user is not None else ())):
+        for name in ("work", "tmp"):
             if self._make_folder(name) and name == "work" and code is not None:
                 for entry in os.scandir(code):
                     if not os.path.lexists(link := self.path / "work" / entry.name):

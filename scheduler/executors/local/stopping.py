@@ -54,10 +54,9 @@ def sweep_group(run: Run, status: int | None) -> None:
         return
     if run.command_reuses and run.process.alive():
         return
-    if not _is_its_users(run):
-        return
     killed = run.stopped or (status is not None and status < 0 and not run.orphaned)
-    if killed or (run.orphaned and memory.by_session({run.process.pid}) and not memory.exists(run.process.pid)):
+    left = killed or (run.orphaned and memory.by_session({run.process.pid}) and not memory.exists(run.process.pid))
+    if left and _is_its_users(run):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(run.process.pid, signal.SIGKILL)
 

@@ -49,7 +49,7 @@ class Command(BaseCommand):
                 executor = registry.make(kind, setup)
             except registry.BadSetup as error:
                 raise CommandError(str(error)) from None
-            daemon = Daemon(executor, instance_name(home, which, kind))
+            daemon = Daemon(executor, executor.instance or instance_name(home, which, kind))
             keeper = Keeper(to_keep, start_executor)
 
             def stop() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -47,14 +48,15 @@ def test_a_copy_can_be_changed_alone() -> None:
     memory = FORMER[-1][1]
     copied = memory.copy()
     assert copied == memory and copied.items is not None
-    for change in (
+    changes: list[Callable[[Items], None]] = [
         lambda items: items.bad.append(8),
         lambda items: items.live.clear(),
         lambda items: items.tried.clear(),
         lambda items: items.resting.clear(),
         lambda items: items.hits.clear(),
         lambda items: items.messages.clear(),
-    ):
+    ]
+    for change in changes:
         change(copied.items)
     copied.slots = 0
     assert Memory.unpack(FORMER[-1][0]) == memory

@@ -59,13 +59,13 @@ class Bench:
         self.store.put(inputs, literal_map(**options.pop("inputs", {})).SerializeToString())
         loader = ["--", "task-module", module, "task-name", name]
         places = ["--inputs", inputs, "--output-prefix", prefix]
-        places += ["--raw-output-data-prefix", f"{self.store.root}/raw/e{number}"]
+        raw = f"{self.store.root}/raw/p/d/e{number}/n0/0"
+        places += ["--raw-output-data-prefix", raw]
         args = ["pyflyte-execute", *places, "--resolver", RESOLVER, *loader]
         if fast:
             wrap = ["pyflyte-fast-execute", "--additional-distribution", self.distribution, "--dest-dir", "/root", "--"]
             args = [*wrap, *args]
         args = options.pop("args", args)
-        raw = f"{self.store.root}/raw/p/d/e{number}/n0/0"
         spec = AttemptSpec(
             Identity(f"e{number}-n0-0", "p", "d", f"e{number}", "n0"),
             argv=tuple(args),
@@ -125,7 +125,7 @@ class Bench:
 def crash(bench: Bench) -> None:
     """The executor's process is gone without a word: the sockets close, nothing is told or cleaned up."""
     bench.executor.emit = lambda event: None
-    bench.executor.zygotes.stop()
+    bench.executor.pools.own.stop()
 
 
 def error(ended: Ended) -> execution_pb2.ExecutionError:

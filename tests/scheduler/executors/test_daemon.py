@@ -57,7 +57,8 @@ class Daemon:
 
 def queue(bench: Bench, task: str, *, cpu: float = 0, **options: Any) -> TaskExecution:
     assignment = bench.task(task, **options)
-    return make_attempt(command=wire.to_json(assignment.spec), resources={"cpu": cpu} if cpu else {})
+    command = wire.to_json(assignment.spec)
+    return make_attempt(name=assignment.name, command=command, resources={"cpu": cpu} if cpu else {})
 
 
 def wait_for(row: TaskExecution, reached: Callable[[TaskExecution], bool], timeout: float = 60) -> TaskExecution:

@@ -132,7 +132,7 @@ def test_attempts_wait_for_room_on_a_full_disk_and_are_nobodys_fault(small_disk:
         for row in (surprised, silent):
             assert wait_for(row, ended).phase == AttemptPhase.FAILED
             assert row.error is not None and b"DiskFull" in bytes(row.error) and row.error_retryable, row.reason
-        later = [make_attempt(command=wire.to_json(one.spec)) for one in prepared]
+        later = [make_attempt(name=one.name, command=wire.to_json(one.spec)) for one in prepared]
         time.sleep(2)
         for row in later:
             row.refresh_from_db()

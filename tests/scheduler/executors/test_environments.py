@@ -61,7 +61,7 @@ def test_a_task_runs_in_the_python_of_its_image(own_bench: Bench, tmp_path: Path
     venv.create(home, symlinks=True)
     packages = next(home.glob("lib/python*/site-packages"))
     (packages / "ours.pth").write_text(sysconfig.get_path("purelib"))  # flytekit, without installing it again
-    own_bench.executor.environments = {"team/other": str(home / "bin" / "python")}
+    own_bench.executor.means.environments = {"team/other": str(home / "bin" / "python")}
 
     def prefix_of(image: str) -> str:
         attempt = own_bench.task("which_python")
@@ -85,7 +85,7 @@ def test_a_task_does_not_see_the_packages_of_causeway(
 ) -> None:
     root = Path(__file__).parents[3]
     monkeypatch.setenv("PYTHONPATH", f"{root}:{tmp_path}")
-    own_bench.executor.environments = {"other": sys.executable}
+    own_bench.executor.means.environments = {"other": sys.executable}
     attempt = own_bench.task("import_path")
     ended = own_bench.run(replace(attempt, spec=replace(attempt.spec, image="other")))
     seen = own_bench.outputs(ended).literals["o0"].scalar.primitive.string_value.split(":")
@@ -108,14 +108,14 @@ def environment_with(plugin: str, home: Path) -> str:
 def test_a_plugin_that_starts_threads_is_loaded_in_each_task(own_bench: Bench, tmp_path: Path) -> None:
     """As importing flytekitplugins-polars does; a process with threads must not be forked."""
     plugin = "import threading\nthread = threading.Thread(target=threading.Event().wait, daemon=True)\nthread.start()\n"
-    own_bench.executor.environments = {"team/busy": environment_with(plugin, tmp_path / "env")}
+    own_bench.executor.means.environments = {"team/busy": environment_with(plugin, tmp_path / "env")}
     attempt = own_bench.task("has_module", inputs={"name": "busy_plugin"})
     ended = own_bench.run(replace(attempt, spec=replace(attempt.spec, image="team/busy")))
     assert own_bench.outputs(ended).literals["o0"].scalar.primitive.string_value == "alive"
 
 
 def test_an_environment_that_cannot_start_ends_the_attempt(own_bench: Bench, tmp_path: Path) -> None:
-    own_bench.executor.environments = {"bad": environment_with("import os\nos._exit(3)\n", tmp_path / "env")}
+    own_bench.executor.means.environments = {"bad": environment_with("import os\nos._exit(3)\n", tmp_path / "env")}
     attempt = own_bench.task("nothing")
     ended = own_bench.run(replace(attempt, spec=replace(attempt.spec, image="bad")), timeout=120)
     assert error(ended).code == "StartFailed"

@@ -47,8 +47,8 @@ def end_of(bench: Bench, attempt: Assignment, go: Path) -> None:
 
 def test_the_end_of_a_second_process_is_not_the_end_of_the_attempt(own_bench: Bench, tmp_path: Path) -> None:
     attempt, directory = waiting(own_bench, tmp_path / "go")
-    (zygote,) = own_bench.executor.zygotes.clones.values()
-    own_bench.executor.zygotes._hand_over(zygote, directory.path)
+    (zygote,) = own_bench.executor.pools.own.clones.values()
+    own_bench.executor.pools.own._hand_over(zygote, directory.path)
     tick_for(own_bench, 1.5)
     assert directory.result() is None
     own_bench._pump(own_bench.events.empty, 5)  # the start may have been told twice
@@ -58,7 +58,7 @@ def test_the_end_of_a_second_process_is_not_the_end_of_the_attempt(own_bench: Be
 def test_a_second_process_that_is_killed_is_not_the_end_of_the_attempt(own_bench: Bench, tmp_path: Path) -> None:
     """A process that waits for attempts, given one that runs already, dies before it has looked."""
     attempt, directory = waiting(own_bench, tmp_path / "go")
-    own_bench.executor.zygotes.on_lost([directory.path])
+    own_bench.executor.pools.own.on_lost([directory.path])
     tick_for(own_bench, 0.2)
     end_of(own_bench, attempt, tmp_path / "go")
 
@@ -66,8 +66,8 @@ def test_a_second_process_that_is_killed_is_not_the_end_of_the_attempt(own_bench
 def test_what_is_said_late_of_a_second_process_does_not_replace_the_first(own_bench: Bench, tmp_path: Path) -> None:
     """It says itself that it is one too many; that it was forked may be read after that."""
     attempt, directory = waiting(own_bench, tmp_path / "go")
-    own_bench.executor._on_message({"is": "ended", "dir": str(directory.path), "status": DUPLICATE})
-    own_bench.executor._on_message({"is": "started", "dir": str(directory.path), **NOBODY})
+    own_bench.executor.following.on_message({"is": "ended", "dir": str(directory.path), "status": DUPLICATE})
+    own_bench.executor.following.on_message({"is": "started", "dir": str(directory.path), **NOBODY})
     tick_for(own_bench, 0.2)
     end_of(own_bench, attempt, tmp_path / "go")
 

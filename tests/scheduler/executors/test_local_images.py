@@ -40,7 +40,7 @@ def test_it_is_true_of_the_spec_of_the_tasks_image_only(own_bench: Bench, progra
         expected = [number == position for position in range(3)]
         image = getattr(program, name).image_name()
         assert [where(own_bench, image), where(own_bench, image)] == [expected, expected], "also when it is warm"
-    clones = own_bench.executor.zygotes.clones.values()
+    clones = own_bench.executor.pools.own.clones.values()
     assert sum("workflows.pictures" in clone.modules for clone in clones) == 3, "one for each image"
     assert where(own_bench, "localhost:30000/flytekit:latest") == [False] * 3
     assert where(own_bench, "ghcr.io/flyteorg/flytekit:py3.11") == [False] * 3

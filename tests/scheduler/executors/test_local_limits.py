@@ -36,7 +36,7 @@ processes = pytest.mark.e2e  # real ones
 @pytest.fixture
 def limited(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
-    made.executor.limits = Limits(task_seconds=0.5, log_bytes=20_000, deck_bytes=1024)
+    made.executor.means.limits = Limits(task_seconds=0.5, log_bytes=20_000, deck_bytes=1024)
     yield made
     made.executor.stop()
 
@@ -294,7 +294,7 @@ def test_a_task_waits_for_gpus_that_something_else_uses(own_bench: Bench, tmp_pa
     second = own_bench.task("add", inputs={"a": 1, "b": 1}, resources=needs)
     own_bench.executor.submit(second)
     own_bench.executor.tick()
-    run = own_bench.executor.runs[second.attempt_id]
+    run = own_bench.executor.runs.by_id[second.attempt_id]
     assert run.gpus == () and run.process is None and run.short_since is not None
     (tmp_path / "a").touch()
     assert own_bench.wait_end(second).outcome.phase == AttemptPhase.SUCCEEDED

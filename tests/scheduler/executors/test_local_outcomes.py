@@ -295,8 +295,8 @@ def test_an_echo_hands_on_its_input(bench: Bench) -> None:
 def test_a_log_in_a_store_elsewhere_can_be_read_while_the_task_runs(
     own_bench: Bench, s3_store: ObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scheduler.executors.local.executor.LOG_SECONDS", 0.1)
-    own_bench.executor.store = s3_store
+    monkeypatch.setattr("scheduler.executors.local.tending.LOG_SECONDS", 0.1)
+    own_bench.executor.means.store = s3_store
     uri = f"{s3_store.root}/logs/1.log"
     marker = own_bench.home / "go"
     command = f"echo begun; until test -e {marker}; do sleep 0.05; done; echo done"

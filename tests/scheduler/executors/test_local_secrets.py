@@ -35,7 +35,7 @@ def keep(bench: Bench, values: Mapping[str, str]) -> None:
     def secrets_of(attempt_id: int, asked: Sequence[Request]) -> Mounts:
         return mount([(one, one.name, values["/".join(one.name.parts)].encode()) for one in asked])
 
-    bench.executor.secrets_of = secrets_of
+    bench.executor.means.secrets_of = secrets_of
 
 
 def told(bench: Bench, ended: Any) -> str:
@@ -89,7 +89,7 @@ def test_files_go_with_the_attempt(own_bench: Bench) -> None:
     keep(own_bench, {"team/token": VALUE})
     request, inputs = Request(Name("team", "token"), "FILE"), {"group": "team", "key": "token"}
     own_bench.run(asking(own_bench, "secret", request, inputs=inputs))
-    own_bench.executor._workers.shutdown(wait=True)
+    own_bench.executor.workers.shutdown(wait=True)
     assert not list((own_bench.home / "run").iterdir())
 
 
@@ -112,7 +112,7 @@ def test_without_it_the_task_ends_before_it_starts(bench: Bench, raised: Excepti
     def fail(attempt_id: int, asked: object) -> Mounts:
         raise raised
 
-    bench.executor.secrets_of = fail
+    bench.executor.means.secrets_of = fail
     attempt = asking(bench, "add", Request(Name("team", "token")), inputs={"a": 1, "b": 1})
     ended = bench.run(attempt)
     assert attempt.attempt_id not in bench.starts and not ended.outcome.retryable

@@ -45,7 +45,7 @@ def test_other_tasks_and_those_of_a_zygote_that_died_are_none_of_that(own_bench:
     """They fall to the zygote above, like strays; a task that ends there takes only its own along."""
     folder, go = tmp_path / "left", tmp_path / "go"
     folder.mkdir()
-    clones = own_bench.executor.zygotes.clones
+    clones = own_bench.executor.pools.own.clones
     waiting = own_bench.task("waits_for", inputs={"marker": str(go)})
     own_bench.executor.submit(waiting)
     own_bench.wait_start(waiting)
@@ -58,7 +58,7 @@ def test_other_tasks_and_those_of_a_zygote_that_died_are_none_of_that(own_bench:
     own_bench.run(own_bench.task("leaves_running", inputs={"folder": str(folder), "then": "killed"}))
     own_bench.run(own_bench.task("", args=["true"]))
     wait_until(lambda: not any(map(is_running, pids(folder).values())))
-    assert own_bench.executor.runs[waiting.attempt_id].process is not None
+    assert own_bench.executor.runs.by_id[waiting.attempt_id].process is not None
     go.touch()
     assert own_bench.wait_end(waiting).outcome.phase == AttemptPhase.SUCCEEDED
 

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.e2e  # real processes
 
 
 def kill_zygotes(bench: Bench) -> None:
-    zygotes = bench.executor.zygotes
+    zygotes = bench.executor.pools.own
     for zygote in [zygotes.base, *zygotes.clones.values()]:
         assert zygote is not None
         if zygote.process is not None:
@@ -70,7 +70,7 @@ def test_an_adopted_task_keeps_its_gpu(own_bench: Bench, tmp_path: Path) -> None
     third = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "b")}, resources=needs)
     own_bench.executor.submit(third)  # before the other is adopted
     own_bench.executor.adopt(second)
-    gpus = {run.assignment.attempt_id: run.gpus for run in own_bench.executor.runs.values()}
+    gpus = {run.assignment.attempt_id: run.gpus for run in own_bench.executor.runs.by_id.values()}
     assert gpus == {second.attempt_id: (1,), third.attempt_id: (0,)}
     (tmp_path / "b").touch()
     for waited in (second, third):
@@ -127,9 +127,9 @@ def test_it_runs_an_attempt_once_however_often_it_is_submitted(own_bench: Bench,
     attempt = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")})
     own_bench.executor.submit(attempt)
     first = own_bench.wait_start(attempt).handle
-    first_run = own_bench.executor.runs[attempt.attempt_id]
+    first_run = own_bench.executor.runs.by_id[attempt.attempt_id]
     own_bench.executor.submit(attempt)
-    second = own_bench.executor.runs[attempt.attempt_id]
+    second = own_bench.executor.runs.by_id[attempt.attempt_id]
     wait_until(lambda: second.orphaned)  # its process has said that another runs the attempt
     assert second is not first_run and second.process == first_run.process
     (tmp_path / "go").touch()
@@ -150,7 +150,7 @@ def test_tasks_survive_their_zygotes_and_new_ones_are_started(own_bench: Bench, 
 
 def test_zygotes_go_when_the_executor_goes(own_bench: Bench) -> None:
     own_bench.run(own_bench.task("add", inputs={"a": 1, "b": 2}))
-    zygotes = own_bench.executor.zygotes
+    zygotes = own_bench.executor.pools.own
     processes = [zygote.process for zygote in (zygotes.base, *zygotes.clones.values()) if zygote is not None]
     assert len(processes) == 2
     crash(own_bench)

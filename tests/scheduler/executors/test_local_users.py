@@ -12,16 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pytest_django import Settings
 
 from artifacts.store import LocalStore
 from artifacts.task_users import Identity, TaskUsers
 from scheduler.attempts.resources import Resources
+from scheduler.executors.local.births import is_shown
 from scheduler.executors.local.executor import LocalExecutor
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.sent_log import SentLog
 from scheduler.executors.local.warm import Zygote
 from scheduler.executors.local.zygote.child import leave_result
-from scheduler.executors.local.zygotes import Zygotes, _is_shown
+from scheduler.executors.local.zygotes import Zygotes
 from scheduler.executors.store_keys import store_keys
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts, mount
@@ -60,7 +62,7 @@ def owner(path: Path) -> int:
 @pytest.mark.e2e
 @root_only
 def test_an_attempt_runs_as_the_user_of_its_project(users_bench: Bench) -> None:
-    user = users_bench.executor.users.of("p", "d")  # type: ignore[union-attr]
+    user = users_bench.executor.means.users.of("p", "d")  # type: ignore[union-attr]
     for reuse in (False, True, True):
         attempt = users_bench.task("add", inputs={"a": 1, "b": 2}, reuse=reuse)
         ended = users_bench.run(attempt)
@@ -69,6 +71,21 @@ def test_an_attempt_runs_as_the_user_of_its_project(users_bench: Bench) -> None:
         assert owner(users_bench.store.path(ended.outcome.output_uri)) == user.uid
         log = users_bench.store.path(attempt.log_uri)
         assert (owner(log), owner(log.parent)) == (user.uid, 0)
+
+
+@pytest.mark.e2e
+@root_only
+def test_what_an_execution_offloads_is_written_by_that_user(users_bench: Bench, settings: Settings) -> None:
+    settings.CAUSEWAY_STORE_URL = users_bench.store.root
+    user = users_bench.executor.means.users.of("p", "d")  # type: ignore[union-attr]
+    made = users_bench.task("numbers", inputs={})
+    raw = made.spec.addresses.raw_output_prefix.removesuffix("/n0/0")
+    ended = users_bench.run(made)
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended).message
+    folder = users_bench.store.path(users_bench.outputs(ended).literals["o0"].scalar.blob.uri)
+    assert (owner(folder), list(folder.iterdir())) == (user.uid, [folder / "one"])
+    assert raw in str(folder)
+    assert (owner(users_bench.store.path(raw)), owner(users_bench.store.path(raw).parent)) == (user.uid, 0)
 
 
 @pytest.mark.e2e
@@ -159,9 +176,9 @@ def test_tasks_have_nothing_secret_of_the_control_plane(monkeypatch: pytest.Monk
         "AWS_SECRET_ACCESS_KEY",
         "PGPASSWORD",
     ):
-        assert not _is_shown(name), name
+        assert not is_shown(name), name
     for name in ("PATH", "AWS_REGION", "HTTPS_PROXY"):
-        assert _is_shown(name), name
+        assert is_shown(name), name
     for name, value in (("ACCESS_KEY_ID", "id"), ("SECRET_ACCESS_KEY", "key"), ("SESSION_TOKEN", "token")):
         monkeypatch.setenv(f"AWS_{name}", value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)

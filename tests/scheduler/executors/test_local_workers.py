@@ -23,8 +23,8 @@ pytestmark = pytest.mark.e2e  # real processes
 def clone(bench: Bench) -> Zygote:
     """The zygote of the project's code without variables of its own."""
     bench.run(bench.task("add", inputs={"a": 1, "b": 1}))
-    keys = {run.key for run in bench.executor.zygotes.clones.values() if "workflows.tasks" in run.modules}
-    return next(bench.executor.zygotes.clones[key] for key in sorted(keys))
+    keys = {run.key for run in bench.executor.pools.own.clones.values() if "workflows.tasks" in run.modules}
+    return next(bench.executor.pools.own.clones[key] for key in sorted(keys))
 
 
 def wait_for_worker(zygote: Zygote) -> int:

@@ -28,7 +28,7 @@ PACKAGE = "causeway_raw"
 _START = f"""
 import base64, os, sys
 path = "/tmp/{PACKAGE}.zip"
-open(path, "wb").write(base64.b64decode(os.environ["CAUSEWAY_CODE"]))
+open(path, "wb").write(base64.b64decode(os.environ["RAW_CONTAINER_CODE"]))
 sys.path.insert(0, path)
 from {PACKAGE}.pod import main
 main(sys.argv[1])
@@ -56,7 +56,7 @@ def add(pod: Json, main: Json, spec: AttemptSpec, data: DataConfig, cluster: Clu
         "output_prefix": spec.addresses.output_prefix,
         "raw_output_prefix": spec.addresses.raw_output_prefix,
     }
-    variables = {**shared["env"], "CAUSEWAY_CODE": code(), "CAUSEWAY_DATA": json.dumps(told)}
+    variables = {**shared["env"], "RAW_CONTAINER_CODE": code(), "RAW_CONTAINER_DATA": json.dumps(told)}
     given = {**({"envFrom": shared["envFrom"]} if shared["envFrom"] else {})}
     uploader = {**_container(OUTPUTS, "outputs", image, variables, outputs), **given, "restartPolicy": "Always"}
     fetcher = {**_container(INPUTS, "inputs", image, variables, inputs), **given}

@@ -16,7 +16,7 @@ import sys
 
 def main(part: str) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-    data = json.loads(os.environ["CAUSEWAY_DATA"])
+    data = json.loads(os.environ["RAW_CONTAINER_DATA"])
     # Now, and flytekit with it: at the task's end the execution waits for its outputs.
     from . import raw  # type: ignore[attr-defined] # noqa: PLC0415
 

@@ -5,7 +5,7 @@ A run directory holds all of an attempt on this machine:
     spec.json   {"args", "env", "code", "log", "threads", "data"}; written by the executor; data: of raw containers
     secrets.json what the task asked for; mode 0600, gone as soon as the process has read it; secrets/: those as files
     started     "<pid>:<born>", created exclusively: of two forks for one attempt the second one goes away
-    work/       the working directory; tmp/ is TMPDIR, home/ is HOME where tasks have a user of their own
+    work/       the working directory; and HOME where tasks have a user of their own, as in images; tmp/ is TMPDIR
     done        {"status", "at", "full"}: exit code, or minus the signal; full: the disk was, when it failed
 """
 
@@ -251,8 +251,8 @@ def _set_stage(directory: str, spec: dict[str, Any]) -> None:
     os.close(log)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
-    if os.path.isdir(home := os.path.join(directory, "home")):
-        os.environ["HOME"] = home
+    if spec.get("uid") is not None:
+        os.environ["HOME"] = os.path.join(directory, "work")
     os.environ.update(spec["env"])
     images.program_is_from_archive(bool(spec["code"]))
     _take_secrets(directory)

@@ -27,6 +27,7 @@ class FakeCluster:
         self.pods: dict[tuple[str, str], Json] = {}
         self.secrets: dict[tuple[str, str], Json] = {}
         self.templates: dict[tuple[str, str], Json] = {}
+        self.leases: dict[str, Json] = {}
         self.events: list[Json] = []
         self.nodes: list[Json] = []
         self.logs: dict[tuple[str, str], bytes] = {}  # by pod and container
@@ -122,6 +123,8 @@ class FakeCluster:
                 return 200, {"items": self.nodes}
             if parts[2] == "pods":
                 return 200, self._list(query)
+            if "/leases" in path:
+                return self._lease(method, path.rpartition("/")[2], body)
             namespace, what, name = parts[3], parts[4], parts[5] if len(parts) > 5 else ""
             if method == "POST" and self.namespaces is not None and namespace not in self.namespaces:
                 return _status(404, "NotFound", f'namespaces "{namespace}" not found')
@@ -140,6 +143,19 @@ class FakeCluster:
             if method == "PATCH":
                 found[namespace, name]["metadata"] |= body["metadata"]
             return 200, found.pop((namespace, name)) if method == "DELETE" else found[namespace, name]
+
+    def _lease(self, method: str, name: str, body: Json) -> tuple[int, Json]:
+        self._version += 1
+        found = self.leases.get(name)
+        if method == "GET":
+            return (200, found) if found else _status(404, "NotFound", name)
+        if method == "PUT" and body["metadata"]["resourceVersion"] != (found or {"metadata": {}})["metadata"].get(
+            "resourceVersion"
+        ):
+            return _status(409, "Conflict", "the object has been modified")
+        body["metadata"]["resourceVersion"] = str(self._version)
+        self.leases[body["metadata"]["name"]] = body
+        return 200, body
 
     def _create(self, namespace: str, pod: Json) -> tuple[int, Json]:
         name = pod["metadata"]["name"]
@@ -254,7 +270,7 @@ def serving(cluster: FakeCluster) -> Iterator[Api]:
                 status, found = cluster.handle(self.command, url.path, query, body, self.headers["Content-Type"] or "")
                 self.send(status, json.dumps(found).encode())
 
-        do_GET = do_POST = do_PATCH = do_DELETE = answer  # noqa: N815
+        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = answer  # noqa: N815
 
         def send(self, status: int, data: bytes) -> None:
             self.send_response(status)

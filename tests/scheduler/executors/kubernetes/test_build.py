@@ -291,7 +291,7 @@ def test_a_raw_container_gets_its_inputs_before_and_a_sidecar_for_its_outputs() 
     assert inputs["name"] == INPUTS
     assert "restartPolicy" not in inputs
     assert [one["mountPath"] for one in main_of(made)["volumeMounts"]] == ["/in", "/out"]
-    told = json.loads(env_of(outputs)["CAUSEWAY_DATA"])
+    told = json.loads(env_of(outputs)["RAW_CONTAINER_DATA"])
     assert (told["output_prefix"], told["inputs_uri"], told["format"]) == ("s3://b/o", "s3://b/i.pb", "JSON")
 
 

@@ -42,3 +42,12 @@ def test_init_containers_have_templates_of_their_own() -> None:
 def test_containers_that_only_a_template_has_are_left_out() -> None:
     merged = pod_over_template({"initContainers": [{"name": "x"}]}, {"containers": [{"name": "foo"}]}, "foo", "")
     assert "initContainers" not in merged
+
+
+def test_a_pull_policy_that_the_cluster_put_into_a_template_is_not_the_tasks() -> None:
+    """The API server stores a PodTemplate with its defaults: `Always` for a stand-in without a tag."""
+    template = {"containers": [{"name": "primary", "image": "noop", "imagePullPolicy": "Always"}]}
+    spec = {"containers": [{"name": "main", "image": "team/job:1"}]}
+    assert "imagePullPolicy" not in pod_over_template(template, spec, "main", "")["containers"][0]
+    template["containers"][0]["image"] = "noop:1"
+    assert pod_over_template(template, spec, "main", "")["containers"][0]["imagePullPolicy"] == "Always"

@@ -41,6 +41,15 @@ def nothing() -> None:
     print("smörgåsbord ☃ 文字")
 
 
+@task
+def numbers() -> FlyteDirectory:
+    """A folder that is offloaded, made in the home of whoever runs it."""
+    folder = Path.home() / "made"
+    folder.mkdir()
+    (folder / "one").write_text("1")
+    return FlyteDirectory(str(folder))
+
+
 @task(enable_deck=True)
 def decked() -> int:
     Deck("numbers", "<b>1 2 3</b>")

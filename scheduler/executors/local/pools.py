@@ -1,0 +1,44 @@
+"""Warm processes for every Python that tasks run in: the executor's own from the start, others with their first."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from scheduler.executors.local.zygotes import Zygotes
+
+
+class Pools:
+    def __init__(
+        self,
+        on_message: Callable[[dict[str, Any]], None],
+        on_lost: Callable[[list[Path]], None],
+        *,
+        home: Path,
+        warm_limit: int,
+        group: int | None,
+    ) -> None:
+        """See Zygotes."""
+
+        def made(python: str) -> Zygotes:
+            return Zygotes(on_message, on_lost, home=home, warm_limit=warm_limit, python=python, group=group)
+
+        self._made = made
+        self.own = made(sys.executable)
+        self._others: dict[str, Zygotes] = {}  # by the path of their Python
+        self._lock = threading.Lock()
+
+    def of(self, python: str) -> Zygotes:
+        if python == sys.executable:
+            return self.own
+        with self._lock:
+            if python not in self._others:
+                self._others[python] = self._made(python)
+                self._others[python].start()
+            return self._others[python]
+
+    def all(self) -> list[Zygotes]:
+        return [self.own, *list(self._others.values())]

@@ -1,0 +1,163 @@
+"""How an attempt comes to a process: its code, its secrets and GPUs, its directory, and a zygote to fork from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from flyteidl.core import literals_pb2
+
+from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
+from artifacts.store import LocalStore
+from artifacts.task_users import Identity
+from scheduler.attempts.outcomes import SYSTEM, USER, Outcome, failure
+from scheduler.executors.local import gpus, memory, notebooks
+from scheduler.executors.local.attempt_log import AttemptLog
+from scheduler.executors.local.command import own_variables, plan, warm_key
+from scheduler.executors.local.ending import Ending
+from scheduler.executors.local.identities import identity_of
+from scheduler.executors.local.means import Means
+from scheduler.executors.local.pools import Pools
+from scheduler.executors.local.run import Run
+from scheduler.executors.local.runs import Runs
+from scheduler.executors.local.steps import Steps
+from scheduler.executors.local.surroundings import surroundings
+from scheduler.phases import AttemptPhase
+from scheduler.uris import OUTPUTS, raw_folder_of
+
+
+class Starting:
+    """Its methods are steps: what they raise is dealt with by Steps. Thread-safe for different runs."""
+
+    def __init__(self, means: Means, runs: Runs, steps: Steps, pools: Pools, ending: Ending) -> None:
+        self.means, self.runs, self.steps, self.pools, self.ending = means, runs, steps, pools, ending
+
+    def equip(self, run: Run) -> None:
+        """What has to be known of it, whether it is started or found."""
+        means = self.means
+        path, uri, limit = run.directory.log, run.assignment.log_uri, means.limits.log_bytes
+        run.log = AttemptLog.of(path, uri, means.store, max_bytes=limit)
+        run.plan = plan(run.spec.argv)
+        run.user = identity_of(run.assignment, means.users, means.store, means.may_read)
+        run.kernel_kills = memory.kernel_kills()
+
+    def start(self, run: Run) -> None:
+        self.equip(run)
+        if self._never_needed(run):
+            return
+        if run.spec.echo is not None:
+            self.steps.submit(run, self.launch)  # it reads and writes the store
+            return
+        with self.runs.lock:
+            taken = {gpu for other in self.runs.by_id.values() if other is not run for gpu in other.gpus}
+            wanted = run.assignment.resources.gpu
+            run.gpus = gpus.choose(wanted, self.means.total.gpu, taken, self.runs.folder)
+        unready = run.plan.distribution and not self.means.code.ready(run.plan.distribution, run.user)
+        if unready or run.spec.secrets:
+            self.steps.submit(run, self._fetch_and_launch)
+        else:
+            self.launch(run)
+
+    def _never_needed(self, run: Run) -> bool:
+        """Whether it was cancelled before it began, and so is over."""
+        if run.stopped:
+            self.ending.never_began(run)
+        return bool(run.stopped)
+
+    def _fetch_and_launch(self, run: Run) -> None:
+        if self._never_needed(run):
+            return
+        if run.plan.distribution:
+            self.means.code.fetch(run.plan.distribution, run.user)
+        if run.spec.secrets:
+            try:
+                run.secrets = self.means.secrets(run)
+            except CausewayError as error:
+                unset = isinstance(error, (NotFound, InvalidArgument))
+                code, kind = ("SecretNotFound", USER) if unset else ("SecretUnreadable", SYSTEM)
+                self.ending.conclude(run, failure(code, error.message, kind, retryable=False))
+                return
+        self.launch(run)
+
+    def launch(self, run: Run) -> None:
+        if self._never_needed(run):
+            return
+        self.means.disks.require_room()
+        if (echo := run.spec.echo) is not None:
+            self._echo(run, echo)
+            return
+        code = self.means.code_of(run)
+        if (refusal := self._refusal(run, code)) is not None:
+            self.ending.conclude(run, refusal)
+            return
+        self._prepare(run, code)
+        declared = own_variables(run.spec.env)
+        if image := run.spec.image:
+            declared["FLYTE_INTERNAL_IMAGE"] = image  # what a module asks for that imports by its image
+        self.pools.of(self.means.python_of(run)).run(
+            run.directory.path,
+            key=warm_key(run.plan.distribution, declared, run.user) if code else "",
+            code=code,
+            module=run.plan.module,
+            env=declared,
+            reuse=run.spec.reuse,
+            user=run.user,
+        )
+
+    def _refusal(self, run: Run, code: Path | None) -> Outcome | None:
+        """What no process of this machine can run."""
+        if not run.plan.args:
+            kind = run.spec.task_type or "unknown"
+            said = f"no executor of this set-up runs tasks of type {kind!r}, which have no container"
+            return failure("NoExecutor", said, USER, retryable=False)
+        if said := notebooks.mismatch(run.plan.args, code, self.means.python_of(run), run.spec.image):
+            return failure("PythonMismatch", said, USER, retryable=False)
+        return None
+
+    def _prepare(self, run: Run, code: Path | None) -> None:
+        """Its directory, with what its process is told."""
+        told: dict[str, Any] = {
+            "args": run.plan.args,
+            "env": {**surroundings(run, self.means), **run.spec.env},
+            "code": str(code or ""),
+            "log": str(run.log.path),
+            "threads": max(1, round(run.assignment.resources.cpu)),
+        }
+        if (data := run.spec.data_config) is not None:
+            places = run.spec.addresses
+            shared = {"inputs_uri": places.inputs, "output_prefix": places.output_prefix}
+            told["data"] = {**asdict(data), **shared, "raw_output_prefix": places.raw_output_prefix}
+        if run.user is None:
+            run.log.path.parent.mkdir(parents=True, exist_ok=True)
+        else:
+            self._hand_over(run, run.user)
+        secrets = run.secrets.as_json() if run.secrets else ""
+        run.directory.prepare(told, code, secrets=secrets, user=run.user)
+
+    def _hand_over(self, run: Run, user: Identity) -> None:
+        """What the attempt writes in a local store becomes its user's: where its outputs go, where its execution
+        offloads (all of whose attempts are that user), and its log, no more.
+        """
+        store = self.means.store
+        if not isinstance(store, LocalStore):
+            return
+        own, addresses = run.spec.identity.place, run.spec.addresses
+        raw = raw_folder_of(addresses.output_prefix, addresses.raw_output_prefix)
+        for uri in (addresses.output_prefix, raw):
+            if store.scope_of(f"{uri}/x") == own:
+                store.hand_over(uri, user)
+        if run.log.path != run.directory.log:
+            store.hand_over_file(run.assignment.log_uri, user)
+
+    def _echo(self, run: Run, outputs: Mapping[str, str]) -> None:
+        """What it takes in comes out: that needs no process."""
+        store, addresses = self.means.store, run.spec.addresses
+        run.started_at = datetime.now(timezone.utc)
+        taken = literals_pb2.LiteralMap.FromString(store.get(addresses.inputs)).literals if outputs else {}
+        given = literals_pb2.LiteralMap(literals={name: taken[source] for source, name in outputs.items()})
+        uri = store.join(addresses.output_prefix, OUTPUTS)
+        store.put(uri, given.SerializeToString())
+        self.ending.conclude(run, Outcome(AttemptPhase.SUCCEEDED, output_uri=uri))

@@ -1,0 +1,33 @@
+"""The command `causeway`: one module for each group of commands, which add themselves to `main` when imported."""
+
+from __future__ import annotations
+
+from causeway.cli import (
+    aliases,
+    approvals,
+    artifacts,
+    completion,
+    hub,
+    launches,
+    lineage,
+    retention,
+    schedules,
+    secrets,
+    triggers,
+)
+from causeway.cli.root import main
+
+__all__ = [
+    "aliases",
+    "approvals",
+    "artifacts",
+    "completion",
+    "hub",
+    "launches",
+    "lineage",
+    "main",
+    "retention",
+    "schedules",
+    "secrets",
+    "triggers",
+]

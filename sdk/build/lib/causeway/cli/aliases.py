@@ -1,0 +1,54 @@
+"""`causeway artifact alias`, `unalias` and `aliases`: movable names."""
+
+from __future__ import annotations
+
+import click
+
+from causeway.cli.artifacts import artifact
+from causeway.cli.options import json_option
+from causeway.cli.output import say, show_rows
+from causeway.client import Client
+
+
+@artifact.command()
+@click.argument("name")
+@click.argument("alias")
+@click.argument("version")
+@click.option("--reason", default="", help="For the alias's history.")
+@click.option("--expected", help="Only if the alias is at this version now.")
+@click.option("--new", is_flag=True, help="Only if there is no such alias yet.")
+@json_option
+@click.pass_obj
+def alias(
+    client: Client, name: str, alias: str, version: str, reason: str, expected: str | None, new: bool, as_json: bool
+) -> None:
+    """Point ALIAS of NAME at VERSION."""
+    if new and expected is not None:
+        raise click.UsageError("give --expected or --new, not both")
+    client.move_alias(name, alias, version, reason=reason, expected=None if new else expected or "")
+    say({"name": name, "alias": alias, "version": version}, f"{name}:{alias} is {version}", as_json=as_json)
+
+
+@artifact.command()
+@click.argument("name")
+@click.argument("alias")
+@json_option
+@click.pass_obj
+def unalias(client: Client, name: str, alias: str, as_json: bool) -> None:
+    """Remove ALIAS of NAME; its history stays."""
+    client.remove_alias(name, alias)
+    say({"name": name, "alias": alias, "version": None}, f"{name}:{alias} is removed", as_json=as_json)
+
+
+@artifact.command()
+@click.argument("name")
+@click.argument("alias", required=False)
+@json_option
+@click.pass_obj
+def aliases(client: Client, name: str, alias: str | None, as_json: bool) -> None:
+    """The aliases of NAME; with ALIAS, where that one has been."""
+    if alias is None:
+        show_rows(client.artifact(name)["aliases"], ["name", "version", "moved_at"], as_json=as_json)
+    else:
+        columns = ["at", "from_version", "to_version", "actor", "reason"]
+        show_rows(list(client.alias_history(name, alias)), columns, as_json=as_json)

@@ -1,0 +1,135 @@
+"""Unmodified flytekit programs, from registration to outputs, with Causeway as `script/up --kubeconfig` starts it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from flytekit.remote import FlyteRemote, FlyteWorkflowExecution
+
+from tests.cluster.programs import harbour
+from tests.cluster.running import Cluster
+from tests.stack import RunningStack, running_stack
+
+PROJECT, DOMAIN = "flytesnacks", "development"
+PATIENCE = 240.0
+STORE = ("CAUSEWAY_STORE_URL", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+
+
+@pytest.fixture(scope="module")
+def pods_stack(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
+    env = {name: cluster.environment[name] for name in STORE}
+    env |= {
+        "CAUSEWAY_KUBECONFIG": cluster.environment["KUBECONFIG"],
+        "CAUSEWAY_CLUSTER_IMAGE": cluster.environment["CLUSTER_TASK_IMAGE"],
+    }
+    with running_stack(tmp_path_factory.mktemp("pods") / "home", **env) as running:
+        yield running
+
+
+class Harbour:
+    """Its programs, registered once."""
+
+    def __init__(self, stack: RunningStack, cluster: Cluster) -> None:
+        self.stack, self.cluster = stack, cluster
+        self.remote = FlyteRemote(stack.flyte_config(), PROJECT, DOMAIN)
+        self.version = f"v{time.time():.0f}"
+
+    def launch(self, name: str, **inputs: Any) -> FlyteWorkflowExecution:
+        entity = getattr(harbour, name)
+        return self.remote.execute(entity, inputs=inputs, version=self.version, image_config=self._images(), wait=False)
+
+    def _images(self) -> Any:
+        from flytekit.configuration import ImageConfig  # noqa: PLC0415
+
+        return ImageConfig.auto(img_name=self.cluster.environment["CLUSTER_TASK_IMAGE"])
+
+    def wait(self, execution: FlyteWorkflowExecution) -> FlyteWorkflowExecution:
+        deadline = time.monotonic() + PATIENCE
+        self.remote.sync_execution(execution)
+        while not execution.is_done:
+            assert time.monotonic() < deadline, f"{execution.id.name} is still {execution.closure.phase}"
+            time.sleep(0.5)
+            self.remote.sync_execution(execution)
+        return execution
+
+    def value(self, execution: FlyteWorkflowExecution, output: str = "o0", kind: Any = None) -> Any:
+        self.wait(execution)
+        assert execution.error is None, execution.error.message
+        return execution.outputs.get(output, kind)
+
+    def get(self, path: str) -> Any:
+        headers = {"Authorization": f"Bearer {self.stack.admin_token}"}
+        answer = requests.get(f"{self.stack.http_url}/api/v1/{path}", headers=headers, timeout=30)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def put_secret(self, group: str, key: str, value: str) -> None:
+        headers = {"Authorization": f"Bearer {self.stack.admin_token}"}
+        body = {"project": PROJECT, "domain": DOMAIN, "group": group, "key": key, "value": value}
+        answer = requests.put(f"{self.stack.http_url}/api/v1/secrets", json=body, headers=headers, timeout=30)
+        assert answer.ok, answer.text
+
+
+@pytest.fixture(scope="module")
+def place(pods_stack: RunningStack, cluster: Cluster) -> Harbour:
+    return Harbour(pods_stack, cluster)
+
+
+def test_programs_of_every_kind_give_their_outputs(place: Harbour) -> None:
+    place.put_secret("harbour", "token", "sesame")
+    started = {
+        "chain": place.launch("chain", n=4),
+        "mapped": place.launch("mapped"),
+        "grown": place.launch("grown", n=2),
+        "raw": place.launch("raw", a=2, b=3),
+        "secret": place.launch("secret"),
+        "handed_on": place.launch("handed_on"),
+        "flaky": place.launch("flaky"),
+    }
+    assert place.value(started["chain"]).startswith("5 on ")
+    assert place.value(started["mapped"], kind=list[int]) == [2, 3, 4]
+    assert place.value(started["grown"], kind=list[int]) == [1, 2]
+    assert place.value(started["raw"], "total") == 5
+    assert place.value(started["raw"], "text") == "hi"
+    assert place.value(started["secret"]) == 6
+    assert place.value(started["handed_on"]) == "from a pod"
+    assert place.value(started["flaky"]) == 7
+
+
+def test_errors_are_the_users_own_words(place: Harbour) -> None:
+    own, raw = place.launch("failing", n=3), place.launch("raw_that_fails", a=1)
+    assert "ValueError: no 3" in place.wait(own).error.message
+    assert "exit code 3: sorry" in place.wait(raw).error.message
+
+
+def test_pods_are_found_by_their_execution(place: Harbour) -> None:
+    execution = place.launch("patient", n=1)
+    name = execution.id.name
+
+    def pods() -> list[Any]:
+        return place.cluster.get("pods", "--all-namespaces", "-l", f"causeway/execution={name}")["items"]  # type: ignore[no-any-return]
+
+    deadline = time.monotonic() + 60
+    while not pods():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    labels = pods()[0]["metadata"]["labels"]
+    assert (labels["causeway/node"], labels["causeway/attempt"]) == ("n0", "0")
+    assert pods()[0]["metadata"]["namespace"] == f"{PROJECT}-{DOMAIN}"
+    assert place.value(execution) == 2
+    assert not pods()
+
+
+def test_control_planes_that_are_killed_lose_and_double_nothing(place: Harbour) -> None:
+    running = [place.launch("patient", n=number) for number in range(3)]
+    for name in ("executor-kubernetes", "worker-1", "executor-kubernetes"):
+        time.sleep(4)
+        place.stack.kill(name)
+    assert [place.value(one) for one in running] == [1, 2, 3]
+    for one in running:
+        nodes = place.get(f"executions/{PROJECT}/{DOMAIN}/{one.id.name}/nodes")["results"]
+        assert all(node["attempts"] <= 1 for node in nodes)
