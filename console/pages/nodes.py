@@ -13,14 +13,16 @@ from django.views.decorators.http import require_GET
 
 from artifacts.exceptions import CausewayError, NotFound
 from console.access_objects import access_execution, access_node
-from console.logs import read_log
+from console.logs import read_log_of
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.executions_context import Failure, describe_error, is_node_live
 from console.pages.paging import number
-from console.pages.responses import PageRequest, page, respond
+from console.pages.pods import pod_context
+from console.pages.responses import PageRequest, is_fragment, page, respond
 from console.pages.specs import NodeTitles, compiled_workflow
 from console.pages.values import read_values
+from console.pods import Waiting, waiting_of
 from console.sandbox import sandboxed_deck
 from scheduler.models import NodeExecution, NodeKind, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL
@@ -32,6 +34,7 @@ ATTEMPTS_SHOWN = 60
 @dataclass(frozen=True)
 class AttemptRow:
     attempt: TaskExecution
+    waiting: Waiting | None
     number: int
     failure: Failure | None
     is_live: bool
@@ -72,7 +75,7 @@ def _attempts(request: PageRequest, node: NodeExecution) -> Attempts:
         query["item"] = str(found[-1].index)
         more = "?" + query.urlencode()
     shown = [
-        AttemptRow(row, row.attempt + 1, describe_error(row.error), row.phase not in ATTEMPT_TERMINAL)
+        AttemptRow(row, waiting_of(row), row.attempt + 1, describe_error(row.error), row.phase not in ATTEMPT_TERMINAL)
         for row in found[:ATTEMPTS_SHOWN]
     ]
     return Attempts(shown, more if is_map else "", phase, phases)
@@ -88,9 +91,11 @@ def show_node(request: PageRequest, project: str, domain: str, name: str, node_i
     execution = access_execution(request.user, project, domain, name)
     node = access_node(execution, node_id)
     attempts = _attempts(request, node)
+    newest = attempts.rows[0].attempt if attempts.rows else None
     context: dict[str, Any] = {
         "execution": execution,
         "node": node,
+        **(pod_context(newest, execution) if newest is not None and not is_fragment(request) else {}),
         "spec": NodeTitles(compiled_workflow(execution.workflow)).find(_path(node)),
         "attempts": attempts.rows,
         "attempts_page": attempts,
@@ -138,7 +143,7 @@ def show_logs(
         raise NotFound(f"no attempt {attempt_id} of node {node_id}")
     offset = request.GET.get("offset", "")
     is_live = row.phase not in ATTEMPT_TERMINAL
-    text, end, size = log_text(row.log_uri, number(offset))
+    text, end, size = log_text(row, number(offset))
     context = {
         "execution": execution,
         "node": node,
@@ -154,10 +159,10 @@ def show_logs(
     return render(request, "executions/logs.html", context)
 
 
-def log_text(uri: str, offset: int | None) -> tuple[str, int, int]:
+def log_text(row: TaskExecution, offset: int | None) -> tuple[str, int, int]:
     """Text from `offset` (None: the end of the log), where it ends, and the size of the log, in bytes."""
     try:
-        part = read_log(uri, offset=offset, limit=LOG_CHUNK)
+        part = read_log_of(row, offset=offset, limit=LOG_CHUNK)
     except CausewayError:
         return "", 0, 0
     return part.data.decode("utf-8", "replace"), part.next_offset, part.size

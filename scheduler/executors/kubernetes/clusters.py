@@ -7,6 +7,7 @@ import json
 import logging
 import os
 from functools import lru_cache
+from pathlib import Path
 
 from django.conf import settings
 
@@ -61,6 +62,15 @@ def cluster(name: str) -> Cluster:
 def bound_to(name: str) -> tuple[str, str]:
     """Where a sealed kubeconfig belongs."""
     return "cluster", name
+
+
+def followed_file(home: Path, cluster: str, attempt_id: int) -> Path:
+    """Into which the executor writes the log of a pod while it runs."""
+    return logs_folder(home, cluster) / f"{attempt_id}.log"
+
+
+def logs_folder(home: Path, cluster: str) -> Path:
+    return home / "pod-logs" / cluster
 
 
 # What placement reads; a process that runs need not start anew for it

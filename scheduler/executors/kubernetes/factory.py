@@ -13,7 +13,7 @@ from artifacts.store import store
 from scheduler import task_tokens
 from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
-from scheduler.executors.kubernetes.clusters import cluster
+from scheduler.executors.kubernetes.clusters import cluster, logs_folder
 from scheduler.executors.kubernetes.connection import api_of
 from scheduler.executors.kubernetes.executor import KubernetesExecutor
 from scheduler.executors.registry import BadSetup, Setup
@@ -34,7 +34,7 @@ def make(setup: Setup) -> KubernetesExecutor:
         found,
         api,
         store(),
-        setup.home / "pod-logs" / found.name,
+        logs_folder(setup.home, found.name),
         owner=owner(),
         secrets_of=_find_secrets,
         env_of=lambda assignment: addresses(assignment, found),

@@ -7,11 +7,10 @@ from typing import Any
 import yaml
 
 TOKEN = "t0ken-of-the-cluster"
+NOBODY = "http://127.0.0.1:1"  # nothing listens there
 
 
-def kubeconfig(
-    server: str = "http://127.0.0.1:1", *, user: Any = None, cluster: Any = None, current: str = "here"
-) -> str:
+def kubeconfig(server: str = NOBODY, *, user: Any = None, cluster: Any = None, current: str = "here") -> str:
     given = {
         "apiVersion": "v1",
         "kind": "Config",
