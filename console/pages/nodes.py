@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,8 @@ from console.pages.specs import NodeTitles, compiled_workflow
 from console.pages.values import read_values
 from console.pods import Waiting, waiting_of
 from console.sandbox import sandboxed_deck
+from scheduler.executors.kubernetes.cluster import Cluster
+from scheduler.executors.kubernetes.links import by_name, log_links
 from scheduler.models import NodeExecution, NodeKind, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL
 
@@ -38,6 +41,7 @@ class AttemptRow:
     number: int
     failure: Failure | None
     is_live: bool
+    links: Sequence[tuple[str, str]]  # its log in other systems
 
 
 def _path(node: NodeExecution) -> tuple[str, ...]:
@@ -74,11 +78,14 @@ def _attempts(request: PageRequest, node: NodeExecution) -> Attempts:
         query = request.GET.copy()
         query["item"] = str(found[-1].index)
         more = "?" + query.urlencode()
-    shown = [
-        AttemptRow(row, waiting_of(row), row.attempt + 1, describe_error(row.error), row.phase not in ATTEMPT_TERMINAL)
-        for row in found[:ATTEMPTS_SHOWN]
-    ]
+    known = by_name() if any(row.handle and row.cluster for row in found) else {}
+    shown = [_attempt_row(row, known) for row in found[:ATTEMPTS_SHOWN]]
     return Attempts(shown, more if is_map else "", phase, phases)
+
+
+def _attempt_row(row: TaskExecution, known: Mapping[str, Cluster]) -> AttemptRow:
+    is_live = row.phase not in ATTEMPT_TERMINAL
+    return AttemptRow(row, waiting_of(row), row.attempt + 1, describe_error(row.error), is_live, log_links(row, known))
 
 
 def _number(text: str) -> int | None:
@@ -95,7 +102,7 @@ def show_node(request: PageRequest, project: str, domain: str, name: str, node_i
     context: dict[str, Any] = {
         "execution": execution,
         "node": node,
-        **(pod_context(newest, execution) if newest is not None and not is_fragment(request) else {}),
+        **(pod_context(newest) if newest is not None and not is_fragment(request) else {}),
         "spec": NodeTitles(compiled_workflow(execution.workflow)).find(_path(node)),
         "attempts": attempts.rows,
         "attempts_page": attempts,

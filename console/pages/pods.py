@@ -16,8 +16,8 @@ from console.access_objects import access_execution, access_node
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.responses import PageRequest, is_fragment, page
-from console.pods import history_of, links_of, look_at, pod_of, waiting_of
-from scheduler.models import Execution, TaskExecution
+from console.pods import history_of, look_at, pod_of, waiting_of
+from scheduler.models import TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL
 
 
@@ -28,7 +28,7 @@ class Past:
     reason: str
 
 
-def pod_context(row: TaskExecution, execution: Execution, *, look: bool = False) -> dict[str, Any]:
+def pod_context(row: TaskExecution, *, look: bool = False) -> dict[str, Any]:
     """What executions/_pod.html shows; without `pod` where the attempt is none. `look`: ask the cluster, too."""
     pod = pod_of(row)
     if pod is None:
@@ -40,7 +40,6 @@ def pod_context(row: TaskExecution, execution: Execution, *, look: bool = False)
         "pod_is_live": row.phase not in ATTEMPT_TERMINAL,
         "pod_waiting": waiting_of(row),
         "pod_history": [Past(one.at, badges.ATTEMPT[one.to_phase], one.reason) for one in history_of(row)],
-        "pod_links": links_of(row, execution, seen),
         "looked": look,
         "seen": seen,
         "seen_problem": problem,
@@ -55,7 +54,7 @@ def show_pod(request: PageRequest, project: str, domain: str, name: str, node_id
     execution = access_execution(request.user, project, domain, name)
     node = access_node(execution, node_id)
     row = node.task_executions.filter(pk=attempt_id).first()
-    context = pod_context(row, execution, look=True) if row is not None else {}
+    context = pod_context(row, look=True) if row is not None else {}
     if row is None or not context:
         raise NotFound(f"no pod of attempt {attempt_id} of node {node_id}")
     context |= {"execution": execution, "node": node, "attempt": row, "number": row.attempt + 1}

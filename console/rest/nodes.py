@@ -15,10 +15,11 @@ from artifacts.exceptions import NotFound
 from console.access_objects import access_attempt, access_execution, access_node
 from console.interfaces import literals_json, load_literals
 from console.logs import DEFAULT_BYTES, MAX_BYTES, read_log_of
-from console.pods import contexts, pod_of, waiting_of
+from console.pods import pod_of, waiting_of
 from console.rest.base import ApiView, Filters, ListView, read_query, user_of
 from console.rest.fields import AttemptPhaseField, ErrorField, NodePhaseField
 from console.sandbox import sandboxed_deck
+from scheduler.executors.kubernetes.links import by_name
 from scheduler.models import NodeExecution, NodeKind, PhaseEvent, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, Machine, NodePhase
 
@@ -59,6 +60,7 @@ class AttemptOut(serializers.Serializer[Any]):
     namespace = serializers.SerializerMethodField()
     pod = serializers.SerializerMethodField(help_text="its name; empty: it is not made yet")
     kubectl = serializers.SerializerMethodField(help_text="commands that show the pod and follow its log")
+    log_links = serializers.SerializerMethodField(help_text="its log in other systems: address by name")
     waiting = serializers.SerializerMethodField(help_text="for what, in the cluster's words; null: for nothing")
     reason = serializers.CharField()
     error = ErrorField(allow_null=True)
@@ -74,8 +76,10 @@ class AttemptOut(serializers.Serializer[Any]):
         return pod.name if (pod := pod_of(row, {})) else ""
 
     def get_kubectl(self, row: TaskExecution) -> list[str]:
-        known = self.context.get("contexts")
-        return pod.kubectl if (pod := pod_of(row, known)) else []
+        return list(pod.kubectl) if (pod := pod_of(row, self.context.get("clusters"))) else []
+
+    def get_log_links(self, row: TaskExecution) -> dict[str, str]:
+        return dict(pod.links) if (pod := pod_of(row, self.context.get("clusters"))) else {}
 
     @extend_schema_field(WaitingOut(allow_null=True))
     def get_waiting(self, row: TaskExecution) -> Any:
@@ -162,12 +166,12 @@ class AttemptsView(ListView):
         filters = read_query(AttemptFilters, request)
         execution = access_execution(user_of(request), project, domain, name)
         rows = access_node(execution, node_id).task_executions.filter(**filters).defer("command")
-        return self.page(request, rows, AttemptOut, {"contexts": contexts()})
+        return self.page(request, rows, AttemptOut, {"clusters": by_name()})
 
 
 def _contexts(rows: list[TaskExecution]) -> dict[str, Any]:
     """For AttemptOut: asked for once, and only where a pod is."""
-    return {"contexts": contexts() if any(row.cluster for row in rows) else {}}
+    return {"clusters": by_name() if any(row.cluster for row in rows) else {}}
 
 
 class LogFilters(Filters):

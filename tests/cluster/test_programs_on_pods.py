@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from flytekit.remote import FlyteRemote, FlyteWorkflowExecution
 
-from tests.cluster.programs import harbour
-from tests.cluster.running import Cluster
+from tests.cluster.running import Cluster, eventually
 from tests.stack import RunningStack, running_stack
 
+PROGRAM = Path(__file__).parent / "programs" / "harbour.py"
 PROJECT, DOMAIN = "flytesnacks", "development"
 PATIENCE = 240.0
 STORE = ("CAUSEWAY_STORE_URL", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -31,21 +36,22 @@ def pods_stack(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 class Harbour:
-    """Its programs, registered once."""
+    """Its programs, registered once with `pyflyte`, as users do."""
 
-    def __init__(self, stack: RunningStack, cluster: Cluster) -> None:
+    def __init__(self, stack: RunningStack, cluster: Cluster, folder: Path) -> None:
         self.stack, self.cluster = stack, cluster
         self.remote = FlyteRemote(stack.flyte_config(), PROJECT, DOMAIN)
         self.version = f"v{time.time():.0f}"
+        shutil.copy(PROGRAM, folder)
+        command = [str(Path(sys.executable).parent / "pyflyte"), "register", "-p", PROJECT, "-d", DOMAIN]
+        command += ["--version", self.version, "--image", cluster.environment["CLUSTER_TASK_IMAGE"], PROGRAM.name]
+        env = {**os.environ, "FLYTECTL_CONFIG": str(stack.flyte_config_file)}
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=180)
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def launch(self, name: str, **inputs: Any) -> FlyteWorkflowExecution:
-        entity = getattr(harbour, name)
-        return self.remote.execute(entity, inputs=inputs, version=self.version, image_config=self._images(), wait=False)
-
-    def _images(self) -> Any:
-        from flytekit.configuration import ImageConfig  # noqa: PLC0415
-
-        return ImageConfig.auto(img_name=self.cluster.environment["CLUSTER_TASK_IMAGE"])
+        workflow = self.remote.fetch_workflow(name=f"{PROGRAM.stem}.{name}", version=self.version)
+        return self.remote.execute(workflow, inputs=inputs)
 
     def wait(self, execution: FlyteWorkflowExecution) -> FlyteWorkflowExecution:
         deadline = time.monotonic() + PATIENCE
@@ -75,8 +81,8 @@ class Harbour:
 
 
 @pytest.fixture(scope="module")
-def place(pods_stack: RunningStack, cluster: Cluster) -> Harbour:
-    return Harbour(pods_stack, cluster)
+def place(pods_stack: RunningStack, cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Harbour:
+    return Harbour(pods_stack, cluster, tmp_path_factory.mktemp("programs"))
 
 
 def test_programs_of_every_kind_give_their_outputs(place: Harbour) -> None:
@@ -113,15 +119,12 @@ def test_pods_are_found_by_their_execution(place: Harbour) -> None:
     def pods() -> list[Any]:
         return place.cluster.get("pods", "--all-namespaces", "-l", f"causeway/execution={name}")["items"]  # type: ignore[no-any-return]
 
-    deadline = time.monotonic() + 60
-    while not pods():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
+    eventually(pods)
     labels = pods()[0]["metadata"]["labels"]
     assert (labels["causeway/node"], labels["causeway/attempt"]) == ("n0", "0")
     assert pods()[0]["metadata"]["namespace"] == f"{PROJECT}-{DOMAIN}"
     assert place.value(execution) == 2
-    assert not pods()
+    eventually(lambda: not pods())
 
 
 def test_control_planes_that_are_killed_lose_and_double_nothing(place: Harbour) -> None:

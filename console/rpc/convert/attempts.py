@@ -11,6 +11,7 @@ from flyteidl.event import event_pb2
 
 from console.rpc.convert.common import duration, execution_error, identifier, node_id, timestamp
 from scheduler.engine.memory import Memory
+from scheduler.executors.kubernetes.links import log_links
 from scheduler.models import Execution, NodeExecution, Task, TaskExecution
 from scheduler.phases import NODE_TERMINAL, AttemptPhase, NodePhase
 from scheduler.shell.rows import mapped_task
@@ -141,4 +142,5 @@ def _logs(row: TaskExecution, node: NodeExecution, execution: Execution) -> list
         return []
     suffix = f"{row.attempt}" if row.index < 0 else f"{row.attempt}-{row.index}"
     uri = f"{settings.CAUSEWAY_PUBLIC_URL}/executions/{execution.key}/nodes/{node.node_id}/logs/{row.id}/"
-    return [execution_pb2.TaskLog(uri=uri, name=f"Log of attempt {suffix}")]
+    own = execution_pb2.TaskLog(uri=uri, name=f"Log of attempt {suffix}")
+    return [own, *(execution_pb2.TaskLog(uri=uri, name=name) for name, uri in log_links(row))]

@@ -16,10 +16,9 @@ from typing import Any
 import yaml
 
 Json = Mapping[str, Any]
+_HTTP = re.compile(r"https?://", re.ASCII)
 _TEMPLATE = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
-LOG_WORDS = frozenset(
-    {"cluster", "namespace", "pod", "container", "uid", "node", "project", "domain", "execution", "started", "ended"}
-)
+LOG_WORDS = frozenset({"cluster", "namespace", "pod", "started", "ended"})
 
 
 class BadCluster(ValueError):
@@ -102,7 +101,7 @@ class Cluster:
     pod_annotations: Mapping[str, str] = field(default_factory=dict)
     pod_template: str = "flyte-template"  # a PodTemplate object that, where it exists, all pods begin with
     template_namespace: str = ""  # where templates are looked for that a namespace does not have
-    log_links: tuple[Mapping[str, str], ...] = ()  # {"name", "uri"}: the uri with {{ pod }}, {{ namespace }} and so on
+    log_links: tuple[Mapping[str, str], ...] = ()  # {"name", "uri"}: the uri with {{ pod }} and the like (LOG_WORDS)
     graces: Graces = Graces()
     abort_grace_seconds: int = 10  # Python as process 1 does not heed SIGTERM: it would wait all of it
     keep_ended_seconds: float = 0.0  # how long an ended pod stays to be looked at
@@ -209,8 +208,8 @@ def _check(cluster: Cluster) -> None:
     if unknown := sorted(set(_TEMPLATE.findall(cluster.namespace)) - {"project", "domain"}):
         raise BadCluster(f"the namespace may say {{{{ project }}}} and {{{{ domain }}}}, not {{{{ {unknown[0]} }}}}")
     for link in cluster.log_links:
-        if not isinstance(link, Mapping) or not link.get("name") or not link.get("uri"):
-            raise BadCluster("each of log_links has a name and a uri")
+        if not isinstance(link, Mapping) or not link.get("name") or not _HTTP.match(str(link.get("uri"))):
+            raise BadCluster("each of log_links has a name, and a uri that begins with http:// or https://")
         if unknown := sorted(set(_TEMPLATE.findall(link["uri"])) - LOG_WORDS):
             raise BadCluster(f"log_links: {{{{ {unknown[0]} }}}} is unknown; there are {', '.join(sorted(LOG_WORDS))}")
     if cluster.submissions < 1:
