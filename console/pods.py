@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from scheduler.executors.kubernetes.looking import Look
 
 WAITING = frozenset({AttemptPhase.INITIALIZING, AttemptPhase.WAITING_FOR_RESOURCES})
-HISTORY = 50  # reasons shown
+EVENTS_READ, HISTORY = 500, 50  # reasons shown
 _SAID = re.compile(r"([A-Za-z][A-Za-z0-9]*)(?:: (.*))?", re.DOTALL)
 
 
@@ -30,6 +30,17 @@ class Waiting:
     code: str
     message: str
     since: datetime
+
+
+@dataclass(frozen=True)
+class Past:
+    """From `at` on it was in this phase, for this reason; it was told so many times, with other numbers in it."""
+
+    at: datetime
+    phase: int
+    code: str
+    reason: str
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -52,10 +63,17 @@ def waiting_of(row: TaskExecution) -> Waiting | None:
     return Waiting(code, message, row.updated_at)
 
 
-def history_of(row: TaskExecution) -> list[PhaseEvent]:
-    """What it waited for and became, newest first."""
+def history_of(row: TaskExecution) -> list[Past]:
+    """What it waited for and became, newest first; of the same reason with other numbers only the newest."""
     events = PhaseEvent.objects.filter(execution_id=row.execution_id, machine=Machine.ATTEMPT, object_id=row.pk)
-    return list(events.order_by("-id")[:HISTORY])
+    found: list[Past] = []
+    for one in events.order_by("-id")[:EVENTS_READ]:
+        code = one.reason.partition(":")[0]
+        if found and code and (found[-1].phase, found[-1].code) == (one.to_phase, code):
+            found[-1] = replace(found[-1], at=one.at, times=found[-1].times + 1)
+        else:
+            found.append(Past(one.at, one.to_phase, code, one.reason))
+    return found[:HISTORY]
 
 
 def pod_of(row: TaskExecution, known: Mapping[str, Cluster] | None = None) -> Pod | None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.http import HttpResponse
@@ -14,18 +12,10 @@ from django.views.decorators.http import require_GET
 from artifacts.exceptions import NotFound
 from console.access_objects import access_execution, access_node
 from console.pages import badges
-from console.pages.badges import Badge
 from console.pages.responses import PageRequest, is_fragment, page
 from console.pods import history_of, look_at, pod_of, waiting_of
 from scheduler.models import TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL
-
-
-@dataclass(frozen=True)
-class Past:
-    at: datetime
-    badge: Badge
-    reason: str
 
 
 def pod_context(row: TaskExecution, *, look: bool = False) -> dict[str, Any]:
@@ -39,7 +29,7 @@ def pod_context(row: TaskExecution, *, look: bool = False) -> dict[str, Any]:
         "pod_attempt": row,
         "pod_is_live": row.phase not in ATTEMPT_TERMINAL,
         "pod_waiting": waiting_of(row),
-        "pod_history": [Past(one.at, badges.ATTEMPT[one.to_phase], one.reason) for one in history_of(row)],
+        "pod_history": [(badges.ATTEMPT[past.phase], past) for past in history_of(row)],
         "looked": look,
         "seen": seen,
         "seen_problem": problem,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
@@ -13,7 +15,8 @@ from scheduler.executors.kubernetes.asking import QUICK
 from scheduler.executors.kubernetes.client import Api, ApiError, Unreachable
 from scheduler.executors.kubernetes.objects import is_no_log
 
-EVENTS = 50
+EVENTS_READ, EVENTS = 500, 20
+_NUMBERS = re.compile(r"\d+")
 
 
 @dataclass(frozen=True)
@@ -88,10 +91,21 @@ def _pod(api: Api, namespace: str, name: str) -> pods.Json | None:
 
 def _events(api: Api, namespace: str, name: str, uid: str) -> tuple[Event, ...]:
     selector = f"involvedObject.kind=Pod,involvedObject.name={name}" + (f",involvedObject.uid={uid}" if uid else "")
-    query = {"fieldSelector": selector, "limit": EVENTS}
+    query = {"fieldSelector": selector, "limit": EVENTS_READ}
     found = pods.items(api.call("GET", _path(namespace, "events"), query=query, timeout=QUICK), "items")
     read = [_event(one) for one in found]
-    return tuple(sorted(read, key=lambda one: one.at.timestamp() if one.at else 0.0, reverse=True))
+    newest_first = sorted(read, key=lambda one: one.at.timestamp() if one.at else 0.0, reverse=True)
+    return tuple(_together(newest_first))[:EVENTS]
+
+
+def _together(events: Iterable[Event]) -> Iterator[Event]:
+    """Those that differ in their numbers only as one: the scheduler tells each time that the count of nodes changes."""
+    kinds: dict[tuple[str, str], Event] = {}
+    for one in events:
+        key = one.reason, _NUMBERS.sub("#", one.message)
+        same = kinds.get(key)
+        kinds[key] = one if same is None else replace(same, count=same.count + one.count)
+    yield from kinds.values()
 
 
 def _event(one: pods.Json) -> Event:

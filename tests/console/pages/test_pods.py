@@ -118,13 +118,23 @@ def test_events_and_machine_are_the_clusters_own_while_it_lives(
     world: World, browse: Browse, fake: FakeCluster, attempt: TaskExecution
 ) -> None:
     event = {"type": "Warning", "reason": "FailedScheduling", "message": FULL, "lastTimestamp": at(5), "count": 4}
-    fake.events = [event, {"type": "Normal", "reason": "Pulled", "message": "<b>pulled</b>", "eventTime": at(9)}]
+    again = {**event, "message": FULL.replace("3", "2"), "lastTimestamp": at(1), "count": 1}
+    fake.events = [again, event, {"type": "Normal", "reason": "Pulled", "message": "<b>pulled</b>", "eventTime": at(9)}]
     wait(attempt)
     text = text_of(browse(world.viewer), pod_page(attempt), **{"HX-Request": "true"})
-    assert text.index("Pulled") < text.index("FailedScheduling") and "4 times" in text
+    assert text.index("Pulled") < text.index("FailedScheduling") and "5 times" in text
     assert "&lt;b&gt;pulled" in text and "gpu-node-3" in text and "Pending" in text
     assert 'hx-trigger="every 4s"' in text and "<html" not in text
     assert "<html" in text_of(browse(world.viewer), pod_page(attempt))
+
+
+def test_a_reason_whose_numbers_change_is_one_line(
+    world: World, browse: Browse, fake: FakeCluster, attempt: TaskExecution
+) -> None:
+    for nodes in range(3, 8):
+        wait(attempt, message=f"0/{nodes} nodes are available")
+    text = text_of(browse(world.viewer), node_page(attempt)).split("What it waited for")[1]
+    assert "0/7 nodes" in text and "0/3 nodes" not in text
 
 
 def test_links_lead_to_log_systems(world: World, browse: Browse, fake: FakeCluster, attempt: TaskExecution) -> None:

@@ -17,7 +17,7 @@ from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Name, Request
 from tests.scheduler.executors.kubernetes.conftest import Bench
 from tests.scheduler.executors.kubernetes.fake_api import FakeCluster
-from tests.scheduler.executors.kubernetes.pods import waits
+from tests.scheduler.executors.kubernetes.pods import condition, runs, waits
 
 USER, SYSTEM = execution_pb2.ExecutionError.USER, execution_pb2.ExecutionError.SYSTEM
 
@@ -354,3 +354,20 @@ def test_an_echo_needs_no_pod(bench: Bench, fake: FakeCluster) -> None:
 def test_a_task_without_a_container_is_refused(bench: Bench, fake: FakeCluster) -> None:
     bench.executor.submit(bench.assignment(argv=(), task_type="sensor"))
     assert "'sensor'" in error_of(bench.outcome()).message
+
+
+def test_a_reason_whose_numbers_alone_change_is_told_once(bench: Bench) -> None:
+    bench.executor.submit(bench.assignment())
+    bench.fake.wait_for_pod()
+    name = bench.fake.only()
+    for nodes in (3, 4, 5):
+        said = condition("PodScheduled", "False", "Unschedulable", f"0/{nodes} nodes are available: {nodes} taken")
+        pod = bench.fake.named(name)
+        bench.fake.change(name, "Pending", conditions=[said])
+        pod["spec"].pop("nodeName", None)
+        bench.fake._commit("MODIFIED", pod)
+    bench.until(lambda: bench.of(Waiting))
+    bench.fake.change(name, "Running", runs())
+    bench.until(lambda: bench.of(Running))
+    told = [seen.message for seen in bench.of(Waiting) if isinstance(seen, Waiting) and seen.code == "Unschedulable"]
+    assert len(told) == 1
