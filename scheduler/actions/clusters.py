@@ -95,11 +95,22 @@ def check(name: str, description: Mapping[str, Any], kubeconfig_text: str) -> Cl
     return found
 
 
+def check_change(name: str, description: Mapping[str, Any], kubeconfig_text: str | None) -> None:
+    """What set_cluster would refuse: InvalidArgument, AlreadyExists."""
+    _check_name(name)
+    row = ClusterSettings.objects.filter(name=name).first() or ClusterSettings(name=name)
+    check(name, description, _text_of(row) if kubeconfig_text is None else kubeconfig_text.strip())
+
+
+def _check_name(name: str) -> None:
+    if any(one.name == name for one in clusters.of_settings()):
+        raise AlreadyExists(f"cluster {name} is set in the settings file of this installation: it is changed there")
+
+
 def _write(
     name: str, description: dict[str, Any], kubeconfig_text: str | None, *, actor: str
 ) -> tuple[ClusterSettings, bool]:
-    if any(one.name == name for one in clusters.of_settings()):
-        raise AlreadyExists(f"cluster {name} is set in the settings file of this installation: it is changed there")
+    _check_name(name)
     now = timezone.now()
     with transaction.atomic():
         row = ClusterSettings.objects.select_for_update().filter(name=name).first()

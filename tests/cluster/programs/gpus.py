@@ -10,7 +10,7 @@ from flytekit import Resources, task, workflow
 @task(requests=Resources(cpu="100m", mem="300Mi", gpu="1"))
 def with_gpu(seconds: int) -> int:
     for second in range(seconds):
-        print(f"has it for {second} s", flush=True)
+        print(f"has it for {second} s", flush=True)  # noqa: T201 - as users write
         time.sleep(1)
     return seconds
 
