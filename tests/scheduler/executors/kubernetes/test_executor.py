@@ -362,10 +362,10 @@ def test_a_reason_whose_numbers_alone_change_is_told_once(bench: Bench) -> None:
     name = bench.fake.only()
     for nodes in (3, 4, 5):
         said = condition("PodScheduled", "False", "Unschedulable", f"0/{nodes} nodes are available: {nodes} taken")
-        pod = bench.fake.named(name)
-        bench.fake.change(name, "Pending", conditions=[said])
-        pod["spec"].pop("nodeName", None)
-        bench.fake._commit("MODIFIED", pod)
+        with bench.fake._changed:  # not on a node between the two
+            bench.fake.change(name, "Pending", conditions=[said])
+            bench.fake.named(name)["spec"].pop("nodeName")
+            bench.fake._commit("MODIFIED", bench.fake.named(name))
     bench.until(lambda: bench.of(Waiting))
     bench.fake.change(name, "Running", runs())
     bench.until(lambda: bench.of(Running))
