@@ -50,7 +50,7 @@ class Pod:
     cluster: str
     namespace: str = ""
     name: str = ""
-    kubectl: tuple[str, ...] = ()  # commands that show it, to be copied
+    kubectl: tuple[str, ...] = ()  # commands that show it while it lives, to be copied
     links: tuple[tuple[str, str], ...] = ()  # name and address of its log in other systems
 
 
@@ -83,7 +83,8 @@ def pod_of(row: TaskExecution, known: Mapping[str, Cluster] | None = None) -> Po
     namespace, _, name = row.handle.partition("/")
     known = (by_name() if name else {}) if known is None else known
     context = known[row.cluster].context if row.cluster in known else ""
-    return Pod(row.cluster, namespace, name, tuple(kubectl(row, context)), tuple(log_links(row, known)))
+    commands = kubectl(row, context) if row.phase not in ATTEMPT_TERMINAL else []
+    return Pod(row.cluster, namespace, name, tuple(commands), tuple(log_links(row, known)))
 
 
 def look_at(row: TaskExecution) -> tuple[Look | None, str]:

@@ -133,7 +133,7 @@ def test_a_reason_whose_numbers_change_is_one_line(
 ) -> None:
     for nodes in range(3, 8):
         wait(attempt, message=f"0/{nodes} nodes are available")
-    text = text_of(browse(world.viewer), node_page(attempt)).split("What it waited for")[1]
+    text = text_of(browse(world.viewer), node_page(attempt)).split("Phases and reasons")[1]
     assert "0/7 nodes" in text and "0/3 nodes" not in text
 
 
@@ -181,7 +181,7 @@ def test_an_attempt_without_a_pod_or_a_cluster_says_so(world: World, browse: Bro
     TaskExecution.objects.filter(pk=attempt.pk).update(handle="")
     wait(attempt, "ClusterBusy", "in turn")
     text = text_of(browse(world.viewer), pod_page(attempt))
-    assert "not made yet" in text and "Waits: ClusterBusy" in text and "kubectl" not in text.split("What it waited")[0]
+    assert "not made yet" in text and "Waits: ClusterBusy" in text and "kubectl" not in text.split("Phases and reasons")[0]
     TaskExecution.objects.filter(pk=attempt.pk).update(handle=f"{NS}/{POD}")
     assert "there is no cluster" in text_of(browse(world.viewer), pod_page(attempt))
     TaskExecution.objects.filter(pk=attempt.pk).update(executor="local", cluster="")
@@ -203,7 +203,7 @@ def test_one_that_has_ended_is_not_asked_for_any_more(
     report([Ended(attempt.pk, Outcome(AttemptPhase.SUCCEEDED), now)], actor="executor")
     text = text_of(browse(world.viewer), pod_page(attempt))
     assert "hx-trigger" not in text.split('id="pod"')[1].split(">")[0] and "Waits:" not in text
-    assert "Unschedulable: " in text and not fake.calls
+    assert "Unschedulable: " in text and "kubectl" not in text and not fake.calls
 
 
 def test_rest_says_the_same(world: World, fake: FakeCluster, attempt: TaskExecution) -> None:
