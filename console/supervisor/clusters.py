@@ -26,5 +26,8 @@ def describe(env: Mapping[str, str], store_url: str) -> Iterator[str]:
     # Only here: the client of Kubernetes takes a second to import.
     from scheduler.executors.kubernetes.overview import lines  # noqa: PLC0415
 
-    for one in found:
-        yield from lines(one, store_url, env.get("AWS_ENDPOINT_URL", ""))
+    try:
+        for one in found:
+            yield from lines(one, store_url, env.get("AWS_ENDPOINT_URL", ""))
+    except BadCluster as error:
+        raise CannotStart(str(error)) from None

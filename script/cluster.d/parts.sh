@@ -61,7 +61,7 @@ bin_dir = "$cni"
 conf_dir = "$home/cni"
 TOML
     cat >cni/10-bridge.conflist <<JSON
-{"cniVersion": "1.0.0", "name": "pods", "plugins": [
+{"cniVersion": "1.0.0", "name": "causeway", "plugins": [
   {"type": "bridge", "bridge": "$bridge", "isGateway": true, "ipMasq": false, "hairpinMode": true,
    "ipam": {"type": "host-local", "dataDir": "$home/leases", "ranges": [[{"subnet": "$pods", "gateway": "$node"}]],
             "routes": [{"dst": "0.0.0.0/0"}]}},

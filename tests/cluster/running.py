@@ -138,8 +138,8 @@ def _script(verb: str, *options: str) -> str:
 
 def _environment() -> dict[str, str]:
     said = shlex.split(_script("status", "--env"))
-    named = ("CLUSTER_TASK_IMAGE", "CAUSEWAY_STORE_URL")  # of another cluster only our environment knows them
-    given = {name: os.environ[name] for name in named if name in os.environ}
+    named = ("CLUSTER_TASK_IMAGE", "CAUSEWAY_STORE_URL", "AWS_", "FLYTE_AWS_")  # only our environment knows another's
+    given = {name: value for name, value in os.environ.items() if name.startswith(named)}
     return given | dict(word.split("=", 1) for word in said if "=" in word)
 
 

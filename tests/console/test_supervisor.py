@@ -97,6 +97,15 @@ def test_it_configures_every_process(home: Home) -> None:
         assert parser[f"program:{name}"]["startsecs"] == "0"  # never gives up
 
 
+def test_each_cluster_has_an_executor_of_its_own(home: Home, tmp_path: Path) -> None:
+    file = tmp_path / "clusters.yaml"
+    file.write_text("[{name: gpu-1}, {name: cpu-1}]")
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(configuration(options(home.root, CAUSEWAY_CLUSTERS=str(file))))
+    assert parser["group:app"]["programs"].endswith("executor,executor-gpu-1,executor-cpu-1")
+    assert "--kind kubernetes --cluster gpu-1" in parser["program:executor-gpu-1"]["command"]
+
+
 @pytest.mark.parametrize("auth", ["open", "token"])
 def test_it_tells_flytekit_where_everything_is(home: Home, auth: str) -> None:
     made = Stack(replace(options(home.root), environment={"CAUSEWAY_GRPC_AUTH": auth}))

@@ -63,6 +63,19 @@ def test_it_refuses_a_data_directory_of_a_newer_version(tmp_path: Path) -> None:
     assert (tmp_path / "version").read_text() == "99\n"
 
 
+def test_it_refuses_a_kubeconfig_that_is_not_there_or_is_none(tmp_path: Path) -> None:
+    assert "there is no file" in up(tmp_path / "home", f"--kubeconfig={tmp_path / 'absent'}")
+    file = tmp_path / "config"
+    file.write_text("nonsense: true")
+    assert f"the kubeconfig {file} cannot be used" in up(tmp_path / "home", f"--kubeconfig={file}")
+
+
+def test_it_refuses_clusters_that_are_not_understood(tmp_path: Path) -> None:
+    file = tmp_path / "clusters.yaml"
+    file.write_text("nmae: gpu-1")
+    assert "has no setting 'nmae'" in up(tmp_path / "home", CAUSEWAY_CLUSTERS=str(file))
+
+
 def test_it_refuses_a_directory_that_is_something_else(tmp_path: Path) -> None:
     (tmp_path / "version").write_text("mine\n")
     assert "which is not a data version" in up(tmp_path)

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 
 from scheduler.attempts.observations import Accepted, Running, Waiting
 from scheduler.executors.base import Emit
-from scheduler.executors.kubernetes.held import Held, Stage
+from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage
 from scheduler.executors.kubernetes.turns import Turns
 from scheduler.executors.kubernetes.waiting import Wait
 
@@ -62,10 +62,13 @@ class Board:
 
     def active(self) -> list[Held]:
         with self.lock:
-            return [held for held in self.held.values() if held.stage in (Stage.TO_MAKE, Stage.MADE)]
+            return [held for held in self.held.values() if held.stage in ACTIVE]
 
     def accepted(self, held: Held) -> None:
-        self.emit(Accepted(held.id, held.handle, _now()))
+        """Unless its end was told already: a watch may be faster than the answer to the call that made the pod."""
+        with self.lock:
+            if held.stage in ACTIVE:
+                self.emit(Accepted(held.id, held.handle, _now()))
 
     def runs(self, held: Held, since: datetime | None) -> None:
         """Once."""
@@ -90,7 +93,7 @@ class Board:
     def tell_wait(self, held: Held) -> None:
         with self.lock:
             wait, since = held.wait, held.wait_since
-            if wait is None or since is None or held.runs or held.cancelled:
+            if wait is None or since is None or held.runs or held.cancelled or held.stage not in ACTIVE:
                 return
             said, now = f"{wait.code}: {wait.message}", time.monotonic()
             if said != held.told and (_kind(said) != _kind(held.told) or now - held.told_at > COUNTS_SECONDS):
@@ -101,7 +104,7 @@ class Board:
     def to_judge(self, held: Held) -> bool:
         """Whether it is the caller's to find out how it ended: nobody else does."""
         with self.lock:
-            if held.stage not in (Stage.TO_MAKE, Stage.MADE):
+            if held.stage not in ACTIVE:
                 return False
             held.stage = Stage.JUDGED
             return True

@@ -7,6 +7,7 @@ bodies and answers by themselves and refuse what a newer cluster knows, and even
 from __future__ import annotations
 
 import json
+import logging
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -129,6 +130,8 @@ def connect(cluster: Cluster, kubeconfig: Mapping[str, Any] | None = None) -> Ap
     """`kubeconfig`: its content; none: the file that the cluster names. BadCluster if it cannot be used, or there is
     none and this is no pod.
     """
+    # It warns of each connection above those kept open; logs that are followed are many more for a while.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     configuration = Configuration()
     try:
         if kubeconfig is not None:

@@ -32,7 +32,7 @@ from scheduler.executors.kubernetes.client import Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import verdict
 from scheduler.executors.kubernetes.finishing import Finisher
-from scheduler.executors.kubernetes.held import Held, Stage
+from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage
 from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
@@ -140,7 +140,7 @@ class KubernetesExecutor(Executor):
     def cancel(self, attempt_id: int) -> None:
         with self.board.lock:
             held = self.board.held.get(attempt_id)
-            if held is None or held.cancelled or held.stage not in (Stage.TO_MAKE, Stage.MADE):
+            if held is None or held.cancelled or held.stage not in ACTIVE:
                 return
             held.cancelled = "cancelled"
             if held.stage == Stage.TO_MAKE and not held.adopted and self.board.turns.drop(attempt_id):

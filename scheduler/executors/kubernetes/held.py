@@ -19,6 +19,9 @@ class Stage(enum.Enum):
     OVER = "over"  # its end was told; its pod may be there still
 
 
+ACTIVE = frozenset({Stage.TO_MAKE, Stage.MADE})
+
+
 @dataclass
 class Held:
     """Changed under the board's lock only."""

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 SecretsOf = Callable[[int, Sequence[Request]], Mounts]
 EnvOf = Callable[[Assignment], Mapping[str, str]]
 TEMPLATE_SECONDS = 30.0  # for which what is known of a template is believed
+STORE_KEYS_SECONDS = 60.0  # for which the keys of the store are believed to be in a namespace: somebody may remove them
 
 
 class Taken(Exception):
@@ -47,7 +48,7 @@ class Maker:
         """`store_keys`: variables with which tasks reach the store; they lie in a Secret object of each namespace."""
         self.objects, self.cluster, self.owner = objects, cluster, owner
         self.store_keys = store_keys
-        self._with_store_keys: set[str] = set()  # namespaces
+        self._store_keys_at: dict[str, float] = {}  # when they were last put into a namespace (monotonic)
         self.secrets_of, self.env_of = secrets_of, env_of
         self._templates: dict[tuple[str, str], tuple[float, dict[str, Any] | None]] = {}
         self._lock = threading.Lock()
@@ -93,9 +94,10 @@ class Maker:
         if not self.store_keys:
             return ""
         made = secret_objects.store_object(self.store_keys, namespace, self.owner)
-        if namespace not in self._with_store_keys:
+        now = time.monotonic()
+        if now - self._store_keys_at.get(namespace, -STORE_KEYS_SECONDS) >= STORE_KEYS_SECONDS:
             self.objects.create_secret(made)
-            self._with_store_keys.add(namespace)
+            self._store_keys_at[namespace] = now
         return str(made["metadata"]["name"])
 
     def forget_secret(self, namespace: str, pod: str) -> None:
@@ -107,6 +109,7 @@ class Maker:
         """Make it, with what the cluster's settings put into each. InvalidArgument where it may not be made."""
         if not self.cluster.create_namespaces:
             raise InvalidArgument(_no_namespace(self.cluster, namespace, "and Causeway is set not to make any"))
+        self._store_keys_at.pop(namespace, None)
         labels = {names.PROJECT: names.label_value(project), names.DOMAIN: names.label_value(domain)}
         try:
             self.objects.create_namespace(namespace, {**labels, names.OWNER: self.owner})

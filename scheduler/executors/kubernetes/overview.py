@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from artifacts.exceptions import CausewayError
 from scheduler.executors.kubernetes import pods, rights
 from scheduler.executors.kubernetes.client import Api, ApiError, connect
-from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
+from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.containers import is_device
 from scheduler.quantities import quantity
 
@@ -19,14 +19,12 @@ QUICK = (3.0, 10.0)  # seconds to connect, and to answer
 def lines(
     cluster: Cluster, store_url: str, store_endpoint: str, *, client: Callable[[Cluster], Api] = connect
 ) -> Iterator[str]:
-    """`store_url`: of the object store; `store_endpoint`: of its S3 server, if it is not Amazon's. Raises nothing."""
+    """`store_url`: of the object store; `store_endpoint`: of an S3 server that is not Amazon's. Raises BadCluster."""
+    api = client(cluster)
     try:
-        api = client(cluster)
         yield f"cluster {cluster.name}: {_version(api)} at {api.host}"
         yield from _nodes(api)
         yield from _lacking_rights(api)
-    except BadCluster as error:
-        yield str(error)
     except ApiError as error:
         yield f"cluster {cluster.name} does not answer ({error.message}): its tasks wait until it does"
     yield from _lacking_settings(cluster, store_url, cluster.store_endpoint or store_endpoint)

@@ -241,7 +241,7 @@ class Zygotes:
             self._workers.take(peer, message)
         elif self._credible(peer, message):
             self._heard(peer, message)
-        else:
+        elif message["is"] != "ended":  # an end that is known already is told again when the process is collected
             logger.warning("a zygote says what cannot be, so it is not heard: %s", message)
 
     def _heard(self, zygote: Zygote, message: dict[str, Any]) -> None:

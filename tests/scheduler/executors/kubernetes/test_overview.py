@@ -1,0 +1,83 @@
+"""A cluster in a few lines: what it has, and what is missing before a task finds out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.executors.kubernetes import overview
+from scheduler.executors.kubernetes.client import ApiError, Unreachable
+from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
+
+NODE = {"allocatable": {"cpu": "32", "nvidia.com/gpu": "4"}, "conditions": [{"type": "Ready", "status": "True"}]}
+
+
+class Answers:
+    """In place of a cluster. `absent`: rights that are not there."""
+
+    host = "https://10.0.0.1:6443"
+
+    def __init__(self, *absent: str, nodes: Any = None) -> None:
+        self.absent = set(absent)
+        self.nodes = [{"status": NODE}, {"status": NODE}] if nodes is None else nodes
+
+    def call(self, method: str, path: str, body: Any = None, **rest: Any) -> Any:
+        if path == "/version":
+            return {"gitVersion": "v1.34.4"}
+        if path == "/api/v1/nodes":
+            if isinstance(self.nodes, ApiError):
+                raise self.nodes
+            return {"items": self.nodes}
+        asked = body["spec"]["resourceAttributes"]
+        return {"status": {"allowed": f"{asked['verb']} {asked['resource']}" not in self.absent}}
+
+
+def said(monkeypatch: pytest.MonkeyPatch, answers: Any, store: str = "s3://b", endpoint: str = "", **given: Any) -> str:
+    monkeypatch.setattr(overview, "connect", lambda cluster: answers)
+    settings = {"image": "team/base:1", "endpoint": "causeway.example:8089", **given}
+    return "\n".join(overview.lines(Cluster(**settings), store, endpoint))
+
+
+def test_it_says_what_the_cluster_has_and_nothing_more_where_nothing_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = said(monkeypatch, Answers())
+    assert found == (
+        "cluster kubernetes: Kubernetes 1.34.4 at https://10.0.0.1:6443\n  2 nodes, 64 cpus, 8 nvidia.com/gpu"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"answers": Answers("create pods")}, "MISSING, without it no task runs: the right to create pods"),
+        ({"answers": Answers("list events")}, "missing: the right to list events (to say why a pod waits)"),
+        ({"answers": Answers(nodes=ApiError(403, "", "no"))}, "may not be asked"),
+        ({"answers": Answers(nodes=[])}, "0 nodes, 0 cpus, no GPUs"),
+        ({"store": "/srv/objects"}, "an object store that pods can reach; /srv/objects is a folder"),
+        ({"endpoint": "http://localhost:9000"}, "pods cannot reach the object store at http://localhost:9000"),
+        ({"image": ""}, "no default image"),
+        ({"answers": Answers(nodes=Unreachable("no route"))}, "does not answer (no route): its tasks wait"),
+    ],
+)
+def test_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], words: str) -> None:
+    assert words in said(monkeypatch, given.pop("answers", Answers()), **given)
+
+
+def test_a_kubeconfig_that_is_none_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    file.write_text("nonsense: true")
+    with pytest.raises(BadCluster, match="cannot be used"):
+        list(overview.lines(Cluster(kubeconfig=str(file)), "s3://b", ""))
+
+
+def test_a_cluster_that_is_away_is_no_reason_not_to_start(tmp_path: Path) -> None:
+    file = tmp_path / "config"
+    clusters = "clusters: [{name: a, cluster: {server: 'http://127.0.0.1:9'}}]"
+    contexts = "contexts: [{name: a, context: {cluster: a, user: a}}]"
+    file.write_text(f"{clusters}\n{contexts}\nusers: [{{name: a, user: {{}}}}]\ncurrent-context: a\n")
+    found = list(overview.lines(Cluster(kubeconfig=str(file), image="x", endpoint="y"), "s3://b", ""))
+    assert len(found) == 1
+    assert "does not answer" in found[0]
