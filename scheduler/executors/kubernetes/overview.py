@@ -17,10 +17,10 @@ QUICK = (3.0, 10.0)  # seconds to connect, and to answer
 
 
 def lines(
-    cluster: Cluster, store_url: str, store_endpoint: str, *, client: Callable[[Cluster], Api] = connect
+    cluster: Cluster, store_url: str, store_endpoint: str, *, client: Callable[[Cluster], Api] | None = None
 ) -> Iterator[str]:
     """`store_url`: of the object store; `store_endpoint`: of an S3 server that is not Amazon's. Raises BadCluster."""
-    api = client(cluster)
+    api = (client or connect)(cluster)
     try:
         yield f"cluster {cluster.name}: {_version(api)} at {api.host}"
         yield from _nodes(api)
