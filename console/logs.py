@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,6 +28,7 @@ from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
 
 DEFAULT_BYTES = 256 * 1024
 MAX_BYTES = 4 * 1024**2
+SETTLES = timedelta(seconds=15)  # from a pod's end until all of its log is in the store
 ASKED_BYTES = 2 * 1024**2  # of a log that is asked of a cluster: it always begins at the beginning
 
 
@@ -69,8 +71,8 @@ def _part(
 def read_log_of(
     row: TaskExecution, *, offset: int | None = 0, limit: int = DEFAULT_BYTES, tail: int | None = None
 ) -> LogPart:
-    """As `read_log`, of an attempt, also while it is a pod that runs."""
-    if row.executor != clusters.KIND or row.phase in ATTEMPT_TERMINAL:
+    """As `read_log`, of an attempt, also while it is a pod that runs, and until all of its log is in the store."""
+    if row.executor != clusters.KIND:
         return read_log(row.log_uri, offset=offset, limit=limit, tail=tail)
     if (followed := _followed(row)) is not None:
         with followed:
@@ -85,6 +87,13 @@ def read_log_of(
     if tail is not None:
         data = b"".join(data.splitlines(keepends=True)[-tail:])
     return LogPart(data, reached + len(newer), reached + len(newer))
+
+
+def is_growing(row: TaskExecution, now: datetime) -> bool:
+    """Whether more of it may come: the end of a pod is told before the last of its log is kept."""
+    if row.phase not in ATTEMPT_TERMINAL:
+        return True
+    return row.executor == clusters.KIND and row.ended_at is not None and now - row.ended_at < SETTLES
 
 
 def _followed(row: TaskExecution) -> BinaryIO | None:

@@ -9,12 +9,13 @@ from typing import Any
 from django.db.models import Count, Max
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
+from django.utils import timezone
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
 
 from artifacts.exceptions import CausewayError, NotFound
 from console.access_objects import access_execution, access_node
-from console.logs import read_log_of
+from console.logs import is_growing, read_log_of
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.executions_context import Failure, describe_error, is_node_live
@@ -149,7 +150,7 @@ def show_logs(
     if row is None:
         raise NotFound(f"no attempt {attempt_id} of node {node_id}")
     offset = request.GET.get("offset", "")
-    is_live = row.phase not in ATTEMPT_TERMINAL
+    is_live = is_growing(row, timezone.now())
     text, end, size = log_text(row, number(offset))
     context = {
         "execution": execution,

@@ -239,6 +239,20 @@ def test_the_log_of_a_pod_that_runs_is_its_executors_file_on_this_machine(
     assert not fake.calls
 
 
+def test_the_last_of_it_is_shown_before_it_is_in_the_store(
+    world: World, browse: Browse, fake: FakeCluster, attempt: TaskExecution, tmp_path: Path
+) -> None:
+    running(attempt)
+    report([Ended(attempt.pk, Outcome(AttemptPhase.SUCCEEDED), timezone.now())], actor="executor")
+    path = followed_file(tmp_path, "gpu", attempt.pk)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"the last\n")
+    text = text_of(browse(world.viewer), f"{node_page(attempt)}logs/{attempt.pk}/")
+    assert "the last" in text and "?offset=9" in text, "and the page asks for more"
+    TaskExecution.objects.filter(pk=attempt.pk).update(ended_at=timezone.now() - timedelta(minutes=1))
+    assert "?offset=9" not in text_of(browse(world.viewer), f"{node_page(attempt)}logs/{attempt.pk}/")
+
+
 def test_elsewhere_it_is_what_the_store_has_and_the_cluster_says_after_that(
     world: World, browse: Browse, fake: FakeCluster, attempt: TaskExecution, object_store: str
 ) -> None:
