@@ -65,7 +65,7 @@ def launch(stack: RunningStack, cluster: Cluster, folder: Path) -> FlyteWorkflow
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=180)
     assert done.returncode == 0, done.stdout + done.stderr
     remote = FlyteRemote(stack.flyte_config(), PROJECT, DOMAIN)
-    return remote.execute(remote.fetch_workflow(name="gpus.one_more", version="v1"), inputs={"seconds": 8})
+    return remote.execute(remote.fetch_workflow(name="gpus.one_more", version="v1"), inputs={"seconds": 20})
 
 
 def test_a_task_that_waits_for_one_gpu_more_than_there_are_is_understood_from_its_page(
@@ -105,7 +105,7 @@ def test_a_task_that_waits_for_one_gpu_more_than_there_are_is_understood_from_it
     eventually(lambda: "has it for 2 s" in _log(client, node), PATIENCE)
     assert attempt()["phase"] == "RUNNING", "the log is there while the pod runs"
     eventually(lambda: attempt()["phase"] == "SUCCEEDED", PATIENCE)
-    eventually(lambda: "has it for 7 s" in _log(client, node), PATIENCE)
+    eventually(lambda: "has it for 19 s" in _log(client, node), PATIENCE)
     page = browser.get(f"{stack.http_url}/{node}/", timeout=30).text
     assert "Waits:" not in page and "Unschedulable: " in page
 
