@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from typing import Any, ClassVar
 
+import yaml
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import Model
 from django.http import HttpRequest
 
-from artifacts.exceptions import InvalidArgument
+from artifacts.exceptions import AlreadyExists, InvalidArgument
 from artifacts.models import Artifact
 from audit.record import record
+from scheduler.actions import clusters
 from scheduler.actions.projects import check_new, create_project, update_project
-from scheduler.models import Execution, LaunchPlan, Project, Trigger
+from scheduler.models import ClusterSettings, Execution, LaunchPlan, Project, Trigger
 
 admin.site.site_header = "Causeway administration"
 admin.site.site_title = "Causeway"
@@ -136,6 +138,58 @@ class ProjectAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
         state = given.pop("state")
         made = create_project(identifier=obj.identifier, **given, actor=actor_of(request))
         obj.pk = update_project(made, state=state, actor=actor_of(request)).pk
+
+
+class ClusterForm(forms.ModelForm):  # type: ignore[type-arg]
+    """As on the page of clusters; what was set of the kubeconfig is not shown."""
+
+    description = forms.CharField(
+        widget=forms.Textarea, required=False, help_text="YAML: image, namespace, tolerations, log_links and so on"
+    )
+    kubeconfig = forms.CharField(
+        widget=forms.Textarea, required=False, strip=False, help_text="its text, flattened; empty: as it was"
+    )
+
+    class Meta:
+        model = ClusterSettings
+        fields = ("name", "description")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.pk is not None and not self.is_bound:
+            self.initial["description"] = yaml.safe_dump(self.instance.description, sort_keys=False)
+
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean() or self.cleaned_data
+        name = found.get("name", self.instance.name)
+        try:
+            found["description"] = clusters.read_description(found.get("description", ""))
+            clusters.check_change(name, found["description"], found.get("kubeconfig") or None)
+        except (InvalidArgument, AlreadyExists) as error:
+            raise forms.ValidationError(error.message) from error
+        return found
+
+
+@admin.register(ClusterSettings)
+class ClusterAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """What they have, and whether they are alive, is on the console's page of clusters; there they are removed."""
+
+    audits = False
+    form = ClusterForm
+    list_display = ("name", "updated_by", "updated_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return ("name",) if obj is not None else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: ClusterSettings, form: Any, change: bool) -> None:
+        given = form.cleaned_data
+        row, _ = clusters.set_cluster(
+            obj.name, given["description"], kubeconfig_text=given.get("kubeconfig") or None, actor=actor_of(request)
+        )
+        obj.pk = row.pk
 
 
 @admin.register(LaunchPlan)

@@ -15,7 +15,15 @@ from artifacts.models import Artifact, ArtifactVersion
 from console.accounts.models import RoleBinding, User
 from lineage.models import VersionEdge
 from scheduler.attempts import moves
-from scheduler.models import Execution, ExecutorInstance, NodeExecution, PhaseEvent, Secret, TaskExecution
+from scheduler.models import (
+    ClusterSettings,
+    Execution,
+    ExecutorInstance,
+    NodeExecution,
+    PhaseEvent,
+    Secret,
+    TaskExecution,
+)
 
 Right = Literal["SELECT", "INSERT", "UPDATE"]
 ALL: tuple[str, ...] = ()
@@ -36,6 +44,8 @@ RIGHTS: tuple[tuple[type[models.Model], Right, tuple[str, ...]], ...] = (
     # whose an attempt is, and the secrets that are there, sealed
     (Execution, "SELECT", ("id", "project", "domain", "name", "principal", "principal_project")),
     (Secret, "SELECT", ALL),
+    # where the pods of its cluster run, and the key to it, sealed
+    (ClusterSettings, "SELECT", ALL),
     # whether whoever launched it may read another project's objects: names and roles, no password, mail or token
     (User, "SELECT", ("id", "username", "is_active", "is_superuser")),
     (RoleBinding, "SELECT", ("user", "project", "domain", "role", "id")),

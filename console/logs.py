@@ -1,14 +1,35 @@
-"""Logs of attempts, read in parts, also while they are written."""
+"""Logs of attempts, read in parts, also while they are written.
+
+Of a pod that runs there are three places, each with a beginning of the same bytes: the file into which its executor
+follows the log, where that is on this machine; what the executor has sent to the store, which lags; and the cluster.
+"""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from django.conf import settings
 
 from artifacts.exceptions import NotFound
 from artifacts.store import store
+from console.pods import container_of
+from scheduler.executors.kubernetes import clusters
+from scheduler.executors.kubernetes.cluster import BadCluster
+from scheduler.executors.kubernetes.clusters import followed_file
+from scheduler.models import TaskExecution
+from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
 
 DEFAULT_BYTES = 256 * 1024
 MAX_BYTES = 4 * 1024**2
+SETTLES = timedelta(seconds=15)  # from a pod's end until all of its log is in the store
+ASKED_BYTES = 2 * 1024**2  # of a log that is asked of a cluster: it always begins at the beginning
 
 
 @dataclass(frozen=True)
@@ -23,18 +44,84 @@ def read_log(uri: str, *, offset: int | None = 0, limit: int = DEFAULT_BYTES, ta
 
     A log that does not exist yet is empty.
     """
-    size = _size(uri)
+    return _part(_size(uri), lambda at: store().open_at(uri, at), offset=offset, limit=limit, tail=tail)
+
+
+def _part(
+    size: int,
+    open_at: Callable[[int], AbstractContextManager[Any]],
+    *,
+    offset: int | None,
+    limit: int,
+    tail: int | None,
+) -> LogPart:
     if tail is not None or offset is None:
         offset = max(0, size - limit)
     offset = min(offset, size)
     data = b""
     if offset < size:
-        with store().open_at(uri, offset) as stream:
+        with open_at(offset) as stream:
             data = stream.read(limit)
     if tail is not None:
         data = b"".join(data.splitlines(keepends=True)[-tail:])
         return LogPart(data, size, size)
     return LogPart(data, offset + len(data), size)
+
+
+def read_log_of(
+    row: TaskExecution, *, offset: int | None = 0, limit: int = DEFAULT_BYTES, tail: int | None = None
+) -> LogPart:
+    """As `read_log`, of an attempt, also while it is a pod that runs, and until all of its log is in the store."""
+    if row.executor != clusters.KIND:
+        return read_log(row.log_uri, offset=offset, limit=limit, tail=tail)
+    if (followed := _followed(row)) is not None:
+        with followed:
+            size = os.fstat(followed.fileno()).st_size
+            return _part(size, lambda at: _at(followed, at), offset=offset, limit=limit, tail=tail)
+    part = read_log(row.log_uri, offset=offset, limit=limit, tail=tail)
+    reached = max(part.size, offset or 0)  # a reader may have had more of the cluster than the store has yet
+    if row.phase != AttemptPhase.RUNNING or part.next_offset < part.size or reached > ASKED_BYTES:
+        return part
+    newer = _ask_for(row, offset=reached, limit=limit)
+    data = part.data + newer
+    if tail is not None:
+        data = b"".join(data.splitlines(keepends=True)[-tail:])
+    return LogPart(data, reached + len(newer), reached + len(newer))
+
+
+def is_growing(row: TaskExecution, now: datetime) -> bool:
+    """Whether more of it may come: the end of a pod is told before the last of its log is kept."""
+    if row.phase not in ATTEMPT_TERMINAL:
+        return True
+    return row.executor == clusters.KIND and row.ended_at is not None and now - row.ended_at < SETTLES
+
+
+def _followed(row: TaskExecution) -> BinaryIO | None:
+    try:
+        return followed_file(Path(settings.CAUSEWAY_HOME), row.cluster, row.pk).open("rb")
+    except OSError:
+        return None
+
+
+def _at(file: BinaryIO, offset: int) -> AbstractContextManager[BinaryIO]:
+    file.seek(offset)
+    return nullcontext(file)
+
+
+def _ask_for(row: TaskExecution, *, offset: int, limit: int) -> bytes:
+    """Nothing where the cluster does not answer: the store has it in a while."""
+    namespace, _, name = row.handle.partition("/")
+    # Only here: the client of Kubernetes takes a second to import.
+    from scheduler.executors.kubernetes import asking, looking  # noqa: PLC0415
+
+    try:
+        found, container = clusters.cluster(row.cluster), container_of(row)
+        return asking.ask(
+            found,
+            partial(looking.log_part, namespace=namespace, name=name, container=container, offset=offset, limit=limit),
+        )
+    except (BadCluster, asking.Unanswered):
+        return b""
 
 
 def _size(uri: str) -> int:

@@ -136,7 +136,10 @@ def test_it_describes_every_command_and_its_options() -> None:
     for name in existing:
         assert re.search(rf"`{name}\b", table), name
     options = {
-        option for each in (*existing.values(), causeway) for parameter in each.params for option in parameter.opts
+        option
+        for each in (*existing.values(), causeway)
+        for parameter in each.params
+        for option in (*parameter.opts, *parameter.secondary_opts)
     }
     assert set(re.findall(r"`?(--[a-z][a-z-]*)", text)) <= options
     for described in re.findall(r"^\| `([a-z]+(?: [a-z]+)?)(?: [A-Z-][^`]*)?`", text, re.MULTILINE):

@@ -20,6 +20,7 @@ from console.pages import badges, graphs
 from console.pages.badges import Badge
 from console.pages.scope import in_scope
 from console.pages.specs import NodeTitles, SpecNode, compiled_workflow, edges_of
+from console.pods import WAITING, Waiting, waiting_of
 from lineage.models import VersionEdge
 from scheduler.models import Execution, Gate, GateKind, NodeExecution, NodeKind, PhaseEvent, TaskExecution
 from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
@@ -111,6 +112,7 @@ class NodeRow:
     bar_width: float
     gate: Gate | None
     attempts: int
+    waits: Waiting | None
 
 
 def head_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
@@ -154,6 +156,7 @@ def nodes_context(execution: Execution, gates: list[Gate], after: str = "") -> d
     above = _paths_above(shown) if start else {}
     for node in shown:
         children[node.parent_id].append(node)
+    waits = _waits(shown) if execution.phase not in EXECUTION_TERMINAL else {}
     rows: list[NodeRow] = []
     stack: list[tuple[NodeExecution, int, tuple[str, ...]]] = []
     for parent, path in [*above.items(), (None, ())]:
@@ -161,11 +164,18 @@ def nodes_context(execution: Execution, gates: list[Gate], after: str = "") -> d
         stack.extend((node, depth, (*path, node.spec_node_id)) for node in reversed(children[parent]))
     while stack:
         node, depth, path = stack.pop()
-        rows.append(_row(node, depth, titles.find(path), scale, waiting.get(node.pk)))
+        rows.append(_row(node, depth, titles.find(path), scale, waiting.get(node.pk), waits.get(node.pk)))
         inner = reversed(children[node.pk])
         stack.extend((child, min(depth + 1, DEPTHS), (*path, child.spec_node_id)) for child in inner)
     more = shown[-1].pk if len(nodes) > NODES_SHOWN else None
     return {"nodes": rows, "more_nodes": more, "first_nodes": bool(start), "titles": titles}
+
+
+def _waits(nodes: list[NodeExecution]) -> dict[int, Waiting]:
+    """For what the newest attempt of each waits, by the node's primary key: one query."""
+    rows = TaskExecution.objects.filter(node__in=nodes, phase__in=WAITING).order_by("node_id", "-id")
+    found = rows.distinct("node_id").only("node_id", "phase", "reason", "updated_at")
+    return {row.node_id: waiting for row in found if (waiting := waiting_of(row)) is not None}
 
 
 def _paths_above(nodes: list[NodeExecution]) -> dict[int | None, tuple[str, ...]]:
@@ -206,13 +216,20 @@ class _Scale:
         return round(min(x, BAR_UNITS - width), 1), round(width, 1)
 
 
-def _row(node: NodeExecution, depth: int, spec: SpecNode | None, scale: _Scale, gate: Gate | None) -> NodeRow:
+def _row(
+    node: NodeExecution,
+    depth: int,
+    spec: SpecNode | None,
+    scale: _Scale,
+    gate: Gate | None,
+    waits: Waiting | None,
+) -> NodeRow:
     x, width = scale.bar(node.started_at, node.ended_at)
     badge = badges.WAITING if gate is not None else badges.NODE[node.phase]
     name = spec.name if spec is not None else node.spec_node_id
     kind = badges.NODE_KIND.get(node.kind, node.kind)
     entity = spec.entity if spec is not None else ""
-    return NodeRow(node, name, kind, entity, depth, badge, x, width, gate, max(node.attempts, 0))
+    return NodeRow(node, name, kind, entity, depth, badge, x, width, gate, max(node.attempts, 0), waits)
 
 
 @dataclass(frozen=True)

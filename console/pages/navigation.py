@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from console.accounts import access
+from console.accounts.access import Action
 from console.pages.approvals_context import waiting_count
 from console.pages.scope import scope_of
 from scheduler.models import Project
@@ -56,6 +57,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "scope": scope_of(request),
         "scope_domains": settings.CAUSEWAY_DOMAINS,
         "scope_projects": SimpleLazyObject(lambda: _projects(request)),
+        "nav_clusters": access.can(request.user, Action.ADMIN),
         "nav_waiting": SimpleLazyObject(lambda: waiting_count(request)),
     }
 

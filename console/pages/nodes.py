@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,7 @@ from django.db.models import Count, Max
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.clickjacking import xframe_options_sameorigin
 from django.views.decorators.http import require_GET
 
@@ -17,16 +18,19 @@ from artifacts.exceptions import CausewayError, NotFound
 from console.access_objects import access_execution, access_node
 from console.accounts import access
 from console.accounts.access import Action
-from console.logs import read_log
+from console.logs import is_growing, read_log_of
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.executions_context import Failure, describe_error, is_node_live
 from console.pages.paging import number
-from console.pages.responses import PageRequest, page, respond
+from console.pages.pods import pod_context
+from console.pages.responses import PageRequest, is_fragment, page, respond
 from console.pages.specs import NodeTitles, SpecNode, compiled_workflow
 from console.pages.values import read_values
+from console.pods import Waiting, waiting_of
 from console.sandbox import sandboxed_deck
-from scheduler.executors.kubernetes.links import kubectl, log_links
+from scheduler.executors.kubernetes.cluster import Cluster
+from scheduler.executors.kubernetes.links import by_name, log_links
 from scheduler.models import NodeExecution, NodeKind, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL
 
@@ -37,11 +41,11 @@ ATTEMPTS_SHOWN = 60
 @dataclass(frozen=True)
 class AttemptRow:
     attempt: TaskExecution
+    waiting: Waiting | None
     number: int
     failure: Failure | None
     is_live: bool
-    links: Sequence[tuple[str, str]] = ()  # its log in other systems
-    command: str = ""  # what shows it in a terminal
+    links: Sequence[tuple[str, str]]  # its log in other systems
 
 
 def _path(node: NodeExecution) -> tuple[str, ...]:
@@ -78,18 +82,14 @@ def _attempts(request: PageRequest, node: NodeExecution) -> Attempts:
         query = request.GET.copy()
         query["item"] = str(found[-1].index)
         more = "?" + query.urlencode()
-    shown = [
-        AttemptRow(
-            row,
-            row.attempt + 1,
-            describe_error(row.error),
-            row.phase not in ATTEMPT_TERMINAL,
-            log_links(row),
-            kubectl(row) if row.phase not in ATTEMPT_TERMINAL else "",
-        )
-        for row in found[:ATTEMPTS_SHOWN]
-    ]
+    known = by_name() if any(row.handle and row.cluster for row in found) else {}
+    shown = [_attempt_row(row, known) for row in found[:ATTEMPTS_SHOWN]]
     return Attempts(shown, more if is_map else "", phase, phases)
+
+
+def _attempt_row(row: TaskExecution, known: Mapping[str, Cluster]) -> AttemptRow:
+    is_live = row.phase not in ATTEMPT_TERMINAL
+    return AttemptRow(row, waiting_of(row), row.attempt + 1, describe_error(row.error), is_live, log_links(row, known))
 
 
 def _number(text: str) -> int | None:
@@ -103,9 +103,11 @@ def show_node(request: PageRequest, project: str, domain: str, name: str, node_i
     node = access_node(execution, node_id)
     attempts = _attempts(request, node)
     spec = NodeTitles(compiled_workflow(execution.workflow)).find(_path(node))
+    newest = attempts.rows[0].attempt if attempts.rows else None
     context: dict[str, Any] = {
         "execution": execution,
         "node": node,
+        **(pod_context(newest) if newest is not None and not is_fragment(request) else {}),
         "spec": spec,
         "task_url": _task_url(request, spec) if node.kind == NodeKind.TASK else "",
         "attempts": attempts.rows,
@@ -160,8 +162,8 @@ def show_logs(
     if row is None:
         raise NotFound(f"no attempt {attempt_id} of node {node_id}")
     offset = request.GET.get("offset", "")
-    is_live = row.phase not in ATTEMPT_TERMINAL
-    text, end, size = log_text(row.log_uri, number(offset))
+    is_live = is_growing(row, timezone.now())
+    text, end, size = log_text(row, number(offset))
     context = {
         "execution": execution,
         "node": node,
@@ -177,10 +179,10 @@ def show_logs(
     return render(request, "executions/logs.html", context)
 
 
-def log_text(uri: str, offset: int | None) -> tuple[str, int, int]:
+def log_text(row: TaskExecution, offset: int | None) -> tuple[str, int, int]:
     """Text from `offset` (None: the end of the log), where it ends, and the size of the log, in bytes."""
     try:
-        part = read_log(uri, offset=offset, limit=LOG_CHUNK)
+        part = read_log_of(row, offset=offset, limit=LOG_CHUNK)
     except CausewayError:
         return "", 0, 0
     return part.data.decode("utf-8", "replace"), part.next_offset, part.size

@@ -14,10 +14,12 @@ from rest_framework.response import Response
 from artifacts.exceptions import NotFound
 from console.access_objects import access_attempt, access_execution, access_node
 from console.interfaces import literals_json, load_literals
-from console.logs import DEFAULT_BYTES, MAX_BYTES, read_log
+from console.logs import DEFAULT_BYTES, MAX_BYTES, read_log_of
+from console.pods import pod_of, waiting_of
 from console.rest.base import ApiView, Filters, ListView, read_query, user_of
 from console.rest.fields import AttemptPhaseField, ErrorField, NodePhaseField
 from console.sandbox import sandboxed_deck
+from scheduler.executors.kubernetes.links import by_name
 from scheduler.models import NodeExecution, NodeKind, PhaseEvent, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, Machine, NodePhase
 
@@ -43,17 +45,46 @@ class NodeSummary(serializers.Serializer[Any]):
         return bool(node.deck_uri)
 
 
+class WaitingOut(serializers.Serializer[Any]):
+    code = serializers.CharField(help_text="a word that stays the same, such as Unschedulable; empty: none was given")
+    message = serializers.CharField()
+    since = serializers.DateTimeField()
+
+
 class AttemptOut(serializers.Serializer[Any]):
     attempt = serializers.IntegerField()
     index = serializers.IntegerField(help_text="item of a map; -1: not a map")
     phase = AttemptPhaseField(read_only=True)
     executor = serializers.CharField()
+    cluster = serializers.CharField(help_text="on which it is, or was, a pod; empty: on none")
+    namespace = serializers.SerializerMethodField()
+    pod = serializers.SerializerMethodField(help_text="its name; empty: it is not made yet")
+    kubectl = serializers.SerializerMethodField(help_text="commands that show the pod and follow its log")
+    log_links = serializers.SerializerMethodField(help_text="its log in other systems: address by name")
+    waiting = serializers.SerializerMethodField(help_text="for what, in the cluster's words; null: for nothing")
     reason = serializers.CharField()
     error = ErrorField(allow_null=True)
     error_retryable = serializers.BooleanField()
     created_at = serializers.DateTimeField()
     started_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
+
+    def get_namespace(self, row: TaskExecution) -> str:
+        return pod.namespace if (pod := pod_of(row, {})) else ""
+
+    def get_pod(self, row: TaskExecution) -> str:
+        return pod.name if (pod := pod_of(row, {})) else ""
+
+    def get_kubectl(self, row: TaskExecution) -> list[str]:
+        return list(pod.kubectl) if (pod := pod_of(row, self.context.get("clusters"))) else []
+
+    def get_log_links(self, row: TaskExecution) -> dict[str, str]:
+        return dict(pod.links) if (pod := pod_of(row, self.context.get("clusters"))) else {}
+
+    @extend_schema_field(WaitingOut(allow_null=True))
+    def get_waiting(self, row: TaskExecution) -> Any:
+        waiting = waiting_of(row)
+        return None if waiting is None else WaitingOut(waiting).data
 
 
 class NodeDetail(NodeSummary):
@@ -65,8 +96,8 @@ class NodeDetail(NodeSummary):
 
     @extend_schema_field(AttemptOut(many=True))
     def get_newest_attempts(self, node: NodeExecution) -> Any:
-        rows = node.task_executions.defer("command").order_by("-id")[:ATTEMPTS_IN_DETAIL]
-        return AttemptOut(rows, many=True).data
+        rows = list(node.task_executions.defer("command").order_by("-id")[:ATTEMPTS_IN_DETAIL])
+        return AttemptOut(rows, many=True, context=_contexts(rows)).data
 
 
 class NodeFilters(Filters):
@@ -135,7 +166,12 @@ class AttemptsView(ListView):
         filters = read_query(AttemptFilters, request)
         execution = access_execution(user_of(request), project, domain, name)
         rows = access_node(execution, node_id).task_executions.filter(**filters).defer("command")
-        return self.page(request, rows, AttemptOut)
+        return self.page(request, rows, AttemptOut, {"clusters": by_name()})
+
+
+def _contexts(rows: list[TaskExecution]) -> dict[str, Any]:
+    """For AttemptOut: asked for once, and only where a pod is."""
+    return {"clusters": by_name() if any(row.cluster for row in rows) else {}}
 
 
 class LogFilters(Filters):
@@ -152,7 +188,7 @@ class LogView(ApiView):
         wanted = read_query(LogFilters, request)
         execution = access_execution(user_of(request), project, domain, name)
         row = access_attempt(access_node(execution, node_id), attempt, wanted["index"])
-        part = read_log(row.log_uri, offset=wanted["offset"], limit=wanted["limit"], tail=wanted.get("tail"))
+        part = read_log_of(row, offset=wanted["offset"], limit=wanted["limit"], tail=wanted.get("tail"))
         response = HttpResponse(part.data, content_type="text/plain; charset=utf-8")
         response["Causeway-Next-Offset"] = str(part.next_offset)
         response["X-Content-Type-Options"] = "nosniff"

@@ -83,14 +83,13 @@ def slow() -> Process:
 
 def executor(options: Options, *cluster: str) -> Process:
     """It has a role of its own in the database, and in its environment no way to be another. `cluster`: the name of
-    the one whose pods it looks after; none: tasks of this machine.
+    the one whose pods it looks after; none: tasks of this machine, and a process for each cluster that is set later.
     """
     given = {**os.environ, **options.environment}.get("CAUSEWAY_EXECUTOR_DATABASE_URL")
     address = roles.url(options.home, roles.EXECUTOR) if options.postgres else given
     environment = {"DATABASE_URL": address, "CAUSEWAY_EXECUTOR_DATABASE_URL": ""} if address else {}
     command = [sys.executable, str(ROOT / "manage.py"), "executor", "--skip-checks"]
-    if cluster:
-        command += ["--kind", "kubernetes", "--cluster", *cluster]
+    command += ["--kind", "kubernetes", "--cluster", *cluster] if cluster else ["--clusters"]
     return Process("-".join(["executor", *cluster]), command, environment=environment)
 
 

@@ -129,9 +129,11 @@ def cancelled(instance: str) -> list[int]:
     return list(rows.values_list("pk", flat=True))
 
 
-def heartbeat(instance: str, executor: str, capacity: Resources, *, now: datetime, starting: bool = False) -> None:
-    """Say that the instance is alive."""
-    defaults = {"executor": executor, "capacity": capacity.as_json(), "seen_at": now}
+def heartbeat(
+    instance: str, executor: str, capacity: Resources, *, now: datetime, starting: bool = False, cluster: str = ""
+) -> None:
+    """Say that the instance is alive. `cluster`: whose pods it looks after."""
+    defaults = {"executor": executor, "cluster": cluster, "capacity": capacity.as_json(), "seen_at": now}
     first = {"started_at": now} if starting else {}
     ExecutorInstance.objects.update_or_create(
         name=instance, defaults={**defaults, **first}, create_defaults={**defaults, "started_at": now}

@@ -83,7 +83,7 @@ class Daemon:
 
     def _adopt(self) -> None:
         now = datetime.now(timezone.utc)
-        claims.heartbeat(self.instance, self.executor.name, self.executor.capacity(), now=now, starting=True)
+        self._say_alive(now, starting=True)
         self._adopt_unknown()
 
     def _adopt_unknown(self) -> None:
@@ -185,12 +185,16 @@ class Daemon:
 
     def _beat(self) -> None:
         now = datetime.now(timezone.utc)
-        claims.heartbeat(self.instance, self.executor.name, self.executor.capacity(), now=now)
+        self._say_alive(now)
         self._adopt_unknown()
         # Not of a cluster: what runs there outlives those who look after it. After an outage of everything others get
         # time to show up first.
         if not self.executor.most and now - self._started_at > LOST_AFTER:
             claims.expire_lost(self.executor.name, now=now, silent_for=LOST_AFTER, actor=self.instance)
+
+    def _say_alive(self, now: datetime, *, starting: bool = False) -> None:
+        of = self.executor
+        claims.heartbeat(self.instance, of.name, of.capacity(), cluster=of.cluster, now=now, starting=starting)
 
     def _wait_for_wake_ups(self) -> None:
         channel = executor_channel(self.executor.name, self.executor.cluster)

@@ -1,6 +1,7 @@
 from scheduler.models.attempt import TaskExecution
 from scheduler.models.attributes import MatchableAttributes
 from scheduler.models.cache import CacheEntry
+from scheduler.models.cluster import ClusterSettings
 from scheduler.models.ended_child import EndedChild
 from scheduler.models.event import PhaseEvent
 from scheduler.models.execution import Execution, ExecutionMode
@@ -26,6 +27,7 @@ __all__ = [
     "Backlog",
     "CacheEntry",
     "Channel",
+    "ClusterSettings",
     "EndedChild",
     "Execution",
     "ExecutionMode",

@@ -8,6 +8,7 @@ class ExecutorInstance(models.Model):
 
     name = models.CharField(max_length=64, unique=True)  # what TaskExecution.claimed_by holds
     executor = models.CharField(max_length=32)
+    cluster = models.CharField(max_length=64, blank=True, default="")  # whose pods it looks after; empty: of none
     capacity = models.JSONField(default=dict)  # as TaskExecution.resources
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()

@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from causeway import addresses, publishing
 from causeway.cards import Card
+from causeway.clusters import Clusters
 from causeway.http import CausewayError, Connection
 from causeway.lineage import Lineage, Retention
 from causeway.publishing import Content, StrPath
@@ -53,6 +54,7 @@ class Client:
         self.lineage = Lineage(self)
         self.retention = Retention(self)
         self.secrets = Secrets(self)
+        self.clusters = Clusters(self)
 
     def artifact_path(self, name: str) -> str:
         """Where the API has an artifact, named plainly or by a flyte:// address."""

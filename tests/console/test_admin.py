@@ -10,7 +10,8 @@ from django.urls import reverse
 from audit.models import AuditEvent
 from console.accounts import access
 from console.accounts.models import ApiToken, RoleBinding, User
-from scheduler.models import Project
+from scheduler.models import ClusterSettings, Project
+from tests.scheduler.executors.kubernetes.kubeconfigs import TOKEN, kubeconfig
 
 pytestmark = pytest.mark.django_db
 
@@ -175,3 +176,18 @@ def test_projects_keep_their_identifier_and_are_never_deleted(client: Client, ro
     refused = client.post(reverse("admin:scheduler_project_add"), form | {"identifier": "Not OK", "name": "N"})
     assert refused.status_code == 200 and b"invalid project id" in refused.content
     assert client.get(reverse("admin:scheduler_project_delete", args=[project.pk])).status_code == 403
+
+
+def test_a_cluster_is_set_and_changed_by_the_same_action_as_elsewhere(client: Client, root: User) -> None:
+    url, form = "/admin/scheduler/clustersettings/", {"name": "gpu", "description": "image: a:1", "kubeconfig": ""}
+    refused = client.post(f"{url}add/", {**form, "description": "imagee: a:1"}).content.decode()
+    assert "has no setting" in refused and not ClusterSettings.objects.exists()
+    assert client.post(f"{url}add/", {**form, "kubeconfig": kubeconfig()}).status_code == 302
+    row = ClusterSettings.objects.get()
+    shown = client.get(f"{url}{row.pk}/change/").content.decode()
+    assert "image: a:1" in shown and TOKEN not in shown
+    assert client.post(f"{url}{row.pk}/change/", {**form, "description": "image: b:1"}).status_code == 302
+    row.refresh_from_db()
+    assert row.description == {"image": "b:1"} and row.sealed and row.updated_by == row.created_by != ""
+    verbs = AuditEvent.objects.filter(verb__startswith="cluster.").order_by("pk").values_list("verb", flat=True)
+    assert list(verbs) == ["cluster.create", "cluster.update"]

@@ -14,16 +14,20 @@ from django.db import ProgrammingError, connection, transaction
 
 from console.accounts.models import User
 from console.executor_rights import RIGHTS, NotGranted, grant
+from scheduler.actions.clusters import set_cluster
 from scheduler.attempts import claims, reports
 from scheduler.attempts.observations import Ended, Running
 from scheduler.attempts.outcomes import Outcome
 from scheduler.attempts.resources import Resources
+from scheduler.executors.kubernetes import clusters
+from scheduler.executors.kubernetes.connection import api_of
 from scheduler.executors.packing import MachinePacking
 from scheduler.models import ExecutorInstance, NodeExecution, PhaseEvent, TaskExecution
 from scheduler.phases import AttemptPhase, NodePhase
 from scheduler.secrets.lookup import SecretNotSet, mounts_for
 from scheduler.secrets.names import Name, Request
 from tests.scheduler.attempts import make_attempt
+from tests.scheduler.executors.kubernetes.kubeconfigs import NOBODY, kubeconfig
 
 pytestmark = pytest.mark.django_db
 MACHINE = Resources(cpu=4, memory=8 << 30)
@@ -50,6 +54,16 @@ def acting_as(role: str) -> Iterator[None]:
         yield
     finally:
         sql("RESET ROLE")
+
+
+def test_it_reads_the_clusters_that_are_set_and_sets_none(role: str) -> None:
+    set_cluster("gpu", {"image": "a:1"}, kubeconfig_text=kubeconfig(), actor="root")
+    grant(role)
+    with acting_as(role):
+        assert set(clusters.to_keep()) == {"gpu"}
+        assert api_of(clusters.cluster("gpu")).host == NOBODY
+        assert refused("UPDATE scheduler_clustersettings SET name = 'other'")
+        assert refused("DELETE FROM scheduler_clustersettings")
 
 
 def refused(statement: str) -> bool:

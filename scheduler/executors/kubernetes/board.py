@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ Job = Callable[[], object]
 # Waits that every pod goes through: told only if they last.
 ORDINARY = frozenset({"Scheduling", "ContainerCreating", "PodInitializing"})
 ORDINARY_SECONDS = 2.0
+COUNTS_SECONDS = 60.0  # a reason whose numbers alone changed is told again not before
+_NUMBERS = re.compile(r"\d+")
 
 
 class Board:
@@ -92,8 +95,9 @@ class Board:
             wait, since = held.wait, held.wait_since
             if wait is None or since is None or held.runs or held.cancelled or held.stage not in ACTIVE:
                 return
-            if (said := f"{wait.code}: {wait.message}") != held.told:
-                held.told = said
+            said, now = f"{wait.code}: {wait.message}", time.monotonic()
+            if said != held.told and (_kind(said) != _kind(held.told) or now - held.told_at > COUNTS_SECONDS):
+                held.told, held.told_at = said, now
                 handle = held.handle if held.uid else ""
                 self.emit(Waiting(held.id, wait.code, wait.message, since, wait.short, handle))
 
@@ -104,6 +108,11 @@ class Board:
                 return False
             held.stage = Stage.JUDGED
             return True
+
+
+def _kind(said: str) -> str:
+    """A reason without its numbers: those of nodes and of quotas change all the time, and each told one is kept."""
+    return _NUMBERS.sub("#", said)
 
 
 def waited(held: Held) -> float:

@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import urllib3
 from kubernetes.client import Configuration
 from kubernetes.client.rest import RESTClientObject
-from kubernetes.config import ConfigException, load_incluster_config, load_kube_config
+from kubernetes.config import ConfigException, load_incluster_config, load_kube_config, load_kube_config_from_dict
 
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
 
@@ -126,13 +126,22 @@ class Api:
         return {**headers, **({"Content-Type": kind} if kind else {})}
 
 
-def connect(cluster: Cluster) -> Api:
-    """BadCluster if the kubeconfig cannot be used, or there is none and this is no pod."""
+def connect(cluster: Cluster, kubeconfig: Mapping[str, Any] | None = None) -> Api:
+    """`kubeconfig`: its content; none: the file that the cluster names. BadCluster if it cannot be used, or there is
+    none and this is no pod.
+    """
     # It warns of each connection above those kept open; logs that are followed are many more for a while.
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     configuration = Configuration()
     try:
-        if cluster.kubeconfig:
+        if kubeconfig is not None:
+            load_kube_config_from_dict(  # type: ignore[no-untyped-call]
+                dict(kubeconfig),
+                context=cluster.context or None,
+                client_configuration=configuration,
+                persist_config=False,
+            )
+        elif cluster.kubeconfig:
             load_kube_config(  # type: ignore[no-untyped-call]
                 cluster.kubeconfig,
                 context=cluster.context or None,
@@ -142,7 +151,8 @@ def connect(cluster: Cluster) -> Api:
         else:
             load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     except (ConfigException, OSError, ValueError) as error:
-        where = f"the kubeconfig {cluster.kubeconfig}" if cluster.kubeconfig else "the service account of this pod"
+        file = f"the kubeconfig {cluster.kubeconfig}" if cluster.kubeconfig else "the service account of this pod"
+        where = file if kubeconfig is None else "the kubeconfig that was set"
         raise BadCluster(f"cluster {cluster.name}: {where} cannot be used: {error}") from None
     return Api(configuration)
 

@@ -135,6 +135,11 @@ def parse(text: str, **over: Any) -> Cluster:
     return _of(given, **over)
 
 
+def described(given: Any) -> Cluster:
+    """A cluster from what YAML or JSON says. BadCluster."""
+    return _of(given)
+
+
 def _of(given: Any, **over: Any) -> Cluster:
     if not isinstance(given, dict):
         raise BadCluster("the description of the cluster has to be a mapping, such as `name: gpu-1`")

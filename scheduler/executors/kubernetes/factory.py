@@ -12,9 +12,9 @@ from django.db import close_old_connections
 from artifacts.store import store
 from scheduler import task_tokens
 from scheduler.executors.base import Assignment
-from scheduler.executors.kubernetes.client import connect
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
-from scheduler.executors.kubernetes.clusters import cluster
+from scheduler.executors.kubernetes.clusters import cluster, logs_folder
+from scheduler.executors.kubernetes.connection import api_of
 from scheduler.executors.kubernetes.executor import KubernetesExecutor
 from scheduler.executors.registry import BadSetup, Setup
 from scheduler.executors.store_keys import store_keys
@@ -27,14 +27,14 @@ def make(setup: Setup) -> KubernetesExecutor:
     """Raises BadSetup."""
     try:
         found = cluster(setup.cluster)
-        api = connect(found)
+        api = api_of(found)
     except BadCluster as error:
         raise BadSetup(str(error)) from None
     return KubernetesExecutor(
         found,
         api,
         store(),
-        setup.home / "pod-logs" / found.name,
+        logs_folder(setup.home, found.name),
         owner=owner(),
         secrets_of=_find_secrets,
         env_of=lambda assignment: addresses(assignment, found),

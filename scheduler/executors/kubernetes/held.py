@@ -42,6 +42,7 @@ class Held:
     wait: Wait | None = None
     wait_since: datetime | None = None  # when `wait` was first seen with its code
     told: str = ""  # the last reason for waiting that was told
+    told_at: float = 0.0  # monotonic; when
     look_at: float | None = None  # monotonic; when its pod is to be read again
     failing_since: float | None = None  # monotonic; steps fail since then
     hidden: tuple[str, ...] = field(default=(), repr=False)  # texts that messages must not show

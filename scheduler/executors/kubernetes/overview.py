@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 from artifacts.exceptions import CausewayError
@@ -16,9 +16,11 @@ LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S
 QUICK = (3.0, 10.0)  # seconds to connect, and to answer
 
 
-def lines(cluster: Cluster, store_url: str, store_endpoint: str) -> Iterator[str]:
+def lines(
+    cluster: Cluster, store_url: str, store_endpoint: str, *, client: Callable[[Cluster], Api] | None = None
+) -> Iterator[str]:
     """`store_url`: of the object store; `store_endpoint`: of an S3 server that is not Amazon's. Raises BadCluster."""
-    api = connect(cluster)
+    api = (client or connect)(cluster)
     try:
         yield f"cluster {cluster.name}: {_version(api)} at {api.host}"
         yield from _nodes(api)

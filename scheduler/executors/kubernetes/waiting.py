@@ -80,11 +80,13 @@ def _unscheduled(scheduled: Json, gated: bool, graces: Graces) -> Wait:
     told = _CUT.sub("", message).strip()
     if "persistentvolumeclaim" in message and "not found" in message:
         return Wait("VolumeClaimNotFound", told, graces.config, kind=USER, retryable=False)
-    if "Preemption is not helpful" in message and "Insufficient" in message:
+    # Of some of the nodes it may be said while others are only taken: those say that there is nobody to preempt.
+    hopeless = "Preemption is not helpful" in message and "No preemption victims" not in message
+    if hopeless and "Insufficient" in message:
         # The scheduler says so only where the request exceeds what any node has: no end of another pod helps.
         words = f"no node of today's can ever run it: {told}"
         return Wait("NoNodeLargeEnough", words, graces.impossible, short=True, kind=USER, retryable=False)
-    if "Preemption is not helpful" in message:
+    if hopeless:
         words = f"no node fits its selectors, affinities and tolerations: {told}"
         return Wait("NoNodeFits", words, graces.impossible, short=True, kind=USER, retryable=False)
     return Wait("Unschedulable", told, graces.unschedulable, short=True)

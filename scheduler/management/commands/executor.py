@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import secrets
+import signal
 import socket
+import subprocess
+import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,6 +17,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from scheduler.executors import registry
 from scheduler.executors.daemon import Daemon
+from scheduler.executors.keeper import STOP_SECONDS, Keeper
+from scheduler.executors.kubernetes.clusters import to_keep
+from scheduler.executors.vital import vital
 from scheduler.termination import on_termination
 
 
@@ -24,8 +31,14 @@ class Command(BaseCommand):
         kinds = sorted(registry.REGISTRY)
         parser.add_argument("--kind", choices=kinds, default=registry.LOCAL, help="where they run (default: here)")
         parser.add_argument("--cluster", default="", help="which cluster, for a kind that has several")
+        parser.add_argument(
+            "--clusters", action="store_true", help="keep a process for each cluster that is set while Causeway runs"
+        )
+        parser.add_argument("--with-parent", type=int, metavar="PID", help="end when that process, its parent, does")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["with_parent"]:
+            end_with(options["with_parent"])
         home, kind = Path(settings.CAUSEWAY_HOME), options["kind"]
         which = "-".join(
             part for part in ("executor", kind if kind != registry.LOCAL else "", options["cluster"]) if part
@@ -37,8 +50,34 @@ class Command(BaseCommand):
             except registry.BadSetup as error:
                 raise CommandError(str(error)) from None
             daemon = Daemon(executor, executor.instance or instance_name(home, which, kind))
-            on_termination(daemon.stop)
+            keeper = Keeper(to_keep, start_executor)
+
+            def stop() -> None:
+                keeper.stop()
+                daemon.stop()
+
+            on_termination(stop)
+            keeping = vital(keeper.run, name="clusters")
+            if options["clusters"]:
+                keeping.start()
             daemon.run()
+            if options["clusters"]:
+                keeping.join(timeout=STOP_SECONDS)
+
+
+def start_executor(cluster: str) -> subprocess.Popen[bytes]:
+    """Of a cluster, as a process of this one's: with its rights, in its log."""
+    command = [sys.executable, sys.argv[0], "executor", "--skip-checks", "--kind", registry.KUBERNETES]
+    command += ["--cluster", cluster, "--with-parent", str(os.getpid())]
+    return subprocess.Popen(command, env={**os.environ, "CAUSEWAY_PROCESS": f"executor-{cluster}"})  # noqa: S603 - our own program
+
+
+def end_with(parent: int) -> None:
+    """Linux: be told to end when the parent does, however it ends."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if os.getppid() != parent:
+        raise CommandError("the process that started this one has ended")
 
 
 def only_one(home: Path, which: str) -> TextIO:

@@ -4,16 +4,16 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from scheduler.actions.secrets import reseal
+from scheduler.actions import clusters, secrets
 from scheduler.secrets.cipher import CannotOpen
 
 
 class Command(BaseCommand):
-    help = "Seal all secrets with the first key of CAUSEWAY_SECRETS_KEY; the other keys are not needed afterwards."
+    help = "Seal secrets and kubeconfigs with the first key of CAUSEWAY_SECRETS_KEY; the others are not needed then."
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            number = reseal()
+            number = secrets.reseal() + clusters.reseal()
         except CannotOpen as error:
             raise CommandError(error.message) from None
         self.stdout.write(f"{number} sealed anew")

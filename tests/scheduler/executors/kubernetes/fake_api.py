@@ -29,6 +29,7 @@ class FakeCluster:
         self.templates: dict[tuple[str, str], Json] = {}
         self.leases: dict[str, Json] = {}
         self.events: list[Json] = []
+        self.nodes: list[Json] = []
         self.logs: dict[tuple[str, str], bytes] = {}  # by pod and container
         self.namespaces: set[str] | None = None  # None: every one is there
         self.refuse: list[tuple[int, str]] = []
@@ -117,6 +118,10 @@ class FakeCluster:
             if path == "/api/v1/namespaces" and self.namespaces is not None:
                 self.namespaces.add(body["metadata"]["name"])
                 return 201, body
+            if path == "/version":
+                return 200, {"gitVersion": "v1.34.4"}
+            if path == "/api/v1/nodes":
+                return 200, {"items": self.nodes}
             if parts[2] == "pods":
                 return 200, self._list(query)
             if "/leases" in path:

@@ -18,7 +18,7 @@ from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Name, Request
 from tests.scheduler.executors.kubernetes.conftest import Bench
 from tests.scheduler.executors.kubernetes.fake_api import FakeCluster
-from tests.scheduler.executors.kubernetes.pods import waits
+from tests.scheduler.executors.kubernetes.pods import condition, runs, waits
 
 USER, SYSTEM = execution_pb2.ExecutionError.USER, execution_pb2.ExecutionError.SYSTEM
 
@@ -391,3 +391,20 @@ def test_an_answer_that_is_older_than_what_the_watch_said_changes_nothing(bench:
     bench.executor.on_pod(older, False)
     assert bench.executor.board.held[1].wait is not None
     assert bench.executor.board.held[1].wait.code == "ImagePull"
+
+
+def test_a_reason_whose_numbers_alone_change_is_told_once(bench: Bench) -> None:
+    bench.executor.submit(bench.assignment())
+    bench.fake.wait_for_pod()
+    name = bench.fake.only()
+    for nodes in (3, 4, 5):
+        said = condition("PodScheduled", "False", "Unschedulable", f"0/{nodes} nodes are available: {nodes} taken")
+        with bench.fake._changed:  # not on a node between the two
+            bench.fake.change(name, "Pending", conditions=[said])
+            bench.fake.named(name)["spec"].pop("nodeName")
+            bench.fake._commit("MODIFIED", bench.fake.named(name))
+    bench.until(lambda: bench.of(Waiting))
+    bench.fake.change(name, "Running", runs())
+    bench.until(lambda: bench.of(Running))
+    told = [seen.message for seen in bench.of(Waiting) if isinstance(seen, Waiting) and seen.code == "Unschedulable"]
+    assert len(told) == 1

@@ -12,6 +12,7 @@ from pytest_django import Settings
 from scheduler.executors.kubernetes.links import kubectl, log_links
 from scheduler.models import TaskExecution
 
+pytestmark = pytest.mark.django_db
 START = datetime(2026, 11, 28, tzinfo=timezone.utc)
 
 
@@ -32,13 +33,14 @@ def made(**over: Any) -> TaskExecution:
 
 def test_a_clusters_templates_are_filled_in(row: TaskExecution) -> None:
     assert log_links(row) == [("Logs", f"https://x/ns/pod-1?since={int(START.timestamp() * 1000)}")]
-    assert kubectl(row) == "kubectl --namespace ns describe pod pod-1"
+    assert kubectl(row)[0] == "kubectl --namespace ns describe pod pod-1"
+    assert kubectl(row, "gpus")[1] == "kubectl --context gpus --namespace ns logs --follow pod-1"
 
 
 def test_what_has_no_pod_has_no_links(row: TaskExecution) -> None:
     for other in (made(handle=""), made(executor="local", handle="12:3"), made(cluster="other")):
         assert log_links(other) == []
-    assert kubectl(made(executor="local", handle="12:3")) == ""
+    assert kubectl(made(executor="local", handle="12:3")) == []
 
 
 def test_a_description_that_is_broken_shows_no_links(settings: Settings, tmp_path: Path) -> None:

@@ -75,6 +75,16 @@ def test_it_tells_a_request_that_no_node_can_ever_meet_from_one_that_is_queued()
     assert 0 < found.grace < GRACES.unschedulable
 
 
+def test_taken_gpus_beside_nodes_that_could_never_take_it_are_waited_for() -> None:
+    message = (
+        "0/101 nodes are available: 1 Insufficient nvidia.com/gpu, 100 node(s) had untolerated taint(s). no new claims "
+        "to deallocate, preemption: 0/101 nodes are available: 1 No preemption victims found for incoming pod, 100 "
+        "Preemption is not helpful for scheduling."
+    )
+    found = wait_of(unscheduled(message))
+    assert (found.code, found.grace) == ("Unschedulable", GRACES.unschedulable)
+
+
 def test_it_says_that_selectors_fit_no_node() -> None:
     message = (
         "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. no new claims to deallocate, "

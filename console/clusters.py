@@ -1,0 +1,135 @@
+"""What doors show of clusters, to administrators of the platform: settings, who set them, and signs of life."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import yaml
+from django.conf import settings
+from django.utils import timezone
+
+from artifacts.exceptions import FailedPrecondition, NotFound
+from console.accounts import access
+from console.accounts.access import Action
+from console.accounts.models import User
+from scheduler import heartbeat
+from scheduler.executors.kubernetes import clusters
+from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
+from scheduler.models import ClusterSettings, ExecutorInstance
+
+OVERVIEW_SECONDS = 15.0
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A cluster as people see it. `row` None: it stands in the settings file, and is changed there."""
+
+    name: str
+    description: Mapping[str, Any]  # without the name
+    cluster: Cluster | None  # None: this version does not understand the description
+    row: ClusterSettings | None
+    problem: str = ""
+    seen_at: datetime | None = None  # when its executor was last alive
+
+    @property
+    def source(self) -> str:
+        return "settings file" if self.row is None else "database"
+
+    @property
+    def editable(self) -> bool:
+        return self.row is not None
+
+    @property
+    def open(self) -> bool:
+        return self.cluster is not None and self.cluster.open
+
+    @property
+    def alive(self) -> bool:
+        return self.seen_at is not None and timezone.now() - self.seen_at < timedelta(seconds=heartbeat.SECONDS)
+
+    @property
+    def kubeconfig(self) -> str:
+        """Where its kubeconfig is, in words; never what is in it."""
+        if self.row is not None and self.row.sealed:
+            return "set"
+        return (self.cluster.kubeconfig if self.cluster else "") or "none: the pod that Causeway runs in"
+
+    @property
+    def updated_by(self) -> str:
+        return self.row.updated_by if self.row else ""
+
+    @property
+    def updated_at(self) -> datetime | None:
+        return self.row.updated_at if self.row else None
+
+    @property
+    def yaml(self) -> str:
+        return yaml.safe_dump(dict(self.description), sort_keys=False) if self.description else ""
+
+
+def shown(user: User) -> list[Shown]:
+    """All of them, those of the settings file first."""
+    access.require(user, Action.ADMIN)
+    seen = _seen()
+    of_file = clusters.of_settings()
+    named = {one.name for one in of_file}
+    found = [Shown(one.name, _said(one), one, None, seen_at=seen.get(one.name)) for one in of_file]
+    rows = ClusterSettings.objects.exclude(name__in=named).order_by("name")
+    return [*found, *(_of_row(row, seen.get(row.name)) for row in rows)]
+
+
+def access_cluster(user: User, name: str) -> Shown:
+    found = next((one for one in shown(user) if one.name == name), None)
+    if found is None:
+        raise NotFound(f"no cluster {name}")
+    return found
+
+
+def access_row(user: User, name: str) -> ClusterSettings:
+    """For changing it. FailedPrecondition for one of the settings file."""
+    found = access_cluster(user, name)
+    if found.row is None:
+        raise FailedPrecondition(f"cluster {name} is set in the settings file of this installation: change it there")
+    return found.row
+
+
+def overview(found: Shown) -> list[str]:
+    """What it has and what is missing, line by line, within OVERVIEW_SECONDS."""
+    if found.cluster is None:
+        return [found.problem]
+    # Only here: the client of Kubernetes takes a second to import.
+    from scheduler.executors.kubernetes import asking, overview  # noqa: PLC0415
+
+    one, endpoint = found.cluster, os.environ.get("AWS_ENDPOINT_URL", "")
+    try:
+        return asking.ask(
+            one,
+            lambda api: list(overview.lines(one, settings.CAUSEWAY_STORE_URL, endpoint, client=lambda _: api)),
+            seconds=OVERVIEW_SECONDS,
+        )
+    except asking.Unanswered as error:
+        return [str(error)]
+
+
+def _of_row(row: ClusterSettings, seen_at: datetime | None) -> Shown:
+    try:
+        return Shown(row.name, row.description, clusters.of_row(row), row, seen_at=seen_at)
+    except BadCluster as error:
+        return Shown(row.name, row.description, None, row, problem=str(error), seen_at=seen_at)
+
+
+def _seen() -> dict[str, datetime]:
+    rows = ExecutorInstance.objects.filter(executor=clusters.KIND).order_by("seen_at")
+    return dict(rows.values_list("cluster", "seen_at"))
+
+
+def _said(one: Cluster) -> dict[str, Any]:
+    """What differs from the defaults."""
+    given, default = dataclasses.asdict(one), dataclasses.asdict(Cluster())
+    differing = {name: value for name, value in given.items() if value != default[name] and name != "name"}
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in differing.items()}

@@ -1,0 +1,120 @@
+"""Clusters that tasks run on as pods. Kubeconfigs go in and never come out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console import clusters
+from console.accounts import access
+from console.accounts.access import Action
+from console.rest.base import ApiView, Body, Filters, read_body, read_query, user_of
+from scheduler.actions.clusters import change_cluster, read_description, remove_cluster, set_cluster
+from scheduler.executors.kubernetes.kubeconfig import LARGEST
+
+TAGS = ["clusters"]
+
+
+@extend_schema_field({"oneOf": [{"type": "object"}, {"type": "string", "description": "YAML or JSON"}]})
+class DescriptionField(serializers.JSONField):
+    pass
+
+
+class ClusterBody(Body):
+    description = DescriptionField(
+        required=False, help_text="settings of the cluster, as in the file CAUSEWAY_CLUSTERS, without the name"
+    )
+    open = serializers.BooleanField(required=False, help_text="as in the description: whether new attempts go there")
+    kubeconfig = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        write_only=True,
+        trim_whitespace=False,
+        max_length=LARGEST,
+        help_text="its text; left out: the one that was set stays; empty: none",
+    )
+
+
+class ClusterOut(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    source = serializers.CharField(  # type: ignore[assignment]  # a field, not Field.source
+        help_text="`database`, or `settings file`: changed there"
+    )
+    open = serializers.BooleanField(help_text="whether new attempts go there")
+    description = serializers.DictField()
+    kubeconfig = serializers.CharField(help_text="`set`, or where it is read from; never what is in it")
+    problem = serializers.CharField(help_text="why this version cannot use it; empty: it can")
+    alive = serializers.BooleanField(help_text="whether the process that looks after its pods is")
+    seen_at = serializers.DateTimeField(allow_null=True)
+    updated_by = serializers.CharField()
+    updated_at = serializers.DateTimeField(allow_null=True)
+
+
+class ClustersOut(serializers.Serializer[Any]):
+    results = ClusterOut(many=True)
+
+
+class OverviewOut(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    lines = serializers.ListField(child=serializers.CharField())
+
+
+class ClustersView(ApiView):
+    @extend_schema(operation_id="clusters_list", responses=ClustersOut, tags=TAGS)
+    def get(self, request: Request) -> Response:
+        """All clusters; for administrators of the platform."""
+        read_query(Filters, request)
+        return Response(ClustersOut({"results": clusters.shown(user_of(request))}).data)
+
+
+class ClusterView(ApiView):
+    @extend_schema(responses=ClusterOut, tags=TAGS)
+    def get(self, request: Request, name: str) -> Response:
+        """One cluster; for administrators of the platform."""
+        return _answer(request, name)
+
+    @extend_schema(request=ClusterBody, responses={200: ClusterOut, 201: ClusterOut}, tags=TAGS)
+    def put(self, request: Request, name: str) -> Response:
+        """Set a cluster, or replace its description. It is used within seconds."""
+        user = user_of(request)
+        access.require(user, Action.ADMIN)
+        body = read_body(ClusterBody, request)
+        _row, made = set_cluster(name, _described(body), kubeconfig_text=body.get("kubeconfig"), actor=user.username)
+        return _answer(request, name, status=201 if made else 200)
+
+    @extend_schema(request=ClusterBody, responses=ClusterOut, tags=TAGS)
+    def patch(self, request: Request, name: str) -> Response:
+        """Change what is named of the description (a JSON merge patch: null takes a setting away)."""
+        user = user_of(request)
+        row = clusters.access_row(user, name)
+        body = read_body(ClusterBody, request)
+        change_cluster(row, _described(body), kubeconfig_text=body.get("kubeconfig"), actor=user.username)
+        return _answer(request, name)
+
+    @extend_schema(responses={204: None}, tags=TAGS)
+    def delete(self, request: Request, name: str) -> Response:
+        """Remove a cluster on which no attempts are."""
+        user = user_of(request)
+        remove_cluster(clusters.access_row(user, name), actor=user.username)
+        return Response(status=204)
+
+
+class OverviewView(ApiView):
+    @extend_schema(responses=OverviewOut, tags=TAGS)
+    def get(self, request: Request, name: str) -> Response:
+        """What the cluster has and what is missing there, asked of the cluster now."""
+        found = clusters.access_cluster(user_of(request), name)
+        return Response({"name": name, "lines": clusters.overview(found)})
+
+
+def _described(body: dict[str, Any]) -> dict[str, Any]:
+    given = read_description(body.get("description", {}))
+    return {**given, **({"open": body["open"]} if "open" in body else {})}
+
+
+def _answer(request: Request, name: str, status: int = 200) -> Response:
+    return Response(ClusterOut(clusters.access_cluster(user_of(request), name)).data, status=status)

@@ -1,0 +1,101 @@
+"""The page of clusters: for administrators of the platform, who set, switch and remove them there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from django.test import Client
+from pytest_django import Settings
+
+from audit.models import AuditEvent
+from console.accounts.models import User
+from scheduler.executors.kubernetes import asking, clusters
+from scheduler.models import ClusterSettings
+from tests.console.pages.cast import World, user
+from tests.scheduler.executors.kubernetes.fake_api import FakeCluster, serving
+from tests.scheduler.executors.kubernetes.kubeconfigs import TOKEN, kubeconfig
+
+Browse = Callable[[User], Client]
+FORM = {"name": "gpu", "description": "image: team/tasks:1\r\nlabels: [gpu]\r\n", "kubeconfig": kubeconfig()}
+
+
+@pytest.fixture(autouse=True)
+def as_after_a_start() -> None:
+    asking.forget()
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    return user("root", superuser=True)
+
+
+def test_one_is_set_switched_changed_and_removed(root: User, browse: Browse) -> None:
+    client = browse(root)
+    shown = client.post("/clusters/set/", FORM, follow=True).content.decode()
+    assert "gpu is set." in shown and "team/tasks:1" in shown and TOKEN not in shown
+    assert "has not been seen" in shown
+    shown = client.post("/clusters/gpu/switch/", {"open": "no"}, follow=True).content.decode()
+    assert "takes no new attempts" in shown and not clusters.configured()[0].open
+    shown = client.get("/clusters/?edit=gpu").content.decode()
+    assert "Change gpu" in shown and "open: false" in shown
+    client.post("/clusters/set/", {"name": "gpu", "description": "image: b:1", "kubeconfig": ""})
+    row = ClusterSettings.objects.get()
+    assert row.description == {"image": "b:1"} and row.sealed
+    client.post("/clusters/set/", {"name": "gpu", "description": "image: b:1", "kubeconfig": "", "without": "yes"})
+    assert not ClusterSettings.objects.get().sealed
+    assert "No clusters" in client.post("/clusters/gpu/remove/", follow=True).content.decode()
+    verbs = AuditEvent.objects.filter(verb__startswith="cluster.").order_by("pk").values_list("verb", flat=True)
+    assert list(verbs) == ["cluster.create", *["cluster.update"] * 3, "cluster.remove"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"description": "imagee: x"}, "has no setting"),
+        ({"name": "Big"}, "small letters"),
+        ({"kubeconfig": kubeconfig(user={"exec": {"command": "sh"}})}, "a program of this machine"),
+    ],
+)
+def test_what_is_wrong_is_said_beside_what_was_typed(
+    root: User, browse: Browse, wrong: dict[str, str], said: str
+) -> None:
+    answer = browse(root).post("/clusters/set/", FORM | wrong)
+    text = answer.content.decode()
+    assert answer.status_code == 400 and said in text and (FORM | wrong)["name"] in text and TOKEN not in text
+    assert not ClusterSettings.objects.exists()
+
+
+def test_the_overview_comes_after_the_page(root: User, browse: Browse) -> None:
+    client = browse(root)
+    with serving(FakeCluster()) as api:
+        client.post("/clusters/set/", FORM | {"kubeconfig": kubeconfig(api.host)})
+        assert 'hx-get="/clusters/gpu/overview/"' in client.get("/clusters/").content.decode()
+        assert "Kubernetes 1.34.4 at" in client.get("/clusters/gpu/overview/").content.decode()
+
+
+def test_those_of_the_file_are_shown_and_not_changed(
+    root: User, browse: Browse, settings: Settings, tmp_path: Path
+) -> None:
+    (tmp_path / "clusters.yaml").write_text("name: office\nimage: a:1\n")
+    settings.CAUSEWAY_CLUSTERS = str(tmp_path / "clusters.yaml")
+    client = browse(root)
+    text = client.get("/clusters/").content.decode()
+    assert "office" in text and "the settings file" in text and "Remove" not in text
+    assert client.post("/clusters/office/switch/", {"open": "no"}).status_code == 409
+    assert client.post("/clusters/set/", {"name": "office", "description": ""}).status_code == 400
+
+
+def test_it_is_for_administrators_of_the_platform(world: World, root: User, browse: Browse) -> None:
+    browse(root).post("/clusters/set/", FORM)
+    assert 'href="/clusters/"' in browse(root).get("/").content.decode()
+    for other in (world.admin, world.viewer):
+        client = browse(other)
+        if other.is_superuser:
+            continue
+        assert 'href="/clusters/"' not in client.get("/").content.decode()
+        assert {client.get("/clusters/").status_code, client.get("/clusters/gpu/overview/").status_code} == {403}
+        for url in ("/clusters/set/", "/clusters/gpu/switch/", "/clusters/gpu/remove/"):
+            assert client.post(url, FORM).status_code == 403
+    assert ClusterSettings.objects.exists()
