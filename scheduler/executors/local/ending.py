@@ -51,7 +51,8 @@ class Ending:
     def _exit_of(self, run: Run, status: int | None) -> outcome.Exit:
         folders = (str(self.means.code_of(run) or ""), str(run.directory.path / "work"))
         tail = "" if status == 0 else run.log.tail()
-        out_of_memory = memory.kernel_kills() > run.kernel_kills
+        killed = status == -signal.SIGKILL  # else it does not matter, and asking takes half a millisecond
+        out_of_memory = killed and memory.kernel_kills() > run.kernel_kills
         disk_full = run.disk_full or self.means.disks.were_full(run.since)
         disk_full = disk_full or (status != 0 and run.directory.disk_was_full())
         shown = Showing(folders, self._hidden(run))
