@@ -183,8 +183,12 @@ def test_no_raw_output_goes_where_one_may_not_write(world: dict[str, Door]) -> N
         request.inputs.literals["n"].CopyFrom(number(1))
         return create_execution(request, world["both"].caller)
 
-    with pytest.raises(PermissionDenied, match="may not launch in b/development"):
-        launching(f"{store().root}/raw/b/development/x")
+    theirs, root = "raw/b/development/x", store().root
+    spellings = [f"file:{root}/{theirs}", f"FILE://{root}/{theirs}", f"local://{root}/{theirs}", f"/{root}//{theirs}"]
+    spellings += [f"file://localhost{root}/./{theirs}", f"{root}/raw/a/development/../../b/development/x"]
+    for prefix in (f"{root}/{theirs}", *spellings):
+        with pytest.raises(PermissionDenied, match="may not launch in b/development"):
+            launching(prefix)
     assert launching(f"{store().root}/mine")
     assert launching(f"{store().root}/raw/a/development/mine")
     assert launching("s3://elsewhere/b/development")
