@@ -91,15 +91,18 @@ def test_every_attempt_ends_once_however_often_executor_and_zygotes_are_killed(
 
 
 def kill_a_zygote(daemon: Daemon, chance: random.Random) -> None:
-    """Of those that are there just now."""
-    found = []
+    """Of those that are there just now: the first, which is the executor's child, and those forked from it, which share
+    its session. A process with a session of its own is an attempt's, or about to be.
+    """
+    zygotes = []
     for process in psutil.process_iter():
         try:
-            if "/zygote" in " ".join(process.cmdline()) and process.cwd().startswith(str(daemon.home)):
-                found.append(process)
-        except psutil.Error:
+            if "/zygote" not in " ".join(process.cmdline()) or not process.cwd().startswith(str(daemon.home)):
+                continue
+            if process.ppid() == daemon.process.pid or os.getsid(process.pid) != process.pid:
+                zygotes.append(process)
+        except (psutil.Error, ProcessLookupError):
             continue
-    zygotes = [one for one in found if not Path(f"/proc/{one.pid}/cwd").resolve().is_relative_to(daemon.home / "run")]
     if zygotes:
         chance.choice(zygotes).kill()
 
