@@ -18,13 +18,11 @@ from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 
-from flyteidl.core import literals_pb2
-
 from artifacts.exceptions import CausewayError
 from artifacts.store import ObjectStore
-from scheduler.attempts.outcomes import SYSTEM, Outcome, aborted, failure
+from scheduler.attempts.echo import echo
+from scheduler.attempts.outcomes import SYSTEM, aborted, failure
 from scheduler.attempts.resources import Resources
-from scheduler.attempts.spec import Addresses
 from scheduler.executors.base import Assignment, Emit, Executor
 from scheduler.executors.kubernetes import names, pods
 from scheduler.executors.kubernetes.board import ORDINARY, ORDINARY_SECONDS, Board, waited
@@ -44,7 +42,6 @@ from scheduler.executors.kubernetes.submission import Submission
 from scheduler.executors.kubernetes.waiting import Wait
 from scheduler.executors.kubernetes.watch import Watcher
 from scheduler.executors.vital import end_process, vital
-from scheduler.phases import AttemptPhase
 
 logger = logging.getLogger(__name__)
 
@@ -130,7 +127,7 @@ class KubernetesExecutor(Executor):
         if self._scoped:
             self._watch(namespace)
         if assignment.spec.echo is not None:
-            self.board.do(partial(self._echo, held, assignment.spec.echo))
+            self.board.do(partial(self._echo, held))
         else:
             self.submission.add(held)
 
@@ -312,27 +309,18 @@ class KubernetesExecutor(Executor):
     def _freed(self, namespace: str) -> None:
         self.submission.freed(namespace)
 
-    def _echo(self, held: Held, outputs: Mapping[str, str]) -> None:
+    def _echo(self, held: Held) -> None:
         """What it takes in comes out: that needs no pod."""
         try:
-            uri = self._echoed(held.spec.addresses, outputs)
+            outcome = echo(held.spec, self.store)
         except CausewayError as error:
             outcome = failure("EchoFailed", error.message, SYSTEM, retryable=True)
         except OSError as error:
             logger.warning("%s waits for the store: %s", held.assignment.name, error)
-            self.board.later(1.0, partial(self._echo, held, outputs))
+            self.board.later(1.0, partial(self._echo, held))
             return
-        else:
-            outcome = Outcome(AttemptPhase.SUCCEEDED, output_uri=uri)
         if self.board.to_judge(held):
             self.finisher.conclude(held, outcome)
-
-    def _echoed(self, addresses: Addresses, outputs: Mapping[str, str]) -> str:
-        taken = literals_pb2.LiteralMap.FromString(self.store.get(addresses.inputs)).literals if outputs else {}
-        given = literals_pb2.LiteralMap(literals={name: taken[source] for source, name in outputs.items()})
-        uri = self.store.join(addresses.output_prefix, "outputs.pb")
-        self.store.put(uri, given.SerializeToString())
-        return uri
 
 
 def is_newer(held: Held, pod: pods.Json) -> bool:
