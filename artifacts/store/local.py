@@ -38,10 +38,11 @@ class LocalStore(ObjectStore):
 
     def path(self, uri: str) -> Path:
         """Where the object lies. A link that leads out of the directory is refused as if nothing were there."""
-        path = self.directory / self.key(uri)
-        if not path.resolve().is_relative_to(self.directory.resolve()):
+        key = self.key(uri)
+        real, top = os.path.realpath(f"{self.root}/{key}"), os.path.realpath(self.root)
+        if not real.startswith(f"{top}/"):
             raise NotFound(f"there is no object {uri}")
-        return path
+        return self.directory / key
 
     def put(self, uri: str, data: bytes) -> None:
         self.write(uri, lambda file: file.write(data))

@@ -44,10 +44,12 @@ def kernel_kills() -> int:
     total = 0
     for path in ("/proc/vmstat", "/sys/fs/cgroup/memory.events"):
         try:
-            with open(path) as file:
-                total += sum(int(line.split()[1]) for line in file if line.startswith("oom_kill "))
+            with open(path, "rb", buffering=0) as file:
+                counters = b"\n" + file.read()
         except OSError:
             continue
+        _, _, found = counters.partition(b"\noom_kill ")
+        total += int(found.partition(b"\n")[0] or 0)
     return total
 
 
