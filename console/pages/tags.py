@@ -12,18 +12,22 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from artifacts.literals.numbers import plain
 from artifacts.models import ArtifactVersion
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
+from console.doing import doing_of
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.wording import spell_ago, spell_duration, spell_size
-from scheduler.models import TriggerFiring
+from scheduler.doing import Doing
+from scheduler.models import Execution, TaskExecution, TriggerFiring
 from scheduler.triggers.telling import told_reason
 
 register = template.Library()
+REASON_SHOWN = 160  # characters of what something waits for
 
 
 @register.simple_tag
@@ -40,8 +44,39 @@ def _badge(badge: Badge | None, *, dot: bool = True) -> SafeString:
 
 
 @register.simple_tag
-def execution_phase(phase: int) -> SafeString:
-    return _badge(badges.EXECUTION.get(phase))
+def execution_phase(execution: Execution) -> SafeString:
+    """What it does while it goes on, its phase from then on."""
+    now = doing_of(execution)
+    return _badge(badges.STATE[now.state] if now is not None else badges.EXECUTION.get(execution.phase))
+
+
+@register.simple_tag
+def execution_waits(execution: Execution) -> SafeString | str:
+    """For what, in which place and since when, of one that does not run; else nothing."""
+    return _waits(doing_of(execution))
+
+
+@register.simple_tag
+def waits(doing: Doing | None) -> SafeString | str:
+    return _waits(doing)
+
+
+def _waits(doing: Doing | None) -> SafeString | str:
+    if doing is None or (doing.state.is_going and not doing.what):
+        return ""
+    reason = Truncator(doing.reason).chars(REASON_SHOWN)
+    if doing.since is None:
+        return reason
+    return format_html("{}since {}", f"{reason}, " if reason else "", ago(doing.since))
+
+
+@register.simple_tag
+def execution_duration(execution: Execution) -> SafeString | str:
+    """It counts on while something of it runs, not while it waits."""
+    now = doing_of(execution)
+    if now is not None and not now.state.is_going:
+        return ""
+    return duration(execution.started_at, execution.ended_at)
 
 
 @register.simple_tag
@@ -50,8 +85,8 @@ def node_phase(phase: int) -> SafeString:
 
 
 @register.simple_tag
-def attempt_phase(phase: int) -> SafeString:
-    return _badge(badges.ATTEMPT.get(phase))
+def attempt_phase(attempt: TaskExecution) -> SafeString:
+    return _badge(badges.of_attempt_now(attempt.phase, attempt.reason))
 
 
 @register.filter
