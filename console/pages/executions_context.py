@@ -25,6 +25,7 @@ from lineage.models import VersionEdge
 from scheduler import doing
 from scheduler.doing import Doing
 from scheduler.models import Execution, Gate, GateKind, NodeExecution, NodeKind, PhaseEvent, TaskExecution
+from scheduler.origins import Origin, origin_of
 from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
 
 NODES_SHOWN, EVENTS_SHOWN = 400, 200
@@ -64,6 +65,18 @@ def launched_by(request: HttpRequest, execution: Execution) -> Launcher:
     return Launcher(f"{execution.principal or 'somebody'}, {badges.MODE.get(execution.mode, 'by hand')}")
 
 
+def begun_by(request: HttpRequest, execution: Execution) -> Origin | None:
+    """The person or schedule at the end of the chain that led to it, where that is somebody else than it says itself
+    and the user may know of it.
+    """
+    origin = origin_of(execution)
+    places = [(origin.execution.project, origin.execution.domain)]
+    if origin.version is not None:
+        places.append(origin.version.artifact.key[:2])
+    is_told = all(access.can(request.user, Action.READ, *place) for place in places)
+    return origin if is_told and (origin.steps or origin.version is not None) else None
+
+
 @dataclass(frozen=True)
 class NodeRow:
     node: NodeExecution
@@ -94,10 +107,25 @@ def head_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
         "is_live": is_live,
         "failure": describe_error(execution.error),
         "launcher": launched_by(request, execution),
+        "origin": begun_by(request, execution),
         "open_gates": gates,
+        "outside": _outside(request, execution),
         "may_launch": access.can(user, Action.LAUNCH, project, domain),
         "may_recover": execution.phase in (ExecutionPhase.FAILED, ExecutionPhase.ABORTED, ExecutionPhase.TIMED_OUT),
     }
+
+
+def _outside(request: HttpRequest, execution: Execution) -> list[tuple[str, Any]]:
+    """Inputs that were given a version their query would not have found, where the user may know of it."""
+    marked = [(name, found) for name, found in sorted(execution.resolution.items()) if found.get("outside")]
+    return [
+        (name, found) for name, found in marked if access.can(request.user, Action.READ, *_place(found["artifact"]))
+    ]
+
+
+def _place(artifact: str) -> tuple[str, str]:
+    project, domain, _ = artifact.split("/", 2)
+    return project, domain
 
 
 def _open_gates(execution: Execution) -> list[Gate]:

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse, HttpResponseNotModified
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified
 from django.middleware.gzip import GZipMiddleware
 
 POLICY = "; ".join(
@@ -37,11 +37,10 @@ class ContentSecurityPolicy:
 class Compression(GZipMiddleware):
     """Pages and answers of the API. Objects are sent as they lie in the store."""
 
-    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:  # type: ignore[override]
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if request.path.startswith("/objects/"):
             return response
-        compressed: HttpResponse = super().process_response(request, response)
-        return compressed
+        return super().process_response(request, response)
 
 
 # What differs from answer to answer although nothing has changed: the mask of a token, and what the page's own clocks

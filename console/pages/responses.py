@@ -67,9 +67,9 @@ def page(
         if not request.user.is_authenticated and request.headers.get("HX-Request"):
             # A redirect would be followed unseen, and the login page put where the fragment belongs.
             return HttpResponse("log in again", status=401, content_type="text/plain")
-        return whole(request, *args, **kwargs)  # type: ignore[return-value]
+        return whole(request, *args, **kwargs)
 
-    return of_somebody
+    return of_somebody  # type: ignore[return-value]
 
 
 def _note_refusal(request: HttpRequest, error: CausewayError) -> None:

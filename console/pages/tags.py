@@ -22,6 +22,7 @@ from console.doing import doing_of
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.wording import spell_ago, spell_duration, spell_size
+from lineage.walks import VersionNode
 from scheduler.doing import Doing
 from scheduler.models import Execution, TaskExecution, TriggerFiring
 from scheduler.triggers.telling import told_reason
@@ -242,14 +243,25 @@ def metric(value: Any) -> str:
     return f"{value:,.5g}"
 
 
+_CHIP = '<span class="chip" title="{0} = {1}"><span class="chip-key">{0}</span><span>{1}</span></span>'
+
+
 @register.simple_tag
 def chips(pairs: Mapping[str, Any]) -> SafeString:
     """Partitions, labels, metadata: key and value side by side."""
-    return format_html_join(
-        " ",
-        '<span class="chip" title="{0} = {1}"><span class="chip-key">{0}</span><span>{1}</span></span>',
-        sorted(pairs.items()),
-    )
+    return format_html_join(" ", _CHIP, sorted(pairs.items()))
+
+
+@register.simple_tag
+def partitions(version: ArtifactVersion | VersionNode) -> SafeString:
+    """All partitions of a version, the time at its granularity among them."""
+    return format_html_join(" ", _CHIP, version.shown_partitions)
+
+
+@register.filter
+def partitions_text(version: ArtifactVersion | VersionNode) -> str:
+    """The same for where there are no tags: options of a select, labels of a drawing."""
+    return ", ".join(f"{key}={value}" for key, value in version.shown_partitions)
 
 
 @register.simple_tag(takes_context=True)
