@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.models import Max, Min, QuerySet
 from flyteidl.core import artifact_id_pb2
 
-from artifacts.exceptions import InvalidArgument, NotFound, QueryUnresolved
+from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, QueryUnresolved
 from artifacts.models import Artifact, ArtifactVersion, Partition
 from artifacts.partitions import digest_of, format_time, truncate
 from artifacts.wanted import Inputs, Wanted, read_query
@@ -33,6 +33,16 @@ def newest_first(rows: QuerySet[ArtifactVersion]) -> QuerySet[ArtifactVersion]:
 
 def newest_of(artifact: Artifact) -> ArtifactVersion | None:
     return newest_first(ArtifactVersion.objects.filter(artifact=artifact).defer("terms")).first()
+
+
+def newest_of_partition(version: ArtifactVersion) -> ArtifactVersion | None:
+    """The newest with the partitions and time partition of the version: what "latest" means of one that has some."""
+    same = ArtifactVersion.objects.filter(
+        artifact_id=version.artifact_id,
+        partition_digest=version.partition_digest,
+        time_partition=version.time_partition,
+    )
+    return newest_first(same.defer("terms")).first()
 
 
 class Resolution(NamedTuple):
@@ -86,6 +96,24 @@ def matches(version: ArtifactVersion, wanted: Wanted) -> bool:
         and _in_range(version, wanted)
         and (not wanted.alias or find(wanted).version.pk == version.pk)
     )
+
+
+def broken_by(version: ArtifactVersion, wanted: Wanted) -> str:
+    """What was asked for, in words, where the version is none that the query could find; empty where it is one.
+
+    An older one than the newest is one.
+    """
+    wanted = _plain(wanted)
+    if wanted.alias == LATEST:
+        wanted = replace(wanted, alias="")
+    try:
+        if matches(version, wanted):
+            return ""
+    except CausewayError:  # an alias that names nothing is asked for all the same
+        pass
+    name = f"{wanted.name}:{wanted.alias}" if wanted.alias else wanted.name
+    conditions = wanted.conditions()
+    return f"{name} with {conditions}" if conditions else name
 
 
 def _in_range(version: ArtifactVersion, wanted: Wanted) -> bool:

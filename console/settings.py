@@ -88,7 +88,6 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "rest_framework",
     "drf_spectacular",
-    "django_htmx",
     "audit",
     "artifacts",
     "lineage",
@@ -98,6 +97,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "console.pages.middleware.Compression",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -108,6 +108,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "console.pages.middleware.ContentSecurityPolicy",
+    "console.pages.middleware.UnchangedFragments",
     "console.names_in_paths.SlashesInNames",
 ]
 CSRF_FAILURE_VIEW = "console.pages.errors.csrf_failure"
@@ -253,6 +254,11 @@ USE_TZ = True
 STATIC_URL = "static/"
 STATIC_ROOT = CAUSEWAY_HOME / "static"
 STATICFILES_DIRS = [BASE_DIR / "frontend"]
+# Under names with a digest of what is in them, compressed, and for ever in a browser's cache.
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "console.static_files.HashedFiles"},
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # The second proves nothing that the first refused; sessions begun before there was the first name it.
 AUTHENTICATION_BACKENDS = [

@@ -11,6 +11,7 @@ from flyteidl.core import literals_pb2, types_pb2
 from artifacts.cards import card_text
 from artifacts.literals import describe_type, to_json
 from artifacts.models import ArtifactVersion
+from artifacts.periods import format_period
 from lineage.walks import AncestryChange, compare_ancestries
 
 CARD_LINES = 2000
@@ -49,7 +50,7 @@ def _facts(version: ArtifactVersion) -> dict[str, Any]:
         "content hash": version.content_hash or None,
     }
     if version.time_partition is not None:
-        facts["time partition"] = version.time_partition.isoformat()
+        facts["time partition"] = format_period(version.time_partition, version.artifact.granularity)
     if not version.uri:
         facts["value"] = to_json(literal, literal_type, exact=True)
     for title, values in (

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from django.db import connection
 
 from artifacts.models import ArtifactVersion, Kind
+from artifacts.periods import shown_partitions
 from lineage.graph import Direction, Graph, Origin, reach
 
 MAX_DEPTH = 100_000  # deeper than any chain that MAX_NODES lets through
@@ -36,6 +37,12 @@ class VersionNode(NamedTuple):
     time_partition: datetime | None
     created_at: datetime
     removed_at: datetime | None
+    granularity: int  # of the artifact's time partition
+
+    @property
+    def shown_partitions(self) -> list[tuple[str, str]]:
+        """With the time, as people name it."""
+        return shown_partitions(self.partitions, self.time_partition, self.granularity)
 
     @property
     def artifact(self) -> str:
@@ -50,7 +57,7 @@ _NODES = """
 SELECT version.id, artifact.id, artifact.project, artifact.domain, artifact.name, version.version, version.kind,
        version.execution_key, version.node_id, version.producer, version.same_data_as_id, version.partitions::text,
        extract(epoch FROM version.time_partition)::float8, extract(epoch FROM version.created_at)::float8,
-       extract(epoch FROM version.removed_at)::float8
+       extract(epoch FROM version.removed_at)::float8, artifact.granularity
 FROM artifacts_artifactversion AS version JOIN artifacts_artifact AS artifact ON artifact.id = version.artifact_id
 WHERE version.id = ANY(%s)
 """
@@ -62,7 +69,9 @@ def nodes_of(ids: Collection[int]) -> dict[int, VersionNode]:
         cursor.execute(_NODES, [list(ids)])
         rows = cursor.fetchall()
     partitions = {text: json.loads(text) for text in {row[11] for row in rows}}
-    return {row[0]: VersionNode._make((*row[:11], partitions[row[11]], *map(_moment, row[12:]))) for row in rows}
+    return {
+        row[0]: VersionNode._make((*row[:11], partitions[row[11]], *map(_moment, row[12:15]), row[15])) for row in rows
+    }
 
 
 def _moment(epoch: float | None) -> datetime | None:

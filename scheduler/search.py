@@ -8,8 +8,8 @@ All conditions must hold; the same filter twice means either. What is passed in 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import reduce
 from operator import or_
@@ -22,8 +22,9 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.search import Facet, Facets
 from artifacts.search.filters import moment_q
 from artifacts.search.language import Condition, grouped, parse
+from scheduler.doing import State, of_all
 from scheduler.models import ExecutionMode, LaunchPlan, TriggerSource, Workflow
-from scheduler.phases import ExecutionPhase
+from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 
 Row = TypeVar("Row", bound=Model)
 COUNTED = 500  # the newest so many of what was found are counted
@@ -38,13 +39,14 @@ class Searched:
 
     `words`: what a word means. `filters`: what `key:value` means. `moments`: columns that are
     compared with a time. `facets`: by label, which is also a filter, the column whose values are counted, and how a
-    value is typed.
+    value is typed; `finer`: of some of them, what tells more of all rows at once, from primary key and column.
     """
 
     words: Callable[[str], Q]
     filters: Mapping[str, Callable[[str], Q]]
     moments: Mapping[str, str]
     facets: Mapping[str, tuple[str, Callable[[Any], str]]]
+    finer: Mapping[str, Callable[[Sequence[tuple[int, Any]]], list[str]]] = field(default_factory=dict)
 
     def narrow(self, rows: QuerySet[Row], text: str) -> QuerySet[Row]:
         """InvalidArgument names the filter that makes no sense, and what is allowed in its place."""
@@ -56,10 +58,14 @@ class Searched:
         """How the newest of the rows spread, most frequent first; and how many are of these days. One query."""
         columns = [column for column, _ in self.facets.values()]
         plain = rows.select_related(None).prefetch_related(None).defer(None).order_by("-created_at", "-pk")
-        found = list(plain.values_list("created_at", *columns)[: COUNTED + 1])
+        found = list(plain.values_list("created_at", *columns, "pk")[: COUNTED + 1])
         values = {}
         for place, (label, (_, spelled)) in enumerate(self.facets.items(), start=1):
-            counts = Counter(spelled(row[place]) for row in found[:COUNTED] if row[place] is not None)
+            known = [row for row in found[:COUNTED] if row[place] is not None]
+            if (finer := self.finer.get(label)) is not None:
+                counts = Counter(finer([(row[-1], row[place]) for row in known]))
+            else:
+                counts = Counter(spelled(row[place]) for row in known)
             values[label] = [Facet(*one) for one in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:TOP]]
         today = timezone.now().replace(hour=0, minute=0, second=0, microsecond=0)
         days = [(words, today - timedelta(days=age)) for words, age in AGES.items()]
@@ -140,11 +146,30 @@ def _choice(column: str, choices: Mapping[str, int]) -> Callable[[str], Q]:
 PHASES = {phase.name.lower(): int(phase) for phase in ExecutionPhase}
 MODES = {mode.name.lower(): int(mode) for mode in ExecutionMode}
 STATES = {state.name.lower(): int(state) for state in LaunchPlan.State}
+_PHASE_NAMES = {number: name for name, number in PHASES.items()}
 _phase = _choice("phase", PHASES)
 
 
-def _unfinished_or(value: str) -> Q:
-    return Q(ended_at__isnull=True) if value.lower() == "unfinished" else _phase(value)
+_STATES = {state.value: (state,) for state in State} | {"idle": (State.QUEUED, State.WAITING)}
+_PHASES_BUT_STATES = {name: phase for name, phase in PHASES.items() if name not in _STATES}
+
+
+def _state_or_phase(value: str) -> Q:
+    """What unfinished ones do (scheduler.doing), else the phase; a number is always a phase of FlyteIDL."""
+    word = value.lower().replace(" ", "_")
+    if word == "unfinished":
+        return Q(ended_at__isnull=True)
+    if word in _STATES:
+        return Q(pk__in=[pk for pk, doing in of_all().items() if doing.state in _STATES[word]])
+    if word.isdecimal():
+        return _phase(value)
+    return _choice("phase", {**dict.fromkeys(_STATES, -1), **_PHASES_BUT_STATES})(value)
+
+
+def _states_for_phases(rows: Sequence[tuple[int, Any]]) -> list[str]:
+    """Of (primary key, phase): the state of what goes on, the name of the phase else."""
+    now = of_all() if any(phase not in EXECUTION_TERMINAL for _, phase in rows) else {}
+    return [now[pk].state.value if pk in now else _PHASE_NAMES[phase] for pk, phase in rows]
 
 
 def _starts(value: str) -> Q:
@@ -176,7 +201,7 @@ _SCOPE = {"project": _is("project"), "domain": _is("domain")}
 EXECUTIONS = Searched(
     words=_execution_words,
     filters={
-        "phase": _unfinished_or,
+        "phase": _state_or_phase,
         "workflow": _of("workflow", Workflow),
         "plan": _of("launch_plan", LaunchPlan),
         "mode": _choice("mode", MODES),
@@ -193,6 +218,7 @@ EXECUTIONS = Searched(
         "mode": ("mode", _name_of(MODES)),
         "by": ("principal", str),
     },
+    finer={"phase": _states_for_phases},
 )
 LAUNCH_PLANS = Searched(
     words=_within("name", "workflow__name"),

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from artifacts.models.artifact import Artifact, Kind
+from artifacts.periods import shown_partitions
 from artifacts.producers import MAX_PRODUCER
 
 
@@ -88,6 +89,12 @@ class ArtifactVersion(models.Model):
 
     def __str__(self) -> str:
         return f"{self.artifact}@{self.version}"
+
+    @property
+    def shown_partitions(self) -> list[tuple[str, str]]:
+        """With the time, as people name it."""
+        granularity = self.artifact.granularity if self.time_partition is not None else 0
+        return shown_partitions(self.partitions, self.time_partition, granularity)
 
 
 class Metric(models.Model):

@@ -13,7 +13,8 @@ from artifacts.literals import describe_type, is_optional, to_json
 from artifacts.models import ArtifactVersion
 from console.accounts import access
 from console.accounts.access import Action
-from console.pages.badges import WAITING, Badge
+from console.pages.badges import GATED, Badge
+from console.pages.node_paths import spec_of
 from console.pages.scope import in_scope
 from console.pages.specs import NodeTitles, compiled_workflow, example_of
 from console.pages.typed_values import variants_of
@@ -92,7 +93,7 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
         "consumed": _consumed(request, execution.key),
         "inputs": read_values(request, execution.inputs_uri),
         "decision": None if gate.decided_at is None else describe_decision(gate),
-        "state": WAITING if is_open else Badge("Not needed"),
+        "state": GATED if is_open else Badge("Not needed"),
         "may_decide": access.can(request.user, needed, execution.project, execution.domain),
         "role_needed": access.role_for(needed),
     }
@@ -102,9 +103,9 @@ def _decks(execution: Execution) -> list[Deck]:
     titles = NodeTitles(compiled_workflow(execution.workflow))
     rows = NodeExecution.objects.filter(execution=execution).exclude(deck_uri="").order_by("id")
     found = []
-    for node_id, spec_id in rows.values_list("node_id", "spec_node_id"):
-        spec = titles.find((spec_id,))
-        found.append(Deck(node_id, spec.name if spec is not None else node_id))
+    for node in rows.select_related("parent__parent").defer("state", "error"):
+        spec = spec_of(execution, node, titles)
+        found.append(Deck(node.node_id, spec.name if spec is not None else node.node_id))
     return found
 
 

@@ -50,7 +50,9 @@ def show_artifact(request: PageRequest, project: str, domain: str, name: str) ->
 def show_version(request: PageRequest, version_id: int) -> HttpResponse:
     version = access_version_id(request.user, version_id)
     may_remove = access.can(request.user, Action.ADMIN, version.artifact.project, version.artifact.domain)
-    context = version_context(version) | overview_context(version) | {"tab": "overview", "may_remove": may_remove}
+    context = (
+        version_context(version) | overview_context(request, version) | {"tab": "overview", "may_remove": may_remove}
+    )
     return render(request, "artifacts/overview.html", context)
 
 

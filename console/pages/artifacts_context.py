@@ -16,10 +16,11 @@ from artifacts.exceptions import CausewayError
 from artifacts.literals import describe_type, to_json
 from artifacts.literals.protobuf import message_text
 from artifacts.models import Artifact, ArtifactVersion
-from artifacts.queries import newest_of
+from artifacts.queries import newest_of, newest_of_partition
 from artifacts.store import store
 from console.accounts import access
 from console.accounts.access import AnyUser
+from console.pages.executions_context import begun_by
 from console.pages.paging import newest_first
 from console.pages.scope import in_scope
 from console.pages.values import spell
@@ -46,7 +47,12 @@ def readable_versions(request: HttpRequest) -> QuerySet[ArtifactVersion]:
 
 def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]:
     user: AnyUser = request.user
-    versions = ArtifactVersion.objects.filter(artifact=artifact).prefetch_related("aliases").defer(*HEAVY)
+    versions = (
+        ArtifactVersion.objects.filter(artifact=artifact)
+        .select_related("artifact")
+        .prefetch_related("aliases")
+        .defer(*HEAVY)
+    )
     sources = TriggerSource.objects.filter(name=artifact.name, project=artifact.project, domain=artifact.domain)
     visible = access.readable(user, project="launch_plan__project", domain="launch_plan__domain")
     triggers = Trigger.objects.filter(visible, pk__in=sources.values("trigger")).select_related("launch_plan")
@@ -56,6 +62,7 @@ def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
         "artifact": artifact,
         "page": newest_first(request, versions),
         "version_count": versions.count(),
+        "newest": newest_of(artifact),
         "triggers": list(triggers.defer(*heavy).order_by("-active", "launch_plan__name", "-launch_plan__created_at")),
         "aliases": list(artifact.aliases.select_related("version").defer("version__literal", "version__card")),
         "moves": list(artifact.alias_moves.select_related("from_version", "to_version").order_by("-at")[:10]),
@@ -87,7 +94,7 @@ def _consumers(user: AnyUser, edges: QuerySet[VersionEdge]) -> list[Consumer]:
 def version_context(version: ArtifactVersion) -> dict[str, Any]:
     """The head of a version's page, on every tab."""
     aliases = list(version.aliases.all())
-    newest = newest_of(version.artifact)
+    newest = newest_of_partition(version)
     return {
         "version": version,
         "artifact": version.artifact,
@@ -98,14 +105,16 @@ def version_context(version: ArtifactVersion) -> dict[str, Any]:
     }
 
 
-def overview_context(version: ArtifactVersion) -> dict[str, Any]:
+def overview_context(request: HttpRequest, version: ArtifactVersion) -> dict[str, Any]:
     parts = version.execution_key.split("/")
     project, domain, name = parts if len(parts) == 3 else ("", "", "")
     execution = Execution.objects.filter(project=project, domain=domain, name=name)
     literal_type = types_pb2.LiteralType.FromString(bytes(version.literal_type))
     literal = literals_pb2.Literal.FromString(bytes(version.literal))
+    made = execution.select_related("workflow", "launch_plan").only(*EXECUTION_FACTS).first()
     return {
-        "execution": execution.select_related("workflow", "launch_plan").only(*EXECUTION_FACTS).first(),
+        "execution": made,
+        "origin": begun_by(request, made) if made is not None else None,
         "type": describe_type(literal_type),
         "value": "" if version.uri else spell(to_json(literal, literal_type)),
         "used_by": version.edges.filter(role=VersionRole.CONSUMED).values("execution_key").distinct().count(),
@@ -119,6 +128,11 @@ EXECUTION_FACTS = (
     "domain",
     "name",
     "phase",
+    "mode",
+    "principal",
+    "created_at",
+    "started_at",
+    "parent_node",
     "workflow__name",
     "workflow__version",
     "launch_plan__name",

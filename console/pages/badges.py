@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from artifacts.models import Kind
 from lineage.models import Via
+from scheduler.doing import State, of_attempt
 from scheduler.models import Channel, ExecutionMode, FiringOutcome, LaunchPlan, NodeKind, Subject
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 
@@ -26,7 +27,18 @@ SUCCEEDED = Badge("Succeeded", "good")
 FAILED = Badge("Failed", "bad")
 TIMED_OUT = Badge("Timed out", "bad")
 ABORTED = Badge("Aborted", "odd")
-WAITING = Badge("Waiting", "warn", live=True)
+WAITING = Badge("Waiting", "warn")
+GATED = Badge("Gated", "warn", live=True)
+STARTING = Badge("Starting", "info", live=True)
+
+# What unfinished things do; where there is a state, it is shown instead of the phase.
+STATE: Mapping[State, Badge] = {
+    State.QUEUED: QUEUED,
+    State.WAITING: WAITING,
+    State.GATED: GATED,
+    State.STARTING: STARTING,
+    State.RUNNING: RUNNING,
+}
 
 EXECUTION: Mapping[int, Badge] = {
     ExecutionPhase.UNDEFINED: Badge("New"),
@@ -62,10 +74,17 @@ ATTEMPT: Mapping[int, Badge] = {
     AttemptPhase.SUCCEEDED: SUCCEEDED,
     AttemptPhase.ABORTED: ABORTED,
     AttemptPhase.FAILED: FAILED,
-    AttemptPhase.INITIALIZING: Badge("Starting", "info", live=True),
-    AttemptPhase.WAITING_FOR_RESOURCES: Badge("Waiting for resources", "warn"),
+    AttemptPhase.INITIALIZING: STARTING,
+    AttemptPhase.WAITING_FOR_RESOURCES: WAITING,
     AttemptPhase.RETRYABLE_FAILED: Badge("Failed, retried", "warn"),
 }
+
+
+def of_attempt_now(phase: int, reason: str) -> Badge:
+    """Of an attempt whose reason is known: one in a queue that waits for something is Waiting."""
+    told = of_attempt(phase, reason)
+    return STATE[told[0]] if told is not None else ATTEMPT.get(phase, Badge("Unknown"))
+
 
 FIRING: Mapping[str, Badge] = {
     FiringOutcome.FIRED: Badge("Fired", "good"),

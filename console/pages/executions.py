@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from console.access_objects import access_execution
 from console.accounts.access import Action
+from console.doing import with_doing
 from console.pages.executions_context import (
     artifacts_of,
     events_of,
@@ -34,6 +35,7 @@ SIGNALS_SHOWN = 20
 @page
 def list_executions(request: PageRequest) -> HttpResponse:
     context = searched_context(request, readable_executions(request).filter(archived=False), EXECUTIONS)
+    with_doing(context["page"].rows)
     context["is_live"] = any(row.phase not in EXECUTION_TERMINAL for row in context["page"].rows)
     return respond(request, "executions/list.html", "executions/_list.html", context, live=True)
 

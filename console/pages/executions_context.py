@@ -11,23 +11,25 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
-from flyteidl.core import execution_pb2
 
 from artifacts.models import ArtifactVersion
 from console.accounts import access
 from console.accounts.access import Action
 from console.pages import badges, graphs
 from console.pages.badges import Badge
+from console.pages.failures import describe_error
+from console.pages.node_paths import Path, dynamic_of, paths_above
 from console.pages.scope import in_scope
 from console.pages.specs import NodeTitles, SpecNode, compiled_workflow, edges_of
-from console.pods import WAITING, Waiting, waiting_of
 from lineage.models import VersionEdge
+from scheduler import doing
+from scheduler.doing import Doing
 from scheduler.models import Execution, Gate, GateKind, NodeExecution, NodeKind, PhaseEvent, TaskExecution
+from scheduler.origins import Origin, origin_of
 from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
 
-NODES_SHOWN, EVENTS_SHOWN, DEPTHS = 400, 200, 4
+NODES_SHOWN, EVENTS_SHOWN = 400, 200
 BAR_UNITS = 1000.0
-SUMMARY_LETTERS = 300
 
 HEAVY = tuple(f"{entity}__{name}" for entity in ("workflow", "launch_plan", "task") for name in ("spec", "closure"))
 
@@ -35,43 +37,6 @@ HEAVY = tuple(f"{entity}__{name}" for entity in ("workflow", "launch_plan", "tas
 def readable_executions(request: HttpRequest) -> QuerySet[Execution]:
     rows = Execution.objects.select_related("workflow", "launch_plan", "task").defer("spec", "error", *HEAVY)
     return in_scope(request, rows)
-
-
-@dataclass(frozen=True)
-class Failure:
-    """An ExecutionError for people: the traceback is the user's code's."""
-
-    code: str
-    origin: str
-    summary: str
-    trace: str
-
-
-def describe_error(raw: bytes | memoryview | None) -> Failure | None:
-    if not raw:
-        return None
-    error = execution_pb2.ExecutionError.FromString(bytes(raw))
-    lines = error.message.strip().splitlines()
-    origin = "user code" if error.kind == execution_pb2.ExecutionError.USER else "system"
-    if error.kind == execution_pb2.ExecutionError.UNKNOWN:
-        origin = ""
-    return Failure(error.code, origin, _summary(lines) or error.code, error.message.strip() if len(lines) > 1 else "")
-
-
-def _summary(lines: list[str]) -> str:
-    """The line of an error's message that says most, cut where it is long.
-
-    flytekit writes `Trace:`, the traceback, `Message:`, the exception; Python's own traceback ends with the exception;
-    anything else begins with what it says, as an error of a map does.
-    """
-    said = [line.strip() for line in lines if line.strip()]
-    if not said:
-        return ""
-    if said[0].startswith("Trace:") and "Message:" in said[:-1]:
-        found = said[said.index("Message:") + 1]
-    else:
-        found = said[-1] if said[0].startswith("Trace") else said[0]
-    return found if len(found) <= SUMMARY_LETTERS else f"{found[: SUMMARY_LETTERS - 1]}…"
 
 
 @dataclass(frozen=True)
@@ -100,6 +65,18 @@ def launched_by(request: HttpRequest, execution: Execution) -> Launcher:
     return Launcher(f"{execution.principal or 'somebody'}, {badges.MODE.get(execution.mode, 'by hand')}")
 
 
+def begun_by(request: HttpRequest, execution: Execution) -> Origin | None:
+    """The person or schedule at the end of the chain that led to it, where that is somebody else than it says itself
+    and the user may know of it.
+    """
+    origin = origin_of(execution)
+    places = [(origin.execution.project, origin.execution.domain)]
+    if origin.version is not None:
+        places.append(origin.version.artifact.key[:2])
+    is_told = all(access.can(request.user, Action.READ, *place) for place in places)
+    return origin if is_told and (origin.steps or origin.version is not None) else None
+
+
 @dataclass(frozen=True)
 class NodeRow:
     node: NodeExecution
@@ -112,7 +89,12 @@ class NodeRow:
     bar_width: float
     gate: Gate | None
     attempts: int
-    waits: Waiting | None
+    doing: Doing | None
+
+    @property
+    def is_still(self) -> bool:
+        """Whether its clock stands still: it has not ended, and nothing of it runs."""
+        return self.node.ended_at is None and self.doing is not None and not self.doing.state.is_going
 
 
 def head_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
@@ -125,10 +107,25 @@ def head_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
         "is_live": is_live,
         "failure": describe_error(execution.error),
         "launcher": launched_by(request, execution),
+        "origin": begun_by(request, execution),
         "open_gates": gates,
+        "outside": _outside(request, execution),
         "may_launch": access.can(user, Action.LAUNCH, project, domain),
         "may_recover": execution.phase in (ExecutionPhase.FAILED, ExecutionPhase.ABORTED, ExecutionPhase.TIMED_OUT),
     }
+
+
+def _outside(request: HttpRequest, execution: Execution) -> list[tuple[str, Any]]:
+    """Inputs that were given a version their query would not have found, where the user may know of it."""
+    marked = [(name, found) for name, found in sorted(execution.resolution.items()) if found.get("outside")]
+    return [
+        (name, found) for name, found in marked if access.can(request.user, Action.READ, *_place(found["artifact"]))
+    ]
+
+
+def _place(artifact: str) -> tuple[str, str]:
+    project, domain, _ = artifact.split("/", 2)
+    return project, domain
 
 
 def _open_gates(execution: Execution) -> list[Gate]:
@@ -153,50 +150,22 @@ def nodes_context(execution: Execution, gates: list[Gate], after: str = "") -> d
     waiting = {gate.node_id: gate for gate in gates}
     children: dict[int | None, list[NodeExecution]] = defaultdict(list)
     shown = nodes[:NODES_SHOWN]
-    above = _paths_above(shown) if start else {}
+    above = paths_above(shown) if start else {}
+    dynamic = dynamic_of(execution) if any(node.parent_id is not None for node in shown) else {}
     for node in shown:
         children[node.parent_id].append(node)
-    waits = _waits(shown) if execution.phase not in EXECUTION_TERMINAL else {}
+    now = doing.of_nodes(execution, shown) if execution.phase not in EXECUTION_TERMINAL else {}
     rows: list[NodeRow] = []
-    stack: list[tuple[NodeExecution, int, tuple[str, ...]]] = []
-    for parent, path in [*above.items(), (None, ())]:
-        depth = min(len(path), DEPTHS)
-        stack.extend((node, depth, (*path, node.spec_node_id)) for node in reversed(children[parent]))
+    stack: list[tuple[NodeExecution, Path]] = []
+    for parent, path in [*above.items(), (None, Path())]:
+        stack.extend((node, path.to(node)) for node in reversed(children[parent]))
     while stack:
-        node, depth, path = stack.pop()
-        rows.append(_row(node, depth, titles.find(path), scale, waiting.get(node.pk), waits.get(node.pk)))
-        inner = reversed(children[node.pk])
-        stack.extend((child, min(depth + 1, DEPTHS), (*path, child.spec_node_id)) for child in inner)
+        node, path = stack.pop()
+        spec = titles.find(path.ids, path.dynamic(dynamic))
+        rows.append(_row(node, path.depth, spec, scale, waiting.get(node.pk), now.get(node.pk)))
+        stack.extend((child, path.to(child)) for child in reversed(children[node.pk]))
     more = shown[-1].pk if len(nodes) > NODES_SHOWN else None
     return {"nodes": rows, "more_nodes": more, "first_nodes": bool(start), "titles": titles}
-
-
-def _waits(nodes: list[NodeExecution]) -> dict[int, Waiting]:
-    """For what the newest attempt of each waits, by the node's primary key: one query."""
-    rows = TaskExecution.objects.filter(node__in=nodes, phase__in=WAITING).order_by("node_id", "-id")
-    found = rows.distinct("node_id").only("node_id", "phase", "reason", "updated_at")
-    return {row.node_id: waiting for row in found if (waiting := waiting_of(row)) is not None}
-
-
-def _paths_above(nodes: list[NodeExecution]) -> dict[int | None, tuple[str, ...]]:
-    """By their parents on earlier pages: the spec ids from the top down to these. A query for each level."""
-    here = {node.pk for node in nodes}
-    outside = {node.parent_id for node in nodes if node.parent_id is not None} - here
-    known: dict[int, tuple[int | None, str]] = {}
-    missing = set(outside)
-    while missing:
-        rows = NodeExecution.objects.filter(pk__in=missing).values_list("pk", "parent_id", "spec_node_id")
-        known |= {pk: (parent, spec_id) for pk, parent, spec_id in rows}
-        missing = {parent for parent, _ in known.values() if parent is not None} - known.keys()
-    paths: dict[int | None, tuple[str, ...]] = {}
-    for pk in sorted(outside):
-        path: tuple[str, ...] = ()
-        step: int | None = pk
-        while step is not None:
-            step, spec_id = known[step]
-            path = (spec_id, *path)
-        paths[pk] = path
-    return paths
 
 
 class _Scale:
@@ -222,14 +191,20 @@ def _row(
     spec: SpecNode | None,
     scale: _Scale,
     gate: Gate | None,
-    waits: Waiting | None,
+    now: Doing | None,
 ) -> NodeRow:
     x, width = scale.bar(node.started_at, node.ended_at)
-    badge = badges.WAITING if gate is not None else badges.NODE[node.phase]
+    badge = node_badge(node, now)
     name = spec.name if spec is not None else node.spec_node_id
     kind = badges.NODE_KIND.get(node.kind, node.kind)
     entity = spec.entity if spec is not None else ""
-    return NodeRow(node, name, kind, entity, depth, badge, x, width, gate, max(node.attempts, 0), waits)
+    return NodeRow(node, name, kind, entity, depth, badge, x, width, gate, max(node.attempts, 0), now)
+
+
+def node_badge(node: NodeExecution, now: Doing | None) -> Badge:
+    """What it does while it goes on, its phase else."""
+    plain = node.phase in (NodePhase.UNDEFINED, NodePhase.QUEUED, NodePhase.RUNNING, NodePhase.DYNAMIC_RUNNING)
+    return badges.STATE[now.state] if now is not None and plain else badges.NODE[node.phase]
 
 
 @dataclass(frozen=True)

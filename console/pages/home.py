@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import timedelta
 
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from console.doing import with_doing
 from console.pages.approvals_context import waiting_gates
 from console.pages.artifacts_context import readable_versions
 from console.pages.executions_context import readable_executions
 from console.pages.responses import PageRequest, page, respond
 from console.pages.scope import in_scope
-from scheduler.models import TriggerFiring
-from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
+from scheduler.doing import Doing, State, of_all
+from scheduler.models import Execution, TriggerFiring
+from scheduler.phases import ExecutionPhase
 from scheduler.queries import phase_counts
 
 SHOWN = 8
@@ -24,16 +29,25 @@ def show_home(request: PageRequest) -> HttpResponse:
     executions = readable_executions(request).filter(archived=False)
     day = executions.filter(created_at__gt=timezone.now() - timedelta(days=1))
     counts = phase_counts(day)
+    doing = of_all()
+    now = _counted(executions, doing)
     context = {
-        "active": sum(number for phase, number in counts.items() if phase not in EXECUTION_TERMINAL),
+        "running": now[State.RUNNING] + now[State.STARTING],
+        "queued": now[State.QUEUED] + now[State.WAITING],
         "succeeded": counts.get(ExecutionPhase.SUCCEEDED, 0),
         "failed": counts.get(ExecutionPhase.FAILED, 0) + counts.get(ExecutionPhase.TIMED_OUT, 0),
         "waiting": list(waiting_gates(request)[:SHOWN]),
-        "executions": list(executions.order_by("-created_at", "-id")[:SHOWN]),
+        "executions": with_doing(list(executions.order_by("-created_at", "-id")[:SHOWN]), doing),
         "versions": list(readable_versions(request).order_by("-created_at", "-id")[:SHOWN]),
         "firings": recent_firings(request),
     }
     return respond(request, "home/home.html", "home/_home.html", context, live=True)
+
+
+def _counted(executions: QuerySet[Execution], doing: Mapping[int, Doing]) -> Counter[State]:
+    """How many of the executions do what."""
+    here = executions.filter(ended_at__isnull=True).order_by().values_list("pk", flat=True)
+    return Counter(doing[pk].state for pk in here if pk in doing)
 
 
 def recent_firings(request: HttpRequest) -> list[TriggerFiring]:

@@ -7,16 +7,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb2
 
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, QueryUnresolved
 from artifacts.literals import carry, describe_type, is_optional
-from artifacts.models import AliasMove, ArtifactVersion
-from artifacts.queries import Resolution, find, matches
+from artifacts.models import AliasMove, Artifact, ArtifactVersion
+from artifacts.queries import (
+    Resolution,
+    broken_by,
+    candidates,
+    check_keys,
+    find,
+    matches,
+    newest_first,
+    version_called,
+)
 from artifacts.wanted import Wanted, read_query
 from console.access_objects import access_version_id, check_present
 from console.accounts import access
+from console.accounts.access import Action
 from console.pages.plans_context import query_in_words
 from console.pages.specs import example_of, expected_inputs, plan_spec
 from console.pages.typed_values import (
@@ -31,6 +42,7 @@ from console.pages.typed_values import (
 )
 from lineage.models import Via
 from scheduler.actions.launch import Resolved
+from scheduler.actions.launch_inputs import query_of
 from scheduler.models import LaunchPlan
 
 CHOICES_SHOWN = 25
@@ -60,7 +72,12 @@ class Field:
     why: str = ""
     problem: str = ""
     chosen: str = ""
-    choices: tuple[ArtifactVersion, ...] = ()
+    fitting: tuple[ArtifactVersion, ...] = ()  # versions that its query could find
+    others: tuple[ArtifactVersion, ...] = ()
+    named: str = ""
+    override: ArtifactVersion | None = None
+    breaks: str = ""  # what its query asks for, of an override that it would not find
+    is_anyway: bool = False
     is_locked: bool = False  # too long to be edited: not part of what is sent, and so launched as it is
 
     @property
@@ -70,10 +87,12 @@ class Field:
 
 class LaunchForm:
     """What was given to a launch plan's inputs so far: by input, `values` as literals, `errors` why one cannot be read,
-    and `resolved` those values that are what the form showed as found by a query.
+    and `resolved` those values that are what the form showed as found by a query. `overrides`: versions that were
+    chosen instead; `breaks`: what was asked for, of those that it would never find.
 
     The control of input x is called `in.x`, its variant of a union `in.x.as`, the choice of a version for it
-    `in.x.version`, and the version that its query was seen to find `in.x.found`.
+    `in.x.version` (in a list) or `in.x.named` (by version or alias), that it may be one the query would not find
+    `in.x.anyway`, and the version that its query was seen to find `in.x.found`.
     """
 
     def __init__(
@@ -91,9 +110,11 @@ class LaunchForm:
         self.values: dict[str, literals_pb2.Literal] = {}
         self.resolved: dict[str, Resolved] = {}
         self.errors: dict[str, str] = {}
+        self.overrides: dict[str, ArtifactVersion] = {}
+        self.breaks: dict[str, str] = {}
         self._found: list[tuple[Wanted, Resolution | CausewayError]] = []
         # Typed ones first: a query may be bound to them.
-        for name, parameter in sorted(self.parameters.items(), key=lambda each: _query_of(each[1]) is not None):
+        for name, parameter in sorted(self.parameters.items(), key=lambda each: query_of(each[1]) is not None):
             try:
                 literal = self._given(name, parameter)
             except CausewayError as error:
@@ -111,18 +132,16 @@ class LaunchForm:
         parameter = self.parameters.get(name)
         if parameter is None:
             raise NotFound(f"{self.plan} has no input {name}")
-        query = _query_of(parameter)
+        query = query_of(parameter)
         if query is not None:
             return self._query_field(name, parameter, query)
         return self._typed_field(name, parameter)
 
     def _given(self, name: str, parameter: interface_pb2.Parameter) -> literals_pb2.Literal | None:
         """What was given for the input; None for what nobody touched, which the launch fills in as it was shown."""
-        version = self.data.get(f"in.{name}.version", "")
-        if _ID.fullmatch(version):
-            chosen = access_version_id(self.request.user, int(version))
-            return carry(literals_pb2.Literal.FromString(bytes(chosen.literal)), chosen.pk)
-        sent, query = read_control(self.data, f"in.{name}"), _query_of(parameter)
+        sent, query = read_control(self.data, f"in.{name}"), query_of(parameter)
+        if (chosen := self._chosen(name, query)) is not None:
+            return self._override(name, chosen, query)
         if query is not None:
             nothing = sent is None or not sent.text.strip()
             return self._shown_version(name, query) if sent is None or nothing else self._read(name, sent)
@@ -134,6 +153,40 @@ class LaunchForm:
                 return None
             raise InvalidArgument("a value is needed")
         return self._read(name, sent)
+
+    def _chosen(self, name: str, query: artifact_id_pb2.ArtifactQuery | None) -> ArtifactVersion | None:
+        """The version that was chosen in the list, or named; InvalidArgument where there is none of that name."""
+        picked = self.data.get(f"in.{name}.version", "")
+        named = self.data.get(f"in.{name}.named", "").strip()
+        if _ID.fullmatch(picked):
+            return access_version_id(self.request.user, int(picked))
+        if not named or query is None:
+            return None
+        artifact = self._artifact(self._wanted(query))
+        found = version_called(artifact, named) if artifact is not None else None
+        if found is None:
+            raise InvalidArgument(f"there is no version or alias {named}")
+        return found
+
+    def _override(
+        self, name: str, chosen: ArtifactVersion, query: artifact_id_pb2.ArtifactQuery | None
+    ) -> literals_pb2.Literal:
+        check_present(chosen)
+        self.overrides[name] = chosen
+        asked = broken_by(chosen, self._wanted(query)) if query is not None else ""
+        if asked:
+            self.breaks[name] = asked
+            if not self.data.get(f"in.{name}.anyway"):
+                raise InvalidArgument(
+                    f"{_called(chosen)} is not {asked}, which this input asks for: say below to use it"
+                )
+        return carry(literals_pb2.Literal.FromString(bytes(chosen.literal)), chosen.pk)
+
+    def _artifact(self, wanted: Wanted) -> Artifact | None:
+        """That a query is about, where the user may read it."""
+        if not access.can(self.request.user, Action.READ, wanted.project, wanted.domain):
+            return None
+        return Artifact.objects.filter(project=wanted.project, domain=wanted.domain, name=wanted.name).first()
 
     def _read(self, name: str, sent: Typed) -> literals_pb2.Literal:
         return read_typed(sent, self.parameters[name].var.type, name=name)
@@ -217,6 +270,7 @@ class LaunchForm:
     def _query_field(
         self, name: str, parameter: interface_pb2.Parameter, query: artifact_id_pb2.ArtifactQuery
     ) -> Field:
+        fitting, others = self._choices(query)
         return Field(
             **self._common(name, parameter),
             **self._resolve(query, may_be_none=is_optional(parameter.var.type)),
@@ -224,7 +278,12 @@ class LaunchForm:
             is_query=True,
             query=query_in_words(query),
             chosen=self.data.get(f"in.{name}.version", ""),
-            choices=tuple(self._choices(query)),
+            named=self.data.get(f"in.{name}.named", ""),
+            override=self.overrides.get(name),
+            breaks=self.breaks.get(name, ""),
+            is_anyway=bool(self.data.get(f"in.{name}.anyway")),
+            fitting=fitting,
+            others=others,
         )
 
     def _wanted(self, query: artifact_id_pb2.ArtifactQuery) -> Wanted:
@@ -257,24 +316,34 @@ class LaunchForm:
             raise answer
         return answer
 
-    def _choices(self, query: artifact_id_pb2.ArtifactQuery) -> list[ArtifactVersion]:
-        """Newest versions of the artifact the query names: what Override offers."""
-        key = query.artifact_id.artifact_key if query.HasField("artifact_id") else query.artifact_tag.artifact_key
-        if not key.name:
-            return []
-        readable = access.readable(self.request.user, project="artifact__project", domain="artifact__domain")
-        where = {"artifact__name": key.name, "artifact__project": key.project or self.plan.project}
-        where["artifact__domain"] = key.domain or self.plan.domain
-        rows = ArtifactVersion.objects.filter(readable, **where).select_related("artifact")
-        return list(rows.defer("literal", "literal_type", "card").order_by("-created_at", "-id")[:CHOICES_SHOWN])
+    def _choices(
+        self, query: artifact_id_pb2.ArtifactQuery
+    ) -> tuple[tuple[ArtifactVersion, ...], tuple[ArtifactVersion, ...]]:
+        """What Override offers: the newest versions that fit, and the newest of the others."""
+        try:
+            wanted = self._wanted(query)
+            artifact = self._artifact(wanted)
+            if artifact is None:
+                return (), ()
+            check_keys(artifact, wanted)
+        except CausewayError:
+            return (), ()
+        fitting = self._newest(artifact, candidates(artifact, wanted))
+        rest = ArtifactVersion.objects.filter(artifact=artifact).exclude(pk__in=[row.pk for row in fitting])
+        narrowed = bool(wanted.conditions())
+        return fitting, self._newest(artifact, rest) if narrowed else ()
+
+    @staticmethod
+    def _newest(artifact: Artifact, rows: QuerySet[ArtifactVersion]) -> tuple[ArtifactVersion, ...]:
+        found = tuple(newest_first(rows.defer("literal", "literal_type", "card", "terms"))[:CHOICES_SHOWN])
+        for row in found:
+            row.artifact = artifact
+        return found
 
 
-def _query_of(parameter: interface_pb2.Parameter) -> artifact_id_pb2.ArtifactQuery | None:
-    """The query that finds the input unless something is given: one for a certain artifact included."""
-    behavior = parameter.WhichOneof("behavior")
-    if behavior == "artifact_query":
-        return parameter.artifact_query
-    return artifact_id_pb2.ArtifactQuery(artifact_id=parameter.artifact_id) if behavior == "artifact_id" else None
+def _called(version: ArtifactVersion) -> str:
+    told = ", ".join(f"{key}={value}" for key, value in version.shown_partitions)
+    return f"{version.artifact.name} {version.version}" + (f" ({told})" if told else "")
 
 
 def _was_found(version: ArtifactVersion, wanted: Wanted) -> bool:

@@ -104,7 +104,7 @@ def _unique(versions: Iterable[ArtifactVersion]) -> list[ArtifactVersion]:
 
 
 def _version_box(version: ArtifactVersion, focus: ArtifactVersion) -> Box:
-    partitions = ", ".join(f"{key}={value}" for key, value in version.partitions.items())
+    partitions = ", ".join(f"{key}={value}" for key, value in version.shown_partitions)
     return Box(
         key=_key(version),
         title=graphs.shorten(version.artifact.name),

@@ -63,7 +63,7 @@ def drawn_versions(reached: Reached, *, readable: Readable) -> dict[str, Any]:
 def _version_box(node: VersionNode, place: graphs.Place[int], *, focus: int, readable: Readable) -> Box:
     if not readable(node.project, node.domain):
         return Box(HIDDEN, "", "", "neutral", "node-artifact", HIDDEN, place.x, place.y)
-    partitions = ", ".join(f"{key}={value}" for key, value in node.partitions.items())
+    partitions = ", ".join(f"{key}={value}" for key, value in node.shown_partitions)
     return Box(
         title=graphs.shorten(node.name),
         sub=graphs.shorten(partitions or node.version, graphs.SUB_LETTERS),

@@ -1,10 +1,13 @@
-"""Headers of every page."""
+"""Headers of every page, compression, and polls that are told that nothing has changed."""
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified
+from django.middleware.gzip import GZipMiddleware
 
 POLICY = "; ".join(
     (
@@ -28,4 +31,45 @@ class ContentSecurityPolicy:
         response = self.get_response(request)
         response.headers.setdefault("Content-Security-Policy", POLICY)
         response.headers.setdefault("Referrer-Policy", "same-origin")
+        return response
+
+
+class Compression(GZipMiddleware):
+    """Pages and answers of the API. Objects are sent as they lie in the store."""
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        if request.path.startswith("/objects/"):
+            return response
+        return super().process_response(request, response)
+
+
+# What differs from answer to answer although nothing has changed: the mask of a token, and what the page's own clocks
+# keep right.
+_VARYING = (
+    (re.compile(rb'name="csrfmiddlewaretoken" value="[^"]*"'), b""),
+    (re.compile(rb'(<(?:time|span)\b[^>]*\bdata-clock="[^>]*>)[^<]*'), rb"\1"),
+)
+
+
+class UnchangedFragments:
+    """A poll that names what it shows already (If-None-Match) is answered 304 while that has not changed."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if request.method != "GET" or "HX-Request" not in request.headers or response.streaming:
+            return response
+        if response.status_code != 200:
+            return response
+        content = bytes(response.content)
+        for pattern, instead in _VARYING:
+            content = pattern.sub(instead, content)
+        # Weak: the bytes may differ, what they say does not.
+        mark = f'W/"{hashlib.sha256(content).hexdigest()[:32]}"'
+        if request.headers.get("If-None-Match") == mark:
+            response = HttpResponseNotModified()
+        response.headers["ETag"] = mark
+        response.headers.setdefault("Cache-Control", "private, no-cache")
         return response

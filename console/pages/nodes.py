@@ -21,17 +21,20 @@ from console.accounts.access import Action
 from console.logs import is_growing, read_log_of
 from console.pages import badges
 from console.pages.badges import Badge
-from console.pages.executions_context import Failure, describe_error, is_node_live
+from console.pages.executions_context import is_node_live, node_badge
+from console.pages.failures import Failure, describe_error
+from console.pages.node_paths import spec_of
 from console.pages.paging import number
 from console.pages.pods import pod_context
 from console.pages.responses import PageRequest, is_fragment, page, respond
-from console.pages.specs import NodeTitles, SpecNode, compiled_workflow
+from console.pages.specs import SpecNode
 from console.pages.values import read_values
 from console.pods import Waiting, waiting_of
 from console.sandbox import sandboxed_deck
+from scheduler import doing
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.links import by_name, log_links
-from scheduler.models import NodeExecution, NodeKind, TaskExecution
+from scheduler.models import NodeExecution, NodeKind, Task, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL
 
 LOG_CHUNK = 200_000  # bytes sent at once
@@ -46,15 +49,6 @@ class AttemptRow:
     failure: Failure | None
     is_live: bool
     links: Sequence[tuple[str, str]]  # its log in other systems
-
-
-def _path(node: NodeExecution) -> tuple[str, ...]:
-    path = [node.spec_node_id]
-    parent = node.parent
-    while parent is not None:
-        path.insert(0, parent.spec_node_id)
-        parent = parent.parent
-    return tuple(path)
 
 
 @dataclass(frozen=True)
@@ -102,13 +96,16 @@ def show_node(request: PageRequest, project: str, domain: str, name: str, node_i
     execution = access_execution(request.user, project, domain, name)
     node = access_node(execution, node_id)
     attempts = _attempts(request, node)
-    spec = NodeTitles(compiled_workflow(execution.workflow)).find(_path(node))
+    spec = spec_of(execution, node)
+    now = doing.of_nodes(execution, [node]).get(node.pk) if is_node_live(node) else None
     newest = attempts.rows[0].attempt if attempts.rows else None
     context: dict[str, Any] = {
         "execution": execution,
         "node": node,
         **(pod_context(newest) if newest is not None and not is_fragment(request) else {}),
         "spec": spec,
+        "now": node_badge(node, now),
+        "doing": now,
         "task_url": _task_url(request, spec) if node.kind == NodeKind.TASK else "",
         "attempts": attempts.rows,
         "attempts_page": attempts,
@@ -124,8 +121,12 @@ def show_node(request: PageRequest, project: str, domain: str, name: str, node_i
 
 
 def _task_url(request: PageRequest, spec: SpecNode | None) -> str:
-    """Of the task that it runs, which another project may have; empty for who may not read there."""
+    """Of the task that it runs, which another project may have; empty for who may not read there, and for one that a
+    dynamic task brought along.
+    """
     if spec is None or not spec.entity or not access.can(request.user, Action.READ, *spec.place):
+        return ""
+    if not Task.objects.filter(project=spec.place[0], domain=spec.place[1], name=spec.entity).exists():
         return ""
     return reverse("task", args=[*spec.place, spec.entity])
 

@@ -14,6 +14,7 @@ from artifacts.literals import describe_type, to_json
 from artifacts.wire import more_of_query
 from console.accounts import access
 from console.accounts.access import Action
+from console.doing import with_doing
 from console.pages.paging import Page
 from console.pages.scope import in_scope
 from console.pages.specs import expected_inputs, plan_spec
@@ -136,7 +137,7 @@ def plan_context(request: HttpRequest, plan: LaunchPlan) -> dict[str, Any]:
         "last_fire": fires.order_by("-fire_at").first() if fires is not None else None,
         "firings": list(firings.defer(*heavy).order_by("-at")[:FIRINGS_SHOWN]),
         "latency": latency_of(trigger_ids) if trigger_ids else None,
-        "recent": list(slim.order_by("-created_at", "-id")[:10]),
+        "recent": with_doing(list(slim.order_by("-created_at", "-id")[:10])),
         "inputs": [describe_input(name, parameter) for name, parameter in sorted(expected_inputs(plan).items())],
         "fixed": _fixed(plan),
         "may_activate": access.can(request.user, Action.ACTIVATE, plan.project, plan.domain),

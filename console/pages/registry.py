@@ -14,6 +14,7 @@ from flyteidl.core import interface_pb2
 from artifacts.literals import describe_type
 from artifacts.literals.protobuf import message_dict, message_text
 from console.access_objects import access_task, access_workflow
+from console.doing import with_doing
 from console.pages import badges, graphs
 from console.pages.responses import PageRequest, page, respond
 from console.pages.scope import in_scope
@@ -88,6 +89,7 @@ def show_workflow(request: PageRequest, project: str, domain: str, name: str) ->
     compiled = compiled_workflow(workflow)
     interface = compiled.primary.template.interface
     recent = Execution.objects.filter(workflow=workflow).select_related("launch_plan")
+    slim = recent.defer("spec", "launch_plan__spec", "launch_plan__closure")
     plans = LaunchPlan.objects.filter(workflow__name=name, workflow__project=project, workflow__domain=domain)
     context: dict[str, Any] = {
         "entity": workflow,
@@ -95,7 +97,7 @@ def show_workflow(request: PageRequest, project: str, domain: str, name: str) ->
         "versions": _versions(workflow),
         "inputs": ports(interface.inputs),
         "outputs": ports(interface.outputs),
-        "recent": recent.defer("spec", "launch_plan__spec", "launch_plan__closure").order_by("-created_at", "-id")[:10],
+        "recent": with_doing(list(slim.order_by("-created_at", "-id")[:10])),
         "plans": plans.exclude(name__startswith=GENERATED_PREFIX).values_list("project", "domain", "name").distinct(),
     }
     return render(request, "registry/workflow.html", context | _drawing(compiled))

@@ -60,7 +60,16 @@ def page(
                 raise
             return render(request, "refused.html", {"message": known.message}, status=known.http_status)
 
-    return login_required(guarded)  # type: ignore[return-value]
+    whole = login_required(guarded)
+
+    @wraps(view)
+    def of_somebody(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not request.user.is_authenticated and request.headers.get("HX-Request"):
+            # A redirect would be followed unseen, and the login page put where the fragment belongs.
+            return HttpResponse("log in again", status=401, content_type="text/plain")
+        return whole(request, *args, **kwargs)
+
+    return of_somebody  # type: ignore[return-value]
 
 
 def _note_refusal(request: HttpRequest, error: CausewayError) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
 from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2, types_pb2
 from flyteidl.core import workflow_pb2 as core_workflow_pb2
+from google.protobuf.message import DecodeError
 
+from artifacts.exceptions import CausewayError
+from artifacts.store import store
 from scheduler.models import LaunchPlan, NodeKind, Task, Workflow
 
 HIDDEN_NODES = frozenset({"start-node", "end-node"})
 GENERATED_PREFIX = ".flytegen"
+DYNAMIC_READ = 8_000_000  # bytes of what a dynamic task wrote
+_MAP = re.compile(r"map_(.+?)_[0-9a-f]{32}(?:-arraynode)?")
 
 
 @dataclass(frozen=True)
@@ -56,33 +63,57 @@ def expected_inputs(plan: LaunchPlan) -> Mapping[str, interface_pb2.Parameter]:
 
 
 class NodeTitles:
-    """Finds the spec of a node execution, inside sub-workflows too."""
+    """Finds the spec of a node execution, inside sub-workflows and what dynamic tasks wrote too."""
 
     def __init__(self, compiled: compiler_pb2.CompiledWorkflowClosure) -> None:
         self.primary = compiled.primary
         self._sub = {_key(sub.template.id): sub for sub in compiled.sub_workflows}
+        self._known: dict[int, dict[str, core_workflow_pb2.Node]] = {}
 
     def top(self) -> list[SpecNode]:
         return list(self._nodes(self.primary).values())
 
-    def find(self, path: Iterable[str]) -> SpecNode | None:
-        """`path`: the spec node ids from the outermost node inwards."""
+    def find(self, path: Sequence[str], dynamic: Mapping[int, str] | None = None) -> SpecNode | None:
+        """`path`: the spec node ids from the outermost node inwards. `dynamic`: by the length of a path to a dynamic
+        node, where what it wrote lies (NodeExecution.dynamic_uri).
+        """
         workflow: compiler_pb2.CompiledWorkflow | None = self.primary
         found: SpecNode | None = None
-        for node_id in path:
-            if workflow is None:
-                return None
-            node = next((node for node in _all_nodes(workflow.template.nodes) if node.id == node_id), None)
-            if node is None:
+        for depth, node_id in enumerate(path, start=1):
+            node = self._by_id(workflow).get(node_id) if workflow is not None else None
+            if node is None or workflow is None:
                 return None
             found = _spec_node(node)
+            if depth < len(path) and (uri := (dynamic or {}).get(depth)):
+                deeper = {at - depth: rest for at, rest in (dynamic or {}).items() if at > depth}
+                inside = written_by_dynamic(uri)
+                return inside.find(path[depth:], deeper) if inside is not None else None
             reference = node.workflow_node.sub_workflow_ref if node.HasField("workflow_node") else None
-            inside = self._sub.get(_key(reference)) if reference is not None and reference.name else None
-            workflow = inside or workflow  # a branch's nodes belong to the workflow that holds the branch
+            below = self._sub.get(_key(reference)) if reference is not None and reference.name else None
+            workflow = below or workflow  # a branch's nodes belong to the workflow that holds the branch
         return found
+
+    def _by_id(self, workflow: compiler_pb2.CompiledWorkflow) -> dict[str, core_workflow_pb2.Node]:
+        known = self._known.get(id(workflow))
+        if known is None:
+            known = self._known[id(workflow)] = {node.id: node for node in _all_nodes(workflow.template.nodes)}
+        return known
 
     def _nodes(self, workflow: compiler_pb2.CompiledWorkflow) -> dict[str, SpecNode]:
         return {node.id: _spec_node(node) for node in workflow.template.nodes if node.id not in HIDDEN_NODES}
+
+
+@lru_cache(maxsize=64)
+def written_by_dynamic(uri: str) -> NodeTitles | None:
+    """Titles of what a dynamic task wrote, which never changes; None where it cannot be read or is too large for a
+    page.
+    """
+    try:
+        if store().size(uri) > DYNAMIC_READ:
+            return None
+        return NodeTitles(compiler_pb2.CompiledWorkflowClosure.FromString(store().get(uri)))
+    except (CausewayError, DecodeError):
+        return None
 
 
 def edges_of(workflow: compiler_pb2.CompiledWorkflow) -> list[tuple[str, str]]:
@@ -118,8 +149,15 @@ def _spec_node(node: core_workflow_pb2.Node) -> SpecNode:
     entity, place = target.name, (target.project, target.domain)
     named = {binding.binding.promise.node_id for binding in node.inputs if binding.binding.promise.node_id}
     upstream = tuple(up for up in sorted(set(node.upstream_node_ids) | named) if up not in HIDDEN_NODES)
-    name = node.metadata.name or entity.rsplit(".", 1)[-1] or node.id
-    return SpecNode(node.id, name.rsplit(".", 1)[-1], kind, entity, place, upstream)
+    return SpecNode(node.id, _title(node, entity), kind, entity, place, upstream)
+
+
+def _title(node: core_workflow_pb2.Node, entity: str) -> str:
+    """The function's name: flytekit calls the nodes of a dynamic task by their ids, and those of a map by a digest."""
+    given = node.metadata.name if node.metadata.name != node.id else ""
+    name = (given or entity or node.id).rsplit(".", 1)[-1]
+    is_map = _MAP.fullmatch(name)
+    return is_map[1] if is_map else name
 
 
 def _target(node: core_workflow_pb2.Node) -> tuple[str, identifier_pb2.Identifier]:

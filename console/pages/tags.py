@@ -12,18 +12,23 @@ from django.templatetags.static import static
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from artifacts.literals.numbers import plain
 from artifacts.models import ArtifactVersion
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
+from console.doing import doing_of
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.wording import spell_ago, spell_duration, spell_size
-from scheduler.models import TriggerFiring
+from lineage.walks import VersionNode
+from scheduler.doing import Doing
+from scheduler.models import Execution, TaskExecution, TriggerFiring
 from scheduler.triggers.telling import told_reason
 
 register = template.Library()
+REASON_SHOWN = 160  # characters of what something waits for
 
 
 @register.simple_tag
@@ -40,8 +45,39 @@ def _badge(badge: Badge | None, *, dot: bool = True) -> SafeString:
 
 
 @register.simple_tag
-def execution_phase(phase: int) -> SafeString:
-    return _badge(badges.EXECUTION.get(phase))
+def execution_phase(execution: Execution) -> SafeString:
+    """What it does while it goes on, its phase from then on."""
+    now = doing_of(execution)
+    return _badge(badges.STATE[now.state] if now is not None else badges.EXECUTION.get(execution.phase))
+
+
+@register.simple_tag
+def execution_waits(execution: Execution) -> SafeString | str:
+    """For what, in which place and since when, of one that does not run; else nothing."""
+    return _waits(doing_of(execution))
+
+
+@register.simple_tag
+def waits(doing: Doing | None) -> SafeString | str:
+    return _waits(doing)
+
+
+def _waits(doing: Doing | None) -> SafeString | str:
+    if doing is None or (doing.state.is_going and not doing.what):
+        return ""
+    reason = Truncator(doing.reason).chars(REASON_SHOWN)
+    if doing.since is None:
+        return reason
+    return format_html("{}since {}", f"{reason}, " if reason else "", ago(doing.since))
+
+
+@register.simple_tag
+def execution_duration(execution: Execution) -> SafeString | str:
+    """It counts on while something of it runs, not while it waits."""
+    now = doing_of(execution)
+    if now is not None and not now.state.is_going:
+        return ""
+    return duration(execution.started_at, execution.ended_at)
 
 
 @register.simple_tag
@@ -50,8 +86,8 @@ def node_phase(phase: int) -> SafeString:
 
 
 @register.simple_tag
-def attempt_phase(phase: int) -> SafeString:
-    return _badge(badges.ATTEMPT.get(phase))
+def attempt_phase(attempt: TaskExecution) -> SafeString:
+    return _badge(badges.of_attempt_now(attempt.phase, attempt.reason))
 
 
 @register.filter
@@ -207,14 +243,25 @@ def metric(value: Any) -> str:
     return f"{value:,.5g}"
 
 
+_CHIP = '<span class="chip" title="{0} = {1}"><span class="chip-key">{0}</span><span>{1}</span></span>'
+
+
 @register.simple_tag
 def chips(pairs: Mapping[str, Any]) -> SafeString:
     """Partitions, labels, metadata: key and value side by side."""
-    return format_html_join(
-        " ",
-        '<span class="chip" title="{0} = {1}"><span class="chip-key">{0}</span><span>{1}</span></span>',
-        sorted(pairs.items()),
-    )
+    return format_html_join(" ", _CHIP, sorted(pairs.items()))
+
+
+@register.simple_tag
+def partitions(version: ArtifactVersion | VersionNode) -> SafeString:
+    """All partitions of a version, the time at its granularity among them."""
+    return format_html_join(" ", _CHIP, version.shown_partitions)
+
+
+@register.filter
+def partitions_text(version: ArtifactVersion | VersionNode) -> str:
+    """The same for where there are no tags: options of a select, labels of a drawing."""
+    return ", ".join(f"{key}={value}" for key, value in version.shown_partitions)
 
 
 @register.simple_tag(takes_context=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, ClassVar, TypeVar
 
@@ -47,9 +47,13 @@ class ListView(ApiView):
         rows: QuerySet[M],
         serializer: type[serializers.BaseSerializer[Any]],
         context: dict[str, Any] | None = None,
+        *,
+        prepare: Callable[[list[M]], object] = len,
     ) -> Response:
+        """`prepare`: looks up for all rows of the page what the serializer tells of each."""
         paginator = self.pagination_class()
         found = paginator.paginate_queryset(rows, request, self)
+        prepare(found)
         data = serializer(found, many=True, context={"request": request, **(context or {})}).data
         return paginator.get_paginated_response(data)
 

@@ -18,6 +18,7 @@ from console.access_objects import access_execution
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
+from console.doing import doing_of, with_doing
 from console.interfaces import inputs_of, literals_json, load_literals, outputs_of
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
 from console.rest.fields import EntityName, ErrorField, ExecutionPhaseField, NameOf, ResolutionField
@@ -25,6 +26,7 @@ from console.rest.launching import LaunchBody, RelaunchBody, launch_from, relaun
 from console.rest.waiting import WaitFilters, wait_until_ended
 from scheduler.actions.executions import abort, archive
 from scheduler.actions.launch import recover
+from scheduler.doing import State, executions_in
 from scheduler.models import Execution, ExecutionMode
 from scheduler.phases import NodePhase
 
@@ -36,6 +38,18 @@ _HEAVY = [f"{entity}__{column}" for entity in _ENTITIES for column in _LARGE]
 @extend_schema_field({"type": "string", "enum": ExecutionMode.names})
 class ModeField(NameOf):
     choices = ExecutionMode
+
+
+class DoingField(serializers.Serializer[Any]):
+    """Finer than the phase, which is RUNNING from the first evaluation on."""
+
+    state = serializers.ChoiceField(choices=[state.value for state in State])
+    reason = serializers.CharField(help_text="for what, in which place of the line; empty for what simply runs")
+    since = serializers.DateTimeField(allow_null=True)
+    place = serializers.IntegerField(allow_null=True, help_text="in the line of its executor, from 1")
+    counts = serializers.DictField(
+        child=serializers.IntegerField(), help_text="how many attempts and gates are in which state"
+    )
 
 
 class ExecutionSummary(serializers.Serializer[Any]):
@@ -52,7 +66,13 @@ class ExecutionSummary(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     archived = serializers.BooleanField()
+    doing = serializers.SerializerMethodField(help_text="what it does right now; null: it has ended, or is about to")
     url = serializers.SerializerMethodField(help_text="of this execution in the API")
+
+    @extend_schema_field(DoingField(allow_null=True))
+    def get_doing(self, execution: Execution) -> dict[str, Any] | None:
+        now = doing_of(execution)
+        return None if now is None else dict(DoingField(now).data)
 
     def get_url(self, execution: Execution) -> str:
         return execution_url(self.context["request"], execution.project, execution.domain, execution.name)
@@ -104,6 +124,9 @@ class ExecutionFilters(ScopeFilters):
     created_after = serializers.DateTimeField(required=False)
     created_before = serializers.DateTimeField(required=False)
     archived = serializers.BooleanField(required=False, default=False)
+    state = serializers.ChoiceField(
+        choices=[state.value for state in State], required=False, help_text="what unfinished ones do right now"
+    )
 
 
 _COLUMNS = {
@@ -120,10 +143,12 @@ class ExecutionsView(ListView):
     def get(self, request: Request) -> Response:
         """Executions, newest first; archived ones only when asked for."""
         filters = read_query(ExecutionFilters, request)
+        if state := filters.pop("state", ""):
+            filters["pk__in"] = executions_in(State(state))
         wanted = Q(**{_COLUMNS.get(key, key): value for key, value in filters.items()})
         rows = Execution.objects.filter(access.readable(user_of(request)), wanted)
         rows = rows.select_related("launch_plan", "workflow", "task").defer("spec", "error", "counters", *_HEAVY)
-        return self.page(request, rows, ExecutionSummary)
+        return self.page(request, rows, ExecutionSummary, prepare=with_doing)
 
     @extend_schema(parameters=[WaitFilters], request=LaunchBody, responses={201: ExecutionDetail}, tags=TAGS)
     def post(self, request: Request) -> Response:

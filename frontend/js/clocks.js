@@ -2,6 +2,8 @@
 //   <time datetime="2026-01-01T00:00:00Z" data-clock="ago">3 min ago</time>
 //   <time datetime="..." data-clock="until">in 23 h 10 min</time>       deadline
 //   <span data-clock="running" data-since="...">12 s</span>             duration of something that still runs
+import { isHeard } from "./connection.js";
+
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
 
 export function spell(seconds) {
@@ -22,6 +24,7 @@ function ago(seconds) {
 }
 
 function tick() {
+  if (!isHeard()) return;
   const now = Date.now() / 1000;
   for (const element of document.querySelectorAll("[data-clock]")) {
     const at = Date.parse(element.dataset.since || element.dateTime) / 1000;

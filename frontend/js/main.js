@@ -1,5 +1,6 @@
 // Entry module. Each behaviour lives in its own module and exports bind(root); it runs on load and after every htmx swap.
 import * as clocks from "./clocks.js";
+import * as connection from "./connection.js";
 import * as confirm from "./confirm.js";
 import * as copy from "./copy.js";
 import * as dismiss from "./dismiss.js";
@@ -9,7 +10,7 @@ import * as menus from "./menus.js";
 import * as polls from "./polls.js";
 import * as submits from "./submits.js";
 
-const behaviours = [clocks, confirm, copy, dismiss, drawings, logs, menus, polls, submits];
+const behaviours = [clocks, connection, confirm, copy, dismiss, drawings, logs, menus, polls, submits];
 
 function bindAll(root) {
   for (const behaviour of behaviours) behaviour.bind(root);

@@ -1,5 +1,11 @@
-// Holds polls back while nobody looks at the page, or while what they would replace is in use.
+// Holds polls back while nobody looks at the page, or while what they would replace is in use. A poll names what it shows
+// (its ETag), and is answered 304 while that has not changed: then nothing is sent and nothing swapped.
 //   <section data-poll hx-get="..." hx-trigger="every 2s" hx-swap="outerHTML">
+import { hasEnded } from "./connection.js";
+
+const PATIENCE = 20000; // ms until a server that says nothing counts as lost
+const shown = new WeakMap(); // element: the ETag of what it shows
+let arrived = null; // path and ETag of the last answer, until the element it brought is there
 let bound = false;
 
 function isBusy(element) {
@@ -10,10 +16,23 @@ function isBusy(element) {
   return !selection.isCollapsed && element.contains(selection.anchorNode);
 }
 
-export function bind() {
+export function bind(root) {
+  if (arrived && root.matches?.("[data-poll]") && root.getAttribute("hx-get") === arrived.path) {
+    shown.set(root, arrived.etag);
+  }
   if (bound) return;
   bound = true;
+  document.body.addEventListener("htmx:configRequest", (event) => {
+    const etag = shown.get(event.target);
+    if (!event.target.matches("[data-poll]")) return;
+    event.detail.timeout = PATIENCE;
+    if (etag) event.detail.headers["If-None-Match"] = etag;
+  });
   document.body.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.target.matches("[data-poll]") && isBusy(event.target)) event.preventDefault();
+    if (event.target.matches("[data-poll]") && (hasEnded() || isBusy(event.target))) event.preventDefault();
+  });
+  document.body.addEventListener("htmx:beforeSwap", (event) => {
+    const etag = event.detail.xhr.getResponseHeader("ETag");
+    arrived = etag ? { path: event.detail.requestConfig.path, etag } : null;
   });
 }

@@ -24,7 +24,7 @@ from artifacts.literals import (
 from artifacts.literals.identity import CARRIED_KEY
 from artifacts.models import ArtifactVersion
 from artifacts.places import places_in
-from artifacts.queries import MayRead, resolve_query
+from artifacts.queries import MayRead, broken_by, resolve_query
 from artifacts.store import store
 from artifacts.wanted import read_query
 from lineage.models import Via
@@ -48,7 +48,7 @@ class Resolved:
     explanation: str = ""
 
 
-class ResolutionEntry(TypedDict):
+class _Entry(TypedDict):
     via: str
     artifact: str  # project/domain/name
     version: str
@@ -56,22 +56,30 @@ class ResolutionEntry(TypedDict):
     explanation: str
 
 
+class ResolutionEntry(_Entry, total=False):
+    outside: str  # what the input's query asks for, of a version that was given although it is none of these
+
+
 @dataclass
 class Gathered:
     inputs: literals_pb2.LiteralMap = field(default_factory=literals_pb2.LiteralMap)
     resolved: dict[str, Resolved] = field(default_factory=dict)
+    outside: dict[str, str] = field(default_factory=dict)  # by input, as ResolutionEntry
 
     def as_json(self) -> dict[str, ResolutionEntry]:
-        return {
-            name: ResolutionEntry(
-                via=one.via.value,
-                artifact=str(one.version.artifact),
-                version=one.version.version,
-                version_id=one.version.pk,
-                explanation=one.explanation,
-            )
-            for name, one in sorted(self.resolved.items())
-        }
+        return {name: self._entry(name, one) for name, one in sorted(self.resolved.items())}
+
+    def _entry(self, name: str, one: Resolved) -> ResolutionEntry:
+        entry = ResolutionEntry(
+            via=one.via.value,
+            artifact=str(one.version.artifact),
+            version=one.version.version,
+            version_id=one.version.pk,
+            explanation=one.explanation,
+        )
+        if name in self.outside:
+            entry["outside"] = self.outside[name]
+        return entry
 
 
 def gather(
@@ -109,10 +117,8 @@ def gather(
         behavior = parameter.WhichOneof("behavior")
         if behavior == "default":
             literals[name].CopyFrom(without_marks(parameter.default))
-        elif behavior == "artifact_query":
-            queries[name] = parameter.artifact_query
-        elif behavior == "artifact_id":
-            queries[name] = artifact_id_pb2.ArtifactQuery(artifact_id=parameter.artifact_id)
+        elif (query := query_of(parameter)) is not None:
+            queries[name] = query
     for name, one in resolved.items():
         if name in given and authority.reads(*one.version.artifact.key[:2]):
             gathered.resolved[name] = one
@@ -123,7 +129,38 @@ def gather(
         _check_readable(name, queries[name], gathered, (project, domain), trigger, authority.reads)
         around: _Around = {"project": project, "domain": domain, "trigger": trigger, "may_read": authority.reads}
         _resolve(gathered, name, queries[name], parameters[name], around)
+    _mark_outside(gathered, parameters, project=project, domain=domain, trigger=trigger)
     return gathered
+
+
+def query_of(parameter: interface_pb2.Parameter) -> artifact_id_pb2.ArtifactQuery | None:
+    """The query that finds the input unless something is given: one for a certain artifact included."""
+    behavior = parameter.WhichOneof("behavior")
+    if behavior == "artifact_query":
+        return parameter.artifact_query
+    return artifact_id_pb2.ArtifactQuery(artifact_id=parameter.artifact_id) if behavior == "artifact_id" else None
+
+
+def _mark_outside(
+    gathered: Gathered,
+    parameters: Mapping[str, interface_pb2.Parameter],
+    *,
+    project: str,
+    domain: str,
+    trigger: ArtifactVersion | None,
+) -> None:
+    """Somebody may feed an input what its query would never find, data of LAX for a model of SEA: the run says so."""
+    inputs = dict(gathered.inputs.literals.items())
+    for name, one in gathered.resolved.items():
+        query = query_of(parameters[name]) if one.via is Via.OVERRIDE and name in parameters else None
+        if query is None:
+            continue
+        try:
+            wanted = read_query(query, project=project, domain=domain, inputs=inputs, trigger=trigger)
+        except InvalidArgument:  # bound to what there is nothing of: then nothing is asked for
+            continue
+        if asked := broken_by(one.version, wanted):
+            gathered.outside[name] = asked
 
 
 def _says_query(literal: literals_pb2.Literal, parameter: interface_pb2.Parameter | None) -> bool:

@@ -18,6 +18,8 @@ from console.accounts import access, tokens
 from console.supervisor.paths import Home
 from scheduler.models import Project
 
+UNUSED_STATIC = ["rest_framework"]  # of its browsable API, which we do not have
+
 
 class Command(BaseCommand):
     help = "Makes the database, the first admin with a token, and the first project, as far as they are missing."
@@ -45,7 +47,7 @@ class Command(BaseCommand):
         settle_store()
         Project.objects.get_or_create(identifier="flytesnacks", defaults={"name": "flytesnacks"})
         if not no_static:
-            call_command("collectstatic", interactive=False, verbosity=0, clear=False)
+            call_command("collectstatic", interactive=False, verbosity=0, clear=False, ignore_patterns=UNUSED_STATIC)
         if verbosity:
             self.stdout.write("ready")
 

@@ -33,7 +33,9 @@ def found(client: Client, path: str, text: str) -> list[str]:
         ("atra", ["atrains"]),
         ("make_dataset", ["amakes"]),
         ("phase:failed", ["afailed"]),
-        ("phase:FAILED phase:running", ["aevaluates", "afailed"]),
+        ("phase:FAILED phase:gated", ["aevaluates", "afailed"]),
+        ("phase:running", []),
+        ("phase:2", ["aevaluates"]),
         ("phase:unfinished", ["aevaluates"]),
         ("plan:train_on_dataset -phase:failed", ["atrains"]),
         ("plan:train_on*", ["afailed", "atrains"]),
@@ -71,7 +73,7 @@ def test_it_finds_what_is_registered(world: World, browse: Browse, path: str, te
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("phase:fine", "phase: is one of undefined, queued, running"),
+        ("phase:fine", "phase: is one of queued, waiting, gated, starting, running"),
         ("colour:red", "is no filter here; filters: phase:, workflow:, plan:"),
         ("phase:", "phase: needs a value"),
         ("created>soon", "soon"),
@@ -88,7 +90,7 @@ def test_it_counts_and_a_click_narrows_and_widens_again(world: World, browse: Br
     client = browse(world.admin)
     groups = {group.title: group.values for group in client.get("/executions/").context["facets"]}
     counts = {value.value: value.count for value in groups["Phase"]}
-    assert counts == {"succeeded": "2", "failed": "1", "running": "1"}
+    assert counts == {"succeeded": "2", "failed": "1", "gated": "1"}
 
     failed = next(value for value in groups["Phase"] if value.value == "failed")
     narrowed = client.get(f"/executions/{failed.href}")
@@ -100,7 +102,7 @@ def test_it_counts_and_a_click_narrows_and_widens_again(world: World, browse: Br
 def test_it_takes_filters_of_other_pages_into_the_box(world: World, browse: Browse) -> None:
     client = browse(world.admin)
     for address in re.findall(r'href="(/executions/\?[^"]+)"', client.get("/").content.decode()):
-        assert re.fullmatch(r"phase:(unfinished|succeeded|failed)", client.get(address).context["q"])
+        assert re.fullmatch(r"phase:(running|idle|succeeded|failed)", client.get(address).context["q"])
     response = client.get("/executions/?plan=train_on_dataset&phase=6")
     assert response.context["q"] == "phase:6 plan:train_on_dataset"
     assert [row.name for row in response.context["page"].rows] == ["afailed"]

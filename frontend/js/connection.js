@@ -1,0 +1,42 @@
+// Says once when the page no longer hears from the server, and stops its clocks: what they would count is not known.
+//   <div id="connection" hidden><p data-connection="lost" hidden>... <time data-connection-at></time></p>
+//   <p data-connection="ended" hidden>...</p></div>
+// A lost connection is tried again by the polls themselves; an ended session is not.
+let heard = new Date();
+let state = "";
+let bound = false;
+
+export const isHeard = () => state === "";
+export const hasEnded = () => state === "ended";
+
+function show(next) {
+  if (next === state || state === "ended") return;
+  state = next;
+  const box = document.getElementById("connection");
+  if (!box) return;
+  for (const text of box.querySelectorAll("[data-connection]")) text.hidden = text.dataset.connection !== state;
+  for (const time of box.querySelectorAll("[data-connection-at]")) {
+    time.dateTime = heard.toISOString();
+    time.textContent = heard.toLocaleTimeString();
+  }
+  box.hidden = state === "";
+  document.documentElement.toggleAttribute("data-unheard", state !== "");
+}
+
+function answered(event) {
+  const status = event.detail.xhr.status;
+  if (status === 401) show("ended");
+  else if (status >= 500) show("lost");
+  else if (status) {
+    heard = new Date();
+    show("");
+  }
+}
+
+export function bind() {
+  if (bound) return;
+  bound = true;
+  document.body.addEventListener("htmx:afterRequest", answered);
+  for (const failed of ["htmx:sendError", "htmx:timeout"]) document.body.addEventListener(failed, () => show("lost"));
+  window.addEventListener("offline", () => show("lost"));
+}

@@ -1,0 +1,217 @@
+"""Queued, waiting, starting, running and gated are different words, and the reason stands beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+from flyteidl.core import compiler_pb2, execution_pb2, identifier_pb2, workflow_pb2
+
+from artifacts.store import store
+from console.accounts.models import User
+from console.pages.failures import describe_error
+from scheduler import doing
+from scheduler.doing import Fact, State
+from scheduler.models import Execution, GateKind, NodeExecution, NodeKind, TaskExecution
+from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+from tests.console.pages.cast import World, make_attempt, make_execution, make_node
+
+Browse = Callable[[User], Client]
+RUN = "/executions/demo/development/{}/"
+NODE_OF = {AttemptPhase.RUNNING: NodePhase.RUNNING}
+
+
+def run_with(name: str, phase: AttemptPhase, reason: str = "", **over: object) -> Execution:
+    """An execution that the engine calls RUNNING, with one attempt."""
+    execution = make_execution(name, "train_on_dataset", ExecutionPhase.RUNNING, age=timedelta(minutes=8))
+    node = make_node(execution, "n0", NODE_OF.get(phase, NodePhase.QUEUED), started_at=None)
+    make_attempt(node, phase, reason=reason, **over)
+    return execution
+
+
+def row_of(page: str, name: str) -> str:
+    """The row of a list of executions, without its tags."""
+    import re
+
+    row = next(part for part in page.split("<tr>") if f"/{name}/" in part)
+    return " ".join(re.sub(r"<[^>]+>", " ", row.partition("</tr>")[0]).split())
+
+
+@pytest.mark.parametrize(
+    ("phase", "reason", "state", "told"),
+    [
+        (AttemptPhase.QUEUED, "", "Queued", "next in line"),
+        (AttemptPhase.QUEUED, "waiting for cpu 1", "Waiting", "for cpu 1, next in line"),
+        (AttemptPhase.QUEUED, "waiting for the quota of demo: gpu 4", "Waiting", "for the quota of demo: gpu 4"),
+        (AttemptPhase.WAITING_FOR_RESOURCES, "Unschedulable: 0/3 nodes", "Waiting", "for Unschedulable: 0/3 nodes"),
+        (AttemptPhase.INITIALIZING, "", "Starting", ""),
+        (AttemptPhase.RUNNING, "", "Running", ""),
+    ],
+)
+def test_a_list_says_in_a_word_and_its_reason_what_an_execution_does(
+    world: World, browse: Browse, phase: AttemptPhase, reason: str, state: str, told: str
+) -> None:
+    run_with("aone", phase, reason)
+    client = browse(world.admin)
+
+    row = row_of(client.get("/executions/").content.decode(), "aone")
+
+    assert f" {state} " in row and told in row
+    assert (" 8 min" in row.partition("by hand")[2].partition("ago")[0].removesuffix(" 8 min ")) == (
+        state in ("Starting", "Running")
+    ), "the clock counts for what runs alone"
+    found = client.get(f"/executions/?phase={state.lower()}").context["page"].rows
+    assert "aone" in {each.name for each in found}
+    for other in {"queued", "waiting", "starting", "running", "gated"} - {state.lower()}:
+        rows = client.get(f"/executions/?q=phase:{other}").context["page"].rows
+        assert "aone" not in {each.name for each in rows}
+
+
+def test_an_open_gate_makes_it_gated_and_home_counts_each_apart(world: World, browse: Browse) -> None:
+    run_with("aqueued", AttemptPhase.QUEUED)
+    run_with("awaits", AttemptPhase.QUEUED, "waiting for gpu 1")
+    run_with("aruns", AttemptPhase.RUNNING)
+    client = browse(world.admin)
+
+    assert "Gated for an approval: approve_model" in row_of(client.get("/executions/").content.decode(), "aevaluates")
+    home = client.get("/").context
+    assert (home["running"], home["queued"]) == (1, 2)
+
+
+def test_what_is_furthest_on_names_it_and_the_rest_is_counted(world: World) -> None:
+    execution = run_with("amap", AttemptPhase.RUNNING)
+    node = NodeExecution.objects.get(execution=execution)
+    for index in range(3):
+        make_attempt(node, AttemptPhase.QUEUED, index=index, name=f"amap-{index}", reason="waiting for cpu 2")
+
+    now = doing.of_execution(execution)
+
+    assert now is not None and now.state is State.RUNNING
+    assert now.counts == {State.RUNNING: 1, State.WAITING: 3}
+
+
+def test_the_place_in_the_line_is_by_priority_and_age_of_its_own_executor(world: World) -> None:
+    first, second = run_with("afirst", AttemptPhase.QUEUED), run_with("asecond", AttemptPhase.QUEUED)
+    urgent = run_with("aurgent", AttemptPhase.QUEUED, priority=5)
+    apart = run_with("apart", AttemptPhase.QUEUED, executor="kubernetes", cluster="big")
+
+    places = doing.of_executions([first, second, urgent, apart])
+
+    assert [places[row.pk].place for row in (urgent, first, second, apart)] == [1, 2, 3, 1]
+
+
+def test_it_waits_for_a_slot_a_sleep_and_the_next_try(world: World) -> None:
+    later = timezone.now() + timedelta(hours=1)
+    runs = [
+        make_execution(f"a{number}", "train_on_dataset", ExecutionPhase.RUNNING, age=timedelta(minutes=1))
+        for number in range(3)
+    ]
+    make_node(runs[0], "n0", NodePhase.QUEUED, parked=True, attempts=0)
+    make_node(runs[1], "n0", NodePhase.QUEUED, attempts=1, wake_at=later)
+    sleeps = make_node(runs[2], "n0", NodePhase.RUNNING, kind=NodeKind.GATE, wake_at=later)
+    runs[2].gates.create(
+        node=sleeps, signal_id="s", kind=GateKind.SLEEP, literal_type=b"", waiting_since=later, created_at=later
+    )
+
+    found = [doing.of_execution(run) for run in runs]
+
+    assert all(now is not None and now.state is State.WAITING for now in found)
+    texts = [now.reason for now in found if now is not None]
+    assert "max parallelism" in texts[0] and "next try at" in texts[1] and "sleep that ends at" in texts[2]
+
+
+def test_who_started_others_does_what_they_do_and_tells_nothing_of_another_project(world: World) -> None:
+    parent = make_execution("aparent", "train_on_dataset", ExecutionPhase.RUNNING, age=timedelta(minutes=9))
+    starts = make_node(parent, "n0", NodePhase.RUNNING, kind=NodeKind.LAUNCH_PLAN)
+    child = run_with("achild", AttemptPhase.QUEUED, "waiting for gpu 8")
+    Execution.objects.filter(pk=child.pk).update(parent_node=starts)
+    assert (now := doing.of_execution(parent)) is not None and now.what == "gpu 8"
+    assert doing.of_nodes(parent, [starts])[starts.pk].what == "gpu 8"
+
+    Execution.objects.filter(pk=child.pk).update(project="elsewhere")
+
+    now = doing.of_execution(parent)
+    assert now is not None and (now.state, now.what) == (State.WAITING, "an execution it started")
+    assert doing.of_all()[parent.pk] == now
+
+
+def test_a_node_does_what_the_nodes_below_it_do(world: World, browse: Browse) -> None:
+    execution = make_execution("anest", "train_on_dataset", ExecutionPhase.RUNNING, age=timedelta(minutes=9))
+    top = make_node(execution, "n0", NodePhase.DYNAMIC_RUNNING)
+    below = make_node(execution, "n0-0-n1", NodePhase.QUEUED, spec_node_id="n1", parent=top, started_at=None)
+    make_attempt(below, AttemptPhase.QUEUED, reason="waiting for memory 4")
+    client = browse(world.admin)
+
+    rows = client.get(RUN.format("anest")).context["nodes"]
+    page = client.get(RUN.format("anest") + "nodes/n0/").content.decode()
+
+    assert [(row.badge.label, row.doing.what, row.is_still) for row in rows] == [("Waiting", "memory 4", True)] * 2
+    assert "for memory 4, next in line" in page
+
+
+def test_whatever_makes_things_wait_adds_a_source_and_is_seen_everywhere(
+    world: World, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = make_execution("aheld", "train_on_dataset", ExecutionPhase.RUNNING, age=timedelta(minutes=1))
+    source = lambda _: [Fact(held.pk, None, State.WAITING, "the quota of demo", timezone.now(), place=3)]  # noqa: E731
+    monkeypatch.setattr(doing, "SOURCES", [*doing.SOURCES, source])
+    client = browse(world.admin)
+
+    assert "Waiting for the quota of demo, number 3 in line" in row_of(
+        client.get("/executions/").content.decode(), "aheld"
+    )
+    assert "aheld" in {row.name for row in client.get("/executions/?phase=waiting").context["page"].rows}
+
+
+def error(code: str, message: str, kind: int = execution_pb2.ExecutionError.USER) -> bytes:
+    return execution_pb2.ExecutionError(code=code, message=message, kind=kind).SerializeToString()  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "raised"),
+    [
+        ("USER:ValueError", "Trace:\n\n    Traceback (most recent call last):\n\nMessage:\n\n    bad", True),
+        ("RetriesExhausted|USER:KeyError", "[2/2] currentAttempt done. Last Error: USER::'x'", True),
+        ("ResourcesUnavailable", "the task asks for more than this machine has: gpu 1 of 0", False),
+        ("SecretNotFound", "there is no secret token", False),
+        ("NoExecutor", "no executor runs tasks of the type spark", False),
+        ("RetriesExhausted|ImagePull", "the image cannot be pulled", False),
+        ("OOMKilled", "killed for want of memory", False),
+    ],
+)
+def test_only_what_code_raised_is_called_so(code: str, message: str, raised: bool) -> None:
+    failure = describe_error(error(code, message))
+
+    assert failure is not None and (failure.origin == "raised by user code") is raised
+
+
+def test_nodes_that_a_dynamic_task_wrote_are_called_by_their_functions(world: World, browse: Browse) -> None:
+    def node(name: str, task: str) -> workflow_pb2.Node:
+        reference = identifier_pb2.Identifier(resource_type=identifier_pb2.TASK, name=task)
+        return workflow_pb2.Node(
+            id=name,
+            metadata=workflow_pb2.NodeMetadata(name=name),
+            task_node=workflow_pb2.TaskNode(reference_id=reference),
+        )
+
+    digest = "2dbe340ef7712afd00112233445566aa"
+    template = workflow_pb2.WorkflowTemplate(
+        nodes=[node("dn0", "team.flows.one_fold"), node("dn1", f"team.map_score_{digest}-arraynode")]
+    )
+    closure = compiler_pb2.CompiledWorkflowClosure(primary=compiler_pb2.CompiledWorkflow(template=template))
+    uri = store().join(store().root, "metadata", "dynamic.pb")
+    store().put(uri, closure.SerializeToString())
+    execution = make_execution("adyn", "train_on_dataset", ExecutionPhase.RUNNING, age=timedelta(minutes=9))
+    top = make_node(execution, "n0", NodePhase.DYNAMIC_RUNNING, is_dynamic=True, dynamic_uri=uri)
+    for number in range(2):
+        make_node(execution, f"n0-0-dn{number}", NodePhase.QUEUED, spec_node_id=f"dn{number}", parent=top)
+    client = browse(world.admin)
+
+    rows = client.get(RUN.format("adyn")).context["nodes"]
+
+    assert [row.name for row in rows][1:] == ["one_fold", "score"]
+    assert "<h1>one_fold</h1>" in client.get(RUN.format("adyn") + "nodes/n0-0-dn0/").content.decode()
+    assert TaskExecution.objects.filter(execution_id=execution.pk).count() == 0
