@@ -10,6 +10,8 @@ import os
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from django.core.exceptions import ImproperlyConfigured
+
 from console.supervisor import roles
 from console.supervisor.kept_secrets import kept_secret
 from console.supervisor.paths import Home
@@ -186,6 +188,10 @@ CAUSEWAY_ENVIRONMENTS = os.environ.get("CAUSEWAY_ENVIRONMENTS", "")
 CAUSEWAY_CLUSTERS = os.environ.get("CAUSEWAY_CLUSTERS", "")
 CAUSEWAY_KUBECONFIG = os.environ.get("CAUSEWAY_KUBECONFIG", "")
 CAUSEWAY_CLUSTER_IMAGE = os.environ.get("CAUSEWAY_CLUSTER_IMAGE", "")
+# Where attempts go that ask for no cluster by label or pool: to "clusters", or to the "machine" where it runs them
+CAUSEWAY_PLACEMENT = os.environ.get("CAUSEWAY_PLACEMENT") or "clusters"
+if CAUSEWAY_PLACEMENT not in ("clusters", "machine"):
+    raise ImproperlyConfigured(f"CAUSEWAY_PLACEMENT is clusters or machine, not {CAUSEWAY_PLACEMENT!r}")
 # How long an attempt of a task without a timeout of its own may take, in seconds; 0: as long as it likes.
 CAUSEWAY_TASK_TIMEOUT = float(os.environ.get("CAUSEWAY_TASK_TIMEOUT") or "0")
 # Of what a task leaves to be read, in bytes; 0: any. A longer log loses its middle, a larger deck is not kept.

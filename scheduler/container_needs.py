@@ -28,6 +28,7 @@ def needs_of(target: Target, platform: Platform | None = None) -> Needs:
     if task.metadata.is_eager and "cpu" not in limited:
         requested.setdefault("cpu", f"{EAGER_CPU * 1000:g}m")
     requests, limits = _within(requested, limited, platform or Platform())
+    said = {_KUBERNETES.get(name, name) for name in (*requested, *limited)}
     devices = pods.devices_of(task)
     if any(map(pods.is_gpu, devices.requests | devices.limits)) and not _overrides_gpu(target):
         requests.pop("gpu", None)  # they have names of their own
@@ -35,7 +36,13 @@ def needs_of(target: Target, platform: Platform | None = None) -> Needs:
     else:
         devices = devices.without_gpus()
     accelerator, memory = _extended(target, task)
-    return Needs({**requests, **devices.requests}, {**limits, **devices.limits}, accelerator, memory)
+    return Needs(
+        {**requests, **devices.requests},
+        {**limits, **devices.limits},
+        defaults=frozenset(requests.keys() - said),
+        accelerator=accelerator,
+        shared_memory=memory,
+    )
 
 
 def _within(

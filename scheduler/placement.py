@@ -4,7 +4,9 @@
    label and the pool that the launch, or an administrator's attributes, ask for (EXECUTION_CLUSTER_LABEL and
    CLUSTER_ASSIGNMENT of Flyte, as flyteadmin reads them).
 2. Among several that fit, all attempts of an execution go to one, by weight: what nodes hand on stays near.
-3. Otherwise it goes to the machine. What the machine cannot run is refused in words, not queued for ever.
+3. Where an administrator has it so (`machine_first`), what asks for no label and no pool goes to the machine if that
+   can run it, and only then to a cluster.
+4. Otherwise it goes to the machine. What the machine cannot run is refused in words, not queued for ever.
 
 A label that no cluster has is ignored where there are no clusters at all, as ever on one machine; where there are
 some, it is an error to ask for one that is not there.
@@ -76,11 +78,15 @@ class NoExecutor(NoPlace):
     """It asks for processes that no executor here starts."""
 
 
-def place(asked: Asked, kinds: Collection[Kind], clusters: Sequence[Cluster] = ()) -> Place:
+def place(
+    asked: Asked, kinds: Collection[Kind], clusters: Sequence[Cluster] = (), *, machine_first: bool = False
+) -> Place:
     """Raises NoPlace."""
     known = {kind.name: kind for kind in kinds}
     machine = next((kind for kind in kinds if not kind.clustered), None)
     configured = [one for one in clusters if one.kind in known and known[one.kind].clustered]
+    if machine_first and machine is not None and not (asked.label or asked.pool) and _machine_runs(asked, machine):
+        return Place(machine.name)
     if configured and (asked.runs_program or machine is None):
         fitting = [one for one in _of_label(asked, configured) if _takes(asked, known[one.kind], one)]
         if fitting:
@@ -92,6 +98,14 @@ def place(asked: Asked, kinds: Collection[Kind], clusters: Sequence[Cluster] = (
         raise NoPlace("no executor is set up: an administrator configures a cluster")
     _check_machine(asked, machine)
     return Place(machine.name)
+
+
+def _machine_runs(asked: Asked, machine: Kind) -> bool:
+    try:
+        _check_machine(asked, machine)
+    except NoPlace:
+        return False
+    return True
 
 
 def _check_machine(asked: Asked, machine: Kind) -> None:

@@ -89,6 +89,7 @@ class Needs:
     limits: Mapping[str, str] = field(default_factory=dict)
     accelerator: Accelerator | None = None
     shared_memory: SharedMemory | None = None
+    defaults: frozenset[str] = frozenset()  # of the requests, those that are only the platform's defaults
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,8 @@ def _former(given: Mapping[str, Any], name: str, attempt: int, index: int) -> Id
 
 def _needs_json(needs: Needs) -> dict[str, Any]:
     told: dict[str, Any] = {name: dict(value) for name in ("requests", "limits") if (value := getattr(needs, name))}
+    if needs.defaults:
+        told["defaults"] = sorted(needs.defaults)
     if needs.accelerator is not None:
         told["accelerator"] = asdict(needs.accelerator)
     if needs.shared_memory is not None:
@@ -124,6 +126,7 @@ def _needs(given: Mapping[str, Any]) -> Needs:
     return Needs(
         requests=given.get("requests") or {},
         limits=given.get("limits") or {},
+        defaults=frozenset(given.get("defaults") or ()),
         accelerator=_made(Accelerator, accelerator) if accelerator is not None else None,
         shared_memory=_made(SharedMemory, memory) if memory is not None else None,
     )

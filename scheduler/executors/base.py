@@ -57,6 +57,9 @@ class Executor(ABC):
     def start(self, emit: Emit) -> None:
         """Make ready. Every attempt submitted or adopted from now on is reported through `emit`."""
 
+    def give_up(self) -> None:  # noqa: B027 - most wait for nothing
+        """Called from another thread while `start` may still wait for its turn: then it returns at once."""
+
     @abstractmethod
     def submit(self, assignment: Assignment) -> None:
         """Run the attempt. Submitting one that runs or has ended already must find it rather than start another."""

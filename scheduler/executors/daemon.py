@@ -58,6 +58,9 @@ class Daemon:
     def run(self) -> None:
         """Work until stop() is called; running attempts then go on without it."""
         self.executor.start(self._emit)
+        if self.stopping.is_set():  # perhaps while it waited for its turn: then nothing is its own
+            self.executor.stop()
+            return
         threads = [vital(self._wait_for_wake_ups, name="wake-ups"), vital(self._record, name="recorder")]
         self._until_done(self._adopt)
         self.executor.settle()
@@ -70,6 +73,7 @@ class Daemon:
     def stop(self) -> None:
         self.stopping.set()
         self._work.set()
+        self.executor.give_up()
 
     def _emit(self, event: Observation) -> None:
         """From any thread. An end frees its slot at once; that it is recorded may come a moment later."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from flyteidl.core import tasks_pb2
 
 from scheduler import operators, pods
@@ -26,4 +27,5 @@ def place_of(turn: Turn, task: tasks_pb2.TaskTemplate, *, item: bool = False) ->
         resources=tuple(pods.unknown_resources(task)),
         runs_program=task.type != "echo",
     )
-    return place(asked, registry.kinds(), turn.clusters)
+    machine_first = settings.CAUSEWAY_PLACEMENT == "machine"
+    return place(asked, registry.kinds(), turn.clusters, machine_first=machine_first)

@@ -46,6 +46,14 @@ def test_a_cluster_goes_before_the_machine_unless_it_is_only_for_its_label() -> 
     assert place(asked(runs_program=False), BOTH, [cluster("a")]) == Place("local")
 
 
+def test_an_administrator_may_have_the_machine_go_first() -> None:
+    clusters = [cluster("a", labels=frozenset({"gpu"}))]
+    assert place(ASKED, BOTH, clusters, machine_first=True) == Place("local")
+    assert place(asked(label="gpu"), BOTH, clusters, machine_first=True) == Place("pods", "a")
+    assert place(asked(resources=("google.com/tpu",)), BOTH, clusters, machine_first=True) == Place("pods", "a")
+    assert place(ASKED, [PODS], clusters, machine_first=True) == Place("pods", "a")
+
+
 def test_labels_and_pools_choose_among_clusters() -> None:
     clusters = [cluster("a", labels=frozenset({"gpu"})), cluster("b", pools=frozenset({"night"}))]
     assert place(asked(label="gpu"), BOTH, clusters).cluster == "a"

@@ -7,7 +7,6 @@ containers, data containers, the cluster's settings, the PodTemplate object bene
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +70,7 @@ def build(spec: AttemptSpec, cluster: Cluster, around: Surroundings) -> Built:
     for container in (*pod["containers"], *(pod.get("initContainers") or ())):
         container.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     main = next(one for one in pod["containers"] if one.get("name") == primary)
-    _fit_limits(main, resources_of(spec.needs, cluster))
+    _fit_limits(main, resources_of(spec.needs, cluster, main.get("resources") or {}))
     scheduling.accelerate(pod, spec, cluster.accelerators)
     if spec.needs.shared_memory is not None:
         volumes.share_memory(pod, main, spec.needs.shared_memory)
@@ -89,8 +88,6 @@ def build(spec: AttemptSpec, cluster: Cluster, around: Surroundings) -> Built:
 def _settle(pod: Json, spec: AttemptSpec, cluster: Cluster) -> None:
     """What the launch and the cluster say of the pod as a whole; what the task's own pod says goes before."""
     pod["restartPolicy"] = "Never"  # an attempt is tried once: another try is another attempt
-    if spec.timeout_seconds:
-        pod["activeDeadlineSeconds"] = max(1, math.ceil(spec.timeout_seconds))
     account = spec.service_account or cluster.service_account
     if account:
         pod.setdefault("serviceAccountName", account)
@@ -132,6 +129,8 @@ def _metadata(spec: AttemptSpec) -> Json:
 
 def _marked(metadata: Json, name: str, primary: str, spec: AttemptSpec, cluster: Cluster, around: Surroundings) -> Json:
     labels, annotations = names.marks(spec.identity, around.owner, around.attempt_id)
+    if spec.timeout_seconds:
+        annotations[names.TIMEOUT] = f"{spec.timeout_seconds:g}"
     kept = {kind: metadata.get(kind) or {} for kind in ("labels", "annotations")}
     return {
         "name": name,

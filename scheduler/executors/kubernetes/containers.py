@@ -10,6 +10,7 @@ from typing import Any
 from artifacts.exceptions import InvalidArgument
 from scheduler.attempts.spec import AttemptSpec, Needs, Pod
 from scheduler.executors.kubernetes.cluster import Cluster
+from scheduler.executors.kubernetes.merge import over, resources_beneath
 
 Json = dict[str, Any]
 MAIN = "main"  # the container of a task that brings no pod
@@ -81,8 +82,9 @@ def program(spec: AttemptSpec, cluster: Cluster, around: Surroundings, template:
     made["env"] = environment(spec, cluster, around, template.get("env") or ())
     if (sources := [*(template.get("envFrom") or ()), *env_from(cluster, around)]) and sources:
         made["envFrom"] = sources
-    if resources := resources_of(spec.needs, cluster):
-        made["resources"] = {**_other_parts(template), **resources}
+    if resources := resources_of(spec.needs, cluster, *_said_beneath(spec, around, template)):
+        own = _other_parts(template) if spec.overlay is None else template.get("resources") or {}
+        made["resources"] = over(own, resources)
     made.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
     if cluster.image_pull_policy:
         made.setdefault("imagePullPolicy", cluster.image_pull_policy)
@@ -105,22 +107,36 @@ def environment(spec: AttemptSpec, cluster: Cluster, around: Surroundings, templ
     return entries
 
 
-def resources_of(needs: Needs, cluster: Cluster) -> Json:
-    """`resources` of the container: empty if nothing is asked for."""
+def resources_of(needs: Needs, cluster: Cluster, *beneath: Mapping[str, Any]) -> Json:
+    """`resources` of the container: empty if nothing is asked for. `beneath`: what pod templates say of it. That goes
+    before what nobody said (defaults of the platform and the cluster, a limit made of a request); it is merged later.
+    """
     gpu = gpu_resource(needs, cluster)
-    requests = {gpu if name == GPU else name: amount for name, amount in needs.requests.items()}
+    said = {name for one in beneath for part in ("requests", "limits") for name in one.get(part) or ()}
+    limited = {name for one in beneath for name in one.get("limits") or ()}
+    asked = {name: amount for name, amount in needs.requests.items() if name not in needs.defaults & said}
+    requests = {gpu if name == GPU else name: amount for name, amount in asked.items()}
     limits = {gpu if name == GPU else name: amount for name, amount in needs.limits.items()}
     for name, amount in cluster.requests.items():
-        if name not in limits:
+        if name not in limits and name not in said:
             requests.setdefault(name, amount)
     for name in requests.keys() | limits.keys():
         if is_device(name):  # Kubernetes wants both, and equal
             amount = requests.get(name) or limits[name]
             requests[name] = limits[name] = amount
-        elif name in LIMITED and name in requests:
+        elif name in LIMITED and name in requests and name not in limited:
             limits.setdefault(name, requests[name])
     found = {"requests": dict(sorted(requests.items())), "limits": dict(sorted(limits.items()))}
     return {name: amounts for name, amounts in found.items() if amounts}
+
+
+def _said_beneath(spec: AttemptSpec, around: Surroundings, own: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Of pods in code flytekit has put the task's own resources in already, and they are among its needs; not so of a
+    pod that a node has in the task's stead.
+    """
+    below = (around.template or {}).get("template") or {}
+    found = resources_beneath(below.get("spec") or {})
+    return [found, *([own["resources"]] if spec.overlay is not None and own.get("resources") else [])]
 
 
 def gpu_resource(needs: Needs, cluster: Cluster) -> str:

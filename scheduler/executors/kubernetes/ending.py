@@ -15,10 +15,10 @@ Against Flyte 1.16.8 (DemystifyFailure, DeterminePrimaryContainerPhase), with th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scheduler.attempts.outcomes import SYSTEM, USER
-from scheduler.executors.kubernetes import pods
+from scheduler.executors.kubernetes import names, pods
 from scheduler.executors.kubernetes.pods import Json, part, text
 
 SIGKILL, SIGTERM = 137, 143
@@ -55,6 +55,13 @@ class Verdict:
     exit_code: int | None = None  # of the main container
 
 
+def timed_out(seconds: object) -> Verdict:
+    """Of a task that ran for longer than it may."""
+    told = f"{seconds:g}" if isinstance(seconds, float) else seconds
+    words = f"the task took longer than its timeout of {told} s, counted from when its container started"
+    return Verdict("TimeoutExpired", words, USER, cut_off=True)
+
+
 def verdict(pod: Json, *, gone: bool = False) -> Verdict:
     """Of a pod that has ended, or is gone from the cluster with this as its last state."""
     primary = pods.primary_of(pod)
@@ -71,8 +78,10 @@ def _from_outside(pod: Json, code: int | None) -> Verdict | None:
     """Deadlines, evictions, lost nodes, deletions."""
     reason, message = text(pod, "status", "reason"), text(pod, "status", "message").strip()
     if reason == "DeadlineExceeded":
+        if told := text(pod, "metadata", "annotations", names.TIMEOUT):
+            return replace(timed_out(told), exit_code=code)
         seconds = part(pod, "spec").get("activeDeadlineSeconds")
-        words = f"the task took longer than its timeout of {seconds} s, counted from when a node took its pod"
+        words = f"the pod's own activeDeadlineSeconds of {seconds} s, counted from when a node took it, are over"
         return Verdict("TimeoutExpired", words, USER, cut_off=True, exit_code=code)
     if reason == "Evicted" and any(sign in message for sign in OWN_EVICTIONS):
         return Verdict("EphemeralStorage", f"the task used too much disk: {message}", USER, exit_code=code)

@@ -14,6 +14,7 @@ import socket
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -48,6 +49,8 @@ logger = logging.getLogger(__name__)
 INSTANCE = 64  # letters; TaskExecution.claimed_by
 FOLLOWERS = 200  # logs followed at the same time; those of more pods are read at their end
 LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
+AGAIN_SECONDS = 2.0
+OVERDUE_SECONDS = 5.0  # after its timeout, a task that its node did not end is ended
 LOG_SECONDS = 3.0  # between looks at logs that grow
 
 
@@ -68,14 +71,16 @@ class KubernetesExecutor(Executor):
         store_keys: Mapping[str, str] | None = None,
         max_log_bytes: int = 0,
         max_deck_bytes: int = 0,
+        task_seconds: float = 0,
     ) -> None:
         """`home`: a folder for logs on their way; `owner`: the mark of the installation, a label's value; `secrets_of`
-        and `env_of` give what an attempt's pod gets of secrets and of addresses.
+        and `env_of` give what an attempt's pod gets of secrets and of addresses; `task_seconds`: the timeout of tasks
+        that have none of their own, 0: none.
         """
         self.settings, self.cluster = cluster, cluster.name
         self.store, self.home, self.owner = store, home, owner
         self.objects = Objects(api)
-        self.max_log_bytes = max_log_bytes
+        self.max_log_bytes, self.task_seconds = max_log_bytes, task_seconds
         self.board = Board(lambda seen: self.emit(seen), submissions=cluster.submissions)
         self.finisher = Finisher(
             self.board, self.objects, cluster, store, max_deck_bytes=max_deck_bytes, freed=self._freed
@@ -94,7 +99,7 @@ class KubernetesExecutor(Executor):
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
         self._scoped = False  # whether rights are there for single namespaces only
         self._followers = ThreadPoolExecutor(FOLLOWERS, thread_name_prefix="logs")
-        self._settled = False
+        self._settled = self._started = False
         self._logs_sent_at = time.monotonic()
 
     def capacity(self) -> Resources:
@@ -106,9 +111,14 @@ class KubernetesExecutor(Executor):
         shutil.rmtree(self.home, ignore_errors=True)  # logs of an earlier process are read again from their pods
         if self.lease is not None and not self.lease.acquire():
             return  # stopped while it waited
+        self._started = True
         self._scoped = not may_watch_all(self.objects.api)
         if not self._scoped:
             self._watch("")
+
+    def give_up(self) -> None:
+        if self.lease is not None and not self._started:
+            self.lease.give_up()
 
     def submit(self, assignment: Assignment) -> None:
         self._take(assignment, adopted=False)
@@ -117,6 +127,8 @@ class KubernetesExecutor(Executor):
         self._take(assignment, adopted=True)
 
     def _take(self, assignment: Assignment, *, adopted: bool) -> None:
+        if not assignment.spec.timeout_seconds and self.task_seconds:
+            assignment = replace(assignment, spec=replace(assignment.spec, timeout_seconds=self.task_seconds))
         namespace = self.settings.namespace_of(*assignment.spec.identity.place)
         held = Held(assignment, namespace, names.pod_name(assignment.spec.identity, self.owner), adopted)
         with self.board.lock:
@@ -162,7 +174,12 @@ class KubernetesExecutor(Executor):
     def _watch(self, namespace: str) -> None:
         if namespace not in self._watchers:
             watcher = Watcher(
-                self.objects.api, names.selector(self.owner), self.on_pod, self._listed, namespace=namespace
+                self.objects.api,
+                names.selector(self.owner),
+                self.on_pod,
+                self._listed,
+                on_restored=self._restored,
+                namespace=namespace,
             )
             self._watchers[namespace] = watcher
             vital(watcher.run, name=f"watch {namespace}".strip()).start()
@@ -198,6 +215,7 @@ class KubernetesExecutor(Executor):
             case Runs(since):
                 self._keep_log(held, pod, follow=True)
                 self.board.runs(held, since)
+                self._time(held, pod)
             case Ending(well, until):
                 self._keep_log(held, pod, follow=False)
                 self.board.runs(held, pods.started_at(pod, pods.primary_of(pod)))
@@ -212,12 +230,37 @@ class KubernetesExecutor(Executor):
                     self.board.do(partial(self.finisher.judge, held, pod, seen))
         self._tend(held)
 
+    def _time(self, held: Held, pod: pods.Json) -> None:
+        """Under the lock. A task's timeout counts from its container's start, which nobody knows before: so its node is
+        told now, and ends it whatever becomes of us.
+        """
+        if not held.timed and (seconds := pods.deadline_to_set(pod, held.spec.timeout_seconds)):
+            held.timed = True
+            self.board.do(partial(self._set_deadline, held, seconds))
+
+    def _set_deadline(self, held: Held, seconds: int) -> None:
+        if held.stage != Stage.MADE:
+            return
+        try:
+            self.objects.set_deadline(held.namespace, held.name, held.uid, seconds)
+        except ApiError as error:
+            logger.warning("%s: its node cannot be told its timeout for now: %s", held.handle, error)
+            self.board.later(AGAIN_SECONDS, partial(self._set_deadline, held, seconds))
+
     def _lost(self, held: Held) -> None:
         """Its pod was there and is gone, and nobody saw how it ended: then the files decide."""
         with self.board.lock:
             if self.board.to_judge(held):
                 over = Over(verdict({}, gone=True), None, None)
                 self.board.do(partial(self.finisher.judge, held, {}, over))
+
+    def _restored(self) -> None:
+        """Its etcd was: versions begin again where they were then. Pods that were made since are not there any more."""
+        logger.warning("cluster %s was set back to an earlier state: all of its pods are looked at anew", self.cluster)
+        with self.board.lock:
+            for held in self.board.held.values():
+                held.version = 0
+        self.submission.maker.forget_cluster()
 
     def _listed(self, present: frozenset[str], began: float, namespace: str) -> None:
         """Of pods that should be there and were not listed it is asked what became of them."""
@@ -246,6 +289,8 @@ class KubernetesExecutor(Executor):
 
     def _keep_log(self, held: Held, pod: pods.Json, *, follow: bool) -> None:
         if held.log is not None:
+            if not follow:
+                held.log.container_ended()
             return
         main, uri = pods.primary_of(pod), held.assignment.log_uri
         held.others = tuple(name for name in pods.container_names(pod) if name != main)
@@ -255,7 +300,6 @@ class KubernetesExecutor(Executor):
         handle = (held.namespace, held.name)
         held.log = LogKeeper(self.objects, handle, main, path, uri, self.store, self.max_log_bytes)
         if follow:
-            held.log.followed.clear()
             self._followers.submit(held.log.follow)
 
     # --- what time brings ---------------------------------------------------------------------------------------------
@@ -286,7 +330,8 @@ class KubernetesExecutor(Executor):
         """Under the lock: deadlines, and what is to be looked at again."""
         if held.stage != Stage.MADE:
             return
-        if held.cancelled:
+        held.overdue = held.overdue or is_overdue(held)
+        if held.cancelled or held.overdue:
             if not held.abort_sent:
                 held.abort_sent = True
                 self.board.do(partial(self.finisher.abort, held))
@@ -321,6 +366,16 @@ class KubernetesExecutor(Executor):
             return
         if self.board.to_judge(held):
             self.finisher.conclude(held, outcome)
+
+
+def is_overdue(held: Held) -> bool:
+    """Whether its node was to end it some time ago. Of a pod that may take an hour to end (a raw container's) the node
+    waits for all of that.
+    """
+    timeout, started = held.spec.timeout_seconds, held.started_at
+    if not timeout or started is None or not held.runs:
+        return False
+    return (datetime.now(timezone.utc) - started).total_seconds() > timeout + OVERDUE_SECONDS
 
 
 def is_newer(held: Held, pod: pods.Json) -> bool:

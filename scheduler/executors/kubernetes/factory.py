@@ -41,6 +41,7 @@ def make(setup: Setup) -> KubernetesExecutor:
         store_keys=keys_of(found),
         max_log_bytes=settings.CAUSEWAY_MAX_LOG_BYTES,
         max_deck_bytes=settings.CAUSEWAY_MAX_DECK_BYTES,
+        task_seconds=settings.CAUSEWAY_TASK_TIMEOUT,
     )
 
 

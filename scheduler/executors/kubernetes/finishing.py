@@ -18,6 +18,7 @@ from scheduler.executors.kubernetes import judging, pods
 from scheduler.executors.kubernetes.board import Board, waited
 from scheduler.executors.kubernetes.client import ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
+from scheduler.executors.kubernetes.ending import timed_out
 from scheduler.executors.kubernetes.held import Held, Stage
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Over
@@ -28,7 +29,6 @@ logger = logging.getLogger(__name__)
 ARCHIVERS = 32
 AGAIN_SECONDS = 2.0
 PATIENCE_SECONDS = 300.0  # an attempt's end waits so long for the store
-FOLLOW_SECONDS = 5.0  # for which the end of a follow is waited for: it comes up to 2 s after the container's
 
 
 class Finisher:
@@ -62,6 +62,8 @@ class Finisher:
         if held.cancelled and (found.cut_off or found.failed):
             self.conclude(held, aborted(held.cancelled))
             return
+        if held.overdue and (found.cut_off or found.failed):
+            found = timed_out(held.spec.timeout_seconds)
         tail = ""
         if found.failed or not held.runs:
             tail = self._tail(held)
@@ -128,7 +130,6 @@ class Finisher:
     def _keep_log(self, held: Held) -> None:
         try:
             if held.log is not None and held.uid:
-                held.log.followed.wait(FOLLOW_SECONDS)
                 held.log.finish(held.others)
                 held.log.discard()
         except Exception as error:  # noqa: BLE001 - the log is worth some tries, not the pod's staying for ever

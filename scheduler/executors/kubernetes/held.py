@@ -38,6 +38,8 @@ class Held:
     abort_sent: bool = False
     runs: bool = False  # that it runs was told
     ends: bool = False  # its main container has ended
+    overdue: bool = False  # its timeout is over, and its node did not end it
+    timed: bool = False  # its timeout is known to its node
     started_at: datetime | None = None
     wait: Wait | None = None
     wait_since: datetime | None = None  # when `wait` was first seen with its code

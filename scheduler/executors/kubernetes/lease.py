@@ -33,33 +33,63 @@ class Lease:
         self.holder, self.lost, self.seconds = holder, lost, seconds
         self._path = f"/apis/coordination.k8s.io/v1/namespaces/{quote(namespace, safe='')}/leases"
         self._stopping = threading.Event()
+        self._decided = threading.Event()  # it is ours, or nobody waits for it any more
+        self._ours = False
         self._seen: tuple[str, float] = ("", 0.0)  # version of another's lease, and when it was first seen
 
     def acquire(self) -> bool:
-        """Wait until it is ours, and keep it from then on; False if `stop` was called before."""
-        told = False
-        while not self._stopping.is_set():
-            try:
-                if self._try():
-                    threading.Thread(target=self._keep, name="lease", daemon=True).start()
-                    return True
-                if not told:
-                    logger.info("another replica holds the lease %s/%s; waiting", self.namespace, self.name)
-                    told = True
-            except ApiError as error:
-                logger.warning("the lease %s/%s cannot be had for now: %s", self.namespace, self.name, error)
-            self._stopping.wait(self.seconds / 6)
-        return False
+        """Wait until it is ours, and keep it from then on; False if `give_up` or `stop` was called before."""
+        threading.Thread(target=self._run, name="lease", daemon=True).start()
+        self._decided.wait()
+        return self._ours and not self._stopping.is_set()
+
+    def give_up(self) -> None:
+        """Wait no longer, at once: also where the cluster does not answer just now. Any thread may call it."""
+        self._stopping.set()
+        self._decided.set()
 
     def stop(self) -> None:
         """Give it back, so that another one need not wait."""
-        self._stopping.set()
+        self.give_up()
+        if self._ours:
+            self._release()
+
+    def _release(self) -> None:
         try:
             found = self._get()
             if found is not None and pods.text(found, "spec", "holderIdentity") == self.holder:
                 self._put(found, "")
         except ApiError as error:
             logger.info("the lease could not be given back: %s", error)
+
+    def _run(self) -> None:
+        try:
+            self._try_on()
+        except Exception:
+            logger.exception("the lease %s/%s cannot be looked after", self.namespace, self.name)
+            self.lost()
+
+    def _try_on(self) -> None:
+        told = False
+        while not self._stopping.is_set():
+            try:
+                if self._try():
+                    self._keep_it()
+                    return
+                if not told:
+                    logger.info("another replica holds the lease %s/%s; waiting", self.namespace, self.name)
+                    told = True
+            except ApiError as error:
+                logger.warning("the lease %s/%s cannot be had for now: %s", self.namespace, self.name, error)
+            self._stopping.wait(self.seconds / 6)
+
+    def _keep_it(self) -> None:
+        if self._stopping.is_set():  # it came too late
+            self._release()
+            return
+        self._ours = True
+        self._decided.set()
+        self._keep()
 
     def _keep(self) -> None:
         renewed = time.monotonic()

@@ -30,13 +30,18 @@ PEEK_LINES = 100
 TAIL_BYTES = 4096  # of the log that a message shows
 OTHERS_BYTES = 1 << 20  # of the log of each other container
 SMALL = 1 << 20  # bytes
-TRIES = 5
+FORBIDDEN = 403
+SHORTEST, LONGEST = 0.2, 10.0  # seconds between two tries to follow
+END_SECONDS = 3.0  # a follow ends as soon as the container: what is known of that comes up to so much later
+FOLLOW_SECONDS = 5.0  # for which the end of a follow is waited for: it comes up to 2 s after the container's
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _MISSING = b"\n[Causeway: lines may be missing here: they came faster than they could be read]\n"
 
 
 class LogKeeper:
-    """The log of one attempt. `follow` in a thread of its own; `finish` when that has ended; `stop` by anybody."""
+    """The log of one attempt. `follow` in a thread of its own; `finish` once the container has ended; `stop` and
+    `container_ended` by anybody.
+    """
 
     def __init__(
         self, objects: Objects, handle: tuple[str, str], main: str, path: Path, uri: str, store: ObjectStore, limit: int
@@ -47,22 +52,39 @@ class LogKeeper:
         self.uri, self.store = uri, store
         self._sent = 0  # bytes
         self._sending = threading.Lock()
-        self.followed = threading.Event()  # the follow has ended, or there was none
+        self.followed = threading.Event()  # the follow has ended, or there is none
         self.followed.set()
+        self._beginning = threading.Lock()
+        self._over = threading.Event()  # nothing more comes of the container
+        self._finishing = False
         self._last = b""  # the newest time stamp of what was written
         self._left_out = 0
         self._written = 0
         self._stopping = False
 
     def follow(self) -> None:
-        """Until the container has ended. Raises nothing: what is missed is read at the end."""
+        """Until the container has ended, through outages of the API and of the node however long they last. Raises
+        nothing: what is missed is read at the end.
+        """
+        with self._beginning:
+            if self._finishing:
+                return  # its turn came too late
+            self.followed.clear()
         try:
-            for again in range(TRIES):
-                if self._stopping or self._follow_once():
-                    return
-                threading.Event().wait(0.2 * (again + 1))
+            self._follow_on()
         finally:
             self.followed.set()
+
+    def _follow_on(self) -> None:
+        pause = SHORTEST
+        while not self._stopping:
+            before = self._last
+            if self._follow_once():  # also where the kubelet was started anew, and the container runs on
+                self._over.wait(END_SECONDS)
+            if self._over.is_set():
+                return
+            pause = SHORTEST if self._last != before else min(LONGEST, pause * 2)
+            self._over.wait(pause)
 
     def _follow_once(self) -> bool:
         """Whether it came to its end."""
@@ -73,17 +95,28 @@ class LogKeeper:
                 self._write(itertools.takewhile(lambda line: not self._stopping, lines))
         except (ApiError, urllib3.exceptions.HTTPError, OSError) as error:
             logger.debug("the log of %s broke off: %s", self.pod, error)
+            if isinstance(error, ApiError) and error.status == FORBIDDEN:
+                self.container_ended()  # nobody may read logs here: not asked again and again
             return False
         return True
 
+    def container_ended(self) -> None:
+        """A follow that ends now has come to its end; one that broke off is not begun again."""
+        self._over.set()
+
     def stop(self) -> None:
         self._stopping = True
+        self._over.set()
 
     def finish(self, others: Iterable[str]) -> None:
         """Read what the follow missed at the end, then the logs of `others`, and send all. Raises what the store does.
 
-        Whatever cannot be read any more is left out: what was followed is there.
+        Whatever cannot be read any more is left out: what was followed is there. Waits for the end of a follow.
         """
+        with self._beginning:
+            self._finishing = True
+        self.container_ended()
+        self.followed.wait(FOLLOW_SECONDS)
         self.stop()
         self._read_tail()
         for name in others:
@@ -127,11 +160,22 @@ class LogKeeper:
         return said[-size:].decode(errors="replace") or self.tail(size)
 
     def _read_tail(self) -> None:
-        lines = self._plain(self.main, tail=TAIL_LINES if self._last else 0)
+        if not self._last:
+            self._read_unfollowed()
+            return
+        lines = self._plain(self.main, tail=TAIL_LINES)
         first = next(iter(lines), b"").partition(b" ")[0]
-        if self._last and len(lines) >= TAIL_LINES and first > self._last:
+        if len(lines) >= TAIL_LINES and first > self._last:
             self._append(_MISSING)
         self._write(lines)
+
+    def _read_unfollowed(self) -> None:
+        """All that the node has of it still: of a log that was rotated its newest file, and nothing tells."""
+        try:
+            with self.objects.log(self.namespace, self.pod, self.main) as response:
+                self._write(_lines(response.stream(CHUNK, decode_content=True)))
+        except (ApiError, urllib3.exceptions.HTTPError) as error:
+            logger.debug("no log of %s/%s: %s", self.pod, self.main, error)
 
     def _read_all(self, container: str) -> bytes:
         said = b"".join(line.partition(b" ")[2] for line in self._plain(container, tail=TAIL_LINES))

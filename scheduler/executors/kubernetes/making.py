@@ -100,6 +100,12 @@ class Maker:
             self._store_keys_at[namespace] = now
         return str(made["metadata"]["name"])
 
+    def forget_cluster(self) -> None:
+        """What is known of its namespaces, which may not be so any more."""
+        with self._lock:
+            self._templates.clear()
+        self._store_keys_at.clear()
+
     def forget_secret(self, namespace: str, pod: str) -> None:
         """Of a pod that will not be made. What cannot be removed now stays: it is named after its attempt."""
         with contextlib.suppress(ApiError):

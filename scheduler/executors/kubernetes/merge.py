@@ -53,14 +53,14 @@ def metadata_over_template(template: Mapping[str, Any], own: Mapping[str, Any]) 
     return over(kept, own)
 
 
-def resources_beneath(template: Mapping[str, Any] | None, container: str, *, primary: bool) -> Mapping[str, Any]:
-    """What a template says of a container's resources: the one of its name, else `primary`, else `default`."""
-    containers = _list(template or {}, "containers")
-    for name in (container, *((PRIMARY,) if primary else ()), DEFAULT):
-        for one in containers:
-            if one.get("name") == name and one.get("resources"):
-                return dict(one["resources"])
-    return {}
+def resources_beneath(template: Mapping[str, Any]) -> Json:
+    """What the pod spec of a template says of the resources of the task's own container."""
+    said: Json = {}
+    for name in (DEFAULT, PRIMARY):
+        for one in _list(template, "containers"):
+            if one.get("name") == name and isinstance(one.get("resources"), Mapping):
+                said = over(said, one["resources"])
+    return said
 
 
 def _containers(beneath: Sequence[Json], own: Sequence[Json], primary: str, default: str, special: str) -> list[Json]:

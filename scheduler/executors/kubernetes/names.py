@@ -19,6 +19,7 @@ ITEM, PROJECT, DOMAIN, USER = f"{PREFIX}item", f"{PREFIX}project", f"{PREFIX}dom
 TASK, NAME = f"{PREFIX}task", f"{PREFIX}attempt-name"
 OWNER = f"{PREFIX}owner"  # which installation of Causeway a pod belongs to
 ATTEMPT_ID = f"{PREFIX}attempt-id"  # of the attempt's row
+TIMEOUT = f"{PREFIX}timeout-seconds"  # of the task, counted from when its container starts
 PRIMARY = f"{PREFIX}primary-container"
 FINALIZER = f"{PREFIX}end-stored"  # keeps the pod until its end is written down
 

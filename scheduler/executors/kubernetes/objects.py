@@ -13,6 +13,7 @@ from scheduler.executors.kubernetes import names, pods
 from scheduler.executors.kubernetes.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, TIMEOUT, Api, ApiError
 
 Json = dict[str, Any]
+SILENT_SECONDS = 300.0  # of a log that is followed
 PAGE = 500  # pods in one page of a list
 _PLURALS = {"NetworkPolicy": "networkpolicies", "ResourceQuota": "resourcequotas"}  # others: the kind with an s
 # As a log's whole text these are no log (the kubelet says so with status 200, once the container is removed)
@@ -38,6 +39,12 @@ class Objects:
             body["preconditions"] = {"uid": uid}
         with _missing_is_fine():
             self.api.call("DELETE", _path(namespace, "pods", name), body)
+
+    def set_deadline(self, namespace: str, name: str, uid: str, seconds: int) -> None:
+        """Its activeDeadlineSeconds, which may be given to a pod that has none, or fewer to one that has."""
+        body: Json = {"metadata": {"uid": uid} if uid else {}, "spec": {"activeDeadlineSeconds": seconds}}
+        with _missing_is_fine():
+            self.api.call("PATCH", _path(namespace, "pods", name), body, kind=MERGE_PATCH)
 
     def release(self, namespace: str, name: str, uid: str) -> None:
         """Take our finalizer off, and no other's: its end is stored. Not another pod's of the same name."""
@@ -98,8 +105,8 @@ class Objects:
         """The log with a time stamp before each line. ApiError 400 and, sometimes, 404 before there is one."""
         query: dict[str, object] = {"container": container, "timestamps": "true"}
         query |= {"follow": "true" if follow else "", "sinceTime": since, "tailLines": tail or ""}
-        # A task that prints nothing for an hour is no dead connection: keep-alive of TCP finds those.
-        timeout = (TIMEOUT[0], 3600.0) if follow else TIMEOUT
+        # A task that prints nothing for long is no dead connection, and cannot be told from one: it is begun anew.
+        timeout = (TIMEOUT[0], SILENT_SECONDS) if follow else TIMEOUT
         path = _path(namespace, "pods", name) + "/log"
         with self.api.open("GET", path, query=query, timeout=timeout) as response:
             yield response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
@@ -104,6 +105,19 @@ def started_at(pod: Json, container: str) -> datetime | None:
     told = moment(part(state, "running").get("startedAt")) or moment(part(state, "terminated").get("startedAt"))
     created = moment(part(pod, "metadata").get("creationTimestamp"))
     return told if told is not None and (created is None or told >= created) else None
+
+
+def deadline_to_set(pod: Json, timeout: float | None) -> int:
+    """`activeDeadlineSeconds` with which the main container ends `timeout` seconds after its start; 0: there is nothing
+    to be done. The node counts them from when it took the pod, and a pod may only be given fewer than it has.
+    """
+    started, taken = started_at(pod, primary_of(pod)), moment(part(pod, "status").get("startTime"))
+    if not timeout or started is None:
+        return 0
+    waited = (started - taken).total_seconds() if taken is not None else 0.0
+    seconds = max(1, math.ceil(max(0.0, waited) + timeout))
+    present = part(pod, "spec").get("activeDeadlineSeconds")
+    return 0 if isinstance(present, int) and present <= seconds else seconds
 
 
 def finished_at(pod: Json, container: str) -> datetime | None:

@@ -1,9 +1,11 @@
 """Follows the pods of one installation on one cluster, and misses none, whatever happens to the connection.
 
 List in pages, then watch from the list's version. A watch may die in any way, also silently: bookmarks come once a
-minute, so silence for longer means a dead connection. From the last version it goes on; on 410, and every ten minutes
-anyway, it lists again: a restored etcd makes a watch from a version of the future blind without an error. Versions are
-not kept over restarts for the same reason. Of each pod only its uid and version are kept.
+minute, so silence for longer means a dead connection, or a blind watch: then, on 410, and every ten minutes anyway, it
+lists again. A watch that was cut goes on from its last version, unless the cluster's own is older: an etcd restored
+from an older snapshot makes a watch from a version of the future blind without an error, and versions that come after
+that say nothing about those before (`on_restored`). Versions are not kept over restarts for the same reason. Of each
+pod only its uid and version are kept.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ LONGEST_PAUSE = 15.0
 CHUNK = 1 << 16
 
 OnPod = Callable[[pods.Json, bool], None]  # the pod, and whether it is gone and this its last state
+OnRestored = Callable[[], None]  # versions of before are not to be compared with those that come
 OnListed = Callable[[frozenset[str], float, str], None]  # uids of all, since when (monotonic), of which namespace
 
 
@@ -39,14 +42,24 @@ class ListAgain(Exception):
 class Watcher:
     """`run` in a thread of its own; `on_pod` and `on_listed` are called from it and must not wait for anything."""
 
-    def __init__(self, api: Api, selector: str, on_pod: OnPod, on_listed: OnListed, *, namespace: str = "") -> None:
+    def __init__(
+        self,
+        api: Api,
+        selector: str,
+        on_pod: OnPod,
+        on_listed: OnListed,
+        *,
+        on_restored: OnRestored = lambda: None,
+        namespace: str = "",
+    ) -> None:
         """`namespace`: only that one; empty: all of the cluster."""
         self.path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
         self.api, self.selector, self.namespace = api, selector, namespace
-        self.on_pod, self.on_listed = on_pod, on_listed
+        self.on_pod, self.on_listed, self.on_restored = on_pod, on_listed, on_restored
         self.refused = ""  # why nothing can be watched: rights are missing
         self.connected_at = 0.0  # monotonic; when something was last heard
         self._versions: dict[str, str] = {}  # uid: resourceVersion
+        self._newest = 0  # version that was ever told
         self._stopping = threading.Event()
         self._wanted = threading.Event()  # list again soon
         self._pause = 0.0
@@ -85,6 +98,7 @@ class Watcher:
         query: dict[str, object] = {"labelSelector": self.selector, "limit": PAGE}
         while True:
             page = self.api.call("GET", self.path, query=query)
+            self._compare(page)
             for pod in pods.items(page, "items"):
                 present.add(pods.uid_of(pod))
                 self._tell(pod)
@@ -98,21 +112,36 @@ class Watcher:
 
     def _watch_from(self, version: str) -> None:
         """Until it is time to list again."""
-        due = time.monotonic() + RELIST_SECONDS
+        due, ended = time.monotonic() + RELIST_SECONDS, False
         while not self._stopping.is_set():
             if time.monotonic() > due or self._wanted.is_set():
                 return
             try:
+                if ended:
+                    self._compare(self.api.call("GET", self.path, query={"labelSelector": self.selector, "limit": 1}))
+                ended = True
                 for event in self._events(version, due - time.monotonic()):
                     version = self._take(event) or version
                     if self._stopping.is_set() or self._wanted.is_set():
                         return
-            except urllib3.exceptions.HTTPError as error:  # cut, or silent for too long
+            except urllib3.exceptions.ReadTimeoutError as error:  # not even a bookmark came
+                raise ListAgain(f"the watch was silent: {error}") from None
+            except urllib3.exceptions.HTTPError as error:
                 logger.info("the watch broke off: %s", error)
             except ApiError as error:
                 if error.status == 410:
                     raise ListAgain(error.message) from None
                 self._rest(f"the watch was refused: {error}")
+
+    def _compare(self, page: dict[str, Any]) -> None:
+        """Of a list: whether the cluster knows what it told us before. Raises ListAgain, once, if it does not."""
+        told = _number(pods.text(page, "metadata", "resourceVersion"))
+        if told and told < self._newest:
+            self._newest = told
+            self._versions.clear()
+            self.on_restored()
+            raise ListAgain("the cluster was set back to an earlier state")
+        self._newest = max(self._newest, told)
 
     def _events(self, version: str, seconds: float) -> Iterator[dict[str, Any]]:
         query = {
@@ -141,7 +170,9 @@ class Watcher:
             self._deleted(pod)
         elif kind in ("ADDED", "MODIFIED") and pod.get("kind", "Pod") == "Pod":
             self._tell(pod)
-        return pods.text(pod, "metadata", "resourceVersion")
+        version = pods.text(pod, "metadata", "resourceVersion")
+        self._newest = max(self._newest, _number(version))
+        return version
 
     def _deleted(self, pod: pods.Json) -> None:
         """A pod that leaves the selection is told as deleted, too: then it is there still."""
@@ -169,6 +200,11 @@ class Watcher:
 
     def _heard(self) -> None:
         self.connected_at, self._pause, self.refused = time.monotonic(), 0.0, ""
+
+
+def _number(version: str) -> int:
+    """Versions are etcd's revisions, which rise; 0 for what is no number."""
+    return int(version) if version.isascii() and version.isdigit() else 0
 
 
 def _parsed(line: bytes) -> dict[str, Any]:

@@ -38,6 +38,8 @@ class FakeCluster:
         self.watches = 0
         self.kubelet: Callable[[str, Json], None] | None = None  # what becomes of a new or a deleted pod by itself
         self.allowed = True  # whether what is asked for all namespaces may be done
+        self.log_status = 200
+        self.log_breaks = 0  # so many reads of logs end after their first line
         self.silent = False  # new watches send nothing, not even bookmarks
         self._version = 100
         self._history: list[tuple[int, Json]] = []
@@ -96,6 +98,14 @@ class FakeCluster:
         with self._changed:
             self._history.clear()
             self._version += 100
+            self._changed.notify_all()
+
+    def set_back(self, pods: dict[tuple[str, str], Json], version: int) -> None:
+        """As when etcd is restored from an older snapshot, and the API server started anew."""
+        with self._changed:
+            self.pods = copy.deepcopy(pods)
+            self._version, self._history = version, []
+            self._cuts += 1
             self._changed.notify_all()
 
     def wait_for_pod(self, count: int = 1, seconds: float = 10) -> None:
@@ -188,7 +198,10 @@ class FakeCluster:
             return _status(409, "Conflict", "the UID in the precondition does not match")
         if method == "DELETE":
             self._delete(pod)
-        if method == "PATCH":
+        if method == "PATCH" and "spec" in body:
+            pod["spec"] |= body["spec"]
+            self._commit("MODIFIED", pod)
+        elif method == "PATCH":
             gone = body["metadata"]["$deleteFromPrimitiveList/finalizers"]
             pod["metadata"]["finalizers"] = [one for one in pod["metadata"]["finalizers"] if one not in gone]
             self._commit("MODIFIED", pod)
@@ -226,6 +239,9 @@ class FakeCluster:
             self.watches += 1
             cuts, since = self._cuts, int(query["resourceVersion"])
             oldest = self._history[0][0] if self._history else self._version
+            if since > self._version:
+                self._blind(cuts)
+                return
             if since < oldest - 1:
                 yield {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}}
                 return
@@ -238,6 +254,11 @@ class FakeCluster:
                 if self._cuts != cuts:
                     return
             yield from (event for event in new if _selected(event["object"], query, ""))
+
+    def _blind(self, cuts: int) -> None:
+        """A version of the future: neither an event nor an error."""
+        while self._cuts == cuts:
+            self._changed.wait(0.2)
 
 
 def _selected(pod: Json, query: dict[str, str], namespace: str) -> bool:
@@ -266,7 +287,13 @@ def serving(cluster: FakeCluster) -> Iterator[Api]:
                 self.stream(json.dumps(event).encode() + b"\n" for event in cluster.watched(query))
             elif url.path.endswith("/log"):
                 name = url.path.split("/")[-2]
-                self.send(200, cluster.logs.get((name, query["container"]), b""))
+                cluster.calls.append(f"{self.command} {url.path}")
+                text = cluster.logs.get((name, query["container"]), b"")
+                if cluster.log_breaks and query.get("follow"):
+                    cluster.log_breaks -= 1
+                    self.break_off(text)
+                else:
+                    self.send(cluster.log_status, text)
             else:
                 status, found = cluster.handle(self.command, url.path, query, body, self.headers["Content-Type"] or "")
                 self.send(status, json.dumps(found).encode())
@@ -287,6 +314,14 @@ def serving(cluster: FakeCluster) -> Iterator[Api]:
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
                 self.wfile.flush()
             self.close_connection = True  # broken off, not ended
+
+        def break_off(self, data: bytes) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data[: data.index(b"\n") + 1])
+            self.wfile.flush()
+            self.close_connection = True
 
         def log_message(self, *args: Any) -> None:
             """Not told."""

@@ -196,6 +196,35 @@ def test_a_templates_limit_gives_way_to_what_the_task_requests() -> None:
     assert found["requests"] == {"cpu": "2", "nvidia.com/gpu": "4"}
 
 
+def test_what_a_template_says_of_resources_goes_before_what_nobody_said() -> None:
+    beneath = {"requests": {"cpu": "3", "memory": "2Gi"}, "limits": {"memory": "8Gi"}}
+    containers = [{"name": "primary", "image": "noop", "resources": beneath}]
+    place = around(template=template(containers=containers))
+    defaulted = Needs(
+        requests={"cpu": "100m", "memory": "500Mi", "ephemeral-storage": "1Gi"},
+        defaults=frozenset({"cpu", "memory", "ephemeral-storage"}),
+    )
+    found = main_of(built(Cluster(requests={"cpu": "1"}), place, needs=defaulted))["resources"]
+    assert found["requests"] == {"cpu": "3", "memory": "2Gi", "ephemeral-storage": "1Gi"}
+    assert found["limits"] == {"memory": "8Gi", "ephemeral-storage": "1Gi"}
+
+
+def test_what_the_task_says_of_resources_goes_before_its_template() -> None:
+    beneath = {"requests": {"cpu": "3", "memory": "2Gi"}, "limits": {"memory": "8Gi"}}
+    place = around(template=template(containers=[{"name": "default", "image": "noop", "resources": beneath}]))
+    asked = Needs(requests={"cpu": "1", "memory": "4Gi"}, defaults=frozenset({"cpu"}))
+    found = main_of(built(place=place, needs=asked))["resources"]
+    assert found == {"requests": {"cpu": "3", "memory": "4Gi"}, "limits": {"memory": "8Gi"}}
+
+
+def test_the_resources_of_a_nodes_own_pod_go_before_defaults_and_below_the_tasks() -> None:
+    container = {"name": "primary", "resources": {"requests": {"cpu": "3", "memory": "2Gi"}}}
+    own = Pod(spec={"containers": [container]}, primary="primary")
+    needs = Needs(requests={"cpu": "100m", "memory": "1Gi"}, defaults=frozenset({"cpu"}))
+    found = main_of(built(overlay=own, needs=needs))["resources"]
+    assert found == {"requests": {"cpu": "3", "memory": "1Gi"}, "limits": {"memory": "1Gi"}}
+
+
 # --- where it runs ----------------------------------------------------------------------------------------------------
 
 SPOT = Cluster(
@@ -257,9 +286,11 @@ def test_a_task_that_asked_for_no_rights_gets_no_token_of_the_cluster() -> None:
     assert "automountServiceAccountToken" not in built(service_account="mine").pod["spec"]
 
 
-def test_a_timeout_is_the_pods_deadline() -> None:
-    assert built(timeout_seconds=1.5).pod["spec"]["activeDeadlineSeconds"] == 2
-    assert "activeDeadlineSeconds" not in built().pod["spec"]
+def test_a_timeout_does_not_count_before_its_container_starts() -> None:
+    made = built(timeout_seconds=1.5).pod
+    assert "activeDeadlineSeconds" not in made["spec"]
+    assert made["metadata"]["annotations"][names.TIMEOUT] == "1.5"
+    assert names.TIMEOUT not in built().pod["metadata"]["annotations"]
 
 
 # --- secrets ----------------------------------------------------------------------------------------------------------

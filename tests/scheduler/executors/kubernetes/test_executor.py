@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from flyteidl.core import errors_pb2, execution_pb2, literals_pb2
@@ -13,6 +14,8 @@ from scheduler.attempts.observations import Accepted, Running, Waiting
 from scheduler.attempts.outcomes import Outcome
 from scheduler.executors.kubernetes import names
 from scheduler.executors.kubernetes.cluster import Graces
+from scheduler.executors.kubernetes.executor import OVERDUE_SECONDS
+from scheduler.executors.kubernetes.logs import TAIL_LINES
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Name, Request
@@ -21,6 +24,10 @@ from tests.scheduler.executors.kubernetes.fake_api import FakeCluster
 from tests.scheduler.executors.kubernetes.pods import condition, runs, waits
 
 USER, SYSTEM = execution_pb2.ExecutionError.USER, execution_pb2.ExecutionError.SYSTEM
+
+
+def now(seconds: float = 0) -> str:
+    return (datetime.now(timezone.utc) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def error_of(outcome: Outcome) -> execution_pb2.ExecutionError:
@@ -154,6 +161,82 @@ def test_a_pod_that_others_deleted_is_retried(bench: Bench, fake: FakeCluster, p
     fake.end(fake.only(), code)
     outcome = bench.outcome()
     assert (error_of(outcome).code, error_of(outcome).kind, outcome.retryable) == ("DeletedByOthers", SYSTEM, True)
+
+
+def test_a_timeout_counts_from_when_its_container_runs(bench: Bench, fake: FakeCluster) -> None:
+    bench.executor.submit(bench.assignment(timeout_seconds=60.0))
+    fake.wait_for_pod()
+    name = fake.only()
+    assert "activeDeadlineSeconds" not in fake.named(name)["spec"]
+    fake.run(name, {"running": {"startedAt": now()}})
+    bench.until(lambda: fake.named(name)["spec"].get("activeDeadlineSeconds") == 60)
+    fake.end(name, 137, reason="DeadlineExceeded")
+    error = error_of(bench.outcome())
+    assert (error.code, error.kind) == ("TimeoutExpired", USER)
+
+
+def test_a_task_without_a_timeout_has_the_one_of_the_settings(bench: Bench, fake: FakeCluster) -> None:
+    bench.executor.task_seconds = 30.0
+    bench.executor.submit(bench.assignment())
+    fake.wait_for_pod()
+    fake.run(fake.only(), {"running": {"startedAt": now()}})
+    bench.until(lambda: fake.named(fake.only())["spec"].get("activeDeadlineSeconds") == 30)
+
+
+def test_a_task_that_its_node_does_not_end_in_time_is_ended(bench: Bench, fake: FakeCluster) -> None:
+    """As one whose pod may take an hour to end."""
+    bench.executor.submit(bench.assignment(timeout_seconds=1.0))
+    fake.wait_for_pod()
+    name = fake.only()
+    fake.run(name, {"running": {"startedAt": now(-2 - OVERDUE_SECONDS)}})
+    bench.until(lambda: "deletionTimestamp" in fake.named(name)["metadata"])
+    fake.end(name, 137)
+    error = error_of(bench.outcome())
+    assert (error.code, error.kind) == ("TimeoutExpired", USER)
+    assert "1 s" in error.message
+
+
+def test_a_cluster_that_was_set_back_loses_nothing(bench: Bench, fake: FakeCluster) -> None:
+    """Its etcd was restored from an older snapshot: versions begin again, and pods made since are not there."""
+    before, after = bench.assignment(1), bench.assignment(2)
+    bench.executor.submit(before)
+    bench.until(lambda: bench.of(Accepted))
+    first = fake.only()
+    snapshot, version = json.loads(json.dumps([*fake.pods.items()])), fake._version
+    fake.run(first)
+    bench.until(lambda: bench.of(Running))
+    bench.executor.submit(after)
+    bench.until(lambda: len(bench.of(Accepted)) == 2)
+    for _ in range(20):
+        fake.run(first)  # many versions ago
+    fake.set_back({(key[0], key[1]): pod for key, pod in snapshot}, version)
+    error = error_of(bench.outcome(2))
+    assert (error.code, error.kind) == ("PodLost", SYSTEM)
+    bench.succeed(before)
+    fake.end(first)
+    assert bench.outcome(1).phase == AttemptPhase.SUCCEEDED
+
+
+def test_logs_of_more_pods_than_are_followed_are_kept(bench: Bench, fake: FakeCluster) -> None:
+    bench.executor._followers._max_workers = 1
+    long = "".join(f"2026-11-28T12:00:00.{number:09d}Z line {number}\n" for number in range(TAIL_LINES + 1000))
+    for number in range(1, 4):
+        bench.executor.submit(bench.assignment(number))
+    fake.wait_for_pod(3)
+    names_ = [name for _, name in fake.pods]
+    for name in names_:
+        fake.logs[name, "main"] = long.encode()
+        fake.run(name)
+    bench.until(lambda: len(bench.of(Running)) == 3)
+    for name in names_:
+        fake.end(name, 1)
+    for number in range(1, 4):
+        bench.outcome(number)
+    bench.record()
+    bench.until(lambda: not fake.pods)
+    for number in range(1, 4):
+        kept = bench.store.get(bench.assignment(number).log_uri).decode()
+        assert kept.splitlines() == [f"line {number}" for number in range(TAIL_LINES + 1000)]
 
 
 def test_outputs_count_even_if_the_pod_was_deleted_afterwards(bench: Bench, fake: FakeCluster) -> None:

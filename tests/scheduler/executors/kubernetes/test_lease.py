@@ -68,6 +68,28 @@ def test_one_whose_lease_was_taken_is_told(api: Api, fake: FakeCluster) -> None:
     assert first.lost.wait(5)
 
 
+def test_one_that_waits_for_a_cluster_that_does_not_answer_gives_up_at_once(
+    api: Api, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answered = threading.Event(), threading.Event()
+
+    def hang(*args: object, **kwargs: object) -> None:
+        asked.set()
+        answered.wait(30)
+
+    monkeypatch.setattr(api, "call", hang)
+    lease = Lease(api, "ns", "lease", "me", lambda: None, seconds=SECONDS)
+    results: list[bool] = []
+    waiting = threading.Thread(target=lambda: results.append(lease.acquire()))
+    waiting.start()
+    assert asked.wait(5)
+    lease.give_up()
+    waiting.join(2)
+    assert results == [False]
+    lease.stop()
+    answered.set()
+
+
 def test_one_that_waits_can_be_stopped(api: Api, fake: FakeCluster) -> None:
     fake.leases["lease"] = {"metadata": {"name": "lease", "resourceVersion": "1"}, "spec": {"holderIdentity": "other"}}
     lease = Lease(api, "ns", "lease", "me", lambda: None, seconds=SECONDS)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pytest
 
 from artifacts.store import LocalStore
-from scheduler.executors.kubernetes.logs import LogKeeper
+from scheduler.executors.kubernetes.logs import TAIL_LINES, LogKeeper
 from scheduler.executors.kubernetes.objects import Objects, is_no_log
 from tests.scheduler.executors.kubernetes.fake_api import FakeCluster, serving
 
@@ -31,6 +32,7 @@ def test_what_was_followed_and_what_came_last_are_one(tmp_path: Path) -> None:
     with serving(fake) as api:
         kept = Kept(Objects(api), tmp_path)
         fake.logs["pod", "main"] = line(1, "one") + line(2, "two")
+        kept.keeper.container_ended()
         kept.keeper.follow()
         fake.logs["pod", "main"] += line(3, "three") + line(3, "also three")
         kept.keeper.finish(())
@@ -42,11 +44,45 @@ def test_a_log_that_is_gone_leaves_what_was_followed(tmp_path: Path) -> None:
     with serving(fake) as api:
         kept = Kept(Objects(api), tmp_path)
         fake.logs["pod", "main"] = line(1, "one")
+        kept.keeper.container_ended()
         kept.keeper.follow()
         fake.logs["pod", "main"] = b"unable to retrieve container logs for containerd://abc"
         kept.keeper.finish(())
         assert kept.text() == "one\n"
         assert kept.keeper.peek() == "one\n"
+
+
+def test_a_follow_outlives_what_breaks_it_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scheduler.executors.kubernetes.logs.LONGEST", 0.2)
+    fake = FakeCluster()
+    with serving(fake) as api:
+        kept = Kept(Objects(api), tmp_path)
+        fake.logs["pod", "main"] = line(1, "one") + line(2, "two") + line(3, "three")
+        fake.log_breaks = 7
+        following = threading.Thread(target=kept.keeper.follow)
+        following.start()
+        fake.until(lambda: kept.keeper.path.exists() and kept.keeper.path.read_text() == "one\ntwo\nthree\n", 60)
+        kept.keeper.container_ended()
+        following.join(10)
+        assert kept.keeper.followed.is_set()
+
+
+def test_a_log_that_nobody_may_read_is_not_asked_for_again_and_again(tmp_path: Path) -> None:
+    fake = FakeCluster()
+    with serving(fake) as api:
+        fake.log_status = 403
+        Kept(Objects(api), tmp_path).keeper.follow()
+        assert len(fake.calls) == 1
+
+
+def test_a_follow_whose_turn_comes_too_late_is_none(tmp_path: Path) -> None:
+    fake = FakeCluster()
+    with serving(fake) as api:
+        kept = Kept(Objects(api), tmp_path)
+        fake.logs["pod", "main"] = b"".join(line(1, str(number)) for number in range(TAIL_LINES * 2))
+        kept.keeper.finish(())
+        kept.keeper.follow()
+        assert kept.text().splitlines() == [str(number) for number in range(TAIL_LINES * 2)]
 
 
 def test_other_containers_follow_the_main_one(tmp_path: Path) -> None:

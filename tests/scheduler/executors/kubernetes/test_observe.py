@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from scheduler.attempts.outcomes import SYSTEM, USER
+from scheduler.executors.kubernetes import names, pods
 from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.executors.kubernetes.ending import Verdict
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
@@ -258,7 +259,35 @@ def test_a_deadline_is_read_before_the_containers() -> None:
         given = pod("Failed", main, reason="DeadlineExceeded", spec={"activeDeadlineSeconds": 5})
         found = verdict_of(given)
         assert (found.code, found.kind, found.retryable) == ("TimeoutExpired", USER, True)
-        assert "5 s" in found.message
+        assert "activeDeadlineSeconds of 5 s" in found.message
+
+
+def test_a_timeout_is_told_as_the_task_has_it_not_as_its_node_was_told_it() -> None:
+    given = pod("Failed", ended(137), reason="DeadlineExceeded", spec={"activeDeadlineSeconds": 95})
+    given["metadata"]["annotations"][names.TIMEOUT] = "60"
+    assert "its timeout of 60 s, counted from when its container started" in verdict_of(given).message
+
+
+@pytest.mark.parametrize(
+    ("present", "timeout", "seconds"),
+    [
+        (None, 60.0, 92),  # 31.5 s until its container ran
+        (1000, 60.0, 92),
+        (50, 60.0, 0),  # the pod's own, which may not be raised
+        (None, None, 0),
+    ],
+)
+def test_a_nodes_deadline_is_the_timeout_after_what_it_waited(
+    present: int | None, timeout: float | None, seconds: int
+) -> None:
+    given = pod("Running", {"running": {"startedAt": "2026-11-28T12:00:32.500Z"}})
+    given["status"]["startTime"] = at(1)
+    given["spec"] |= {"activeDeadlineSeconds": present} if present else {}
+    assert pods.deadline_to_set(given, timeout) == seconds
+
+
+def test_a_pod_whose_container_has_not_started_gets_no_deadline() -> None:
+    assert pods.deadline_to_set(pod("Pending", waits("ContainerCreating")), 60.0) == 0
 
 
 @pytest.mark.parametrize(

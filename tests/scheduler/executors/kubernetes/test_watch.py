@@ -19,12 +19,22 @@ class Following:
         self.fake = fake
         self.told: list[tuple[str, str, bool]] = []  # name, phase, gone
         self.lists: list[frozenset[str]] = []
-        self.watcher = Watcher(api, "causeway/owner=me", self.on_pod, lambda uids, *rest: self.lists.append(uids))
+        self.restored = 0
+        self.watcher = Watcher(
+            api,
+            "causeway/owner=me",
+            self.on_pod,
+            lambda uids, *rest: self.lists.append(uids),
+            on_restored=self.on_restored,
+        )
         threading.Thread(target=self.watcher.run, daemon=True).start()
         fake.until(lambda: fake.watches)
 
     def on_pod(self, given: Any, gone: bool) -> None:
         self.told.append((given["metadata"]["name"], given["status"]["phase"], gone))
+
+    def on_restored(self) -> None:
+        self.restored += 1
 
     def saw(self, name: str, phase: str, *, gone: bool = False) -> None:
         self.fake.until(lambda: (name, phase, gone) in self.told)
@@ -72,6 +82,35 @@ def test_a_version_that_is_gone_is_listed_again(following: Following) -> None:
     following.fake.cut()
     following.saw("a", "Running")
     assert len(following.lists) >= 2
+
+
+def test_a_watch_that_was_cut_does_not_go_on_from_a_version_of_the_future(following: Following) -> None:
+    """After etcd was restored from an older snapshot such a watch would tell nothing, and no error either."""
+    make(following.fake, "a")
+    following.saw("a", "Pending")
+    before = dict(following.fake.pods)
+    for _ in range(5):
+        following.fake.run("a")
+    following.saw("a", "Running")
+    following.told.clear()
+    following.fake.set_back(before, 101)
+    following.saw("a", "Running")
+    make(following.fake, "b")
+    following.saw("b", "Pending")
+    assert following.restored == 1
+
+
+def test_a_watch_that_is_silent_is_listed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its connection is dead, or it is blind: bookmarks would come once a minute."""
+    monkeypatch.setattr("scheduler.executors.kubernetes.watch.TIMEOUT", (1.0, 0.5))
+    fake = FakeCluster()
+    with serving(fake) as api:
+        fake.silent = True
+        following = Following(fake, api)
+        make(fake, "a")
+        following.saw("a", "Pending")
+        assert following.restored == 0
+        following.watcher.stop()
 
 
 def test_a_watch_that_is_blind_is_listed_again(following: Following) -> None:
