@@ -18,6 +18,7 @@ import yaml
 Json = Mapping[str, Any]
 _HTTP = re.compile(r"https?://", re.ASCII)
 _TEMPLATE = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
+RUNNERS = ("causeway", "flytekit")
 LOG_WORDS = frozenset({"cluster", "namespace", "pod", "started", "ended"})
 
 
@@ -105,6 +106,7 @@ class Cluster:
     graces: Graces = Graces()
     abort_grace_seconds: int = 10  # Python as process 1 does not heed SIGTERM: it would wait all of it
     keep_ended_seconds: float = 0.0  # how long an ended pod stays to be looked at
+    runner: str = "causeway"  # how flytekit is started in a pod: our way, or "flytekit" for its own
     submissions: int = 10  # pods made at the same time: more gain nothing
     endpoint: str = ""  # host and port where its pods reach the gRPC door, for tasks that launch others
     store_endpoint: str = ""  # where its pods reach the S3 store; empty: where Causeway does
@@ -212,5 +214,7 @@ def _check(cluster: Cluster) -> None:
             raise BadCluster("each of log_links has a name, and a uri that begins with http:// or https://")
         if unknown := sorted(set(_TEMPLATE.findall(link["uri"])) - LOG_WORDS):
             raise BadCluster(f"log_links: {{{{ {unknown[0]} }}}} is unknown; there are {', '.join(sorted(LOG_WORDS))}")
+    if cluster.runner not in RUNNERS:
+        raise BadCluster(f"runner is {cluster.runner!r}; it may be {' or '.join(RUNNERS)}")
     if cluster.submissions < 1:
         raise BadCluster("submissions has to be 1 or more")

@@ -11,6 +11,7 @@ from artifacts.exceptions import InvalidArgument
 from scheduler.attempts.spec import AttemptSpec, Needs, Pod
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.merge import over, resources_beneath
+from scheduler.executors.kubernetes.runner import start
 
 Json = dict[str, Any]
 MAIN = "main"  # the container of a task that brings no pod
@@ -74,12 +75,17 @@ def program(spec: AttemptSpec, cluster: Cluster, around: Surroundings, template:
             "(script/up --image NAME, or `image` in its settings)"
         )
     made = {**template, "image": image}
-    for name, words in (("command", spec.command), ("args", spec.arguments)):
+    ours = uses_runner(spec, cluster)
+    command, arguments = (spec.command, spec.arguments) if not ours else _started(spec)
+    for name, words in (("command", command), ("args", arguments)):
         if words:
             made[name] = list(words)
         else:
             made.pop(name, None)
     made["env"] = environment(spec, cluster, around, template.get("env") or ())
+    if ours:
+        made["env"] = [entry for entry in made["env"] if entry["name"] != start.VARIABLE]
+        made["env"].append({"name": start.VARIABLE, "value": start.code()})
     if (sources := [*(template.get("envFrom") or ()), *env_from(cluster, around)]) and sources:
         made["envFrom"] = sources
     if resources := resources_of(spec.needs, cluster, *_said_beneath(spec, around, template)):
@@ -91,6 +97,18 @@ def program(spec: AttemptSpec, cluster: Cluster, around: Surroundings, template:
     if cluster.security_context:
         made.setdefault("securityContext", dict(cluster.security_context))
     return made
+
+
+def uses_runner(spec: AttemptSpec, cluster: Cluster) -> bool:
+    """Whether flytekit is started our way: where nobody said otherwise, of the cluster or of the task."""
+    chosen = spec.env.get(start.VARIABLE) or cluster.env.get(start.VARIABLE) or cluster.runner
+    return chosen != start.FLYTEKIT and spec.data_config is None and start.applies(spec.argv)
+
+
+def _started(spec: AttemptSpec) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Command and arguments; the image's entry point stays where the task leaves it."""
+    words = tuple(start.wrapped(spec.argv))
+    return (words[: start.LEAD], words[start.LEAD :]) if spec.command else ((), words)
 
 
 def environment(spec: AttemptSpec, cluster: Cluster, around: Surroundings, templates: Any) -> list[Json]:

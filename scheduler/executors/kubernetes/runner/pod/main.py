@@ -1,0 +1,194 @@
+"""pyflyte-fast-execute and the command that it runs, in one process.
+
+flytekit's first process imports flytekit, fetches the code package and starts a second one, with the package on
+PYTHONPATH, that imports flytekit again. This one fetches the package itself, and then *is* that second process: the same
+arguments, environment, import path and directory, and the console script itself as `__main__`. Where anything is not as
+known, it becomes the process that flytekit would have started: either command can take over before flytekit is imported.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any, NoReturn
+
+FAST, COMMANDS = "pyflyte-fast-execute", ("pyflyte-execute", "pyflyte-map-execute")
+LATE = ("sitecustomize", "usercustomize")  # of the import path, imported when an interpreter starts
+
+
+class NotThisWay(Exception):
+    """flytekit's own way is to be taken."""
+
+
+def main(argv: list[str]) -> NoReturn:
+    """The command as the task says it; the interpreter is that of its script."""
+    os.environ.pop("CAUSEWAY_RUNNER", None)
+    door = _door()
+    if os.path.basename(argv[0]) == FAST:
+        try:
+            package, folder, command = _understood(argv)
+            _fetch(door, package, folder)
+        except Exception:  # noqa: BLE001 - flytekit tells what is wrong
+            os.execvp(argv[0], argv)  # noqa: S606
+        argv = _told(command, package, folder)
+        place = os.path.realpath(os.path.expanduser(folder))
+        before = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = place if before is None else before + os.pathsep + place
+        try:
+            script = _script(argv[0])
+            _check_shadows(place)
+        except Exception:  # noqa: BLE001
+            os.execvp(argv[0], argv)  # noqa: S606
+        _on_path(script, place, before)
+    else:
+        try:
+            script = _script(argv[0])
+        except Exception:  # noqa: BLE001
+            os.execvp(argv[0], argv)  # noqa: S606
+        _on_path(script, None, None)
+    _run(script, argv, door)
+
+
+def _door() -> Any:
+    from .door import Door, Elsewhere
+
+    try:
+        return Door()
+    except Elsewhere:
+        return None
+
+
+def _understood(argv: list[str]) -> tuple[str, str, list[str]]:
+    """The package, the folder for it, and the command that follows."""
+    if len(argv) < 7 or argv[1] != "--additional-distribution" or argv[3] != "--dest-dir" or argv[5] != "--":
+        raise NotThisWay
+    package, folder, command = argv[2], argv[4], argv[6:]
+    if not package.endswith(".tar.gz") or not os.path.isdir(folder) or folder.startswith("~"):
+        raise NotThisWay
+    return package, folder, command
+
+
+def _fetch(door: Any, package: str, folder: str) -> None:
+    """The package stays beside what it holds, as with flytekit."""
+    import subprocess
+
+    if door is None:
+        raise NotThisWay
+    path = os.path.join(folder, os.path.basename(package))
+    door.get(package, path)
+    subprocess.run(["tar", "-xf", path, "-C", folder], stdout=subprocess.DEVNULL, check=True)  # noqa: S603, S607
+
+
+def _told(command: list[str], package: str, folder: str) -> list[str]:
+    """With what dynamic tasks have to know; flytekit.bin.entrypoint, fast_execute_task_cmd."""
+    found = []
+    for word in command:
+        if word == "--resolver":
+            found += ["--dynamic-addl-distro", package, "--dynamic-dest-dir", folder]
+        found.append(word)
+    return found
+
+
+def _script(name: str) -> str:
+    """The path of a command of flytekit's, which is a script for this interpreter."""
+    import shutil
+
+    if name not in COMMANDS:
+        raise NotThisWay
+    path = shutil.which(name)
+    if path is None:
+        raise NotThisWay
+    with open(path, "rb") as file:
+        text = file.read(1 << 16)
+    told = text.split(b"\n", 1)[0][2:].split()
+    program = os.fsdecode(told[1] if told[0].endswith(b"/env") else told[0])
+    if not text.startswith(b"#!") or b"flytekit" not in text or len(told) > 2:
+        raise NotThisWay
+    found = shutil.which(program)
+    if found is None or os.path.realpath(found) != os.path.realpath(sys.executable):
+        raise NotThisWay
+    if os.path.dirname(os.path.abspath(found)) != os.path.dirname(os.path.abspath(sys.executable)):
+        raise NotThisWay  # of another virtual environment
+    return path
+
+
+def _check_shadows(folder: str) -> None:
+    """A module of the package that goes before one that is imported by now: a fresh process would have taken it."""
+    for entry in os.listdir(folder):
+        name = entry.split(".", 1)[0]
+        if name in LATE or name in sys.modules:
+            if name in sys.builtin_module_names or not name.isidentifier():
+                continue
+            raise NotThisWay
+
+
+def _on_path(script: str, folder: str | None, before: str | None) -> None:
+    """As in a process that was started with the script, and with the folder at the end of PYTHONPATH."""
+    import importlib
+
+    first = 0
+    if sys.path and sys.path[0] == "":
+        sys.path[0], first = os.path.dirname(os.path.realpath(script)), 1
+    if folder is not None and not sys.flags.ignore_environment:
+        sys.path.insert(first + (len(before.split(os.pathsep)) if before else 0), folder)
+    importlib.invalidate_caches()
+
+
+def _run(script: str, argv: list[str], door: Any) -> NoReturn:
+    """The script as `python SCRIPT` runs it, up to its exit."""
+    import gc
+
+    sys.argv = [script, *argv[1:]]
+    gc.disable()  # nothing that is imported is garbage
+    try:
+        __import__("flytekit.bin.entrypoint")
+        if door is not None:
+            from .swift import make_swift
+
+            make_swift(door)
+    except Exception:  # noqa: BLE001, S110 - the script says it better
+        pass
+    gc.enable()
+    main = sys.modules["__main__"]
+    for name in [name for name in vars(main) if not name.startswith("__")]:
+        delattr(main, name)
+    main.__file__ = script
+    with open(script, "rb") as file:
+        code = compile(file.read(), script, "exec")
+    try:
+        exec(code, vars(main))  # noqa: S102 - flytekit's own script
+        status = 0
+    except SystemExit as error:
+        status = _status(error)
+    except BaseException as error:  # noqa: BLE001 - as an interpreter ends
+        trace = error.__traceback__.tb_next if error.__traceback__ is not None else None
+        sys.excepthook(type(error), error.with_traceback(trace), trace)
+        status = 130 if isinstance(error, KeyboardInterrupt) else 1
+    _leave(status)
+
+
+def _status(error: SystemExit) -> int:
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code & 0xFF
+    sys.stderr.write(f"{error.code}\n")
+    return 1
+
+
+def _leave(status: int) -> NoReturn:
+    """What an interpreter does at its end, but for taking all modules apart: that takes longer than a small task."""
+    import atexit
+    import threading
+
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]
+        atexit._run_exitfuncs()
+    except BaseException as error:  # noqa: BLE001
+        sys.excepthook(type(error), error, error.__traceback__)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:  # noqa: BLE001
+            status = status or 120
+    os._exit(status)
