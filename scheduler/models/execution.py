@@ -63,6 +63,9 @@ class Execution(models.Model):
     ended_at = models.DateTimeField(null=True)
     # Engine bookkeeping: whole-execution counters, so that no evaluation has to count rows.
     counters = models.JSONField(default=dict)
+    # Since when a quota of executions or launches keeps it from starting, and when one let it go
+    waits_since = models.DateTimeField(null=True)
+    admitted_at = models.DateTimeField(null=True)
     dirty = models.BooleanField(default=True)
     wake_at = models.DateTimeField(null=True)
 
@@ -78,6 +81,10 @@ class Execution(models.Model):
             models.Index(fields=["id"], name="execution_dirty", condition=Q(dirty=True)),
             models.Index(fields=["id"], name="execution_unfinished", condition=Q(ended_at__isnull=True)),
             GinIndex(fields=["tags"], name="execution_tags", condition=~Q(tags=[])),
+            models.Index(
+                fields=["project", "domain", "id"], name="execution_waits", condition=Q(waits_since__isnull=False)
+            ),
+            models.Index(fields=["admitted_at"], name="execution_admitted", condition=Q(admitted_at__isnull=False)),
             models.Index(fields=["wake_at"], name="execution_wake", condition=Q(wake_at__isnull=False)),
         ]
 
