@@ -54,7 +54,7 @@ def row_of(
     waits_only: bool = False,
 ) -> Row:
     """The lane of such an attempt, not written. `needs`: AttemptSpec.needs as scheduler.attempts.wire writes it."""
-    given = {
+    given: dict[str, Any] = {
         "project": project,
         "domain": domain,
         "user": user[:150],

@@ -50,7 +50,7 @@ def amount(resource: str, given: object, what: str = "the limit") -> float:
         raise InvalidArgument(f"{what} of {resource} must be between 0 and 2^53, not {given}")
     if is_whole(resource) and number != math.floor(number):
         raise InvalidArgument(f"{what} of {resource} must be a whole number, not {given}")
-    if resource == WEIGHT and not 0.01 <= number <= 1000:
+    if resource == WEIGHT and what == "the limit" and not 0.01 <= number <= 1000:
         raise InvalidArgument(f"a weight is between 0.01 and 1000, not {given}")
     return number
 

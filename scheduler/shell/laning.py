@@ -14,10 +14,8 @@ from scheduler.shell.turn import Turn
 
 def lane_for(turn: Turn, target: Target, platform: bytes) -> int:
     """Its number; the row is written with the turn, where it is not there yet."""
-    execution = turn.execution
-    lane = _lane(
-        target, platform, execution.project, execution.domain, execution.principal, turn.launch_plan, turn.priority
-    )
+    of = turn.execution
+    lane = _lane(target, platform, of.project, of.domain, of.principal, turn.launch_plan, of.priority)
     turn.lanes[lane.id] = lane
     return lane.id
 

@@ -142,7 +142,7 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         cluster=place.cluster,
         command=wire.to_json(spec),
         resources=resources,
-        priority=turn.priority,
+        priority=turn.execution.priority,
         lane=lane_for(turn, target, platform),
         interruptible=interruptible,
         created_at=turn.now,

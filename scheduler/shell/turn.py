@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import TypedDict
 
 from flyteidl.admin import execution_pb2 as admin_execution
-from flyteidl.core import execution_pb2, identifier_pb2
+from flyteidl.core import identifier_pb2
 
 from lineage.actions.record import Use
 from scheduler import graphs
@@ -29,8 +29,6 @@ from scheduler.shell.rows import Rows
 from scheduler.uris import Uris
 
 ACTOR = "system:engine"
-# By the tiers of core.QualityOfService; what says nothing is in the middle.
-PRIORITIES = {execution_pb2.QualityOfService.HIGH: 10, execution_pb2.QualityOfService.LOW: -10}
 
 
 class NodeFields(TypedDict, total=False):
@@ -81,11 +79,6 @@ class Turn:
     @cached_property
     def spec(self) -> admin_execution.ExecutionSpec:
         return admin_execution.ExecutionSpec.FromString(bytes(self.execution.spec))
-
-    @cached_property
-    def priority(self) -> int:
-        """Of its attempts, by the tier of its quality of service."""
-        return PRIORITIES.get(self.spec.quality_of_service.tier, 0)
 
     @cached_property
     def launch_plan(self) -> str:
