@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, ClassVar, TypeVar
 
@@ -47,10 +47,13 @@ class ListView(ApiView):
         rows: QuerySet[M],
         serializer: type[serializers.BaseSerializer[Any]],
         context: dict[str, Any] | None = None,
+        context_of: Callable[[list[Any]], dict[str, Any]] | None = None,
     ) -> Response:
+        """`context_of`: what the serializer needs of all rows of the page."""
         paginator = self.pagination_class()
         found = paginator.paginate_queryset(rows, request, self)
-        data = serializer(found, many=True, context={"request": request, **(context or {})}).data
+        more = {**(context or {}), **(context_of(found) if context_of else {})}
+        data = serializer(found, many=True, context={"request": request, **more}).data
         return paginator.get_paginated_response(data)
 
 

@@ -22,11 +22,13 @@ from console.interfaces import inputs_of, literals_json, load_literals, outputs_
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
 from console.rest.fields import EntityName, ErrorField, ExecutionPhaseField, NameOf, ResolutionField
 from console.rest.launching import LaunchBody, RelaunchBody, launch_from, relaunch_from
+from console.rest.nodes import WhyOut
 from console.rest.waiting import WaitFilters, wait_until_ended
 from scheduler.actions.executions import abort, archive
 from scheduler.actions.launch import recover
 from scheduler.models import Execution, ExecutionMode
 from scheduler.phases import NodePhase
+from scheduler.quotas import why
 
 TAGS = ["executions"]
 _ENTITIES, _LARGE = ("launch_plan", "workflow", "task"), ("spec", "closure", "digest")
@@ -52,7 +54,13 @@ class ExecutionSummary(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     archived = serializers.BooleanField()
+    why = serializers.SerializerMethodField(help_text="why it waits, while nothing of it runs; null: it does not")
     url = serializers.SerializerMethodField(help_text="of this execution in the API")
+
+    @extend_schema_field(WhyOut(allow_null=True))
+    def get_why(self, execution: Execution) -> Any:
+        found = self.context.get("why", {}).get(execution.pk)
+        return None if found is None else WhyOut(found).data
 
     def get_url(self, execution: Execution) -> str:
         return execution_url(self.context["request"], execution.project, execution.domain, execution.name)
@@ -91,7 +99,8 @@ def execution_url(request: Request, project: str, domain: str, name: str) -> str
 
 
 def detail(request: Request, execution: Execution) -> dict[str, Any]:
-    return dict(ExecutionDetail(execution, context={"request": request}).data)
+    found = {execution.pk: why.of_execution(execution)}
+    return dict(ExecutionDetail(execution, context={"request": request, "why": found}).data)
 
 
 class ExecutionFilters(ScopeFilters):
@@ -123,7 +132,7 @@ class ExecutionsView(ListView):
         wanted = Q(**{_COLUMNS.get(key, key): value for key, value in filters.items()})
         rows = Execution.objects.filter(access.readable(user_of(request)), wanted)
         rows = rows.select_related("launch_plan", "workflow", "task").defer("spec", "error", "counters", *_HEAVY)
-        return self.page(request, rows, ExecutionSummary)
+        return self.page(request, rows, ExecutionSummary, context_of=lambda found: {"why": why.of_executions(found)})
 
     @extend_schema(parameters=[WaitFilters], request=LaunchBody, responses={201: ExecutionDetail}, tags=TAGS)
     def post(self, request: Request) -> Response:

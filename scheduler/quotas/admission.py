@@ -32,7 +32,7 @@ HAS_QUOTAS: Statement = (
     "SELECT EXISTS (SELECT 1 FROM scheduler_quota WHERE resource = ANY(%s))",
     [sorted(OF_EXECUTIONS)],
 )
-_DEMAND = {EXECUTIONS: 1.0, LAUNCHES: 1.0}
+DEMAND = {EXECUTIONS: 1.0, LAUNCHES: 1.0}
 _WAITS = f"waits_since IS NOT NULL AND phase = {int(ExecutionPhase.QUEUED)}"
 # Of each project, user and launch plan those that wait longest: from one of these groups straight to the next
 _GROUP = "project, domain, principal, coalesce(launch_plan_id, 0), priority"
@@ -87,7 +87,7 @@ def keeps_waiting(execution: Execution) -> bool:
         return False
     now = timezone.now()
     plan = execution.launch_plan.name if execution.launch_plan is not None else ""
-    lane = Lane(0, execution.project, execution.domain, execution.principal, plan, demand=_DEMAND)
+    lane = Lane(0, execution.project, execution.domain, execution.principal, plan, demand=DEMAND)
     if not Ledger(of_executions(reading.limits(now))).covering(lane):
         return False
     move_execution(execution, ExecutionPhase.QUEUED, at=now, reason="", actor=ACTOR, waits_since=now, dirty=False)
@@ -151,5 +151,5 @@ def _lines(heads: list[tuple[Any, ...]]) -> list[Line]:
         waiting[tuple(key)].append(Waiting(pk, pk, since))
     lines = []
     for number, ((project, domain, user, plan, priority), ones) in enumerate(waiting.items(), start=1):
-        lines.append(Line.of(Lane(number, project, domain, user, plan, priority, _DEMAND), ones))
+        lines.append(Line.of(Lane(number, project, domain, user, plan, priority, DEMAND), ones))
     return lines
