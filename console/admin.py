@@ -9,15 +9,16 @@ import yaml
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import Model
 from django.http import HttpRequest
 
-from artifacts.exceptions import AlreadyExists, InvalidArgument
+from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
 from artifacts.models import Artifact
 from audit.record import record
-from scheduler.actions import clusters
+from scheduler.actions import clusters, quotas
 from scheduler.actions.projects import check_new, create_project, update_project
-from scheduler.models import ClusterSettings, Execution, LaunchPlan, Project, Trigger
+from scheduler.models import ClusterSettings, Execution, LaunchPlan, Project, Quota, Trigger
 
 admin.site.site_header = "Causeway administration"
 admin.site.site_title = "Causeway"
@@ -190,6 +191,73 @@ class ClusterAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
             obj.name, given["description"], kubeconfig_text=given.get("kubeconfig") or None, actor=actor_of(request)
         )
         obj.pk = row.pk
+
+
+class QuotaForm(forms.ModelForm):  # type: ignore[type-arg]
+    """As on the page of quotas: amounts are numbers or quantities such as 16Gi."""
+
+    limit = forms.CharField(help_text="a number, or a quantity of Kubernetes such as 500m or 16Gi")
+    guaranteed = forms.CharField(initial="0", help_text="of the limit: kept free for this scope in wider quotas")
+
+    class Meta:
+        model = Quota
+        fields = (
+            "scope",
+            "project",
+            "domain",
+            "user",
+            "launch_plan",
+            "resource",
+            "window",
+            "limit",
+            "warn_at",
+            "guaranteed",
+            "borrows_from",
+            "valid_from",
+            "valid_until",
+        )
+
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean() or self.cleaned_data
+        if self.errors:
+            return found
+        given = {name: found.get(name, getattr(self.instance, name)) for name in self.Meta.fields}
+        names = ("project", "domain", "user", "launch_plan")
+        lender = given.pop("borrows_from")
+        try:
+            scope = quotas.scope_of(given.pop("scope"), **{name: given.pop(name) for name in names})
+            found["wanted"] = quotas.Wanted(scope=scope, borrows_from=lender.subject if lender else "", **given)
+            with transaction.atomic():  # as it will be done, and not kept
+                quotas.set_quota(found["wanted"], by=quotas.Setter("system:check", platform=True))
+                transaction.set_rollback(True)
+        except CausewayError as error:
+            raise forms.ValidationError(error.message) from error
+        return found
+
+
+@admin.register(Quota)
+class QuotaAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """What is in use is on the console's page of quotas."""
+
+    audits = False
+    form = QuotaForm
+    list_display = ("subject", "resource", "limit", "window", "guaranteed", "valid_until", "updated_by", "updated_at")
+    list_filter = ("scope", "resource", "project")
+    _WHOSE = ("scope", "project", "domain", "user", "launch_plan", "resource", "window")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return self._WHOSE if obj is not None else ()
+
+    def save_model(self, request: HttpRequest, obj: Quota, form: Any, change: bool) -> None:
+        row, _ = quotas.set_quota(form.cleaned_data["wanted"], by=quotas.Setter(actor_of(request), platform=True))
+        obj.pk = row.pk
+
+    def delete_model(self, request: HttpRequest, obj: Quota) -> None:
+        quotas.remove_quota(obj.pk, by=quotas.Setter(actor_of(request), platform=True))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
 
 
 @admin.register(LaunchPlan)

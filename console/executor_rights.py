@@ -19,8 +19,11 @@ from scheduler.models import (
     ClusterSettings,
     Execution,
     ExecutorInstance,
+    Lane,
+    LaunchPlan,
     NodeExecution,
     PhaseEvent,
+    Quota,
     Secret,
     TaskExecution,
 )
@@ -37,6 +40,13 @@ RIGHTS: tuple[tuple[type[models.Model], Right, tuple[str, ...]], ...] = (
     (NodeExecution, "SELECT", ("id", "execution", "phase", "started_at")),
     (NodeExecution, "UPDATE", ("phase", "started_at", "updated_at")),
     (PhaseEvent, "INSERT", ("execution_id", "machine", "object_id", "from_phase", "to_phase", "at", "reason", "actor")),
+    # what quotas allow; and lanes, where an older release queued attempts without
+    (Quota, "SELECT", ALL),
+    (Lane, "SELECT", ALL),
+    (Lane, "INSERT", ALL),
+    (TaskExecution, "UPDATE", ("lane",)),
+    (Execution, "SELECT", ("launch_plan",)),
+    (LaunchPlan, "SELECT", ("id", "name")),
     # its sign of life
     (ExecutorInstance, "SELECT", ALL),
     (ExecutorInstance, "INSERT", ALL),

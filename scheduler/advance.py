@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from scheduler.models import EndedChild, Execution, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL
+from scheduler.quotas import admission
 from scheduler.shell import breakdown
 from scheduler.shell.ends import after_end
 from scheduler.shell.flush import flush
@@ -23,9 +24,9 @@ from scheduler.shell.gather import gather
 from scheduler.shell.perform import perform
 from scheduler.shell.reuse import write_entries
 from scheduler.shell.turn import Turn
-from scheduler.statements import HeldElsewhere, lock
+from scheduler.statements import HeldElsewhere, lock_and_ask
 from scheduler.transitions import StaleTransition
-from scheduler.wake import wake_execution_at
+from scheduler.wake import wake_admission, wake_execution_at
 
 logger = logging.getLogger(__name__)
 
@@ -76,9 +77,11 @@ def is_pending(execution_id: int) -> bool:
 def take_turn(execution_id: int) -> bool:
     """One transaction. False if somebody else holds the execution, or it does not exist."""
     with transaction.atomic():
-        execution = lock(Execution, execution_id)
+        execution, has_quotas = lock_and_ask(Execution, execution_id, admission.HAS_QUOTAS)
         if execution is None:
             return False
+        if admission.is_new(execution) and (execution.waits_since or has_quotas) and admission.keeps_waiting(execution):
+            return True
         if execution.phase in EXECUTION_TERMINAL:
             _tidy(execution)
             return True
@@ -90,6 +93,8 @@ def take_turn(execution_id: int) -> bool:
         write_entries(turn)
         if execution.phase in EXECUTION_TERMINAL:
             after_end(execution)
+            if has_quotas and not execution.is_part:
+                wake_admission()
     return True
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -43,6 +44,18 @@ def install(rights_of: Callable[[str], Rights], project_of: Callable[[str], str]
     """
     global _rights_of, _project_of
     _rights_of, _project_of = rights_of, project_of
+
+
+_called_by_task: ContextVar[bool] = ContextVar("called_by_task", default=False)
+
+
+def call_by_task(called: bool) -> None:
+    """Said by the doors of each call: whether it came with the token of a running task."""
+    _called_by_task.set(called)
+
+
+def is_called_by_task() -> bool:
+    return _called_by_task.get()
 
 
 def project_of_call(principal: str) -> str:

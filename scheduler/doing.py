@@ -21,6 +21,7 @@ from django.utils import timezone
 
 from scheduler.models import Execution, Gate, GateKind, NodeExecution, NodeKind
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+from scheduler.quotas import why
 
 
 class State(str, Enum):
@@ -94,14 +95,14 @@ def of_attempt(phase: int, reason: str) -> tuple[State, str] | None:
 
 # Each part has an index of just these rows. Where numbers in a reason differ, what stands before its colon is the same.
 _ATTEMPTS = """
-SELECT execution_id, node_id, phase, min(reason), min(since), count(*), min(place) FROM (
-    SELECT execution_id, node_id, phase, reason, created_at AS since,
+SELECT execution_id, node_id, phase, min(reason), min(since), count(*), min(place), lane FROM (
+    SELECT execution_id, node_id, phase, reason, lane, created_at AS since,
            row_number() OVER (PARTITION BY executor, cluster ORDER BY priority DESC, id) AS place
     FROM scheduler_taskexecution WHERE phase = 1
     UNION ALL
-    SELECT execution_id, node_id, phase, reason, CASE WHEN phase = 2 THEN started_at ELSE updated_at END, NULL
+    SELECT execution_id, node_id, phase, reason, NULL, CASE WHEN phase = 2 THEN started_at ELSE updated_at END, NULL
     FROM scheduler_taskexecution WHERE phase IN (2, 6, 7)
-) AS active {among} GROUP BY execution_id, node_id, phase, split_part(reason, ':', 1)
+) AS active {among} GROUP BY execution_id, node_id, phase, lane, split_part(reason, ':', 1)
 """
 
 
@@ -109,9 +110,22 @@ def attempts(executions: Collection[int] | None) -> Iterator[Fact]:
     among = "" if executions is None else "WHERE execution_id = ANY(%s)"
     with connection.cursor() as cursor:
         cursor.execute(_ATTEMPTS.format(among=among), [] if executions is None else [list(executions)])
-        for execution, node, phase, reason, since, count, place in cursor.fetchall():
-            if told := of_attempt(phase, reason):
-                yield Fact(execution, node, *told, since, count, place)
+        rows = cursor.fetchall()
+    blocked = why.blocked({row[7] for row in rows if row[7] is not None})
+    for execution, node, phase, reason, since, count, place, lane in rows:
+        if block := blocked.get(lane):
+            yield Fact(execution, node, State.WAITING, block.words, since, count)
+        elif told := of_attempt(phase, reason):
+            yield Fact(execution, node, *told, since, count, place)
+
+
+def admissions(executions: Collection[int] | None) -> Iterator[Fact]:
+    """Executions that have not begun: a quota or a limit of launches keeps them, or those that come first."""
+    rows = Execution.objects.filter(waits_since__isnull=False, ended_at__isnull=True)
+    rows = rows if executions is None else rows.filter(pk__in=executions)
+    for pk, reason in why.of_waiting(list(rows.select_related("launch_plan").defer("spec", "error"))).items():
+        state = State.QUEUED if reason.code == "priority" else State.WAITING
+        yield Fact(pk, None, state, reason.message if state is State.WAITING else "", reason.since)
 
 
 def gates(executions: Collection[int] | None) -> Iterator[Fact]:
@@ -143,7 +157,7 @@ def nodes(executions: Collection[int] | None) -> Iterator[Fact]:
         yield Fact(execution, node, State.WAITING, what, since)
 
 
-SOURCES: list[Source] = [attempts, gates, nodes]
+SOURCES: list[Source] = [attempts, admissions, gates, nodes]
 
 
 def facts(executions: Collection[int] | None = None) -> list[Fact]:

@@ -80,25 +80,32 @@ EVALUATING = 427  # the space of PostgreSQL's advisory locks (two keys) that mar
 
 
 def lock(model: type[Row], pk: int) -> Row | None:
+    """As `lock_and_ask`, without a question."""
+    return lock_and_ask(model, pk, None)[0]
+
+
+def lock_and_ask(model: type[Row], pk: int, question: Statement | None) -> tuple[Row | None, Any]:
     """The row, for its evaluation, until the transaction ends; None if somebody else evaluates it, or it is not there.
 
     Two locks. The mark of who evaluates is only tried for: whoever finds it taken may leave, because the holder looks
     for news once more. The row's own lock is waited for: those who hold it otherwise (a door that archives the
     execution, a decision, a child's end) are quick and look for nothing, so that leaving would lose what happened. It
     is NO KEY UPDATE: what only refers to the row (a relaunch of the execution, its children) is not in the way at all.
-    HeldElsewhere after WAIT.
+    HeldElsewhere after WAIT. `question`: a statement that is sent along; the second answer is the value it gives.
     """
     columns, names, jsons = _selection(model)
     sql = f'SELECT {columns} FROM "{model._meta.db_table}" WHERE id = %s '  # noqa: S608
     sql += "AND pg_try_advisory_xact_lock(%s, %s) FOR NO KEY UPDATE"
     waiting, patient = f"SET LOCAL lock_timeout = '{WAIT}'", "SET LOCAL lock_timeout = DEFAULT"
     try:
-        found = execute([(waiting, []), (sql, [pk, EVALUATING, pk % 2**31]), (patient, [])])[1].returned
+        locking: list[Statement] = [(waiting, []), (sql, [pk, EVALUATING, pk % 2**31]), (patient, [])]
+        results = execute([*locking, question] if question else locking)
+        found, answer = results[1].returned, results[3].returned[0][0] if question else None
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
             raise HeldElsewhere(f"{model.__name__} {pk} is held by somebody for more than {WAIT}") from error
         raise
-    return _row(model, list(found[0]), names, jsons) if found else None
+    return (_row(model, list(found[0]), names, jsons) if found else None), answer
 
 
 def select(model: type[Row], which: str, parameters: Sequence[Any], *, without: tuple[str, ...] = ()) -> list[Row]:

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from scheduler.advance import advance
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
+from scheduler.quotas.admission import admit
 from scheduler.shell.children import abort_children_of
 from scheduler.shell.ends import tell_parent
 from scheduler.triggers.evaluate import sweep_triggers
@@ -49,7 +50,7 @@ _ORPHANS = """
 
 def sweep_all() -> None:
     """One bounded sweep: parents, children, executions with news, triggers; one step fails alone."""
-    for step in (_parents, _children, _executions, _triggers):
+    for step in (_parents, _children, _admissions, _executions, _triggers):
         _guarded(step.__name__.strip("_"), step)
 
 
@@ -61,6 +62,10 @@ def _parents() -> None:
 def _children() -> None:
     orphaned = [[ExecutionPhase.ABORTING], sorted(NODE_TERMINAL), BATCH]
     _each("children of node", _column(_ORPHANS, orphaned), partial(abort_children_of, cause="aborted with its parent"))
+
+
+def _admissions() -> None:
+    admit()
 
 
 def _executions() -> None:

@@ -8,6 +8,7 @@ from artifacts.uploads import drop_abandoned
 from scheduler.actions.retention import apply_all
 from scheduler.advance import advance
 from scheduler.notifications.deliver import deliver_due
+from scheduler.quotas.admission import admit
 from scheduler.schedules.fire import fire_due
 from scheduler.sweep import sweep_all
 from scheduler.triggers.evaluate import evaluate_version
@@ -19,6 +20,11 @@ from scheduler.wake import continue_retention, keeping_one_execution
 @shared_task
 def advance_execution(execution_id: int) -> None:
     advance(execution_id)
+
+
+@shared_task
+def admit_executions() -> None:
+    admit()
 
 
 @shared_task

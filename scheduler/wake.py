@@ -22,6 +22,7 @@ from django.db import transaction
 logger = logging.getLogger(__name__)
 
 TaskName = Literal[
+    "admit_executions",
     "advance_execution",
     "apply_retention",
     "deliver_notifications",
@@ -86,6 +87,16 @@ def wake_execution(execution_id: int) -> None:
 def wake_execution_at(execution_id: int, at: datetime) -> None:
     """Have the execution evaluated at a time to come. Only for the near future: what is further off the sweep finds."""
     _after_commit(lambda: _send("advance_execution", execution_id, eta=at), f"execution {execution_id} at {at}")
+
+
+def wake_admission() -> None:
+    """Have those executions started that quotas let go now."""
+    # One that nobody took by then is not needed: the sweep does the same.
+    _after_commit(lambda: _send("admit_executions", expires=60), "waiting executions")
+
+
+def wake_admission_at(at: datetime) -> None:
+    _after_commit(lambda: _send("admit_executions", eta=at), f"waiting executions at {at}")
 
 
 def wake_triggers(version_id: int) -> None:

@@ -18,7 +18,7 @@ from console.accounts import scopes, throttle, tokens
 from console.accounts.models import Role, RoleBinding, User
 from scheduler import task_tokens
 from scheduler.authority import Action as Action  # doors ask for it here
-from scheduler.authority import Authority, Rights
+from scheduler.authority import Authority, Rights, call_by_task
 from scheduler.models import Execution
 
 AnyUser = User | AnonymousUser
@@ -63,6 +63,7 @@ def _task(execution: Execution) -> User:
 
     No row stands for it, so it has no id that anything could be kept under.
     """
+    call_by_task(True)
     user = User(pk=0, username=execution.principal[:150])
     where = (execution.project, execution.domain)
     launcher_may = Authority(execution.principal).may

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from artifacts.exceptions import InvalidArgument
 from console.accounts.models import Role, RoleBinding, User
-from scheduler.authority import Action
+from scheduler.authority import Action, call_by_task
 
 # Every scope includes reading: nothing can be done to what cannot be seen.
 SCOPES: dict[str, frozenset[Action]] = {
@@ -56,6 +56,7 @@ _caller: ContextVar[User | None] = ContextVar("caller", default=None)
 def forget_caller(**_: object) -> None:
     """At the beginning of every call: threads answer one after the other."""
     _caller.set(None)
+    call_by_task(False)
 
 
 def caller_named(name: str) -> User | None:

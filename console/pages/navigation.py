@@ -38,6 +38,7 @@ _ITEMS = (
     ("Reactions", "reaction", "reactions", "/reactions/"),
     ("Workflows", "workflow", "workflows", "/workflows/"),
     ("Tasks", "task", "tasks", "/tasks/"),
+    ("Queue and quotas", "layers", "quotas", "/quotas/"),
 )
 
 

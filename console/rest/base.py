@@ -47,14 +47,13 @@ class ListView(ApiView):
         rows: QuerySet[M],
         serializer: type[serializers.BaseSerializer[Any]],
         context: dict[str, Any] | None = None,
-        *,
-        prepare: Callable[[list[M]], object] = len,
+        context_of: Callable[[list[Any]], dict[str, Any]] | None = None,
     ) -> Response:
-        """`prepare`: looks up for all rows of the page what the serializer tells of each."""
+        """`context_of`: what the serializer needs of all rows of the page."""
         paginator = self.pagination_class()
         found = paginator.paginate_queryset(rows, request, self)
-        prepare(found)
-        data = serializer(found, many=True, context={"request": request, **(context or {})}).data
+        more = {**(context or {}), **(context_of(found) if context_of else {})}
+        data = serializer(found, many=True, context={"request": request, **more}).data
         return paginator.get_paginated_response(data)
 
 

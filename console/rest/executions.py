@@ -23,12 +23,14 @@ from console.interfaces import inputs_of, literals_json, load_literals, outputs_
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
 from console.rest.fields import EntityName, ErrorField, ExecutionPhaseField, NameOf, ResolutionField
 from console.rest.launching import LaunchBody, RelaunchBody, launch_from, relaunch_from
+from console.rest.nodes import WhyOut
 from console.rest.waiting import WaitFilters, wait_until_ended
 from scheduler.actions.executions import abort, archive
 from scheduler.actions.launch import recover
 from scheduler.doing import State, executions_in
 from scheduler.models import Execution, ExecutionMode
 from scheduler.phases import NodePhase
+from scheduler.quotas import why
 
 TAGS = ["executions"]
 _ENTITIES, _LARGE = ("launch_plan", "workflow", "task"), ("spec", "closure", "digest")
@@ -67,12 +69,18 @@ class ExecutionSummary(serializers.Serializer[Any]):
     ended_at = serializers.DateTimeField(allow_null=True)
     archived = serializers.BooleanField()
     doing = serializers.SerializerMethodField(help_text="what it does right now; null: it has ended, or is about to")
+    why = serializers.SerializerMethodField(help_text="why it waits, while nothing of it runs; null: it does not")
     url = serializers.SerializerMethodField(help_text="of this execution in the API")
 
     @extend_schema_field(DoingField(allow_null=True))
     def get_doing(self, execution: Execution) -> dict[str, Any] | None:
         now = doing_of(execution)
         return None if now is None else dict(DoingField(now).data)
+
+    @extend_schema_field(WhyOut(allow_null=True))
+    def get_why(self, execution: Execution) -> Any:
+        found = self.context.get("why", {}).get(execution.pk)
+        return None if found is None else WhyOut(found).data
 
     def get_url(self, execution: Execution) -> str:
         return execution_url(self.context["request"], execution.project, execution.domain, execution.name)
@@ -111,7 +119,8 @@ def execution_url(request: Request, project: str, domain: str, name: str) -> str
 
 
 def detail(request: Request, execution: Execution) -> dict[str, Any]:
-    return dict(ExecutionDetail(execution, context={"request": request}).data)
+    found = {execution.pk: why.of_execution(execution)}
+    return dict(ExecutionDetail(execution, context={"request": request, "why": found}).data)
 
 
 class ExecutionFilters(ScopeFilters):
@@ -138,6 +147,12 @@ _COLUMNS = {
 }
 
 
+def _at_present(rows: list[Execution]) -> dict[str, Any]:
+    """What each of them does, and why those wait that wait: looked up once for all."""
+    with_doing(rows)
+    return {"why": why.of_executions(rows)}
+
+
 class ExecutionsView(ListView):
     @extend_schema(parameters=[ExecutionFilters], responses=ExecutionSummary(many=True), tags=TAGS)
     def get(self, request: Request) -> Response:
@@ -148,7 +163,7 @@ class ExecutionsView(ListView):
         wanted = Q(**{_COLUMNS.get(key, key): value for key, value in filters.items()})
         rows = Execution.objects.filter(access.readable(user_of(request)), wanted)
         rows = rows.select_related("launch_plan", "workflow", "task").defer("spec", "error", "counters", *_HEAVY)
-        return self.page(request, rows, ExecutionSummary, prepare=with_doing)
+        return self.page(request, rows, ExecutionSummary, context_of=_at_present)
 
     @extend_schema(parameters=[WaitFilters], request=LaunchBody, responses={201: ExecutionDetail}, tags=TAGS)
     def post(self, request: Request) -> Response:

@@ -22,6 +22,7 @@ from console.sandbox import sandboxed_deck
 from scheduler.executors.kubernetes.links import by_name
 from scheduler.models import NodeExecution, NodeKind, PhaseEvent, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, Machine, NodePhase
+from scheduler.quotas import why
 
 TAGS = ["executions"]
 ATTEMPTS_IN_DETAIL = 100
@@ -51,6 +52,16 @@ class WaitingOut(serializers.Serializer[Any]):
     since = serializers.DateTimeField()
 
 
+class WhyOut(serializers.Serializer[Any]):
+    """Why something waits."""
+
+    code = serializers.ChoiceField(choices=why.CODES)
+    message = serializers.CharField(help_text="with the numbers of now")
+    since = serializers.DateTimeField()
+    place = serializers.IntegerField(help_text="in line, 1 is next; 0: not worked out in lists")
+    of = serializers.IntegerField(help_text="how many stand in that line")
+
+
 class AttemptOut(serializers.Serializer[Any]):
     attempt = serializers.IntegerField()
     index = serializers.IntegerField(help_text="item of a map; -1: not a map")
@@ -62,6 +73,7 @@ class AttemptOut(serializers.Serializer[Any]):
     kubectl = serializers.SerializerMethodField(help_text="commands that show the pod and follow its log")
     log_links = serializers.SerializerMethodField(help_text="its log in other systems: address by name")
     waiting = serializers.SerializerMethodField(help_text="for what, in the cluster's words; null: for nothing")
+    why = serializers.SerializerMethodField(help_text="why it waits, in words of a closed list; null: it does not")
     reason = serializers.CharField()
     error = ErrorField(allow_null=True)
     error_retryable = serializers.BooleanField()
@@ -85,6 +97,11 @@ class AttemptOut(serializers.Serializer[Any]):
     def get_waiting(self, row: TaskExecution) -> Any:
         waiting = waiting_of(row)
         return None if waiting is None else WaitingOut(waiting).data
+
+    @extend_schema_field(WhyOut(allow_null=True))
+    def get_why(self, row: TaskExecution) -> Any:
+        found = self.context.get("why", {}).get(row.pk)
+        return None if found is None else WhyOut(found).data
 
 
 class NodeDetail(NodeSummary):
@@ -166,12 +183,14 @@ class AttemptsView(ListView):
         filters = read_query(AttemptFilters, request)
         execution = access_execution(user_of(request), project, domain, name)
         rows = access_node(execution, node_id).task_executions.filter(**filters).defer("command")
-        return self.page(request, rows, AttemptOut, {"clusters": by_name()})
+        return self.page(request, rows, AttemptOut, context_of=_contexts)
 
 
 def _contexts(rows: list[TaskExecution]) -> dict[str, Any]:
-    """For AttemptOut: asked for once, and only where a pod is."""
-    return {"clusters": by_name() if any(row.cluster for row in rows) else {}}
+    """For AttemptOut: asked for once, and only where a pod is, or something waits. A single one has its place too."""
+    alone = why.of_attempt(rows[0]) if len(rows) == 1 else None
+    found = {rows[0].pk: alone} if alone is not None else why.of_attempts(rows) if len(rows) > 1 else {}
+    return {"clusters": by_name() if any(row.cluster for row in rows) else {}, "why": found}
 
 
 class LogFilters(Filters):

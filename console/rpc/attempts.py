@@ -12,7 +12,9 @@ from console.rpc.literals import literal_map
 from console.rpc.nodes import find_node, flyte_urls, node_list
 from console.rpc.requests import list_request, missing
 from scheduler.models import Execution, NodeExecution, NodeKind
+from scheduler.phases import AttemptPhase
 from scheduler.queries import get_attempt, list_attempts, list_nodes, map_items
+from scheduler.quotas import why
 
 
 def find_attempts_node(
@@ -43,11 +45,22 @@ def _find(identifier: identifier_pb2.TaskExecutionIdentifier, caller: Caller) ->
 def read_attempt(execution: Execution, node: NodeExecution, attempt: int) -> task_execution_pb2.TaskExecution:
     """Raises NotFound."""
     if node.kind == NodeKind.ARRAY:
-        found = attempts.map_execution(list(map_items(node)), node, execution) if attempt == 0 else None
+        found = _map(node, execution) if attempt == 0 else None
         if found is None:
             raise NotFound(f"missing entity of type task execution: attempt {attempt} of {node.node_id}")
         return found
-    return attempts.task_execution(get_attempt(node, attempt), node, execution)
+    row = get_attempt(node, attempt)
+    found_why = why.of_attempt(row)
+    return attempts.task_execution(row, node, execution, found_why.words if found_why else "")
+
+
+def _map(node: NodeExecution, execution: Execution) -> task_execution_pb2.TaskExecution | None:
+    """What its items wait for is said as long as none runs."""
+    items = list(map_items(node))
+    idle = not any(item.phase == AttemptPhase.RUNNING for item in items)
+    waiting = next((item for item in items if idle and item.phase == AttemptPhase.QUEUED), None)
+    found = why.of_attempt(waiting) if waiting is not None else None
+    return attempts.map_execution(items, node, execution, found.words if found else "")
 
 
 def list_task_executions(
@@ -56,10 +69,12 @@ def list_task_executions(
     execution, node = find_node(request.node_execution_id, caller)
     page = list_request(request)
     if node.kind == NodeKind.ARRAY:
-        only = None if page.token else attempts.map_execution(list(map_items(node)), node, execution)
+        only = None if page.token else _map(node, execution)
         return task_execution_pb2.TaskExecutionList(task_executions=[only] if only is not None else [])
     rows, token = list_attempts(node, page)
-    found = [attempts.task_execution(row, node, execution) for row in rows]
+    waits = why.of_attempts(rows)
+    said = {pk: one.words for pk, one in waits.items()}
+    found = [attempts.task_execution(row, node, execution, said.get(row.pk, "")) for row in rows]
     return task_execution_pb2.TaskExecutionList(task_executions=found, token=token)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from flyteidl.admin import execution_pb2, launch_plan_pb2
+from flyteidl.core import execution_pb2 as core_execution
 from flyteidl.core import literals_pb2
 
 from artifacts.actions.holding import Removed, hold
@@ -25,7 +26,7 @@ from scheduler.actions.launch_inputs import Gathered, Resolved, gather
 from scheduler.actions.launch_spec import complete_spec
 from scheduler.actions.launchable import Launchable, find_launchable
 from scheduler.attributes import Applied, Place, applied_at
-from scheduler.authority import Action, Authority, project_of_call
+from scheduler.authority import Action, Authority, is_called_by_task, project_of_call
 from scheduler.environment import check_environment
 from scheduler.models import Execution, ExecutionMode, LaunchPlan, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
@@ -39,6 +40,8 @@ __all__ = ["LaunchRequest", "Resolved", "generate_name", "launch", "recover", "r
 NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 NAME_LENGTH = 20
 NAME_CONSTRAINT = "execution_key_unique"
+# By the tiers of core.QualityOfService; what says nothing is in the middle.
+PRIORITIES = {core_execution.QualityOfService.HIGH: 10, core_execution.QualityOfService.LOW: -10}
 _LAUNCHING = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
@@ -135,6 +138,8 @@ def launch(
         principal=principal,
         principal_project=confined,
         parent_node=parent_node,
+        is_part=parent_node is not None or is_called_by_task(),
+        priority=PRIORITIES.get(spec.quality_of_service.tier, 0),
         reference=reference,
         created_at=now,
         updated_at=now,

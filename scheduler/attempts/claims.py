@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import NamedTuple, Protocol
 
 from django.db import connection, transaction
 
+from scheduler.attempts import in_turns
+from scheduler.attempts.choices import Choice as Choice  # executors' packings ask for them here
+from scheduler.attempts.choices import Packing as Packing
+from scheduler.attempts.choices import Queued as Queued
 from scheduler.attempts.moves import move
 from scheduler.attempts.observations import Ended
 from scheduler.attempts.outcomes import SYSTEM, Outcome, failure
@@ -24,41 +27,12 @@ LOOK_AHEAD = 64  # queued attempts looked at in one claim
 FAR = 1000  # queued attempts among which those that ask for something else are looked for
 # Without locks: what others take meanwhile, the move into the next phase finds out.
 CANDIDATES = """
-SELECT id, resources, created_at, reason FROM scheduler_taskexecution
+SELECT id, resources, created_at, reason, (SELECT EXISTS (SELECT 1 FROM scheduler_quota)) FROM scheduler_taskexecution
 WHERE executor = %s AND cluster = %s AND phase = %s ORDER BY priority DESC, id LIMIT %s
 """
 FURTHER_CANDIDATES = f"""
 SELECT * FROM ({CANDIDATES}) AS queued WHERE resources <> ALL(%s::jsonb[]) LIMIT %s
 """  # noqa: S608 - constants
-
-
-class Queued(NamedTuple):
-    pk: int
-    resources: str  # TaskExecution.resources as text
-    created_at: datetime
-    reason: str  # what it says so far
-
-
-@dataclass
-class Choice:
-    """What becomes of the queued attempts that were looked at."""
-
-    fitting: list[int] = field(default_factory=list)  # in the order of the queue
-    waiting: dict[str, list[int]] = field(default_factory=dict)  # what for, in words
-    refused: list[tuple[int, Outcome]] = field(default_factory=list)  # they can never run here
-    unsaid: set[int] = field(default_factory=set)  # of the waiting: those whose row does not say so yet
-    shapes: set[str] = field(default_factory=set)  # the resources that those that wait ask for
-
-
-class Packing(Protocol):
-    """One look at a queue. `choice` grows with every call of `sort`."""
-
-    choice: Choice
-
-    def sort(self, queued: Iterable[Queued]) -> None: ...
-
-    def has_room(self) -> bool:
-        """Whether something small may fit still."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +49,10 @@ def claim(executor: str, instance: str, packing: Packing, *, now: datetime, clus
     choice = packing.choice
     with transaction.atomic():
         queued = _queued(executor, cluster)
-        packing.sort(queued)
-        more = len(queued) == LOOK_AHEAD or len(queued) > len(choice.fitting) + len(choice.refused)
-        if len(queued) == LOOK_AHEAD and choice.waiting and packing.has_room():
-            # Behind many that wait for the same, others may fit.
-            packing.sort(_queued(executor, cluster, without=sorted(choice.shapes)))
+        if queued and queued[0].has_quotas:
+            more = in_turns.choose(executor, cluster, packing, now=now, most=LOOK_AHEAD)
+        else:
+            more = _in_order(queued, packing, executor, cluster)
         if choice.refused:
             end_all([Ended(pk, outcome, now) for pk, outcome in choice.refused], actor=instance)
         for words, pks in choice.waiting.items():
@@ -87,6 +60,17 @@ def claim(executor: str, instance: str, packing: Packing, *, now: datetime, clus
                 TaskExecution.objects.filter(pk__in=unsaid, phase=AttemptPhase.QUEUED).update(reason=words)
         taken = _take(choice.fitting, instance, now=now) if choice.fitting else []
         return Claim(taken, more)
+
+
+def _in_order(queued: Sequence[Queued], packing: Packing, executor: str, cluster: str) -> bool:
+    """By priority and age; whether attempts stay queued."""
+    choice = packing.choice
+    packing.sort(queued)
+    more = len(queued) == LOOK_AHEAD or len(queued) > len(choice.fitting) + len(choice.refused)
+    if len(queued) == LOOK_AHEAD and choice.waiting and packing.has_room():
+        # Behind many that wait for the same, others may fit.
+        packing.sort(_queued(executor, cluster, without=sorted(choice.shapes)))
+    return more
 
 
 def _queued(executor: str, cluster: str, *, without: Sequence[str] = ()) -> list[Queued]:

@@ -59,7 +59,7 @@ def to_json(spec: AttemptSpec) -> dict[str, Any]:
     for name, pod in (("pod", spec.pod), ("overlay", spec.overlay)):
         if pod is not None:
             given[name] = {part: getattr(pod, part) for part in Pod.__slots__}
-    if needs := _needs_json(spec.needs):
+    if needs := needs_json(spec.needs):
         given["needs"] = needs
     return given
 
@@ -110,7 +110,7 @@ def _former(given: Mapping[str, Any], name: str, attempt: int, index: int) -> Id
     )
 
 
-def _needs_json(needs: Needs) -> dict[str, Any]:
+def needs_json(needs: Needs) -> dict[str, Any]:
     told: dict[str, Any] = {name: dict(value) for name in ("requests", "limits") if (value := getattr(needs, name))}
     if needs.defaults:
         told["defaults"] = sorted(needs.defaults)

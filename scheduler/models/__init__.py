@@ -9,6 +9,7 @@ from scheduler.models.executor import ExecutorInstance
 from scheduler.models.gate import Gate, GateKind
 from scheduler.models.node import NodeExecution, NodeKind
 from scheduler.models.notification import Channel, Notification, Subject, Subscription
+from scheduler.models.quota import Lane, Quota, QuotaScope, QuotaWindow
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
 from scheduler.models.schedule import Schedule, ScheduleFire
 from scheduler.models.secret import Secret
@@ -35,6 +36,7 @@ __all__ = [
     "FiringOutcome",
     "Gate",
     "GateKind",
+    "Lane",
     "LaunchPlan",
     "MatchableAttributes",
     "NamedEntity",
@@ -44,6 +46,9 @@ __all__ = [
     "OnLimit",
     "PhaseEvent",
     "Project",
+    "Quota",
+    "QuotaScope",
+    "QuotaWindow",
     "ResourceType",
     "Schedule",
     "ScheduleFire",

@@ -33,6 +33,7 @@ class TaskExecution(models.Model):
     resources = models.JSONField(default=dict)
     interruptible = models.BooleanField(default=False)
     priority = models.SmallIntegerField(default=0)
+    lane = models.BigIntegerField(null=True)  # scheduler.models.Lane, which may have to be written still
     cancel_requested = models.BooleanField(default=False)
     reason = models.TextField(blank=True, default="")
     error = models.BinaryField(null=True)  # core.ExecutionError
@@ -59,6 +60,17 @@ class TaskExecution(models.Model):
             models.Index(
                 fields=["claimed_by", "id"],
                 name="task_execution_held",
+                condition=Q(phase__in=sorted(ATTEMPT_HELD)),
+            ),
+            # In lanes, and there in turns of executions
+            models.Index(
+                fields=["executor", "cluster", "lane", "execution_id", "id"],
+                name="task_execution_lanes",
+                condition=Q(phase=AttemptPhase.QUEUED),
+            ),
+            models.Index(
+                fields=["lane", "execution_id"],
+                name="task_execution_held_lanes",
                 condition=Q(phase__in=sorted(ATTEMPT_HELD)),
             ),
             models.Index(

@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 
 from scheduler.models.registry import LaunchPlan, Task, Workflow
 from scheduler.phases import ExecutionPhase
@@ -63,6 +64,12 @@ class Execution(models.Model):
     ended_at = models.DateTimeField(null=True)
     # Engine bookkeeping: whole-execution counters, so that no evaluation has to count rows.
     counters = models.JSONField(default=dict)
+    # Whether it is part of what launched it: a child, or what a running task launched. Quotas count the whole once
+    is_part = models.BooleanField(default=False)
+    priority = models.SmallIntegerField(default=0)  # by the tier of its quality of service; of its attempts too
+    # Since when a quota of executions or launches keeps it from starting, and when one let it go
+    waits_since = models.DateTimeField(null=True)
+    admitted_at = models.DateTimeField(null=True)
     dirty = models.BooleanField(default=True)
     wake_at = models.DateTimeField(null=True)
 
@@ -78,6 +85,17 @@ class Execution(models.Model):
             models.Index(fields=["id"], name="execution_dirty", condition=Q(dirty=True)),
             models.Index(fields=["id"], name="execution_unfinished", condition=Q(ended_at__isnull=True)),
             GinIndex(fields=["tags"], name="execution_tags", condition=~Q(tags=[])),
+            models.Index(
+                "project",
+                "domain",
+                "principal",
+                Coalesce("launch_plan_id", 0),
+                "priority",
+                "id",
+                name="execution_waits",
+                condition=Q(waits_since__isnull=False, phase=ExecutionPhase.QUEUED),
+            ),
+            models.Index(fields=["admitted_at"], name="execution_admitted", condition=Q(admitted_at__isnull=False)),
             models.Index(fields=["wake_at"], name="execution_wake", condition=Q(wake_at__isnull=False)),
         ]
 

@@ -71,7 +71,7 @@ def _template(target: Target) -> _Template:
 
 
 @lru_cache(maxsize=512)
-def _needs(target: Target, platform: bytes) -> Needs:
+def container_needs(target: Target, platform: bytes) -> Needs:
     return needs_of(target, Platform.FromString(platform))
 
 
@@ -110,7 +110,7 @@ def spec_of(run: Run, target: Target, platform: bytes = b"") -> AttemptSpec:
         pod=template.pod,
         overlay=template.overlay,
         echo=template.echo,
-        needs=_needs(target, platform),
+        needs=container_needs(target, platform),
         addresses=addresses,
         secrets=template.secrets,
         service_account=run_as.k8s_service_account or template.run_as.k8s_service_account,

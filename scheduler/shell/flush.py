@@ -22,6 +22,7 @@ from scheduler.engine.state import ROOT, Node
 from scheduler.models import Gate, NodeExecution, PhaseEvent, TaskExecution
 from scheduler.notifications.outbox import note_gates
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, ExecutionPhase, Machine
+from scheduler.quotas import lanes
 from scheduler.shell.rows import error_of, pack, pack_root
 from scheduler.shell.turn import ACTOR, NodeFields, Turn
 from scheduler.statements import Result, Statement, execute, inserts
@@ -44,7 +45,7 @@ def flush(turn: Turn) -> None:
     """StaleTransition if a row was changed by somebody who should not; the transaction is then rolled back."""
     _cancel_attempts(turn)
     _write_nodes(turn)
-    rest = [*inserts(_attempts(turn)), *inserts(_events(turn))]
+    rest = [*lanes.to_write(turn.lanes.values()), *inserts(_attempts(turn)), *inserts(_events(turn))]
     _write_gates(turn)
     rest += [(sql, [ids]) for sql, ids in ((_TAKEN, turn.decided_gates), (_SEEN, turn.ended_children)) if ids]
     record_consumed(turn.execution.key, turn.consumed, at=turn.now)

@@ -25,6 +25,7 @@ from scheduler.shell import data
 from scheduler.shell.attempt_spec import amounts_of, spec_of
 from scheduler.shell.children import abort_child, launch_child
 from scheduler.shell.gather import decision
+from scheduler.shell.laning import lane_for
 from scheduler.shell.maps import collect_items, item_inputs_uri
 from scheduler.shell.origins import Origins, by_variable
 from scheduler.shell.placing import place_of
@@ -141,6 +142,8 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
         cluster=place.cluster,
         command=wire.to_json(spec),
         resources=resources,
+        priority=turn.execution.priority,
+        lane=lane_for(turn, target, platform),
         interruptible=interruptible,
         created_at=turn.now,
         updated_at=turn.now,

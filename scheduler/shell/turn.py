@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import TypedDict
 
 from flyteidl.admin import execution_pb2 as admin_execution
+from flyteidl.core import identifier_pb2
 
 from lineage.actions.record import Use
 from scheduler import graphs
@@ -20,7 +21,7 @@ from scheduler.engine.events import Event
 from scheduler.engine.graph import Kind
 from scheduler.engine.state import Node, State
 from scheduler.executors import registry
-from scheduler.models import CacheEntry, Execution, Gate, TaskExecution
+from scheduler.models import CacheEntry, Execution, Gate, Lane, TaskExecution
 from scheduler.placement import Cluster
 from scheduler.shell.data import Literals
 from scheduler.shell.formers import Recovery, recovery_of
@@ -53,6 +54,7 @@ class Turn:
     fields: dict[str, NodeFields] = field(default_factory=dict)
     handled: list[int] = field(default_factory=list)  # attempts
     attempts: list[tuple[str, TaskExecution]] = field(default_factory=list)
+    lanes: dict[int, Lane] = field(default_factory=dict)  # those that the attempts wait in
     cancels: list[tuple[str, int]] = field(default_factory=list)  # (node key, item or -1)
     gates: list[tuple[str, Gate]] = field(default_factory=list)
     consumed: list[Use] = field(default_factory=list)
@@ -77,6 +79,12 @@ class Turn:
     @cached_property
     def spec(self) -> admin_execution.ExecutionSpec:
         return admin_execution.ExecutionSpec.FromString(bytes(self.execution.spec))
+
+    @cached_property
+    def launch_plan(self) -> str:
+        """The name of the launch plan it was started by; of a single task empty."""
+        named = self.spec.launch_plan
+        return named.name if named.resource_type != identifier_pb2.TASK else ""
 
     @cached_property
     def clusters(self) -> list[Cluster]:

@@ -21,6 +21,7 @@ from causeway.clusters import Clusters
 from causeway.http import CausewayError, Connection
 from causeway.lineage import Lineage, Retention
 from causeway.publishing import Content, StrPath
+from causeway.quotas import Quotas
 from causeway.secrets import Secrets
 from causeway.transfers import Progress, no_progress
 from causeway.values import to_wire
@@ -55,6 +56,7 @@ class Client:
         self.retention = Retention(self)
         self.secrets = Secrets(self)
         self.clusters = Clusters(self)
+        self.quotas = Quotas(self)
 
     def artifact_path(self, name: str) -> str:
         """Where the API has an artifact, named plainly or by a flyte:// address."""

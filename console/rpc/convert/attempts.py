@@ -27,7 +27,11 @@ _MAP_PHASES = {
 }
 
 
-def task_execution(row: TaskExecution, node: NodeExecution, execution: Execution) -> task_execution_pb2.TaskExecution:
+def task_execution(
+    row: TaskExecution, node: NodeExecution, execution: Execution, waits: str = ""
+) -> task_execution_pb2.TaskExecution:
+    """`waits`: why, with the numbers of now, where it does."""
+    reason = waits or row.reason
     closure = task_execution_pb2.TaskExecutionClosure(
         phase=_phase(row.phase),  # type: ignore[arg-type]
         logs=_logs(row, node, execution),
@@ -35,7 +39,7 @@ def task_execution(row: TaskExecution, node: NodeExecution, execution: Execution
         started_at=timestamp(row.started_at),
         updated_at=timestamp(row.updated_at),
         duration=duration(row.started_at, row.ended_at),
-        reason=row.reason,
+        reason=reason,
         task_type=_task_type(row),
         metadata=event_pb2.TaskExecutionMetadata(
             generated_name=row.name,
@@ -44,8 +48,8 @@ def task_execution(row: TaskExecution, node: NodeExecution, execution: Execution
         ),
         event_version=1,
     )
-    if row.reason:
-        closure.reasons.add(occurred_at=timestamp(row.updated_at), message=row.reason)
+    if reason:
+        closure.reasons.add(occurred_at=timestamp(row.updated_at), message=reason)
     if (error := execution_error(row.error)) is not None:
         closure.error.CopyFrom(error)
     elif row.output_uri:
@@ -59,7 +63,7 @@ def task_execution(row: TaskExecution, node: NodeExecution, execution: Execution
 
 
 def map_execution(
-    items: Sequence[TaskExecution], node: NodeExecution, execution: Execution
+    items: Sequence[TaskExecution], node: NodeExecution, execution: Execution, waits: str = ""
 ) -> task_execution_pb2.TaskExecution | None:
     """A map as Flyte shows it: one attempt, whose external resources are the attempts at each item, and the items that
     needed none. None if no item was begun."""
@@ -73,6 +77,7 @@ def map_execution(
         created_at=timestamp(node.created_at),
         started_at=timestamp(node.started_at),
         updated_at=timestamp(node.updated_at),
+        reason=waits,
         duration=duration(node.started_at, ended),
         task_type=template.type if template is not None else _task_type(items[0]),
         metadata=event_pb2.TaskExecutionMetadata(

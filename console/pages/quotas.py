@@ -1,0 +1,116 @@
+"""The queue and the quotas: what waits for what, what is in use, and the form by which a quota is set."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_GET, require_POST
+
+from artifacts.exceptions import CausewayError, InvalidArgument
+from console import quotas
+from console.accounts import access
+from console.accounts.access import Action
+from console.pages.responses import PageRequest, attempt, page, respond
+from console.pages.scope import scope_of as shown_scope
+from scheduler.actions.quotas import Wanted, remove_quota, scope_of, set_quota
+from scheduler.models import QuotaWindow
+
+_WHOSE = ("project", "domain", "user", "launch_plan")
+_TEXTS = (*_WHOSE, "resource", "limit", "warn_at", "guaranteed", "borrows_from", "window", "valid_from", "valid_until")
+
+
+@require_GET
+@page
+def list_quotas(request: PageRequest) -> HttpResponse:
+    """`?edit=ID` fills the form with one that is there."""
+    return _show(request, _typed(request))
+
+
+def _typed(request: PageRequest) -> dict[str, str]:
+    chosen = request.GET.get("edit", "")
+    if not (chosen.isascii() and chosen.isdigit() and len(chosen) < 19):
+        return {}
+    one = quotas.access_quota(request.user, int(chosen)).row
+    typed = {name: str(getattr(one, name) or "") for name in (*_WHOSE, "resource", "warn_at", "window")}
+    typed |= {"limit": f"{one.limit:.15g}", "guaranteed": f"{one.guaranteed:.15g}" if one.guaranteed else ""}
+    typed["borrows_from"] = one.borrows_from.subject if one.borrows_from else ""
+    times = {"valid_from": one.valid_from, "valid_until": one.valid_until}
+    return typed | {name: f"{at:%Y-%m-%dT%H:%M}" if at else "" for name, at in times.items()}
+
+
+def _show(request: PageRequest, typed: dict[str, str], problem: str = "") -> HttpResponse:
+    project = shown_scope(request).project
+    context = {
+        "quotas": quotas.shown(request.user, project=project),
+        "queue": quotas.queue(request.user, project=project),
+        "typed": typed,
+        "problem": problem,
+        "windows": QuotaWindow.values,
+        "may_set": _may_set(request),
+    }
+    response = respond(request, "quotas/list.html", "quotas/_list.html", context, live=True)
+    if problem:
+        response.status_code = 400
+    return response
+
+
+def _may_set(request: PageRequest) -> bool:
+    known = access.known_projects(request.user)
+    projects = [""] if known is None else ["", *known]
+    return any(access.can(request.user, Action.ADMIN, project) for project in projects)
+
+
+@require_POST
+@page
+def set_one(request: PageRequest) -> HttpResponse:
+    """What was typed stays where it is refused."""
+    typed = {name: request.POST.get(name, "").strip() for name in _TEXTS}
+    try:
+        scope = scope_of(**{name: typed[name] for name in _WHOSE})
+        by = quotas.setter(request.user, scope)
+        wanted = Wanted(
+            scope=scope,
+            resource=typed["resource"],
+            limit=typed["limit"],
+            warn_at=_percent(typed["warn_at"]),
+            guaranteed=typed["guaranteed"] or 0,
+            borrows_from=typed["borrows_from"],
+            window=typed["window"],
+            valid_from=_time(typed["valid_from"]),
+            valid_until=_time(typed["valid_until"]),
+        )
+        row, made = set_quota(wanted, by=by)
+    except CausewayError as error:
+        if error.http_status == 403:
+            raise
+        return _show(request, typed, error.message)
+    messages.success(request, f"{row} is {'set' if made else 'changed'}.")
+    return redirect("quotas")
+
+
+def _percent(text: str) -> int:
+    if not text:
+        return 80
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise InvalidArgument(f"the warning level is 1 to 100 percent of the limit, not {text!r}")
+    return int(text)
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        raise InvalidArgument(f"{text!r} is no time such as 2026-05-31T12:00") from None
+    return found.replace(tzinfo=timezone.utc) if found is not None and found.tzinfo is None else found
+
+
+@require_POST
+@page
+def remove(request: PageRequest, pk: int) -> HttpResponse:
+    row = quotas.access_quota(request.user, pk).row
+    by = quotas.setter_of(request.user, pk)
+    attempt(request, lambda: remove_quota(pk, by=by), f"{row} is removed.")
+    return redirect("quotas")

@@ -1,0 +1,159 @@
+"""Quotas: how much of what may be used at once, or in a window, and what waits for them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from console import quotas
+from console.rest.base import ApiView, Body, Filters, read_body, read_query, user_of
+from scheduler.actions.quotas import Wanted, change_quota, remove_quota, scope_of, set_quota
+from scheduler.models import QuotaScope, QuotaWindow
+
+TAGS = ["quotas"]
+
+
+@extend_schema_field({"oneOf": [{"type": "number"}, {"type": "string", "description": "a quantity: 500m, 16Gi"}]})
+class AmountField(serializers.JSONField):
+    pass
+
+
+class ChangesBody(Body):
+    limit = AmountField(required=False, help_text="a number or a quantity of Kubernetes; nothing that runs is stopped")
+    warn_at = serializers.IntegerField(required=False, help_text="percent of the limit; 80 where it is not said")
+    guaranteed = AmountField(required=False, help_text="of the limit: kept free for this scope in wider quotas")
+    borrows_from = serializers.CharField(
+        required=False,
+        allow_blank=True,
+        max_length=300,
+        help_text="of a project: another project whose quota of this resource may be used where it is free",
+    )
+    valid_from = serializers.DateTimeField(required=False, allow_null=True)
+    valid_until = serializers.DateTimeField(required=False, allow_null=True)
+
+
+class QuotaBody(ChangesBody):
+    scope = serializers.ChoiceField(
+        choices=QuotaScope.values, required=False, help_text="left out: by what is named of the four below"
+    )
+    project = serializers.CharField(required=False, allow_blank=True, default="", max_length=64)
+    domain = serializers.CharField(required=False, allow_blank=True, default="", max_length=64)
+    user = serializers.CharField(required=False, allow_blank=True, default="", max_length=150)
+    launch_plan = serializers.CharField(required=False, allow_blank=True, default="", max_length=255)
+    resource = serializers.CharField(
+        max_length=128,
+        help_text="executions, launches (a minute), attempts (pods), cpu, memory, ephemeral-storage, nvidia.com/gpu "
+        "(or gpu), gpu:MODEL, cpu-hours, gpu-hours, weight (of a project in turns), or google.com/tpu and the like",
+    )
+    window = serializers.ChoiceField(
+        choices=QuotaWindow.values, required=False, help_text="of hours, in UTC; left out: month"
+    )
+    limit = AmountField(help_text="a number or a quantity of Kubernetes; nothing that runs is stopped")
+
+
+class QuotaOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField(source="row.pk")
+    scope = serializers.ChoiceField(choices=QuotaScope.values, source="row.scope")
+    subject = serializers.CharField(source="row.subject", help_text="whose use it counts, in words")
+    project = serializers.CharField(source="row.project")
+    domain = serializers.CharField(source="row.domain")
+    user = serializers.CharField(source="row.user")
+    launch_plan = serializers.CharField(source="row.launch_plan")
+    resource = serializers.CharField(source="row.resource")
+    window = serializers.CharField(source="row.window")
+    limit = serializers.FloatField(source="row.limit", help_text="in cores, bytes, pieces or hours")
+    used = serializers.FloatField(help_text="now; of hours in this window; what others borrow counts")
+    percent = serializers.IntegerField(help_text="of the limit")
+    state = serializers.ChoiceField(choices=["ok", "warning", "full", "over", "off"])
+    waiting = serializers.IntegerField(help_text="attempts (of executions and launches: executions) that wait for it")
+    warn_at = serializers.IntegerField(source="row.warn_at")
+    guaranteed = serializers.FloatField(source="row.guaranteed")
+    borrows_from = serializers.SerializerMethodField()
+    valid_from = serializers.DateTimeField(source="row.valid_from", allow_null=True)
+    valid_until = serializers.DateTimeField(source="row.valid_until", allow_null=True)
+    by_platform = serializers.BooleanField(
+        source="row.by_platform", help_text="whether only an administrator of everything may lift it"
+    )
+    updated_by = serializers.CharField(source="row.updated_by")
+    updated_at = serializers.DateTimeField(source="row.updated_at")
+
+    def get_borrows_from(self, one: quotas.Shown) -> str:
+        return one.row.borrows_from.subject if one.row.borrows_from else ""
+
+
+class QuotasOut(serializers.Serializer[Any]):
+    results = QuotaOut(many=True)
+
+
+class InLineOut(serializers.Serializer[Any]):
+    project = serializers.CharField()
+    domain = serializers.CharField()
+    place = serializers.CharField(help_text="executor or cluster; empty: of executions that have not started")
+    code = serializers.CharField(help_text="quota, capacity, priority, launch limit or cluster away")
+    message = serializers.CharField()
+    count = serializers.IntegerField()
+    since = serializers.DateTimeField()
+
+
+class QueueOut(serializers.Serializer[Any]):
+    results = InLineOut(many=True)
+
+
+class ProjectFilter(Filters):
+    project = serializers.CharField(required=False, default="", max_length=64)
+
+
+class QuotasView(ApiView):
+    @extend_schema(operation_id="quotas_list", parameters=[ProjectFilter], responses=QuotasOut, tags=TAGS)
+    def get(self, request: Request) -> Response:
+        """Quotas of the projects you may read, and those of everything, with what is in use."""
+        project = read_query(ProjectFilter, request)["project"]
+        return Response(QuotasOut({"results": quotas.shown(user_of(request), project=project)}).data)
+
+    @extend_schema(operation_id="quotas_set", request=QuotaBody, responses={200: QuotaOut, 201: QuotaOut}, tags=TAGS)
+    def post(self, request: Request) -> Response:
+        """Set a quota; one of the same scope, resource and window is replaced.
+
+        Administrators of everything set any; those of a project lower what it has. What runs is never stopped.
+        """
+        user, body = user_of(request), read_body(QuotaBody, request)
+        names = ("project", "domain", "user", "launch_plan")
+        scope = scope_of(body.pop("scope", ""), **{name: body.pop(name) for name in names})
+        row, made = set_quota(Wanted(scope=scope, **body), by=quotas.setter(user, scope))
+        return _answer(request, row.pk, status=201 if made else 200)
+
+
+class QuotaView(ApiView):
+    @extend_schema(responses=QuotaOut, tags=TAGS)
+    def get(self, request: Request, pk: int) -> Response:
+        """One quota, with what is in use."""
+        return _answer(request, pk)
+
+    @extend_schema(request=ChangesBody, responses=QuotaOut, tags=TAGS)
+    def patch(self, request: Request, pk: int) -> Response:
+        """Change what is named."""
+        by = quotas.setter_of(user_of(request), pk)
+        change_quota(pk, read_body(ChangesBody, request), by=by)
+        return _answer(request, pk)
+
+    @extend_schema(responses={204: None}, tags=TAGS)
+    def delete(self, request: Request, pk: int) -> Response:
+        """Remove a quota: what waited for it starts."""
+        remove_quota(pk, by=quotas.setter_of(user_of(request), pk))
+        return Response(status=204)
+
+
+class QueueView(ApiView):
+    @extend_schema(operation_id="queue_list", parameters=[ProjectFilter], responses=QueueOut, tags=TAGS)
+    def get(self, request: Request) -> Response:
+        """What waits now and for what, of the projects you may read; what waits longest first."""
+        project = read_query(ProjectFilter, request)["project"]
+        return Response(QueueOut({"results": quotas.queue(user_of(request), project=project)}).data)
+
+
+def _answer(request: Request, pk: int, status: int = 200) -> Response:
+    return Response(QuotaOut(quotas.access_quota(user_of(request), pk)).data, status=status)

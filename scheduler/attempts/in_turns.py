@@ -1,0 +1,193 @@
+"""Claiming where quotas are set: in turns between lanes, and no more than the quotas allow.
+
+One decision in one transaction: under a lock that all executors of the installation take, what is held is counted and
+what may start is chosen. It is about lanes, not attempts: what cannot start now costs the same for one that waits and
+for ten thousand.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import connection
+
+from scheduler.attempts.choices import Packing, Queued
+from scheduler.attempts.outcomes import USER, failure
+from scheduler.phases import ATTEMPT_HELD, AttemptPhase
+from scheduler.quotas import lanes, reading
+from scheduler.quotas.lately import add_lately
+from scheduler.quotas.rules import Lane, Ledger, Limit, costs, weight
+from scheduler.quotas.turns import Fit, Line, Turns, Waiting
+from scheduler.statements import execute
+
+MOST_LANES = 200  # looked at in one claim
+AT_ONCE = 512  # attempts read for one claim
+GIVEN = 500  # lanes given in one claim to attempts that have none
+
+_HELD = ", ".join(str(int(phase)) for phase in sorted(ATTEMPT_HELD))
+_QUEUED = f"executor = %s AND cluster = %s AND phase = {int(AttemptPhase.QUEUED)}"
+# From one lane straight to the next: as many steps as there are lanes, however many wait in each.
+_HEADS = f"""
+WITH RECURSIVE heads AS (
+    (
+        SELECT lane, execution_id, id, created_at FROM scheduler_taskexecution
+        WHERE {_QUEUED} AND lane IS NOT NULL ORDER BY lane, execution_id, id LIMIT 1
+    )
+    UNION ALL
+    SELECT following.* FROM heads CROSS JOIN LATERAL (
+        SELECT lane, execution_id, id, created_at FROM scheduler_taskexecution
+        WHERE {_QUEUED} AND lane > heads.lane ORDER BY lane, execution_id, id LIMIT 1
+    ) AS following
+)
+SELECT lane, execution_id, id, created_at FROM heads
+"""  # noqa: S608 - constants
+_LANELESS = f"SELECT id FROM scheduler_taskexecution WHERE {_QUEUED} AND lane IS NULL LIMIT {GIVEN}"  # noqa: S608
+# Of each lane the oldest executions, of each the oldest attempts, and how many the execution holds already.
+_LINES = f"""
+SELECT given.lane, execution.id, attempt.id, attempt.created_at, attempt.reason, attempt.resources::text, (
+    SELECT count(*) FROM scheduler_taskexecution held
+    WHERE held.lane = given.lane AND held.execution_id = execution.id AND held.phase IN ({_HELD})
+)
+FROM unnest(%s::bigint[]) AS given (lane) CROSS JOIN LATERAL (
+    WITH RECURSIVE found AS (
+        (
+            SELECT execution_id AS id, 1 AS step FROM scheduler_taskexecution
+            WHERE {_QUEUED} AND lane = given.lane ORDER BY execution_id LIMIT 1
+        )
+        UNION ALL
+        SELECT following.execution_id, found.step + 1 FROM found CROSS JOIN LATERAL (
+            SELECT execution_id FROM scheduler_taskexecution
+            WHERE {_QUEUED} AND lane = given.lane AND execution_id > found.id ORDER BY execution_id LIMIT 1
+        ) AS following WHERE found.step < %s
+    ) SELECT id FROM found
+) AS execution CROSS JOIN LATERAL (
+    SELECT id, created_at, reason, resources FROM scheduler_taskexecution
+    WHERE {_QUEUED} AND lane = given.lane AND execution_id = execution.id ORDER BY id LIMIT %s
+) AS attempt
+"""  # noqa: S608 - constants
+
+
+@dataclass
+class _Looked:
+    """What was read for one claim."""
+
+    lines: list[Line]
+    rows: dict[int, Queued]
+    held: Counter[int]  # by execution
+
+
+def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most: int) -> bool:
+    """Fill the packing's choice with what may start; whether others stay queued. In the transaction that takes them."""
+    execute(reading.lock(reading.ADMITTING))
+    where = [executor, cluster]
+    found = _look(where, now)
+    if lacking := found.lacking():
+        found = _look_again(where, lacking, now)
+    limits, counted, heads = found.limits, found.held, found.heads
+    known = lanes.load([lane for lane, *_ in heads])
+    ledger = reading.ledger(reading.of_attempts(limits), counted, now=now)
+    project_costs = add_lately(costs(counted.counts.items()), now=now)
+    looked = _lines(
+        where,
+        [(known[lane], Waiting(pk, of, at)) for lane, of, pk, at in heads if lane in known],
+        ledger,
+        project_costs,
+    )
+    turns = Turns(ledger, now, project_costs, looked.held)
+    turns.choose(looked.lines, _Fits(packing, looked.rows), most)
+    for _, one, block in turns.never:
+        said = f"the task can never run: it {block.words}"
+        packing.choice.refused.append((one.pk, failure("QuotaTooSmall", said, USER, retryable=False)))
+    return len(heads) > 0
+
+
+@dataclass
+class _Found:
+    limits: list[Limit]
+    held: reading.Held
+    heads: list[tuple[Any, ...]]
+    laneless: list[int]  # attempts that wait
+
+    def lacking(self) -> list[int]:
+        """Lanes whose rows are not there; 0 stands for attempts without one."""
+        ids = [lane for lane, *_ in self.heads]
+        missing = sorted(set(ids) - lanes.load(ids).keys())
+        return [0, *missing] if self.laneless or self.held.unknown else missing
+
+
+def _look(where: list[Any], now: datetime) -> _Found:
+    answers = execute(
+        [(_LANELESS, where), reading.limits_statement(now), (reading.HELD, []), (_HEADS, [*where, *where])]
+    )
+    laneless, limits, held, heads = (one.returned for one in answers)
+    return _Found(reading.limits_of(limits), reading.held_of(held), heads, [pk for (pk,) in laneless])
+
+
+def _look_again(where: list[Any], lacking: Sequence[int], now: datetime) -> _Found:
+    """With rows for lanes that have none: those of an older release, or of a restored database."""
+    sql = f"SELECT id FROM scheduler_taskexecution WHERE {_QUEUED} AND lane = ANY(%s) LIMIT {GIVEN}"  # noqa: S608
+    if ids := [*_column(sql, [*where, list(lacking)]), *_column(_LANELESS, where)]:
+        lanes.give(ids)
+    reading.give_lanes(limit=GIVEN)
+    return _look(where, now)
+
+
+def _column(sql: str, parameters: Sequence[Any]) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return [row[0] for row in cursor.fetchall()]
+
+
+def _lines(
+    where: list[Any], heads: list[tuple[Lane, Waiting]], ledger: Ledger, project_costs: dict[str, float]
+) -> _Looked:
+    """Of lanes that may start now whole lines; of the others the oldest alone, for its turn and what is kept for it."""
+    looked = _Looked([], {}, Counter())
+    free = []
+    for lane, one in heads:
+        if ledger.block(lane) is None or ledger.never(lane) is not None:
+            free.append(
+                (
+                    -lane.priority,
+                    project_costs.get(lane.project, 0.0) / weight(ledger.weights, lane.project),
+                    one.pk,
+                    lane,
+                )
+            )
+        else:
+            looked.lines.append(Line.of(lane, [one]))
+    chosen = {lane.id: lane for *_, lane in sorted(free)[:MOST_LANES]}
+    if not chosen:
+        return looked
+    executions = max(2, min(16, AT_ONCE // len(chosen) // 2))
+    each = max(1, min(64, AT_ONCE // len(chosen) // executions))
+    with connection.cursor() as cursor:
+        cursor.execute(_LINES, [list(chosen), *where, *where, executions, *where, each])
+        waiting: dict[int, list[Waiting]] = {lane: [] for lane in chosen}
+        for lane_id, execution, pk, at, reason, resources, holds in cursor.fetchall():
+            waiting[lane_id].append(Waiting(pk, execution, at))
+            looked.rows[pk] = Queued(pk, resources, at, reason)
+            looked.held[execution] = holds
+    looked.lines += [Line.of(lane, waiting[pk]) for pk, lane in chosen.items()]
+    return looked
+
+
+class _Fits:
+    """Asks the packing for one attempt after the other."""
+
+    def __init__(self, packing: Packing, rows: dict[int, Queued]) -> None:
+        self.packing, self.rows = packing, rows
+
+    def __call__(self, lane: Lane, one: Waiting) -> Fit:
+        choice = self.packing.choice
+        if not self.packing.has_room():
+            return Fit.ENOUGH
+        before = len(choice.fitting), len(choice.refused)
+        self.packing.sort([self.rows[one.pk]])
+        if len(choice.fitting) > before[0]:
+            return Fit.TAKEN
+        return Fit.REFUSED if len(choice.refused) > before[1] else Fit.FULL

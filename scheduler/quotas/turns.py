@@ -1,0 +1,123 @@
+"""Whose turn it is among those that wait, pure: priority, then the project that uses least for its weight, then, inside
+a project, the execution that holds least, then age. What may not start now keeps nobody else waiting, until it has
+waited for long: then what it is short of is kept for it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import NamedTuple
+
+from scheduler.quotas.rules import Block, Lane, Ledger, cost, weight
+
+PATIENCE = timedelta(seconds=30)  # then others may not take what something waits for
+
+
+class Waiting(NamedTuple):
+    """One that waits: an attempt, or an execution."""
+
+    pk: int
+    execution: int
+    created_at: datetime
+
+
+class Fit(Enum):
+    """What the place says of one that the quotas let go."""
+
+    TAKEN = "taken"
+    FULL = "full"  # no room for its kind now
+    REFUSED = "refused"  # it can never run there
+    ENOUGH = "enough"  # the place takes nothing more at all
+
+
+@dataclass
+class Line:
+    """The oldest of a lane that wait, at most some of each of its oldest executions."""
+
+    lane: Lane
+    waiting: dict[int, deque[Waiting]] = field(default_factory=dict)  # by execution, each oldest first
+
+    @classmethod
+    def of(cls, lane: Lane, waiting: Iterable[Waiting]) -> Line:
+        line = cls(lane)
+        for one in waiting:
+            line.waiting.setdefault(one.execution, deque()).append(one)
+        return line
+
+    def next(self, held: Mapping[int, int]) -> Waiting | None:
+        if not self.waiting:
+            return None
+        key = min(self.waiting, key=lambda execution: (held.get(execution, 0), self.waiting[execution][0].pk))
+        return self.waiting[key][0]
+
+    def pop(self, one: Waiting) -> None:
+        queue = self.waiting[one.execution]
+        queue.popleft()
+        if not queue:
+            del self.waiting[one.execution]
+
+
+@dataclass
+class Turns:
+    """`project_costs`: what projects use now and used lately; `execution_held`: how many each execution holds. Both
+    grow with what is taken."""
+
+    ledger: Ledger
+    now: datetime
+    project_costs: dict[str, float] = field(default_factory=dict)
+    execution_held: Counter[int] = field(default_factory=Counter)
+    taken: list[tuple[Lane, Waiting]] = field(default_factory=list)
+    blocked: dict[int, Block] = field(default_factory=dict)  # by lane
+    never: list[tuple[Lane, Waiting, Block]] = field(default_factory=list)
+
+    def choose(self, lines: Iterable[Line], fits: Callable[[Lane, Waiting], Fit], most: int) -> None:
+        """Take up to `most`, one after the other, as long as anything may start."""
+        heap = [(*self._order(line, one), line) for line in lines if (one := line.next(self.execution_held))]
+        heap = [(order, number, line) for number, (order, line) in enumerate(heap)]  # type: ignore[misc]
+        heapq.heapify(heap)
+        while heap and len(self.taken) < most:
+            order, number, line = heapq.heappop(heap)  # type: ignore[misc]
+            one = line.next(self.execution_held)
+            if one is None:
+                continue
+            (fresh,) = self._order(line, one)
+            if fresh != order:  # its project, or its execution, got something meanwhile
+                heapq.heappush(heap, (fresh, number, line))  # type: ignore[misc]
+                continue
+            match self._try(line, one, fits):
+                case Fit.TAKEN | Fit.REFUSED:
+                    heapq.heappush(heap, (fresh, number, line))  # type: ignore[misc]
+                case Fit.ENOUGH:
+                    return
+
+    def _order(self, line: Line, one: Waiting) -> tuple[tuple[float, ...]]:
+        lane = line.lane
+        share = self.project_costs.get(lane.project, 0.0) / weight(self.ledger.weights, lane.project)
+        return ((-lane.priority, share, self.execution_held[one.execution], one.pk),)
+
+    def _try(self, line: Line, one: Waiting, fits: Callable[[Lane, Waiting], Fit]) -> Fit:
+        lane = line.lane
+        if hopeless := self.ledger.never(lane):
+            self.never.append((lane, one, hopeless))
+            line.pop(one)
+            return Fit.REFUSED
+        if found := self.ledger.block(lane):
+            self.blocked[lane.id] = found
+            if self.now - one.created_at > PATIENCE:
+                self.ledger.reserve(lane)
+            return Fit.FULL
+        fit = fits(lane, one)
+        if fit is Fit.REFUSED:
+            line.pop(one)
+        if fit is Fit.TAKEN:
+            line.pop(one)
+            self.taken.append((lane, one))
+            self.ledger.hold(lane)
+            self.execution_held[one.execution] += 1
+            self.project_costs[lane.project] = self.project_costs.get(lane.project, 0.0) + cost(lane.demand)
+        return fit

@@ -1,0 +1,314 @@
+"""Why something waits: one reason of a closed list, with numbers, worked out when somebody asks.
+
+Nothing is written for it: ten thousand that wait cost nothing, and the numbers are those of now.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, Literal, get_args
+
+from django.db import connection
+from django.utils import timezone
+from flyteidl.admin import execution_pb2
+
+from scheduler.models import Execution, ExecutorInstance, Gate, NodeExecution, TaskExecution
+from scheduler.phases import EXECUTION_TERMINAL, AttemptPhase, ExecutionPhase, NodePhase
+from scheduler.quotas import admission, lanes, reading
+from scheduler.quotas.resources import LAUNCHES, words
+from scheduler.quotas.rules import Block, Lane, Ledger, Limit
+
+Code = Literal["quota", "capacity", "priority", "launch limit", "parallelism", "gate", "schedule", "cluster away"]
+CODES: tuple[Code, ...] = get_args(Code)
+AWAY = timedelta(seconds=30)  # an executor unheard of for so long is away
+# What clusters say of pods that they have no room for, or are not reached for
+_SAID: dict[str, Code] = {
+    "QuotaExceeded": "quota",
+    "SchedulingGated": "quota",
+    "Unschedulable": "capacity",
+    "Scheduling": "capacity",
+    "NoNodeLargeEnough": "capacity",
+    "NoNodeFits": "capacity",
+    "ClusterBusy": "cluster away",
+    "Submitting": "cluster away",
+}
+
+
+@dataclass(frozen=True)
+class Why:
+    code: Code
+    message: str
+    since: datetime
+    place: int = 0  # in line, 1 is next; 0: not asked for
+    of: int = 0  # how many stand in that line
+
+    @property
+    def words(self) -> str:
+        place = f"; number {self.place} of {self.of} in line" if self.place else ""
+        return f"{self.code}: {self.message}{place}"
+
+
+class Picture:
+    """What limits say now; each thing is read once, when it is first asked for."""
+
+    def __init__(self, now: datetime | None = None) -> None:
+        self.now = now or timezone.now()
+        self.limits: list[Limit] = reading.limits(self.now)
+        self._ledger: Ledger | None = None
+        self._instances: list[ExecutorInstance] | None = None
+        self._turns: Ledger | None = None
+
+    @property
+    def ledger(self) -> Ledger:
+        """Of attempts."""
+        if self._ledger is None:
+            self._ledger = reading.ledger(reading.of_attempts(self.limits), reading.held(), now=self.now)
+        return self._ledger
+
+    @property
+    def of_executions(self) -> Ledger:
+        if self._turns is None:
+            self._turns = admission.look(self.now)[0].ledger
+        return self._turns
+
+    def instances(self, executor: str, cluster: str) -> list[ExecutorInstance]:
+        """Those alive."""
+        if self._instances is None:
+            self._instances = list(ExecutorInstance.objects.filter(seen_at__gt=self.now - AWAY))
+        return [one for one in self._instances if (one.executor, one.cluster) == (executor, cluster)]
+
+
+def of_attempt(row: TaskExecution) -> Why | None:
+    """With its place in line; None: it does not wait."""
+    picture = Picture()
+    why = _of_attempt(row, picture)
+    return _placed(row, why, picture) if why is not None else None
+
+
+def of_attempts(rows: Sequence[TaskExecution], picture: Picture | None = None) -> dict[int, Why]:
+    """By primary key; those that wait."""
+    waiting = [row for row in rows if row.phase in _WAITING]
+    if not waiting:
+        return {}
+    picture = picture or Picture()
+    lanes.load({row.lane for row in waiting if row.lane is not None})
+    found = {row.pk: _of_attempt(row, picture) for row in waiting}
+    return {pk: why for pk, why in found.items() if why is not None}
+
+
+_WAITING = (AttemptPhase.QUEUED, AttemptPhase.INITIALIZING, AttemptPhase.WAITING_FOR_RESOURCES)
+
+
+def _of_attempt(row: TaskExecution, picture: Picture) -> Why | None:
+    if row.phase != AttemptPhase.QUEUED:
+        return _of_held(row)
+    block = _block(row, picture)
+    if block is not None:
+        return Why("quota", block.words, row.created_at)
+    alive = picture.instances(row.executor, row.cluster)
+    if not alive:
+        where = f"cluster {row.cluster}" if row.cluster else f"executor {row.executor}"
+        return Why("cluster away", f"nothing has been heard of the {where} for {AWAY.seconds} s", row.created_at)
+    if row.reason:
+        return Why("capacity", f"{row.reason}{_capacity(alive)}", row.created_at)
+    return Why("priority", "others come first: it is claimed at its turn", row.created_at)
+
+
+def _block(row: TaskExecution, picture: Picture) -> Block | None:
+    if not picture.limits or row.lane is None:
+        return None
+    lane = lanes.load([row.lane]).get(row.lane)
+    return picture.ledger.block(lane) if lane is not None else None
+
+
+def _capacity(alive: Iterable[ExecutorInstance]) -> str:
+    """What the machines have in all, where they say it."""
+    totals: Counter[str] = Counter()
+    for one in alive:
+        totals.update({name: float(number) for name, number in one.capacity.items()})
+    told = [f"{words(name, totals[name])} {name}" for name in ("cpu", "memory", "gpu") if totals[name]]
+    return f"; there are {', '.join(told)} in all" if told else ""
+
+
+def _of_held(row: TaskExecution) -> Why | None:
+    """Of what its cluster says; what it does meanwhile (pulling an image) is no waiting in line."""
+    code, _, message = row.reason.partition(": ")
+    return Why(_SAID[code], message or code, row.updated_at) if code in _SAID else None
+
+
+_AHEAD = f"""
+SELECT count(*) FILTER (WHERE id < %s), count(*) FROM scheduler_taskexecution
+WHERE phase = {int(AttemptPhase.QUEUED)} AND
+"""  # noqa: S608 - constants
+
+
+def _placed(row: TaskExecution, why: Why, picture: Picture) -> Why:
+    """Its place among those that wait for the same: under the same limit, or at the same executor."""
+    if row.phase != AttemptPhase.QUEUED:
+        return why
+    block = _block(row, picture)
+    with connection.cursor() as cursor:
+        if block is not None:
+            known = waiting_lanes()
+            ids = [lane.id for lane in known if block.limit in [limit for limit, _ in picture.ledger.covering(lane)]]
+            cursor.execute(f"{_AHEAD} lane = ANY(%s)", [row.pk, ids])
+        else:
+            cursor.execute(f"{_AHEAD} executor = %s AND cluster = %s", [row.pk, row.executor, row.cluster])
+        ahead, of = cursor.fetchone()
+    return replace(why, place=ahead + 1, of=max(of, ahead + 1))
+
+
+_WAITING_LANES = f"""
+SELECT lane, executor, cluster, count(*), min(created_at) FROM scheduler_taskexecution
+WHERE phase = {int(AttemptPhase.QUEUED)} GROUP BY lane, executor, cluster
+"""  # noqa: S608 - constants
+
+
+@dataclass(frozen=True)
+class InLane:
+    """Attempts that wait in a lane at an executor."""
+
+    executor: str
+    cluster: str
+    count: int
+    since: datetime
+
+
+def waiting_lanes() -> dict[Lane, list[InLane]]:
+    """All that wait."""
+    with connection.cursor() as cursor:
+        cursor.execute(_WAITING_LANES)
+        rows = cursor.fetchall()
+    known = lanes.load({row[0] for row in rows if row[0] is not None})
+    found: dict[Lane, list[InLane]] = {}
+    for number, executor, cluster, count, since in rows:
+        lane = known.get(number) or Lane(0)
+        found.setdefault(lane, []).append(InLane(executor, cluster, count, since))
+    return found
+
+
+def of_execution(execution: Execution) -> Why | None:
+    """With its place in line; None: it does not wait, or has ended."""
+    picture = Picture()
+    why = of_executions([execution], picture).get(execution.pk)
+    if why is None:
+        return None
+    if execution.waits_since is not None:
+        return _placed_execution(execution, why, picture)
+    if (attempt := _waiting_attempts([execution.pk]).get(execution.pk)) is not None:
+        return _placed(attempt, why, picture)
+    return why
+
+
+def _placed_execution(execution: Execution, why: Why, picture: Picture) -> Why:
+    block = _block_of_execution(execution, picture)
+    rows = Execution.objects.filter(waits_since__isnull=False, phase=execution.phase)
+    if block is not None:
+        scope = block.limit.scope
+        names = {"project": scope.project, "domain": scope.domain, "principal": scope.user}
+        rows = rows.filter(**{name: value for name, value in names.items() if value})
+        if scope.launch_plan:
+            rows = rows.filter(launch_plan__name=scope.launch_plan)
+    return replace(why, place=rows.filter(pk__lt=execution.pk).count() + 1, of=rows.count())
+
+
+def of_executions(executions: Sequence[Execution], picture: Picture | None = None) -> dict[int, Why]:
+    """By primary key: those that wait, or of which nothing runs and some attempt waits."""
+    unmoved = (*EXECUTION_TERMINAL, ExecutionPhase.UNDEFINED)  # over, or not looked at yet
+    live = [one for one in executions if one.phase not in unmoved]
+    if not live:
+        return {}
+    picture = picture or Picture()
+    found: dict[int, Why] = {}
+    for one in live:
+        if one.waits_since is not None:
+            found[one.pk] = _of_waiting(one, picture)
+    rest = [one.pk for one in live if one.pk not in found]
+    waiting = _waiting_attempts(rest)
+    of_rows = of_attempts(list(waiting.values()), picture)
+    found |= {pk: of_rows[row.pk] for pk, row in waiting.items() if row.pk in of_rows}
+    return found | _inside([one for one in live if one.pk not in found and one.pk not in waiting])
+
+
+def of_waiting(executions: Sequence[Execution]) -> dict[int, Why]:
+    """By primary key, of executions that wait for their turn, with their launch plans."""
+    picture = Picture() if executions else None
+    return {one.pk: _of_waiting(one, picture) for one in executions} if picture is not None else {}
+
+
+def blocked(numbers: Collection[int]) -> dict[int, Block]:
+    """Those of the lanes that a limit stops now, by their numbers."""
+    picture = Picture() if numbers else None
+    if picture is None or not picture.limits:
+        return {}
+    known = lanes.load(numbers)
+    found = ((number, picture.ledger.block(lane)) for number, lane in known.items())
+    return {number: block for number, block in found if block is not None}
+
+
+def _of_waiting(execution: Execution, picture: Picture) -> Why:
+    since = execution.waits_since or execution.created_at
+    block = _block_of_execution(execution, picture)
+    if block is None:
+        return Why("priority", "others come first: it starts at its turn", since)
+    return Why("launch limit" if block.limit.resource == LAUNCHES else "quota", block.words, since)
+
+
+def _block_of_execution(execution: Execution, picture: Picture) -> Block | None:
+    plan = execution.launch_plan.name if execution.launch_plan is not None else ""
+    lane = Lane(
+        execution.pk, execution.project, execution.domain, execution.principal, plan, demand=admission.DEMAND
+    )  # its number is of no other: those of counts are negative
+    return picture.of_executions.block(lane)
+
+
+_FIRST = f"""
+SELECT given.id, found.id FROM unnest(%s::bigint[]) AS given (id) CROSS JOIN LATERAL (
+    SELECT attempt.id, attempt.phase FROM scheduler_nodeexecution node
+    JOIN scheduler_taskexecution attempt ON attempt.node_id = node.id
+    WHERE node.execution_id = given.id AND node.phase = ANY(%s) AND attempt.phase = ANY(%s)
+    ORDER BY attempt.phase = {int(AttemptPhase.RUNNING)} DESC, attempt.id LIMIT 1
+) AS found WHERE found.phase <> {int(AttemptPhase.RUNNING)}
+"""  # noqa: S608 - constants
+
+
+def _waiting_attempts(ids: Collection[int]) -> dict[int, TaskExecution]:
+    """By execution the oldest attempt that waits, of those of which none runs."""
+    if not ids:
+        return {}
+    nodes = [int(phase) for phase in (NodePhase.QUEUED, NodePhase.RUNNING, NodePhase.DYNAMIC_RUNNING)]
+    with connection.cursor() as cursor:
+        cursor.execute(_FIRST, [list(ids), nodes, [int(phase) for phase in (*_WAITING, AttemptPhase.RUNNING)]])
+        pairs: list[tuple[int, int]] = cursor.fetchall()
+    rows = TaskExecution.objects.defer("command").in_bulk([pk for _, pk in pairs])
+    return {execution: rows[pk] for execution, pk in pairs if pk in rows}
+
+
+def _inside(executions: Sequence[Execution]) -> dict[int, Why]:
+    """Of what waits for itself: for a decision, a place among its own nodes, a time."""
+    if not executions:
+        return {}
+    ids = [one.pk for one in executions]
+    found: dict[int, Why] = {}
+    gates = Gate.objects.filter(execution_id__in=ids, decided_at=None, waiting_since__isnull=False)
+    for gate in gates.order_by("-id"):
+        told = f"{gate.signal_id} has not been decided"
+        found[gate.execution_id] = Why("gate", told, gate.waiting_since or timezone.now())
+    parked = NodeExecution.objects.filter(execution_id__in=ids, parked=True).order_by("-id")
+    counts: Counter[int] = Counter()
+    since: dict[int, Any] = {}
+    for execution_id, at in parked.values_list("execution_id", "updated_at")[:5000]:
+        counts[execution_id] += 1
+        since[execution_id] = at
+    specs = dict(Execution.objects.filter(pk__in=counts).values_list("pk", "spec")) if counts else {}
+    for one in executions:
+        if counts[one.pk] and one.pk not in found:
+            most = execution_pb2.ExecutionSpec.FromString(bytes(specs[one.pk])).max_parallelism
+            told = f"{counts[one.pk]} nodes wait for one of {most} places (max_parallelism)"
+            found[one.pk] = Why("parallelism", told, since[one.pk])
+        elif one.wake_at is not None and one.pk not in found:
+            found[one.pk] = Why("schedule", f"it goes on at {one.wake_at:%Y-%m-%d %H:%M:%S} UTC", one.updated_at)
+    return found

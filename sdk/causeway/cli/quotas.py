@@ -1,0 +1,100 @@
+"""`causeway quota`: how much may be used, and `causeway queue`: what waits for what."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import click
+
+from causeway.cli.options import json_option
+from causeway.cli.output import say, show_rows
+from causeway.cli.root import main
+from causeway.client import Client
+
+_COLUMNS = ["id", "subject", "resource", "used", "limit", "percent", "state", "waiting", "guaranteed", "borrows_from"]
+
+
+@main.group()
+def quota() -> None:
+    """How much may be used at once, or in a window. A quota stops nothing that runs."""
+
+
+@quota.command("list")
+@click.option("--of", "project", default="", help="Only what holds for this project.")
+@json_option
+@click.pass_obj
+def list_quotas(client: Client, project: str, as_json: bool) -> None:
+    """Quotas of the projects you may read and of everything, with what is in use now."""
+    rows = client.quotas.list(project)
+    show_rows(rows if as_json else [_short(row) for row in rows], _COLUMNS, as_json=as_json)
+
+
+def _short(row: dict[str, Any]) -> dict[str, Any]:
+    numbers = {name: f"{row[name]:g}" for name in ("used", "limit", "guaranteed")}
+    return {**row, **numbers, "resource": f"{row['resource']}{'/' + row['window'] if row['window'] else ''}"}
+
+
+@quota.command()
+@click.argument("number", type=int)
+@json_option
+@click.pass_obj
+def show(client: Client, number: int, as_json: bool) -> None:
+    """One quota, with what is in use now."""
+    row = client.quotas.get(number)
+    lines = [f"{key:<12} {value}" for key, value in row.items() if value not in (None, "")]
+    say(row, "\n".join(lines), as_json=as_json)
+
+
+@quota.command("set")
+@click.argument("resource")
+@click.argument("limit")
+@click.option("--of", "project", help="A project; without any of these four: of everything.")
+@click.option("--in", "domain", help="A domain of the project.")
+@click.option("--launch-plan", help="With its project and domain.")
+@click.option("--user", help="Whoever launched, in all projects.")
+@click.option("--window", type=click.Choice(["day", "week", "month"]), help="Of cpu-hours and gpu-hours.")
+@click.option("--warn-at", type=int, help="Percent of the limit.  [default: 80]")
+@click.option("--guaranteed", help="Of the limit: kept free in wider quotas.")
+@click.option("--borrows-from", help="Another project whose unused part may be used.")
+@click.option("--from", "valid_from", type=click.DateTime(), help="From when it holds, in UTC.")
+@click.option("--until", "valid_until", type=click.DateTime(), help="Until when it holds, in UTC.")
+@json_option
+@click.pass_obj
+def set_quota(client: Client, /, resource: str, limit: str, as_json: bool, **given: Any) -> None:
+    """Set a quota, or replace that of the same scope, resource and window.
+
+    RESOURCE: executions, launches (a minute), attempts (pods), cpu, memory, ephemeral-storage, gpu, gpu:MODEL,
+    cpu-hours, gpu-hours, weight (of a project in turns), or a name of Kubernetes such as google.com/tpu. LIMIT: a
+    number or a quantity such as 16Gi.
+    """
+    times = {name: _utc(given.pop(name)) for name in ("valid_from", "valid_until")}
+    row = client.quotas.set(resource, limit, **given, **times)
+    text = f"{row['resource']} of {row['subject']}: {row['used']:g} of {row['limit']:g} in use (quota {row['id']})"
+    if row["state"] == "over":
+        text += "; what runs goes on, nothing more starts"
+    say(row, text, as_json=as_json)
+
+
+def _utc(at: datetime | None) -> str | None:
+    return f"{at.isoformat()}Z" if at is not None else None
+
+
+@quota.command()
+@click.argument("number", type=int)
+@json_option
+@click.pass_obj
+def remove(client: Client, number: int, as_json: bool) -> None:
+    """Remove a quota: what waited for it starts."""
+    client.quotas.remove(number)
+    say({"removed": number}, f"quota {number} is removed", as_json=as_json)
+
+
+@main.command()
+@click.option("--of", "project", default="", help="Only of this project.")
+@json_option
+@click.pass_obj
+def queue(client: Client, project: str, as_json: bool) -> None:
+    """What waits now and for what, what waits longest first."""
+    columns = ["project", "domain", "place", "code", "count", "since", "message"]
+    show_rows(client.quotas.queue(project), columns, as_json=as_json)

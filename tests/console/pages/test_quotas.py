@@ -1,0 +1,89 @@
+"""The page of the queue and the quotas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from audit.models import AuditEvent
+from console.accounts.models import Role, RoleBinding, User
+from scheduler.attempts import claims
+from scheduler.executors.packing import Unbounded
+from scheduler.models import Execution, Project, Quota, TaskExecution
+from tests.console.pages.cast import user
+from tests.scheduler.attempts import make_attempt, make_node
+
+Browse = Callable[[User], Client]
+FORM = {"project": "demo", "resource": "gpu", "limit": "2"}
+
+
+@pytest.fixture
+def root(db: None) -> User:
+    Project.objects.get_or_create(identifier="demo")
+    return user("root", superuser=True)
+
+
+def test_one_is_set_seen_changed_and_removed(root: User, browse: Browse) -> None:
+    client = browse(root)
+    assert "No quotas" in client.get("/quotas/").content.decode()
+    shown = client.post("/quotas/set/", FORM, follow=True).content.decode()
+    assert "nvidia.com/gpu of project demo is set." in shown
+    row = Quota.objects.get()
+    assert (row.limit, row.warn_at, row.updated_by) == (2.0, 80, "root")
+    shown = client.get(f"/quotas/?edit={row.pk}").content.decode()
+    assert "Change a quota" in shown and 'value="demo"' in shown
+    client.post("/quotas/set/", FORM | {"limit": "1", "warn_at": "50", "valid_until": "2099-01-01T00:00"})
+    row.refresh_from_db()
+    assert (row.limit, row.warn_at, str(row.valid_until)) == (1.0, 50, "2099-01-01 00:00:00+00:00")
+    assert "is removed" in client.post(f"/quotas/{row.pk}/remove/", follow=True).content.decode()
+    verbs = AuditEvent.objects.filter(verb__startswith="quota.").order_by("pk").values_list("verb", flat=True)
+    assert list(verbs) == ["quota.create", "quota.update", "quota.remove"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"limit": "-3"}, "cannot be negative"),
+        ({"resource": "bananas"}, "no resource"),
+        ({"warn_at": "lots"}, "1 to 100 percent"),
+        ({"valid_from": "soon"}, "no time such as"),
+        ({"project": "nowhere"}, "no project nowhere"),
+        ({"user": "ann"}, "does not go with"),
+    ],
+)
+def test_what_is_wrong_is_said_above_what_was_typed(
+    root: User, browse: Browse, wrong: dict[str, str], said: str
+) -> None:
+    answer = browse(root).post("/quotas/set/", FORM | wrong)
+    shown = answer.content.decode()
+    assert answer.status_code == 400 and said in shown and 'value="gpu"' in shown or "bananas" in shown
+    assert not Quota.objects.exists()
+
+
+def test_what_waits_is_there_in_numbers(root: User, browse: Browse) -> None:
+    client = browse(root)
+    client.post("/quotas/set/", FORM)
+    node = make_node()
+    Execution.objects.filter(pk=node.execution_id).update(project="demo", domain="development")
+    for _ in range(5):
+        make_attempt(node, resources={"gpu": 1})
+    claims.claim("local", "one", Unbounded(9), now=TaskExecution.objects.latest("pk").created_at)
+    shown = client.get("/quotas/").content.decode()
+    assert "asks for 1 nvidia.com/gpu, 2 of 2 are in use (quota of project demo)" in shown
+    assert "used up" in shown and "100 %" in shown
+    shown = client.get("/quotas/", HTTP_HX_REQUEST="true").content.decode()
+    assert 'id="quota-list"' in shown and "<form class" not in shown.replace("data-confirm", "")
+
+
+def test_who_may_set_none_sees_no_form(root: User, browse: Browse) -> None:
+    browse(root).post("/quotas/set/", FORM)
+    ann = user("ann")
+    RoleBinding.objects.create(user=ann, role=Role.VIEWER, project="demo")
+    client = browse(ann)
+    shown = client.get("/quotas/").content.decode()
+    assert "project demo" in shown and "Set a quota" not in shown and "Remove" not in shown
+    assert client.post("/quotas/set/", FORM | {"limit": "9"}).status_code == 403
+    assert client.post(f"/quotas/{Quota.objects.get().pk}/remove/").status_code == 403
+    assert Quota.objects.get().limit == 2
