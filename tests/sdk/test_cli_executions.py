@@ -8,12 +8,13 @@ from datetime import timedelta
 import pytest
 from flyteidl.core import execution_pb2
 
+from artifacts.models import Kind
 from artifacts.store import store
 from console.accounts.models import Role, RoleBinding, User
 from scheduler.models import Execution
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 from tests.console.pages import program
-from tests.console.pages.cast import make_attempt, make_execution, make_node, put_literals, text
+from tests.console.pages.cast import make_attempt, make_execution, make_node, make_version, put_literals, text
 from tests.flyte import register_module
 from tests.sdk.conftest import Command
 
@@ -90,6 +91,7 @@ def test_it_aborts_with_a_cause_and_repeats(causeway: Command, failed: Execution
     assert (waits.abort_cause, waits.aborted_by) == ("wrong data", "abe")
     causeway("execution", "abort", "afailed", exit_code=1)
 
+    make_version("ml-dataset", Kind.DATASET)
     Execution.objects.filter(pk=failed.pk).update(inputs_uri=waits.inputs_uri)
     said = causeway("execution", "recover", "afailed")
     again = Execution.objects.get(reference=failed)
