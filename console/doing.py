@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from scheduler import doing
 from scheduler.doing import Doing
-from scheduler.models import Execution
+from scheduler.models import Execution, NodeExecution
 
 Rows = TypeVar("Rows", bound=Iterable[Execution])
 _KEPT = "_doing"  # on the row
@@ -26,4 +26,19 @@ def doing_of(execution: Execution) -> Doing | None:
     if not hasattr(execution, _KEPT):
         with_doing([execution])
     found: Doing | None = getattr(execution, _KEPT)
+    return found
+
+
+def nodes_with_doing(execution: Execution, nodes: list[NodeExecution]) -> None:
+    """As `with_doing`, of nodes of one execution."""
+    found = doing.of_nodes(execution, nodes) if execution.ended_at is None else {}
+    for node in nodes:
+        setattr(node, _KEPT, found.get(node.pk))
+
+
+def doing_of_node(node: NodeExecution) -> Doing | None:
+    """None: it has ended, or nothing of it is active."""
+    if not hasattr(node, _KEPT):
+        nodes_with_doing(node.execution, [node])
+    found: Doing | None = getattr(node, _KEPT)
     return found

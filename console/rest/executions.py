@@ -21,7 +21,7 @@ from console.accounts.models import User
 from console.doing import doing_of, with_doing
 from console.interfaces import inputs_of, literals_json, load_literals, outputs_of
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
-from console.rest.fields import EntityName, ErrorField, ExecutionPhaseField, NameOf, ResolutionField
+from console.rest.fields import DoingField, EntityName, ErrorField, ExecutionPhaseField, NameOf, ResolutionField
 from console.rest.launching import LaunchBody, RelaunchBody, launch_from, relaunch_from
 from console.rest.nodes import WhyOut
 from console.rest.waiting import WaitFilters, wait_until_ended
@@ -40,18 +40,6 @@ _HEAVY = [f"{entity}__{column}" for entity in _ENTITIES for column in _LARGE]
 @extend_schema_field({"type": "string", "enum": ExecutionMode.names})
 class ModeField(NameOf):
     choices = ExecutionMode
-
-
-class DoingField(serializers.Serializer[Any]):
-    """Finer than the phase, which is RUNNING from the first evaluation on."""
-
-    state = serializers.ChoiceField(choices=[state.value for state in State])
-    reason = serializers.CharField(help_text="for what, in which place of the line; empty for what simply runs")
-    since = serializers.DateTimeField(allow_null=True)
-    place = serializers.IntegerField(allow_null=True, help_text="in the line of its executor, from 1")
-    counts = serializers.DictField(
-        child=serializers.IntegerField(), help_text="how many attempts and gates are in which state"
-    )
 
 
 class ExecutionSummary(serializers.Serializer[Any]):

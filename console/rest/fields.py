@@ -14,6 +14,7 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
 from console.rest.base import user_of
+from scheduler.doing import State
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 
 
@@ -92,3 +93,15 @@ class EntityName(serializers.Serializer[Any]):
     domain = serializers.CharField()
     name = serializers.CharField()
     version = serializers.CharField()
+
+
+class DoingField(serializers.Serializer[Any]):
+    """Finer than the phase, which is RUNNING from the first evaluation on."""
+
+    state = serializers.ChoiceField(choices=[state.value for state in State])
+    reason = serializers.CharField(help_text="for what, in which place of the line; empty for what simply runs")
+    since = serializers.DateTimeField(allow_null=True)
+    place = serializers.IntegerField(allow_null=True, help_text="in the line of its executor, from 1")
+    counts = serializers.DictField(
+        child=serializers.IntegerField(), help_text="how many attempts and gates are in which state"
+    )

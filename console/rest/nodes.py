@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase
@@ -13,11 +14,12 @@ from rest_framework.response import Response
 
 from artifacts.exceptions import NotFound
 from console.access_objects import access_attempt, access_execution, access_node
+from console.doing import doing_of_node, nodes_with_doing
 from console.interfaces import literals_json, load_literals
 from console.logs import DEFAULT_BYTES, MAX_BYTES, read_log_of
 from console.pods import pod_of, waiting_of
 from console.rest.base import ApiView, Filters, ListView, read_query, user_of
-from console.rest.fields import AttemptPhaseField, ErrorField, NodePhaseField
+from console.rest.fields import AttemptPhaseField, DoingField, ErrorField, NodePhaseField
 from console.sandbox import sandboxed_deck
 from scheduler.executors.kubernetes.links import by_name
 from scheduler.models import NodeExecution, NodeKind, PhaseEvent, TaskExecution
@@ -41,6 +43,12 @@ class NodeSummary(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     has_deck = serializers.SerializerMethodField()
+    doing = serializers.SerializerMethodField(help_text="what it does right now; null: nothing of it is active")
+
+    @extend_schema_field(DoingField(allow_null=True))
+    def get_doing(self, node: NodeExecution) -> dict[str, Any] | None:
+        now = doing_of_node(node)
+        return None if now is None else dict(DoingField(now).data)
 
     def get_has_deck(self, node: NodeExecution) -> bool:
         return bool(node.deck_uri)
@@ -133,7 +141,7 @@ class NodesView(ListView):
             filters["parent__node_id"] = filters.pop("parent")
         execution = access_execution(user_of(request), project, domain, name)
         rows = execution.nodes.filter(**filters).select_related("parent").defer("state", "parent__state")
-        return self.page(request, rows, NodeSummary)
+        return self.page(request, rows, NodeSummary, prepare=partial(nodes_with_doing, execution))
 
 
 class NodeView(ApiView):

@@ -22,6 +22,7 @@ from artifacts.exceptions import NotFound
 from artifacts.literals import describe_type, to_json
 from artifacts.models import ArtifactVersion, CardFormat, Kind
 from artifacts.partitions import digest_of, truncate
+from artifacts.periods import format_period
 from artifacts.queries import LATEST, check_keys, newest_of
 from artifacts.search import Search, read_search
 from artifacts.wanted import Wanted
@@ -50,6 +51,7 @@ class VersionSummary(serializers.Serializer[Any]):
     kind = serializers.ChoiceField(choices=Kind.choices)
     partitions = serializers.DictField(child=serializers.CharField())
     time_partition = serializers.DateTimeField(allow_null=True)
+    period = serializers.SerializerMethodField(help_text="the time partition at its granularity: 2026-11-26; or empty")
     uri = serializers.CharField(help_text="where the data lies; empty for a plain value")
     size_bytes = serializers.IntegerField(allow_null=True)
     content_hash = serializers.CharField(help_text="of uploads, the SHA-256; of others, what their publisher said")
@@ -61,6 +63,10 @@ class VersionSummary(serializers.Serializer[Any]):
     removed_at = serializers.DateTimeField(allow_null=True, help_text="when its data was removed; null: it is there")
     metadata = serializers.DictField(child=serializers.CharField())
     metrics = serializers.DictField(child=serializers.FloatField())
+
+    def get_period(self, version: ArtifactVersion) -> str:
+        at = version.time_partition
+        return "" if at is None else format_period(at, version.artifact.granularity)
 
 
 class VersionDetail(VersionSummary):

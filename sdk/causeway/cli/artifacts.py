@@ -82,7 +82,7 @@ def versions(client: Client, name: str, limit: int, partitions: dict[str, str], 
     """The versions of NAME, newest first."""
     filters = {f"partition.{key}": value for key, value in partitions.items()}
     found = [dict(version.fields) for version in islice(client.versions(name, **filters), limit)]
-    columns = ["version", "kind", "partitions", "time_partition", "metrics", "created_at"]
+    columns = ["version", "kind", "partitions", "metrics", "created_at"]
     show_rows(found, columns, as_json=as_json)
 
 

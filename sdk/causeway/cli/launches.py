@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from causeway.cli.executions import key_of, page_of, state_of
 from causeway.cli.options import json_option, pairs
 from causeway.cli.output import say
 from causeway.cli.progress import shown
@@ -40,8 +41,8 @@ def launch(
     uploaded = _upload(client, launch_plan, version, {name: text for name, text in inputs.items() if _is_local(text)})
     versions = {name: client.get(text) for name, text in artifacts.items()}
     execution = client.launch(launch_plan, versions, texts={**inputs, **uploaded}, version=version, wait=wait)
-    key = "/".join(execution[part] for part in ("project", "domain", "name"))
-    say(execution, f"{key} {execution['phase']}", as_json=as_json)
+    said = f"{key_of(execution)} {state_of(execution)}\n{page_of(client, execution)}"
+    say(execution, said, as_json=as_json)
     if wait and execution["phase"] != "SUCCEEDED":
         sys.exit(FAILED)
 

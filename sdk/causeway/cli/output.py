@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import click
 
 from causeway.client import Version
+
+GAP = 2  # spaces between two columns
+LEAST = 8  # letters that every column keeps
+TIMES = ("at", "since", "created", "started", "ended")
 
 
 def say(data: Any, text: str, *, as_json: bool) -> None:
@@ -15,40 +23,73 @@ def say(data: Any, text: str, *, as_json: bool) -> None:
     click.echo(json.dumps(data, indent=2) if as_json else text)
 
 
-def show_rows(rows: list[dict[str, Any]], columns: list[str], *, as_json: bool) -> None:
+def show_rows(rows: Sequence[Mapping[str, Any]], columns: list[str], *, as_json: bool) -> None:
+    """A table; on a terminal no line is wider than it: the widest columns are cut, the first one last."""
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps(list(rows), indent=2))
         return
-    table = [[_cell(row.get(column)) for column in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip(columns, *table, strict=True)]
-    for line in [[column.upper() for column in columns], *table]:
-        click.echo("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+    table = [[_cell(column, _value(row, column)) for column in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip([each.upper() for each in columns], *table, strict=True)]
+    if sys.stdout.isatty():
+        widths = fitted(widths, shutil.get_terminal_size().columns)
+    for line in [[column.upper().replace("_", " ") for column in columns], *table]:
+        cells = (_cut(text, width).ljust(width) for text, width in zip(line, widths, strict=True))
+        click.echo((" " * GAP).join(cells).rstrip())
 
 
-def _cell(value: Any) -> str:
+def fitted(widths: list[int], room: int) -> list[int]:
+    """Widths of columns that fit into `room` letters: the widest give way, each down to LEAST; the first one last."""
+    widths = list(widths)
+    over = sum(widths) + GAP * (len(widths) - 1) - room
+    while over > 0:
+        others = [place for place in range(1, len(widths)) if widths[place] > LEAST]
+        if not others and widths[0] <= LEAST:
+            break
+        widest = max(others, key=widths.__getitem__) if others else 0
+        widths[widest] -= 1
+        over -= 1
+    return widths
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: max(width - 1, 0)]}…"
+
+
+def _value(row: Mapping[str, Any], column: str) -> Any:
+    """Partitions as people mean them: the time among them."""
+    value = row.get(column)
+    if column == "partitions" and row.get("period"):
+        return {**(value or {}), "time": row["period"]}
+    return value
+
+
+def _cell(column: str, value: Any) -> str:
     if isinstance(value, dict):
-        return ",".join(f"{key}={each}" for key, each in sorted(value.items()))
+        return ",".join(f"{key}={each}" for key, each in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, str) and column.rpartition("_")[2] in TIMES:
+        return local_time(value)
     return "" if value is None else str(value)
+
+
+def local_time(text: str) -> str:
+    """A moment of the API by the clocks of this machine, to the second; anything else as it is."""
+    try:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return text
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment.tzinfo else text
 
 
 def show_version(version: Version, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(dict(version.fields), indent=2))
         return
-    for key in (
-        "name",
-        "version",
-        "kind",
-        "partitions",
-        "time_partition",
-        "uri",
-        "size_bytes",
-        "content_hash",
-        "metrics",
-        "metadata",
-        "execution",
-        "producer",
-        "created_at",
-    ):
-        if text := _cell(version.fields.get(key)):
+    keys = (
+        *("name", "version", "kind", "partitions", "uri", "size_bytes", "content_hash", "metrics", "metadata"),
+        *("execution", "producer", "created_at"),
+    )
+    for key in keys:
+        if text := _cell(key, _value(version.fields, key)):
             click.echo(f"{key.replace('_', ' '):<15} {text}")

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 from flyteidl.core import execution_pb2
 
-from console.pages.executions_context import describe_error
+from console.pages.failures import describe_error
 from console.pages.tags import metric, milliseconds
 from console.pages.wording import spell_ago, spell_duration, spell_size
 
