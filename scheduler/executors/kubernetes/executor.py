@@ -31,7 +31,7 @@ from scheduler.executors.kubernetes.client import Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import verdict
 from scheduler.executors.kubernetes.finishing import Finisher
-from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage
+from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_newer, is_overdue
 from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
@@ -50,7 +50,6 @@ INSTANCE = 64  # letters; TaskExecution.claimed_by
 FOLLOWERS = 200  # logs followed at the same time; those of more pods are read at their end
 LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
 AGAIN_SECONDS = 2.0
-OVERDUE_SECONDS = 5.0  # after its timeout, a task that its node did not end is ended
 LOG_SECONDS = 3.0  # between looks at logs that grow
 
 
@@ -304,6 +303,19 @@ class KubernetesExecutor(Executor):
 
     # --- what time brings ---------------------------------------------------------------------------------------------
 
+    def _narrow(self) -> None:
+        """Follow single namespaces where all may not be: a cluster that was away at the start could not be asked."""
+        watcher = self._watchers.get("")
+        if watcher is None or not watcher.refused or may_watch_all(self.objects.api):
+            return
+        logger.warning("pods of all namespaces may not be followed (%s): each by itself, then", watcher.refused)
+        watcher.stop()
+        with self.board.lock:
+            del self._watchers[""]
+            self._scoped = True
+            for namespace in {held.namespace for held in self.board.held.values()}:
+                self._watch(namespace)
+
     def tick(self) -> None:
         self.board.do_due()
         self.submission.go_on()
@@ -322,6 +334,7 @@ class KubernetesExecutor(Executor):
                     self.board.do(partial(self.strays.remove, stray))
         if time.monotonic() - self._logs_sent_at > LOG_SECONDS:
             self._logs_sent_at = time.monotonic()
+            self.board.do(self._narrow)
             for held in self.board.active():
                 if held.log is not None and not held.log.followed.is_set():
                     self.board.do(held.log.send_grown)
@@ -366,26 +379,3 @@ class KubernetesExecutor(Executor):
             return
         if self.board.to_judge(held):
             self.finisher.conclude(held, outcome)
-
-
-def is_overdue(held: Held) -> bool:
-    """Whether its node was to end it some time ago. Of a pod that may take an hour to end (a raw container's) the node
-    waits for all of that.
-    """
-    timeout, started = held.spec.timeout_seconds, held.started_at
-    if not timeout or started is None or not held.runs:
-        return False
-    return (datetime.now(timezone.utc) - started).total_seconds() > timeout + OVERDUE_SECONDS
-
-
-def is_newer(held: Held, pod: pods.Json) -> bool:
-    """Whether no later state of it was looked at: the answer to a call may come after what the watch said since.
-
-    Versions are etcd's revisions, which rise; what is no number is believed.
-    """
-    told = pods.text(pod, "metadata", "resourceVersion")
-    version = int(told) if told.isascii() and told.isdigit() else held.version
-    if version < held.version:
-        return False
-    held.version = version
-    return True

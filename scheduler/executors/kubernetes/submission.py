@@ -122,13 +122,21 @@ class Submission:
     def _refused(self, held: Held, error: ApiError) -> None:
         found = refusal(error)
         if found.kind == Kind.REFUSED:
-            message = f"the cluster does not take the pod: {found.message}"
+            message = f"the cluster does not take the pod: {found.message}; {found.mended_by}"
             self._end(held, failure("PodRefused", message, USER, retryable=False))
+        elif found.kind == Kind.NO_RIGHT:
+            cluster = self.maker.cluster.name
+            message = f"Causeway lacks a right on cluster {cluster}: {found.message}; {found.mended_by}"
+            self._end(held, failure("RightMissing", message, SYSTEM, retryable=False))
         elif found.kind == Kind.NO_NAMESPACE:
             self._make_namespace(held)
         elif found.kind == Kind.QUOTA:
-            self._wait_for_quota(held, found.message, found.after)
-        elif found.kind == Kind.EXISTS:
+            grace, words = self.maker.cluster.graces.quota, without_use(found.message)
+            self._wait_for_namespace(held, Wait("QuotaExceeded", words, grace, short=True), found.after)
+        elif found.kind == Kind.CLOSING:
+            grace = self.maker.cluster.graces.creating
+            self._wait_for_namespace(held, Wait("NamespaceTerminating", found.message, grace), found.after)
+        elif found.kind in (Kind.EXISTS, Kind.SOON):
             self._put_off(held, found.message)
         else:
             with self.board.lock:
@@ -146,16 +154,15 @@ class Submission:
         else:
             self._put_off(held, f"namespace {held.namespace} is being made", seconds=0.0)
 
-    def _wait_for_quota(self, held: Held, message: str, after: float) -> None:
-        grace = self.maker.cluster.graces.quota
-        self.board.waits(held, Wait("QuotaExceeded", without_use(message), grace, short=True))
-        if grace and waited(held) > grace:
-            self._end(
-                held, failure("QuotaExceeded", f"waited {grace:g} s for a quota: {message}", SYSTEM, retryable=False)
-            )
+    def _wait_for_namespace(self, held: Held, wait: Wait, after: float) -> None:
+        """Others of the namespace wait with it."""
+        self.board.waits(held, wait)
+        if wait.grace and waited(held) > wait.grace:
+            words = f"waited {wait.grace:g} s: {wait.message}"
+            self._end(held, failure(wait.code, words, SYSTEM, retryable=False))
             return
         with self.board.lock:
-            self.board.turns.refused(held.id, without_use(message), time.monotonic(), quota=True, after=after)
+            self.board.turns.refused(held.id, wait.message, time.monotonic(), quota=True, after=after)
 
     def _put_off(self, held: Held, why: str, *, seconds: float = AGAIN_SECONDS) -> None:
         """What concerns this attempt alone; for some minutes."""

@@ -14,7 +14,7 @@ from scheduler.attempts.observations import Accepted, Running, Waiting
 from scheduler.attempts.outcomes import Outcome
 from scheduler.executors.kubernetes import names
 from scheduler.executors.kubernetes.cluster import Graces
-from scheduler.executors.kubernetes.executor import OVERDUE_SECONDS
+from scheduler.executors.kubernetes.held import OVERDUE_SECONDS
 from scheduler.executors.kubernetes.logs import TAIL_LINES
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts
@@ -333,6 +333,43 @@ def test_what_the_cluster_refuses_fails_with_its_words(bench: Bench, fake: FakeC
     outcome = bench.outcome()
     assert (error_of(outcome).kind, outcome.retryable) == (USER, False)
     assert "not even" in error_of(outcome).message
+
+
+def test_a_right_that_is_missing_is_told_with_who_gives_it(bench: Bench, fake: FakeCluster) -> None:
+    fake.refuse.append((403, 'pods is forbidden: User "c" cannot create resource "pods" in the namespace "p-d"'))
+    bench.executor.submit(bench.assignment())
+    error = error_of(bench.outcome())
+    assert (error.code, error.kind) == ("RightMissing", SYSTEM)
+    assert "an administrator of the cluster gives it the role" in error.message
+
+
+def test_a_namespace_that_is_being_deleted_keeps_no_other_waiting(bench: Bench, fake: FakeCluster) -> None:
+    closing = "unable to create new content in namespace p-d because it is being terminated"
+    fake.refuse += [(403, closing)] * 2
+    bench.executor.submit(bench.assignment())
+    bench.until(lambda: bench.of(Waiting))
+    (seen, *_) = bench.of(Waiting)
+    assert isinstance(seen, Waiting)
+    assert (seen.code, seen.message) == ("NamespaceTerminating", closing)
+    assert bench.executor.board.turns.next(time.monotonic()) is None
+    bench.executor.board.turns.add(99, "elsewhere", "f9")
+    assert bench.executor.board.turns.next(time.monotonic()) == 99
+    bench.executor.board.turns.made(99)
+    bench.until(lambda: fake.pods, 30)
+
+
+def test_a_cluster_that_was_away_at_the_start_may_yet_allow_single_namespaces_only(
+    bench: Bench, fake: FakeCluster
+) -> None:
+    fake.allowed = False
+    bench.executor._watchers[""].refused = "pods is forbidden"
+    bench.executor._narrow()
+    assignment = bench.assignment()
+    bench.executor.submit(assignment)
+    fake.wait_for_pod()
+    fake.run(fake.only())
+    bench.until(lambda: bench.of(Running))
+    assert "GET /api/v1/namespaces/p-d/pods" in fake.calls
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
