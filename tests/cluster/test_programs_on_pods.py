@@ -168,17 +168,23 @@ def test_versions_start_what_waits_for_them_and_a_person_decides(place: Harbour,
     plan = place.remote.fetch_launch_plan(name="plans.publish", version=place.version)
     assert place.value(place.remote.execute(plan, inputs={"harbour": "Ostend"})) == 6
 
-    model = eventually(lambda: newest(client, "model-on-pods"), PATIENCE)
+    model = published(client, "model-on-pods")
     assert "made of 6 rows" in model.card()
     (waiting,) = eventually(client.approvals, PATIENCE)
     assert newest(client, "deployed-on-pods") is None, "nobody has approved it"
     client.approve(waiting["id"], comment="it floats")
 
-    deployed = eventually(lambda: newest(client, "deployed-on-pods"), PATIENCE)
+    deployed = published(client, "deployed-on-pods")
     assert deployed.value == "deployed: Ostend 6"
     assert model.fields["producer"].startswith("task:work.train")
     (producing,) = deployed.lineage()["producers"]
     assert "approved-on-pods" in {fields["name"] for fields in producing["versions"]}
+
+
+def published(client: Client, name: str) -> Version:
+    found = eventually(lambda: newest(client, name), PATIENCE)
+    assert found is not None
+    return found
 
 
 def newest(client: Client, name: str) -> Version | None:

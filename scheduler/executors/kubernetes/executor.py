@@ -13,7 +13,6 @@ import shutil
 import socket
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -38,8 +37,9 @@ from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
 from scheduler.executors.kubernetes.rights import may_watch_all
-from scheduler.executors.kubernetes.strays import Strays
+from scheduler.executors.kubernetes.strays import LogOf, Strays
 from scheduler.executors.kubernetes.submission import Submission
+from scheduler.executors.kubernetes.threads import Threads
 from scheduler.executors.kubernetes.waiting import Wait
 from scheduler.executors.kubernetes.watch import Watcher
 from scheduler.executors.vital import end_process, vital
@@ -71,10 +71,11 @@ class KubernetesExecutor(Executor):
         max_log_bytes: int = 0,
         max_deck_bytes: int = 0,
         task_seconds: float = 0,
+        log_of: LogOf = lambda attempt_id, handle: "",
     ) -> None:
         """`home`: a folder for logs on their way; `owner`: the mark of the installation, a label's value; `secrets_of`
         and `env_of` give what an attempt's pod gets of secrets and of addresses; `task_seconds`: the timeout of tasks
-        that have none of their own, 0: none.
+        that have none of their own, 0: none; `log_of`: see Strays.
         """
         self.settings, self.cluster = cluster, cluster.name
         self.store, self.home, self.owner = store, home, owner
@@ -88,7 +89,7 @@ class KubernetesExecutor(Executor):
         self.submission = Submission(
             self.board, maker, on_pod=self.on_pod, conclude=self.finisher.conclude, lost=self._lost
         )
-        self.strays = Strays(self.objects)
+        self.strays = Strays(self.objects, store, max_log_bytes=max_log_bytes, folder=home, log_of=log_of)
         self.instance = f"kubernetes-{cluster.name}-{owner}"[:INSTANCE]
         self.lease: Lease | None = None
         if cluster.lease_namespace:
@@ -97,7 +98,7 @@ class KubernetesExecutor(Executor):
             self.lease = Lease(api, cluster.lease_namespace, name, holder, lost=end_process)
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
         self._scoped = False  # whether rights are there for single namespaces only
-        self._followers = ThreadPoolExecutor(FOLLOWERS, thread_name_prefix="logs")
+        self._followers = Threads(FOLLOWERS, "logs")
         self._settled = self._started = False
         self._logs_sent_at = time.monotonic()
 
@@ -166,7 +167,7 @@ class KubernetesExecutor(Executor):
         for held in list(self.board.held.values()):
             if held.log is not None:
                 held.log.stop()
-        self._followers.shutdown(wait=False, cancel_futures=True)
+        self._followers.stop()
         if self.lease is not None:
             self.lease.stop()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
 from scheduler.attempts.outcomes import SYSTEM, USER, Outcome, aborted, failure
@@ -15,6 +15,7 @@ from scheduler.executors.kubernetes.client import ApiError
 from scheduler.executors.kubernetes.held import Held, Stage
 from scheduler.executors.kubernetes.making import Maker, Taken
 from scheduler.executors.kubernetes.refusals import Kind, refusal, without_use
+from scheduler.executors.kubernetes.threads import Threads
 from scheduler.executors.kubernetes.waiting import Wait
 from scheduler.executors.vital import may_pass
 
@@ -34,7 +35,7 @@ class Submission:
     ) -> None:
         self.board, self.maker = board, maker
         self.on_pod, self.conclude, self.lost = on_pod, conclude, lost
-        self._threads = ThreadPoolExecutor(board.turns.most, thread_name_prefix="make-pods")
+        self._threads = Threads(board.turns.most, "make-pods")
 
     def add(self, held: Held) -> None:
         with self.board.lock:
@@ -49,7 +50,7 @@ class Submission:
                 if held is None or self.board.stopping:
                     self.board.turns.made(attempt_id)
                 else:
-                    self._threads.submit(self._try, held)
+                    self._threads.submit(partial(self._try, held))
 
     def freed(self, namespace: str) -> None:
         with self.board.lock:
@@ -57,7 +58,7 @@ class Submission:
         self.go_on()
 
     def stop(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.stop()
 
     def _try(self, held: Held) -> None:
         try:

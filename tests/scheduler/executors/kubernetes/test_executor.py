@@ -218,7 +218,7 @@ def test_a_cluster_that_was_set_back_loses_nothing(bench: Bench, fake: FakeClust
 
 
 def test_logs_of_more_pods_than_are_followed_are_kept(bench: Bench, fake: FakeCluster) -> None:
-    bench.executor._followers._max_workers = 1
+    bench.executor._followers.most = 1
     long = "".join(f"2026-11-28T12:00:00.{number:09d}Z line {number}\n" for number in range(TAIL_LINES + 1000))
     for number in range(1, 4):
         bench.executor.submit(bench.assignment(number))
@@ -460,6 +460,26 @@ def test_a_pod_that_no_attempt_needs_is_removed(bench: Bench, fake: FakeCluster)
     bench.executor.strays.patience = 0.1
     bench.executor.settle()
     bench.until(lambda: not fake.pods)
+
+
+def test_a_log_that_nobody_kept_before_the_process_died_is_kept_before_its_pod_goes(
+    bench: Bench, fake: FakeCluster
+) -> None:
+    first, second = bench.assignment(1), bench.assignment(2)
+    for one in (first, second):
+        bench.executor.submit(one)
+    fake.wait_for_pod(2)
+    for _, name in list(fake.pods):
+        fake.logs[name, "main"] = b"2026-11-28T12:00:00.000000001Z all of it\n"
+        fake.end(name, 1)
+    bench.store.put(second.log_uri, b"what was followed, and is longer than this\n")
+    bench.restart()
+    bench.logs_of_ended = {1: first.log_uri, 2: second.log_uri}
+    bench.executor.strays.patience = 0.0
+    bench.executor.settle()
+    bench.until(lambda: not fake.pods)
+    assert bench.store.get(first.log_uri) == b"all of it\n"
+    assert bench.store.get(second.log_uri).startswith(b"what was followed")
 
 
 def test_an_echo_needs_no_pod(bench: Bench, fake: FakeCluster) -> None:
