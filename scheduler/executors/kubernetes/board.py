@@ -85,7 +85,9 @@ class Board:
             if held.runs:
                 return
             if held.wait is None or held.wait.code != wait.code:
-                held.wait_since = _now()
+                # Of one that waited for an earlier process already: or its grace would begin anew with each.
+                began = wait.since if held.adopted and held.wait is None else None
+                held.wait_since = began or _now()
             held.wait = wait
             if wait.code not in ORDINARY:
                 self.tell_wait(held)

@@ -320,6 +320,20 @@ def test_what_waits_longer_than_its_grace_ends_with_the_reason(bench: Bench, fak
     bench.until(lambda: not fake.pods or "deletionTimestamp" in fake.named(fake.only())["metadata"])
 
 
+def test_a_wait_for_a_node_goes_on_over_restarts(bench: Bench, fake: FakeCluster) -> None:
+    assignment = bench.assignment()
+    bench.executor.submit(assignment)
+    fake.wait_for_pod()
+    name = fake.only()
+    said = condition("PodScheduled", "False", "Unschedulable", "0/1 nodes are available: 1 Insufficient cpu.")
+    with fake._changed:
+        fake.named(name)["status"] = {"phase": "Pending", "conditions": [{**said, "lastTransitionTime": now(-90_000)}]}
+        fake._commit("MODIFIED", fake.named(name))
+    bench.restart()
+    bench.executor.adopt(replace(assignment, handle=f"p-d/{name}"))
+    assert error_of(bench.outcome()).code == "Unschedulable"
+
+
 def test_a_name_that_no_image_has_fails_at_once(bench: Bench, fake: FakeCluster) -> None:
     bench.executor.submit(bench.assignment())
     fake.wait_for_pod()
