@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.phases import AttemptPhase
 from tests.cluster.attempts import SYSTEM, Attempts
 from tests.cluster.cutting import Wire
-from tests.cluster.running import Cluster, Namespace, eventually
+from tests.cluster.running import SCRIPT, Cluster, Namespace, eventually
 
 ETCD = "http://127.0.0.1:2379"
 SILENCE = (2.0, 12.0)  # in place of 5 and 90 seconds, so that a test need not wait for so long
@@ -148,8 +149,16 @@ def test_a_cluster_that_forgot_its_history_and_one_that_was_set_back_lose_nothin
 # --- nodes ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def other_nodes(own_cluster: Cluster) -> Iterator[None]:
+    """That answer: where no node does, Kubernetes believes that it is its own fault, and ends no pod."""
+    subprocess.run([SCRIPT, "fake-nodes", "2"], check=True, timeout=300)
+    yield
+    subprocess.run([SCRIPT, "fake-nodes", "0"], check=True, timeout=300)
+
+
 def test_a_node_that_is_lost_loses_its_pods_and_they_are_tried_again(
-    making: Callable[..., Attempts], own_cluster: Cluster
+    making: Callable[..., Attempts], own_cluster: Cluster, other_nodes: None
 ) -> None:
     attempts = making(tolerations=QUICKLY, graces=Graces(unreachable=2))
     given = attempts.submit("sleep 1000", pod=None)
