@@ -82,8 +82,10 @@ def read_log_of(
     reached = max(part.size, offset or 0)  # a reader may have had more of the cluster than the store has yet
     if row.phase != AttemptPhase.RUNNING or part.next_offset < part.size or reached > ASKED_BYTES:
         return part
-    newer = _ask_for(row, offset=reached, limit=limit)
+    newer = _ask_for(row, offset=reached, limit=limit if tail is None else ASKED_BYTES)
     data = part.data + newer
+    if tail is not None and len(newer) == ASKED_BYTES:  # there is more of it: its end alone then
+        data = _ask(row, "log_tail", lines=tail) or data
     if tail is not None:
         data = b"".join(data.splitlines(keepends=True)[-tail:])
     return LogPart(data, reached + len(newer), reached + len(newer))
@@ -109,17 +111,21 @@ def _at(file: BinaryIO, offset: int) -> AbstractContextManager[BinaryIO]:
 
 
 def _ask_for(row: TaskExecution, *, offset: int, limit: int) -> bytes:
-    """Nothing where the cluster does not answer: the store has it in a while."""
+    return _ask(row, "log_part", offset=offset, limit=limit)
+
+
+def _ask(row: TaskExecution, what: str, **wanted: int) -> bytes:
+    """What a function of `looking` says of its log. Nothing where the cluster does not answer: the store has it in a
+    while.
+    """
     namespace, _, name = row.handle.partition("/")
     # Only here: the client of Kubernetes takes a second to import.
     from scheduler.executors.kubernetes import asking, looking  # noqa: PLC0415
 
     try:
         found, container = clusters.cluster(row.cluster), container_of(row)
-        return asking.ask(
-            found,
-            partial(looking.log_part, namespace=namespace, name=name, container=container, offset=offset, limit=limit),
-        )
+        question = partial(getattr(looking, what), namespace=namespace, name=name, container=container, **wanted)
+        return bytes(asking.ask(found, question))
     except (BadCluster, asking.Unanswered):
         return b""
 

@@ -259,6 +259,13 @@ def test_what_the_cluster_refuses_is_in_its_words(attempts: Attempts) -> None:
     assert "volumeMounts" in error.message
 
 
+def test_a_field_that_the_cluster_does_not_know_is_told_and_not_dropped(attempts: Attempts) -> None:
+    error = attempts.error(with_pod(attempts, "true", fieldOfTomorrow=1))
+    assert (error.code, error.kind) == ("PodRefused", USER)
+    assert 'unknown field "spec.fieldOfTomorrow"' in error.message
+    assert "whoever wrote the task or its pod template" in error.message
+
+
 def test_cancelling_is_quick_and_ends_aborted(attempts: Attempts) -> None:
     given = attempts.submit("sleep 1000", needs=NOTHING_ASKED)
     attempts.running(given)

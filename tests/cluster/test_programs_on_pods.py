@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 import requests
+from causeway.client import CausewayError, Client, Version
 from flytekit.remote import FlyteRemote, FlyteWorkflowExecution
 
 from tests.cluster.running import Cluster, eventually
 from tests.stack import RunningStack, running_stack
 
 PROGRAM = Path(__file__).parent / "programs" / "harbour.py"
+TEAMS = Path(__file__).parent / "programs" / "reactive"
 PROJECT, DOMAIN = "flytesnacks", "development"
 PATIENCE = 240.0
 STORE = ("CAUSEWAY_STORE_URL", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -57,6 +59,16 @@ class Harbour:
         command = [str(Path(sys.executable).parent / "pyflyte"), "register", "-p", PROJECT, "-d", DOMAIN]
         command += ["--version", self.version, "--image", cluster.environment["CLUSTER_TASK_IMAGE"], PROGRAM.name]
         env = {**os.environ, "FLYTECTL_CONFIG": str(stack.flyte_config_file)}
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=180)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def register_teams(self, folder: Path) -> None:
+        """Those that react to one another."""
+        shutil.copytree(TEAMS, folder, dirs_exist_ok=True)
+        command = [str(Path(sys.executable).parent / "pyflyte"), "register", "-p", PROJECT, "-d", DOMAIN]
+        command += ["--activate-launchplans", "--version", self.version]
+        command += ["--image", self.cluster.environment["CLUSTER_TASK_IMAGE"], "."]
+        env = {**os.environ, "FLYTECTL_CONFIG": str(self.stack.flyte_config_file)}
         done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -139,11 +151,49 @@ def test_pods_are_found_by_their_execution(place: Harbour) -> None:
 
 
 def test_control_planes_that_are_killed_lose_and_double_nothing(place: Harbour) -> None:
-    running = [place.launch("patient", n=number) for number in range(3)]
+    wide, patient = place.launch("wide"), place.launch("patient", n=1)
+    selected = ("--namespace", f"{PROJECT}-{DOMAIN}", "-l", f"causeway/execution={wide.id.name}")
+    eventually(lambda: len(place.cluster.get("pods", *selected)["items"]) >= 4)
     for name in ("executor-kubernetes", "worker-1", "executor-kubernetes"):
-        time.sleep(4)
         place.stack.kill(name)
-    assert [place.value(one) for one in running] == [1, 2, 3]
-    for one in running:
-        nodes = place.get(f"executions/{PROJECT}/{DOMAIN}/{one.id.name}/nodes")["results"]
-        assert all(node["attempts"] <= 1 for node in nodes)
+        time.sleep(4)
+    assert place.value(wide, kind=list[int]) == list(range(12))
+    assert place.value(patient) == 2
+    asked = f"TaskExecution.objects.filter(node__execution__name={wide.id.name!r}).values_list('attempt', flat=True)"
+    say = f"from scheduler.models import TaskExecution; print(sorted({asked}))"
+    assert place.stack.manage("shell", "-v", "0", "-c", say).splitlines()[-1] == str([0] * 12)
+    eventually(lambda: not place.cluster.get("pods", *selected)["items"])
+
+
+def test_versions_start_what_waits_for_them_and_a_person_decides(place: Harbour, tmp_path: Path) -> None:
+    """From a published version to what is deployed of it, in pods all the way; nobody calls anybody."""
+    place.register_teams(tmp_path)
+    client = Client(place.stack.http_url, place.stack.admin_token)
+    plan = place.remote.fetch_launch_plan(name="plans.publish", version=place.version)
+    assert place.value(place.remote.execute(plan, inputs={"harbour": "Ostend"})) == 6
+
+    model = published(client, "model-on-pods")
+    assert "made of 6 rows" in model.card()
+    (waiting,) = eventually(client.approvals, PATIENCE)
+    assert newest(client, "deployed-on-pods") is None, "nobody has approved it"
+    client.approve(waiting["id"], comment="it floats")
+
+    deployed = published(client, "deployed-on-pods")
+    assert deployed.value == "deployed: Ostend 6"
+    assert model.fields["producer"].startswith("task:work.train")
+    (producing,) = deployed.lineage()["producers"]
+    assert "approved-on-pods" in {fields["name"] for fields in producing["versions"]}
+
+
+def published(client: Client, name: str) -> Version:
+    found = eventually(lambda: newest(client, name), PATIENCE)
+    assert found is not None
+    return found
+
+
+def newest(client: Client, name: str) -> Version | None:
+    try:
+        return client.get(name, partitions={"harbour": "Ostend"})
+    except CausewayError as error:
+        assert error.status == 404, error
+        return None

@@ -223,6 +223,7 @@ def test_the_platform_fills_in_and_cuts_down() -> None:
     platform = Platform(defaults={"memory": "200Mi"}, limits={"cpu": "4"})
     needs = spec(template_of(works), platform).needs
     assert needs.requests == {"cpu": "4", "memory": "200Mi"} and needs.limits == {"cpu": "4"}
+    assert needs.defaults == {"memory"}, "what nobody asked for"
 
 
 def test_devices_of_a_pod_keep_their_names() -> None:

@@ -9,12 +9,12 @@ import re
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
 from scheduler.attempts.observations import Accepted, Running, Waiting
 from scheduler.executors.base import Emit
 from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage
+from scheduler.executors.kubernetes.threads import Threads
 from scheduler.executors.kubernetes.turns import Turns
 from scheduler.executors.kubernetes.waiting import Wait
 
@@ -36,7 +36,7 @@ class Board:
         self.lock = threading.RLock()
         self.held: dict[int, Held] = {}  # by attempt; also those that are over, until their pod may go
         self.turns = Turns(submissions)
-        self.workers = ThreadPoolExecutor(8, thread_name_prefix="pods")
+        self.workers = Threads(8, "pods")
         self.stopping = False
         self._later: list[tuple[float, int, Job]] = []
         self._numbers = itertools.count()
@@ -44,7 +44,7 @@ class Board:
     def do(self, job: Job) -> None:
         """Soon, in another thread. A job sees to its own errors; what it lets out is told."""
         if not self.stopping:
-            self.workers.submit(_told, job)
+            self.workers.submit(job)
 
     def later(self, seconds: float, job: Job) -> None:
         with self.lock:
@@ -58,7 +58,7 @@ class Board:
 
     def stop(self) -> None:
         self.stopping = True
-        self.workers.shutdown(wait=False, cancel_futures=True)
+        self.workers.stop()
 
     def active(self) -> list[Held]:
         with self.lock:
@@ -85,7 +85,9 @@ class Board:
             if held.runs:
                 return
             if held.wait is None or held.wait.code != wait.code:
-                held.wait_since = _now()
+                # Of one that waited for an earlier process already: or its grace would begin anew with each.
+                began = wait.since if held.adopted and held.wait is None else None
+                held.wait_since = began or _now()
             held.wait = wait
             if wait.code not in ORDINARY:
                 self.tell_wait(held)
@@ -122,10 +124,3 @@ def waited(held: Held) -> float:
 
 def _now() -> datetime:
     return datetime.now(timezone.utc)
-
-
-def _told(job: Job) -> None:
-    try:
-        job()
-    except Exception:
-        logger.exception("a step failed")

@@ -22,7 +22,9 @@ from kubernetes.config import ConfigException, load_incluster_config, load_kube_
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
 
 Json = dict[str, Any]
-TIMEOUT = (5.0, 90.0)  # seconds to connect, and between two bytes: a network hole would hang for ever otherwise
+# Seconds to connect, and between two bytes: a network hole would hang for ever otherwise. Of what is followed
+# (bookmarks come once a minute), and of calls, which are repeated.
+TIMEOUT, CALL_TIMEOUT = (5.0, 90.0), (5.0, 30.0)
 JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 CONNECTIONS = 32  # kept open; more are made and thrown away
@@ -65,9 +67,10 @@ class Api:
         *,
         query: Mapping[str, object] | None = None,
         kind: str = JSON,
-        timeout: tuple[float, float] = TIMEOUT,
+        timeout: tuple[float, float] | None = None,
     ) -> Json:
         """The object that comes back. `body`: bytes as they are, else made JSON. ApiError, Unreachable."""
+        timeout = timeout or CALL_TIMEOUT
         with self.open(method, path, body, query=query, kind=kind, timeout=timeout) as response:
             read = _read(response)
         try:
@@ -101,16 +104,23 @@ class Api:
                 redirect=False,
             )
         except urllib3.exceptions.HTTPError as error:
+            self._doubt_connections(error)
             raise Unreachable(f"{self.host} does not answer: {error}") from None
         try:
             if response.status >= 300:
                 raise _error(response)
             yield response
-        except BaseException:
+        except BaseException as error:
             response.close()  # what was not read to its end cannot be used again
+            self._doubt_connections(error)
             raise
         finally:
             response.release_conn()
+
+    def _doubt_connections(self, error: BaseException) -> None:
+        """After silence those that are kept open lead into the same hole, and each would cost a call its patience."""
+        if isinstance(error, urllib3.exceptions.TimeoutError):
+            self._pool.clear()
 
     def _url(self, path: str, query: Mapping[str, object] | None) -> str:
         given = {name: value for name, value in (query or {}).items() if value not in (None, "")}

@@ -13,7 +13,6 @@ import shutil
 import socket
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -31,15 +30,16 @@ from scheduler.executors.kubernetes.client import Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import verdict
 from scheduler.executors.kubernetes.finishing import Finisher
-from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage
+from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_newer, is_overdue
 from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
 from scheduler.executors.kubernetes.rights import may_watch_all
-from scheduler.executors.kubernetes.strays import Strays
+from scheduler.executors.kubernetes.strays import LogOf, Strays
 from scheduler.executors.kubernetes.submission import Submission
+from scheduler.executors.kubernetes.threads import Threads
 from scheduler.executors.kubernetes.waiting import Wait
 from scheduler.executors.kubernetes.watch import Watcher
 from scheduler.executors.vital import end_process, vital
@@ -50,7 +50,6 @@ INSTANCE = 64  # letters; TaskExecution.claimed_by
 FOLLOWERS = 200  # logs followed at the same time; those of more pods are read at their end
 LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
 AGAIN_SECONDS = 2.0
-OVERDUE_SECONDS = 5.0  # after its timeout, a task that its node did not end is ended
 LOG_SECONDS = 3.0  # between looks at logs that grow
 
 
@@ -72,10 +71,11 @@ class KubernetesExecutor(Executor):
         max_log_bytes: int = 0,
         max_deck_bytes: int = 0,
         task_seconds: float = 0,
+        log_of: LogOf = lambda attempt_id, handle: "",
     ) -> None:
         """`home`: a folder for logs on their way; `owner`: the mark of the installation, a label's value; `secrets_of`
         and `env_of` give what an attempt's pod gets of secrets and of addresses; `task_seconds`: the timeout of tasks
-        that have none of their own, 0: none.
+        that have none of their own, 0: none; `log_of`: see Strays.
         """
         self.settings, self.cluster = cluster, cluster.name
         self.store, self.home, self.owner = store, home, owner
@@ -89,7 +89,7 @@ class KubernetesExecutor(Executor):
         self.submission = Submission(
             self.board, maker, on_pod=self.on_pod, conclude=self.finisher.conclude, lost=self._lost
         )
-        self.strays = Strays(self.objects)
+        self.strays = Strays(self.objects, store, max_log_bytes=max_log_bytes, folder=home, log_of=log_of)
         self.instance = f"kubernetes-{cluster.name}-{owner}"[:INSTANCE]
         self.lease: Lease | None = None
         if cluster.lease_namespace:
@@ -98,7 +98,7 @@ class KubernetesExecutor(Executor):
             self.lease = Lease(api, cluster.lease_namespace, name, holder, lost=end_process)
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
         self._scoped = False  # whether rights are there for single namespaces only
-        self._followers = ThreadPoolExecutor(FOLLOWERS, thread_name_prefix="logs")
+        self._followers = Threads(FOLLOWERS, "logs")
         self._settled = self._started = False
         self._logs_sent_at = time.monotonic()
 
@@ -167,7 +167,7 @@ class KubernetesExecutor(Executor):
         for held in list(self.board.held.values()):
             if held.log is not None:
                 held.log.stop()
-        self._followers.shutdown(wait=False, cancel_futures=True)
+        self._followers.stop()
         if self.lease is not None:
             self.lease.stop()
 
@@ -304,6 +304,19 @@ class KubernetesExecutor(Executor):
 
     # --- what time brings ---------------------------------------------------------------------------------------------
 
+    def _narrow(self) -> None:
+        """Follow single namespaces where all may not be: a cluster that was away at the start could not be asked."""
+        watcher = self._watchers.get("")
+        if watcher is None or not watcher.refused or may_watch_all(self.objects.api):
+            return
+        logger.warning("pods of all namespaces may not be followed (%s): each by itself, then", watcher.refused)
+        watcher.stop()
+        with self.board.lock:
+            del self._watchers[""]
+            self._scoped = True
+            for namespace in {held.namespace for held in self.board.held.values()}:
+                self._watch(namespace)
+
     def tick(self) -> None:
         self.board.do_due()
         self.submission.go_on()
@@ -322,6 +335,7 @@ class KubernetesExecutor(Executor):
                     self.board.do(partial(self.strays.remove, stray))
         if time.monotonic() - self._logs_sent_at > LOG_SECONDS:
             self._logs_sent_at = time.monotonic()
+            self.board.do(self._narrow)
             for held in self.board.active():
                 if held.log is not None and not held.log.followed.is_set():
                     self.board.do(held.log.send_grown)
@@ -366,26 +380,3 @@ class KubernetesExecutor(Executor):
             return
         if self.board.to_judge(held):
             self.finisher.conclude(held, outcome)
-
-
-def is_overdue(held: Held) -> bool:
-    """Whether its node was to end it some time ago. Of a pod that may take an hour to end (a raw container's) the node
-    waits for all of that.
-    """
-    timeout, started = held.spec.timeout_seconds, held.started_at
-    if not timeout or started is None or not held.runs:
-        return False
-    return (datetime.now(timezone.utc) - started).total_seconds() > timeout + OVERDUE_SECONDS
-
-
-def is_newer(held: Held, pod: pods.Json) -> bool:
-    """Whether no later state of it was looked at: the answer to a call may come after what the watch said since.
-
-    Versions are etcd's revisions, which rise; what is no number is believed.
-    """
-    told = pods.text(pod, "metadata", "resourceVersion")
-    version = int(told) if told.isascii() and told.isdigit() else held.version
-    if version < held.version:
-        return False
-    held.version = version
-    return True

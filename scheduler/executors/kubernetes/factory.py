@@ -13,11 +13,13 @@ from artifacts.store import store
 from scheduler import task_tokens
 from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
-from scheduler.executors.kubernetes.clusters import cluster, logs_folder
+from scheduler.executors.kubernetes.clusters import KIND, cluster, logs_folder
 from scheduler.executors.kubernetes.connection import api_of
 from scheduler.executors.kubernetes.executor import KubernetesExecutor
 from scheduler.executors.registry import BadSetup, Setup
 from scheduler.executors.store_keys import store_keys
+from scheduler.models import TaskExecution
+from scheduler.phases import ATTEMPT_TERMINAL
 from scheduler.secrets.lookup import mounts_for
 from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Request
@@ -42,6 +44,7 @@ def make(setup: Setup) -> KubernetesExecutor:
         max_log_bytes=settings.CAUSEWAY_MAX_LOG_BYTES,
         max_deck_bytes=settings.CAUSEWAY_MAX_DECK_BYTES,
         task_seconds=settings.CAUSEWAY_TASK_TIMEOUT,
+        log_of=_log_of,
     )
 
 
@@ -68,6 +71,16 @@ def keys_of(found: Cluster) -> dict[str, str]:
     region = {name: os.environ[name] for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if os.environ.get(name)}
     keys = {**region, **store_keys()}
     return {**keys, **({"FLYTE_AWS_ENDPOINT": found.store_endpoint} if found.store_endpoint else {})}
+
+
+def _log_of(attempt_id: int, handle: str) -> str:
+    """Of an attempt that has ended and had that pod. In a thread of the executor."""
+    close_old_connections()
+    try:
+        ended = TaskExecution.objects.filter(pk=attempt_id, handle=handle, executor=KIND, phase__in=ATTEMPT_TERMINAL)
+        return str(ended.values_list("log_uri", flat=True).first() or "")
+    finally:
+        close_old_connections()
 
 
 def _find_secrets(attempt_id: int, asked: Sequence[Request]) -> Mounts:

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from functools import partial
 
@@ -22,6 +21,7 @@ from scheduler.executors.kubernetes.ending import timed_out
 from scheduler.executors.kubernetes.held import Held, Stage
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Over
+from scheduler.executors.kubernetes.threads import Threads
 from scheduler.phases import AttemptPhase
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class Finisher:
     ) -> None:
         self.board, self.objects, self.cluster, self.store = board, objects, cluster, store
         self.max_deck_bytes, self.freed = max_deck_bytes, freed
-        self._archivers = ThreadPoolExecutor(ARCHIVERS, thread_name_prefix="keep-logs")
+        self._archivers = Threads(ARCHIVERS, "keep-logs")
 
     def early(self, held: Held) -> None:
         """Its main container has ended well: where its outputs are there already nobody needs to wait for the pod."""
@@ -121,11 +121,10 @@ class Finisher:
 
     def _archive(self, held: Held) -> None:
         """In threads of their own: they wait for the ends of follows, and others' ends must not."""
-        with contextlib.suppress(RuntimeError):  # shutting down: the next process keeps it
-            self._archivers.submit(self._keep_log, held)
+        self._archivers.submit(partial(self._keep_log, held))  # shutting down, the next process does (strays)
 
     def stop(self) -> None:
-        self._archivers.shutdown(wait=False, cancel_futures=True)
+        self._archivers.stop()
 
     def _keep_log(self, held: Held) -> None:
         try:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timezone
 
 from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.base import Assignment
+from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.waiting import Wait
+
+OVERDUE_SECONDS = 5.0  # after its timeout, a task that its node did not end is ended
 
 
 class Stage(enum.Enum):
@@ -68,3 +71,26 @@ class Held:
     def whole(self) -> bool:
         """Whether all of the pod has to end: a raw container's outputs are kept after it."""
         return self.spec.data_config is not None
+
+
+def is_overdue(held: Held) -> bool:
+    """Whether its node was to end it some time ago. Of a pod that may take an hour to end (a raw container's) the node
+    waits for all of that.
+    """
+    timeout, started = held.spec.timeout_seconds, held.started_at
+    if not timeout or started is None or not held.runs:
+        return False
+    return (datetime.now(timezone.utc) - started).total_seconds() > timeout + OVERDUE_SECONDS
+
+
+def is_newer(held: Held, pod: pods.Json) -> bool:
+    """Whether no later state of it was looked at: the answer to a call may come after what the watch said since.
+
+    Versions are etcd's revisions, which rise; what is no number is believed.
+    """
+    told = pods.text(pod, "metadata", "resourceVersion")
+    version = int(told) if told.isascii() and told.isdigit() else held.version
+    if version < held.version:
+        return False
+    held.version = version
+    return True

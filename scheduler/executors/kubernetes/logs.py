@@ -108,10 +108,11 @@ class LogKeeper:
         self._stopping = True
         self._over.set()
 
-    def finish(self, others: Iterable[str]) -> None:
+    def finish(self, others: Iterable[str], *, at_least: int = 0) -> None:
         """Read what the follow missed at the end, then the logs of `others`, and send all. Raises what the store does.
 
         Whatever cannot be read any more is left out: what was followed is there. Waits for the end of a follow.
+        Nothing is sent that has not `at_least` so many bytes.
         """
         with self._beginning:
             self._finishing = True
@@ -126,7 +127,7 @@ class LogKeeper:
             said = f"\n[Causeway left out {self._left_out} bytes here: a log may have {self.limit} bytes]\n"
             self._append(said.encode())
         with self._sending:
-            if self.path.exists():
+            if self.path.exists() and self.path.stat().st_size >= at_least:
                 self.store.put_file(self.uri, str(self.path))
 
     def send_grown(self) -> None:

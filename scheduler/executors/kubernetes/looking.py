@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
@@ -67,7 +67,16 @@ def log_part(api: Api, namespace: str, name: str, container: str, *, offset: int
     """At most `limit` bytes of the container's log from `offset`; nothing where there is none. The API knows no
     offsets: what comes before is read and thrown away, so this is for the beginning of a log.
     """
-    query = {"container": container, "limitBytes": offset + limit}
+    body = _log(api, namespace, name, {"container": container, "limitBytes": offset + limit})
+    return body[offset:]
+
+
+def log_tail(api: Api, namespace: str, name: str, container: str, *, lines: int) -> bytes:
+    """The last lines of the container's log; nothing where there is none."""
+    return _log(api, namespace, name, {"container": container, "tailLines": lines})
+
+
+def _log(api: Api, namespace: str, name: str, query: Mapping[str, object]) -> bytes:
     try:
         with api.open("GET", f"{_path(namespace, 'pods', name)}/log", query=query, timeout=QUICK) as response:
             body = bytes(response.read())
@@ -77,7 +86,7 @@ def log_part(api: Api, namespace: str, name: str, container: str, *, offset: int
         if error.status in (400, 404):  # before there is one
             return b""
         raise
-    return b"" if is_no_log(body) else body[offset:]
+    return b"" if is_no_log(body) else body
 
 
 def _pod(api: Api, namespace: str, name: str) -> pods.Json | None:

@@ -27,7 +27,8 @@ class Objects:
         self.api = api
 
     def create_pod(self, namespace: str, body: bytes) -> Json:
-        return self.api.call("POST", _path(namespace, "pods"), body)
+        """A field that the cluster does not know is refused (400): it would be dropped, and nobody would hear of it."""
+        return self.api.call("POST", _path(namespace, "pods"), body, query={"fieldValidation": "Strict"})
 
     def pod(self, namespace: str, name: str) -> Json | None:
         return self._found(_path(namespace, "pods", name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
 from scheduler.attempts.outcomes import SYSTEM, USER, Outcome, aborted, failure
@@ -15,6 +15,7 @@ from scheduler.executors.kubernetes.client import ApiError
 from scheduler.executors.kubernetes.held import Held, Stage
 from scheduler.executors.kubernetes.making import Maker, Taken
 from scheduler.executors.kubernetes.refusals import Kind, refusal, without_use
+from scheduler.executors.kubernetes.threads import Threads
 from scheduler.executors.kubernetes.waiting import Wait
 from scheduler.executors.vital import may_pass
 
@@ -34,7 +35,7 @@ class Submission:
     ) -> None:
         self.board, self.maker = board, maker
         self.on_pod, self.conclude, self.lost = on_pod, conclude, lost
-        self._threads = ThreadPoolExecutor(board.turns.most, thread_name_prefix="make-pods")
+        self._threads = Threads(board.turns.most, "make-pods")
 
     def add(self, held: Held) -> None:
         with self.board.lock:
@@ -49,7 +50,7 @@ class Submission:
                 if held is None or self.board.stopping:
                     self.board.turns.made(attempt_id)
                 else:
-                    self._threads.submit(self._try, held)
+                    self._threads.submit(partial(self._try, held))
 
     def freed(self, namespace: str) -> None:
         with self.board.lock:
@@ -57,7 +58,7 @@ class Submission:
         self.go_on()
 
     def stop(self) -> None:
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.stop()
 
     def _try(self, held: Held) -> None:
         try:
@@ -122,13 +123,21 @@ class Submission:
     def _refused(self, held: Held, error: ApiError) -> None:
         found = refusal(error)
         if found.kind == Kind.REFUSED:
-            message = f"the cluster does not take the pod: {found.message}"
+            message = f"the cluster does not take the pod: {found.message}; {found.mended_by}"
             self._end(held, failure("PodRefused", message, USER, retryable=False))
+        elif found.kind == Kind.NO_RIGHT:
+            cluster = self.maker.cluster.name
+            message = f"Causeway lacks a right on cluster {cluster}: {found.message}; {found.mended_by}"
+            self._end(held, failure("RightMissing", message, SYSTEM, retryable=False))
         elif found.kind == Kind.NO_NAMESPACE:
             self._make_namespace(held)
         elif found.kind == Kind.QUOTA:
-            self._wait_for_quota(held, found.message, found.after)
-        elif found.kind == Kind.EXISTS:
+            grace, words = self.maker.cluster.graces.quota, without_use(found.message)
+            self._wait_for_namespace(held, Wait("QuotaExceeded", words, grace, short=True), found.after)
+        elif found.kind == Kind.CLOSING:
+            grace = self.maker.cluster.graces.creating
+            self._wait_for_namespace(held, Wait("NamespaceTerminating", found.message, grace), found.after)
+        elif found.kind in (Kind.EXISTS, Kind.SOON):
             self._put_off(held, found.message)
         else:
             with self.board.lock:
@@ -146,16 +155,15 @@ class Submission:
         else:
             self._put_off(held, f"namespace {held.namespace} is being made", seconds=0.0)
 
-    def _wait_for_quota(self, held: Held, message: str, after: float) -> None:
-        grace = self.maker.cluster.graces.quota
-        self.board.waits(held, Wait("QuotaExceeded", without_use(message), grace, short=True))
-        if grace and waited(held) > grace:
-            self._end(
-                held, failure("QuotaExceeded", f"waited {grace:g} s for a quota: {message}", SYSTEM, retryable=False)
-            )
+    def _wait_for_namespace(self, held: Held, wait: Wait, after: float) -> None:
+        """Others of the namespace wait with it."""
+        self.board.waits(held, wait)
+        if wait.grace and waited(held) > wait.grace:
+            words = f"waited {wait.grace:g} s: {wait.message}"
+            self._end(held, failure(wait.code, words, SYSTEM, retryable=False))
             return
         with self.board.lock:
-            self.board.turns.refused(held.id, without_use(message), time.monotonic(), quota=True, after=after)
+            self.board.turns.refused(held.id, wait.message, time.monotonic(), quota=True, after=after)
 
     def _put_off(self, held: Held, why: str, *, seconds: float = AGAIN_SECONDS) -> None:
         """What concerns this attempt alone; for some minutes."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from scheduler.attempts.outcomes import SYSTEM, USER
 from scheduler.executors.kubernetes import pods
@@ -26,6 +27,7 @@ class Wait:
     short: bool = False  # of something that others hold and will give back
     kind: int = SYSTEM
     retryable: bool = True
+    since: datetime | None = field(default=None, compare=False)  # as the cluster says, where it does
     looks_at_events: bool = field(default=False, compare=False)  # the pod itself does not say more
 
     @property
@@ -89,7 +91,8 @@ def _unscheduled(scheduled: Json, gated: bool, graces: Graces) -> Wait:
     if hopeless:
         words = f"no node fits its selectors, affinities and tolerations: {told}"
         return Wait("NoNodeFits", words, graces.impossible, short=True, kind=USER, retryable=False)
-    return Wait("Unschedulable", told, graces.unschedulable, short=True)
+    since = pods.moment(scheduled.get("lastTransitionTime"))
+    return Wait("Unschedulable", told, graces.unschedulable, short=True, since=since)
 
 
 def _container(status: Json, state: Json, reason: str, graces: Graces) -> Wait | None:

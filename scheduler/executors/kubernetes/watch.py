@@ -77,7 +77,8 @@ class Watcher:
                 version = self._list()
                 self._watch_from(version)
             except ListAgain as why:
-                logger.info("listing the pods again: %s", why)
+                if not self._stopping.is_set():
+                    logger.info("listing the pods again: %s", why)
             except ApiError as error:
                 self.refused = error.message if error.status in (401, 403) else ""
                 self._rest(f"the cluster says: {error}")

@@ -128,6 +128,11 @@ def patient(n: int) -> int:
     return add_one(n=slow(n=n))
 
 
+@workflow
+def wide() -> list[int]:
+    return map_task(slow)(n=list(range(12)))
+
+
 @task
 def broken(n: int) -> int:
     if n:

@@ -253,6 +253,18 @@ def test_the_last_of_it_is_shown_before_it_is_in_the_store(
     assert "?offset=9" not in text_of(browse(world.viewer), f"{node_page(attempt)}logs/{attempt.pk}/")
 
 
+def test_the_end_of_a_long_log_that_nobody_follows_is_the_clusters(
+    world: World, fake: FakeCluster, attempt: TaskExecution, object_store: str
+) -> None:
+    """As of the two hundred and first pod: its log is neither on this machine nor in the store yet."""
+    running(attempt)
+    fake.logs[POD, "main"] = b"".join(b"%d %s\n" % (number, b"x" * 90) for number in range(30_000)) + b"the last\n"
+    _token, secret = tokens.create(world.viewer, "tests")
+    rest = Client(headers={"Authorization": f"Bearer {secret}"})
+    said = rest.get(f"/api/v1{node_page(attempt)}attempts/{attempt.attempt}/log", {"tail": 2}).content
+    assert said.splitlines()[-1] == b"the last" and said.startswith(b"29999 ")
+
+
 def test_elsewhere_it_is_what_the_store_has_and_the_cluster_says_after_that(
     world: World, browse: Browse, fake: FakeCluster, attempt: TaskExecution, object_store: str
 ) -> None:

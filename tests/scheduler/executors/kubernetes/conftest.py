@@ -27,6 +27,7 @@ class Bench:
         self.seen: list[Observation] = []
         self.mounts = Mounts()
         self.settings = Cluster(image="base:1")
+        self.logs_of_ended: dict[int, str] = {}
         self.executor = self.begin()
 
     def begin(self) -> KubernetesExecutor:
@@ -43,6 +44,7 @@ class Bench:
             owner="me",
             secrets_of=lambda attempt_id, asked: self.mounts,
             env_of=lambda assignment: {"FLYTE_PLATFORM_URL": "here"},
+            log_of=lambda attempt_id, handle: self.logs_of_ended.get(attempt_id, ""),
         )
 
     def restart(self) -> None:

@@ -289,6 +289,9 @@ def serving(cluster: FakeCluster) -> Iterator[Api]:
                 name = url.path.split("/")[-2]
                 cluster.calls.append(f"{self.command} {url.path}")
                 text = cluster.logs.get((name, query["container"]), b"")
+                if lines := int(query.get("tailLines") or 0):
+                    text = b"".join(text.splitlines(keepends=True)[-lines:])
+                text = text[: int(query.get("limitBytes") or len(text))]
                 if cluster.log_breaks and query.get("follow"):
                     cluster.log_breaks -= 1
                     self.break_off(text)

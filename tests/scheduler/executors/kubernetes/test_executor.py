@@ -14,7 +14,7 @@ from scheduler.attempts.observations import Accepted, Running, Waiting
 from scheduler.attempts.outcomes import Outcome
 from scheduler.executors.kubernetes import names
 from scheduler.executors.kubernetes.cluster import Graces
-from scheduler.executors.kubernetes.executor import OVERDUE_SECONDS
+from scheduler.executors.kubernetes.held import OVERDUE_SECONDS
 from scheduler.executors.kubernetes.logs import TAIL_LINES
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts
@@ -218,7 +218,7 @@ def test_a_cluster_that_was_set_back_loses_nothing(bench: Bench, fake: FakeClust
 
 
 def test_logs_of_more_pods_than_are_followed_are_kept(bench: Bench, fake: FakeCluster) -> None:
-    bench.executor._followers._max_workers = 1
+    bench.executor._followers.most = 1
     long = "".join(f"2026-11-28T12:00:00.{number:09d}Z line {number}\n" for number in range(TAIL_LINES + 1000))
     for number in range(1, 4):
         bench.executor.submit(bench.assignment(number))
@@ -320,6 +320,20 @@ def test_what_waits_longer_than_its_grace_ends_with_the_reason(bench: Bench, fak
     bench.until(lambda: not fake.pods or "deletionTimestamp" in fake.named(fake.only())["metadata"])
 
 
+def test_a_wait_for_a_node_goes_on_over_restarts(bench: Bench, fake: FakeCluster) -> None:
+    assignment = bench.assignment()
+    bench.executor.submit(assignment)
+    fake.wait_for_pod()
+    name = fake.only()
+    said = condition("PodScheduled", "False", "Unschedulable", "0/1 nodes are available: 1 Insufficient cpu.")
+    with fake._changed:
+        fake.named(name)["status"] = {"phase": "Pending", "conditions": [{**said, "lastTransitionTime": now(-90_000)}]}
+        fake._commit("MODIFIED", fake.named(name))
+    bench.restart()
+    bench.executor.adopt(replace(assignment, handle=f"p-d/{name}"))
+    assert error_of(bench.outcome()).code == "Unschedulable"
+
+
 def test_a_name_that_no_image_has_fails_at_once(bench: Bench, fake: FakeCluster) -> None:
     bench.executor.submit(bench.assignment())
     fake.wait_for_pod()
@@ -333,6 +347,43 @@ def test_what_the_cluster_refuses_fails_with_its_words(bench: Bench, fake: FakeC
     outcome = bench.outcome()
     assert (error_of(outcome).kind, outcome.retryable) == (USER, False)
     assert "not even" in error_of(outcome).message
+
+
+def test_a_right_that_is_missing_is_told_with_who_gives_it(bench: Bench, fake: FakeCluster) -> None:
+    fake.refuse.append((403, 'pods is forbidden: User "c" cannot create resource "pods" in the namespace "p-d"'))
+    bench.executor.submit(bench.assignment())
+    error = error_of(bench.outcome())
+    assert (error.code, error.kind) == ("RightMissing", SYSTEM)
+    assert "an administrator of the cluster gives it the role" in error.message
+
+
+def test_a_namespace_that_is_being_deleted_keeps_no_other_waiting(bench: Bench, fake: FakeCluster) -> None:
+    closing = "unable to create new content in namespace p-d because it is being terminated"
+    fake.refuse += [(403, closing)] * 2
+    bench.executor.submit(bench.assignment())
+    bench.until(lambda: bench.of(Waiting))
+    (seen, *_) = bench.of(Waiting)
+    assert isinstance(seen, Waiting)
+    assert (seen.code, seen.message) == ("NamespaceTerminating", closing)
+    assert bench.executor.board.turns.next(time.monotonic()) is None
+    bench.executor.board.turns.add(99, "elsewhere", "f9")
+    assert bench.executor.board.turns.next(time.monotonic()) == 99
+    bench.executor.board.turns.made(99)
+    bench.until(lambda: fake.pods, 30)
+
+
+def test_a_cluster_that_was_away_at_the_start_may_yet_allow_single_namespaces_only(
+    bench: Bench, fake: FakeCluster
+) -> None:
+    fake.allowed = False
+    bench.executor._watchers[""].refused = "pods is forbidden"
+    bench.executor._narrow()
+    assignment = bench.assignment()
+    bench.executor.submit(assignment)
+    fake.wait_for_pod()
+    fake.run(fake.only())
+    bench.until(lambda: bench.of(Running))
+    assert "GET /api/v1/namespaces/p-d/pods" in fake.calls
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -423,6 +474,26 @@ def test_a_pod_that_no_attempt_needs_is_removed(bench: Bench, fake: FakeCluster)
     bench.executor.strays.patience = 0.1
     bench.executor.settle()
     bench.until(lambda: not fake.pods)
+
+
+def test_a_log_that_nobody_kept_before_the_process_died_is_kept_before_its_pod_goes(
+    bench: Bench, fake: FakeCluster
+) -> None:
+    first, second = bench.assignment(1), bench.assignment(2)
+    for one in (first, second):
+        bench.executor.submit(one)
+    fake.wait_for_pod(2)
+    for _, name in list(fake.pods):
+        fake.logs[name, "main"] = b"2026-11-28T12:00:00.000000001Z all of it\n"
+        fake.end(name, 1)
+    bench.store.put(second.log_uri, b"what was followed, and is longer than this\n")
+    bench.restart()
+    bench.logs_of_ended = {1: first.log_uri, 2: second.log_uri}
+    bench.executor.strays.patience = 0.0
+    bench.executor.settle()
+    bench.until(lambda: not fake.pods)
+    assert bench.store.get(first.log_uri) == b"all of it\n"
+    assert bench.store.get(second.log_uri).startswith(b"what was followed")
 
 
 def test_an_echo_needs_no_pod(bench: Bench, fake: FakeCluster) -> None:

@@ -22,7 +22,12 @@ NEVER = (
         (403, "failed quota: r: must specify limits.memory for: main", Kind.REFUSED),
         (403, "maximum memory usage per Container is 1Gi, but limit is 2Gi", Kind.REFUSED),
         (403, "no PriorityClass with name absent was found", Kind.REFUSED),
-        (403, "unable to create new content in namespace x because it is being terminated", Kind.LATER),
+        (403, "unable to create new content in namespace x because it is being terminated", Kind.CLOSING),
+        (403, 'error looking up service account a/default: serviceaccount "default" not found', Kind.SOON),
+        (403, 'error looking up service account a/mine: serviceaccount "mine" not found', Kind.REFUSED),
+        (403, 'pods is forbidden: User "x" cannot create resource "pods" in API group ""', Kind.NO_RIGHT),
+        (401, "Unauthorized", Kind.LATER),
+        (400, 'strict decoding error: unknown field "spec.tomorrow"', Kind.REFUSED),
         (422, "Pod is invalid: only cpu and memory resources are mutable", Kind.REFUSED),
         (409, "pods already exists", Kind.EXISTS),
         (409, "object is being deleted: pods already exists", Kind.EXISTS),
@@ -38,6 +43,17 @@ NEVER = (
 )
 def test_each_refusal_has_its_meaning(status: int, message: str, kind: Kind) -> None:
     assert refusal(ApiError(status, "", message)).kind == kind
+
+
+def test_it_says_who_can_mend_it() -> None:
+    for status, message, who in (
+        (403, NEVER, "raise the quota"),
+        (403, "no PriorityClass with name absent was found", "an administrator of the cluster change them"),
+        (422, "Pod is invalid", "whoever wrote the task or its pod template"),
+        (403, 'secrets is forbidden: User "x" cannot create resource "secrets"', "an administrator of the cluster"),
+    ):
+        assert who in refusal(ApiError(status, "", message)).mended_by
+    assert "an administrator renews its kubeconfig" in refusal(ApiError(401, "", "Unauthorized")).message
 
 
 def test_no_answer_is_asked_again() -> None:
