@@ -48,6 +48,7 @@ logger = logging.getLogger(__name__)
 INSTANCE = 64  # letters; TaskExecution.claimed_by
 FOLLOWERS = 200  # logs followed at the same time; those of more pods are read at their end
 LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
+AGAIN_SECONDS = 5.0  # between looks at what pods need besides
 LOG_SECONDS = 3.0  # between looks at logs that grow
 
 
@@ -80,7 +81,7 @@ class KubernetesExecutor(Executor):
         self.finisher = Finisher(
             self.board, self.objects, cluster, store, max_deck_bytes=max_deck_bytes, freed=self._freed
         )
-        maker = Maker(self.objects, cluster, owner, secrets_of, env_of, store_keys or {})
+        self.maker = maker = Maker(self.objects, cluster, owner, secrets_of, env_of, store_keys or {})
         self.submission = Submission(
             self.board, maker, on_pod=self.on_pod, conclude=self.finisher.conclude, lost=self._lost
         )
@@ -95,7 +96,7 @@ class KubernetesExecutor(Executor):
         self._scoped = False  # whether rights are there for single namespaces only
         self._followers = ThreadPoolExecutor(FOLLOWERS, thread_name_prefix="logs")
         self._settled = False
-        self._logs_sent_at = time.monotonic()
+        self._logs_sent_at = self._looked_at = time.monotonic()
 
     def capacity(self) -> Resources:
         """A cluster queues by itself: nothing is packed into it."""
@@ -276,6 +277,9 @@ class KubernetesExecutor(Executor):
             with self.board.lock:
                 for stray in self.strays.due():
                     self.board.do(partial(self.strays.remove, stray))
+        if time.monotonic() - self._looked_at > AGAIN_SECONDS:
+            self._looked_at = time.monotonic()
+            self.board.do(self.maker.look_again)
         if time.monotonic() - self._logs_sent_at > LOG_SECONDS:
             self._logs_sent_at = time.monotonic()
             for held in self.board.active():
