@@ -19,7 +19,8 @@ LEAD = 4  # words that `wrapped` puts before the command
 _MODULES = ("door", "swift", "main")
 _PACKAGE = "causeway_runner"
 _LOAD = (
-    "import os,zlib,binascii;exec(zlib.decompress(binascii.a2b_base64("
+    'import sys;sys.path[:1]==[""]and sys.path.pop(0);import os,zlib,binascii;exec('
+    "zlib.decompress(binascii.a2b_base64("
     f'os.environ.pop("{VARIABLE}"))),{{"__name__":"{_PACKAGE}"}})'
 )
 # The interpreter is the one that flytekit's script names; a script that names none is started as it is. A fast command
