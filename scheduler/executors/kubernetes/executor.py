@@ -28,7 +28,7 @@ from scheduler.executors.kubernetes import names, pods
 from scheduler.executors.kubernetes.board import ORDINARY, ORDINARY_SECONDS, Board, waited
 from scheduler.executors.kubernetes.client import Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
-from scheduler.executors.kubernetes.ending import verdict
+from scheduler.executors.kubernetes.ending import NO_SHELL, verdict
 from scheduler.executors.kubernetes.finishing import Finisher
 from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage
 from scheduler.executors.kubernetes.lease import Lease
@@ -207,7 +207,9 @@ class KubernetesExecutor(Executor):
                 if well and not held.ends:
                     held.ends = True
                     self.board.do(partial(self.finisher.early, held))
-            case Over():
+            case Over(found, _, _):
+                if found.code == NO_SHELL:
+                    self.maker.has_no_shell(held.spec.image or self.settings.image)
                 self._keep_log(held, pod, follow=False)
                 if self.board.to_judge(held):
                     self.board.do(partial(self.finisher.judge, held, pod, seen))

@@ -54,6 +54,7 @@ class Maker:
         self.secrets_of, self.env_of = secrets_of, env_of
         self._templates: dict[tuple[str, str], tuple[float, dict[str, Any] | None]] = {}
         self._lock = threading.Lock()
+        self._without_shell: set[str] = set()  # images; learnt again by each process
 
     def namespace_of(self, spec: AttemptSpec) -> str:
         return self.cluster.namespace_of(*spec.identity.place)
@@ -73,6 +74,7 @@ class Maker:
             env=self.env_of(assignment),
             store_secret=self._store_secret(namespace),
             template=self._template(spec, namespace),
+            without_shell=frozenset(self._without_shell),
             secret_env=env,
             secret_files=files,
             secret_paths=mounts.paths,
@@ -105,6 +107,10 @@ class Maker:
         if now - self._store_keys_at.get(namespace, -older) >= older:
             self.objects.create_secret(dict(made))
             self._store_keys_at[namespace] = now
+
+    def has_no_shell(self, image: str) -> None:
+        """From now on flytekit is started its own way in that image."""
+        self._without_shell.add(image)
 
     def look_again(self) -> None:
         """Whether what pods of the namespaces in use need is as it was, before one has to wait for the answer."""

@@ -303,7 +303,6 @@ def test_what_is_not_there_is_told_as_flytekit_tells_it(place: Place) -> None:
 
 
 def test_keys_that_do_not_fit_leave_the_way_to_flytekit(place: Place) -> None:
-    place.env["AWS_PROFILE"] = ""
     (place.folder / "home" / ".aws").mkdir()
     (place.folder / "home" / ".aws" / "config").write_text("[default]\nregion = us-east-1\n")
     theirs, ours = place.both("one", n=1)
