@@ -21,7 +21,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from causeway.client import Client
 from flytekit.remote import FlyteRemote
@@ -112,8 +111,7 @@ class Containerd:
             threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        assert self.process is not None and self.process.stdout is not None
-        for line in self.process.stdout:
+        for line in self.process.stdout or () if self.process is not None else ():
             if found := self._LINE.match(line):
                 when = datetime.strptime(found[1][:26].rstrip("+ ") + " +0000", "%Y-%m-%d %H:%M:%S.%f %z")
                 self.at.setdefault((json.loads(found[3])["container_id"], found[2]), when.timestamp())
@@ -141,16 +139,22 @@ class Measured:
             raise SystemExit(f"{workflow} failed: {execution.error.message}")
         name = execution.id.name
         time.sleep(2.5)  # until the last pod has been seen to end
-        query = "SELECT extract(epoch FROM created_at), extract(epoch FROM ended_at) FROM scheduler_execution WHERE name = %s"
-        ((created, ended),) = self.bench.rows(query, name)
-        self._of_execution(workflow, name, float(created), float(ended))  # type: ignore[arg-type]
+        times = (
+            "extract(epoch FROM e.created_at), extract(epoch FROM e.ended_at), extract(epoch FROM min(t.created_at))"
+        )
+        query = f"""SELECT {times} FROM scheduler_execution e
+            JOIN scheduler_nodeexecution n ON n.execution_id = e.id JOIN scheduler_taskexecution t ON t.node_id = n.id
+            WHERE e.name = %s GROUP BY e.id"""  # noqa: S608
+        created, ended, queued = (float(each) for each in self.bench.rows(query, name)[0])  # type: ignore[arg-type]
+        self._of_execution(workflow, name, created, queued, ended)
 
-    def _of_execution(self, workflow: str, name: str, created: float, ended: float) -> None:
+    def _of_execution(self, workflow: str, name: str, created: float, queued: float, ended: float) -> None:
         seen, found = self.seen, self.seen.of(name)
         words = {"one": "one no-op in all", "chain": "chain of 5", "many": "20 no-ops at once"}
         self.note(words[workflow], ended - created)
         if workflow != "many":
             self.note("execution created to pod object", seen.made[found[0]] - created)
+            self.note("  of it: to the attempt in the queue", queued - created)
             for before, after in zip(found, found[1:], strict=False):
                 self.note("pod ended to the next pod object", seen.made[after] - seen.ended[before])
             self.note("pod ended to execution SUCCEEDED", ended - seen.ended[found[-1]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -32,6 +32,7 @@ class Surroundings:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # how to reach the store and Causeway
     store_secret: str = ""  # name of the Secret object with the keys of the store, as variables
     template: Mapping[str, Any] | None = None  # the PodTemplate object it begins with
+    without_shell: Set[str] = frozenset()  # images that cannot start flytekit our way
     secret_env: Mapping[str, str] = field(default_factory=dict)  # variable: key in the attempt's Secret object
     secret_files: Mapping[str, str] = field(default_factory=dict)  # path below the folder of secrets: key
     secret_paths: Mapping[str, str] = field(default_factory=dict)  # variable: path below the folder of secrets
@@ -75,7 +76,7 @@ def program(spec: AttemptSpec, cluster: Cluster, around: Surroundings, template:
             "(script/up --image NAME, or `image` in its settings)"
         )
     made = {**template, "image": image}
-    ours = uses_runner(spec, cluster)
+    ours = uses_runner(spec, cluster) and image not in around.without_shell
     command, arguments = (spec.command, spec.arguments) if not ours else _started(spec)
     for name, words in (("command", command), ("args", arguments)):
         if words:

@@ -20,9 +20,11 @@ from dataclasses import dataclass, replace
 from scheduler.attempts.outcomes import SYSTEM, USER
 from scheduler.executors.kubernetes import names, pods
 from scheduler.executors.kubernetes.pods import Json, part, text
+from scheduler.executors.kubernetes.runner import start
 
 SIGKILL, SIGTERM = 137, 143
 _AS_SHELL = {247: SIGKILL, 241: SIGTERM}  # pyflyte-fast-execute ends with its child's negative code
+NO_SHELL = "NoShellInImage"
 OWN_EVICTIONS = (
     "exceeds the total limit of containers",
     "Usage of EmptyDir volume",
@@ -125,6 +127,9 @@ def _of_main(pod: Json, main: Json | None, name: str, code: int | None) -> Verdi
         words = _with(f"container {name} used more memory than its limit{_limit(pod, name)}", message)
         return Verdict("OOMKilled", words, USER, failed=True, exit_code=code)
     if reason in ("StartError", "ContainerCannotRun"):
+        if start.lacks_shell(words_of(pod, name), message):
+            words = "the image has no /bin/sh to start flytekit with: the next try starts it without (setting `runner`)"
+            return Verdict(NO_SHELL, words, SYSTEM, exit_code=code)
         words = f"the command of container {name} cannot be started: {message}"
         return Verdict("StartError", words, USER, retryable=not _lacks_program(message), exit_code=code)
     if reason == "ContainerStatusUnknown":
@@ -136,6 +141,12 @@ def _of_main(pod: Json, main: Json | None, name: str, code: int | None) -> Verdi
         return Verdict("Interrupted", _with(words, message), SYSTEM, exit_code=code)
     words = f"the task's process ended with exit code {code}"
     return Verdict("NonZeroExit", _with(words, message), USER, exit_code=code)
+
+
+def words_of(pod: Json, container: str) -> list[str]:
+    """Its command and arguments."""
+    own = next((one for one in pods.items(pod, "spec", "containers") if one.get("name") == container), {})
+    return [word for part_ in ("command", "args") for word in own.get(part_) or () if isinstance(word, str)]
 
 
 def _lacks_program(message: str) -> bool:

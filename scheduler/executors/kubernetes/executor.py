@@ -28,7 +28,7 @@ from scheduler.executors.kubernetes import names, pods
 from scheduler.executors.kubernetes.board import ORDINARY, ORDINARY_SECONDS, Board, waited
 from scheduler.executors.kubernetes.client import Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
-from scheduler.executors.kubernetes.ending import verdict
+from scheduler.executors.kubernetes.ending import NO_SHELL, verdict
 from scheduler.executors.kubernetes.finishing import Finisher
 from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_newer, is_overdue
 from scheduler.executors.kubernetes.lease import Lease
@@ -50,6 +50,7 @@ INSTANCE = 64  # letters; TaskExecution.claimed_by
 FOLLOWERS = 200  # logs followed at the same time; those of more pods are read at their end
 LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
 AGAIN_SECONDS = 2.0
+NEEDS_SECONDS = 5.0  # between looks at what pods need besides
 LOG_SECONDS = 3.0  # between looks at logs that grow
 
 
@@ -85,7 +86,7 @@ class KubernetesExecutor(Executor):
         self.finisher = Finisher(
             self.board, self.objects, cluster, store, max_deck_bytes=max_deck_bytes, freed=self._freed
         )
-        maker = Maker(self.objects, cluster, owner, secrets_of, env_of, store_keys or {})
+        self.maker = maker = Maker(self.objects, cluster, owner, secrets_of, env_of, store_keys or {})
         self.submission = Submission(
             self.board, maker, on_pod=self.on_pod, conclude=self.finisher.conclude, lost=self._lost
         )
@@ -100,7 +101,7 @@ class KubernetesExecutor(Executor):
         self._scoped = False  # whether rights are there for single namespaces only
         self._followers = Threads(FOLLOWERS, "logs")
         self._settled = self._started = False
-        self._logs_sent_at = time.monotonic()
+        self._logs_sent_at = self._looked_at = time.monotonic()
 
     def capacity(self) -> Resources:
         """A cluster queues by itself: nothing is packed into it."""
@@ -224,7 +225,9 @@ class KubernetesExecutor(Executor):
                 if well and not held.ends:
                     held.ends = True
                     self.board.do(partial(self.finisher.early, held))
-            case Over():
+            case Over(found, _, _):
+                if found.code == NO_SHELL:
+                    self.maker.has_no_shell(held.spec.image or self.settings.image)
                 self._keep_log(held, pod, follow=False)
                 if self.board.to_judge(held):
                     self.board.do(partial(self.finisher.judge, held, pod, seen))
@@ -333,6 +336,9 @@ class KubernetesExecutor(Executor):
             with self.board.lock:
                 for stray in self.strays.due():
                     self.board.do(partial(self.strays.remove, stray))
+        if time.monotonic() - self._looked_at > NEEDS_SECONDS:
+            self._looked_at = time.monotonic()
+            self.board.do(self.maker.look_again)
         if time.monotonic() - self._logs_sent_at > LOG_SECONDS:
             self._logs_sent_at = time.monotonic()
             self.board.do(self._narrow)

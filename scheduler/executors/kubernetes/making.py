@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 SecretsOf = Callable[[int, Sequence[Request]], Mounts]
 EnvOf = Callable[[Assignment], Mapping[str, str]]
 TEMPLATE_SECONDS = 30.0  # for which what is known of a template is believed
+USED_SECONDS = 300.0  # after its last pod it is no longer looked at whether what a namespace needs is as it was
 STORE_KEYS_SECONDS = 60.0  # for which the keys of the store are believed to be in a namespace: somebody may remove them
 
 
@@ -49,9 +50,11 @@ class Maker:
         self.objects, self.cluster, self.owner = objects, cluster, owner
         self.store_keys = store_keys
         self._store_keys_at: dict[str, float] = {}  # when they were last put into a namespace (monotonic)
+        self._used_at: dict[str, float] = {}  # when a namespace last had a pod made (monotonic)
         self.secrets_of, self.env_of = secrets_of, env_of
         self._templates: dict[tuple[str, str], tuple[float, dict[str, Any] | None]] = {}
         self._lock = threading.Lock()
+        self._without_shell: set[str] = set()  # images; learnt again by each process
 
     def namespace_of(self, spec: AttemptSpec) -> str:
         return self.cluster.namespace_of(*spec.identity.place)
@@ -61,6 +64,7 @@ class Maker:
         there already is the one; Taken if it is not ours.
         """
         spec, namespace = assignment.spec, self.namespace_of(assignment.spec)
+        self._used_at[namespace] = time.monotonic()
         mounts = self.secrets_of(assignment.attempt_id, spec.secrets) if spec.secrets else Mounts()
         env, files = secret_objects.keys_of(mounts)
         around = Surroundings(
@@ -70,6 +74,7 @@ class Maker:
             env=self.env_of(assignment),
             store_secret=self._store_secret(namespace),
             template=self._template(spec, namespace),
+            without_shell=frozenset(self._without_shell),
             secret_env=env,
             secret_files=files,
             secret_paths=mounts.paths,
@@ -94,10 +99,7 @@ class Maker:
         if not self.store_keys:
             return ""
         made = secret_objects.store_object(self.store_keys, namespace, self.owner)
-        now = time.monotonic()
-        if now - self._store_keys_at.get(namespace, -STORE_KEYS_SECONDS) >= STORE_KEYS_SECONDS:
-            self.objects.create_secret(made)
-            self._store_keys_at[namespace] = now
+        self._put_store_keys(namespace, made, STORE_KEYS_SECONDS)
         return str(made["metadata"]["name"])
 
     def forget_cluster(self) -> None:
@@ -105,6 +107,29 @@ class Maker:
         with self._lock:
             self._templates.clear()
         self._store_keys_at.clear()
+
+    def _put_store_keys(self, namespace: str, made: Mapping[str, Any], older: float) -> None:
+        now = time.monotonic()
+        if now - self._store_keys_at.get(namespace, -older) >= older:
+            self.objects.create_secret(dict(made))
+            self._store_keys_at[namespace] = now
+
+    def has_no_shell(self, image: str) -> None:
+        """From now on flytekit is started its own way in that image."""
+        self._without_shell.add(image)
+
+    def look_again(self) -> None:
+        """Whether what pods of the namespaces in use need is as it was, before one has to wait for the answer."""
+        now = time.monotonic()
+        used = [namespace for namespace, at in list(self._used_at.items()) if now - at < USED_SECONDS]
+        self._used_at = {namespace: at for namespace, at in self._used_at.items() if now - at < USED_SECONDS}
+        with contextlib.suppress(ApiError):  # who makes a pod next will be told
+            for namespace in used:
+                if self.store_keys:
+                    made = secret_objects.store_object(self.store_keys, namespace, self.owner)
+                    self._put_store_keys(namespace, made, STORE_KEYS_SECONDS / 2)
+            for place, name in [key for key in list(self._templates) if key[0] in used]:
+                self._looked_up(place, name, must=False, older=TEMPLATE_SECONDS / 2)
 
     def forget_secret(self, namespace: str, pod: str) -> None:
         """Of a pod that will not be made. What cannot be removed now stays: it is named after its attempt."""
@@ -157,11 +182,13 @@ class Maker:
             )
         return None
 
-    def _looked_up(self, namespace: str, name: str, *, must: bool) -> dict[str, Any] | None:
+    def _looked_up(
+        self, namespace: str, name: str, *, must: bool, older: float = TEMPLATE_SECONDS
+    ) -> dict[str, Any] | None:
         now = time.monotonic()
         with self._lock:
             at, found = self._templates.get((namespace, name), (-TEMPLATE_SECONDS, None))
-        if now - at < TEMPLATE_SECONDS and (found is not None or not must):
+        if now - at < older and (found is not None or not must):
             return found
         try:
             found = self.objects.template(namespace, name)

@@ -1,1 +1,1 @@
-"""Our way of starting flytekit in a pod: one process instead of two, in the user's image as it is (docs/decisions/runner.md)."""
+"""Our way of starting flytekit in a pod: one process, not two, in the user's image as it is (decisions/runner.md)."""

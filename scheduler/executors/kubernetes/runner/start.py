@@ -15,11 +15,13 @@ from pathlib import Path
 PROGRAMS = ("pyflyte-fast-execute", "pyflyte-execute", "pyflyte-map-execute")
 VARIABLE = "CAUSEWAY_RUNNER"  # the code; where a task sets it to FLYTEKIT, flytekit's own way is taken
 OWN, FLYTEKIT = "causeway", "flytekit"
+SHELL = "/bin/sh"
 LEAD = 4  # words that `wrapped` puts before the command
 _MODULES = ("door", "swift", "main")
 _PACKAGE = "causeway_runner"
 _LOAD = (
-    "import os,zlib,binascii;exec(zlib.decompress(binascii.a2b_base64("
+    'import sys;sys.path[:1]==[""]and sys.path.pop(0);import os,zlib,binascii;exec('
+    "zlib.decompress(binascii.a2b_base64("
     f'os.environ.pop("{VARIABLE}"))),{{"__name__":"{_PACKAGE}"}})'
 )
 # The interpreter is the one that flytekit's script names; a script that names none is started as it is. A fast command
@@ -49,7 +51,16 @@ def applies(argv: Sequence[str]) -> bool:
 
 
 def wrapped(argv: Sequence[str]) -> list[str]:
-    return ["/bin/sh", "-c", _SHELL, OWN, *argv]
+    return [SHELL, "-c", _SHELL, OWN, *argv]
+
+
+def lacks_shell(words: Sequence[str], message: str) -> bool:
+    """Whether a container with this command could not start for want of our shell; the text is the runtime's."""
+    return list(words[:LEAD]) == wrapped([]) and f'"{SHELL}"' in message and _lacks(message)
+
+
+def _lacks(message: str) -> bool:
+    return "no such file or directory" in message or "not found" in message
 
 
 @cache

@@ -19,14 +19,36 @@ TIMEOUT = 20.0  # seconds
 CHUNK = 1 << 20
 _UNSAFE = set("*?[]#%\\")  # fsspec gives them a meaning of their own
 # Each may change where or as whom the client library goes.
-_OTHERWISE = (
-    "AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_ROLE_ARN",
-    "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "FLYTE_AWS_S3_ADDRESSING_STYLE_VIRTUAL",
-    "FLYTE_AWS_S3_ADDRESSING_STYLE", "FLYTE_AWS_ADDRESSING_STYLE", "FLYTE_AWS_ENABLE_DEBUG", "AWS_USE_DUALSTACK_ENDPOINT",
-    "AWS_USE_FIPS_ENDPOINT", "AWS_CA_BUNDLE", "FLYTECTL_CONFIG", "UCTL_CONFIG", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY",
-    "http_proxy", "https_proxy", "all_proxy",
-)  # fmt: skip
-_FILES = ("~/.aws/config", "~/.aws/credentials", "~/.flyte/config", "~/.flyte/config.yaml", "~/.uctl/config.yaml", "~/.config/fsspec")
+_OTHERWISE = [
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_CA_BUNDLE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "AWS_USE_FIPS_ENDPOINT",
+    "FLYTE_AWS_ADDRESSING_STYLE",
+    "FLYTE_AWS_ENABLE_DEBUG",
+    "FLYTECTL_CONFIG",
+    "UCTL_CONFIG",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "all_proxy",
+]
+_FILES = [
+    "~/.aws/config",
+    "~/.aws/credentials",
+    "~/.flyte/config",
+    "~/.flyte/config.yaml",
+    "~/.uctl/config.yaml",
+    "~/.config/fsspec",
+]
 
 
 class Elsewhere(Exception):
@@ -51,7 +73,7 @@ class Door:
         self.region = env.get("AWS_DEFAULT_REGION") or env.get("AWS_REGION") or "us-east-1"
         told = env.get("FLYTE_AWS_ENDPOINT") or env.get("AWS_ENDPOINT_URL_S3") or env.get("AWS_ENDPOINT_URL")
         self.endpoint = urlsplit(told) if told else None
-        if self.endpoint is not None and (self.endpoint.scheme not in ("http", "https") or self.endpoint.path.strip("/")):
+        if self.endpoint and (self.endpoint.scheme not in ("http", "https") or self.endpoint.path.strip("/")):
             raise Elsewhere
         self._lock = threading.Lock()
         self._open: dict[tuple[int, str], http.client.HTTPConnection] = {}
@@ -86,11 +108,10 @@ class Door:
         bucket, _, key = rest.partition("/")
         if scheme != "s3" or not bucket or not key or _UNSAFE & set(key) or "//" in key or key.endswith("/"):
             raise Elsewhere
-        if self.endpoint is not None:
-            secure, host, path = self.endpoint.scheme == "https", self.endpoint.netloc, f"/{bucket}/{quote(key, safe='/-_.~')}"
-        elif "." not in bucket:
-            secure, host, path = True, f"{bucket}.s3.{self.region}.amazonaws.com", f"/{quote(key, safe='/-_.~')}"
-        else:
+        secure, host, path = True, f"{bucket}.s3.{self.region}.amazonaws.com", "/" + quote(key, safe="/-_.~")
+        if self.endpoint:
+            secure, host, path = self.endpoint.scheme == "https", self.endpoint.netloc, f"/{bucket}{path}"
+        elif "." in bucket:
             raise Elsewhere
         signed = {**headers, **self._signature(method, host, path, data)}
         for again in (False, True):

@@ -1,16 +1,24 @@
 """pyflyte-fast-execute and the command that it runs, in one process.
 
 flytekit's first process imports flytekit, fetches the code package and starts a second one, with the package on
-PYTHONPATH, that imports flytekit again. This one fetches the package itself, and then *is* that second process: the same
-arguments, environment, import path and directory, and the console script itself as `__main__`. Where anything is not as
-known, it becomes the process that flytekit would have started: either command can take over before flytekit is imported.
+PYTHONPATH, that imports flytekit again. This one fetches the package itself, and then *is* that second process: the
+same arguments, environment, import path and directory, and the console script itself as `__main__`. Where anything is
+not as known it becomes, by exec, the process that flytekit would have started.
 """
 
 from __future__ import annotations
 
+import atexit
+import gc
+import importlib
 import os
+import shutil
+import subprocess
 import sys
+import threading
 from typing import Any, NoReturn
+
+from .door import Door, Elsewhere
 
 FAST, COMMANDS = "pyflyte-fast-execute", ("pyflyte-execute", "pyflyte-map-execute")
 LATE = ("sitecustomize", "usercustomize")  # of the import path, imported when an interpreter starts
@@ -21,37 +29,23 @@ class NotThisWay(Exception):
 
 
 def main(argv: list[str]) -> NoReturn:
-    """The command as the task says it; the interpreter is that of its script."""
-    os.environ.pop("CAUSEWAY_RUNNER", None)
-    door = _door()
-    if os.path.basename(argv[0]) == FAST:
-        try:
-            package, folder, command = _understood(argv)
-            _fetch(door, package, folder)
-        except Exception:  # noqa: BLE001 - flytekit tells what is wrong
-            os.execvp(argv[0], argv)  # noqa: S606
-        argv = _told(command, package, folder)
-        place = os.path.realpath(os.path.expanduser(folder))
-        before = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = place if before is None else before + os.pathsep + place
-        try:
-            script = _script(argv[0])
-            _check_shadows(place)
-        except Exception:  # noqa: BLE001
-            os.execvp(argv[0], argv)  # noqa: S606
-        _on_path(script, place, before)
-    else:
-        try:
-            script = _script(argv[0])
-        except Exception:  # noqa: BLE001
-            os.execvp(argv[0], argv)  # noqa: S606
-        _on_path(script, None, None)
+    """The command as the task says it, run by the interpreter of its script."""
+    door, folder, before = _door(), "", os.environ.get("PYTHONPATH")
+    try:
+        if os.path.basename(argv[0]) == FAST:
+            package, place, command = _understood(argv)
+            _fetch(door, package, place)
+            argv, folder = _told(command, package, place), os.path.realpath(place)
+            os.environ["PYTHONPATH"] = folder if before is None else before + os.pathsep + folder
+            _check_shadows(folder)
+        script = _script(argv[0])
+    except Exception:  # noqa: BLE001 - what is wrong, flytekit says
+        os.execvp(argv[0], argv)  # noqa: S606
+    _on_path(script, folder, before)
     _run(script, argv, door)
 
 
 def _door() -> Any:
-    from .door import Door, Elsewhere
-
     try:
         return Door()
     except Elsewhere:
@@ -69,11 +63,10 @@ def _understood(argv: list[str]) -> tuple[str, str, list[str]]:
 
 
 def _fetch(door: Any, package: str, folder: str) -> None:
-    """The package stays beside what it holds, as with flytekit."""
-    import subprocess
-
-    if door is None:
-        raise NotThisWay
+    """The package stays beside what it holds. flytekit itself gets it from a store that the door does not reach."""
+    if door is None or not package.startswith("s3://"):
+        importlib.import_module("flytekit.tools.fast_registration").download_distribution(package, folder)
+        return
     path = os.path.join(folder, os.path.basename(package))
     door.get(package, path)
     subprocess.run(["tar", "-xf", path, "-C", folder], stdout=subprocess.DEVNULL, check=True)  # noqa: S603, S607
@@ -91,8 +84,6 @@ def _told(command: list[str], package: str, folder: str) -> list[str]:
 
 def _script(name: str) -> str:
     """The path of a command of flytekit's, which is a script for this interpreter."""
-    import shutil
-
     if name not in COMMANDS:
         raise NotThisWay
     path = shutil.which(name)
@@ -122,22 +113,18 @@ def _check_shadows(folder: str) -> None:
             raise NotThisWay
 
 
-def _on_path(script: str, folder: str | None, before: str | None) -> None:
+def _on_path(script: str, folder: str, before: str | None) -> None:
     """As in a process that was started with the script, and with the folder at the end of PYTHONPATH."""
-    import importlib
-
-    first = 0
-    if sys.path and sys.path[0] == "":
-        sys.path[0], first = os.path.dirname(os.path.realpath(script)), 1
-    if folder is not None and not sys.flags.ignore_environment:
+    first = 0 if sys.flags.isolated or getattr(sys.flags, "safe_path", False) else 1
+    if first:
+        sys.path.insert(0, os.path.dirname(os.path.realpath(script)))
+    if folder and not sys.flags.ignore_environment:
         sys.path.insert(first + (len(before.split(os.pathsep)) if before else 0), folder)
     importlib.invalidate_caches()
 
 
 def _run(script: str, argv: list[str], door: Any) -> NoReturn:
     """The script as `python SCRIPT` runs it, up to its exit."""
-    import gc
-
     sys.argv = [script, *argv[1:]]
     gc.disable()  # nothing that is imported is garbage
     try:
@@ -152,7 +139,7 @@ def _run(script: str, argv: list[str], door: Any) -> NoReturn:
     main = sys.modules["__main__"]
     for name in [name for name in vars(main) if not name.startswith("__")]:
         delattr(main, name)
-    main.__file__ = script
+    main.__file__, main.__cached__ = script, None  # type: ignore[attr-defined]
     with open(script, "rb") as file:
         code = compile(file.read(), script, "exec")
     try:
@@ -178,9 +165,6 @@ def _status(error: SystemExit) -> int:
 
 def _leave(status: int) -> NoReturn:
     """What an interpreter does at its end, but for taking all modules apart: that takes longer than a small task."""
-    import atexit
-    import threading
-
     try:
         threading._shutdown()  # type: ignore[attr-defined]
         atexit._run_exitfuncs()

@@ -12,7 +12,8 @@ import inspect
 import mimetypes
 import os
 import threading
-from typing import Any, Callable
+from collections.abc import Callable
+from typing import Any
 
 from .door import Door, Elsewhere
 
@@ -31,8 +32,8 @@ class LateStore:
     def __init__(self, make: Callable[[], Any]) -> None:
         self.__dict__["_make"] = make
 
-    @property
-    def __class__(self) -> Any:  # type: ignore[override]
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
         return type(self._real())
 
     def _real(self) -> Any:
