@@ -60,10 +60,6 @@ class Board:
         self.stopping = True
         self.workers.shutdown(wait=False, cancel_futures=True)
 
-    def active(self) -> list[Held]:
-        with self.lock:
-            return [held for held in self.held.values() if held.stage in ACTIVE]
-
     def accepted(self, held: Held) -> None:
         """Unless its end was told already: a watch may be faster than the answer to the call that made the pod."""
         with self.lock:

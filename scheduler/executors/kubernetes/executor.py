@@ -6,14 +6,15 @@ none goes before its end is written down. Calls of the port do not wait; other t
 
 from __future__ import annotations
 
+import heapq
 import logging
 import os
 import secrets
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -30,12 +31,14 @@ from scheduler.executors.kubernetes.client import Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import verdict
 from scheduler.executors.kubernetes.finishing import Finisher
+from scheduler.executors.kubernetes.follows import Follows
 from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage
 from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
+from scheduler.executors.kubernetes.packed import Packer
 from scheduler.executors.kubernetes.rights import may_watch_all
 from scheduler.executors.kubernetes.strays import Strays
 from scheduler.executors.kubernetes.submission import Submission
@@ -46,8 +49,8 @@ from scheduler.executors.vital import end_process, vital
 logger = logging.getLogger(__name__)
 
 INSTANCE = 64  # letters; TaskExecution.claimed_by
-FOLLOWERS = 200  # logs followed at the same time; those of more pods are read at their end
 LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
+LOOKS = 10  # pods read so in one tick: of thousands that wait, each comes in its turn
 LOG_SECONDS = 3.0  # between looks at logs that grow
 
 
@@ -93,7 +96,7 @@ class KubernetesExecutor(Executor):
             self.lease = Lease(api, cluster.lease_namespace, name, holder, lost=end_process)
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
         self._scoped = False  # whether rights are there for single namespaces only
-        self._followers = ThreadPoolExecutor(FOLLOWERS, thread_name_prefix="logs")
+        self.packer, self.follows = Packer(), Follows(self.board, self._log_keeper)
         self._settled = False
         self._logs_sent_at = time.monotonic()
 
@@ -117,8 +120,18 @@ class KubernetesExecutor(Executor):
         self._take(assignment, adopted=True)
 
     def _take(self, assignment: Assignment, *, adopted: bool) -> None:
-        namespace = self.settings.namespace_of(*assignment.spec.identity.place)
-        held = Held(assignment, namespace, names.pod_name(assignment.spec.identity, self.owner), adopted)
+        spec = assignment.spec
+        namespace = self.settings.namespace_of(*spec.identity.place)
+        held = Held(
+            assignment.attempt_id,
+            self.packer.pack(spec),
+            sys.intern(namespace),
+            names.pod_name(spec.identity, self.owner),
+            log_uri=assignment.log_uri,
+            given=assignment.handle,
+            whole=spec.data_config is not None,
+            adopted=adopted,
+        )
         with self.board.lock:
             present = self.board.held.get(held.id)
             if present is not None and present.stage != Stage.OVER:
@@ -126,10 +139,10 @@ class KubernetesExecutor(Executor):
             self.board.held[held.id] = held
         if self._scoped:
             self._watch(namespace)
-        if assignment.spec.echo is not None:
+        if spec.echo is not None:
             self.board.do(partial(self._echo, held))
         else:
-            self.submission.add(held)
+            self.submission.add(held, spec.identity.execution)
 
     def settle(self) -> None:
         self._settled = True
@@ -155,7 +168,7 @@ class KubernetesExecutor(Executor):
         for held in list(self.board.held.values()):
             if held.log is not None:
                 held.log.stop()
-        self._followers.shutdown(wait=False, cancel_futures=True)
+        self.follows.stop()
         if self.lease is not None:
             self.lease.stop()
 
@@ -245,18 +258,18 @@ class KubernetesExecutor(Executor):
                 self._consider(held, pod, self._observe(held, pod, events=events))
 
     def _keep_log(self, held: Held, pod: pods.Json, *, follow: bool) -> None:
-        if held.log is not None:
+        if held.log is not None or (follow and held.runs):
             return
-        main, uri = pods.primary_of(pod), held.assignment.log_uri
-        held.others = tuple(name for name in pods.container_names(pod) if name != main)
-        if not uri:
-            return
-        path = self.home / f"{held.id}.log"
-        handle = (held.namespace, held.name)
-        held.log = LogKeeper(self.objects, handle, main, path, uri, self.store, self.max_log_bytes)
-        if follow:
-            held.log.followed.clear()
-            self._followers.submit(held.log.follow)
+        main = pods.primary_of(pod)
+        held.others = tuple(sys.intern(name) for name in pods.container_names(pod) if name != main)
+        if held.log_uri and follow:
+            self.follows.add(held, main)
+        elif held.log_uri:
+            held.log = self._log_keeper(held, main)
+
+    def _log_keeper(self, held: Held, main: str) -> LogKeeper:
+        path, handle = self.home / f"{held.id}.log", (held.namespace, held.name)
+        return LogKeeper(self.objects, handle, main, path, held.log_uri, self.store, self.max_log_bytes)
 
     # --- what time brings ---------------------------------------------------------------------------------------------
 
@@ -264,8 +277,10 @@ class KubernetesExecutor(Executor):
         self.board.do_due()
         self.submission.go_on()
         with self.board.lock:
-            for held in self.board.active():
-                self._tend(held)
+            due = [held for held in self.board.held.values() if not held.rests and self._tend(held)]
+            for held in heapq.nsmallest(LOOKS, due, key=lambda one: one.look_at or 0.0):
+                held.look_at = None
+                self.board.do(partial(self._look, held))
             for attempt_id, why in list(self.board.turns.waiting()):
                 waiter = self.board.held.get(attempt_id)
                 if waiter is not None and waiter.wait is None:
@@ -278,33 +293,29 @@ class KubernetesExecutor(Executor):
                     self.board.do(partial(self.strays.remove, stray))
         if time.monotonic() - self._logs_sent_at > LOG_SECONDS:
             self._logs_sent_at = time.monotonic()
-            for held in self.board.active():
-                if held.log is not None and not held.log.followed.is_set():
-                    self.board.do(held.log.send_grown)
+            self.follows.send_grown()
 
-    def _tend(self, held: Held) -> None:
-        """Under the lock: deadlines, and what is to be looked at again."""
+    def _tend(self, held: Held) -> bool:
+        """Under the lock: deadlines. Whether its pod is to be looked at again."""
         if held.stage != Stage.MADE:
-            return
+            return False
         if held.cancelled:
             if not held.abort_sent:
                 held.abort_sent = True
                 self.board.do(partial(self.finisher.abort, held))
-            return
+            return False
         wait, now = held.wait, time.monotonic()
         if wait is not None:
             seconds = waited(held)
             if wait.fails_at_once or (wait.grace and seconds > wait.grace):
                 if self.board.to_judge(held):
                     self.board.do(partial(self.finisher.give_up, held))
-                return
+                return False
             if wait.code in ORDINARY and seconds > ORDINARY_SECONDS:
                 self.board.tell_wait(held)
             if wait.looks_at_events and held.look_at is None:
                 held.look_at = now + LOOK_SECONDS
-        if held.look_at is not None and now >= held.look_at:
-            held.look_at = None
-            self.board.do(partial(self._look, held))
+        return held.look_at is not None and now >= held.look_at
 
     def _freed(self, namespace: str) -> None:
         self.submission.freed(namespace)
@@ -316,7 +327,7 @@ class KubernetesExecutor(Executor):
         except CausewayError as error:
             outcome = failure("EchoFailed", error.message, SYSTEM, retryable=True)
         except OSError as error:
-            logger.warning("%s waits for the store: %s", held.assignment.name, error)
+            logger.warning("%s waits for the store: %s", held.handle, error)
             self.board.later(1.0, partial(self._echo, held))
             return
         if self.board.to_judge(held):

@@ -52,13 +52,13 @@ class LogKeeper:
         self._last = b""  # the newest time stamp of what was written
         self._left_out = 0
         self._written = 0
-        self._stopping = False
+        self._stopping = self._refused = False
 
     def follow(self) -> None:
         """Until the container has ended. Raises nothing: what is missed is read at the end."""
         try:
             for again in range(TRIES):
-                if self._stopping or self._follow_once():
+                if self._stopping or self._follow_once() or (again and self._refused):
                     return
                 threading.Event().wait(0.2 * (again + 1))
         finally:
@@ -73,8 +73,15 @@ class LogKeeper:
                 self._write(itertools.takewhile(lambda line: not self._stopping, lines))
         except (ApiError, urllib3.exceptions.HTTPError, OSError) as error:
             logger.debug("the log of %s broke off: %s", self.pod, error)
+            # Of a container that runs the API says so once in a while, and right after it has started.
+            self._refused = isinstance(error, ApiError) and 400 <= error.status < 500
             return False
         return True
+
+    @property
+    def written(self) -> bool:
+        """Whether there is something of it here."""
+        return bool(self._last)
 
     def stop(self) -> None:
         self._stopping = True

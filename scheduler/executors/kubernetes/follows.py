@@ -1,0 +1,62 @@
+"""Which logs are followed: so many at a time, the rest in turn. What a pod said meanwhile is read when it is its turn.
+
+Each that is followed takes a thread and a connection; one that waits takes a number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from scheduler.executors.kubernetes.board import Board
+from scheduler.executors.kubernetes.held import ACTIVE, Held
+from scheduler.executors.kubernetes.logs import LogKeeper
+
+FOLLOWERS = 200
+
+
+class Follows:
+    def __init__(self, board: Board, keeper: Callable[[Held, str], LogKeeper]) -> None:
+        """`keeper` makes that of an attempt, by the name of its main container."""
+        self.board, self.keeper = board, keeper
+        self.followed: dict[int, Held] = {}  # by attempt, those that are now
+        self._waiting: deque[tuple[int, str]] = deque()
+        self._threads = ThreadPoolExecutor(FOLLOWERS, thread_name_prefix="logs")
+
+    def add(self, held: Held, main: str) -> None:
+        """Under the board's lock. Once for each attempt."""
+        self._waiting.append((held.id, main))
+        self._go_on()
+
+    def send_grown(self) -> None:
+        """So that the logs of those that live can be read."""
+        with self.board.lock:
+            for held in self.followed.values():
+                if held.log is not None:
+                    self.board.do(held.log.send_grown)
+
+    def stop(self) -> None:
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _go_on(self) -> None:
+        while self._waiting and len(self.followed) < FOLLOWERS and not self.board.stopping:
+            attempt_id, main = self._waiting.popleft()
+            held = self.board.held.get(attempt_id)
+            if held is None or held.log is not None or held.stage not in ACTIVE:
+                continue  # it has ended before its turn: its log is read at its end
+            held.log = self.keeper(held, main)
+            held.log.followed.clear()
+            self.followed[attempt_id] = held
+            with contextlib.suppress(RuntimeError):  # shutting down
+                self._threads.submit(partial(self._follow, held, held.log))
+
+    def _follow(self, held: Held, log: LogKeeper) -> None:
+        log.follow()
+        with self.board.lock:
+            self.followed.pop(held.id, None)
+            if not log.written and held.stage in ACTIVE and not held.ends:
+                held.log = None  # nothing could be read yet: at its end it is read anew
+            self._go_on()
