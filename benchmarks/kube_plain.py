@@ -85,7 +85,5 @@ def ended_status(name: str, code: int = 0) -> Json:
     reason = "Completed" if code == 0 else "Error"
     ended = {"exitCode": code, "reason": reason, "startedAt": now, "finishedAt": now}
     container = {"name": name, "image": "none", "imageID": "", "ready": False, "restartCount": 0}
-    return {
-        "phase": "Failed" if code else "Succeeded",
-        "containerStatuses": [{**container, "state": {"terminated": ended}}],
-    }
+    told = [{**container, "state": {"terminated": ended}}]
+    return {"phase": "Failed" if code else "Succeeded", "containerStatuses": told}

@@ -1,4 +1,4 @@
-"""The same flytekit programs on Flyte and on Causeway, on one cluster, in turn; and what the one takes of the other's time.
+"""The same flytekit programs on Flyte and on Causeway, on one cluster, in turn: times of both, and their ratios.
 
 `python benchmarks/pods_peer.py --flyte localhost:8089`: the gRPC address of a Flyte that runs on the cluster of
 script/cluster, which this program does not start (benchmarks/README.md says how one is made). Causeway is started here,
@@ -10,6 +10,7 @@ it. Each round runs on both, one after the other, so that both have the machine 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import subprocess
@@ -35,6 +36,7 @@ from tests.stack import running_stack
 
 STORE = ("CAUSEWAY_STORE_URL", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 MODULE = "bench_pods_peer"
+OURS = "causeway-beside"  # the namespace
 LINKS = 5  # of the chain
 POLL_SECONDS = 0.05
 PROGRAM = """
@@ -85,7 +87,7 @@ class Pods(threading.Thread):
     def _take(self, pod: Json, now: float) -> None:
         metadata, status = pod["metadata"], pod["status"]
         one = self.seen.setdefault(metadata["uid"], Seen(metadata["name"], now))
-        (main, *_) = status.get("containerStatuses") or ({},)
+        main: Json = (status.get("containerStatuses") or [{}])[0]
         if (ended := main.get("state", {}).get("terminated")) and not one.main_ended:
             one.main_ended = now
             one.seconds = _at(ended["finishedAt"]) - _at(ended["startedAt"])
@@ -231,12 +233,10 @@ def sides(args: argparse.Namespace) -> Iterator[tuple[Side, Side]]:
         peer = Side("Flyte", FlyteRemote(Config(PlatformConfig(args.flyte, insecure=True)), PROJECT, DOMAIN), kube, "")
         env = {name: environment[name] for name in STORE}
         described = folder / "clusters.yaml"
-        described.write_text(
-            f"name: here\nkubeconfig: {environment['KUBECONFIG']}\nimage: {image}\nnamespace: causeway-{{{{ domain }}}}\n"
-        )
+        described.write_text(json.dumps({"kubeconfig": environment["KUBECONFIG"], "image": image, "namespace": OURS}))
         running = stack.enter_context(running_stack(folder / "home", **env, CAUSEWAY_CLUSTERS=str(described)))
         ours = Side("Causeway", FlyteRemote(running.flyte_config(), PROJECT, DOMAIN), kube, "")
-        peer.namespace, ours.namespace = f"{PROJECT}-{DOMAIN}", f"causeway-{DOMAIN}"
+        peer.namespace, ours.namespace = f"{PROJECT}-{DOMAIN}", OURS
         peer.version = ours.version = version
         for config in (peer_config, running.flyte_config_file):
             register(config, image, version)

@@ -1,8 +1,8 @@
 """Thousands of pods on nodes that only pretend: how fast they are made, what holding them costs, whether any is lost.
 
 Through all of Causeway: unmodified flytekit registers a map of no-op tasks and launches it, workers make the attempts,
-the cluster's executor makes the pods and follows them. kwok plays the nodes and starts the pods; this program ends them,
-in a kubelet's words, and had laid each item's outputs into the store before: nothing runs in such a pod that could.
+the cluster's executor makes the pods and follows them. kwok plays the nodes and starts the pods; this program ends
+them, in a kubelet's words, and had laid each item's outputs into the store before: nothing runs there that could.
 
 Needs a cluster of script/cluster's own with nothing else on it.
 """
@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -20,8 +20,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import boto3
+import boto3  # type: ignore[import-untyped]
 import psutil
 import yaml
 from flytekit.models.literals import Literal, LiteralMap, Primitive, Scalar
@@ -31,6 +32,8 @@ from setup import DOMAIN, PROJECT, Bench, arguments, bench, show
 
 from tests.cluster.running import SCRIPT, a_cluster
 
+SUCCEEDED, FAILED, ABORTED = 4, 6, 7  # core.WorkflowExecution.Phase
+RUNNING = 2  # core.TaskExecution.Phase
 NAMESPACE, PLAIN = "scale-causeway", "scale-plain"  # of this program alone
 STORE = ("CAUSEWAY_STORE_URL", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 PROGRAM = """
@@ -66,6 +69,9 @@ class Meter(threading.Thread):
     def stop(self) -> str:
         self.over.set()
         self.join()
+        return self.told()
+
+    def told(self) -> str:
         full = self.process.memory_full_info()
         cpu = sum(self.process.cpu_times()[:2]) - self.cpu
         return f"PSS {full.pss >> 20} MiB, RSS {full.rss >> 20} (highest {self.highest >> 20}), CPU {cpu:.1f} s"
@@ -75,7 +81,7 @@ class Meter(threading.Thread):
 class Scale:
     b: Bench
     kube: Kube
-    store: object
+    store: Any  # boto3's client
     bucket: str
     launched: dict[str, int] = field(default_factory=dict)  # execution: items
 
@@ -105,7 +111,8 @@ class Scale:
 
     def until_made(self, wanted: int, seconds: float = 900) -> list[tuple[float, int]]:
         """How many pods there were when, until there are so many."""
-        seen, deadline = [], time.monotonic() + seconds
+        seen: list[tuple[float, int]] = []
+        deadline = time.monotonic() + seconds
         while not seen or seen[-1][1] < wanted:
             if time.monotonic() > deadline:
                 raise SystemExit(f"only {seen[-1][1]} of {wanted} pods were made in {seconds:.0f} s")
@@ -113,23 +120,22 @@ class Scale:
             seen.append((time.monotonic(), self.made()))
         return seen
 
+    def until_running(self, wanted: int, seconds: float = 300) -> None:
+        """As many attempts are known to run: the scheduler and kwok have caught up, and so has the watch."""
+        deadline = time.monotonic() + seconds
+        while self.phases().get(RUNNING, 0) < wanted and time.monotonic() < deadline:
+            time.sleep(0.5)
+
     def phases(self) -> dict[int, int]:
         rows = self.b.rows("SELECT phase, count(*) FROM scheduler_taskexecution GROUP BY phase")
         return {int(phase): int(number) for phase, number in rows}  # type: ignore[call-overload]
 
-    def until_ended(self, execution: str, seconds: float = 900) -> float:
-        began = time.monotonic()
-        while time.monotonic() - began < seconds:
-            rows = self.b.rows(
-                "SELECT phase FROM scheduler_execution WHERE name = %s AND ended_at IS NOT NULL", execution
-            )
-            if rows:
-                if rows[0][0] != 4:
-                    print(f"  {execution} ended in phase {rows[0][0]}")
-                return time.monotonic() - began
-            time.sleep(0.5)
-        print(f"  attempts by phase: {self.phases()}, pods: {self.made()}")
-        raise SystemExit(f"{execution} has not ended after {seconds:.0f} s")
+    def unended(self) -> list[str]:
+        """Executions that go on. One that ends otherwise than well ends this program."""
+        rows = self.b.rows("SELECT name, phase FROM scheduler_execution WHERE name = ANY(%s)", list(self.launched))
+        if wrong := [name for name, phase in rows if phase in (FAILED, ABORTED)]:
+            raise SystemExit(f"{wrong} did not succeed; attempts by phase: {self.phases()}")
+        return [str(name) for name, phase in rows if phase != SUCCEEDED]
 
     # --- the cluster --------------------------------------------------------------------------------------------------
 
@@ -163,6 +169,19 @@ class Scale:
         while self.kube.count(PLAIN):
             time.sleep(0.5)
         return count / seconds
+
+
+def cut(scale: Scale, items: int) -> None:
+    """In the middle of making pods every stream is cut, then the executor is killed."""
+    before = scale.made()
+    scale.launch(items)
+    scale.until_made(before + items // 4)
+    subprocess.run([SCRIPT, "restart", "api", "--kill"], check=True, capture_output=True)
+    scale.until_made(before + items // 2)
+    os.kill(scale.executor, signal.SIGKILL)
+    began = time.monotonic()
+    scale.until_made(before + items)
+    print(f"API server, then executor killed: all pods were made {time.monotonic() - began:.0f} s after that")
 
 
 def rates(seen: list[tuple[float, int]], began: float, before: int, wanted: int) -> str:
@@ -202,26 +221,21 @@ def delays(scale: Scale, count: int) -> None:
     show("  end written in the cluster -> in the database", [1000 * (seen[each] - written[each]) for each in seen])
 
 
-def end_all(scale: Scale) -> None:
-    """All that live, as fast as the cluster takes it; those that are made meanwhile too."""
+def end_all(scale: Scale, seconds: float = 600) -> None:
+    """All that live, as fast as the cluster takes it, until all executions have ended and no pod is left."""
     total, began = 0, time.monotonic()
-    while pods := scale.living():
-        scale.kube.in_threads(lambda pod: contextless(scale, pod), pods)
-        total += len(pods)
-    print(
-        f"  {total} pods ended in {time.monotonic() - began:.1f} s ({total / (time.monotonic() - began):.0f} a second)"
-    )
-
-
-def contextless(scale: Scale, pod: Json) -> None:
-    scale.end(pod)
-
-
-def until_gone(scale: Scale) -> float:
-    began = time.monotonic()
+    while left := scale.unended():
+        if time.monotonic() - began > seconds:
+            raise SystemExit(f"{left} have not ended after {seconds:.0f} s; attempts by phase: {scale.phases()}")
+        if pods := scale.living():
+            scale.kube.in_threads(scale.end, pods)
+            total += len(pods)
+            print(f"  {total} ends written after {time.monotonic() - began:.1f} s")
+        time.sleep(0.5)
+    print(f"  all executions have succeeded after {time.monotonic() - began:.1f} s")
     while scale.made():
         time.sleep(0.5)
-    return time.monotonic() - began
+    print(f"  no pod is left after {time.monotonic() - began:.1f} s")
 
 
 @contextmanager
@@ -275,38 +289,40 @@ def clean(kube: Kube) -> None:
     kube.ask("DELETE", f"/api/v1/namespaces/{PLAIN}")
 
 
+def hold(scale: Scale, items: int) -> None:
+    """So many pods more."""
+    meter = Meter(scale.executor)
+    meter.start()
+    before = scale.made()
+    _, began = scale.launch(items)
+    seen = scale.until_made(before + items)
+    print(f"{before} and {items} pods: {rates(seen, began, before, before + items)}")
+    scale.until_running(before + items)
+    print(f"  executor with {before + items} pods: {meter.stop()}")
+
+
 def main() -> None:
-    args = arguments(__doc__, nodes=1000, pods=5000, more=0, plain=5000, kill=0)
+    args = arguments(__doc__, nodes=1000, pods=5000, more=0, plain=3000, kill=0)
     with scaled(args.nodes) as scale:
-        idle = Meter(scale.executor)
-        idle.start()
-        execution, _ = scale.launch(50)  # warm-up
+        scale.launch(50)  # warm-up
         scale.until_made(50)
-        print(f"executor after 50 pods: {idle.stop()}")
+        print(f"executor with 50 pods: {Meter(scale.executor).told()}")
         if args.plain:
             print(f"plain client: {scale.plain_pods(args.plain):.0f} pods a second ({args.plain} pods)")
-        time.sleep(1)
         end_all(scale)
-        scale.until_ended(execution.id.name)
-        until_gone(scale)
-        wanted = 0
-        for number, items in enumerate([args.pods] + [args.pods] * (max(0, args.more - args.pods) // args.pods)):
-            meter, before = Meter(scale.executor), wanted
-            meter.start()
-            execution, began = scale.launch(items)
-            wanted += items
-            seen = scale.until_made(wanted - number * SAMPLE)
-            print(f"{wanted} pods: {rates(seen, began, before, wanted)}")
-            print(f"  executor: {meter.stop()}")
+        hold(scale, args.pods)
+        delays(scale, SAMPLE)
+        if args.more:
+            hold(scale, args.more - scale.made())
             delays(scale, SAMPLE)
+        if args.kill:
+            cut(scale, args.pods)
         meter = Meter(scale.executor)
         meter.start()
         end_all(scale)
-        for name in scale.launched:
-            scale.until_ended(name)
-        print(f"  all executions ended; pods gone {until_gone(scale):.1f} s later; executor: {meter.stop()}")
-        print(f"  attempts by phase: {scale.phases()}")
+        print(f"  executor: {meter.stop()}")
+        print(f"  attempts by phase: {scale.phases()}, of {sum(scale.launched.values())}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

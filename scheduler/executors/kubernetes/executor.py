@@ -50,7 +50,7 @@ logger = logging.getLogger(__name__)
 
 INSTANCE = 64  # letters; TaskExecution.claimed_by
 LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
-LOOKS = 10  # pods read so in one tick: of thousands that wait, each comes in its turn
+LOOKS = 10  # pods to be read so: of thousands that wait, each comes in its turn
 LOG_SECONDS = 3.0  # between looks at logs that grow
 
 
@@ -81,7 +81,7 @@ class KubernetesExecutor(Executor):
         self.max_log_bytes = max_log_bytes
         self.board = Board(lambda seen: self.emit(seen), submissions=cluster.submissions)
         self.finisher = Finisher(
-            self.board, self.objects, cluster, store, max_deck_bytes=max_deck_bytes, freed=self._freed
+            self.board, self.objects, cluster, store, self._log_keeper, max_deck_bytes=max_deck_bytes, freed=self._freed
         )
         maker = Maker(self.objects, cluster, owner, secrets_of, env_of, store_keys or {})
         self.submission = Submission(
@@ -222,7 +222,7 @@ class KubernetesExecutor(Executor):
             case Over():
                 self._keep_log(held, pod, follow=False)
                 if self.board.to_judge(held):
-                    self.board.do(partial(self.finisher.judge, held, pod, seen))
+                    self.board.do(partial(self.finisher.judge, held, seen))
         self._tend(held)
 
     def _lost(self, held: Held) -> None:
@@ -230,7 +230,7 @@ class KubernetesExecutor(Executor):
         with self.board.lock:
             if self.board.to_judge(held):
                 over = Over(verdict({}, gone=True), None, None)
-                self.board.do(partial(self.finisher.judge, held, {}, over))
+                self.board.do(partial(self.finisher.judge, held, over))
 
     def _listed(self, present: frozenset[str], began: float, namespace: str) -> None:
         """Of pods that should be there and were not listed it is asked what became of them."""
@@ -239,7 +239,7 @@ class KubernetesExecutor(Executor):
                 if namespace not in ("", held.namespace):
                     continue
                 if held.stage == Stage.MADE and held.uid and held.uid not in present and held.made_at < began:
-                    self.board.do(partial(self._look, held))
+                    self.board.look(partial(self._look, held))
 
     def _look(self, held: Held) -> None:
         """Read its pod, and what events say of it."""
@@ -258,18 +258,16 @@ class KubernetesExecutor(Executor):
                 self._consider(held, pod, self._observe(held, pod, events=events))
 
     def _keep_log(self, held: Held, pod: pods.Json, *, follow: bool) -> None:
-        if held.log is not None or (follow and held.runs):
+        if held.main:
             return
-        main = pods.primary_of(pod)
-        held.others = tuple(sys.intern(name) for name in pods.container_names(pod) if name != main)
+        held.main = sys.intern(pods.primary_of(pod))
+        held.others = tuple(sys.intern(name) for name in pods.container_names(pod) if name != held.main)
         if held.log_uri and follow:
-            self.follows.add(held, main)
-        elif held.log_uri:
-            held.log = self._log_keeper(held, main)
+            self.follows.add(held)
 
-    def _log_keeper(self, held: Held, main: str) -> LogKeeper:
+    def _log_keeper(self, held: Held) -> LogKeeper:
         path, handle = self.home / f"{held.id}.log", (held.namespace, held.name)
-        return LogKeeper(self.objects, handle, main, path, held.log_uri, self.store, self.max_log_bytes)
+        return LogKeeper(self.objects, handle, held.main, path, held.log_uri, self.store, self.max_log_bytes)
 
     # --- what time brings ---------------------------------------------------------------------------------------------
 
@@ -278,9 +276,9 @@ class KubernetesExecutor(Executor):
         self.submission.go_on()
         with self.board.lock:
             due = [held for held in self.board.held.values() if not held.rests and self._tend(held)]
-            for held in heapq.nsmallest(LOOKS, due, key=lambda one: one.look_at or 0.0):
+            for held in heapq.nsmallest(LOOKS - self.board.looking, due, key=lambda one: one.look_at or 0.0):
                 held.look_at = None
-                self.board.do(partial(self._look, held))
+                self.board.look(partial(self._look, held))
             for attempt_id, why in list(self.board.turns.waiting()):
                 waiter = self.board.held.get(attempt_id)
                 if waiter is not None and waiter.wait is None:

@@ -19,16 +19,15 @@ FOLLOWERS = 200
 
 
 class Follows:
-    def __init__(self, board: Board, keeper: Callable[[Held, str], LogKeeper]) -> None:
-        """`keeper` makes that of an attempt, by the name of its main container."""
+    def __init__(self, board: Board, keeper: Callable[[Held], LogKeeper]) -> None:
         self.board, self.keeper = board, keeper
         self.followed: dict[int, Held] = {}  # by attempt, those that are now
-        self._waiting: deque[tuple[int, str]] = deque()
+        self._waiting: deque[int] = deque()
         self._threads = ThreadPoolExecutor(FOLLOWERS, thread_name_prefix="logs")
 
-    def add(self, held: Held, main: str) -> None:
+    def add(self, held: Held) -> None:
         """Under the board's lock. Once for each attempt."""
-        self._waiting.append((held.id, main))
+        self._waiting.append(held.id)
         self._go_on()
 
     def send_grown(self) -> None:
@@ -43,11 +42,11 @@ class Follows:
 
     def _go_on(self) -> None:
         while self._waiting and len(self.followed) < FOLLOWERS and not self.board.stopping:
-            attempt_id, main = self._waiting.popleft()
+            attempt_id = self._waiting.popleft()
             held = self.board.held.get(attempt_id)
             if held is None or held.log is not None or held.stage not in ACTIVE:
                 continue  # it has ended before its turn: its log is read at its end
-            held.log = self.keeper(held, main)
+            held.log = self.keeper(held)
             held.log.followed.clear()
             self.followed[attempt_id] = held
             with contextlib.suppress(RuntimeError):  # shutting down
@@ -57,6 +56,6 @@ class Follows:
         log.follow()
         with self.board.lock:
             self.followed.pop(held.id, None)
-            if not log.written and held.stage in ACTIVE and not held.ends:
+            if not log.written and held.stage in ACTIVE:
                 held.log = None  # nothing could be read yet: at its end it is read anew
             self._go_on()

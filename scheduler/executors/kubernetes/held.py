@@ -14,7 +14,6 @@ from scheduler.executors.kubernetes.packed import Packed
 from scheduler.executors.kubernetes.waiting import Wait
 
 
-
 class Stage(enum.Enum):
     TO_MAKE = "to make"  # in turn to be made
     MADE = "made"  # its pod is there, and has not ended
@@ -53,6 +52,7 @@ class Held:
     look_at: float | None = None  # monotonic; when its pod is to be read again
     failing_since: float | None = None  # monotonic; steps fail since then
     hidden: tuple[str, ...] = field(default=(), repr=False)  # texts that messages must not show
+    main: str = ""  # the name of its main container, once that runs or has ended
     log: LogKeeper | None = None  # once somebody reads it
     others: tuple[str, ...] = ()  # its containers besides the main one
     to_settle: int = 2  # what the pod has to stay for: its end is to be written down, its log to be kept

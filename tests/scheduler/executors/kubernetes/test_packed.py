@@ -19,7 +19,10 @@ def item(number: int, *, execution: str = "f1", node: str = "n0", **over: object
         image="image:1",
         argv=("pyflyte-map-execute", "--inputs", f"{LONG}/in.pb", "--output-prefix", prefix, *(["word"] * 30)),
         entry=1,
-        env={"FLYTE_K8S_ARRAY_INDEX": str(number), **{f"FLYTE_INTERNAL_NAME_{n}": "flytesnacks" * 3 for n in range(12)}},
+        env={
+            "FLYTE_K8S_ARRAY_INDEX": str(number),
+            **{f"FLYTE_INTERNAL_NAME_{n}": "flytesnacks" * 3 for n in range(12)},
+        },
         addresses=Addresses(f"{LONG}/in.pb", prefix, f"{prefix}/raw", f"{prefix}/points", log=f"{prefix}.log"),
         needs=Needs(requests={"cpu": "1"}, limits={"nvidia.com/gpu": "1"}),
         reuse=True,
