@@ -79,8 +79,12 @@ class Bench:
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
-    with tempfile.TemporaryDirectory(prefix="causeway-bench-") as folder, running_stack(Path(folder) / "h") as stack:
+def bench(**environment: str) -> Iterator[Bench]:
+    """`environment`: settings of the Causeway that is started."""
+    with (
+        tempfile.TemporaryDirectory(prefix="causeway-bench-") as folder,
+        running_stack(Path(folder) / "h", **environment) as stack,
+    ):
         remote = FlyteRemote(stack.flyte_config(), default_project=PROJECT, default_domain=DOMAIN)
         yield Bench(stack, Client(stack.http_url, stack.admin_token, PROJECT, DOMAIN), remote)
 

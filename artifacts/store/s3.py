@@ -21,6 +21,8 @@ from artifacts.store.signing import md5_header
 UNCHECKED = ".unchecked"  # folder of the marks of objects being put together
 PAST_THE_END = frozenset({"416", "InvalidRange", "RequestedRangeNotSatisfiable"})
 CONNECTING, READING, ATTEMPTS = 3.0, 30.0, 3  # seconds to connect, to wait for bytes (joining parts takes a while)
+SMALL = 1 << 20  # bytes sent in one call: a stream is sent by ten threads of its own
+CONNECTIONS = 32  # kept open
 MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
 
 
@@ -31,6 +33,7 @@ def _config() -> Config:
         s3={"addressing_style": os.environ.get("CAUSEWAY_S3_ADDRESSING", "path")},
         connect_timeout=CONNECTING,
         read_timeout=READING,
+        max_pool_connections=CONNECTIONS,
         retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
     )
 
@@ -65,6 +68,13 @@ class S3Store(ObjectStore):
 
     def put_stream(self, uri: str, stream: BinaryIO) -> None:
         self.client.upload_fileobj(stream, self.bucket, self.name(uri))
+
+    def put_file(self, uri: str, path: str) -> None:
+        if os.stat(path).st_size > SMALL:
+            super().put_file(uri, path)
+            return
+        with open(path, "rb") as stream:
+            self.put(uri, stream.read())
 
     def open(self, uri: str) -> BinaryIO:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -24,6 +24,7 @@ from scheduler.statements import select
 from scheduler.uris import log_of
 
 LOOK_AHEAD = 64  # queued attempts looked at in one claim
+AT_A_TIME = 200  # rows of attempts to adopt
 FAR = 1000  # queued attempts among which those that ask for something else are looked for
 # Without locks: what others take meanwhile, the move into the next phase finds out.
 CANDIDATES = """
@@ -102,9 +103,15 @@ def log_uri(row: TaskExecution) -> str:
     return told or log_of(str(row.command.get("output_prefix", "")), row.index, otherwise=row.name)
 
 
-def held_by(instance: str) -> list[TaskExecution]:
-    """The attempts an instance has claimed and not ended: what it has to adopt when it starts."""
-    return list(TaskExecution.objects.filter(claimed_by=instance, phase__in=HELD).order_by("pk"))
+def held_by(instance: str, *, known: Container[int] = ()) -> Iterator[TaskExecution]:
+    """The attempts an instance has claimed and not ended, without those it knows: what it has to adopt when it starts.
+
+    A cluster holds ten thousands: their ids are read at once, their rows a few at a time.
+    """
+    ids = TaskExecution.objects.filter(claimed_by=instance, phase__in=HELD).order_by("pk").values_list("pk", flat=True)
+    unknown = [pk for pk in ids if pk not in known]
+    for first in range(0, len(unknown), AT_A_TIME):
+        yield from select(TaskExecution, "id = ANY(%s) ORDER BY id", [unknown[first : first + AT_A_TIME]])
 
 
 def cancelled(instance: str) -> list[int]:

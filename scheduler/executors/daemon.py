@@ -36,6 +36,7 @@ HEARTBEAT_SECONDS = 5.0
 TOGETHER_SECONDS = 0.02
 # A start is written this much later: of tasks that end sooner both are written at once.
 START_SECONDS = 0.02
+NOTHING = Resources()
 TRIES = 3  # to hand over an assignment, and to write a report that the database refuses
 TRY_AGAIN_SECONDS = 0.2
 LOST_AFTER = timedelta(hours=1)  # other machines' attempts fail when nothing was heard of them for so long
@@ -98,11 +99,12 @@ class Daemon:
         """
         with self._lock:
             known = self._held.keys() | self._unrecorded
-        rows = [row for row in claims.held_by(self.instance) if row.pk not in known]
-        if rows:
-            logger.info("adopting %d attempts", len(rows))
-        for row in rows:
+        adopted = 0
+        for row in claims.held_by(self.instance, known=known):
             self._hand_over(row, self.executor.adopt)
+            adopted += 1
+        if adopted:
+            logger.info("adopted %d attempts", adopted)
 
     def _hand_over(self, row: TaskExecution, take: Callable[[Assignment], None]) -> None:
         """One that cannot be handed over keeps nothing from the others. It is adopted with the next sign of life, and
@@ -124,8 +126,10 @@ class Daemon:
                     self._held.pop(row.pk, None)
 
     def _hold(self, row: TaskExecution) -> None:
-        with self._lock:
-            self._held[row.pk] = Resources.parse(row.resources, default_cpu=DEFAULT_CPU, within=self._total())
+        total = self._total()
+        with self._lock:  # of a cluster, which counts by itself, that it is held is all
+            needs = Resources.parse(row.resources, default_cpu=DEFAULT_CPU, within=total) if total else NOTHING
+            self._held[row.pk] = needs
 
     def _total(self) -> Resources | None:
         """What a machine has in all; None: the place is none."""

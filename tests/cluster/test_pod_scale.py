@@ -12,7 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
-from scheduler.attempts.observations import Ended, Waiting
+from scheduler.attempts.observations import Accepted, Ended, Waiting
+from scheduler.attempts.spec import Identity
 from scheduler.phases import AttemptPhase
 from tests.cluster.attempts import Attempts
 from tests.cluster.running import SCRIPT, Cluster, Namespace
@@ -58,11 +59,16 @@ def counted(attempts: Attempts) -> list[str]:
     return calls
 
 
-def test_a_thousand_against_a_quota_of_fifty(attempts: Attempts) -> None:
-    hard = {"hard": {"pods": str(QUOTA)}}
+def _allow(attempts: Attempts, pods: int) -> None:
+    """So many pods at a time in the namespace."""
+    hard = {"hard": {"pods": str(pods)}}
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": hard}
     attempts.namespace.kubectl("create", "-f", "-", stdin=json.dumps(quota))
     attempts.until(lambda: attempts.namespace.get("resourcequota", "few").get("status", {}).get("hard"))
+
+
+def test_a_thousand_against_a_quota_of_fifty(attempts: Attempts) -> None:
+    _allow(attempts, QUOTA)
     calls, before = counted(attempts), psutil.Process().memory_info().rss
     given = [attempts.submit("true", with_outputs=True) for _ in range(MANY)]
     attempts.until(lambda: sum(isinstance(seen, Ended) for seen in list(attempts.seen)) >= MANY, 600)
@@ -73,3 +79,17 @@ def test_a_thousand_against_a_quota_of_fifty(attempts: Attempts) -> None:
     assert calls.count("create_pod") < 2.5 * MANY
     assert len(calls) < 6 * MANY
     assert psutil.Process().memory_info().rss - before < 150e6
+
+
+def test_two_executions_share_a_quota_in_turns(attempts: Attempts) -> None:
+    """The second one begins although the first, which has many more waiting, was there before."""
+    _allow(attempts, 10)
+    for name, count in (("first", 90), ("second", 30)):
+        for number in range(count):
+            identity = Identity(f"{name}-n0-{number}", "p", "d", name, "n0", number, task="t")
+            attempts.submit("true", with_outputs=True, identity=identity)
+    attempts.until(lambda: sum(isinstance(seen, Ended) for seen in list(attempts.seen)) >= 120, 300)
+    second = {seen.attempt_id for seen in attempts.seen if isinstance(seen, Accepted) and "/second-" in seen.handle}
+    assert len(second) == 30
+    order = [seen.attempt_id in second for seen in attempts.seen if isinstance(seen, Ended)]
+    assert sum(order[:80]) >= 25, order  # by turns it is through after about sixty; behind the first, after 90

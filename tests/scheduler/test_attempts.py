@@ -224,7 +224,7 @@ def test_it_cancels_waiting_attempts_at_once_and_asks_for_held_ones(woken: list[
     assert (held.phase, held.cancel_requested) == (AttemptPhase.INITIALIZING, True)
     assert ended.phase == AttemptPhase.SUCCEEDED
     assert claims.cancelled("one") == [held.pk]
-    assert claims.held_by("one") == [held]
+    assert list(claims.held_by("one")) == [held]
     assert woken == [node.execution_id, "local"]
 
 

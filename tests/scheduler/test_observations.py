@@ -93,7 +93,7 @@ def test_what_is_learnt_stays_through_what_says_nothing_of_it() -> None:
 def test_an_attempt_that_waits_for_room_is_still_somebodys() -> None:
     row = held()
     reports.report([no_room(row, "no room", 1)], actor="one")
-    assert claims.held_by("one") == [row]
+    assert list(claims.held_by("one")) == [row]
     assert claims.claim("local", "two", Unbounded(9), now=at(2)).rows == []
     reports.request_cancel([row], cause="not needed", actor="ann", now=at(3))
     row.refresh_from_db()

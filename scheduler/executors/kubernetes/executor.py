@@ -6,11 +6,13 @@ none goes before its end is written down. Calls of the port do not wait; other t
 
 from __future__ import annotations
 
+import heapq
 import logging
 import os
 import secrets
 import shutil
 import socket
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,16 +32,17 @@ from scheduler.executors.kubernetes.client import Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import NO_SHELL, verdict
 from scheduler.executors.kubernetes.finishing import Finisher
+from scheduler.executors.kubernetes.follows import Follows
 from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_newer, is_overdue
 from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
+from scheduler.executors.kubernetes.packed import Packer
 from scheduler.executors.kubernetes.rights import may_watch_all
 from scheduler.executors.kubernetes.strays import LogOf, Strays
 from scheduler.executors.kubernetes.submission import Submission
-from scheduler.executors.kubernetes.threads import Threads
 from scheduler.executors.kubernetes.waiting import Wait
 from scheduler.executors.kubernetes.watch import Watcher
 from scheduler.executors.vital import end_process, vital
@@ -47,8 +50,8 @@ from scheduler.executors.vital import end_process, vital
 logger = logging.getLogger(__name__)
 
 INSTANCE = 64  # letters; TaskExecution.claimed_by
-FOLLOWERS = 200  # logs followed at the same time; those of more pods are read at their end
 LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
+LOOKS = 10  # pods to be read so: of thousands that wait, each comes in its turn
 AGAIN_SECONDS = 2.0
 NEEDS_SECONDS = 5.0  # between looks at what pods need besides
 LOG_SECONDS = 3.0  # between looks at logs that grow
@@ -84,7 +87,7 @@ class KubernetesExecutor(Executor):
         self.max_log_bytes, self.task_seconds = max_log_bytes, task_seconds
         self.board = Board(lambda seen: self.emit(seen), submissions=cluster.submissions)
         self.finisher = Finisher(
-            self.board, self.objects, cluster, store, max_deck_bytes=max_deck_bytes, freed=self._freed
+            self.board, self.objects, cluster, store, self._log_keeper, max_deck_bytes=max_deck_bytes, freed=self._freed
         )
         self.maker = maker = Maker(self.objects, cluster, owner, secrets_of, env_of, store_keys or {})
         self.submission = Submission(
@@ -99,7 +102,7 @@ class KubernetesExecutor(Executor):
             self.lease = Lease(api, cluster.lease_namespace, name, holder, lost=end_process)
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
         self._scoped = False  # whether rights are there for single namespaces only
-        self._followers = Threads(FOLLOWERS, "logs")
+        self.packer, self.follows = Packer(), Follows(self.board, self._log_keeper)
         self._settled = self._started = False
         self._logs_sent_at = self._looked_at = time.monotonic()
 
@@ -128,10 +131,21 @@ class KubernetesExecutor(Executor):
         self._take(assignment, adopted=True)
 
     def _take(self, assignment: Assignment, *, adopted: bool) -> None:
-        if not assignment.spec.timeout_seconds and self.task_seconds:
-            assignment = replace(assignment, spec=replace(assignment.spec, timeout_seconds=self.task_seconds))
-        namespace = self.settings.namespace_of(*assignment.spec.identity.place)
-        held = Held(assignment, namespace, names.pod_name(assignment.spec.identity, self.owner), adopted)
+        spec = assignment.spec
+        if not spec.timeout_seconds and self.task_seconds:
+            spec = replace(spec, timeout_seconds=self.task_seconds)
+        namespace = self.settings.namespace_of(*spec.identity.place)
+        held = Held(
+            assignment.attempt_id,
+            self.packer.pack(spec),
+            sys.intern(namespace),
+            names.pod_name(spec.identity, self.owner),
+            log_uri=assignment.log_uri,
+            given=assignment.handle,
+            timeout=spec.timeout_seconds or 0,
+            whole=spec.data_config is not None,
+            adopted=adopted,
+        )
         with self.board.lock:
             present = self.board.held.get(held.id)
             if present is not None and present.stage != Stage.OVER:
@@ -139,10 +153,10 @@ class KubernetesExecutor(Executor):
             self.board.held[held.id] = held
         if self._scoped:
             self._watch(namespace)
-        if assignment.spec.echo is not None:
+        if spec.echo is not None:
             self.board.do(partial(self._echo, held))
         else:
-            self.submission.add(held)
+            self.submission.add(held, spec.identity.execution)
 
     def settle(self) -> None:
         self._settled = True
@@ -168,7 +182,7 @@ class KubernetesExecutor(Executor):
         for held in list(self.board.held.values()):
             if held.log is not None:
                 held.log.stop()
-        self._followers.stop()
+        self.follows.stop()
         if self.lease is not None:
             self.lease.stop()
 
@@ -230,14 +244,14 @@ class KubernetesExecutor(Executor):
                     self.maker.has_no_shell(held.spec.image or self.settings.image)
                 self._keep_log(held, pod, follow=False)
                 if self.board.to_judge(held):
-                    self.board.do(partial(self.finisher.judge, held, pod, seen))
+                    self.board.do(partial(self.finisher.judge, held, seen))
         self._tend(held)
 
     def _time(self, held: Held, pod: pods.Json) -> None:
         """Under the lock. A task's timeout counts from its container's start, which nobody knows before: so its node is
         told now, and ends it whatever becomes of us.
         """
-        if not held.timed and (seconds := pods.deadline_to_set(pod, held.spec.timeout_seconds)):
+        if not held.timed and (seconds := pods.deadline_to_set(pod, held.timeout)):
             held.timed = True
             self.board.do(partial(self._set_deadline, held, seconds))
 
@@ -255,7 +269,7 @@ class KubernetesExecutor(Executor):
         with self.board.lock:
             if self.board.to_judge(held):
                 over = Over(verdict({}, gone=True), None, None)
-                self.board.do(partial(self.finisher.judge, held, {}, over))
+                self.board.do(partial(self.finisher.judge, held, over))
 
     def _restored(self) -> None:
         """Its etcd was: versions begin again where they were then. Pods that were made since are not there any more."""
@@ -272,7 +286,7 @@ class KubernetesExecutor(Executor):
                 if namespace not in ("", held.namespace):
                     continue
                 if held.stage == Stage.MADE and held.uid and held.uid not in present and held.made_at < began:
-                    self.board.do(partial(self._look, held))
+                    self.board.look(partial(self._look, held))
 
     def _look(self, held: Held) -> None:
         """Read its pod, and what events say of it."""
@@ -291,19 +305,18 @@ class KubernetesExecutor(Executor):
                 self._consider(held, pod, self._observe(held, pod, events=events))
 
     def _keep_log(self, held: Held, pod: pods.Json, *, follow: bool) -> None:
-        if held.log is not None:
-            if not follow:
+        if held.main:
+            if held.log is not None and not follow:
                 held.log.container_ended()
             return
-        main, uri = pods.primary_of(pod), held.assignment.log_uri
-        held.others = tuple(name for name in pods.container_names(pod) if name != main)
-        if not uri:
-            return
-        path = self.home / f"{held.id}.log"
-        handle = (held.namespace, held.name)
-        held.log = LogKeeper(self.objects, handle, main, path, uri, self.store, self.max_log_bytes)
-        if follow:
-            self._followers.submit(held.log.follow)
+        held.main = sys.intern(pods.primary_of(pod))
+        held.others = tuple(sys.intern(name) for name in pods.container_names(pod) if name != held.main)
+        if held.log_uri and follow:
+            self.follows.add(held)
+
+    def _log_keeper(self, held: Held) -> LogKeeper:
+        path, handle = self.home / f"{held.id}.log", (held.namespace, held.name)
+        return LogKeeper(self.objects, handle, held.main, path, held.log_uri, self.store, self.max_log_bytes)
 
     # --- what time brings ---------------------------------------------------------------------------------------------
 
@@ -324,8 +337,10 @@ class KubernetesExecutor(Executor):
         self.board.do_due()
         self.submission.go_on()
         with self.board.lock:
-            for held in self.board.active():
-                self._tend(held)
+            due = [held for held in self.board.held.values() if not held.rests and self._tend(held)]
+            for held in heapq.nsmallest(LOOKS - self.board.looking, due, key=lambda one: one.look_at or 0.0):
+                held.look_at = None
+                self.board.look(partial(self._look, held))
             for attempt_id, why in list(self.board.turns.waiting()):
                 waiter = self.board.held.get(attempt_id)
                 if waiter is not None and waiter.wait is None:
@@ -342,34 +357,30 @@ class KubernetesExecutor(Executor):
         if time.monotonic() - self._logs_sent_at > LOG_SECONDS:
             self._logs_sent_at = time.monotonic()
             self.board.do(self._narrow)
-            for held in self.board.active():
-                if held.log is not None and not held.log.followed.is_set():
-                    self.board.do(held.log.send_grown)
+            self.follows.send_grown()
 
-    def _tend(self, held: Held) -> None:
-        """Under the lock: deadlines, and what is to be looked at again."""
+    def _tend(self, held: Held) -> bool:
+        """Under the lock: deadlines. Whether its pod is to be looked at again."""
         if held.stage != Stage.MADE:
-            return
+            return False
         held.overdue = held.overdue or is_overdue(held)
         if held.cancelled or held.overdue:
             if not held.abort_sent:
                 held.abort_sent = True
                 self.board.do(partial(self.finisher.abort, held))
-            return
+            return False
         wait, now = held.wait, time.monotonic()
         if wait is not None:
             seconds = waited(held)
             if wait.fails_at_once or (wait.grace and seconds > wait.grace):
                 if self.board.to_judge(held):
                     self.board.do(partial(self.finisher.give_up, held))
-                return
+                return False
             if wait.code in ORDINARY and seconds > ORDINARY_SECONDS:
                 self.board.tell_wait(held)
             if wait.looks_at_events and held.look_at is None:
                 held.look_at = now + LOOK_SECONDS
-        if held.look_at is not None and now >= held.look_at:
-            held.look_at = None
-            self.board.do(partial(self._look, held))
+        return held.look_at is not None and now >= held.look_at
 
     def _freed(self, namespace: str) -> None:
         self.submission.freed(namespace)
@@ -381,7 +392,7 @@ class KubernetesExecutor(Executor):
         except CausewayError as error:
             outcome = failure("EchoFailed", error.message, SYSTEM, retryable=True)
         except OSError as error:
-            logger.warning("%s waits for the store: %s", held.assignment.name, error)
+            logger.warning("%s waits for the store: %s", held.handle, error)
             self.board.later(1.0, partial(self._echo, held))
             return
         if self.board.to_judge(held):

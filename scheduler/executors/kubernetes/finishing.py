@@ -13,12 +13,13 @@ from artifacts.store import ObjectStore
 from scheduler.attempts.judge import Showing
 from scheduler.attempts.observations import Ended
 from scheduler.attempts.outcomes import SYSTEM, Outcome, aborted, failure
-from scheduler.executors.kubernetes import judging, pods
+from scheduler.executors.kubernetes import judging
 from scheduler.executors.kubernetes.board import Board, waited
 from scheduler.executors.kubernetes.client import ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import timed_out
 from scheduler.executors.kubernetes.held import Held, Stage
+from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Over
 from scheduler.executors.kubernetes.threads import Threads
@@ -40,11 +41,13 @@ class Finisher:
         objects: Objects,
         cluster: Cluster,
         store: ObjectStore,
+        log_of: Callable[[Held], LogKeeper],
         *,
         max_deck_bytes: int,
         freed: Callable[[str], None],
     ) -> None:
         self.board, self.objects, self.cluster, self.store = board, objects, cluster, store
+        self.log_of = log_of
         self.max_deck_bytes, self.freed = max_deck_bytes, freed
         self._archivers = Threads(ARCHIVERS, "keep-logs")
 
@@ -55,7 +58,7 @@ class Finisher:
             if told is not None and self.board.to_judge(held):
                 self.conclude(held, told)
 
-    def judge(self, held: Held, pod: pods.Json, over: Over) -> None:
+    def judge(self, held: Held, over: Over) -> None:
         """Of one that is to be judged by the caller (`Board.to_judge`)."""
         found = over.verdict
         held.started_at = held.started_at or over.started_at
@@ -63,7 +66,7 @@ class Finisher:
             self.conclude(held, aborted(held.cancelled))
             return
         if held.overdue and (found.cut_off or found.failed):
-            found = timed_out(held.spec.timeout_seconds)
+            found = timed_out(held.timeout)
         tail = ""
         if found.failed or not held.runs:
             tail = self._tail(held)
@@ -72,16 +75,16 @@ class Finisher:
                 held.spec, found, self.store, self._shown(held), log_tail=tail, max_deck_bytes=self.max_deck_bytes
             )
         except Exception as error:  # noqa: BLE001 - whatever the store says: it is asked again
-            self._ask_again(held, pod, over, error)
+            self._ask_again(held, over, error)
             return
         self.conclude(held, outcome)
 
-    def _ask_again(self, held: Held, pod: pods.Json, over: Over, error: Exception) -> None:
+    def _ask_again(self, held: Held, over: Over, error: Exception) -> None:
         now = time.monotonic()
         held.failing_since = held.failing_since or now
         if now - held.failing_since < PATIENCE_SECONDS:
             logger.warning("%s: how it ended cannot be found out for now: %s", held.handle, error)
-            self.board.later(AGAIN_SECONDS, partial(self.judge, held, pod, over))
+            self.board.later(AGAIN_SECONDS, partial(self.judge, held, over))
             return
         said = f"how the task ended could not be found out: {error}"
         self.conclude(held, failure("StoreUnavailable", said, SYSTEM, retryable=True))
@@ -113,24 +116,29 @@ class Finisher:
                 return
             held.stage, held.look_at = Stage.OVER, None
             started = held.started_at if held.runs or outcome.phase == AttemptPhase.SUCCEEDED else None
-            recorded = partial(self.board.do, partial(self._settled, held))
+            recorded = partial(self._apart, self._settled, held)
             self.board.emit(Ended(held.id, outcome, datetime.now(timezone.utc), started, recorded))
             held.failing_since = None
         self.freed(held.namespace)
         self._archive(held)
 
     def _archive(self, held: Held) -> None:
-        """In threads of their own: they wait for the ends of follows, and others' ends must not."""
-        self._archivers.submit(partial(self._keep_log, held))  # shutting down, the next process does (strays)
+        self._apart(self._keep_log, held)
+
+    def _apart(self, step: Callable[[Held], None], held: Held) -> None:
+        """In threads of their own: what is left to do after an end takes a while, and others' ends must not wait.
+        Shutting down, the next process does it (strays).
+        """
+        self._archivers.submit(partial(step, held))
 
     def stop(self) -> None:
         self._archivers.stop()
 
     def _keep_log(self, held: Held) -> None:
         try:
-            if held.log is not None and held.uid:
-                held.log.finish(held.others)
-                held.log.discard()
+            if (log := self._log(held)) is not None and held.uid:
+                log.finish(held.others)
+                log.discard()
         except Exception as error:  # noqa: BLE001 - the log is worth some tries, not the pod's staying for ever
             now = time.monotonic()
             held.failing_since = held.failing_since or now
@@ -159,7 +167,7 @@ class Finisher:
                     self.board.later(keep, partial(self._remove, held))
         except ApiError as error:
             logger.warning("the pod %s cannot be let go for now: %s", held.handle, error)
-            self.board.later(AGAIN_SECONDS, partial(self._let_go, held))
+            self.board.later(AGAIN_SECONDS, partial(self._apart, self._let_go, held))
             return
         with self.board.lock:
             if self.board.held.get(held.id) is held:
@@ -170,7 +178,15 @@ class Finisher:
             self.objects.delete_pod(held.namespace, held.name, held.uid, grace=0)
 
     def _tail(self, held: Held) -> str:
-        return held.log.peek() if held.log is not None else ""
+        log = self._log(held)
+        return log.peek() if log is not None else ""
+
+    def _log(self, held: Held) -> LogKeeper | None:
+        """None: it has none, or never began one."""
+        with self.board.lock:
+            if held.log is None and held.main and held.log_uri:
+                held.log = self.log_of(held)
+            return held.log
 
     def _shown(self, held: Held) -> Showing:
         return Showing(hidden=held.hidden)

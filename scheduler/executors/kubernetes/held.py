@@ -6,10 +6,12 @@ import enum
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from scheduler.attempts.resources import Resources
 from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.logs import LogKeeper
+from scheduler.executors.kubernetes.packed import Packed
 from scheduler.executors.kubernetes.waiting import Wait
 
 OVERDUE_SECONDS = 5.0  # after its timeout, a task that its node did not end is ended
@@ -25,13 +27,18 @@ class Stage(enum.Enum):
 ACTIVE = frozenset({Stage.TO_MAKE, Stage.MADE})
 
 
-@dataclass
+@dataclass(slots=True)
 class Held:
-    """Changed under the board's lock only."""
+    """Changed under the board's lock only. One of twenty thousand: a field more is a megabyte more."""
 
-    assignment: Assignment
+    id: int  # of the attempt
+    packed: Packed
     namespace: str
     name: str  # of its pod
+    log_uri: str = ""
+    given: str = ""  # the handle that an earlier process had written down; empty: none had
+    timeout: float = 0  # seconds that its container may run; 0: any
+    whole: bool = False  # whether all of the pod has to end: a raw container's outputs are kept after it
     adopted: bool = False  # an earlier process may have made the pod
     stage: Stage = Stage.TO_MAKE
     uid: str = ""  # of its pod
@@ -51,36 +58,38 @@ class Held:
     look_at: float | None = None  # monotonic; when its pod is to be read again
     failing_since: float | None = None  # monotonic; steps fail since then
     hidden: tuple[str, ...] = field(default=(), repr=False)  # texts that messages must not show
-    log: LogKeeper | None = None
+    main: str = ""  # the name of its main container, once that runs or has ended
+    log: LogKeeper | None = None  # once somebody reads it
     others: tuple[str, ...] = ()  # its containers besides the main one
     to_settle: int = 2  # what the pod has to stay for: its end is to be written down, its log to be kept
 
     @property
-    def id(self) -> int:
-        return self.assignment.attempt_id
+    def assignment(self) -> Assignment:
+        """Made anew each time, as the spec is: ask once."""
+        return Assignment(self.id, self.spec, Resources(), log_uri=self.log_uri, handle=self.given)
 
     @property
     def spec(self) -> AttemptSpec:
-        return self.assignment.spec
+        return self.packed.spec()
 
     @property
     def handle(self) -> str:
         return f"{self.namespace}/{self.name}"
 
     @property
-    def whole(self) -> bool:
-        """Whether all of the pod has to end: a raw container's outputs are kept after it."""
-        return self.spec.data_config is not None
+    def rests(self) -> bool:
+        """Whether time changes nothing about it."""
+        timed = self.runs and self.timeout
+        return self.wait is None and self.look_at is None and not self.cancelled and not timed
 
 
 def is_overdue(held: Held) -> bool:
     """Whether its node was to end it some time ago. Of a pod that may take an hour to end (a raw container's) the node
     waits for all of that.
     """
-    timeout, started = held.spec.timeout_seconds, held.started_at
-    if not timeout or started is None or not held.runs:
+    if not held.timeout or held.started_at is None or not held.runs:
         return False
-    return (datetime.now(timezone.utc) - started).total_seconds() > timeout + OVERDUE_SECONDS
+    return (datetime.now(timezone.utc) - held.started_at).total_seconds() > held.timeout + OVERDUE_SECONDS
 
 
 def is_newer(held: Held, pod: pods.Json) -> bool:

@@ -100,6 +100,11 @@ class LogKeeper:
             return False
         return True
 
+    @property
+    def written(self) -> bool:
+        """Whether there is something of it here."""
+        return bool(self._last)
+
     def container_ended(self) -> None:
         """A follow that ends now has come to its end; one that broke off is not begun again."""
         self._over.set()

@@ -37,9 +37,11 @@ class Submission:
         self.on_pod, self.conclude, self.lost = on_pod, conclude, lost
         self._threads = Threads(board.turns.most, "make-pods")
 
-    def add(self, held: Held) -> None:
+    def add(self, held: Held, execution: str = "") -> None:
+        """`execution`: its name, where the caller knows it."""
+        execution = execution or held.spec.identity.execution
         with self.board.lock:
-            self.board.turns.add(held.id, held.namespace, held.spec.identity.execution)
+            self.board.turns.add(held.id, held.namespace, execution)
         self.go_on()
 
     def go_on(self) -> None:
@@ -103,7 +105,7 @@ class Submission:
             found = self.maker.find(held.namespace, held.name, held.id)
             if found is not None:
                 return found, held.hidden
-            if held.assignment.handle or held.cancelled:
+            if held.given or held.cancelled:
                 return {}, held.hidden  # it was there
         return self.maker.make(held.assignment)
 
@@ -182,7 +184,7 @@ class Submission:
     def _end(self, held: Held, outcome: Outcome) -> None:
         self._done(held)
         if self.board.to_judge(held):
-            if held.spec.secrets and not held.uid:
+            if not held.uid and held.spec.secrets:
                 self.maker.forget_secret(held.namespace, held.name)
             self.conclude(held, outcome)
 
