@@ -24,6 +24,7 @@ from scheduler.actions import executions, launch
 from scheduler.actions.gates import gates_ahead
 from scheduler.models import Execution, Notification
 from scheduler.phases import EXECUTION_TERMINAL
+from scheduler.quotas import why
 from scheduler.search import EXECUTIONS
 
 NOTIFICATIONS_SHOWN = 50
@@ -35,6 +36,7 @@ SIGNALS_SHOWN = 20
 def list_executions(request: PageRequest) -> HttpResponse:
     context = searched_context(request, readable_executions(request).filter(archived=False), EXECUTIONS)
     context["is_live"] = any(row.phase not in EXECUTION_TERMINAL for row in context["page"].rows)
+    context["whys"] = why.of_executions(context["page"].rows)
     return respond(request, "executions/list.html", "executions/_list.html", context, live=True)
 
 

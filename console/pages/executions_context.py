@@ -24,6 +24,7 @@ from console.pods import WAITING, Waiting, waiting_of
 from lineage.models import VersionEdge
 from scheduler.models import Execution, Gate, GateKind, NodeExecution, NodeKind, PhaseEvent, TaskExecution
 from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
+from scheduler.quotas import why
 
 NODES_SHOWN, EVENTS_SHOWN, DEPTHS = 400, 200, 4
 BAR_UNITS = 1000.0
@@ -126,6 +127,7 @@ def head_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
         "failure": describe_error(execution.error),
         "launcher": launched_by(request, execution),
         "open_gates": gates,
+        "why": why.of_execution(execution) if is_live and not gates else None,
         "may_launch": access.can(user, Action.LAUNCH, project, domain),
         "may_recover": execution.phase in (ExecutionPhase.FAILED, ExecutionPhase.ABORTED, ExecutionPhase.TIMED_OUT),
     }
