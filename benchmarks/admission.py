@@ -25,8 +25,9 @@ def main(attempts: int = 10_000, projects: int = 10, decisions: int = 300) -> No
         for label, limit in (("nothing may start", 0), ("one may start each time", attempts)):
             _set_limit(limit)
             times = _measure(decisions)
-            print(f"{attempts} waiting of {projects} projects, {label}: "
-                  f"median {statistics.median(times):.2f} ms, p95 {statistics.quantiles(times, n=20)[-1]:.2f} ms")  # fmt: skip
+            figures = f"best {min(times):.2f}, median {statistics.median(times):.2f}"
+            p95 = statistics.quantiles(times, n=20)[-1]
+            print(f"{attempts} waiting of {projects} projects, {label}: {figures}, p95 {p95:.2f} ms")
         transaction.set_rollback(True)
 
 
@@ -35,7 +36,9 @@ def _fill(attempts: int, projects: int) -> None:
     from scheduler.quotas import lanes
 
     now = datetime.now(timezone.utc)
-    workflow = Workflow.objects.create(project="b", domain="d", name="w", version="1", spec=b"", closure=b"", digest=b"")
+    workflow = Workflow.objects.create(
+        project="b", domain="d", name="w", version="1", spec=b"", closure=b"", digest=b""
+    )
     rows = []
     for number in range(projects):
         project = f"bench-{number}"
@@ -68,7 +71,9 @@ def _set_limit(limit: int) -> None:
 
     for project in Project.objects.filter(identifier__startswith="bench-"):
         for resource in ("attempts", "gpu"):
-            wanted = Wanted(scope_of(project=project.identifier), resource, limit or (0 if resource == "attempts" else 9))
+            wanted = Wanted(
+                scope_of(project=project.identifier), resource, limit or (0 if resource == "attempts" else 9)
+            )
             set_quota(wanted, by=Setter("bench", platform=True))
 
 

@@ -107,15 +107,26 @@ class Block:
         return f"{said} (quota of {limit.name or limit.scope.kind})"
 
 
-class Ledger:
-    """What is held against the limits. Amounts of a lane are those of one attempt of it."""
+Covering = dict[int, list[tuple[Limit, float]]]  # by a lane's number
 
-    def __init__(self, limits: Collection[Limit], spent: Mapping[int, float] | None = None) -> None:
+
+class Ledger:
+    """What is held against the limits. Amounts of a lane are those of one attempt of it.
+
+    `covering`: which limits count which lanes, as earlier ledgers of the same limits found out.
+    """
+
+    def __init__(
+        self,
+        limits: Collection[Limit],
+        spent: Mapping[int, float] | None = None,
+        covering: Covering | None = None,
+    ) -> None:
         self.limits = {one.id: one for one in limits if one.resource != WEIGHT}
         self.weights = {one.scope.project: one.limit for one in limits if one.resource == WEIGHT}
         self.used: dict[int, float] = defaultdict(float, spent or {})
         self.reserved: dict[int, float] = {}
-        self._covering: dict[int, list[tuple[Limit, float]]] = {}
+        self._covering = {} if covering is None else covering
         self._borrowers: dict[int, list[Limit]] = defaultdict(list)
         for one in self.limits.values():
             if one.lender in self.limits:
