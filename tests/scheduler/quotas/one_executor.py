@@ -1,4 +1,4 @@
-"""A process that claims attempts and ends each a moment later: `python -m tests.scheduler.quotas.one_executor DATABASE NAME`."""
+"""Claims attempts and ends each a moment later: `python -m tests.scheduler.quotas.one_executor DATABASE NAME`."""
 
 from __future__ import annotations
 
