@@ -212,10 +212,17 @@ class Ledger:
         return found
 
     def reserve(self, lane: Lane) -> None:
-        """Keep for the lane what it is short of; of one limit nothing is kept for two."""
-        for limit, amount in self.covering(lane):
-            short = limit.resource not in HOURS and self._block(limit, amount, lane) is not None
-            if short and limit.id not in self.reserved and limit.lender is None:
+        """Keep for the lane what it is short of: in the narrowest limits that are in its way, for what is kept in wider
+        ones would lie idle until those let it go. Of one limit nothing is kept for two.
+        """
+        short = [
+            (limit, amount)
+            for limit, amount in self.covering(lane)
+            if limit.resource not in HOURS and self._block(limit, amount, lane) is not None
+        ]
+        for limit, amount in short:
+            is_wider = any(limit.scope.contains(other.scope) for other, _ in short)
+            if not is_wider and limit.id not in self.reserved and limit.lender is None:
                 self.reserved[limit.id] = amount
 
     def never(self, lane: Lane) -> Block | None:
