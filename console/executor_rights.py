@@ -26,6 +26,7 @@ from scheduler.models import (
     Quota,
     Secret,
     TaskExecution,
+    UsageHour,
 )
 
 Right = Literal["SELECT", "INSERT", "UPDATE"]
@@ -47,6 +48,7 @@ RIGHTS: tuple[tuple[type[models.Model], Right, tuple[str, ...]], ...] = (
     (TaskExecution, "UPDATE", ("lane",)),
     (Execution, "SELECT", ("launch_plan",)),
     (LaunchPlan, "SELECT", ("id", "name")),
+    (UsageHour, "SELECT", ALL),
     # its sign of life
     (ExecutorInstance, "SELECT", ALL),
     (ExecutorInstance, "INSERT", ALL),

@@ -13,6 +13,7 @@ from django.utils import timezone
 from scheduler.advance import advance
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
 from scheduler.quotas.admission import admit
+from scheduler.quotas.used import sum_up
 from scheduler.shell.children import abort_children_of
 from scheduler.shell.ends import tell_parent
 from scheduler.triggers.evaluate import sweep_triggers
@@ -50,7 +51,7 @@ _ORPHANS = """
 
 def sweep_all() -> None:
     """One bounded sweep: parents, children, executions with news, triggers; one step fails alone."""
-    for step in (_parents, _children, _admissions, _executions, _triggers):
+    for step in (_parents, _children, _admissions, _executions, _triggers, _usage):
         _guarded(step.__name__.strip("_"), step)
 
 
@@ -71,6 +72,10 @@ def _admissions() -> None:
 def _executions() -> None:
     now = timezone.now()
     _each("execution", _column(_EXECUTIONS, [BATCH, now, BATCH, sorted(ATTEMPT_TERMINAL), BATCH]), advance)
+
+
+def _usage() -> None:
+    sum_up()
 
 
 def _triggers() -> None:

@@ -27,6 +27,7 @@ from scheduler.doing import Doing
 from scheduler.models import Execution, Gate, GateKind, NodeExecution, NodeKind, PhaseEvent, TaskExecution
 from scheduler.origins import Origin, origin_of
 from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
+from scheduler.quotas import why
 
 NODES_SHOWN, EVENTS_SHOWN = 400, 200
 BAR_UNITS = 1000.0
@@ -110,6 +111,7 @@ def head_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
         "origin": begun_by(request, execution),
         "open_gates": gates,
         "outside": _outside(request, execution),
+        "why": why.of_execution(execution) if is_live and not gates else None,
         "may_launch": access.can(user, Action.LAUNCH, project, domain),
         "may_recover": execution.phase in (ExecutionPhase.FAILED, ExecutionPhase.ABORTED, ExecutionPhase.TIMED_OUT),
     }

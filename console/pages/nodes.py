@@ -35,7 +35,9 @@ from scheduler import doing
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.links import by_name, log_links
 from scheduler.models import NodeExecution, NodeKind, Task, TaskExecution
-from scheduler.phases import ATTEMPT_TERMINAL
+from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
+from scheduler.quotas import why
+from scheduler.quotas.why import Why
 
 LOG_CHUNK = 200_000  # bytes sent at once
 ATTEMPTS_SHOWN = 60
@@ -49,6 +51,7 @@ class AttemptRow:
     failure: Failure | None
     is_live: bool
     links: Sequence[tuple[str, str]]  # its log in other systems
+    why: Why | None = None  # it is not claimed, or has no room
 
 
 @dataclass(frozen=True)
@@ -77,13 +80,23 @@ def _attempts(request: PageRequest, node: NodeExecution) -> Attempts:
         query["item"] = str(found[-1].index)
         more = "?" + query.urlencode()
     known = by_name() if any(row.handle and row.cluster for row in found) else {}
-    shown = [_attempt_row(row, known) for row in found[:ATTEMPTS_SHOWN]]
+    whys = _whys(found[:ATTEMPTS_SHOWN])
+    shown = [_attempt_row(row, known, whys.get(row.pk)) for row in found[:ATTEMPTS_SHOWN]]
     return Attempts(shown, more if is_map else "", phase, phases)
 
 
-def _attempt_row(row: TaskExecution, known: Mapping[str, Cluster]) -> AttemptRow:
-    is_live = row.phase not in ATTEMPT_TERMINAL
-    return AttemptRow(row, waiting_of(row), row.attempt + 1, describe_error(row.error), is_live, log_links(row, known))
+def _whys(rows: list[TaskExecution]) -> dict[int, Why]:
+    """Of one alone with its place in line."""
+    waiting = [row for row in rows if row.phase == AttemptPhase.QUEUED]
+    if len(waiting) != 1:
+        return why.of_attempts(waiting)
+    found = why.of_attempt(waiting[0])
+    return {waiting[0].pk: found} if found is not None else {}
+
+
+def _attempt_row(row: TaskExecution, known: Mapping[str, Cluster], waits: Why | None) -> AttemptRow:
+    is_live, links = row.phase not in ATTEMPT_TERMINAL, log_links(row, known)
+    return AttemptRow(row, waiting_of(row), row.attempt + 1, describe_error(row.error), is_live, links, waits)
 
 
 def _number(text: str) -> int | None:

@@ -123,6 +123,12 @@ def badge(badge: Badge) -> SafeString:
 
 
 @register.filter
+def of(found: Mapping[int, Any] | str, key: int) -> Any:
+    """What a mapping has for the key; None where there is no mapping on the page, or nothing in it."""
+    return found.get(key) if isinstance(found, Mapping) else None
+
+
+@register.filter
 def node_kind(kind: str) -> str:
     return badges.NODE_KIND.get(kind, kind)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseBase
@@ -141,7 +140,12 @@ class NodesView(ListView):
             filters["parent__node_id"] = filters.pop("parent")
         execution = access_execution(user_of(request), project, domain, name)
         rows = execution.nodes.filter(**filters).select_related("parent").defer("state", "parent__state")
-        return self.page(request, rows, NodeSummary, prepare=partial(nodes_with_doing, execution))
+
+        def at_present(shown: list[NodeExecution]) -> dict[str, Any]:
+            nodes_with_doing(execution, shown)
+            return {}
+
+        return self.page(request, rows, NodeSummary, context_of=at_present)
 
 
 class NodeView(ApiView):

@@ -28,6 +28,7 @@ from console.rest import (
     secrets,
     triggers,
     uploads,
+    usage,
     version_data,
     versions,
 )
@@ -111,6 +112,8 @@ v1 = [
     path("secrets/<int:secret_id>", secrets.SecretView.as_view(), name="secret"),
     path("quotas", quotas.QuotasView.as_view(), name="quotas"),
     path("quotas/<int:pk>", quotas.QuotaView.as_view(), name="quota"),
+    path("usage", usage.UsageView.as_view(), name="usage"),
+    path("usage.csv", usage.UsageCsvView.as_view(), name="usage-csv"),
     path("queue", quotas.QueueView.as_view(), name="queue"),
     path("clusters", clusters.ClustersView.as_view(), name="clusters"),
     path("clusters/<str:name>", clusters.ClusterView.as_view(), name="cluster"),

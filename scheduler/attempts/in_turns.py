@@ -7,7 +7,6 @@ for ten thousand.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,12 +19,12 @@ from scheduler.attempts.outcomes import USER, failure
 from scheduler.phases import ATTEMPT_HELD, AttemptPhase
 from scheduler.quotas import lanes, reading
 from scheduler.quotas.lately import add_lately
-from scheduler.quotas.rules import Lane, Ledger, Limit, costs, weight
+from scheduler.quotas.rules import Lane, Limit, costs
 from scheduler.quotas.turns import Fit, Line, Turns, Waiting
 from scheduler.statements import execute
 
-MOST_LANES = 200  # looked at in one claim
-AT_ONCE = 512  # attempts read for one claim
+EXECUTIONS = 16  # of a lane that take turns: its oldest
+AT_ONCE = 256  # attempts read at once
 GIVEN = 500  # lanes given in one claim to attempts that have none
 
 _HELD = ", ".join(str(int(phase)) for phase in sorted(ATTEMPT_HELD))
@@ -71,15 +70,6 @@ FROM unnest(%s::bigint[]) AS given (lane) CROSS JOIN LATERAL (
 """  # noqa: S608 - constants
 
 
-@dataclass
-class _Looked:
-    """What was read for one claim."""
-
-    lines: list[Line]
-    rows: dict[int, Queued]
-    held: Counter[int]  # by execution
-
-
 def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most: int) -> bool:
     """Fill the packing's choice with what may start; whether others stay queued. In the transaction that takes them."""
     execute(reading.lock(reading.ADMITTING))
@@ -89,16 +79,12 @@ def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most
         found = _look_again(where, lacking, now)
     limits, counted, heads = found.limits, found.held, found.heads
     known = lanes.load([lane for lane, *_ in heads])
-    ledger = reading.ledger(reading.of_attempts(limits), counted, now=now)
+    ledger = reading.ledger(limits, counted, now=now)
     project_costs = add_lately(costs(counted.counts.items()), now=now)
-    looked = _lines(
-        where,
-        [(known[lane], Waiting(pk, of, at)) for lane, of, pk, at in heads if lane in known],
-        ledger,
-        project_costs,
-    )
-    turns = Turns(ledger, now, project_costs, looked.held)
-    turns.choose(looked.lines, _Fits(packing, looked.rows), most)
+    lines = [Line.of(known[lane], [Waiting(pk, of, at)], whole=False) for lane, of, pk, at in heads if lane in known]
+    turns = Turns(ledger, now, project_costs)
+    rows: dict[int, Queued] = {}
+    turns.choose(lines, _Fits(packing, rows), most, lambda some: _complete(where, some, turns, rows, wanted=most))
     for _, one, block in turns.never:
         said = f"the task can never run: it {block.words}"
         packing.choice.refused.append((one.pk, failure("QuotaTooSmall", said, USER, retryable=False)))
@@ -107,7 +93,7 @@ def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most
 
 @dataclass
 class _Found:
-    limits: list[Limit]
+    limits: tuple[Limit, ...]
     held: reading.Held
     heads: list[tuple[Any, ...]]
     laneless: list[int]  # attempts that wait
@@ -142,38 +128,18 @@ def _column(sql: str, parameters: Sequence[Any]) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _lines(
-    where: list[Any], heads: list[tuple[Lane, Waiting]], ledger: Ledger, project_costs: dict[str, float]
-) -> _Looked:
-    """Of lanes that may start now whole lines; of the others the oldest alone, for its turn and what is kept for it."""
-    looked = _Looked([], {}, Counter())
-    free = []
-    for lane, one in heads:
-        if ledger.block(lane) is None or ledger.never(lane) is not None:
-            free.append(
-                (
-                    -lane.priority,
-                    project_costs.get(lane.project, 0.0) / weight(ledger.weights, lane.project),
-                    one.pk,
-                    lane,
-                )
-            )
-        else:
-            looked.lines.append(Line.of(lane, [one]))
-    chosen = {lane.id: lane for *_, lane in sorted(free)[:MOST_LANES]}
-    if not chosen:
-        return looked
-    executions = max(2, min(16, AT_ONCE // len(chosen) // 2))
-    each = max(1, min(64, AT_ONCE // len(chosen) // executions))
+def _complete(where: list[Any], lines: Sequence[Line], turns: Turns, rows: dict[int, Queued], *, wanted: int) -> None:
+    """Read of each line the oldest of its oldest executions."""
+    each = max(1, min(wanted, AT_ONCE // EXECUTIONS) // len(lines))
+    waiting: dict[int, list[Waiting]] = {line.lane.id: [] for line in lines}
     with connection.cursor() as cursor:
-        cursor.execute(_LINES, [list(chosen), *where, *where, executions, *where, each])
-        waiting: dict[int, list[Waiting]] = {lane: [] for lane in chosen}
-        for lane_id, execution, pk, at, reason, resources, holds in cursor.fetchall():
-            waiting[lane_id].append(Waiting(pk, execution, at))
-            looked.rows[pk] = Queued(pk, resources, at, reason)
-            looked.held[execution] = holds
-    looked.lines += [Line.of(lane, waiting[pk]) for pk, lane in chosen.items()]
-    return looked
+        cursor.execute(_LINES, [list(waiting), *where, *where, EXECUTIONS, *where, each])
+        for lane, execution, pk, at, reason, resources, holds in cursor.fetchall():
+            waiting[lane].append(Waiting(pk, execution, at))
+            rows[pk] = Queued(pk, resources, at, reason)
+            turns.execution_held[execution] = holds
+    for line in lines:
+        line.fill(waiting[line.lane.id])
 
 
 class _Fits:

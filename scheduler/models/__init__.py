@@ -23,6 +23,7 @@ from scheduler.models.trigger import (
     TriggerRound,
     TriggerSource,
 )
+from scheduler.models.usage import UsageHour
 
 __all__ = [
     "Backlog",
@@ -62,5 +63,6 @@ __all__ = [
     "TriggerMode",
     "TriggerRound",
     "TriggerSource",
+    "UsageHour",
     "Workflow",
 ]

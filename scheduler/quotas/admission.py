@@ -8,6 +8,7 @@ running task launches) go with the whole: if they waited for a place that it hol
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -95,7 +96,7 @@ def keeps_waiting(execution: Execution) -> bool:
     return True
 
 
-def of_executions(limits: list[Limit]) -> list[Limit]:
+def of_executions(limits: Iterable[Limit]) -> list[Limit]:
     """Those, and the weights."""
     return [one for one in limits if one.resource in OF_EXECUTIONS or one.resource == "weight"]
 

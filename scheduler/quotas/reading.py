@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -16,7 +17,7 @@ from django.db import connection
 from scheduler.phases import ATTEMPT_HELD
 from scheduler.quotas import lanes
 from scheduler.quotas.resources import HOURS, OF_EXECUTIONS
-from scheduler.quotas.rules import DOMAIN, EVERYTHING, LAUNCH_PLAN, PROJECT, USER, Lane, Ledger, Limit, Scope
+from scheduler.quotas.rules import DOMAIN, EVERYTHING, LAUNCH_PLAN, PROJECT, USER, Covering, Lane, Ledger, Limit, Scope
 from scheduler.quotas.used import spent
 from scheduler.statements import Statement, execute
 
@@ -54,17 +55,25 @@ def limits_statement(now: datetime) -> Statement:
     return _LIMITS, [now, now]
 
 
-def limits_of(rows: Iterable[tuple[Any, ...]]) -> list[Limit]:
-    return [_limit(*row) for row in rows]
+def limits_of(rows: Iterable[tuple[Any, ...]]) -> tuple[Limit, ...]:
+    """The same objects as before, as long as the rows are the same."""
+    return _limits_of(tuple(rows))
 
 
-def limits(now: datetime) -> list[Limit]:
+@lru_cache(maxsize=8)
+def _limits_of(rows: tuple[tuple[Any, ...], ...]) -> tuple[Limit, ...]:
+    return tuple(_limit(*row) for row in rows)
+
+
+def limits(now: datetime) -> tuple[Limit, ...]:
     """Those valid now."""
     return limits_of(execute([limits_statement(now)])[0].returned)
 
 
-def of_attempts(found: Iterable[Limit]) -> list[Limit]:
-    return [one for one in found if one.resource not in OF_EXECUTIONS]
+@lru_cache(maxsize=8)
+def of_attempts(found: tuple[Limit, ...]) -> tuple[tuple[Limit, ...], Covering]:
+    """Those, and what is known of the lanes that they cover: it grows."""
+    return tuple(one for one in found if one.resource not in OF_EXECUTIONS), {}
 
 
 def _limit(
@@ -123,11 +132,11 @@ def give_lanes(*, limit: int = 1000) -> None:
         lanes.give(ids)
 
 
-def ledger(found: Iterable[Limit], counted: Held, *, now: datetime) -> Ledger:
-    """With what is held, and what was used of hours."""
-    wanted = list(found)
+def ledger(found: tuple[Limit, ...], counted: Held, *, now: datetime) -> Ledger:
+    """Of attempts: with what is held, and what was used of hours."""
+    wanted, covering = of_attempts(found)
     hours = [one for one in wanted if one.resource in HOURS]
-    made = Ledger(wanted, spent(hours, now=now) if hours else {})
+    made = Ledger(wanted, spent(hours, now=now) if hours else {}, covering)
     for lane, count in counted.counts.items():
         made.hold(lane, count)
     return made

@@ -63,7 +63,7 @@ def _number(given: object, what: str) -> float:
         if text.startswith("-"):
             raise InvalidArgument(f"{what} cannot be negative: {given}")
         return quantity(text)
-    number = float(given) if not isinstance(given, int) or abs(given) <= MOST * 2 else math.copysign(MOST * 2, given)
+    number = float(max(-2 * MOST, min(2 * MOST, given))) if isinstance(given, int) else given
     if math.isnan(number) or math.isinf(number):
         raise InvalidArgument(f"{what} must be a finite number, not {given}")
     return number

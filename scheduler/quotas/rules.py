@@ -107,15 +107,26 @@ class Block:
         return f"{said} (quota of {limit.name or limit.scope.kind})"
 
 
-class Ledger:
-    """What is held against the limits. Amounts of a lane are those of one attempt of it."""
+Covering = dict[int, list[tuple[Limit, float]]]  # by a lane's number
 
-    def __init__(self, limits: Collection[Limit], spent: Mapping[int, float] | None = None) -> None:
+
+class Ledger:
+    """What is held against the limits. Amounts of a lane are those of one attempt of it.
+
+    `covering`: which limits count which lanes, as earlier ledgers of the same limits found out.
+    """
+
+    def __init__(
+        self,
+        limits: Collection[Limit],
+        spent: Mapping[int, float] | None = None,
+        covering: Covering | None = None,
+    ) -> None:
         self.limits = {one.id: one for one in limits if one.resource != WEIGHT}
         self.weights = {one.scope.project: one.limit for one in limits if one.resource == WEIGHT}
         self.used: dict[int, float] = defaultdict(float, spent or {})
         self.reserved: dict[int, float] = {}
-        self._covering: dict[int, list[tuple[Limit, float]]] = {}
+        self._covering = {} if covering is None else covering
         self._borrowers: dict[int, list[Limit]] = defaultdict(list)
         for one in self.limits.values():
             if one.lender in self.limits:
@@ -201,10 +212,17 @@ class Ledger:
         return found
 
     def reserve(self, lane: Lane) -> None:
-        """Keep for the lane what it is short of; of one limit nothing is kept for two."""
-        for limit, amount in self.covering(lane):
-            short = limit.resource not in HOURS and self._block(limit, amount, lane) is not None
-            if short and limit.id not in self.reserved and limit.lender is None:
+        """Keep for the lane what it is short of: in the narrowest limits that are in its way, for what is kept in wider
+        ones would lie idle until those let it go. Of one limit nothing is kept for two.
+        """
+        short = [
+            (limit, amount)
+            for limit, amount in self.covering(lane)
+            if limit.resource not in HOURS and self._block(limit, amount, lane) is not None
+        ]
+        for limit, amount in short:
+            is_wider = any(limit.scope.contains(other.scope) for other, _ in short)
+            if not is_wider and limit.id not in self.reserved and limit.lender is None:
                 self.reserved[limit.id] = amount
 
     def never(self, lane: Lane) -> Block | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from scheduler.quotas.rules import Block, Lane, Ledger, cost, weight
 
 PATIENCE = timedelta(seconds=30)  # then others may not take what something waits for
+TOGETHER = 16  # lines made whole at once
 
 
 class Waiting(NamedTuple):
@@ -41,13 +42,19 @@ class Line:
 
     lane: Lane
     waiting: dict[int, deque[Waiting]] = field(default_factory=dict)  # by execution, each oldest first
+    whole: bool = True  # False: only the oldest is there until its turn comes (Turns.choose, `complete`)
 
     @classmethod
-    def of(cls, lane: Lane, waiting: Iterable[Waiting]) -> Line:
-        line = cls(lane)
-        for one in waiting:
-            line.waiting.setdefault(one.execution, deque()).append(one)
+    def of(cls, lane: Lane, waiting: Iterable[Waiting], *, whole: bool = True) -> Line:
+        line = cls(lane, whole=whole)
+        line.fill(waiting)
         return line
+
+    def fill(self, waiting: Iterable[Waiting]) -> None:
+        """Those that are there, instead of what was."""
+        self.waiting.clear()
+        for one in waiting:
+            self.waiting.setdefault(one.execution, deque()).append(one)
 
     def next(self, held: Mapping[int, int]) -> Waiting | None:
         if not self.waiting:
@@ -75,30 +82,57 @@ class Turns:
     blocked: dict[int, Block] = field(default_factory=dict)  # by lane
     never: list[tuple[Lane, Waiting, Block]] = field(default_factory=list)
 
-    def choose(self, lines: Iterable[Line], fits: Callable[[Lane, Waiting], Fit], most: int) -> None:
-        """Take up to `most`, one after the other, as long as anything may start."""
-        heap = [(*self._order(line, one), line) for line in lines if (one := line.next(self.execution_held))]
-        heap = [(order, number, line) for number, (order, line) in enumerate(heap)]  # type: ignore[misc]
+    def choose(
+        self,
+        lines: Iterable[Line],
+        fits: Callable[[Lane, Waiting], Fit],
+        most: int,
+        complete: Callable[[Sequence[Line]], None] | None = None,
+    ) -> None:
+        """Take up to `most`, one after the other, as long as anything may start. `complete` makes lines whole."""
+        heap: list[tuple[tuple[float, ...], int, Line]] = []
+        for number, line in enumerate(lines):
+            if one := line.next(self.execution_held):
+                heap.append((self._order(line, one), number, line))
         heapq.heapify(heap)
         while heap and len(self.taken) < most:
-            order, number, line = heapq.heappop(heap)  # type: ignore[misc]
+            order, number, line = heapq.heappop(heap)
+            if not line.whole and complete is not None and self._may_start(line.lane):
+                self._complete(line, heap, most - len(self.taken), complete)
             one = line.next(self.execution_held)
             if one is None:
                 continue
-            (fresh,) = self._order(line, one)
+            fresh = self._order(line, one)
             if fresh != order:  # its project, or its execution, got something meanwhile
-                heapq.heappush(heap, (fresh, number, line))  # type: ignore[misc]
+                heapq.heappush(heap, (fresh, number, line))
                 continue
             match self._try(line, one, fits):
                 case Fit.TAKEN | Fit.REFUSED:
-                    heapq.heappush(heap, (fresh, number, line))  # type: ignore[misc]
+                    heapq.heappush(heap, (fresh, number, line))
                 case Fit.ENOUGH:
                     return
 
-    def _order(self, line: Line, one: Waiting) -> tuple[tuple[float, ...]]:
+    def _complete(
+        self,
+        line: Line,
+        heap: Sequence[tuple[tuple[float, ...], int, Line]],
+        wanted: int,
+        complete: Callable[[Sequence[Line]], None],
+    ) -> None:
+        """The line, and with it those whose turn comes soon."""
+        soon = heapq.nsmallest(min(wanted, TOGETHER) - 1, heap) if wanted > 1 else []
+        lines = [line, *(other for _, _, other in soon if not other.whole and self._may_start(other.lane))]
+        complete(lines)
+        for one in lines:
+            one.whole = True
+
+    def _may_start(self, lane: Lane) -> bool:
+        return self.ledger.block(lane) is None or self.ledger.never(lane) is not None
+
+    def _order(self, line: Line, one: Waiting) -> tuple[float, ...]:
         lane = line.lane
         share = self.project_costs.get(lane.project, 0.0) / weight(self.ledger.weights, lane.project)
-        return ((-lane.priority, share, self.execution_held[one.execution], one.pk),)
+        return (-lane.priority, share, self.execution_held[one.execution], one.pk)
 
     def _try(self, line: Line, one: Waiting, fits: Callable[[Lane, Waiting], Fit]) -> Fit:
         lane = line.lane

@@ -1,21 +1,137 @@
-"""Hours of cpu and GPU that were used in a window of the calendar."""
+"""What attempts used: cores, bytes and devices times the seconds that they ran, by lane.
+
+Hours that are over are summed up once, and for a day anew with every hour, for ends that were reported late. Whatever
+is asked for is summed up hours and, for the rest, the attempts themselves: to the second the sum over attempts.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import time
+from collections import defaultdict
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 
-from scheduler.quotas.rules import Limit
+from django.db import connection, transaction
+from django.utils import timezone
+
+from scheduler.models import UsageHour
+from scheduler.phases import AttemptPhase
+from scheduler.quotas import lanes
+from scheduler.quotas.resources import HOURS
+from scheduler.quotas.rules import Lane, Limit
+
+HOUR = timedelta(hours=1)
+AGAIN = 24  # hours that are summed up once more with every new one
+SUMMING = (428, 3)  # advisory lock
+FRESH_SECONDS = 5.0  # for so long what was used is not asked for again by those who decide
+SUMMED = 0  # the lane that says that an hour is
+_SECONDS = f"""
+WITH part AS (
+    SELECT lane, least(coalesce(ended_at, %(now)s), %(to)s) - greatest(started_at, %(from)s) AS ran
+    FROM scheduler_taskexecution
+    WHERE ended_at > %(from)s AND started_at < %(to)s
+    UNION ALL
+    SELECT lane, least(%(now)s, %(to)s) - greatest(started_at, %(from)s)
+    FROM scheduler_taskexecution
+    WHERE phase = {int(AttemptPhase.RUNNING)} AND ended_at IS NULL AND started_at < %(to)s
+)
+SELECT lane, sum(extract(epoch FROM ran))::float8, count(*) FROM part
+WHERE lane IS NOT NULL AND ran > interval '0' GROUP BY lane
+"""  # noqa: S608 - constants
 
 
 def window_start(window: str, now: datetime) -> datetime:
-    """In UTC."""
+    """Of the calendar, in UTC."""
     day = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if window == "week":
         return day - timedelta(days=day.weekday())
     return day if window == "day" else day.replace(day=1)
 
 
+def hour_of(at: datetime) -> datetime:
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def of_attempts(start: datetime, end: datetime, *, now: datetime) -> dict[int, tuple[float, int]]:
+    """Seconds and number of attempts by lane, from the attempts themselves."""
+    with connection.cursor() as cursor:
+        cursor.execute(_SECONDS, {"from": start, "to": end, "now": now})
+        return {lane: (seconds, count) for lane, seconds, count in cursor.fetchall()}
+
+
+def sum_up(*, now: datetime | None = None) -> int:
+    """Sum up hours that are over; returns how many. Any number may try at a time."""
+    now = now or timezone.now()
+    current = hour_of(now)
+    newest = summed_until()
+    if newest is not None and newest >= current:
+        return 0
+    first = min(newest or current - HOUR, current - HOUR)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", list(SUMMING))
+        if not cursor.fetchone()[0]:
+            return 0
+        hours = int((current - first) / HOUR) + (AGAIN if newest is not None else 0)
+        for number in range(1, hours + 1):
+            _sum_hour(current - number * HOUR, now)
+    return hours
+
+
+def _sum_hour(hour: datetime, now: datetime) -> None:
+    found = of_attempts(hour, hour + HOUR, now=now)
+    UsageHour.objects.filter(hour=hour).delete()
+    rows = [UsageHour(hour=hour, lane=lane, seconds=seconds, attempts=n) for lane, (seconds, n) in found.items()]
+    UsageHour.objects.bulk_create([*rows, UsageHour(hour=hour, lane=SUMMED, seconds=0.0, attempts=0)])
+
+
+def summed_until() -> datetime | None:
+    """Until when hours are summed up; None: none is."""
+    newest = UsageHour.objects.filter(lane=SUMMED).order_by("-hour").values_list("hour", flat=True).first()
+    return newest + HOUR if newest is not None else None
+
+
+def seconds(start: datetime, end: datetime, *, now: datetime) -> dict[int, float]:
+    """By lane; whole hours that are summed up from there, the rest from the attempts."""
+    found: dict[int, float] = defaultdict(float)
+    first, until = hour_of(start + HOUR - timedelta(microseconds=1)), summed_until()
+    last = min(hour_of(end), until) if until is not None else first
+    oldest = UsageHour.objects.order_by("hour").values_list("hour", flat=True).first()
+    if until is None or oldest is None or last <= first or oldest > first:
+        parts = [(start, end)]
+    else:
+        parts = [(start, first), (last, end)]
+        for lane, ran in UsageHour.objects.filter(hour__gte=first, hour__lt=last).values_list("lane", "seconds"):
+            found[lane] += ran
+    for begin, stop in parts:
+        if begin < stop:
+            for lane, (ran, _) in of_attempts(begin, stop, now=now).items():
+                found[lane] += ran
+    found.pop(SUMMED, None)
+    return dict(found)
+
+
+@lru_cache(maxsize=8)
+def _kept(window: str, tick: int) -> Mapping[Lane, float]:
+    now = timezone.now()
+    return by_lane(window_start(window, now), now, now=now)
+
+
+def by_lane(start: datetime, end: datetime, *, now: datetime) -> dict[Lane, float]:
+    """Seconds by lanes whose rows are there."""
+    ran = seconds(start, end, now=now)
+    known = lanes.load(ran.keys())
+    return {known[number]: amount for number, amount in ran.items() if number in known}
+
+
 def spent(limits: Collection[Limit], *, now: datetime) -> dict[int, float]:
-    """By limit."""
-    return {}
+    """Hours used in their windows, by limit; as of some seconds ago."""
+    tick = int(time.monotonic() / FRESH_SECONDS)
+    found: dict[int, float] = {}
+    for limit in limits:
+        used = _kept(limit.window, tick)
+        resource = HOURS[limit.resource]
+        found[limit.id] = sum(
+            ran * lane.demand.get(resource, 0.0) / 3600 for lane, ran in used.items() if limit.scope.covers(lane)
+        )
+    return found

@@ -56,7 +56,7 @@ class Picture:
 
     def __init__(self, now: datetime | None = None) -> None:
         self.now = now or timezone.now()
-        self.limits: list[Limit] = reading.limits(self.now)
+        self.limits: tuple[Limit, ...] = reading.limits(self.now)
         self._ledger: Ledger | None = None
         self._instances: list[ExecutorInstance] | None = None
         self._turns: Ledger | None = None
@@ -65,7 +65,7 @@ class Picture:
     def ledger(self) -> Ledger:
         """Of attempts."""
         if self._ledger is None:
-            self._ledger = reading.ledger(reading.of_attempts(self.limits), reading.held(), now=self.now)
+            self._ledger = reading.ledger(self.limits, reading.held(), now=self.now)
         return self._ledger
 
     @property

@@ -15,6 +15,7 @@ from django.db import ProgrammingError, connection, transaction
 from console.accounts.models import User
 from console.executor_rights import RIGHTS, NotGranted, grant
 from scheduler.actions.clusters import set_cluster
+from scheduler.actions.quotas import Setter, Wanted, scope_of, set_quota
 from scheduler.attempts import claims, reports
 from scheduler.attempts.observations import Ended, Running
 from scheduler.attempts.outcomes import Outcome
@@ -100,6 +101,18 @@ def test_an_executor_does_its_work_with_it(role: str) -> None:
     assert (unfit.phase, lost.phase) == (AttemptPhase.FAILED, AttemptPhase.FAILED)
     assert NodeExecution.objects.get(pk=row.node_id).phase == NodePhase.RUNNING
     assert PhaseEvent.objects.filter(machine="attempt", object_id=row.pk, actor="one").count() == 3
+
+
+def test_it_claims_in_turns_with_it(role: str) -> None:
+    """Also what an older release queued without a lane."""
+    grant(role)
+    rows = [make_attempt(resources={"cpu": 1}, lane=None) for _ in range(3)]
+    set_quota(Wanted(scope_of(), "attempts", 2), by=Setter("root", platform=True))
+    with acting_as(role):
+        claimed = claims.claim("local", "one", MachinePacking(MACHINE, MACHINE, now=NOW), now=NOW).rows
+        assert [row.pk for row in claimed] == [row.pk for row in rows[:2]]
+        assert refused('UPDATE scheduler_quota SET "limit" = 9')
+        assert refused("DELETE FROM scheduler_lane")
 
 
 def test_every_table_that_is_not_named_is_closed(role: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -60,7 +60,7 @@ def end(rows: Sequence[TaskExecution]) -> None:
     reports.report_ends([Ended(row.pk, DONE, now()) for row in rows], actor="test")
 
 
-def by_project(rows: Sequence[TaskExecution]) -> Counter[str]:
+def by_project(rows: Iterable[TaskExecution]) -> Counter[str]:
     homes = dict(Execution.objects.values_list("pk", "project"))
     return Counter(homes[row.execution_id] for row in rows)
 

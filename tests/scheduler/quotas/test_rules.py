@@ -207,6 +207,16 @@ def test_what_is_reserved_takes_nothing_from_a_guaranteed_share() -> None:
     assert ledger.block(mine) is not None, "beyond its share it waits like others"
 
 
+def test_nothing_is_reserved_of_everything_for_what_its_own_project_keeps_waiting() -> None:
+    pool, own = Limit(1, Scope(), "cpu", 8.0), Limit(2, Scope(PROJECT, "a"), "cpu", 6.0)
+    ledger = Ledger([pool, own])
+    mine, other = Lane(1, "a", demand={"cpu": 5.0}), Lane(2, "b", demand={"cpu": 1.0})
+    ledger.hold(mine)
+    ledger.reserve(mine)
+    assert ledger.reserved == {2: 5.0}
+    assert ledger.block(other) is None
+
+
 def test_what_is_borrowed_counts_against_the_lender_and_not_beyond_his_share() -> None:
     mine = Limit(1, Scope(PROJECT, "a"), "cpu", 4.0, "project a", lender=2)
     theirs = Limit(2, Scope(PROJECT, "b"), "cpu", 4.0, "project b", guaranteed=1.0)

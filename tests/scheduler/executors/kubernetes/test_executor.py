@@ -12,7 +12,7 @@ from flyteidl.core import errors_pb2, execution_pb2, literals_pb2
 
 from scheduler.attempts.observations import Accepted, Running, Waiting
 from scheduler.attempts.outcomes import Outcome
-from scheduler.executors.kubernetes import names
+from scheduler.executors.kubernetes import follows, names
 from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.executors.kubernetes.held import OVERDUE_SECONDS
 from scheduler.executors.kubernetes.logs import TAIL_LINES
@@ -217,8 +217,10 @@ def test_a_cluster_that_was_set_back_loses_nothing(bench: Bench, fake: FakeClust
     assert bench.outcome(1).phase == AttemptPhase.SUCCEEDED
 
 
-def test_logs_of_more_pods_than_are_followed_are_kept(bench: Bench, fake: FakeCluster) -> None:
-    bench.executor._followers.most = 1
+def test_logs_of_more_pods_than_are_followed_are_kept(
+    bench: Bench, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(follows, "FOLLOWERS", 1)
     long = "".join(f"2026-11-28T12:00:00.{number:09d}Z line {number}\n" for number in range(TAIL_LINES + 1000))
     for number in range(1, 4):
         bench.executor.submit(bench.assignment(number))
