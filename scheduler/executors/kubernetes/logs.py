@@ -31,6 +31,7 @@ TAIL_BYTES = 4096  # of the log that a message shows
 OTHERS_BYTES = 1 << 20  # of the log of each other container
 SMALL = 1 << 20  # bytes
 FORBIDDEN = 403
+REFUSALS = 5  # after which others are followed; right after its start the API says of a container that it has none
 SHORTEST, LONGEST = 0.2, 10.0  # seconds between two tries to follow
 END_SECONDS = 3.0  # a follow ends as soon as the container: what is known of that comes up to so much later
 FOLLOW_SECONDS = 5.0  # for which the end of a follow is waited for: it comes up to 2 s after the container's
@@ -61,6 +62,7 @@ class LogKeeper:
         self._left_out = 0
         self._written = 0
         self._stopping = False
+        self._refusals = 0  # one after the other
 
     def follow(self) -> None:
         """Until the container has ended, through outages of the API and of the node however long they last. Raises
@@ -77,7 +79,7 @@ class LogKeeper:
 
     def _follow_on(self) -> None:
         pause = SHORTEST
-        while not self._stopping:
+        while not self._stopping and self._refusals < REFUSALS:
             before = self._last
             if self._follow_once():  # also where the kubelet was started anew, and the container runs on
                 self._over.wait(END_SECONDS)
@@ -92,11 +94,12 @@ class LogKeeper:
         try:
             with self.objects.log(self.namespace, self.pod, self.main, follow=True, since=since) as response:
                 lines = _lines(response.stream(CHUNK, decode_content=True))
+                self._refusals = 0
                 self._write(itertools.takewhile(lambda line: not self._stopping, lines))
         except (ApiError, urllib3.exceptions.HTTPError, OSError) as error:
             logger.debug("the log of %s broke off: %s", self.pod, error)
-            if isinstance(error, ApiError) and error.status == FORBIDDEN:
-                self.container_ended()  # nobody may read logs here: not asked again and again
+            if isinstance(error, ApiError) and 400 <= error.status < 500:
+                self._refusals += REFUSALS if error.status == FORBIDDEN else 1
             return False
         return True
 

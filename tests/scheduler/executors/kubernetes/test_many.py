@@ -97,6 +97,7 @@ def test_pods_that_wait_are_looked_at_a_few_at_a_time_and_each_in_its_turn(
 
 
 def test_what_is_kept_of_a_pod_that_runs_is_small(bench: Bench, fake: FakeCluster) -> None:
+    fake.log_status = 404  # as nodes that are none say
     words = tuple(f"word-{number}" for number in range(200))
     for number in (1, 2):
         bench.executor.submit(bench.assignment(number, argv=words))
