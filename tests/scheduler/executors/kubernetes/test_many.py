@@ -39,7 +39,7 @@ def test_logs_are_followed_in_turn_and_none_is_lost(
     for _, name in list(fake.pods):
         fake.logs[name, "main"] = STAMP % 1 + name.encode() + b"\n"
         fake.run(name)
-    bench.until(lambda: len(bench.of(Running)) == 3)
+    bench.until(lambda: len(bench.of(Running)) == 3 and begun)
     assert len(begun) == len(bench.executor.follows.followed) == 1
     (last,) = [name for _, name in fake.pods if name.startswith("f1-n0-3-")]
     if last != begun[0]:
