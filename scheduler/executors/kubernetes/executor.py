@@ -36,6 +36,7 @@ from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
+from scheduler.executors.kubernetes.refusals import BY_RIGHTS
 from scheduler.executors.kubernetes.rights import may_watch_all
 from scheduler.executors.kubernetes.strays import LogOf, Strays
 from scheduler.executors.kubernetes.submission import Submission
@@ -50,6 +51,7 @@ INSTANCE = 64  # letters; TaskExecution.claimed_by
 FOLLOWERS = 200  # logs followed at the same time; those of more pods are read at their end
 LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
 AGAIN_SECONDS = 2.0
+FORBIDDEN = 403
 LOG_SECONDS = 3.0  # between looks at logs that grow
 
 
@@ -282,6 +284,9 @@ class KubernetesExecutor(Executor):
             events = self.objects.events(held.namespace, held.name, held.uid) if wanted else []
         except ApiError as error:
             logger.warning("%s cannot be read for now: %s", held.handle, error)
+            if error.status == FORBIDDEN:
+                words = f"what becomes of its pod may not be seen: {error.message}; {BY_RIGHTS}"
+                self.board.waits(held, Wait("RightMissing", words, self.settings.graces.creating, retryable=False))
             return
         with self.board.lock:
             if held.stage == Stage.MADE and is_newer(held, pod):
@@ -305,7 +310,13 @@ class KubernetesExecutor(Executor):
     # --- what time brings ---------------------------------------------------------------------------------------------
 
     def _narrow(self) -> None:
-        """Follow single namespaces where all may not be: a cluster that was away at the start could not be asked."""
+        """Follow single namespaces where all may not be: a cluster that was away at the start could not be asked. And
+        where a single one may not be followed, its pods are read one by one.
+        """
+        refused = {namespace for namespace, watcher in list(self._watchers.items()) if watcher.refused}
+        for held in self.board.active() if refused else ():
+            if {"", held.namespace} & refused and held.stage == Stage.MADE and held.look_at is None:
+                held.look_at = time.monotonic() + LOOK_SECONDS
         watcher = self._watchers.get("")
         if watcher is None or not watcher.refused or may_watch_all(self.objects.api):
             return

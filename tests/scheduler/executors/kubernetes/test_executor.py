@@ -372,6 +372,37 @@ def test_a_namespace_that_is_being_deleted_keeps_no_other_waiting(bench: Bench, 
     bench.until(lambda: fake.pods, 30)
 
 
+def test_pods_that_may_not_be_followed_are_read_one_by_one(
+    bench: Bench, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOG_SECONDS", 0.1)
+    fake.may_list = False
+    bench.restart()
+    assignment = bench.assignment()
+    bench.executor.submit(assignment)
+    fake.wait_for_pod()
+    fake.run(fake.only())
+    bench.until(lambda: bench.of(Running))
+    bench.succeed(assignment)
+    fake.end(fake.only())
+    assert bench.outcome().phase == AttemptPhase.SUCCEEDED
+
+
+def test_pods_that_may_not_be_seen_at_all_end_with_the_right_that_is_missing(
+    bench: Bench, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOG_SECONDS", 0.1)
+    bench.settings = replace(bench.settings, graces=Graces(creating=0.5))
+    fake.may_list = fake.may_get = False
+    bench.restart()
+    bench.executor.submit(bench.assignment())
+    error = error_of(bench.outcome())
+    assert (error.code, error.kind) == ("RightMissing", SYSTEM)
+    assert "an administrator of the cluster gives it the role" in error.message
+
+
 def test_a_cluster_that_was_away_at_the_start_may_yet_allow_single_namespaces_only(
     bench: Bench, fake: FakeCluster
 ) -> None:
