@@ -7,6 +7,7 @@ none goes before its end is written down. Calls of the port do not wait; other t
 from __future__ import annotations
 
 import logging
+import math
 import os
 import secrets
 import shutil
@@ -25,7 +26,7 @@ from scheduler.attempts.outcomes import SYSTEM, aborted, failure
 from scheduler.attempts.resources import Resources
 from scheduler.executors.base import Assignment, Emit, Executor
 from scheduler.executors.kubernetes import names, pods
-from scheduler.executors.kubernetes.board import ORDINARY, ORDINARY_SECONDS, Board, waited
+from scheduler.executors.kubernetes.board import ORDINARY, ORDINARY_SECONDS, Board, from_now, waited
 from scheduler.executors.kubernetes.client import Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import verdict
@@ -35,7 +36,7 @@ from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
 from scheduler.executors.kubernetes.objects import Objects
-from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
+from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, given_up_at, observe
 from scheduler.executors.kubernetes.refusals import BY_RIGHTS
 from scheduler.executors.kubernetes.rights import may_watch_all
 from scheduler.executors.kubernetes.strays import LogOf, Strays
@@ -222,7 +223,7 @@ class KubernetesExecutor(Executor):
                 self._keep_log(held, pod, follow=False)
                 self.board.runs(held, pods.started_at(pod, pods.primary_of(pod)))
                 if until is not None:
-                    held.look_at = time.monotonic() + max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
+                    held.look_at = from_now(until)
                 if well and not held.ends:
                     held.ends = True
                     self.board.do(partial(self.finisher.early, held))
@@ -230,6 +231,8 @@ class KubernetesExecutor(Executor):
                 self._keep_log(held, pod, follow=False)
                 if self.board.to_judge(held):
                     self.board.do(partial(self.finisher.judge, held, pod, seen))
+        if (due := given_up_at(pod, self.settings.graces)) is not None:
+            held.look_at = min(from_now(due), held.look_at or math.inf)
         self._tend(held)
 
     def _time(self, held: Held, pod: pods.Json) -> None:

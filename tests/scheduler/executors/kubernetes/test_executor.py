@@ -239,6 +239,24 @@ def test_logs_of_more_pods_than_are_followed_are_kept(bench: Bench, fake: FakeCl
         assert kept.splitlines() == [f"line {number}" for number in range(TAIL_LINES + 1000)]
 
 
+def test_a_pod_of_a_node_that_says_nothing_any_more_is_given_up(bench: Bench, fake: FakeCluster) -> None:
+    """The cluster deletes it, and nothing comes after that."""
+    bench.settings = replace(bench.settings, graces=Graces(unreachable=0.5))
+    bench.restart()
+    bench.executor.submit(bench.assignment())
+    fake.wait_for_pod()
+    name = fake.only()
+    fake.run(name)
+    bench.until(lambda: bench.of(Running))
+    with fake._changed:
+        fake.named(name)["metadata"]["deletionTimestamp"] = now(0.5)
+        taken = condition("DisruptionTarget", "True", "DeletionByTaintManager", "Taint manager: deleting")
+        fake.named(name)["status"]["conditions"].append(taken)
+        fake._commit("MODIFIED", fake.named(name))
+    error = error_of(bench.outcome())
+    assert (error.code, error.kind) == ("NodeLost", SYSTEM)
+
+
 def test_outputs_count_even_if_the_pod_was_deleted_afterwards(bench: Bench, fake: FakeCluster) -> None:
     assignment = bench.assignment()
     bench.executor.submit(assignment)
