@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,21 @@ def cluster() -> Iterator[Cluster]:
 
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[Namespace]:
-    """A namespace of its own for each test, with the account that pods need."""
+    """One of its own for each test."""
+    with a_namespace(cluster) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared_namespace(cluster: Cluster) -> Iterator[Namespace]:
+    """One for the tests of a file that go on at the same time."""
+    with a_namespace(cluster) as made:
+        yield made
+
+
+@contextmanager
+def a_namespace(cluster: Cluster) -> Iterator[Namespace]:
+    """With the account that pods need."""
     made = Namespace(cluster, f"test-{uuid.uuid4().hex[:10]}")
     cluster.kubectl("create", "namespace", made.name)
     eventually(lambda: made.get("serviceaccounts")["items"])

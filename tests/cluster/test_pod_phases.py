@@ -1,16 +1,23 @@
-"""Every way in which a pod ends or waits, on a real cluster: what Causeway makes of it."""
+"""Every way in which a pod ends or waits, on a real cluster: what Causeway makes of it.
+
+Most of them wait: for a node, a kubelet, a grace. So those that need nothing for themselves alone are begun together
+(`begins`), and each test looks at what became of its own.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
+from flyteidl.core import execution_pb2
 
 from scheduler.attempts.observations import Ended, Waiting
 from scheduler.attempts.spec import Needs, Pod, SharedMemory
+from scheduler.executors.base import Assignment
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Name, Request
@@ -22,6 +29,55 @@ EAT = "python3 -c \"x = 'x' * (400 * 1024 * 1024)\""
 SMALL = Needs(requests={"cpu": "10m", "memory": "60Mi"})
 
 
+@dataclass
+class Begun:
+    """What a test has begun, and where."""
+
+    attempts: Attempts
+    given: list[Assignment]
+
+    @property
+    def one(self) -> Assignment:
+        (one,) = self.given
+        return one
+
+    def error(self, number: int = 0) -> execution_pb2.ExecutionError:
+        return self.attempts.error(self.given[number], 240)
+
+
+Begin = Callable[[Attempts], "Assignment | list[Assignment]"]
+Test = TypeVar("Test", bound=Callable[..., None])
+BEGINNINGS: dict[str, Begin] = {}
+
+
+def begins(begin: Begin) -> Callable[[Test], Test]:
+    """What the test of this name looks at: submitted when the first of them runs."""
+
+    def named(test: Test) -> Test:
+        BEGINNINGS[test.__name__] = begin
+        return test
+
+    return named
+
+
+@pytest.fixture(scope="module")
+def together(
+    shared_namespace: Namespace, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[dict[str, Begun]]:
+    made = Attempts(shared_namespace, tmp_path_factory.mktemp("together"), graces=QUICK)
+    begun = {}
+    for name in dict.fromkeys(item.name for item in request.session.items if item.name in BEGINNINGS):
+        given = BEGINNINGS[name](made)
+        begun[name] = Begun(made, given if isinstance(given, list) else [given])
+    yield begun
+    made.close()
+
+
+@pytest.fixture
+def begun(together: dict[str, Begun], request: pytest.FixtureRequest) -> Begun:
+    return together[request.node.name]
+
+
 @pytest.fixture
 def attempts(namespace: Namespace, tmp_path: Path) -> Iterator[Attempts]:
     made = Attempts(namespace, tmp_path, graces=QUICK)
@@ -29,58 +85,69 @@ def attempts(namespace: Namespace, tmp_path: Path) -> Iterator[Attempts]:
     made.close()
 
 
-def with_pod(attempts: Attempts, script: str, **spec: Any) -> Any:
+def with_pod(attempts: Attempts, script: str, *, timeout_seconds: float | None = None, **spec: Any) -> Any:
     """An attempt with a pod template in code."""
     primary = {"name": "primary", "image": attempts.image, **spec.pop("primary", {})}
     pod = Pod(spec={"containers": [primary, *spec.pop("beside", [])], **spec}, primary="primary")
-    return attempts.submit(script, pod=pod)
+    return attempts.submit(script, pod=pod, timeout_seconds=timeout_seconds)
 
 
 # --- ends -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_task_that_ends_well_with_outputs_succeeds_and_its_pod_goes(attempts: Attempts) -> None:
-    given = attempts.submit("echo hello; sleep 1; echo bye", with_outputs=True)
-    assert attempts.outcome(given).phase == AttemptPhase.SUCCEEDED
-    assert attempts.log(given) == "hello\nbye\n"
+@begins(lambda attempts: attempts.submit("echo hello; sleep 1; echo bye", with_outputs=True))
+def test_a_task_that_ends_well_with_outputs_succeeds_and_its_pod_goes(begun: Begun) -> None:
+    assert begun.attempts.outcome(begun.one).phase == AttemptPhase.SUCCEEDED
+    assert begun.attempts.log(begun.one) == "hello\nbye\n"
 
 
-def test_a_task_that_ends_well_without_outputs_has_failed(attempts: Attempts) -> None:
-    error = attempts.error(attempts.submit("echo nothing done"))
+@begins(lambda attempts: attempts.submit("echo nothing done"))
+def test_a_task_that_ends_well_without_outputs_has_failed(begun: Begun) -> None:
+    error = begun.error()
     assert (error.code, error.kind) == ("OutputsNotFound", USER)
 
 
-def test_an_exit_code_is_the_users_and_comes_with_the_last_words(attempts: Attempts) -> None:
-    given = attempts.submit("echo some; echo last words >&2; exit 7")
-    error = attempts.error(given)
+@begins(lambda attempts: attempts.submit("echo some; echo last words >&2; exit 7"))
+def test_an_exit_code_is_the_users_and_comes_with_the_last_words(begun: Begun) -> None:
+    error = begun.error()
     assert (error.code, error.kind) == ("NonZeroExit", USER)
     assert "exit code 7" in error.message
     assert "last words" in error.message
 
 
-def test_a_program_that_is_not_there_is_told_in_the_runtimes_words(attempts: Attempts) -> None:
-    given = attempts.submit("", argv=("/no/such/binary",), entry=1)
-    error = attempts.error(given)
+@begins(lambda attempts: attempts.submit("", argv=("/no/such/binary",), entry=1))
+def test_a_program_that_is_not_there_is_told_in_the_runtimes_words(begun: Begun) -> None:
+    error = begun.error()
     assert (error.code, error.kind) == ("StartError", USER)
     assert "/no/such/binary" in error.message
-    assert not attempts.outcome(given).retryable
+    assert not begun.attempts.outcome(begun.one).retryable
 
 
-def test_too_much_memory_is_known_by_its_reason(attempts: Attempts) -> None:
-    error = attempts.error(attempts.submit(EAT, needs=SMALL))
+@begins(lambda attempts: attempts.submit(EAT, needs=SMALL))
+def test_too_much_memory_is_known_by_its_reason(begun: Begun) -> None:
+    error = begun.error()
     assert (error.code, error.kind) == ("OOMKilled", USER)
     assert "60Mi" in error.message
 
 
-@pytest.mark.parametrize("code", [0, 7])
-def test_a_child_without_memory_is_known_whatever_its_parent_makes_of_it(attempts: Attempts, code: int) -> None:
-    error = attempts.error(attempts.submit(f"{EAT}; exit {code}", needs=SMALL))
-    assert error.code == "OOMKilled"
+@begins(lambda attempts: [attempts.submit(f"{EAT}; exit {code}", needs=SMALL) for code in (0, 7)])
+def test_a_child_without_memory_is_known_whatever_its_parent_makes_of_it(begun: Begun) -> None:
+    assert begun.error(0).code == begun.error(1).code == "OOMKilled"
 
 
-def test_a_deadline_is_the_users(attempts: Attempts) -> None:
-    error = attempts.error(attempts.submit("sleep 60", timeout_seconds=3))
-    assert (error.code, error.kind) == ("TimeoutExpired", USER)
+def waits_first(attempts: Attempts) -> Assignment:
+    """For longer than its timeout is, before its own program runs."""
+    prep = {"name": "prep", "image": attempts.image, "command": ["sleep", "5"]}
+    program = "sleep 2; echo began; sleep 1000"
+    return with_pod(attempts, program, initContainers=[prep], timeout_seconds=4)
+
+
+@begins(lambda attempts: [attempts.submit("sleep 60", timeout_seconds=3), waits_first(attempts)])
+def test_a_deadline_is_the_users(begun: Begun) -> None:
+    for number in (0, 1):
+        error = begun.error(number)
+        assert (error.code, error.kind) == ("TimeoutExpired", USER)
+    assert "began" in begun.attempts.log(begun.given[1]), "what it waited for before does not count"
 
 
 def test_a_pod_that_somebody_deletes_is_the_systems_though_it_succeeded(attempts: Attempts) -> None:
@@ -132,41 +199,52 @@ def test_a_preempted_gpu_pod_is_the_systems(attempts: Attempts, gpus: int) -> No
         place.cluster.kubectl("delete", "priorityclass", f"{place.name}-low", f"{place.name}-high")
 
 
-def test_an_init_container_that_fails_is_named(attempts: Attempts) -> None:
-    prep = {"name": "prep", "image": attempts.image, "command": ["sh", "-c", "echo no table; exit 3"]}
-    given = with_pod(attempts, "echo never", initContainers=[prep])
-    error = attempts.error(given)
+def with_init(attempts: Attempts, script: str, **more: Any) -> Any:
+    prep = {"name": "prep", "image": attempts.image, "command": ["sh", "-c", script], **more}
+    return with_pod(attempts, "echo done; exit 3", initContainers=[prep], terminationGracePeriodSeconds=1)
+
+
+@begins(lambda attempts: with_init(attempts, "echo no table; exit 3"))
+def test_an_init_container_that_fails_is_named(begun: Begun) -> None:
+    error = begun.error()
     assert (error.code, error.kind) == ("InitContainerFailed", USER)
     assert "prep" in error.message
     assert "no table" in error.message
-    assert "=== container prep ===\nno table" in attempts.log(given)
+    assert "=== container prep ===\nno table" in begun.attempts.log(begun.one)
 
 
-def test_a_native_sidecar_does_not_decide(attempts: Attempts) -> None:
-    side = {"name": "side", "image": attempts.image, "command": ["sleep", "1000"], "restartPolicy": "Always"}
-    given = with_pod(attempts, "echo done; exit 3", initContainers=[side], terminationGracePeriodSeconds=1)
-    assert "exit code 3" in attempts.error(given).message
+@begins(lambda attempts: with_init(attempts, "sleep 1000", restartPolicy="Always"))
+def test_a_native_sidecar_does_not_decide(begun: Begun) -> None:
+    assert "exit code 3" in begun.error().message
 
 
-def test_an_ordinary_sidecar_is_not_waited_for(attempts: Attempts) -> None:
+def with_sidecar(attempts: Attempts) -> Any:
     side = {"name": "side", "image": attempts.image, "command": ["sleep", "1000"]}
-    given = with_pod(attempts, "exit 4", beside=[side])
-    assert "exit code 4" in attempts.error(given, 60).message
-    attempts.gone(given)
+    return with_pod(attempts, "exit 4", beside=[side])
 
 
-def test_too_much_disk_is_the_tasks_fault(attempts: Attempts) -> None:
-    needs = Needs(requests={"cpu": "10m"}, limits={"ephemeral-storage": "20Mi"})
-    given = attempts.submit("dd if=/dev/zero of=/tmp/big bs=1M count=80 2>/dev/null; sleep 300", needs=needs)
-    error = attempts.error(given, 200)
+@begins(with_sidecar)
+def test_an_ordinary_sidecar_is_not_waited_for(begun: Begun) -> None:
+    assert "exit code 4" in begun.error().message
+    begun.attempts.gone(begun.one)
+
+
+FILL = "dd if=/dev/zero of=/tmp/big bs=1M count=80 2>/dev/null; sleep 300"
+LITTLE_DISK = Needs(requests={"cpu": "10m"}, limits={"ephemeral-storage": "20Mi"})
+
+
+@begins(lambda attempts: attempts.submit(FILL, needs=LITTLE_DISK))
+def test_too_much_disk_is_the_tasks_fault(begun: Begun) -> None:
+    error = begun.error()
     assert (error.code, error.kind) == ("EphemeralStorage", USER)
 
 
 # --- waits ------------------------------------------------------------------------------------------------------------
 
 
-def test_an_image_that_is_not_there_is_told_at_once_and_ends(attempts: Attempts) -> None:
-    given = attempts.submit("true", image="localhost:1/team/none:1")
+@begins(lambda attempts: attempts.submit("true", image="localhost:1/team/none:1"))
+def test_an_image_that_is_not_there_is_told_at_once_and_ends(begun: Begun) -> None:
+    attempts, given = begun.attempts, begun.one
     assert "cannot be pulled" in attempts.waiting(given, "ImagePull").message
     error = attempts.error(given)
     assert (error.code, error.kind) == ("ImagePull", USER)
@@ -174,23 +252,35 @@ def test_an_image_that_is_not_there_is_told_at_once_and_ends(attempts: Attempts)
     attempts.gone(given)
 
 
-def test_a_name_that_no_image_can_have_ends_at_once(attempts: Attempts) -> None:
-    error = attempts.error(attempts.submit("true", image="Not/An Image"))
+@begins(lambda attempts: attempts.submit("true", image="Not/An Image"))
+def test_a_name_that_no_image_can_have_ends_at_once(begun: Begun) -> None:
+    error = begun.error()
     assert error.kind == USER
     assert "Not/An Image" in error.message
 
 
-def test_a_config_map_that_is_not_there_is_named(attempts: Attempts) -> None:
-    env = [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "absent", "key": "a"}}}]
-    error = attempts.error(with_pod(attempts, "true", primary={"env": env}))
-    assert (error.code, error.kind) == ("CreateContainerConfigError", USER)
-    assert 'configmap "absent" not found' in error.message
+def with_variable_from(attempts: Attempts, kind: str) -> Any:
+    env = [{"name": "A", "valueFrom": {kind: {"name": "absent", "key": "a"}}}]
+    return with_pod(attempts, "true", primary={"env": env})
 
 
-def test_a_volume_that_does_not_come_is_told_from_events(attempts: Attempts) -> None:
+@begins(lambda attempts: [with_variable_from(attempts, kind) for kind in ("configMapKeyRef", "secretKeyRef")])
+def test_a_config_map_that_is_not_there_is_named(begun: Begun) -> None:
+    for number, kind in enumerate(("configmap", "secret")):
+        error = begun.error(number)
+        assert (error.code, error.kind) == ("CreateContainerConfigError", USER)
+        assert f'{kind} "absent" not found' in error.message
+
+
+def with_volume(attempts: Attempts) -> Any:
     mounts = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
     volumes = [{"name": "v", "secret": {"secretName": "absent"}}]
-    error = attempts.error(with_pod(attempts, "true", primary=mounts, volumes=volumes), 90)
+    return with_pod(attempts, "true", primary=mounts, volumes=volumes)
+
+
+@begins(with_volume)
+def test_a_volume_that_does_not_come_is_told_from_events(begun: Begun) -> None:
+    error = begun.error()
     assert error.code == "FailedMount"
     assert 'secret "absent" not found' in error.message
 
@@ -226,15 +316,18 @@ def test_secrets_are_there_as_variables_and_files_and_go_with_the_pod(attempts: 
     attempts.until(lambda: not attempts.namespace.kubectl("get", "secrets", "-o", "name"))
 
 
-def test_shared_memory_is_as_large_as_asked_for(attempts: Attempts) -> None:
-    needs = Needs(requests={"cpu": "10m"}, shared_memory=SharedMemory("130Mi"))
-    error = attempts.error(attempts.submit("df -m /dev/shm | tail -1; exit 5", needs=needs))
+SHARED = Needs(requests={"cpu": "10m"}, shared_memory=SharedMemory("130Mi"))
+
+
+@begins(lambda attempts: attempts.submit("df -m /dev/shm | tail -1; exit 5", needs=SHARED))
+def test_shared_memory_is_as_large_as_asked_for(begun: Begun) -> None:
+    error = begun.error()
     assert " 130 " in error.message
 
 
-def test_a_task_has_no_token_of_the_cluster(attempts: Attempts) -> None:
-    given = attempts.submit("test ! -e /var/run/secrets/kubernetes.io && exit 6")
-    assert "exit code 6" in attempts.error(given).message
+@begins(lambda attempts: attempts.submit("test ! -e /var/run/secrets/kubernetes.io && exit 6"))
+def test_a_task_has_no_token_of_the_cluster(begun: Begun) -> None:
+    assert "exit code 6" in begun.error().message
 
 
 def test_the_namespaces_default_template_lies_beneath(attempts: Attempts) -> None:
@@ -246,21 +339,26 @@ def test_the_namespaces_default_template_lies_beneath(attempts: Attempts) -> Non
     assert "exit code 8" in attempts.error(given).message
 
 
-def test_a_template_that_is_not_there_is_told_before_anything_is_made(attempts: Attempts) -> None:
-    error = attempts.error(attempts.submit("true", pod=Pod(template="absent")))
+@begins(lambda attempts: attempts.submit("true", pod=Pod(template="absent")))
+def test_a_template_that_is_not_there_is_told_before_anything_is_made(begun: Begun) -> None:
+    error = begun.error()
     assert (error.code, error.kind) == ("BadTaskSpecification", USER)
     assert "'absent'" in error.message
 
 
-def test_what_the_cluster_refuses_is_in_its_words(attempts: Attempts) -> None:
-    given = with_pod(attempts, "true", primary={"volumeMounts": [{"name": "absent", "mountPath": "/v"}]})
-    error = attempts.error(given)
+ABSENT = {"volumeMounts": [{"name": "absent", "mountPath": "/v"}]}
+
+
+@begins(lambda attempts: with_pod(attempts, "true", primary=ABSENT))
+def test_what_the_cluster_refuses_is_in_its_words(begun: Begun) -> None:
+    error = begun.error()
     assert (error.code, error.kind) == ("PodRefused", USER)
     assert "volumeMounts" in error.message
 
 
-def test_a_field_that_the_cluster_does_not_know_is_told_and_not_dropped(attempts: Attempts) -> None:
-    error = attempts.error(with_pod(attempts, "true", fieldOfTomorrow=1))
+@begins(lambda attempts: with_pod(attempts, "true", fieldOfTomorrow=1))
+def test_a_field_that_the_cluster_does_not_know_is_told_and_not_dropped(begun: Begun) -> None:
+    error = begun.error()
     assert (error.code, error.kind) == ("PodRefused", USER)
     assert 'unknown field "spec.fieldOfTomorrow"' in error.message
     assert "whoever wrote the task or its pod template" in error.message

@@ -135,5 +135,10 @@ def waited(held: Held) -> float:
     return (_now() - held.wait_since).total_seconds() if held.wait_since is not None else 0.0
 
 
+def from_now(at: datetime) -> float:
+    """As `time.monotonic` counts; not before a moment from now."""
+    return time.monotonic() + max(0.1, (at - _now()).total_seconds())
+
+
 def _now() -> datetime:
     return datetime.now(timezone.utc)

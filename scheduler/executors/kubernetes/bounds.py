@@ -38,7 +38,10 @@ def _wrong(pod: Mapping[str, Any]) -> Iterator[str]:
     if (size := sum(len(name.encode()) + len(str(value).encode()) for name, value in notes.items())) > MOST_ANNOTATIONS:
         yield f"its annotations have {size:,} bytes, and a cluster keeps at most {MOST_ANNOTATIONS:,}"
     if not names.is_dns_label(metadata["namespace"]):
-        yield f"{metadata['namespace']!r} cannot be a namespace: small letters, digits and '-', at most 63"
+        yield (
+            f"{metadata['namespace']!r} cannot be a namespace: small letters, digits and '-', at most 63; an "
+            "administrator changes `namespace` in the cluster's settings"
+        )
     for kind in ("serviceAccountName", "priorityClassName", "runtimeClassName"):
         if (told := spec.get(kind)) and not names.is_dns_name(told):
             yield f"{told!r} cannot be a {kind}: small letters, digits, '-' and '.'"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -28,6 +29,11 @@ TIMEOUT, CALL_TIMEOUT = (5.0, 90.0), (5.0, 30.0)
 JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
 CONNECTIONS = 32  # kept open; more are made and thrown away
+
+
+_OBJECTS = re.compile(
+    r"^(?:(?:HTTPS?Connection(?:Pool)?\([^)]*\)|<[^>]*>): )+(?:Failed to establish a new connection: )?"
+)
 
 
 class ApiError(Exception):
@@ -105,7 +111,7 @@ class Api:
             )
         except urllib3.exceptions.HTTPError as error:
             self._doubt_connections(error)
-            raise Unreachable(f"{self.host} does not answer: {error}") from None
+            raise Unreachable(f"{self.host} does not answer: {_plainly(error)}") from None
         try:
             if response.status >= 300:
                 raise _error(response)
@@ -183,6 +189,11 @@ def _error(response: urllib3.BaseHTTPResponse) -> ApiError:
     told = told if isinstance(told, dict) else {}
     message = str(told.get("message") or body[:500].decode(errors="replace") or response.reason or "no message")
     return ApiError(response.status, str(told.get("reason") or ""), message, _seconds(response.headers))
+
+
+def _plainly(error: urllib3.exceptions.HTTPError) -> str:
+    """Without the names of urllib3's objects before it."""
+    return _OBJECTS.sub("", str(error))
 
 
 def _seconds(headers: Mapping[str, str]) -> float:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import math
 import os
 import secrets
 import shutil
@@ -27,7 +28,7 @@ from scheduler.attempts.outcomes import SYSTEM, aborted, failure
 from scheduler.attempts.resources import Resources
 from scheduler.executors.base import Assignment, Emit, Executor
 from scheduler.executors.kubernetes import names, pods
-from scheduler.executors.kubernetes.board import ORDINARY, ORDINARY_SECONDS, Board, waited
+from scheduler.executors.kubernetes.board import ORDINARY, ORDINARY_SECONDS, Board, from_now, waited
 from scheduler.executors.kubernetes.client import Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import NO_SHELL, verdict
@@ -38,8 +39,9 @@ from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
 from scheduler.executors.kubernetes.objects import Objects
-from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
+from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, given_up_at, observe
 from scheduler.executors.kubernetes.packed import Packer
+from scheduler.executors.kubernetes.refusals import BY_RIGHTS
 from scheduler.executors.kubernetes.rights import may_watch_all
 from scheduler.executors.kubernetes.strays import LogOf, Strays
 from scheduler.executors.kubernetes.submission import Submission
@@ -54,6 +56,7 @@ LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits witho
 LOOKS = 10  # pods to be read so: of thousands that wait, each comes in its turn
 AGAIN_SECONDS = 2.0
 NEEDS_SECONDS = 5.0  # between looks at what pods need besides
+FORBIDDEN = 403
 LOG_SECONDS = 3.0  # between looks at logs that grow
 
 
@@ -235,7 +238,7 @@ class KubernetesExecutor(Executor):
                 self._keep_log(held, pod, follow=False)
                 self.board.runs(held, pods.started_at(pod, pods.primary_of(pod)))
                 if until is not None:
-                    held.look_at = time.monotonic() + max(0.0, (until - datetime.now(timezone.utc)).total_seconds())
+                    held.look_at = from_now(until)
                 if well and not held.ends:
                     held.ends = True
                     self.board.do(partial(self.finisher.early, held))
@@ -245,6 +248,8 @@ class KubernetesExecutor(Executor):
                 self._keep_log(held, pod, follow=False)
                 if self.board.to_judge(held):
                     self.board.do(partial(self.finisher.judge, held, seen))
+        if (due := given_up_at(pod, self.settings.graces)) is not None:
+            held.look_at = min(from_now(due), held.look_at or math.inf)
         self._tend(held)
 
     def _time(self, held: Held, pod: pods.Json) -> None:
@@ -299,6 +304,9 @@ class KubernetesExecutor(Executor):
             events = self.objects.events(held.namespace, held.name, held.uid) if wanted else []
         except ApiError as error:
             logger.warning("%s cannot be read for now: %s", held.handle, error)
+            if error.status == FORBIDDEN:
+                words = f"what becomes of its pod may not be seen: {error.message}; {BY_RIGHTS}"
+                self.board.waits(held, Wait("RightMissing", words, self.settings.graces.creating, retryable=False))
             return
         with self.board.lock:
             if held.stage == Stage.MADE and is_newer(held, pod):
@@ -321,7 +329,13 @@ class KubernetesExecutor(Executor):
     # --- what time brings ---------------------------------------------------------------------------------------------
 
     def _narrow(self) -> None:
-        """Follow single namespaces where all may not be: a cluster that was away at the start could not be asked."""
+        """Follow single namespaces where all may not be: a cluster that was away at the start could not be asked. And
+        where a single one may not be followed, its pods are read one by one.
+        """
+        refused = {namespace for namespace, watcher in list(self._watchers.items()) if watcher.refused}
+        for held in self.board.active() if refused else ():
+            if {"", held.namespace} & refused and held.stage == Stage.MADE and held.look_at is None:
+                held.look_at = time.monotonic() + LOOK_SECONDS
         watcher = self._watchers.get("")
         if watcher is None or not watcher.refused or may_watch_all(self.objects.api):
             return

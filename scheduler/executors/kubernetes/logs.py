@@ -57,7 +57,7 @@ class LogKeeper:
         self.followed.set()
         self._beginning = threading.Lock()
         self._over = threading.Event()  # nothing more comes of the container
-        self._finishing = False
+        self._finishing = self._whole = False
         self._last = b""  # the newest time stamp of what was written
         self._left_out = 0
         self._written = 0
@@ -127,6 +127,14 @@ class LogKeeper:
         self.container_ended()
         self.followed.wait(FOLLOW_SECONDS)
         self.stop()
+        if not self._whole:
+            self._read_rest(others)
+            self._whole = True  # also where the store does not take it now, and it is sent again
+        with self._sending:
+            if self.path.exists() and self.path.stat().st_size >= at_least:
+                self.store.put_file(self.uri, str(self.path))
+
+    def _read_rest(self, others: Iterable[str]) -> None:
         self._read_tail()
         for name in others:
             if text := self._read_all(name):
@@ -134,9 +142,6 @@ class LogKeeper:
         if self._left_out:
             said = f"\n[Causeway left out {self._left_out} bytes here: a log may have {self.limit} bytes]\n"
             self._append(said.encode())
-        with self._sending:
-            if self.path.exists() and self.path.stat().st_size >= at_least:
-                self.store.put_file(self.uri, str(self.path))
 
     def send_grown(self) -> None:
         """So that it can be read meanwhile: a longer one when it has grown by a tenth. Not while it is sent already."""

@@ -72,7 +72,14 @@ def _never_placed(pod: Json) -> bool:
     return bool(part(pod, "metadata").get("deletionTimestamp")) and not text(pod, "spec", "nodeName")
 
 
-def _is_unreachable(pod: Json, graces: Graces, now: datetime) -> bool:
-    """It was to end some time ago and did not: its node says nothing any more. A finalizer keeps it so."""
+def given_up_at(pod: Json, graces: Graces) -> datetime | None:
+    """When a pod that was to end counts as lost, if nothing is heard of it till then: its node says nothing any more,
+    and a finalizer keeps it. The cluster tells nothing at that moment: somebody has to look.
+    """
     due = pods.moment(part(pod, "metadata").get("deletionTimestamp"))  # the grace of its end is in it
-    return due is not None and bool(graces.unreachable) and now > due + timedelta(seconds=graces.unreachable)
+    return due + timedelta(seconds=graces.unreachable) if due is not None and graces.unreachable else None
+
+
+def _is_unreachable(pod: Json, graces: Graces, now: datetime) -> bool:
+    due = given_up_at(pod, graces)
+    return due is not None and now > due

@@ -32,6 +32,7 @@ class Refusal:
 
 
 BY_QUOTA = "ask for less, or have an administrator of the cluster raise the quota"
+BY_OPERATORS = "it goes on by itself once who runs the cluster has mended that"
 BY_CREDENTIALS = "an administrator renews its kubeconfig"
 BY_RIGHTS = "an administrator of the cluster gives it the role in docs/howto/kubernetes.md"
 BY_RULES = "ask for what the cluster's rules allow, or have an administrator of the cluster change them"
@@ -60,7 +61,9 @@ def refusal(error: ApiError) -> Refusal:
         return Refusal(Kind.SOON, error.message)
     if error.status == 401:
         return Refusal(Kind.LATER, f"it does not know Causeway's credentials ({error.message}): {BY_CREDENTIALS}")
-    if error.status in (0, 408, 425, 429) or error.status >= 500:
+    if error.status == 0:
+        return Refusal(Kind.LATER, f"{error.message}; {BY_OPERATORS}")
+    if error.status in (408, 425, 429) or error.status >= 500:
         return Refusal(Kind.LATER, error.message, error.retry_after)
     if error.status == 403 and _NO_RIGHT.search(error.message):
         return Refusal(Kind.NO_RIGHT, error.message, mended_by=BY_RIGHTS)

@@ -38,6 +38,7 @@ class FakeCluster:
         self.watches = 0
         self.kubelet: Callable[[str, Json], None] | None = None  # what becomes of a new or a deleted pod by itself
         self.allowed = True  # whether what is asked for all namespaces may be done
+        self.may_list = self.may_get = True
         self.log_status = 200
         self.log_breaks = 0  # so many reads of logs end after their first line
         self.silent = False  # new watches send nothing, not even bookmarks
@@ -128,6 +129,9 @@ class FakeCluster:
             if path == "/api/v1/namespaces" and self.namespaces is not None:
                 self.namespaces.add(body["metadata"]["name"])
                 return 201, body
+            listed = method == "GET" and parts[-1] == "pods"
+            if (listed and not self.may_list) or (method == "GET" and parts[-2] == "pods" and not self.may_get):
+                return _status(403, "Forbidden", 'pods is forbidden: User "c" cannot get resource "pods"')
             if path == "/version":
                 return 200, {"gitVersion": "v1.34.4"}
             if path == "/api/v1/nodes":

@@ -241,6 +241,24 @@ def test_logs_of_more_pods_than_are_followed_are_kept(
         assert kept.splitlines() == [f"line {number}" for number in range(TAIL_LINES + 1000)]
 
 
+def test_a_pod_of_a_node_that_says_nothing_any_more_is_given_up(bench: Bench, fake: FakeCluster) -> None:
+    """The cluster deletes it, and nothing comes after that."""
+    bench.settings = replace(bench.settings, graces=Graces(unreachable=0.5))
+    bench.restart()
+    bench.executor.submit(bench.assignment())
+    fake.wait_for_pod()
+    name = fake.only()
+    fake.run(name)
+    bench.until(lambda: bench.of(Running))
+    with fake._changed:
+        fake.named(name)["metadata"]["deletionTimestamp"] = now(0.5)
+        taken = condition("DisruptionTarget", "True", "DeletionByTaintManager", "Taint manager: deleting")
+        fake.named(name)["status"]["conditions"].append(taken)
+        fake._commit("MODIFIED", fake.named(name))
+    error = error_of(bench.outcome())
+    assert (error.code, error.kind) == ("NodeLost", SYSTEM)
+
+
 def test_outputs_count_even_if_the_pod_was_deleted_afterwards(bench: Bench, fake: FakeCluster) -> None:
     assignment = bench.assignment()
     bench.executor.submit(assignment)
@@ -372,6 +390,37 @@ def test_a_namespace_that_is_being_deleted_keeps_no_other_waiting(bench: Bench, 
     assert bench.executor.board.turns.next(time.monotonic()) == 99
     bench.executor.board.turns.made(99)
     bench.until(lambda: fake.pods, 30)
+
+
+def test_pods_that_may_not_be_followed_are_read_one_by_one(
+    bench: Bench, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOG_SECONDS", 0.1)
+    fake.may_list = False
+    bench.restart()
+    assignment = bench.assignment()
+    bench.executor.submit(assignment)
+    fake.wait_for_pod()
+    fake.run(fake.only())
+    bench.until(lambda: bench.of(Running))
+    bench.succeed(assignment)
+    fake.end(fake.only())
+    assert bench.outcome().phase == AttemptPhase.SUCCEEDED
+
+
+def test_pods_that_may_not_be_seen_at_all_end_with_the_right_that_is_missing(
+    bench: Bench, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOG_SECONDS", 0.1)
+    bench.settings = replace(bench.settings, graces=Graces(creating=0.5))
+    fake.may_list = fake.may_get = False
+    bench.restart()
+    bench.executor.submit(bench.assignment())
+    error = error_of(bench.outcome())
+    assert (error.code, error.kind) == ("RightMissing", SYSTEM)
+    assert "an administrator of the cluster gives it the role" in error.message
 
 
 def test_a_cluster_that_was_away_at_the_start_may_yet_allow_single_namespaces_only(

@@ -85,6 +85,21 @@ def test_a_follow_whose_turn_comes_too_late_is_none(tmp_path: Path) -> None:
         assert kept.text().splitlines() == [str(number) for number in range(TAIL_LINES * 2)]
 
 
+def test_a_log_that_the_store_takes_at_the_second_try_has_nothing_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake = FakeCluster()
+    with serving(fake) as api:
+        kept = Kept(Objects(api), tmp_path, limit=5)
+        fake.logs |= {("pod", "main"): line(1, "one") + line(2, "two"), ("pod", "prep"): line(0, "prepared")}
+        with monkeypatch.context() as away:
+            away.setattr(kept.store, "put_file", lambda *given: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                kept.keeper.finish(("prep",))
+        kept.keeper.finish(("prep",))
+        assert kept.text().count("=== container prep ===") == kept.text().count("left out") == 1
+
+
 def test_other_containers_follow_the_main_one(tmp_path: Path) -> None:
     fake = FakeCluster()
     with serving(fake) as api:

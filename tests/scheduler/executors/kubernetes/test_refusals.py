@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
+import socket
 
-from scheduler.executors.kubernetes.client import ApiError, Unreachable
+import pytest
+from kubernetes.client import Configuration
+
+from scheduler.executors.kubernetes.client import Api, ApiError, Unreachable
 from scheduler.executors.kubernetes.refusals import Kind, refusal, without_use
 
 USED_UP = 'pods "x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=50, limited: pods=50'
@@ -58,6 +61,16 @@ def test_it_says_who_can_mend_it() -> None:
 
 def test_no_answer_is_asked_again() -> None:
     assert refusal(Unreachable("no route")).kind == Kind.LATER
+    assert refusal(Unreachable("no route")).message.startswith("no route; it goes on by itself once")
+
+
+def test_why_a_cluster_does_not_answer_is_said_in_plain_words() -> None:
+    configuration = Configuration()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        configuration.host = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    with pytest.raises(Unreachable) as caught:
+        Api(configuration).call("GET", "/version")
+    assert caught.value.message == f"{configuration.host} does not answer: [Errno 111] Connection refused"
 
 
 def test_a_clusters_own_wish_to_wait_is_heeded() -> None:
