@@ -37,8 +37,6 @@ class Board:
         self.held: dict[int, Held] = {}  # by attempt; also those that are over, until their pod may go
         self.turns = Turns(submissions)
         self.workers = ThreadPoolExecutor(8, thread_name_prefix="pods")
-        self.lookers = ThreadPoolExecutor(2, thread_name_prefix="looks")
-        self.looking = 0  # jobs that the lookers have
         self.stopping = False
         self._later: list[tuple[float, int, Job]] = []
         self._numbers = itertools.count()
@@ -46,22 +44,7 @@ class Board:
     def do(self, job: Job) -> None:
         """Soon, in another thread. A job sees to its own errors; what it lets out is told."""
         if not self.stopping:
-            self.workers.submit(_told, job)
-
-    def look(self, job: Job) -> None:
-        """As `do`, for what many may ask for and nobody waits for: the ends of others do not come behind it."""
-
-        def looked() -> None:
-            try:
-                _told(job)
-            finally:
-                with self.lock:
-                    self.looking -= 1
-
-        if not self.stopping:
-            with self.lock:
-                self.looking += 1
-            self.lookers.submit(looked)
+            self.workers.submit(told, job)
 
     def later(self, seconds: float, job: Job) -> None:
         with self.lock:
@@ -75,8 +58,7 @@ class Board:
 
     def stop(self) -> None:
         self.stopping = True
-        for threads in (self.workers, self.lookers):
-            threads.shutdown(wait=False, cancel_futures=True)
+        self.workers.shutdown(wait=False, cancel_futures=True)
 
     def accepted(self, held: Held) -> None:
         """Unless its end was told already: a watch may be faster than the answer to the call that made the pod."""
@@ -138,7 +120,8 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def _told(job: Job) -> None:
+def told(job: Job) -> None:
+    """Do it; what it lets out is told."""
     try:
         job()
     except Exception:
