@@ -302,7 +302,7 @@ def hold(scale: Scale, items: int) -> None:
 
 
 def main() -> None:
-    args = arguments(__doc__, nodes=1000, pods=5000, more=0, plain=3000, kill=0)
+    args = arguments(__doc__, nodes=1000, pods=5000, more=0, plain=3000, kill=0, end=1)
     with scaled(args.nodes) as scale:
         scale.launch(50)  # warm-up
         scale.until_made(50)
@@ -317,6 +317,8 @@ def main() -> None:
             delays(scale, SAMPLE)
         if args.kill:
             cut(scale, args.pods)
+        if not args.end:
+            return
         meter = Meter(scale.executor)
         meter.start()
         end_all(scale)

@@ -36,8 +36,7 @@ class Board:
         self.lock = threading.RLock()
         self.held: dict[int, Held] = {}  # by attempt; also those that are over, until their pod may go
         self.turns = Turns(submissions)
-        self.workers, self.lookers = Threads(8, "pods"), Threads(2, "looks")
-        self.looking = 0  # jobs that the lookers have
+        self.workers = Threads(8, "pods")
         self.stopping = False
         self._later: list[tuple[float, int, Job]] = []
         self._numbers = itertools.count()
@@ -46,21 +45,6 @@ class Board:
         """Soon, in another thread. A job sees to its own errors; what it lets out is told."""
         if not self.stopping:
             self.workers.submit(job)
-
-    def look(self, job: Job) -> None:
-        """As `do`, for what many may ask for and nobody waits for: the ends of others do not come behind it."""
-
-        def looked() -> None:
-            try:
-                job()
-            finally:
-                with self.lock:
-                    self.looking -= 1
-
-        if not self.stopping:
-            with self.lock:
-                self.looking += 1
-            self.lookers.submit(looked)
 
     def later(self, seconds: float, job: Job) -> None:
         with self.lock:
@@ -75,7 +59,6 @@ class Board:
     def stop(self) -> None:
         self.stopping = True
         self.workers.stop()
-        self.lookers.stop()
 
     def accepted(self, held: Held) -> None:
         """Unless its end was told already: a watch may be faster than the answer to the call that made the pod."""

@@ -6,7 +6,6 @@ none goes before its end is written down. Calls of the port do not wait; other t
 
 from __future__ import annotations
 
-import heapq
 import logging
 import math
 import os
@@ -15,7 +14,7 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from functools import partial
@@ -37,6 +36,7 @@ from scheduler.executors.kubernetes.follows import Follows
 from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_newer, is_overdue
 from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
+from scheduler.executors.kubernetes.looks import Looks
 from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, given_up_at, observe
@@ -53,7 +53,6 @@ logger = logging.getLogger(__name__)
 
 INSTANCE = 64  # letters; TaskExecution.claimed_by
 LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
-LOOKS = 10  # pods to be read so: of thousands that wait, each comes in its turn
 AGAIN_SECONDS = 2.0
 NEEDS_SECONDS = 5.0  # between looks at what pods need besides
 FORBIDDEN = 403
@@ -105,6 +104,7 @@ class KubernetesExecutor(Executor):
             self.lease = Lease(api, cluster.lease_namespace, name, holder, lost=end_process)
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
         self._scoped = False  # whether rights are there for single namespaces only
+        self.looks = Looks(self.board, self.objects, self._looked, self._not_read, self._lost)
         self.packer, self.follows = Packer(), Follows(self.board, self._log_keeper)
         self._settled = self._started = False
         self._logs_sent_at = self._looked_at = time.monotonic()
@@ -186,6 +186,7 @@ class KubernetesExecutor(Executor):
             if held.log is not None:
                 held.log.stop()
         self.follows.stop()
+        self.looks.stop()
         if self.lease is not None:
             self.lease.stop()
 
@@ -219,11 +220,9 @@ class KubernetesExecutor(Executor):
             if gone or is_newer(held, pod):
                 self._consider(held, pod, self._observe(held, pod, gone=gone))
 
-    def _observe(
-        self, held: Held, pod: pods.Json, *, gone: bool = False, events: list[pods.Json] | None = None
-    ) -> Seen:
+    def _observe(self, held: Held, pod: pods.Json, *, gone: bool = False, events: Sequence[pods.Json] = ()) -> Seen:
         now = datetime.now(timezone.utc)
-        return observe(pod, graces=self.settings.graces, now=now, events=events or (), gone=gone, whole=held.whole)
+        return observe(pod, graces=self.settings.graces, now=now, events=events, gone=gone, whole=held.whole)
 
     def _consider(self, held: Held, pod: pods.Json, seen: Seen) -> None:
         """Under the lock."""
@@ -291,23 +290,17 @@ class KubernetesExecutor(Executor):
                 if namespace not in ("", held.namespace):
                     continue
                 if held.stage == Stage.MADE and held.uid and held.uid not in present and held.made_at < began:
-                    self.board.look(partial(self._look, held))
+                    self.looks.one(held)
 
-    def _look(self, held: Held) -> None:
-        """Read its pod, and what events say of it."""
-        try:
-            pod = self.objects.pod(held.namespace, held.name)
-            if pod is None or (held.uid and pods.uid_of(pod) != held.uid):
-                self._lost(held)
-                return
-            wanted = held.wait is not None and held.wait.looks_at_events
-            events = self.objects.events(held.namespace, held.name, held.uid) if wanted else []
-        except ApiError as error:
-            logger.warning("%s cannot be read for now: %s", held.handle, error)
-            if error.status == FORBIDDEN:
-                words = f"what becomes of its pod may not be seen: {error.message}; {BY_RIGHTS}"
-                self.board.waits(held, Wait("RightMissing", words, self.settings.graces.creating, retryable=False))
-            return
+    def _not_read(self, held: Held, error: ApiError) -> None:
+        logger.warning("%s cannot be read for now: %s", held.handle, error)
+        with self.board.lock:
+            held.look_at = time.monotonic() + LOOK_SECONDS
+        if error.status == FORBIDDEN:
+            words = f"what becomes of its pod may not be seen: {error.message}; {BY_RIGHTS}"
+            self.board.waits(held, Wait("RightMissing", words, self.settings.graces.creating, retryable=False))
+
+    def _looked(self, held: Held, pod: pods.Json, events: Sequence[pods.Json]) -> None:
         with self.board.lock:
             if held.stage == Stage.MADE and is_newer(held, pod):
                 self._consider(held, pod, self._observe(held, pod, events=events))
@@ -333,9 +326,10 @@ class KubernetesExecutor(Executor):
         where a single one may not be followed, its pods are read one by one.
         """
         refused = {namespace for namespace, watcher in list(self._watchers.items()) if watcher.refused}
-        for held in self.board.active() if refused else ():
-            if {"", held.namespace} & refused and held.stage == Stage.MADE and held.look_at is None:
-                held.look_at = time.monotonic() + LOOK_SECONDS
+        with self.board.lock:
+            for held in self.board.held.values() if refused else ():
+                if {"", held.namespace} & refused and held.stage == Stage.MADE and held.look_at is None:
+                    held.look_at = time.monotonic() + LOOK_SECONDS
         watcher = self._watchers.get("")
         if watcher is None or not watcher.refused or may_watch_all(self.objects.api):
             return
@@ -350,11 +344,10 @@ class KubernetesExecutor(Executor):
     def tick(self) -> None:
         self.board.do_due()
         self.submission.go_on()
+        self.follows.go_on()
         with self.board.lock:
             due = [held for held in self.board.held.values() if not held.rests and self._tend(held)]
-            for held in heapq.nsmallest(LOOKS - self.board.looking, due, key=lambda one: one.look_at or 0.0):
-                held.look_at = None
-                self.board.look(partial(self._look, held))
+            self.looks.some(due)
             for attempt_id, why in list(self.board.turns.waiting()):
                 waiter = self.board.held.get(attempt_id)
                 if waiter is not None and waiter.wait is None:

@@ -5,6 +5,7 @@ Each that is followed takes a thread and a connection; one that waits takes a nu
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +16,7 @@ from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.threads import Threads
 
 FOLLOWERS = 200
+BEGUN_A_SECOND, AT_ONCE = 20.0, 60.0  # each takes the API server a call to a node; most short pods need none
 
 
 class Follows:
@@ -23,11 +25,17 @@ class Follows:
         self.followed: dict[int, Held] = {}  # by attempt, those that are now
         self._waiting: deque[int] = deque()
         self._threads = Threads(FOLLOWERS, "logs")
+        self._may, self._may_at = AT_ONCE, time.monotonic()  # how many may begin now, and when that was true
 
     def add(self, held: Held) -> None:
         """Under the board's lock. Once for each attempt."""
         self._waiting.append(held.id)
-        self._go_on()
+        self._begin()
+
+    def go_on(self) -> None:
+        """Begin those whose turn it is."""
+        with self.board.lock:
+            self._begin()
 
     def send_grown(self) -> None:
         """So that the logs of those that live can be read."""
@@ -39,12 +47,16 @@ class Follows:
     def stop(self) -> None:
         self._threads.stop()
 
-    def _go_on(self) -> None:
-        while self._waiting and len(self.followed) < FOLLOWERS and not self.board.stopping:
+    def _begin(self) -> None:
+        now = time.monotonic()
+        self._may = min(AT_ONCE, self._may + (now - self._may_at) * BEGUN_A_SECOND)
+        self._may_at = now
+        while self._waiting and self._may >= 1 and len(self.followed) < FOLLOWERS and not self.board.stopping:
             attempt_id = self._waiting.popleft()
             held = self.board.held.get(attempt_id)
             if held is None or held.log is not None or held.stage not in ACTIVE:
                 continue  # it has ended before its turn: its log is read at its end
+            self._may -= 1
             held.log = self.keeper(held)
             self.followed[attempt_id] = held
             self._threads.submit(partial(self._follow, held, held.log))
@@ -55,4 +67,4 @@ class Follows:
             self.followed.pop(held.id, None)
             if not log.written and held.stage in ACTIVE:
                 held.log = None  # nothing could be read yet: at its end it is read anew
-            self._go_on()
+            self._begin()

@@ -59,6 +59,18 @@ class Objects:
         query = {"fieldSelector": selector, "limit": 100}
         return pods.items(self.api.call("GET", _path(namespace, "events"), query=query), "items")
 
+    def warnings(self, namespace: str) -> dict[str, list[pods.Json]]:
+        """Of all pods of a namespace, by their uids."""
+        query: dict[str, object] = {"fieldSelector": "involvedObject.kind=Pod,type=Warning", "limit": PAGE}
+        found: dict[str, list[pods.Json]] = {}
+        while True:
+            page = self.api.call("GET", _path(namespace, "events"), query=query)
+            for event in pods.items(page, "items"):
+                found.setdefault(pods.text(event, "involvedObject", "uid"), []).append(event)
+            query["continue"] = pods.text(page, "metadata", "continue")
+            if not query["continue"]:
+                return found
+
     def create_secret(self, secret: Json) -> None:
         """One that is there already is the attempt's own, of an earlier try."""
         try:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 import threading
-from datetime import datetime, timedelta, timezone
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from scheduler.attempts.observations import Running
-from scheduler.executors.kubernetes import executor as executors
-from scheduler.executors.kubernetes import follows
+from scheduler.executors.kubernetes import follows, looks
+from scheduler.executors.kubernetes.held import Stage
 from scheduler.executors.kubernetes.logs import LogKeeper
-from scheduler.executors.kubernetes.waiting import Wait
 from tests.scheduler.executors.kubernetes.conftest import Bench
 from tests.scheduler.executors.kubernetes.fake_api import FakeCluster
 
@@ -41,18 +41,17 @@ def test_logs_are_followed_in_turn_and_none_is_lost(
         fake.run(name)
     bench.until(lambda: len(bench.of(Running)) == 3 and begun)
     assert len(begun) == len(bench.executor.follows.followed) == 1
-    (last,) = [name for _, name in fake.pods if name.startswith("f1-n0-3-")]
-    if last != begun[0]:
-        fake.end(last, 1)  # before its turn has come: it is read at its end
-        bench.outcome(3)
+    waiting = next(one.attempt_id for one in given if one.attempt_id not in bench.executor.follows.followed)
+    fake.end(bench.executor.board.held[waiting].name, 1)  # before its turn has come: it is read at its end
+    bench.outcome(waiting)
     may_end.set()
-    for _, name in list(fake.pods):
-        if name != last:
-            fake.end(name, 1)
+    for one in given:
+        if one.attempt_id != waiting:
+            fake.end(bench.executor.board.held[one.attempt_id].name, 1)
     bench.until(lambda: len(bench.ends()) == 3)
     bench.record()
     bench.until(lambda: not fake.pods)
-    assert len(set(begun)) == len(begun) <= 3
+    assert len(set(begun)) == len(begun) <= 2
     for one in given:
         assert bench.store.get(one.log_uri).startswith(f"f1-n0-{one.attempt_id}-".encode())
 
@@ -74,26 +73,42 @@ def test_a_log_that_cannot_be_had_yet_is_forgotten_until_the_end(
     assert bench.store.get(assignment.log_uri) == b"said\n"
 
 
-def test_pods_that_wait_are_looked_at_a_few_at_a_time_and_each_in_its_turn(
+def _counting(calls: list[str], name: str, original: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(*given: Any) -> Any:
+        calls.append(name)
+        return original(*given)
+
+    return counted
+
+
+def test_of_many_pods_that_wait_those_with_warnings_are_looked_at(
     bench: Bench, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = 3 * executors.LOOKS
+    count = 2 * looks.FEW
     for number in range(1, count + 1):
         bench.executor.submit(bench.assignment(number))
     fake.wait_for_pod(count)
-    executor, looked = bench.executor, list[int]()
-    bench.until(lambda: all(held.uid for held in executor.board.held.values()))
-    monkeypatch.setattr(executor, "_look", lambda held: looked.append(held.id))
-    since = datetime.now(timezone.utc) - timedelta(seconds=1)
+    executor = bench.executor
+    bench.until(lambda: all(held.stage == Stage.MADE for held in executor.board.held.values()))
+    said = {"type": "Warning", "reason": "FailedMount", "message": "no such claim"}
+    fake.events = [{**said, "involvedObject": {"kind": "Pod", "uid": executor.board.held[7].uid}}]
+    for _, name in list(fake.pods):
+        fake.change(name, "Pending", {"waiting": {"reason": "ContainerCreating"}})
+    asked: list[str] = []
+    for name in ("pod", "events", "warnings"):
+        monkeypatch.setattr(executor.objects, name, _counting(asked, name, getattr(executor.objects, name)))
+
+    def codes() -> dict[int, str | None]:
+        return {held.id: held.wait.code if held.wait else None for held in executor.board.held.values()}
+
+    bench.until(lambda: set(codes().values()) == {"ContainerCreating"})
     with executor.board.lock:
         for held in executor.board.held.values():
-            held.wait, held.wait_since = Wait("ContainerCreating", looks_at_events=True), since
-            held.look_at = float(held.id)
+            held.look_at = 0.0
         executor.tick()
-        assert executor.board.looking <= executors.LOOKS
-    bench.until(lambda: len(looked) >= count)
-    assert looked[: executors.LOOKS] == list(range(1, executors.LOOKS + 1))
-    assert sorted(looked[:count]) == list(range(1, count + 1))
+    bench.until(lambda: codes()[7] == "FailedMount")
+    assert [number for number, code in codes().items() if code != "ContainerCreating"] == [7]
+    assert asked == ["warnings", "pod"]
 
 
 def test_what_is_kept_of_a_pod_that_runs_is_small(bench: Bench, fake: FakeCluster) -> None:
@@ -109,3 +124,25 @@ def test_what_is_kept_of_a_pod_that_runs_is_small(bench: Bench, fake: FakeCluste
     kept = [held, *(getattr(held, name) for name in held.__slots__), held.packed.body]
     assert held.spec.argv == words
     assert sum(sys.getsizeof(one) for one in kept) < 2000
+
+
+def test_follows_begin_a_few_at_a_time(bench: Bench, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(follows, "BEGUN_A_SECOND", 0.0)
+    executor = bench.executor
+    executor.follows._may = 2.0
+    begun: list[str] = []
+
+    def follow(self: LogKeeper) -> None:
+        begun.append(self.pod)
+        self.followed.set()
+
+    monkeypatch.setattr(LogKeeper, "follow", follow)
+    for number in range(1, 5):
+        executor.submit(bench.assignment(number))
+    fake.wait_for_pod(4)
+    for _, name in list(fake.pods):
+        fake.run(name)
+    bench.until(lambda: len(bench.of(Running)) == 4)
+    assert len(begun) == 2
+    executor.follows._may = 2.0
+    bench.until(lambda: len(begun) == 4)
