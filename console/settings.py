@@ -246,7 +246,8 @@ if CAUSEWAY_OPENLINEAGE_URL:
 
 # Object store: a local directory or an S3 bucket (s3://bucket/prefix; endpoint and keys from AWS_*). A directory stands
 # here without file://: literals carry URIs below it, and flytekit takes a FlyteFile at file:///... for a missing file.
-CAUSEWAY_STORE_URL = (os.environ.get("CAUSEWAY_STORE_URL") or str(CAUSEWAY_HOME / "objects")).removeprefix("file://")
+_own_store = "s3://causeway" if (CAUSEWAY_HOME / "s3-door").exists() else str(CAUSEWAY_HOME / "objects")  # its own door
+CAUSEWAY_STORE_URL = (os.environ.get("CAUSEWAY_STORE_URL") or _own_store).removeprefix("file://")
 CAUSEWAY_STORE_URL = CAUSEWAY_STORE_URL.rstrip("/")
 CAUSEWAY_MAX_UPLOAD_BYTES = int(os.environ.get("CAUSEWAY_MAX_UPLOAD_BYTES", str(5 * 1024**3)))
 

@@ -14,6 +14,7 @@ from flytekit.configuration import AuthType, Config, PlatformConfig
 
 from console.supervisor.paths import Home
 from console.supervisor.processes import Options
+from console.supervisor.s3_door import door
 from console.supervisor.stack import Stack
 
 
@@ -77,9 +78,14 @@ class RunningStack:
         self._stack.wait_ready(seconds=seconds)
 
 
-def options(home: Path, **environment: str) -> Options:
-    """Options for a set-up of its own: free ports, and nothing of what the test run put into the environment."""
+def options(home: Path, s3: str = "", **environment: str) -> Options:
+    """Options for a set-up of its own: free ports, and nothing of what the test run put into the environment.
+
+    `s3`: as `script/up --s3-door` takes it.
+    """
     inherited = {name: "" for name in os.environ if name.startswith("CAUSEWAY_")}
+    home.mkdir(parents=True, exist_ok=True)
+    own = door(Home(home), environment, s3, say=lambda line: None) if s3 else None
     return Options(
         home=Home(home),
         bind="127.0.0.1",
@@ -88,14 +94,15 @@ def options(home: Path, **environment: str) -> Options:
         postgres=True,
         valkey=True,
         environment={**inherited, "DATABASE_URL": "", "REDIS_URL": "", **environment},
+        door=own,
     )
 
 
 @contextmanager
-def running_stack(home: Path, **environment: str) -> Iterator[RunningStack]:
+def running_stack(home: Path, s3: str = "", **environment: str) -> Iterator[RunningStack]:
     """A complete set-up in `home`, ready to use; everything is stopped at the end."""
     umask = os.umask(0o077)  # as `script/up` does
-    stack = Stack(options(home, **environment))
+    stack = Stack(options(home, s3, **environment))
     stack.home.make_directories(stack.env.get("CAUSEWAY_TASK_USER", ""))
     try:
         stack.start()

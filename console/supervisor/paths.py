@@ -59,6 +59,16 @@ class Home:
         return self.root / "admin-token"
 
     @property
+    def objects_door(self) -> Path:
+        """The folder that the S3 door of this machine serves, where there is one."""
+        return self.root / "s3"
+
+    @property
+    def s3_door(self) -> Path:
+        """The address of that door; the file is there where there is one."""
+        return self.root / "s3-door"
+
+    @property
     def flyte_config(self) -> Path:
         """For flytekit: `FLYTECTL_CONFIG` or `pyflyte --config`."""
         return self.root / "flyte.yaml"

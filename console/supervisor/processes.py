@@ -12,6 +12,7 @@ from pathlib import Path
 from console.supervisor import roles
 from console.supervisor.clusters import clusters
 from console.supervisor.paths import Home
+from console.supervisor.s3_door import Door
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAUNCH = Path(__file__).resolve().parent / "launch.sh"
@@ -29,6 +30,7 @@ class Options:
     postgres: bool
     valkey: bool
     environment: Mapping[str, str]
+    door: Door | None = None  # an object store of our own
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ def core(options: Options) -> list[Process]:
         found.append(Process("postgres", command, group="core", stop_signal="INT", stop_seconds=30))
     if options.valkey:
         found.append(Process("valkey", [sys.executable, "-m", "console.supervisor.valkey"], group="core"))
+    if options.door is not None:
+        found.append(Process("store", options.door.command(), group="core", environment=options.door.keys()))
     return found
 
 
@@ -112,6 +116,7 @@ def shared_environment(options: Options) -> dict[str, str]:
     """What every process gets on top of what `script/up` itself was given."""
     return {
         **options.environment,
+        **(options.door.environment() if options.door is not None else {}),
         "CAUSEWAY_HOME": str(options.home.root),
         "CAUSEWAY_INSTALLATION": str(options.home.root),
         "CAUSEWAY_BIND": options.bind,

@@ -133,6 +133,8 @@ class Stack:
             self._until(self._postgres_is_ready, seconds=120, what="postgres")
         if self.options.valkey:
             self._until(self._valkey_is_ready, seconds=30, what="valkey")
+        if self.options.door is not None:
+            self._until(self.options.door.is_open, seconds=30, what="store")
 
     def _postgres_is_ready(self) -> bool:
         try:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
 
@@ -16,6 +17,7 @@ from console.supervisor.clusters import describe
 from console.supervisor.errors import CannotStart
 from console.supervisor.paths import Home
 from console.supervisor.processes import ROOT, Options
+from console.supervisor.s3_door import door
 from console.supervisor.stack import Stack
 
 DEMO = ROOT / "examples" / "archipelago" / "run.py"
@@ -36,8 +38,8 @@ def port(text: str) -> int:
     return number
 
 
-def parse(arguments: list[str]) -> tuple[Options, bool]:
-    """The options, and whether the demo is wanted. Flags win over the environment."""
+def parse(arguments: list[str]) -> tuple[Options, bool, str]:
+    """The options, whether the demo is wanted, and what is said of an S3 door. Flags win over the environment."""
     parser = argparse.ArgumentParser(prog="script/up", description="Start Causeway on this machine; Ctrl-C stops it.")
     env = os.environ
     parser.add_argument("--home", default=env.get("CAUSEWAY_HOME") or str(ROOT / ".causeway"), help="data directory")
@@ -50,6 +52,12 @@ def parse(arguments: list[str]) -> tuple[Options, bool]:
     parser.add_argument("--kubeconfig", default=env.get("CAUSEWAY_KUBECONFIG"), help="run tasks on this cluster's pods")
     parser.add_argument(
         "--image", default=env.get("CAUSEWAY_CLUSTER_IMAGE"), help="image of its tasks that name none (with flytekit)"
+    )
+    parser.add_argument(
+        "--s3-door",
+        default=env.get("CAUSEWAY_S3_DOOR") or "",
+        metavar="ADDRESS[:PORT]",
+        help="serve this machine's objects over S3 there (or `auto`); with a cluster and no other store it does",
     )
     parser.add_argument("--no-demo", action="store_true", help="start empty, without the example teams")
     found = parser.parse_args(arguments)
@@ -64,7 +72,7 @@ def parse(arguments: list[str]) -> tuple[Options, bool]:
         valkey=not env.get("REDIS_URL"),
         environment=_cluster_environment(found.kubeconfig, found.image),
     )
-    return options, not found.no_demo
+    return options, not found.no_demo, found.s3_door
 
 
 def _cluster_environment(kubeconfig: str | None, image: str | None) -> dict[str, str]:
@@ -101,7 +109,7 @@ def watch(stack: Stack) -> None:
         stack.trim_logs()
 
 
-def serve(options: Options, *, demo: bool, began: float) -> None:
+def serve(options: Options, *, demo: bool, s3: str, began: float) -> None:
     """Check, start, announce, stay, stop."""
     os.umask(0o077)  # what it and its processes keep is for nobody else
     home = options.home
@@ -110,6 +118,7 @@ def serve(options: Options, *, demo: bool, began: float) -> None:
     preflight.check_data_version(home)
     preflight.check_disk(home)
     preflight.check_wheels(postgres=options.postgres, valkey=options.valkey)
+    options = replace(options, door=door(home, {**os.environ, **options.environment}, s3, say=say))
     stack = Stack(options, say=say)
     for line in describe(stack.env, stack.env.get("CAUSEWAY_STORE_URL") or str(home.root / "objects")):
         say(line)
@@ -166,8 +175,8 @@ def announce(stack: Stack, link: str) -> None:
 def main() -> int:
     began = float(os.environ.pop("CAUSEWAY_UP_BEGAN", "0")) or time.time()
     try:
-        options, demo = parse(sys.argv[1:])
-        serve(options, demo=demo, began=time.monotonic() - (time.time() - began))
+        options, demo, s3 = parse(sys.argv[1:])
+        serve(options, demo=demo, s3=s3, began=time.monotonic() - (time.time() - began))
     except CannotStart as error:
         print(f"script/up: {error}", file=sys.stderr)  # noqa: T201
         return 1

@@ -123,6 +123,17 @@ def test_a_program_that_is_not_there_is_told_in_the_runtimes_words(begun: Begun)
     assert not begun.attempts.outcome(begun.one).retryable
 
 
+def test_an_image_without_a_shell_has_flytekit_started_its_own_way(attempts: Attempts) -> None:
+    command = {"argv": ("pyflyte-execute", "--inputs", "s3://b/i.pb"), "entry": 0, "image": "localhost/pause:1"}
+    first = attempts.submit("", **command)
+    error = attempts.error(first)
+    assert (error.code, error.kind) == ("NoShellInImage", SYSTEM)
+    assert attempts.outcome(first).retryable
+    error = attempts.error(attempts.submit("", **command))
+    assert (error.code, error.kind) == ("StartError", USER)
+    assert "pyflyte-execute" in error.message
+
+
 @begins(lambda attempts: attempts.submit(EAT, needs=SMALL))
 def test_too_much_memory_is_known_by_its_reason(begun: Begun) -> None:
     error = begun.error()

@@ -26,7 +26,7 @@ Consider = Callable[[Held, pods.Json, Sequence[pods.Json]], None]
 
 
 class Looks:
-    """`consider` is called with a pod and its events, `failed` where it cannot be read, `lost` where it is not there."""
+    """`consider` is called with a pod and its events, `failed` where it cannot be read, `lost` where it is gone."""
 
     def __init__(
         self,

@@ -68,7 +68,7 @@ def _lacking_settings(cluster: Cluster, store_url: str, endpoint: str) -> Iterat
     if not store_url.startswith("s3://"):
         yield (
             f"  MISSING, without it no task ends well: an object store that pods can reach; {store_url} is a folder of "
-            "this machine (CAUSEWAY_STORE_URL=s3://BUCKET, AWS_ENDPOINT_URL and keys)"
+            "this machine (CAUSEWAY_STORE_URL=s3://BUCKET, AWS_ENDPOINT_URL and keys; or script/up --s3-door)"
         )
     elif endpoint and urlsplit(endpoint).hostname in LOCAL_HOSTS:
         yield (

@@ -73,6 +73,6 @@ def test_its_commands_have_the_options_that_it_shows(
 def test_it_is_started_as_it_shows(tmp_path: Path) -> None:
     (command,) = [one for one in COMMANDS if one.startswith("script/up ")]
     (path := tmp_path / "config").touch()
-    options, _ = parse(shlex.split(command.replace("~/.kube/config", str(path)))[1:])
+    options, _, _ = parse(shlex.split(command.replace("~/.kube/config", str(path)))[1:])
     assert options.environment["CAUSEWAY_KUBECONFIG"] == str(path)
     assert options.environment["CAUSEWAY_CLUSTER_IMAGE"] == "registry.example/team/base:1"

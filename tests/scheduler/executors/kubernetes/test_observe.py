@@ -10,8 +10,9 @@ import pytest
 from scheduler.attempts.outcomes import SYSTEM, USER
 from scheduler.executors.kubernetes import names, pods
 from scheduler.executors.kubernetes.cluster import Graces
-from scheduler.executors.kubernetes.ending import Verdict
+from scheduler.executors.kubernetes.ending import NO_SHELL, Verdict
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
+from scheduler.executors.kubernetes.runner.start import wrapped
 from scheduler.executors.kubernetes.waiting import NOW, Wait
 from tests.scheduler.executors.kubernetes.pods import (
     CREATED,
@@ -319,6 +320,19 @@ def test_a_missing_program_is_the_users_and_not_tried_again() -> None:
     found = verdict_of(pod("Failed", ended(128, "StartError", message, started="1970-01-01T00:00:00Z")))
     assert (found.code, found.kind, found.retryable) == ("StartError", USER, False)
     assert "/no/such/binary" in found.message
+
+
+def test_an_image_without_a_shell_is_no_fault_of_the_task_and_is_tried_again() -> None:
+    message = 'exec: "/bin/sh": stat /bin/sh: no such file or directory'
+    words = wrapped(["pyflyte-execute", "--inputs", "s3://b/i.pb"])
+    for given, code in (({"args": words}, NO_SHELL), ({"args": ["/bin/sh", "-c", "ls"]}, "StartError")):
+        spec = {"containers": [{"name": "main", "image": "team/job:1", **given}]}
+        found = verdict_of(pod("Failed", ended(128, "StartError", message), spec=spec))
+        assert (found.code, found.kind, found.retryable) == (
+            code,
+            SYSTEM if code == NO_SHELL else USER,
+            code == NO_SHELL,
+        )
 
 
 def test_times_before_the_pod_was_made_are_not_believed() -> None:

@@ -20,7 +20,7 @@ from flytekit.configuration import SERIALIZED_CONTEXT_ENV_VAR, ImageConfig, Seri
 
 from artifacts.store import ObjectStore
 from scheduler.executors.kubernetes.runner import start
-from tests.scheduler.executors.kubernetes.specs import built, main_of
+from tests.scheduler.executors.kubernetes.specs import around, built, main_of
 
 PROGRAM = Path(__file__).parent / "programs" / "buoys.py"
 BIN = Path(sys.executable).parent
@@ -321,6 +321,7 @@ def test_pods_start_flytekit_our_way_unless_somebody_said_otherwise(program: str
         built(Cluster(runner="flytekit"), argv=argv, entry=0),
         built(argv=argv, entry=0, env={start.VARIABLE: "flytekit"}),
         built(Cluster(env={start.VARIABLE: "flytekit"}), argv=argv, entry=0),
+        built(Cluster(), around(without_shell={"team/job:1"}), argv=argv, entry=0),
     ):
         assert main_of(made)["args"] == list(argv)
     whole = main_of(built(argv=argv, entry=1))

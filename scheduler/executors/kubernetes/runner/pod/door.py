@@ -6,12 +6,14 @@ Whatever is not plainly known (keys from other places than variables, profiles, 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import http.client
 import os
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -25,7 +27,6 @@ _OTHERWISE = [
     "AWS_CONFIG_FILE",
     "AWS_SHARED_CREDENTIALS_FILE",
     "AWS_ROLE_ARN",
-    "AWS_CA_BUNDLE",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
     "AWS_USE_DUALSTACK_ENDPOINT",
@@ -75,33 +76,47 @@ class Door:
         self.endpoint = urlsplit(told) if told else None
         if self.endpoint and (self.endpoint.scheme not in ("http", "https") or self.endpoint.path.strip("/")):
             raise Elsewhere
+        self._begin()
+        os.register_at_fork(after_in_child=self._begin)
+
+    def _begin(self) -> None:
+        """In a process of its own: neither a lock that another thread held nor its parent's connection."""
         self._lock = threading.Lock()
-        self._open: dict[tuple[int, str], http.client.HTTPConnection] = {}
+        self._open: dict[str, http.client.HTTPConnection] = {}
 
     def get(self, uri: str, path: str, most: int = 0) -> None:
         """Into a file; no more than `most` bytes, 0: any number."""
-        with self._lock:
+        with self._lock, self._or_elsewhere():
             answer = self._ask("GET", uri, b"", {})
-            size = int(answer.headers.get("Content-Length") or -1)
-            if answer.status != 200 or size < 0 or (most and size > most) or answer.headers.get("Content-Encoding"):
-                self._forget()
+            left = int(answer.headers.get("Content-Length") or -1)
+            if answer.status != 200 or left < 0 or (most and left > most) or answer.headers.get("Content-Encoding"):
                 raise Elsewhere
-            left = size
             with open(path, "wb") as file:
                 while part := answer.read(CHUNK):
                     file.write(part)
                     left -= len(part)
             if left:
-                self._forget()
                 raise Elsewhere
 
     def put(self, uri: str, data: bytes, content_type: str = "") -> None:
-        with self._lock:
+        with self._lock, self._or_elsewhere():
             answer = self._ask("PUT", uri, data, {"Content-Type": content_type} if content_type else {})
             answer.read()
             if answer.status != 200:
-                self._forget()
                 raise Elsewhere
+
+    @contextlib.contextmanager
+    def _or_elsewhere(self) -> Iterator[None]:
+        """Whatever goes wrong: what is left of an answer must not be taken for the next."""
+        try:
+            yield
+        except BaseException as error:
+            for connection in self._open.values():
+                connection.close()
+            self._open.clear()
+            if isinstance(error, (OSError, ValueError, http.client.HTTPException)):
+                raise Elsewhere from error
+            raise
 
     def _ask(self, method: str, uri: str, data: bytes, headers: dict[str, str]) -> http.client.HTTPResponse:
         scheme, _, rest = uri.partition("://")
@@ -120,25 +135,19 @@ class Door:
             try:
                 connection.request(method, path, body=data if method == "PUT" else None, headers=signed)
                 return connection.getresponse()
-            except (OSError, http.client.HTTPException) as error:
-                self._forget()
+            except (OSError, http.client.HTTPException):  # the other side may have closed what was idle
+                connection.close()
                 if again or fresh:
-                    raise Elsewhere from error
+                    raise
         raise Elsewhere
 
     def _connection(self, secure: bool, host: str) -> http.client.HTTPConnection:
-        place = (os.getpid(), host)
-        if place not in self._open:
+        if host not in self._open:
             if secure:
-                self._open[place] = http.client.HTTPSConnection(host, timeout=TIMEOUT, context=_trusting())
+                self._open[host] = http.client.HTTPSConnection(host, timeout=TIMEOUT, context=_trusting())
             else:
-                self._open[place] = http.client.HTTPConnection(host, timeout=TIMEOUT)
-        return self._open[place]
-
-    def _forget(self) -> None:
-        for connection in self._open.values():
-            connection.close()
-        self._open.clear()
+                self._open[host] = http.client.HTTPConnection(host, timeout=TIMEOUT)
+        return self._open[host]
 
     def _signature(self, method: str, host: str, path: str, data: bytes) -> dict[str, str]:
         """AWS Signature Version 4, for a request without a query."""
@@ -166,5 +175,6 @@ def _trusting() -> Any:
     import ssl
 
     found = importlib.util.find_spec("botocore")
-    bundle = os.path.join(os.path.dirname(found.origin), "cacert.pem") if found is not None and found.origin else ""
-    return ssl.create_default_context(cafile=bundle if os.path.exists(bundle) else None)
+    own = os.path.join(os.path.dirname(found.origin), "cacert.pem") if found is not None and found.origin else ""
+    bundle = os.environ.get("AWS_CA_BUNDLE") or (own if os.path.exists(own) else None)
+    return ssl.create_default_context(cafile=bundle)

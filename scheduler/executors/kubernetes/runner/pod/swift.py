@@ -141,7 +141,8 @@ def _put(door: Door, left: list[int], from_path: Any, to_path: Any, recursive: b
 
 def _files(source: str, target: str) -> list[tuple[str, str]]:
     """Of a folder without others in it."""
-    return [(os.path.join(source, name), f"{target.rstrip('/')}/{name}") for name in sorted(os.listdir(source))]
+    place = target.rstrip("/")
+    return [(os.path.join(source, name), f"{place}/{name}") for name in sorted(os.listdir(source))]
 
 
 def _one_less(left: list[int]) -> None:
