@@ -18,6 +18,7 @@ from console.pages import (
     pods,
     registry,
     retention,
+    schedules,
     secrets,
     triggers,
 )
@@ -84,6 +85,8 @@ urlpatterns = [
     path("reactions/", triggers.list_firings, name="reactions"),
     path("reactions/<int:firing_id>/retry/", triggers.retry, name="retry-firing"),
     path("triggers/<int:trigger_id>/", triggers.switch_trigger, name="switch-trigger"),
+    path("schedules/", schedules.list_schedules, name="schedules"),
+    path("schedules/<int:schedule_id>/", schedules.switch_schedule, name="switch-schedule"),
     path("launch-plans/", plans.list_plans, name="launch-plans"),
     path(f"{_PLAN}state/", plans.set_plan_state, name="launch-plan-state"),
     path(f"{_PLAN}launch/", plans.launch_plan, name="launch-plan-launch"),
