@@ -25,7 +25,7 @@ from scheduler.schedules.fire import run_now
 from scheduler.schedules.switch import pause, resume
 from scheduler.schedules.words import in_words
 
-SHOWN, NEXT_UP = 60, 12
+SHOWN, NEXT_UP = 60, 8
 DAY = timedelta(days=1)
 BINS = 48  # of half an hour, on each side of now
 FIRES = 5_000  # of the last day, of all that are shown

@@ -118,6 +118,6 @@ def _outcome(fire: ScheduleFire, offset: timedelta) -> Outcome:
 
 
 def next_up(agendas: Sequence[Agenda], *, limit: int) -> list[tuple[Tick, Schedule]]:
-    """What is due next, over all of them."""
-    merged = [(tick, one.schedule) for one in agendas for tick in one.coming[:limit]]
+    """What is due next of each, the soonest first: one that fires every minute does not hide the others."""
+    merged = [(tick, one.schedule) for one in agendas for tick in one.coming[:1]]
     return sorted(merged, key=lambda pair: pair[0].at)[:limit]
