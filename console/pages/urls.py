@@ -68,6 +68,7 @@ urlpatterns = [
     path("artifacts/<str:project>/<str:domain>/<path:name>/", artifacts.show_artifact, name="artifact"),
     path("executions/", executions.list_executions, name="executions"),
     path(_EXECUTION, executions.show_execution, name="execution"),
+    path(f"{_EXECUTION}timeline/", executions.show_timeline, name="execution-timeline"),
     path(f"{_EXECUTION}graph/", executions.show_graph, name="execution-graph"),
     path(f"{_EXECUTION}data/", executions.show_data, name="execution-data"),
     path(f"{_EXECUTION}events/", executions.show_events, name="execution-events"),
