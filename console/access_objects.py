@@ -176,12 +176,12 @@ def access_trigger(user: AnyUser, trigger_id: int, *, action: Action = Action.RE
     return trigger
 
 
-def access_schedule(user: AnyUser, schedule_id: int) -> Schedule:
+def access_schedule(user: AnyUser, schedule_id: int, *, action: Action = Action.READ) -> Schedule:
     what = f"schedule {schedule_id}"
     rows = Schedule.objects.select_related("launch_plan").defer("launch_plan__spec", "launch_plan__closure")
     found = _one(rows.filter(pk=schedule_id), what)
     plan = found.launch_plan
-    access.require_found(user, Action.READ, plan.project, plan.domain, what=what)
+    access.require_found(user, action, plan.project, plan.domain, what=what)
     return found
 
 

@@ -20,6 +20,7 @@ from console.pages.executions_context import (
 from console.pages.responses import PageRequest, attempt, page, respond
 from console.pages.searching import searched_context
 from console.pages.specs import workflow_interface
+from console.pages.timeline import timeline_context
 from console.pages.values import read_values
 from scheduler.actions import executions, launch
 from scheduler.actions.gates import gates_ahead
@@ -53,6 +54,17 @@ def show_execution(request: PageRequest, project: str, domain: str, name: str) -
     live = execution.phase not in EXECUTION_TERMINAL
     context["ahead"] = gates_ahead(execution)[:SIGNALS_SHOWN] if live else []
     return respond(request, "executions/nodes.html", "executions/_live.html", context, live=live)
+
+
+@require_GET
+@page
+def show_timeline(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
+    execution = access_execution(request.user, project, domain, name)
+    context = _shown(request, execution, "timeline")
+    context |= nodes_context(execution, context["open_gates"], request.GET.get("after", ""))  # type: ignore[arg-type]
+    context |= timeline_context(execution, context["nodes"])  # type: ignore[arg-type]
+    live = execution.phase not in EXECUTION_TERMINAL
+    return respond(request, "executions/timeline.html", "executions/_live.html", context, live=live)
 
 
 @require_GET

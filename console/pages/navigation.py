@@ -35,6 +35,7 @@ _ITEMS = (
     ("Executions", "run", "executions", "/executions/"),
     ("Approvals", "gate", "approvals", "/approvals/"),
     ("Launch plans", "plan", "launch-plans", "/launch-plans/"),
+    ("Schedules", "clock", "schedules", "/schedules/"),
     ("Reactions", "reaction", "reactions", "/reactions/"),
     ("Workflows", "workflow", "workflows", "/workflows/"),
     ("Tasks", "task", "tasks", "/tasks/"),

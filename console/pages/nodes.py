@@ -23,6 +23,7 @@ from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.executions_context import is_node_live, node_badge
 from console.pages.failures import Failure, describe_error
+from console.pages.map_items import items_context
 from console.pages.node_paths import spec_of
 from console.pages.paging import number
 from console.pages.pods import pod_context
@@ -117,6 +118,7 @@ def show_node(request: PageRequest, project: str, domain: str, name: str, node_i
         "node": node,
         **(pod_context(newest) if newest is not None and not is_fragment(request) else {}),
         "spec": spec,
+        **({} if is_fragment(request) else items_context(node)),
         "now": node_badge(node, now),
         "doing": now,
         "task_url": _task_url(request, spec) if node.kind == NodeKind.TASK else "",

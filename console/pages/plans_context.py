@@ -20,7 +20,8 @@ from console.pages.scope import in_scope
 from console.pages.specs import expected_inputs, plan_spec
 from console.pages.values import spell
 from scheduler.models import Execution, LaunchPlan, Schedule, Trigger, TriggerFiring, TriggerMode
-from scheduler.recurrence import split_zone
+from scheduler.schedules.parse import recurrence_of
+from scheduler.schedules.words import in_words
 
 VERSIONS_SHOWN, FIRINGS_SHOWN, LATENCY_SAMPLE = 50, 20, 500
 HEAVY = ("spec", "closure", "digest")
@@ -84,15 +85,9 @@ _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))
 
 
 def schedule_in_words(schedule: Schedule) -> str:
-    if schedule.kind == Schedule.Kind.CRON:
-        return f"by schedule {split_zone(schedule.expression)[1]} ({schedule.time_zone})"
-    try:
-        seconds = int(float(schedule.expression))
-    except ValueError:
-        return f"every {schedule.expression}"
-    size, unit = next(((size, unit) for size, unit in _UNITS if seconds and seconds % size == 0), (1, "second"))
-    count = seconds // size
-    return f"every {unit}" if count == 1 else f"every {count} {unit}s"
+    """`at 03:00, every day (UTC)`."""
+    words = in_words(recurrence_of(schedule))
+    return f"{words} (UTC)" if schedule.kind == Schedule.Kind.CRON and schedule.time_zone == "UTC" else words
 
 
 @dataclass(frozen=True)
@@ -134,6 +129,7 @@ def plan_context(request: HttpRequest, plan: LaunchPlan) -> dict[str, Any]:
         "starts": starts_in_words(plan),
         "trigger": plan.trigger if _has(plan, "trigger") else None,
         "schedule": schedule,
+        "schedule_words": in_words(recurrence_of(schedule)) if schedule else "",
         "last_fire": fires.order_by("-fire_at").first() if fires is not None else None,
         "firings": list(firings.defer(*heavy).order_by("-at")[:FIRINGS_SHOWN]),
         "latency": latency_of(trigger_ids) if trigger_ids else None,

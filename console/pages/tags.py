@@ -68,7 +68,7 @@ def _waits(doing: Doing | None) -> SafeString | str:
     reason = Truncator(doing.reason).chars(REASON_SHOWN)
     if doing.since is None:
         return reason
-    return format_html("{}since {}", f"{reason}, " if reason else "", ago(doing.since))
+    return format_html("{}{} so far", f"{reason}; " if reason else "", duration(doing.since, None))
 
 
 @register.simple_tag

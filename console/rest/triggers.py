@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from artifacts.models import ArtifactVersion
-from console.access_objects import access_artifact, access_firing, access_schedule, access_trigger, access_version
+from console.access_objects import access_artifact, access_firing, access_trigger, access_version
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
@@ -24,7 +24,6 @@ from scheduler.models import (
     FiringOutcome,
     OnLimit,
     Schedule,
-    ScheduleFire,
     Trigger,
     TriggerFiring,
     TriggerMode,
@@ -324,59 +323,3 @@ class PreviewView(ApiView):
         body = read_body(PreviewBody, request)
         version = hypothetical(artifact, partitions=body["partitions"], time_partition=body["time_partition"])
         return _previews(user_of(request), version, inactive=body["inactive"])
-
-
-class ScheduleOut(VouchedFor):
-    id = serializers.IntegerField()
-    launch_plan = EntityName()
-    kind = serializers.ChoiceField(choices=Schedule.Kind.choices)
-    expression = serializers.CharField(help_text="cron, or the rate in seconds")
-    time_zone = serializers.CharField(help_text="whose clocks the cron expression means")
-    offset_seconds = serializers.IntegerField(help_text="how long after its nominal time it launches")
-    kickoff_input = serializers.CharField(help_text="the input that gets the nominal time; empty: none")
-    active = serializers.BooleanField()
-    last_fire_at = serializers.DateTimeField(allow_null=True, help_text="nominal time of the last launch")
-    next_fire_at = serializers.DateTimeField(allow_null=True, help_text="when it launches next; null: not active")
-
-
-class ScheduleFilters(ScopeFilters):
-    active = serializers.BooleanField(required=False, default=None, allow_null=True)
-
-
-class SchedulesView(ListView):
-    newest_by = "launch_plan__created_at"
-
-    @extend_schema(parameters=[ScheduleFilters], responses=ScheduleOut(many=True), tags=["triggers"])
-    def get(self, request: Request) -> Response:
-        """Schedules of the launch plans I may read."""
-        filters = {key: value for key, value in read_query(ScheduleFilters, request).items() if value is not None}
-        for key in ("project", "domain"):
-            if key in filters:
-                filters[f"launch_plan__{key}"] = filters.pop(key)
-        mine = access.readable(user_of(request), project="launch_plan__project", domain="launch_plan__domain")
-        rows = Schedule.objects.filter(mine, **filters).select_related("launch_plan").defer(*_HEAVY)
-        return self.page(request, rows, ScheduleOut)
-
-
-class ScheduleView(ApiView):
-    @extend_schema(responses=ScheduleOut, tags=["triggers"])
-    def get(self, request: Request, schedule_id: int) -> Response:
-        """One schedule."""
-        return Response(ScheduleOut(access_schedule(user_of(request), schedule_id)).data)
-
-
-class FireOut(serializers.Serializer[Any]):
-    at = serializers.DateTimeField(source="fire_at", help_text="the nominal time")
-    execution = serializers.CharField(source="execution.key", default=None, allow_null=True)
-    error = serializers.CharField(help_text="why nothing was launched")
-
-
-class FiresView(ListView):
-    newest_by = "fire_at"
-
-    @extend_schema(responses=FireOut(many=True), tags=["triggers"])
-    def get(self, request: Request, schedule_id: int) -> Response:
-        """The nominal times that a schedule dealt with, newest first, with what was launched."""
-        read_query(Filters, request)
-        fires = ScheduleFire.objects.filter(schedule=access_schedule(user_of(request), schedule_id))
-        return self.page(request, fires.select_related("execution").defer("execution__spec"), FireOut)

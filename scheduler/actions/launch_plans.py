@@ -90,7 +90,7 @@ def _activate(
     switch_on(launch_plan, since=triggered_since, replaced=replaced)
     for schedule in Schedule.objects.select_for_update().filter(launch_plan=launch_plan):
         schedules.start(schedule, at=at)
-        schedule.save(update_fields=["active", "anchor_at", "next_fire_at"])
+        schedule.save(update_fields=["active", "anchor_at", "next_fire_at", "paused_at", "paused_by"])
 
 
 def _deactivate(launch_plan: LaunchPlan) -> None:
@@ -100,4 +100,4 @@ def _deactivate(launch_plan: LaunchPlan) -> None:
     switch_off(launch_plan)
     for schedule in Schedule.objects.select_for_update().filter(launch_plan=launch_plan):
         schedules.stop(schedule)
-        schedule.save(update_fields=["active", "next_fire_at"])
+        schedule.save(update_fields=["active", "next_fire_at", "paused_at", "paused_by"])

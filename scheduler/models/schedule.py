@@ -28,6 +28,8 @@ class Schedule(models.Model):
     anchor_at = models.DateTimeField(null=True)  # when it was last activated
     activated_by = models.CharField(max_length=150, blank=True, default="")  # as a trigger's
     activated_project = models.CharField(max_length=64, blank=True, default="")
+    paused_at = models.DateTimeField(null=True)  # it is active and fires not until it is resumed
+    paused_by = models.CharField(max_length=150, blank=True, default="")
     last_fire_at = models.DateTimeField(null=True)  # nominal time of the last fire
     next_fire_at = models.DateTimeField(null=True)  # nominal time of the next fire, plus the offset
 

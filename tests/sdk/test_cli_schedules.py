@@ -21,7 +21,7 @@ def test_it_shows_previous_and_next_times_and_what_they_launched(causeway: Comma
     fire_due(now=NOON + timedelta(hours=2))
     (listed,) = json.loads(causeway("schedule", "list", "--json"))
     assert (listed["last_fire_at"], listed["next_fire_at"]) == ("2026-03-01T14:00:00Z", "2026-03-01T15:00:00Z")
-    assert (listed["launch_plan"], listed["when"], listed["state"]) == ("timed", "0 * * * * (UTC)", "active")
+    assert (listed["launch_plan"], listed["when"], listed["state"]) == ("timed", "every hour (UTC)", "active")
     fires = json.loads(causeway("schedule", "fires", schedule.pk, "--json"))
     assert [each["at"] for each in fires] == ["2026-03-01T14:00:00Z", "2026-03-01T13:00:00Z"]
     assert fires[0]["execution"] in causeway("schedule", "fires", schedule.pk, "--limit", 1)
@@ -31,8 +31,18 @@ def test_it_shows_previous_and_next_times_and_what_they_launched(causeway: Comma
 def test_it_hides_schedules_of_inactive_launch_plans_unless_asked(causeway: Command) -> None:
     rate = schedule_pb2.FixedRate(value=90, unit=schedule_pb2.MINUTE)
     schedule = activated(schedule_pb2.Schedule(rate=rate, kickoff_time_input_arg="when"))
-    assert "every 5400 seconds" in causeway("schedule", "list")
+    assert "every 90 minutes" in causeway("schedule", "list")
     set_state(schedule.launch_plan, LaunchPlan.State.INACTIVE, actor="ann")
     assert json.loads(causeway("schedule", "list", "--json")) == []
     (listed,) = json.loads(causeway("schedule", "list", "--all", "--json"))
     assert (listed["state"], listed["next_fire_at"]) == ("inactive", None)
+
+
+def test_it_pauses_goes_on_and_runs_now(causeway: Command) -> None:
+    schedule = activated(hourly())
+    assert "is paused" in causeway("schedule", "pause", schedule.pk)
+    assert "paused" in causeway("schedule", "list")
+    assert "goes on at" in causeway("schedule", "resume", schedule.pk)
+    causeway("schedule", "resume", schedule.pk, exit_code=1)
+    assert "demo/development/" in causeway("schedule", "run", schedule.pk)
+    causeway("schedule", "run", 0, exit_code=3)

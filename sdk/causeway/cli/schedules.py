@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from causeway.cli.options import json_option
-from causeway.cli.output import show_rows
+from causeway.cli.output import local_time, say, show_rows
 from causeway.cli.root import main
 from causeway.client import Client
 
@@ -31,14 +31,44 @@ def list_schedules(client: Client, everything: bool, as_json: bool) -> None:
 
 def _row(found: dict[str, Any]) -> dict[str, Any]:
     plan = found["launch_plan"]
-    cron = found["expression"] if "=" in found["expression"] else f"{found['expression']} (UTC)"
     return {
         **found,
         "launch_plan": plan["name"],
         "plan_version": plan["version"],
-        "when": cron if found["kind"] == "cron" else f"every {found['expression']} seconds",
-        "state": "active" if found["active"] else "inactive",
+        "when": f"{found['words']} (UTC)" if (found["kind"], found["time_zone"]) == ("cron", "UTC") else found["words"],
+        "state": "paused" if found["paused_at"] else "active" if found["active"] else "inactive",
     }
+
+
+@schedule.command()
+@click.argument("schedule_id", type=int)
+@json_option
+@click.pass_obj
+def pause(client: Client, schedule_id: int, as_json: bool) -> None:
+    """Launch nothing by the clock until it is resumed."""
+    row = client.connection.call("POST", f"schedules/{schedule_id}/pause")
+    say(row, f"schedule {schedule_id} is paused", as_json=as_json)
+
+
+@schedule.command()
+@click.argument("schedule_id", type=int)
+@json_option
+@click.pass_obj
+def resume(client: Client, schedule_id: int, as_json: bool) -> None:
+    """Go on with the next time; what fell due meanwhile is launched by nobody."""
+    row = client.connection.call("POST", f"schedules/{schedule_id}/resume")
+    said = f"schedule {schedule_id} goes on at {local_time(row['next_fire_at'])}"
+    say(row, said, as_json=as_json)
+
+
+@schedule.command()
+@click.argument("schedule_id", type=int)
+@json_option
+@click.pass_obj
+def run(client: Client, schedule_id: int, as_json: bool) -> None:
+    """Launch once now, whatever the clock says."""
+    row = client.connection.call("POST", f"schedules/{schedule_id}/run")
+    say(row, str(row["execution"]), as_json=as_json)
 
 
 @schedule.command()

@@ -170,7 +170,7 @@ def test_it_shows_when_a_schedule_fired_and_when_it_will(world: World, browse: B
 
     page = browse(world.admin).get(PLAN).content.decode()
 
-    assert "by schedule 0 9 * * * (Europe/Berlin)" in page
+    assert "at 09:00, every day, by the clocks of Europe/Berlin" in page
     assert "2026-05-17" in page and "2026-05-18" in page
     assert "Not launched: region does not fit" in page
 

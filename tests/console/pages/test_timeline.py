@@ -1,0 +1,85 @@
+"""The timeline of an execution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.test import Client
+
+from console.accounts.models import User
+from console.pages.timeline import UNITS, Line
+from scheduler.models import Execution, NodeKind
+from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+from tests.console.pages.cast import World, make_attempt, make_execution, make_node
+
+Browse = Callable[[User], Client]
+SECOND = timedelta(seconds=1)
+
+
+def lines_of(client: Client, execution: Execution) -> dict[str, Line]:
+    answer = client.get(f"/executions/demo/development/{execution.name}/timeline/")
+    assert answer.status_code == 200
+    return {line.row.node.node_id: line for line in answer.context["lines"]}
+
+
+def test_waiting_running_and_every_try_lie_on_one_axis(world: World, browse: Browse) -> None:
+    run = make_execution("along", "train_on_dataset", ExecutionPhase.SUCCEEDED, age=timedelta(hours=1))
+    start = run.created_at
+    Execution.objects.filter(pk=run.pk).update(ended_at=start + 100 * SECOND)
+    node = make_node(run, "n0", NodePhase.SUCCEEDED, created_at=start)
+    times = ((0, 10, 30, AttemptPhase.RETRYABLE_FAILED), (40, 50, 100, AttemptPhase.SUCCEEDED))
+    for number, (created, began, ended, phase) in enumerate(times):
+        make_attempt(
+            node,
+            phase,
+            attempt=number,
+            created_at=start + created * SECOND,
+            started_at=start + began * SECOND,
+            ended_at=start + ended * SECOND,
+        )
+    make_node(run, "n1", NodePhase.SUCCEEDED, kind=NodeKind.GATE, created_at=start, cache_status=2)
+
+    lines = lines_of(browse(world.admin), run)
+
+    found = [(part.kind, round(part.x), round(part.width)) for part in lines["n0"].segments]
+    assert found == [("wait", 0, 100), ("run", 100, 200), ("wait", 400, 100), ("run", 500, 500)]
+    assert "try 1: failed, retried, 20 s" in lines["n0"].words and "try 2: succeeded, 50 s" in lines["n0"].words
+    assert lines["n1"].is_cached
+
+
+def test_a_map_is_how_many_ran_at_once(world: World, browse: Browse) -> None:
+    run = make_execution("along", "train_on_dataset", ExecutionPhase.SUCCEEDED, age=timedelta(hours=1))
+    start = run.created_at
+    Execution.objects.filter(pk=run.pk).update(ended_at=start + 100 * SECOND)
+    node = make_node(run, "m", NodePhase.SUCCEEDED, kind=NodeKind.ARRAY, created_at=start)
+    for index in range(4):
+        make_attempt(
+            node,
+            AttemptPhase.SUCCEEDED,
+            index=index,
+            name=f"m-{index}",
+            started_at=start,
+            ended_at=start + (100 if index == 0 else 50) * SECOND,
+        )
+
+    segments = lines_of(browse(world.admin), run)["m"].segments
+
+    assert segments[0].words == "4 at once" and segments[-1].words == "1 at once"
+    assert sum(part.width for part in segments) == UNITS
+
+
+def test_what_has_not_begun_has_no_bar_and_what_runs_reaches_now(world: World, browse: Browse) -> None:
+    run = make_execution("along", "train_on_dataset", ExecutionPhase.RUNNING, age=timedelta(minutes=10))
+    make_node(run, "n0", NodePhase.UNDEFINED, started_at=None)
+    runs = make_node(run, "n1", NodePhase.RUNNING)
+    make_attempt(runs, AttemptPhase.RUNNING)
+    client = browse(world.admin)
+
+    lines = lines_of(client, run)
+
+    assert lines["n0"].segments == [] and lines["n0"].words == "not begun"
+    (part,) = [one for one in lines["n1"].segments if one.kind == "run"]
+    assert round(part.x + part.width) == UNITS
+    page = client.get("/executions/demo/development/along/timeline/", headers={"HX-Request": "true"})
+    assert "hx-trigger" in page.content.decode()
