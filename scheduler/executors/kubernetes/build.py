@@ -28,6 +28,8 @@ from scheduler.executors.kubernetes.containers import (
 from scheduler.executors.kubernetes.raw import containers as raw
 from scheduler.quantities import quantity
 
+QUEUE = "kueue.x-k8s.io/queue-name"  # the label by which Kueue takes a pod into a queue
+
 Json = dict[str, Any]
 
 
@@ -133,10 +135,12 @@ def _metadata(spec: AttemptSpec) -> Json:
 def _marked(metadata: Json, name: str, primary: str, spec: AttemptSpec, cluster: Cluster, around: Surroundings) -> Json:
     labels, annotations = names.marks(spec.identity, around.owner, around.attempt_id)
     kept = {kind: metadata.get(kind) or {} for kind in ("labels", "annotations")}
+    queue = cluster.queue_of(*spec.identity.place)
     return {
         "name": name,
         "namespace": around.namespace,
-        "labels": {**cluster.pod_labels, **kept["labels"], **labels},
+        # Which queue an administrator sets: nobody waits in another project's instead
+        "labels": {**cluster.pod_labels, **kept["labels"], **({QUEUE: queue} if queue else {}), **labels},
         "annotations": {**cluster.pod_annotations, **kept["annotations"], **annotations, names.PRIMARY: primary},
         "finalizers": [*(metadata.get("finalizers") or ()), names.FINALIZER],
     }
