@@ -56,10 +56,16 @@ class Picture:
 
     def __init__(self, now: datetime | None = None) -> None:
         self.now = now or timezone.now()
-        self.limits: tuple[Limit, ...] = reading.limits(self.now)
+        self._limits: tuple[Limit, ...] | None = None
         self._ledger: Ledger | None = None
         self._instances: list[ExecutorInstance] | None = None
         self._turns: Ledger | None = None
+
+    @property
+    def limits(self) -> tuple[Limit, ...]:
+        if self._limits is None:
+            self._limits = reading.limits(self.now)
+        return self._limits
 
     @property
     def ledger(self) -> Ledger:

@@ -36,6 +36,11 @@ class Quotas:
     def remove(self, number: int) -> None:
         self._client.connection.call("DELETE", f"quotas/{number}")
 
+    def usage(self, **wanted: str) -> Any:
+        """What was used; `wanted`: start, end, and by, as the REST API has them."""
+        given = {name: one for name, one in wanted.items() if one}
+        return self._client.connection.call("GET", "usage", params=given)["results"]
+
     def queue(self, project: str = "") -> Any:
         """What waits now and for what, of the projects you may read."""
         named = {"project": project} if project else {}

@@ -31,6 +31,9 @@ def test_one_is_set_shown_listed_and_removed(causeway: Command) -> None:
     assert "gpu-hours/week" in causeway("quota", "list", "--of", "demo")
     assert f"quota {number} is removed" in causeway("quota", "remove", number)
     assert "PROJECT" in causeway("queue")
+    assert causeway("usage", "--by", "project,user").split() == ["PROJECT", "USER", "RESOURCE", "HOURS"]
+    assert json.loads(causeway("usage", "--start", "2026-01-01", "--json")) == []
+    assert "not kept by colour" in causeway("usage", "--by", "colour", exit_code=1)
 
 
 def test_it_says_what_is_wrong(causeway: Command) -> None:

@@ -27,6 +27,8 @@ from scheduler.executors.kubernetes.containers import (
 from scheduler.executors.kubernetes.raw import containers as raw
 from scheduler.quantities import quantity
 
+QUEUE = "kueue.x-k8s.io/queue-name"  # the label by which Kueue takes a pod into a queue
+
 Json = dict[str, Any]
 
 
@@ -132,10 +134,12 @@ def _marked(metadata: Json, name: str, primary: str, spec: AttemptSpec, cluster:
     if spec.timeout_seconds:
         annotations[names.TIMEOUT] = f"{spec.timeout_seconds:g}"
     kept = {kind: metadata.get(kind) or {} for kind in ("labels", "annotations")}
+    queue = cluster.queue_of(*spec.identity.place)
     return {
         "name": name,
         "namespace": around.namespace,
-        "labels": {**cluster.pod_labels, **kept["labels"], **labels},
+        # Which queue an administrator sets: nobody waits in another project's instead
+        "labels": {**cluster.pod_labels, **kept["labels"], **({QUEUE: queue} if queue else {}), **labels},
         "annotations": {**cluster.pod_annotations, **kept["annotations"], **annotations, names.PRIMARY: primary},
         "finalizers": [*(metadata.get("finalizers") or ()), names.FINALIZER],
     }

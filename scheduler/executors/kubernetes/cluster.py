@@ -17,6 +17,7 @@ import yaml
 
 Json = Mapping[str, Any]
 _HTTP = re.compile(r"https?://", re.ASCII)
+_QUEUE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _TEMPLATE = re.compile(r"\{\{\s*([a-z_]+)\s*\}\}")
 RUNNERS = ("causeway", "flytekit")
 LOG_WORDS = frozenset({"cluster", "namespace", "pod", "started", "ended"})
@@ -100,6 +101,7 @@ class Cluster:
     dns_config: Json | None = None
     pod_labels: Mapping[str, str] = field(default_factory=dict)
     pod_annotations: Mapping[str, str] = field(default_factory=dict)
+    queues: Mapping[str, str] = field(default_factory=dict)  # of Kueue, by `project/domain`, `project`, `*`
     pod_template: str = "flyte-template"  # a PodTemplate object that, where it exists, all pods begin with
     template_namespace: str = ""  # where templates are looked for that a namespace does not have
     log_links: tuple[Mapping[str, str], ...] = ()  # {"name", "uri"}: the uri with {{ pod }} and the like (LOG_WORDS)
@@ -121,6 +123,11 @@ class Cluster:
 
     def namespace_of(self, project: str, domain: str) -> str:
         return filled(self.namespace, {"project": project, "domain": domain})
+
+    def queue_of(self, project: str, domain: str) -> str:
+        """The name of Kueue's LocalQueue in which pods of that place wait; empty: in none."""
+        found = (self.queues.get(key) for key in (f"{project}/{domain}", project, "*"))
+        return next((name for name in found if name is not None), "")
 
 
 def filled(template: str, words: Mapping[str, str]) -> str:
@@ -216,5 +223,8 @@ def _check(cluster: Cluster) -> None:
             raise BadCluster(f"log_links: {{{{ {unknown[0]} }}}} is unknown; there are {', '.join(sorted(LOG_WORDS))}")
     if cluster.runner not in RUNNERS:
         raise BadCluster(f"runner is {cluster.runner!r}; it may be {' or '.join(RUNNERS)}")
+    for place, queue in cluster.queues.items():
+        if not isinstance(queue, str) or (queue and not _QUEUE.fullmatch(queue)):
+            raise BadCluster(f"queues: {queue!r} of {place} is no name of a queue: small letters, digits and '-'")
     if cluster.submissions < 1:
         raise BadCluster("submissions has to be 1 or more")

@@ -98,3 +98,17 @@ def queue(client: Client, project: str, as_json: bool) -> None:
     """What waits now and for what, what waits longest first."""
     columns = ["project", "domain", "place", "code", "count", "since", "message"]
     show_rows(client.quotas.queue(project), columns, as_json=as_json)
+
+
+@main.command()
+@click.option("--by", default="project", show_default=True, help="project, domain, user, launch_plan, with commas.")
+@click.option("--start", default="", help="In ISO 8601.  [default: the beginning of this month, UTC]")
+@click.option("--end", default="", help="In ISO 8601.  [default: now]")
+@json_option
+@click.pass_obj
+def usage(client: Client, by: str, start: str, end: str, as_json: bool) -> None:
+    """What attempts asked for, times the hours that they ran; of the projects you may read."""
+    rows = client.quotas.usage(by=by, start=start, end=end)
+    columns = [name.strip() for name in by.split(",") if name.strip()]
+    shown = rows if as_json else [{**row["group"], **row, "hours": f"{row['hours']:.3f}"} for row in rows]
+    show_rows(shown, [*columns, "resource", "hours"], as_json=as_json)

@@ -13,7 +13,7 @@ import pytest
 from artifacts.exceptions import InvalidArgument
 from scheduler.attempts.spec import Accelerator, DataConfig, Needs, Pod, SharedMemory
 from scheduler.executors.kubernetes import names
-from scheduler.executors.kubernetes.cluster import Accelerators, Cluster, Placing
+from scheduler.executors.kubernetes.cluster import Accelerators, BadCluster, Cluster, Placing, described
 from scheduler.executors.kubernetes.raw.containers import INPUTS, OUTPUTS, code
 from tests.scheduler.executors.kubernetes.specs import around, built, main_of
 
@@ -368,3 +368,23 @@ def test_what_could_never_run_is_refused_in_one_sentence(over: dict[str, Any], s
 
 def test_arguments_just_below_what_linux_takes_are_sent() -> None:
     assert built(argv=("x" * 131_071,)).body
+
+
+# --- Kueue ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_project_has_its_queue_whatever_a_task_says() -> None:
+    queue = "kueue.x-k8s.io/queue-name"
+    cluster = Cluster(queues={"flights/production": "urgent", "flights": "flights-queue", "*": "rest"})
+    own = {queue: "urgent"}
+    assert built(cluster, labels=own).pod["metadata"]["labels"][queue] == "flights-queue"
+    assert cluster.queue_of("flights", "production") == "urgent"
+    assert cluster.queue_of("other", "development") == "rest"
+    assert queue not in built().pod["metadata"]["labels"]
+    assert built(labels=own).pod["metadata"]["labels"][queue] == "urgent", "where nobody set one, it is the task's"
+
+
+@pytest.mark.parametrize("name", ["Urgent", "a_b", "-a", 3])
+def test_a_queue_that_cannot_be_one_is_refused(name: object) -> None:
+    with pytest.raises(BadCluster, match="no name of a queue"):
+        described({"queues": {"flights": name}})
