@@ -4,20 +4,19 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('scheduler', '0016_clusters'),
+        ("scheduler", "0018_usage"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='schedule',
-            name='paused_at',
+            model_name="schedule",
+            name="paused_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='schedule',
-            name='paused_by',
-            field=models.CharField(blank=True, default='', max_length=150),
+            model_name="schedule",
+            name="paused_by",
+            field=models.CharField(blank=True, default="", max_length=150),
         ),
     ]
