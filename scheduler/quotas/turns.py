@@ -95,10 +95,12 @@ class Turns:
             if one := line.next(self.execution_held):
                 heap.append((self._order(line, one), number, line))
         heapq.heapify(heap)
+        together = 0.5  # lines made whole at once: one at first, for mostly a single place is free, then twice as many
         while heap and len(self.taken) < most:
             order, number, line = heapq.heappop(heap)
             if not line.whole and complete is not None and self._may_start(line.lane):
-                self._complete(line, heap, most - len(self.taken), complete)
+                together = min(2 * together, TOGETHER, most - len(self.taken))
+                self._complete(line, heap, together, complete)
             one = line.next(self.execution_held)
             if one is None:
                 continue
@@ -116,11 +118,11 @@ class Turns:
         self,
         line: Line,
         heap: Sequence[tuple[tuple[float, ...], int, Line]],
-        wanted: int,
+        together: float,
         complete: Callable[[Sequence[Line]], None],
     ) -> None:
         """The line, and with it those whose turn comes soon."""
-        soon = heapq.nsmallest(min(wanted, TOGETHER) - 1, heap) if wanted > 1 else []
+        soon = heapq.nsmallest(int(together) - 1, heap) if together >= 2 else []
         lines = [line, *(other for _, _, other in soon if not other.whole and self._may_start(other.lane))]
         complete(lines)
         for one in lines:
