@@ -7,6 +7,7 @@ for ten thousand.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,7 +85,7 @@ def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most
     ledger = reading.ledger(limits, counted, now=now)
     project_costs = add_lately(costs(counted.counts.items()), now=now)
     lines = [Line.of(known[lane], [Waiting(pk, of, at)], whole=False) for lane, of, pk, at in heads if lane in known]
-    turns = Turns(ledger, now, project_costs)
+    turns = Turns(ledger, now, project_costs, Counter({lane.id: count for lane, count in counted.counts.items()}))
     rows: dict[int, Queued] = {}
     turns.choose(lines, _Fits(packing, rows), most, lambda some: _complete(where, some, turns, rows))
     for _, one, block in turns.never:
