@@ -23,6 +23,7 @@ from console.pages import (
     schedules,
     secrets,
     triggers,
+    usage,
 )
 
 _EXECUTION = "executions/<str:project>/<str:domain>/<str:name>/"
@@ -50,6 +51,7 @@ urlpatterns = [
     path("clusters/<str:name>/switch/", clusters.switch, name="cluster-switch"),
     path("clusters/<str:name>/remove/", clusters.remove, name="cluster-remove"),
     path("quotas/", quotas.list_quotas, name="quotas"),
+    path("usage/", usage.show_usage, name="usage"),
     path("quotas/set/", quotas.set_one, name="quota-set"),
     path("quotas/<int:pk>/remove/", quotas.remove, name="quota-remove"),
     path("secrets/", secrets.list_secrets, name="secrets"),

@@ -7,6 +7,7 @@ for ten thousand.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +25,7 @@ from scheduler.quotas.turns import Fit, Line, Turns, Waiting
 from scheduler.statements import execute
 
 EXECUTIONS = 16  # of a lane that take turns: its oldest
-AT_ONCE = 256  # attempts read at once
+AT_ONCE = 128  # attempts read at once
 GIVEN = 500  # lanes given in one claim to attempts that have none
 
 _HELD = ", ".join(str(int(phase)) for phase in sorted(ATTEMPT_HELD))
@@ -45,12 +46,9 @@ WITH RECURSIVE heads AS (
 SELECT lane, execution_id, id, created_at FROM heads
 """  # noqa: S608 - constants
 _LANELESS = f"SELECT id FROM scheduler_taskexecution WHERE {_QUEUED} AND lane IS NULL LIMIT {GIVEN}"  # noqa: S608
-# Of each lane the oldest executions, of each the oldest attempts, and how many the execution holds already.
+# Of each lane the oldest executions, of each the oldest attempts
 _LINES = f"""
-SELECT given.lane, execution.id, attempt.id, attempt.created_at, attempt.reason, attempt.resources::text, (
-    SELECT count(*) FROM scheduler_taskexecution held
-    WHERE held.lane = given.lane AND held.execution_id = execution.id AND held.phase IN ({_HELD})
-)
+SELECT given.lane, execution.id, attempt.id, attempt.created_at, attempt.reason, attempt.resources::text
 FROM unnest(%s::bigint[]) AS given (lane) CROSS JOIN LATERAL (
     WITH RECURSIVE found AS (
         (
@@ -69,6 +67,11 @@ FROM unnest(%s::bigint[]) AS given (lane) CROSS JOIN LATERAL (
 ) AS attempt
 """  # noqa: S608 - constants
 
+_HELD_OF = f"""
+SELECT execution_id, count(*) FROM scheduler_taskexecution
+WHERE lane = ANY(%s) AND execution_id = ANY(%s) AND phase IN ({_HELD}) GROUP BY execution_id
+"""  # noqa: S608 - constants
+
 
 def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most: int) -> bool:
     """Fill the packing's choice with what may start; whether others stay queued. In the transaction that takes them."""
@@ -82,9 +85,9 @@ def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most
     ledger = reading.ledger(limits, counted, now=now)
     project_costs = add_lately(costs(counted.counts.items()), now=now)
     lines = [Line.of(known[lane], [Waiting(pk, of, at)], whole=False) for lane, of, pk, at in heads if lane in known]
-    turns = Turns(ledger, now, project_costs)
+    turns = Turns(ledger, now, project_costs, Counter({lane.id: count for lane, count in counted.counts.items()}))
     rows: dict[int, Queued] = {}
-    turns.choose(lines, _Fits(packing, rows), most, lambda some: _complete(where, some, turns, rows, wanted=most))
+    turns.choose(lines, _Fits(packing, rows), most, lambda some: _complete(where, some, turns, rows))
     for _, one, block in turns.never:
         said = f"the task can never run: it {block.words}"
         packing.choice.refused.append((one.pk, failure("QuotaTooSmall", said, USER, retryable=False)))
@@ -128,16 +131,18 @@ def _column(sql: str, parameters: Sequence[Any]) -> list[int]:
         return [row[0] for row in cursor.fetchall()]
 
 
-def _complete(where: list[Any], lines: Sequence[Line], turns: Turns, rows: dict[int, Queued], *, wanted: int) -> None:
+def _complete(where: list[Any], lines: Sequence[Line], turns: Turns, rows: dict[int, Queued]) -> None:
     """Read of each line the oldest of its oldest executions."""
-    each = max(1, min(wanted, AT_ONCE // EXECUTIONS) // len(lines))
+    each = max(1, AT_ONCE // EXECUTIONS // len(lines))
     waiting: dict[int, list[Waiting]] = {line.lane.id: [] for line in lines}
-    with connection.cursor() as cursor:
-        cursor.execute(_LINES, [list(waiting), *where, *where, EXECUTIONS, *where, each])
-        for lane, execution, pk, at, reason, resources, holds in cursor.fetchall():
-            waiting[lane].append(Waiting(pk, execution, at))
-            rows[pk] = Queued(pk, resources, at, reason)
-            turns.execution_held[execution] = holds
+    ids = list(waiting)
+    (found,) = execute([(_LINES, [ids, *where, *where, EXECUTIONS, *where, each])])
+    for lane, execution, pk, at, reason, resources in found.returned:
+        waiting[lane].append(Waiting(pk, execution, at))
+        rows[pk] = Queued(pk, resources, at, reason)
+    executions = sorted({one.execution for ones in waiting.values() for one in ones})
+    (held,) = execute([(_HELD_OF, [ids, executions])])
+    turns.execution_held.update({execution: int(count) for execution, count in held.returned})  # added up
     for line in lines:
         line.fill(waiting[line.lane.id])
 

@@ -1,6 +1,6 @@
 """Whose turn it is among those that wait, pure: priority, then the project that uses least for its weight, then, inside
-a project, the execution that holds least, then age. What may not start now keeps nobody else waiting, until it has
-waited for long: then what it is short of is kept for it.
+a project, the lane and in it the execution that hold least, then age. What may not start now keeps nobody else waiting,
+until it has waited for long: then what it is short of is kept for it.
 """
 
 from __future__ import annotations
@@ -42,12 +42,14 @@ class Line:
 
     lane: Lane
     waiting: dict[int, deque[Waiting]] = field(default_factory=dict)  # by execution, each oldest first
+    oldest: int = 0  # its first, when it was made
     whole: bool = True  # False: only the oldest is there until its turn comes (Turns.choose, `complete`)
 
     @classmethod
     def of(cls, lane: Lane, waiting: Iterable[Waiting], *, whole: bool = True) -> Line:
         line = cls(lane, whole=whole)
         line.fill(waiting)
+        line.oldest = min((queue[0].pk for queue in line.waiting.values()), default=0)
         return line
 
     def fill(self, waiting: Iterable[Waiting]) -> None:
@@ -71,12 +73,13 @@ class Line:
 
 @dataclass
 class Turns:
-    """`project_costs`: what projects use now and used lately; `execution_held`: how many each execution holds. Both
-    grow with what is taken."""
+    """`project_costs`: what projects use now and used lately; `lane_held` and `execution_held`: how many of each lane,
+    and of each execution, are held. They grow with what is taken."""
 
     ledger: Ledger
     now: datetime
     project_costs: dict[str, float] = field(default_factory=dict)
+    lane_held: Counter[int] = field(default_factory=Counter)
     execution_held: Counter[int] = field(default_factory=Counter)
     taken: list[tuple[Lane, Waiting]] = field(default_factory=list)
     blocked: dict[int, Block] = field(default_factory=dict)  # by lane
@@ -92,19 +95,21 @@ class Turns:
         """Take up to `most`, one after the other, as long as anything may start. `complete` makes lines whole."""
         heap: list[tuple[tuple[float, ...], int, Line]] = []
         for number, line in enumerate(lines):
-            if one := line.next(self.execution_held):
-                heap.append((self._order(line, one), number, line))
+            if line.waiting:
+                heap.append((self._order(line), number, line))
         heapq.heapify(heap)
+        together = 0.5  # lines made whole at once: one at first, for mostly a single place is free, then twice as many
         while heap and len(self.taken) < most:
             order, number, line = heapq.heappop(heap)
+            fresh = self._order(line)
+            if fresh != order:  # its project got something meanwhile
+                heapq.heappush(heap, (fresh, number, line))
+                continue
             if not line.whole and complete is not None and self._may_start(line.lane):
-                self._complete(line, heap, most - len(self.taken), complete)
+                together = min(2 * together, TOGETHER, most - len(self.taken))
+                self._complete(line, heap, together, complete)
             one = line.next(self.execution_held)
             if one is None:
-                continue
-            fresh = self._order(line, one)
-            if fresh != order:  # its project, or its execution, got something meanwhile
-                heapq.heappush(heap, (fresh, number, line))
                 continue
             match self._try(line, one, fits):
                 case Fit.TAKEN | Fit.REFUSED:
@@ -116,11 +121,11 @@ class Turns:
         self,
         line: Line,
         heap: Sequence[tuple[tuple[float, ...], int, Line]],
-        wanted: int,
+        together: float,
         complete: Callable[[Sequence[Line]], None],
     ) -> None:
         """The line, and with it those whose turn comes soon."""
-        soon = heapq.nsmallest(min(wanted, TOGETHER) - 1, heap) if wanted > 1 else []
+        soon = heapq.nsmallest(int(together) - 1, heap) if together >= 2 else []
         lines = [line, *(other for _, _, other in soon if not other.whole and self._may_start(other.lane))]
         complete(lines)
         for one in lines:
@@ -129,10 +134,10 @@ class Turns:
     def _may_start(self, lane: Lane) -> bool:
         return self.ledger.block(lane) is None or self.ledger.never(lane) is not None
 
-    def _order(self, line: Line, one: Waiting) -> tuple[float, ...]:
+    def _order(self, line: Line) -> tuple[float, ...]:
         lane = line.lane
         share = self.project_costs.get(lane.project, 0.0) / weight(self.ledger.weights, lane.project)
-        return (-lane.priority, share, self.execution_held[one.execution], one.pk)
+        return (-lane.priority, share, self.lane_held[lane.id], line.oldest)
 
     def _try(self, line: Line, one: Waiting, fits: Callable[[Lane, Waiting], Fit]) -> Fit:
         lane = line.lane
@@ -152,6 +157,7 @@ class Turns:
             line.pop(one)
             self.taken.append((lane, one))
             self.ledger.hold(lane)
+            self.lane_held[lane.id] += 1
             self.execution_held[one.execution] += 1
             self.project_costs[lane.project] = self.project_costs.get(lane.project, 0.0) + cost(lane.demand)
         return fit

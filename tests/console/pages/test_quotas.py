@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from audit.models import AuditEvent
 from console.accounts.models import Role, RoleBinding, User
 from scheduler.attempts import claims
 from scheduler.executors.packing import Unbounded
 from scheduler.models import Execution, Project, Quota, TaskExecution
+from scheduler.phases import AttemptPhase
+from scheduler.quotas import lanes
 from tests.console.pages.cast import user
 from tests.scheduler.attempts import make_attempt, make_node
 
@@ -75,6 +79,25 @@ def test_what_waits_is_there_in_numbers(root: User, browse: Browse) -> None:
     assert "used up" in shown and "100 %" in shown
     shown = client.get("/quotas/", HTTP_HX_REQUEST="true").content.decode()
     assert 'id="quota-list"' in shown and "<form class" not in shown.replace("data-confirm", "")
+
+
+def test_what_was_used_this_month(root: User, browse: Browse) -> None:
+    now = timezone.now()
+    begin = max(now - timedelta(hours=2), now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
+    for project, cpu in (("demo", 1), ("other", 3)):
+        node = make_node()
+        Execution.objects.filter(pk=node.execution_id).update(project=project, domain="development")
+        row = make_attempt(node, phase=AttemptPhase.SUCCEEDED, started_at=begin, ended_at=now, resources={"cpu": cpu})
+        lanes.give([row.pk])
+    shown = browse(root).get("/usage/?by=project&resource=cpu").content.decode()
+    assert "25 percent of all" in shown and "75 percent of all" in shown
+    table = shown.split("<tbody>")[1]
+    assert table.index("other") < table.index("demo"), "the most first"
+    assert "/api/v1/usage.csv?by=project" in shown
+    ann = user("ann")
+    RoleBinding.objects.create(user=ann, role=Role.VIEWER, project="demo")
+    shown = browse(ann).get("/usage/?by=nonsense&resource=nonsense").content.decode()
+    assert "demo" in shown.split("<tbody>")[1] and "other" not in shown.split("<tbody>")[1]
 
 
 def test_who_may_set_none_sees_no_form(root: User, browse: Browse) -> None:
