@@ -110,8 +110,7 @@ class StaleVersion(NamedTuple):
     newer: ArtifactVersion
 
 
-_STALE = """
-    SELECT newest.id, used.id, newer.id
+_OUT_OF_DATE = """
     FROM (
         SELECT artifact_id, digest FROM artifacts_partition WHERE artifact_id = ANY(%(artifacts)s)
         ORDER BY id DESC LIMIT %(partitions)s
@@ -130,8 +129,43 @@ _STALE = """
           AND (candidate.created_at, candidate.id) > (used.created_at, used.id) AND candidate.id <> newest.id
         ORDER BY candidate.created_at DESC, candidate.id DESC LIMIT 1
     ) AS newer
-    GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2 DESC LIMIT %(limit)s
 """
+_STALE = f"""
+    SELECT newest.id, used.id, newer.id {_OUT_OF_DATE}
+    GROUP BY 1, 2, 3 ORDER BY 1 DESC, 2 DESC LIMIT %(limit)s
+"""  # noqa: S608 - constants
+
+
+_STALE_AMONG = """
+    SELECT DISTINCT derivation.target_id
+    FROM lineage_derivation AS derivation
+    JOIN artifacts_artifactversion AS used ON used.id = derivation.source_id
+    CROSS JOIN LATERAL (
+        SELECT id FROM artifacts_artifactversion AS candidate
+        WHERE candidate.artifact_id = used.artifact_id AND candidate.partition_digest = used.partition_digest
+          AND candidate.time_partition IS NOT DISTINCT FROM used.time_partition AND candidate.removed_at IS NULL
+          AND (candidate.created_at, candidate.id) > (used.created_at, used.id) AND candidate.id <> derivation.target_id
+        LIMIT 1
+    ) AS newer
+    WHERE derivation.target_id = ANY(%s)
+"""
+
+
+def stale_among(versions: Iterable[int]) -> set[int]:
+    """Those of the versions that were made directly of something since published anew."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STALE_AMONG, [list(versions)])
+        return {pk for (pk,) in cursor.fetchall()}
+
+
+_STALE_COUNTS = f"SELECT part.artifact_id, count(DISTINCT newest.id) {_OUT_OF_DATE} GROUP BY 1"  # noqa: S608 - constants
+
+
+def stale_counts(artifacts: Iterable[int]) -> dict[int, int]:
+    """How many partitions of each artifact have a newest version that is out of date; those with none are left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(_STALE_COUNTS, {"artifacts": list(artifacts), "partitions": PARTITIONS})
+        return dict(cursor.fetchall())
 
 
 def stale_versions(artifacts: Iterable[Artifact], *, limit: int = 200) -> list[StaleVersion]:

@@ -15,6 +15,7 @@ from flyteidl.core import literals_pb2, types_pb2
 from artifacts.exceptions import CausewayError
 from artifacts.literals import describe_type, to_json
 from artifacts.literals.protobuf import message_text
+from artifacts.matrix import matrix_of
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.queries import newest_of, newest_of_partition
 from artifacts.store import store
@@ -25,6 +26,7 @@ from console.pages.paging import newest_first
 from console.pages.scope import in_scope
 from console.pages.values import spell
 from lineage.models import VersionEdge, VersionRole
+from lineage.names import stale_among
 from lineage.walks import staleness
 from scheduler.models import Execution, LaunchPlan, Trigger, TriggerSource
 
@@ -63,11 +65,21 @@ def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
         "page": newest_first(request, versions),
         "version_count": versions.count(),
         "newest": newest_of(artifact),
+        **_matrix(artifact),
         "triggers": list(triggers.defer(*heavy).order_by("-active", "launch_plan__name", "-launch_plan__created_at")),
         "aliases": list(artifact.aliases.select_related("version").defer("version__literal", "version__card")),
         "moves": list(artifact.alias_moves.select_related("from_version", "to_version").order_by("-at")[:10]),
         "consumers": _consumers(user, consumed),
     }
+
+
+def _matrix(artifact: Artifact) -> dict[str, Any]:
+    """Which partitions there are, and which are out of date; nothing where there is but one place."""
+    found = matrix_of(artifact)
+    if found is None or len(found.rows) * len(found.columns) < 2:
+        return {}
+    stale = stale_among(found.versions)
+    return {"matrix": found, "stale_places": stale, "missing": found.missing}
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from scheduler.models import LaunchPlan, NodeKind, Task, Workflow
 
 HIDDEN_NODES = frozenset({"start-node", "end-node"})
 GENERATED_PREFIX = ".flytegen"
-DYNAMIC_READ = 8_000_000  # bytes of what a dynamic task wrote
+DYNAMIC_READ = 4_000_000  # bytes of what a dynamic task wrote
 _MAP = re.compile(r"map_(.+?)_[0-9a-f]{32}(?:-arraynode)?")
 
 
@@ -103,17 +103,20 @@ class NodeTitles:
         return {node.id: _spec_node(node) for node in workflow.template.nodes if node.id not in HIDDEN_NODES}
 
 
-@lru_cache(maxsize=64)
 def written_by_dynamic(uri: str) -> NodeTitles | None:
-    """Titles of what a dynamic task wrote, which never changes; None where it cannot be read or is too large for a
-    page.
-    """
+    """Titles of what a dynamic task wrote; None where it cannot be read now, or is too large for a page."""
     try:
-        if store().size(uri) > DYNAMIC_READ:
-            return None
-        return NodeTitles(compiler_pb2.CompiledWorkflowClosure.FromString(store().get(uri)))
+        return _written(uri)
     except (CausewayError, DecodeError):
         return None
+
+
+@lru_cache(maxsize=16)
+def _written(uri: str) -> NodeTitles | None:
+    """What lies there never changes; that it could not be read is not kept."""
+    if store().size(uri) > DYNAMIC_READ:
+        return None
+    return NodeTitles(compiler_pb2.CompiledWorkflowClosure.FromString(store().get(uri)))
 
 
 def edges_of(workflow: compiler_pb2.CompiledWorkflow) -> list[tuple[str, str]]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from django import template
 from django.templatetags.static import static
@@ -16,6 +17,7 @@ from django.utils.text import Truncator
 
 from artifacts.literals.numbers import plain
 from artifacts.models import ArtifactVersion
+from artifacts.search.language import Condition
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
 from console.doing import doing_of
@@ -155,6 +157,12 @@ def short_name(name: str) -> str:
 def module_name(name: str) -> str:
     """What comes before it; empty for a plain name."""
     return name.rpartition(".")[0]
+
+
+@register.filter
+def search_for(name: str) -> str:
+    """What finds the versions of an artifact, for an address."""
+    return quote(str(Condition("name", ":", name)))
 
 
 @register.filter

@@ -7,6 +7,7 @@ from console import names_in_paths  # noqa: F401 - the converters of names
 from console.pages import (
     account,
     approvals,
+    artifact_names,
     artifacts,
     clusters,
     executions,
@@ -57,6 +58,7 @@ urlpatterns = [
     path("secrets/", secrets.list_secrets, name="secrets"),
     path("secrets/set/", secrets.set_secret, name="secret-set"),
     path("secrets/<int:secret_id>/remove/", secrets.remove_secret, name="secret-remove"),
+    path("artifacts/names/", artifact_names.list_names, name="artifact-names"),
     path("artifacts/", artifacts.list_artifacts, name="artifacts"),
     path("artifacts/versions/<int:version_id>/", artifacts.show_version, name="version"),
     path("artifacts/versions/<int:version_id>/object/", artifacts.show_object, name="version-object"),
