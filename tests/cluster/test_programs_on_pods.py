@@ -64,12 +64,12 @@ class Harbour:
 
     def register_teams(self, folder: Path) -> None:
         """Those that react to one another."""
-        shutil.copytree(TEAMS, folder, dirs_exist_ok=True)
+        own = shutil.copytree(TEAMS, folder / TEAMS.name)
         command = [str(Path(sys.executable).parent / "pyflyte"), "register", "-p", PROJECT, "-d", DOMAIN]
         command += ["--activate-launchplans", "--version", self.version]
         command += ["--image", self.cluster.environment["CLUSTER_TASK_IMAGE"], "."]
         env = {**os.environ, "FLYTECTL_CONFIG": str(self.stack.flyte_config_file)}
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=180)
+        done = subprocess.run(command, cwd=own, env=env, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def launch(self, name: str, **inputs: Any) -> FlyteWorkflowExecution:
@@ -157,11 +157,11 @@ def test_control_planes_that_are_killed_lose_and_double_nothing(place: Harbour) 
     for name in ("executor-kubernetes", "worker-1", "executor-kubernetes"):
         place.stack.kill(name)
         time.sleep(4)
-    assert place.value(wide, kind=list[int]) == list(range(12))
+    assert place.value(wide, kind=list[int]) == list(range(8))
     assert place.value(patient) == 2
     asked = f"TaskExecution.objects.filter(node__execution__name={wide.id.name!r}).values_list('attempt', flat=True)"
     say = f"from scheduler.models import TaskExecution; print(sorted({asked}))"
-    assert place.stack.manage("shell", "-v", "0", "-c", say).splitlines()[-1] == str([0] * 12)
+    assert place.stack.manage("shell", "-v", "0", "-c", say).splitlines()[-1] == str([0] * 8)
     eventually(lambda: not place.cluster.get("pods", *selected)["items"])
 
 
@@ -169,7 +169,7 @@ def test_versions_start_what_waits_for_them_and_a_person_decides(place: Harbour,
     """From a published version to what is deployed of it, in pods all the way; nobody calls anybody."""
     place.register_teams(tmp_path)
     client = Client(place.stack.http_url, place.stack.admin_token)
-    plan = place.remote.fetch_launch_plan(name="plans.publish", version=place.version)
+    plan = place.remote.fetch_launch_plan(name="reactive.plans.publish", version=place.version)
     assert place.value(place.remote.execute(plan, inputs={"harbour": "Ostend"})) == 6
 
     model = published(client, "model-on-pods")
@@ -180,7 +180,7 @@ def test_versions_start_what_waits_for_them_and_a_person_decides(place: Harbour,
 
     deployed = published(client, "deployed-on-pods")
     assert deployed.value == "deployed: Ostend 6"
-    assert model.fields["producer"].startswith("task:work.train")
+    assert model.fields["producer"].startswith("task:reactive.work.train")
     (producing,) = deployed.lineage()["producers"]
     assert "approved-on-pods" in {fields["name"] for fields in producing["versions"]}
 

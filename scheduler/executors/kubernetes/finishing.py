@@ -23,6 +23,7 @@ from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Over
 from scheduler.executors.kubernetes.threads import Threads
+from scheduler.executors.kubernetes.waiting import MENDED_BY
 from scheduler.phases import AttemptPhase
 
 logger = logging.getLogger(__name__)
@@ -95,7 +96,8 @@ class Finisher:
         if wait is None:
             return
         after = "" if wait.fails_at_once else f" (waited {waited(held):.0f} s)"
-        outcome = failure(wait.code, f"{wait.message}{after}", wait.kind, retryable=wait.retryable)
+        mended_by = f"; {MENDED_BY[wait.code]}" if wait.code in MENDED_BY else ""
+        outcome = failure(wait.code, f"{wait.message}{after}{mended_by}", wait.kind, retryable=wait.retryable)
         with contextlib.suppress(ApiError):  # it is tried again when its end is written down
             self.objects.delete_pod(held.namespace, held.name, held.uid, grace=0)
         self.conclude(held, outcome)

@@ -55,6 +55,18 @@ TELLING = frozenset(
         "ProvisioningFailed",
     }
 )
+_IMAGE = "name an image that is there, or have an administrator let the cluster pull it (image_pull_secrets)"
+_ROOM = "ask for what a node has, or have an administrator of the cluster add nodes"
+_OBJECT = "name one that is there, or have an administrator of the cluster make it"
+# Who can mend what a wait ended with; of the rest the cluster's words tell
+MENDED_BY = {
+    "ImagePull": _IMAGE,
+    "ImageNeverPull": _IMAGE,
+    "NoNodeLargeEnough": _ROOM,
+    "NoNodeFits": _ROOM,
+    "VolumeClaimNotFound": _OBJECT,
+    "CreateContainerConfigError": _OBJECT,
+}
 _BACK_OFF = re.compile(r'^Back-off pulling image ".*?": (?:ErrImagePull: )?', re.DOTALL)
 _CUT = re.compile(r"\.? (?:no new claims to deallocate|preemption:).*$", re.DOTALL)
 

@@ -130,7 +130,7 @@ def patient(n: int) -> int:
 
 @workflow
 def wide() -> list[int]:
-    return map_task(slow)(n=list(range(12)))
+    return map_task(slow)(n=list(range(8)))
 
 
 @task

@@ -9,7 +9,7 @@ from causeway import OnArtifact
 from flytekit import LaunchPlan, approve, workflow
 from flytekit.core.artifact import Inputs
 from flytekit.types.file import FlyteFile
-from work import Approved, Model, Rows, deploy, examine, measure, train
+from reactive.work import Approved, Model, Rows, deploy, examine, measure, train
 
 
 @workflow

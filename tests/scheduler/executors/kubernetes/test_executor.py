@@ -336,6 +336,7 @@ def test_what_waits_longer_than_its_grace_ends_with_the_reason(bench: Bench, fak
     outcome = bench.outcome()
     assert (error_of(outcome).code, error_of(outcome).kind) == ("ImagePull", USER)
     assert "no such host" in error_of(outcome).message
+    assert "have an administrator let the cluster pull it" in error_of(outcome).message
     bench.record()
     bench.until(lambda: not fake.pods or "deletionTimestamp" in fake.named(fake.only())["metadata"])
 
