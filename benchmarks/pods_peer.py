@@ -29,7 +29,7 @@ from flytekit.configuration import Config, PlatformConfig
 from flytekit.models.core.execution import WorkflowExecutionPhase
 from flytekit.remote import FlyteRemote
 from kube_plain import Json, Kube
-from setup import DOMAIN, PROJECT, ROOT
+from setup import DOMAIN, PROJECT
 
 from tests.cluster.running import a_cluster
 from tests.stack import running_stack
@@ -203,6 +203,8 @@ def register(config: Path, image: str, version: str) -> None:
 def table(peer: Side, ours: Side, wanted: dict[str, float]) -> None:
     print(f"| measure | {peer.name} | {ours.name} | ratio | to reach | n |\n| --- | --- | --- | --- | --- | --- |")
     for measure, theirs in peer.found.items():
+        if measure not in ours.found:
+            continue
         middle: Callable[[list[float]], float] = statistics.mean if "mean" in measure else statistics.median
         here, there = middle(ours.found[measure]), middle(theirs)
         goal = next((f"{share}" for name, share in wanted.items() if measure.startswith(name)), "")
@@ -250,17 +252,19 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=20, help="no-ops at once (default: %(default)s); 0: none")
     args = parser.parse_args()
     with sides(args) as (peer, ours):
-        for number in range(args.rounds + 1):  # the first is warm-up
-            for side in (peer, ours):
-                kept = dict(side.found)
-                one(side)
-                chain(side)
-                if number == 0:
-                    side.found = kept
-        for side in (peer, ours) if args.many else ():
-            many(side, args.many)
-        print(f"machine: {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; unmodified flytekit; {ROOT.name}")
-        table(peer, ours, WANTED)
+        for side in (peer, ours):
+            one(side)  # warm-up
+            side.found.clear()
+        try:
+            for _ in range(args.rounds):
+                for act in (one, chain):
+                    for side in (peer, ours):
+                        act(side)
+            for side in (peer, ours) if args.many else ():
+                many(side, args.many)
+        finally:  # also of a run that is broken off
+            print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; unmodified flytekit")
+            table(peer, ours, WANTED)
 
 
 if __name__ == "__main__":
