@@ -13,6 +13,7 @@ import gc
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -30,6 +31,7 @@ class NotThisWay(Exception):
 
 def main(argv: list[str]) -> NoReturn:
     """The command as the task says it, run by the interpreter of its script."""
+    _heed_signals()
     door, folder, before = _door(), "", os.environ.get("PYTHONPATH")
     try:
         if os.path.basename(argv[0]) == FAST:
@@ -43,6 +45,13 @@ def main(argv: list[str]) -> NoReturn:
         os.execvp(argv[0], argv)  # noqa: S606
     _on_path(script, folder, before)
     _run(script, argv, door)
+
+
+def _heed_signals() -> None:
+    """A shell has what it starts in the background ignore these, and so would all that this starts."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def _door() -> Any:

@@ -20,6 +20,7 @@ from flytekit.types.directory import FlyteDirectory
 from flytekit.types.file import FlyteFile
 
 NUMBER = 4
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 
 
 @task
@@ -38,7 +39,9 @@ def surroundings(n: int) -> str:
         "execution": [context.execution_id.project, context.execution_id.name, context.task_id.name],
         "collects": gc.isenabled(),
         "files": sorted(os.listdir(".")),
-        "sigterm": str(signal.getsignal(signal.SIGTERM)),
+        "signals": [
+            str(signal.getsignal(one)).split(" at ")[0] for one in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+        ],
         "variables": sorted(name for name in os.environ if name not in ("_", "OLDPWD", "PWD", "SHLVL")),
     }
     return json.dumps(told)
@@ -157,7 +160,7 @@ def says_at_the_end(n: int) -> int:
 @task
 def is_patient(n: int) -> int:
     if n:
-        signal.signal(signal.SIGTERM, lambda *_: print("asked to end", flush=True))  # noqa: T201
+        signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"asked to end\n"))
     print("waits", flush=True)  # noqa: T201
     for _ in range(30 if not n else 10):
         time.sleep(0.1)
