@@ -153,8 +153,8 @@ class Maker:
         if asked:
             raise InvalidArgument(
                 f"task {spec.identity.task} asks for the PodTemplate {asked!r}, which namespace {namespace} of cluster "
-                f"{self.cluster.name} does not have: name one that is there, or have an administrator of the cluster make "
-                "it"
+                f"{self.cluster.name} does not have: name one that is there, or have an administrator of the cluster "
+                "make it"
             )
         return None
 
