@@ -260,7 +260,7 @@ class KubernetesExecutor(Executor):
             self.board.do(partial(self._set_deadline, held, seconds))
 
     def _set_deadline(self, held: Held, seconds: int) -> None:
-        if held.stage != Stage.MADE:
+        if held.stage not in ACTIVE:  # that it was made may be known later than that it runs
             return
         try:
             self.objects.set_deadline(held.namespace, held.name, held.uid, seconds)
