@@ -82,16 +82,17 @@ class Pods(threading.Thread):
     def run(self) -> None:
         for event in self.kube.watch(self.path, self.version, 3600):
             if event["type"] in ("ADDED", "MODIFIED", "DELETED"):
-                self._take(event["object"], time.time())
+                self._take(event["object"], time.time(), gone=event["type"] == "DELETED")
 
-    def _take(self, pod: Json, now: float) -> None:
+    def _take(self, pod: Json, now: float, *, gone: bool) -> None:
         metadata, status = pod["metadata"], pod["status"]
         one = self.seen.setdefault(metadata["uid"], Seen(metadata["name"], now))
         main: Json = (status.get("containerStatuses") or [{}])[0]
         if (ended := main.get("state", {}).get("terminated")) and not one.main_ended:
             one.main_ended = now
             one.seconds = _at(ended["finishedAt"]) - _at(ended["startedAt"])
-        if status.get("phase") in ("Succeeded", "Failed") and not one.ended:
+        # Causeway lets a pod go as soon as its outputs are there: its phase need never turn.
+        if (gone or status.get("phase") in ("Succeeded", "Failed")) and not one.ended:
             one.ended = now
 
 

@@ -72,6 +72,7 @@ class Board:
             if held.runs:
                 return
             held.runs, held.wait, held.look_at = True, None, None
+            held.wait_since, held.told = None, ""
             held.started_at = since or _now()
             self.emit(Running(held.id, held.handle, held.started_at))
 
