@@ -21,7 +21,7 @@ from typing import Any, TextIO
 
 import psutil
 
-PARTS = ("zygote", "executor", "worker", "gunicorn", "granian", "rpc", "valkey", "postgres")
+PARTS = ("postgres", "zygote", "executor", "worker", "gunicorn", "granian", "rpc", "valkey")
 Figures = dict[str, Any]
 
 

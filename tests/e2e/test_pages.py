@@ -112,7 +112,7 @@ def test_it_approves_after_asking(desk: Page, world: World) -> None:
 def test_it_follows_an_execution_to_its_end(desk: Page, world: World) -> None:
     desk.goto(RUN.format("aevaluates"))
     badge = desk.locator(".page-head .badge")
-    expect(badge).to_have_text("Running")
+    expect(badge).to_have_text("Gated")  # somebody is asked
 
     ended = world.evaluates.created_at
     Execution.objects.filter(pk=world.evaluates.pk).update(phase=ExecutionPhase.SUCCEEDED, ended_at=ended)
