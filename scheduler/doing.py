@@ -122,7 +122,7 @@ def attempts(executions: Collection[int] | None) -> Iterator[Fact]:
     blocked = why.blocked({row[7] for row in rows if row[7] is not None})
     for execution, node, phase, reason, since, count, place, lane in rows:
         if block := blocked.get(lane):
-            yield Fact(execution, node, State.WAITING, block.words, since, count)
+            yield Fact(execution, node, State.WAITING, f"a quota: {block.words}", since, count)
         elif told := of_attempt(phase, reason):
             yield Fact(execution, node, *told, since, count, place)
 
@@ -133,8 +133,10 @@ def admissions(executions: Collection[int] | None) -> Iterator[Fact]:
     rows = rows if executions is None else rows.filter(pk__in=executions)
     needed = ("project", "domain", "principal", "waits_since", "created_at", "launch_plan__name")
     for pk, reason in why.of_waiting(list(rows.select_related("launch_plan").only(*needed))).items():
-        state = State.QUEUED if reason.code == "priority" else State.WAITING
-        yield Fact(pk, None, state, reason.message if state is State.WAITING else "", reason.since)
+        if reason.code == "priority":
+            yield Fact(pk, None, State.QUEUED, "", reason.since)
+        else:
+            yield Fact(pk, None, State.WAITING, f"a {reason.code}: {reason.message}", reason.since)
 
 
 def gates(executions: Collection[int] | None) -> Iterator[Fact]:

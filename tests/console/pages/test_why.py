@@ -40,12 +40,12 @@ def test_pages_say_it(world: World, waiting: TaskExecution, browse: Callable[[Us
     client = browse(world.admin)
     execution = Execution.objects.get(pk=waiting.execution_id)
     said = f"asks for 1 attempts, 0 of 0 are in use (quota of project {execution.project})"
-    assert "waits: quota" in client.get("/executions/").content.decode()
+    assert f"for a quota: {said}" in client.get("/executions/").content.decode()
     shown = client.get(f"/executions/{execution.key}/").content.decode()
     assert said in shown and "number 1 of 1 in line" in shown
     assert said in client.get(f"/executions/{execution.key}/nodes/n0/").content.decode()
     Quota.objects.all().delete()
-    assert "waits: cluster away" in client.get("/executions/").content.decode()
+    assert "<strong>cluster away</strong>" in client.get(f"/executions/{execution.key}/").content.decode()
 
 
 def test_flytekit_is_told(world: World, waiting: TaskExecution) -> None:
