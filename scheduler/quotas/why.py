@@ -307,7 +307,8 @@ def _inside(executions: Sequence[Execution], running: Collection[int]) -> dict[i
     if not executions:
         return {}
     still = [one.pk for one in executions if one.pk not in running]
-    return _pauses(still) | _parked([one.pk for one in executions]) | _gates(still)
+    timed = [one.pk for one in executions if one.pk not in running and one.wake_at is not None]
+    return _pauses(timed) | _parked([one.pk for one in executions]) | _gates(still)
 
 
 def _gates(ids: Collection[int]) -> dict[int, Why]:
@@ -336,6 +337,8 @@ def _parked(ids: Collection[int]) -> dict[int, Why]:
 
 def _pauses(ids: Collection[int]) -> dict[int, Why]:
     """Of each the time that comes first."""
+    if not ids:
+        return {}
     rows = pauses.of(ids, now=timezone.now()).order_by("-wake_at").values_list("execution_id", "wake_at", "updated_at")
     return {
         execution: Why("schedule", f"it goes on at {until:%Y-%m-%d %H:%M:%S} UTC", since)
