@@ -124,7 +124,7 @@ def test_a_program_that_is_not_there_is_told_in_the_runtimes_words(begun: Begun)
 
 
 def test_an_image_without_a_shell_has_flytekit_started_its_own_way(attempts: Attempts) -> None:
-    command = {"argv": ("pyflyte-execute", "--inputs", "s3://b/i.pb"), "entry": 0, "image": "localhost/pause:1"}
+    command = {"argv": ("pyflyte-execute", "--inputs", "s3://b/i.pb"), "entry": 1, "image": "localhost/pause:1"}
     first = attempts.submit("", **command)
     error = attempts.error(first)
     assert (error.code, error.kind) == ("NoShellInImage", SYSTEM)

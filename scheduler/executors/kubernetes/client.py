@@ -118,7 +118,8 @@ class Api:
             yield response
         except BaseException as error:
             response.close()  # what was not read to its end cannot be used again
-            self._doubt_connections(error)
+            if timeout[1] <= TIMEOUT[1]:  # of a follow or a watch silence says little
+                self._doubt_connections(error)
             raise
         finally:
             response.release_conn()

@@ -31,7 +31,7 @@ from scheduler.executors.kubernetes.board import ORDINARY, ORDINARY_SECONDS, Boa
 from scheduler.executors.kubernetes.client import Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import NO_SHELL, verdict
-from scheduler.executors.kubernetes.finishing import Finisher
+from scheduler.executors.kubernetes.finishing import PATIENCE_SECONDS, Finisher
 from scheduler.executors.kubernetes.follows import Follows
 from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_newer, is_overdue
 from scheduler.executors.kubernetes.lease import Lease
@@ -326,6 +326,7 @@ class KubernetesExecutor(Executor):
         where a single one may not be followed, its pods are read one by one.
         """
         refused = {namespace for namespace, watcher in list(self._watchers.items()) if watcher.refused}
+        self.looks.unseen = frozenset(refused)
         with self.board.lock:
             for held in self.board.held.values() if refused else ():
                 if {"", held.namespace} & refused and held.stage == Stage.MADE and held.look_at is None:
@@ -375,7 +376,7 @@ class KubernetesExecutor(Executor):
             if not held.abort_sent:
                 held.abort_sent = True
                 self.board.do(partial(self.finisher.abort, held))
-            return False
+            return held.look_at is not None and time.monotonic() >= held.look_at  # its node may be lost meanwhile
         wait, now = held.wait, time.monotonic()
         if wait is not None:
             seconds = waited(held)
@@ -398,9 +399,13 @@ class KubernetesExecutor(Executor):
             outcome = echo(held.spec, self.store)
         except CausewayError as error:
             outcome = failure("EchoFailed", error.message, SYSTEM, retryable=True)
-        except OSError as error:
-            logger.warning("%s waits for the store: %s", held.handle, error)
-            self.board.later(1.0, partial(self._echo, held))
-            return
+        except Exception as error:  # noqa: BLE001 - whatever the store says: it is asked again
+            held.failing_since = held.failing_since or time.monotonic()
+            if time.monotonic() - held.failing_since < PATIENCE_SECONDS:
+                logger.warning("%s waits for the store: %s", held.handle, error)
+                self.board.later(1.0, partial(self._echo, held))
+                return
+            said = f"its inputs could not be handed on: {error}"
+            outcome = failure("StoreUnavailable", said, SYSTEM, retryable=True)
         if self.board.to_judge(held):
             self.finisher.conclude(held, outcome)

@@ -68,10 +68,8 @@ class Finisher:
             return
         if held.overdue and (found.cut_off or found.failed):
             found = timed_out(held.timeout)
-        tail = ""
-        if found.failed or not held.runs:
-            tail = self._tail(held)
         try:
+            tail = self._tail(held) if found.failed or not held.runs else ""
             outcome = judging.judge(
                 held.spec, found, self.store, self._shown(held), log_tail=tail, max_deck_bytes=self.max_deck_bytes
             )
@@ -165,19 +163,24 @@ class Finisher:
                 if not keep:
                     self.objects.delete_pod(held.namespace, held.name, held.uid, grace=0)
                 self.objects.release(held.namespace, held.name, held.uid)
-                if keep:
+                if keep:  # until then it is known, and so no stray
                     self.board.later(keep, partial(self._remove, held))
+                    return
         except ApiError as error:
             logger.warning("the pod %s cannot be let go for now: %s", held.handle, error)
             self.board.later(AGAIN_SECONDS, partial(self._apart, self._let_go, held))
             return
-        with self.board.lock:
-            if self.board.held.get(held.id) is held:
-                del self.board.held[held.id]
+        self._forget(held)
 
     def _remove(self, held: Held) -> None:
         with contextlib.suppress(ApiError):  # else it is found as one that nobody needs
             self.objects.delete_pod(held.namespace, held.name, held.uid, grace=0)
+        self._forget(held)
+
+    def _forget(self, held: Held) -> None:
+        with self.board.lock:
+            if self.board.held.get(held.id) is held:
+                del self.board.held[held.id]
 
     def _tail(self, held: Held) -> str:
         log = self._log(held)

@@ -35,6 +35,8 @@ class Follows:
     def go_on(self) -> None:
         """Begin those whose turn it is."""
         with self.board.lock:
+            if len(self._waiting) > FOLLOWERS + 2 * len(self.board.held):  # most of them have ended in the line
+                self._waiting = deque(one for one in self._waiting if one in self.board.held)
             self._begin()
 
     def send_grown(self) -> None:
@@ -62,9 +64,11 @@ class Follows:
             self._threads.submit(partial(self._follow, held, held.log))
 
     def _follow(self, held: Held, log: LogKeeper) -> None:
-        log.follow()
-        with self.board.lock:
-            self.followed.pop(held.id, None)
-            if not log.written and held.stage in ACTIVE:
-                held.log = None  # nothing could be read yet: at its end it is read anew
-            self._begin()
+        try:
+            log.follow()
+        finally:
+            with self.board.lock:
+                self.followed.pop(held.id, None)
+                if not log.written and held.stage in ACTIVE:
+                    held.log = None  # nothing could be read yet: at its end it is read anew
+                self._begin()

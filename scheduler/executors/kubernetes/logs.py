@@ -30,7 +30,7 @@ PEEK_LINES = 100
 TAIL_BYTES = 4096  # of the log that a message shows
 OTHERS_BYTES = 1 << 20  # of the log of each other container
 SMALL = 1 << 20  # bytes
-FORBIDDEN = 403
+BAD_REQUEST, FORBIDDEN, NOT_FOUND = 400, 403, 404
 REFUSALS = 5  # after which others are followed; right after its start the API says of a container that it has none
 SHORTEST, LONGEST = 0.2, 10.0  # seconds between two tries to follow
 END_SECONDS = 3.0  # a follow ends as soon as the container: what is known of that comes up to so much later
@@ -98,7 +98,7 @@ class LogKeeper:
                 self._write(itertools.takewhile(lambda line: not self._stopping, lines))
         except (ApiError, urllib3.exceptions.HTTPError, OSError) as error:
             logger.debug("the log of %s broke off: %s", self.pod, error)
-            if isinstance(error, ApiError) and 400 <= error.status < 500:
+            if isinstance(error, ApiError) and error.status in (BAD_REQUEST, FORBIDDEN, NOT_FOUND):
                 self._refusals += REFUSALS if error.status == FORBIDDEN else 1
             return False
         return True

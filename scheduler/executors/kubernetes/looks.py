@@ -39,6 +39,7 @@ class Looks:
         self.board, self.objects = board, objects
         self.consider, self.failed, self.lost = consider, failed, lost
         self._threads = Threads(LOOKERS, "looks")
+        self.unseen: frozenset[str] = frozenset()  # namespaces that no watch tells of; "": all
         self._asked = 0
 
     def one(self, held: Held) -> None:
@@ -93,8 +94,10 @@ class Looks:
             warnings = self.objects.warnings(namespace)
         except ApiError as error:
             logger.warning("the events of namespace %s cannot be read for now: %s", namespace, error)
-            return
+            warnings = {}  # those that are looked at for other reasons are read all the same
+        unseen = bool({"", namespace} & self.unseen)
         for held in due:
-            wanted = held.wait is not None and held.wait.looks_at_events
-            if (events := warnings.get(held.uid)) or not wanted:
+            wanted = held.wait is not None and held.wait.looks_at_events and not held.abort_sent
+            events = warnings.get(held.uid, ())
+            if events or unseen or not wanted:
                 self._look(held, events)

@@ -122,7 +122,7 @@ class Maker:
         """Whether what pods of the namespaces in use need is as it was, before one has to wait for the answer."""
         now = time.monotonic()
         used = [namespace for namespace, at in list(self._used_at.items()) if now - at < USED_SECONDS]
-        self._used_at = {namespace: at for namespace, at in self._used_at.items() if now - at < USED_SECONDS}
+        self._used_at = {namespace: at for namespace, at in list(self._used_at.items()) if now - at < USED_SECONDS}
         with contextlib.suppress(ApiError):  # who makes a pod next will be told
             for namespace in used:
                 if self.store_keys:

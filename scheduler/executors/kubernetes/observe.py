@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 
@@ -64,7 +64,9 @@ def observe(
         return Ending(pods.exit_code(main) == 0, until)
     if part(pods.status_of(pod, primary), "state", "running"):
         return Runs(started)
-    return Waits(waiting(pod, events, graces))
+    wait = waiting(pod, events, graces)
+    ends = bool(part(pod, "metadata").get("deletionTimestamp"))  # then its events are not what is waited for
+    return Waits(replace(wait, looks_at_events=False) if ends else wait)
 
 
 def _never_placed(pod: Json) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from artifacts.exceptions import NotFound
@@ -68,9 +68,11 @@ class Strays:
         self._found.pop(uid, None)
 
     def due(self) -> list[Stray]:
-        """Those that have been nobody's for long enough; each is told once."""
+        """Those that have been nobody's for long enough; each is told once, and again where it
+        could not be removed.
+        """
         now = time.monotonic()
-        found = [stray for stray in self._found.values() if now - stray.since > self.patience]
+        found = [stray for stray in list(self._found.values()) if now - stray.since > self.patience]
         for stray in found:
             del self._found[stray.uid]
         return found
@@ -82,7 +84,8 @@ class Strays:
             self.objects.delete_pod(stray.namespace, stray.name, stray.uid, grace=0)
             self.objects.release(stray.namespace, stray.name, stray.uid)
         except ApiError as error:
-            logger.warning("the pod %s/%s cannot be removed: %s", stray.namespace, stray.name, error)
+            logger.warning("the pod %s/%s cannot be removed for now: %s", stray.namespace, stray.name, error)
+            self._found[stray.uid] = replace(stray, since=time.monotonic())
 
     def _keep_log(self, stray: Stray) -> None:
         """Unless a longer one is there: what was followed may be more than the node has still."""

@@ -50,8 +50,9 @@ class Threads:
                 logger.exception("a job of %s failed", self.name)
 
     def _next(self) -> Callable[[], object] | None:
-        try:
-            return self._jobs.get_nowait()
-        except queue.Empty:
-            self._idle.release()
-            return self._jobs.get()
+        with self._lock:  # or a job could be counted on a thread that has just taken another
+            try:
+                return self._jobs.get_nowait()
+            except queue.Empty:
+                self._idle.release()
+        return self._jobs.get()

@@ -132,6 +132,8 @@ class Watcher:
             except ApiError as error:
                 if error.status == 410:
                     raise ListAgain(error.message) from None
+                if error.status in (401, 403):  # that rights are missing is told at once
+                    raise
                 self._rest(f"the watch was refused: {error}")
 
     def _compare(self, page: dict[str, Any]) -> None:

@@ -257,7 +257,7 @@ def test_it_lists_nodes(api: Caller, django_assert_num_queries: Any) -> None:
     assert results[0]["parent"] == "n0"
     assert len(client.get(f"{E1}/nodes?parent=n0").json()["results"]) == 3
     assert len(client.get(f"{E1}/nodes?phase=SUCCEEDED").json()["results"]) == 1
-    with django_assert_num_queries(7):  # token, bindings, execution, rows, and three for what they do
+    with django_assert_num_queries(8):  # token, bindings, execution, rows, and three for what they do
         client.get(f"{E1}/nodes")
 
 

@@ -130,7 +130,8 @@ class FakeCluster:
                 self.namespaces.add(body["metadata"]["name"])
                 return 201, body
             listed = method == "GET" and parts[-1] == "pods"
-            if (listed and not self.may_list) or (method == "GET" and parts[-2] == "pods" and not self.may_get):
+            read = method == "GET" and "pods" in parts[:-1]
+            if (listed and not self.may_list) or (read and not self.may_get):
                 return _status(403, "Forbidden", 'pods is forbidden: User "c" cannot get resource "pods"')
             if path == "/version":
                 return 200, {"gitVersion": "v1.34.4"}

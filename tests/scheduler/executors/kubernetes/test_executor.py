@@ -259,6 +259,42 @@ def test_a_pod_of_a_node_that_says_nothing_any_more_is_given_up(bench: Bench, fa
     assert (error.code, error.kind) == ("NodeLost", SYSTEM)
 
 
+def test_one_that_is_cancelled_on_a_node_that_says_nothing_is_given_up_too(bench: Bench, fake: FakeCluster) -> None:
+    bench.settings = replace(bench.settings, graces=Graces(unreachable=0.5))
+    bench.restart()
+    bench.executor.submit(bench.assignment())
+    fake.wait_for_pod()
+    name = fake.only()
+    fake.run(name)
+    bench.until(lambda: bench.of(Running))
+    bench.executor.cancel(1)
+    bench.until(lambda: "deletionTimestamp" in fake.named(name)["metadata"])
+    with fake._changed:
+        fake.named(name)["metadata"]["deletionTimestamp"] = now(0.5)
+        fake._commit("MODIFIED", fake.named(name))
+    assert bench.outcome().phase == AttemptPhase.ABORTED
+
+
+def test_a_pod_that_is_to_be_kept_is_nobodys_stray(bench: Bench, fake: FakeCluster) -> None:
+    bench.settings = replace(bench.settings, keep_ended_seconds=2)
+    bench.restart()
+    bench.executor.strays.patience = 0.0
+    bench.executor.settle()
+    assignment = bench.assignment()
+    bench.executor.submit(assignment)
+    fake.wait_for_pod()
+    bench.succeed(assignment)
+    fake.end(fake.only())
+    bench.outcome()
+    bench.record()
+    bench.until(lambda: not fake.named(fake.only())["metadata"]["finalizers"])
+    with fake._changed:
+        fake._commit("MODIFIED", fake.named(fake.only()))
+    began = time.monotonic()
+    bench.until(lambda: not fake.pods)
+    assert time.monotonic() - began > 1
+
+
 def test_outputs_count_even_if_the_pod_was_deleted_afterwards(bench: Bench, fake: FakeCluster) -> None:
     assignment = bench.assignment()
     bench.executor.submit(assignment)

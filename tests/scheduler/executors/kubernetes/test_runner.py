@@ -27,6 +27,7 @@ BIN = Path(sys.executable).parent
 WAYS = ("flytekit", "causeway")
 FAST = "flytekit.core.python_auto_container.default_task_resolver"
 
+pytestmark = pytest.mark.e2e  # flytekit itself, twice for each test
 SETTINGS = SerializationSettings(ImageConfig.auto(img_name="localhost/task:1"), "flights", "development", "v1")
 
 ASKS = """
@@ -44,6 +45,12 @@ path = os.path.join(sysconfig.get_path("stdlib"), "inspect.py")
 exec(compile(open(path).read(), path, "exec"))
 own = 1
 """
+
+
+def _as_in_a_container() -> None:
+    """Whoever runs the tests in the background has them ignore these."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 @dataclass
@@ -138,7 +145,13 @@ class Place:
             (work / "buoys.py").write_bytes(PROGRAM.read_bytes())
         environment = {**self.env, **own, **env}
         return subprocess.Popen(
-            command, cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=work,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            preexec_fn=_as_in_a_container,  # noqa: PLW1509 - no threads that hold locks here
         )
 
     def end(self, way: str, task: str, process: subprocess.Popen[str]) -> End:
