@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+
+from django.db.models import Count, Min
 
 from artifacts.exceptions import NotFound
 from console.accounts import access
@@ -12,9 +16,13 @@ from console.accounts.models import User
 from scheduler.actions import quotas
 from scheduler.actions.quotas import Setter
 from scheduler.models import Execution, Quota, QuotaScope
+from scheduler.phases import ExecutionPhase
 from scheduler.quotas import why
-from scheduler.quotas.resources import HOURS, LAUNCHES, OF_EXECUTIONS, WEIGHT, words
-from scheduler.quotas.rules import Limit, Scope
+from scheduler.quotas.resources import HOURS, LAUNCHES, OF_EXECUTIONS, WEIGHT, named, words
+from scheduler.quotas.rules import Block, Lane, Limit, Scope
+
+_WHOSE = ("project", "domain", "principal")
+MOST_KINDS = 200  # projects, users and launch plans of which the line of executions tells
 
 
 @dataclass(frozen=True)
@@ -26,6 +34,7 @@ class Shown:
     waiting: int  # attempts, or executions, that wait for it now
     valid: bool  # whether it holds now
     may_change: bool
+    lender: str  # whom it borrows from, in words; empty: nobody
 
     @property
     def percent(self) -> int:
@@ -77,6 +86,8 @@ def shown(user: User, *, project: str = "") -> list[Shown]:
         return []
     picture = why.Picture()
     known, waiting = {one.id: one for one in picture.limits}, _waiting(picture)
+    if any(one.resource in OF_EXECUTIONS for one in rows):
+        waiting |= _waiting_executions(rows)
     return [_shown(user, row, picture, known.get(row.pk), waiting) for row in rows]
 
 
@@ -92,17 +103,43 @@ def _waiting(picture: why.Picture) -> dict[int, int]:
 def _shown(user: User, row: Quota, picture: why.Picture, limit: Limit | None, waiting: dict[int, int]) -> Shown:
     used, number = 0.0, 0
     if limit is not None and row.resource != WEIGHT:
-        of_executions = row.resource in OF_EXECUTIONS
-        ledger = picture.of_executions if of_executions else picture.ledger
-        used = ledger.total(limit)
-        number = _waiting_executions(row) if of_executions else waiting.get(row.pk, 0)
-    return Shown(row, used, number, limit is not None, may_change(user, row))
+        ledger = picture.of_executions if row.resource in OF_EXECUTIONS else picture.ledger
+        used, number = ledger.total(limit), waiting.get(row.pk, 0)
+    return Shown(row, used, number, limit is not None, may_change(user, row), _lender(user, row))
 
 
-def _waiting_executions(row: Quota) -> int:
-    rows = Execution.objects.filter(waits_since__isnull=False, phase=1)
-    names = {"project": row.project, "domain": row.domain, "principal": row.user, "launch_plan__name": row.launch_plan}
-    return rows.filter(**{name: value for name, value in names.items() if value}).count()
+def _waiting_executions(rows: Iterable[Quota]) -> dict[int, int]:
+    """How many executions wait that each of the quotas of executions covers."""
+    of_executions = [(one.pk, quotas.scope_of_row(one)) for one in rows if one.resource in OF_EXECUTIONS]
+    kinds = Execution.objects.filter(waits_since__isnull=False, phase=ExecutionPhase.QUEUED).order_by()
+    found: Counter[int] = Counter()
+    groups = kinds.values_list(*_WHOSE, "launch_plan__name").annotate(count=Count("pk"))
+    for project, domain, principal, plan, count in groups:
+        lane = Lane(0, project, domain, principal, plan or "")
+        found.update({pk: count for pk, scope in of_executions if scope.covers(lane)})
+    return found
+
+
+def _lender(user: User, row: Quota) -> str:
+    if row.borrows_from is None:
+        return ""
+    return row.borrows_from.subject if may_see(user, row.borrows_from) else _another(row.scope)
+
+
+def _another(scope: str) -> str:
+    """Instead of the name of one that he may not see."""
+    kind = {QuotaScope.USER: "user", QuotaScope.LAUNCH_PLAN: "launch plan"}.get(QuotaScope(scope), "project")
+    return f"another {kind}"
+
+
+def lender_meant(scope: Scope, resource: str, name: str) -> str:
+    """`another project`, as a form shows it, stands for the lender that the quota has."""
+    if name != _another(scope.kind):
+        return name
+    whose = {"project": scope.project, "domain": scope.domain, "user": scope.user, "launch_plan": scope.launch_plan}
+    rows = Quota.objects.filter(**whose, scope=scope.kind, resource=named(resource), borrows_from__isnull=False)
+    lender = rows.values_list("borrows_from", flat=True).first()
+    return name if lender is None else str(lender)
 
 
 def may_see(user: User, row: Quota) -> bool:
@@ -111,7 +148,9 @@ def may_see(user: User, row: Quota) -> bool:
         return True
     if row.scope == QuotaScope.USER:
         return row.user == user.username
-    known = access.known_projects(user)
+    if row.domain:
+        return access.can(user, Action.READ, row.project, row.domain)
+    known = access.known_projects(user)  # what is of a project holds in each of its domains
     return known is None or row.project in known
 
 
@@ -163,20 +202,27 @@ class InLine:
 def queue(user: User, *, project: str = "") -> list[InLine]:
     """What waits, of the projects the user may read: by lanes, so that it costs the same for ten thousand."""
     picture = why.Picture()
-    readable = access.known_projects(user)
+    may_read, sees_all = access.reader(user), access.can(user, Action.ADMIN)
     found: dict[tuple[str, ...], InLine] = {}
     for lane, places in why.waiting_lanes().items():
-        if (readable is not None and lane.project not in readable) or (project and lane.project != project):
+        if (project and lane.project != project) or not may_read(lane.project, lane.domain):
             continue
         block = picture.ledger.block(lane) if picture.limits else None
+        told = block.told(numbers=_may_know(user, block, sees_all=sees_all)) if block else ""
         for one in places:
-            code, message = ("quota", block.words) if block else _otherwise(picture, one)
+            code, message = ("quota", told) if block else _otherwise(picture, one)
             where = one.cluster or one.executor
             key = (lane.project, lane.domain, where, code, message)
             before = found.get(key)
             since = min(one.since, before.since) if before else one.since
             found[key] = InLine(*key, count=one.count + (before.count if before else 0), since=since)
     return sorted([*found.values(), *_executions(user, picture, project)], key=lambda one: one.since)
+
+
+def _may_know(user: User, block: Block, *, sees_all: bool) -> bool:
+    """What a user has elsewhere is for himself."""
+    scope = block.limit.scope
+    return scope.kind != QuotaScope.USER or sees_all or scope.user == user.username
 
 
 def _otherwise(picture: why.Picture, one: why.InLane) -> tuple[str, str]:
@@ -186,18 +232,15 @@ def _otherwise(picture: why.Picture, one: why.InLane) -> tuple[str, str]:
 
 
 def _executions(user: User, picture: why.Picture, project: str) -> list[InLine]:
-    """Those that have not started."""
-    rows = Execution.objects.filter(access.readable(user), waits_since__isnull=False, phase=1)
+    """Those that have not started: of each project, user and launch plan the one that waits longest tells why."""
+    rows = Execution.objects.filter(access.readable(user), waits_since__isnull=False, phase=ExecutionPhase.QUEUED)
     rows = rows.filter(project=project) if project else rows
-    kinds = rows.order_by("project", "domain", "principal", "launch_plan", "id").distinct(
-        "project", "domain", "principal", "launch_plan"
-    )
-    found = []
-    for one in kinds.select_related("launch_plan")[:200]:
-        reason = why.of_executions([one], picture).get(one.pk)
-        if reason is not None:
-            same = rows.filter(
-                project=one.project, domain=one.domain, principal=one.principal, launch_plan=one.launch_plan
-            )
-            found.append(InLine(one.project, one.domain, "", reason.code, reason.message, same.count(), reason.since))
-    return found
+    kinds = rows.order_by().values(*_WHOSE, "launch_plan").annotate(count=Count("pk"), first=Min("pk"))
+    counts = dict(kinds.order_by("first").values_list("first", "count")[:MOST_KINDS])
+    needed = (*_WHOSE, "waits_since", "created_at", "launch_plan__name")
+    firsts = list(Execution.objects.filter(pk__in=counts).select_related("launch_plan").only(*needed))
+    whys = why.of_waiting(firsts, picture)
+    return [
+        InLine(one.project, one.domain, "", whys[one.pk].code, whys[one.pk].message, counts[one.pk], whys[one.pk].since)
+        for one in firsts
+    ]

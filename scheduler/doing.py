@@ -19,8 +19,9 @@ from django.db import connection
 from django.db.models import F, Q
 from django.utils import timezone
 
+from scheduler import pauses
 from scheduler.models import Execution, Gate, GateKind, NodeExecution, NodeKind
-from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+from scheduler.phases import AttemptPhase, ExecutionPhase
 from scheduler.quotas import why
 
 
@@ -94,11 +95,12 @@ def of_attempt(phase: int, reason: str) -> tuple[State, str] | None:
 
 
 # Each part has an index of just these rows. Where numbers in a reason differ, what stands before its colon is the same.
+# All that are queued have to be numbered to know the place of one: not where none is asked about ({asked}, done once).
 _ATTEMPTS = """
 SELECT execution_id, node_id, phase, min(reason), min(since), count(*), min(place), lane FROM (
     SELECT execution_id, node_id, phase, reason, lane, created_at AS since,
            row_number() OVER (PARTITION BY executor, cluster ORDER BY priority DESC, id) AS place
-    FROM scheduler_taskexecution WHERE phase = 1
+    FROM scheduler_taskexecution WHERE phase = 1 {asked}
     UNION ALL
     SELECT execution_id, node_id, phase, reason, NULL, CASE WHEN phase = 2 THEN started_at ELSE updated_at END, NULL
     FROM scheduler_taskexecution WHERE phase IN (2, 6, 7)
@@ -106,15 +108,21 @@ SELECT execution_id, node_id, phase, min(reason), min(since), count(*), min(plac
 """
 
 
+_QUEUED = "SELECT FROM scheduler_taskexecution WHERE phase = 1 AND execution_id = ANY(%s)"
+
+
 def attempts(executions: Collection[int] | None) -> Iterator[Fact]:
-    among = "" if executions is None else "WHERE execution_id = ANY(%s)"
+    sql, parameters = _ATTEMPTS.format(asked="", among=""), []
+    if executions is not None:
+        parameters = [list(executions)] * 2
+        sql = _ATTEMPTS.format(asked=f"AND EXISTS ({_QUEUED})", among="WHERE execution_id = ANY(%s)")
     with connection.cursor() as cursor:
-        cursor.execute(_ATTEMPTS.format(among=among), [] if executions is None else [list(executions)])
+        cursor.execute(sql, parameters)
         rows = cursor.fetchall()
     blocked = why.blocked({row[7] for row in rows if row[7] is not None})
     for execution, node, phase, reason, since, count, place, lane in rows:
         if block := blocked.get(lane):
-            yield Fact(execution, node, State.WAITING, block.words, since, count)
+            yield Fact(execution, node, State.WAITING, f"a quota: {block.words}", since, count)
         elif told := of_attempt(phase, reason):
             yield Fact(execution, node, *told, since, count, place)
 
@@ -123,37 +131,37 @@ def admissions(executions: Collection[int] | None) -> Iterator[Fact]:
     """Executions that have not begun: a quota or a limit of launches keeps them, or those that come first."""
     rows = Execution.objects.filter(waits_since__isnull=False, ended_at__isnull=True)
     rows = rows if executions is None else rows.filter(pk__in=executions)
-    for pk, reason in why.of_waiting(list(rows.select_related("launch_plan").defer("spec", "error"))).items():
-        state = State.QUEUED if reason.code == "priority" else State.WAITING
-        yield Fact(pk, None, state, reason.message if state is State.WAITING else "", reason.since)
+    needed = ("project", "domain", "principal", "waits_since", "created_at", "launch_plan__name")
+    for pk, reason in why.of_waiting(list(rows.select_related("launch_plan").only(*needed))).items():
+        if reason.code == "priority":
+            yield Fact(pk, None, State.QUEUED, "", reason.since)
+        else:
+            yield Fact(pk, None, State.WAITING, f"a {reason.code}: {reason.message}", reason.since)
 
 
 def gates(executions: Collection[int] | None) -> Iterator[Fact]:
     rows = Gate.objects.filter(decided_at__isnull=True, waiting_since__isnull=False, execution__ended_at__isnull=True)
     rows = rows if executions is None else rows.filter(execution__in=executions)
-    for execution, node, kind, name, since, until in rows.values_list(
-        "execution_id", "node_id", "kind", "signal_id", "waiting_since", "node__wake_at"
-    ):
-        if kind == GateKind.SLEEP:
-            yield Fact(execution, node, State.WAITING, f"a sleep that ends at {_moment(until)}", since)
-        else:
-            wanted = "an approval" if kind == GateKind.APPROVE else "a value"
-            yield Fact(execution, node, State.GATED, f"{wanted}: {name}", since)
-
-
-def _moment(at: datetime | None) -> str:
-    return f"{at:%Y-%m-%d %H:%M:%S} UTC" if at is not None else "a time of its own"
+    columns = ("execution_id", "node_id", "kind", "signal_id", "waiting_since")
+    for execution, node, kind, name, since in rows.values_list(*columns):
+        wanted = "an approval" if kind == GateKind.APPROVE else "a value"
+        yield Fact(execution, node, State.GATED, f"{wanted}: {name}", since)
 
 
 def nodes(executions: Collection[int] | None) -> Iterator[Fact]:
-    """Nodes of which nothing is active: without a slot of max_parallelism, or to be tried again later."""
-    rows = NodeExecution.objects.filter(execution__ended_at__isnull=True)
+    """Nodes of which nothing is active: without a slot of max_parallelism, asleep, or to be tried again later."""
+    rows = NodeExecution.objects.filter(execution__ended_at__isnull=True, parked=True)
     rows = rows if executions is None else rows.filter(execution__in=executions)
-    columns = ("execution_id", "pk", "parked", "updated_at", "wake_at")
-    again = Q(phase=NodePhase.QUEUED, kind=NodeKind.TASK, attempts__gt=0, wake_at__gt=timezone.now(), parked=False)
-    found = rows.filter(parked=True).values_list(*columns).union(rows.filter(again).values_list(*columns), all=True)
-    for execution, node, parked, since, until in found:
-        what = "a slot: the execution's max parallelism is reached" if parked else f"the next try at {_moment(until)}"
+    columns = ("execution_id", "pk", "parked", "kind", "updated_at", "wake_at")
+    paused = pauses.of(executions, now=timezone.now())
+    for execution, node, parked, kind, since, until in rows.values_list(*columns).union(
+        paused.values_list(*columns), all=True
+    ):
+        if parked:
+            what = "a slot: the execution's max parallelism is reached"
+        else:
+            what = "a sleep that ends at" if kind == NodeKind.GATE else "the next try at"
+            what += f" {until:%Y-%m-%d %H:%M:%S} UTC"
         yield Fact(execution, node, State.WAITING, what, since)
 
 

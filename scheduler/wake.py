@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ import redis
 from celery import current_app
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ TaskName = Literal[
     "settle_trigger_queue",
 ]
 TOGETHER = 200  # versions in one wake-up of their triggers
+LATE = timedelta(seconds=60)  # what nobody took by then is not needed: the sweep does the same
 
 
 @cache
@@ -95,8 +97,19 @@ def wake_admission() -> None:
     _after_commit(lambda: _send("admit_executions", expires=60), "waiting executions")
 
 
+_admission_to_come: list[datetime] = []  # the one that this process asked for last, if any
+
+
 def wake_admission_at(at: datetime) -> None:
-    _after_commit(lambda: _send("admit_executions", eta=at), f"waiting executions at {at}")
+    """As `wake_admission`, at a time to come; once while one that this process asked for is to come no later."""
+
+    def send() -> None:
+        if _admission_to_come and timezone.now() < _admission_to_come[0] <= at:
+            return  # it will ask for the next one itself
+        _send("admit_executions", eta=at, expires=at + LATE)
+        _admission_to_come[:] = [at]
+
+    _after_commit(send, f"waiting executions at {at}")
 
 
 def wake_triggers(version_id: int) -> None:

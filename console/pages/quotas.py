@@ -33,10 +33,11 @@ def _typed(request: PageRequest) -> dict[str, str]:
     chosen = request.GET.get("edit", "")
     if not (chosen.isascii() and chosen.isdigit() and len(chosen) < 19):
         return {}
-    one = quotas.access_quota(request.user, int(chosen)).row
+    shown = quotas.access_quota(request.user, int(chosen))
+    one = shown.row
     typed = {name: str(getattr(one, name) or "") for name in (*_WHOSE, "resource", "warn_at", "window")}
     typed |= {"limit": f"{one.limit:.15g}", "guaranteed": f"{one.guaranteed:.15g}" if one.guaranteed else ""}
-    typed["borrows_from"] = one.borrows_from.subject if one.borrows_from else ""
+    typed["borrows_from"] = shown.lender
     times = {"valid_from": one.valid_from, "valid_until": one.valid_until}
     return typed | {name: f"{at:%Y-%m-%dT%H:%M}" if at else "" for name, at in times.items()}
 
@@ -77,7 +78,7 @@ def set_one(request: PageRequest) -> HttpResponse:
             limit=typed["limit"],
             warn_at=_percent(typed["warn_at"]),
             guaranteed=typed["guaranteed"] or 0,
-            borrows_from=typed["borrows_from"],
+            borrows_from=quotas.lender_meant(scope, typed["resource"], typed["borrows_from"]),
             window=typed["window"],
             valid_from=_time(typed["valid_from"]),
             valid_until=_time(typed["valid_until"]),

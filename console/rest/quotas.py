@@ -72,7 +72,9 @@ class QuotaOut(serializers.Serializer[Any]):
     waiting = serializers.IntegerField(help_text="attempts (of executions and launches: executions) that wait for it")
     warn_at = serializers.IntegerField(source="row.warn_at")
     guaranteed = serializers.FloatField(source="row.guaranteed")
-    borrows_from = serializers.SerializerMethodField()
+    borrows_from = serializers.CharField(
+        source="lender", help_text="its subject in words; `another project` where you may not read that one"
+    )
     valid_from = serializers.DateTimeField(source="row.valid_from", allow_null=True)
     valid_until = serializers.DateTimeField(source="row.valid_until", allow_null=True)
     by_platform = serializers.BooleanField(
@@ -80,9 +82,6 @@ class QuotaOut(serializers.Serializer[Any]):
     )
     updated_by = serializers.CharField(source="row.updated_by")
     updated_at = serializers.DateTimeField(source="row.updated_at")
-
-    def get_borrows_from(self, one: quotas.Shown) -> str:
-        return one.row.borrows_from.subject if one.row.borrows_from else ""
 
 
 class QuotasOut(serializers.Serializer[Any]):

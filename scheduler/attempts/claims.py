@@ -40,6 +40,7 @@ SELECT * FROM ({CANDIDATES}) AS queued WHERE resources <> ALL(%s::jsonb[]) LIMIT
 class Claim:
     rows: list[TaskExecution]
     more: bool  # whether attempts stay queued that may fit once something has ended
+    counted: bool  # whether quotas had a say: then it may fit once that end is in the database
 
 
 def claim(executor: str, instance: str, packing: Packing, *, now: datetime, cluster: str = "") -> Claim:
@@ -50,7 +51,8 @@ def claim(executor: str, instance: str, packing: Packing, *, now: datetime, clus
     choice = packing.choice
     with transaction.atomic():
         queued = _queued(executor, cluster)
-        if queued and queued[0].has_quotas:
+        counted = bool(queued) and queued[0].has_quotas
+        if counted:
             more = in_turns.choose(executor, cluster, packing, now=now, most=LOOK_AHEAD)
         else:
             more = _in_order(queued, packing, executor, cluster)
@@ -60,7 +62,7 @@ def claim(executor: str, instance: str, packing: Packing, *, now: datetime, clus
             if unsaid := [pk for pk in pks if pk in choice.unsaid]:
                 TaskExecution.objects.filter(pk__in=unsaid, phase=AttemptPhase.QUEUED).update(reason=words)
         taken = _take(choice.fitting, instance, now=now) if choice.fitting else []
-        return Claim(taken, more)
+        return Claim(taken, more, counted)
 
 
 def _in_order(queued: Sequence[Queued], packing: Packing, executor: str, cluster: str) -> bool:

@@ -49,6 +49,7 @@ class Daemon:
         self._started_at = datetime.now(timezone.utc)
         self._work = threading.Event()  # something may be claimable or cancelled
         self._short = True  # whether, for all we know, queued attempts wait for what others hold
+        self._counted = False  # whether quotas had a say in the last claim: they count what the database says is held
         self._recorded_at = 0.0  # monotonic; the last ends
         self._events: queue.Queue[Observation] = queue.Queue()
         self._held: dict[int, Resources] = {}
@@ -180,6 +181,7 @@ class Daemon:
             claim = claims.claim(self.executor.name, self.instance, packing, now=now, cluster=self.executor.cluster)
             for row in claim.rows:
                 self._hand_over(row, self.executor.submit)
+            self._counted = claim.counted
             if not claim.more:
                 self._short = False
                 return
@@ -285,6 +287,8 @@ class Daemon:
         if ended:
             reports.report_ends(ended.values(), actor=self.instance)
             self._recorded_at = time.monotonic()
+            if self._short and self._counted:
+                self._work.set()  # only now is what they held free for the quotas
         if others := [event for event in events if event.attempt_id not in ended]:
             reports.report(others, actor=self.instance)
         with self._lock:

@@ -130,20 +130,33 @@ def _admit_some() -> int:
 
 def look(now: datetime) -> tuple[Turns, list[Line], datetime | None]:
     """Who waits, by groups that quotas tell apart, what is used, and the first launch of the last minute."""
-    answers = execute(
-        [reading.limits_statement(now), (_RUNNING, []), (_LATELY, [now - MINUTE]), (_HEADS, [])],
-    )
-    limits, running, lately, heads = (one.returned for one in answers)
-    ledger = Ledger(of_executions(reading.limits_of(limits)))
+    limits, running, lately, heads = (one.returned for one in execute([*_of_use(now), (_HEADS, [])]))
     costs: dict[str, float] = defaultdict(float)
+    for project, *_, count, _ in (*running, *lately):
+        costs[project] += count * 0.125
+    times = [row[5] for row in lately if row[5] is not None]
+    turns = Turns(_ledger(limits, running, lately), now, dict(costs), Counter())
+    return turns, _lines(heads), min(times, default=None)
+
+
+def used(now: datetime) -> Ledger:
+    """What is used, whoever waits."""
+    limits, running, lately = (one.returned for one in execute(_of_use(now)))
+    return _ledger(limits, running, lately)
+
+
+def _of_use(now: datetime) -> list[Statement]:
+    return [reading.limits_statement(now), (_RUNNING, []), (_LATELY, [now - MINUTE])]
+
+
+def _ledger(limits: list[Any], running: list[Any], lately: list[Any]) -> Ledger:
+    ledger = Ledger(of_executions(reading.limits_of(limits)))
     number = 0
     for rows, demand in ((running, {EXECUTIONS: 1.0}), (lately, {LAUNCHES: 1.0})):
         for project, domain, user, plan, count, _ in rows:
             number -= 1  # of no lane that waits
             ledger.hold(Lane(number, project, domain, user, plan, demand=demand), count)
-            costs[project] += count * 0.125
-    times = [row[5] for row in lately if row[5] is not None]
-    return Turns(ledger, now, dict(costs), Counter()), _lines(heads), min(times, default=None)
+    return ledger
 
 
 def _lines(heads: list[tuple[Any, ...]]) -> list[Line]:

@@ -93,8 +93,16 @@ class Block:
 
     @property
     def words(self) -> str:
+        """For whoever reads what is blocked: of a user's quota without what that user has elsewhere."""
+        return self.told(numbers=self.limit.scope.kind != USER)
+
+    def told(self, *, numbers: bool) -> str:
         of, limit = self.limit.resource, self.limit
-        if of in HOURS:
+        if not numbers:
+            said = f"asks for {words(of, self.asks)} {of}, more than is free"
+            if of in HOURS or of == LAUNCHES:
+                said = f"the {of} of this {limit.window or 'minute'} are used up"
+        elif of in HOURS:
             said = f"{words(of, self.used)} of {words(of, limit.limit)} {of} of this {limit.window} are used"
         elif of == LAUNCHES:
             said = f"{words(of, self.used)} of {words(of, limit.limit)} launches a minute have started"
@@ -102,7 +110,7 @@ class Block:
             said = (
                 f"asks for {words(of, self.asks)} {of}, {words(of, self.used)} of {words(of, limit.limit)} are in use"
             )
-        if self.kept > EPSILON:
+        if numbers and self.kept > EPSILON:
             said += f" and {words(of, self.kept)} kept for others"
         return f"{said} (quota of {limit.name or limit.scope.kind})"
 

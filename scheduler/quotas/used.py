@@ -91,35 +91,48 @@ def summed_until() -> datetime | None:
     return newest + HOUR if newest is not None else None
 
 
-def seconds(start: datetime, end: datetime, *, now: datetime) -> dict[int, float]:
-    """By lane; whole hours that are summed up from there, the rest from the attempts."""
+def seconds(start: datetime, end: datetime, *, now: datetime, keep: bool = False) -> dict[int, float]:
+    """By lane; whole hours as far as they are summed up, the rest from the attempts.
+
+    `keep`: what came before the first hour that is summed up is asked of the attempts once an hour, for those who ask
+    for the same start again and again. It is as right as sums of hours are: they too are made anew hourly.
+    """
     found: dict[int, float] = defaultdict(float)
-    first, until = hour_of(start + HOUR - timedelta(microseconds=1)), summed_until()
-    last = min(hour_of(end), until) if until is not None else first
+    until = summed_until()
     oldest = UsageHour.objects.order_by("hour").values_list("hour", flat=True).first()
-    if until is None or oldest is None or last <= first or oldest > first:
-        parts = [(start, end)]
-    else:
-        parts = [(start, first), (last, end)]
+    first = hour_of(start + HOUR - timedelta(microseconds=1))
+    first = max(first, oldest) if oldest is not None else first
+    last = min(hour_of(end), until) if until is not None else first
+    parts = [of_attempts(start, end, now=now)] if last <= first else []
+    if last > first and until is not None:
         for lane, ran in UsageHour.objects.filter(hour__gte=first, hour__lt=last).values_list("lane", "seconds"):
             found[lane] += ran
-    for begin, stop in parts:
-        if begin < stop:
-            for lane, (ran, _) in of_attempts(begin, stop, now=now).items():
-                found[lane] += ran
+        before = _kept_before if keep else _before
+        parts = [before(start, first, until), of_attempts(last, end, now=now) if last < end else {}]
+    for part in parts:
+        for lane, (ran, _) in part.items():
+            found[lane] += ran
     found.pop(SUMMED, None)
     return dict(found)
+
+
+def _before(start: datetime, end: datetime, until: datetime) -> dict[int, tuple[float, int]]:
+    """Of a time that is over. `until`: as of when it is asked for, so that it is asked for again."""
+    return of_attempts(start, end, now=until) if start < end else {}
+
+
+_kept_before = lru_cache(maxsize=8)(_before)
 
 
 @lru_cache(maxsize=8)
 def _kept(window: str, tick: int) -> Mapping[Lane, float]:
     now = timezone.now()
-    return by_lane(window_start(window, now), now, now=now)
+    return by_lane(window_start(window, now), now, now=now, keep=True)
 
 
-def by_lane(start: datetime, end: datetime, *, now: datetime) -> dict[Lane, float]:
+def by_lane(start: datetime, end: datetime, *, now: datetime, keep: bool = False) -> dict[Lane, float]:
     """Seconds by lanes whose rows are there."""
-    ran = seconds(start, end, now=now)
+    ran = seconds(start, end, now=now, keep=keep)
     known = lanes.load(ran.keys())
     return {known[number]: amount for number, amount in ran.items() if number in known}
 

@@ -9,12 +9,14 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from django.db import connection
+from django.db.models import Count, Q
 from django.utils import timezone
 from flyteidl.admin import execution_pb2
 
+from scheduler import pauses
 from scheduler.models import Execution, ExecutorInstance, Gate, NodeExecution, TaskExecution
 from scheduler.phases import EXECUTION_TERMINAL, AttemptPhase, ExecutionPhase, NodePhase
 from scheduler.quotas import admission, lanes, reading
@@ -77,7 +79,7 @@ class Picture:
     @property
     def of_executions(self) -> Ledger:
         if self._turns is None:
-            self._turns = admission.look(self.now)[0].ledger
+            self._turns = admission.used(self.now)
         return self._turns
 
     def instances(self, executor: str, cluster: str) -> list[ExecutorInstance]:
@@ -146,23 +148,23 @@ def _of_held(row: TaskExecution) -> Why | None:
 
 
 _AHEAD = f"""
-SELECT count(*) FILTER (WHERE id < %s), count(*) FROM scheduler_taskexecution
+SELECT count(*) FILTER (WHERE priority > %s OR (priority = %s AND id < %s)), count(*) FROM scheduler_taskexecution
 WHERE phase = {int(AttemptPhase.QUEUED)} AND
 """  # noqa: S608 - constants
 
 
 def _placed(row: TaskExecution, why: Why, picture: Picture) -> Why:
-    """Its place among those that wait for the same: under the same limit, or at the same executor."""
+    """Its place, by priority and age, among those that wait for the same: under one limit, or at one executor."""
     if row.phase != AttemptPhase.QUEUED:
         return why
-    block = _block(row, picture)
+    block, of_row = _block(row, picture), [row.priority, row.priority, row.pk]
     with connection.cursor() as cursor:
         if block is not None:
             known = waiting_lanes()
             ids = [lane.id for lane in known if block.limit in [limit for limit, _ in picture.ledger.covering(lane)]]
-            cursor.execute(f"{_AHEAD} lane = ANY(%s)", [row.pk, ids])
+            cursor.execute(f"{_AHEAD} lane = ANY(%s)", [*of_row, ids])
         else:
-            cursor.execute(f"{_AHEAD} executor = %s AND cluster = %s", [row.pk, row.executor, row.cluster])
+            cursor.execute(f"{_AHEAD} executor = %s AND cluster = %s", [*of_row, row.executor, row.cluster])
         ahead, of = cursor.fetchone()
     return replace(why, place=ahead + 1, of=max(of, ahead + 1))
 
@@ -204,7 +206,7 @@ def of_execution(execution: Execution) -> Why | None:
         return None
     if execution.waits_since is not None:
         return _placed_execution(execution, why, picture)
-    if (attempt := _waiting_attempts([execution.pk]).get(execution.pk)) is not None:
+    if (attempt := _active_attempts([execution.pk])[0].get(execution.pk)) is not None:
         return _placed(attempt, why, picture)
     return why
 
@@ -218,12 +220,15 @@ def _placed_execution(execution: Execution, why: Why, picture: Picture) -> Why:
         rows = rows.filter(**{name: value for name, value in names.items() if value})
         if scope.launch_plan:
             rows = rows.filter(launch_plan__name=scope.launch_plan)
-    return replace(why, place=rows.filter(pk__lt=execution.pk).count() + 1, of=rows.count())
+    before = Q(priority__gt=execution.priority) | Q(priority=execution.priority, pk__lt=execution.pk)
+    counts = rows.aggregate(ahead=Count("pk", filter=before), of=Count("pk"))
+    return replace(why, place=counts["ahead"] + 1, of=max(counts["of"], counts["ahead"] + 1))
 
 
 def of_executions(executions: Sequence[Execution], picture: Picture | None = None) -> dict[int, Why]:
     """By primary key: those that wait, or of which nothing runs and some attempt waits."""
-    unmoved = (*EXECUTION_TERMINAL, ExecutionPhase.UNDEFINED)  # over, or not looked at yet
+    # Over, about to be, or not looked at yet
+    unmoved = (*EXECUTION_TERMINAL, ExecutionPhase.ABORTING, ExecutionPhase.UNDEFINED)
     live = [one for one in executions if one.phase not in unmoved]
     if not live:
         return {}
@@ -233,16 +238,16 @@ def of_executions(executions: Sequence[Execution], picture: Picture | None = Non
         if one.waits_since is not None:
             found[one.pk] = _of_waiting(one, picture)
     rest = [one.pk for one in live if one.pk not in found]
-    waiting = _waiting_attempts(rest)
+    waiting, running = _active_attempts(rest)
     of_rows = of_attempts(list(waiting.values()), picture)
     found |= {pk: of_rows[row.pk] for pk, row in waiting.items() if row.pk in of_rows}
-    return found | _inside([one for one in live if one.pk not in found and one.pk not in waiting])
+    return found | _inside([one for one in live if one.pk not in found and one.pk not in waiting], running)
 
 
-def of_waiting(executions: Sequence[Execution]) -> dict[int, Why]:
+def of_waiting(executions: Sequence[Execution], picture: Picture | None = None) -> dict[int, Why]:
     """By primary key, of executions that wait for their turn, with their launch plans."""
-    picture = Picture() if executions else None
-    return {one.pk: _of_waiting(one, picture) for one in executions} if picture is not None else {}
+    picture = picture or Picture()
+    return {one.pk: _of_waiting(one, picture) for one in executions}
 
 
 def blocked(numbers: Collection[int]) -> dict[int, Block]:
@@ -272,49 +277,70 @@ def _block_of_execution(execution: Execution, picture: Picture) -> Block | None:
 
 
 _FIRST = f"""
-SELECT given.id, found.id FROM unnest(%s::bigint[]) AS given (id) CROSS JOIN LATERAL (
+SELECT given.id, found.id, found.phase FROM unnest(%s::bigint[]) AS given (id) CROSS JOIN LATERAL (
     SELECT attempt.id, attempt.phase FROM scheduler_nodeexecution node
     JOIN scheduler_taskexecution attempt ON attempt.node_id = node.id
     WHERE node.execution_id = given.id AND node.phase = ANY(%s) AND attempt.phase = ANY(%s)
     ORDER BY attempt.phase = {int(AttemptPhase.RUNNING)} DESC, attempt.id LIMIT 1
-) AS found WHERE found.phase <> {int(AttemptPhase.RUNNING)}
+) AS found
 """  # noqa: S608 - constants
 
 
-def _waiting_attempts(ids: Collection[int]) -> dict[int, TaskExecution]:
-    """By execution the oldest attempt that waits, of those of which none runs."""
+def _active_attempts(ids: Collection[int]) -> tuple[dict[int, TaskExecution], set[int]]:
+    """By execution the oldest attempt that waits, of those of which none runs; and those of which one runs."""
     if not ids:
-        return {}
+        return {}, set()
     nodes = [int(phase) for phase in (NodePhase.QUEUED, NodePhase.RUNNING, NodePhase.DYNAMIC_RUNNING)]
     with connection.cursor() as cursor:
         cursor.execute(_FIRST, [list(ids), nodes, [int(phase) for phase in (*_WAITING, AttemptPhase.RUNNING)]])
-        pairs: list[tuple[int, int]] = cursor.fetchall()
-    rows = TaskExecution.objects.defer("command").in_bulk([pk for _, pk in pairs])
-    return {execution: rows[pk] for execution, pk in pairs if pk in rows}
+        found = cursor.fetchall()
+    running = {execution for execution, _, phase in found if phase == AttemptPhase.RUNNING}
+    first = {execution: pk for execution, pk, _ in found if execution not in running}
+    rows = TaskExecution.objects.defer("command").in_bulk(list(first.values())) if first else {}
+    return {execution: rows[pk] for execution, pk in first.items() if pk in rows}, running
 
 
-def _inside(executions: Sequence[Execution]) -> dict[int, Why]:
-    """Of what waits for itself: for a decision, a place among its own nodes, a time."""
+def _inside(executions: Sequence[Execution], running: Collection[int]) -> dict[int, Why]:
+    """Of what waits for itself: a decision, a place among its own nodes, a time. `running`: of which a program runs,
+    so that the execution as a whole waits for no decision and no time.
+    """
     if not executions:
         return {}
-    ids = [one.pk for one in executions]
-    found: dict[int, Why] = {}
-    gates = Gate.objects.filter(execution_id__in=ids, decided_at=None, waiting_since__isnull=False)
-    for gate in gates.order_by("-id"):
-        told = f"{gate.signal_id} has not been decided"
-        found[gate.execution_id] = Why("gate", told, gate.waiting_since or timezone.now())
+    still = [one.pk for one in executions if one.pk not in running]
+    timed = [one.pk for one in executions if one.pk not in running and one.wake_at is not None]
+    return _pauses(timed) | _parked([one.pk for one in executions]) | _gates(still)
+
+
+def _gates(ids: Collection[int]) -> dict[int, Why]:
+    gates = Gate.objects.filter(execution_id__in=ids, decided_at=None, waiting_since__isnull=False).order_by("-id")
+    return {
+        execution: Why("gate", f"{name} has not been decided", since or timezone.now())
+        for execution, name, since in gates.values_list("execution_id", "signal_id", "waiting_since")
+    }
+
+
+def _parked(ids: Collection[int]) -> dict[int, Why]:
     parked = NodeExecution.objects.filter(execution_id__in=ids, parked=True).order_by("-id")
     counts: Counter[int] = Counter()
-    since: dict[int, Any] = {}
-    for execution_id, at in parked.values_list("execution_id", "updated_at")[:5000]:
-        counts[execution_id] += 1
-        since[execution_id] = at
+    since: dict[int, datetime] = {}
+    for execution, at in parked.values_list("execution_id", "updated_at")[:5000]:
+        counts[execution] += 1
+        since[execution] = at
     specs = dict(Execution.objects.filter(pk__in=counts).values_list("pk", "spec")) if counts else {}
-    for one in executions:
-        if counts[one.pk] and one.pk not in found:
-            most = execution_pb2.ExecutionSpec.FromString(bytes(specs[one.pk])).max_parallelism
-            told = f"{counts[one.pk]} nodes wait for one of {most} places (max_parallelism)"
-            found[one.pk] = Why("parallelism", told, since[one.pk])
-        elif one.wake_at is not None and one.pk not in found:
-            found[one.pk] = Why("schedule", f"it goes on at {one.wake_at:%Y-%m-%d %H:%M:%S} UTC", one.updated_at)
+    found = {}
+    for execution, spec in specs.items():
+        most = execution_pb2.ExecutionSpec.FromString(bytes(spec)).max_parallelism
+        told = f"{counts[execution]} nodes wait for one of {most} places (max_parallelism)"
+        found[execution] = Why("parallelism", told, since[execution])
     return found
+
+
+def _pauses(ids: Collection[int]) -> dict[int, Why]:
+    """Of each the time that comes first."""
+    if not ids:
+        return {}
+    rows = pauses.of(ids, now=timezone.now()).order_by("-wake_at").values_list("execution_id", "wake_at", "updated_at")
+    return {
+        execution: Why("schedule", f"it goes on at {until:%Y-%m-%d %H:%M:%S} UTC", since)
+        for execution, until, since in rows
+    }

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+from datetime import datetime, timedelta
 from typing import get_args
 
 import pytest
 import redis
 from django.db import transaction
+from django.utils import timezone
 from pytest_django import Settings
 
 from console.celery import app as celery_app
@@ -63,6 +65,24 @@ def test_it_does_not_wait_for_ever_for_a_broker_that_hangs(
     wake.wake_triggers(7)
     for what in ("executor local", "execution 7", "triggers of versions [7]"):
         assert f"wake-up of {what} lost" in caplog.text
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_admissions_to_come_one_is_asked_for_and_it_expires(
+    valkey: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wake, "_admission_to_come", [])
+    now = timezone.now()
+    soon, later = now + timedelta(seconds=20), now + timedelta(seconds=40)
+    for at, sent in ((later, 1), (later, 1), (later + timedelta(seconds=1), 1), (soon, 2), (later, 2)):
+        wake.wake_admission_at(at)
+        assert valkey.llen("causeway") == sent
+    newest = json.loads(valkey.lrange("causeway", 0, -1)[0])["headers"]
+    told = [datetime.fromisoformat(newest[name]) for name in ("eta", "expires")]
+    assert told == [soon, soon + timedelta(seconds=60)]
+    monkeypatch.setattr(wake, "_admission_to_come", [now - timedelta(seconds=1)])
+    wake.wake_admission_at(later)
+    assert valkey.llen("causeway") == 3, "the one before has been"
 
 
 @pytest.mark.django_db(transaction=True)

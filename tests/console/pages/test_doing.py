@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from datetime import timezone as dt_timezone
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from flyteidl.core import compiler_pb2, execution_pb2, identifier_pb2, workflow_pb2
 
@@ -17,6 +20,7 @@ from scheduler import doing
 from scheduler.doing import Fact, State
 from scheduler.models import Execution, GateKind, NodeExecution, NodeKind, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+from scheduler.quotas import why
 from tests.console.pages.cast import World, make_attempt, make_execution, make_node
 
 Browse = Callable[[User], Client]
@@ -101,6 +105,8 @@ def test_the_place_in_the_line_is_by_priority_and_age_of_its_own_executor(world:
     places = doing.of_executions([first, second, urgent, apart])
 
     assert [places[row.pk].place for row in (urgent, first, second, apart)] == [1, 2, 3, 1]
+    whys = [why.of_execution(row) for row in (urgent, first, second, apart)]
+    assert [(one.place, one.of) for one in whys if one is not None] == [(1, 3), (2, 3), (3, 3), (1, 1)]
 
 
 def test_it_waits_for_a_slot_a_sleep_and_the_next_try(world: World) -> None:
@@ -111,16 +117,52 @@ def test_it_waits_for_a_slot_a_sleep_and_the_next_try(world: World) -> None:
     ]
     make_node(runs[0], "n0", NodePhase.QUEUED, parked=True, attempts=0)
     make_node(runs[1], "n0", NodePhase.QUEUED, attempts=1, wake_at=later)
-    sleeps = make_node(runs[2], "n0", NodePhase.RUNNING, kind=NodeKind.GATE, wake_at=later)
-    runs[2].gates.create(
-        node=sleeps, signal_id="s", kind=GateKind.SLEEP, literal_type=b"", waiting_since=later, created_at=later
-    )
+    make_node(runs[2], "n0", NodePhase.RUNNING, kind=NodeKind.GATE, wake_at=later)
 
     found = [doing.of_execution(run) for run in runs]
 
     assert all(now is not None and now.state is State.WAITING for now in found)
     texts = [now.reason for now in found if now is not None]
     assert "max parallelism" in texts[0] and "next try at" in texts[1] and "sleep that ends at" in texts[2]
+    Execution.objects.filter(pk__in=[run.pk for run in runs[1:]]).update(wake_at=later)  # as with every node's
+    told = why.of_executions(list(Execution.objects.filter(pk__in=[run.pk for run in runs])))
+    assert [told[run.pk].code for run in runs] == ["parallelism", "schedule", "schedule"]
+    assert told[runs[2].pk].message == f"it goes on at {later.astimezone(dt_timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def test_a_time_that_stops_what_runs_is_waited_for_by_nobody(world: World) -> None:
+    """The time-out of a task, or of a gate: `wake_at` is set for them too."""
+    later = timezone.now() + timedelta(hours=1)
+    runs = run_with("aruns", AttemptPhase.RUNNING), run_with("agate", AttemptPhase.RUNNING)
+    for run in runs:
+        run.nodes.update(wake_at=later)
+        Execution.objects.filter(pk=run.pk).update(wake_at=later)
+        run.refresh_from_db()
+    gate = make_node(runs[1], "n1", NodePhase.RUNNING, kind=NodeKind.GATE, wake_at=later)
+    runs[1].gates.create(
+        node=gate, signal_id="s", kind=GateKind.APPROVE, literal_type=b"", waiting_since=later, created_at=later
+    )
+
+    assert why.of_executions(runs) == {}, "a program of each runs"
+    now = doing.of_nodes(runs[1], [gate])[gate.pk]
+    assert (now.state, now.what) == (State.GATED, "an approval: s")
+    TaskExecution.objects.filter(execution_id=runs[1].pk).update(phase=AttemptPhase.SUCCEEDED)
+    runs[1].nodes.filter(node_id="n0").update(phase=NodePhase.SUCCEEDED)
+    assert {pk: told.code for pk, told in why.of_executions(runs).items()} == {runs[1].pk: "gate"}
+    Execution.objects.filter(pk=runs[1].pk).update(phase=ExecutionPhase.ABORTING)
+    assert why.of_executions(list(Execution.objects.filter(pk=runs[1].pk))) == {}
+
+
+def test_places_are_numbered_only_where_something_asked_about_is_queued(world: World) -> None:
+    runs, queued = run_with("aruns", AttemptPhase.RUNNING), run_with("aqueued", AttemptPhase.QUEUED)
+    plans = []
+    for run in (runs, queued):
+        with CaptureQueriesContext(connection) as captured:
+            list(doing.attempts([run.pk]))
+        with connection.cursor() as cursor:
+            cursor.execute("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + captured[0]["sql"])
+            plans.append("\n".join(line for (line,) in cursor.fetchall()))
+    assert "(never executed)" in plans[0] and plans[0].count("never executed") > plans[1].count("never executed")
 
 
 def test_who_started_others_does_what_they_do_and_tells_nothing_of_another_project(world: World) -> None:

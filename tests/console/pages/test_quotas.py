@@ -110,3 +110,21 @@ def test_who_may_set_none_sees_no_form(root: User, browse: Browse) -> None:
     assert client.post("/quotas/set/", FORM | {"limit": "9"}).status_code == 403
     assert client.post(f"/quotas/{Quota.objects.get().pk}/remove/").status_code == 403
     assert Quota.objects.get().limit == 2
+
+
+def test_a_lender_that_one_may_not_read_has_no_name_and_is_kept(root: User, browse: Browse) -> None:
+    Project.objects.get_or_create(identifier="aurora")
+    client = browse(root)
+    client.post("/quotas/set/", FORM | {"project": "aurora"})
+    client.post("/quotas/set/", FORM | {"borrows_from": "aurora"})
+    row, lender = Quota.objects.get(project="demo"), Quota.objects.get(project="aurora")
+    assert "Borrows from project aurora." in client.get("/quotas/").content.decode()
+    ada = user("ada")
+    RoleBinding.objects.create(user=ada, role=Role.ADMIN, project="demo")
+    client = browse(ada)
+    shown = client.get(f"/quotas/?edit={row.pk}").content.decode()
+    assert "Borrows from another project." in shown and "aurora" not in shown
+    assert 'value="another project"' in shown
+    client.post("/quotas/set/", FORM | {"limit": "1", "borrows_from": "another project"})
+    row.refresh_from_db()
+    assert (row.limit, row.borrows_from) == (1.0, lender)

@@ -41,7 +41,7 @@ def test_pages_say_it(world: World, waiting: TaskExecution, browse: Callable[[Us
     execution = Execution.objects.get(pk=waiting.execution_id)
     said = f"asks for 1 attempts, 0 of 0 are in use (quota of project {execution.project})"
     listed = client.get("/executions/").content.decode()
-    assert "Waiting" in listed and said in listed
+    assert "Waiting" in listed and f"for a quota: {said}" in listed
     shown = client.get(f"/executions/{execution.key}/").content.decode()
     assert said in shown and "number 1 of 1 in line" in shown
     assert said in client.get(f"/executions/{execution.key}/nodes/n0/").content.decode()

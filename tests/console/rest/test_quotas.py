@@ -4,6 +4,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from audit.models import AuditEvent
 from console.accounts.models import Role, RoleBinding, User
@@ -11,6 +13,7 @@ from scheduler.attempts import claims
 from scheduler.executors.packing import Unbounded
 from scheduler.models import Execution, ExecutorInstance, LaunchPlan, NamedEntity, Quota, ResourceType, TaskExecution
 from scheduler.phases import AttemptPhase, NodePhase
+from scheduler.quotas import lanes
 from tests.console.rest.conftest import Caller, problem
 from tests.scheduler.attempts import make_attempt, make_node
 
@@ -200,6 +203,64 @@ def test_others_see_what_concerns_them_and_change_nothing(api: Caller) -> None:
         problem(api(name).delete(f"{URL}/{number}"), 403)
         problem(api(name).post(URL, GPUS, format="json"), 403)
     assert Quota.objects.get(pk=number).limit == 4
+
+
+def test_of_the_line_each_sees_the_domains_that_he_may_read(api: Caller, cast: dict[str, User]) -> None:
+    cast["dom"] = dom = User.objects.create(username="dom")
+    RoleBinding.objects.create(user=dom, role=Role.VIEWER, project="demo", domain="development")
+    root = api("root")
+    rows = [*attempts(2), *attempts(3)]
+    Execution.objects.filter(pk=rows[-1].execution_id).update(domain="production", principal="eve")
+    Execution.objects.filter(pk=rows[0].execution_id).update(principal="ann")
+    lanes.give([row.pk for row in rows])
+    for body in ({"domain": "development"}, {"domain": "production"}, {"resource": "cpu"}):
+        assert root.post(URL, GPUS | body, format="json").status_code == 201
+    root.post(URL, {"user": "ann", "resource": "attempts", "limit": 0}, format="json")
+
+    def line(name: str) -> list[tuple[str, int, str]]:
+        found = api(name).get("/api/v1/queue").json()["results"]
+        return sorted((row["domain"], row["count"], row["message"].partition(" (")[0]) for row in found)
+
+    anns, others = "asks for 1 attempts, 0 of 0 are in use", "nothing has been heard of local for 30 s"
+    assert line("root") == line("ann") == [("development", 2, anns), ("production", 3, others)]
+    hidden = ("development", 2, "asks for 1 attempts, more than is free")
+    assert line("vic") == [hidden, ("production", 3, others)] and line("dom") == [hidden]
+    seen = {row["subject"] for row in api("dom").get(URL).json()["results"]}
+    assert seen == {"project demo", "project demo in development"}
+
+
+def test_whom_one_borrows_from_is_told_to_those_who_may_read_it(api: Caller) -> None:
+    root, ada = api("root"), api("ada")
+    root.post(URL, GPUS | {"project": "elsewhere"}, format="json")
+    number = root.post(URL, GPUS | {"borrows_from": "elsewhere"}, format="json").json()["id"]
+    one = f"{URL}/{number}"
+    assert root.get(one).json()["borrows_from"] == "project elsewhere"
+    changed = ada.patch(one, {"limit": 3}, format="json").json()
+    assert (changed["borrows_from"], changed["limit"]) == ("another project", 3.0)
+    assert "elsewhere" not in api("vic").get(URL).content.decode()
+    assert str(Quota.objects.get(pk=number).borrows_from) == "nvidia.com/gpu of project elsewhere"
+
+
+def test_executions_in_line_are_counted_by_one_query_each_for_the_line_and_the_quotas(api: Caller) -> None:
+    root = api("root")
+    for project in ("demo", "elsewhere"):
+        for resource in ("executions", "launches"):
+            root.post(URL, {"project": project, "resource": resource, "limit": 0}, format="json")
+    for name, project in (("ann", "demo"), ("ann", "demo"), ("eve", "demo"), ("ann", "elsewhere")):
+        pk = make_node().execution_id
+        Execution.objects.filter(pk=pk).update(
+            project=project, domain="development", principal=name, phase=1, waits_since=_now()
+        )
+    with CaptureQueriesContext(connection) as captured:
+        line = root.get("/api/v1/queue").json()["results"]
+    assert sorted((row["project"], row["count"]) for row in line) == [("demo", 1), ("demo", 2), ("elsewhere", 1)]
+    asked = [one["sql"] for one in captured if "waits_since" in one["sql"]]
+    assert len(asked) == 3, "groups, their first, what is used"
+    assert not any('"spec"' in sql for sql in asked)
+    with CaptureQueriesContext(connection) as captured:
+        found = root.get(URL).json()["results"]
+    assert sorted((row["project"], row["waiting"]) for row in found) == [("demo", 3)] * 2 + [("elsewhere", 1)] * 2
+    assert sum("waits_since" in one["sql"] for one in captured) == 2
 
 
 def test_a_launch_plan_and_a_time(api: Caller) -> None:

@@ -21,7 +21,7 @@ from scheduler.executors import vital
 from scheduler.executors.base import Assignment
 from scheduler.executors.daemon import Daemon
 from scheduler.executors.fake import FakeExecutor
-from scheduler.models import PhaseEvent, TaskExecution
+from scheduler.models import PhaseEvent, Quota, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
 from tests.scheduler.attempts import make_attempt
 
@@ -253,3 +253,23 @@ def test_a_vital_thread_that_has_done_its_work_ends_nothing(monkeypatch: pytest.
         thread.join(10)
         assert not thread.is_alive()
     assert died == [True]  # of the second
+
+
+@database
+def test_a_place_that_a_quota_counts_is_taken_as_soon_as_the_end_before_is_recorded(
+    valkey: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("scheduler.executors.daemon.POLL_SECONDS", 1e9)  # nobody looks without being told
+    rows = [make_attempt() for _ in range(6)]
+    now = datetime.now(timezone.utc)
+    Quota.objects.create(
+        scope="everything", resource="attempts", limit=1, created_by="root", created_at=now, updated_by="root",
+        updated_at=now,
+    )  # fmt: skip
+    fake = FakeExecutor(lambda assignment: None)
+    with running(fake) as daemon:
+        daemon._work.set()
+        for row in rows:
+            wait_for(row, AttemptPhase.RUNNING)
+            fake.finish(row.pk, SUCCEEDED)
+            wait_for(row, AttemptPhase.SUCCEEDED)

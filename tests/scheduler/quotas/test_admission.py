@@ -20,7 +20,7 @@ from scheduler.executors.packing import Unbounded
 from scheduler.models import Execution, Project, Quota, TaskExecution
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.quotas import why
-from scheduler.quotas.admission import admit
+from scheduler.quotas.admission import admit, look, used
 from tests.scheduler.driving import Driver, compiled, start, store_workflow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
@@ -120,6 +120,25 @@ def test_what_waits_says_so_and_can_be_aborted() -> None:
     assert first.phase == ExecutionPhase.ABORTED
     told = why.of_execution(second)
     assert told is not None and (told.place, told.of) == (1, 1)
+
+
+def test_the_place_in_line_is_by_priority_and_age() -> None:
+    quota("executions", 0)
+    first, second = launch(2)
+    (urgent,) = launch(1, priority=5)
+    places = [why.of_execution(row) for row in (urgent, first, second)]
+    assert [(one.place, one.of) for one in places if one is not None] == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_what_is_used_is_known_without_reading_who_waits() -> None:
+    quota("executions", 2)
+    launch(4)
+    go_on()
+    now = timezone.now()
+    with CaptureQueriesContext(connection) as captured:
+        ledger = used(now)
+    assert dict(ledger.used) == dict(look(now)[0].ledger.used) == {Quota.objects.get().pk: 2.0}
+    assert "RECURSIVE" not in "".join(one["sql"] for one in captured)
 
 
 def test_lifting_the_quota_lets_them_go() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler.quotas.rules import DOMAIN, EVERYTHING, PROJECT, USER, Lane, Ledger, Limit, Scope, circle
+from scheduler.quotas.rules import DOMAIN, EVERYTHING, PROJECT, USER, Block, Lane, Ledger, Limit, Scope, circle
 from scheduler.quotas.turns import PATIENCE, Fit, Line, Turns, Waiting
 
 NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
@@ -257,3 +257,19 @@ def test_hours_count_what_was_used() -> None:
 def test_borrowing_in_a_circle_is_seen() -> None:
     assert circle({1: 2, 2: 3, 3: 1}, 1) == [1, 2, 3, 1]
     assert circle({1: 2, 2: None}, 1) == []
+
+
+@pytest.mark.parametrize(
+    ("resource", "window", "said"),
+    [
+        ("nvidia.com/gpu", "", "asks for 1 nvidia.com/gpu, more than is free (quota of user ann)"),
+        ("gpu-hours", "month", "the gpu-hours of this month are used up (quota of user ann)"),
+        ("launches", "", "the launches of this minute are used up (quota of user ann)"),
+    ],
+)
+def test_what_a_user_has_elsewhere_is_not_told_to_those_who_read_what_waits(
+    resource: str, window: str, said: str
+) -> None:
+    limit = Limit(1, Scope(USER, user="ann"), resource, 7, "user ann", window=window)
+    block = Block(limit, asks=1.0, used=7.0, kept=3.0)
+    assert block.words == said and "7 of 7" in block.told(numbers=True)

@@ -7,6 +7,8 @@ from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from scheduler.models import Execution, TaskExecution, UsageHour
 from scheduler.phases import AttemptPhase
@@ -75,6 +77,25 @@ def test_hours_of_a_window_and_a_scope(monkeypatch: pytest.MonkeyPatch) -> None:
     found = used.spent(limits, now=NOW)
     assert found == {1: pytest.approx(4.5), 2: pytest.approx(5.5), 3: pytest.approx(2.5 / 8)}
     used._kept.cache_clear()
+
+
+def test_what_came_before_the_first_summed_hour_is_asked_of_attempts_once_an_hour() -> None:
+    """A window that began before the release that sums up hours."""
+    long = ran(NOW - 60 * HOUR, NOW - 50 * HOUR, cpu=1)
+    late = ran(NOW - 30 * HOUR, None, cpu=1)
+    start = NOW - 100 * HOUR
+    used._kept_before.cache_clear()
+    for now, asked in ((NOW, 2), (NOW + HOUR / 60, 1), (NOW + HOUR, 2), (NOW + 1.5 * HOUR - HOUR / 60, 1)):
+        used.sum_up(now=now)
+        with CaptureQueriesContext(connection) as captured:
+            found = used.seconds(start, now, now=now, keep=True)
+        assert sum("WITH part" in one["sql"] for one in captured) == asked, now
+        ran_since = (now - (NOW - 30 * HOUR)).total_seconds() if now < NOW + HOUR else 3600.0
+        assert found == used.seconds(start, now, now=now) == pytest.approx({long.lane: 36_000.0 + ran_since})
+        if now == NOW + HOUR / 60:  # reported a day late
+            ended = NOW - 29 * HOUR
+            TaskExecution.objects.filter(pk=late.pk).update(phase=AttemptPhase.SUCCEEDED, ended_at=ended)
+    used._kept_before.cache_clear()
 
 
 @pytest.mark.parametrize(("window", "day"), [("day", 20), ("week", 18), ("month", 1)])
