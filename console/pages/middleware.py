@@ -34,11 +34,16 @@ class ContentSecurityPolicy:
         return response
 
 
+PACKET = 1400  # bytes that go in one packet anyway
+
+
 class Compression(GZipMiddleware):
-    """Pages and answers of the API. Objects are sent as they lie in the store."""
+    """Pages and answers of the API that take more than a packet. Objects are sent as they lie in the store."""
 
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         if request.path.startswith("/objects/"):
+            return response
+        if isinstance(response, HttpResponse) and len(response.content) < PACKET:
             return response
         return super().process_response(request, response)
 
