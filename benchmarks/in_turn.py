@@ -2,7 +2,7 @@
 
 `python benchmarks/in_turn.py OLD_CHECKOUT NEW_CHECKOUT`, each a checkout with its `.venv`. All of them run at once and
 are asked one after the other, round by round, so that a machine that grows slower meanwhile does so for each. CPU is
-that of all processes of the stack, the forked children with it.
+that of the stack's processes with all below them (the executor with zygotes and tasks), as that build's map.py counts.
 """
 
 from __future__ import annotations
@@ -15,13 +15,10 @@ import subprocess
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
-import psutil
-
-PARTS = ("postgres", "zygote", "executor", "worker", "gunicorn", "granian", "rpc", "valkey")
 Figures = dict[str, Any]
 
 
@@ -60,6 +57,7 @@ def serve(root: Path, tasks: int) -> None:
     sys.path[:0] = [str(root / "benchmarks"), str(root)]
     import reactive  # that build's
     import throughput
+    from map import Meter
     from setup import bench
 
     answers = os.fdopen(os.dup(1), "w")
@@ -67,48 +65,22 @@ def serve(root: Path, tasks: int) -> None:
     with bench() as b:
         b.register("bench_throughput", throughput.PROGRAM.format(tasks=tasks, options=""))
         b.register("bench_reactive", reactive.PROGRAM)
-        plan = b.remote.fetch_launch_plan(name="program.bench_throughput.many", version="v1")
+        meter, plan = Meter(b), b.remote.fetch_launch_plan(name="program.bench_throughput.many", version="v1")
         b.run(plan)
         _publish(b, 5, reactive.EXECUTIONS)
         print("{}", file=answers, flush=True)
         for line in sys.stdin:
             what, _, number = line.strip().partition(" ")
-            found = _tasks(b, plan, tasks) if what == "tasks" else _publish(b, int(number), reactive.EXECUTIONS)
+            found = _tasks(b, meter, plan, tasks) if what == "tasks" else _publish(b, int(number), reactive.EXECUTIONS)
             print(json.dumps(found), file=answers, flush=True)
 
 
-def _tasks(b: Any, plan: Any, tasks: int) -> Figures:
-    before = _cpu(b)
+def _tasks(b: Any, meter: Any, plan: Any, tasks: int) -> Figures:
+    before = meter.cpu()
     seconds = b.run(plan)
     time.sleep(0.3)  # for the last children to be collected
-    spent: dict[str, float] = defaultdict(float)
-    for (pid, part), value in _cpu(b).items():
-        spent[part] += value - before.get((pid, part), 0.0)
-    return {"rate": tasks / seconds, "cpu": {part: value * 1000 / tasks for part, value in spent.items()}}
-
-
-def _cpu(b: Any) -> dict[tuple[int, str], float]:
-    """Seconds by process and part; what ended children took is a part of its own."""
-    found: dict[tuple[int, str], float] = {}
-    for pid in b.stack.pids().values():
-        for process in _with_children(pid):
-            try:
-                command, times = " ".join(process.cmdline()), process.cpu_times()
-            except psutil.Error:
-                continue
-            part = next((part for part in PARTS if part in command), "other")
-            found[process.pid, part] = times.user + times.system
-            if part == "zygote":
-                found[process.pid, "children"] = times.children_user + times.children_system
-    return found
-
-
-def _with_children(pid: int) -> Iterator[psutil.Process]:
-    try:
-        process = psutil.Process(pid)
-        yield from [process, *process.children(recursive=True)]
-    except psutil.Error:
-        return
+    spent = {part: (value - before[part]) * 1000 / tasks for part, value in meter.cpu().items()}
+    return {"rate": tasks / seconds, "cpu": spent}
 
 
 def _publish(b: Any, versions: int, executions: str) -> Figures:

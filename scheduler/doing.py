@@ -302,6 +302,6 @@ def of_all() -> dict[int, Doing]:
     }
 
 
-def executions_in(state: State) -> list[int]:
-    """Primary keys of the executions that are in the state now."""
-    return [pk for pk, doing in of_all().items() if doing.state is state]
+def executions_in(*states: State) -> list[int]:
+    """Primary keys of the executions that are in one of the states now."""
+    return [pk for pk, doing in of_all().items() if doing.state in states]

@@ -22,7 +22,7 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.search import Facet, Facets
 from artifacts.search.filters import moment_q
 from artifacts.search.language import Condition, grouped, parse
-from scheduler.doing import State, of_all
+from scheduler.doing import State, executions_in, of_all
 from scheduler.models import ExecutionMode, LaunchPlan, TriggerSource, Workflow
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 
@@ -160,7 +160,7 @@ def _state_or_phase(value: str) -> Q:
     if word == "unfinished":
         return Q(ended_at__isnull=True)
     if word in _STATES:
-        return Q(pk__in=[pk for pk, doing in of_all().items() if doing.state in _STATES[word]])
+        return Q(pk__in=executions_in(*_STATES[word]))
     if word.isdecimal():
         return _phase(value)
     return _choice("phase", {**dict.fromkeys(_STATES, -1), **_PHASES_BUT_STATES})(value)

@@ -93,8 +93,7 @@ def wake_execution_at(execution_id: int, at: datetime) -> None:
 
 def wake_admission() -> None:
     """Have those executions started that quotas let go now."""
-    # One that nobody took by then is not needed: the sweep does the same.
-    _after_commit(lambda: _send("admit_executions", expires=60), "waiting executions")
+    _after_commit(lambda: _send("admit_executions", expires=LATE.total_seconds()), "waiting executions")
 
 
 _admission_to_come: list[datetime] = []  # the one that this process asked for last, if any

@@ -17,6 +17,7 @@ from console.pages.responses import PageRequest, attempt, page, respond
 from console.pages.scope import scope_of as shown_scope
 from scheduler.actions.quotas import Wanted, remove_quota, scope_of, set_quota
 from scheduler.models import QuotaWindow
+from scheduler.models.quota import WARN_AT
 
 _WHOSE = ("project", "domain", "user", "launch_plan")
 _TEXTS = (*_WHOSE, "resource", "limit", "warn_at", "guaranteed", "borrows_from", "window", "valid_from", "valid_until")
@@ -94,7 +95,7 @@ def set_one(request: PageRequest) -> HttpResponse:
 
 def _percent(text: str) -> int:
     if not text:
-        return 80
+        return WARN_AT
     if not (text.isascii() and text.isdigit() and len(text) < 6):
         raise InvalidArgument(f"the warning level is 1 to 100 percent of the limit, not {text!r}")
     return int(text)

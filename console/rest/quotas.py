@@ -13,6 +13,7 @@ from console import quotas
 from console.rest.base import ApiView, Body, Filters, read_body, read_query, user_of
 from scheduler.actions.quotas import Wanted, change_quota, remove_quota, scope_of, set_quota
 from scheduler.models import QuotaScope, QuotaWindow
+from scheduler.models.quota import WARN_AT
 
 TAGS = ["quotas"]
 
@@ -24,7 +25,7 @@ class AmountField(serializers.JSONField):
 
 class ChangesBody(Body):
     limit = AmountField(required=False, help_text="a number or a quantity of Kubernetes; nothing that runs is stopped")
-    warn_at = serializers.IntegerField(required=False, help_text="percent of the limit; 80 where it is not said")
+    warn_at = serializers.IntegerField(required=False, help_text=f"percent of the limit; {WARN_AT} where none is said")
     guaranteed = AmountField(required=False, help_text="of the limit: kept free for this scope in wider quotas")
     borrows_from = serializers.CharField(
         required=False,

@@ -16,6 +16,7 @@ from django.utils import timezone
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from audit.record import record
 from scheduler.models import ExecutorInstance, NamedEntity, Project, Quota, QuotaScope, QuotaWindow, ResourceType
+from scheduler.models.quota import WARN_AT
 from scheduler.quotas.reading import ADMITTING
 from scheduler.quotas.resources import CPU, GPU, HOURS, MODEL, OF_EXECUTIONS, WEIGHT, amount, named, words
 from scheduler.quotas.rules import EVERYTHING, Scope, circle
@@ -37,7 +38,7 @@ class Wanted:
     scope: Scope
     resource: str
     limit: object
-    warn_at: int = 80
+    warn_at: int = WARN_AT
     guaranteed: object = 0
     borrows_from: str = ""  # of a project: another project; of other scopes: what the quota's subject is called
     window: str = ""

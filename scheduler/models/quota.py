@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from django.db import models
 
+WARN_AT = 80  # percent of the limit, where nobody said at how many
+
 
 class QuotaScope(models.TextChoices):
     """Whose use a quota counts."""
@@ -36,7 +38,7 @@ class Quota(models.Model):
     resource = models.CharField(max_length=128)
     window = models.CharField(max_length=8, choices=QuotaWindow.choices, blank=True, default="")
     limit = models.FloatField()
-    warn_at = models.SmallIntegerField(default=80)  # percent of the limit
+    warn_at = models.SmallIntegerField(default=WARN_AT)  # percent of the limit
     guaranteed = models.FloatField(default=0.0)  # kept free for this scope wherever a wider quota counts too
     # Another quota of that kind whose unused part may be used beyond the limit
     borrows_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="lends_to")

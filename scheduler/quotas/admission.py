@@ -19,7 +19,7 @@ from scheduler.models import Execution
 from scheduler.phases import ExecutionPhase
 from scheduler.quotas import reading
 from scheduler.quotas.resources import EXECUTIONS, LAUNCHES, OF_EXECUTIONS
-from scheduler.quotas.rules import Lane, Ledger, Limit
+from scheduler.quotas.rules import Lane, Ledger, Limit, cost
 from scheduler.quotas.turns import Fit, Line, Turns, Waiting
 from scheduler.statements import Statement, execute
 from scheduler.transitions import move_execution
@@ -133,7 +133,7 @@ def look(now: datetime) -> tuple[Turns, list[Line], datetime | None]:
     limits, running, lately, heads = (one.returned for one in execute([*_of_use(now), (_HEADS, [])]))
     costs: dict[str, float] = defaultdict(float)
     for project, *_, count, _ in (*running, *lately):
-        costs[project] += count * 0.125
+        costs[project] += count * cost(DEMAND)
     times = [row[5] for row in lately if row[5] is not None]
     turns = Turns(_ledger(limits, running, lately), now, dict(costs), Counter())
     return turns, _lines(heads), min(times, default=None)

@@ -26,6 +26,7 @@ def test_it_sends_a_wake_up_after_the_commit(valkey: redis.Redis) -> None:
 
 
 def test_every_task_that_is_woken_by_its_name_is_there() -> None:
+    celery_app.loader.import_default_modules()  # as a worker does when it starts
     assert {f"scheduler.tasks.{name}" for name in get_args(wake.TaskName)} <= set(celery_app.tasks)
 
 

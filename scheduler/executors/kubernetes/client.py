@@ -28,6 +28,7 @@ Json = dict[str, Any]
 TIMEOUT, CALL_TIMEOUT = (5.0, 90.0), (5.0, 30.0)
 JSON, MERGE_PATCH = "application/json", "application/merge-patch+json"
 STRATEGIC_MERGE_PATCH = "application/strategic-merge-patch+json"
+BAD_REQUEST, FORBIDDEN, NOT_FOUND = 400, 403, 404  # ApiError.status
 CONNECTIONS = 32  # kept open; more are made and thrown away
 
 

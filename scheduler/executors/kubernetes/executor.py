@@ -28,10 +28,10 @@ from scheduler.attempts.resources import Resources
 from scheduler.executors.base import Assignment, Emit, Executor
 from scheduler.executors.kubernetes import names, pods
 from scheduler.executors.kubernetes.board import ORDINARY, ORDINARY_SECONDS, Board, from_now, waited
-from scheduler.executors.kubernetes.client import Api, ApiError
+from scheduler.executors.kubernetes.client import FORBIDDEN, Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import NO_SHELL, verdict
-from scheduler.executors.kubernetes.finishing import PATIENCE_SECONDS, Finisher
+from scheduler.executors.kubernetes.finishing import AGAIN_SECONDS, PATIENCE_SECONDS, Finisher
 from scheduler.executors.kubernetes.follows import Follows
 from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_newer, is_overdue
 from scheduler.executors.kubernetes.lease import Lease
@@ -53,9 +53,7 @@ logger = logging.getLogger(__name__)
 
 INSTANCE = 64  # letters; TaskExecution.claimed_by
 LOOK_SECONDS = 10.0  # after which the events of a pod are read that waits without saying why
-AGAIN_SECONDS = 2.0
 NEEDS_SECONDS = 5.0  # between looks at what pods need besides
-FORBIDDEN = 403
 LOG_SECONDS = 3.0  # between looks at logs that grow
 
 
@@ -281,7 +279,7 @@ class KubernetesExecutor(Executor):
         with self.board.lock:
             for held in self.board.held.values():
                 held.version = 0
-        self.submission.maker.forget_cluster()
+        self.maker.forget_cluster()
 
     def _listed(self, present: frozenset[str], began: float, namespace: str) -> None:
         """Of pods that should be there and were not listed it is asked what became of them."""
@@ -400,8 +398,7 @@ class KubernetesExecutor(Executor):
         except CausewayError as error:
             outcome = failure("EchoFailed", error.message, SYSTEM, retryable=True)
         except Exception as error:  # noqa: BLE001 - whatever the store says: it is asked again
-            held.failing_since = held.failing_since or time.monotonic()
-            if time.monotonic() - held.failing_since < PATIENCE_SECONDS:
+            if held.failing_for() < PATIENCE_SECONDS:
                 logger.warning("%s waits for the store: %s", held.handle, error)
                 self.board.later(1.0, partial(self._echo, held))
                 return

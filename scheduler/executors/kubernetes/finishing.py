@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import partial
@@ -79,9 +78,7 @@ class Finisher:
         self.conclude(held, outcome)
 
     def _ask_again(self, held: Held, over: Over, error: Exception) -> None:
-        now = time.monotonic()
-        held.failing_since = held.failing_since or now
-        if now - held.failing_since < PATIENCE_SECONDS:
+        if held.failing_for() < PATIENCE_SECONDS:
             logger.warning("%s: how it ended cannot be found out for now: %s", held.handle, error)
             self.board.later(AGAIN_SECONDS, partial(self.judge, held, over))
             return
@@ -140,9 +137,7 @@ class Finisher:
                 log.finish(held.others)
                 log.discard()
         except Exception as error:  # noqa: BLE001 - the log is worth some tries, not the pod's staying for ever
-            now = time.monotonic()
-            held.failing_since = held.failing_since or now
-            if now - held.failing_since < PATIENCE_SECONDS:
+            if held.failing_for() < PATIENCE_SECONDS:
                 self.board.later(AGAIN_SECONDS, partial(self._archive, held))
                 return
             logger.error("the log of %s is lost: %s", held.handle, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
@@ -75,6 +76,12 @@ class Held:
     @property
     def handle(self) -> str:
         return f"{self.namespace}/{self.name}"
+
+    def failing_for(self) -> float:
+        """Seconds since steps of it began to fail: since now, if none did before."""
+        now = time.monotonic()
+        self.failing_since = self.failing_since or now
+        return now - self.failing_since
 
     @property
     def rests(self) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 import urllib3
 
 from artifacts.store import ObjectStore
-from scheduler.executors.kubernetes.client import ApiError
+from scheduler.executors.kubernetes.client import BAD_REQUEST, FORBIDDEN, NOT_FOUND, ApiError
 from scheduler.executors.kubernetes.objects import Objects, is_no_log
 
 logger = logging.getLogger(__name__)
@@ -30,7 +30,6 @@ PEEK_LINES = 100
 TAIL_BYTES = 4096  # of the log that a message shows
 OTHERS_BYTES = 1 << 20  # of the log of each other container
 SMALL = 1 << 20  # bytes
-BAD_REQUEST, FORBIDDEN, NOT_FOUND = 400, 403, 404
 REFUSALS = 5  # after which others are followed; right after its start the API says of a container that it has none
 SHORTEST, LONGEST = 0.2, 10.0  # seconds between two tries to follow
 END_SECONDS = 3.0  # a follow ends as soon as the container: what is known of that comes up to so much later

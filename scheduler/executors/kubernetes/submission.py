@@ -169,9 +169,7 @@ class Submission:
 
     def _put_off(self, held: Held, why: str, *, seconds: float = AGAIN_SECONDS) -> None:
         """What concerns this attempt alone; for some minutes."""
-        now = time.monotonic()
-        held.failing_since = held.failing_since or now
-        if now - held.failing_since > PATIENCE_SECONDS:
+        if held.failing_for() > PATIENCE_SECONDS:
             self._end(held, failure("StartFailed", f"its pod could not be made: {why}", SYSTEM, retryable=True))
             return
         self._done(held)

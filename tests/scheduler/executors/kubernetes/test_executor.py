@@ -35,6 +35,18 @@ def error_of(outcome: Outcome) -> execution_pb2.ExecutionError:
     return execution_pb2.ExecutionError.FromString(outcome.error)
 
 
+def succeeds(bench: Bench, fake: FakeCluster) -> None:
+    """One attempt from its submission to its end."""
+    assignment = bench.assignment()
+    bench.executor.submit(assignment)
+    fake.wait_for_pod()
+    fake.run(fake.only())
+    bench.until(lambda: bench.of(Running))
+    bench.succeed(assignment)
+    fake.end(fake.only())
+    assert bench.outcome().phase == AttemptPhase.SUCCEEDED
+
+
 def test_an_attempt_is_a_pod_from_submission_to_success(bench: Bench, fake: FakeCluster) -> None:
     assignment = bench.assignment()
     bench.executor.submit(assignment)
@@ -436,14 +448,7 @@ def test_pods_that_may_not_be_followed_are_read_one_by_one(
     monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOG_SECONDS", 0.1)
     fake.may_list = False
     bench.restart()
-    assignment = bench.assignment()
-    bench.executor.submit(assignment)
-    fake.wait_for_pod()
-    fake.run(fake.only())
-    bench.until(lambda: bench.of(Running))
-    bench.succeed(assignment)
-    fake.end(fake.only())
-    assert bench.outcome().phase == AttemptPhase.SUCCEEDED
+    succeeds(bench, fake)
 
 
 def test_pods_that_may_not_be_seen_at_all_end_with_the_right_that_is_missing(
@@ -612,14 +617,7 @@ def test_what_the_settings_name_is_put_into_a_new_namespace(bench: Bench, fake: 
 def test_with_rights_in_single_namespaces_each_is_followed(bench: Bench, fake: FakeCluster) -> None:
     fake.allowed = False
     bench.restart()
-    assignment = bench.assignment()
-    bench.executor.submit(assignment)
-    fake.wait_for_pod()
-    fake.run(fake.only())
-    bench.until(lambda: bench.of(Running))
-    bench.succeed(assignment)
-    fake.end(fake.only())
-    assert bench.outcome().phase == AttemptPhase.SUCCEEDED
+    succeeds(bench, fake)
     assert "GET /api/v1/namespaces/p-d/pods" in fake.calls
 
 
