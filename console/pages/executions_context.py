@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -170,12 +171,23 @@ def nodes_context(execution: Execution, gates: list[Gate], after: str = "") -> d
     return {"nodes": rows, "more_nodes": more, "first_nodes": bool(start), "titles": titles}
 
 
+STEADY = 64  # of that many parts of a timeline, one passes before it is drawn anew
+
+
+def steady_end(start: datetime, now: datetime) -> datetime:
+    """Where a timeline of what still runs ends: at `now` or up to a 64th later, the same for a while, so that a poll is
+    answered by "nothing new" until the drawing has changed enough to be seen. After: at least 1 ms after `start`."""
+    span = max((now - start).total_seconds(), 0.001)
+    step = 2.0 ** math.floor(math.log2(span / STEADY))
+    return start + timedelta(seconds=math.ceil(span / step) * step)
+
+
 class _Scale:
     """Maps moments of an execution to the units of its timeline."""
 
     def __init__(self, execution: Execution) -> None:
         self.start = execution.started_at or execution.created_at
-        self.end = execution.ended_at or timezone.now()
+        self.end = execution.ended_at or steady_end(self.start, timezone.now())
         self.span = max((self.end - self.start).total_seconds(), 0.001)
 
     def bar(self, start: datetime | None, end: datetime | None) -> tuple[float, float]:

@@ -11,7 +11,7 @@ from typing import Any
 from django.utils import timezone
 
 from console.pages import badges
-from console.pages.executions_context import NodeRow
+from console.pages.executions_context import NodeRow, steady_end
 from console.pages.wording import spell_duration
 from scheduler.models import Execution, NodeKind, TaskExecution
 from scheduler.phases import AttemptPhase
@@ -76,10 +76,9 @@ class _Axis:
 
 def timeline_context(execution: Execution, rows: Sequence[NodeRow]) -> dict[str, Any]:
     """`rows`: the nodes of the page. One query for all their tries."""
-    now = timezone.now()
     begun = [row.node.created_at for row in rows]
     start = min([execution.started_at or execution.created_at, *begun])
-    axis = _Axis(start, execution.ended_at or now)
+    axis = _Axis(start, execution.ended_at or steady_end(start, timezone.now()))
     tries = _tries([row.node.pk for row in rows])
     parts = [spell_duration(timedelta(seconds=axis.span * part / MARKS)) for part in range(MARKS + 1)]
     return {"lines": [_line(row, tries[row.node.pk], axis) for row in rows], "axis": ["0", *parts[1:]], "began": start}

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 from django.test import Client
+from hypothesis import given
+from hypothesis import strategies as st
 
 from console.accounts.models import User
+from console.pages.executions_context import STEADY, steady_end
 from console.pages.timeline import UNITS, Line
 from scheduler.models import Execution, NodeKind
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
@@ -83,3 +86,18 @@ def test_what_has_not_begun_has_no_bar_and_what_runs_reaches_now(world: World, b
     assert round(part.x + part.width) == UNITS
     page = client.get("/executions/demo/development/along/timeline/", headers={"HX-Request": "true"})
     assert "hx-trigger" in page.content.decode()
+
+
+@given(st.floats(0.01, 10_000_000))
+def test_the_end_of_what_runs_is_close_and_moves_seldom(age: float) -> None:
+    start = datetime(2026, 3, 1, tzinfo=timezone.utc)
+    moments = [age * SECOND * (1 + part / 1000) for part in range(32)]  # a 32nd longer in the end
+
+    ends = [steady_end(start, start + moment) - start for moment in moments]
+
+    rounding = timedelta(milliseconds=1)
+    assert all(
+        moment - rounding <= end <= moment * (1 + 1 / STEADY) + rounding
+        for moment, end in zip(moments, ends, strict=True)
+    )
+    assert len(set(ends)) <= 6
