@@ -171,7 +171,7 @@ def changed(draw: st.DrawFn, script: Sequence[Step], more: st.SearchStrategy[Ste
 
 
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     phases=(Phase.explicit, Phase.generate),  # shrinking takes longer than thinking about what was found
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -206,7 +206,7 @@ def test_a_recovered_execution_comes_to_what_a_fresh_one_would(data: st.DataObje
 
 
 @settings(
-    max_examples=12,
+    max_examples=8,
     deadline=None,
     phases=(Phase.explicit, Phase.generate),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

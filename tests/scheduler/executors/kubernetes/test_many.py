@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scheduler.attempts.observations import Running
-from scheduler.executors.kubernetes import follows, looks
+from scheduler.executors.kubernetes import follows, logs, looks
 from scheduler.executors.kubernetes.held import Stage
 from scheduler.executors.kubernetes.logs import LogKeeper
 from tests.scheduler.executors.kubernetes.conftest import Bench
@@ -111,7 +111,10 @@ def test_of_many_pods_that_wait_those_with_warnings_are_looked_at(
     assert asked == ["warnings", "pod"]
 
 
-def test_what_is_kept_of_a_pod_that_runs_is_small(bench: Bench, fake: FakeCluster) -> None:
+def test_what_is_kept_of_a_pod_that_runs_is_small(
+    bench: Bench, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "LONGEST", logs.SHORTEST)  # between a follow's tries
     fake.log_status = 404  # as nodes that are none say
     words = tuple(f"word-{number}" for number in range(200))
     for number in (1, 2):
