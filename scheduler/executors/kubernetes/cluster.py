@@ -42,6 +42,7 @@ class Graces:
     impossible: float = 900.0  # no node of today could ever run it; a cluster that grows may yet
     unschedulable: float = 86400.0  # nodes could, but are taken
     quota: float = 86400.0  # a ResourceQuota that is used up
+    queue: float = 0.0  # a turn in a queue of Kueue
     unreachable: float = 120.0  # a pod that was to end, on a node that says nothing any more
 
 

@@ -13,7 +13,8 @@ from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.executors.kubernetes.ending import NO_SHELL, Verdict
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
 from scheduler.executors.kubernetes.runner.start import wrapped
-from scheduler.executors.kubernetes.waiting import NOW, Wait
+from scheduler.executors.kubernetes.wait import Wait
+from scheduler.executors.kubernetes.waiting import NOW
 from tests.scheduler.executors.kubernetes.pods import (
     CREATED,
     at,
