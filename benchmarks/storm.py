@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import requests
 from causeway.client import Client
+from map import Meter
 from setup import DOMAIN, PROJECT, Bench, arguments, bench, percentile, show
 
 STORM = "storm"
@@ -109,6 +110,15 @@ def compare(name: str, before: Figures, during: Figures) -> None:
         print(f"    p95 {ratio:.2f}x of before")
 
 
+def burnt(meter: Meter, before: dict[str, float], began: float) -> tuple[dict[str, float], float]:
+    """Print what each part has used since; returns where to begin the next time."""
+    now, spent = time.monotonic(), meter.cpu()
+    parts = {part: (spent[part] - before.get(part, 0.0)) / (now - began) for part in spent}
+    told = ", ".join(f"{part} {share:.2f}" for part, share in sorted(parts.items()) if share > 0.005)
+    print(f"  CPU, in cores of this machine: {told}")
+    return spent, now
+
+
 def main() -> None:
     args = arguments(__doc__, launches=5000, quota=10, probes=40, threads=2, seconds=5, warmup=10)
     with bench() as b:
@@ -118,18 +128,23 @@ def main() -> None:
         b.client.quotas.set("executions", args.quota, project=STORM)
         session = signed_in(b)
         look(b, session, args.warmup)
+        meter = Meter(b)
+        spent, began = meter.cpu(), time.monotonic()
         before = look(b, session, args.probes)
         compare("before", before, before)
+        spent, began = burnt(meter, spent, began)
         storm, during = Storm(b, args.launches, args.threads, args.seconds), dict[str, list[float]]()
         while not storm.is_over():
             for name, values in look(b, session, 5).items():
                 during.setdefault(name, []).extend(values)
         rate = args.launches / storm.took
         compare(f"while {args.launches} are launched ({rate:.0f} a second for {storm.took:.0f} s)", before, during)
+        spent, began = burnt(meter, spent, began)
         running = b.rows(
             "SELECT count(*) FROM scheduler_execution WHERE project = %s AND waits_since IS NOT NULL", STORM
         )
         compare(f"while {running[0][0]} of them wait", before, look(b, session, args.probes))
+        burnt(meter, spent, began)
         print(f"memory of all processes afterwards (MiB): {b.memory()}")
 
 

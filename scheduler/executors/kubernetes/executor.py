@@ -34,6 +34,7 @@ from scheduler.executors.kubernetes.ending import NO_SHELL, verdict
 from scheduler.executors.kubernetes.finishing import AGAIN_SECONDS, PATIENCE_SECONDS, Finisher
 from scheduler.executors.kubernetes.follows import Follows
 from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_newer, is_overdue
+from scheduler.executors.kubernetes.hopeless import Hopeless
 from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.looks import Looks
@@ -104,6 +105,7 @@ class KubernetesExecutor(Executor):
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
         self._scoped = False  # whether rights are there for single namespaces only
         self.looks = Looks(self.board, self.objects, self._looked, self._not_read, self._lost)
+        self.hopeless = Hopeless(self.board, self.objects, cluster.graces.hopeless)
         self.queues = Queues(self.board, self.objects, cluster.graces)
         self.packer, self.follows = Packer(), Follows(self.board, self._log_keeper)
         self._settled = self._started = False
@@ -229,6 +231,7 @@ class KubernetesExecutor(Executor):
         match seen:
             case Waits(wait):
                 if not (wait.queued and held.wait is not None and held.wait.queued):  # else its Workload says more
+                    self.hopeless.saw(held, wait)
                     self.board.waits(held, wait)
             case Runs(since):
                 self._keep_log(held, pod, follow=True)

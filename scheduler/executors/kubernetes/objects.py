@@ -77,6 +77,10 @@ class Objects:
             if not query["continue"]:
                 return
 
+    def nodes(self) -> list[pods.Json]:
+        """All of the cluster's."""
+        return list(self._pages("/api/v1/nodes"))
+
     def workloads(self, namespace: str) -> list[pods.Json]:
         """Kueue's, of a namespace. ApiError 404 where the cluster has no Kueue."""
         if not self._kueue:

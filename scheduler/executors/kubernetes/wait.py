@@ -7,6 +7,8 @@ from datetime import datetime
 
 from scheduler.attempts.outcomes import SYSTEM
 
+NOW = -1.0  # a grace: waiting cannot help
+
 
 @dataclass(frozen=True)
 class Wait:

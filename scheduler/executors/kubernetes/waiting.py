@@ -14,9 +14,8 @@ from scheduler.attempts.outcomes import USER
 from scheduler.executors.kubernetes import kueue, pods
 from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.executors.kubernetes.pods import Json, items, part, text
-from scheduler.executors.kubernetes.wait import Wait
+from scheduler.executors.kubernetes.wait import NOW, Wait
 
-NOW = -1.0  # a grace: waiting cannot help
 IMAGE = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"}
 )
