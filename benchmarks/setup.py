@@ -39,14 +39,14 @@ class Bench:
         with psycopg.connect(url) as connection:
             return connection.execute(query, parameters).fetchall()  # type: ignore[arg-type]
 
-    def register(self, module: str, source: str, version: str = "v1", image: str = "") -> None:
+    def register(self, module: str, source: str, version: str = "v1", image: str = "", project: str = PROJECT) -> None:
         """Register a program as `program.<module>`; pyflyte packs the folder above the one it is given."""
         with tempfile.TemporaryDirectory() as above:
             folder = Path(above) / "program"
             folder.mkdir()
             (folder / f"{module}.py").write_text(source)
             command = [str(Path(sys.executable).with_name("pyflyte")), "-c", str(self.stack.flyte_config_file)]
-            command += ["register", "--version", version, "--activate-launchplans"]
+            command += ["register", "-p", project, "--version", version, "--activate-launchplans"]
             command += [*(["--image", image] if image else []), "."]
             done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
             if done.returncode:

@@ -30,11 +30,22 @@ AWAY = timedelta(seconds=30)  # an executor unheard of for so long is away
 _SAID: dict[str, Code] = {
     "QuotaExceeded": "quota",
     "SchedulingGated": "quota",
+    "Queued": "quota",
+    "QueueFull": "quota",
+    "QueueTooSmall": "quota",
+    "QueueStopped": "quota",
+    "QueueClosed": "quota",
+    "QueueMissing": "quota",
+    "QueueUnseen": "quota",
+    "KueueChecks": "quota",
+    "KueueDeactivated": "quota",
     "Unschedulable": "capacity",
     "Scheduling": "capacity",
     "NoNodeLargeEnough": "capacity",
     "NoNodeFits": "capacity",
     "ClusterBusy": "cluster away",
+    "KueueSilent": "cluster away",
+    "WebhookAway": "cluster away",
     "Submitting": "cluster away",
 }
 

@@ -142,6 +142,10 @@ YAML
         --hostname-override node-1 --node-ip "$node" ${CLUSTER_KUBELET_FLAGS:-}
 }
 
+start_kueue() {
+    spawn kueue env KUBECONFIG="$kubeconfig" "$(program kueue)" --config kueue/config.yaml --feature-gates VisibilityOnDemand=false
+}
+
 start_gpus() { spawn gpus "$python" "$here/gpus.py" "$gpu_resource=$gpus"; }
 
 # stop_part PART [--kill]: asked first, ended after ten seconds; or ended at once.

@@ -14,15 +14,16 @@ from datetime import datetime, timezone
 from scheduler.attempts.observations import Accepted, Running, Waiting
 from scheduler.executors.base import Emit
 from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage
+from scheduler.executors.kubernetes.kueue import QUEUED
 from scheduler.executors.kubernetes.threads import Threads
 from scheduler.executors.kubernetes.turns import Turns
-from scheduler.executors.kubernetes.waiting import Wait
+from scheduler.executors.kubernetes.wait import Wait
 
 logger = logging.getLogger(__name__)
 
 Job = Callable[[], object]
 # Waits that every pod goes through: told only if they last.
-ORDINARY = frozenset({"Scheduling", "ContainerCreating", "PodInitializing"})
+ORDINARY = frozenset({"Scheduling", "ContainerCreating", "PodInitializing", QUEUED})
 ORDINARY_SECONDS = 2.0
 COUNTS_SECONDS = 60.0  # a reason whose numbers alone changed is told again not before
 _NUMBERS = re.compile(r"\d+")
@@ -94,7 +95,7 @@ class Board:
             wait, since = held.wait, held.wait_since
             if wait is None or since is None or held.runs or held.cancelled or held.stage not in ACTIVE:
                 return
-            said, now = f"{wait.code}: {wait.message}", time.monotonic()
+            said, now = wait.reason, time.monotonic()
             if said != held.told and (_kind(said) != _kind(held.told) or now - held.told_at > COUNTS_SECONDS):
                 held.told, held.told_at = said, now
                 handle = held.handle if held.uid else ""

@@ -13,7 +13,7 @@ from typing import Any
 
 from artifacts.exceptions import InvalidArgument
 from scheduler.attempts.spec import AttemptSpec
-from scheduler.executors.kubernetes import bounds, merge, names, scheduling, volumes
+from scheduler.executors.kubernetes import bounds, kueue, merge, names, scheduling, volumes
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.containers import (
     Surroundings,
@@ -26,8 +26,6 @@ from scheduler.executors.kubernetes.containers import (
 )
 from scheduler.executors.kubernetes.raw import containers as raw
 from scheduler.quantities import quantity
-
-QUEUE = "kueue.x-k8s.io/queue-name"  # the label by which Kueue takes a pod into a queue
 
 Json = dict[str, Any]
 
@@ -139,7 +137,7 @@ def _marked(metadata: Json, name: str, primary: str, spec: AttemptSpec, cluster:
         "name": name,
         "namespace": around.namespace,
         # Which queue an administrator sets: nobody waits in another project's instead
-        "labels": {**cluster.pod_labels, **kept["labels"], **({QUEUE: queue} if queue else {}), **labels},
+        "labels": {**cluster.pod_labels, **kept["labels"], **({kueue.QUEUE: queue} if queue else {}), **labels},
         "annotations": {**cluster.pod_annotations, **kept["annotations"], **annotations, names.PRIMARY: primary},
         "finalizers": [*(metadata.get("finalizers") or ()), names.FINALIZER],
     }

@@ -40,8 +40,10 @@ class Graces:
     creating: float = 600.0  # volumes and sandboxes that fail, from the first event that says so
     initializing: float = 3600.0  # init containers and sidecars that do not get ready
     impossible: float = 900.0  # no node of today could ever run it; a cluster that grows may yet
+    hopeless: float = 15.0  # the same by the numbers of all nodes, and nobody says that he adds one; 0: as `impossible`
     unschedulable: float = 86400.0  # nodes could, but are taken
     quota: float = 86400.0  # a ResourceQuota that is used up
+    queue: float = 0.0  # a turn in a queue of Kueue
     unreachable: float = 120.0  # a pod that was to end, on a node that says nothing any more
 
 

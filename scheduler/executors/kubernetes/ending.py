@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from scheduler.attempts.outcomes import SYSTEM, USER
-from scheduler.executors.kubernetes import names, pods
+from scheduler.executors.kubernetes import kueue, names, pods
 from scheduler.executors.kubernetes.pods import Json, part, text
 from scheduler.executors.kubernetes.runner import start
 
@@ -96,6 +96,8 @@ def _from_outside(pod: Json, code: int | None) -> Verdict | None:
         return Verdict("Evicted", _with("the node evicted the pod", message), cut_off=True, exit_code=code)
     if reason in _NODE or reason.startswith("OutOf"):
         return Verdict("NodeShutdown" if "Shut" in reason else reason, message or reason, cut_off=True, exit_code=code)
+    if (by_kueue := kueue.evicted(pod)) is not None:
+        return Verdict(*by_kueue, cut_off=True, exit_code=code)
     if part(pod, "metadata").get("deletionTimestamp"):
         words = "the pod was deleted by somebody other than Causeway"
         return Verdict("DeletedByOthers", words, cut_off=True, exit_code=code)

@@ -34,6 +34,7 @@ from scheduler.executors.kubernetes.ending import NO_SHELL, verdict
 from scheduler.executors.kubernetes.finishing import AGAIN_SECONDS, PATIENCE_SECONDS, Finisher
 from scheduler.executors.kubernetes.follows import Follows
 from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_newer, is_overdue
+from scheduler.executors.kubernetes.hopeless import Hopeless
 from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.looks import Looks
@@ -41,11 +42,12 @@ from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, given_up_at, observe
 from scheduler.executors.kubernetes.packed import Packer
+from scheduler.executors.kubernetes.queues import Queues
 from scheduler.executors.kubernetes.refusals import BY_RIGHTS
 from scheduler.executors.kubernetes.rights import may_watch_all
 from scheduler.executors.kubernetes.strays import LogOf, Strays
 from scheduler.executors.kubernetes.submission import Submission
-from scheduler.executors.kubernetes.waiting import Wait
+from scheduler.executors.kubernetes.wait import Wait
 from scheduler.executors.kubernetes.watch import Watcher
 from scheduler.executors.vital import end_process, vital
 
@@ -103,6 +105,8 @@ class KubernetesExecutor(Executor):
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
         self._scoped = False  # whether rights are there for single namespaces only
         self.looks = Looks(self.board, self.objects, self._looked, self._not_read, self._lost)
+        self.hopeless = Hopeless(self.board, self.objects, cluster.graces.hopeless)
+        self.queues = Queues(self.board, self.objects, cluster.graces)
         self.packer, self.follows = Packer(), Follows(self.board, self._log_keeper)
         self._settled = self._started = False
         self._logs_sent_at = self._looked_at = time.monotonic()
@@ -226,7 +230,9 @@ class KubernetesExecutor(Executor):
         """Under the lock."""
         match seen:
             case Waits(wait):
-                self.board.waits(held, wait)
+                if not (wait.queued and held.wait is not None and held.wait.queued):  # else its Workload says more
+                    self.hopeless.saw(held, wait)
+                    self.board.waits(held, wait)
             case Runs(since):
                 self._keep_log(held, pod, follow=True)
                 self.board.runs(held, since)
@@ -344,15 +350,14 @@ class KubernetesExecutor(Executor):
         self.board.do_due()
         self.submission.go_on()
         self.follows.go_on()
+        self.queues.go_on()
         with self.board.lock:
             due = [held for held in self.board.held.values() if not held.rests and self._tend(held)]
             self.looks.some(due)
             for attempt_id, why in list(self.board.turns.waiting()):
                 waiter = self.board.held.get(attempt_id)
                 if waiter is not None and waiter.wait is None:
-                    self.board.waits(
-                        waiter, Wait("QuotaExceeded" if "quota" in why else "ClusterBusy", why, short=True)
-                    )
+                    self.board.waits(waiter, Wait.of_reason(why))
         if self._settled:
             with self.board.lock:
                 for stray in self.strays.due():

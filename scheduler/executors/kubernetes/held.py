@@ -13,7 +13,7 @@ from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.packed import Packed
-from scheduler.executors.kubernetes.waiting import Wait
+from scheduler.executors.kubernetes.wait import Wait
 
 OVERDUE_SECONDS = 5.0  # after its timeout, a task that its node did not end is ended
 

@@ -10,7 +10,8 @@ from urllib.parse import quote
 import urllib3
 
 from scheduler.executors.kubernetes import names, pods
-from scheduler.executors.kubernetes.client import MERGE_PATCH, STRATEGIC_MERGE_PATCH, TIMEOUT, Api, ApiError
+from scheduler.executors.kubernetes.client import MERGE_PATCH, NOT_FOUND, STRATEGIC_MERGE_PATCH, TIMEOUT, Api, ApiError
+from scheduler.executors.kubernetes.kueue import GROUP
 
 Json = dict[str, Any]
 SILENT_SECONDS = 300.0  # of a log that is followed
@@ -25,6 +26,7 @@ class Objects:
 
     def __init__(self, api: Api) -> None:
         self.api = api
+        self._kueue = ""  # the path of its API, once it is known
 
     def create_pod(self, namespace: str, body: bytes) -> Json:
         """A field that the cluster does not know is refused (400): it would be dropped, and nobody would hear of it."""
@@ -61,15 +63,37 @@ class Objects:
 
     def warnings(self, namespace: str) -> dict[str, list[pods.Json]]:
         """Of all pods of a namespace, by their uids."""
-        query: dict[str, object] = {"fieldSelector": "involvedObject.kind=Pod,type=Warning", "limit": PAGE}
         found: dict[str, list[pods.Json]] = {}
+        for event in self._pages(_path(namespace, "events"), fieldSelector="involvedObject.kind=Pod,type=Warning"):
+            found.setdefault(pods.text(event, "involvedObject", "uid"), []).append(event)
+        return found
+
+    def _pages(self, path: str, **query: object) -> Iterator[pods.Json]:
+        """All that a list has, page by page."""
         while True:
-            page = self.api.call("GET", _path(namespace, "events"), query=query)
-            for event in pods.items(page, "items"):
-                found.setdefault(pods.text(event, "involvedObject", "uid"), []).append(event)
+            page = self.api.call("GET", path, query={**query, "limit": PAGE})
+            yield from pods.items(page, "items")
             query["continue"] = pods.text(page, "metadata", "continue")
             if not query["continue"]:
-                return found
+                return
+
+    def nodes(self) -> list[pods.Json]:
+        """All of the cluster's."""
+        return list(self._pages("/api/v1/nodes"))
+
+    def workloads(self, namespace: str) -> list[pods.Json]:
+        """Kueue's, of a namespace. ApiError 404 where the cluster has no Kueue."""
+        if not self._kueue:
+            version = kueue_version(self.api)
+            if not version:
+                raise ApiError(NOT_FOUND, "NotFound", f"the cluster serves no {GROUP}")
+            self._kueue = f"/apis/{GROUP}/{version}"
+        try:
+            return list(self._pages(f"{self._kueue}/namespaces/{quote(namespace, safe='')}/workloads"))
+        except ApiError as error:
+            if error.status == NOT_FOUND:  # another version by now, or none
+                self._kueue = ""
+            raise
 
     def create_secret(self, secret: Json) -> None:
         """One that is there already is the attempt's own, of an earlier try."""
@@ -131,6 +155,16 @@ class Objects:
             if error.status == 404:
                 return None
             raise
+
+
+def kueue_version(api: Api) -> str:
+    """Which version of Kueue's API the cluster prefers; empty: it has no Kueue. Raises what Api raises else."""
+    try:
+        return pods.text(api.call("GET", f"/apis/{GROUP}"), "preferredVersion", "version")
+    except ApiError as error:
+        if error.status == NOT_FOUND:
+            return ""
+        raise
 
 
 def is_no_log(body: bytes) -> bool:

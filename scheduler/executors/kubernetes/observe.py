@@ -11,7 +11,8 @@ from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.executors.kubernetes.ending import Verdict, verdict
 from scheduler.executors.kubernetes.pods import Json, part, text
-from scheduler.executors.kubernetes.waiting import Wait, waiting
+from scheduler.executors.kubernetes.wait import Wait
+from scheduler.executors.kubernetes.waiting import waiting
 
 # A container is terminated about a second before its pod's phase turns; where other containers run on it never does.
 SETTLE = timedelta(seconds=10)

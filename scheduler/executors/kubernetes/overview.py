@@ -10,9 +10,11 @@ from scheduler.executors.kubernetes import pods, rights
 from scheduler.executors.kubernetes.client import Api, ApiError, connect
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.containers import is_device
+from scheduler.executors.kubernetes.objects import kueue_version
 from scheduler.quantities import quantity
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - comparing, not binding
+NO_KUEUE = "missing: Kueue, whose queues the settings name"
 QUICK = (3.0, 10.0)  # seconds to connect, and to answer
 
 
@@ -24,7 +26,10 @@ def lines(
     try:
         yield f"cluster {cluster.name}: {_version(api)} at {api.host}"
         yield from _nodes(api)
-        yield from _lacking_rights(api)
+        with_queues = any(cluster.queues.values())
+        yield from _lacking_rights(api, with_queues=with_queues)
+        if with_queues and not kueue_version(api):
+            yield f"  {NO_KUEUE}: pods of these projects wait in no queue (`queues` in its settings)"
     except ApiError as error:
         yield f"cluster {cluster.name} does not answer ({error.message}): its tasks wait until it does"
     yield from _lacking_settings(cluster, store_url, cluster.store_endpoint or store_endpoint)
@@ -54,8 +59,8 @@ def _nodes(api: Api) -> Iterator[str]:
     yield f"  {len(ready)} node{'' if len(ready) == 1 else 's'}{away}, {cpus:g} cpus, {had}"
 
 
-def _lacking_rights(api: Api) -> Iterator[str]:
-    absent = rights.missing(api)
+def _lacking_rights(api: Api, *, with_queues: bool) -> Iterator[str]:
+    absent = rights.missing(api, also=(rights.OF_QUEUES,) if with_queues else ())
     for needed, words in ((True, "MISSING, without it no task runs"), (False, "missing")):
         for right in absent:
             if right.needed is needed:

@@ -17,6 +17,7 @@ class Kind(enum.Enum):
     QUOTA = "quota"  # used up: something else has to end first
     CLOSING = "closing"  # its namespace is being deleted
     EXISTS = "exists"  # a pod of that name is there: ours, another's, or one that is being deleted
+    WEBHOOK = "webhook"  # a program that is asked about each pod of the namespace (Kueue's is one) does not answer
     SOON = "soon"  # what every namespace has is not there yet: controllers make it
     NO_NAMESPACE = "no namespace"
     NO_RIGHT = "no right"  # Causeway itself may not
@@ -63,6 +64,8 @@ def refusal(error: ApiError) -> Refusal:
         return Refusal(Kind.LATER, f"it does not know Causeway's credentials ({error.message}): {BY_CREDENTIALS}")
     if error.status == 0:
         return Refusal(Kind.LATER, f"{error.message}; {BY_OPERATORS}")
+    if error.status >= 500 and "failed calling webhook" in error.message:
+        return Refusal(Kind.WEBHOOK, f"{error.message}; {BY_OPERATORS}", error.retry_after)
     if error.status in (408, 425, 429) or error.status >= 500:
         return Refusal(Kind.LATER, error.message, error.retry_after)
     if error.status == 403 and _NO_RIGHT.search(error.message):

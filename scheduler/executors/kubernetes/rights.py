@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from scheduler.executors.kubernetes.client import Api, ApiError
+from scheduler.executors.kubernetes.kueue import GROUP
 
 
 @dataclass(frozen=True)
@@ -13,9 +15,10 @@ class Right:
     resource: str  # as in `pods/log`
     why: str
     needed: bool = True  # False: something is missing without it, but tasks run
+    group: str = ""  # of the API; empty: the core's
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.resource}"
+        return f"{self.verb} {self.resource}" + (f".{self.group}" if self.group else "")
 
 
 RIGHTS = (
@@ -36,10 +39,14 @@ RIGHTS = (
 )
 
 
-def may(api: Api, verb: str, resource: str, namespace: str = "") -> bool:
+OF_QUEUES = Right("list", "workloads", "to say why a pod waits in a queue", needed=False, group=GROUP)
+
+
+def may(api: Api, verb: str, resource: str, namespace: str = "", *, group: str = "") -> bool:
     """In all namespaces, or one. Raises what Api raises."""
     name, _, part = resource.partition("/")
     attributes = {"verb": verb, "resource": name, "subresource": part, "namespace": namespace}
+    attributes["group"] = group
     review = {
         "apiVersion": "authorization.k8s.io/v1",
         "kind": "SelfSubjectAccessReview",
@@ -57,6 +64,7 @@ def may_watch_all(api: Api) -> bool:
         return True
 
 
-def missing(api: Api, namespace: str = "") -> list[Right]:
-    """Raises what Api raises."""
-    return [right for right in RIGHTS if not may(api, right.verb, right.resource, namespace)]
+def missing(api: Api, namespace: str = "", *, also: Sequence[Right] = ()) -> list[Right]:
+    """Of those that every cluster has to give, and of `also`. Raises what Api raises."""
+    asked = (*RIGHTS, *also)
+    return [right for right in asked if not may(api, right.verb, right.resource, namespace, group=right.group)]

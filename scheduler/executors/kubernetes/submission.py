@@ -16,7 +16,7 @@ from scheduler.executors.kubernetes.held import Held, Stage
 from scheduler.executors.kubernetes.making import Maker, Taken
 from scheduler.executors.kubernetes.refusals import Kind, refusal, without_use
 from scheduler.executors.kubernetes.threads import Threads
-from scheduler.executors.kubernetes.waiting import Wait
+from scheduler.executors.kubernetes.wait import Wait
 from scheduler.executors.vital import may_pass
 
 logger = logging.getLogger(__name__)
@@ -134,17 +134,20 @@ class Submission:
         elif found.kind == Kind.NO_NAMESPACE:
             self._make_namespace(held)
         elif found.kind == Kind.QUOTA:
-            grace, words = self.maker.cluster.graces.quota, without_use(found.message)
+            grace = self.maker.cluster.graces.quota
+            words = f"the cluster's own quota of namespace {held.namespace}: {without_use(found.message)}"
             self._wait_for_namespace(held, Wait("QuotaExceeded", words, grace, short=True), found.after)
         elif found.kind == Kind.CLOSING:
             grace = self.maker.cluster.graces.creating
             self._wait_for_namespace(held, Wait("NamespaceTerminating", found.message, grace), found.after)
+        elif found.kind == Kind.WEBHOOK:  # other namespaces may have none: they do not wait for it
+            self._wait_for_namespace(held, Wait("WebhookAway", found.message), found.after)
         elif found.kind in (Kind.EXISTS, Kind.SOON):
             self._put_off(held, found.message)
         else:
-            with self.board.lock:
-                self.board.turns.refused(held.id, found.message, time.monotonic(), quota=False, after=found.after)
-            self.board.waits(held, Wait("ClusterBusy", f"the cluster does not take pods for now: {found.message}"))
+            wait = Wait("ClusterBusy", f"the cluster does not take pods for now: {found.message}")
+            self._put_back(held, wait, quota=False, after=found.after)
+            self.board.waits(held, wait)
 
     def _make_namespace(self, held: Held) -> None:
         project, domain = held.spec.identity.place
@@ -164,8 +167,11 @@ class Submission:
             words = f"waited {wait.grace:g} s: {wait.message}"
             self._end(held, failure(wait.code, words, SYSTEM, retryable=False))
             return
+        self._put_back(held, wait, quota=True, after=after)
+
+    def _put_back(self, held: Held, wait: Wait, *, quota: bool, after: float) -> None:
         with self.board.lock:
-            self.board.turns.refused(held.id, wait.message, time.monotonic(), quota=True, after=after)
+            self.board.turns.refused(held.id, wait.reason, time.monotonic(), quota=quota, after=after)
 
     def _put_off(self, held: Held, why: str, *, seconds: float = AGAIN_SECONDS) -> None:
         """What concerns this attempt alone; for some minutes."""

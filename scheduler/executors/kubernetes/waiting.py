@@ -8,34 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import replace
 
-from scheduler.attempts.outcomes import SYSTEM, USER
-from scheduler.executors.kubernetes import pods
+from scheduler.attempts.outcomes import USER
+from scheduler.executors.kubernetes import kueue, pods
 from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.executors.kubernetes.pods import Json, items, part, text
+from scheduler.executors.kubernetes.wait import NOW, Wait
 
-
-@dataclass(frozen=True)
-class Wait:
-    """`grace`: seconds from when this code was first seen; 0: for ever. The rest says how it ends then."""
-
-    code: str
-    message: str = ""
-    grace: float = 0.0
-    short: bool = False  # of something that others hold and will give back
-    kind: int = SYSTEM
-    retryable: bool = True
-    since: datetime | None = field(default=None, compare=False)  # as the cluster says, where it does
-    looks_at_events: bool = field(default=False, compare=False)  # the pod itself does not say more
-
-    @property
-    def fails_at_once(self) -> bool:
-        return self.grace < 0
-
-
-NOW = -1.0  # a grace: waiting cannot help
 IMAGE = frozenset(
     {"ErrImagePull", "ImagePullBackOff", "RegistryUnavailable", "ImageInspectError", "SignatureValidationFailed"}
 )
@@ -57,6 +37,7 @@ TELLING = frozenset(
 )
 _IMAGE = "name an image that is there, or have an administrator let the cluster pull it (image_pull_secrets)"
 _ROOM = "ask for what a node has, or have an administrator of the cluster add nodes"
+_QUEUE = "an administrator sets the project's queue (queues) or makes one of that name"
 _OBJECT = "name one that is there, or have an administrator of the cluster make it"
 # Who can mend what a wait ended with; of the rest the cluster's words tell
 MENDED_BY = {
@@ -64,6 +45,8 @@ MENDED_BY = {
     "ImageNeverPull": _IMAGE,
     "NoNodeLargeEnough": _ROOM,
     "NoNodeFits": _ROOM,
+    "QueueTooSmall": "ask for what the queue has, or have an administrator of the cluster give it more",
+    "QueueMissing": _QUEUE,
     "VolumeClaimNotFound": _OBJECT,
     "CreateContainerConfigError": _OBJECT,
 }
@@ -75,6 +58,8 @@ def waiting(pod: Json, events: Sequence[Json], graces: Graces) -> Wait:
     """Of a pod whose main container has not started. `events`: those of the pod, in any order; perhaps none."""
     gates = items(pod, "spec", "schedulingGates")
     scheduled = pods.condition(pod, "PodScheduled")
+    if kueue.is_held(pod):
+        return replace(kueue.at_first(pod), since=pods.moment(scheduled.get("lastTransitionTime")))
     if scheduled.get("status") != "True" and not text(pod, "spec", "nodeName"):
         return _unscheduled(scheduled, bool(gates), graces)
     for status in pods.statuses(pod):

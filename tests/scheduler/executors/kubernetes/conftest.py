@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flyteidl.core import execution_pb2
 
 from artifacts.store import LocalStore
 from scheduler.attempts.observations import Ended, Observation
@@ -76,6 +77,12 @@ class Bench:
         self.until(lambda: any(end.attempt_id == number for end in self.ends()))
         (end,) = [end for end in self.ends() if end.attempt_id == number]
         return end.outcome
+
+    def error(self, number: int = 1) -> execution_pb2.ExecutionError:
+        """Of an attempt that failed, once it has."""
+        told = self.outcome(number).error
+        assert told is not None
+        return execution_pb2.ExecutionError.FromString(told)
 
     def record(self) -> None:
         """As the daemon does once the ends are committed."""

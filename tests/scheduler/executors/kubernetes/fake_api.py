@@ -30,8 +30,11 @@ class FakeCluster:
         self.leases: dict[str, Json] = {}
         self.events: list[Json] = []
         self.nodes: list[Json] = []
+        self.workloads: list[Json] | None = None  # Kueue's; None: there is no Kueue
+        self.may_read_workloads = True
         self.logs: dict[tuple[str, str], bytes] = {}  # by pod and container
         self.namespaces: set[str] | None = None  # None: every one is there
+        self.refuse_in: dict[str, tuple[int, str]] = {}  # by namespace, as long as it is there
         self.refuse: list[tuple[int, str]] = []
         self.quota: int | None = None  # pods that have not ended, at most
         self.calls: list[str] = []
@@ -68,6 +71,22 @@ class FakeCluster:
                 pod["status"]["containerStatuses"] = [{"name": main, "image": "x", "state": state}]
             self._commit("MODIFIED", pod)
             self._reap(pod)
+
+    def admit(self, name: str) -> None:
+        """As Kueue does: the pod may be scheduled."""
+        with self._changed:
+            pod = self.named(name)
+            pod["spec"]["schedulingGates"] = []
+            self._commit("MODIFIED", pod)
+
+    def evict(self, name: str, reason: str, message: str) -> None:
+        """As Kueue does: it says why, and deletes the pod."""
+        with self._changed:
+            pod = self.named(name)
+            told = condition("TerminationTarget", "True", reason, message)
+            pod["status"].setdefault("conditions", []).append(told)
+            pod["metadata"]["finalizers"].remove("kueue.x-k8s.io/managed")
+            self._delete(pod)
 
     def named(self, name: str) -> Json:
         return next(pod for (_, own), pod in self.pods.items() if own == name)
@@ -133,6 +152,8 @@ class FakeCluster:
             read = method == "GET" and "pods" in parts[:-1]
             if (listed and not self.may_list) or (read and not self.may_get):
                 return _status(403, "Forbidden", 'pods is forbidden: User "c" cannot get resource "pods"')
+            if path.startswith("/apis/kueue.x-k8s.io"):
+                return self._kueue(path)
             if path == "/version":
                 return 200, {"gitVersion": "v1.34.4"}
             if path == "/api/v1/nodes":
@@ -160,6 +181,15 @@ class FakeCluster:
                 found[namespace, name]["metadata"] |= body["metadata"]
             return 200, found.pop((namespace, name)) if method == "DELETE" else found[namespace, name]
 
+    def _kueue(self, path: str) -> tuple[int, Json]:
+        if self.workloads is None:
+            return _status(404, "NotFound", "the server could not find the requested resource")
+        if path == "/apis/kueue.x-k8s.io":
+            return 200, {"preferredVersion": {"groupVersion": "kueue.x-k8s.io/v1beta2", "version": "v1beta2"}}
+        if not self.may_read_workloads:
+            return _status(403, "Forbidden", 'workloads.kueue.x-k8s.io is forbidden: User "c" cannot list resource')
+        return 200, {"items": copy.deepcopy(self.workloads), "metadata": {}}
+
     def _lease(self, method: str, name: str, body: Json) -> tuple[int, Json]:
         self._version += 1
         found = self.leases.get(name)
@@ -178,6 +208,9 @@ class FakeCluster:
         if self.refuse:
             status, message = self.refuse.pop(0)
             return _status(status, "", message)
+        if namespace in self.refuse_in:
+            status, message = self.refuse_in[namespace]
+            return _status(status, "InternalError", message)
         alive = [one for one in self.pods.values() if one["status"]["phase"] not in ("Succeeded", "Failed")]
         if self.quota is not None and len(alive) >= self.quota:
             used = f"used: pods={len(alive)}, limited: pods={self.quota}"
@@ -187,6 +220,9 @@ class FakeCluster:
             return _status(409, "AlreadyExists", f'pods "{name}" already exists')
         pod["metadata"] |= {"uid": f"u-{next(self._uids)}", "creationTimestamp": at()}
         pod["status"] = {"phase": "Pending"}
+        if self.workloads is not None and "kueue.x-k8s.io/queue-name" in pod["metadata"]["labels"]:  # as its webhook
+            pod["spec"]["schedulingGates"] = [{"name": "kueue.x-k8s.io/admission"}]
+            pod["metadata"]["finalizers"].append("kueue.x-k8s.io/managed")
         self.pods[namespace, name] = pod
         self._commit("ADDED", pod)
         made = copy.deepcopy(pod)

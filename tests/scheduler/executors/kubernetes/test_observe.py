@@ -13,7 +13,7 @@ from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.executors.kubernetes.ending import NO_SHELL, Verdict
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
 from scheduler.executors.kubernetes.runner.start import wrapped
-from scheduler.executors.kubernetes.waiting import NOW, Wait
+from scheduler.executors.kubernetes.wait import NOW, Wait
 from tests.scheduler.executors.kubernetes.pods import (
     CREATED,
     at,

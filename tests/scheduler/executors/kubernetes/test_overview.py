@@ -81,3 +81,21 @@ def test_a_cluster_that_is_away_is_no_reason_not_to_start(tmp_path: Path) -> Non
     found = list(overview.lines(Cluster(kubeconfig=str(file), image="x", endpoint="y"), "s3://b", ""))
     assert len(found) == 1
     assert "does not answer" in found[0]
+
+
+@pytest.mark.parametrize(("version", "lacks"), [("v1beta2", False), ("", True)])
+def test_queues_of_a_kueue_that_is_not_there_are_said(
+    monkeypatch: pytest.MonkeyPatch, version: str, lacks: bool
+) -> None:
+    class WithQueues(Answers):
+        def call(self, method: str, path: str, body: Any = None, **rest: Any) -> Any:
+            if path == "/apis/kueue.x-k8s.io":
+                if not version:
+                    raise ApiError(404, "NotFound", "no")
+                return {"preferredVersion": {"version": version}}
+            return super().call(method, path, body, **rest)
+
+    found = said(monkeypatch, WithQueues("list workloads"), queues={"*": "team"})
+    assert ("missing: Kueue, whose queues the settings name" in found) is lacks
+    assert "the right to list workloads.kueue.x-k8s.io (to say why a pod waits in a queue)" in found
+    assert "Kueue" not in said(monkeypatch, WithQueues("list workloads"), queues={"*": ""})
