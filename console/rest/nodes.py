@@ -67,6 +67,9 @@ class WhyOut(serializers.Serializer[Any]):
     since = serializers.DateTimeField()
     place = serializers.IntegerField(help_text="in line, 1 is next; 0: none, or not worked out in lists")
     of = serializers.IntegerField(help_text="how many stand in that line; 0: not worked out in lists")
+    starts_at = serializers.DateTimeField(
+        allow_null=True, help_text="about, from how long the like took before; null: nobody can tell, and in lists"
+    )
 
 
 class AttemptOut(serializers.Serializer[Any]):

@@ -61,11 +61,11 @@ def of_execution(row: Execution) -> Doing | None:
     if now is None or now.why is None or now.state.is_going:
         return now
     if row.waits_since is not None:
-        return now.placed(*why.place_of_execution(row, Picture()))
+        return now.placed(why.place_of_execution(row, Picture()))
     if now.first is None:
         return now
     attempt = TaskExecution.objects.defer("command").filter(pk=now.first, phase=AttemptPhase.QUEUED).first()
-    return now.placed(*why.place_of_attempt(attempt, Picture())) if attempt is not None else now
+    return now.placed(why.place_of_attempt(attempt, Picture())) if attempt is not None else now
 
 
 def of_attempts(rows: Iterable[TaskExecution]) -> dict[int, Doing]:
@@ -82,7 +82,7 @@ def of_attempts(rows: Iterable[TaskExecution]) -> dict[int, Doing]:
         if told := of_attempt(row.phase, queued, picture):
             found[row.pk] = Doing(told.state, told.what, since, None, {told.state: 1}, told.why, row.pk)
     if len(live) == 1 and live[0].phase == AttemptPhase.QUEUED and live[0].pk in found:
-        found[live[0].pk] = found[live[0].pk].placed(*why.place_of_attempt(live[0], picture))
+        found[live[0].pk] = found[live[0].pk].placed(why.place_of_attempt(live[0], picture))
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
-from scheduler.quotas.why import Why
+from scheduler.quotas.why import Place, Why
 
 
 class State(str, Enum):
@@ -74,10 +74,10 @@ class Doing:
         """Of the closed list (scheduler.quotas.why); empty: it waits for nothing."""
         return self.why.code if self.why is not None else ""
 
-    def placed(self, place: int, of: int) -> Doing:
-        """With its place in a line of so many."""
-        why = replace(self.why, place=place, of=of) if self.why is not None else None
-        return replace(self, place=place, why=why)
+    def placed(self, found: Place) -> Doing:
+        """With its place in a line, and about when its turn comes."""
+        why = replace(self.why, **found._asdict()) if self.why is not None else None
+        return replace(self, place=found.place, why=why)
 
 
 def _in_line(place: int | None) -> str:

@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from scheduler.models import Execution, ExecutorInstance, TaskExecution
 from scheduler.phases import AttemptPhase
-from scheduler.quotas import admission, lanes, reading
+from scheduler.quotas import admission, estimate, lanes, reading
 from scheduler.quotas.resources import LAUNCHES, words
 from scheduler.quotas.rules import Block, Lane, Ledger, Limit
 
@@ -49,7 +49,8 @@ class Why:
     @property
     def words(self) -> str:
         place = f"; number {self.place} of {self.of} in line" if self.of else ""
-        return f"{self.code}: {self.message}{place}"
+        about = f"; about {self.starts_at:%Y-%m-%d %H:%M} UTC" if self.starts_at and self.of else ""
+        return f"{self.code}: {self.message}{place}{about}"
 
 
 class Picture:
@@ -142,11 +143,16 @@ def of_held(reason: str, since: datetime) -> Why:
 
 def _capacity(alive: Iterable[ExecutorInstance]) -> str:
     """What the machines have in all, where they say it."""
+    totals = _totals(alive)
+    told = [f"{words(name, totals[name])} {name}" for name in ("cpu", "memory", "gpu") if totals[name]]
+    return f"; there are {', '.join(told)} in all" if told else ""
+
+
+def _totals(alive: Iterable[ExecutorInstance]) -> Counter[str]:
     totals: Counter[str] = Counter()
     for one in alive:
         totals.update({name: float(number) for name, number in one.capacity.items()})
-    told = [f"{words(name, totals[name])} {name}" for name in ("cpu", "memory", "gpu") if totals[name]]
-    return f"; there are {', '.join(told)} in all" if told else ""
+    return totals
 
 
 _AHEAD = f"""
@@ -155,9 +161,16 @@ WHERE phase = {int(AttemptPhase.QUEUED)} AND
 """  # noqa: S608 - constants
 
 
-def place_of_attempt(row: TaskExecution, picture: Picture) -> tuple[int, int]:
-    """Its place, by priority and age, among those that wait for the same, and how many these are: under one limit, or
-    at one executor."""
+class Place(NamedTuple):
+    """In a line of `of`, 1 is next; and about when its turn comes, where something is known of that."""
+
+    place: int
+    of: int
+    starts_at: datetime | None = None
+
+
+def place_of_attempt(row: TaskExecution, picture: Picture) -> Place:
+    """Of a queued one, by priority and age, among those that wait for the same: under one limit, or at one executor."""
     block, of_row = picture.block(row.lane), [row.priority, row.priority, row.pk]
     with connection.cursor() as cursor:
         if block is not None:
@@ -167,7 +180,17 @@ def place_of_attempt(row: TaskExecution, picture: Picture) -> tuple[int, int]:
         else:
             cursor.execute(f"{_AHEAD} executor = %s AND cluster = %s", [*of_row, row.executor, row.cluster])
         ahead, of = cursor.fetchone()
-    return ahead + 1, max(of, ahead + 1)
+    return Place(ahead + 1, max(of, ahead + 1), starts_at(row, picture))
+
+
+def starts_at(row: TaskExecution, picture: Picture) -> datetime | None:
+    """About when an executor claims it; None: nothing is known of that."""
+    alive = picture.instances(row.executor, row.cluster)
+    if not alive:
+        return None
+    block = picture.block(row.lane)
+    total = _totals(alive)
+    return estimate.of_attempt(row, block, picture.ledger if block is not None else None, total, now=picture.now)
 
 
 _WAITING_LANES = f"""
@@ -199,19 +222,16 @@ def waiting_lanes() -> dict[Lane, list[InLane]]:
     return found
 
 
-def place_of_execution(execution: Execution, picture: Picture) -> tuple[int, int]:
+def place_of_execution(execution: Execution, picture: Picture) -> Place:
     """Of one that has not begun, as `place_of_attempt`."""
     block = _block_of_execution(execution, picture)
     rows = Execution.objects.filter(waits_since__isnull=False, phase=execution.phase)
     if block is not None:
-        scope = block.limit.scope
-        names = {"project": scope.project, "domain": scope.domain, "principal": scope.user}
-        rows = rows.filter(**{name: value for name, value in names.items() if value})
-        if scope.launch_plan:
-            rows = rows.filter(launch_plan__name=scope.launch_plan)
+        rows = rows.filter(admission.of_scope(block.limit.scope))
     before = Q(priority__gt=execution.priority) | Q(priority=execution.priority, pk__lt=execution.pk)
     counts = rows.aggregate(ahead=Count("pk", filter=before), of=Count("pk"))
-    return counts["ahead"] + 1, max(counts["of"], counts["ahead"] + 1)
+    place = counts["ahead"] + 1
+    return Place(place, max(counts["of"], place), estimate.of_execution(block, place, picture.now))
 
 
 def of_waiting(executions: Sequence[Execution], picture: Picture | None = None) -> dict[int, Why]:

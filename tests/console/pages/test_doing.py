@@ -186,7 +186,7 @@ def test_a_list_with_its_filters_and_facets_looks_once(world: World, browse: Bro
         rows = client.get("/executions/?phase=waiting").context["page"].rows
 
     assert len(rows) == 3
-    for told in ("AS active", "scheduler_executorinstance", "waits_since\" IS NOT NULL"):
+    for told in ("AS active", "scheduler_executorinstance", 'waits_since" IS NOT NULL'):
         asked = [one["sql"] for one in captured if told in one["sql"] and "parked" not in one["sql"]]
         assert len(asked) == 1, (told, asked)
     assert len(captured) == 12, [one["sql"][:90] for one in captured]
