@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from scheduler import doing
 from scheduler.doing import Doing
-from scheduler.models import Execution, NodeExecution
+from scheduler.models import Execution, NodeExecution, TaskExecution
 
 Rows = TypeVar("Rows", bound=Iterable[Execution])
 _KEPT = "_doing"  # on the row
@@ -41,4 +41,21 @@ def doing_of_node(node: NodeExecution) -> Doing | None:
     if not hasattr(node, _KEPT):
         nodes_with_doing(node.execution, [node])
     found: Doing | None = getattr(node, _KEPT)
+    return found
+
+
+def attempts_with_doing(rows: Iterable[TaskExecution]) -> dict[int, Doing]:
+    """As `with_doing`, of attempts; by primary key."""
+    shown = list(rows)
+    found = doing.of_attempts(shown)
+    for row in shown:
+        setattr(row, _KEPT, found.get(row.pk))
+    return found
+
+
+def doing_of_attempt(row: TaskExecution) -> Doing | None:
+    """None: it has ended."""
+    if not hasattr(row, _KEPT):
+        attempts_with_doing([row])
+    found: Doing | None = getattr(row, _KEPT)
     return found

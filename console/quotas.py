@@ -18,7 +18,7 @@ from scheduler.actions.quotas import Setter
 from scheduler.models import Execution, Quota, QuotaScope
 from scheduler.phases import ExecutionPhase
 from scheduler.quotas import why
-from scheduler.quotas.resources import HOURS, LAUNCHES, OF_EXECUTIONS, WEIGHT, named, words
+from scheduler.quotas.resources import HOURS, LAUNCHES, OF_EXECUTIONS, SETTINGS, WEIGHT, named, words
 from scheduler.quotas.rules import Block, Lane, Limit, Scope
 
 _WHOSE = ("project", "domain", "principal")
@@ -37,9 +37,14 @@ class Shown:
     lender: str  # whom it borrows from, in words; empty: nobody
 
     @property
+    def is_setting(self) -> bool:
+        """Whether it limits nothing (weight, preemption)."""
+        return self.row.resource in SETTINGS
+
+    @property
     def percent(self) -> int:
         """Of the limit; 100 where the limit is none at all."""
-        if self.row.resource == WEIGHT:
+        if self.is_setting:
             return 0
         return round(100 * self.used / self.row.limit) if self.row.limit else (100 if self.used else 0)
 
@@ -48,7 +53,7 @@ class Shown:
         """`ok`, `warning` from the warning level on, `full`, `over` (it was lowered below what runs), `off`."""
         if not self.valid:
             return "off"
-        if self.row.resource == WEIGHT:
+        if self.is_setting:
             return "ok"
         if self.used > self.row.limit + 1e-6:
             return "over"
@@ -102,7 +107,7 @@ def _waiting(picture: why.Picture) -> dict[int, int]:
 
 def _shown(user: User, row: Quota, picture: why.Picture, limit: Limit | None, waiting: dict[int, int]) -> Shown:
     used, number = 0.0, 0
-    if limit is not None and row.resource != WEIGHT:
+    if limit is not None and row.resource not in SETTINGS:
         ledger = picture.of_executions if row.resource in OF_EXECUTIONS else picture.ledger
         used, number = ledger.total(limit), waiting.get(row.pk, 0)
     return Shown(row, used, number, limit is not None, may_change(user, row), _lender(user, row))

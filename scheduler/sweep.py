@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from scheduler.advance import advance
+from scheduler.attempts.preemption import preempt
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
 from scheduler.quotas.admission import admit
 from scheduler.quotas.used import sum_up
@@ -51,7 +52,7 @@ _ORPHANS = """
 
 def sweep_all() -> None:
     """One bounded sweep: parents, children, executions with news, triggers; one step fails alone."""
-    for step in (_parents, _children, _admissions, _executions, _triggers, _usage):
+    for step in (_parents, _children, _admissions, _preemptions, _executions, _triggers, _usage):
         _guarded(step.__name__.strip("_"), step)
 
 
@@ -67,6 +68,10 @@ def _children() -> None:
 
 def _admissions() -> None:
     admit()
+
+
+def _preemptions() -> None:
+    preempt()
 
 
 def _executions() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from artifacts.models import Kind
 from lineage.models import Via
-from scheduler.doing import State, of_attempt
+from scheduler.doing import State, state_of
 from scheduler.models import Channel, ExecutionMode, FiringOutcome, LaunchPlan, NodeKind, Subject
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 
@@ -80,10 +80,10 @@ ATTEMPT: Mapping[int, Badge] = {
 }
 
 
-def of_attempt_now(phase: int, reason: str) -> Badge:
-    """Of an attempt whose reason is known: one in a queue that waits for something is Waiting."""
-    told = of_attempt(phase, reason)
-    return STATE[told[0]] if told is not None else ATTEMPT.get(phase, Badge("Unknown"))
+def of_attempt_row(phase: int, reason: str) -> Badge:
+    """Of an attempt by its row alone (scheduler.doing.state_of)."""
+    state = state_of(phase, reason)
+    return STATE[state] if state is not None else ATTEMPT.get(phase, Badge("Unknown"))
 
 
 FIRING: Mapping[str, Badge] = {

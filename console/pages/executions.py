@@ -24,6 +24,7 @@ from console.pages.timeline import timeline_context
 from console.pages.values import read_values
 from scheduler.actions import executions, launch
 from scheduler.actions.gates import gates_ahead
+from scheduler.doing import one_look
 from scheduler.models import Execution, Notification
 from scheduler.phases import EXECUTION_TERMINAL
 from scheduler.search import EXECUTIONS
@@ -35,8 +36,9 @@ SIGNALS_SHOWN = 20
 @require_GET
 @page
 def list_executions(request: PageRequest) -> HttpResponse:
-    context = searched_context(request, readable_executions(request).filter(archived=False), EXECUTIONS)
-    with_doing(context["page"].rows)
+    with one_look():
+        context = searched_context(request, readable_executions(request).filter(archived=False), EXECUTIONS)
+        with_doing(context["page"].rows)
     context["is_live"] = any(row.phase not in EXECUTION_TERMINAL for row in context["page"].rows)
     return respond(request, "executions/list.html", "executions/_list.html", context, live=True)
 

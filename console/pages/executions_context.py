@@ -16,6 +16,7 @@ from django.utils import timezone
 from artifacts.models import ArtifactVersion
 from console.accounts import access
 from console.accounts.access import Action
+from console.doing import with_doing
 from console.pages import badges, graphs
 from console.pages.badges import Badge
 from console.pages.failures import describe_error
@@ -28,7 +29,6 @@ from scheduler.doing import Doing
 from scheduler.models import Execution, Gate, GateKind, NodeExecution, NodeKind, PhaseEvent, TaskExecution
 from scheduler.origins import Origin, origin_of
 from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
-from scheduler.quotas import why
 
 NODES_SHOWN, EVENTS_SHOWN = 400, 200
 BAR_UNITS = 1000.0
@@ -104,6 +104,8 @@ def head_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
     user, project, domain = request.user, execution.project, execution.domain
     is_live = execution.phase not in EXECUTION_TERMINAL
     gates = [] if not is_live else _open_gates(execution)
+    now = doing.of_execution(execution) if is_live else None
+    with_doing([execution], {execution.pk: now} if now is not None else {})
     return {
         "execution": execution,
         "is_live": is_live,
@@ -112,7 +114,7 @@ def head_context(request: HttpRequest, execution: Execution) -> dict[str, Any]:
         "origin": begun_by(request, execution),
         "open_gates": gates,
         "outside": _outside(request, execution),
-        "why": why.of_execution(execution) if is_live and not gates else None,
+        "why": now.why if now is not None and not gates else None,
         "may_launch": access.can(user, Action.LAUNCH, project, domain),
         "may_recover": execution.phase in (ExecutionPhase.FAILED, ExecutionPhase.ABORTED, ExecutionPhase.TIMED_OUT),
     }

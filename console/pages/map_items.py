@@ -110,7 +110,7 @@ def _item(
     *,
     now: datetime,
 ) -> _Item:
-    badge = badges.of_attempt_now(phase, reason)
+    badge = badges.of_attempt_row(phase, reason)
     took = (ended or now) - started if started is not None else None
     words = ", ".join(
         part for part in (f"item {index}", badge.label.lower(), spell_duration(took) if took else "") if part

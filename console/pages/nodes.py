@@ -18,6 +18,7 @@ from artifacts.exceptions import CausewayError, NotFound
 from console.access_objects import access_execution, access_node
 from console.accounts import access
 from console.accounts.access import Action
+from console.doing import attempts_with_doing
 from console.logs import is_growing, read_log_of
 from console.pages import badges
 from console.pages.badges import Badge
@@ -33,11 +34,11 @@ from console.pages.values import read_values
 from console.pods import Waiting, waiting_of
 from console.sandbox import sandboxed_deck
 from scheduler import doing
+from scheduler.doing import Doing
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.links import by_name, log_links
 from scheduler.models import NodeExecution, NodeKind, Task, TaskExecution
-from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
-from scheduler.quotas import why
+from scheduler.phases import ATTEMPT_TERMINAL
 from scheduler.quotas.why import Why
 
 LOG_CHUNK = 200_000  # bytes sent at once
@@ -81,23 +82,15 @@ def _attempts(request: PageRequest, node: NodeExecution) -> Attempts:
         query["item"] = str(found[-1].index)
         more = "?" + query.urlencode()
     known = by_name() if any(row.handle and row.cluster for row in found) else {}
-    whys = _whys(found[:ATTEMPTS_SHOWN])
+    whys = attempts_with_doing(found[:ATTEMPTS_SHOWN])
     shown = [_attempt_row(row, known, whys.get(row.pk)) for row in found[:ATTEMPTS_SHOWN]]
     return Attempts(shown, more if is_map else "", phase, phases)
 
 
-def _whys(rows: list[TaskExecution]) -> dict[int, Why]:
-    """Of one alone with its place in line."""
-    waiting = [row for row in rows if row.phase == AttemptPhase.QUEUED]
-    if len(waiting) != 1:
-        return why.of_attempts(waiting)
-    found = why.of_attempt(waiting[0])
-    return {waiting[0].pk: found} if found is not None else {}
-
-
-def _attempt_row(row: TaskExecution, known: Mapping[str, Cluster], waits: Why | None) -> AttemptRow:
+def _attempt_row(row: TaskExecution, known: Mapping[str, Cluster], now: Doing | None) -> AttemptRow:
     is_live, links = row.phase not in ATTEMPT_TERMINAL, log_links(row, known)
-    return AttemptRow(row, waiting_of(row), row.attempt + 1, describe_error(row.error), is_live, links, waits)
+    why = now.why if now is not None else None
+    return AttemptRow(row, waiting_of(row), row.attempt + 1, describe_error(row.error), is_live, links, why)
 
 
 def _number(text: str) -> int | None:

@@ -20,7 +20,7 @@ from artifacts.models import ArtifactVersion
 from artifacts.search.language import Condition
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
-from console.doing import doing_of
+from console.doing import doing_of, doing_of_attempt
 from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.wording import spell_ago, spell_duration, spell_size
@@ -89,7 +89,8 @@ def node_phase(phase: int) -> SafeString:
 
 @register.simple_tag
 def attempt_phase(attempt: TaskExecution) -> SafeString:
-    return _badge(badges.of_attempt_now(attempt.phase, attempt.reason))
+    now = doing_of_attempt(attempt)
+    return _badge(badges.STATE[now.state] if now is not None else badges.ATTEMPT.get(attempt.phase))
 
 
 @register.filter

@@ -113,7 +113,7 @@ def _line(row: NodeRow, tries: list[_Try], axis: _Axis) -> Line:
 
 def _of_try(one: _Try, axis: _Axis) -> list[Segment]:
     """What it waited, and what it ran."""
-    badge = badges.of_attempt_now(one.phase, one.reason)
+    badge = badges.of_attempt_row(one.phase, one.reason)
     found = []
     until = one.started or one.ended or axis.end
     if until - one.created > timedelta(seconds=axis.span / UNITS):

@@ -27,10 +27,9 @@ from console.rest.nodes import WhyOut
 from console.rest.waiting import WaitFilters, wait_until_ended
 from scheduler.actions.executions import abort, archive
 from scheduler.actions.launch import recover
-from scheduler.doing import State, executions_in
+from scheduler.doing import State, executions_in, of_execution
 from scheduler.models import Execution, ExecutionMode
 from scheduler.phases import NodePhase
-from scheduler.quotas import why
 
 TAGS = ["executions"]
 _ENTITIES, _LARGE = ("launch_plan", "workflow", "task"), ("spec", "closure", "digest")
@@ -67,8 +66,8 @@ class ExecutionSummary(serializers.Serializer[Any]):
 
     @extend_schema_field(WhyOut(allow_null=True))
     def get_why(self, execution: Execution) -> Any:
-        found = self.context.get("why", {}).get(execution.pk)
-        return None if found is None else WhyOut(found).data
+        now = doing_of(execution)
+        return None if now is None or now.why is None else WhyOut(now.why).data
 
     def get_url(self, execution: Execution) -> str:
         return execution_url(self.context["request"], execution.project, execution.domain, execution.name)
@@ -107,8 +106,9 @@ def execution_url(request: Request, project: str, domain: str, name: str) -> str
 
 
 def detail(request: Request, execution: Execution) -> dict[str, Any]:
-    found = {execution.pk: why.of_execution(execution)}
-    return dict(ExecutionDetail(execution, context={"request": request, "why": found}).data)
+    now = of_execution(execution)
+    with_doing([execution], {execution.pk: now} if now is not None else {})
+    return dict(ExecutionDetail(execution, context={"request": request}).data)
 
 
 class ExecutionFilters(ScopeFilters):
@@ -136,9 +136,9 @@ _COLUMNS = {
 
 
 def _at_present(rows: list[Execution]) -> dict[str, Any]:
-    """What each of them does, and why those wait that wait: looked up once for all."""
+    """What each of them does: looked up once for all."""
     with_doing(rows)
-    return {"why": why.of_executions(rows)}
+    return {}
 
 
 class ExecutionsView(ListView):

@@ -16,6 +16,7 @@ from console.accounts.models import User
 from console.rest.base import user_of
 from scheduler.doing import State
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+from scheduler.quotas.why import CODES
 
 
 class NameOf(serializers.Field[Any, Any, str, Any]):
@@ -99,6 +100,7 @@ class DoingField(serializers.Serializer[Any]):
     """Finer than the phase, which is RUNNING from the first evaluation on."""
 
     state = serializers.ChoiceField(choices=[state.value for state in State])
+    code = serializers.ChoiceField(choices=["", *CODES], help_text="of `why`; empty: it waits for nothing")
     reason = serializers.CharField(help_text="for what, in which place of the line; empty for what simply runs")
     since = serializers.DateTimeField(allow_null=True)
     place = serializers.IntegerField(allow_null=True, help_text="in the line of its executor, from 1")

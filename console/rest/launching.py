@@ -6,6 +6,7 @@ from typing import Any
 
 from flyteidl.admin import common_pb2, execution_pb2
 from flyteidl.core import identifier_pb2
+from flyteidl.core.execution_pb2 import QualityOfService
 from google.protobuf import wrappers_pb2
 from rest_framework import serializers
 
@@ -37,6 +38,9 @@ class Verbatim(serializers.CharField):
 
     def __init__(self) -> None:
         super().__init__(allow_blank=True, trim_whitespace=False)
+
+
+TIERS = {tier.lower(): number for tier, number in QualityOfService.Tier.items() if tier != "UNDEFINED"}
 
 
 class Target(Body):
@@ -81,6 +85,9 @@ class LaunchBody(RelaunchBody):
     overwrite_cache = serializers.BooleanField(required=False, default=False)
     interruptible = serializers.BooleanField(required=False, allow_null=True, default=None)
     max_parallelism = serializers.IntegerField(required=False, default=0, min_value=0, max_value=100_000)
+    priority = serializers.ChoiceField(
+        choices=sorted(TIERS), required=False, help_text="the tier of its quality of service: whose turn comes first"
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if sum(kind in attrs for kind in ("launch_plan", "workflow", "task")) != 1:
@@ -111,6 +118,8 @@ def launch_from(body: dict[str, Any], *, user: User) -> Execution:
     )
     for key, value in sorted(body["env"].items()):
         spec.envs.values.add(key=key, value=value)
+    if "priority" in body:
+        spec.quality_of_service.tier = TIERS[body["priority"]]  # type: ignore[assignment]
     if body["interruptible"] is not None:
         spec.interruptible.CopyFrom(wrappers_pb2.BoolValue(value=body["interruptible"]))
     request = LaunchRequest(project=project, domain=domain, name=body["name"], spec=spec, inputs=inputs)

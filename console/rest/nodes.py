@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from artifacts.exceptions import NotFound
 from console.access_objects import access_attempt, access_execution, access_node
-from console.doing import doing_of_node, nodes_with_doing
+from console.doing import attempts_with_doing, doing_of_attempt, doing_of_node, nodes_with_doing
 from console.interfaces import literals_json, load_literals
 from console.logs import DEFAULT_BYTES, MAX_BYTES, read_log_of
 from console.pods import pod_of, waiting_of
@@ -65,8 +65,11 @@ class WhyOut(serializers.Serializer[Any]):
     code = serializers.ChoiceField(choices=why.CODES)
     message = serializers.CharField(help_text="with the numbers of now")
     since = serializers.DateTimeField()
-    place = serializers.IntegerField(help_text="in line, 1 is next; 0: not worked out in lists")
-    of = serializers.IntegerField(help_text="how many stand in that line")
+    place = serializers.IntegerField(help_text="in line, 1 is next; 0: none, or not worked out in lists")
+    of = serializers.IntegerField(help_text="how many stand in that line; 0: not worked out in lists")
+    starts_at = serializers.DateTimeField(
+        allow_null=True, help_text="about, from how long the like took before; null: nobody can tell, and in lists"
+    )
 
 
 class AttemptOut(serializers.Serializer[Any]):
@@ -107,8 +110,8 @@ class AttemptOut(serializers.Serializer[Any]):
 
     @extend_schema_field(WhyOut(allow_null=True))
     def get_why(self, row: TaskExecution) -> Any:
-        found = self.context.get("why", {}).get(row.pk)
-        return None if found is None else WhyOut(found).data
+        now = doing_of_attempt(row)
+        return None if now is None or now.why is None else WhyOut(now.why).data
 
 
 class NodeDetail(NodeSummary):
@@ -200,9 +203,8 @@ class AttemptsView(ListView):
 
 def _contexts(rows: list[TaskExecution]) -> dict[str, Any]:
     """For AttemptOut: asked for once, and only where a pod is, or something waits. A single one has its place too."""
-    alone = why.of_attempt(rows[0]) if len(rows) == 1 else None
-    found = {rows[0].pk: alone} if alone is not None else why.of_attempts(rows) if len(rows) > 1 else {}
-    return {"clusters": by_name() if any(row.cluster for row in rows) else {}, "why": found}
+    attempts_with_doing(rows)
+    return {"clusters": by_name() if any(row.cluster for row in rows) else {}}
 
 
 class LogFilters(Filters):

@@ -48,7 +48,8 @@ class QuotaBody(ChangesBody):
     resource = serializers.CharField(
         max_length=128,
         help_text="executions, launches (a minute), attempts (pods), cpu, memory, ephemeral-storage, nvidia.com/gpu "
-        "(or gpu), gpu:MODEL, cpu-hours, gpu-hours, weight (of a project in turns), or google.com/tpu and the like",
+        "(or gpu), gpu:MODEL, cpu-hours, gpu-hours, weight (of a project in turns), preemption (1 or 0), or "
+        "google.com/tpu and the like",
     )
     window = serializers.ChoiceField(
         choices=QuotaWindow.values, required=False, help_text="of hours, in UTC; left out: month"

@@ -11,10 +11,10 @@ from console.rpc.convert import attempts
 from console.rpc.literals import literal_map
 from console.rpc.nodes import find_node, flyte_urls, node_list
 from console.rpc.requests import list_request, missing
+from scheduler.doing import Doing, of_attempts
 from scheduler.models import Execution, NodeExecution, NodeKind
 from scheduler.phases import AttemptPhase
 from scheduler.queries import get_attempt, list_attempts, list_nodes, map_items
-from scheduler.quotas import why
 
 
 def find_attempts_node(
@@ -50,8 +50,12 @@ def read_attempt(execution: Execution, node: NodeExecution, attempt: int) -> tas
             raise NotFound(f"missing entity of type task execution: attempt {attempt} of {node.node_id}")
         return found
     row = get_attempt(node, attempt)
-    found_why = why.of_attempt(row)
-    return attempts.task_execution(row, node, execution, found_why.words if found_why else "")
+    return attempts.task_execution(row, node, execution, _said(of_attempts([row]).get(row.pk)))
+
+
+def _said(now: Doing | None) -> str:
+    """Why it waits, where it does."""
+    return now.why.words if now is not None and now.why is not None else ""
 
 
 def _map(node: NodeExecution, execution: Execution) -> task_execution_pb2.TaskExecution | None:
@@ -59,8 +63,8 @@ def _map(node: NodeExecution, execution: Execution) -> task_execution_pb2.TaskEx
     items = list(map_items(node))
     idle = not any(item.phase == AttemptPhase.RUNNING for item in items)
     waiting = next((item for item in items if idle and item.phase == AttemptPhase.QUEUED), None)
-    found = why.of_attempt(waiting) if waiting is not None else None
-    return attempts.map_execution(items, node, execution, found.words if found else "")
+    now = of_attempts([waiting]).get(waiting.pk) if waiting is not None else None
+    return attempts.map_execution(items, node, execution, _said(now))
 
 
 def list_task_executions(
@@ -72,9 +76,8 @@ def list_task_executions(
         only = None if page.token else _map(node, execution)
         return task_execution_pb2.TaskExecutionList(task_executions=[only] if only is not None else [])
     rows, token = list_attempts(node, page)
-    waits = why.of_attempts(rows)
-    said = {pk: one.words for pk, one in waits.items()}
-    found = [attempts.task_execution(row, node, execution, said.get(row.pk, "")) for row in rows]
+    now = of_attempts(rows)
+    found = [attempts.task_execution(row, node, execution, _said(now.get(row.pk))) for row in rows]
     return task_execution_pb2.TaskExecutionList(task_executions=found, token=token)
 
 

@@ -18,7 +18,19 @@ from audit.record import record
 from scheduler.models import ExecutorInstance, NamedEntity, Project, Quota, QuotaScope, QuotaWindow, ResourceType
 from scheduler.models.quota import WARN_AT
 from scheduler.quotas.reading import ADMITTING
-from scheduler.quotas.resources import CPU, GPU, HOURS, MODEL, OF_EXECUTIONS, WEIGHT, amount, named, words
+from scheduler.quotas.resources import (
+    CPU,
+    GPU,
+    HOURS,
+    MODEL,
+    OF_EXECUTIONS,
+    PREEMPTION,
+    SETTINGS,
+    WEIGHT,
+    amount,
+    named,
+    words,
+)
 from scheduler.quotas.rules import EVERYTHING, Scope, circle
 from scheduler.wake import wake_admission, wake_executor
 
@@ -189,6 +201,8 @@ def _check_scope(scope: Scope, resource: str) -> None:
             raise NotFound(f"no launch plan {scope.project}/{scope.domain}/{scope.launch_plan}")
     if resource == WEIGHT and scope.kind != QuotaScope.PROJECT:
         raise InvalidArgument("a weight is of a project: turns are between projects")
+    if resource == PREEMPTION and scope.kind not in (QuotaScope.PROJECT, QuotaScope.DOMAIN):
+        raise InvalidArgument("a project takes part in preemption, or a domain of it: nothing else does")
 
 
 def _check_rights(row: Quota, given: Mapping[str, Any], lender: Quota | None, by: Setter, *, made: bool) -> None:
@@ -229,7 +243,7 @@ def _check(row: Quota) -> None:
         raise InvalidArgument(f"the warning level is 1 to 100 percent of the limit, not {row.warn_at}")
     if row.valid_from and row.valid_until and row.valid_until <= row.valid_from:
         raise InvalidArgument("a quota cannot end before it begins")
-    unshared = {WEIGHT, *HOURS, "launches"}
+    unshared = {*SETTINGS, *HOURS, "launches"}
     if row.resource in unshared and (row.guaranteed or row.borrows_from_id):
         raise InvalidArgument(f"{row.resource} cannot be guaranteed or borrowed")
     if row.guaranteed > row.limit:

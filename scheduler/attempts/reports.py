@@ -7,14 +7,16 @@ A terminal attempt with handled=False is the engine's inbox: reports leave it so
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.db import transaction
+from flyteidl.core import execution_pb2
 
 from scheduler.attempts.moves import move, note, wait
 from scheduler.attempts.observations import Accepted, Ended, Observation, Progress, Running, Waiting
-from scheduler.attempts.outcomes import aborted
+from scheduler.attempts.outcomes import REASON, Outcome, aborted
 from scheduler.attempts.phases import HELD, UNCLAIMED
 from scheduler.messages import bounded
 from scheduler.models import TaskExecution
@@ -116,13 +118,15 @@ def request_cancel(attempts: Iterable[TaskExecution], *, cause: str, actor: str,
         rows = list(TaskExecution.objects.select_for_update().filter(pk__in=ids).order_by("pk"))
         end_all([Ended(row.pk, aborted(cause), now) for row in rows if row.phase in UNCLAIMED], actor=actor)
         held = [row for row in rows if row.phase in HELD]
-        TaskExecution.objects.filter(pk__in=[row.pk for row in held]).update(cancel_requested=True, reason=cause)
+        wanted = TaskExecution.objects.filter(pk__in=[row.pk for row in held])
+        wanted.update(cancel_requested=True, reason=cause, error=None, error_retryable=False)
         for executor, cluster in {(row.executor, row.cluster) for row in held}:
             wake_executor(executor, cluster)
 
 
 def end_all(ends: Sequence[Ended], *, actor: str) -> int:
-    """As `report_ends`, inside a transaction of the caller."""
+    """As `report_ends`, inside a transaction of the caller. What was stopped to make room for another has failed."""
+    ends = _with_verdicts(ends)
     moved = move(
         [
             {
@@ -144,3 +148,18 @@ def end_all(ends: Sequence[Ended], *, actor: str) -> int:
     for execution_id in sorted({row.execution_id for row in moved}):
         wake_execution(execution_id)
     return len(moved)
+
+
+def _with_verdicts(ends: Sequence[Ended]) -> list[Ended]:
+    """What was aborted because another one needs what it held (scheduler.attempts.preemption) has its error already."""
+    stopped = [end.attempt_id for end in ends if end.outcome.phase == AttemptPhase.ABORTED]
+    if not stopped:
+        return list(ends)
+    rows = TaskExecution.objects.filter(pk__in=stopped, cancel_requested=True, error__isnull=False)
+    verdicts = {pk: _preempted(bytes(error)) for pk, error in rows.values_list("pk", "error") if error is not None}
+    return [replace(end, outcome=verdicts.get(end.attempt_id, end.outcome)) for end in ends]
+
+
+def _preempted(error: bytes) -> Outcome:
+    message = execution_pb2.ExecutionError.FromString(error).message
+    return Outcome(AttemptPhase.FAILED, reason=message[:REASON], error=error, retryable=True)

@@ -9,6 +9,7 @@ from scheduler.models.executor import ExecutorInstance
 from scheduler.models.gate import Gate, GateKind
 from scheduler.models.node import NodeExecution, NodeKind
 from scheduler.models.notification import Channel, Notification, Subject, Subscription
+from scheduler.models.preemption import Preemption
 from scheduler.models.quota import Lane, Quota, QuotaScope, QuotaWindow
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
 from scheduler.models.schedule import Schedule, ScheduleFire
@@ -46,6 +47,7 @@ __all__ = [
     "Notification",
     "OnLimit",
     "PhaseEvent",
+    "Preemption",
     "Project",
     "Quota",
     "QuotaScope",

@@ -13,13 +13,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from scheduler.models import Execution
 from scheduler.phases import ExecutionPhase
 from scheduler.quotas import reading
 from scheduler.quotas.resources import EXECUTIONS, LAUNCHES, OF_EXECUTIONS
-from scheduler.quotas.rules import Lane, Ledger, Limit, cost
+from scheduler.quotas.rules import Lane, Ledger, Limit, Scope, cost
 from scheduler.quotas.turns import Fit, Line, Turns, Waiting
 from scheduler.statements import Statement, execute
 from scheduler.transitions import move_execution
@@ -28,6 +30,7 @@ from scheduler.wake import wake_admission, wake_admission_at, wake_execution
 ACTOR = "system:quotas"
 MINUTE = timedelta(minutes=1)
 AT_ONCE = 200  # executions let go in one transaction
+MOST_READ = 5_000  # of those that run, where it is worked out when one more may
 _NEW = (ExecutionPhase.UNDEFINED, ExecutionPhase.QUEUED)
 HAS_QUOTAS: Statement = (
     "SELECT EXISTS (SELECT 1 FROM scheduler_quota WHERE resource = ANY(%s))",
@@ -143,6 +146,27 @@ def used(now: datetime) -> Ledger:
     """What is used, whoever waits."""
     limits, running, lately = (one.returned for one in execute(_of_use(now)))
     return _ledger(limits, running, lately)
+
+
+def running_in(scope: Scope) -> list[tuple[str, datetime | None]]:
+    """Executions of the scope that hold a place: the name of their launch plan, and since when each runs."""
+    rows = Execution.objects.filter(of_scope(scope), ended_at=None, is_part=False, waits_since=None)
+    rows = rows.exclude(phase=ExecutionPhase.UNDEFINED).order_by("pk")
+    name = Coalesce("launch_plan__name", "workflow__name")
+    return list(rows.annotate(plan=name).values_list("plan", "started_at")[:MOST_READ])
+
+
+def launched_in(scope: Scope, now: datetime) -> list[datetime]:
+    """When those of the scope were let go within the last minute, the first one first."""
+    rows = Execution.objects.filter(of_scope(scope), admitted_at__gt=now - MINUTE).order_by("admitted_at")
+    return [at for at in rows.values_list("admitted_at", flat=True)[:MOST_READ] if at is not None]
+
+
+def of_scope(scope: Scope) -> Q:
+    """Which executions it is about."""
+    names = {"project": scope.project, "domain": scope.domain, "principal": scope.user}
+    names["launch_plan__name"] = scope.launch_plan
+    return Q(**{name: value for name, value in names.items() if value})
 
 
 def _of_use(now: datetime) -> list[Statement]:

@@ -16,15 +16,17 @@ ATTEMPTS = "attempts"  # tries of tasks (on clusters: pods) that an executor hol
 CPU, MEMORY, STORAGE, GPU = "cpu", "memory", "ephemeral-storage", "nvidia.com/gpu"
 CPU_HOURS, GPU_HOURS = "cpu-hours", "gpu-hours"  # used within a window
 WEIGHT = "weight"  # of a project in turns
+PREEMPTION = "preemption"  # whether a project takes part in it: 1 or 0
 MODEL = "gpu:"  # before the name of a GPU's model
 HOURS = {CPU_HOURS: CPU, GPU_HOURS: GPU}  # and what they are hours of
 OF_EXECUTIONS = frozenset({EXECUTIONS, LAUNCHES})
+SETTINGS = frozenset({WEIGHT, PREEMPTION})  # these limit nothing: they say how others are shared
 BYTES = frozenset({MEMORY, STORAGE})
 # Of these a limit is a stop that is lifted again: what asks for one of them waits, however small the limit is.
 PAUSES = frozenset({EXECUTIONS, LAUNCHES, ATTEMPTS, *HOURS})
 _WORDS = {"gpu": GPU, "ephemeral_storage": STORAGE, "pods": ATTEMPTS, "tasks": ATTEMPTS}  # other words for the same
-_NAMES = (EXECUTIONS, LAUNCHES, ATTEMPTS, CPU, MEMORY, STORAGE, GPU, CPU_HOURS, GPU_HOURS, WEIGHT)
-_WHOLE = frozenset({EXECUTIONS, LAUNCHES, ATTEMPTS, GPU})
+_NAMES = (EXECUTIONS, LAUNCHES, ATTEMPTS, CPU, MEMORY, STORAGE, GPU, CPU_HOURS, GPU_HOURS, *sorted(SETTINGS))
+_WHOLE = frozenset({EXECUTIONS, LAUNCHES, ATTEMPTS, GPU, PREEMPTION})
 # Kubernetes' extended resources: a domain and a name (apimachinery's IsQualifiedName)
 _EXTENDED = re.compile(r"(?=.{1,128}\Z)[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _MODEL = re.compile(r"gpu:[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -52,6 +54,8 @@ def amount(resource: str, given: object, what: str = "the limit") -> float:
         raise InvalidArgument(f"{what} of {resource} must be a whole number, not {given}")
     if resource == WEIGHT and what == "the limit" and not 0.01 <= number <= 1000:
         raise InvalidArgument(f"a weight is between 0.01 and 1000, not {given}")
+    if resource == PREEMPTION and number > 1:
+        raise InvalidArgument(f"preemption is 1 (the project takes part in it) or 0, not {given}")
     return number
 
 
@@ -75,6 +79,8 @@ def is_whole(resource: str) -> bool:
 
 def words(resource: str, number: float) -> str:
     """The amount for people."""
+    if resource == PREEMPTION:
+        return "on" if number else "off"
     if resource in BYTES:
         for factor, unit in ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB")):
             if number >= factor:

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from scheduler.quotas.resources import HOURS, LAUNCHES, PAUSES, WEIGHT, words
+from scheduler.quotas.resources import HOURS, LAUNCHES, PAUSES, SETTINGS, WEIGHT, words
 
 EPSILON = 1e-6
 EVERYTHING, PROJECT, DOMAIN, USER, LAUNCH_PLAN = "everything", "project", "domain", "user", "launch_plan"
@@ -130,7 +130,7 @@ class Ledger:
         spent: Mapping[int, float] | None = None,
         covering: Covering | None = None,
     ) -> None:
-        self.limits = {one.id: one for one in limits if one.resource != WEIGHT}
+        self.limits = {one.id: one for one in limits if one.resource not in SETTINGS}
         self.weights = {one.scope.project: one.limit for one in limits if one.resource == WEIGHT}
         self.used: dict[int, float] = defaultdict(float, spent or {})
         self.reserved: dict[int, float] = {}
@@ -192,6 +192,17 @@ class Ledger:
 
     def _overflow(self, limit: Limit) -> float:
         return max(0.0, self.total(limit) - limit.limit)
+
+    def related(self, limit: Limit) -> set[int]:
+        """The limits whose use may count against it: itself, whom it borrows from, and all who borrow from these."""
+        found, ahead = set(), [limit.id]
+        while ahead:
+            one = self.limits.get(ahead.pop())
+            if one is not None and one.id not in found:
+                found.add(one.id)
+                ahead += [borrower.id for borrower in self._borrowers.get(one.id, ())]
+                ahead += [one.lender] if one.lender is not None else []
+        return found
 
     def _lends(self, lender: int, amount: float) -> bool:
         limit = self.limits.get(lender)

@@ -49,6 +49,14 @@ def window_start(window: str, now: datetime) -> datetime:
     return day if window == "day" else day.replace(day=1)
 
 
+def window_end(window: str, now: datetime) -> datetime:
+    """When the next one begins."""
+    start = window_start(window, now)
+    if window == "month":
+        return (start + timedelta(days=32)).replace(day=1)
+    return start + timedelta(days=7 if window == "week" else 1)
+
+
 def hour_of(at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 

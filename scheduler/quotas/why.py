@@ -6,20 +6,18 @@ Nothing is written for it: ten thousand that wait cost nothing, and the numbers 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, get_args
+from typing import Literal, NamedTuple, get_args
 
 from django.db import connection
 from django.db.models import Count, Q
 from django.utils import timezone
-from flyteidl.admin import execution_pb2
 
-from scheduler import pauses
-from scheduler.models import Execution, ExecutorInstance, Gate, NodeExecution, TaskExecution
-from scheduler.phases import EXECUTION_TERMINAL, AttemptPhase, ExecutionPhase, NodePhase
-from scheduler.quotas import admission, lanes, reading
+from scheduler.models import Execution, ExecutorInstance, TaskExecution
+from scheduler.phases import AttemptPhase
+from scheduler.quotas import admission, estimate, lanes, reading
 from scheduler.quotas.resources import LAUNCHES, words
 from scheduler.quotas.rules import Block, Lane, Ledger, Limit
 
@@ -56,12 +54,14 @@ class Why:
     message: str
     since: datetime
     place: int = 0  # in line, 1 is next; 0: not asked for
-    of: int = 0  # how many stand in that line
+    of: int = 0  # how many stand in that line; 0: not asked for
+    starts_at: datetime | None = None  # about when it goes on, where something is known of that
 
     @property
     def words(self) -> str:
-        place = f"; number {self.place} of {self.of} in line" if self.place else ""
-        return f"{self.code}: {self.message}{place}"
+        place = f"; number {self.place} of {self.of} in line" if self.of else ""
+        about = f"; about {self.starts_at:%Y-%m-%d %H:%M} UTC" if self.starts_at and self.of else ""
+        return f"{self.code}: {self.message}{place}{about}"
 
 
 class Picture:
@@ -73,6 +73,7 @@ class Picture:
         self._ledger: Ledger | None = None
         self._instances: list[ExecutorInstance] | None = None
         self._turns: Ledger | None = None
+        self._blocks: dict[int, Block | None] = {}
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -93,6 +94,23 @@ class Picture:
             self._turns = admission.used(self.now)
         return self._turns
 
+    def look_at(self, numbers: Iterable[int | None]) -> None:
+        """These lanes are going to be asked about: their rows are read at once."""
+        asked = {number for number in numbers if number is not None}
+        if asked and self.limits:
+            lanes.load(asked)
+
+    def block(self, number: int | None) -> Block | None:
+        """What keeps an attempt of the lane of that number from starting now."""
+        if number is None or not self.limits:
+            return None
+        lane = lanes.load([number]).get(number)
+        if lane is None:
+            return None
+        if number not in self._blocks:
+            self._blocks[number] = self.ledger.block(lane)
+        return self._blocks[number]
+
     def instances(self, executor: str, cluster: str) -> list[ExecutorInstance]:
         """Those alive."""
         if self._instances is None:
@@ -100,62 +118,52 @@ class Picture:
         return [one for one in self._instances if (one.executor, one.cluster) == (executor, cluster)]
 
 
-def of_attempt(row: TaskExecution) -> Why | None:
-    """With its place in line; None: it does not wait."""
-    picture = Picture()
-    why = _of_attempt(row, picture)
-    return _placed(row, why, picture) if why is not None else None
+class Queued(NamedTuple):
+    """What of an attempt says why it is not claimed."""
+
+    executor: str
+    cluster: str
+    lane: int | None
+    reason: str
+    since: datetime
 
 
-def of_attempts(rows: Sequence[TaskExecution], picture: Picture | None = None) -> dict[int, Why]:
-    """By primary key; those that wait."""
-    waiting = [row for row in rows if row.phase in _WAITING]
-    if not waiting:
-        return {}
-    picture = picture or Picture()
-    lanes.load({row.lane for row in waiting if row.lane is not None})
-    found = {row.pk: _of_attempt(row, picture) for row in waiting}
-    return {pk: why for pk, why in found.items() if why is not None}
-
-
-_WAITING = (AttemptPhase.QUEUED, AttemptPhase.INITIALIZING, AttemptPhase.WAITING_FOR_RESOURCES)
-
-
-def _of_attempt(row: TaskExecution, picture: Picture) -> Why | None:
-    if row.phase != AttemptPhase.QUEUED:
-        return _of_held(row)
-    block = _block(row, picture)
-    if block is not None:
-        return Why("quota", block.words, row.created_at)
-    alive = picture.instances(row.executor, row.cluster)
+def of_queued(one: Queued, picture: Picture) -> Why:
+    """Of an attempt that no executor has claimed."""
+    if block := picture.block(one.lane):
+        return Why("quota", block.words, one.since)
+    alive = picture.instances(one.executor, one.cluster)
     if not alive:
-        where = f"cluster {row.cluster}" if row.cluster else f"executor {row.executor}"
-        return Why("cluster away", f"nothing has been heard of the {where} for {AWAY.seconds} s", row.created_at)
-    if row.reason:
-        return Why("capacity", f"{row.reason}{_capacity(alive)}", row.created_at)
-    return Why("priority", "others come first: it is claimed at its turn", row.created_at)
+        where = f"cluster {one.cluster}" if one.cluster else f"executor {one.executor}"
+        return Why("cluster away", f"nothing has been heard of the {where} for {AWAY.seconds} s", one.since)
+    if one.reason:
+        return Why("capacity", f"{one.reason}{_capacity(alive)}", one.since)
+    return Why("priority", "others come first: it is claimed at its turn", one.since)
 
 
-def _block(row: TaskExecution, picture: Picture) -> Block | None:
-    if not picture.limits or row.lane is None:
-        return None
-    lane = lanes.load([row.lane]).get(row.lane)
-    return picture.ledger.block(lane) if lane is not None else None
+def says_waiting(reason: str) -> bool:
+    """Whether a place says of an attempt that it holds that it waits in line; else it makes something ready."""
+    return reason.partition(": ")[0] in _SAID
+
+
+def of_held(reason: str, since: datetime) -> Why:
+    """Of an attempt that waits where it is held, by what is said there."""
+    code, _, message = reason.partition(": ")
+    return Why(_SAID.get(code, "capacity"), message or code or "its place has no room for it yet", since)
 
 
 def _capacity(alive: Iterable[ExecutorInstance]) -> str:
     """What the machines have in all, where they say it."""
-    totals: Counter[str] = Counter()
-    for one in alive:
-        totals.update({name: float(number) for name, number in one.capacity.items()})
+    totals = _totals(alive)
     told = [f"{words(name, totals[name])} {name}" for name in ("cpu", "memory", "gpu") if totals[name]]
     return f"; there are {', '.join(told)} in all" if told else ""
 
 
-def _of_held(row: TaskExecution) -> Why | None:
-    """Of what its cluster says; what it does meanwhile (pulling an image) is no waiting in line."""
-    code, _, message = row.reason.partition(": ")
-    return Why(_SAID[code], message or code, row.updated_at) if code in _SAID else None
+def _totals(alive: Iterable[ExecutorInstance]) -> Counter[str]:
+    totals: Counter[str] = Counter()
+    for one in alive:
+        totals.update({name: float(number) for name, number in one.capacity.items()})
+    return totals
 
 
 _AHEAD = f"""
@@ -164,11 +172,17 @@ WHERE phase = {int(AttemptPhase.QUEUED)} AND
 """  # noqa: S608 - constants
 
 
-def _placed(row: TaskExecution, why: Why, picture: Picture) -> Why:
-    """Its place, by priority and age, among those that wait for the same: under one limit, or at one executor."""
-    if row.phase != AttemptPhase.QUEUED:
-        return why
-    block, of_row = _block(row, picture), [row.priority, row.priority, row.pk]
+class Place(NamedTuple):
+    """In a line of `of`, 1 is next; and about when its turn comes, where something is known of that."""
+
+    place: int
+    of: int
+    starts_at: datetime | None = None
+
+
+def place_of_attempt(row: TaskExecution, picture: Picture) -> Place:
+    """Of a queued one, by priority and age, among those that wait for the same: under one limit, or at one executor."""
+    block, of_row = picture.block(row.lane), [row.priority, row.priority, row.pk]
     with connection.cursor() as cursor:
         if block is not None:
             known = waiting_lanes()
@@ -177,7 +191,17 @@ def _placed(row: TaskExecution, why: Why, picture: Picture) -> Why:
         else:
             cursor.execute(f"{_AHEAD} executor = %s AND cluster = %s", [*of_row, row.executor, row.cluster])
         ahead, of = cursor.fetchone()
-    return replace(why, place=ahead + 1, of=max(of, ahead + 1))
+    return Place(ahead + 1, max(of, ahead + 1), starts_at(row, picture))
+
+
+def starts_at(row: TaskExecution, picture: Picture) -> datetime | None:
+    """About when an executor claims it; None: nothing is known of that."""
+    alive = picture.instances(row.executor, row.cluster)
+    if not alive:
+        return None
+    block = picture.block(row.lane)
+    total = _totals(alive)
+    return estimate.of_attempt(row, block, picture.ledger if block is not None else None, total, now=picture.now)
 
 
 _WAITING_LANES = f"""
@@ -209,66 +233,22 @@ def waiting_lanes() -> dict[Lane, list[InLane]]:
     return found
 
 
-def of_execution(execution: Execution) -> Why | None:
-    """With its place in line; None: it does not wait, or has ended."""
-    picture = Picture()
-    why = of_executions([execution], picture).get(execution.pk)
-    if why is None:
-        return None
-    if execution.waits_since is not None:
-        return _placed_execution(execution, why, picture)
-    if (attempt := _active_attempts([execution.pk])[0].get(execution.pk)) is not None:
-        return _placed(attempt, why, picture)
-    return why
-
-
-def _placed_execution(execution: Execution, why: Why, picture: Picture) -> Why:
+def place_of_execution(execution: Execution, picture: Picture) -> Place:
+    """Of one that has not begun, as `place_of_attempt`."""
     block = _block_of_execution(execution, picture)
     rows = Execution.objects.filter(waits_since__isnull=False, phase=execution.phase)
     if block is not None:
-        scope = block.limit.scope
-        names = {"project": scope.project, "domain": scope.domain, "principal": scope.user}
-        rows = rows.filter(**{name: value for name, value in names.items() if value})
-        if scope.launch_plan:
-            rows = rows.filter(launch_plan__name=scope.launch_plan)
+        rows = rows.filter(admission.of_scope(block.limit.scope))
     before = Q(priority__gt=execution.priority) | Q(priority=execution.priority, pk__lt=execution.pk)
     counts = rows.aggregate(ahead=Count("pk", filter=before), of=Count("pk"))
-    return replace(why, place=counts["ahead"] + 1, of=max(counts["of"], counts["ahead"] + 1))
-
-
-def of_executions(executions: Sequence[Execution], picture: Picture | None = None) -> dict[int, Why]:
-    """By primary key: those that wait, or of which nothing runs and some attempt waits."""
-    # Over, about to be, or not looked at yet
-    unmoved = (*EXECUTION_TERMINAL, ExecutionPhase.ABORTING, ExecutionPhase.UNDEFINED)
-    live = [one for one in executions if one.phase not in unmoved]
-    if not live:
-        return {}
-    picture = picture or Picture()
-    found: dict[int, Why] = {}
-    for one in live:
-        if one.waits_since is not None:
-            found[one.pk] = _of_waiting(one, picture)
-    rest = [one.pk for one in live if one.pk not in found]
-    waiting, running = _active_attempts(rest)
-    of_rows = of_attempts(list(waiting.values()), picture)
-    found |= {pk: of_rows[row.pk] for pk, row in waiting.items() if row.pk in of_rows}
-    return found | _inside([one for one in live if one.pk not in found and one.pk not in waiting], running)
+    place = counts["ahead"] + 1
+    return Place(place, max(counts["of"], place), estimate.of_execution(block, place, picture.now))
 
 
 def of_waiting(executions: Sequence[Execution], picture: Picture | None = None) -> dict[int, Why]:
     """By primary key, of executions that wait for their turn, with their launch plans."""
     picture = picture or Picture()
     return {one.pk: _of_waiting(one, picture) for one in executions}
-
-
-def blocked(numbers: Collection[int]) -> dict[int, Block]:
-    """Those of the lanes that a limit stops now, by their numbers."""
-    picture = Picture() if numbers else None
-    if picture is None or not picture.limits:
-        return {}
-    known = lanes.load(numbers)
-    found = ((number, picture.ledger.block(lane)) for number, lane in known.items())
-    return {number: block for number, block in found if block is not None}
 
 
 def _of_waiting(execution: Execution, picture: Picture) -> Why:
@@ -285,73 +265,3 @@ def _block_of_execution(execution: Execution, picture: Picture) -> Block | None:
         execution.pk, execution.project, execution.domain, execution.principal, plan, demand=admission.DEMAND
     )  # its number is of no other: those of counts are negative
     return picture.of_executions.block(lane)
-
-
-_FIRST = f"""
-SELECT given.id, found.id, found.phase FROM unnest(%s::bigint[]) AS given (id) CROSS JOIN LATERAL (
-    SELECT attempt.id, attempt.phase FROM scheduler_nodeexecution node
-    JOIN scheduler_taskexecution attempt ON attempt.node_id = node.id
-    WHERE node.execution_id = given.id AND node.phase = ANY(%s) AND attempt.phase = ANY(%s)
-    ORDER BY attempt.phase = {int(AttemptPhase.RUNNING)} DESC, attempt.id LIMIT 1
-) AS found
-"""  # noqa: S608 - constants
-
-
-def _active_attempts(ids: Collection[int]) -> tuple[dict[int, TaskExecution], set[int]]:
-    """By execution the oldest attempt that waits, of those of which none runs; and those of which one runs."""
-    if not ids:
-        return {}, set()
-    nodes = [int(phase) for phase in (NodePhase.QUEUED, NodePhase.RUNNING, NodePhase.DYNAMIC_RUNNING)]
-    with connection.cursor() as cursor:
-        cursor.execute(_FIRST, [list(ids), nodes, [int(phase) for phase in (*_WAITING, AttemptPhase.RUNNING)]])
-        found = cursor.fetchall()
-    running = {execution for execution, _, phase in found if phase == AttemptPhase.RUNNING}
-    first = {execution: pk for execution, pk, _ in found if execution not in running}
-    rows = TaskExecution.objects.defer("command").in_bulk(list(first.values())) if first else {}
-    return {execution: rows[pk] for execution, pk in first.items() if pk in rows}, running
-
-
-def _inside(executions: Sequence[Execution], running: Collection[int]) -> dict[int, Why]:
-    """Of what waits for itself: a decision, a place among its own nodes, a time. `running`: of which a program runs,
-    so that the execution as a whole waits for no decision and no time.
-    """
-    if not executions:
-        return {}
-    still = [one.pk for one in executions if one.pk not in running]
-    timed = [one.pk for one in executions if one.pk not in running and one.wake_at is not None]
-    return _pauses(timed) | _parked([one.pk for one in executions]) | _gates(still)
-
-
-def _gates(ids: Collection[int]) -> dict[int, Why]:
-    gates = Gate.objects.filter(execution_id__in=ids, decided_at=None, waiting_since__isnull=False).order_by("-id")
-    return {
-        execution: Why("gate", f"{name} has not been decided", since or timezone.now())
-        for execution, name, since in gates.values_list("execution_id", "signal_id", "waiting_since")
-    }
-
-
-def _parked(ids: Collection[int]) -> dict[int, Why]:
-    parked = NodeExecution.objects.filter(execution_id__in=ids, parked=True).order_by("-id")
-    counts: Counter[int] = Counter()
-    since: dict[int, datetime] = {}
-    for execution, at in parked.values_list("execution_id", "updated_at")[:5000]:
-        counts[execution] += 1
-        since[execution] = at
-    specs = dict(Execution.objects.filter(pk__in=counts).values_list("pk", "spec")) if counts else {}
-    found = {}
-    for execution, spec in specs.items():
-        most = execution_pb2.ExecutionSpec.FromString(bytes(spec)).max_parallelism
-        told = f"{counts[execution]} nodes wait for one of {most} places (max_parallelism)"
-        found[execution] = Why("parallelism", told, since[execution])
-    return found
-
-
-def _pauses(ids: Collection[int]) -> dict[int, Why]:
-    """Of each the time that comes first."""
-    if not ids:
-        return {}
-    rows = pauses.of(ids, now=timezone.now()).order_by("-wake_at").values_list("execution_id", "wake_at", "updated_at")
-    return {
-        execution: Why("schedule", f"it goes on at {until:%Y-%m-%d %H:%M:%S} UTC", since)
-        for execution, until, since in rows
-    }

@@ -202,12 +202,14 @@ class Client:
         *,
         texts: Mapping[str, str] | None = None,
         version: str = "",
+        priority: str = "",
         wait: float = 0,
     ) -> dict[str, Any]:
         """Launch, and wait up to `wait` seconds for the end; returns the execution as it is then.
 
         :param inputs: numbers, texts, times, bytes, lists and dicts; a `Version` feeds that artifact version
         :param texts: what a person typed for further inputs: the launch plan's types say how it is read
+        :param priority: high, medium or low: whose turn comes first; empty: as the launch plan says
         """
         given = dict(inputs or {})
         target = {"name": launch_plan} | ({"version": version} if version else {})
@@ -218,7 +220,7 @@ class Client:
             "inputs": {key: to_wire(each)["value"] for key, each in given.items() if not isinstance(each, Version)},
             "artifacts": {key: each.address for key, each in given.items() if isinstance(each, Version)},
             "texts": dict(texts or {}),
-        }
+        } | ({"priority": priority} if priority else {})
         execution = dict(self.connection.call("POST", "executions", json=body))
         return self.wait(execution, wait) if wait else execution
 

@@ -39,5 +39,10 @@ def test_one_is_set_shown_listed_and_removed(causeway: Command) -> None:
 def test_it_says_what_is_wrong(causeway: Command) -> None:
     assert "no quota 99" in causeway("quota", "show", "99", exit_code=3)
     assert "cannot be negative" in causeway("quota", "set", "gpu", "--", "-4", exit_code=1)
+    assert "the limit cannot be negative: -1" in causeway("quota", "set", "cpu", "-1", exit_code=1)
+    assert "1 to 100 percent of the limit, not -5" in causeway(
+        "quota", "set", "cpu", "1", "--warn-at", "-5", exit_code=1
+    )
+    assert "No such option" in causeway("quota", "set", "cpu", "1", "--whom", "demo", exit_code=2)
     RoleBinding.objects.update(role=Role.VIEWER, project="demo")
     assert "demo" in causeway("quota", "set", "gpu", "4", "--of", "demo", exit_code=4)

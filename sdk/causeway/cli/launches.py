@@ -21,6 +21,7 @@ from causeway.transfers import look_at, upload
 @click.option("--input", "-i", "inputs", multiple=True, metavar="NAME=VALUE", callback=pairs)
 @click.option("--artifact", "-a", "artifacts", multiple=True, metavar="NAME=ARTIFACT", callback=pairs)
 @click.option("--version", default="")
+@click.option("--priority", type=click.Choice(["high", "medium", "low"]), default=None, help="Whose turn comes first.")
 @click.option("--wait", default=0.0, help="Seconds to wait for the end.")
 @json_option
 @click.pass_obj
@@ -30,6 +31,7 @@ def launch(
     inputs: dict[str, str],
     artifacts: dict[str, str],
     version: str,
+    priority: str | None,
     wait: float,
     as_json: bool,
 ) -> None:
@@ -40,7 +42,8 @@ def launch(
     """
     uploaded = _upload(client, launch_plan, version, {name: text for name, text in inputs.items() if _is_local(text)})
     versions = {name: client.get(text) for name, text in artifacts.items()}
-    execution = client.launch(launch_plan, versions, texts={**inputs, **uploaded}, version=version, wait=wait)
+    texts = {**inputs, **uploaded}
+    execution = client.launch(launch_plan, versions, texts=texts, version=version, priority=priority or "", wait=wait)
     said = f"{key_of(execution)} {state_of(execution)}\n{page_of(client, execution)}"
     say(execution, said, as_json=as_json)
     if wait and execution["phase"] != "SUCCEEDED":

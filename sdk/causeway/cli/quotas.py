@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from causeway.cli.output import say, show_rows
 from causeway.cli.root import main
 from causeway.client import Client
 
+SETTINGS = ("weight", "preemption")  # these limit nothing
 _COLUMNS = ["id", "subject", "resource", "used", "limit", "percent", "state", "waiting", "guaranteed", "borrows_from"]
 
 
@@ -46,7 +48,14 @@ def show(client: Client, number: int, as_json: bool) -> None:
     say(row, "\n".join(lines), as_json=as_json)
 
 
-@quota.command("set")
+class _NegativeNumbers(click.Command):
+    """Takes `-1` for an amount, which is answered as such, and not for an option that is not there."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, [f" {one}" if re.match(r"-\.?\d", one) else one for one in args])
+
+
+@quota.command("set", cls=_NegativeNumbers)
 @click.argument("resource")
 @click.argument("limit")
 @click.option("--of", "project", help="A project; without any of these four: of everything.")
@@ -65,12 +74,13 @@ def set_quota(client: Client, /, resource: str, limit: str, as_json: bool, **giv
     """Set a quota, or replace that of the same scope, resource and window.
 
     RESOURCE: executions, launches (a minute), attempts (pods), cpu, memory, ephemeral-storage, gpu, gpu:MODEL,
-    cpu-hours, gpu-hours, weight (of a project in turns), or a name of Kubernetes such as google.com/tpu. LIMIT: a
-    number or a quantity such as 16Gi.
+    cpu-hours, gpu-hours, weight (of a project in turns), preemption (1 or 0), or a name of
+    Kubernetes such as google.com/tpu. LIMIT: a number or a quantity such as 16Gi.
     """
     times = {name: _utc(given.pop(name)) for name in ("valid_from", "valid_until")}
-    row = client.quotas.set(resource, limit, **given, **times)
-    text = f"{row['resource']} of {row['subject']}: {row['used']:g} of {row['limit']:g} in use (quota {row['id']})"
+    row = client.quotas.set(resource.strip(), limit.strip(), **given, **times)
+    amounts = f"{row['limit']:g}" if row["resource"] in SETTINGS else f"{row['used']:g} of {row['limit']:g} in use"
+    text = f"{row['resource']} of {row['subject']}: {amounts} (quota {row['id']})"
     if row["state"] == "over":
         text += "; what runs goes on, nothing more starts"
     say(row, text, as_json=as_json)

@@ -11,16 +11,16 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from flyteidl.admin import execution_pb2 as admin_execution_pb2
 from flyteidl.core import compiler_pb2, execution_pb2, identifier_pb2, workflow_pb2
 
 from artifacts.store import store
 from console.accounts.models import User
 from console.pages.failures import describe_error
 from scheduler import doing
-from scheduler.doing import Fact, State
-from scheduler.models import Execution, GateKind, NodeExecution, NodeKind, TaskExecution
+from scheduler.doing import Fact, State, sources
+from scheduler.models import Execution, ExecutorInstance, GateKind, NodeExecution, NodeKind, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
-from scheduler.quotas import why
 from tests.console.pages.cast import World, make_attempt, make_execution, make_node
 
 Browse = Callable[[User], Client]
@@ -28,8 +28,17 @@ RUN = "/executions/demo/development/{}/"
 NODE_OF = {AttemptPhase.RUNNING: NodePhase.RUNNING}
 
 
+def is_there(executor: str = "local", cluster: str = "") -> None:
+    place = {"executor": executor, "cluster": cluster, "capacity": {}}
+    now = timezone.now()
+    ExecutorInstance.objects.get_or_create(
+        name=f"{executor} {cluster}", defaults={**place, "started_at": now, "seen_at": now}
+    )
+
+
 def run_with(name: str, phase: AttemptPhase, reason: str = "", **over: object) -> Execution:
-    """An execution that the engine calls RUNNING, with one attempt."""
+    """An execution that the engine calls RUNNING, with one attempt, at an executor that is there."""
+    is_there(str(over.get("executor", "local")), str(over.get("cluster", "")))
     execution = make_execution(name, "train_on_dataset", ExecutionPhase.RUNNING, age=timedelta(minutes=8))
     node = make_node(execution, "n0", NODE_OF.get(phase, NodePhase.QUEUED), started_at=None)
     make_attempt(node, phase, reason=reason, **over)
@@ -105,7 +114,8 @@ def test_the_place_in_the_line_is_by_priority_and_age_of_its_own_executor(world:
     places = doing.of_executions([first, second, urgent, apart])
 
     assert [places[row.pk].place for row in (urgent, first, second, apart)] == [1, 2, 3, 1]
-    whys = [why.of_execution(row) for row in (urgent, first, second, apart)]
+    alone = [doing.of_execution(row) for row in (urgent, first, second, apart)]
+    whys = [now.why for now in alone if now is not None]
     assert [(one.place, one.of) for one in whys if one is not None] == [(1, 3), (2, 3), (3, 3), (1, 1)]
 
 
@@ -116,6 +126,8 @@ def test_it_waits_for_a_slot_a_sleep_and_the_next_try(world: World) -> None:
         for number in range(3)
     ]
     make_node(runs[0], "n0", NodePhase.QUEUED, parked=True, attempts=0)
+    spec = admin_execution_pb2.ExecutionSpec(max_parallelism=25).SerializeToString()
+    Execution.objects.filter(pk=runs[0].pk).update(spec=spec)
     make_node(runs[1], "n0", NodePhase.QUEUED, attempts=1, wake_at=later)
     make_node(runs[2], "n0", NodePhase.RUNNING, kind=NodeKind.GATE, wake_at=later)
 
@@ -124,10 +136,10 @@ def test_it_waits_for_a_slot_a_sleep_and_the_next_try(world: World) -> None:
     assert all(now is not None and now.state is State.WAITING for now in found)
     texts = [now.reason for now in found if now is not None]
     assert "max parallelism" in texts[0] and "next try at" in texts[1] and "sleep that ends at" in texts[2]
-    Execution.objects.filter(pk__in=[run.pk for run in runs[1:]]).update(wake_at=later)  # as with every node's
-    told = why.of_executions(list(Execution.objects.filter(pk__in=[run.pk for run in runs])))
-    assert [told[run.pk].code for run in runs] == ["parallelism", "schedule", "schedule"]
-    assert told[runs[2].pk].message == f"it goes on at {later.astimezone(dt_timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
+    told = [now.why for now in found if now is not None and now.why is not None]
+    assert [one.code for one in told] == ["parallelism", "schedule", "schedule"]
+    assert told[0].message == "1 nodes wait for one of 25 places (max_parallelism)"
+    assert told[2].message == f"it goes on at {later.astimezone(dt_timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def test_a_time_that_stops_what_runs_is_waited_for_by_nobody(world: World) -> None:
@@ -143,14 +155,14 @@ def test_a_time_that_stops_what_runs_is_waited_for_by_nobody(world: World) -> No
         node=gate, signal_id="s", kind=GateKind.APPROVE, literal_type=b"", waiting_since=later, created_at=later
     )
 
-    assert why.of_executions(runs) == {}, "a program of each runs"
+    assert [now and (now.state, now.why) for now in map(doing.of_execution, runs)] == [(State.RUNNING, None)] * 2
     now = doing.of_nodes(runs[1], [gate])[gate.pk]
     assert (now.state, now.what) == (State.GATED, "an approval: s")
     TaskExecution.objects.filter(execution_id=runs[1].pk).update(phase=AttemptPhase.SUCCEEDED)
     runs[1].nodes.filter(node_id="n0").update(phase=NodePhase.SUCCEEDED)
-    assert {pk: told.code for pk, told in why.of_executions(runs).items()} == {runs[1].pk: "gate"}
+    assert {pk: one.code for pk, one in doing.of_executions(runs).items()} == {runs[0].pk: "", runs[1].pk: "gate"}
     Execution.objects.filter(pk=runs[1].pk).update(phase=ExecutionPhase.ABORTING)
-    assert why.of_executions(list(Execution.objects.filter(pk=runs[1].pk))) == {}
+    assert doing.of_executions(list(Execution.objects.filter(pk=runs[1].pk))) == {}
 
 
 def test_places_are_numbered_only_where_something_asked_about_is_queued(world: World) -> None:
@@ -158,11 +170,26 @@ def test_places_are_numbered_only_where_something_asked_about_is_queued(world: W
     plans = []
     for run in (runs, queued):
         with CaptureQueriesContext(connection) as captured:
-            list(doing.attempts([run.pk]))
+            list(sources.attempts([run.pk]))
         with connection.cursor() as cursor:
             cursor.execute("EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) " + captured[0]["sql"])
             plans.append("\n".join(line for (line,) in cursor.fetchall()))
     assert "(never executed)" in plans[0] and plans[0].count("never executed") > plans[1].count("never executed")
+
+
+def test_a_list_with_its_filters_and_facets_looks_once(world: World, browse: Browse) -> None:
+    for number in range(3):
+        run_with(f"a{number}", AttemptPhase.QUEUED, "waiting for cpu 1")
+    client = browse(world.admin)
+
+    with CaptureQueriesContext(connection) as captured:
+        rows = client.get("/executions/?phase=waiting").context["page"].rows
+
+    assert len(rows) == 3
+    for told in ("AS active", "scheduler_executorinstance", 'waits_since" IS NOT NULL'):
+        asked = [one["sql"] for one in captured if told in one["sql"] and "parked" not in one["sql"]]
+        assert len(asked) == 1, (told, asked)
+    assert len(captured) == 12, [one["sql"][:90] for one in captured]
 
 
 def test_who_started_others_does_what_they_do_and_tells_nothing_of_another_project(world: World) -> None:
@@ -185,6 +212,7 @@ def test_a_node_does_what_the_nodes_below_it_do(world: World, browse: Browse) ->
     top = make_node(execution, "n0", NodePhase.DYNAMIC_RUNNING)
     below = make_node(execution, "n0-0-n1", NodePhase.QUEUED, spec_node_id="n1", parent=top, started_at=None)
     make_attempt(below, AttemptPhase.QUEUED, reason="waiting for memory 4")
+    is_there()
     client = browse(world.admin)
 
     rows = client.get(RUN.format("anest")).context["nodes"]

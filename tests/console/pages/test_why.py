@@ -10,9 +10,10 @@ from django.test import Client
 
 from console.accounts.models import User
 from console.rpc.convert.attempts import task_execution
+from scheduler import doing
 from scheduler.models import Execution, Project, Quota, Task, TaskExecution
 from scheduler.phases import ExecutionPhase, NodePhase
-from scheduler.quotas import lanes, why
+from scheduler.quotas import lanes
 from tests.console.pages.cast import World, make_execution
 from tests.scheduler.attempts import make_attempt
 
@@ -51,7 +52,7 @@ def test_pages_say_it(world: World, waiting: TaskExecution, browse: Callable[[Us
 
 
 def test_flytekit_is_told(world: World, waiting: TaskExecution) -> None:
-    found = why.of_attempt(waiting)
+    found = doing.of_attempts([waiting])[waiting.pk].why
     assert found is not None
     told = task_execution(waiting, waiting.node, Execution.objects.get(pk=waiting.execution_id), found.words)
     assert told.closure.reason.startswith("quota: asks for 1 attempts") and "number 1 of 1" in told.closure.reason

@@ -40,8 +40,8 @@ def test_it_lists_what_i_may_read_newest_first(api: Caller, django_assert_num_qu
     assert [each["name"] for each in api("root").get(URL).json()["results"]] == ["e3", "e2", "e1"]
     client = api("vic")
     client.get(URL)
-    # token, bindings, rows; four for what unfinished ones do; limits, attempts, gates and nodes that wait
-    with django_assert_num_queries(11):
+    # token, bindings, rows; five for what unfinished ones do: children, attempts, waiting ones, gates, nodes
+    with django_assert_num_queries(8):
         client.get(URL)
 
 

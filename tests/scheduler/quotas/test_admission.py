@@ -10,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from flytekit import task, workflow
 
+from scheduler import doing
 from scheduler.actions import executions, quotas
 from scheduler.actions.quotas import Setter, Wanted, scope_of
 from scheduler.advance import advance
@@ -19,8 +20,8 @@ from scheduler.attempts.reports import report_ends
 from scheduler.executors.packing import Unbounded
 from scheduler.models import Execution, Project, Quota, TaskExecution
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
-from scheduler.quotas import why
 from scheduler.quotas.admission import admit, look, used
+from scheduler.quotas.why import Why
 from tests.scheduler.driving import Driver, compiled, start, store_workflow
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
@@ -49,6 +50,11 @@ def launch(count: int, **fields: object) -> list[Execution]:
 def quota(resource: str, limit: float, project: str = "demo") -> Quota:
     Project.objects.get_or_create(identifier=project or "demo")
     return quotas.set_quota(Wanted(scope_of(project=project), resource, limit), by=ADMIN)[0]
+
+
+def reason(execution: Execution) -> Why | None:
+    now = doing.of_execution(execution)
+    return now.why if now is not None else None
 
 
 def started() -> list[int]:
@@ -97,7 +103,7 @@ def test_launches_a_minute() -> None:
     found = launch(3)
     go_on()
     assert len(started()) == 2
-    told = why.of_execution(Execution.objects.get(pk=found[2].pk))
+    told = reason(Execution.objects.get(pk=found[2].pk))
     assert told is not None and (told.code, told.place, told.of) == ("launch limit", 1, 1)
     assert told.message == "2 of 2 launches a minute have started (quota of project demo)"
     Execution.objects.filter(pk=found[0].pk).update(admitted_at=timezone.now() - timedelta(seconds=61))
@@ -109,7 +115,7 @@ def test_what_waits_says_so_and_can_be_aborted() -> None:
     quota("executions", 0)
     first, second = launch(2)
     go_on()
-    told = why.of_execution(second)
+    told = reason(second)
     assert told is not None
     assert told.words == (
         "quota: asks for 1 executions, 0 of 0 are in use (quota of project demo); number 2 of 2 in line"
@@ -118,7 +124,7 @@ def test_what_waits_says_so_and_can_be_aborted() -> None:
     advance(first.pk)
     first.refresh_from_db()
     assert first.phase == ExecutionPhase.ABORTED
-    told = why.of_execution(second)
+    told = reason(second)
     assert told is not None and (told.place, told.of) == (1, 1)
 
 
@@ -126,7 +132,7 @@ def test_the_place_in_line_is_by_priority_and_age() -> None:
     quota("executions", 0)
     first, second = launch(2)
     (urgent,) = launch(1, priority=5)
-    places = [why.of_execution(row) for row in (urgent, first, second)]
+    places = [reason(row) for row in (urgent, first, second)]
     assert [(one.place, one.of) for one in places if one is not None] == [(1, 3), (2, 3), (3, 3)]
 
 
