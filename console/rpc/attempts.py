@@ -6,6 +6,7 @@ from flyteidl.admin import node_execution_pb2, task_execution_pb2
 from flyteidl.core import identifier_pb2
 
 from artifacts.exceptions import NotFound
+from console.jobs import jobs_of
 from console.rpc.caller import Caller
 from console.rpc.convert import attempts
 from console.rpc.literals import literal_map
@@ -51,7 +52,8 @@ def read_attempt(execution: Execution, node: NodeExecution, attempt: int) -> tas
         return found
     row = get_attempt(node, attempt)
     found_why = why.of_attempt(row)
-    return attempts.task_execution(row, node, execution, found_why.words if found_why else "")
+    words = found_why.words if found_why else ""
+    return attempts.task_execution(row, node, execution, words, jobs_of([row]).get(row.pk))
 
 
 def _map(node: NodeExecution, execution: Execution) -> task_execution_pb2.TaskExecution | None:
@@ -60,7 +62,7 @@ def _map(node: NodeExecution, execution: Execution) -> task_execution_pb2.TaskEx
     idle = not any(item.phase == AttemptPhase.RUNNING for item in items)
     waiting = next((item for item in items if idle and item.phase == AttemptPhase.QUEUED), None)
     found = why.of_attempt(waiting) if waiting is not None else None
-    return attempts.map_execution(items, node, execution, found.words if found else "")
+    return attempts.map_execution(items, node, execution, found.words if found else "", jobs_of(items))
 
 
 def list_task_executions(
@@ -74,7 +76,8 @@ def list_task_executions(
     rows, token = list_attempts(node, page)
     waits = why.of_attempts(rows)
     said = {pk: one.words for pk, one in waits.items()}
-    found = [attempts.task_execution(row, node, execution, said.get(row.pk, "")) for row in rows]
+    jobs = jobs_of(rows)
+    found = [attempts.task_execution(row, node, execution, said.get(row.pk, ""), jobs.get(row.pk)) for row in rows]
     return task_execution_pb2.TaskExecutionList(task_executions=found, token=token)
 
 

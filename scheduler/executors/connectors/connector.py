@@ -48,28 +48,24 @@ def described(given: Any) -> Connector:
 
 
 def parse(text: str) -> list[Connector]:
-    """Those of a setting: `name=host:port,name=host:port`, or the path of a YAML file that describes one or a list.
+    """Those of a setting: `name=host:port` and paths of YAML files that describe one or a list, separated by commas.
 
     Raises BadDescription.
     """
-    if not text.strip():
-        return []
-    found = _pairs(text) if "=" in text else _load(text.strip())
+    found = [one for part in text.split(",") if part.strip() for one in _part(part.strip())]
     if len({one.name for one in found}) < len(found):
         raise BadDescription("two connectors have one name: each needs a `name` of its own")
     return found
 
 
-def _pairs(text: str) -> list[Connector]:
-    pairs = [pair.strip().partition("=") for pair in text.split(",") if pair.strip()]
-    return [described({"name": name.strip(), "endpoint": endpoint.strip()}) for name, _, endpoint in pairs]
-
-
-def _load(path: str) -> list[Connector]:
+def _part(text: str) -> list[Connector]:
+    name, equals, endpoint = text.partition("=")
+    if equals:
+        return [described({"name": name.strip(), "endpoint": endpoint.strip()})]
     try:
-        given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        given = yaml.safe_load(Path(text).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
-        raise BadDescription(f"the description of connectors in {path} cannot be read: {error}") from None
+        raise BadDescription(f"the description of connectors in {text} cannot be read: {error}") from None
     return [described(one) for one in (given if isinstance(given, list) else [given])]
 
 

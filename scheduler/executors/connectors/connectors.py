@@ -98,7 +98,12 @@ def _described(name: str, description: str) -> Connector:
     return described({**json.loads(description), "name": name})
 
 
-def _changed_at(path: str) -> int:
+def _changed_at(text: str) -> tuple[int, ...]:
+    """When the files that are named last changed."""
+    return tuple(_time_of(part.strip()) for part in text.split(",") if "=" not in part)
+
+
+def _time_of(path: str) -> int:
     try:
         return os.stat(path).st_mtime_ns
     except (OSError, ValueError):
@@ -106,5 +111,5 @@ def _changed_at(path: str) -> int:
 
 
 @lru_cache(maxsize=4)
-def _parsed(text: str, changed_at: int) -> list[Connector]:
+def _parsed(text: str, changed_at: tuple[int, ...]) -> list[Connector]:
     return parse(text)
