@@ -50,10 +50,10 @@ class Held:
         if said == self.said or not said:
             return
         self.said = said
-        if self.runs:
-            self.tell(Progress(self.id, now(), said))
-        else:
+        if not self.runs:
             self.tell(Waiting(self.id, code, message, now(), short, self.handle))
+        if self.runs or self.adopted:  # an earlier process may have told that it runs: then it does not wait
+            self.tell(Progress(self.id, now(), said))
 
     async def pause(self, seconds: float, *others: asyncio.Event) -> None:
         """Until then, or until it is cancelled or one of the other events happens."""

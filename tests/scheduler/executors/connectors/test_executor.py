@@ -293,6 +293,21 @@ def test_an_executor_that_ends_while_jobs_run_finds_them_by_what_was_written_dow
     assert sorted(yard.orders()) == [f"create y{number}" for number in range(5)]
 
 
+def test_an_adopted_job_of_a_service_that_is_down_says_so_whether_or_not_it_ran_before(own: Serving, far: Yard) -> None:
+    own.start()
+    far.start()
+    assignment = far.submitted("zac")
+    far.wait(Running, assignment)
+    far.executor.stop()
+    own.kill()
+    far.start().adopt(assignment)
+    assert far.wait(Waiting, assignment).code == "ConnectorUnavailable"
+    assert "ConnectorUnavailable" in far.wait(Progress, assignment).message
+    own.start()
+    far.mark("zac")
+    assert far.end(assignment).outcome.phase == AttemptPhase.SUCCEEDED
+
+
 def test_a_result_of_one_call_that_was_written_and_not_recorded_is_told_again(yard: Yard) -> None:
     assignment = yard.submitted("zoe", task_type="chandler")
     first = yard.end(assignment)
