@@ -1,8 +1,8 @@
 """Which executor, and which cluster of it, an attempt goes to. Pure: what is configured is handed in.
 
 0. A task of a type and version that a connector service runs goes to the connectors, whether or not it has a container
-   (as in Flyte 1.16.8, whose connector plugin takes whatever its services list). While a service has not yet said what
-   it runs, what has no program of its own waits for that.
+   (as in Flyte 1.16.8, whose connector plugin takes whatever its services list; plain programs never do). While a
+   service has not yet said what it runs, what has no program of its own waits for that.
 1. A kind that has clusters takes an attempt if one of them fits: it is open, it runs the task's type, and it has the
    label and the pool that the launch, or an administrator's attributes, ask for (EXECUTION_CLUSTER_LABEL and
    CLUSTER_ASSIGNMENT of Flyte, as flyteadmin reads them).

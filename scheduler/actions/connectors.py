@@ -56,7 +56,6 @@ def remove_connector(row: ConnectorSettings, *, actor: str) -> None:
         record(actor, "connector.remove", locked)
         ConnectorCatalogue.objects.filter(name=locked.name).delete()
         locked.delete()
-        connectors.forget()
 
 
 def check(name: str, description: Mapping[str, Any]) -> Connector:
@@ -84,5 +83,4 @@ def _write(name: str, description: dict[str, Any], *, actor: str) -> tuple[Conne
         row.description, row.updated_by, row.updated_at = told, actor, now
         row.save()
         record(actor, "connector.create" if made else "connector.update", row, detail={"changed": changed})
-    connectors.forget()
     return row, made

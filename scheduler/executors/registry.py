@@ -54,7 +54,7 @@ _ENTRIES = (
     Entry(
         Kind(CONNECTORS, serves=True),
         "scheduler.executors.connectors.factory:make",
-        services="scheduler.executors.connectors.connectors:lately",
+        services="scheduler.executors.connectors.connectors:configured",
         kept="scheduler.executors.connectors.connectors:to_keep",
     ),
 )
@@ -71,7 +71,7 @@ def clusters() -> list[Cluster]:
 
 
 def services() -> list[Service]:
-    """All that are configured, of every kind, as they were known a moment ago."""
+    """All that are configured, of every kind."""
     return [one for entry in REGISTRY.values() if entry.services for one in _named(entry.services)()]
 
 

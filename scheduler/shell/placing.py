@@ -10,6 +10,9 @@ from scheduler.executors import registry
 from scheduler.placement import Asked, Place, place
 from scheduler.shell.turn import Turn
 
+# Which connectors there are nobody asks for these: programs of a user's own, which no service could know of.
+PLAIN_TYPES = frozenset({"python-task", "raw-container", "echo"})
+
 
 def place_of(turn: Turn, task: tasks_pb2.TaskTemplate, *, item: bool = False) -> Place:
     """`item`: of a map. Raises NoPlace."""
@@ -30,4 +33,5 @@ def place_of(turn: Turn, task: tasks_pb2.TaskTemplate, *, item: bool = False) ->
         own_program=task.WhichOneof("target") in ("container", "k8s_pod"),
     )
     machine_first = settings.CAUSEWAY_PLACEMENT == "machine"
-    return place(asked, registry.kinds(), turn.clusters, turn.services, machine_first=machine_first)
+    services = turn.services if task.type not in PLAIN_TYPES else ()
+    return place(asked, registry.kinds(), turn.clusters, services, machine_first=machine_first)

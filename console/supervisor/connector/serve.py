@@ -29,9 +29,9 @@ async def serve(address: str) -> None:
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
     options = [("grpc.max_receive_message_length", LARGEST), ("grpc.max_send_message_length", LARGEST)]
     server = grpc.aio.server(options=options)
-    agent_pb2_grpc.add_AsyncAgentServiceServicer_to_server(AsyncConnectorService(), server)
-    agent_pb2_grpc.add_SyncAgentServiceServicer_to_server(SyncConnectorService(), server)
-    agent_pb2_grpc.add_AgentMetadataServiceServicer_to_server(ConnectorMetadataService(), server)
+    agent_pb2_grpc.add_AsyncAgentServiceServicer_to_server(AsyncConnectorService(), server)  # type: ignore[no-untyped-call]
+    agent_pb2_grpc.add_SyncAgentServiceServicer_to_server(SyncConnectorService(), server)  # type: ignore[no-untyped-call]
+    agent_pb2_grpc.add_AgentMetadataServiceServicer_to_server(ConnectorMetadataService(), server)  # type: ignore[no-untyped-call]
     if server.add_insecure_port(address) == 0:
         sys.exit(f"{address} cannot be listened at")
     await server.start()

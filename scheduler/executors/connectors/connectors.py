@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import time
 from functools import lru_cache
 
 from django.conf import settings
@@ -18,7 +17,6 @@ from scheduler.placement import Service
 logger = logging.getLogger(__name__)
 
 KIND = "connectors"
-LATELY_SECONDS = 1.0  # how long what is known of them is believed where attempts are placed
 
 
 def all_connectors() -> list[Connector]:
@@ -47,23 +45,6 @@ def configured() -> list[Service]:
         return []
     known = {one.name: one for one in ConnectorCatalogue.objects.filter(name__in=[one.name for one in found])}
     return [service_of(one, known.get(one.name)) for one in found]
-
-
-def lately() -> list[Service]:
-    """As `configured`, asked of the database not more often than every LATELY_SECONDS: each turn of each execution
-    wants to know.
-    """
-    return _lately(int(time.monotonic() / LATELY_SECONDS))
-
-
-@lru_cache(maxsize=1)
-def _lately(moment: int) -> list[Service]:
-    return configured()
-
-
-def forget() -> None:
-    """What is changed here counts at once in this process; in the others within LATELY_SECONDS."""
-    _lately.cache_clear()
 
 
 def service_of(one: Connector, said: ConnectorCatalogue | None) -> Service:
