@@ -16,9 +16,9 @@ from django.http import HttpRequest
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
 from artifacts.models import Artifact
 from audit.record import record
-from scheduler.actions import clusters, quotas
+from scheduler.actions import clusters, connectors, quotas
 from scheduler.actions.projects import check_new, create_project, update_project
-from scheduler.models import ClusterSettings, Execution, LaunchPlan, Project, Quota, Trigger
+from scheduler.models import ClusterSettings, ConnectorSettings, Execution, LaunchPlan, Project, Quota, Trigger
 
 admin.site.site_header = "Causeway administration"
 admin.site.site_title = "Causeway"
@@ -190,6 +190,49 @@ class ClusterAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
         row, _ = clusters.set_cluster(
             obj.name, given["description"], kubeconfig_text=given.get("kubeconfig") or None, actor=actor_of(request)
         )
+        obj.pk = row.pk
+
+
+class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
+    """As on the page of connectors."""
+
+    description = forms.CharField(widget=forms.Textarea, help_text="YAML: endpoint, task_types, projects and so on")
+
+    class Meta:
+        model = ConnectorSettings
+        fields = ("name", "description")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.pk is not None and not self.is_bound:
+            self.initial["description"] = yaml.safe_dump(self.instance.description, sort_keys=False)
+
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean() or self.cleaned_data
+        try:
+            found["description"] = connectors.read_description(found.get("description", ""))
+            connectors.check(found.get("name", self.instance.name), found["description"])
+        except (InvalidArgument, AlreadyExists) as error:
+            raise forms.ValidationError(error.message) from error
+        return found
+
+
+@admin.register(ConnectorSettings)
+class ConnectorAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """What they run, and whether they answer, is on the console's page of connectors; there they are removed."""
+
+    audits = False
+    form = ConnectorForm
+    list_display = ("name", "updated_by", "updated_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return ("name",) if obj is not None else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: ConnectorSettings, form: Any, change: bool) -> None:
+        row, _ = connectors.set_connector(obj.name, form.cleaned_data["description"], actor=actor_of(request))
         obj.pk = row.pk
 
 

@@ -17,6 +17,9 @@ from lineage.models import VersionEdge
 from scheduler.attempts import moves
 from scheduler.models import (
     ClusterSettings,
+    ConnectorCatalogue,
+    ConnectorJob,
+    ConnectorSettings,
     Execution,
     ExecutorInstance,
     Lane,
@@ -29,7 +32,7 @@ from scheduler.models import (
     UsageHour,
 )
 
-Right = Literal["SELECT", "INSERT", "UPDATE"]
+Right = Literal["SELECT", "INSERT", "UPDATE", "DELETE"]
 ALL: tuple[str, ...] = ()
 _MOVED = ("phase", "updated_at", *moves.COLUMNS)
 
@@ -58,6 +61,15 @@ RIGHTS: tuple[tuple[type[models.Model], Right, tuple[str, ...]], ...] = (
     (Secret, "SELECT", ALL),
     # where the pods of its cluster run, and the key to it, sealed
     (ClusterSettings, "SELECT", ALL),
+    # which connectors there are, what they said they run, and the jobs they made
+    (ConnectorSettings, "SELECT", ALL),
+    (ConnectorCatalogue, "SELECT", ALL),
+    (ConnectorCatalogue, "INSERT", ALL),
+    (ConnectorCatalogue, "UPDATE", ALL),
+    (ConnectorJob, "SELECT", ALL),
+    (ConnectorJob, "INSERT", ALL),
+    (ConnectorJob, "UPDATE", ALL),
+    (ConnectorJob, "DELETE", ALL),
     # whether whoever launched it may read another project's objects: names and roles, no password, mail or token
     (User, "SELECT", ("id", "username", "is_active", "is_superuser")),
     (RoleBinding, "SELECT", ("user", "project", "domain", "role", "id")),

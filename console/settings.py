@@ -188,6 +188,8 @@ CAUSEWAY_ENVIRONMENTS = os.environ.get("CAUSEWAY_ENVIRONMENTS", "")
 CAUSEWAY_CLUSTERS = os.environ.get("CAUSEWAY_CLUSTERS", "")
 CAUSEWAY_KUBECONFIG = os.environ.get("CAUSEWAY_KUBECONFIG", "")
 CAUSEWAY_CLUSTER_IMAGE = os.environ.get("CAUSEWAY_CLUSTER_IMAGE", "")
+# Connector services: "name=host:port,...", and YAML files that describe them
+CAUSEWAY_CONNECTORS = os.environ.get("CAUSEWAY_CONNECTORS", "")
 # Where attempts go that ask for no cluster by label or pool: to "clusters", or to the "machine" where it runs them
 CAUSEWAY_PLACEMENT = os.environ.get("CAUSEWAY_PLACEMENT") or "clusters"
 if CAUSEWAY_PLACEMENT not in ("clusters", "machine"):

@@ -1,5 +1,8 @@
 """Which executor, and which cluster of it, an attempt goes to. Pure: what is configured is handed in.
 
+0. A task of a type and version that a connector service runs goes to the connectors, whether or not it has a container
+   (as in Flyte 1.16.8, whose connector plugin takes whatever its services list; plain programs never do). While a
+   service has not yet said what it runs, what has no program of its own waits for that.
 1. A kind that has clusters takes an attempt if one of them fits: it is open, it runs the task's type, and it has the
    label and the pool that the launch, or an administrator's attributes, ask for (EXECUTION_CLUSTER_LABEL and
    CLUSTER_ASSIGNMENT of Flyte, as flyteadmin reads them).
@@ -31,6 +34,7 @@ class Kind:
     clustered: bool = False  # it works for clusters that are configured; else it is this machine's
     plugins: frozenset[str] = frozenset()  # task types of several processes that it can start
     any_resource: bool = False  # it hands on resources of any name, `google.com/tpu`
+    serves: bool = False  # it hands attempts to services, by task type
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,18 @@ class Cluster:
 
 
 @dataclass(frozen=True)
+class Service:
+    """A connector service as placement sees it."""
+
+    name: str
+    types: frozenset[tuple[str, int]] = frozenset()  # task types and versions that it runs, as it said
+    claims: frozenset[str] = frozenset()  # task types that its settings restrict it to; empty: none
+    projects: frozenset[str] = frozenset()  # `project` or `project/domain`; empty: any
+    open: bool = True  # whether it takes new attempts
+    known: bool = True  # whether it has said what it runs
+
+
+@dataclass(frozen=True)
 class Asked:
     """What an attempt needs of a place. `seed`: the same for all attempts of an execution."""
 
@@ -56,12 +72,14 @@ class Asked:
     domain: str = ""
     task: str = ""  # its name
     task_type: str = ""
+    version: int = 0  # of the task type
     label: str = ""
     pool: str = ""
     processes: str = ""  # in words, where it asks for several: `4 nodes`
     way_out: str = ""  # what runs on one machine instead of these
     resources: tuple[str, ...] = ()  # names of resources that only some places know
     runs_program: bool = True  # an echo runs none
+    own_program: bool = True  # it has a container or a pod; else only a connector can run it
 
 
 @dataclass(frozen=True)
@@ -79,11 +97,19 @@ class NoExecutor(NoPlace):
 
 
 def place(
-    asked: Asked, kinds: Collection[Kind], clusters: Sequence[Cluster] = (), *, machine_first: bool = False
+    asked: Asked,
+    kinds: Collection[Kind],
+    clusters: Sequence[Cluster] = (),
+    services: Sequence[Service] = (),
+    *,
+    machine_first: bool = False,
 ) -> Place:
     """Raises NoPlace."""
+    serving = next((kind for kind in kinds if kind.serves), None)
+    if services and serving is not None and asked.runs_program and _served(asked, services):
+        return Place(serving.name)
     known = {kind.name: kind for kind in kinds}
-    machine = next((kind for kind in kinds if not kind.clustered), None)
+    machine = next((kind for kind in kinds if not kind.clustered and not kind.serves), None)
     configured = [one for one in clusters if one.kind in known and known[one.kind].clustered]
     if machine_first and machine is not None and not (asked.label or asked.pool) and _machine_runs(asked, machine):
         return Place(machine.name)
@@ -98,6 +124,35 @@ def place(
         raise NoPlace("no executor is set up: an administrator configures a cluster")
     _check_machine(asked, machine)
     return Place(machine.name)
+
+
+def _served(asked: Asked, services: Sequence[Service]) -> bool:
+    """Whether one of the services takes it. NoExecutor where a service is all that could, and why none does."""
+    own = (asked.task_type, asked.version)
+    fitting = [one for one in services if one.open and _for_project(one.projects, asked)]
+    if any(own in one.types or (not one.known and asked.task_type in one.claims) for one in fitting):
+        return True
+    if asked.own_program:
+        return False
+    if any(not one.known and not one.claims for one in fitting):
+        return True
+    if others := [one for one in services if own in one.types]:
+        names = ", ".join(sorted(one.name for one in others))
+        raise NoExecutor(
+            f"the connector that runs tasks of type {asked.task_type!r} ({names}) is closed, or not open to "
+            f"{asked.project}/{asked.domain}: an administrator changes that"
+        )
+    versions = sorted({version for one in fitting for name, version in one.types if name == asked.task_type})
+    if versions:
+        raise NoExecutor(
+            f"{asked.task} is a task of type {asked.task_type!r} in version {asked.version}; connectors here run "
+            f"version {', '.join(map(str, versions))} of it"
+        )
+    return False
+
+
+def _for_project(projects: Collection[str], asked: Asked) -> bool:
+    return not projects or asked.project in projects or f"{asked.project}/{asked.domain}" in projects
 
 
 def _machine_runs(asked: Asked, machine: Kind) -> bool:
@@ -131,11 +186,10 @@ def _of_label(asked: Asked, clusters: Iterable[Cluster]) -> list[Cluster]:
 
 
 def _takes(asked: Asked, kind: Kind, cluster: Cluster) -> bool:
-    homes = {asked.project, f"{asked.project}/{asked.domain}"}
     return (
         cluster.open
         and (not cluster.task_types or asked.task_type in cluster.task_types)
-        and (not cluster.projects or bool(cluster.projects & homes))
+        and _for_project(cluster.projects, asked)
         and (not asked.processes or asked.task_type in kind.plugins)
         and (not asked.resources or kind.any_resource)
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import psutil
 from flytekit.configuration import AuthType, Config, PlatformConfig
 
+from console.supervisor.connector.setup import Here
 from console.supervisor.paths import Home
 from console.supervisor.processes import Options
 from console.supervisor.s3_door import door
@@ -78,11 +80,14 @@ class RunningStack:
         self._stack.wait_ready(seconds=seconds)
 
 
-def options(home: Path, s3: str = "", **environment: str) -> Options:
+def options(home: Path, s3: str = "", *, connectors: bool = False, **environment: str) -> Options:
     """Options for a set-up of its own: free ports, and nothing of what the test run put into the environment.
 
-    `s3`: as `script/up --s3-door` takes it.
+    `s3`: as `script/up --s3-door` takes it; `connectors`: with a service of its own, as `script/up --connectors`.
     """
+    here = Here(sys.executable, free_port()) if connectors else None
+    if here is not None:
+        environment["CAUSEWAY_CONNECTORS"] = here.setting(environment.get("CAUSEWAY_CONNECTORS", ""))
     inherited = {name: "" for name in os.environ if name.startswith("CAUSEWAY_")}
     home.mkdir(parents=True, exist_ok=True)
     own = door(Home(home), environment, s3, say=lambda line: None) if s3 else None
@@ -95,14 +100,15 @@ def options(home: Path, s3: str = "", **environment: str) -> Options:
         valkey=True,
         environment={**inherited, "DATABASE_URL": "", "REDIS_URL": "", **environment},
         door=own,
+        connector=here,
     )
 
 
 @contextmanager
-def running_stack(home: Path, s3: str = "", **environment: str) -> Iterator[RunningStack]:
+def running_stack(home: Path, s3: str = "", *, connectors: bool = False, **environment: str) -> Iterator[RunningStack]:
     """A complete set-up in `home`, ready to use; everything is stopped at the end."""
     umask = os.umask(0o077)  # as `script/up` does
-    stack = Stack(options(home, s3, **environment))
+    stack = Stack(options(home, s3, connectors=connectors, **environment))
     stack.home.make_directories(stack.env.get("CAUSEWAY_TASK_USER", ""))
     try:
         stack.start()

@@ -19,6 +19,7 @@ from console.access_objects import access_execution, access_node
 from console.accounts import access
 from console.accounts.access import Action
 from console.doing import attempts_with_doing
+from console.jobs import jobs_of, links_of
 from console.logs import is_growing, read_log_of
 from console.pages import badges
 from console.pages.badges import Badge
@@ -37,7 +38,7 @@ from scheduler import doing
 from scheduler.doing import Doing
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.links import by_name, log_links
-from scheduler.models import NodeExecution, NodeKind, Task, TaskExecution
+from scheduler.models import ConnectorJob, NodeExecution, NodeKind, Task, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL
 from scheduler.quotas.why import Why
 
@@ -54,6 +55,7 @@ class AttemptRow:
     is_live: bool
     links: Sequence[tuple[str, str]]  # its log in other systems
     why: Why | None = None  # it is not claimed, or has no room
+    job: ConnectorJob | None = None  # at a connector
 
 
 @dataclass(frozen=True)
@@ -82,15 +84,17 @@ def _attempts(request: PageRequest, node: NodeExecution) -> Attempts:
         query["item"] = str(found[-1].index)
         more = "?" + query.urlencode()
     known = by_name() if any(row.handle and row.cluster for row in found) else {}
-    whys = attempts_with_doing(found[:ATTEMPTS_SHOWN])
-    shown = [_attempt_row(row, known, whys.get(row.pk)) for row in found[:ATTEMPTS_SHOWN]]
+    whys, jobs = attempts_with_doing(found[:ATTEMPTS_SHOWN]), jobs_of(found[:ATTEMPTS_SHOWN])
+    shown = [_attempt_row(row, known, whys.get(row.pk), jobs.get(row.pk)) for row in found[:ATTEMPTS_SHOWN]]
     return Attempts(shown, more if is_map else "", phase, phases)
 
 
-def _attempt_row(row: TaskExecution, known: Mapping[str, Cluster], now: Doing | None) -> AttemptRow:
-    is_live, links = row.phase not in ATTEMPT_TERMINAL, log_links(row, known)
+def _attempt_row(
+    row: TaskExecution, known: Mapping[str, Cluster], now: Doing | None, job: ConnectorJob | None
+) -> AttemptRow:
+    is_live, links = row.phase not in ATTEMPT_TERMINAL, [*log_links(row, known), *links_of(job)]
     why = now.why if now is not None else None
-    return AttemptRow(row, waiting_of(row), row.attempt + 1, describe_error(row.error), is_live, links, why)
+    return AttemptRow(row, waiting_of(row), row.attempt + 1, describe_error(row.error), is_live, links, why, job)
 
 
 def _number(text: str) -> int | None:
@@ -116,6 +120,7 @@ def show_node(request: PageRequest, project: str, domain: str, name: str, node_i
         "doing": now,
         "task_url": _task_url(request, spec) if node.kind == NodeKind.TASK else "",
         "attempts": attempts.rows,
+        "job": attempts.rows[0].job if attempts.rows else None,
         "attempts_page": attempts,
         "failure": None if any(row.failure for row in attempts.rows) else describe_error(node.error),
         "inputs": read_values(request, node.input_uri),

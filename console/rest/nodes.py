@@ -15,6 +15,7 @@ from artifacts.exceptions import NotFound
 from console.access_objects import access_attempt, access_execution, access_node
 from console.doing import attempts_with_doing, doing_of_attempt, doing_of_node, nodes_with_doing
 from console.interfaces import literals_json, load_literals
+from console.jobs import jobs_of, links_of
 from console.logs import DEFAULT_BYTES, MAX_BYTES, read_log_of
 from console.pods import pod_of, waiting_of
 from console.rest.base import ApiView, Filters, ListView, read_query, user_of
@@ -82,6 +83,8 @@ class AttemptOut(serializers.Serializer[Any]):
     pod = serializers.SerializerMethodField(help_text="its name; empty: it is not made yet")
     kubectl = serializers.SerializerMethodField(help_text="commands that show the pod and follow its log")
     log_links = serializers.SerializerMethodField(help_text="its log in other systems: address by name")
+    connector = serializers.SerializerMethodField(help_text="whose job it is, or was; empty: of none")
+    custom_info = serializers.SerializerMethodField(help_text="what the connector says of the job")
     waiting = serializers.SerializerMethodField(help_text="for what, in the cluster's words; null: for nothing")
     why = serializers.SerializerMethodField(help_text="why it waits, in words of a closed list; null: it does not")
     reason = serializers.CharField()
@@ -101,7 +104,18 @@ class AttemptOut(serializers.Serializer[Any]):
         return list(pod.kubectl) if (pod := pod_of(row, self.context.get("clusters"))) else []
 
     def get_log_links(self, row: TaskExecution) -> dict[str, str]:
-        return dict(pod.links) if (pod := pod_of(row, self.context.get("clusters"))) else {}
+        pod = pod_of(row, self.context.get("clusters"))
+        return dict(pod.links if pod else links_of(self.context.get("jobs", {}).get(row.pk)))
+
+    @extend_schema_field(serializers.CharField())
+    def get_connector(self, row: TaskExecution) -> str:
+        job = self.context.get("jobs", {}).get(row.pk)
+        return job.connector if job is not None else ""
+
+    @extend_schema_field(serializers.DictField())
+    def get_custom_info(self, row: TaskExecution) -> dict[str, Any]:
+        job = self.context.get("jobs", {}).get(row.pk)
+        return dict(job.info) if job is not None else {}
 
     @extend_schema_field(WaitingOut(allow_null=True))
     def get_waiting(self, row: TaskExecution) -> Any:
@@ -204,7 +218,7 @@ class AttemptsView(ListView):
 def _contexts(rows: list[TaskExecution]) -> dict[str, Any]:
     """For AttemptOut: asked for once, and only where a pod is, or something waits. A single one has its place too."""
     attempts_with_doing(rows)
-    return {"clusters": by_name() if any(row.cluster for row in rows) else {}}
+    return {"clusters": by_name() if any(row.cluster for row in rows) else {}, "jobs": jobs_of(rows)}
 
 
 class LogFilters(Filters):

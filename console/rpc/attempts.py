@@ -6,6 +6,7 @@ from flyteidl.admin import node_execution_pb2, task_execution_pb2
 from flyteidl.core import identifier_pb2
 
 from artifacts.exceptions import NotFound
+from console.jobs import jobs_of
 from console.rpc.caller import Caller
 from console.rpc.convert import attempts
 from console.rpc.literals import literal_map
@@ -50,7 +51,9 @@ def read_attempt(execution: Execution, node: NodeExecution, attempt: int) -> tas
             raise NotFound(f"missing entity of type task execution: attempt {attempt} of {node.node_id}")
         return found
     row = get_attempt(node, attempt)
-    return attempts.task_execution(row, node, execution, _said(of_attempts([row]).get(row.pk)))
+    return attempts.task_execution(
+        row, node, execution, _said(of_attempts([row]).get(row.pk)), jobs_of([row]).get(row.pk)
+    )
 
 
 def _said(now: Doing | None) -> str:
@@ -64,7 +67,7 @@ def _map(node: NodeExecution, execution: Execution) -> task_execution_pb2.TaskEx
     idle = not any(item.phase == AttemptPhase.RUNNING for item in items)
     waiting = next((item for item in items if idle and item.phase == AttemptPhase.QUEUED), None)
     now = of_attempts([waiting]).get(waiting.pk) if waiting is not None else None
-    return attempts.map_execution(items, node, execution, _said(now))
+    return attempts.map_execution(items, node, execution, _said(now), jobs_of(items))
 
 
 def list_task_executions(
@@ -76,8 +79,8 @@ def list_task_executions(
         only = None if page.token else _map(node, execution)
         return task_execution_pb2.TaskExecutionList(task_executions=[only] if only is not None else [])
     rows, token = list_attempts(node, page)
-    now = of_attempts(rows)
-    found = [attempts.task_execution(row, node, execution, _said(now.get(row.pk))) for row in rows]
+    now, jobs = of_attempts(rows), jobs_of(rows)
+    found = [attempts.task_execution(row, node, execution, _said(now.get(row.pk)), jobs.get(row.pk)) for row in rows]
     return task_execution_pb2.TaskExecutionList(task_executions=found, token=token)
 
 

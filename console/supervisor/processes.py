@@ -11,6 +11,7 @@ from pathlib import Path
 
 from console.supervisor import roles
 from console.supervisor.clusters import clusters
+from console.supervisor.connector.setup import Here
 from console.supervisor.paths import Home
 from console.supervisor.s3_door import Door
 
@@ -31,6 +32,7 @@ class Options:
     valkey: bool
     environment: Mapping[str, str]
     door: Door | None = None  # an object store of our own
+    connector: Here | None = None  # a connector service of our own
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,14 @@ def executor(options: Options, *cluster: str) -> Process:
     return Process("-".join(["executor", *cluster]), command, environment=environment)
 
 
+def connector(options: Options, here: Here) -> Process:
+    """With what tasks have of the store, and no database: it runs the code of plug-ins."""
+    door = options.door.environment() if options.door is not None else {}
+    closed = {"DATABASE_URL": "", "CAUSEWAY_EXECUTOR_DATABASE_URL": "", "CAUSEWAY_SECRET_KEY": ""}
+    environment = {**closed, **here.environment({**os.environ, **options.environment, **door})}
+    return Process("connector", here.command(), environment=environment)
+
+
 def apps(options: Options) -> list[Process]:
     """Causeway's own processes. `bootstrap` and the web process check the settings; in the others the checks would
     import every page and serializer, 20 MB each.
@@ -108,6 +118,7 @@ def apps(options: Options) -> list[Process]:
         *(worker(number) for number in range(1, WORKERS + 1)),
         slow(),
         executor(options),
+        *([connector(options, options.connector)] if options.connector is not None else []),
         *(executor(options, one.name) for one in clusters({**os.environ, **options.environment})),
     ]
 

@@ -14,11 +14,15 @@ from types import FrameType
 
 from console.supervisor import preflight
 from console.supervisor.clusters import describe
+from console.supervisor.connector import setup as connector
+from console.supervisor.connector.setup import Here
 from console.supervisor.errors import CannotStart
 from console.supervisor.paths import Home
 from console.supervisor.processes import ROOT, Options
 from console.supervisor.s3_door import door
 from console.supervisor.stack import Stack
+from scheduler.executors.connectors.connector import parse as parse_connectors
+from scheduler.executors.descriptions import BadDescription
 
 DEMO = ROOT / "examples" / "archipelago" / "run.py"
 
@@ -59,10 +63,19 @@ def parse(arguments: list[str]) -> tuple[Options, bool, str]:
         metavar="ADDRESS[:PORT]",
         help="serve this machine's objects over S3 there (or `auto`); with a cluster and no other store it does",
     )
+    parser.add_argument(
+        "--connectors",
+        nargs="?",
+        const=sys.executable,
+        default=env.get("CAUSEWAY_CONNECTOR_PYTHON"),
+        metavar="PYTHON",
+        help="serve the connectors that flytekit and its plug-ins have in that Python (default: Causeway's own)",
+    )
     parser.add_argument("--no-demo", action="store_true", help="start empty, without the example teams")
     found = parser.parse_args(arguments)
     if found.http_port == found.grpc_port:
         raise CannotStart(f"--http-port and --grpc-port are both {found.http_port}: choose two different ports")
+    here = Here(found.connectors, _connector_port(found)) if found.connectors else None
     options = Options(
         home=Home(preflight.absolute(found.home)),
         bind=env.get("CAUSEWAY_BIND") or "127.0.0.1",
@@ -70,9 +83,31 @@ def parse(arguments: list[str]) -> tuple[Options, bool, str]:
         grpc_port=found.grpc_port,
         postgres=not env.get("DATABASE_URL"),
         valkey=not env.get("REDIS_URL"),
-        environment=_cluster_environment(found.kubeconfig, found.image),
+        environment={**_cluster_environment(found.kubeconfig, found.image), **_connector_environment(here)},
+        connector=here,
     )
     return options, not found.no_demo, found.s3_door
+
+
+def _connector_port(found: argparse.Namespace) -> int:
+    """CAUSEWAY_CONNECTOR_PORT, or the next to flytekit's door that nothing else of ours has."""
+    try:
+        given = port(os.environ.get("CAUSEWAY_CONNECTOR_PORT") or str(found.grpc_port + 1))
+    except ValueError:
+        raise CannotStart("CAUSEWAY_CONNECTOR_PORT has to be a port, such as 8090") from None
+    if given in (found.http_port, found.grpc_port):
+        raise CannotStart(f"the connector service would have port {given}, as another door: CAUSEWAY_CONNECTOR_PORT")
+    return given
+
+
+def _connector_environment(here: Here | None) -> dict[str, str]:
+    """The connectors that are set, with our own. CannotStart for what is not understood."""
+    before = os.environ.get("CAUSEWAY_CONNECTORS") or ""
+    try:
+        found = parse_connectors(text := here.setting(before) if here is not None else before)
+    except BadDescription as error:
+        raise CannotStart(f"CAUSEWAY_CONNECTORS: {error}") from None
+    return {"CAUSEWAY_CONNECTORS": text} if found else {}
 
 
 def _cluster_environment(kubeconfig: str | None, image: str | None) -> dict[str, str]:
@@ -118,6 +153,8 @@ def serve(options: Options, *, demo: bool, s3: str, began: float) -> None:
     preflight.check_data_version(home)
     preflight.check_disk(home)
     preflight.check_wheels(postgres=options.postgres, valkey=options.valkey)
+    if options.connector is not None:
+        connector.check(options.connector.python)
     options = replace(options, door=door(home, {**os.environ, **options.environment}, s3, say=say))
     stack = Stack(options, say=say)
     for line in describe(stack.env, stack.env.get("CAUSEWAY_STORE_URL") or str(home.root / "objects")):
@@ -125,6 +162,8 @@ def serve(options: Options, *, demo: bool, s3: str, began: float) -> None:
     stack.clear_leftovers()
     preflight.check_port(options.bind, options.http_port, option="--http-port")
     preflight.check_port(options.bind, options.grpc_port, option="--grpc-port")
+    if options.connector is not None:
+        preflight.check_port("127.0.0.1", options.connector.port, option="CAUSEWAY_CONNECTOR_PORT")
 
     told = False
 

@@ -6,36 +6,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, InvalidArgument
 from audit.record import record
+from scheduler.actions import descriptions
 from scheduler.executors.kubernetes import clusters, kubeconfig
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster, described
 from scheduler.models import ClusterSettings, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL
 from scheduler.secrets import cipher
 
-LARGEST = 64 * 1024  # letters of a description
-
 
 def read_description(given: object) -> dict[str, Any]:
     """A description that came as a mapping, or as YAML or JSON. InvalidArgument."""
-    if isinstance(given, str):
-        if len(given) > LARGEST:
-            raise InvalidArgument(f"the description of a cluster has at most {LARGEST} letters")
-        try:
-            given = yaml.safe_load(given) if given.strip() else {}
-        except (yaml.YAMLError, RecursionError) as error:
-            line = getattr(getattr(error, "problem_mark", None), "line", None)
-            where = f", line {line + 1}" if line is not None else ""
-            raise InvalidArgument(f"the description of the cluster is no YAML{where}") from None
-    if not isinstance(given, Mapping):
-        raise InvalidArgument("the description of a cluster has to be a mapping, such as `image: team/tasks:1`")
-    return dict(given)
+    return descriptions.read(given, of="cluster", such_as="image: team/tasks:1")
 
 
 def set_cluster(
@@ -61,7 +48,7 @@ def change_cluster(
     given = read_description(changes)
     with transaction.atomic():
         locked = ClusterSettings.objects.select_for_update().get(pk=row.pk)
-        return _write(locked.name, _merged(locked.description, given), kubeconfig_text, actor=actor)[0]
+        return _write(locked.name, descriptions.merged(locked.description, given), kubeconfig_text, actor=actor)[0]
 
 
 def remove_cluster(row: ClusterSettings, *, actor: str) -> None:
@@ -120,7 +107,7 @@ def _write(
         text = _text_of(row) if kubeconfig_text is None else kubeconfig_text.strip()
         check(name, description, text)
         told = {key: value for key, value in description.items() if key != "name"}
-        changed = [key for key in sorted({*told, *row.description}) if told.get(key) != row.description.get(key)]
+        changed = descriptions.changed(row.description, told)
         if kubeconfig_text is not None:
             row.sealed = cipher.seal(text.encode(), bound_to=clusters.bound_to(name)) if text else b""
             changed.append("the kubeconfig")
@@ -132,18 +119,6 @@ def _write(
 
 def _text_of(row: ClusterSettings) -> str:
     return cipher.open_sealed(bytes(row.sealed), bound_to=clusters.bound_to(row.name)).decode() if row.sealed else ""
-
-
-def _merged(before: object, patch: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(before) if isinstance(before, Mapping) else {}
-    for name, value in patch.items():
-        if value is None:
-            merged.pop(name, None)
-        elif isinstance(value, Mapping):
-            merged[name] = _merged(merged.get(name), value)
-        else:
-            merged[name] = value
-    return merged
 
 
 def reseal() -> int:

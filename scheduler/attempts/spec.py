@@ -102,6 +102,7 @@ class Addresses:
     checkpoint: str = ""
     prev_checkpoint: str = ""  # of the attempt before; empty: this is the first
     log: str = ""
+    template: str = ""  # the core.TaskTemplate as it was compiled; empty: it is not kept, nobody needs it
 
 
 @dataclass(frozen=True, slots=True)

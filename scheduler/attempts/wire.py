@@ -34,6 +34,7 @@ _ADDRESSES = {  # key: field
     "prev_checkpoint_uri": "prev_checkpoint",
     "log_uri": "log",
 }
+_OPTIONAL_ADDRESSES = {"template_uri": "template"}  # left out where empty
 _PLAIN = ("task_type", "image", "architecture", "service_account", "iam_role", "interruptible", "entry")
 _TEXTS = ("config", "labels", "annotations")
 
@@ -47,6 +48,7 @@ def to_json(spec: AttemptSpec) -> dict[str, Any]:
     given = {"version": VERSION, "identity": {name: getattr(identity, name) for name in Identity.__slots__}}
     given |= {"args": list(spec.argv), "env": dict(spec.env), "reuse": spec.reuse}
     given |= {key: getattr(spec.addresses, name) for key, name in _ADDRESSES.items()}
+    given |= {key: uri for key, name in _OPTIONAL_ADDRESSES.items() if (uri := getattr(spec.addresses, name))}
     given["timeout_seconds"] = spec.timeout_seconds
     given |= {name: value for name in _PLAIN if (value := getattr(spec, name))}
     given |= {name: dict(value) for name in _TEXTS if (value := getattr(spec, name))}
@@ -74,12 +76,13 @@ def from_json(given: Mapping[str, Any], *, name: str, attempt: int = 0, index: i
     version = int(given.get("version") or 0)
     if version > VERSION:
         raise UnknownVersion(f"the attempt {name} was queued by a newer release: {version} is above {VERSION}")
+    addresses = {**_ADDRESSES, **_OPTIONAL_ADDRESSES}
     data, pod, overlay = (given.get(name) for name in ("data_config", "pod", "overlay"))
     return AttemptSpec(
         identity=_made(Identity, given["identity"]) if version else _former(given, name, attempt, index),
         argv=tuple(given.get("args") or ()),
         env=given.get("env") or {},
-        addresses=Addresses(**{field: str(given.get(key) or "") for key, field in _ADDRESSES.items()}),
+        addresses=Addresses(**{field: str(given.get(key) or "") for key, field in addresses.items()}),
         timeout_seconds=given.get("timeout_seconds"),
         reuse=bool(given.get("reuse")),
         secrets=tuple(Request.of_json(one) for one in given.get("secrets") or ()),

@@ -1,4 +1,5 @@
-"""Keeps a process for each cluster that was set while Causeway runs, and follows what is changed.
+"""Keeps a process for each cluster that was set while Causeway runs, one for connectors where there are any, and
+follows what is changed.
 
 A process of its own for each: what one cluster does to its client, or a bug in it, is no other's trouble, and a change
 of settings is a restart, which loses nothing (attempts are adopted). The keeper is a thread of an executor that is
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from django.db import close_old_connections
 
@@ -22,6 +24,9 @@ LOOK_SECONDS = 2.0
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0  # seconds until a process that ended is started again
 STEADY_SECONDS = 60.0  # one that ran for so long is started again at once
 STOP_SECONDS = 8.0
+
+
+Which: TypeAlias = tuple[str, str]  # kind of executor, and cluster of it
 
 
 @dataclass
@@ -36,11 +41,11 @@ class Kept:
 
 class Keeper:
     def __init__(
-        self, wanted: Callable[[], Mapping[str, str]], start: Callable[[str], subprocess.Popen[bytes]]
+        self, wanted: Callable[[], Mapping[Which, str]], start: Callable[[Which], subprocess.Popen[bytes]]
     ) -> None:
-        """`wanted`: a name for each process there should be, and a text that changes when it has to start anew."""
+        """`wanted`: which processes there should be, each with a text that changes when it has to start anew."""
         self.wanted, self.start = wanted, start
-        self.kept: dict[str, Kept] = {}
+        self.kept: dict[Which, Kept] = {}
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -59,7 +64,7 @@ class Keeper:
         for kept in list(self.kept.values()):
             self._tell(kept)
 
-    def step(self, wanted: Mapping[str, str], now: float) -> None:
+    def step(self, wanted: Mapping[Which, str], now: float) -> None:
         """Start what is missing, stop what is not wanted, or not so; it is started when the old one has ended."""
         for name, kept in list(self.kept.items()):
             ended = kept.process.poll() is not None
@@ -72,13 +77,13 @@ class Keeper:
         for name, settings in wanted.items():
             if name not in self.kept:
                 self.kept[name] = Kept(settings, self.start(name), now)
-                logger.info("cluster %s: its executor is started", name)
+                logger.info("%s: its executor is started", _words(name))
 
-    def _again(self, name: str, kept: Kept, now: float) -> None:
+    def _again(self, name: Which, kept: Kept, now: float) -> None:
         if kept.due is None:
             kept.pause = FIRST_PAUSE if now - kept.started_at > STEADY_SECONDS else min(kept.pause * 2, LONGEST_PAUSE)
             kept.due = now + kept.pause
-            logger.warning("cluster %s: its executor ended (%s)", name, kept.process.returncode)
+            logger.warning("%s: its executor ended (%s)", _words(name), kept.process.returncode)
         if now >= kept.due:
             kept.process, kept.started_at, kept.due, kept.leaving = self.start(name), now, None, False
 
@@ -97,3 +102,8 @@ class Keeper:
             except subprocess.TimeoutExpired:
                 kept.process.kill()
                 kept.process.wait()
+
+
+def _words(which: Which) -> str:
+    kind, cluster = which
+    return f"cluster {cluster}" if cluster else kind

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from scheduler.executors.base import Executor
-from scheduler.placement import Cluster, Kind
+from scheduler.placement import Cluster, Kind, Service
 
 LOCAL = "local"
 
@@ -35,15 +35,27 @@ class Entry:
     kind: Kind
     factory: str  # `module:function` (Setup to Executor), imported by the process that runs it alone
     clusters: str = ""  # `module:function` that gives the configured clusters of the kind, a list of placement.Cluster
+    services: str = ""  # the same of its services, a list of placement.Service
+    # `module:function` that names the processes of the kind to be kept while Causeway runs: the cluster that each is
+    # for, with a text that changes when it has to start anew
+    kept: str = ""
 
 
 KUBERNETES = "kubernetes"
+CONNECTORS = "connectors"
 _ENTRIES = (
     Entry(Kind(LOCAL), "scheduler.executors.local.factory:make"),
     Entry(
         Kind(KUBERNETES, clustered=True, any_resource=True),
         "scheduler.executors.kubernetes.factory:make",
         "scheduler.executors.kubernetes.clusters:configured",
+        kept="scheduler.executors.kubernetes.clusters:to_keep",
+    ),
+    Entry(
+        Kind(CONNECTORS, serves=True),
+        "scheduler.executors.connectors.factory:make",
+        services="scheduler.executors.connectors.connectors:configured",
+        kept="scheduler.executors.connectors.connectors:to_keep",
     ),
 )
 REGISTRY: Mapping[str, Entry] = {entry.kind.name: entry for entry in _ENTRIES}
@@ -56,6 +68,21 @@ def kinds() -> list[Kind]:
 def clusters() -> list[Cluster]:
     """All that are configured, of every kind."""
     return [one for entry in REGISTRY.values() if entry.clusters for one in _named(entry.clusters)()]
+
+
+def services() -> list[Service]:
+    """All that are configured, of every kind."""
+    return [one for entry in REGISTRY.values() if entry.services for one in _named(entry.services)()]
+
+
+def to_keep() -> dict[tuple[str, str], str]:
+    """Of which kind and which cluster of it a process has to run, with a text that changes when it starts anew."""
+    return {
+        (kind, cluster): settings
+        for kind, entry in REGISTRY.items()
+        if entry.kept
+        for cluster, settings in _named(entry.kept)().items()
+    }
 
 
 def make(name: str, setup: Setup) -> Executor:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 
 
-def store_keys() -> dict[str, str]:
+def store_keys(env: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Keys of their own, where the operator gave tasks some, or Causeway's; empty if the store is none of S3."""
-    env = os.environ
     keys = {
         "FLYTE_AWS_ENDPOINT": env.get("AWS_ENDPOINT_URL"),
         "FLYTE_AWS_ACCESS_KEY_ID": env.get("CAUSEWAY_TASK_S3_ACCESS_KEY_ID") or env.get("AWS_ACCESS_KEY_ID"),

@@ -2,6 +2,7 @@ from scheduler.models.attempt import TaskExecution
 from scheduler.models.attributes import MatchableAttributes
 from scheduler.models.cache import CacheEntry
 from scheduler.models.cluster import ClusterSettings
+from scheduler.models.connector import ConnectorCatalogue, ConnectorJob, ConnectorSettings
 from scheduler.models.ended_child import EndedChild
 from scheduler.models.event import PhaseEvent
 from scheduler.models.execution import Execution, ExecutionMode
@@ -31,6 +32,9 @@ __all__ = [
     "CacheEntry",
     "Channel",
     "ClusterSettings",
+    "ConnectorCatalogue",
+    "ConnectorJob",
+    "ConnectorSettings",
     "EndedChild",
     "Execution",
     "ExecutionMode",

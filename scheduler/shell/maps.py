@@ -37,17 +37,18 @@ def item_inputs_of(turn: Turn, node: Node) -> literals_pb2.LiteralMap | None:
     return inputs_of(turn, array, array.spec.target, int(node.spec.id[1:]))
 
 
-def item_inputs_uri(turn: Turn, key: str, index: int) -> tuple[str, int]:
+def item_inputs_uri(turn: Turn, key: str, index: int, *, alone: bool = False) -> tuple[str, int]:
     """Where an item of a task finds its inputs, and the index of the first item of the lists there.
 
-    A task that reads lists by itself shares a file with others. For the other tasks the item's own file is written.
+    A task that reads lists by itself shares a file with others. For the other tasks, and for whoever reads one item
+    (`alone`), the item's own file is written.
     """
     array = turn.rows[key]
     target = array.spec.target
     if not isinstance(target, Target):
         return turn.uris.inputs(key), 0
     shared, first = block_of(turn, array, target, index)
-    if target.node.array_node.data_mode == workflow_pb2.ArrayNode.SINGLE_INPUT_FILE:
+    if target.node.array_node.data_mode == workflow_pb2.ArrayNode.SINGLE_INPUT_FILE and not alone:
         return shared, first
     uri = turn.uris.item_inputs(key, index)
     turn.literals.write(uri, inputs_of(turn, array, target, index))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from flyteidl.core import literals_pb2
@@ -17,6 +17,7 @@ from scheduler.engine.commands import Command
 from scheduler.engine.events import Collected, Event, Failed, Prepared, Stopped, Unparked
 from scheduler.engine.graph import GateType, Kind
 from scheduler.engine.state import ROOT, Failure, Node, child_key
+from scheduler.executors import registry
 from scheduler.graphs import INPUTS, Source, Target, gate_type, promised
 from scheduler.models import Gate, GateKind, TaskExecution
 from scheduler.phases import AttemptPhase
@@ -105,7 +106,8 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
     interruptible = command.interruptible
     if turn.spec.HasField("interruptible"):  # said at launch, for all nodes
         interruptible = turn.spec.interruptible.value and command.system_failures < node.spec.retry.system
-    inputs_uri, first = item_inputs_uri(turn, node.key, command.index) if command.index >= 0 else ("", 0)
+    served = place.executor == registry.CONNECTORS  # by a service, which reads one item's inputs and the template
+    inputs_uri, first = item_inputs_uri(turn, node.key, command.index, alone=served) if command.index >= 0 else ("", 0)
     run = Run(
         execution_id=execution.pk,
         project=execution.project,
@@ -129,7 +131,9 @@ def _submit(turn: Turn, command: commands.Submit) -> Iterator[Event]:
     except CausewayError as error:
         yield Failed(node.key, Failure("BadTaskSpecification", error.message))
         return
-    if needs_task_file(target):
+    if served:
+        spec = replace(spec, addresses=replace(spec.addresses, template=turn.uris.task_file(node.key)))
+    if served or needs_task_file(target):
         _write_task_file(turn, node, target)
     attempt = TaskExecution(
         execution_id=execution.pk,

@@ -22,7 +22,7 @@ from scheduler.engine.graph import Kind
 from scheduler.engine.state import Node, State
 from scheduler.executors import registry
 from scheduler.models import CacheEntry, Execution, Gate, Lane, TaskExecution
-from scheduler.placement import Cluster
+from scheduler.placement import Cluster, Service
 from scheduler.shell.data import Literals
 from scheduler.shell.formers import Recovery, recovery_of
 from scheduler.shell.rows import Rows
@@ -90,6 +90,11 @@ class Turn:
     def clusters(self) -> list[Cluster]:
         """Those that are configured: attempts of one turn see the same ones."""
         return registry.clusters()
+
+    @cached_property
+    def services(self) -> list[Service]:
+        """Connector services, likewise."""
+        return registry.services()
 
     @cached_property
     def uris(self) -> Uris:

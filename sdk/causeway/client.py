@@ -18,6 +18,7 @@ from urllib.parse import quote
 from causeway import addresses, publishing
 from causeway.cards import Card
 from causeway.clusters import Clusters
+from causeway.connectors import Connectors
 from causeway.http import CausewayError, Connection
 from causeway.lineage import Lineage, Retention
 from causeway.publishing import Content, StrPath
@@ -56,6 +57,7 @@ class Client:
         self.retention = Retention(self)
         self.secrets = Secrets(self)
         self.clusters = Clusters(self)
+        self.connectors = Connectors(self)
         self.quotas = Quotas(self)
 
     def artifact_path(self, name: str) -> str:

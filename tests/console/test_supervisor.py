@@ -142,3 +142,20 @@ def test_it_forgets_a_pid_file_that_a_killed_server_left_empty(home: Home) -> No
     file.touch()
     postgres.forget_dead_server(file)
     assert not file.exists()
+
+
+def test_a_connector_service_is_started_with_what_tasks_have_and_no_more(home: Home) -> None:
+    made = replace(options(home.root, connectors=True), environment={"CAUSEWAY_GRPC_AUTH": "token"})
+    assert made.connector is not None
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(configuration(made))
+    assert "connector" in parser["group:app"]["programs"].split(",")
+    section = parser["program:connector"]
+    assert made.connector.address in section["command"] and made.connector.address.startswith("127.0.0.1:")
+    for name in ("DATABASE_URL", "CAUSEWAY_EXECUTOR_DATABASE_URL", "CAUSEWAY_SECRET_KEY"):
+        assert f'{name}=""' in section["environment"]
+    assert (
+        options(home.root, connectors=True, CAUSEWAY_CONNECTORS="a=b:1")
+        .environment["CAUSEWAY_CONNECTORS"]
+        .startswith("a=b:1,here=127.0.0.1:")
+    )

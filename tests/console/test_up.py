@@ -169,3 +169,18 @@ def test_it_refuses_settings_that_are_unsafe_on_a_network(tmp_path: Path) -> Non
         DATABASE_URL="",
         REDIS_URL="",
     )
+
+
+def test_it_names_what_a_connector_service_lacks(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho prometheus_client httpx\n")
+    assert "no program that can be run" in up(tmp_path / "home", "--connectors", str(python))
+    python.chmod(0o755)
+    said = up(tmp_path / "home", "--connectors", str(python))
+    assert said.endswith(f"prometheus_client, httpx missing; install: {python} -m pip install prometheus-client httpx")
+
+
+def test_it_says_which_connectors_it_does_not_understand(tmp_path: Path) -> None:
+    assert "endpoint has to be host:port" in up(tmp_path / "home", CAUSEWAY_CONNECTORS="yard=nowhere")
+    said = up(tmp_path / "home", "--connectors", sys.executable, "--grpc-port=8089", CAUSEWAY_CONNECTOR_PORT="8089")
+    assert "8089" in said and "CAUSEWAY_CONNECTOR_PORT" in said

@@ -54,7 +54,7 @@ WHOLE = AttemptSpec(
         SharedMemory("1Gi"),
         frozenset({"cpu"}),
     ),
-    addresses=Addresses("s3://b/i", "s3://b/o", "s3://b/r", "s3://b/c", "s3://b/p", "s3://b/l"),
+    addresses=Addresses("s3://b/i", "s3://b/o", "s3://b/r", "s3://b/c", "s3://b/p", "s3://b/l", "s3://b/t"),
     secrets=(Request(Name("g", "k", "2"), "FILE", "TOKEN"),),
     service_account="runner",
     iam_role="role",

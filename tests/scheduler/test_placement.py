@@ -14,12 +14,13 @@ from scheduler.executors import registry
 from scheduler.executors.packing import Unbounded
 from scheduler.models import Execution, TaskExecution
 from scheduler.phases import ExecutionPhase
-from scheduler.placement import Asked, Cluster, Kind, NoExecutor, NoPlace, Place, place
+from scheduler.placement import Asked, Cluster, Kind, NoExecutor, NoPlace, Place, Service, place
 from tests.scheduler.driving import error_of, start, workflow_of
 
 LOCAL = Kind("local")
 PODS = Kind("pods", clustered=True, plugins=frozenset({"pytorch"}), any_resource=True)
 BOTH = [LOCAL, PODS]
+SERVED = Kind("services", serves=True)
 ASKED = Asked("1", project="p", domain="d", task="t", task_type="python-task")
 
 
@@ -162,3 +163,45 @@ def test_a_label_that_no_cluster_has_fails_in_words() -> None:
     execution.refresh_from_db()
     assert execution.phase in (ExecutionPhase.FAILED, ExecutionPhase.FAILING)
     assert "no cluster has the label 'moon': there are a, b" in error_of(execution).message
+
+
+# --- connector services -----------------------------------------------------------------------------------------------
+
+YARD = Service("yard", types=frozenset({("ship", 0), ("ship", 2), ("python-task", 9)}))
+SHIP = {"task_type": "ship", "own_program": False}
+
+
+def test_a_type_that_a_service_runs_goes_there_with_a_program_of_its_own_or_without() -> None:
+    everywhere = [*BOTH, SERVED]
+    assert place(asked(**SHIP), everywhere, [cluster("a")], [YARD]) == Place("services")
+    assert place(asked(**SHIP | {"own_program": True}), everywhere, [], [YARD]) == Place("services")
+    assert place(asked(**SHIP, version=2), everywhere, [], [YARD], machine_first=True) == Place("services")
+    assert place(ASKED, everywhere, [], [YARD]) == Place("local"), "another version of its type"
+    assert place(asked(**SHIP), BOTH, [], [YARD]) == Place("local"), "of a kind that is not installed"
+    assert place(asked(**SHIP, runs_program=False), everywhere, [], [YARD]) == Place("local"), "an echo"
+
+
+def test_what_only_a_service_could_run_waits_for_one_that_has_not_said_what_it_runs() -> None:
+    unread = Service("yard", known=False)
+    assert place(asked(**SHIP), [LOCAL, SERVED], [], [unread]) == Place("services")
+    assert place(asked(**SHIP | {"own_program": True}), [LOCAL, SERVED], [], [unread]) == Place("local")
+    claimed = replace(unread, claims=frozenset({"ship"}))
+    assert place(asked(**SHIP | {"own_program": True}), [LOCAL, SERVED], [], [claimed]) == Place("services")
+    other = replace(unread, claims=frozenset({"train"}))
+    assert place(asked(**SHIP), [LOCAL, SERVED], [], [other]) == Place("local")
+
+
+@pytest.mark.parametrize(
+    ("service", "version", "said"),
+    [
+        (replace(YARD, open=False), 0, "(yard) is closed, or not open to p/d"),
+        (replace(YARD, projects=frozenset({"q", "p/x"})), 0, "not open to p/d"),
+        (YARD, 1, "in version 1; connectors here run version 0, 2 of it"),
+    ],
+)
+def test_a_service_that_does_not_take_it_says_why(service: Service, version: int, said: str) -> None:
+    with pytest.raises(NoExecutor) as refused:
+        place(asked(**SHIP, version=version), [LOCAL, SERVED], [], [service])
+    assert said in refused.value.message
+    with_program = asked(task_type="ship", version=version)
+    assert place(with_program, [LOCAL, SERVED], [], [service]) == Place("local")

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from django.conf import settings
 from flyteidl.admin import task_execution_pb2
 from flyteidl.core import catalog_pb2, execution_pb2, identifier_pb2
 from flyteidl.event import event_pb2
+from google.protobuf import json_format, struct_pb2
 
+from console.jobs import links_of
 from console.rpc.convert.common import duration, execution_error, identifier, node_id, timestamp
 from scheduler.engine.memory import Memory
+from scheduler.executors.connectors.connectors import KIND
 from scheduler.executors.kubernetes.links import log_links
-from scheduler.models import Execution, NodeExecution, Task, TaskExecution
+from scheduler.models import ConnectorJob, Execution, NodeExecution, Task, TaskExecution
 from scheduler.phases import NODE_TERMINAL, AttemptPhase, NodePhase
 from scheduler.shell.rows import mapped_task
 
@@ -28,13 +32,14 @@ _MAP_PHASES = {
 
 
 def task_execution(
-    row: TaskExecution, node: NodeExecution, execution: Execution, waits: str = ""
+    row: TaskExecution, node: NodeExecution, execution: Execution, waits: str = "", job: ConnectorJob | None = None
 ) -> task_execution_pb2.TaskExecution:
-    """`waits`: why, with the numbers of now, where it does."""
+    """`waits`: why, with the numbers of now, where it does; `job`: at a connector, where it is one."""
     reason = waits or row.reason
     closure = task_execution_pb2.TaskExecutionClosure(
         phase=_phase(row.phase),  # type: ignore[arg-type]
-        logs=_logs(row, node, execution),
+        logs=_logs(row, node, execution, job),
+        custom_info=json_format.ParseDict(job.info, struct_pb2.Struct()) if job is not None and job.info else None,
         created_at=timestamp(row.created_at),
         started_at=timestamp(row.started_at),
         updated_at=timestamp(row.updated_at),
@@ -63,11 +68,15 @@ def task_execution(
 
 
 def map_execution(
-    items: Sequence[TaskExecution], node: NodeExecution, execution: Execution, waits: str = ""
+    items: Sequence[TaskExecution],
+    node: NodeExecution,
+    execution: Execution,
+    waits: str = "",
+    jobs: Mapping[int, ConnectorJob] = MappingProxyType({}),
 ) -> task_execution_pb2.TaskExecution | None:
     """A map as Flyte shows it: one attempt, whose external resources are the attempts at each item, and the items that
-    needed none. None if no item was begun."""
-    resources = [*(_item(item, node, execution) for item in items), *_reused(items, node)]
+    needed none. None if no item was begun. `jobs`: those at connectors, by attempt."""
+    resources = [*(_item(item, node, execution, jobs.get(item.pk)) for item in items), *_reused(items, node)]
     template = None if items else mapped_task(execution, node)
     if not resources or not (items or template):
         return None
@@ -97,13 +106,15 @@ def map_execution(
     return task_execution_pb2.TaskExecution(id=identifier, input_uri=node.input_uri, closure=closure)
 
 
-def _item(row: TaskExecution, node: NodeExecution, execution: Execution) -> event_pb2.ExternalResourceInfo:
+def _item(
+    row: TaskExecution, node: NodeExecution, execution: Execution, job: ConnectorJob | None
+) -> event_pb2.ExternalResourceInfo:
     return event_pb2.ExternalResourceInfo(
         external_id=row.name,
         index=row.index,
         retry_attempt=row.attempt,
         phase=_phase(row.phase),  # type: ignore[arg-type]
-        logs=_logs(row, node, execution),
+        logs=_logs(row, node, execution, job),
     )
 
 
@@ -141,11 +152,14 @@ def _task_type(row: TaskExecution) -> str:
     return row.task.type if row.task is not None else str(row.command.get("task_type", ""))
 
 
-def _logs(row: TaskExecution, node: NodeExecution, execution: Execution) -> list[execution_pb2.TaskLog]:
-    """A link to the console's log page, where the reader's rights are checked."""
-    if not row.log_uri:
-        return []
+def _logs(
+    row: TaskExecution, node: NodeExecution, execution: Execution, job: ConnectorJob | None
+) -> list[execution_pb2.TaskLog]:
+    """A link to the console's log page, where the reader's rights are checked; then those of other systems."""
+    others = [execution_pb2.TaskLog(uri=uri, name=name) for name, uri in (*log_links(row), *links_of(job))]
+    if not row.log_uri or row.executor == KIND:
+        return others
     suffix = f"{row.attempt}" if row.index < 0 else f"{row.attempt}-{row.index}"
     uri = f"{settings.CAUSEWAY_PUBLIC_URL}/executions/{execution.key}/nodes/{node.node_id}/logs/{row.id}/"
     own = execution_pb2.TaskLog(uri=uri, name=f"Log of attempt {suffix}")
-    return [own, *(execution_pb2.TaskLog(uri=uri, name=name) for name, uri in log_links(row))]
+    return [own, *others]

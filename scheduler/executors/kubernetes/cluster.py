@@ -6,14 +6,15 @@ The names are ours; what corresponds to Flyte's `plugins.k8s` is told in docs/ho
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from scheduler.executors.descriptions import BadDescription, made
 
 Json = Mapping[str, Any]
 _HTTP = re.compile(r"https?://", re.ASCII)
@@ -23,8 +24,7 @@ RUNNERS = ("causeway", "flytekit")
 LOG_WORDS = frozenset({"cluster", "namespace", "pod", "started", "ended"})
 
 
-class BadCluster(ValueError):
-    """The message says what is wrong with the description, and what is allowed."""
+BadCluster = BadDescription
 
 
 @dataclass(frozen=True)
@@ -154,9 +154,10 @@ def described(given: Any) -> Cluster:
 def _of(given: Any, **over: Any) -> Cluster:
     if not isinstance(given, dict):
         raise BadCluster("the description of the cluster has to be a mapping, such as `name: gpu-1`")
-    made: Cluster = _made(Cluster, {**given, **{name: value for name, value in over.items() if value}}, "the cluster")
-    _check(made)
-    return made
+    told = {**given, **{name: value for name, value in over.items() if value}}
+    found: Cluster = made(Cluster, told, "the cluster", _PARTS)
+    _check(found)
+    return found
 
 
 def load(path: str) -> list[Cluster]:
@@ -172,45 +173,6 @@ def load(path: str) -> list[Cluster]:
 
 
 _PARTS = {"graces": Graces, "accelerators": Accelerators, "interruptible": Placing, "on_demand": Placing}
-
-
-def _made(kind: type[Any], given: Mapping[str, Any], what: str) -> Any:
-    known = {one.name: one for one in fields(kind)}
-    if unknown := sorted(set(given) - set(known)):
-        raise BadCluster(f"{what} has no setting {unknown[0]!r}; there are {', '.join(sorted(known))}")
-    values = {}
-    for name, value in given.items():
-        if name in _PARTS and kind is Cluster:
-            values[name] = _made(_PARTS[name], _mapping(value, name), name)
-        else:
-            values[name] = _value(name, value, getattr(kind(), name))
-    return kind(**values)
-
-
-def _value(name: str, value: Any, default: Any) -> Any:
-    """The value in the form of the default beside it."""
-    if isinstance(default, tuple):
-        if not isinstance(value, list):
-            raise BadCluster(f"{name} has to be a list")
-        return tuple(value)
-    if isinstance(default, Mapping):
-        found = _mapping(value, name)
-        return {key: tuple(one) if isinstance(one, list) else one for key, one in found.items()}
-    if isinstance(default, bool) or name == "host_network":
-        if not isinstance(value, bool):
-            raise BadCluster(f"{name} has to be true or false")
-    elif isinstance(default, (int, float)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
-            raise BadCluster(f"{name} has to be a number, zero or more")
-    elif isinstance(default, str) and not isinstance(value, str):
-        raise BadCluster(f"{name} has to be a text")
-    return value
-
-
-def _mapping(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise BadCluster(f"{name} has to be a mapping, got {json.dumps(value)[:80]}")
-    return value
 
 
 def _check(cluster: Cluster) -> None:

@@ -18,7 +18,6 @@ from django.core.management.base import BaseCommand, CommandError
 from scheduler.executors import registry
 from scheduler.executors.daemon import Daemon
 from scheduler.executors.keeper import STOP_SECONDS, Keeper
-from scheduler.executors.kubernetes.clusters import to_keep
 from scheduler.executors.vital import vital
 from scheduler.termination import on_termination
 
@@ -32,7 +31,9 @@ class Command(BaseCommand):
         parser.add_argument("--kind", choices=kinds, default=registry.LOCAL, help="where they run (default: here)")
         parser.add_argument("--cluster", default="", help="which cluster, for a kind that has several")
         parser.add_argument(
-            "--clusters", action="store_true", help="keep a process for each cluster that is set while Causeway runs"
+            "--clusters",
+            action="store_true",
+            help="keep a process for each cluster that is set while Causeway runs, and one for connectors",
         )
         parser.add_argument("--with-parent", type=int, metavar="PID", help="end when that process, its parent, does")
 
@@ -50,14 +51,14 @@ class Command(BaseCommand):
             except registry.BadSetup as error:
                 raise CommandError(str(error)) from None
             daemon = Daemon(executor, executor.instance or instance_name(home, which, kind))
-            keeper = Keeper(to_keep, start_executor)
+            keeper = Keeper(registry.to_keep, start_executor)
 
             def stop() -> None:
                 keeper.stop()
                 daemon.stop()
 
             on_termination(stop)
-            keeping = vital(keeper.run, name="clusters")
+            keeping = vital(keeper.run, name="keeper")
             if options["clusters"]:
                 keeping.start()
             daemon.run()
@@ -65,11 +66,12 @@ class Command(BaseCommand):
                 keeping.join(timeout=STOP_SECONDS)
 
 
-def start_executor(cluster: str) -> subprocess.Popen[bytes]:
-    """Of a cluster, as a process of this one's: with its rights, in its log."""
-    command = [sys.executable, sys.argv[0], "executor", "--skip-checks", "--kind", registry.KUBERNETES]
-    command += ["--cluster", cluster, "--with-parent", str(os.getpid())]
-    return subprocess.Popen(command, env={**os.environ, "CAUSEWAY_PROCESS": f"executor-{cluster}"})  # noqa: S603 - our own program
+def start_executor(which: tuple[str, str]) -> subprocess.Popen[bytes]:
+    """Of a kind and a cluster of it, as a process of this one's: with its rights, in its log."""
+    kind, cluster = which
+    command = [sys.executable, sys.argv[0], "executor", "--skip-checks", "--kind", kind]
+    command += [*(["--cluster", cluster] if cluster else []), "--with-parent", str(os.getpid())]
+    return subprocess.Popen(command, env={**os.environ, "CAUSEWAY_PROCESS": f"executor-{cluster or kind}"})  # noqa: S603 - our own program
 
 
 def end_with(parent: int) -> None:

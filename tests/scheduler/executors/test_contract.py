@@ -14,6 +14,7 @@ from flyteidl.core import execution_pb2
 from scheduler.attempts.observations import Accepted, Ended, Progress, Running, Waiting
 from scheduler.executors.registry import REGISTRY
 from scheduler.phases import AttemptPhase
+from tests.scheduler.executors.connectors.subject import connector_service, connectors_subject  # noqa: F401 - fixtures
 from tests.scheduler.executors.kubernetes.subject import kubernetes_subject  # noqa: F401 - fixture
 from tests.scheduler.executors.subjects import Subject, fake_subject, local_subject  # noqa: F401 - fixtures
 
