@@ -11,6 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from scheduler.advance import advance
+from scheduler.figures import count_events, note_late_work
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
 from scheduler.quotas.admission import admit
 from scheduler.quotas.used import sum_up
@@ -51,8 +52,12 @@ _ORPHANS = """
 
 def sweep_all() -> None:
     """One bounded sweep: parents, children, executions with news, triggers; one step fails alone."""
-    for step in (_parents, _children, _admissions, _executions, _triggers, _usage):
+    for step in (_late, _parents, _children, _admissions, _executions, _triggers, _usage, _figures):
         _guarded(step.__name__.strip("_"), step)
+
+
+def _late() -> None:
+    note_late_work()
 
 
 def _parents() -> None:
@@ -76,6 +81,10 @@ def _executions() -> None:
 
 def _usage() -> None:
     sum_up()
+
+
+def _figures() -> None:
+    count_events()
 
 
 def _triggers() -> None:
