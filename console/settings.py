@@ -221,6 +221,7 @@ CELERY_BEAT_SCHEDULE = {
         ("sweep", "scheduler.tasks.sweep", CAUSEWAY_SWEEP_SECONDS),
         ("schedules", "scheduler.tasks.fire_schedules", 1.0),
         ("heartbeat", "console.tasks.heartbeat", 5.0),
+        ("readers", "console.tasks.watch_readers", 5.0),
         ("notifications", "scheduler.tasks.deliver_notifications", 5.0),
         ("retention", "scheduler.tasks.apply_retention", 3600.0),
     )

@@ -63,7 +63,8 @@ _ADD = """
     ON CONFLICT (name, labels) DO UPDATE SET value = scheduler_figure.value + excluded.value
 """
 _LATE = """
-    SELECT (SELECT count(*) FROM scheduler_execution WHERE dirty AND updated_at < now() - make_interval(secs => %(late)s)),
+    SELECT (SELECT count(*) FROM scheduler_execution
+         WHERE dirty AND updated_at < now() - make_interval(secs => %(late)s)),
         (SELECT count(*) FROM artifacts_artifactversion
          WHERE triggers_evaluated_at IS NULL AND created_at < now() - make_interval(secs => %(late)s)),
         (SELECT count(*) FROM scheduler_taskexecution
