@@ -25,7 +25,11 @@ HBA = f"""\
 local all all scram-sha-256
 """
 READERS = "causeway_readers"  # the group, as console.sqlviews.schema makes it
-HBA_READERS = f"host {DATABASE} +{READERS} all scram-sha-256\n"
+# Who makes a role is a member of it, and so a reader, to PostgreSQL.
+HBA_READERS = f"""\
+host all {SUPERUSER},{APPLICATION},{EXECUTOR} all reject
+host {DATABASE} +{READERS} all scram-sha-256
+"""
 
 # What a superuser made in earlier versions becomes the application's. Extensions and what is PostgreSQL's own stay;
 # sequences that belong to a column, indexes and the types of rows follow their table.

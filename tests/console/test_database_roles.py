@@ -140,8 +140,8 @@ def test_readers_and_nobody_else_come_by_tcp(home: Home, monkeypatch: pytest.Mon
         secret = roles.password(home, roles.APPLICATION)
         for user, password, reason in (
             ("somebody", "wrong", "password authentication failed"),
-            ("causeway", secret, "no pg_hba.conf entry"),
-            ("postgres", "", "no pg_hba.conf entry"),
+            ("causeway", secret, "pg_hba.conf rejects"),
+            ("postgres", "", "pg_hba.conf rejects"),
         ):
             with pytest.raises(psycopg.OperationalError, match=reason):
                 psycopg.connect(host=address, user=user, password=password, dbname="causeway")
