@@ -78,6 +78,12 @@ CAUSEWAY_TLS = env_flag("CAUSEWAY_TLS", default=CAUSEWAY_PUBLIC_URL.startswith("
 # this machine's users is served, all of whom are admins then.
 CAUSEWAY_GRPC_AUTH = os.environ.get("CAUSEWAY_GRPC_AUTH") or "token"
 
+# Who may read /metrics: "token": whoever has one with the scope `metrics`, of a platform administrator. "open": anybody
+# who can connect; they hold numbers and names of clusters, nothing of projects.
+CAUSEWAY_METRICS = os.environ.get("CAUSEWAY_METRICS") or "token"
+if CAUSEWAY_METRICS not in ("token", "open"):
+    raise ImproperlyConfigured(f"CAUSEWAY_METRICS is token or open, not {CAUSEWAY_METRICS!r}")
+
 INSTALLED_APPS = [
     "console.accounts",  # first: its createsuperuser stands in for Django's
     "django.contrib.admin",
@@ -217,6 +223,7 @@ CELERY_BEAT_SCHEDULE = {
         ("sweep", "scheduler.tasks.sweep", CAUSEWAY_SWEEP_SECONDS),
         ("schedules", "scheduler.tasks.fire_schedules", 1.0),
         ("heartbeat", "console.tasks.heartbeat", 5.0),
+        ("readers", "console.tasks.watch_readers", 5.0),
         ("notifications", "scheduler.tasks.deliver_notifications", 5.0),
         ("retention", "scheduler.tasks.apply_retention", 3600.0),
     )

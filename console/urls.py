@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from console import health
+from console import health, metrics
 from console.rpc import oauth
 
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", metrics.show),
     path("oauth2/token", oauth.issue_token),
     path("", include("console.objects")),
     path("", include("console.card_images")),

@@ -5,7 +5,7 @@ set -eu
 psql --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" --dbname postgres <<'SQL'
 \getenv owner DATABASE_PASSWORD
 \getenv executor EXECUTOR_DATABASE_PASSWORD
-CREATE ROLE causeway LOGIN PASSWORD :'owner';
+CREATE ROLE causeway LOGIN CREATEROLE PASSWORD :'owner';
 CREATE ROLE causeway_executor LOGIN PASSWORD :'executor';
 CREATE DATABASE causeway OWNER causeway;
 REVOKE ALL ON DATABASE causeway, postgres, template1 FROM PUBLIC;

@@ -29,6 +29,7 @@ class Action(enum.Enum):
     DECIDE = "decide"  # approve or reject a gate, move an alias
     ACTIVATE = "activate"  # activate and deactivate launch plans
     ADMIN = "admin"  # projects, role bindings
+    WATCH = "watch"  # read the operators' figures: counts of the whole installation, nothing of a project
 
 
 Rights = Callable[[Action, str, str], bool]  # action, project, domain

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from scheduler.advance import advance
 from scheduler.attempts.preemption import preempt
+from scheduler.figures import count_events, note_late_work
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
 from scheduler.quotas.admission import admit
 from scheduler.quotas.used import sum_up
@@ -52,8 +53,13 @@ _ORPHANS = """
 
 def sweep_all() -> None:
     """One bounded sweep: parents, children, executions with news, triggers; one step fails alone."""
-    for step in (_parents, _children, _admissions, _preemptions, _executions, _triggers, _usage):
+    steps = (_late, _parents, _children, _admissions, _preemptions, _executions, _triggers, _usage, _figures)
+    for step in steps:
         _guarded(step.__name__.strip("_"), step)
+
+
+def _late() -> None:
+    note_late_work()
 
 
 def _parents() -> None:
@@ -81,6 +87,10 @@ def _executions() -> None:
 
 def _usage() -> None:
     sum_up()
+
+
+def _figures() -> None:
+    count_events()
 
 
 def _triggers() -> None:

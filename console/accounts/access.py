@@ -33,6 +33,7 @@ _LEAST_ROLE = {
     Action.DECIDE: Role.APPROVER,
     Action.ACTIVATE: Role.APPROVER,
     Action.ADMIN: Role.ADMIN,
+    Action.WATCH: Role.ADMIN,
 }
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -9,12 +9,13 @@ from django.contrib.auth.admin import UserAdmin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from artifacts.exceptions import InvalidArgument
+from artifacts.exceptions import CausewayError, InvalidArgument
 from audit.models import AuditEvent
 from console.accounts import roles, tokens
-from console.accounts.models import ApiToken, RoleBinding, User
+from console.accounts.models import ApiToken, Reader, RoleBinding, User
 from console.accounts.scopes import SCOPES
 from console.admin import ReadOnlyAdmin, SuperuserAdmin, actor_of
+from console.sqlviews import readers
 
 
 class RoleBindingForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -129,6 +130,72 @@ class ApiTokenAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     def revoke(self, request: HttpRequest, queryset: Any) -> None:
         for token in queryset.select_related("user"):
             tokens.revoke(token, actor=actor_of(request))
+
+
+class ReaderForm(forms.ModelForm):  # type: ignore[type-arg]
+    places = forms.CharField(
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="What it sees, one a line: weather, weather/production, or * for everything.",
+    )
+
+    class Meta:
+        model = Reader
+        fields = ("name", "description", "statement_seconds", "connections")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.pk is not None and not self.is_bound:
+            self.initial["places"] = "\n".join(readers.names(list(self.instance.scopes.all())))
+
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean() or self.cleaned_data
+        if self.errors:
+            return found
+        lines = [line.strip() for line in found["places"].splitlines() if line.strip()]
+        found["wanted"] = [readers.place_of(line) for line in lines]
+        try:
+            found["limits"] = readers.Limits(found["statement_seconds"], found["connections"])
+            readers.check(found.get("name", self.instance.name), found["wanted"])
+        except CausewayError as error:
+            raise forms.ValidationError(error.message) from error
+        return found
+
+
+@admin.register(Reader)
+class ReaderAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Login roles that read the SQL views. The password is shown once, in the message after saving."""
+
+    audits = False
+    form = ReaderForm
+    list_display = ("name", "role", "statement_seconds", "connections", "created_by", "created_at")
+    actions = ("rotate",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return ("name", "description") if obj is not None else ()
+
+    def save_model(self, request: HttpRequest, obj: Reader, form: Any, change: bool) -> None:
+        given, actor = form.cleaned_data, cast(User, request.user)
+        if change:
+            readers.change(obj, places=given["wanted"], limits=given["limits"], actor=actor)
+            return
+        made, secret = readers.make(
+            obj.name, given["wanted"], limits=given["limits"], description=obj.description, actor=actor
+        )
+        obj.pk = made.pk
+        messages.warning(request, f"{made.role}'s password, shown this once: {secret}")
+
+    def delete_model(self, request: HttpRequest, obj: Reader) -> None:
+        readers.remove(obj, actor=cast(User, request.user))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
+
+    @admin.action(description="Give the selected readers new passwords")
+    def rotate(self, request: HttpRequest, queryset: Any) -> None:
+        for row in queryset:
+            secret = readers.rotate(row, actor=cast(User, request.user))
+            messages.warning(request, f"{row.role}'s password, shown this once: {secret}")
 
 
 @admin.register(AuditEvent)

@@ -57,6 +57,39 @@ class ApiToken(models.Model):
         return f"{self.name} of {self.user}"
 
 
+class Reader(models.Model):
+    """A login role of the database that reads the views of the schema `causeway`, of the places in its scopes.
+
+    The password is the database's alone. `role` is the role's name there, which is the server's: unique in all its
+    databases.
+    """
+
+    name = models.CharField(max_length=40, unique=True)
+    role = models.CharField(max_length=63, unique=True)
+    description = models.TextField(blank=True, default="")
+    statement_seconds = models.PositiveIntegerField(default=60)  # after that a statement of it is ended
+    connections = models.PositiveIntegerField(default=5)  # at most so many sessions at once
+    created_by = models.CharField(max_length=150)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ReaderScope(models.Model):
+    """A project, or one of its domains, that a reader sees; both empty: everything."""
+
+    reader = models.ForeignKey(Reader, on_delete=models.CASCADE, related_name="scopes")
+    project = models.CharField(max_length=64, blank=True, default="")
+    domain = models.CharField(max_length=64, blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["reader", "project", "domain"], name="reader_scope_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.project or '*'}/{self.domain or '*'}"
+
+
 class Attempts(models.Model):
     """How often a secret was told wrongly, of a subject and within a window (console.accounts.throttle)."""
 

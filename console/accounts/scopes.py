@@ -10,14 +10,15 @@ from artifacts.exceptions import InvalidArgument
 from console.accounts.models import Role, RoleBinding, User
 from scheduler.authority import Action, call_by_task
 
-# Every scope includes reading: nothing can be done to what cannot be seen.
+# Every scope includes reading: nothing can be done to what cannot be seen. But for that of who only collects figures.
 SCOPES: dict[str, frozenset[Action]] = {
     "read": frozenset({Action.READ}),
     "publish": frozenset({Action.READ, Action.PUBLISH}),
     "launch": frozenset({Action.READ, Action.LAUNCH}),
     "register": frozenset({Action.READ, Action.REGISTER}),
     "approve": frozenset({Action.READ, Action.DECIDE, Action.ACTIVATE}),
-    "admin": frozenset({Action.READ, Action.ADMIN}),
+    "admin": frozenset({Action.READ, Action.ADMIN, Action.WATCH}),
+    "metrics": frozenset({Action.WATCH}),
 }
 
 

@@ -60,6 +60,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         "scope_domains": settings.CAUSEWAY_DOMAINS,
         "scope_projects": SimpleLazyObject(lambda: _projects(request)),
         "nav_clusters": access.can(request.user, Action.ADMIN),
+        "nav_figures": access.can(request.user, Action.WATCH),
         "nav_waiting": SimpleLazyObject(lambda: waiting_count(request)),
     }
 

@@ -11,6 +11,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -114,9 +115,19 @@ def make_cluster(data: Path, bin_dir: Path) -> None:
     (data / "unfinished").rmdir()
 
 
-def say_who_may_connect(data: Path, os_user: str) -> None:
+def door_for_readers(environment: Mapping[str, str]) -> dict[str, str]:
+    """The server's settings where readers of the SQL views connect by TCP; none without CAUSEWAY_SQL_BIND.
+
+    The port is PostgreSQL's own: it gives the socket its name as well, which everything else connects to.
+    """
+    address = environment.get("CAUSEWAY_SQL_BIND", "").strip()
+    return {"listen_addresses": address} if address else {}
+
+
+def say_who_may_connect(data: Path, os_user: str, *, readers: bool) -> None:
     """Write it into the cluster at every start: clusters of an earlier Causeway trusted everybody at the socket."""
-    for name, text in {"pg_hba.conf": roles.HBA, "pg_ident.conf": roles.identities(os_user)}.items():
+    hba = roles.HBA + (roles.HBA_READERS if readers else "")
+    for name, text in {"pg_hba.conf": hba, "pg_ident.conf": roles.identities(os_user)}.items():
         draft = data / f"{name}.new"
         draft.unlink(missing_ok=True)
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
@@ -154,10 +165,11 @@ def main() -> None:
     home.postgres.mkdir(exist_ok=True, mode=0o700)
     os.chdir(home.postgres)
     make_cluster(home.postgres, bin_dir)
-    say_who_may_connect(home.postgres, os_user)
+    readers = door_for_readers(os.environ)
+    say_who_may_connect(home.postgres, os_user, readers=bool(readers))
     forget_dead_server(home.postgres / "postmaster.pid")
     forget_dead_server(sockets / ".s.PGSQL.5432.lock")
-    options = [f"--{name}={value}" for name, value in SETTINGS.items()]
+    options = [f"--{name}={value}" for name, value in {**SETTINGS, **readers}.items()]
     sys.stdout.flush()
     server = str(bin_dir / "postgres")
     os.execv(server, [server, "-D", str(home.postgres), "-k", str(sockets), *options])  # noqa: S606

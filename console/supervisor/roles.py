@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+from console.sqlviews import hardening
 from console.supervisor.kept_secrets import kept_secret
 from console.supervisor.paths import Home
 
@@ -17,11 +18,17 @@ SUPERUSER, APPLICATION, EXECUTOR = "postgres", "causeway", "causeway_executor"
 DATABASE = "causeway"
 PASSWORD_FILES = {APPLICATION: "database-password", EXECUTOR: "executor-database-password"}
 
-# Who may connect. There is no line for TCP: the server listens on none.
+# Who may connect. Without CAUSEWAY_SQL_BIND the server listens on no TCP; with it that is for readers alone.
 WRITTEN = "# Written at every start (console/supervisor/roles.py): changes are lost.\n"
 HBA = f"""\
 {WRITTEN}local all postgres peer map=causeway
 local all all scram-sha-256
+"""
+READERS = "causeway_readers"  # the group, as console.sqlviews.schema makes it
+# Who makes a role is a member of it, and so a reader, to PostgreSQL.
+HBA_READERS = f"""\
+host all {SUPERUSER},{APPLICATION},{EXECUTOR} all reject
+host {DATABASE} +{READERS} all scram-sha-256
 """
 
 # What a superuser made in earlier versions becomes the application's. Extensions and what is PostgreSQL's own stay;
@@ -76,11 +83,13 @@ def prepare(home: Home) -> None:
     """
     with _superuser(home, "postgres") as server:
         for role in (APPLICATION, EXECUTOR):
-            _make_role(server, role, password(home, role))
+            _make_role(server, role, password(home, role), makes_roles=role == APPLICATION)
         _make_database(server)
     with _superuser(home, DATABASE) as database, database.transaction():
         for (what,) in database.execute(_OTHERS, {"from": SUPERUSER}).fetchall():
             database.execute(f"ALTER {what} OWNER TO {APPLICATION}")
+        for statement in hardening.statements(database.cursor(), APPLICATION, (EXECUTOR,)):
+            database.execute(statement)
 
 
 def _superuser(home: Home, database: str) -> Any:
@@ -89,13 +98,15 @@ def _superuser(home: Home, database: str) -> Any:
     return psycopg.connect(host=str(home.postgres_sockets), user=SUPERUSER, dbname=database, autocommit=True)
 
 
-def _make_role(server: Any, role: str, secret: str) -> None:
+def _make_role(server: Any, role: str, secret: str, *, makes_roles: bool) -> None:
+    """`makes_roles`: login roles for readers. It rules those it made, never the superuser's or the executor's."""
     if server.execute("SELECT FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
         server.execute(f"CREATE ROLE {role}")
     # What the server is told, and might log, is no password but what proves one.
     proof = server.pgconn.encrypt_password(secret.encode(), role.encode(), b"scram-sha-256").decode()
     server.execute(
-        f"ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS PASSWORD '{proof}'"
+        f"ALTER ROLE {role} LOGIN NOSUPERUSER NOCREATEDB {'' if makes_roles else 'NO'}CREATEROLE NOREPLICATION"
+        f" NOBYPASSRLS PASSWORD '{proof}'"
     )
 
 

@@ -7,6 +7,7 @@ from scheduler.models.ended_child import EndedChild
 from scheduler.models.event import PhaseEvent
 from scheduler.models.execution import Execution, ExecutionMode
 from scheduler.models.executor import ExecutorInstance
+from scheduler.models.figure import Figure, FiguresMark
 from scheduler.models.gate import Gate, GateKind
 from scheduler.models.node import NodeExecution, NodeKind
 from scheduler.models.notification import Channel, Notification, Subject, Subscription
@@ -39,6 +40,8 @@ __all__ = [
     "Execution",
     "ExecutionMode",
     "ExecutorInstance",
+    "Figure",
+    "FiguresMark",
     "FiringOutcome",
     "Gate",
     "GateKind",

@@ -97,8 +97,19 @@ def test_a_server_of_an_earlier_causeway_is_closed_and_keeps_every_row(home: Hom
 
 def check_who_gets_in(home: Home) -> None:
     with connect(home, roles.APPLICATION) as ours:
-        found = ours.execute("SELECT rolname, rolsuper OR rolcreaterole OR rolcreatedb FROM pg_roles WHERE rolcanlogin")
-        assert dict(found.fetchall()) == {"postgres": True, "causeway": False, "causeway_executor": False}
+        found = ours.execute("SELECT rolname, rolsuper OR rolcreatedb, rolcreaterole FROM pg_roles WHERE rolcanlogin")
+        assert sorted(found.fetchall()) == [
+            ("causeway", False, True),  # readers of the SQL views; the others are not its to change
+            ("causeway_executor", False, False),
+            ("postgres", True, True),
+        ]
+        for foreign in (
+            "ALTER ROLE postgres PASSWORD 'x'",
+            "ALTER ROLE causeway_executor PASSWORD 'x'",
+            "SET ROLE postgres",
+        ):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                ours.execute(foreign)
         with pytest.raises(psycopg.errors.InsufficientPrivilege):
             ours.execute("COPY (SELECT 1) TO PROGRAM 'cat'")
     with connect(home, roles.EXECUTOR) as executor, pytest.raises(psycopg.errors.InsufficientPrivilege):
@@ -113,6 +124,36 @@ def check_who_gets_in(home: Home) -> None:
     ):
         with pytest.raises(psycopg.OperationalError, match=reason):
             connect(home, role, password=password, dbname=dbname).close()
+
+
+def test_readers_and_nobody_else_come_by_tcp(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = f"127.{os.getpid() % 200 + 20}.7.9"  # the port is everybody's, this address ours
+    monkeypatch.setenv("CAUSEWAY_SQL_BIND", address)
+    with server(home):
+        with connect(home, roles.APPLICATION) as ours:
+            ours.execute("CREATE ROLE causeway_readers; CREATE ROLE somebody LOGIN PASSWORD 'right'")
+            ours.execute("GRANT causeway_readers TO somebody; GRANT CONNECT ON DATABASE causeway TO somebody")
+            ours.execute("SELECT pg_advisory_lock(1); SELECT pg_advisory_unlock(1)")  # its own may as before
+            ours.execute("CREATE FUNCTION f() RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END'")
+        with connect(home, roles.EXECUTOR) as executor:
+            executor.execute("SELECT pg_advisory_xact_lock(1)")
+        secret = roles.password(home, roles.APPLICATION)
+        for user, password, reason in (
+            ("somebody", "wrong", "password authentication failed"),
+            ("causeway", secret, "pg_hba.conf rejects"),
+            ("postgres", "", "pg_hba.conf rejects"),
+        ):
+            with pytest.raises(psycopg.OperationalError, match=reason):
+                psycopg.connect(host=address, user=user, password=password, dbname="causeway")
+        with psycopg.connect(host=address, user="somebody", password="right", dbname="causeway") as reader:
+            for closed in (
+                "SELECT pg_advisory_lock(1)",
+                "DO 'BEGIN END'",
+                "SELECT lo_create(0)",
+                "CREATE TEMP TABLE t ()",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege), reader.transaction():
+                    reader.execute(closed)
 
 
 def test_passwords_show_nowhere(home: Home) -> None:

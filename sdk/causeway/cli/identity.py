@@ -12,7 +12,7 @@ from causeway.cli.output import say, show_rows
 from causeway.cli.root import main
 from causeway.client import Client
 
-SCOPES = ("read", "publish", "launch", "register", "approve", "admin")
+SCOPES = ("read", "publish", "launch", "register", "approve", "admin", "metrics")
 OPENED = {"execution": "executions", "artifact": "artifacts", "launch-plan": "launch-plans"}
 OPENED |= {"workflow": "workflows", "task": "tasks"}
 

@@ -1,0 +1,132 @@
+"""Makes the schema `causeway` from the definitions, after every migration; it is dropped before one, whose tables may
+change below the views. Nothing is kept in it.
+
+What a row's reader may see is asked of `accounts_reader` by `session_user`, which no statement of his changes: SET ROLE
+and the like change the current user alone. The views are security barriers, so no function of a query sees a row before
+that was asked, and belong to the owner of the tables, so that readers need no right to these.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from django.db import connection, transaction
+from psycopg import sql
+
+from console.sqlviews.definitions import VIEWS, Column, View
+
+SCHEMA = "causeway"
+GROUP = "causeway_readers"
+
+# EXPLAIN tells how many rows were left out, and estimates how many there are: of everybody's. It is refused, by what
+# the planner has to evaluate to estimate anything. `current_query` is what the client sent, whatever is prepared in it.
+_WHO = """
+CREATE FUNCTION causeway.reader() RETURNS name LANGUAGE plpgsql STABLE PARALLEL RESTRICTED COST 1 AS $$
+BEGIN
+    IF current_query() ~* '\\mexplain\\M' AND session_user <> {owner} THEN
+        RAISE insufficient_privilege USING MESSAGE =
+            'EXPLAIN is not for readers: it tells of rows that they may not see. (No query may hold this word.)';
+    END IF;
+    RETURN session_user;
+END $$
+"""
+_SEES = """EXISTS (
+        SELECT FROM public.accounts_readerscope seen JOIN public.accounts_reader reader ON reader.id = seen.reader_id
+        WHERE reader.role = causeway.reader()
+            AND (seen.project = '' OR seen.project = {project}) AND (seen.domain = '' OR seen.domain = {domain}))"""
+
+
+def definition(view: View) -> str:
+    """CREATE VIEW; of constants of ours alone."""
+    columns = ",\n    ".join(f"({_sql(column)})::{column.type} AS {column.name}" for column in view.columns)
+    where = " AND ".join(_SEES.format(project=project, domain=domain) for project, domain in view.places)
+    return (
+        f"CREATE VIEW {SCHEMA}.{view.name} WITH (security_barrier) AS SELECT\n    {columns}\n"  # noqa: S608
+        f"FROM {view.source}\nWHERE {where}"
+    )
+
+
+def _sql(column: Column) -> str:
+    project, domain = "split_part(v.execution_key, '/', 1)", "split_part(v.execution_key, '/', 2)"
+    return column.sql.replace("{visible_execution}", _SEES.format(project=project, domain=domain))
+
+
+def digest() -> str:
+    """Of all that is made here."""
+    text = "\n".join([_WHO, *(definition(view) for view in VIEWS), *(repr(view) for view in VIEWS)])
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def drop() -> None:
+    """Before a migration; also has this session look for tables where they are, whatever the schema's name."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET search_path = public")
+        cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+
+
+def make() -> bool:
+    """Make the views unless they are there as defined; whether they were made. Needs all tables."""
+    wanted = digest()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT obj_description(to_regnamespace(%s)::oid, 'pg_namespace')", [SCHEMA])
+        if str(cursor.fetchone()[0] or "").endswith(wanted):
+            return False
+        cursor.execute("SET LOCAL search_path = public")
+        cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+        cursor.execute(f"CREATE SCHEMA {SCHEMA}")
+        cursor.execute(sql.SQL(_WHO).format(owner=sql.Literal(_owner(cursor))))
+        for view in VIEWS:
+            _make_view(cursor, view)
+        said = f"What Causeway knows, for analysts (docs/reference/sql.md). {wanted}"
+        cursor.execute(sql.SQL("COMMENT ON SCHEMA causeway IS {}").format(said))
+        _close(cursor)
+        _grant(cursor)
+    return True
+
+
+def _owner(cursor: Any) -> str:
+    cursor.execute("SELECT current_user")
+    return str(cursor.fetchone()[0])
+
+
+def _make_view(cursor: Any, view: View) -> None:
+    cursor.execute(definition(view))
+    cursor.execute(
+        sql.SQL("COMMENT ON VIEW {} IS {}").format(sql.Identifier(SCHEMA, view.name), sql.Literal(view.comment))
+    )
+    for column in view.columns:
+        cursor.execute(
+            sql.SQL("COMMENT ON COLUMN {} IS {}").format(
+                sql.Identifier(SCHEMA, view.name, column.name), sql.Literal(column.comment)
+            )
+        )
+
+
+def _close(cursor: Any) -> None:
+    """Nobody uses the schema but the group; and the role `causeway` does not take it for its own, which it would for
+    its name: its tables are in `public`.
+    """
+    cursor.execute(f"REVOKE ALL ON SCHEMA {SCHEMA} FROM PUBLIC")
+    cursor.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA {SCHEMA} FROM PUBLIC")
+    cursor.execute(
+        "SELECT current_database(), datdba::regrole::text = current_user OR usesuper"
+        " FROM pg_database, pg_user WHERE datname = current_database() AND usename = current_user"
+    )
+    database, ours = cursor.fetchone()
+    if ours:
+        name = sql.Identifier(database)
+        cursor.execute(sql.SQL("ALTER DATABASE {} SET search_path = public").format(name))
+
+
+def _grant(cursor: Any) -> None:
+    cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [GROUP])
+    if cursor.fetchone() is None:
+        return  # no reader was ever made here
+    grant(cursor)
+
+
+def grant(cursor: Any) -> None:
+    """What all readers may: look at the views."""
+    cursor.execute(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {GROUP}")
+    cursor.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO {GROUP}")

@@ -1,0 +1,181 @@
+"""The schema `causeway`: what its columns are, what they say, and that drivers of the field read them."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.utils import timezone
+
+from artifacts.models import Alias, AliasMove, Metric
+from console.sqlviews import schema
+from console.sqlviews.definitions import VIEWS
+from lineage.models import VersionEdge
+from scheduler.models import Execution, Lane, Project, TaskExecution, UsageHour
+from scheduler.phases import ExecutionPhase
+from tests.console.pages.cast import make_world
+from tests.console.sql_readers import reader, rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def project() -> None:
+    Project.objects.get_or_create(identifier="demo", defaults={"name": "demo"})
+
+
+COLUMNS = """
+    SELECT relname, attname, format_type(atttypid, atttypmod), col_description(attrelid, attnum)
+    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+    WHERE relnamespace = 'causeway'::regnamespace AND relkind = 'v' AND attnum > 0
+"""
+# A reader's dashboards are built on these: adding is fine, changing one is not.
+CONTRACT = {
+    "artifacts": "id bigint, project text, domain text, artifact text, kind text, description text, "
+    "partition_keys text[], granularity text, created_at timestamptz",
+    "versions": "id bigint, artifact_id bigint, project text, domain text, artifact text, version text, kind text, "
+    "partitions jsonb, time_partition timestamptz, uri text, size_bytes bigint, content_hash text, execution_key text, "
+    "created_by text, metrics jsonb, metadata jsonb, created_at timestamptz, removed_at timestamptz",
+    "partitions": "id bigint, artifact_id bigint, project text, domain text, artifact text, partitions jsonb",
+    "metrics": "id bigint, version_id bigint, project text, domain text, artifact text, metric text, value float8",
+    "aliases": "id bigint, artifact_id bigint, project text, domain text, artifact text, alias text, "
+    "version_id bigint, moved_at timestamptz",
+    "alias_moves": "id bigint, artifact_id bigint, project text, domain text, artifact text, alias text, "
+    "from_version_id bigint, to_version_id bigint, at timestamptz, actor text, reason text",
+    "edges": "id bigint, version_id bigint, project text, domain text, artifact text, execution_key text, "
+    "node_id text, attempt integer, variable text, role text, via text, at timestamptz",
+    "derivations": "id bigint, source_id bigint, target_id bigint",
+    "executions": "id bigint, key text, project text, domain text, name text, launch_plan text, "
+    "launch_plan_version text, phase text, mode text, principal text, error_code text, abort_cause text, "
+    "tags text[], archived boolean, created_at timestamptz, started_at timestamptz, ended_at timestamptz, "
+    "updated_at timestamptz",
+    "nodes": "id bigint, execution_id bigint, execution_key text, project text, domain text, node_id text, kind text, "
+    "phase text, attempts integer, error_code text, created_at timestamptz, started_at timestamptz, "
+    "ended_at timestamptz",
+    "attempts": "id bigint, node bigint, execution_id bigint, execution_key text, project text, domain text, "
+    "node_id text, attempt integer, item integer, phase text, executor text, cluster text, reason text, "
+    "error_code text, cpu float8, memory_bytes float8, gpu float8, created_at timestamptz, started_at timestamptz, "
+    "ended_at timestamptz",
+    "approvals": "id bigint, execution_id bigint, execution_key text, project text, domain text, signal_id text, "
+    "kind text, waiting_since timestamptz, expires_at timestamptz, decided_at timestamptz, decided_by text, "
+    "comment text",
+    "triggers": "id bigint, project text, domain text, launch_plan text, launch_plan_version text, mode text, "
+    "active boolean, activated_at timestamptz, activated_by text, paused_at timestamptz",
+    "trigger_sources": "id bigint, trigger_id bigint, project text, domain text, artifact text, partitions jsonb",
+    "firings": "id bigint, trigger_id bigint, project text, domain text, launch_plan text, version_id bigint, "
+    "outcome text, reason text, execution_id bigint, execution_key text, published_at timestamptz, at timestamptz, "
+    "latency_ms float8, tries integer",
+    "schedules": "id bigint, project text, domain text, launch_plan text, launch_plan_version text, kind text, "
+    "expression text, active boolean, paused_at timestamptz, last_fire_at timestamptz, next_fire_at timestamptz",
+    "schedule_fires": "id bigint, schedule_id bigint, project text, domain text, launch_plan text, "
+    "fire_at timestamptz, execution_id bigint, execution_key text, error text",
+    "usage": "hour timestamptz, project text, domain text, principal text, launch_plan text, attempts integer, "
+    "seconds float8, core_seconds float8, memory_byte_seconds float8, gpu_seconds float8",
+}
+SHORT = {"timestamp with time zone": "timestamptz", "double precision": "float8"}
+
+
+def sql(query: str) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(query)
+        return cursor.fetchall()
+
+
+def test_names_and_types_of_columns_are_a_contract() -> None:
+    found: dict[str, list[str]] = {}
+    for view, column, kind, comment in sql(f"{COLUMNS} ORDER BY relname, attnum"):
+        found.setdefault(view, []).append(f"{column} {SHORT.get(kind, kind)}")
+        assert comment, f"{view}.{column} is not documented"
+    assert {view: ", ".join(columns) for view, columns in found.items()} == CONTRACT
+    undocumented = sql(
+        "SELECT relname FROM pg_class WHERE relnamespace = 'causeway'::regnamespace AND relkind = 'v'"
+        " AND obj_description(oid) IS NULL"
+    )
+    assert not undocumented
+
+
+def test_every_row_of_a_world_is_there_as_it_is(object_store: str) -> None:
+    world = make_world()
+    Metric.objects.create(version=world.model, name="accuracy", value=0.5)
+    Alias.objects.create(artifact=world.model.artifact, name="best", version=world.model, moved_at=timezone.now())
+    AliasMove.objects.create(
+        artifact=world.model.artifact, name="best", to_version=world.model, at=timezone.now(), actor="a"
+    )
+    Lane.objects.create(id=7, project="demo", domain="development", user="ann", demand={"cpu": 2, "nvidia.com/gpu": 1})
+    UsageHour.objects.create(hour=timezone.now(), lane=7, seconds=10.0, attempts=3)
+    UsageHour.objects.create(hour=timezone.now(), lane=0, seconds=0.0, attempts=0)
+    with reader("demo") as (_, where):
+        for view in VIEWS:
+            rows(where, f"TABLE {view.name}")  # each can be read as a whole
+        phases = dict(rows(where, "SELECT key, phase FROM executions"))
+        expected = {one.key: ExecutionPhase(one.phase).name for one in Execution.objects.all()}
+        assert phases == expected and "FAILED" in phases.values()
+        assert len(rows(where, "SELECT * FROM attempts")) == TaskExecution.objects.count() > 0
+        assert rows(where, "SELECT metric, value FROM metrics WHERE artifact = 'ml-model' AND metric = 'accuracy'") == [
+            ("accuracy", 0.5)
+        ]
+        made = rows(where, "SELECT id, execution_key, created_at FROM versions")
+        assert (world.model.pk, world.model.execution_key, world.model.created_at) in made
+        assert rows(where, "SELECT core_seconds, gpu_seconds, principal FROM usage") == [(20.0, 10.0, "ann")]
+        joined = rows(where, "SELECT count(*) FROM edges JOIN executions ON key = execution_key")
+        assert joined == [(VersionEdge.objects.filter(execution_key__in=phases).count(),)]
+
+
+def test_an_execution_is_found_by_its_key_through_an_index() -> None:
+    (definition,) = sql("SELECT pg_get_viewdef('causeway.executions'::regclass)")[0]
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute("EXPLAIN SELECT * FROM causeway.executions WHERE key = 'demo/development/x'")
+        plan = "\n".join(row[0] for row in cursor.fetchall())
+        cursor.execute("RESET enable_seqscan")
+    assert "execution_key" in plan, f"{plan}\n{definition}"
+
+
+def test_they_are_made_anew_after_migrations_and_not_without_need() -> None:
+    assert schema.make() is False
+    with connection.cursor() as cursor:
+        cursor.execute("DROP VIEW causeway.usage; COMMENT ON SCHEMA causeway IS 'older'")
+    with reader("demo") as (_, where):
+        call_command("migrate", verbosity=0)
+        assert rows(where, "SELECT count(*) FROM usage") == [(0,)]  # and readers may as before
+    name = connection.settings_dict["NAME"]
+    kept = "SELECT setconfig FROM pg_db_role_setting JOIN pg_database d ON d.oid = setdatabase WHERE setrole = 0"
+    assert sql(f"{kept} AND datname = '{name}'") == [(["search_path=public"],)]  # the role `causeway` finds its tables
+
+
+def test_migrations_find_no_view_in_their_way() -> None:
+    schema.drop()
+    assert sql("SELECT to_regnamespace('causeway')") == [(None,)]
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE scheduler_usagehour ALTER COLUMN seconds TYPE real")
+        cursor.execute("ALTER TABLE scheduler_usagehour ALTER COLUMN seconds TYPE double precision")
+    assert schema.make() is True
+
+
+def test_psql_sqlalchemy_and_duckdb_read_them(object_store: str) -> None:
+    make_world()
+    with reader("demo") as (_, where):
+        expected = len(rows(where, "SELECT * FROM executions WHERE phase = 'FAILED'"))
+        address = " ".join(f"{key}={value}" for key, value in where.items())
+        said = subprocess.run(
+            ["psql", address, "-tAc", "SELECT count(*) FROM executions WHERE phase = 'FAILED'"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert int(said.stdout) == expected > 0
+
+        import sqlalchemy as sa
+
+        engine = sa.create_engine("postgresql+psycopg://", connect_args=where)
+        found = sa.inspect(engine)
+        assert set(found.get_view_names("causeway")) == set(CONTRACT)
+        table = sa.Table("executions", sa.MetaData(), schema="causeway", autoload_with=engine)
+        assert isinstance(table.c.created_at.type, sa.TIMESTAMP) and table.c.created_at.type.timezone
+        with engine.connect() as session:
+            query = sa.select(sa.func.count()).select_from(table).where(table.c.phase == "FAILED")
+            assert session.execute(query).scalar() == expected
+        engine.dispose()
