@@ -139,11 +139,14 @@ def _schedules(written: Executions, now: datetime) -> None:
             schedule.save(update_fields=["anchor_at", "next_fire_at"])
             known[plan.pk] = schedule
     fires: dict[tuple[int, datetime], int] = {}
+    dealt_with = set(ScheduleFire.objects.values_list("schedule_id", "fire_at"))
     for one in written.started:
         if one.run.plan.mode == ExecutionMode.SCHEDULED and one.plan.pk in known:
             at = nominal(one.run.plan, one.run.region, one.run.at)
             fires.setdefault((known[one.plan.pk].pk, at), one.pk)
-    Copy(ScheduleFire, "schedule_id", "fire_at", "execution_id").write((*key, pk) for key, pk in fires.items())
+    Copy(ScheduleFire, "schedule_id", "fire_at", "execution_id").write(
+        (*key, pk) for key, pk in fires.items() if key not in dealt_with
+    )
 
 
 def _told(versions: Versions, written: Executions, took: float, say: Say) -> None:

@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 
 from flyteidl.admin import execution_pb2 as admin_execution_pb2
-from flyteidl.core import execution_pb2, types_pb2
+from flyteidl.core import execution_pb2, literals_pb2, types_pb2
 
+from artifacts.store import store
 from console.filling.company import DOMAIN, LINES, Sizes, Step
 from console.filling.copying import Copy, put_shared, reserve
 from console.filling.runs import Run
@@ -26,13 +27,17 @@ from scheduler.models import (
     NodeExecution,
     NodeKind,
     PhaseEvent,
+    Task,
     TaskExecution,
 )
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 from scheduler.quotas import lanes
 from scheduler.schedules.fire import identifier_of
+from scheduler.uris import Uris
 
 GATE = types_pb2.LiteralType(simple=types_pb2.BOOLEAN).SerializeToString()
+GATE_OPEN = timedelta(days=3)
+OPEN = {"phase": int(NodePhase.RUNNING), "attempts": 1, "open": 1}  # the engine's: one node has not ended
 SYSTEM = execution_pb2.ExecutionError.SYSTEM
 DECK = b"<!doctype html><title>Examined</title><h1>Examined</h1><p>Errors by region, beside those of the champion.</p>"
 
@@ -55,6 +60,11 @@ class Executions:
     ) -> None:
         self.sizes, self.plans, self.versions, self.now = sizes, plans, versions, now
         self.rng = random.Random(sizes.seed + 1)  # noqa: S311 - no secrets
+        self.tasks = {
+            (row.project, row.name): row.pk for row in Task.objects.filter(domain=DOMAIN).only("project", "name")
+        }
+        maps = Task.objects.filter(domain=DOMAIN, name__contains=".map_").values_list("project", "pk")
+        self.tasks |= {(project, "map"): pk for project, pk in maps}
         self.specs = {key: _spec(plan) for key, plan in plans.items()}
         self.started: list[Written] = []
         self.lanes: dict[int, Lane] = {}
@@ -64,16 +74,25 @@ class Executions:
                 Execution,
                 *("id", "project", "domain", "name", "launch_plan_id", "workflow_id", "spec", "phase", "mode"),
                 *("principal", "error", "abort_cause", "aborted_by", "created_at", "started_at", "updated_at"),
-                *("ended_at", "inputs_uri", "dirty"),
+                *("ended_at", "inputs_uri", "dirty", "counters"),
             ),
             "node": Copy(
                 NodeExecution,
                 *("id", "execution_id", "node_id", "spec_node_id", "kind", "phase", "attempts", "deck_uri", "error"),
-                *("cache_status", "created_at", "started_at", "updated_at", "ended_at", "output_uri", "input_uri"),
+                *(
+                    "cache_status",
+                    "created_at",
+                    "started_at",
+                    "updated_at",
+                    "ended_at",
+                    "output_uri",
+                    "input_uri",
+                    "wake_at",
+                ),
             ),
             "attempt": Copy(
                 TaskExecution,
-                *("id", "node_id", "execution_id", "attempt", "index", "name", "phase", "resources", "lane"),
+                *("id", "node_id", "execution_id", "task_id", "attempt", "index", "name", "phase", "resources", "lane"),
                 *("error", "log_uri", "deck_uri", "created_at", "started_at", "updated_at", "ended_at", "handled"),
             ),
             "event": Copy(
@@ -116,7 +135,7 @@ class Executions:
             (
                 *(pk, run.plan.project, DOMAIN, name, plan.pk, plan.workflow_id, self.specs[plan.project, plan.name]),
                 *(int(run.phase), run.plan.mode, run.by, error, cause, run.by if cause else "", run.at, run.at),
-                *(run.end or run.at, run.end, inputs, False),
+                *(run.end or run.at, run.end, inputs, False, OPEN if run.gate else {}),
             )
         )
         self._event(rows, pk, "execution", pk, 0, ExecutionPhase.RUNNING, run.at)
@@ -153,29 +172,14 @@ class Executions:
     ) -> tuple[int, int, datetime, bool]:
         """The next free primary keys, when the step ended, and whether it succeeded."""
         if step.gate:
-            expires = at + timedelta(days=3)
-            rows["node"].append(
-                (
-                    *(
-                        node,
-                        pk,
-                        step.node,
-                        step.node,
-                        NodeKind.GATE,
-                        int(NodePhase.RUNNING),
-                        0,
-                        "",
-                        None,
-                        0,
-                        at,
-                        at,
-                        at,
-                    ),
-                    None,
-                    "",
-                    "",
-                )
+            expires = at + GATE_OPEN
+            waits = (
+                *(node, pk, step.node, step.node, NodeKind.GATE, int(NodePhase.RUNNING), 1, "", None, 0),
+                at,
+                at,
+                at,
             )
+            rows["node"].append((*waits, None, "", self._score(run, name, step), expires))
             rows["gate"].append((pk, node, step.gate, GateKind.APPROVE, GATE, at, expires, at))
             return node + 1, attempt, at, False
         took = 60.0 if run.gate else run.seconds * step.share
@@ -193,7 +197,7 @@ class Executions:
         rows["node"].append(
             (
                 *(node, pk, step.node, step.node, kind, int(phase), tries, deck, error if fails else None, cached),
-                *(at, begun, ended, ended, self._object(run, f"{run.plan.workflow}/{step.node}.pb", b""), ""),
+                *(at, begun, ended, ended, self._object(run, f"{run.plan.workflow}/{step.node}.pb", b""), "", None),
             )
         )
         self._event(rows, pk, "node", node, 0, NodePhase.RUNNING, begun)
@@ -228,6 +232,7 @@ class Executions:
         self.lanes[lane.id] = lane
         end = AttemptPhase.SUCCEEDED if not fails else AttemptPhase.FAILED if error else AttemptPhase.ABORTED
         log = self._log_of(run, step, error)
+        task = self.tasks[run.plan.project, step.task]
         spans = self._items(step, begun, ended) if step.items else [(-1, begun, ended)]
         for index, start, stop in spans:
             number, starts = 0, start
@@ -236,7 +241,16 @@ class Executions:
                 lost = execution_pb2.ExecutionError(code="NodeLost", message="the machine went away", kind=SYSTEM)
                 rows["attempt"].append(
                     (
-                        *(attempt, node, pk, 0, index, f"{name}-{step.node}-0", int(AttemptPhase.RETRYABLE_FAILED)),
+                        *(
+                            attempt,
+                            node,
+                            pk,
+                            task,
+                            0,
+                            index,
+                            f"{name}-{step.node}-0",
+                            int(AttemptPhase.RETRYABLE_FAILED),
+                        ),
                         *(resources, lane.id, lost.SerializeToString(), log, "", start, start, middle, middle, True),
                     )
                 )
@@ -247,7 +261,17 @@ class Executions:
             waited = timedelta(seconds=min(self.rng.expovariate(2), (stop - starts).total_seconds() / 3))
             rows["attempt"].append(
                 (
-                    *(attempt, node, pk, number, index, f"{name}-{step.node}{item}-{number}", int(phase), resources),
+                    *(
+                        attempt,
+                        node,
+                        pk,
+                        task,
+                        number,
+                        index,
+                        f"{name}-{step.node}{item}-{number}",
+                        int(phase),
+                        resources,
+                    ),
                     *(lane.id, error if failed_here else None, log, ""),
                     *(starts, starts + waited, stop, stop, True),
                 )
@@ -281,6 +305,14 @@ class Executions:
         reason: str = "",
     ) -> None:
         rows["event"].append((execution, machine, pk, int(before), int(after), at, reason, "system:engine"))
+
+    def _score(self, run: Run, name: str, step: Step) -> str:
+        """What the gate is about, where the engine looks for it when it was decided."""
+        score = literals_pb2.Literal()
+        score.scalar.primitive.float_value = round(self.rng.uniform(0.8, 0.97), 4)
+        uri = Uris.of(run.plan.project, DOMAIN, name).inputs(step.node)
+        store().put(uri, literals_pb2.LiteralMap(literals={"o0": score}).SerializeToString())
+        return uri
 
     def _log_of(self, run: Run, step: Step, error: bytes | None) -> str:
         code = run.fault.code.replace(":", "-") if run.fault is not None and error else "fine"
