@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -17,7 +17,10 @@ from console.filling.company import DOMAIN, LINES, Sizes, Step
 from console.filling.copying import Copy, put_shared, reserve
 from console.filling.runs import Run
 from console.filling.versions import Published, Versions
+from scheduler.attempts.samples import MOST
+from scheduler.executors.local.sampling import STEP_SECONDS
 from scheduler.models import (
+    AttemptSamples,
     Execution,
     ExecutionMode,
     Gate,
@@ -95,6 +98,7 @@ class Executions:
                 *("id", "node_id", "execution_id", "task_id", "attempt", "index", "name", "phase", "resources", "lane"),
                 *("error", "log_uri", "deck_uri", "created_at", "started_at", "updated_at", "ended_at", "handled"),
             ),
+            "samples": Copy(AttemptSamples, "attempt_id", "points", "peak_cpu", "peak_memory", "cpu_seconds"),
             "event": Copy(
                 PhaseEvent, "execution_id", "machine", "object_id", "from_phase", "to_phase", "at", "reason", "actor"
             ),
@@ -277,10 +281,25 @@ class Executions:
                 )
             )
             if index < 0:
+                rows["samples"].extend(self._samples(attempt, step, (stop - starts).total_seconds()))
                 self._event(rows, pk, "attempt", attempt, AttemptPhase.QUEUED, AttemptPhase.RUNNING, starts + waited)
                 self._event(rows, pk, "attempt", attempt, AttemptPhase.RUNNING, phase, stop)
             attempt += 1
         return attempt
+
+    def _samples(self, attempt: int, step: Step, seconds: float) -> Iterator[tuple[object, ...]]:
+        """As the executor would have measured it: it loads, works, and writes."""
+        count = min(int(seconds / STEP_SECONDS), MOST // 4)
+        if count < 1:
+            return
+        points = []
+        for number in range(1, count + 1):
+            part = number / count
+            cores = step.cpu * (0.35 if part < 0.2 else self.rng.uniform(0.7, 1.0))
+            memory = int(step.memory * min(0.15 + 0.6 * part, 0.62) * self.rng.uniform(0.95, 1.05))
+            points.append([round(seconds * part, 1), round(cores, 2), memory, 0.9 if step.gpu else None])
+        peak = max(float(point[1] or 0) for point in points)
+        yield attempt, points, peak, max(int(point[2] or 0) for point in points), round(seconds * peak * 0.7, 1)
 
     def _items(self, step: Step, begun: datetime, ended: datetime) -> list[tuple[int, datetime, datetime]]:
         """Forty at a time, some of them slow."""
@@ -342,15 +361,12 @@ def _error(run: Run) -> bytes | None:
 
 
 def _log(run: Run, error: bytes | None) -> bytes:
-    """As a task writes it: a time, a level, what it does; of a failed one the traceback at the end."""
-    begun = datetime(2026, 1, 1, 3, 0, 0)  # noqa: DTZ001 - only what the lines say
+    """As a task writes it: a clock, a level, what it does; of a failed one the traceback at the end."""
     lines = []
     for number in range(12 * len(LINES)):
-        at = begun + timedelta(seconds=4 * number)
-        lines.append(
-            f"{at:%Y-%m-%d %H:%M:%S},{number % 1000:03d} {LINES[number % len(LINES)].format(region=run.region)}"
-        )
+        clock = f"{3 + number // 900:02d}:{number // 15 % 60:02d}:{4 * number % 60:02d}"
+        lines.append(f"{clock} {LINES[number % len(LINES)].format(region=run.region)}")
     if run.fault is not None and error is not None:
-        lines.append(f"{begun + timedelta(minutes=9):%Y-%m-%d %H:%M:%S},001 ERROR {run.fault.code}")
-        lines.extend(run.fault.message.splitlines())
+        lines.append(f"03:59:59 ERROR {run.fault.code}")
+        lines.extend(execution_pb2.ExecutionError.FromString(error).message.splitlines())
     return ("\n".join(lines) + "\n").encode()

@@ -18,7 +18,7 @@ from console.accounts.access import Action
 from console.pages import badges, graphs
 from console.pages.badges import Badge
 from console.pages.failures import describe_error
-from console.pages.node_paths import Path, dynamic_of, paths_above
+from console.pages.node_paths import Path, dynamic_of, paths_above, spec_of
 from console.pages.scope import in_scope
 from console.pages.specs import NodeTitles, SpecNode, compiled_workflow, edges_of
 from lineage.models import VersionEdge
@@ -251,6 +251,23 @@ def artifacts_of(request: HttpRequest, execution: Execution) -> dict[str, list[U
     for edge in edges.defer("version__literal", "version__literal_type", "version__card").order_by("id")[:200]:
         found[edge.role].setdefault(edge.version_id, Used(edge, edge.version))
     return {role: list(rows.values()) for role, rows in found.items()}
+
+
+@dataclass(frozen=True)
+class Deck:
+    node_id: str
+    title: str
+
+
+def decks_of(execution: Execution) -> list[Deck]:
+    """Those of its nodes, by what the nodes are called."""
+    titles = NodeTitles(compiled_workflow(execution.workflow))
+    rows = NodeExecution.objects.filter(execution=execution).exclude(deck_uri="").order_by("id")
+    found = []
+    for node in rows.select_related("parent__parent").defer("state", "error"):
+        spec = spec_of(execution, node, titles)
+        found.append(Deck(node.node_id, spec.name if spec is not None else node.node_id))
+    return found
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from scheduler.models.node import NodeExecution, NodeKind
 from scheduler.models.notification import Channel, Notification, Subject, Subscription
 from scheduler.models.quota import Lane, Quota, QuotaScope, QuotaWindow
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
+from scheduler.models.samples import AttemptSamples
 from scheduler.models.schedule import Schedule, ScheduleFire
 from scheduler.models.secret import Secret
 from scheduler.models.trigger import (
@@ -26,6 +27,7 @@ from scheduler.models.trigger import (
 from scheduler.models.usage import UsageHour
 
 __all__ = [
+    "AttemptSamples",
     "Backlog",
     "CacheEntry",
     "Channel",
