@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
@@ -31,6 +32,7 @@ from scheduler.quotas import why
 
 NODES_SHOWN, EVENTS_SHOWN = 400, 200
 BAR_UNITS = 1000.0
+STEP = 1.05  # by which the scale of one that runs grows
 
 HEAVY = tuple(f"{entity}__{name}" for entity in ("workflow", "launch_plan", "task") for name in ("spec", "closure"))
 
@@ -177,6 +179,9 @@ class _Scale:
         self.start = execution.started_at or execution.created_at
         self.end = execution.ended_at or timezone.now()
         self.span = max((self.end - self.start).total_seconds(), 0.001)
+        if execution.ended_at is None:  # in steps, so that a poll of what does not change finds the same drawing
+            self.span = STEP ** math.ceil(math.log(self.span, STEP))
+            self.end = self.start + timedelta(seconds=self.span)
 
     def bar(self, start: datetime | None, end: datetime | None) -> tuple[float, float]:
         if start is None:
