@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -37,15 +38,15 @@ def likeness(failure: Failure) -> str:
 
 def grouped(rows: Iterable[Row], *, by: Callable[[Row], Hashable] = lambda row: None) -> list[FailureGroup[Row]]:
     """Of rows with an error, the newest first: the most frequent groups first. `by`: what else has to be the same."""
-    found: dict[tuple[Hashable, str], tuple[Failure, list[Row], int]] = {}
+    alike: dict[tuple[Hashable, str], list[Row]] = defaultdict(list)
+    newest: dict[tuple[Hashable, str], Failure] = {}
     for row in rows:
         failure = describe_error(row.error)
-        if failure is None:
-            continue
-        key = (by(row), likeness(failure))
-        first, _, count = found.get(key, (failure, [], 0))
-        found[key] = (first, [*found[key][1], row][:EXAMPLES] if count else [row], count + 1)
-    groups = [FailureGroup(first, count, examples) for first, examples, count in found.values()]
+        if failure is not None:
+            same = (by(row), likeness(failure))
+            newest.setdefault(same, failure)
+            alike[same].append(row)
+    groups = [FailureGroup(newest[same], len(some), some[:EXAMPLES]) for same, some in alike.items()]
     return sorted(groups, key=lambda group: -group.count)
 
 

@@ -1,6 +1,6 @@
 """Daily sales of each region become features, a model of the demand, and a forecast for every store."""
 
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Annotated
 
 from causeway import OnArtifact
@@ -8,26 +8,34 @@ from flytekit import CronSchedule, LaunchPlan, Resources, approve, map_task, tas
 from flytekit.core.artifact import Artifact, Granularity, Inputs
 from flytekit.types.file import FlyteFile
 
-Sales = Artifact(name="sales-daily", partition_keys=["region"], time_partitioned=True, time_partition_granularity=Granularity.DAY)
-Features = Artifact(name="features-daily", partition_keys=["region"], time_partitioned=True, time_partition_granularity=Granularity.DAY)
+Sales = Artifact(
+    name="sales-daily", partition_keys=["region"], time_partitioned=True, time_partition_granularity=Granularity.DAY
+)
+Features = Artifact(
+    name="features-daily", partition_keys=["region"], time_partitioned=True, time_partition_granularity=Granularity.DAY
+)
 Demand = Artifact(name="demand-model", partition_keys=["region"])
 Forecast = Artifact(name="store-forecast", partition_keys=["region"])
 
 
 @task(requests=Resources(cpu="1", mem="2Gi"), retries=1)
-def load_sales(region: str, day: datetime) -> Annotated[FlyteFile, Sales(region=Inputs.region, time_partition=Inputs.day)]:
+def load_sales(
+    region: str, day: datetime
+) -> Annotated[FlyteFile, Sales(region=Inputs.region, time_partition=Inputs.day)]:
     """What the tills of a region took in on one day."""
     return FlyteFile("sales.parquet")
 
 
 @task(requests=Resources(cpu="2", mem="4Gi"))
-def make_features(region: str, day: datetime, sales: FlyteFile) -> Annotated[FlyteFile, Features(region=Inputs.region, time_partition=Inputs.day)]:
+def make_features(
+    region: str, day: datetime, sales: FlyteFile
+) -> Annotated[FlyteFile, Features(region=Inputs.region, time_partition=Inputs.day)]:
     """Weekdays, holidays, weather, what was sold a week and a year before."""
     return FlyteFile("features.parquet")
 
 
 @workflow
-def nightly_features(region: str = "SEA", day: datetime = datetime(2026, 1, 1)) -> FlyteFile:
+def nightly_features(region: str = "SEA", day: datetime = datetime(2026, 1, 1, tzinfo=timezone.utc)) -> FlyteFile:
     return make_features(region=region, day=day, sales=load_sales(region=region, day=day))
 
 

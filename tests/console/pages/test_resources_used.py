@@ -59,7 +59,9 @@ def test_rest_gives_the_samples(world: World, browse: Browse) -> None:
 
 
 def _error(message: str, code: str = "USER:KeyError") -> bytes:
-    return execution_pb2.ExecutionError(code=code, message=message, kind=1).SerializeToString()
+    return execution_pb2.ExecutionError(
+        code=code, message=message, kind=execution_pb2.ExecutionError.USER
+    ).SerializeToString()
 
 
 def test_failures_that_differ_in_numbers_alone_are_the_same() -> None:
