@@ -17,6 +17,7 @@ from console.sqlviews import hardening
 from lineage.models import VersionEdge
 from scheduler.attempts import moves
 from scheduler.models import (
+    AttemptSamples,
     ClusterSettings,
     ConnectorCatalogue,
     ConnectorJob,
@@ -45,6 +46,10 @@ RIGHTS: tuple[tuple[type[models.Model], Right, tuple[str, ...]], ...] = (
     (NodeExecution, "SELECT", ("id", "execution", "phase", "started_at")),
     (NodeExecution, "UPDATE", ("phase", "started_at", "updated_at")),
     (PhaseEvent, "INSERT", ("execution_id", "machine", "object_id", "from_phase", "to_phase", "at", "reason", "actor")),
+    # what their processes use
+    (AttemptSamples, "SELECT", ALL),
+    (AttemptSamples, "INSERT", ALL),
+    (AttemptSamples, "UPDATE", ALL),
     # what quotas allow; and lanes, where an older release queued attempts without
     (Quota, "SELECT", ALL),
     (Lane, "SELECT", ALL),

@@ -14,14 +14,14 @@ from artifacts.models import ArtifactVersion
 from console.accounts import access
 from console.accounts.access import Action
 from console.pages.badges import GATED, Badge
-from console.pages.node_paths import spec_of
+from console.pages.executions_context import decks_of
 from console.pages.scope import in_scope
-from console.pages.specs import NodeTitles, compiled_workflow, example_of
+from console.pages.specs import example_of
 from console.pages.typed_values import variants_of
 from console.pages.values import Values, read_values, spell
 from lineage.models import VersionEdge, VersionRole
 from scheduler.actions.gates import takes_approval
-from scheduler.models import Execution, Gate, GateKind, NodeExecution
+from scheduler.models import Gate, GateKind
 from scheduler.phases import EXECUTION_TERMINAL
 
 DECIDED_SHOWN = 50
@@ -29,12 +29,6 @@ _HEAVY = tuple(
     f"execution__{name}"
     for name in ("spec", "workflow__spec", "workflow__closure", "launch_plan__spec", "launch_plan__closure")
 )
-
-
-@dataclass(frozen=True)
-class Deck:
-    node_id: str
-    title: str
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
         "takes_bool": literal_type.simple == types_pb2.BOOLEAN,
         "variants": variants_of(literal_type),
         "takes_nothing": is_optional(literal_type),
-        "decks": _decks(execution),
+        "decks": decks_of(execution),
         "subject": _subject(request, gate),
         "consumed": _consumed(request, execution.key),
         "inputs": read_values(request, execution.inputs_uri),
@@ -97,16 +91,6 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
         "may_decide": access.can(request.user, needed, execution.project, execution.domain),
         "role_needed": access.role_for(needed),
     }
-
-
-def _decks(execution: Execution) -> list[Deck]:
-    titles = NodeTitles(compiled_workflow(execution.workflow))
-    rows = NodeExecution.objects.filter(execution=execution).exclude(deck_uri="").order_by("id")
-    found = []
-    for node in rows.select_related("parent__parent").defer("state", "error"):
-        spec = spec_of(execution, node, titles)
-        found.append(Deck(node.node_id, spec.name if spec is not None else node.node_id))
-    return found
 
 
 def _subject(request: HttpRequest, gate: Gate) -> Values:

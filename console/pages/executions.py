@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
+from artifacts.exceptions import InvalidArgument
 from console.access_objects import access_execution
 from console.accounts.access import Action
 from console.doing import with_doing
@@ -17,10 +18,12 @@ from console.pages.executions_context import (
     nodes_context,
     readable_executions,
 )
+from console.pages.failure_groups import failures_of
 from console.pages.responses import PageRequest, attempt, page, respond
 from console.pages.searching import searched_context
 from console.pages.specs import workflow_interface
 from console.pages.timeline import timeline_context
+from console.pages.typed_values import form_text
 from console.pages.values import read_values
 from scheduler.actions import executions, launch
 from scheduler.actions.gates import gates_ahead
@@ -31,6 +34,7 @@ from scheduler.search import EXECUTIONS
 
 NOTIFICATIONS_SHOWN = 50
 SIGNALS_SHOWN = 20
+LONGEST_CAUSE = 500
 
 
 @require_GET
@@ -54,6 +58,7 @@ def show_execution(request: PageRequest, project: str, domain: str, name: str) -
     context = _shown(request, execution, "nodes")
     context |= nodes_context(execution, context["open_gates"], request.GET.get("after", ""))  # type: ignore[arg-type]
     live = execution.phase not in EXECUTION_TERMINAL
+    context["failures"] = failures_of(execution)
     context["ahead"] = gates_ahead(execution)[:SIGNALS_SHOWN] if live else []
     return respond(request, "executions/nodes.html", "executions/_live.html", context, live=live)
 
@@ -110,9 +115,13 @@ def _to_page(execution: Execution) -> HttpResponse:
 @page
 def abort(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
     execution = access_execution(request.user, project, domain, name, action=Action.LAUNCH)
-    cause = request.POST.get("cause", "").strip() or "aborted in the console"
+    cause = form_text(request.POST, "cause").strip()
 
     def act() -> None:
+        if not cause:
+            raise InvalidArgument("say why it is aborted: whoever waits for it reads that")
+        if len(cause) > LONGEST_CAUSE:
+            raise InvalidArgument(f"a cause has at most {LONGEST_CAUSE} characters, not {len(cause)}")
         executions.abort(execution, cause=cause, actor=request.user.username)
 
     attempt(request, act, "Abort requested.")

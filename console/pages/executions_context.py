@@ -20,7 +20,7 @@ from console.doing import with_doing
 from console.pages import badges, graphs
 from console.pages.badges import Badge
 from console.pages.failures import describe_error
-from console.pages.node_paths import Path, dynamic_of, paths_above
+from console.pages.node_paths import Path, dynamic_of, paths_above, spec_of
 from console.pages.scope import in_scope
 from console.pages.specs import NodeTitles, SpecNode, compiled_workflow, edges_of
 from lineage.models import VersionEdge
@@ -32,6 +32,7 @@ from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, 
 
 NODES_SHOWN, EVENTS_SHOWN = 400, 200
 BAR_UNITS = 1000.0
+STEP = 1.05  # by which the scale of one that runs grows
 
 HEAVY = tuple(f"{entity}__{name}" for entity in ("workflow", "launch_plan", "task") for name in ("spec", "closure"))
 
@@ -191,6 +192,9 @@ class _Scale:
         self.start = execution.started_at or execution.created_at
         self.end = execution.ended_at or steady_end(self.start, timezone.now())
         self.span = max((self.end - self.start).total_seconds(), 0.001)
+        if execution.ended_at is None:  # in steps, so that a poll of what does not change finds the same drawing
+            self.span = STEP ** math.ceil(math.log(self.span, STEP))
+            self.end = self.start + timedelta(seconds=self.span)
 
     def bar(self, start: datetime | None, end: datetime | None) -> tuple[float, float]:
         if start is None:
@@ -265,6 +269,23 @@ def artifacts_of(request: HttpRequest, execution: Execution) -> dict[str, list[U
     for edge in edges.defer("version__literal", "version__literal_type", "version__card").order_by("id")[:200]:
         found[edge.role].setdefault(edge.version_id, Used(edge, edge.version))
     return {role: list(rows.values()) for role, rows in found.items()}
+
+
+@dataclass(frozen=True)
+class Deck:
+    node_id: str
+    title: str
+
+
+def decks_of(execution: Execution) -> list[Deck]:
+    """Those of its nodes, by what the nodes are called."""
+    titles = NodeTitles(compiled_workflow(execution.workflow))
+    rows = NodeExecution.objects.filter(execution=execution).exclude(deck_uri="").order_by("id")
+    found = []
+    for node in rows.select_related("parent__parent").defer("state", "error"):
+        spec = spec_of(execution, node, titles)
+        found.append(Deck(node.node_id, spec.name if spec is not None else node.node_id))
+    return found
 
 
 @dataclass(frozen=True)

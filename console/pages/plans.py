@@ -27,7 +27,7 @@ from scheduler.shell import data
 @page
 def list_plans(request: PageRequest) -> HttpResponse:
     context = searched_context(request, newest_plans(request), LAUNCH_PLANS)
-    context["rows"] = plan_rows(context["page"])
+    context["rows"] = plan_rows(request, context["page"])
     return respond(request, "plans/list.html", "plans/_list.html", context, live=True)
 
 

@@ -16,6 +16,7 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.doing import with_doing
 from console.pages.paging import Page
+from console.pages.run_strips import RunStrip, strip_of, strips_of
 from console.pages.scope import in_scope
 from console.pages.specs import expected_inputs, plan_spec
 from console.pages.values import spell
@@ -49,10 +50,12 @@ def newest_plans(request: HttpRequest) -> QuerySet[LaunchPlan]:
 class PlanRow:
     plan: LaunchPlan
     starts: str
+    strip: RunStrip | None
 
 
-def plan_rows(page: Page[LaunchPlan]) -> list[PlanRow]:
-    return [PlanRow(plan, starts_in_words(plan)) for plan in page.rows]
+def plan_rows(request: HttpRequest, page: Page[LaunchPlan]) -> list[PlanRow]:
+    strips = strips_of(request, page.rows)
+    return [PlanRow(plan, starts_in_words(plan), strips.get(plan.pk)) for plan in page.rows]
 
 
 def starts_in_words(plan: LaunchPlan) -> str:
@@ -124,6 +127,7 @@ def plan_context(request: HttpRequest, plan: LaunchPlan) -> dict[str, Any]:
     fires = schedule.fires.select_related("execution").defer("execution__spec") if schedule else None
     return {
         "plan": plan,
+        "history": strip_of(request, plan),
         "versions": versions,
         "active": next((row for row in versions if row.state == LaunchPlan.State.ACTIVE), None),
         "starts": starts_in_words(plan),

@@ -17,6 +17,7 @@ from console.access_objects import access_task, access_workflow
 from console.doing import with_doing
 from console.pages import badges, graphs
 from console.pages.responses import PageRequest, page, respond
+from console.pages.run_strips import strip_of, strips_of
 from console.pages.scope import in_scope
 from console.pages.searching import searched_context
 from console.pages.specs import GENERATED_PREFIX, NodeTitles, compiled_workflow, edges_of, task_template
@@ -62,6 +63,7 @@ def _newest_versions(request: PageRequest, rows: QuerySet[Entity]) -> QuerySet[E
 
 def _list(request: PageRequest, rows: QuerySet[Entity], searched: Searched, what: str) -> HttpResponse:
     context = searched_context(request, _newest_versions(request, rows), searched) | {"what": what}
+    context["strips"] = strips_of(request, context["page"].rows)
     return respond(request, "registry/list.html", "registry/_list.html", context, live=True)
 
 
@@ -93,6 +95,7 @@ def show_workflow(request: PageRequest, project: str, domain: str, name: str) ->
     plans = LaunchPlan.objects.filter(workflow__name=name, workflow__project=project, workflow__domain=domain)
     context: dict[str, Any] = {
         "entity": workflow,
+        "history": strip_of(request, workflow),
         "what": "workflow",
         "versions": _versions(workflow),
         "inputs": ports(interface.inputs),
@@ -128,6 +131,7 @@ def show_task(request: PageRequest, project: str, domain: str, name: str) -> Htt
     container = pods.described(template)
     context: dict[str, Any] = {
         "entity": task,
+        "history": strip_of(request, task),
         "what": "task",
         "versions": _versions(task),
         "inputs": ports(template.interface.inputs),

@@ -12,6 +12,9 @@ export function bind() {
   const here = nav?.querySelector("[aria-current]");
   if (here) nav.scrollLeft = here.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
   document.addEventListener("click", (event) => closeAll(event.target.closest("details.menu")));
+  document.addEventListener("toggle", (event) => {
+    if (event.target.matches?.("details.menu[open]")) event.target.querySelector("input:not([type=hidden])")?.focus();
+  }, true);
   document.addEventListener("keydown", (event) => {
     if (event.key !== "Escape") return;
     const open = document.querySelector("details.menu[open]");

@@ -10,6 +10,9 @@ let bound = false;
 
 function isBusy(element) {
   if (document.hidden || document.querySelector("dialog[open]")) return true;
+  if (element.querySelector("details.menu[open]")) return true; // somebody is about to choose
+  const log = element.querySelector("[data-follow]");
+  if (log && log.scrollTop + log.clientHeight < log.scrollHeight - 24) return true; // somebody reads further up
   const active = document.activeElement;
   if (element.contains(active) && (active.matches("input, select, textarea") || !active.id)) return true; // htmx keeps the focus of what has an id
   const selection = getSelection();

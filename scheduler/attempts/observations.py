@@ -5,6 +5,7 @@ Accepted     the place has taken it over; the handle finds it there (pod name, p
 Waiting      it does not run yet, and this is why
 Running      its program runs, since when
 Progress     it goes on: something more is known of it
+Used         what its processes use just now; lost ones are missed by nobody
 Ended        it is over, and how; told once, and nothing after it
 
 Only Running and Ended are needed; an end may come without a start. All moments are aware of their time zone.
@@ -72,4 +73,18 @@ class Ended:
     on_recorded: Callable[[], None] | None = None  # called after the end is committed: what is kept till then may go
 
 
-Observation: TypeAlias = Accepted | Waiting | Running | Progress | Ended
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What its processes use at a moment, `after` so many seconds. `cpu`: cores since the sample before; `cpu_seconds`:
+    altogether; `memory`: bytes; `gpu`: devices busy, None where it has none or nobody can say.
+    """
+
+    attempt_id: int
+    after: float
+    cpu: float
+    memory: int
+    cpu_seconds: float
+    gpu: float | None = None
+
+
+Observation: TypeAlias = Accepted | Waiting | Running | Progress | Used | Ended

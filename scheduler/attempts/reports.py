@@ -14,8 +14,9 @@ from typing import Any
 from django.db import transaction
 from flyteidl.core import execution_pb2
 
+from scheduler.attempts import samples
 from scheduler.attempts.moves import move, note, wait
-from scheduler.attempts.observations import Accepted, Ended, Observation, Progress, Running, Waiting
+from scheduler.attempts.observations import Accepted, Ended, Observation, Progress, Running, Used, Waiting
 from scheduler.attempts.outcomes import REASON, Outcome, aborted
 from scheduler.attempts.phases import HELD, UNCLAIMED
 from scheduler.messages import bounded
@@ -41,6 +42,8 @@ def report(observations: Sequence[Observation], *, actor: str) -> None:
         report_running(list(running.values()), actor=actor)
     if waiting := {pk: seen for pk, seen in waiting.items() if pk not in running}:
         report_waiting(list(waiting.values()), actor=actor)
+    if used := [seen for seen in others if isinstance(seen, Used)]:
+        samples.keep(used)
     if known := [seen for seen in others if isinstance(seen, Accepted | Progress)]:
         report_known(known, actor=actor)
 

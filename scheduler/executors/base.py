@@ -39,7 +39,7 @@ class Assignment:
 class Executor(ABC):
     """Methods are called from the daemon's thread only and do not block; `emit` may be called from any thread.
 
-    Of each attempt: Accepted, Waiting and Progress any number of times, Running at most once for each time it is
+    Of each attempt: Accepted, Waiting, Progress and Used any number of times, Running at most once for each time it is
     submitted or adopted, then Ended once and nothing after it.
     """
 

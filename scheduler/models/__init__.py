@@ -14,6 +14,7 @@ from scheduler.models.notification import Channel, Notification, Subject, Subscr
 from scheduler.models.preemption import Preemption
 from scheduler.models.quota import Lane, Quota, QuotaScope, QuotaWindow
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
+from scheduler.models.samples import AttemptSamples
 from scheduler.models.schedule import Schedule, ScheduleFire
 from scheduler.models.secret import Secret
 from scheduler.models.trigger import (
@@ -29,6 +30,7 @@ from scheduler.models.trigger import (
 from scheduler.models.usage import UsageHour
 
 __all__ = [
+    "AttemptSamples",
     "Backlog",
     "CacheEntry",
     "Channel",

@@ -18,7 +18,7 @@ class TaskExecution(models.Model):
 
     node = models.ForeignKey(NodeExecution, on_delete=models.CASCADE, related_name="task_executions")
     execution_id = models.BigIntegerField()  # of the node; spares a join on every report
-    task = models.ForeignKey(Task, null=True, on_delete=models.PROTECT, related_name="+")
+    task = models.ForeignKey(Task, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     attempt = models.IntegerField(default=0)
     index = models.IntegerField(default=-1)  # item of a map; -1: not a map
     name = models.CharField(max_length=255, unique=True)  # deterministic: submitting twice finds the first
@@ -74,6 +74,7 @@ class TaskExecution(models.Model):
                 name="task_execution_held_lanes",
                 condition=Q(phase__in=sorted(ATTEMPT_HELD)),
             ),
+            models.Index(fields=["task", "-id"], name="task_execution_of_task"),  # the newest of a task
             # A few bytes for each stretch of the table: attempts that ended about the same time lie together
             BrinIndex(fields=["ended_at"], name="task_execution_ended", pages_per_range=32, autosummarize=True),
             models.Index(

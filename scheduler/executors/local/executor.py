@@ -3,6 +3,7 @@
 means       what there is to work with          starting   how an attempt comes to a process
 runs        the attempts it holds               following  what becomes of it meanwhile
 pools       zygotes for each Python             ending     how its end is found out and told
+sampling    what its processes use
 steps       each step guarded, some put off     tending    what need not be done at once
 """
 
@@ -34,6 +35,7 @@ from scheduler.executors.local.pools import Pools
 from scheduler.executors.local.run import Run
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.runs import Runs
+from scheduler.executors.local.sampling import Sampling
 from scheduler.executors.local.starting import Starting
 from scheduler.executors.local.steps import Steps, quietly
 from scheduler.executors.local.tending import Tending
@@ -86,6 +88,7 @@ class LocalExecutor(Executor):
         )
         self.starting = Starting(self.means, self.runs, self.steps, self.pools, self.ending)
         self.following.launch = self.starting.launch
+        self.sampling = Sampling(self.workers, self._tell)
         self.tending = Tending(self.means, self.runs, self.pools, self.workers)
 
     def _tell(self, seen: Observation) -> None:
@@ -142,6 +145,7 @@ class LocalExecutor(Executor):
         for zygotes in self.pools.all():
             quietly(zygotes.tick)
         quietly(partial(self.tending.tend, runs))
+        quietly(partial(self.sampling.sample, runs))
         limited = [run for run in runs if run.assignment.memory_limit and not run.stopped]
         quietly(partial(stopping.kill_what_uses_too_much, limited))
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from audit.models import AuditEvent
 from console.accounts.models import User
 from console.pages import executions_context, nodes
+from console.rpc.convert.executions import execution as to_flyte
 from scheduler.models import Channel, Execution, ExecutionMode, NodeKind, Notification, PhaseEvent, Subject
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 from tests.console.pages.cast import World, make_attempt, make_node
@@ -91,10 +92,33 @@ def test_it_aborts_and_writes_down_who_did(world: World, browse: Browse) -> None
 
 
 def test_it_refuses_to_abort_what_ended_with_a_message(world: World, browse: Browse) -> None:
-    response = browse(world.admin).post(RUN.format("atrains") + "abort/", follow=True)
+    response = browse(world.admin).post(RUN.format("atrains") + "abort/", {"cause": "late"}, follow=True)
 
-    assert "tone-bad" in response.content.decode()
+    assert "has ended already" in response.content.decode()
     assert not AuditEvent.objects.filter(verb="execution.abort").exists()
+
+
+def test_it_asks_why_and_aborts_nothing_without_an_answer(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+    assert (
+        '<input class="input" id="cause" name="cause" required' in client.get(RUN.format("aevaluates")).content.decode()
+    )
+    for cause in ("", "  ", "x" * 501):
+        said = client.post(RUN.format("aevaluates") + "abort/", {"cause": cause}, follow=True).content.decode()
+        assert "say why it is aborted" in said or "at most 500 characters" in said
+
+    world.evaluates.refresh_from_db()
+    assert world.evaluates.phase == ExecutionPhase.RUNNING
+    assert not AuditEvent.objects.filter(verb="execution.abort").exists()
+
+
+def test_the_cause_is_shown_and_told_to_flytekit(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+    client.post(RUN.format("aevaluates") + "abort/", {"cause": " wrong data "})
+    world.evaluates.refresh_from_db()
+
+    assert "Aborted by admin: wrong data" in client.get(RUN.format("aevaluates")).content.decode()
+    assert to_flyte(world.evaluates, may_read=lambda *_: True).closure.abort_metadata.cause == "wrong data"
 
 
 def test_it_forbids_a_viewer_to_abort(world: World, browse: Browse) -> None:
