@@ -11,6 +11,7 @@ from console.rest import (
     attributes,
     bulk,
     clusters,
+    comparing,
     executions,
     gates,
     graphs,
@@ -93,6 +94,7 @@ v1 = [
     path("schedules/<int:schedule_id>/run", schedules.RunScheduleView.as_view(), name="run-schedule"),
     path("schedules/<int:schedule_id>/fires", schedules.FiresView.as_view(), name="schedule-fires"),
     path("executions", executions.ExecutionsView.as_view(), name="executions"),
+    path("executions/compare", comparing.CompareExecutionsView.as_view(), name="compare-executions"),
     path(EXECUTION, executions.ExecutionView.as_view(), name="execution"),
     path(f"{EXECUTION}/inputs", executions.ExecutionInputsView.as_view(), name="execution-inputs"),
     path(f"{EXECUTION}/outputs", executions.ExecutionOutputsView.as_view(), name="execution-outputs"),
@@ -151,6 +153,7 @@ v1 = [
     path("artifact-versions/<int:version_id>/trained-on", graphs.TrainedOnView.as_view(), name="trained-on"),
     path("artifact-versions/<int:version_id>/feeds", graphs.FeedsView.as_view(), name="feeds"),
     path("artifact-versions/<int:version_id>/staleness", graphs.StalenessView.as_view(), name="staleness"),
+    path("artifact-versions/compare", comparing.CompareVersionsView.as_view(), name="compare-many-versions"),
     path(
         "artifact-versions/<int:version_id>/compare/<int:other_id>",
         graphs.CompareView.as_view(),
