@@ -15,7 +15,6 @@ from console.pages.artifact_versions import versions_context
 from console.pages.artifacts_context import (
     LINK_VALID,
     artifact_context,
-    object_context,
     overview_context,
     version_context,
 )
@@ -64,15 +63,6 @@ def show_version(request: PageRequest, version_id: int) -> HttpResponse:
         ),
     }
     return render(request, "artifacts/overview.html", context)
-
-
-@require_GET
-@page
-def show_object(request: PageRequest, version_id: int) -> HttpResponse:
-    version = access_version_id(request.user, version_id)
-    return render(
-        request, "artifacts/object.html", version_context(version) | object_context(version) | {"tab": "object"}
-    )
 
 
 @require_GET

@@ -12,13 +12,10 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from flyteidl.core import literals_pb2, types_pb2
 
-from artifacts.exceptions import CausewayError
 from artifacts.literals import describe_type, to_json
-from artifacts.literals.protobuf import message_text
 from artifacts.matrix import matrix_of
 from artifacts.models import AliasMove, Artifact, ArtifactVersion
 from artifacts.queries import newest_of, newest_of_partition
-from artifacts.store import store
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
 from console.pages.executions_context import begun_by
@@ -29,7 +26,6 @@ from lineage.names import stale_among
 from lineage.walks import staleness
 from scheduler.models import Execution, LaunchPlan, Trigger, TriggerSource
 
-FILES_SHOWN = 200
 MOVES_SHOWN = 20
 DIRECT = 200  # versions directly made use of that are looked at on every page
 LINK_VALID = timedelta(minutes=10)
@@ -169,36 +165,3 @@ def cli_snippet(version: ArtifactVersion) -> str:
     project, domain, name = (shlex.quote(part) for part in version.artifact.key)
     verb = "pull" if version.uri else "get"
     return f"causeway -p {project} -d {domain} artifact {verb} {name} --version {shlex.quote(version.version)}"
-
-
-@dataclass(frozen=True)
-class File:
-    path: str
-    size: int
-
-
-def object_context(version: ArtifactVersion) -> dict[str, Any]:
-    literal = literals_pb2.Literal.FromString(bytes(version.literal))
-    literal_type = types_pb2.LiteralType.FromString(bytes(version.literal_type))
-    return {
-        "raw": message_text(literal),
-        "raw_type": message_text(literal_type),
-        "type": describe_type(literal_type),
-        **_files(version.uri),
-    }
-
-
-def _files(uri: str) -> dict[str, Any]:
-    """What lies under the version's URI, or why we cannot tell."""
-    if not uri:
-        return {"files": [], "stored": False}
-    try:
-        if store().contains(uri) and store().exists(uri):
-            return {"files": [File("", store().size(uri))], "stored": True}
-        found = [
-            File(item.uri[len(uri) :].lstrip("/"), item.size)
-            for item, _ in zip(store().list(uri), range(FILES_SHOWN), strict=False)
-        ]
-    except CausewayError as error:
-        return {"files": [], "stored": False, "problem": error.message}
-    return {"files": found, "stored": bool(found), "problem": "" if found else "Nothing lies at this address any more."}

@@ -140,6 +140,7 @@ v1 = [
     path(f"{ARTIFACT}/versions", versions.VersionsView.as_view(), name="versions"),
     path(VERSION, versions.VersionView.as_view(), name="version"),
     path(f"{VERSION}/object", version_data.ObjectView.as_view(), name="version-object"),
+    path(f"{VERSION}/preview", version_data.ObjectPreviewView.as_view(), name="version-preview"),
     path(f"{VERSION}/card", versions.CardView.as_view(), name="version-card"),
     path(f"{VERSION}/lineage", lineage.LineageView.as_view(), name="version-lineage"),
     path("uploads/<str:project>/<str:domain>", uploads.UploadsView.as_view(), name="uploads"),
