@@ -6,23 +6,17 @@ in a process that the kernel ends; what came of it, the failure included, is kep
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import logging
-import os
 import re
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-from django.conf import settings
-
 from artifacts.card_html import MAX_SHOWN, plain, to_html
+from artifacts.kept_results import Kept
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +27,6 @@ MEMORY = 1 << 30  # bytes
 DEEP, MAX_DEEP = 100, 32_000  # from that many elements, or brackets, in one another on, so many characters are rendered
 AT_ONCE = 2  # processes that render
 TURN_SECONDS = 10.0  # to wait for
-KEPT = 1_000  # results on disk, and for how long
-KEPT_SECONDS = 7 * 24 * 3600
 FORMAT = "1"  # of what is kept; another one when rendering changes
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -50,7 +42,7 @@ def rendered(text: str, card_format: str) -> str:
         return _small(text, card_format)
     # One character more: that there is a rest is seen, and said, when it is rendered.
     text = text[: MAX_SHOWN + 1].encode(errors="replace").decode()
-    kept = _Kept(text, card_format)
+    kept = _kept(text, card_format)
     if (found := kept.read()) is not None:
         return found
     if len(text) > MAX_DEEP and depth(text) > DEEP:
@@ -104,41 +96,7 @@ def depth(text: str) -> int:
     return deepest
 
 
-class _Kept:
-    """What became of a card, in a file of the data directory named by a hash of it and of what rendered it."""
-
-    def __init__(self, text: str, card_format: str) -> None:
-        made_by = f"{FORMAT} {version('nh3')} {version('markdown-it-py')} {card_format}\n"
-        digest = hashlib.sha256(made_by.encode() + text.encode()).hexdigest()
-        self.folder = Path(settings.CAUSEWAY_HOME) / "cache" / "cards"
-        self.path = self.folder / f"{digest}.html"
-
-    def read(self) -> str | None:
-        try:
-            return self.path.read_text()
-        except (OSError, ValueError):
-            return None
-
-    def write(self, html: str) -> None:
-        """Nothing is lost where that cannot be done: the card is rendered again."""
-        partial = ""
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._make_room()
-            fd, partial = tempfile.mkstemp(dir=self.folder)
-            with os.fdopen(fd, "w") as file:
-                file.write(html)
-            os.replace(partial, self.path)
-        except OSError as error:
-            logger.warning("a rendered card cannot be kept: %s", error)
-            with contextlib.suppress(OSError):
-                os.unlink(partial)
-
-    def _make_room(self) -> None:
-        found = sorted((entry.stat().st_mtime, entry.path) for entry in os.scandir(self.folder))
-        old = time.time() - KEPT_SECONDS
-        too_many = len(found) - KEPT + 1
-        for number, (at, path) in enumerate(found):
-            if number < too_many or at < old:
-                with contextlib.suppress(OSError):
-                    os.unlink(path)
+def _kept(text: str, card_format: str) -> Kept:
+    """Under a hash of the card and of what rendered it."""
+    made_by = f"{FORMAT} {version('nh3')} {version('markdown-it-py')} {card_format}\n"
+    return Kept("cards", made_by.encode() + text.encode(), "html")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 
 from django.db import connection
 
 from artifacts.models import Artifact, Granularity, Partition
 from artifacts.partitions import NO_PARTITIONS
-from artifacts.periods import format_period
+from artifacts.periods import TIME, format_period
 
 ROWS, PERIODS = 40, 45
 PARTITIONS = 1_000  # combinations of values that are looked at, where columns are a key
@@ -23,12 +23,15 @@ _STEPS = {
 
 @dataclass(frozen=True)
 class Place:
-    """A cell. `version`: primary key of the newest there, None: there is none."""
+    """A cell. `version`: primary key of the newest there, None: there is none. `partitions` names the place, the period
+    among them as `time`.
+    """
 
     row: str
     column: str
     version: int | None
     created_at: datetime | None = None
+    partitions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def words(self) -> str:
@@ -96,17 +99,21 @@ def _by_time(artifact: Artifact) -> Matrix | None:
         return None
     periods = _periods(first, last, artifact.granularity)
     partitions = list(Partition.objects.filter(artifact=artifact).order_by("values")[: ROWS + 1])
-    named = [(_spelled(one.values, artifact.partition_keys), one.digest) for one in partitions[:ROWS]]
-    named = named or [("", NO_PARTITIONS)]
+    named = [(_spelled(one.values, artifact.partition_keys), one.digest, one.values) for one in partitions[:ROWS]]
+    named = named or [("", NO_PARTITIONS, {})]
     with connection.cursor() as cursor:
-        digests = [digest for _, digest in named]
+        digests = [digest for _, digest, _ in named]
         cursor.execute(_BY_TIME, {"artifact": artifact.pk, "digests": digests, "periods": periods})
         found = {(digest, at): (pk, created) for digest, at, pk, created in cursor.fetchall()}
     columns = [format_period(at, artifact.granularity) for at in periods]
     rows = []
-    for name, digest in named:
+    for name, digest, values in named:
         cells = zip(columns, periods, strict=True)
-        rows.append((name, [Place(name, column, *found.get((digest, at), (None, None))) for column, at in cells]))
+        places = [
+            Place(name, column, *found.get((digest, at), (None, None)), {**values, TIME: column})
+            for column, at in cells
+        ]
+        rows.append((name, places))
     title = ", ".join(artifact.partition_keys)
     return Matrix(title, "time", columns, rows, len(partitions) > ROWS, periods[0] > first)
 
@@ -138,13 +145,13 @@ def _by_keys(artifact: Artifact) -> Matrix | None:
     at = {(_spelled(one.values, leading), str(one.values.get(last, ""))): one.digest for one in shown}
     names = sorted({row for row, _ in at})
     columns = sorted({column for _, column in at})
-    rows = [
-        (
-            name,
-            [Place(name, column, *found.get(at.get((name, column), ""), (None, None))) for column in columns[:PERIODS]],
-        )
-        for name in names[:ROWS]
-    ]
+    of_row = {_spelled(one.values, leading): {key: one.values.get(key, "") for key in leading} for one in shown}
+
+    def place(name: str, column: str) -> Place:
+        newest = found.get(at.get((name, column), ""), (None, None))
+        return Place(name, column, *newest, {**of_row[name], last: column})
+
+    rows = [(name, [place(name, column) for column in columns[:PERIODS]]) for name in names[:ROWS]]
     more = len(partitions) > PARTITIONS or len(names) > ROWS or len(columns) > PERIODS
     return Matrix(", ".join(leading), last, columns[:PERIODS], rows, more, False)
 

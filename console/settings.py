@@ -139,7 +139,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "console.pages.navigation.navigation",
             ],
-            "builtins": ["console.pages.tags"],
+            "builtins": ["console.pages.tags", "console.pages.charts.tags"],
         },
     },
 ]

@@ -6,12 +6,13 @@ from artifacts.literals.decode import to_json
 from artifacts.literals.encode import from_json, name_of_variant, union_of
 from artifacts.literals.identity import carried, carry, digest, marks, parts, primary_uri, unmarked, uris, without_marks
 from artifacts.literals.typed import from_text, text_of
-from artifacts.literals.types import describe_type, infer_type, is_optional, kind_of
+from artifacts.literals.types import columns_of, describe_type, infer_type, is_optional, kind_of
 
 __all__ = [
     "carried",
     "carry",
     "check_literal",
+    "columns_of",
     "describe_type",
     "digest",
     "from_json",

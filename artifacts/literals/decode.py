@@ -151,7 +151,7 @@ def _plain(value: Any) -> Any:
 
 
 def _generic(struct: struct_pb2.Struct, exact: bool) -> Any:
-    value = _whole(struct_to_python(struct))
+    value = whole_numbers(struct_to_python(struct))
     return spelling.spell(value) if exact else _plain(value)
 
 
@@ -169,12 +169,12 @@ def _struct_value(value: struct_pb2.Value) -> Any:
     return getattr(value, which) if which not in (None, "null_value") else None
 
 
-def _whole(value: Any) -> Any:
+def whole_numbers(value: Any) -> Any:
     """A Struct knows only doubles; whole ones were nearly always integers."""
     if isinstance(value, dict):
-        return {key: _whole(item) for key, item in value.items()}
+        return {key: whole_numbers(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_whole(item) for item in value]
+        return [whole_numbers(item) for item in value]
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 

@@ -76,6 +76,19 @@ def describe_type(literal_type: types_pb2.LiteralType) -> str:
     return "unknown"
 
 
+def columns_of(literal_type: types_pb2.LiteralType) -> dict[str, str]:
+    """The columns that a frame declares, or the fields of a dataclass, with their types; else empty."""
+    which = literal_type.WhichOneof("type")
+    if which == "structured_dataset_type":
+        return {one.name: describe_type(one.literal_type) for one in literal_type.structured_dataset_type.columns}
+    if which == "schema":
+        names = types_pb2.SchemaType.SchemaColumn.SchemaColumnType
+        return {one.name: names.Name(one.type).lower() for one in literal_type.schema.columns}
+    if which == "simple":
+        return {name: describe_type(one) for name, one in sorted(literal_type.structure.dataclass_type.items())}
+    return {}
+
+
 def _describe_struct(literal_type: types_pb2.LiteralType) -> str:
     title = literal_type.metadata.fields["title"].string_value if "title" in literal_type.metadata.fields else ""
     fields = literal_type.structure.dataclass_type

@@ -62,8 +62,7 @@ def describe_decision(gate: Gate) -> Decision:
     literal = literals_pb2.Literal.FromString(bytes(gate.value or b""))
     if gate.kind != GateKind.APPROVE:
         return Decision(gate, Badge("Set", "good"), spell(to_json(literal)))
-    approved = literal.scalar.primitive.boolean
-    return Decision(gate, Badge("Approved", "good") if approved else Badge("Rejected", "bad"), "")
+    return Decision(gate, Badge("Approved", "good") if gate.approved else Badge("Rejected", "bad"), "")
 
 
 def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:

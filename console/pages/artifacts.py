@@ -11,10 +11,10 @@ from console.access_objects import access_artifact, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
 from console.card_images import image_path
+from console.pages.artifact_versions import versions_context
 from console.pages.artifacts_context import (
     LINK_VALID,
     artifact_context,
-    object_context,
     overview_context,
     version_context,
 )
@@ -42,27 +42,27 @@ def list_artifacts(request: PageRequest) -> HttpResponse:
 @page
 def show_artifact(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
     artifact = access_artifact(request.user, project, domain, name)
-    return render(request, "artifacts/artifact.html", artifact_context(request, artifact))
+    context = artifact_context(request, artifact) | versions_context(request, artifact)
+    return respond(request, "artifacts/artifact.html", "artifacts/_artifact_versions.html", context, live=True)
 
 
 @require_GET
 @page
 def show_version(request: PageRequest, version_id: int) -> HttpResponse:
     version = access_version_id(request.user, version_id)
-    may_remove = access.can(request.user, Action.ADMIN, version.artifact.project, version.artifact.domain)
-    context = (
-        version_context(version) | overview_context(request, version) | {"tab": "overview", "may_remove": may_remove}
-    )
+    place = version.artifact.key[:2]
+    context = version_context(version) | overview_context(request, version)
+    context |= {
+        "tab": "overview",
+        "may_remove": access.can(request.user, Action.ADMIN, *place),
+        "may_name": version.removed_at is None and access.can(request.user, Action.DECIDE, *place),
+        "names": list(
+            version.artifact.aliases.order_by("name")
+            .select_related("version")
+            .only("name", "version__version", "artifact")
+        ),
+    }
     return render(request, "artifacts/overview.html", context)
-
-
-@require_GET
-@page
-def show_object(request: PageRequest, version_id: int) -> HttpResponse:
-    version = access_version_id(request.user, version_id)
-    return render(
-        request, "artifacts/object.html", version_context(version) | object_context(version) | {"tab": "object"}
-    )
 
 
 @require_GET

@@ -12,17 +12,13 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from flyteidl.core import literals_pb2, types_pb2
 
-from artifacts.exceptions import CausewayError
 from artifacts.literals import describe_type, to_json
-from artifacts.literals.protobuf import message_text
 from artifacts.matrix import matrix_of
-from artifacts.models import Artifact, ArtifactVersion
+from artifacts.models import AliasMove, Artifact, ArtifactVersion
 from artifacts.queries import newest_of, newest_of_partition
-from artifacts.store import store
 from console.accounts import access
-from console.accounts.access import AnyUser
+from console.accounts.access import Action, AnyUser
 from console.pages.executions_context import begun_by
-from console.pages.paging import newest_first
 from console.pages.scope import in_scope
 from console.pages.values import spell
 from lineage.models import VersionEdge, VersionRole
@@ -30,7 +26,7 @@ from lineage.names import stale_among
 from lineage.walks import staleness
 from scheduler.models import Execution, LaunchPlan, Trigger, TriggerSource
 
-FILES_SHOWN = 200
+MOVES_SHOWN = 20
 DIRECT = 200  # versions directly made use of that are looked at on every page
 LINK_VALID = timedelta(minutes=10)
 HEAVY = ("literal", "literal_type", "card")
@@ -49,12 +45,6 @@ def readable_versions(request: HttpRequest) -> QuerySet[ArtifactVersion]:
 
 def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]:
     user: AnyUser = request.user
-    versions = (
-        ArtifactVersion.objects.filter(artifact=artifact)
-        .select_related("artifact")
-        .prefetch_related("aliases")
-        .defer(*HEAVY)
-    )
     sources = TriggerSource.objects.filter(name=artifact.name, project=artifact.project, domain=artifact.domain)
     visible = access.readable(user, project="launch_plan__project", domain="launch_plan__domain")
     triggers = Trigger.objects.filter(visible, pk__in=sources.values("trigger")).select_related("launch_plan")
@@ -62,15 +52,22 @@ def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
     consumed = VersionEdge.objects.filter(version__artifact=artifact, role=VersionRole.CONSUMED, node_id="")
     return {
         "artifact": artifact,
-        "page": newest_first(request, versions),
-        "version_count": versions.count(),
+        "version_count": artifact.versions.count(),
         "newest": newest_of(artifact),
+        "may_launch": access.can(user, Action.LAUNCH, artifact.project, artifact.domain),
         **_matrix(artifact),
         "triggers": list(triggers.defer(*heavy).order_by("-active", "launch_plan__name", "-launch_plan__created_at")),
         "aliases": list(artifact.aliases.select_related("version").defer("version__literal", "version__card")),
-        "moves": list(artifact.alias_moves.select_related("from_version", "to_version").order_by("-at")[:10]),
+        "moves": alias_moves(artifact),
         "consumers": _consumers(user, consumed),
     }
+
+
+def alias_moves(artifact: Artifact, *, limit: int = MOVES_SHOWN) -> list[AliasMove]:
+    """Where its aliases have been, newest first."""
+    heavy = [f"{end}__{column}" for end in ("from_version", "to_version") for column in HEAVY]
+    rows = artifact.alias_moves.select_related("from_version", "to_version").defer(*heavy)
+    return list(rows.order_by("-at", "-id")[:limit])
 
 
 def _matrix(artifact: Artifact) -> dict[str, Any]:
@@ -168,36 +165,3 @@ def cli_snippet(version: ArtifactVersion) -> str:
     project, domain, name = (shlex.quote(part) for part in version.artifact.key)
     verb = "pull" if version.uri else "get"
     return f"causeway -p {project} -d {domain} artifact {verb} {name} --version {shlex.quote(version.version)}"
-
-
-@dataclass(frozen=True)
-class File:
-    path: str
-    size: int
-
-
-def object_context(version: ArtifactVersion) -> dict[str, Any]:
-    literal = literals_pb2.Literal.FromString(bytes(version.literal))
-    literal_type = types_pb2.LiteralType.FromString(bytes(version.literal_type))
-    return {
-        "raw": message_text(literal),
-        "raw_type": message_text(literal_type),
-        "type": describe_type(literal_type),
-        **_files(version.uri),
-    }
-
-
-def _files(uri: str) -> dict[str, Any]:
-    """What lies under the version's URI, or why we cannot tell."""
-    if not uri:
-        return {"files": [], "stored": False}
-    try:
-        if store().contains(uri) and store().exists(uri):
-            return {"files": [File("", store().size(uri))], "stored": True}
-        found = [
-            File(item.uri[len(uri) :].lstrip("/"), item.size)
-            for item, _ in zip(store().list(uri), range(FILES_SHOWN), strict=False)
-        ]
-    except CausewayError as error:
-        return {"files": [], "stored": False, "problem": error.message}
-    return {"files": found, "stored": bool(found), "problem": "" if found else "Nothing lies at this address any more."}

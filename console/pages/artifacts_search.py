@@ -26,12 +26,13 @@ def search_page(request: HttpRequest, text: str) -> tuple[Page[ArtifactVersion],
             raise
         cursor = ""
         found = search.page(rows, limit=PAGE_SIZE)
-    return _page(request, found, cursor), facet_groups(
+    return page_of(request, found, cursor), facet_groups(
         request, text, search.facets(rows), titles=TITLES, typed=filter_of
     )
 
 
-def _page(request: HttpRequest, found: Found, cursor: str) -> Page[ArtifactVersion]:
+def page_of(request: HttpRequest, found: Found, cursor: str) -> Page[ArtifactVersion]:
+    """What a search found after the cursor, with the addresses of the next page and the first."""
     query = request.GET.copy()
     for own in ("after", "_"):
         query.pop(own, None)

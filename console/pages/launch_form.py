@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.http import HttpRequest
 from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb2
 
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, QueryUnresolved
-from artifacts.literals import carry, describe_type, is_optional
+from artifacts.literals import carry, describe_type, from_text, is_optional
 from artifacts.models import AliasMove, Artifact, ArtifactVersion
 from artifacts.queries import (
     Resolution,
@@ -28,11 +29,13 @@ from artifacts.wanted import Wanted, read_query
 from console.access_objects import access_version_id, check_present
 from console.accounts import access
 from console.accounts.access import Action
+from console.pages.form_shapes import is_structured, shape_of, skeleton
 from console.pages.plans_context import query_in_words
-from console.pages.specs import example_of, expected_inputs, plan_spec
+from console.pages.specs import example_of, parameters_of, plan_spec
 from console.pages.typed_values import (
     Typed,
     Variant,
+    as_typed,
     is_untouched,
     read_control,
     read_typed,
@@ -40,10 +43,12 @@ from console.pages.typed_values import (
     takes_any_text,
     variants_of,
 )
+from console.pages.version_picker import fitting_versions
+from console.uploaded import keep_upload, takes_file
 from lineage.models import Via
 from scheduler.actions.launch import Resolved
 from scheduler.actions.launch_inputs import query_of
-from scheduler.models import LaunchPlan
+from scheduler.models import LaunchPlan, Task
 
 CHOICES_SHOWN = 25
 MAX_EDITED, MAX_SHOWN = 100_000, 2_000  # characters; longer values are shown in part, and kept
@@ -78,6 +83,9 @@ class Field:
     override: ArtifactVersion | None = None
     breaks: str = ""  # what its query asks for, of an override that it would not find
     is_anyway: bool = False
+    shape: str = ""  # JSON: its parts, for scripts that show them as fields
+    takes_file: bool = False
+    picked: ArtifactVersion | None = None  # a version that was chosen for an input without a query
     is_locked: bool = False  # too long to be edited: not part of what is sent, and so launched as it is
 
     @property
@@ -98,15 +106,15 @@ class LaunchForm:
     def __init__(
         self,
         request: HttpRequest,
-        plan: LaunchPlan,
+        plan: LaunchPlan | Task,
         data: Mapping[str, str],
         earlier: Mapping[str, literals_pb2.Literal] | None = None,
     ) -> None:
         """`earlier`: inputs of an execution that is launched again; those still as they were are not in `values`."""
         self.request, self.plan, self.data = request, plan, data
         self.earlier = earlier or {}
-        self.fixed = dict(plan_spec(plan).fixed_inputs.literals)
-        self.parameters = {name: p for name, p in sorted(expected_inputs(plan).items()) if name not in self.fixed}
+        self.fixed = {} if isinstance(plan, Task) else dict(plan_spec(plan).fixed_inputs.literals)
+        self.parameters = {name: p for name, p in sorted(parameters_of(plan).items()) if name not in self.fixed}
         self.values: dict[str, literals_pb2.Literal] = {}
         self.resolved: dict[str, Resolved] = {}
         self.errors: dict[str, str] = {}
@@ -142,6 +150,8 @@ class LaunchForm:
         sent, query = read_control(self.data, f"in.{name}"), query_of(parameter)
         if (chosen := self._chosen(name, query)) is not None:
             return self._override(name, chosen, query)
+        if (file := self.request.FILES.get(f"in.{name}.upload")) is not None:
+            return self._uploaded(name, file)
         if query is not None:
             nothing = sent is None or not sent.text.strip()
             return self._shown_version(name, query) if sent is None or nothing else self._read(name, sent)
@@ -167,6 +177,12 @@ class LaunchForm:
         if found is None:
             raise InvalidArgument(f"there is no version or alias {named}")
         return found
+
+    def _uploaded(self, name: str, file: Any) -> literals_pb2.Literal:
+        """The file that was sent along, kept in the object store; who may not publish here keeps nothing."""
+        access.require(self.request.user, Action.PUBLISH, self.plan.project, self.plan.domain)
+        uri = keep_upload(file, project=self.plan.project, domain=self.plan.domain)
+        return from_text(uri, self.parameters[name].var.type, name=name)
 
     def _override(
         self, name: str, chosen: ArtifactVersion, query: artifact_id_pb2.ArtifactQuery | None
@@ -255,7 +271,10 @@ class LaunchForm:
         options = tuple(variable_type.enum_type.values)
         if common["type"] == "bool":
             options = ("true", "false")
+        shape = shape_of(variable_type)
         structured = variable_type.WhichOneof("type") in _MULTILINE or variable_type.simple == types_pb2.STRUCT
+        if is_structured(shape) and not common["example"]:
+            common["example"] = json.dumps(skeleton(shape), indent=1)
         return Field(
             **common,
             text=typed.text,
@@ -265,6 +284,9 @@ class LaunchForm:
             required=original is None and parameter.required and not is_optional(variable_type),
             options=options,
             multiline=not options and (structured or "\n" in typed.text),
+            shape=json.dumps(shape) if is_structured(shape) else "",
+            takes_file=takes_file(variable_type),
+            picked=self.overrides.get(name),
         )
 
     def _query_field(
@@ -285,6 +307,24 @@ class LaunchForm:
             fitting=fitting,
             others=others,
         )
+
+    def fitting(self, name: str, text: str) -> tuple[Sequence[ArtifactVersion], str]:
+        """Versions that the input takes and a search finds, and what is wrong with that. NotFound as for field."""
+        parameter = self.parameters.get(name)
+        if parameter is None:
+            raise NotFound(f"{self.plan} has no input {name}")
+        query = query_of(parameter)
+        try:
+            wanted = self._wanted(query) if query is not None else None
+        except CausewayError as error:
+            return [], error.message
+        return fitting_versions(self.request, self.plan, parameter.var.type, text, wanted)
+
+    @property
+    def typed(self) -> dict[str, str]:
+        """What was typed, by input, as REST and the command line take it."""
+        texts = {name: self.data.get(f"in.{name}", "") for name in self.values if name not in self.overrides}
+        return {name: as_typed(text) for name, text in texts.items() if text and name not in self.resolved}
 
     def _wanted(self, query: artifact_id_pb2.ArtifactQuery) -> Wanted:
         defaults = {name: p.default for name, p in self.parameters.items() if p.WhichOneof("behavior") == "default"}

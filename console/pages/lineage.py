@@ -16,14 +16,11 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.models import Artifact, ArtifactVersion
 from console.access_objects import access_artifact, access_version_id
 from console.accounts import access
-from console.pages.artifacts_context import HEAVY, version_context
+from console.pages.artifacts_context import version_context
 from console.pages.lineage_graphs import drawn_names, drawn_versions, rows_of
 from console.pages.paging import number
 from console.pages.responses import PageRequest, page
 from console.pages.scope import in_scope, scope_of
-from console.pages.tags import metric
-from console.pages.values import spell
-from lineage.compare import compare_versions
 from lineage.names import MAX_ARTIFACTS, NameGraph, name_graph, name_graph_of, stale_versions
 from lineage.render import CONTENT_TYPES, FORMATS, NAME_FORMATS, graph_events, graph_json, graph_text, names_json
 from lineage.render import names_text as names_as_text
@@ -130,47 +127,12 @@ def _map_of(request: PageRequest) -> tuple[Artifact | None, NameGraph]:
 @require_GET
 @page
 def compare(request: PageRequest, version_id: int) -> HttpResponse:
-    """The version beside another one, `?with=`; without, the newest before it. `?this=` moves to another version."""
-    moved = number(request.GET.get("this", ""))
-    if moved is not None and moved != version_id:
-        query = urlencode({"with": request.GET.get("with", "")})
-        return redirect(f"{reverse('version-compare', args=[moved])}?{query}")
-    version = access_version_id(request.user, version_id)
-    choices = list(
-        ArtifactVersion.objects.filter(artifact=version.artifact)
-        .defer(*HEAVY, "terms")
-        .order_by("-created_at", "-id")[:PICKED]
-    )
-    wanted = number(request.GET.get("with", ""))
-    earlier = next((one.pk for one in choices if one.pk < version.pk), None)
-    other_id = wanted if wanted is not None else earlier
-    other = access_version_id(request.user, other_id) if other_id is not None and other_id != version.pk else None
-    readable = access.reader(request.user)
-    found = compare_versions(other, version) if other is not None else None
-    changes = [
-        change
-        for change in (found.ancestry if found else [])
-        if all(readable(one.project, one.domain) for one in [*change.only_first, *change.only_second])
-    ]
-    context = version_context(version) | {
-        "tab": "lineage",
-        "other": other,
-        "choices": choices,
-        "found": found,
-        "differences": [(name, [_shown(value) for value in pair]) for name, pair in found.differences.items()]
-        if found
-        else [],
-        "changes": changes,
-        "hidden": len(found.ancestry) - len(changes) if found else 0,
-        "lines": [(line, _tone(line)) for line in (found.card if found else [])],
-    }
-    return render(request, "artifacts/compare.html", context)
-
-
-def _shown(value: Any) -> str | None:
-    """None: there is none."""
-    return None if value is None else metric(value) if isinstance(value, (int, float)) else spell(value)
-
-
-def _tone(line: str) -> str:
-    return "neutral" if line.startswith(("+++", "---")) else {"+": "good", "-": "bad"}.get(line[:1], "neutral")
+    """To the comparison with another version, `?with=`; else with the newest before it. `?this=` takes its place."""
+    given = number(request.GET.get("this", ""))
+    version = access_version_id(request.user, version_id if given is None else given)
+    other = number(request.GET.get("with", ""))
+    if other is None:
+        earlier = version.artifact.versions.filter(pk__lt=version.pk).order_by("-pk")
+        other = earlier.values_list("pk", flat=True).first()
+    chosen = [pk for pk in (other, version.pk) if pk is not None]
+    return redirect(f"{reverse('compare')}?{urlencode([('v', pk) for pk in chosen])}")

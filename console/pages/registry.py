@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any, TypeVar
+from urllib.parse import urlencode
 
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_GET
 from flyteidl.core import interface_pb2
 
 from artifacts.literals import describe_type
 from artifacts.literals.protobuf import message_dict, message_text
 from console.access_objects import access_task, access_workflow
+from console.accounts import access
+from console.accounts.access import Action
 from console.doing import with_doing
 from console.pages import badges, graphs
 from console.pages.responses import PageRequest, page, respond
@@ -84,6 +88,14 @@ def _versions(entity: Entity) -> QuerySet[Entity]:
     return rows.defer(*HEAVY).order_by("-created_at", "-id")[:VERSIONS_SHOWN]
 
 
+def _launch_url(request: PageRequest, route: str, entity: Workflow | Task) -> str:
+    """Of the form that launches it, in this version; empty for who may not. A workflow has a plan of its name."""
+    if not access.can(request.user, Action.LAUNCH, entity.project, entity.domain):
+        return ""
+    address = reverse(route, args=[entity.project, entity.domain, entity.name])
+    return f"{address}?{urlencode({'version': entity.version})}"
+
+
 @require_GET
 @page
 def show_workflow(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
@@ -101,6 +113,7 @@ def show_workflow(request: PageRequest, project: str, domain: str, name: str) ->
         "inputs": ports(interface.inputs),
         "outputs": ports(interface.outputs),
         "recent": with_doing(list(slim.order_by("-created_at", "-id")[:10])),
+        "launch_url": _launch_url(request, "launch-plan-launch", workflow) if plans.filter(name=name).exists() else "",
         "plans": plans.exclude(name__startswith=GENERATED_PREFIX).values_list("project", "domain", "name").distinct(),
     }
     return render(request, "registry/workflow.html", context | _drawing(compiled))
@@ -142,5 +155,6 @@ def show_task(request: PageRequest, project: str, domain: str, name: str) -> Htt
         "metadata": message_text(template.metadata),
         "cache": template.metadata.discovery_version if template.metadata.discoverable else "",
         "retries": template.metadata.retries.retries,
+        "launch_url": _launch_url(request, "task-launch", task),
     }
     return render(request, "registry/task.html", context)

@@ -62,6 +62,14 @@ def expected_inputs(plan: LaunchPlan) -> Mapping[str, interface_pb2.Parameter]:
     return closure.expected_inputs.parameters
 
 
+def parameters_of(entity: LaunchPlan | Task) -> Mapping[str, interface_pb2.Parameter]:
+    """What a launch of it may give; of a task, everything is needed."""
+    if isinstance(entity, LaunchPlan):
+        return expected_inputs(entity)
+    variables = task_template(entity).template.interface.inputs.variables
+    return {name: interface_pb2.Parameter(var=one, required=True) for name, one in variables.items()}
+
+
 class NodeTitles:
     """Finds the spec of a node execution, inside sub-workflows and what dynamic tasks wrote too."""
 

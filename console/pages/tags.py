@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from django import template
 from django.templatetags.static import static
@@ -21,7 +21,7 @@ from artifacts.search.language import Condition
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
 from console.doing import doing_of, doing_of_attempt
-from console.pages import badges
+from console.pages import badges, metrics
 from console.pages.badges import Badge
 from console.pages.wording import spell_ago, spell_duration, spell_size
 from lineage.walks import VersionNode
@@ -161,6 +161,12 @@ def module_name(name: str) -> str:
 
 
 @register.filter
+def as_query(pairs: Mapping[str, str]) -> str:
+    """Key and value pairs as a query string."""
+    return urlencode(pairs)
+
+
+@register.filter
 def search_for(name: str) -> str:
     """What finds the versions of an artifact, for an address."""
     return quote(str(Condition("name", ":", name)))
@@ -250,12 +256,7 @@ def pretty_json(value: Any) -> str:
 
 @register.filter
 def metric(value: Any) -> str:
-    """A number as people read it: whole ones and large ones without a fraction, others with five significant digits."""
-    if not isinstance(value, (int, float)) or isinstance(value, bool):
-        return str(value)
-    if 1e5 <= abs(value) < 1e15 or (abs(value) < 1e15 and value == int(value)):
-        return f"{value:,.0f}"
-    return f"{value:,.5g}"
+    return metrics.spell(value)
 
 
 _CHIP = '<span class="chip" title="{0} = {1}"><span class="chip-key">{0}</span><span>{1}</span></span>'

@@ -12,11 +12,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from artifacts import literals
+from artifacts.exceptions import NotFound
 from artifacts.literals.protobuf import message_dict
+from artifacts.preview.kinds import Kind
+from artifacts.preview.looking import preview
 from artifacts.store import store
 from artifacts.uploads import LINK_LIFETIME, MAX_FILES
 from console.access_objects import access_version, check_present
-from console.rest.base import ApiView, user_of
+from console.rest.base import ApiView, Body, read_query, user_of
 
 
 class FileOut(serializers.Serializer[Any]):
@@ -55,6 +58,49 @@ class ObjectView(ApiView):
             "objects": [{"uri": uri, "files": _files(uri)} for uri in pieces],
         }
         return Response(ObjectOut(data).data)
+
+
+class ObjectPreviewFilters(Body):
+    file = serializers.CharField(required=False, default="", help_text="below `uri`; empty where it is one object")
+
+
+class ColumnOut(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    type = serializers.CharField()
+    nulls = serializers.IntegerField(help_text="empty ones, of the rows sampled; so are the other statistics")
+    distinct = serializers.IntegerField(allow_null=True)
+    min = serializers.CharField(allow_null=True)
+    max = serializers.CharField(allow_null=True)
+    mean = serializers.FloatField(allow_null=True)
+
+
+class ObjectPreviewOut(serializers.Serializer[Any]):
+    kind = serializers.ChoiceField(choices=[kind.value for kind in Kind])
+    size = serializers.IntegerField(help_text="bytes")
+    text = serializers.CharField(help_text="of text, JSON and Markdown: its beginning")
+    columns = ColumnOut(many=True)
+    more_columns = serializers.IntegerField()
+    rows = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField(allow_null=True)), help_text="the first, as text"
+    )
+    sampled = serializers.IntegerField(help_text="rows that the statistics are of")
+    total_rows = serializers.IntegerField(allow_null=True, help_text="null: the file does not say")
+    problem = serializers.CharField(help_text="why there is no more to see; else empty")
+    is_cut = serializers.BooleanField(help_text="there is more than this")
+
+
+class ObjectPreviewView(ApiView):
+    @extend_schema(parameters=[ObjectPreviewFilters], responses=ObjectPreviewOut, tags=["artifacts"])
+    def get(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
+        """What is in a file of the version: first rows and statistics of a table, the beginning of a text."""
+        asked = read_query(ObjectPreviewFilters, request)
+        row = access_version(user_of(request), project, domain, name, version)
+        check_present(row)
+        if not row.uri:
+            raise NotFound("this version holds its value inline; there is no object")
+        uri = store().join(row.uri, asked["file"]) if asked["file"] else row.uri
+        seen = preview(uri)
+        return Response(ObjectPreviewOut({**vars(seen), "kind": seen.kind.value}).data)
 
 
 def _files(uri: str) -> list[dict[str, Any]]:

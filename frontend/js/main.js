@@ -8,9 +8,10 @@ import * as drawings from "./drawings.js";
 import * as logs from "./logs.js";
 import * as menus from "./menus.js";
 import * as polls from "./polls.js";
+import * as structured from "./structured.js";
 import * as submits from "./submits.js";
 
-const behaviours = [clocks, connection, confirm, copy, dismiss, drawings, logs, menus, polls, submits];
+const behaviours = [clocks, connection, confirm, copy, dismiss, drawings, logs, menus, polls, structured, submits];
 
 function bindAll(root) {
   for (const behaviour of behaviours) behaviour.bind(root);

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from flyteidl.core import literals_pb2
 
 from scheduler.models.execution import Execution
 from scheduler.models.node import NodeExecution
@@ -41,3 +42,8 @@ class Gate(models.Model):
 
     def __str__(self) -> str:
         return f"{self.execution_id}:{self.signal_id}"
+
+    @property
+    def approved(self) -> bool:
+        """Whether it was decided, and decided yes."""
+        return literals_pb2.Literal.FromString(bytes(self.value or b"")).scalar.primitive.boolean

@@ -10,7 +10,8 @@ from pytest_django import Settings
 
 from artifacts import card_rendering
 from artifacts.card_html import MAX_SHOWN, to_html
-from artifacts.card_rendering import KEPT_SECONDS, MAX_DEEP, SMALL, depth, rendered
+from artifacts.card_rendering import MAX_DEEP, SMALL, depth, rendered
+from artifacts.kept_results import KEPT_SECONDS
 
 LONG = "# A card\n\n" + "Some <b>words</b> & *more*.\n\n" * 400
 AS_WRITTEN = "This card is shown as it was written"

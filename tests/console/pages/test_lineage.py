@@ -77,14 +77,15 @@ def test_it_shows_what_is_out_of_date_and_what_it_was_trained_on(world: World, b
 def test_it_compares_two_versions(world: World, browse: Browse) -> None:
     client = browse(world.admin)
     other = make_version("ml-model", Kind.MODEL, number=78, metrics={"auc": 0.1}, card="# other")
-    found = text_of(client, f"/artifacts/versions/{other.pk}/compare/")  # with the one before it, by itself
-    assert "metric auc" in found and "demo/development/ml-dataset" in found
-    assert client.get(f"/artifacts/versions/{other.pk}/compare/?with={world.dataset.pk}").status_code == 200
-    assert client.get(f"/artifacts/versions/{other.pk}/compare/?with=999999").status_code == 404
-    assert client.get(f"/artifacts/versions/{other.pk}/compare/?with=x").status_code == 200
+    led = client.get(f"/artifacts/versions/{other.pk}/compare/")  # with the one before it, by itself
+    assert led["Location"] == f"/compare/?v={world.model.pk}&v={other.pk}"
+    found = text_of(client, led["Location"])
+    assert "auc" in found and "demo/development/ml-dataset" in found
+    for asked, status in ((world.dataset.pk, 200), (999999, 404), ("x", 200)):
+        answer = client.get(f"/artifacts/versions/{other.pk}/compare/?with={asked}", follow=True)
+        assert answer.status_code == status, asked
     moved = client.get(f"/artifacts/versions/{other.pk}/compare/?with={other.pk}&this={world.model.pk}")
-    assert moved["Location"] == f"/artifacts/versions/{world.model.pk}/compare/?with={other.pk}"
-    assert "metric auc" in text_of(client, moved["Location"])
+    assert moved["Location"] == f"/compare/?v={other.pk}&v={world.model.pk}"
 
 
 def test_it_draws_the_map_with_a_bounded_number_of_queries(

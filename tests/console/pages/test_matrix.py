@@ -43,7 +43,10 @@ def test_it_shows_what_is_fresh_out_of_date_and_missing_and_leads_there(world: W
 
     page = answer.content.decode()
     assert f'href="/artifacts/versions/{fresh.pk}/" title="LAX, 2026-03-03" aria-label="LAX, 2026-03-03, fresh"' in page
-    assert 'aria-label="SEA, 2026-03-01, out of date"' in page and 'aria-label="SEA, 2026-03-02, missing"' in page
+    assert (
+        'aria-label="SEA, 2026-03-01, out of date"' in page
+        and 'aria-label="SEA, 2026-03-02, missing: launch it"' in page
+    )
     assert (answer.context["missing"], answer.context["stale_places"]) == (4, {stale.pk})
 
 

@@ -47,7 +47,7 @@ def daily(world: World) -> ArtifactVersion:
 
 PLACES = [
     *("/", "/artifacts/", "/artifacts/demo/development/daily/", "/artifacts/versions/{version}/"),
-    *("/artifacts/versions/{version}/lineage/", "/artifacts/versions/{version}/compare/"),
+    *("/artifacts/versions/{version}/lineage/", "/compare/?v={version}"),
     *("/artifacts/versions/{model}/lineage/", "/artifacts/versions/{version}/graph/"),
     *("/executions/demo/development/atrains/data/", "/artifacts/retention/{artifact}/?keep_newest=1"),
 ]

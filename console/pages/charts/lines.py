@@ -1,0 +1,95 @@
+"""Values over time, a line for each series, with marks at what has a name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from console.pages.charts.scales import COLOURS, TimeScale, scale_of, spell_mark
+
+
+@dataclass(frozen=True)
+class Dot:
+    """`mark` is written above it, `words` tells of it where somebody points at it."""
+
+    at: datetime
+    value: float
+    words: str = ""
+    url: str = ""
+    mark: str = ""
+    is_ringed: bool = False  # stands out
+
+
+@dataclass(frozen=True)
+class Series:
+    name: str
+    dots: Sequence[Dot]
+
+
+@dataclass(frozen=True)
+class PlacedDot:
+    dot: Dot
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class DrawnSeries:
+    name: str
+    colour: int
+    points: str  # of a polyline in a box of 100 by 100
+    dots: Sequence[PlacedDot]
+
+
+@dataclass(frozen=True)
+class LineChart:
+    """`left_out`: names of series that are in the table only."""
+
+    title: str
+    series: Sequence[DrawnSeries]
+    grid: Sequence[tuple[float, str]]  # place from the top, label; from the top down
+    below: Sequence[str]
+    rows: Sequence[tuple[str, Dot]]  # of the table: series, dot
+    head: tuple[str, str, str]
+    spell: Callable[[float], str]
+    left_out: Sequence[str] = ()
+    template = "partials/charts/lines.html"
+
+
+def lines(
+    title: str,
+    series: Sequence[Series],
+    *,
+    spell: Callable[[float], str] = spell_mark,
+    head: tuple[str, str, str] = ("Series", "When", "Value"),
+) -> LineChart | None:
+    """None where there is nothing to draw. `spell` writes values, `head` stands over the table's columns.
+
+    The first COLOURS series are drawn, the others are in the table.
+    """
+    dots = [dot for one in series for dot in one.dots]
+    if not dots:
+        return None
+    shown = [one for one in series if one.dots][:COLOURS]
+    drawn = [dot for one in shown for dot in one.dots]
+    scale = scale_of(dot.value for dot in drawn)
+    time = TimeScale(min(dot.at for dot in drawn), max(dot.at for dot in drawn))
+
+    def placed(colour: int, one: Series) -> DrawnSeries:
+        places = [
+            PlacedDot(dot, time.at(dot.at), round(100 - scale.at(dot.value), 2))
+            for dot in sorted(one.dots, key=lambda dot: dot.at)
+        ]
+        return DrawnSeries(one.name, colour, " ".join(f"{dot.x:g},{dot.y:g}" for dot in places), places)
+
+    return LineChart(
+        title=title,
+        series=[placed(colour, one) for colour, one in enumerate(shown, start=1)],
+        grid=[(100 - scale.at(mark), spell(mark)) for mark in reversed(scale.marks)],
+        below=time.labels,
+        rows=sorted(((one.name, dot) for one in series for dot in one.dots), key=lambda row: row[1].at, reverse=True),
+        head=head,
+        spell=spell,
+        left_out=[one.name for one in series if one.dots][COLOURS:],
+    )

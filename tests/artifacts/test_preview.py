@@ -1,0 +1,161 @@
+"""What is in an object: tables, texts and what cannot be shown, within limits."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from artifacts.exceptions import NotFound
+from artifacts.preview import looking
+from artifacts.preview.kinds import Kind, kind_of
+from artifacts.preview.looking import Preview, preview
+from artifacts.store import store
+
+TABLE = pa.table(
+    {
+        "region": ["SEA", "LAX", None, "SEA"],
+        "sales": [1.5, 2.5, float("nan"), 4.0],
+        "units": [3, 1, 2, None],
+        "tags": [["a"], [], None, ["b", "c"]],
+        "raw": [b"\x00\x01", b"", None, b"x"],
+    }
+)
+
+
+@pytest.fixture(autouse=True)
+def _store(object_store: str) -> None:
+    pass
+
+
+def put(name: str, data: bytes) -> str:
+    uri = store().join(store().root, "previews", name)
+    store().put(uri, data)
+    return uri
+
+
+def parquet(table: pa.Table, **how: object) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, **how)
+    return buffer.getvalue()
+
+
+def looked_into(name: str, data: bytes) -> Preview:
+    return preview(put(name, data))
+
+
+def test_a_parquet_file_shows_rows_schema_and_statistics() -> None:
+    seen = looked_into("00000", parquet(TABLE))  # flytekit's name for it tells nothing
+
+    assert (seen.kind, seen.total_rows, seen.sampled) == (Kind.PARQUET, 4, 4)
+    assert [column["name"] for column in seen.columns] == TABLE.column_names
+    assert seen.rows[0][:3] == ["SEA", "1.5", "3"] and seen.rows[2][0] is None
+    region, _, units, tags, _ = seen.columns
+    assert (region["type"], region["nulls"], region["distinct"], region["min"]) == ("string", 1, 2, "LAX")
+    assert (units["min"], units["max"], units["mean"]) == ("1", "3", 2.0)
+    assert tags["type"].startswith("list") and tags["mean"] is None
+
+
+def test_only_the_first_rows_of_a_long_table_are_read() -> None:
+    seen = looked_into("long.parquet", parquet(pa.table({"n": range(50_000)}), row_group_size=5_000))
+    assert (seen.total_rows, seen.sampled, len(seen.rows), seen.is_cut) == (50_000, 10_000, 50, True)
+    assert seen.columns[0]["max"] == "9999"
+
+
+def test_csv_arrow_and_json_lines_are_tables() -> None:
+    seen = looked_into("data.csv", b'city,count\n"New\nYork",3\nSeattle,4\n')
+    assert (seen.kind, seen.rows[0]) == (Kind.CSV, ["New\nYork", "3"]) and seen.columns[1]["type"] == "int64"
+    assert looked_into("data.tsv", b"a\tb\n1\t2\n").rows == [["1", "2"]]
+    buffer = io.BytesIO()
+    with pa.ipc.new_file(buffer, TABLE.schema) as writer:
+        writer.write_table(TABLE)
+    assert looked_into("frame.feather", buffer.getvalue()).rows[1][0] == "LAX"
+    lines = b"".join(json.dumps({"a": at}).encode() + b"\n" for at in range(3))
+    assert looked_into("rows.jsonl", lines).rows == [["0"], ["1"], ["2"]]
+
+
+def test_what_is_no_table_after_all_is_text_or_says_why() -> None:
+    ragged = looked_into("ragged.csv", b"a,b\n1\n2,3,4\n")
+    assert (ragged.kind, ragged.text) == (Kind.TEXT, "a,b\n1\n2,3,4\n")
+    broken = looked_into("broken.parquet", b"PAR1" + b"nonsense" * 100)
+    assert broken.problem and not broken.rows
+
+
+def test_json_is_indented_and_hostile_json_is_text() -> None:
+    assert looked_into("a.json", b'{"b":[1,2]}').text == '{\n  "b": [\n    1,\n    2\n  ]\n}'
+    deep = b"[" * 20_000
+    assert looked_into("deep.json", deep).text == deep.decode()
+
+
+def test_a_long_text_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "TEXT_SHOWN", 10)
+    seen = looked_into("log.txt", b"0123456789abcdef")
+    assert (seen.text, seen.is_cut, seen.size) == ("0123456789", True, 16)
+
+
+@pytest.mark.parametrize(
+    ("name", "head", "kind"),
+    [
+        ("x.html", b"<html><script>", Kind.TEXT),
+        ("x.svg", b"<svg onload=alert(1)>", Kind.TEXT),
+        ("x.md", b"# Title", Kind.MARKDOWN),
+        ("x.png", b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0d", Kind.IMAGE),
+        ("x.png", b"<html>no image", Kind.TEXT),
+        ("x.wav", b"RIFF\x00\x00\x00\x00WAVEfmt ", Kind.AUDIO),
+        ("x.avi", b"RIFF\x00\x00\x00\x00AVI LIST", Kind.BINARY),
+        ("x.joblib", b"\x80\x04\x95\x00\x00", Kind.BINARY),
+        ("x.csv", b"a,b\x00", Kind.BINARY),
+        ("x.txt", "zwölf Monate 15€".encode()[:16], Kind.TEXT),
+        ("x.txt", "zwölf Monate 1€€".encode()[:16], Kind.TEXT),
+        ("x.txt", b"", Kind.TEXT),
+    ],
+)
+def test_kinds_are_told_by_the_bytes_before_the_name(name: str, head: bytes, kind: Kind) -> None:
+    assert kind_of(name, head) is kind
+
+
+def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(looking, "_PROGRAM", "while True: pass")
+    monkeypatch.setattr(looking, "SECONDS", 0.2)
+    assert "too long" in looked_into("slow.parquet", parquet(TABLE)).problem
+
+
+def test_nobody_waits_while_others_are_looked_into() -> None:
+    uri = put("busy.parquet", parquet(TABLE))
+    for _ in range(looking.AT_ONCE):
+        assert looking._turns.acquire(timeout=1)
+    try:
+        assert "try again" in preview(uri).problem
+    finally:
+        for _ in range(looking.AT_ONCE):
+            looking._turns.release()
+    assert preview(uri).rows  # that it was busy is not kept
+
+
+def test_a_table_is_read_once_and_again_when_it_is_written_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = put("kept.parquet", parquet(TABLE))
+    first = preview(uri)
+    monkeypatch.setattr(looking, "_PROGRAM", "raise SystemExit(1)")
+    assert preview(uri) == first
+    store().put(uri, parquet(TABLE.slice(0, 1)))
+    assert preview(uri).problem == "It cannot be looked into."
+
+
+def test_a_large_table_elsewhere_is_read_by_its_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from an object store without files: only the beginning and the footer are fetched."""
+    data = parquet(pa.table({"n": range(200_000), "s": [str(at) for at in range(200_000)]}), row_group_size=10_000)
+    uri = put("remote.parquet", data)
+    opened = type(store()).open
+    monkeypatch.setattr(type(store()), "open", lambda self, where: io.BytesIO(opened(self, where).read()))
+    monkeypatch.setattr(looking, "BEGINNING", len(data) // 4)
+    monkeypatch.setattr(looking, "END", len(data) // 20)
+    seen = preview(uri)
+    assert (seen.total_rows, seen.rows[3]) == (200_000, ["3", "3"])
+
+
+def test_there_must_be_something() -> None:
+    with pytest.raises(NotFound):
+        preview(store().join(store().root, "previews", "nothing"))

@@ -1,0 +1,133 @@
+"""The comparison of versions and executions: what it says, to whom, and that it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from django.test import Client
+
+from artifacts.models import ArtifactVersion, Kind
+from console.accounts.models import User
+from console.comparison import MOST
+from lineage.actions.record import record_derivations
+from tests.console.pages.cast import World, make_version, put_literals, text
+
+Browse = Callable[[User], Client]
+
+
+def models(count: int) -> list[ArtifactVersion]:
+    return [
+        make_version(
+            "scored", Kind.MODEL, number=200 + at, metrics={"auc": 0.8 + at / 100, "loss": 0.5 - at / 10, "rows": at}
+        )
+        for at in range(count)
+    ]
+
+
+def page_of(client: Client, *, status: int = 200, **query: object) -> str:
+    answer = client.get(f"/compare/?{urlencode(query, doseq=True)}")
+    assert answer.status_code == status, answer.content[:500]
+    return answer.content.decode()
+
+
+def test_it_says_what_is_better_and_worse_than_the_base(world: World, browse: Browse) -> None:
+    first, second, third = models(3)
+    page = page_of(browse(world.admin), v=[first.pk, second.pk, third.pk])
+
+    assert "+0.01 (+1.25 %) better" in page and "−0.1 (−20 %) better" in page
+    assert "nobody said which way" in page  # rows
+    assert "worse" in page_of(browse(world.admin), v=[first.pk, second.pk], less="auc")
+
+
+def test_another_base_turns_it_round(world: World, browse: Browse) -> None:
+    first, second = models(2)
+    page = page_of(browse(world.admin), v=[first.pk, second.pk], base=second.pk)
+    assert "−0.01 (−1.23 %) worse" in page
+
+
+def test_it_draws_bars_and_parallel_coordinates(world: World, browse: Browse) -> None:
+    answer = browse(world.admin).get(f"/compare/?{urlencode({'v': [one.pk for one in models(3)]}, doseq=True)}")
+
+    assert [drawn.title for drawn in answer.context["bars"]] == ["auc", "loss", "rows"]
+    assert [axis.axis.is_less_better for axis in answer.context["parallel"].axes] == [False, True, False]
+
+
+def test_it_names_what_only_some_were_made_of(world: World, browse: Browse) -> None:
+    old, new = (make_version("raw-data", Kind.DATASET, number=at) for at in (300, 301))
+    shared = make_version("shared-data", Kind.DATASET, number=302)
+    first, second = models(2)
+    record_derivations([(old.pk, first.pk), (new.pk, second.pk), (shared.pk, first.pk), (shared.pk, second.pk)])
+
+    (made,) = browse(world.admin).get(f"/compare/?v={first.pk}&v={second.pk}").context["found"].ancestry
+
+    assert made.artifact == "demo/development/raw-data"
+    assert [[node.pk for node in own] for own in made.own] == [[old.pk], [new.pk]]
+
+
+def test_it_shows_inputs_of_the_runs_that_made_them(world: World, browse: Browse) -> None:
+    world.makes.inputs_uri = put_literals(world.makes, "inputs", region=text("LAX"))
+    world.makes.save()
+    page = page_of(browse(world.admin), v=[world.dataset.pk, world.model.pk])
+    assert "<td" in page and "LAX" in page and "region" in page
+
+
+def test_rights_are_asked_of_each_version(world: World, browse: Browse) -> None:
+    foreign = make_version("foreign", Kind.MODEL, number=1, project="elsewhere", metrics={"auc": 0.123})
+    client = browse(world.viewer)
+    page_of(client, v=[world.model.pk, foreign.pk], status=404)
+    page_of(browse(world.outsider), v=[world.model.pk], status=404)
+    assert "foreign" not in page_of(client, v=[world.model.pk, world.dataset.pk])
+
+
+def test_ancestors_that_may_not_be_read_are_counted_not_named(world: World, browse: Browse) -> None:
+    foreign = make_version("foreign", Kind.DATASET, number=1, project="elsewhere")
+    first, second = models(2)
+    record_derivations([(foreign.pk, second.pk)])
+
+    page = page_of(browse(world.viewer), v=[first.pk, second.pk])
+
+    assert "1 more artifact that you may not read differs" in page and "foreign" not in page
+
+
+def test_too_many_are_refused_with_the_number_allowed(world: World, browse: Browse) -> None:
+    ids = [one.pk for one in models(MOST + 1)]
+    assert f"at most {MOST}" in page_of(browse(world.admin), v=ids, status=400)
+    page_of(browse(world.admin), v=ids[:MOST])
+
+
+def test_the_same_twice_is_once_and_one_alone_asks_for_another(world: World, browse: Browse) -> None:
+    page = page_of(browse(world.admin), v=[world.model.pk, world.model.pk])
+    assert "Nothing to compare with" in page
+    assert "Choose versions" in page_of(browse(world.admin))
+
+
+def test_what_is_no_version_or_execution_is_refused(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+    assert "is no version" in page_of(client, v="x", status=400)
+    assert "is no execution" in page_of(client, x="x", status=400)
+    assert "not both" in page_of(client, x="a/b/c", v="1", status=400)
+    page_of(client, x="demo/development/nothing", status=404)
+
+
+def test_an_artifact_alone_means_its_newest_two(world: World, browse: Browse) -> None:
+    models(3)  # the first is the newest: numbers are minutes of age
+    answer = browse(world.admin).get("/compare/?artifact=demo/development/scored")
+    assert [column.thing.version for column in answer.context["columns"]] == ["e200.n0.0.o0", "e201.n0.0.o0"]
+
+
+def test_it_compares_executions(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+    page = page_of(client, x=[world.trains.key, world.failed.key])
+
+    assert "duration in seconds" in page and "published demo/development/ml-model" in page
+    assert "accuracy of ml-model" in page and "SEA" in page
+    page_of(browse(world.outsider), x=[world.trains.key], status=404)
+
+
+def test_its_queries_are_bounded(world: World, browse: Browse, django_assert_max_num_queries: Any) -> None:
+    ids = [one.pk for one in models(4)]
+    client = browse(world.admin)
+    with django_assert_max_num_queries(32):  # of each version five: itself, its aliases and three for its ancestry
+        page_of(client, v=ids)
