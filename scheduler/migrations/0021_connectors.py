@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('scheduler', '0019_schedule_pause'),
+        ('scheduler', "0020_preemption"),
     ]
 
     operations = [

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('scheduler', '0020_attempts_of_a_task'),
+        ('scheduler', '0024_attempts_of_a_task'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('scheduler', '0019_schedule_pause'),
+        ('scheduler', "0021_connectors"),
     ]
 
     operations = [

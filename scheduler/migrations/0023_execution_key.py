@@ -9,6 +9,6 @@ _MAKE = """
 
 
 class Migration(migrations.Migration):
-    dependencies = [("scheduler", "0020_figures")]
+    dependencies = [("scheduler", "0022_figures")]
 
     operations = [migrations.RunSQL(_MAKE, "DROP INDEX execution_key")]
