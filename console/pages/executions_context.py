@@ -32,7 +32,6 @@ from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, 
 
 NODES_SHOWN, EVENTS_SHOWN = 400, 200
 BAR_UNITS = 1000.0
-STEP = 1.05  # by which the scale of one that runs grows
 
 HEAVY = tuple(f"{entity}__{name}" for entity in ("workflow", "launch_plan", "task") for name in ("spec", "closure"))
 
@@ -192,9 +191,6 @@ class _Scale:
         self.start = execution.started_at or execution.created_at
         self.end = execution.ended_at or steady_end(self.start, timezone.now())
         self.span = max((self.end - self.start).total_seconds(), 0.001)
-        if execution.ended_at is None:  # in steps, so that a poll of what does not change finds the same drawing
-            self.span = STEP ** math.ceil(math.log(self.span, STEP))
-            self.end = self.start + timedelta(seconds=self.span)
 
     def bar(self, start: datetime | None, end: datetime | None) -> tuple[float, float]:
         if start is None:

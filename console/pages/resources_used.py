@@ -9,7 +9,7 @@ from typing import Any
 
 from console.pages import badges
 from console.pages.badges import Badge
-from console.pages.charts import Line, LineChart, line_chart
+from console.pages.drawings import Line, LineChart, line_chart
 from console.pages.wording import spell_duration
 from scheduler.models import AttemptSamples, Execution, TaskExecution
 from scheduler.quotas.resources import CPU, GPU, MEMORY, words

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from console.accounts import access
 from console.pages import badges
-from console.pages.charts import BarChart, Datum, bar_chart
+from console.pages.drawings import BarChart, Datum, bar_chart
 from console.pages.wording import spell_duration
 from scheduler.run_history import Entity, Figures, Past, figures, recent
 
