@@ -80,7 +80,7 @@ class RunningStack:
         self._stack.wait_ready(seconds=seconds)
 
 
-def options(home: Path, s3: str = "", *, connectors: bool = False, **environment: str) -> Options:
+def options(home: Path, s3: str = "", connectors: bool = False, /, **environment: str) -> Options:
     """Options for a set-up of its own: free ports, and nothing of what the test run put into the environment.
 
     `s3`: as `script/up --s3-door` takes it; `connectors`: with a service of its own, as `script/up --connectors`.
@@ -105,10 +105,10 @@ def options(home: Path, s3: str = "", *, connectors: bool = False, **environment
 
 
 @contextmanager
-def running_stack(home: Path, s3: str = "", *, connectors: bool = False, **environment: str) -> Iterator[RunningStack]:
+def running_stack(home: Path, s3: str = "", connectors: bool = False, /, **environment: str) -> Iterator[RunningStack]:
     """A complete set-up in `home`, ready to use; everything is stopped at the end."""
     umask = os.umask(0o077)  # as `script/up` does
-    stack = Stack(options(home, s3, connectors=connectors, **environment))
+    stack = Stack(options(home, s3, connectors, **environment))
     stack.home.make_directories(stack.env.get("CAUSEWAY_TASK_USER", ""))
     try:
         stack.start()

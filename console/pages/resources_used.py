@@ -51,7 +51,7 @@ def _row(row: AttemptSamples, *, with_charts: bool) -> UsedRow:
     return UsedRow(
         attempt,
         f"{attempt.node.node_id}{item}{again}",
-        badges.of_attempt_now(attempt.phase, attempt.reason),
+        badges.of_attempt_row(attempt.phase, attempt.reason),
         words(CPU, cpu) if cpu else "",
         f"{row.peak_cpu:.2f}",
         words(MEMORY, memory) if memory else "",
