@@ -6,11 +6,12 @@ Every look touches a bounded number of rows, also where one trigger made nearly 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import TruncDay
 
 from scheduler.models import Execution, Trigger, TriggerFiring
@@ -62,7 +63,6 @@ class Repeated:
     newest: Execution
     count: int = 0
     failed: int = 0
-    keys: list[str] = field(default_factory=list)
 
 
 def by_workflow(newest: Iterable[Execution], *, most: int) -> list[Repeated]:
@@ -93,7 +93,12 @@ def days(rows: QuerySet[Execution], *, now: datetime) -> list[tuple[datetime, Ma
     return sorted(found.items())
 
 
-def newest_of_each(rows: QuerySet[Execution], workflows: Sequence[int]) -> list[int]:
-    """The newest execution of each workflow, by primary keys: where one workflow alone fills what is newest."""
-    newest = rows.filter(workflow__in=workflows).order_by("workflow", "-created_at").distinct("workflow")
-    return list(newest.values_list("pk", flat=True))
+def newest_of_each(owners: QuerySet[Any], rows: QuerySet[Any], relation: str, most: int) -> list[int]:
+    """Primary keys of the newest row of each owner, at most so many of them, the newest first: a look into an index
+    for each owner, however many rows it has.
+    """
+    plain = rows.select_related(None).prefetch_related(None).order_by("-created_at", "-pk")
+    newest = plain.filter(**{relation: OuterRef("pk")})
+    of_each = owners.annotate(newest=Subquery(newest.values("pk")[:1]), at=Subquery(newest.values("created_at")[:1]))
+    found = [(at, pk) for pk, at in of_each.values_list("newest", "at") if pk is not None]
+    return [pk for _, pk in sorted(found, reverse=True)[:most]]
