@@ -7,10 +7,11 @@ import * as dismiss from "./dismiss.js";
 import * as drawings from "./drawings.js";
 import * as logs from "./logs.js";
 import * as menus from "./menus.js";
+import * as palette from "./palette.js";
 import * as polls from "./polls.js";
 import * as submits from "./submits.js";
 
-const behaviours = [clocks, connection, confirm, copy, dismiss, drawings, logs, menus, polls, submits];
+const behaviours = [clocks, connection, confirm, copy, dismiss, drawings, logs, menus, palette, polls, submits];
 
 function bindAll(root) {
   for (const behaviour of behaviours) behaviour.bind(root);
