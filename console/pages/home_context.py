@@ -119,17 +119,9 @@ def due(request: HttpRequest, now: datetime) -> dict[str, Any]:
 
 
 def runs(request: HttpRequest) -> list[Repeated]:
-    """Of each workflow the newest; where a few fill all that is newest, those of the others are looked for."""
-    rows = readable_executions(request).filter(archived=False)
-    newest = list(rows.order_by("-created_at", "-id")[:SAMPLE])
-    found = by_workflow(newest, most=SHOWN)
-    if len(found) < SHOWN and len(newest) == SAMPLE:
-        workflows = in_scope(request, Workflow.objects.order_by("-created_at"))
-        others = rows.in_bulk(newest_of_each(workflows[:NAMES], rows, "workflow", SHOWN))
-        seen = {one.newest.pk for one in found}
-        ordered = sorted((row for pk, row in others.items() if pk not in seen), key=lambda row: row.created_at)
-        found = by_workflow([*newest, *reversed(ordered)], most=SHOWN)
-    return found
+    """The newest of each workflow."""
+    workflows = in_scope(request, Workflow.objects.order_by("-created_at"))[:NAMES]
+    return by_workflow(readable_executions(request).filter(archived=False), most=SHOWN, owners=workflows)
 
 
 def published(request: HttpRequest) -> list[Published]:

@@ -22,7 +22,7 @@ from console.pages.scope import in_scope
 from console.pages.specs import expected_inputs, plan_spec
 from console.pages.trigger_charts import firings_a_minute, latencies
 from console.pages.values import spell
-from scheduler.models import Execution, LaunchPlan, Schedule, Trigger, TriggerFiring, TriggerMode
+from scheduler.models import LaunchPlan, Schedule, Trigger, TriggerFiring, TriggerMode
 from scheduler.schedules.parse import recurrence_of
 from scheduler.schedules.words import in_words
 
@@ -39,13 +39,7 @@ def newest_plans(request: HttpRequest) -> QuerySet[LaunchPlan]:
     rows = rows.filter(pk=Subquery(best.values("pk")[:1]))
     rows = rows.select_related("trigger", "schedule", "workflow")
     heavy = (*HEAVY, "workflow__spec", "workflow__closure", "trigger__condition")
-    launched = Execution.objects.filter(
-        launch_plan__project=OuterRef("project"),
-        launch_plan__domain=OuterRef("domain"),
-        launch_plan__name=OuterRef("name"),
-    )
-    last = Subquery(launched.order_by("-created_at").values("created_at")[:1])
-    return rows.annotate(last_launch=last).prefetch_related("trigger__sources").defer(*heavy)
+    return rows.prefetch_related("trigger__sources").defer(*heavy)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from django.utils import timezone
 from artifacts.models import Kind
 from console.accounts.models import Role, User
 from console.pages import home_context
+from scheduler import activity
 from scheduler.activity import days, storms
 from scheduler.models import (
     Execution,
@@ -143,6 +144,7 @@ def test_where_one_fills_all_that_is_newest_the_others_are_looked_for(
     world: World, browse: Browse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(home_context, "SAMPLE", 5)
+    monkeypatch.setattr(activity, "SAMPLE", 5)
     for number in range(9):
         make_execution(f"s{number}", _evaluates(), ExecutionPhase.SUCCEEDED, age=timedelta(seconds=number))
         make_version("ml-dataset", Kind.DATASET, number=200 + number, created_at=timezone.now())
