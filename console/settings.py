@@ -117,6 +117,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "console.pages.middleware.ContentSecurityPolicy",
     "console.pages.middleware.UnchangedFragments",
+    "console.pages.scope.ScopeInAddress",
     "console.names_in_paths.SlashesInNames",
 ]
 CSRF_FAILURE_VIEW = "console.pages.errors.csrf_failure"

@@ -6,14 +6,15 @@ Every look touches a bounded number of rows, also where one trigger made nearly 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import TruncDay
 
-from scheduler.models import Execution, Trigger, TriggerFiring
+from scheduler.models import Execution, Trigger, TriggerFiring, Workflow
 from scheduler.phases import ExecutionPhase
 
 SAMPLE = 500  # newest rows that are grouped
@@ -60,20 +61,29 @@ class Repeated:
     """Executions of one workflow: the newest, and how many there were among those looked at."""
 
     newest: Execution
-    count: int = 0
+    count: int = 1
     failed: int = 0
-    keys: list[str] = field(default_factory=list)
 
 
-def by_workflow(newest: Iterable[Execution], *, most: int) -> list[Repeated]:
-    """`newest`: executions, the newest first, with their workflows. One row for each workflow's name."""
-    found: dict[tuple[str, str, str], Repeated] = {}
-    for row in newest:
-        key = (row.project, row.domain, row.workflow.name)
-        group = found.setdefault(key, Repeated(row))
-        group.count += 1
-        group.failed += row.phase in (ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT)
-    return list(found.values())[:most]
+def by_workflow(rows: QuerySet[Execution], *, most: int, owners: QuerySet[Workflow]) -> list[Repeated]:
+    """The newest execution of each workflow's name among the newest SAMPLE; where a few fill all of these, those of
+    the others are looked for, among `owners`. Only what is shown is read whole.
+    """
+    columns = ("pk", "phase", "project", "domain", "workflow__name")
+    plain = rows.select_related(None).order_by("-created_at", "-pk").values_list(*columns)
+    looked_at = list(plain[:SAMPLE])
+    counted: dict[tuple[str, ...], list[int]] = {}
+    for pk, phase, *key in looked_at:
+        group = counted.setdefault(tuple(key), [pk, 0, 0])
+        group[1] += 1
+        group[2] += phase in (ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT)
+    if len(counted) < most and len(looked_at) == SAMPLE:
+        others = plain.filter(pk__in=newest_of_each(owners, rows, "workflow", 2 * most))
+        for pk, _, *key in others:
+            counted.setdefault(tuple(key), [pk, 1, 0])
+    chosen = list(counted.values())[:most]
+    found = rows.in_bulk([pk for pk, _, _ in chosen])
+    return [Repeated(found[pk], count, failed) for pk, count, failed in chosen if pk in found]
 
 
 def days(rows: QuerySet[Execution], *, now: datetime) -> list[tuple[datetime, Mapping[int, int]]]:
@@ -93,7 +103,12 @@ def days(rows: QuerySet[Execution], *, now: datetime) -> list[tuple[datetime, Ma
     return sorted(found.items())
 
 
-def newest_of_each(rows: QuerySet[Execution], workflows: Sequence[int]) -> list[int]:
-    """The newest execution of each workflow, by primary keys: where one workflow alone fills what is newest."""
-    newest = rows.filter(workflow__in=workflows).order_by("workflow", "-created_at").distinct("workflow")
-    return list(newest.values_list("pk", flat=True))
+def newest_of_each(owners: QuerySet[Any], rows: QuerySet[Any], relation: str, most: int) -> list[int]:
+    """Primary keys of the newest row of each owner, at most so many of them, the newest first: a look into an index
+    for each owner, however many rows it has.
+    """
+    plain = rows.select_related(None).prefetch_related(None).order_by("-created_at", "-pk")
+    newest = plain.filter(**{relation: OuterRef("pk")})
+    of_each = owners.annotate(newest=Subquery(newest.values("pk")[:1]), at=Subquery(newest.values("created_at")[:1]))
+    found = [(at, pk) for pk, at in of_each.values_list("newest", "at") if pk is not None]
+    return [pk for _, pk in sorted(found, reverse=True)[:most]]

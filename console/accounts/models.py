@@ -112,3 +112,18 @@ class LoginLink(models.Model):
 
     def __str__(self) -> str:
         return f"login link of {self.user}"
+
+
+class SavedView(models.Model):
+    """An address of the console that somebody keeps under a name."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="saved_views")
+    name = models.CharField(max_length=80)
+    address = models.CharField(max_length=2000)  # path and query
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "name"], name="saved_view_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.user}"

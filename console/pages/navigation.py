@@ -28,7 +28,7 @@ class Item:
 
 
 # Label, icon, name of the view, and the beginning of the addresses that belong to it.
-_ITEMS = (
+ITEMS = (
     ("Overview", "home", "home", ""),
     ("Artifacts", "artifact", "artifacts", "/artifacts/"),
     ("Map", "map", "map", "/map/"),
@@ -52,7 +52,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
         return context
     items = [
         Item(label, icon, reverse(view), request.path.startswith(start) if start else request.path == "/")
-        for label, icon, view, start in _ITEMS
+        for label, icon, view, start in ITEMS
     ]
     return context | {
         "nav_items": items,

@@ -8,6 +8,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.utils import timezone
 from flyteidl.core import artifact_id_pb2, interface_pb2
 
 from artifacts.literals import describe_type, to_json
@@ -19,8 +20,9 @@ from console.pages.paging import Page
 from console.pages.run_strips import RunStrip, strip_of, strips_of
 from console.pages.scope import in_scope
 from console.pages.specs import expected_inputs, plan_spec
+from console.pages.trigger_charts import firings_a_minute, latencies
 from console.pages.values import spell
-from scheduler.models import Execution, LaunchPlan, Schedule, Trigger, TriggerFiring, TriggerMode
+from scheduler.models import LaunchPlan, Schedule, Trigger, TriggerFiring, TriggerMode
 from scheduler.schedules.parse import recurrence_of
 from scheduler.schedules.words import in_words
 
@@ -37,13 +39,7 @@ def newest_plans(request: HttpRequest) -> QuerySet[LaunchPlan]:
     rows = rows.filter(pk=Subquery(best.values("pk")[:1]))
     rows = rows.select_related("trigger", "schedule", "workflow")
     heavy = (*HEAVY, "workflow__spec", "workflow__closure", "trigger__condition")
-    launched = Execution.objects.filter(
-        launch_plan__project=OuterRef("project"),
-        launch_plan__domain=OuterRef("domain"),
-        launch_plan__name=OuterRef("name"),
-    )
-    last = Subquery(launched.order_by("-created_at").values("created_at")[:1])
-    return rows.annotate(last_launch=last).prefetch_related("trigger__sources").defer(*heavy)
+    return rows.prefetch_related("trigger__sources").defer(*heavy)
 
 
 @dataclass(frozen=True)
@@ -137,6 +133,8 @@ def plan_context(request: HttpRequest, plan: LaunchPlan) -> dict[str, Any]:
         "last_fire": fires.order_by("-fire_at").first() if fires is not None else None,
         "firings": list(firings.defer(*heavy).order_by("-at")[:FIRINGS_SHOWN]),
         "latency": latency_of(trigger_ids) if trigger_ids else None,
+        "minutes": firings_a_minute(trigger_ids, timezone.now()) if trigger_ids else None,
+        "latencies": latencies(trigger_ids) if trigger_ids else None,
         "recent": with_doing(list(slim.order_by("-created_at", "-id")[:10])),
         "inputs": [describe_input(name, parameter) for name, parameter in sorted(expected_inputs(plan).items())],
         "fixed": _fixed(plan),

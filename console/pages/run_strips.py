@@ -25,6 +25,7 @@ class RunStrip:
     figures: Figures
     p50: str  # empty where nothing succeeded
     p95: str
+    newest: datetime
 
     @property
     def success_tone(self) -> str:
@@ -55,7 +56,7 @@ def _strip(runs: Sequence[Past], places: int) -> RunStrip:
     if p50:
         parts.append(f"half of them within {p50}, 95 % within {p95}")
     chart = bar_chart(data, label="; ".join(parts), columns=("Run", "Ended"), places=places, start="older", end="now")
-    return RunStrip(chart, told, p50, p95)
+    return RunStrip(chart, told, p50, p95, runs[-1].created)
 
 
 def _datum(run: Past, now: datetime) -> Datum:

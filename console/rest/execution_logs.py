@@ -25,7 +25,7 @@ class StreamFilters(Filters):
     limit = serializers.IntegerField(required=False, min_value=1, max_value=LINES, default=LINES)
 
 
-class LineOut(serializers.Serializer[Any]):
+class LogLineOut(serializers.Serializer[Any]):
     at = serializers.DateTimeField(allow_null=True, help_text="as the line says, else as those before it")
     level = serializers.CharField(help_text="empty where nothing says one, as with print")
     node = serializers.CharField()
@@ -35,7 +35,7 @@ class LineOut(serializers.Serializer[Any]):
 
 
 class StreamOut(serializers.Serializer[Any]):
-    results = LineOut(many=True)
+    results = LogLineOut(many=True)
     more = serializers.BooleanField(help_text="earlier lines are left out")
     left_out = serializers.IntegerField(help_text="attempts whose logs were not looked at")
 

@@ -13,11 +13,12 @@ from rest_framework.response import Response
 from console.access_objects import access_schedule
 from console.accounts import access
 from console.accounts.access import Action
-from console.rest.base import ApiView, Filters, ListView, ScopeFilters, read_query, user_of
+from console.rest.base import ApiView, Filters, ListView, ScopeFilters, read_body, read_query, user_of
 from console.rest.fields import EntityName
 from console.rest.triggers import VouchedFor
 from scheduler.models import Schedule, ScheduleFire
 from scheduler.schedules import switch
+from scheduler.schedules.backfill import backfill, slots
 from scheduler.schedules.fire import run_now
 from scheduler.schedules.parse import recurrence_of
 from scheduler.schedules.words import in_words
@@ -103,6 +104,56 @@ class RunScheduleView(ApiView):
         user = user_of(request)
         schedule = access_schedule(user, schedule_id, action=Action.LAUNCH)
         return Response({"execution": run_now(schedule, actor=user.username).key}, status=201)
+
+
+class RangeIn(Filters):
+    start = serializers.DateTimeField(help_text="the first nominal time may be this one")
+    end = serializers.DateTimeField(help_text="nominal times before it; now at the latest")
+
+
+class SlotOut(serializers.Serializer[Any]):
+    at = serializers.DateTimeField(help_text="the nominal time")
+    open = serializers.BooleanField(source="is_open", help_text="whether it would be launched")
+    execution = serializers.CharField(source="fire.execution.key", default=None, allow_null=True)
+    error = serializers.CharField(source="fire.error", default="", help_text="why nothing was launched")
+
+
+class SlotsOut(serializers.Serializer[Any]):
+    results = SlotOut(many=True)
+
+
+class RefusedOut(serializers.Serializer[Any]):
+    at = serializers.DateTimeField()
+    error = serializers.CharField()
+
+
+class FilledOut(serializers.Serializer[Any]):
+    launched = serializers.ListField(child=serializers.CharField(), help_text="executions")
+    refused = RefusedOut(many=True)
+    left = serializers.IntegerField(help_text="open ones that it did not come to: ask once more")
+
+
+class BackfillView(ApiView):
+    @extend_schema(operation_id="backfill_preview", parameters=[RangeIn], responses=SlotsOut, tags=["triggers"])
+    def get(self, request: Request, schedule_id: int) -> Response:
+        """The nominal times of a range, and which of them nothing came of."""
+        wanted = read_query(RangeIn, request)
+        schedule = access_schedule(user_of(request), schedule_id)
+        return Response(SlotsOut({"results": slots(schedule, wanted["start"], wanted["end"])}).data)
+
+    @extend_schema(operation_id="backfill", request=RangeIn, responses=FilledOut, tags=["triggers"])
+    def post(self, request: Request, schedule_id: int) -> Response:
+        """Launch those that nothing came of, each once, the oldest first, 100 at most."""
+        user = user_of(request)
+        schedule = access_schedule(user, schedule_id, action=Action.LAUNCH)
+        wanted = read_body(RangeIn, request)
+        filled = backfill(schedule, wanted["start"], wanted["end"], actor=user.username)
+        data = {
+            "launched": [execution.key for execution in filled.launched],
+            "refused": [{"at": at, "error": error} for at, error in filled.refused],
+            "left": filled.left,
+        }
+        return Response(FilledOut(data).data)
 
 
 class FireOut(serializers.Serializer[Any]):

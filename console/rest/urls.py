@@ -98,6 +98,7 @@ v1 = [
     path("schedules/<int:schedule_id>/pause", schedules.PauseScheduleView.as_view(), name="pause-schedule"),
     path("schedules/<int:schedule_id>/resume", schedules.ResumeScheduleView.as_view(), name="resume-schedule"),
     path("schedules/<int:schedule_id>/run", schedules.RunScheduleView.as_view(), name="run-schedule"),
+    path("schedules/<int:schedule_id>/backfill", schedules.BackfillView.as_view(), name="backfill"),
     path("schedules/<int:schedule_id>/fires", schedules.FiresView.as_view(), name="schedule-fires"),
     path("executions", executions.ExecutionsView.as_view(), name="executions"),
     path("executions/compare", comparing.CompareExecutionsView.as_view(), name="compare-executions"),

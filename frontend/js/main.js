@@ -7,11 +7,14 @@ import * as dismiss from "./dismiss.js";
 import * as drawings from "./drawings.js";
 import * as logs from "./logs.js";
 import * as menus from "./menus.js";
+import * as palette from "./palette.js";
 import * as polls from "./polls.js";
 import * as structured from "./structured.js";
 import * as submits from "./submits.js";
 
-const behaviours = [clocks, connection, confirm, copy, dismiss, drawings, logs, menus, polls, structured, submits];
+const behaviours = [
+  clocks, connection, confirm, copy, dismiss, drawings, logs, menus, palette, polls, structured, submits,
+];
 
 function bindAll(root) {
   for (const behaviour of behaviours) behaviour.bind(root);

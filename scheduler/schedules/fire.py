@@ -105,12 +105,17 @@ def _fire(schedule: Schedule, nominal: datetime) -> None:
 def _launch(schedule: Schedule, nominal: datetime) -> Execution:
     plan = schedule.launch_plan
     authority = vouched(schedule, place=(plan.project, plan.domain), otherwise=SCHEDULE)
+    return launch_nominal(schedule, nominal, actor=authority.principal, only_in=authority.project)
+
+
+def launch_nominal(schedule: Schedule, nominal: datetime, *, actor: str, only_in: str = "") -> Execution:
+    """The execution of a nominal time. AlreadyExists when there is one; whatever else a launch raises."""
+    plan = schedule.launch_plan
     spec = execution_pb2.ExecutionSpec(launch_plan=identifier_of(plan))
     spec.metadata.scheduled_at.FromDatetime(nominal)
     name = execution_name(schedule, nominal)
     request = LaunchRequest(plan.project, plan.domain, name, spec, _inputs(schedule, nominal))
-    mode, confined = ExecutionMode.SCHEDULED, authority.project
-    execution = launch(request, actor=authority.principal, only_in=confined, mode=mode)
+    execution = launch(request, actor=actor, only_in=only_in, mode=ExecutionMode.SCHEDULED)
     record_started(
         execution.key,
         kind=LinkKind.SCHEDULE,

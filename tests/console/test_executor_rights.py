@@ -17,13 +17,13 @@ from console.executor_rights import RIGHTS, NotGranted, grant
 from scheduler.actions.clusters import set_cluster
 from scheduler.actions.quotas import Setter, Wanted, scope_of, set_quota
 from scheduler.attempts import claims, reports
-from scheduler.attempts.observations import Ended, Running
+from scheduler.attempts.observations import Ended, Running, Used
 from scheduler.attempts.outcomes import Outcome
 from scheduler.attempts.resources import Resources
 from scheduler.executors.kubernetes import clusters
 from scheduler.executors.kubernetes.connection import api_of
 from scheduler.executors.packing import MachinePacking
-from scheduler.models import ExecutorInstance, NodeExecution, PhaseEvent, TaskExecution
+from scheduler.models import AttemptSamples, ExecutorInstance, NodeExecution, PhaseEvent, TaskExecution
 from scheduler.phases import AttemptPhase, NodePhase
 from scheduler.secrets.lookup import SecretNotSet, mounts_for
 from scheduler.secrets.names import Name, Request
@@ -101,6 +101,15 @@ def test_an_executor_does_its_work_with_it(role: str) -> None:
     assert (unfit.phase, lost.phase) == (AttemptPhase.FAILED, AttemptPhase.FAILED)
     assert NodeExecution.objects.get(pk=row.node_id).phase == NodePhase.RUNNING
     assert PhaseEvent.objects.filter(machine="attempt", object_id=row.pk, actor="one").count() == 3
+
+
+def test_it_keeps_what_processes_use_with_it(role: str) -> None:
+    row = make_attempt()
+    grant(role)
+    with acting_as(role):
+        for after in (5.0, 10.0):  # the second one adds to the first
+            reports.report([Used(row.pk, after, 1.5, 2_000, after)], actor="e")
+    assert AttemptSamples.objects.get(attempt=row).points == [[5.0, 1.5, 2000, None], [10.0, 1.5, 2000, None]]
 
 
 def test_it_claims_in_turns_with_it(role: str) -> None:

@@ -46,3 +46,17 @@ def test_it_pauses_goes_on_and_runs_now(causeway: Command) -> None:
     causeway("schedule", "resume", schedule.pk, exit_code=1)
     assert "demo/development/" in causeway("schedule", "run", schedule.pk)
     causeway("schedule", "run", 0, exit_code=3)
+
+
+def test_it_backfills_a_range_after_a_look(causeway: Command) -> None:
+    schedule = activated(hourly())
+    times = ("--from", "2026-03-01T10:00:00Z", "--to", "2026-03-01T12:00:00Z")
+    looked = json.loads(causeway("schedule", "backfill", schedule.pk, *times, "--dry-run", "--json"))
+    assert [(slot["at"], slot["open"]) for slot in looked] == [
+        ("2026-03-01T10:00:00Z", True),
+        ("2026-03-01T11:00:00Z", True),
+    ]
+    done = json.loads(causeway("schedule", "backfill", schedule.pk, *times, "--json"))
+    assert len(done["launched"]) == 2 and done["refused"] == [] and done["left"] == 0
+    assert "nothing was open" in causeway("schedule", "backfill", schedule.pk, *times)
+    causeway("schedule", "backfill", schedule.pk, "--from", times[3], "--to", times[1], exit_code=1)

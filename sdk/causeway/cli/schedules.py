@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import click
 
-from causeway.cli.options import json_option
+from causeway.cli.options import MOMENT, json_option
 from causeway.cli.output import local_time, say, show_rows
 from causeway.cli.root import main
 from causeway.client import Client
@@ -81,3 +82,29 @@ def fires(client: Client, schedule_id: int, limit: int, as_json: bool) -> None:
     pages = client.connection.pages(f"schedules/{schedule_id}/fires")
     rows = [row for row, _ in zip(pages, range(limit), strict=False)]
     show_rows(rows, ["at", "execution", "error"], as_json=as_json)
+
+
+@schedule.command()
+@click.argument("schedule_id", type=int)
+@click.option(
+    "--from",
+    "start",
+    type=MOMENT,
+    required=True,
+    help="The first time may be this one: 2026-05-01 or 2026-05-01T12:00Z.",
+)
+@click.option("--to", "end", type=MOMENT, required=True, help="Times before it; now at the latest.")
+@click.option("--dry-run", is_flag=True, help="Only say which times would be launched.")
+@json_option
+@click.pass_obj
+def backfill(client: Client, schedule_id: int, start: datetime, end: datetime, dry_run: bool, as_json: bool) -> None:
+    """Launch what a schedule should have launched and did not, each time once, 100 at most."""
+    asked = {"start": start.isoformat(), "end": end.isoformat()}
+    if dry_run:
+        rows = client.connection.call("GET", f"schedules/{schedule_id}/backfill", params=asked)["results"]
+        show_rows(rows, ["at", "open", "execution", "error"], as_json=as_json)
+        return
+    done = client.connection.call("POST", f"schedules/{schedule_id}/backfill", json=asked)
+    lines = [*done["launched"], *(f"refused at {one['at']}: {one['error']}" for one in done["refused"])]
+    lines += [f"{done['left']} are left: ask once more"] if done["left"] else []
+    say(done, "\n".join(lines) or "nothing was open", as_json=as_json)

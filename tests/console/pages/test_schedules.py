@@ -91,3 +91,34 @@ def test_it_asks_no_more_for_more_schedules(world: World, browse: Browse, schedu
     with CaptureQueriesContext(connection) as many:
         client.get("/schedules/")
     assert len(few) == len(many) <= 7
+
+
+def test_a_range_is_looked_at_and_then_launched(world: World, browse: Browse, schedule: Schedule) -> None:
+    client = browse(world.admin)
+    end = timezone.now().replace(minute=30, second=0, microsecond=0) - HOUR
+    given = {"start": f"{end - 3 * HOUR:%Y-%m-%dT%H:%M}", "end": f"{end:%Y-%m-%dT%H:%M}"}
+    address = f"/schedules/{schedule.pk}/backfill/"
+    page = client.get(address, given).content.decode()
+    before = Execution.objects.count()
+    assert "3 times, 3 of them open" in page and "would be launched" in page and before == Execution.objects.count()
+
+    said = client.post(address, given, follow=True).content.decode()
+
+    assert "Launched 3." in said and "3 times, 0 of them open" in said
+    assert Execution.objects.count() == before + 3
+
+
+def test_a_range_without_sense_is_said_and_who_may_not_launch_cannot(
+    world: World, browse: Browse, schedule: Schedule
+) -> None:
+    address = f"/schedules/{schedule.pk}/backfill/"
+    assert "is no time such as" in browse(world.admin).get(address, {"start": "soon"}).content.decode()
+    assert (
+        "begin before it ends"
+        in browse(world.admin).post(address, {"start": "2026-01-02T00:00", "end": "2026-01-01T00:00"}).content.decode()
+    )
+    assert "data-confirm-action" not in browse(world.viewer).get(address).content.decode()
+    assert browse(world.viewer).post(address).status_code == 403
+    assert browse(world.outsider).get(address).status_code == 404
+    assert browse(world.outsider).post(address).status_code == 404
+    assert not Execution.objects.filter(launch_plan=schedule.launch_plan).exists()

@@ -1,0 +1,183 @@
+"""Search over everything, for the palette (Ctrl-K) and a page of its own; views that people keep."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_POST
+
+from artifacts.exceptions import CausewayError, InvalidArgument
+from artifacts.models import Artifact, ArtifactVersion
+from artifacts.search import read_search
+from console.accounts import access
+from console.accounts.models import SavedView
+from console.accounts.views_kept import MOST_NAME, drop_view, keep_view
+from console.pages import badges
+from console.pages.artifacts_context import readable_versions
+from console.pages.navigation import ITEMS
+from console.pages.plans_context import newest_plans
+from console.pages.responses import PageRequest, attempt, back, is_fragment, page, respond
+from console.pages.scope import in_scope
+from console.pages.typed_values import form_text
+from scheduler.models import Execution, LaunchPlan, Task, Workflow
+
+SHOWN = 6  # of each kind
+SHORTEST = 2  # letters from which on more than pages is looked through
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
+GENERATED = ".flytegen"
+Row = TypeVar("Row", Artifact, LaunchPlan)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """`more`: what else to know it by."""
+
+    title: str
+    url: str
+    more: str = ""
+    icon: str = "link"
+
+
+@dataclass(frozen=True)
+class Group:
+    title: str
+    hits: list[Hit] = field(default_factory=list)
+
+
+@require_GET
+@page
+def search_everything(request: PageRequest) -> HttpResponse:
+    """`?q=`; without it, pages, and the views that one keeps."""
+    text = request.GET.get("q", "").strip()[:200]
+    groups = [group for group in found(request, text) if group.hits]
+    context = {"q": text, "groups": groups, "views": _views(request) if not text else []}
+    template = "search/_results.html" if is_fragment(request) else "search/search.html"
+    return respond(request, template, "search/_results.html", context, live=True)
+
+
+def found(request: HttpRequest, text: str) -> Iterator[Group]:
+    yield Group("Pages and actions", list(_pages(request, text)))
+    if len(text) < SHORTEST:
+        return
+    yield Group("Launch plans", [_plan(row) for row in _named(newest_plans(request), text)])
+    yield Group("Artifacts", [_artifact(row) for row in _named(in_scope(request, Artifact.objects.all()), text)])
+    yield Group("Executions", [_execution(row) for row in _executions(request, text)])
+    yield Group("Workflows", list(_entities(request, Workflow, text, "workflow")))
+    yield Group("Tasks", list(_entities(request, Task, text, "task")))
+    yield Group("Versions", [_version(row) for row in _versions(request, text)])
+
+
+# Words, name of the view, query, icon.
+_ACTIONS: tuple[tuple[str, str, str, str], ...] = (
+    ("What failed", "executions", "phase=failed", "run"),
+    ("What runs now", "executions", "phase=running", "run"),
+    ("What waits or is queued", "executions", "phase=idle", "run"),
+    ("Artifacts by name", "artifact-names", "", "artifact"),
+    ("Champions", "artifacts", "q=alias:champion", "artifact"),
+    ("Usage of this month", "usage", "", "layers"),
+    ("Notifications", "notifications", "", "bell"),
+    ("Secrets", "secrets", "", "lock"),
+    ("API tokens", "tokens", "", "key"),
+    ("Change my password", "password", "", "key"),
+    ("REST API", "rest:docs", "", "link"),
+)
+
+
+def _pages(request: HttpRequest, text: str) -> Iterator[Hit]:
+    words = text.lower().split()
+    every = [(label, reverse(view), icon) for label, icon, view, _ in ITEMS]
+    every += [(label, reverse(view) + (f"?{query}" if query else ""), icon) for label, view, query, icon in _ACTIONS]
+    if access.can(request.user, access.Action.ADMIN):
+        every.append(("Clusters", reverse("clusters"), "layers"))
+    for label, url, icon in every:
+        if all(word in label.lower() for word in words):
+            yield Hit(label, url, icon=icon)
+
+
+def _named(rows: QuerySet[Row], text: str) -> list[Row]:
+    """Whose name contains every word, the shortest names first: they are what was meant."""
+    for word in text.split():
+        rows = rows.filter(name__icontains=word)
+    return sorted(rows.order_by("name")[: 10 * SHOWN], key=lambda row: (len(row.name), row.name))[:SHOWN]
+
+
+def _plan(row: LaunchPlan) -> Hit:
+    url = reverse("launch-plan", args=[row.project, row.domain, row.name])
+    return Hit(row.name.rsplit(".", 1)[-1], url, f"{row.project} / {row.domain}", "plan")
+
+
+def _artifact(row: Artifact) -> Hit:
+    url = reverse("artifact", args=[row.project, row.domain, row.name])
+    return Hit(row.name, url, f"{row.kind}, {row.project} / {row.domain}", "artifact")
+
+
+def _executions(request: HttpRequest, text: str) -> list[Execution]:
+    """Whose names begin so, by the index of names."""
+    if not _NAME.fullmatch(text):
+        return []
+    rows = in_scope(request, Execution.objects.filter(archived=False, name__gte=text, name__lt=f"{text}~"))
+    slim = rows.select_related("workflow").only("project", "domain", "name", "phase", "workflow__name", "created_at")
+    return list(slim.order_by("name")[:SHOWN])
+
+
+def _execution(row: Execution) -> Hit:
+    badge = badges.EXECUTION.get(row.phase, badges.QUEUED)
+    more = f"{row.workflow.name.rsplit('.', 1)[-1]}, {badge.label.lower()}, {row.created_at:%Y-%m-%d %H:%M}"
+    return Hit(row.name, reverse("execution", args=[row.project, row.domain, row.name]), more, "run")
+
+
+def _entities(request: HttpRequest, model: type[Workflow] | type[Task], text: str, what: str) -> Iterator[Hit]:
+    rows = in_scope(request, model.objects.exclude(name__startswith=GENERATED))
+    for word in text.split():
+        rows = rows.filter(name__icontains=word)
+    names = rows.order_by("project", "domain", "name").values_list("project", "domain", "name").distinct()
+    for project, domain, name in sorted(names[: 10 * SHOWN], key=lambda key: (len(key[2]), key))[:SHOWN]:
+        yield Hit(name.rsplit(".", 1)[-1], reverse(what, args=[project, domain, name]), f"{project} / {domain}", what)
+
+
+def _versions(request: HttpRequest, text: str) -> list[ArtifactVersion]:
+    """In the language of the artifacts' search; what makes no sense there finds none."""
+    try:
+        return list(read_search(text).page(readable_versions(request), limit=SHOWN).rows)
+    except CausewayError:
+        return []
+
+
+def _version(row: ArtifactVersion) -> Hit:
+    where = ", ".join(f"{key} {value}" for key, value in row.shown_partitions)
+    more = ", ".join(part for part in (where, row.version, f"{row.created_at:%Y-%m-%d %H:%M}") if part)
+    return Hit(row.artifact.name, reverse("version", args=[row.pk]), more, "artifact")
+
+
+def _views(request: HttpRequest) -> list[SavedView]:
+    return list(SavedView.objects.filter(user=request.user.pk).order_by("name"))
+
+
+@require_POST
+@page
+def save_view(request: PageRequest) -> HttpResponse:
+    """Keep the address `next` under `name`, for oneself."""
+    name, address = form_text(request.POST, "name").strip(), request.POST.get("next", "")
+
+    def act() -> None:
+        if not url_has_allowed_host_and_scheme(address, None) or not address.startswith("/"):
+            raise InvalidArgument("a view is an address of this console, such as /executions/?phase=failed")
+        keep_view(request.user, name, address)
+
+    attempt(request, act, f"Kept as “{name[:MOST_NAME]}”: Ctrl-K finds it.")
+    return back(request, "/search/")
+
+
+@require_POST
+@page
+def remove_view(request: PageRequest, view_id: int) -> HttpResponse:
+    attempt(request, lambda: drop_view(request.user, view_id), "The view is no longer kept.")
+    return back(request, f"{reverse('search')}?{urlencode({'q': ''})}")

@@ -1,0 +1,67 @@
+"""Reactions of a trigger drawn: how many a minute in the last hour, and how long they took."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from console.pages import badges
+from console.pages.drawings import BarChart, Datum, Stack, bar_chart, stacked_chart
+from scheduler.models import TriggerFiring
+
+MINUTES = 60
+FIRINGS = 20_000  # of the last hour
+LATENCIES = 500  # the newest
+BOUNDS = (25, 50, 100, 200, 500, 1_000, 2_000, 5_000, 15_000, 60_000)  # milliseconds
+
+
+def firings_a_minute(triggers: Sequence[int], now: datetime) -> BarChart | None:
+    """None where nothing happened in the last hour."""
+    since = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
+    rows = TriggerFiring.objects.filter(trigger__in=triggers, at__gte=since).order_by("-at")
+    counts: Counter[tuple[int, str]] = Counter()
+    for at, outcome in rows.values_list("at", "outcome")[:FIRINGS]:
+        counts[int((at - since).total_seconds() // 60), outcome] += 1
+    if not counts:
+        return None
+    stacks = []
+    for minute in range(MINUTES):
+        parts = [(badge, counts[minute, outcome]) for outcome, badge in badges.FIRING.items()]
+        stacks.append(Stack(f"{since + timedelta(minutes=minute):%H:%M}", parts))
+    most = max(sum(count for _, count in stack.parts) for stack in stacks)
+    label = f"Reactions of the last hour by minute: {counts.total()}, at most {most} in a minute"
+    return stacked_chart(stacks, label=label, columns=("Minute", "Reactions"), start=f"{since:%H:%M}", end="now")
+
+
+def latencies(triggers: Sequence[int]) -> BarChart | None:
+    """From publication to launch, of the newest firings; None where none launched."""
+    rows = TriggerFiring.objects.filter(trigger__in=triggers, latency_ms__isnull=False).order_by("-at")
+    took = [ms for ms in rows.values_list("latency_ms", flat=True)[:LATENCIES] if ms is not None]
+    if not took:
+        return None
+    counts = Counter(next((place for place, bound in enumerate(BOUNDS) if ms <= bound), len(BOUNDS)) for ms in took)
+    first, last = min(counts), max(counts)
+    data = [Datum(counts[place], _tone(place), _between(place), str(counts[place])) for place in range(first, last + 1)]
+    label = f"From publication to launch, {len(took)} times: mostly {_between(counts.most_common(1)[0][0])}"
+    return bar_chart(
+        data,
+        label=label,
+        columns=("Latency", "Reactions"),
+        start=_between(first),
+        end=_between(last) if last > first else "",
+    )
+
+
+def _tone(place: int) -> str:
+    return "good" if place < BOUNDS.index(1_000) + 1 else "warn"
+
+
+def _between(place: int) -> str:
+    if place == len(BOUNDS):
+        return f"over {_spelled(BOUNDS[-1])}"
+    return f"{_spelled(BOUNDS[place - 1])} to {_spelled(BOUNDS[place])}" if place else f"up to {_spelled(BOUNDS[0])}"
+
+
+def _spelled(ms: int) -> str:
+    return f"{ms} ms" if ms < 1_000 else f"{ms // 1_000} s"
