@@ -106,7 +106,7 @@ def remove(client: Client, number: int, as_json: bool) -> None:
 @click.pass_obj
 def queue(client: Client, project: str, as_json: bool) -> None:
     """What waits now and for what, what waits longest first."""
-    columns = ["project", "domain", "place", "code", "count", "since", "message"]
+    columns = ["project", "domain", "place", "code", "count", "since", "starts_at", "message"]
     show_rows(client.quotas.queue(project), columns, as_json=as_json)
 
 

@@ -221,7 +221,7 @@ def test_of_the_line_each_sees_the_domains_that_he_may_read(api: Caller, cast: d
         found = api(name).get("/api/v1/queue").json()["results"]
         return sorted((row["domain"], row["count"], row["message"].partition(" (")[0]) for row in found)
 
-    anns, others = "asks for 1 attempts, 0 of 0 are in use", "nothing has been heard of local for 30 s"
+    anns, others = "asks for 1 attempts, 0 of 0 are in use", "nothing has been heard of the executor local for 30 s"
     assert line("root") == line("ann") == [("development", 2, anns), ("production", 3, others)]
     hidden = ("development", 2, "asks for 1 attempts, more than is free")
     assert line("vic") == [hidden, ("production", 3, others)] and line("dom") == [hidden]
