@@ -21,6 +21,7 @@ from scheduler.quotas import why
 from scheduler.quotas.estimate import Asking
 from scheduler.quotas.resources import HOURS, LAUNCHES, OF_EXECUTIONS, SETTINGS, WEIGHT, named, words
 from scheduler.quotas.rules import Block, Lane, Limit, Scope
+from scheduler.quotas.warning import is_near
 from scheduler.quotas.why import Queued
 
 _WHOSE = ("project", "domain", "principal")
@@ -61,7 +62,7 @@ class Shown:
             return "over"
         if self.used >= self.row.limit - 1e-6:
             return "full"
-        return "warning" if self.percent >= self.row.warn_at else "ok"
+        return "warning" if is_near(self.row, self.used) else "ok"
 
     @property
     def limit_words(self) -> str:
@@ -147,6 +148,12 @@ def lender_meant(scope: Scope, resource: str, name: str) -> str:
     rows = Quota.objects.filter(**whose, scope=scope.kind, resource=named(resource), borrows_from__isnull=False)
     lender = rows.values_list("borrows_from", flat=True).first()
     return name if lender is None else str(lender)
+
+
+def near(user: User, *, project: str = "") -> list[Quota]:
+    """Those he may see whose use has come to the warning level, as of the last sweep."""
+    rows = Quota.objects.filter(warned_since__isnull=False).order_by("warned_since", "pk")
+    return [one for one in rows if may_see(user, one) and (not project or one.project in ("", project))]
 
 
 def may_see(user: User, row: Quota) -> bool:

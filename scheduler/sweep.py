@@ -13,6 +13,7 @@ from django.utils import timezone
 from scheduler.advance import advance
 from scheduler.attempts.preemption import preempt
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
+from scheduler.quotas import warning
 from scheduler.quotas.admission import admit
 from scheduler.quotas.used import sum_up
 from scheduler.shell.children import abort_children_of
@@ -52,7 +53,7 @@ _ORPHANS = """
 
 def sweep_all() -> None:
     """One bounded sweep: parents, children, executions with news, triggers; one step fails alone."""
-    for step in (_parents, _children, _admissions, _preemptions, _executions, _triggers, _usage):
+    for step in (_parents, _children, _admissions, _preemptions, _executions, _triggers, _usage, _warnings):
         _guarded(step.__name__.strip("_"), step)
 
 
@@ -81,6 +82,10 @@ def _executions() -> None:
 
 def _usage() -> None:
     sum_up()
+
+
+def _warnings() -> None:
+    warning.look()
 
 
 def _triggers() -> None:

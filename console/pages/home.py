@@ -9,12 +9,13 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from console import quotas
 from console.doing import with_doing
 from console.pages.approvals_context import waiting_gates
 from console.pages.artifacts_context import readable_versions
 from console.pages.executions_context import readable_executions
 from console.pages.responses import PageRequest, page, respond
-from console.pages.scope import in_scope
+from console.pages.scope import in_scope, scope_of
 from scheduler.doing import Doing, State, of_all
 from scheduler.models import Execution, TriggerFiring
 from scheduler.phases import ExecutionPhase
@@ -36,6 +37,7 @@ def show_home(request: PageRequest) -> HttpResponse:
         "queued": now[State.QUEUED] + now[State.WAITING],
         "succeeded": counts.get(ExecutionPhase.SUCCEEDED, 0),
         "failed": counts.get(ExecutionPhase.FAILED, 0) + counts.get(ExecutionPhase.TIMED_OUT, 0),
+        "near": quotas.near(request.user, project=scope_of(request).project),
         "waiting": list(waiting_gates(request)[:SHOWN]),
         "executions": with_doing(list(executions.order_by("-created_at", "-id")[:SHOWN]), doing),
         "versions": list(readable_versions(request).order_by("-created_at", "-id")[:SHOWN]),
