@@ -24,7 +24,7 @@ from scheduler.models.trigger import (
     TriggerRound,
     TriggerSource,
 )
-from scheduler.models.usage import UsageHour
+from scheduler.models.usage import Price, UsageHour
 
 __all__ = [
     "Backlog",
@@ -48,6 +48,7 @@ __all__ = [
     "OnLimit",
     "PhaseEvent",
     "Preemption",
+    "Price",
     "Project",
     "Quota",
     "QuotaScope",
