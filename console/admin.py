@@ -270,6 +270,7 @@ class PriceAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
 
     def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
         obj.pk = prices.set_price(**form.cleaned_data, actor=actor_of(request)).pk
+        obj.refresh_from_db()
 
     def delete_model(self, request: HttpRequest, obj: Price) -> None:
         prices.remove_price(obj.pk, actor=actor_of(request))

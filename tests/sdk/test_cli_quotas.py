@@ -36,6 +36,16 @@ def test_one_is_set_shown_listed_and_removed(causeway: Command) -> None:
     assert "not kept by colour" in causeway("usage", "--by", "colour", exit_code=1)
 
 
+def test_prices(causeway: Command) -> None:
+    made = causeway("price", "set", "gpu", "2.5", "--currency", "EUR", "--from", "2026-01-01")
+    assert made.startswith("nvidia.com/gpu: 2.5 EUR an hour from 2026-01-01T00:00:00Z")
+    (row,) = json.loads(causeway("price", "list", "--json"))
+    assert (row["resource"], row["per_hour"]) == ("nvidia.com/gpu", 2.5)
+    assert "between 0 and" in causeway("price", "set", "gpu", "-1", exit_code=1)
+    assert "removed" in causeway("price", "remove", str(row["id"]))
+    assert json.loads(causeway("price", "list", "--json")) == []
+
+
 def test_it_says_what_is_wrong(causeway: Command) -> None:
     assert "no quota 99" in causeway("quota", "show", "99", exit_code=3)
     assert "cannot be negative" in causeway("quota", "set", "gpu", "--", "-4", exit_code=1)

@@ -116,6 +116,21 @@ def test_only_an_administrator_of_everything_may(api: Caller, cast: dict[str, Us
     assert Price.objects.get().per_hour == 1
 
 
+def test_the_admin_panel_sets_one_and_says_what_is_wrong(cast: dict[str, User]) -> None:
+    User.objects.filter(pk=cast["root"].pk).update(is_superuser=True, is_staff=True)
+    client = Client()
+    client.force_login(cast["root"])
+    typed = {"resource": "gpu", "per_hour": "-1", "currency": "EUR"}
+    assert "between 0 and" in client.post("/admin/scheduler/price/add/", typed).content.decode()
+    assert not Price.objects.exists() and not AuditEvent.objects.filter(verb="price.set").exists()
+    assert client.post("/admin/scheduler/price/add/", typed | {"per_hour": "3"}).status_code == 302
+    row = Price.objects.get()
+    assert (row.resource, row.per_hour, row.set_by) == ("nvidia.com/gpu", 3.0, "root")
+    assert client.post(f"/admin/scheduler/price/{row.pk}/delete/", {"post": "yes"}).status_code == 302
+    verbs = AuditEvent.objects.filter(verb__startswith="price.").order_by("pk").values_list("verb", "actor")
+    assert list(verbs) == [("price.set", "root"), ("price.remove", "root")]
+
+
 def test_the_page_sets_shows_and_keeps_what_is_refused(cast: dict[str, User]) -> None:
     now = datetime.now(timezone.utc)
     ran("demo", now - timedelta(minutes=3), now - timedelta(minutes=1), cpu=3)
