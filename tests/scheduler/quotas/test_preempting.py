@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from itertools import combinations
+from typing import Any
 
 import pytest
 from flyteidl.core import execution_pb2
@@ -42,7 +43,7 @@ def worlds(draw: st.DrawFn) -> tuple[Wanting, list[Running], list[Limit], Room]:
     asks = float(draw(st.integers(1, 4)))
     lane = Lane(99, draw(st.sampled_from(PROJECTS)), priority=draw(st.sampled_from([0, 10])),
                 demand={"attempts": 1.0, "cpu": asks})  # fmt: skip
-    found = []
+    found: list[Limit] = []
     for scope in draw(
         st.lists(st.sampled_from([Scope(EVERYTHING), Scope(PROJECT, "a"), Scope(PROJECT, "b")]), unique=True)
     ):
@@ -244,7 +245,7 @@ def test_for_a_pod_without_room_one_of_its_size_on_that_cluster_goes() -> None:
     ExecutorInstance.objects.create(
         name="k", executor="kubernetes", cluster="c", capacity={}, started_at=now, seen_at=now
     )
-    there = {"executor": "kubernetes", "cluster": "c"}
+    there: dict[str, Any] = {"executor": "kubernetes", "cluster": "c"}
     small, large = (run("p", priority=-10, cpu=cpu, **there) for cpu in (1, 4))
     TaskExecution.objects.update(claimed_by="k")
     run("p", priority=-10, cpu=4)  # on the machine
