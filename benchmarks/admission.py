@@ -28,7 +28,32 @@ def main(attempts: int = 10_000, projects: int = 10, decisions: int = 300) -> No
             figures = f"best {min(times):.2f}, median {statistics.median(times):.2f}"
             p95 = statistics.quantiles(times, n=20)[-1]
             print(f"{attempts} waiting of {projects} projects, {label}: {figures}, p95 {p95:.2f} ms")
+            if limit == 0:
+                _pages()
         transaction.set_rollback(True)
+
+
+def _pages(times: int = 20) -> None:
+    """Server time of what people look at meanwhile, without a network: a superuser, all projects."""
+    from django.conf import settings
+    from django.test import Client
+
+    from console.accounts.models import User
+
+    settings.ALLOWED_HOSTS = ["testserver"]
+    user = User.objects.create(username="bench", is_superuser=True, is_staff=True)
+    client = Client()
+    client.force_login(user)
+    for address in ("/quotas/", "/api/v1/queue", "/executions/", "/"):
+        found = []
+        for _ in range(times):
+            start = time.perf_counter()
+            answer = client.get(address)
+            found.append((time.perf_counter() - start) * 1000)
+            if answer.status_code != 200:
+                raise SystemExit(f"{address}: {answer.status_code} {answer.content[:300]!r}")
+        p95 = statistics.quantiles(found, n=20)[-1]
+        print(f"  {address}: best {min(found):.1f}, median {statistics.median(found):.1f}, p95 {p95:.1f} ms")
 
 
 def _fill(attempts: int, projects: int) -> None:

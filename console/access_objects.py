@@ -99,7 +99,9 @@ def access_secret(user: AnyUser, secret_id: int) -> Secret:
 
 def access_notification(user: AnyUser, notification_id: int, *, action: Action = Action.READ) -> Notification:
     what = f"notification {notification_id}"
-    found = _one(Notification.objects.select_related("execution").filter(pk=notification_id), what)
+    found: Notification = _one(Notification.objects.select_related("execution").filter(pk=notification_id), what)
+    if found.execution is None:  # of a quota
+        raise NotFound(f"no {what}")
     access.require_found(user, action, found.execution.project, found.execution.domain, what=what)
     return found
 

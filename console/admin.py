@@ -16,9 +16,18 @@ from django.http import HttpRequest
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
 from artifacts.models import Artifact
 from audit.record import record
-from scheduler.actions import clusters, connectors, quotas
+from scheduler.actions import clusters, connectors, prices, quotas
 from scheduler.actions.projects import check_new, create_project, update_project
-from scheduler.models import ClusterSettings, ConnectorSettings, Execution, LaunchPlan, Project, Quota, Trigger
+from scheduler.models import (
+    ClusterSettings,
+    ConnectorSettings,
+    Execution,
+    LaunchPlan,
+    Price,
+    Project,
+    Quota,
+    Trigger,
+)
 
 admin.site.site_header = "Causeway administration"
 admin.site.site_title = "Causeway"
@@ -276,6 +285,51 @@ class QuotaForm(forms.ModelForm):  # type: ignore[type-arg]
         except CausewayError as error:
             raise forms.ValidationError(error.message) from error
         return found
+
+
+class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
+    per_hour = forms.CharField(help_text="of a core, a GiB, a device, an attempt")
+    valid_from = forms.DateTimeField(required=False, help_text="in UTC; now, if left out")
+
+    class Meta:
+        model = Price
+        fields = ("resource", "per_hour", "currency", "valid_from")
+
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean() or self.cleaned_data
+        if self.errors:
+            return found
+        try:
+            with transaction.atomic():  # as it will be done, and not kept
+                prices.set_price(**found, actor="system:check")
+                transaction.set_rollback(True)
+        except CausewayError as error:
+            raise forms.ValidationError(error.message) from error
+        return found
+
+
+@admin.register(Price)
+class PriceAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """A price is set anew rather than changed: what was said before stays to be seen."""
+
+    audits = False
+    form = PriceForm
+    list_display = ("resource", "per_hour", "currency", "valid_from", "set_by", "set_at")
+    list_filter = ("resource",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
+        obj.pk = prices.set_price(**form.cleaned_data, actor=actor_of(request)).pk
+        obj.refresh_from_db()
+
+    def delete_model(self, request: HttpRequest, obj: Price) -> None:
+        prices.remove_price(obj.pk, actor=actor_of(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
 
 
 @admin.register(Quota)

@@ -18,8 +18,11 @@ from scheduler.actions.quotas import Setter
 from scheduler.models import Execution, Quota, QuotaScope
 from scheduler.phases import ExecutionPhase
 from scheduler.quotas import why
+from scheduler.quotas.estimate import Asking
 from scheduler.quotas.resources import HOURS, LAUNCHES, OF_EXECUTIONS, SETTINGS, WEIGHT, named, words
 from scheduler.quotas.rules import Block, Lane, Limit, Scope
+from scheduler.quotas.warning import is_near
+from scheduler.quotas.why import Queued
 
 _WHOSE = ("project", "domain", "principal")
 MOST_KINDS = 200  # projects, users and launch plans of which the line of executions tells
@@ -59,7 +62,7 @@ class Shown:
             return "over"
         if self.used >= self.row.limit - 1e-6:
             return "full"
-        return "warning" if self.percent >= self.row.warn_at else "ok"
+        return "warning" if is_near(self.row, self.used) else "ok"
 
     @property
     def limit_words(self) -> str:
@@ -147,6 +150,12 @@ def lender_meant(scope: Scope, resource: str, name: str) -> str:
     return name if lender is None else str(lender)
 
 
+def near(user: User, *, project: str = "") -> list[Quota]:
+    """Those he may see whose use has come to the warning level, as of the last sweep."""
+    rows = Quota.objects.filter(warned_since__isnull=False).order_by("warned_since", "pk")
+    return [one for one in rows if may_see(user, one) and (not project or one.project in ("", project))]
+
+
 def may_see(user: User, row: Quota) -> bool:
     """What is of everything holds for everybody; of users each sees his own."""
     if row.scope == QuotaScope.EVERYTHING or access.can(user, Action.ADMIN):
@@ -202,6 +211,7 @@ class InLine:
     message: str
     count: int
     since: datetime
+    starts_at: datetime | None = None  # about, the next of them; None: nobody can tell
 
 
 def queue(user: User, *, project: str = "") -> list[InLine]:
@@ -212,15 +222,15 @@ def queue(user: User, *, project: str = "") -> list[InLine]:
     for lane, places in why.waiting_lanes().items():
         if (project and lane.project != project) or not may_read(lane.project, lane.domain):
             continue
-        block = picture.ledger.block(lane) if picture.limits else None
+        block = picture.block(lane.id)
         told = block.told(numbers=_may_know(user, block, sees_all=sees_all)) if block else ""
         for one in places:
-            code, message = ("quota", told) if block else _otherwise(picture, one)
-            where = one.cluster or one.executor
-            key = (lane.project, lane.domain, where, code, message)
+            because = why.of_queued(Queued(one.executor, one.cluster, lane.id, one.reason, one.since), picture)
+            key = (lane.project, lane.domain, one.cluster or one.executor, because.code, told or because.message)
             before = found.get(key)
             since = min(one.since, before.since) if before else one.since
-            found[key] = InLine(*key, count=one.count + (before.count if before else 0), since=since)
+            starts = before.starts_at if before else _next(lane, one, picture)
+            found[key] = InLine(*key, count=one.count + (before.count if before else 0), since=since, starts_at=starts)
     return sorted([*found.values(), *_executions(user, picture, project)], key=lambda one: one.since)
 
 
@@ -230,10 +240,9 @@ def _may_know(user: User, block: Block, *, sees_all: bool) -> bool:
     return scope.kind != QuotaScope.USER or sees_all or scope.user == user.username
 
 
-def _otherwise(picture: why.Picture, one: why.InLane) -> tuple[str, str]:
-    if picture.instances(one.executor, one.cluster):
-        return "capacity", "the quotas let it go: it waits for room, or for its turn"
-    return "cluster away", f"nothing has been heard of {one.cluster or one.executor} for {why.AWAY.seconds} s"
+def _next(lane: Lane, one: why.InLane, picture: why.Picture) -> datetime | None:
+    """About when the next of them starts, if nobody else comes first."""
+    return why.starts_at(Asking(0, lane.priority, lane.id, one.executor, one.cluster, one.reason), picture)
 
 
 def _executions(user: User, picture: why.Picture, project: str) -> list[InLine]:

@@ -14,6 +14,7 @@ from scheduler.advance import advance
 from scheduler.attempts.preemption import preempt
 from scheduler.figures import count_events, note_late_work
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
+from scheduler.quotas import warning
 from scheduler.quotas.admission import admit
 from scheduler.quotas.used import sum_up
 from scheduler.shell.children import abort_children_of
@@ -53,7 +54,7 @@ _ORPHANS = """
 
 def sweep_all() -> None:
     """One bounded sweep: parents, children, executions with news, triggers; one step fails alone."""
-    steps = (_late, _parents, _children, _admissions, _preemptions, _executions, _triggers, _usage, _figures)
+    steps = (_late, _parents, _children, _admissions, _preemptions, _executions, _triggers, _usage, _warnings, _figures)
     for step in steps:
         _guarded(step.__name__.strip("_"), step)
 
@@ -87,6 +88,10 @@ def _executions() -> None:
 
 def _usage() -> None:
     sum_up()
+
+
+def _warnings() -> None:
+    warning.look()
 
 
 def _figures() -> None:

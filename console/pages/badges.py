@@ -149,4 +149,5 @@ SUBJECT: Mapping[str, str] = {
     Subject.ABORTED: "aborted",
     Subject.TIMED_OUT: "timed out",
     Subject.GATE_WAITING: "a gate waits",
+    Subject.QUOTA_WARNING: "a quota is nearly used up",
 }

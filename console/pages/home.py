@@ -9,6 +9,7 @@ from django.http import HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
 
+from console import quotas
 from console.doing import with_doing
 from console.pages import home_context as home
 from console.pages.executions_context import readable_executions
@@ -35,6 +36,7 @@ def show_home(request: PageRequest) -> HttpResponse:
         "queued": doings[State.QUEUED] + doings[State.WAITING],
         "succeeded": counts.get(ExecutionPhase.SUCCEEDED, 0),
         "failed": counts.get(ExecutionPhase.FAILED, 0) + counts.get(ExecutionPhase.TIMED_OUT, 0),
+        "near": quotas.near(request.user, project=scope_of(request).project),
         "asks": home.asks(request),
         "failures": home.failed(request, now),
         "storms": home.blowing(request, now),

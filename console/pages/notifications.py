@@ -10,7 +10,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from artifacts.exceptions import InvalidArgument
+from artifacts.exceptions import InvalidArgument, NotFound
 from console.access_objects import access_notification, access_subscription
 from console.accounts import access
 from console.accounts.access import Action
@@ -97,5 +97,7 @@ def remove_subscription(request: PageRequest, subscription_id: int) -> HttpRespo
 def send_notification_again(request: PageRequest, notification_id: int) -> HttpResponse:
     found = access_notification(request.user, notification_id, action=Action.LAUNCH)
     execution = found.execution
+    if execution is None:
+        raise NotFound(f"no notification {found.pk} of an execution")
     attempt(request, lambda: send_again(found, actor=request.user.username), "It is sent again.")
     return redirect("execution-events", project=execution.project, domain=execution.domain, name=execution.name)

@@ -81,8 +81,8 @@ def set_one(request: PageRequest) -> HttpResponse:
             guaranteed=typed["guaranteed"] or 0,
             borrows_from=quotas.lender_meant(scope, typed["resource"], typed["borrows_from"]),
             window=typed["window"],
-            valid_from=_time(typed["valid_from"]),
-            valid_until=_time(typed["valid_until"]),
+            valid_from=parse_utc(typed["valid_from"]),
+            valid_until=parse_utc(typed["valid_until"]),
         )
         row, made = set_quota(wanted, by=by)
     except CausewayError as error:
@@ -101,7 +101,8 @@ def _percent(text: str) -> int:
     return int(text)
 
 
-def _time(text: str) -> datetime | None:
+def parse_utc(text: str) -> datetime | None:
+    """What a field for a time holds; without a zone it is UTC. InvalidArgument."""
     try:
         found = datetime.fromisoformat(text) if text else None
     except ValueError:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlencode
 
+from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_POST
 
+from artifacts.exceptions import CausewayError
 from console import usage
-from console.pages.responses import PageRequest, page
+from console.accounts import access
+from console.accounts.access import Action
+from console.pages.quotas import parse_utc
+from console.pages.responses import PageRequest, attempt, page
+from scheduler.actions.prices import remove_price, set_price
+from scheduler.models import Price
 from scheduler.quotas.resources import ATTEMPTS, BYTES
 from scheduler.quotas.used import window_start
 
@@ -21,6 +29,7 @@ from scheduler.quotas.used import window_start
 class Bar:
     name: str
     hours: str  # of memory: GiB hours
+    cost: str  # empty: it had no price
     percent: int  # of all
     width: int  # of 1000, the largest has all
 
@@ -28,6 +37,10 @@ class Bar:
 @require_GET
 @page
 def show_usage(request: PageRequest) -> HttpResponse:
+    return _show(request, {})
+
+
+def _show(request: PageRequest, typed: dict[str, str], problem: str = "") -> HttpResponse:
     by = request.GET.get("by", "project")
     by = by if by in usage.GROUPS else "project"
     start = window_start("month", timezone.now())
@@ -45,15 +58,75 @@ def show_usage(request: PageRequest) -> HttpResponse:
         "resources": resources,
         "start": start,
         "csv": f"{reverse('rest:usage-csv')}?{query}",
+        "days": _days(request, start, resource),
+        "prices": Price.objects.order_by("resource", "valid_from"),
+        "currency": usage.currency(),
+        "may_set": access.can(request.user, Action.ADMIN),
     }
-    return render(request, "quotas/usage.html", context)
+    response = render(request, "quotas/usage.html", {**context, "typed": typed, "problem": problem})
+    response.status_code = 400 if problem else 200
+    return response
+
+
+@dataclass(frozen=True)
+class Column:
+    """A day in the chart, of 100 high and 10 wide."""
+
+    x: int
+    y: int
+    height: int
+    words: str
+
+
+def _days(request: PageRequest, start: datetime, resource: str) -> list[Column]:
+    rows = [one for one in usage.usage(request.user, start=start, by=("day",)) if one.resource == resource]
+    most = max((one.hours for one in rows), default=0.0)
+    columns = []
+    for one in rows:
+        day = one.group["day"]
+        height = round(100 * one.hours / most) if most else 0
+        columns.append(Column(10 * (int(day[-2:]) - 1), 100 - height, height, f"{day}: {_hours(one)} hours"))
+    return columns
+
+
+@require_POST
+@page
+def set_price_of(request: PageRequest) -> HttpResponse:
+    """What was typed stays where it is refused."""
+    access.require(request.user, Action.ADMIN)
+    typed = {name: request.POST.get(name, "").strip() for name in ("resource", "per_hour", "currency", "valid_from")}
+    try:
+        row = set_price(
+            typed["resource"],
+            typed["per_hour"],
+            currency=typed["currency"],
+            valid_from=parse_utc(typed["valid_from"]),
+            actor=request.user.username,
+        )
+    except CausewayError as error:
+        return _show(request, typed, error.message)
+    messages.success(request, f"{row} is set.")
+    return redirect("usage")
+
+
+@require_POST
+@page
+def remove_price_of(request: PageRequest, pk: int) -> HttpResponse:
+    access.require(request.user, Action.ADMIN)
+    attempt(request, lambda: remove_price(pk, actor=request.user.username), "The price is removed.")
+    return redirect("usage")
 
 
 def _bars(rows: list[usage.Used], by: str) -> list[Bar]:
     total, most = sum(one.hours for one in rows), max((one.hours for one in rows), default=0.0)
     bars = []
     for one in sorted(rows, key=lambda one: -one.hours):
-        shown = f"{one.hours / 2**30:,.2f} GiB" if one.resource in BYTES else f"{one.hours:,.2f}"
         share = one.hours / total if total else 0.0
-        bars.append(Bar(one.group[by], shown, round(100 * share), round(1000 * one.hours / most) if most else 0))
+        cost = "" if one.cost is None else f"{one.cost:,.2f}"
+        width = round(1000 * one.hours / most) if most else 0
+        bars.append(Bar(one.group[by], _hours(one), cost, round(100 * share), width))
     return bars
+
+
+def _hours(one: usage.Used) -> str:
+    return f"{one.hours / 2**30:,.2f} GiB" if one.resource in BYTES else f"{one.hours:,.2f}"

@@ -98,6 +98,9 @@ class InLineOut(serializers.Serializer[Any]):
     message = serializers.CharField()
     count = serializers.IntegerField()
     since = serializers.DateTimeField()
+    starts_at = serializers.DateTimeField(
+        allow_null=True, help_text="about, the next of them if nobody else comes first; null: nobody can tell"
+    )
 
 
 class QueueOut(serializers.Serializer[Any]):

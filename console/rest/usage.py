@@ -32,6 +32,7 @@ class UsedOut(serializers.Serializer[Any]):
     resource = serializers.CharField(help_text="`attempts`: the time that they ran")
     seconds = serializers.FloatField(help_text="times the amount: core seconds, byte seconds, GPU seconds")
     hours = serializers.FloatField()
+    cost = serializers.FloatField(allow_null=True, help_text="in the prices of then (see /prices); null: it had none")
 
 
 class UsageOut(serializers.Serializer[Any]):
@@ -53,9 +54,10 @@ class UsageCsvView(ApiView):
         names = list(found[0].group) if found else []
         text = io.StringIO()
         table = csv.writer(text)
-        table.writerow([*names, "resource", "seconds", "hours"])
+        table.writerow([*names, "resource", "seconds", "hours", "cost"])
         for one in found:
-            table.writerow([*map(_cell, one.group.values()), one.resource, repr(one.seconds), repr(one.hours)])
+            amounts = [repr(one.seconds), repr(one.hours), "" if one.cost is None else repr(one.cost)]
+            table.writerow([*map(_cell, one.group.values()), one.resource, *amounts])
         return HttpResponse(text.getvalue(), content_type="text/csv; charset=utf-8")
 
 

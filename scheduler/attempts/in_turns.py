@@ -87,7 +87,7 @@ def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most
     lines = [Line.of(known[lane], [Waiting(pk, of, at)], whole=False) for lane, of, pk, at in heads if lane in known]
     turns = Turns(ledger, now, project_costs, Counter({lane.id: count for lane, count in counted.counts.items()}))
     rows: dict[int, Queued] = {}
-    turns.choose(lines, _Fits(packing, rows), most, lambda some: _complete(where, some, turns, rows))
+    turns.choose(lines, _Fits(packing, rows), most, lambda some: _complete(where, some, turns, rows), packing.has_room)
     for _, one, block in turns.never:
         said = f"the task can never run: it {block.words}"
         packing.choice.refused.append((one.pk, failure("QuotaTooSmall", said, USER, retryable=False)))

@@ -27,7 +27,7 @@ from scheduler.models.trigger import (
     TriggerRound,
     TriggerSource,
 )
-from scheduler.models.usage import UsageHour
+from scheduler.models.usage import Price, UsageHour
 
 __all__ = [
     "AttemptSamples",
@@ -57,6 +57,7 @@ __all__ = [
     "OnLimit",
     "PhaseEvent",
     "Preemption",
+    "Price",
     "Project",
     "Quota",
     "QuotaScope",

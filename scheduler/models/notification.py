@@ -7,16 +7,20 @@ from django.db import models
 from django.db.models import Q
 
 from scheduler.models.execution import Execution
+from scheduler.models.quota import Quota
 
 
 class Subject(models.TextChoices):
-    """What people are told of: the ends of an execution, by their FlyteIDL names, and gates that want a person."""
+    """What people are told of: the ends of an execution, by their FlyteIDL names, gates that want a person, and quotas
+    that are about to be used up.
+    """
 
     SUCCEEDED = "SUCCEEDED"
     FAILED = "FAILED"
     ABORTED = "ABORTED"
     TIMED_OUT = "TIMED_OUT"
     GATE_WAITING = "GATE_WAITING"
+    QUOTA_WARNING = "QUOTA_WARNING"
 
 
 class Channel(models.TextChoices):
@@ -53,7 +57,10 @@ class Notification(models.Model):
     `next_at` is also the lease of who sends it: a sender that dies leaves it to be sent again later.
     """
 
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="notifications")
+    # What it is about: an execution, or a quota and what was said of its use
+    execution = models.ForeignKey(Execution, null=True, on_delete=models.CASCADE, related_name="notifications")
+    quota = models.ForeignKey(Quota, null=True, on_delete=models.CASCADE, related_name="+")
+    said = models.TextField(blank=True, default="")
     subject = models.CharField(max_length=16, choices=Subject.choices)
     signal_id = models.CharField(max_length=255, blank=True, default="")  # of the gate that waits
     channel = models.CharField(max_length=8, choices=Channel.choices)
@@ -81,7 +88,8 @@ class Notification(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.subject} of execution {self.execution_id} to {self.shown_address}"
+        of = f"execution {self.execution_id}" if self.execution_id is not None else f"quota {self.quota_id}"
+        return f"{self.subject} of {of} to {self.shown_address}"
 
     @property
     def shown_address(self) -> str:

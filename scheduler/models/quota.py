@@ -39,6 +39,9 @@ class Quota(models.Model):
     window = models.CharField(max_length=8, choices=QuotaWindow.choices, blank=True, default="")
     limit = models.FloatField()
     warn_at = models.SmallIntegerField(default=WARN_AT)  # percent of the limit
+    # Since when its use is above that, and when people were last told so (scheduler.quotas.warning)
+    warned_since = models.DateTimeField(null=True, blank=True, editable=False)
+    told_at = models.DateTimeField(null=True, blank=True, editable=False)
     guaranteed = models.FloatField(default=0.0)  # kept free for this scope wherever a wider quota counts too
     # Another quota of that kind whose unused part may be used beyond the limit
     borrows_from = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="lends_to")

@@ -20,3 +20,20 @@ class UsageHour(models.Model):
 
     def __str__(self) -> str:
         return f"{self.hour:%Y-%m-%d %H}h: {self.seconds:g} s"
+
+
+class Price(models.Model):
+    """What an hour of a resource costs from a moment on, until the next price of it: of a core, a GiB, a device."""
+
+    resource = models.CharField(max_length=128)  # of scheduler.quotas.resources
+    per_hour = models.FloatField()
+    currency = models.CharField(max_length=8, blank=True, default="")  # the same for all
+    valid_from = models.DateTimeField()
+    set_by = models.CharField(max_length=150)
+    set_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["resource", "valid_from"], name="price_unique")]
+
+    def __str__(self) -> str:
+        return f"{self.resource}: {self.per_hour:g} {self.currency}".strip() + f" from {self.valid_from:%Y-%m-%d %H:%M}"

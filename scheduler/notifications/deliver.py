@@ -11,6 +11,7 @@ from datetime import timedelta
 from django.db import connection, transaction
 from django.utils import timezone
 
+from artifacts.exceptions import InvalidArgument
 from audit.record import record
 from scheduler.models import Channel, Notification
 from scheduler.notifications import mail, smtp, webhooks
@@ -120,6 +121,8 @@ def _spare(notification: Notification) -> None:
 def send_again(notification: Notification, *, actor: str) -> None:
     """Whatever became of it: it is due now, with all its attempts."""
     run = notification.execution
+    if run is None:
+        raise InvalidArgument("only what was told of an execution is sent again")
     with transaction.atomic():
         Notification.objects.filter(pk=notification.pk).update(
             attempts=0, next_at=timezone.now(), sent_at=None, given_up_at=None, error=""

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Q
 from flyteidl.admin import common_pb2, execution_pb2
 
-from scheduler.models import Channel, Execution, Gate, Notification, Subject, Subscription
+from scheduler.models import Channel, Execution, Gate, Notification, Quota, Subject, Subscription
 from scheduler.phases import ExecutionPhase
 from scheduler.wake import wake_notifications
 
@@ -45,6 +46,18 @@ def note_gates(execution: Execution, gates: Iterable[Gate], *, at: datetime) -> 
         _note(execution, Subject.GATE_WAITING, recipients, at=at, signal_id=signal_id)
 
 
+def note_quota(quota: Quota, said: str, *, at: datetime) -> None:
+    """Tell subscribers of the quota's project that its use is above the warning level."""
+    scoped = Q(project=quota.project, launch_plan__in=("", quota.launch_plan)) if quota.project else Q(pk__in=())
+    if quota.domain:
+        scoped &= Q(domain__in=("", quota.domain))
+    else:
+        scoped &= Q(domain="")
+    rows = Subscription.objects.filter(scoped, subjects__contains=[Subject.QUOTA_WARNING])
+    recipients = [_Recipient(Channel(row.channel), row.address, row) for row in rows]
+    _write(recipients, Subject.QUOTA_WARNING, at=at, quota=quota, said=said)
+
+
 def _own(execution: Execution, phase: ExecutionPhase) -> Iterator[_Recipient]:
     """What flytekit's Email, Slack and PagerDuty say: in Flyte all three are mail addresses."""
     spec = execution_pb2.ExecutionSpec.FromString(bytes(execution.spec))
@@ -73,11 +86,14 @@ def _subscribed(execution: Execution, subject: Subject) -> Iterator[_Recipient]:
 def _note(
     execution: Execution, subject: Subject, recipients: Iterable[_Recipient], *, at: datetime, signal_id: str = ""
 ) -> None:
+    _write(recipients, subject, at=at, execution=execution, signal_id=signal_id)
+
+
+def _write(recipients: Iterable[_Recipient], subject: Subject, *, at: datetime, **about: Any) -> None:
     rows = [
         Notification(
-            execution=execution,
+            **about,
             subject=subject,
-            signal_id=signal_id,
             channel=recipient.channel,
             address=recipient.address,
             subscription=recipient.subscription,

@@ -16,7 +16,9 @@ ERROR_SHOWN = 4000  # characters of an error; the page has all
 def subject_of(notification: Notification) -> str:
     """One line, without line breaks whatever the names hold: it becomes a mail header."""
     execution = notification.execution
-    if notification.subject == Subject.GATE_WAITING:
+    if execution is None:
+        said = notification.said
+    elif notification.subject == Subject.GATE_WAITING:
         said = f"{execution.key} waits for {notification.signal_id}"
     else:
         said = f"{_plan_of(execution)} {notification.subject.lower().replace('_', ' ')}: {execution.key}"
@@ -25,6 +27,8 @@ def subject_of(notification: Notification) -> str:
 
 def text_of(notification: Notification) -> str:
     execution = notification.execution
+    if execution is None:
+        return f"{notification.said}.\n\n{settings.CAUSEWAY_PUBLIC_URL}/quotas/"
     if notification.subject == Subject.GATE_WAITING:
         lines = [f"Execution {execution.key} waits for a person to decide: {notification.signal_id}."]
     else:
@@ -40,10 +44,11 @@ def text_of(notification: Notification) -> str:
 def body_of(notification: Notification) -> dict[str, Any]:
     """What a webhook is sent. `id` is the same whenever it is sent again."""
     execution = notification.execution
+    told = {"id": notification.pk, "event": notification.subject, "at": notification.created_at.isoformat()}
+    if execution is None:
+        return {**told, "quota": notification.quota_id, "message": notification.said}
     return {
-        "id": notification.pk,
-        "event": notification.subject,
-        "at": notification.created_at.isoformat(),
+        **told,
         "execution": {
             "project": execution.project,
             "domain": execution.domain,

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import heapq
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from math import inf, isinf
 from typing import Any
 
 from django.db import connection
 
-from scheduler.models import TaskExecution
 from scheduler.phases import ATTEMPT_HELD, AttemptPhase, ExecutionPhase
 from scheduler.quotas import admission, lanes
 from scheduler.quotas.resources import EXECUTIONS, HOURS, LAUNCHES
@@ -46,12 +45,12 @@ WHERE run.id > (SELECT coalesce(max(id), 0) FROM scheduler_execution) - {LOOKED_
 GROUP BY 1
 """  # noqa: S608 - constants
 _RUNNING = f"""
-SELECT lane, task_id, started_at FROM scheduler_taskexecution WHERE phase IN ({_HELD}) AND {{}} LIMIT {STEPS}
+SELECT lane, task_id, executor, cluster, started_at FROM scheduler_taskexecution
+WHERE phase IN ({_HELD}) LIMIT {STEPS}
 """  # noqa: S608 - constants
 _AHEAD = f"""
-SELECT lane, task_id, count(*) FROM scheduler_taskexecution
-WHERE phase = {int(AttemptPhase.QUEUED)} AND (priority > %s OR priority = %s AND id < %s) AND {{}}
-GROUP BY lane, task_id
+SELECT lane, task_id, executor, cluster, count(*) FROM scheduler_taskexecution
+WHERE phase = {int(AttemptPhase.QUEUED)} AND (priority > %s OR priority = %s AND id < %s) GROUP BY 1, 2, 3, 4
 """  # noqa: S608 - constants
 
 
@@ -111,68 +110,94 @@ def _typical(sql: str, tick: int) -> Mapping[Any, float]:
     return dict(_rows(sql, []))
 
 
-def of_attempt(
-    row: TaskExecution, block: Block | None, ledger: Ledger | None, total: Mapping[str, float], *, now: datetime
-) -> datetime | None:
-    """Of a queued attempt. `total`: what the machines of its executor have, where that is known."""
-    if block is not None and ledger is not None:
-        return _of_block(row, block, ledger, now)
-    return _of_room(row, total, now)
+class Attempts:
+    """Those that executors hold, and what is known of their kind; read when they are first asked for."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    @cached_property
+    def held(self) -> list[tuple[Any, ...]]:
+        """Lane, task, executor, cluster and since when each runs."""
+        return _rows(_RUNNING, [])
+
+    def starts_at(
+        self, one: Asking, block: Block | None, ledger: Ledger | None, total: Mapping[str, float]
+    ) -> datetime | None:
+        """`block`: what keeps it from starting, of that ledger; else it waits for room. `total`: what the machines of
+        its executor have, where that is known."""
+        if block is not None and block.limit.resource in HOURS:
+            return window_end(block.limit.window, self.now)
+        if block is not None and block.limit.limit + EPSILON < block.asks:
+            return None  # only another limit lets it start
+        ahead = _rows(_AHEAD, [one.priority, one.priority, one.pk]) if one.pk else []
+        found = (row[0] for row in (*self.held, *ahead) if row[0] is not None)
+        known = lanes.load({*found, *([one.lane] if one.lane is not None else [])})
+        counts = _under(block.limit, ledger) if block is not None and ledger is not None else _at(one, total)
+        ends = [
+            (remaining(since, typical_tasks().get(task), self.now), amount)
+            for lane, task, *place, since in self.held
+            if (amount := counts(known.get(lane), *place))
+        ]
+        line = [
+            Group(amount, typical_tasks().get(task, inf), count)
+            for lane, task, *place, count in ahead
+            if (amount := counts(known.get(lane), *place))
+        ]
+        asks = counts(known.get(one.lane or 0), one.executor, one.cluster)
+        return _after(self.now, wait(self._free(one, block, total, ends), ends, line, asks))
+
+    def _free(
+        self, one: Asking, block: Block | None, total: Mapping[str, float], ends: list[tuple[float, float]]
+    ) -> float:
+        if block is not None:
+            return max(0.0, block.limit.limit - block.used - block.kept)
+        name = one.short
+        return max(0.0, total[name] - sum(amount for _, amount in ends)) if total.get(name) else 0.0
 
 
-def _of_block(row: TaskExecution, block: Block, ledger: Ledger, now: datetime) -> datetime | None:
-    limit = block.limit
-    if limit.resource in HOURS:
-        return window_end(limit.window, now)
-    if limit.limit + EPSILON < block.asks:
-        return None  # only another limit lets it start
-    known = _counted(limit, ledger)
-    where, ids = "lane = ANY(%s)", list(known)
-    ends = [(remaining(since, typical_tasks().get(task), now), known[lane]) for lane, task, since in
-            _rows(_RUNNING.format(where), [ids])]  # fmt: skip
-    line = [Group(known[lane], typical_tasks().get(task, inf), count) for lane, task, count in
-            _rows(_AHEAD.format(where), [row.priority, row.priority, row.pk, ids])]  # fmt: skip
-    return _at(now, wait(max(0.0, limit.limit - block.used - block.kept), ends, line, block.asks))
+@dataclass(frozen=True)
+class Asking:
+    """A queued attempt; `pk` 0: the first in its line."""
+
+    pk: int
+    priority: int
+    lane: int | None
+    executor: str
+    cluster: str
+    reason: str
+
+    @property
+    def short(self) -> str:
+        """What its machine is short of, by the name that machines have for it; empty: it is not said."""
+        return next((name for words, name in _SHORT.items() if self.reason.startswith(f"waiting for {words} ")), "")
 
 
-def _counted(limit: Limit, ledger: Ledger) -> dict[int, float]:
-    """The lanes in use that the limit counts, and what one of each asks for."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"SELECT DISTINCT lane FROM scheduler_taskexecution WHERE phase IN (1, {_HELD})")  # noqa: S608
-        numbers = [number for (number,) in cursor.fetchall() if number is not None]
-    found: dict[int, float] = {}
-    for lane in lanes.load(numbers).values():
-        for one, asks in ledger.covering(lane):
-            if one.id == limit.id:
-                found[lane.id] = asks
-    return found
-
-
+Amount = Callable[[Lane | None, str, str], float]
 _SHORT = {"cpu": "cpu", "memory": "memory", "gpu": "gpu", "ephemeral storage": "ephemeral_storage"}
+_NAMES = {"gpu": "nvidia.com/gpu", "ephemeral_storage": "ephemeral-storage"}
 
 
-def _of_room(row: TaskExecution, total: Mapping[str, float], now: datetime) -> datetime | None:
-    """By what it is short of, in the words of its reason; else each end lets the next one in."""
-    short = next((name for words, name in _SHORT.items() if row.reason.startswith(f"waiting for {words} ")), "")
-    if short and not total.get(short):
-        short = ""
-    where, place = "executor = %s AND cluster = %s", [row.executor, row.cluster]
-    held = _rows(_RUNNING.format(where), place)
-    ahead = _rows(_AHEAD.format(where), [row.priority, row.priority, row.pk, *place])
-    amounts = lanes.load({lane for lane in (row.lane, *(one[0] for one in (*held, *ahead))) if lane is not None})
+def _under(limit: Limit, ledger: Ledger) -> Amount:
+    """How much one of a lane counts under the limit."""
 
-    def amount(lane: int | None) -> float:
-        return _of(amounts.get(lane or 0), short) if short else 1.0
+    def amount(lane: Lane | None, executor: str, cluster: str) -> float:
+        covering = ledger.covering(lane) if lane is not None else []
+        return next((asks for one, asks in covering if one.id == limit.id), 0.0)
 
-    ends = [(remaining(since, typical_tasks().get(task), now), amount(lane)) for lane, task, since in held]
-    line = [Group(amount(lane), typical_tasks().get(task, inf), count) for lane, task, count in ahead]
-    free = max(0.0, total[short] - sum(back for _, back in ends)) if short else 0.0
-    return _at(now, wait(free, ends, line, amount(row.lane)))
+    return amount
 
 
-def _of(lane: Lane | None, name: str) -> float:
-    words = {"gpu": "nvidia.com/gpu", "ephemeral_storage": "ephemeral-storage"}
-    return lane.demand.get(words.get(name, name), 0.0) if lane is not None else 0.0
+def _at(one: Asking, total: Mapping[str, float]) -> Amount:
+    """How much one of a lane takes of what it is short of at that executor; else each end lets the next one in."""
+    name = one.short if total.get(one.short) else ""
+
+    def amount(lane: Lane | None, executor: str, cluster: str) -> float:
+        if (executor, cluster) != (one.executor, one.cluster):
+            return 0.0
+        return 1.0 if not name else lane.demand.get(_NAMES.get(name, name), 0.0) if lane is not None else 0.0
+
+    return amount
 
 
 def of_execution(block: Block | None, place: int, now: datetime) -> datetime | None:
@@ -187,7 +212,7 @@ def of_execution(block: Block | None, place: int, now: datetime) -> datetime | N
     ends, mean = [], _mean(typical_plans().values())
     for plan, started in islice(admission.running_in(limit.scope), STEPS):
         ends.append((remaining(started, typical_plans().get(plan), now), 1.0))
-    return _at(now, wait(max(0.0, limit.limit - block.used), ends, [Group(1.0, mean, place - 1)], 1.0))
+    return _after(now, wait(max(0.0, limit.limit - block.used), ends, [Group(1.0, mean, place - 1)], 1.0))
 
 
 def _mean(seconds: Iterable[float]) -> float:
@@ -205,7 +230,7 @@ def _of_launches(limit: Limit, place: int, now: datetime) -> datetime | None:
     return max(now, first + (rounds + 1) * admission.MINUTE)
 
 
-def _at(now: datetime, seconds: float | None) -> datetime | None:
+def _after(now: datetime, seconds: float | None) -> datetime | None:
     return now + timedelta(seconds=seconds) if seconds is not None else None
 
 

@@ -91,8 +91,11 @@ class Turns:
         fits: Callable[[Lane, Waiting], Fit],
         most: int,
         complete: Callable[[Sequence[Line]], None] | None = None,
+        has_room: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Take up to `most`, one after the other, as long as anything may start. `complete` makes lines whole."""
+        """Take up to `most`, one after the other, as long as anything may start. `complete` makes lines whole, which is
+        not done for what the place has no room for anyway.
+        """
         heap: list[tuple[tuple[float, ...], int, Line]] = []
         for number, line in enumerate(lines):
             if line.waiting:
@@ -106,6 +109,8 @@ class Turns:
                 heapq.heappush(heap, (fresh, number, line))
                 continue
             if not line.whole and complete is not None and self._may_start(line.lane):
+                if not has_room() and self.ledger.never(line.lane) is None:
+                    return
                 together = min(2 * together, TOGETHER, most - len(self.taken))
                 self._complete(line, heap, together, complete)
             one = line.next(self.execution_held)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -25,6 +25,7 @@ HOUR = timedelta(hours=1)
 AGAIN = 24  # hours that are summed up once more with every new one
 SUMMING = (428, 3)  # advisory lock
 FRESH_SECONDS = 5.0  # for so long what was used is not asked for again by those who decide
+Before = Callable[[datetime, datetime, datetime], dict[int, tuple[float, int]]]
 SUMMED = 0  # the lane that says that an hour is
 _SECONDS = f"""
 WITH part AS (
@@ -105,23 +106,59 @@ def seconds(start: datetime, end: datetime, *, now: datetime, keep: bool = False
     `keep`: what came before the first hour that is summed up is asked of the attempts once an hour, for those who ask
     for the same start again and again. It is as right as sums of hours are: they too are made anew hourly.
     """
-    found: dict[int, float] = defaultdict(float)
-    until = summed_until()
-    oldest = UsageHour.objects.order_by("hour").values_list("hour", flat=True).first()
-    first = hour_of(start + HOUR - timedelta(microseconds=1))
-    first = max(first, oldest) if oldest is not None else first
-    last = min(hour_of(end), until) if until is not None else first
-    parts = [of_attempts(start, end, now=now)] if last <= first else []
-    if last > first and until is not None:
-        for lane, ran in UsageHour.objects.filter(hour__gte=first, hour__lt=last).values_list("lane", "seconds"):
-            found[lane] += ran
-        before = _kept_before if keep else _before
-        parts = [before(start, first, until), of_attempts(last, end, now=now) if last < end else {}]
-    for part in parts:
-        for lane, (ran, _) in part.items():
-            found[lane] += ran
-    found.pop(SUMMED, None)
-    return dict(found)
+    return _Summed().seconds(start, end, now=now, before=_kept_before if keep else _before)
+
+
+def parts(begins: Sequence[datetime], end: datetime, *, now: datetime) -> list[dict[int, float]]:
+    """As `seconds`, of each part of the time from one beginning to the next: what is summed up is read once."""
+    summed = _Summed(begins[0], end)
+    return [
+        summed.seconds(since, until, now=now, before=_before)
+        for since, until in zip(begins, [*begins[1:], end], strict=True)
+    ]
+
+
+class _Summed:
+    """What there is of summed hours; of a time that is named they are read at once."""
+
+    def __init__(self, start: datetime | None = None, end: datetime | None = None) -> None:
+        self.until = summed_until()
+        self.oldest = UsageHour.objects.order_by("hour").values_list("hour", flat=True).first()
+        self.kept: dict[datetime, list[tuple[int, float]]] | None = None
+        if start is not None and end is not None:
+            self.kept = defaultdict(list)
+            for hour, lane, ran in _hours(start, end):
+                self.kept[hour].append((lane, ran))
+
+    def seconds(self, start: datetime, end: datetime, *, now: datetime, before: Before) -> dict[int, float]:
+        found: dict[int, float] = defaultdict(float)
+        first = hour_of(start + HOUR - timedelta(microseconds=1))
+        first = max(first, self.oldest) if self.oldest is not None else first
+        last = min(hour_of(end), self.until) if self.until is not None else first
+        unsummed = [of_attempts(start, end, now=now)] if last <= first else []
+        if last > first and self.until is not None:
+            for lane, ran in self._between(first, last):
+                found[lane] += ran
+            rest = of_attempts(last, end, now=now) if last < end else {}
+            unsummed = [before(start, first, self.until), rest]
+        for part in unsummed:
+            for lane, (ran, _) in part.items():
+                found[lane] += ran
+        found.pop(SUMMED, None)
+        return dict(found)
+
+    def _between(self, first: datetime, last: datetime) -> Iterator[tuple[int, float]]:
+        if self.kept is None:
+            yield from ((lane, ran) for _, lane, ran in _hours(first, last))
+            return
+        while first < last:
+            yield from self.kept.get(first, ())
+            first += HOUR
+
+
+def _hours(first: datetime, last: datetime) -> Iterator[tuple[datetime, int, float]]:
+    rows = UsageHour.objects.filter(hour__gte=first, hour__lt=last)
+    yield from rows.values_list("hour", "lane", "seconds")
 
 
 def _before(start: datetime, end: datetime, until: datetime) -> dict[int, tuple[float, int]]:

@@ -18,6 +18,7 @@ from django.utils import timezone
 from scheduler.models import Execution, ExecutorInstance, TaskExecution
 from scheduler.phases import AttemptPhase
 from scheduler.quotas import admission, estimate, lanes, reading
+from scheduler.quotas.estimate import Asking, Attempts
 from scheduler.quotas.resources import LAUNCHES, words
 from scheduler.quotas.rules import Block, Lane, Ledger, Limit
 
@@ -74,6 +75,7 @@ class Picture:
         self._instances: list[ExecutorInstance] | None = None
         self._turns: Ledger | None = None
         self._blocks: dict[int, Block | None] = {}
+        self.attempts = Attempts(self.now)
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -191,31 +193,32 @@ def place_of_attempt(row: TaskExecution, picture: Picture) -> Place:
         else:
             cursor.execute(f"{_AHEAD} executor = %s AND cluster = %s", [*of_row, row.executor, row.cluster])
         ahead, of = cursor.fetchone()
-    return Place(ahead + 1, max(of, ahead + 1), starts_at(row, picture))
+    asking = Asking(row.pk, row.priority, row.lane, row.executor, row.cluster, row.reason)
+    return Place(ahead + 1, max(of, ahead + 1), starts_at(asking, picture))
 
 
-def starts_at(row: TaskExecution, picture: Picture) -> datetime | None:
+def starts_at(one: Asking, picture: Picture) -> datetime | None:
     """About when an executor claims it; None: nothing is known of that."""
-    alive = picture.instances(row.executor, row.cluster)
+    alive = picture.instances(one.executor, one.cluster)
     if not alive:
         return None
-    block = picture.block(row.lane)
-    total = _totals(alive)
-    return estimate.of_attempt(row, block, picture.ledger if block is not None else None, total, now=picture.now)
+    block = picture.block(one.lane)
+    return picture.attempts.starts_at(one, block, picture.ledger if block is not None else None, _totals(alive))
 
 
 _WAITING_LANES = f"""
-SELECT lane, executor, cluster, count(*), min(created_at) FROM scheduler_taskexecution
-WHERE phase = {int(AttemptPhase.QUEUED)} GROUP BY lane, executor, cluster
+SELECT lane, executor, cluster, reason, count(*), min(created_at) FROM scheduler_taskexecution
+WHERE phase = {int(AttemptPhase.QUEUED)} GROUP BY lane, executor, cluster, reason
 """  # noqa: S608 - constants
 
 
 @dataclass(frozen=True)
 class InLane:
-    """Attempts that wait in a lane at an executor."""
+    """Attempts that wait in a lane at an executor, and say the same reason."""
 
     executor: str
     cluster: str
+    reason: str
     count: int
     since: datetime
 
@@ -227,9 +230,9 @@ def waiting_lanes() -> dict[Lane, list[InLane]]:
         rows = cursor.fetchall()
     known = lanes.load({row[0] for row in rows if row[0] is not None})
     found: dict[Lane, list[InLane]] = {}
-    for number, executor, cluster, count, since in rows:
+    for number, executor, cluster, reason, count, since in rows:
         lane = known.get(number) or Lane(0)
-        found.setdefault(lane, []).append(InLane(executor, cluster, count, since))
+        found.setdefault(lane, []).append(InLane(executor, cluster, reason, count, since))
     return found
 
 

@@ -41,6 +41,18 @@ class Quotas:
         given = {name: one for name, one in wanted.items() if one}
         return self._client.connection.call("GET", "usage", params=given)["results"]
 
+    def prices(self) -> Any:
+        """All that were set: of each resource the last one that has begun holds."""
+        return self._client.connection.call("GET", "prices")["results"]
+
+    def set_price(self, resource: str, per_hour: float, *, currency: str = "", valid_from: str | None = None) -> Any:
+        """What an hour of a core, a GiB, a device costs from then on (now); one of the same moment is replaced."""
+        body = {"resource": resource, "per_hour": per_hour, "currency": currency, "valid_from": valid_from}
+        return self._client.connection.call("POST", "prices", json=body)
+
+    def remove_price(self, number: int) -> None:
+        self._client.connection.call("DELETE", f"prices/{number}")
+
     def queue(self, project: str = "") -> Any:
         """What waits now and for what, of the projects you may read."""
         named = {"project": project} if project else {}

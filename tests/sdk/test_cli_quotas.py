@@ -31,9 +31,19 @@ def test_one_is_set_shown_listed_and_removed(causeway: Command) -> None:
     assert "gpu-hours/week" in causeway("quota", "list", "--of", "demo")
     assert f"quota {number} is removed" in causeway("quota", "remove", number)
     assert "PROJECT" in causeway("queue")
-    assert causeway("usage", "--by", "project,user").split() == ["PROJECT", "USER", "RESOURCE", "HOURS"]
+    assert causeway("usage", "--by", "project,user").split() == ["PROJECT", "USER", "RESOURCE", "HOURS", "COST"]
     assert json.loads(causeway("usage", "--start", "2026-01-01", "--json")) == []
     assert "not kept by colour" in causeway("usage", "--by", "colour", exit_code=1)
+
+
+def test_prices(causeway: Command) -> None:
+    made = causeway("price", "set", "gpu", "2.5", "--currency", "EUR", "--from", "2026-01-01")
+    assert made.startswith("nvidia.com/gpu: 2.5 EUR an hour from 2026-01-01T00:00:00Z")
+    (row,) = json.loads(causeway("price", "list", "--json"))
+    assert (row["resource"], row["per_hour"]) == ("nvidia.com/gpu", 2.5)
+    assert "between 0 and" in causeway("price", "set", "gpu", "-1", exit_code=1)
+    assert "removed" in causeway("price", "remove", str(row["id"]))
+    assert json.loads(causeway("price", "list", "--json")) == []
 
 
 def test_it_says_what_is_wrong(causeway: Command) -> None:

@@ -106,12 +106,17 @@ def remove(client: Client, number: int, as_json: bool) -> None:
 @click.pass_obj
 def queue(client: Client, project: str, as_json: bool) -> None:
     """What waits now and for what, what waits longest first."""
-    columns = ["project", "domain", "place", "code", "count", "since", "message"]
+    columns = ["project", "domain", "place", "code", "count", "since", "starts_at", "message"]
     show_rows(client.quotas.queue(project), columns, as_json=as_json)
 
 
 @main.command()
-@click.option("--by", default="project", show_default=True, help="project, domain, user, launch_plan, with commas.")
+@click.option(
+    "--by",
+    default="project",
+    show_default=True,
+    help="project, domain, user, launch_plan, workflow, day, hour.",
+)
 @click.option("--start", default="", help="In ISO 8601.  [default: the beginning of this month, UTC]")
 @click.option("--end", default="", help="In ISO 8601.  [default: now]")
 @json_option
@@ -120,5 +125,53 @@ def usage(client: Client, by: str, start: str, end: str, as_json: bool) -> None:
     """What attempts asked for, times the hours that they ran; of the projects you may read."""
     rows = client.quotas.usage(by=by, start=start, end=end)
     columns = [name.strip() for name in by.split(",") if name.strip()]
-    shown = rows if as_json else [{**row["group"], **row, "hours": f"{row['hours']:.3f}"} for row in rows]
-    show_rows(shown, [*columns, "resource", "hours"], as_json=as_json)
+    shown = rows if as_json else [{**row["group"], **row, **_amounts(row)} for row in rows]
+    show_rows(shown, [*columns, "resource", "hours", "cost"], as_json=as_json)
+
+
+def _amounts(row: dict[str, Any]) -> dict[str, str]:
+    cost = row.get("cost")
+    return {"hours": f"{row['hours']:.3f}", "cost": "" if cost is None else f"{cost:.2f}"}
+
+
+@main.group()
+def price() -> None:
+    """What an hour of a resource costs: of a core, a GiB of memory, a device."""
+
+
+@price.command("list")
+@json_option
+@click.pass_obj
+def list_prices(client: Client, as_json: bool) -> None:
+    """All that were set: of each resource the last one that has begun holds."""
+    show_rows(
+        client.quotas.prices(), ["id", "resource", "per_hour", "currency", "valid_from", "set_by"], as_json=as_json
+    )
+
+
+@price.command("set", cls=_NegativeNumbers)
+@click.argument("resource")
+@click.argument("per_hour", type=float)
+@click.option("--currency", default="", help="Such as EUR; the same for all.  [default: that of the others]")
+@click.option("--from", "valid_from", type=click.DateTime(), help="From when on, in UTC.  [default: now]")
+@json_option
+@click.pass_obj
+def set_price(
+    client: Client, /, resource: str, per_hour: float, currency: str, valid_from: datetime | None, as_json: bool
+) -> None:
+    """Set what an hour of RESOURCE costs: cpu, memory (a GiB), gpu, gpu:MODEL, attempts, google.com/tpu."""
+    row = client.quotas.set_price(resource.strip(), per_hour, currency=currency, valid_from=_utc(valid_from))
+    text = (
+        f"{row['resource']}: {row['per_hour']:g} {row['currency']} an hour from {row['valid_from']} (price {row['id']})"
+    )
+    say(row, text, as_json=as_json)
+
+
+@price.command("remove")
+@click.argument("number", type=int)
+@json_option
+@click.pass_obj
+def remove_price(client: Client, number: int, as_json: bool) -> None:
+    """Remove a price: the one before it holds on, or none."""
+    client.quotas.remove_price(number)
+    say({"removed": number}, f"price {number} is removed", as_json=as_json)

@@ -134,6 +134,12 @@ def test_other_reasons(api: Caller) -> None:
         ({"valid_from": "2026-02-01T00:00Z", "valid_until": "2026-01-01T00:00Z"}, 400, "end before it begins"),
         ({"resource": "weight", "limit": 0}, 400, "between 0.01 and 1000"),
         ({"resource": "weight", "limit": 2, "domain": "development"}, 400, "a weight is of a project"),
+        ({"resource": "preemption", "limit": 2}, 400, "preemption is 1"),
+        ({"resource": "preemption", "limit": -1}, 400, "between 0 and"),
+        ({"resource": "preemption", "limit": 1, "guaranteed": 1}, 400, "cannot be guaranteed"),
+        ({"resource": "preemption", "limit": 1, "project": "", "user": "ann"}, 400, "takes part in preemption"),
+        ({"resource": "preemption", "limit": 1, "project": ""}, 400, "takes part in preemption"),
+        ({"warn_at": 10**9}, 400, "1 to 100 percent"),
         ({"pods": 3}, 400, "unknown"),
     ],
 )
@@ -179,6 +185,8 @@ def test_an_admin_of_a_project_lowers_and_lifts_only_what_he_set(api: Caller) ->
     assert own.status_code == 201 and own.json()["by_platform"] is False
     assert ada.patch(f"{URL}/{own.json()['id']}", {"limit": 2}, format="json").status_code == 200
     assert ada.delete(f"{URL}/{own.json()['id']}").status_code == 204
+    takes = ada.post(URL, {"project": "demo", "resource": "preemption", "limit": 1}, format="json").json()
+    assert (takes["state"], takes["percent"], takes["by_platform"]) == ("ok", 0, False), "his project asks for it"
     for body in ({"resource": "cpu", "limit": 1}, {"user": "ann", "resource": "cpu", "limit": 1},
                  GPUS | {"resource": "weight"}, GPUS | {"project": "elsewhere"}):  # fmt: skip
         problem(ada.post(URL, body, format="json"), 403)
@@ -221,7 +229,7 @@ def test_of_the_line_each_sees_the_domains_that_he_may_read(api: Caller, cast: d
         found = api(name).get("/api/v1/queue").json()["results"]
         return sorted((row["domain"], row["count"], row["message"].partition(" (")[0]) for row in found)
 
-    anns, others = "asks for 1 attempts, 0 of 0 are in use", "nothing has been heard of local for 30 s"
+    anns, others = "asks for 1 attempts, 0 of 0 are in use", "nothing has been heard of the executor local for 30 s"
     assert line("root") == line("ann") == [("development", 2, anns), ("production", 3, others)]
     hidden = ("development", 2, "asks for 1 attempts, more than is free")
     assert line("vic") == [hidden, ("production", 3, others)] and line("dom") == [hidden]

@@ -41,7 +41,7 @@ def test_as_csv_without_formulas(api: Caller) -> None:
     answer = api("vic").get(f"{URL}.csv", {**SINCE, "by": "user"})
     assert answer["Content-Type"].startswith("text/csv")
     lines = answer.content.decode().splitlines()
-    assert lines[0] == "user,resource,seconds,hours"
+    assert lines[0] == "user,resource,seconds,hours,cost"
     assert {line.split(",")[0] for line in lines[1:]} == {"ann", "'=ben"}
 
 

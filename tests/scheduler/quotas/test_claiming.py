@@ -95,10 +95,11 @@ def test_it_counts_all_executors_and_clusters_together() -> None:
     assert claims.claim("kubernetes", "k2", Unbounded(9), now=now(), cluster="two").rows == []
 
 
-def test_what_can_never_fit_ends_at_once_with_the_numbers() -> None:
+@pytest.mark.parametrize("where", [("local", ""), ("kubernetes", "one"), ("connectors", "")])
+def test_what_can_never_fit_ends_at_once_with_the_numbers(where: tuple[str, str]) -> None:
     quota("memory", "4Gi", "p")
-    (row,) = attempts("p", resources={"memory": 8 << 30})
-    assert claim() == []
+    (row,) = attempts("p", resources={"memory": 8 << 30}, executor=where[0], cluster=where[1])
+    assert claims.claim(where[0], "one", Unbounded(9), now=now(), cluster=where[1]).rows == []
     row.refresh_from_db()
     assert row.phase == AttemptPhase.FAILED
     error = execution_pb2.ExecutionError.FromString(bytes(row.error or b""))
