@@ -177,8 +177,10 @@ def test_a_quota_of_the_namespace_below_ours_is_waited_for_and_named(
 
     def look(held: Counter[str]) -> None:
         counts.append(held[SECOND])
-        nodes = place.client.connection.call("GET", f"executions/{SECOND}/{DOMAIN}/{given.id.name}/nodes")["results"]
-        whys.extend(why["message"] for node in nodes if (why := node.get("why")))
+        path = f"executions/{SECOND}/{DOMAIN}/{given.id.name}/nodes"
+        if any(node["node_id"] == "n0" for node in place.client.connection.call("GET", path)["results"]):
+            attempts = place.client.connection.call("GET", f"{path}/n0")["newest_attempts"]
+            whys.extend(one["why"]["message"] for one in attempts if one["why"])
 
     try:
         place.through([given], look)
