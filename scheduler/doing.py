@@ -197,10 +197,12 @@ def of_executions(rows: Iterable[Execution]) -> dict[int, Doing]:
     live = {row.pk: row for row in rows if _goes_on(row.phase)}
     if not live:
         return {}
-    below = _started_by(list(live))
-    found = _by_execution(facts([*live, *below]), below)
+    begun = [pk for pk, row in live.items() if row.phase != ExecutionPhase.UNDEFINED]  # others have nothing yet
+    below = _started_by(begun) if begun else {}
+    found = _by_execution(facts([*begun, *below]), below) if begun else {}
     return {
-        pk: combined(found[pk]) or _of_engine(row.phase, row.created_at, row.started_at) for pk, row in live.items()
+        pk: combined(found.get(pk, ())) or _of_engine(row.phase, row.created_at, row.started_at)
+        for pk, row in live.items()
     }
 
 
