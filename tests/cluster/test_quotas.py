@@ -201,7 +201,7 @@ def _in_namespace(cluster: Cluster, namespace: str, made: dict[str, Any]) -> Non
 def test_a_pod_that_is_lost_gives_back_once(place: Place, quota: Callable[..., int], gpus: int) -> None:
     number = quota(GPU, 1, project=FIRST)
     given = [place.launch(FIRST, "many", seconds=[6]) for _ in range(2)]
-    namespace, lost = f"{FIRST}-{DOMAIN}", []
+    namespace, lost = f"{FIRST}-{DOMAIN}", list[str]()
     over: list[Counter[str]] = []
 
     def look(held: Counter[str]) -> None:
