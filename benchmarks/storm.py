@@ -7,6 +7,7 @@ starts, and pages of the console. `before` is what the others are compared with.
 from __future__ import annotations
 
 import re
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -130,6 +131,7 @@ def burnt(meter: Meter, before: dict[str, float], began: float) -> tuple[dict[st
 
 def main() -> None:
     args = arguments(__doc__, launches=5000, quota=10, probes=40, threads=2, seconds=5, warmup=10)
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # what was measured stays if it is ended
     with bench() as b:
         b.client.connection.call("POST", "projects", json={"id": STORM, "name": "Storm"})
         for project in (PROJECT, STORM):
