@@ -3,6 +3,9 @@
 `python benchmarks/in_turn.py OLD_CHECKOUT NEW_CHECKOUT`, each a checkout with its `.venv`. All of them run at once and
 are asked one after the other, round by round, so that a machine that grows slower meanwhile does so for each. CPU is
 that of the stack's processes with all below them (the executor with zygotes and tasks), as that build's map.py counts.
+
+`CHECKOUT+quotas`: that build with a quota of every kind on the benchmark's project, none of which is used up. The same
+checkout may stand twice.
 """
 
 from __future__ import annotations
@@ -20,13 +23,24 @@ from pathlib import Path
 from typing import Any, TextIO
 
 Figures = dict[str, Any]
+QUOTAS = {
+    "executions": 1000,
+    "attempts": 1000,
+    "cpu": 1000,
+    "memory": "10Ti",
+    "nvidia.com/gpu": 100,
+    "launches": 100_000,
+}
 
 
 class Asked:
     """A build that runs, in an interpreter of its own, and does what it is asked."""
 
-    def __init__(self, root: Path, tasks: int) -> None:
-        command = [str(root / ".venv/bin/python"), str(Path(__file__).resolve()), "--serve", str(tasks), str(root)]
+    def __init__(self, given: str, tasks: int) -> None:
+        path, _, self.extra = given.partition("+")
+        root = Path(path).resolve()
+        command = [str(root / ".venv/bin/python"), str(Path(__file__).resolve()), "--serve", str(tasks)]
+        command += [f"{root}+{self.extra}"]
         self.root = root
         self.process = subprocess.Popen(
             command, cwd=root, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
@@ -52,7 +66,7 @@ class Asked:
         self.process.wait()
 
 
-def serve(root: Path, tasks: int) -> None:
+def serve(root: Path, tasks: int, *, quotas: bool) -> None:
     """What runs in the build's own interpreter: one line of JSON for every line that asks."""
     sys.path[:0] = [str(root / "benchmarks"), str(root)]
     import reactive  # that build's
@@ -65,6 +79,8 @@ def serve(root: Path, tasks: int) -> None:
     with bench() as b:
         b.register("bench_throughput", throughput.PROGRAM.format(tasks=tasks, options=""))
         b.register("bench_reactive", reactive.PROGRAM)
+        for resource, limit in QUOTAS.items() if quotas else ():
+            b.client.quotas.set(resource, limit, project=b.client.project)
         meter, plan = Meter(b), b.remote.fetch_launch_plan(name="program.bench_throughput.many", version="v1")
         b.run(plan)
         _publish(b, 5, reactive.EXECUTIONS)
@@ -108,26 +124,25 @@ def show(name: str, rounds: Sequence[tuple[float, float]], unit: str, out: TextI
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "checkouts", nargs="+", type=Path, metavar="CHECKOUT", help="the first is what others are compared with"
-    )
+    parser.add_argument("checkouts", nargs="+", metavar="CHECKOUT", help="the first is what others are compared with")
     parser.add_argument("--rounds", type=int, default=10, help="default 10")
     parser.add_argument("--tasks", type=int, default=150, help="of a round, default 150")
     parser.add_argument("--versions", type=int, default=15, help="published in a round, default 15")
     parser.add_argument("--serve", type=int, metavar="TASKS", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
-        serve(args.checkouts[0], args.serve)
+        root, _, extra = args.checkouts[0].partition("+")
+        serve(Path(root), args.serve, quotas=extra == "quotas")
         return
-    builds = [Asked(root.resolve(), args.tasks) for root in args.checkouts]
-    told: dict[Path, list[Figures]] = defaultdict(list)
+    builds = [Asked(given, args.tasks) for given in args.checkouts]
+    told: dict[Asked, list[Figures]] = defaultdict(list)
     for number in range(args.rounds):
         for build in builds if number % 2 == 0 else builds[::-1]:
-            told[build.root].append({**build.ask("tasks"), **build.ask(f"versions {args.versions}")})
+            told[build].append({**build.ask("tasks"), **build.ask(f"versions {args.versions}")})
     for build in builds:
         build.end()
-        print(build.root)
-        pairs = list(zip(told[builds[0].root], told[build.root], strict=True))
+        print(build.root, build.extra)
+        pairs = list(zip(told[builds[0]], told[build], strict=True))
         show("no-op tasks", [(first["rate"], mine["rate"]) for first, mine in pairs], "a second")
         show("CPU of a task", [(sum(first["cpu"].values()), sum(mine["cpu"].values())) for first, mine in pairs], "ms")
         for part in sorted(pairs[0][0]["cpu"]):

@@ -7,10 +7,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from django.conf import settings
+from django.db.models import Count
 from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition, NotFound
@@ -18,9 +19,14 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
 from scheduler import heartbeat
+from scheduler.attempts.phases import HELD
 from scheduler.executors.kubernetes import clusters
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
-from scheduler.models import ClusterSettings, ExecutorInstance
+from scheduler.models import ClusterSettings, ExecutorInstance, TaskExecution
+from scheduler.phases import AttemptPhase
+
+if TYPE_CHECKING:
+    from scheduler.executors.kubernetes.overview import Overview
 
 OVERVIEW_SECONDS = 15.0
 
@@ -35,6 +41,7 @@ class Shown:
     row: ClusterSettings | None
     problem: str = ""
     seen_at: datetime | None = None  # when its executor was last alive
+    attempts: int = 0  # on it, that have not ended
 
     @property
     def source(self) -> str:
@@ -47,6 +54,13 @@ class Shown:
     @property
     def open(self) -> bool:
         return self.cluster is not None and self.cluster.open
+
+    @property
+    def state(self) -> str:
+        """`open`, `draining` (closed, and attempts are on it still) or `closed`."""
+        if self.open:
+            return "open"
+        return "draining" if self.attempts else "closed"
 
     @property
     def alive(self) -> bool:
@@ -75,12 +89,13 @@ class Shown:
 def shown(user: User) -> list[Shown]:
     """All of them, those of the settings file first."""
     access.require(user, Action.ADMIN)
-    seen = _seen()
+    seen, busy = _seen(), _busy()
     of_file = clusters.of_settings()
     named = {one.name for one in of_file}
     found = [Shown(one.name, _said(one), one, None, seen_at=seen.get(one.name)) for one in of_file]
     rows = ClusterSettings.objects.exclude(name__in=named).order_by("name")
-    return [*found, *(_of_row(row, seen.get(row.name)) for row in rows)]
+    found += [_of_row(row, seen.get(row.name)) for row in rows]
+    return [dataclasses.replace(one, attempts=busy.get(one.name, 0)) for one in found]
 
 
 def access_cluster(user: User, name: str) -> Shown:
@@ -98,22 +113,22 @@ def access_row(user: User, name: str) -> ClusterSettings:
     return found.row
 
 
-def overview(found: Shown) -> list[str]:
-    """What it has and what is missing, line by line, within OVERVIEW_SECONDS."""
-    if found.cluster is None:
-        return [found.problem]
+def overview(found: Shown) -> Overview:
+    """What it has and what is missing, within OVERVIEW_SECONDS. One that does not answer has no version."""
     # Only here: the client of Kubernetes takes a second to import.
     from scheduler.executors.kubernetes import asking, overview  # noqa: PLC0415
 
+    if found.cluster is None:
+        return overview.Overview((found.problem,))
     one, endpoint = found.cluster, os.environ.get("AWS_ENDPOINT_URL", "")
     try:
         return asking.ask(
             one,
-            lambda api: list(overview.lines(one, settings.CAUSEWAY_STORE_URL, endpoint, client=lambda _: api)),
+            lambda api: overview.look(one, settings.CAUSEWAY_STORE_URL, endpoint, client=lambda _: api),
             seconds=OVERVIEW_SECONDS,
         )
     except asking.Unanswered as error:
-        return [str(error)]
+        return overview.Overview((str(error),))
 
 
 def _of_row(row: ClusterSettings, seen_at: datetime | None) -> Shown:
@@ -126,6 +141,12 @@ def _of_row(row: ClusterSettings, seen_at: datetime | None) -> Shown:
 def _seen() -> dict[str, datetime]:
     rows = ExecutorInstance.objects.filter(executor=clusters.KIND).order_by("seen_at")
     return dict(rows.values_list("cluster", "seen_at"))
+
+
+def _busy() -> dict[str, int]:
+    """How many attempts that have not ended are on each cluster."""
+    active = TaskExecution.objects.filter(executor=clusters.KIND, phase__in=(AttemptPhase.QUEUED, *HELD))
+    return dict(active.order_by().values_list("cluster").annotate(Count("pk")))
 
 
 def _said(one: Cluster) -> dict[str, Any]:

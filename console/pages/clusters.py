@@ -61,8 +61,8 @@ def set_cluster(request: PageRequest) -> HttpResponse:
 @page
 def show_overview(request: PageRequest, name: str) -> HttpResponse:
     """What the cluster says of itself: asked for by the list once it is on the page."""
-    lines = clusters.overview(clusters.access_cluster(request.user, name))
-    return render(request, "account/_cluster_overview.html", {"lines": lines})
+    seen = clusters.overview(clusters.access_cluster(request.user, name))
+    return render(request, "account/_cluster_overview.html", {"lines": seen.lines, "answers": bool(seen.version)})
 
 
 @require_POST

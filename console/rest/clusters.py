@@ -48,6 +48,10 @@ class ClusterOut(serializers.Serializer[Any]):
     description = serializers.DictField()
     kubeconfig = serializers.CharField(help_text="`set`, or where it is read from; never what is in it")
     problem = serializers.CharField(help_text="why this version cannot use it; empty: it can")
+    state = serializers.ChoiceField(
+        choices=["open", "draining", "closed"], help_text="draining: closed, and attempts are on it still"
+    )
+    attempts = serializers.IntegerField(help_text="on it, that have not ended")
     alive = serializers.BooleanField(help_text="whether the process that looks after its pods is")
     seen_at = serializers.DateTimeField(allow_null=True)
     updated_by = serializers.CharField()
@@ -58,8 +62,19 @@ class ClustersOut(serializers.Serializer[Any]):
     results = ClusterOut(many=True)
 
 
+class HasOut(serializers.Serializer[Any]):
+    resource = serializers.CharField()
+    model = serializers.CharField(help_text="of a GPU, where its nodes say it")
+    nodes = serializers.IntegerField(help_text="ready ones, that take pods")
+    allocatable = serializers.FloatField(help_text="cores, bytes, devices")
+    used = serializers.FloatField(help_text="what pods on these nodes ask for, anybody's")
+
+
 class OverviewOut(serializers.Serializer[Any]):
     name = serializers.CharField()
+    answers = serializers.BooleanField()
+    version = serializers.CharField(help_text="of Kubernetes; empty: it does not answer")
+    capacity = HasOut(many=True)
     lines = serializers.ListField(child=serializers.CharField())
 
 
@@ -108,7 +123,9 @@ class OverviewView(ApiView):
     def get(self, request: Request, name: str) -> Response:
         """What the cluster has and what is missing there, asked of the cluster now."""
         found = clusters.access_cluster(user_of(request), name)
-        return Response({"name": name, "lines": clusters.overview(found)})
+        seen = clusters.overview(found)
+        told = {"name": name, "answers": bool(seen.version), "version": seen.version}
+        return Response(OverviewOut({**told, "capacity": seen.has, "lines": seen.lines}).data)
 
 
 def _described(body: dict[str, Any]) -> dict[str, Any]:

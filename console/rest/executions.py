@@ -29,7 +29,7 @@ from scheduler.actions.executions import abort, archive
 from scheduler.actions.launch import recover
 from scheduler.doing import State, executions_in, of_execution
 from scheduler.models import Execution, ExecutionMode
-from scheduler.phases import NodePhase
+from scheduler.phases import ExecutionPhase, NodePhase
 
 TAGS = ["executions"]
 _ENTITIES, _LARGE = ("launch_plan", "workflow", "task"), ("spec", "closure", "digest")
@@ -97,6 +97,8 @@ class ExecutionDetail(ExecutionSummary):
         return other.key if other is not None and access.can(user, Action.READ, other.project, other.domain) else None
 
     def get_node_phases(self, execution: Execution) -> dict[str, int]:
+        if execution.phase == ExecutionPhase.UNDEFINED:  # nobody has looked at it yet
+            return {}
         counted = execution.nodes.values_list("phase").annotate(Count("id")).order_by("phase")
         return {NodePhase(phase).name: count for phase, count in counted}
 

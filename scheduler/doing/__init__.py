@@ -48,10 +48,13 @@ def of_executions(rows: Iterable[Execution]) -> dict[int, Doing]:
         return {}
     if (looked := _look.get()) is not None and looked:
         return {pk: looked[pk] for pk in live if pk in looked}
-    below = _started_by(list(live))
-    found = _by_execution(facts([*live, *below]), below)
+    # Of one that nobody has looked at yet there is nothing else.
+    begun = [pk for pk, row in live.items() if row.phase != ExecutionPhase.UNDEFINED or row.waits_since is not None]
+    below = _started_by(begun) if begun else {}
+    found = _by_execution(facts([*begun, *below]), below) if begun else {}
     return {
-        pk: combined(found[pk]) or _of_engine(row.phase, row.created_at, row.started_at) for pk, row in live.items()
+        pk: combined(found.get(pk, ())) or _of_engine(row.phase, row.created_at, row.started_at)
+        for pk, row in live.items()
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -33,13 +34,26 @@ class Clusters:
         """Change only what is named; None takes a setting away. `{"open": False}` closes it for new attempts."""
         return dict(self._client.connection.repeat("PATCH", _path(name), json=_body(changes, kubeconfig)))
 
+    def drain(self, name: str, *, wait: float = 0) -> dict[str, Any]:
+        """Close it, and wait up to so many seconds until no attempt is on it; returns it as it is then."""
+        until = time.monotonic() + wait
+        row = self.change(name, {"open": False})
+        while row["attempts"] and time.monotonic() < until:
+            time.sleep(min(1.0, max(0.0, until - time.monotonic())))
+            row = self.get(name)
+        return row
+
     def remove(self, name: str) -> None:
         """Refused while attempts are on it."""
         self._client.connection.call("DELETE", _path(name))
 
+    def overview(self, name: str) -> dict[str, Any]:
+        """`answers`, `version`, `capacity` (by resource and model of GPU: `allocatable`, `used`), `lines`: of now."""
+        return dict(self._client.connection.call("GET", f"{_path(name)}/overview"))
+
     def check(self, name: str) -> list[str]:
         """What it has and what is missing there, line by line, asked of it now."""
-        return list(self._client.connection.call("GET", f"{_path(name)}/overview")["lines"])
+        return list(self.overview(name)["lines"])
 
     def list(self) -> list[dict[str, Any]]:
         """All of them, those of the settings file first."""

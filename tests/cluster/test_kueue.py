@@ -33,7 +33,7 @@ def _kueue(verb: str) -> None:
 def kueue(cluster: Cluster) -> Iterator[Cluster]:
     if not cluster.ours:
         pytest.skip("Kueue is started beside a cluster of ours only")
-    if cluster.environment["CLUSTER_KUEUE"] == "no" and os.environ.get("CAUSEWAY_REQUIRE_KUEUE") != "1":
+    if cluster.environment["CLUSTER_KUEUE"] == "no" and os.environ.get("CAUSEWAY_REQUIRE_CLUSTER") != "1":
         pytest.skip("Kueue is not built: script/cluster build kueue")
     _kueue("on")
     yield cluster

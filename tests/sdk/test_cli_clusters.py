@@ -11,6 +11,8 @@ from causeway.client import CausewayError, Client
 from console.accounts.models import Role, RoleBinding
 from scheduler.executors.kubernetes import asking
 from scheduler.models import ClusterSettings
+from scheduler.phases import AttemptPhase
+from tests.scheduler.attempts import make_attempt
 from tests.scheduler.executors.kubernetes.fake_api import FakeCluster, serving
 from tests.scheduler.executors.kubernetes.kubeconfigs import TOKEN, kubeconfig
 from tests.sdk.conftest import Command
@@ -57,6 +59,18 @@ def test_check_asks_the_cluster_and_fails_where_tasks_cannot_run(
         assert told[0].startswith("cluster gpu: Kubernetes")
         assert any("MISSING, without it no task ends well" in line for line in told)  # the store of tests is a folder
         causeway("cluster", "check", "gpu", exit_code=1)
+
+
+def test_draining_closes_it_and_waits_for_what_is_on_it(causeway: Command, client: Client) -> None:
+    causeway("cluster", "set", "gpu", "--image", "a:1")
+    assert "gpu takes no new attempts; none are on it" in causeway("cluster", "drain", "gpu", "--wait", "5")
+    assert (client.clusters.get("gpu")["state"], client.clusters.get("gpu")["open"]) == ("closed", False)
+    for name, phase in (("gpu", AttemptPhase.RUNNING), ("gpu", AttemptPhase.SUCCEEDED), ("", AttemptPhase.RUNNING)):
+        make_attempt(executor="kubernetes", cluster=name, phase=phase)
+    assert "gpu takes no new attempts; 1 are on it" in causeway("cluster", "drain", "gpu")
+    causeway("cluster", "drain", "gpu", "--wait", "0.1", exit_code=1)
+    (row,) = client.clusters.list()
+    assert (row["state"], row["attempts"]) == ("draining", 1)
 
 
 def test_the_client_does_the_same(client: Client) -> None:

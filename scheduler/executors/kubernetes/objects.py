@@ -81,6 +81,11 @@ class Objects:
         """All of the cluster's."""
         return list(self._pages("/api/v1/nodes"))
 
+    def placed_pods(self) -> Iterator[pods.Json]:
+        """Anybody's, that have a node and have not ended."""
+        ended = "status.phase!=Succeeded,status.phase!=Failed,spec.nodeName!="
+        yield from self._pages("/api/v1/pods", fieldSelector=ended)
+
     def workloads(self, namespace: str) -> list[pods.Json]:
         """Kueue's, of a namespace. ApiError 404 where the cluster has no Kueue."""
         if not self._kueue:

@@ -2,61 +2,96 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from artifacts.exceptions import CausewayError
 from scheduler.executors.kubernetes import pods, rights
+from scheduler.executors.kubernetes.capacity import CPU, MEMORY, Has, capacity, is_ready
 from scheduler.executors.kubernetes.client import Api, ApiError, connect
-from scheduler.executors.kubernetes.cluster import Cluster
-from scheduler.executors.kubernetes.containers import is_device
-from scheduler.executors.kubernetes.objects import kueue_version
-from scheduler.quantities import quantity
+from scheduler.executors.kubernetes.cluster import Accelerators, Cluster
+from scheduler.executors.kubernetes.objects import Objects, kueue_version
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - comparing, not binding
 NO_KUEUE = "missing: Kueue, whose queues the settings name"
 QUICK = (3.0, 10.0)  # seconds to connect, and to answer
 
 
+@dataclass(frozen=True)
+class Overview:
+    """`version` of Kubernetes: empty where the cluster does not answer. `has`: empty where that may not be asked."""
+
+    lines: tuple[str, ...] = ()
+    version: str = ""
+    has: tuple[Has, ...] = ()
+
+
 def lines(
     cluster: Cluster, store_url: str, store_endpoint: str, *, client: Callable[[Cluster], Api] | None = None
 ) -> Iterator[str]:
+    """As `look`, for people."""
+    yield from look(cluster, store_url, store_endpoint, client=client).lines
+
+
+def look(
+    cluster: Cluster, store_url: str, store_endpoint: str, *, client: Callable[[Cluster], Api] | None = None
+) -> Overview:
     """`store_url`: of the object store; `store_endpoint`: of an S3 server that is not Amazon's. Raises BadCluster."""
     api = (client or connect)(cluster)
+    lacking = tuple(_lacking_settings(cluster, store_url, cluster.store_endpoint or store_endpoint))
     try:
-        yield f"cluster {cluster.name}: {_version(api)} at {api.host}"
-        yield from _nodes(api)
-        with_queues = any(cluster.queues.values())
-        yield from _lacking_rights(api, with_queues=with_queues)
-        if with_queues and not kueue_version(api):
-            yield f"  {NO_KUEUE}: pods of these projects wait in no queue (`queues` in its settings)"
+        version = _version(api)
+        first = f"cluster {cluster.name}: Kubernetes {version} at {api.host}"
+        nodes = _nodes(api)
+        has = _capacity(api, cluster, nodes) if nodes else []
+        rest = _lacking_rights(api, with_queues=any(cluster.queues.values()))
+        return Overview((first, *_told(nodes, has), *rest, *lacking), version, tuple(has))
     except ApiError as error:
-        yield f"cluster {cluster.name} does not answer ({error.message}): its tasks wait until it does"
-    yield from _lacking_settings(cluster, store_url, cluster.store_endpoint or store_endpoint)
+        words = f"cluster {cluster.name} does not answer ({error.message}): its tasks wait until it does"
+        return Overview((words, *lacking))
 
 
 def _version(api: Api) -> str:
-    return f"Kubernetes {pods.text(api.call('GET', '/version', timeout=QUICK), 'gitVersion').removeprefix('v')}"
+    return pods.text(api.call("GET", "/version", timeout=QUICK), "gitVersion").removeprefix("v")
 
 
-def _nodes(api: Api) -> Iterator[str]:
+def _nodes(api: Api) -> list[pods.Json] | None:
+    """None: they may not be listed."""
     try:
-        nodes = pods.items(api.call("GET", "/api/v1/nodes", query={"limit": 5000}, timeout=QUICK), "items")
+        return pods.items(api.call("GET", "/api/v1/nodes", query={"limit": 5000}, timeout=QUICK), "items")
     except ApiError as error:
         if error.status != 403:
             raise
+        return None
+
+
+def _capacity(api: Api, cluster: Cluster, nodes: Sequence[pods.Json]) -> list[Has]:
+    """Nothing where pods of all namespaces may not be listed: what others use is not known then."""
+    try:
+        return capacity(nodes, Objects(api).placed_pods(), cluster.accelerators)
+    except ApiError as error:
+        if error.status != 403:
+            raise
+        return []
+
+
+def _told(nodes: Sequence[pods.Json] | None, has: Sequence[Has]) -> Iterator[str]:
+    if nodes is None:
         yield "  how many nodes and GPUs it has may not be asked"
         return
-    ready = [node for node in nodes if _is_ready(node)]
-    devices: dict[str, int] = {}
-    for node in ready:
-        for name, amount in pods.part(node, "status", "allocatable").items():
-            if is_device(name) and not name.startswith("hugepages"):
-                devices[name] = devices.get(name, 0) + _whole(amount)
-    had = ", ".join(f"{amount} {name}" for name, amount in sorted(devices.items()) if amount) or "no GPUs"
+    ready = [node for node in nodes if is_ready(node)]
+    amounts: Counter[str] = Counter()
+    for one in capacity(ready, (), Accelerators()):
+        amounts[one.resource] += one.allocatable  # type: ignore[assignment]  # cores are no whole numbers
+    cpus = amounts.pop(CPU, 0)
+    amounts.pop(MEMORY, 0)
+    devices = [f"{amount:g} {name}" for name, amount in sorted(amounts.items())]
     away = f", {len(nodes) - len(ready)} not ready" if len(ready) < len(nodes) else ""
-    cpus = sum(_amount(pods.part(node, "status", "allocatable").get("cpu")) for node in ready)
+    had = ", ".join(devices) or "no GPUs"
     yield f"  {len(ready)} node{'' if len(ready) == 1 else 's'}{away}, {cpus:g} cpus, {had}"
+    if has:
+        yield f"  {', '.join(one.words for one in has)}"
 
 
 def _lacking_rights(api: Api, *, with_queues: bool) -> Iterator[str]:
@@ -65,6 +100,8 @@ def _lacking_rights(api: Api, *, with_queues: bool) -> Iterator[str]:
         for right in absent:
             if right.needed is needed:
                 yield f"  {words}: the right to {right} ({right.why}); docs/howto/kubernetes.md has the role"
+    if with_queues and not kueue_version(api):
+        yield f"  {NO_KUEUE}: pods of these projects wait in no queue (`queues` in its settings)"
 
 
 def _lacking_settings(cluster: Cluster, store_url: str, endpoint: str) -> Iterator[str]:
@@ -82,18 +119,3 @@ def _lacking_settings(cluster: Cluster, store_url: str, endpoint: str) -> Iterat
         )
     if not cluster.endpoint:
         yield "  no address of the gRPC door for pods: eager workflows do not run there (`endpoint` in its settings)"
-
-
-def _is_ready(node: pods.Json) -> bool:
-    return pods.condition(node, "Ready").get("status") == "True" and not pods.part(node, "spec").get("unschedulable")
-
-
-def _amount(told: object) -> float:
-    try:
-        return quantity(str(told))
-    except CausewayError:
-        return 0.0
-
-
-def _whole(told: object) -> int:
-    return int(_amount(told))

@@ -24,10 +24,10 @@ def too_large(pod: Json, nodes: Sequence[Json]) -> str:
     for name, amount in sorted(asked.items()):
         most = max(size.get(name, 0.0) for size in sizes)
         if amount > most:
-            told.append(f"it asks for {_words(amount)} {name}, and no node has more than {_words(most)}")
+            told.append(f"it asks for {words(amount)} {name}, and no node has more than {words(most)}")
     if told:
         return "; ".join(told)
-    all_of_it = ", ".join(f"{_words(amount)} {name}" for name, amount in sorted(asked.items()))
+    all_of_it = ", ".join(f"{words(amount)} {name}" for name, amount in sorted(asked.items()))
     return f"it asks for {all_of_it}: no node has all"
 
 
@@ -42,20 +42,20 @@ def requested(pod: Json) -> dict[str, float]:
     for one in init:
         for name, amount in _requests(one).items():
             together[name] = max(together.get(name, 0.0), amount)
-    for name, amount in _amounts(part(pod, "spec", "overhead")).items():
+    for name, amount in amounts(part(pod, "spec", "overhead")).items():
         together[name] = together.get(name, 0.0) + amount
     return {name: amount for name, amount in together.items() if amount}
 
 
 def _requests(container: Json) -> dict[str, float]:
-    limits = _amounts(part(container, "resources", "limits"))  # what is asked for where only a limit is given
-    return {**limits, **_amounts(part(container, "resources", "requests"))}
+    limits = amounts(part(container, "resources", "limits"))  # what is asked for where only a limit is given
+    return {**limits, **amounts(part(container, "resources", "requests"))}
 
 
 def _size(node: Json) -> dict[str, float]:
     """What it could give. Of devices its capacity: their plug-ins come and go, and allocatable is 0 meanwhile."""
-    has = _amounts(part(node, "status", "allocatable"))
-    for name, amount in _amounts(part(node, "status", "capacity")).items():
+    has = amounts(part(node, "status", "allocatable"))
+    for name, amount in amounts(part(node, "status", "capacity")).items():
         if is_device(name):
             has[name] = max(amount, has.get(name, 0.0))
     return has
@@ -65,7 +65,8 @@ def _holds(size: Amounts, asked: Amounts) -> bool:
     return all(size.get(name, 0.0) >= amount for name, amount in asked.items())
 
 
-def _amounts(told: Json) -> dict[str, float]:
+def amounts(told: Json) -> dict[str, float]:
+    """Of resources as Kubernetes writes them; what is no quantity is left out."""
     found = {}
     for name, amount in told.items():
         try:
@@ -75,7 +76,8 @@ def _amounts(told: Json) -> dict[str, float]:
     return found
 
 
-def _words(amount: float) -> str:
+def words(amount: float) -> str:
+    """For people: large ones are bytes."""
     for factor, unit in ((2**30, "Gi"), (2**20, "Mi")):
         if amount >= factor:
             return f"{amount / factor:.4g}{unit}"

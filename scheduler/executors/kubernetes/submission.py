@@ -9,7 +9,7 @@ from functools import partial
 
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
 from scheduler.attempts.outcomes import SYSTEM, USER, Outcome, aborted, failure
-from scheduler.executors.kubernetes import pods
+from scheduler.executors.kubernetes import kueue, pods
 from scheduler.executors.kubernetes.board import Board, waited
 from scheduler.executors.kubernetes.client import ApiError
 from scheduler.executors.kubernetes.held import Held, Stage
@@ -36,6 +36,7 @@ class Submission:
         self.board, self.maker = board, maker
         self.on_pod, self.conclude, self.lost = on_pod, conclude, lost
         self._threads = Threads(board.turns.most, "make-pods")
+        self._unqueued: set[str] = set()  # namespaces of which it was said
 
     def add(self, held: Held, execution: str = "") -> None:
         """`execution`: its name, where the caller knows it."""
@@ -119,8 +120,23 @@ class Submission:
         if not pod:
             self.lost(held)
             return
+        self._see_whether_it_is_queued(held, pod)
         self.board.accepted(held)
         self.on_pod(pod, False)
+
+    def _see_whether_it_is_queued(self, held: Held, pod: pods.Json) -> None:
+        """A pod that names a queue and is not held was let go at once: said once for each namespace."""
+        queue = kueue.queue_of(pod)
+        if not queue or held.adopted or kueue.is_held(pod) or held.namespace in self._unqueued:
+            return
+        self._unqueued.add(held.namespace)
+        logger.warning(
+            "pods of namespace %s name the queue %s of Kueue, and wait in none: cluster %s has no Kueue, or its Kueue "
+            "does not look after pods of that namespace",
+            held.namespace,
+            queue,
+            self.maker.cluster.name,
+        )
 
     def _refused(self, held: Held, error: ApiError) -> None:
         found = refusal(error)

@@ -23,7 +23,8 @@ def cluster() -> None:
 @click.pass_obj
 def list_clusters(client: Client, as_json: bool) -> None:
     """All clusters: whether they take new attempts, and whether the process that looks after their pods is alive."""
-    show_rows(client.clusters.list(), ["name", "open", "alive", "source", "kubeconfig", "problem"], as_json=as_json)
+    columns = ["name", "state", "attempts", "alive", "source", "kubeconfig", "problem"]
+    show_rows(client.clusters.list(), columns, as_json=as_json)
 
 
 @cluster.command()
@@ -81,6 +82,20 @@ def set_cluster(
     if changes or text is not None:
         row = client.clusters.change(name, changes, kubeconfig=text)
     say(row, f"{name} is set, {'open' if row['open'] else 'closed'} for new attempts", as_json=as_json)
+
+
+@cluster.command()
+@click.argument("name")
+@click.option("--wait", type=click.FloatRange(min=0), default=0.0, help="Seconds to wait for what is on it to end.")
+@json_option
+@click.pass_context
+def drain(context: click.Context, name: str, wait: float, as_json: bool) -> None:
+    """Close it for new attempts; those on it go on. With --wait it fails where some are left after that time."""
+    row = context.obj.clusters.drain(name, wait=wait)
+    left = row["attempts"]
+    say(row, f"{name} takes no new attempts; {left or 'none'} are on it", as_json=as_json)
+    if wait and left:
+        context.exit(FAILED)
 
 
 @cluster.command()

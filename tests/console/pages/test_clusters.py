@@ -12,8 +12,10 @@ from pytest_django import Settings
 from audit.models import AuditEvent
 from console.accounts.models import User
 from scheduler.executors.kubernetes import asking, clusters
-from scheduler.models import ClusterSettings
+from scheduler.models import ClusterSettings, TaskExecution
+from scheduler.phases import AttemptPhase
 from tests.console.pages.cast import World, user
+from tests.scheduler.attempts import make_attempt
 from tests.scheduler.executors.kubernetes.fake_api import FakeCluster, serving
 from tests.scheduler.executors.kubernetes.kubeconfigs import TOKEN, kubeconfig
 
@@ -48,6 +50,18 @@ def test_one_is_set_switched_changed_and_removed(root: User, browse: Browse) -> 
     assert "No clusters" in client.post("/clusters/gpu/remove/", follow=True).content.decode()
     verbs = AuditEvent.objects.filter(verb__startswith="cluster.").order_by("pk").values_list("verb", flat=True)
     assert list(verbs) == ["cluster.create", *["cluster.update"] * 3, "cluster.remove"]
+
+
+def test_one_that_is_closed_drains_until_nothing_is_on_it(root: User, browse: Browse) -> None:
+    client = browse(root)
+    client.post("/clusters/set/", FORM)
+    attempt = make_attempt(executor="kubernetes", cluster="gpu", phase=AttemptPhase.RUNNING)
+    assert ">Open<" in client.get("/clusters/").content.decode()
+    shown = client.post("/clusters/gpu/switch/", {"open": "no"}, follow=True).content.decode()
+    assert ">Draining<" in shown and "<dd>1, that go on: nothing new comes</dd>" in shown
+    TaskExecution.objects.filter(pk=attempt.pk).update(phase=AttemptPhase.SUCCEEDED)
+    shown = client.get("/clusters/").content.decode()
+    assert ">Closed<" in shown and "<dd>0</dd>" in shown
 
 
 @pytest.mark.parametrize(

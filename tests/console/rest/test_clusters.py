@@ -38,7 +38,8 @@ def test_a_platform_admin_sets_changes_and_removes_one_and_nobody_reads_its_key(
     assert made.status_code == 201, made.content
     assert made.json() | {"updated_at": ""} == {
         "name": "gpu", "source": "database", "open": True, "description": BODY["description"], "kubeconfig": "set",
-        "problem": "", "alive": False, "seen_at": None, "updated_by": "root", "updated_at": "",
+        "problem": "", "state": "open", "attempts": 0, "alive": False, "seen_at": None, "updated_by": "root",
+        "updated_at": "",
     }  # fmt: skip
     again = root.put(GPU, {"description": "image: team/tasks:2\ngraces:\n  image: 60\n"}, format="json")
     assert (again.status_code, again.json()["description"]) == (200, {"image": "team/tasks:2", "graces": {"image": 60}})
@@ -140,10 +141,14 @@ def test_the_overview_is_the_clusters_own_or_a_sentence(api: Caller) -> None:
     root = api("root")
     with serving(FakeCluster()) as client:
         root.put(GPU, BODY | {"kubeconfig": kubeconfig(client.host)}, format="json")
-        lines = root.get(f"{GPU}/overview").json()["lines"]
+        told = root.get(f"{GPU}/overview").json()
+        assert (told["answers"], told["version"], told["capacity"]) == (True, "1.34.4", [])
+        lines = told["lines"]
         assert lines[0].startswith("cluster gpu: Kubernetes") and lines[1].strip() == "0 nodes, 0 cpus, no GPUs"
     root.put(GPU, BODY, format="json")
-    (line,) = root.get(f"{GPU}/overview").json()["lines"][:1]
+    told = root.get(f"{GPU}/overview").json()
+    assert (told["answers"], told["version"]) == (False, "")
+    line = told["lines"][0]
     assert "does not answer" in line or "cannot be reached" in line
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.attempts.observations import Running, Waiting
+from scheduler.attempts.observations import Accepted, Running, Waiting
 from scheduler.attempts.outcomes import SYSTEM, USER
 from scheduler.attempts.spec import Identity
 from scheduler.executors.kubernetes import kueue, queues
@@ -282,3 +282,14 @@ def test_a_webhook_that_is_away_keeps_only_its_namespace_waiting(bench: Bench, f
     fake.refuse_in = {}
     bench.until(lambda: len(fake.pods) == 11)
     assert not bench.ends()
+
+
+def test_pods_that_no_kueue_holds_are_told_of_once(
+    queued: Bench, fake: FakeCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.workloads = None
+    for number in (1, 2):
+        submit(queued, fake, number)
+    queued.until(lambda: len(queued.of(Accepted)) == 2)
+    (said_once,) = [one.getMessage() for one in caplog.records if "wait in none" in one.getMessage()]
+    assert "namespace p-d" in said_once and "queue team" in said_once

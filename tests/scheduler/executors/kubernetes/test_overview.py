@@ -9,9 +9,10 @@ import pytest
 
 from scheduler.executors.kubernetes import overview
 from scheduler.executors.kubernetes.client import ApiError, Unreachable
-from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
+from scheduler.executors.kubernetes.cluster import Accelerators, BadCluster, Cluster
 
-NODE = {"allocatable": {"cpu": "32", "nvidia.com/gpu": "4"}, "conditions": [{"type": "Ready", "status": "True"}]}
+ALLOCATABLE = {"cpu": "32", "memory": "64Gi", "nvidia.com/gpu": "4"}
+NODE = {"allocatable": ALLOCATABLE, "conditions": [{"type": "Ready", "status": "True"}]}
 
 
 class Answers:
@@ -19,8 +20,8 @@ class Answers:
 
     host = "https://10.0.0.1:6443"
 
-    def __init__(self, *absent: str, nodes: Any = None) -> None:
-        self.absent = set(absent)
+    def __init__(self, *absent: str, nodes: Any = None, pods: Any = ()) -> None:
+        self.absent, self.pods = set(absent), list(pods)
         self.nodes = [{"status": NODE}, {"status": NODE}] if nodes is None else nodes
 
     def call(self, method: str, path: str, body: Any = None, **rest: Any) -> Any:
@@ -30,6 +31,10 @@ class Answers:
             if isinstance(self.nodes, ApiError):
                 raise self.nodes
             return {"items": self.nodes}
+        if path == "/api/v1/pods":
+            if "list all pods" in self.absent:
+                raise ApiError(403, "Forbidden", "no")
+            return {"items": self.pods}
         asked = body["spec"]["resourceAttributes"]
         return {"status": {"allowed": f"{asked['verb']} {asked['resource']}" not in self.absent}}
 
@@ -45,7 +50,8 @@ def test_it_says_what_the_cluster_has_and_nothing_more_where_nothing_is_missing(
 ) -> None:
     found = said(monkeypatch, Answers())
     assert found == (
-        "cluster kubernetes: Kubernetes 1.34.4 at https://10.0.0.1:6443\n  2 nodes, 64 cpus, 8 nvidia.com/gpu"
+        "cluster kubernetes: Kubernetes 1.34.4 at https://10.0.0.1:6443\n  2 nodes, 64 cpus, 8 nvidia.com/gpu\n"
+        "  0 of 64 cpu in use, 0 of 128Gi memory in use, 0 of 8 nvidia.com/gpu in use"
     )
 
 
@@ -99,3 +105,38 @@ def test_queues_of_a_kueue_that_is_not_there_are_said(
     assert ("missing: Kueue, whose queues the settings name" in found) is lacks
     assert "the right to list workloads.kueue.x-k8s.io (to say why a pod waits in a queue)" in found
     assert "Kueue" not in said(monkeypatch, WithQueues("list workloads"), queues={"*": ""})
+
+
+def _node(name: str, gpus: int, *, ready: str = "True", **labels: str) -> Any:
+    allocatable = {"cpu": "8", "memory": "32Gi", "nvidia.com/gpu": str(gpus), "hugepages-2Mi": "1Gi"}
+    told = {label.replace("__", "/"): value for label, value in labels.items()}
+    status = {"allocatable": allocatable, "conditions": [{"type": "Ready", "status": ready}]}
+    return {"metadata": {"name": name, "labels": told}, "status": status}
+
+
+def _pod(node: str, gpus: int, phase: str = "Running") -> Any:
+    asks = {"requests": {"cpu": "500m", "nvidia.com/gpu": str(gpus)}}
+    return {"spec": {"nodeName": node, "containers": [{"resources": asks}]}, "status": {"phase": phase}}
+
+
+def test_what_is_in_use_is_told_by_the_model_of_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = [_node("a", 4, gpu="t4"), _node("b", 2, gpu="t4"), _node("c", 8, gpu="a100"), _node("d", 8, ready="False")]
+    found = [_pod("a", 3), _pod("b", 1), _pod("c", 8), _pod("c", 4, "Succeeded"), _pod("d", 8)]
+    answers = Answers(nodes=nodes, pods=found)
+    monkeypatch.setattr(overview, "connect", lambda cluster: answers)
+    seen = overview.look(Cluster(accelerators=Accelerators(device_label="gpu")), "s3://b", "")
+    told = {(one.resource, one.model): (one.nodes, one.allocatable, one.used) for one in seen.has}
+    assert told == {
+        ("cpu", ""): (3, 24.0, 1.5),
+        ("memory", ""): (3, 96 * 2.0**30, 0.0),
+        ("nvidia.com/gpu", "a100"): (1, 8.0, 8.0),
+        ("nvidia.com/gpu", "t4"): (2, 6.0, 4.0),
+    }
+    assert seen.version == "1.34.4"
+    assert seen.lines[1] == "  3 nodes, 1 not ready, 24 cpus, 14 nvidia.com/gpu"
+    assert "8 of 8 nvidia.com/gpu a100 in use, 4 of 6 nvidia.com/gpu t4 in use" in seen.lines[2]
+
+
+def test_where_pods_of_others_may_not_be_seen_it_says_what_there_is_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = said(monkeypatch, Answers("list all pods"))
+    assert "2 nodes, 64 cpus, 8 nvidia.com/gpu" in found and "in use" not in found

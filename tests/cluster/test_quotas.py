@@ -1,0 +1,227 @@
+"""Quotas of ours on a real cluster with GPUs: never over, fair, and said; also beside a quota of the cluster's own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from causeway.client import Client
+from flytekit.remote import FlyteRemote, FlyteWorkflowExecution
+
+from tests.cluster.programs import sharing as program
+from tests.cluster.running import GPU, Cluster, eventually
+from tests.cluster.test_programs_on_pods import STORE, remove_pods
+from tests.stack import RunningStack, running_stack
+
+DOMAIN = "development"
+FIRST, SECOND = f"one-{os.getpid()}", f"two-{os.getpid()}"  # projects, and so namespaces, of this run
+LABEL = "causeway-test/gpu"  # by which the node says which GPU it has
+PATIENCE = 240.0
+
+
+class Place:
+    """Causeway with the cluster, and two projects with the same program."""
+
+    def __init__(self, stack: RunningStack, cluster: Cluster, folder: Path) -> None:
+        self.stack, self.cluster = stack, cluster
+        self.client = Client(stack.http_url, stack.admin_token, FIRST, DOMAIN)
+        shutil.copy(Path(program.__file__), folder)
+        for project in (FIRST, SECOND):
+            self.client.connection.call("POST", "projects", json={"id": project, "name": project})
+            self._register(project, folder)
+
+    def _register(self, project: str, folder: Path) -> None:
+        command = [str(Path(sys.executable).parent / "pyflyte"), "register", "-p", project, "-d", DOMAIN]
+        command += ["--version", "v1", "--image", self.cluster.environment["CLUSTER_TASK_IMAGE"], "sharing.py"]
+        env = {**os.environ, "FLYTECTL_CONFIG": str(self.stack.flyte_config_file)}
+        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=180)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def launch(self, project: str, name: str, **inputs: Any) -> FlyteWorkflowExecution:
+        remote = FlyteRemote(self.stack.flyte_config(), project, DOMAIN)
+        return remote.execute(remote.fetch_workflow(name=f"sharing.{name}", version="v1"), inputs=inputs)
+
+    def state(self, execution: FlyteWorkflowExecution) -> dict[str, Any]:
+        path = f"executions/{execution.id.project}/{DOMAIN}/{execution.id.name}"
+        return dict(self.client.connection.call("GET", path))
+
+    def held(self) -> Counter[str]:
+        """GPUs of pods that are there and have not ended, by project: what the cluster says."""
+        found: Counter[str] = Counter()
+        for project in (FIRST, SECOND):
+            for pod in self.cluster.get("pods", "--namespace", f"{project}-{DOMAIN}")["items"]:
+                over = pod["status"]["phase"] in ("Succeeded", "Failed") or "deletionTimestamp" in pod["metadata"]
+                asked = sum(int(one["resources"].get("limits", {}).get(GPU, 0)) for one in pod["spec"]["containers"])
+                found[project] += 0 if over else asked
+        return found
+
+    def in_use(self, number: int) -> float:
+        return float(self.client.quotas.get(number)["used"])
+
+    def through(self, executions: list[FlyteWorkflowExecution], look: Callable[[Counter[str]], None]) -> None:
+        """Until they have ended, well; `look` is called with what is held, again and again."""
+        deadline = time.monotonic() + PATIENCE
+        left = list(executions)
+        while left:
+            assert time.monotonic() < deadline, [self.state(one) for one in left]
+            look(self.held())
+            left = [one for one in left if not self.state(one)["ended_at"]]
+        for one in executions:
+            assert self.state(one)["phase"] == "SUCCEEDED", self.state(one)
+
+
+@pytest.fixture(scope="module")
+def place(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    if cluster.gpus == 0:
+        pytest.skip("this cluster has no GPUs")
+    node = cluster.get("nodes", "--selector", "fake!=node")["items"][0]["metadata"]["name"]
+    cluster.kubectl("label", "node", node, f"{LABEL}=nvidia-tesla-t4", "--overwrite")
+    folder = tmp_path_factory.mktemp("quotas")
+    described = {
+        "name": "gpus",
+        "kubeconfig": cluster.environment["KUBECONFIG"],
+        "image": cluster.environment["CLUSTER_TASK_IMAGE"],
+        "accelerators": {"device_label": LABEL},
+    }
+    (folder / "clusters.yaml").write_text(json.dumps(described))
+    env = {name: cluster.environment[name] for name in STORE} | {"CAUSEWAY_CLUSTERS": str(folder / "clusters.yaml")}
+    with running_stack(folder / "home", **env) as stack:
+        say = "from scheduler.executors.kubernetes.factory import owner; print(owner())"
+        owner = stack.manage("shell", "-v", "0", "-c", say).splitlines()[-1]
+        yield Place(stack, cluster, folder)
+    for project in (FIRST, SECOND):
+        remove_pods(cluster, f"{project}-{DOMAIN}", owner)
+        cluster.kubectl("delete", "namespace", f"{project}-{DOMAIN}", "--ignore-not-found", "--wait=false")
+    cluster.kubectl("label", "node", node, f"{LABEL}-")
+
+
+@pytest.fixture
+def quota(place: Place) -> Iterator[Callable[..., int]]:
+    made: list[int] = []
+
+    def setting(resource: str, limit: int, **scope: Any) -> int:
+        made.append(int(place.client.quotas.set(resource, limit, **scope)["id"]))
+        return made[-1]
+
+    yield setting
+    for number in made:
+        place.client.quotas.remove(number)
+
+
+def test_two_projects_share_gpus_in_turns_and_never_more_than_there_are_for_them(
+    place: Place, quota: Callable[..., int], gpus: int
+) -> None:
+    number = quota(GPU, 2)
+    given = [place.launch(project, "many", seconds=[4] * 4) for project in (FIRST, SECOND)]
+    most, both = 0, 0
+
+    def look(held: Counter[str]) -> None:
+        nonlocal most, both
+        most, both = max(most, sum(held.values())), both + (min(held[FIRST], held[SECOND]) > 0)
+
+    place.through(given, look)
+    assert most == 2, "used as far as it goes, and no further"
+    assert both, "one of each at a time"
+    eventually(lambda: place.in_use(number) == 0)
+
+
+def test_an_executor_that_is_killed_again_and_again_never_exceeds_the_limit(
+    place: Place, quota: Callable[..., int], gpus: int
+) -> None:
+    number = quota(GPU, 2)
+    given = [place.launch(FIRST, "many", seconds=[3] * 8)]
+    killed_at, kills, over = time.monotonic(), 0, []
+
+    def look(held: Counter[str]) -> None:
+        nonlocal killed_at, kills
+        if sum(held.values()) > 2:
+            over.append(held)
+        if sum(held.values()) and time.monotonic() - killed_at > 4 and kills < 3:
+            kills += place.stack.kill("executor-gpus") is not None
+            killed_at = time.monotonic()
+
+    place.through(given, look)
+    assert (kills, over) == (3, [])
+    eventually(lambda: place.in_use(number) == 0)
+
+
+def test_a_quota_of_a_model_holds_for_that_model(place: Place, quota: Callable[..., int], gpus: int) -> None:
+    quota("gpu:nvidia-tesla-t4", 1, project=FIRST)
+    other = place.launch(FIRST, "many", seconds=[8])
+    given = place.launch(FIRST, "of_a_model", seconds=5)
+    counts: list[int] = []
+    place.through([given, other], lambda held: counts.append(held[FIRST]))
+    assert max(counts) == 2, "one of the model, and one that asks for none"
+
+
+def test_a_quota_of_the_namespace_below_ours_is_waited_for_and_named(
+    place: Place, quota: Callable[..., int], gpus: int
+) -> None:
+    quota(GPU, 3, project=SECOND)
+    namespace = f"{SECOND}-{DOMAIN}"
+    spec = {"hard": {f"requests.{GPU}": "1"}}
+    low = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "low"}, "spec": spec}
+    _in_namespace(place.cluster, namespace, low)
+    counts: list[int] = []
+    whys: list[str] = []
+    given = place.launch(SECOND, "many", seconds=[4] * 3)
+
+    def look(held: Counter[str]) -> None:
+        counts.append(held[SECOND])
+        path = f"executions/{SECOND}/{DOMAIN}/{given.id.name}/nodes"
+        if any(node["node_id"] == "n0" for node in place.client.connection.call("GET", path)["results"]):
+            attempts = place.client.connection.call("GET", f"{path}/n0")["newest_attempts"]
+            whys.extend(one["why"]["message"] for one in attempts if one["why"])
+
+    try:
+        place.through([given], look)
+    finally:
+        place.cluster.kubectl("delete", "resourcequota", "low", "--namespace", namespace)
+    assert max(counts) == 1
+    assert any(f"quota of namespace {namespace}: exceeded quota: low" in why for why in whys), set(whys)
+
+
+def _in_namespace(cluster: Cluster, namespace: str, made: dict[str, Any]) -> None:
+    """Made there, once the cluster counts by it."""
+    if not cluster.kubectl("get", "namespace", namespace, "--ignore-not-found", "-o", "name"):
+        cluster.kubectl("create", "namespace", namespace)
+    cluster.kubectl("create", "--namespace", namespace, "-f", "-", stdin=json.dumps(made))
+    eventually(lambda: cluster.get("resourcequota", "low", "--namespace", namespace).get("status", {}).get("hard"))
+
+
+def test_a_pod_that_is_lost_gives_back_once(place: Place, quota: Callable[..., int], gpus: int) -> None:
+    number = quota(GPU, 1, project=FIRST)
+    given = [place.launch(FIRST, "many", seconds=[6]) for _ in range(2)]
+    namespace, lost = f"{FIRST}-{DOMAIN}", list[str]()
+    over: list[Counter[str]] = []
+
+    def look(held: Counter[str]) -> None:
+        if held[FIRST] > 1:
+            over.append(held)
+        if held[FIRST] and not lost:
+            pods = place.cluster.kubectl("get", "pods", "--namespace", namespace, "-o", "name").split()
+            lost.extend(pods[:1])
+            place.cluster.kubectl("patch", "--namespace", namespace, *lost, "-p", '{"metadata": {"finalizers": null}}')
+            place.cluster.kubectl("delete", "--namespace", namespace, *lost, "--force", "--grace-period=0")
+
+    place.through(given, look)
+    assert (len(lost), over) == (1, [])
+    eventually(lambda: place.in_use(number) == 0)
+
+
+def test_what_no_node_can_ever_hold_ends_at_once_with_the_numbers(place: Place, gpus: int) -> None:
+    began = time.monotonic()
+    given = place.launch(FIRST, "never")
+    eventually(lambda: place.state(given)["ended_at"], PATIENCE)
+    assert time.monotonic() - began < 60
+    error = place.state(given)["error"]
+    assert f"it asks for 64 {GPU}, and no node has more than {gpus}" in json.dumps(error)
