@@ -291,7 +291,13 @@ class Life:
         return self.seconds - (now() - self.held.since).total_seconds()
 
     def _timed_out(self) -> Outcome:
-        said = f"the task's job took longer than its timeout of {self.seconds:g} s"
+        if self.spec.timeout_seconds:
+            said = f"the task's job took longer than its timeout of {self.seconds:g} s"
+        else:
+            said = (
+                f"the task's job took longer than the {self.seconds:g} s that tasks without a timeout of their own "
+                "have here (CAUSEWAY_TASK_TIMEOUT); give it one"
+            )
         return failure("TimeoutExpired", said, USER, retryable=True)
 
     # --- the store ----------------------------------------------------------------------------------------------------
