@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+from flytekit.core.options import Options
 from flytekit.remote.entities import FlyteLaunchPlan
 from setup import ROOT, Bench, arguments, bench, show
 
@@ -112,7 +113,7 @@ def service() -> Iterator[str]:
 
 def run(b: Bench, plan: FlyteLaunchPlan) -> str:
     """The name of an execution that has ended."""
-    execution = b.remote.execute(plan, inputs={})
+    execution = b.remote.execute(plan, inputs={}, options=Options(max_parallelism=10_000))
     b.remote.wait(execution, poll_interval=timedelta(milliseconds=200), sync_nodes=False)
     return str(execution.id.name)
 

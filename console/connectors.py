@@ -48,7 +48,7 @@ class Shown:
 
     @property
     def answers(self) -> bool:
-        return self.said is not None and self.said.read_at is not None and not self.said.problem
+        return self.said is not None and self.said.read_at is not None and not self.problem
 
     @property
     def endpoint(self) -> str:

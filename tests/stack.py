@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,12 +79,13 @@ class RunningStack:
         self._stack.wait_ready(seconds=seconds)
 
 
-def options(home: Path, s3: str = "", connectors: bool = False, /, **environment: str) -> Options:
+def options(home: Path, s3: str = "", *, connectors: str = "", **environment: str) -> Options:
     """Options for a set-up of its own: free ports, and nothing of what the test run put into the environment.
 
-    `s3`: as `script/up --s3-door` takes it; `connectors`: with a service of its own, as `script/up --connectors`.
+    `s3`: as `script/up --s3-door` takes it; `connectors`: the Python whose connectors are served, as `script/up
+    --connectors` has it; empty: none.
     """
-    here = Here(sys.executable, free_port()) if connectors else None
+    here = Here(connectors, free_port()) if connectors else None
     if here is not None:
         environment["CAUSEWAY_CONNECTORS"] = here.setting(environment.get("CAUSEWAY_CONNECTORS", ""))
     inherited = {name: "" for name in os.environ if name.startswith("CAUSEWAY_")}
@@ -105,10 +105,10 @@ def options(home: Path, s3: str = "", connectors: bool = False, /, **environment
 
 
 @contextmanager
-def running_stack(home: Path, s3: str = "", connectors: bool = False, /, **environment: str) -> Iterator[RunningStack]:
+def running_stack(home: Path, s3: str = "", *, connectors: str = "", **environment: str) -> Iterator[RunningStack]:
     """A complete set-up in `home`, ready to use; everything is stopped at the end."""
     umask = os.umask(0o077)  # as `script/up` does
-    stack = Stack(options(home, s3, connectors, **environment))
+    stack = Stack(options(home, s3, connectors=connectors, **environment))
     stack.home.make_directories(stack.env.get("CAUSEWAY_TASK_USER", ""))
     try:
         stack.start()

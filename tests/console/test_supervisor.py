@@ -145,7 +145,7 @@ def test_it_forgets_a_pid_file_that_a_killed_server_left_empty(home: Home) -> No
 
 
 def test_a_connector_service_is_started_with_what_tasks_have_and_no_more(home: Home) -> None:
-    made = replace(options(home.root, "", True), environment={"CAUSEWAY_GRPC_AUTH": "token"})
+    made = replace(options(home.root, connectors=sys.executable), environment={"CAUSEWAY_GRPC_AUTH": "token"})
     assert made.connector is not None
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string(configuration(made))
@@ -155,7 +155,7 @@ def test_a_connector_service_is_started_with_what_tasks_have_and_no_more(home: H
     for name in ("DATABASE_URL", "CAUSEWAY_EXECUTOR_DATABASE_URL", "CAUSEWAY_SECRET_KEY"):
         assert f'{name}=""' in section["environment"]
     assert (
-        options(home.root, "", True, CAUSEWAY_CONNECTORS="a=b:1")
+        options(home.root, connectors=sys.executable, CAUSEWAY_CONNECTORS="a=b:1")
         .environment["CAUSEWAY_CONNECTORS"]
         .startswith("a=b:1,here=127.0.0.1:")
     )

@@ -21,6 +21,7 @@ MORE = [
     *("/launch-plans/demo/development/train_on_dataset/launch/", "/approvals/{gate}/", "/artifacts/?q=ml"),
     *("/artifacts/demo/development/ml-model/", "/artifacts/versions/{model}/", "/artifacts/versions/{model}/object/"),
     *("/executions/demo/development/atrains/nodes/n0/", "/artifacts/versions/{model}/lineage/", "/clusters/"),
+    "/connectors/",
 ]
 FAULTS = """() => {
   const shown = (e) => e.checkVisibility({ checkOpacity: true, checkVisibilityCSS: true }) && e.getClientRects().length;

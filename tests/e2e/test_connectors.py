@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -35,7 +36,9 @@ def user(service: Serving, yard: Path, tmp_path_factory: pytest.TempPathFactory)
     """With flytekit's own service, and the one that `script/up --connectors` starts."""
     folder = tmp_path_factory.mktemp("connectors")
     os.environ["YARD"] = str(yard)
-    with running_stack(folder / "home", "", True, CAUSEWAY_CONNECTORS=f"yard={service.endpoint}") as stack:
+    with running_stack(
+        folder / "home", connectors=sys.executable, CAUSEWAY_CONNECTORS=f"yard={service.endpoint}"
+    ) as stack:
         user = FlytekitUser(stack, folder / "programs")
         assert "Successfully registered" in user.register("yard", "v1")
         yield user

@@ -5,9 +5,6 @@ As docs/operations.md says it is done, with flytekit's plug-ins as they are on P
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import venv
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +12,13 @@ from typing import Any
 import pytest
 from flytekit.remote import FlyteWorkflowExecution
 
+from tests.e2e.environments import environment
 from tests.e2e.flytekit_user import DOMAIN, PROJECT, FlytekitUser
 from tests.stack import running_stack
 
 pytestmark = pytest.mark.e2e
 
 PINNED = Path(__file__).parent / "labs.txt"
-UV = Path(sys.executable).parent / "uv"
 LAUNCHES: dict[str, tuple[str, dict[str, Any]]] = {
     "notebook": ("notebook_wf", {"side": 3.0}),
     "valid": ("pandera_wf", {"fish": 41}),
@@ -36,15 +33,7 @@ Runs = dict[str, FlyteWorkflowExecution]
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the environment's commands."""
-    home = tmp_path_factory.mktemp("lab") / "environment"
-    venv.create(home, symlinks=True)
-    if UV.exists():
-        installer = [str(UV), "pip", "install", "--python", str(home)]
-    else:
-        installer = [sys.executable, "-m", "pip", "--python", str(home), "install"]
-    done = subprocess.run([*installer, "-r", str(PINNED)], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return home / "bin"
+    return environment(PINNED, tmp_path_factory.mktemp("lab") / "environment")
 
 
 @pytest.fixture(scope="module")

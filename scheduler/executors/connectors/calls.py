@@ -63,6 +63,11 @@ class Calls:
         self._sync = agent_pb2_grpc.SyncAgentServiceStub(self.channel)  # type: ignore[no-untyped-call]
         self._metadata = agent_pb2_grpc.AgentMetadataServiceStub(self.channel)  # type: ignore[no-untyped-call]
 
+    def is_at(self, settings: Connector) -> bool:
+        """Whether these are of the same service, reached in the same way."""
+        own = self.settings
+        return (own.endpoint, own.secure, own.ca_file) == (settings.endpoint, settings.secure, settings.ca_file)
+
     @property
     def words(self) -> str:
         return f"connector {self.settings.name} ({self.settings.endpoint})"

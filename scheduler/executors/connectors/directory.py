@@ -39,6 +39,7 @@ class Notes(Protocol):
 class Service:
     calls: Calls
     types: dict[tuple[str, int], bool] = field(default_factory=dict)
+    said: list[dict[str, Any]] = field(default_factory=list)  # also of types that it does not get
     known: bool = False  # whether it has ever said what it runs
     problem: str = "has not answered yet"  # empty: it answered when it was last asked
     look_at: float = 0.0  # of the event loop's clock
@@ -47,6 +48,18 @@ class Service:
     @property
     def settings(self) -> Connector:
         return self.calls.settings
+
+    def change(self, settings: Connector) -> None:
+        """Those of the same address."""
+        if settings.at_once != self.settings.at_once or not self.known:
+            self.creating = asyncio.Semaphore(int(settings.at_once))
+        self.calls.settings = settings
+        self.types = types_of(settings, self.said)
+
+    def hear(self, said: list[dict[str, Any]]) -> None:
+        """What it runs."""
+        self.said, self.known = said, True
+        self.types = types_of(self.settings, said)
 
 
 class Directory:
@@ -76,21 +89,28 @@ class Directory:
         self.was_asked = True
 
     async def _follow_settings(self, found: list[Connector]) -> None:
+        """A service at another address is another one; what else is changed keeps its connection, and the calls on it.
+
+        Nobody closes the connection of one that is gone: calls that work while they are asked may run on it still.
+        """
         by_name = {one.name: one for one in found}
         for name, service in list(self.services.items()):
-            if by_name.get(name) != service.settings:
+            if name not in by_name or not service.calls.is_at(by_name[name]):
                 del self.services[name]
-                asyncio.get_running_loop().call_later(60.0, asyncio.ensure_future, service.calls.close())
+            elif by_name[name] != service.settings:
+                service.change(by_name[name])
+                self.tell()
         new = [one for one in found if one.name not in self.services]
         said = await self.in_thread(self.notes.catalogues) if new else {}
         for one in new:
             try:
-                service = Service(Calls(one), creating=asyncio.Semaphore(int(one.at_once)))
+                service = Service(Calls(one))
             except OSError as error:
                 logger.error("connector %s: its certificates cannot be read: %s", one.name, error)
                 continue
+            service.change(one)
             if (types := said.get(f"{one.name} {one.endpoint}")) is not None:
-                service.types, service.known = types_of(one, types), True
+                service.hear(types)
             self.services[one.name] = service
         if new or not self.was_read:
             self.was_read = True
@@ -108,8 +128,9 @@ class Directory:
                 service.problem = str(error)
             await self.in_thread(self.notes.silent, one.name, one.endpoint, service.problem, now)
             return
-        news = (not service.known, service.problem, service.types) != (False, "", types_of(one, types))
-        service.types, service.known, service.problem = types_of(one, types), True, ""
+        news = not service.known or service.problem or service.said != types
+        service.hear(types)
+        service.problem = ""
         service.look_at = loop.time() + LOOK_SECONDS
         await self.in_thread(self.notes.heard, one.name, one.endpoint, types, now)
         if news:

@@ -80,6 +80,7 @@ class ConnectorsExecutor(Executor):
             Keeping(self.jobs, self._in_thread),
             self.store,
             self._in_thread,
+            lambda: len(self._held),
             task_seconds=self.setting.task_seconds,
             max_deck_bytes=self.setting.max_deck_bytes,
         )

@@ -20,6 +20,7 @@ class Held:
     cancelled: bool = False
     over: bool = False  # its end was told
     runs: bool = False  # that it runs was told
+    was_accepted: bool = False
     handle: str = ""
     since: datetime | None = None  # what its time-out counts from
     said: str = ""  # what was last told of it
@@ -34,9 +35,11 @@ class Held:
         if not self.over:
             self.emit(seen)
 
-    def accepted(self, handle: str) -> None:
-        self.handle = handle
-        self.tell(Accepted(self.id, handle, now()))
+    def accepted(self) -> None:
+        """Once, and not of one that has ended when it is first looked at: its end says it all."""
+        if not self.was_accepted:
+            self.was_accepted = True
+            self.tell(Accepted(self.id, self.handle, now()))
 
     def starts(self, at: datetime) -> None:
         """Once."""

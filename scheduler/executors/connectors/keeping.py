@@ -21,7 +21,7 @@ class Keeping:
         self.jobs, self.in_thread = jobs, in_thread
         self._due: dict[int, Job | None] = {}
         self._done: asyncio.Future[None] | None = None
-        self._writing = False
+        self._writing: asyncio.Future[None] | None = None
 
     async def keep(self, attempt: int, job: Job | None) -> None:
         """Returns once it is written, however long the place is away."""
@@ -29,9 +29,8 @@ class Keeping:
             self._done = asyncio.get_running_loop().create_future()
         done = self._done
         self._due[attempt] = job
-        if not self._writing:
-            self._writing = True
-            asyncio.ensure_future(self._write())
+        if self._writing is None:
+            self._writing = asyncio.ensure_future(self._write())
         await asyncio.shield(done)
 
     async def load(self, attempt: int) -> Job | None:
@@ -57,4 +56,4 @@ class Keeping:
                     await asyncio.sleep(AGAIN_SECONDS)
             if done is not None and not done.done():
                 done.set_result(None)
-        self._writing = False
+        self._writing = None

@@ -39,8 +39,9 @@ from scheduler.phases import AttemptPhase
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-SOON_SECONDS = 0.02  # after which a new job is looked at for the first time
-SHARE = 0.3  # of the time that a job has taken: the pause until it is looked at again
+SOON_SECONDS = 0.02  # after the first look at a job, which comes at once: the shortest pause until the next
+SHARE = 0.1  # of the time that a job has taken: the pause until it is looked at again
+LOOKS = 400  # a second, of all jobs together, at most: what one thread, and a service of few cores, can do
 AGAIN_SECONDS, LONGEST_SECONDS = 0.5, 5.0  # between tries at a service that does not answer, or with errors
 PATIENCE_SECONDS = 60.0  # for a service that answers with errors when it is asked for a job
 STORE_SECONDS = 300.0  # for the store
@@ -65,6 +66,7 @@ class Means:
     keeping: Keeping
     store: ObjectStore
     in_thread: Callable[..., Awaitable[Any]]
+    held: Callable[[], int]  # how many attempts there are
     task_seconds: float = 0.0  # the timeout of tasks that have none of their own; 0: none
     max_deck_bytes: int = 0
 
@@ -200,9 +202,10 @@ class Life:
     async def _follow(self, job: Job, order: Order) -> Outcome:
         created = job.created_at or now()
         self._begins(job, created)
-        pause, failing = SOON_SECONDS, 0.0
+        pause, failing = 0.0, 0.0
         while True:
-            await self.held.pause(min(pause, self._left()))
+            if pause:
+                await self.held.pause(min(pause, self._left()))
             if self.held.cancelled:
                 return await self._delete(job, aborted("cancelled"))
             if self._left() <= 0:
@@ -225,9 +228,10 @@ class Life:
             job = await self._noted(job, resource)
             if (phase := results.phase_of(resource)) in results.ENDED:
                 return await self._ended(resource, order)
+            self.held.accepted()
             self._tell(phase, resource.message)
             taken = (now() - created).total_seconds()
-            pause = min(service.settings.poll_seconds, max(SOON_SECONDS, taken * SHARE))
+            pause = min(service.settings.poll_seconds, max(SOON_SECONDS, taken * SHARE, self.means.held() / LOOKS))
 
     def _begins(self, job: Job, at: Any) -> None:
         """Its handle is the same whoever finds it: of what the service calls the job only a digest, for it may be long,
@@ -235,7 +239,7 @@ class Life:
         """
         self.held.since = at
         mark = hashlib.sha256(job.meta or self.spec.identity.name.encode()).hexdigest()[:16]
-        self.held.accepted(f"{job.connector}/{self.category.name}/{mark}"[-HANDLE:])
+        self.held.handle = f"{job.connector}/{self.category.name}/{mark}"[-HANDLE:]
 
     def _tell(self, phase: AttemptPhase, message: str) -> None:
         if phase == AttemptPhase.RUNNING:
@@ -287,7 +291,13 @@ class Life:
         return self.seconds - (now() - self.held.since).total_seconds()
 
     def _timed_out(self) -> Outcome:
-        said = f"the task's job took longer than its timeout of {self.seconds:g} s"
+        if self.spec.timeout_seconds:
+            said = f"the task's job took longer than its timeout of {self.seconds:g} s"
+        else:
+            said = (
+                f"the task's job took longer than the {self.seconds:g} s that tasks without a timeout of their own "
+                "have here (CAUSEWAY_TASK_TIMEOUT); give it one"
+            )
         return failure("TimeoutExpired", said, USER, retryable=True)
 
     # --- the store ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from django.utils import timezone
 from audit.models import AuditEvent
 from console.accounts.models import User
 from scheduler.executors.connectors import connectors
-from scheduler.models import ConnectorCatalogue, ConnectorJob, ConnectorSettings, Execution
+from scheduler.models import ConnectorCatalogue, ConnectorJob, ConnectorSettings, Execution, ExecutorInstance
 from scheduler.phases import AttemptPhase
 from tests.console.pages.cast import World, user
 from tests.scheduler.attempts import make_attempt
@@ -32,6 +32,8 @@ def test_one_is_set_switched_changed_and_removed(root: User, browse: Browse) -> 
     now = timezone.now()
     types = [{"agent": "Yard", "type": "ship", "version": 2, "sync": True}]
     ConnectorCatalogue.objects.create(name="yard", endpoint="yard:8000", types=types, read_at=now, asked_at=now)
+    assert "No answer" in client.get("/connectors/").content.decode(), "nobody is there who asks it"
+    ExecutorInstance.objects.create(name="connectors", executor="connectors", started_at=now, seen_at=now)
     shown = client.get("/connectors/").content.decode()
     assert "It answers" in shown and "in one call" in shown and ">ship<" in shown
     shown = client.post("/connectors/yard/switch/", {"open": "no"}, follow=True).content.decode()

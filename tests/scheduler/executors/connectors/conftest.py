@@ -45,6 +45,8 @@ class Serving:
 
     port: int = field(default_factory=free_port)
     environment: Mapping[str, str] = field(default_factory=dict)
+    commands: Path = Path(sys.executable).parent  # where its `pyflyte` lies
+    modules: Sequence[str] = ("shipyard",)
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -52,11 +54,18 @@ class Serving:
         return f"127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        pyflyte = str(Path(sys.executable).parent / "pyflyte")
-        command = [pyflyte, "serve", "connector", "--port", str(self.port), "--prometheus_port", str(free_port())]
+        command = [
+            str(self.commands / "pyflyte"),
+            "serve",
+            "connector",
+            "--port",
+            str(self.port),
+            "--prometheus_port",
+            str(free_port()),
+        ]
         env = {**os.environ, **self.environment}
         self.process = subprocess.Popen(
-            [*command, "--modules", "shipyard"],
+            [*command, *(word for name in self.modules for word in ("--modules", name))],
             cwd=PROGRAMS,
             env=env,
             stdout=subprocess.DEVNULL,

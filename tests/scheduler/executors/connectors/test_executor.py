@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -11,8 +11,9 @@ from flyteidl.core import errors_pb2, execution_pb2, literals_pb2
 
 from scheduler.attempts.observations import Accepted, Ended, Progress, Running, Waiting
 from scheduler.attempts.outcomes import USER
-from scheduler.executors.connectors import life
+from scheduler.executors.connectors import keeping, life
 from scheduler.executors.connectors.connector import Connector
+from scheduler.executors.connectors.jobs import Job
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.connectors.conftest import Serving, Yard
 
@@ -329,3 +330,44 @@ def test_connectors_that_are_set_while_it_runs_are_used(serving: Serving, tmp_pa
         assert yard.end(assignment).outcome.phase == AttemptPhase.SUCCEEDED
     finally:
         yard.executor.stop()
+
+
+def test_settings_that_change_keep_what_is_asked_and_count_for_what_comes(yard: Yard, serving: Serving) -> None:
+    """A call that is the work itself goes on over the connection that it began on."""
+    assignment = yard.submitted("bo", task_type="chandler", slow=True)
+    yard.wait(Running, assignment)
+    yard.connectors[:] = [Connector(name="yard", endpoint=serving.endpoint, task_types=("chandler",), at_once=1)]
+    until = time.monotonic() + 20
+    while yard.executor.directory.services["yard"].settings.at_once != 1:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert error_of(yard.end(yard.submitted("bo2"))).code == "NoExecutor"
+    yard.mark("bo")
+    assert yard.outputs(yard.end(assignment)) == {"o0": "sold bo"}
+
+
+def test_nobody_is_asked_before_it_is_written_down(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused: list[object] = []
+    save = yard.records.save
+
+    def failing(jobs: Mapping[int, Job | None]) -> None:
+        if len(refused) < 2:
+            refused.append(yard.orders())
+            raise OSError("the database is away")
+        save(jobs)
+
+    monkeypatch.setattr(keeping, "AGAIN_SECONDS", 0.05)
+    monkeypatch.setattr(yard.records, "save", failing)
+    yard.mark("cy")
+    assert yard.end(yard.submitted("cy")).outcome.phase == AttemptPhase.SUCCEEDED
+    assert refused == [[], []] and yard.orders() == ["create cy"]
+
+
+def test_the_timeout_of_tasks_without_one_counts_too(serving: Serving, tmp_path: Path) -> None:
+    made = Yard(tmp_path, Connector(name="yard", endpoint=serving.endpoint), task_seconds=0.3)
+    made.start()
+    try:
+        error = error_of(made.end(made.submitted("di")))
+        assert error.code == "TimeoutExpired" and "CAUSEWAY_TASK_TIMEOUT" in error.message
+    finally:
+        made.executor.stop()

@@ -1,0 +1,27 @@
+"""Virtual environments for tests of what does not go with Causeway's own libraries."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+UV = Path(sys.executable).parent / "uv"
+UNREACHABLE = ("failed to fetch", "could not connect", "no matching distribution", "connection error", "dns error")
+
+
+def environment(pinned: Path, home: Path) -> Path:
+    """The folder of the commands of a new one in `home`. Where its packages cannot be had the test is skipped."""
+    venv.create(home, symlinks=True)
+    if UV.exists():
+        installer = [str(UV), "pip", "install", "--python", str(home)]
+    else:
+        installer = [sys.executable, "-m", "pip", "--python", str(home), "install"]
+    done = subprocess.run([*installer, "-r", str(pinned)], capture_output=True, text=True, timeout=300)
+    if done.returncode and any(words in done.stderr.lower() for words in UNREACHABLE):
+        pytest.skip(f"the packages of {pinned.name} cannot be had here: {done.stderr.strip()[-300:]}")
+    assert done.returncode == 0, done.stderr
+    return home / "bin"

@@ -1,0 +1,81 @@
+"""SageMaker's plug-in with its own boto connector, against a server that speaks SageMaker (moto)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3  # type: ignore[import-untyped]
+import pytest
+
+from tests.e2e.environments import environment
+from tests.e2e.flytekit_user import DOMAIN, PROJECT, FlytekitUser
+from tests.e2e.test_connectors import until
+from tests.scheduler.executors.connectors.conftest import Serving
+from tests.stack import running_stack
+
+pytestmark = pytest.mark.e2e
+
+PINNED = Path(__file__).parent / "sagemaker.txt"
+ROLE = "arn:aws:iam::123456789012:role/FakeRole"
+KEYS = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return environment(PINNED, tmp_path_factory.mktemp("sagemaker") / "environment")
+
+
+@pytest.fixture(scope="module")
+def service(lab: Path, s3_endpoint: str) -> Iterator[Serving]:
+    """`pyflyte serve connector` with the plug-in; moto's server of the tests speaks SageMaker too."""
+    keys = {"AWS_ENDPOINT_URL": s3_endpoint, **KEYS}
+    one = Serving(environment=keys, commands=lab, modules=())
+    one.start()
+    yield one
+    one.kill()
+
+
+@pytest.fixture(scope="module")
+def user(lab: Path, service: Serving, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlytekitUser]:
+    folder = tmp_path_factory.mktemp("market")
+    python = f"cr.flyte.org/flyteorg/flytekit={lab / 'python'}"
+    connectors = f"aws={service.endpoint}"
+    with running_stack(folder / "home", CAUSEWAY_CONNECTORS=connectors, CAUSEWAY_ENVIRONMENTS=python) as stack:
+        user = FlytekitUser(stack, folder / "programs", commands=lab)
+        assert "Successfully registered" in user.register("market", "v1")
+        yield user
+
+
+def sagemaker(endpoint: str) -> Any:
+    return boto3.client(
+        "sagemaker", endpoint_url=endpoint, region_name="eu-west-1", aws_access_key_id="k", aws_secret_access_key="s"
+    )
+
+
+def test_an_approved_model_is_deployed(user: FlytekitUser, s3_endpoint: str) -> None:
+    flow = user.fetch("market.flows.approved_wf")
+    run = user.remote.execute(flow, inputs={"model_path": "s3://models/fish.tar.gz", "role": ROLE})
+    signal = until(lambda: user.remote.list_signals(run.id.name, PROJECT, DOMAIN))[0]
+    assert not sagemaker(s3_endpoint).list_models()["Models"], "nothing is made before somebody approves"
+    user.remote.set_signal(signal.id.signal_id, run.id.name, True)
+    user.wait(run)
+    assert run.error is None, run.error.message
+    (endpoint,) = sagemaker(s3_endpoint).list_endpoints()["Endpoints"]
+    assert endpoint["EndpointName"].startswith("fish-")
+    outputs = run.outputs.get("o0", list[dict[str, Any]])
+    assert len(outputs) == 3 and endpoint["EndpointArn"] in str(outputs)
+    (model,) = sagemaker(s3_endpoint).list_models()["Models"]
+    assert model["ModelName"].startswith("fish-") and len(model["ModelName"]) > len("fish-")
+
+
+def test_what_aws_refuses_is_said_in_its_words(user: FlytekitUser) -> None:
+    error = user.error(user.remote.execute(user.fetch("market.flows.unknown_wf"), inputs={}))
+    assert error.code.endswith("ConnectorError") and "Could not find endpoint" in error.message, error
+
+
+def test_keys_stay_with_the_service(user: FlytekitUser) -> None:
+    """Nothing of what it reaches AWS with is in Causeway's processes."""
+    assert "AWS_ENDPOINT_URL" not in os.environ and "AWS_ENDPOINT_URL" not in user.stack.env
