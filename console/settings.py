@@ -258,6 +258,11 @@ CAUSEWAY_STORE_URL = (os.environ.get("CAUSEWAY_STORE_URL") or _own_store).remove
 CAUSEWAY_STORE_URL = CAUSEWAY_STORE_URL.rstrip("/")
 CAUSEWAY_MAX_UPLOAD_BYTES = int(os.environ.get("CAUSEWAY_MAX_UPLOAD_BYTES", str(5 * 1024**3)))
 
+# SQL over the data of artifacts: for how long a query may run (seconds), how much it may read and hold (bytes).
+CAUSEWAY_SQL_SECONDS = int(os.environ.get("CAUSEWAY_SQL_SECONDS") or "60")
+CAUSEWAY_SQL_MAX_BYTES = int(os.environ.get("CAUSEWAY_SQL_MAX_BYTES") or str(20 * 1024**3))
+CAUSEWAY_SQL_MEMORY = int(os.environ.get("CAUSEWAY_SQL_MEMORY") or str(1024**3))
+
 CAUSEWAY_DOMAINS = os.environ.get("CAUSEWAY_DOMAINS", "development,staging,production").split(",")
 
 # A launch form has up to three controls an input.

@@ -24,6 +24,7 @@ from console.pages import (
     retention,
     schedules,
     secrets,
+    sql,
     triggers,
     usage,
 )
@@ -53,6 +54,7 @@ urlpatterns = [
     path("clusters/<str:name>/switch/", clusters.switch, name="cluster-switch"),
     path("clusters/<str:name>/remove/", clusters.remove, name="cluster-remove"),
     path("quotas/", quotas.list_quotas, name="quotas"),
+    path("sql/", sql.query_data, name="sql"),
     path("figures/", figures.show_figures, name="figures"),
     path("usage/", usage.show_usage, name="usage"),
     path("quotas/set/", quotas.set_one, name="quota-set"),

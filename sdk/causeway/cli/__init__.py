@@ -19,6 +19,7 @@ from causeway.cli import (
     retention,
     schedules,
     secrets,
+    sql,
     triggers,
 )
 from causeway.cli.root import main
@@ -41,5 +42,6 @@ __all__ = [
     "retention",
     "schedules",
     "secrets",
+    "sql",
     "triggers",
 ]
