@@ -182,6 +182,7 @@ SLOW_QUEUE = "causeway-slow"
 SLOW_TASKS = (
     "scheduler.tasks.deliver_notifications",
     "scheduler.tasks.apply_retention",
+    "scheduler.tasks.index_plain_values",
     "lineage.tasks.send_run_events",
 )
 CELERY_TASK_ROUTES = {task: {"queue": SLOW_QUEUE} for task in SLOW_TASKS}
@@ -223,6 +224,7 @@ CELERY_BEAT_SCHEDULE = {
         ("heartbeat", "console.tasks.heartbeat", 5.0),
         ("readers", "console.tasks.watch_readers", 5.0),
         ("notifications", "scheduler.tasks.deliver_notifications", 5.0),
+        ("values", "scheduler.tasks.index_plain_values", 5.0),
         ("retention", "scheduler.tasks.apply_retention", 3600.0),
     )
 }

@@ -25,6 +25,7 @@ from scheduler.models.trigger import (
     TriggerSource,
 )
 from scheduler.models.usage import UsageHour
+from scheduler.models.value import ExecutionValue, ValueSide, ValuesMark
 
 __all__ = [
     "Backlog",
@@ -34,6 +35,7 @@ __all__ = [
     "EndedChild",
     "Execution",
     "ExecutionMode",
+    "ExecutionValue",
     "ExecutorInstance",
     "Figure",
     "FiguresMark",
@@ -67,5 +69,7 @@ __all__ = [
     "TriggerRound",
     "TriggerSource",
     "UsageHour",
+    "ValueSide",
+    "ValuesMark",
     "Workflow",
 ]
