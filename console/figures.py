@@ -43,9 +43,7 @@ class Sample:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind(
-            "causeway_up", "Whether a part answers; /readyz asks the object store too.", labels=("part",)
-        ),
+        Kind("causeway_up", "Whether a part answers; /readyz asks the object store too.", labels=("part",)),
         Kind("causeway_executions", "Executions that have not ended, by phase.", labels=("phase",)),
         Kind("causeway_executions_held", "Executions that a quota keeps from starting."),
         Kind(
