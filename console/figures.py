@@ -8,23 +8,20 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
-from console import health
-from scheduler import figures
+from scheduler import figures, heartbeat
 from scheduler.models import Figure
 from scheduler.phases import ATTEMPT_HELD, ATTEMPT_TERMINAL, AttemptPhase, ExecutionPhase
 from scheduler.wake import broker
 
 Labels = tuple[tuple[str, str], ...]
 SECONDS = 5  # for each statement
-PARTS = ("database", "broker", "workers", "slow", "executor")  # the object store is asked by /readyz: it may take long
-ALIVE = 20  # seconds: an executor that was heard of lately
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ class Sample:
 KINDS = {
     kind.name: kind
     for kind in (
-        Kind("causeway_up", "Whether a part of Causeway answers.", labels=("part",)),
+        Kind("causeway_up", "Whether a part answers; /readyz asks the object store too.", labels=("part",)),
         Kind("causeway_executions", "Executions that have not ended, by phase.", labels=("phase",)),
         Kind("causeway_executions_held", "Executions that a quota keeps from starting."),
         Kind(
@@ -164,17 +161,23 @@ def gather() -> dict[str, list[Sample]]:
     for part in (_from_database, _from_broker):
         for name, sample in part():
             found[name].append(sample)
-    for part_name in PARTS:
-        found["causeway_up"].append(Sample((("part", part_name),), float(_answers(health.CHECKS[part_name]))))
+    broker_answers = bool(found["causeway_broker_answer_seconds"])  # one that hangs is not asked again
+    alive = {
+        "database": bool(found["causeway_database_answer_seconds"]),
+        "broker": broker_answers,
+        "workers": broker_answers and _is_alive("worker"),
+        "slow": broker_answers and _is_alive("slow"),
+        "executor": bool(found["causeway_executors_alive"]),
+    }
+    found["causeway_up"] = [Sample((("part", part),), float(up)) for part, up in alive.items()]
     return found
 
 
-def _answers(check: Callable[[], None]) -> bool:
+def _is_alive(kind: str) -> bool:
     try:
-        check()
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, it does not answer
+        return heartbeat.is_alive(kind)
+    except redis.RedisError:
         return False
-    return True
 
 
 def _from_database() -> Iterator[tuple[str, Sample]]:
@@ -182,11 +185,10 @@ def _from_database() -> Iterator[tuple[str, Sample]]:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{SECONDS}s"])
-            cursor.execute(_WAITING, {"held": sorted(ATTEMPT_HELD), "alive": ALIVE})
+            cursor.execute(_WAITING, {"held": sorted(ATTEMPT_HELD), "alive": heartbeat.SECONDS})
             rows = cursor.fetchall()
             late = figures.late_work()
             grown = list(Figure.objects.values_list("name", "labels", "value"))
-            cursor.execute("SELECT set_config('statement_timeout', '0', true)")
     except DatabaseError:
         return
     yield "causeway_database_answer_seconds", Sample((), time.perf_counter() - began)

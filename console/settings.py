@@ -183,6 +183,7 @@ SLOW_QUEUE = "causeway-slow"
 SLOW_TASKS = (
     "scheduler.tasks.deliver_notifications",
     "scheduler.tasks.apply_retention",
+    "scheduler.tasks.index_plain_values",
     "lineage.tasks.send_run_events",
 )
 CELERY_TASK_ROUTES = {task: {"queue": SLOW_QUEUE} for task in SLOW_TASKS}
@@ -226,6 +227,7 @@ CELERY_BEAT_SCHEDULE = {
         ("heartbeat", "console.tasks.heartbeat", 5.0),
         ("readers", "console.tasks.watch_readers", 5.0),
         ("notifications", "scheduler.tasks.deliver_notifications", 5.0),
+        ("values", "scheduler.tasks.index_plain_values", 5.0),
         ("retention", "scheduler.tasks.apply_retention", 3600.0),
     )
 }
@@ -260,6 +262,11 @@ _own_store = "s3://causeway" if (CAUSEWAY_HOME / "s3-door").exists() else str(CA
 CAUSEWAY_STORE_URL = (os.environ.get("CAUSEWAY_STORE_URL") or _own_store).removeprefix("file://")
 CAUSEWAY_STORE_URL = CAUSEWAY_STORE_URL.rstrip("/")
 CAUSEWAY_MAX_UPLOAD_BYTES = int(os.environ.get("CAUSEWAY_MAX_UPLOAD_BYTES", str(5 * 1024**3)))
+
+# SQL over the data of artifacts: for how long a query may run (seconds), how much it may read and hold (bytes).
+CAUSEWAY_SQL_SECONDS = int(os.environ.get("CAUSEWAY_SQL_SECONDS") or "60")
+CAUSEWAY_SQL_MAX_BYTES = int(os.environ.get("CAUSEWAY_SQL_MAX_BYTES") or str(20 * 1024**3))
+CAUSEWAY_SQL_MEMORY = int(os.environ.get("CAUSEWAY_SQL_MEMORY") or str(1024**3))
 
 CAUSEWAY_DOMAINS = os.environ.get("CAUSEWAY_DOMAINS", "development,staging,production").split(",")
 

@@ -6,6 +6,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from console import health, metrics
+from console.rest.hooks import TakeView
 from console.rpc import oauth
 
 urlpatterns = [
@@ -13,6 +14,7 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", metrics.show),
+    path("hooks/<str:key>", TakeView.as_view(), name="take-hook"),
     path("oauth2/token", oauth.issue_token),
     path("", include("console.objects")),
     path("", include("console.card_images")),

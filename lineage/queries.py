@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import QuerySet
 
 from artifacts.models import ArtifactVersion
-from lineage.models import Derivation, ExecutionLink, VersionEdge, VersionRole
+from lineage.models import Derivation, ExecutionLink, VersionEdge, VersionRead, VersionRole
 
 HOP_LIMIT = 200  # neighbours shown of one version
 HEAVY = ("literal", "literal_type", "card", "terms")  # columns that a list of versions does not need
@@ -121,3 +121,11 @@ def needed_by_descendants(ids: Iterable[int], *, staying: Collection[int] = ()) 
         if children[pk] & (kept | needed):
             needed.add(pk)
     return needed & asked
+
+
+READS = 20
+
+
+def latest_reads(version: ArtifactVersion) -> list[VersionRead]:
+    """Who queried its data by SQL, the latest READS of them."""
+    return list(VersionRead.objects.filter(version=version).order_by("-last_at", "-pk")[:READS])

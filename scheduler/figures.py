@@ -11,10 +11,12 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from scheduler import marks
 from scheduler.models import Figure, FiguresMark
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, AttemptPhase, ExecutionPhase
 
 COUNTING = (428, 16)  # advisory lock
+MOST = 100_000  # events in one go
 MAX_CODES = 100  # codes of failures with a row of their own; the rest are `other`
 LATE_SECONDS = 5.0  # work that nobody took by then lost its wake-up
 # Upper ends in seconds
@@ -26,10 +28,6 @@ REACTION = "causeway_publish_to_launch_seconds"
 QUEUED = "causeway_attempt_queued_to_running_seconds"
 SWEPT = "causeway_sweep_found_total"
 
-_AHEAD = """
-    SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
-        COALESCE(pg_sequence_last_value(pg_get_serial_sequence('scheduler_phaseevent', 'id')::regclass), 0)
-"""
 _ENDED_EXECUTIONS = """
     SELECT to_phase, count(*) FROM scheduler_phaseevent
     WHERE id > %s AND id <= %s AND machine = 'execution' AND to_phase = ANY(%s) AND from_phase <> to_phase GROUP BY 1
@@ -100,19 +98,11 @@ def count_events() -> int:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", list(COUNTING))
         if not cursor.fetchone()[0]:
             return 0
-        cursor.execute(_AHEAD)
-        oldest, following, newest = cursor.fetchone()
-        mark = FiguresMark.objects.first() or FiguresMark(counted_to=newest, ahead_to=newest, ahead_xid=following)
-        if oldest < mark.ahead_xid and mark.pk is not None:
-            return 0
-        first, last = mark.counted_to, mark.ahead_to
-        if mark.pk is not None and first == last == newest:
-            return 0
-        mark.counted_to, mark.ahead_to, mark.ahead_xid = last, newest, following
-        mark.save()
+        mark = FiguresMark.objects.first() or FiguresMark()
+        first, last = marks.step(mark, "scheduler_phaseevent", most=MOST)
         if last > first:
             _count(first, last)
-    return int(last - first)
+    return last - first
 
 
 def _count(first: int, last: int) -> None:

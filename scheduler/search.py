@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from typing import Any, TypeVar
 
@@ -23,8 +23,9 @@ from artifacts.search import Facet, Facets
 from artifacts.search.filters import moment_q
 from artifacts.search.language import Condition, grouped, parse
 from scheduler.doing import State, executions_in, of_all
-from scheduler.models import ExecutionMode, LaunchPlan, TriggerSource, Workflow
+from scheduler.models import ExecutionMode, LaunchPlan, TriggerSource, ValueSide, Workflow
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
+from scheduler.value_index import searched
 
 Row = TypeVar("Row", bound=Model)
 COUNTED = 500  # the newest so many of what was found are counted
@@ -37,15 +38,17 @@ AGES = {"today": 0, "7 days": 6, "30 days": 29}  # whole days before today
 class Searched:
     """What can be asked of one kind of row.
 
-    `words`: what a word means. `filters`: what `key:value` means. `moments`: columns that are
-    compared with a time. `facets`: by label, which is also a filter, the column whose values are counted, and how a
-    value is typed; `finer`: of some of them, what tells more of all rows at once, from primary key and column.
+    `words`: what a word means. `filters`: what `key:value` means. `moments`: columns that are compared with a time.
+    `named`: by the first part of a key, what `input.name:value` means. `facets`: by label, which is also a filter, the
+    column whose values are counted, and how a value is typed; `finer`: of some of them, what tells more of all rows at
+    once, from primary key and column.
     """
 
     words: Callable[[str], Q]
     filters: Mapping[str, Callable[[str], Q]]
     moments: Mapping[str, str]
     facets: Mapping[str, tuple[str, Callable[[Any], str]]]
+    named: Mapping[str, Callable[[Condition], Q]] = field(default_factory=dict)
     finer: Mapping[str, Callable[[Sequence[tuple[int, Any]]], list[str]]] = field(default_factory=dict)
 
     def narrow(self, rows: QuerySet[Row], text: str) -> QuerySet[Row]:
@@ -85,7 +88,15 @@ class Searched:
             return moment_q(self.moments[key], condition)
         if key in self.filters and condition.operator in (":", "="):
             return self.filters[key](condition.value)
-        known = ", ".join([*(f"{name}:" for name in self.filters), *(f"{name}>" for name in self.moments)])
+        if (ask := self.named.get(key.partition(".")[0])) is not None and "." in key:
+            return ask(condition)
+        known = ", ".join(
+            [
+                *(f"{name}:" for name in self.filters),
+                *(f"{name}>" for name in self.moments),
+                *(f"{name}.NAME:" for name in self.named),
+            ]
+        )
         raise InvalidArgument(f"'{condition}' is no filter here; filters: {known}")
 
 
@@ -211,6 +222,7 @@ EXECUTIONS = Searched(
         **_SCOPE,
     },
     moments={"created": "created_at", "started": "started_at", "ended": "ended_at"},
+    named={side.value: partial(searched, side) for side in ValueSide},
     facets={
         "phase": ("phase", _name_of(PHASES)),
         "workflow": ("workflow__name", _last_part),

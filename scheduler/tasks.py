@@ -14,6 +14,7 @@ from scheduler.sweep import sweep_all
 from scheduler.triggers.evaluate import evaluate_version
 from scheduler.triggers.evaluate_many import pass_by
 from scheduler.triggers.queue import settle_queue
+from scheduler.value_index import index_values
 from scheduler.wake import continue_retention, keeping_one_execution
 
 
@@ -64,6 +65,11 @@ def apply_retention(after: int = 0) -> None:
         drop_abandoned()
     else:  # others have their turn first
         continue_retention(left)
+
+
+@shared_task
+def index_plain_values() -> None:
+    index_values()
 
 
 @shared_task

@@ -19,7 +19,7 @@ from artifacts.exceptions import InvalidArgument
 MAX_TEXT = 2000
 
 _QUOTED = r'"(?:\\["\\]|\\(?!["\\])|[^"\\])*"'  # each character in one way only: no backtracking
-_NAMED = "(?:metric|metadata|partition)[.]"  # of these whatever name was published can follow
+_NAMED = "(?:metric|metadata|partition|input|output)[.]"  # of these whatever name was published can follow
 _KEY = rf'{_NAMED}(?:{_QUOTED}|[^\s":=<>!]+)|[^\W\d][\w.-]*'
 _VALUE = rf'{_QUOTED}|metric[.]{_QUOTED}(?:-asc|-desc)?|[^\s"]*'
 _TOKEN = re.compile(

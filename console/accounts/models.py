@@ -90,6 +90,42 @@ class ReaderScope(models.Model):
         return f"{self.project or '*'}/{self.domain or '*'}"
 
 
+class Hook(models.Model):
+    """An address that publishes versions of one artifact for whoever signs with its secret (console.hooks).
+
+    It publishes by the name of who made it and with his rights of that moment; made with a token it ends with that.
+    """
+
+    key = models.CharField(max_length=32, unique=True)  # in the address; no secret
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="hooks")
+    parent = models.ForeignKey(ApiToken, on_delete=models.CASCADE, null=True, related_name="hooks")
+    project = models.CharField(max_length=64)
+    domain = models.CharField(max_length=64)
+    artifact = models.CharField(max_length=255)
+    sealed = models.BinaryField()  # scheduler.secrets.cipher
+    former = models.BinaryField(null=True)  # the secret before, which is good until ...
+    former_until = models.DateTimeField(null=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    last_used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"hook {self.key} of {self.project}/{self.domain}/{self.artifact}"
+
+
+class HookCall(models.Model):
+    """A signature that a hook has seen: the same is not taken twice. Kept for as long as it could be sent again."""
+
+    hook = models.ForeignKey(Hook, on_delete=models.CASCADE, related_name="calls")
+    signature = models.CharField(max_length=64)
+    at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["hook", "signature"], name="hook_call_once")]
+
+    def __str__(self) -> str:
+        return f"{self.hook_id} at {self.at}"
+
+
 class Attempts(models.Model):
     """How often a secret was told wrongly, of a subject and within a window (console.accounts.throttle)."""
 

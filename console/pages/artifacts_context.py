@@ -23,6 +23,7 @@ from console.pages.scope import in_scope
 from console.pages.values import spell
 from lineage.models import VersionEdge, VersionRole
 from lineage.names import stale_among
+from lineage.queries import latest_reads
 from lineage.walks import staleness
 from scheduler.models import Execution, LaunchPlan, Trigger, TriggerSource
 
@@ -127,6 +128,7 @@ def overview_context(request: HttpRequest, version: ArtifactVersion) -> dict[str
         "type": describe_type(literal_type),
         "value": "" if version.uri else spell(to_json(literal, literal_type)),
         "used_by": version.edges.filter(role=VersionRole.CONSUMED).values("execution_key").distinct().count(),
+        "reads": latest_reads(version),
         "snippet_python": python_snippet(version),
         "snippet_cli": cli_snippet(version),
     }

@@ -33,6 +33,7 @@ from console.pages import (
     retention,
     schedules,
     secrets,
+    sql,
     triggers,
     usage,
 )
@@ -69,6 +70,7 @@ urlpatterns = [
     path("connectors/<str:name>/switch/", connectors.switch, name="connector-switch"),
     path("connectors/<str:name>/remove/", connectors.remove, name="connector-remove"),
     path("quotas/", quotas.list_quotas, name="quotas"),
+    path("sql/", sql.query_data, name="sql"),
     path("figures/", figures.show_figures, name="figures"),
     path("usage/", usage.show_usage, name="usage"),
     path("usage/prices/set/", usage.set_price_of, name="price-set"),

@@ -15,7 +15,7 @@ from console.access_objects import access_version
 from console.accounts import access
 from console.accounts.access import Action
 from console.rest.base import ApiView, user_of
-from lineage.queries import Step, one_hop
+from lineage.queries import Step, latest_reads, one_hop
 
 Readable = Callable[[str, str], bool]
 
@@ -35,11 +35,19 @@ class StepOut(serializers.Serializer[Any]):
     hidden = serializers.IntegerField(help_text="versions you may not read")
 
 
+class ReadOut(serializers.Serializer[Any]):
+    by = serializers.CharField()
+    times = serializers.IntegerField()
+    first_at = serializers.DateTimeField()
+    last_at = serializers.DateTimeField()
+
+
 class Hop(serializers.Serializer[Any]):
     producers = StepOut(many=True, help_text="who made it, with the versions they consumed")
     consumers = StepOut(many=True, help_text="who consumed it, with the versions they made")
     same_data_as = VersionRef(allow_null=True, help_text="the version whose data this is under another name")
     republished = VersionRef(many=True)
+    reads = ReadOut(many=True, help_text="who queried its data by SQL, the latest first")
     truncated = serializers.BooleanField(help_text="there is more than is shown")
 
 
@@ -48,7 +56,8 @@ class LineageView(ApiView):
     def get(self, request: Request, project: str, domain: str, name: str, version: str) -> Response:
         """One hop: what the version was made of, and what was made of it."""
         user = user_of(request)
-        hop = one_hop(access_version(user, project, domain, name, version))
+        row = access_version(user, project, domain, name, version)
+        hop = one_hop(row)
 
         def readable(project: str, domain: str) -> bool:
             return access.can(user, Action.READ, project, domain)
@@ -59,6 +68,7 @@ class LineageView(ApiView):
             "consumers": [_step(step, readable) for step in hop.consumers],
             "same_data_as": original if original is not None and readable(*original.artifact.key[:2]) else None,
             "republished": _known(hop.republished, readable),
+            "reads": latest_reads(row),
             "truncated": hop.truncated,
         }
         return Response(Hop(body).data)

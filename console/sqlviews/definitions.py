@@ -130,7 +130,11 @@ VIEWS: tuple[View, ...] = (
             Column(
                 "execution_key",
                 TEXT,
-                "CASE WHEN {visible_execution} THEN NULLIF(v.execution_key::text, '') END",
+                "CASE WHEN v.execution_key = '' THEN NULL"
+                # most are of the version's own place, and asking of others takes longer than all the rest
+                " WHEN split_part(v.execution_key, '/', 1) = a.project"
+                " AND split_part(v.execution_key, '/', 2) = a.domain"
+                " THEN v.execution_key::text WHEN {visible_execution} THEN v.execution_key::text END",
                 "executions.key of what made it; null: it came from outside, or from a project you do not see.",
             ),
             Column("created_by", TEXT, _IF_NOT_EMPTY.format("v.created_by"), "Who published it from outside."),

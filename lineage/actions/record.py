@@ -5,7 +5,7 @@ Writing one twice changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -113,3 +113,17 @@ def record_started(
     """The execution was started by `source`: an execution key, or `trigger:<id>`, `schedule:<id>`."""
     link = ExecutionLink(execution_key=execution_key, kind=kind, source=source, detail=dict(detail or {}), at=at)
     ExecutionLink.objects.bulk_create([link], ignore_conflicts=True)
+
+
+_READ = """
+INSERT INTO lineage_versionread (version_id, "by", times, first_at, last_at)
+SELECT version, %(by)s, 1, %(at)s, %(at)s FROM unnest(%(versions)s::bigint[]) AS version ORDER BY version
+ON CONFLICT (version_id, "by") DO UPDATE SET times = lineage_versionread.times + 1, last_at = excluded.last_at
+"""
+
+
+def record_reads(version_ids: Collection[int], *, by: str, at: datetime) -> None:
+    """Somebody queried the data of these versions."""
+    if version_ids:
+        with connection.cursor() as cursor:
+            cursor.execute(_READ, {"versions": sorted(version_ids), "by": by, "at": at})

@@ -1,5 +1,6 @@
 from lineage.models.edge import Derivation, ExecutionLink, LinkKind, VersionEdge, VersionRole, Via
 from lineage.models.export import RunEvent, RunEventType
+from lineage.models.read import VersionRead
 
 __all__ = [
     "Derivation",
@@ -8,6 +9,7 @@ __all__ = [
     "RunEvent",
     "RunEventType",
     "VersionEdge",
+    "VersionRead",
     "VersionRole",
     "Via",
 ]

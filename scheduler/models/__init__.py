@@ -28,6 +28,7 @@ from scheduler.models.trigger import (
     TriggerSource,
 )
 from scheduler.models.usage import Price, UsageHour
+from scheduler.models.value import ExecutionValue, ValueSide, ValuesMark
 
 __all__ = [
     "AttemptSamples",
@@ -41,6 +42,7 @@ __all__ = [
     "EndedChild",
     "Execution",
     "ExecutionMode",
+    "ExecutionValue",
     "ExecutorInstance",
     "Figure",
     "FiguresMark",
@@ -76,5 +78,7 @@ __all__ = [
     "TriggerRound",
     "TriggerSource",
     "UsageHour",
+    "ValueSide",
+    "ValuesMark",
     "Workflow",
 ]

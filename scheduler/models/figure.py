@@ -21,16 +21,21 @@ class Figure(models.Model):
         return f"{self.name}{{{self.labels}}} {self.value:g}"
 
 
-class FiguresMark(models.Model):
-    """Up to which PhaseEvent figures are counted: one row.
-
-    Events get their numbers before they are committed, so a range is counted once every transaction that may hold a
-    number of it is over: `ahead_to` was the newest number given out when `ahead_xid` was the next transaction.
+class Mark(models.Model):
+    """How far a table of growing numbers was read (scheduler.marks): `ahead_to` was the newest number given out when
+    `ahead_xid` was the next transaction.
     """
 
     counted_to = models.BigIntegerField()
     ahead_to = models.BigIntegerField()
     ahead_xid = models.BigIntegerField()
 
+    class Meta:
+        abstract = True
+
     def __str__(self) -> str:
-        return f"counted to {self.counted_to}"
+        return f"read to {self.counted_to}"
+
+
+class FiguresMark(Mark):
+    """Up to which PhaseEvent figures are counted: one row."""

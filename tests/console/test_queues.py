@@ -19,9 +19,9 @@ from scheduler import wake
 from scheduler.actions import retention
 from scheduler.notifications import deliver, smtp, webhooks
 from scheduler.shell import flush
-from scheduler.tasks import apply_retention, deliver_notifications, fire_schedules, sweep
+from scheduler.tasks import apply_retention, deliver_notifications, fire_schedules, index_plain_values, sweep
 
-SLOW: tuple[Any, ...] = (deliver_notifications, apply_retention, send_run_events)
+SLOW: tuple[Any, ...] = (deliver_notifications, apply_retention, index_plain_values, send_run_events)
 
 
 def test_every_task_that_waits_for_strangers_is_routed_to_the_slow_queue(valkey: redis.Redis) -> None:

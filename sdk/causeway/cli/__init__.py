@@ -10,6 +10,7 @@ from causeway.cli import (
     completion,
     connectors,
     executions,
+    hooks,
     hub,
     identity,
     launches,
@@ -20,6 +21,7 @@ from causeway.cli import (
     retention,
     schedules,
     secrets,
+    sql,
     triggers,
 )
 from causeway.cli.root import main
@@ -32,6 +34,7 @@ __all__ = [
     "completion",
     "connectors",
     "executions",
+    "hooks",
     "hub",
     "identity",
     "launches",
@@ -43,5 +46,6 @@ __all__ = [
     "retention",
     "schedules",
     "secrets",
+    "sql",
     "triggers",
 ]

@@ -45,6 +45,7 @@ def addresses(world: World) -> list[str]:
         "/tokens/",
         "/password/",
         "/notifications/",
+        "/sql/",
     ]
 
 

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('accounts', '0004_readers'),
+        ('accounts', '0005_hooks'),
     ]
 
     operations = [
