@@ -73,6 +73,7 @@ urlpatterns = [
     path("artifacts/versions/<int:version_id>/lineage/", artifacts.show_lineage, name="version-lineage"),
     path("artifacts/versions/<int:version_id>/triggers/", triggers.show_version_triggers, name="version-triggers"),
     path("artifacts/versions/<int:version_id>/graph/", lineage.show_graph, name="version-graph"),
+    path("artifacts/versions/<int:version_id>/canvas/", lineage.show_canvas, name="version-canvas"),
     path("artifacts/versions/<int:version_id>/compare/", lineage.compare, name="version-compare"),
     path("artifacts/versions/<int:version_id>/remove/", retention.remove, name="version-remove"),
     path("compare/", comparing.compare, name="compare"),

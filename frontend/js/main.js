@@ -5,13 +5,14 @@ import * as confirm from "./confirm.js";
 import * as copy from "./copy.js";
 import * as dismiss from "./dismiss.js";
 import * as drawings from "./drawings.js";
+import * as keys from "./keys.js";
 import * as logs from "./logs.js";
 import * as menus from "./menus.js";
 import * as polls from "./polls.js";
 import * as structured from "./structured.js";
 import * as submits from "./submits.js";
 
-const behaviours = [clocks, connection, confirm, copy, dismiss, drawings, logs, menus, polls, structured, submits];
+const behaviours = [clocks, connection, confirm, copy, dismiss, drawings, keys, logs, menus, polls, structured, submits];
 
 function bindAll(root) {
   for (const behaviour of behaviours) behaviour.bind(root);
