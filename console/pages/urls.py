@@ -28,6 +28,7 @@ from console.pages import (
     retention,
     schedules,
     secrets,
+    styleguide,
     triggers,
     usage,
 )
@@ -77,6 +78,7 @@ urlpatterns = [
     path("artifacts/versions/<int:version_id>/compare/", lineage.compare, name="version-compare"),
     path("artifacts/versions/<int:version_id>/remove/", retention.remove, name="version-remove"),
     path("compare/", comparing.compare, name="compare"),
+    path("styleguide/", styleguide.show_styleguide, name="styleguide"),
     path("map/", lineage.show_map, name="map"),
     path("artifacts/retention/<int:artifact_id>/", retention.show_plan, name="retention-plan"),
     path("artifacts/retention/<int:artifact_id>/set/", retention.set_policy, name="retention-set"),
