@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -40,7 +42,7 @@ TRACE = 'Traceback (most recent call last):\n  File "train.py", line 12, in trai
 def show_styleguide(request: PageRequest) -> HttpResponse:
     boxes = {"raw": "dataset", "clean": "dataset", "model": "model"}
     drawing = graphs.layout(list(boxes), [("raw", "clean"), ("clean", "model")])
-    context = {
+    context: dict[str, Any] = {
         "tones": TONES,
         "badge_groups": _badges(),
         "icons": ("artifact", "map", "run", "gate", "clock", "layers", "copy", "download", "check", "close", "alert"),
@@ -73,7 +75,7 @@ def show_styleguide(request: PageRequest) -> HttpResponse:
 
 
 def _badges() -> list[tuple[str, list[Badge]]]:
-    groups = {
+    groups: dict[str, Mapping[Any, Badge]] = {
         "What things do now": badges.STATE,
         "Executions": badges.EXECUTION,
         "Nodes": badges.NODE,

@@ -134,7 +134,7 @@ def read_frame(path: Path, data_format: str) -> Any:
     if data_format != "parquet":
         raise CausewayError(f"a dataset of format {data_format!r} is not read here: use it as files, in {path}")
     try:
-        from pyarrow import parquet  # type: ignore[import-untyped]
+        from pyarrow import parquet
     except ModuleNotFoundError:
         raise CausewayError(f"reading {path} needs pyarrow: pip install pyarrow pandas") from None
     table = parquet.read_table(path)
