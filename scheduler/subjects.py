@@ -95,3 +95,36 @@ def _decided(keys: Iterable[str]) -> list[Gate]:
     for (project, domain), some in sorted(names.items()):
         rows = rows | decided.filter(execution__project=project, execution__domain=domain, execution__name__in=some)
     return list(rows.defer("execution__spec", "execution__error").order_by("-decided_at", "-id")[:GATES])
+
+
+STANDING = ("champion", "production", "prod", "live")  # aliases of what is in use, the likeliest first
+EARLIER = 50  # versions that are looked through for the last one approved
+
+
+class Precedents(NamedTuple):
+    """What a version is held against: the one in use, and the last one approved; None where there is none."""
+
+    standing: ArtifactVersion | None
+    alias: str  # by which the standing one is known
+    approved: ArtifactVersion | None
+
+
+def precedents_of(version: ArtifactVersion) -> Precedents:
+    """Among versions with the same partitions; an alias that begins with one of STANDING counts too. Seven queries."""
+    same = ArtifactVersion.objects.filter(artifact=version.artifact_id, partition_digest=version.partition_digest)
+    same = same.exclude(pk=version.pk).select_related("artifact").defer("literal", "literal_type", "card", "terms")
+    named = same.filter(aliases__isnull=False).prefetch_related("aliases").distinct()
+    ranked = [
+        (STANDING.index(word), alias.name, one)
+        for one in named
+        for alias in one.aliases.all()
+        for word in STANDING
+        if alias.name == word or alias.name.startswith((f"{word}-", f"{word}_"))
+    ]
+    earlier = list(same.filter(removed_at__isnull=True).order_by("-created_at", "-id")[:EARLIER])
+    decisions = decisions_about({one.pk for one in earlier})
+    approved = next((one for one in earlier if one.pk in decisions and decisions[one.pk][0].approved), None)
+    if not ranked:
+        return Precedents(None, "", approved)
+    _, alias, standing = min(ranked, key=lambda one: (*one[:2], -one[2].pk))
+    return Precedents(standing, alias, approved)

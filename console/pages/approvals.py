@@ -8,7 +8,8 @@ from flyteidl.core import types_pb2
 from artifacts.exceptions import InvalidArgument
 from console.access_objects import access_execution, access_gate
 from console.accounts.access import Action
-from console.pages.approvals_context import decided_gates, gate_context, waiting_gates
+from console.pages.approvals_context import decided_gates, gate_context, waiting_rows
+from console.pages.approvals_evidence import evidence_context
 from console.pages.responses import PageRequest, attempt, page, respond
 from console.pages.typed_values import ANY, Typed, form_text, read_control, read_typed
 from scheduler.actions import gates
@@ -17,7 +18,7 @@ from scheduler.actions import gates
 @require_GET
 @page
 def list_approvals(request: PageRequest) -> HttpResponse:
-    context = {"waiting": list(waiting_gates(request)), "decided": decided_gates(request)}
+    context = {"waiting": waiting_rows(request), "decided": decided_gates(request)}
     return respond(request, "approvals/list.html", "approvals/_lists.html", context, live=True)
 
 
@@ -25,7 +26,8 @@ def list_approvals(request: PageRequest) -> HttpResponse:
 @page
 def show_approval(request: PageRequest, gate_id: int) -> HttpResponse:
     gate = access_gate(request.user, gate_id)
-    return render(request, "approvals/detail.html", gate_context(request, gate))
+    context = gate_context(request, gate)
+    return render(request, "approvals/detail.html", context | evidence_context(request, gate, context["subject"]))
 
 
 @require_POST
@@ -47,6 +49,8 @@ def decide(request: PageRequest, gate_id: int) -> HttpResponse:
     def act() -> None:
         if request.POST.get("decision") not in ("approve", "reject"):
             raise InvalidArgument("choose Approve or Reject")
+        if not approve and not comment:
+            raise InvalidArgument("say why it is rejected: whoever asked has nothing else to go by")
         gates.decide(gate, approve=approve, actor=actor, comment=comment)
 
     done = "Approved. The execution goes on." if approve else "Rejected. The execution stops here."
@@ -70,7 +74,9 @@ def give_signal(request: PageRequest, gate_id: int) -> HttpResponse:
 
     if attempt(request, act, "Value given. The execution goes on."):
         return redirect("approval", gate_id=gate.pk)
-    context = gate_context(request, access_gate(request.user, gate_id))
+    gate = access_gate(request.user, gate_id)
+    context = gate_context(request, gate)
+    context |= evidence_context(request, gate, context["subject"])
     return render(
         request, "approvals/detail.html", context | {"typed": typed.text, "variant": typed.variant, "comment": comment}
     )

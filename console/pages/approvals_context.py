@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.literals import describe_type, is_optional, to_json
@@ -23,8 +25,9 @@ from lineage.models import VersionEdge, VersionRole
 from scheduler.actions.gates import takes_approval
 from scheduler.models import Gate, GateKind
 from scheduler.phases import EXECUTION_TERMINAL
+from scheduler.subjects import subjects_of
 
-DECIDED_SHOWN = 50
+DECIDED_SHOWN, WAITING_SHOWN = 50, 500
 _HEAVY = tuple(
     f"execution__{name}"
     for name in ("spec", "workflow__spec", "workflow__closure", "launch_plan__spec", "launch_plan__closure")
@@ -47,6 +50,36 @@ def waiting_gates(request: HttpRequest) -> QuerySet[Gate]:
     """Gates somebody can decide now: reached, not decided, of an execution that still runs; the most urgent first."""
     rows = readable_gates(request).filter(decided_at__isnull=True, waiting_since__isnull=False)
     return rows.exclude(execution__phase__in=EXECUTION_TERMINAL).order_by("expires_at", "waiting_since", "id")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A row of the inbox: what is decided about, where the user may know of it, and how urgent it is."""
+
+    gate: Gate
+    subject: ArtifactVersion | None
+    urgency: Badge | None
+
+
+def waiting_rows(request: HttpRequest) -> list[Waiting]:
+    gates = list(waiting_gates(request)[:WAITING_SHOWN])
+    about = subjects_of(gates)
+    may_read, now = access.reader(request.user), timezone.now()
+
+    def told(version: ArtifactVersion | None) -> ArtifactVersion | None:
+        return version if version is not None and may_read(*version.artifact.key[:2]) else None
+
+    return [Waiting(gate, told(about.get(gate.pk)), urgency_of(gate, now)) for gate in gates]
+
+
+def urgency_of(gate: Gate, now: datetime) -> Badge | None:
+    """By the time that is left; None where nothing presses."""
+    if gate.expires_at is None:
+        return None
+    left = gate.expires_at - now
+    if left <= timedelta(hours=1):
+        return Badge("urgent", "bad")
+    return Badge("today", "warn") if left <= timedelta(hours=24) else None
 
 
 def waiting_count(request: HttpRequest) -> int:

@@ -157,7 +157,7 @@ def _context(
         return context
     names = _short_names(columns)
     return context | {
-        "measures": [_measure_row(one) for one in found.measures],
+        "measures": [measure_row(one) for one in found.measures],
         "bars": _bars(found.measures, columns, names),
         "parallel": _parallel(found.measures, columns, names),
         "sections": [
@@ -184,7 +184,8 @@ def _sections(found: Compared) -> list[tuple[str, Sequence[Line]]]:
     ]
 
 
-def _measure_row(measure: Measure) -> MeasureRow:
+def measure_row(measure: Measure) -> MeasureRow:
+    """A measure as a row of a table: its values with their differences from the base."""
     cells = [_cell(delta, is_best=at in measure.best) for at, delta in enumerate(measure.deltas)]
     return MeasureRow(measure, cells)
 

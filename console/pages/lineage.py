@@ -28,6 +28,7 @@ from lineage.walks import MAX_DEPTH, ancestry, impact, staleness, trained_on
 
 DEPTHS = (1, 2, 3, 5, 10)
 SHOWN = 500  # versions of one graph; what is asked for with ?all=1 goes to MAX_NODES
+CANVAS_DEPTH = 2  # steps drawn for who has no scripts
 PICKED = 100  # versions to choose from
 
 
@@ -64,6 +65,25 @@ def show_graph(request: PageRequest, version_id: int) -> HttpResponse:
         **drawn_versions(reached, readable=readable),
     }
     return render(request, "artifacts/graph.html", context)
+
+
+@require_GET
+@page
+def show_canvas(request: PageRequest, version_id: int) -> HttpResponse:
+    """Both directions on one canvas, which asks for more by itself; for who has no scripts two pictures with tables."""
+    version = access_version_id(request.user, version_id)
+    readable = access.reader(request.user)
+    sides = []
+    for title, walk in (("What it was made of", ancestry), ("What was made of it", impact)):
+        reached = walk(version.pk, max_depth=CANVAS_DEPTH, limit=SHOWN)
+        rows = rows_of(reached, readable=readable)
+        sides.append({"title": title, "rows": rows, "reached": reached, **drawn_versions(reached, readable=readable)})
+    context = version_context(version) | {
+        "tab": "lineage",
+        "sides": sides,
+        "api": reverse("rest:version-graph", args=[0]),
+    }
+    return render(request, "artifacts/canvas.html", context)
 
 
 def _file(text: str, form: str) -> HttpResponse:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from flyteidl.core import literals_pb2, types_pb2
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -20,9 +20,11 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
+from console.rest.lineage import VersionRef
 from scheduler.actions.gates import decide, declared_gate, gates_ahead, get_or_create_signal, set_signal, takes_approval
 from scheduler.models import Gate, GateKind
 from scheduler.phases import EXECUTION_TERMINAL
+from scheduler.subjects import subjects_of
 
 TAGS = ["gates"]
 TYPES = {name: simple for simple, name in SIMPLE_NAMES.items() if name not in ("none", "binary", "error")}
@@ -42,6 +44,14 @@ class GateOut(serializers.Serializer[Any]):
     decided_at = serializers.DateTimeField(allow_null=True)
     decided_by = serializers.CharField()
     comment = serializers.CharField()
+    subject = serializers.SerializerMethodField(help_text="the version that is decided about, as far as you may know")
+
+    @extend_schema_field(VersionRef(allow_null=True))
+    def get_subject(self, gate: Gate) -> dict[str, Any] | None:
+        version = self.context.get("subjects", {}).get(gate.pk)
+        if version is None or not access.can(self.context["user"], Action.READ, *version.artifact.key[:2]):
+            return None
+        return dict(VersionRef(version).data)
 
     def get_type(self, gate: Gate) -> str:
         return describe_type(_type_of(gate))
@@ -76,14 +86,20 @@ class GatesView(ListView):
             wanted &= Q(decided_at__isnull=False)
         mine = access.readable(user_of(request), project="execution__project", domain="execution__domain")
         rows = Gate.objects.filter(mine, wanted).select_related("execution", "node").defer("execution__spec")
-        return self.page(request, rows, GateOut)
+        return self.page(
+            request, rows, GateOut, {"user": user_of(request)}, lambda found: {"subjects": subjects_of(found)}
+        )
 
 
 class GateView(ApiView):
     @extend_schema(responses=GateOut, tags=TAGS)
     def get(self, request: Request, gate_id: int) -> Response:
         """One gate."""
-        return Response(GateOut(access_gate(user_of(request), gate_id)).data)
+        return Response(_shown(access_gate(user_of(request), gate_id), user_of(request)))
+
+
+def _shown(gate: Gate, user: User) -> dict[str, Any]:
+    return dict(GateOut(gate, context={"user": user, "subjects": subjects_of([gate])}).data)
 
 
 class DecisionBody(Body):
@@ -177,4 +193,4 @@ def _given(gate: Gate, user: User, body: dict[str, Any]) -> Response:
 
 
 def _decided(gate: Gate, user: User) -> Response:
-    return Response(GateOut(access_gate(user, gate.pk)).data)
+    return Response(_shown(access_gate(user, gate.pk), user))

@@ -5,6 +5,7 @@ import * as confirm from "./confirm.js";
 import * as copy from "./copy.js";
 import * as dismiss from "./dismiss.js";
 import * as drawings from "./drawings.js";
+import * as keys from "./keys.js";
 import * as logs from "./logs.js";
 import * as menus from "./menus.js";
 import * as palette from "./palette.js";
@@ -13,7 +14,7 @@ import * as structured from "./structured.js";
 import * as submits from "./submits.js";
 
 const behaviours = [
-  clocks, connection, confirm, copy, dismiss, drawings, logs, menus, palette, polls, structured, submits,
+  clocks, connection, confirm, copy, dismiss, drawings, keys, logs, menus, palette, polls, structured, submits,
 ];
 
 function bindAll(root) {

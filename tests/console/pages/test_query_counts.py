@@ -20,7 +20,7 @@ MOST = {
     "/": 24,  # what unfinished executions do is asked in five
     "/artifacts/": 18,  # the page and its facets are searched for, each within limits that are set and taken off again
     "/executions/": 16,  # of all for the facets, and of those shown
-    "/approvals/": 6,
+    "/approvals/": 8,  # two for what is decided about
     "/launch-plans/": 8,  # with one for the runs of all
     "/workflows/": 7,
     "/tasks/": 7,

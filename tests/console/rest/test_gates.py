@@ -35,7 +35,7 @@ def test_it_lists_what_waits(api: Caller, django_assert_num_queries: Any) -> Non
     assert signals("?state=all&kind=sleep") == {"nap"}
     assert signals("?execution=e2") == set()
     problem(client.get(f"{URL}?state=open"), 400)
-    with django_assert_num_queries(3):  # token, bindings, rows
+    with django_assert_num_queries(4):  # token, bindings, rows
         client.get(URL)
 
 
