@@ -155,7 +155,7 @@ def test_migrations_find_no_view_in_their_way() -> None:
     assert schema.make() is True
 
 
-def test_psql_sqlalchemy_and_duckdb_read_them(object_store: str) -> None:
+def test_psql_and_sqlalchemy_read_them(object_store: str) -> None:
     make_world()
     with reader("demo") as (_, where):
         expected = len(rows(where, "SELECT * FROM executions WHERE phase = 'FAILED'"))
