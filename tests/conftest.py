@@ -18,7 +18,7 @@ from hypothesis import settings as hypothesis_settings
 from pytest_django import Settings
 
 from artifacts.store import ObjectStore, open_store
-from console.accounts import access
+from console.accounts import access, scopes
 from console.celery import app as celery_app
 from console.supervisor import valkey as valkey_server
 from console.supervisor.paths import Home
@@ -62,6 +62,12 @@ def _actors_without_accounts(request: pytest.FixtureRequest, monkeypatch: pytest
         return lambda action, project, domain: user is None or access.can(user, action, project, domain)
 
     monkeypatch.setattr(authority, "_rights_of", rights_of)
+
+
+@pytest.fixture(autouse=True)
+def _no_caller() -> None:
+    """Whoever called last with a token is forgotten, as at the beginning of every call of a server."""
+    scopes.forget_caller()
 
 
 @pytest.fixture(scope="session")

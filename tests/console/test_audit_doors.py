@@ -93,7 +93,7 @@ def test_an_abort_names_its_cause_at_every_door(doors: Doors) -> None:
 
 @pytest.mark.parametrize(("approve", "verb"), [(True, "gate.approve"), (False, "gate.reject")])
 def test_a_decision_is_the_same_as_a_decision_and_as_a_value(doors: Doors, approve: bool, verb: str) -> None:
-    decision = {"decision": "approve" if approve else "reject"}
+    decision = {"decision": "approve" if approve else "reject", "comment": "" if approve else "no"}
     signal = signal_pb2.SignalSetRequest(
         id=identifier_pb2.SignalIdentifier(signal_id="ok", execution_id=KEY), value=_boolean(approve)
     )

@@ -6,12 +6,13 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 from flyteidl.core import execution_pb2
 
 from artifacts.models import Kind
 from artifacts.store import store
 from console.accounts.models import Role, RoleBinding, User
-from scheduler.models import Execution
+from scheduler.models import Execution, ExecutorInstance
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 from tests.console.pages import program
 from tests.console.pages.cast import make_attempt, make_execution, make_node, make_version, put_literals, text
@@ -24,6 +25,8 @@ PLAN = "train_on_dataset"
 @pytest.fixture
 def waits(causeway: Command) -> Execution:
     register_module(program, project="demo", domain="development")
+    now = timezone.now()
+    ExecutorInstance.objects.create(name="here", executor="local", capacity={}, started_at=now, seen_at=now)
     execution = make_execution("awaits", PLAN, ExecutionPhase.RUNNING, age=timedelta(minutes=8), principal="abe")
     node = make_node(execution, "n0", NodePhase.QUEUED, started_at=None)
     make_attempt(node, AttemptPhase.QUEUED, reason="waiting for gpu 1")

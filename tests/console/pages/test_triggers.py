@@ -74,7 +74,8 @@ def test_the_ledger_does_not_name_versions_of_projects_one_may_not_read(world: W
     now = timezone.now()
     trigger = Trigger.objects.get()
     TriggerFiring.objects.create(trigger=trigger, version=secret, outcome="fired", published_at=now, at=now)
-    for page in ("/reactions/", "/", "/launch-plans/demo/development/train_on_dataset/"):
+    assert "secret-data" not in browse(world.viewer).get("/").content.decode()
+    for page in ("/reactions/", "/launch-plans/demo/development/train_on_dataset/"):
         assert "secret-data" in browse(world.admin).get(page).content.decode()
         text = browse(world.viewer).get(page).content.decode()
         assert "a version you may not read" in text
