@@ -123,7 +123,7 @@ def _executions(request: HttpRequest, text: str) -> list[Execution]:
     """Whose names begin so, by the index of names."""
     if not _NAME.fullmatch(text):
         return []
-    rows = in_scope(request, Execution.objects.filter(archived=False, name__gte=text, name__lt=f"{text}~"))
+    rows = in_scope(request, Execution.objects.filter(archived=False, name__startswith=text))
     slim = rows.select_related("workflow").only("project", "domain", "name", "phase", "workflow__name", "created_at")
     return list(slim.order_by("name")[:SHOWN])
 
