@@ -54,6 +54,18 @@ def test_it_draws_bars_and_parallel_coordinates(world: World, browse: Browse) ->
     assert [axis.axis.is_less_better for axis in answer.context["parallel"].axes] == [False, True, False]
 
 
+def test_what_has_no_value_has_no_bar_of_zero(world: World, browse: Browse) -> None:
+    made = [
+        make_version(
+            "partly", Kind.MODEL, number=300 + at, metrics={"auc": 0.5 + at / 10, **({"f1": 0.7} if at else {})}
+        )
+        for at in range(2)
+    ]
+    answer = browse(world.admin).get("/compare/", {"v": [version.pk for version in made]})
+    drawn = {chart.title: [bar.bar.value for bar in chart.bars] for chart in answer.context["bars"]}
+    assert drawn == {"auc": [0.5, 0.6], "f1": [0.7]}
+
+
 def test_it_names_what_only_some_were_made_of(world: World, browse: Browse) -> None:
     old, new = (make_version("raw-data", Kind.DATASET, number=at) for at in (300, 301))
     shared = make_version("shared-data", Kind.DATASET, number=302)
