@@ -120,7 +120,7 @@ def packed(uri: str) -> Archive:
 class Archive:
     """Pieces that give their turn back once: at their end, when the answer is closed, or when nobody holds it any more.
 
-    A generator's `finally` would not do: one that is closed before its first piece (a HEAD, a reader who left) runs none.
+    A generator's `finally` would not do: one that is closed before its first piece (the reader has left) runs none.
     """
 
     def __init__(self, pieces: Iterator[bytes]) -> None:

@@ -104,7 +104,7 @@ def test_archives_have_turns_and_a_most(
 
 
 def test_an_archive_nobody_reads_gives_its_turn_back(world: World, browse: Browse, folder: ArtifactVersion) -> None:
-    for pieces in (0, 1) * object_files.PACKED_AT_ONCE:  # as Django does when a reader leaves, or asked by HEAD
+    for pieces in (0, 1) * object_files.PACKED_AT_ONCE:  # as Django does when a reader leaves
         archive = object_files.packed(folder.uri)
         assert len([piece for piece, _ in zip(archive, range(pieces), strict=False) if piece]) == pieces
         archive.close()
