@@ -73,13 +73,18 @@ def better_of(name: str) -> Better:
 
 
 def is_number(value: Any) -> bool:
-    """Finite, and no truth value."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Finite as a float, and no truth value."""
+    try:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # a whole number without end, as JSON may hold
+        return False
 
 
 @dataclass(frozen=True)
 class Delta:
-    """`difference` from the base's value, `share` of it: 0.1 is ten per cent more; None where there is none."""
+    """`difference` from the base's value, `share` of it: 0.1 is ten per cent more; None where there is none, or it is
+    larger than any number.
+    """
 
     value: float | None
     difference: float | None
@@ -133,10 +138,14 @@ def _delta(value: float | None, base: float | None, better: Better, *, is_base: 
     if is_base or value is None or base is None:
         return Delta(value, None, None, Verdict.BASE if is_base else Verdict.NONE)
     difference = value - base
-    share = difference / abs(base) if base else None
     if not difference:
         return Delta(value, 0.0, 0.0, Verdict.EQUAL)
-    if better is Better.UNKNOWN:
-        return Delta(value, difference, share, Verdict.DIFFERENT)
-    is_better = (difference > 0) == (better is Better.MORE)
-    return Delta(value, difference, share, Verdict.BETTER if is_better else Verdict.WORSE)
+    verdict = Verdict.DIFFERENT
+    if better is not Better.UNKNOWN:
+        verdict = Verdict.BETTER if (difference > 0) == (better is Better.MORE) else Verdict.WORSE
+    return Delta(value, _finite(difference), _finite(difference / abs(base)) if base else None, verdict)
+
+
+def _finite(number: float) -> float | None:
+    """None of what is larger than any number."""
+    return number if math.isfinite(number) else None

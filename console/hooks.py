@@ -83,9 +83,15 @@ def make(project: str, domain: str, artifact: str, *, actor: User) -> tuple[Hook
 
 def rotate(hook: Hook, *, actor: User) -> str:
     """A new secret. The one before is good for OVERLAP, so that senders can be changed one by one; not the one before
-    that.
+    that. PermissionDenied for a hook of somebody else: with its secret one would publish by that name, and for a token
+    other than the one it was made with, which could outlive itself so.
     """
     access.require(actor, Action.PUBLISH, hook.project, hook.domain)
+    grant = grant_of(actor)
+    if hook.user_id != actor.pk:
+        raise PermissionDenied(f"the hook publishes by the name of {hook.user.username}: make one of your own")
+    if grant is not None and not grant.is_whole and grant.token != hook.parent_id:
+        raise PermissionDenied("a limited token gives new secrets to the hooks alone that were made with it")
     secret = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
         locked = Hook.objects.select_for_update().get(pk=hook.pk)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from heapq import merge
 
+from django.db.models import Case, Count, QuerySet, When
+
 from artifacts.exceptions import CausewayError, InvalidArgument
 from console.logs import LogPart, read_log_of
 from scheduler.models import Execution, TaskExecution
@@ -19,6 +21,7 @@ from scheduler.phases import AttemptPhase
 
 LEVELS = ("debug", "info", "warning", "error")
 ATTEMPTS = 40  # whose logs are read: those that failed first, then the newest
+PORTION = 500  # attempts that are looked up at once for a download
 TAIL = 96 * 1024  # bytes read of the end of each
 LINES = 1_000  # shown at once: the newest
 LONGEST = 4_000  # characters of a line
@@ -73,8 +76,10 @@ class Stream:
 
 def stream(execution: Execution, asked: Asked, *, limit: int = LINES) -> Stream:
     """The newest lines that were asked for, in order of time."""
-    rows = _attempts(execution, asked)
-    known, found = rows[:ATTEMPTS], []
+    rows, found = _attempts(execution, asked), []
+    failed_first = Case(When(phase__in=_BAD, then=0), default=1)
+    known = list(rows.order_by(failed_first, "-pk")[:ATTEMPTS])
+    more = rows.count() - ATTEMPTS if len(known) == ATTEMPTS else 0
     cut = False
     for row in known:
         part = _end_of(row)
@@ -82,43 +87,46 @@ def stream(execution: Execution, asked: Asked, *, limit: int = LINES) -> Stream:
             cut = cut or part.size > len(part.data)
             found.append([line for line in _lines(row, part.data, cut=part.size > len(part.data)) if asked.takes(line)])
     lines = list(merge(*found, key=_moment))
-    return Stream(lines[-limit:], len(rows) - len(known), cut or len(lines) > limit)
+    return Stream(lines[-limit:], max(more, 0), cut or len(lines) > limit)
 
 
 def whole(execution: Execution, asked: Asked) -> Iterator[bytes]:
     """All logs one after another, each under a line that says whose it is; in parts, for a download."""
-    for row in sorted(_attempts(execution, asked), key=lambda row: row.pk):
-        yield f"===== {_named(row)}\n".encode()
-        offset = 0
-        while _has_log(row):
-            try:
-                part = read_log_of(row, offset=offset)
-            except CausewayError:
-                break
-            yield part.data
-            if not part.data or part.next_offset >= part.size:
-                break
-            offset = part.next_offset
-        yield b"\n"
+    rows, after = _attempts(execution, asked).order_by("pk"), 0
+    while some := list(rows.filter(pk__gt=after)[:PORTION]):
+        for row in some:
+            yield from _whole_of(row)
+        after = some[-1].pk
 
 
-def _attempts(execution: Execution, asked: Asked) -> list[TaskExecution]:
-    rows = TaskExecution.objects.filter(execution_id=execution.pk).select_related("node").defer("error", "node__state")
+def _whole_of(row: TaskExecution) -> Iterator[bytes]:
+    yield f"===== {_named(row)}\n".encode()
+    offset = 0
+    while True:
+        try:
+            part = read_log_of(row, offset=offset)
+        except CausewayError:
+            break
+        yield part.data
+        if not part.data or part.next_offset >= part.size:
+            break
+        offset = part.next_offset
+    yield b"\n"
+
+
+def _attempts(execution: Execution, asked: Asked) -> QuerySet[TaskExecution]:
+    """Those with a log, without what is heavy."""
+    rows = TaskExecution.objects.filter(execution_id=execution.pk).exclude(phase=AttemptPhase.QUEUED)
+    rows = rows.exclude(log_uri="").select_related("node").defer("command", "error", "node__error", "node__state")
     rows = rows.filter(node__node_id=asked.node) if asked.node else rows
-    rows = rows.filter(pk=asked.attempt) if asked.attempt is not None else rows
-    found = list(rows.exclude(phase=AttemptPhase.QUEUED).order_by("-pk")[:5_000])
-    return sorted(found, key=lambda row: (row.phase not in _BAD, -row.pk))
+    return rows.filter(pk=asked.attempt) if asked.attempt is not None else rows
 
 
 def _end_of(row: TaskExecution) -> LogPart | None:
     try:
-        return read_log_of(row, offset=None, limit=TAIL) if _has_log(row) else None
+        return read_log_of(row, offset=None, limit=TAIL)
     except CausewayError:  # gone, or its place does not answer: the others are shown
         return None
-
-
-def _has_log(row: TaskExecution) -> bool:
-    return bool(row.log_uri)
 
 
 def _named(row: TaskExecution) -> str:
@@ -166,10 +174,7 @@ def _moment(line: LogLine) -> datetime:
 def nodes_with_logs(execution: Execution) -> Sequence[tuple[str, int]]:
     """Nodes that have attempts, with how many, in the order in which they began."""
     rows = TaskExecution.objects.filter(execution_id=execution.pk).order_by("node_id")
-    counts: dict[str, int] = {}
-    for name in rows.values_list("node__node_id", flat=True)[:20_000]:
-        counts[name] = counts.get(name, 0) + 1
-    return list(counts.items())
+    return list(rows.values_list("node__node_id").annotate(count=Count("pk")))
 
 
 def told(lines: Iterable[LogLine]) -> list[dict[str, object]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from artifacts.models import ArtifactVersion, Kind
@@ -109,8 +109,11 @@ class Precedents(NamedTuple):
     approved: ArtifactVersion | None
 
 
-def precedents_of(version: ArtifactVersion) -> Precedents:
-    """Among versions with the same partitions; an alias that begins with one of STANDING counts too. Seven queries."""
+def precedents_of(version: ArtifactVersion, *, may_read: Callable[[str, str], bool]) -> Precedents:
+    """Among versions with the same partitions; an alias that begins with one of STANDING counts too. Seven queries.
+
+    `may_read`: whether whoever asks may read in a project and domain; approvals in others count for nothing.
+    """
     same = ArtifactVersion.objects.filter(artifact=version.artifact_id, partition_digest=version.partition_digest)
     same = same.exclude(pk=version.pk).select_related("artifact").defer("literal", "literal_type", "card", "terms")
     named = same.filter(aliases__isnull=False).prefetch_related("aliases").distinct()
@@ -122,8 +125,11 @@ def precedents_of(version: ArtifactVersion) -> Precedents:
         if alias.name == word or alias.name.startswith((f"{word}-", f"{word}_"))
     ]
     earlier = list(same.filter(removed_at__isnull=True).order_by("-created_at", "-id")[:EARLIER])
-    decisions = decisions_about({one.pk for one in earlier})
-    approved = next((one for one in earlier if one.pk in decisions and decisions[one.pk][0].approved), None)
+    decisions = {
+        pk: [one for one in found if may_read(one.gate.execution.project, one.gate.execution.domain)]
+        for pk, found in decisions_about({one.pk for one in earlier}).items()
+    }
+    approved = next((one for one in earlier if (told := decisions.get(one.pk)) and told[0].approved), None)
     if not ranked:
         return Precedents(None, "", approved)
     _, alias, standing = min(ranked, key=lambda one: (*one[:2], -one[2].pk))

@@ -68,12 +68,14 @@ def _read(uri: str) -> Mapping[str, literals_pb2.Literal]:
 def _rows(side: ValueSide, pk: int, values: Mapping[str, literals_pb2.Literal]) -> Iterator[ExecutionValue]:
     for name in sorted(values)[:MAX_VALUES]:
         plain = plain_value(values[name])
-        if plain is not None and len(plain[0]) <= MAX_TEXT and "\x00" not in plain[0] and len(name) <= 255:
+        if plain is not None and len(plain[0]) <= MAX_TEXT and len(name) <= 255 and "\x00" not in f"{name}{plain[0]}":
             yield ExecutionValue(execution_id=pk, side=side, name=name, text=plain[0], number=plain[1])
 
 
 def plain_value(literal: literals_pb2.Literal) -> tuple[str, float | None] | None:
-    """(text, number) of a number, text, truth value, time or address; None of all others."""
+    """(text, number) of a number, text, truth value, time or address; None of all others, and of times and durations
+    outside of what a calendar holds: whoever writes a literal may write such.
+    """
     primitive = literal.scalar.primitive
     kind = primitive.WhichOneof("value") if literal.scalar.HasField("primitive") else None
     if kind is None:
@@ -84,10 +86,14 @@ def plain_value(literal: literals_pb2.Literal) -> tuple[str, float | None] | Non
         return f"{number!r}", float(number)
     if kind == "boolean":
         return ("true" if primitive.boolean else "false"), None
-    if kind == "datetime":
-        return primitive.datetime.ToJsonString(), None
-    if kind == "duration":
-        return f"{primitive.duration.ToTimedelta().total_seconds():g}", primitive.duration.ToTimedelta().total_seconds()
+    try:
+        if kind == "datetime":
+            return primitive.datetime.ToJsonString(), None
+        if kind == "duration":
+            seconds = primitive.duration.ToTimedelta().total_seconds()
+            return f"{seconds:g}", seconds
+    except (ValueError, OverflowError):
+        return None
     return primitive.string_value, None
 
 

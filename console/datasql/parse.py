@@ -7,7 +7,7 @@ the query was given under their own paths too.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from artifacts.exceptions import InvalidArgument
@@ -18,8 +18,9 @@ PREFIX = "__artifact_"
 FUNCTIONS = ("artifact", "artifacts")
 _TOKEN = re.compile(
     r"""
-    (?P<space> \s+ | --[^\n]* | /\*.*?\*/ )
-  | (?P<text> [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | \$(?P<tag>\w*)\$.*?\$(?P=tag)\$ )
+    (?P<space> (?: \s | --[^\n]* | /\*.*?\*/ )+ )
+  | (?P<text> [eE]'(?:[^'\\]|\\.|'')*' | '(?:[^']|'')*' | \$(?P<tag>(?:[^\W\d]\w*)?)\$.*?\$(?P=tag)\$ )
+  | (?P<open> /\* | \$(?:[^\W\d]\w*)?\$ )
   | (?P<quoted> "(?:[^"]|"")*" )
   | (?P<word> [^\W\d]\w* )
   | (?P<number> \d+(?:\.\d+)? )
@@ -67,7 +68,7 @@ def parse(query: str) -> Parsed:
     """Raises InvalidArgument with what is wrong and what is allowed."""
     if len(query) > MAX_QUERY or "\x00" in query:
         raise InvalidArgument(f"a query has at most {MAX_QUERY} letters, and no NUL among them")
-    tokens = [Token(str(found.lastgroup), found.group()) for found in _TOKEN.finditer(query)]
+    tokens = list(_tokens(query))
     out: list[str] = []
     references: dict[Reference, str] = {}
     place = 0
@@ -85,6 +86,16 @@ def parse(query: str) -> Parsed:
     if len(references) > MAX_REFERENCES:
         raise InvalidArgument(f"a query names at most {MAX_REFERENCES} different artifacts")
     return Parsed("".join(out), {table: reference for reference, table in references.items()})
+
+
+def _tokens(query: str) -> Iterator[Token]:
+    """Spaces and comments that follow one another are one. Ends at what is not closed: to look for its end from each
+    of many such beginnings would take the square of the query's length.
+    """
+    for found in _TOKEN.finditer(query):
+        if found.lastgroup == "open":
+            raise InvalidArgument(f"{found.group()[:40]} is opened at letter {found.start() + 1}, and never closed")
+        yield Token(str(found.lastgroup), found.group())
 
 
 def _next(tokens: list[Token], place: int) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import islice
 
 from artifacts.exceptions import InvalidArgument, QueryUnresolved
 from artifacts.models import ArtifactVersion
@@ -91,7 +92,8 @@ def _source(version: ArtifactVersion) -> Source:
         raise InvalidArgument(f"{version} is no table: its data is {'elsewhere' if uri else 'a plain value'}")
     if objects.exists(uri):
         return Source(version, (uri,), objects.size(uri))
-    found = [each for each in objects.list(uri) if not each.uri.rpartition("/")[2].startswith((".", "_"))]
+    data = (each for each in objects.list(uri) if not each.uri.rpartition("/")[2].startswith((".", "_")))
+    found = list(islice(data, MAX_FILES + 1))
     if not found:
         raise InvalidArgument(f"{version} has no files")
-    return Source(version, tuple(sorted(each.uri for each in found[: MAX_FILES + 1])), sum(each.size for each in found))
+    return Source(version, tuple(sorted(each.uri for each in found)), sum(each.size for each in found))

@@ -32,7 +32,7 @@ def evidence_context(request: HttpRequest, gate: Gate, passing: Values) -> dict[
     if version is None or not may_read(*version.artifact.key[:2]):
         return {}
     whole = ArtifactVersion.objects.select_related("artifact").get(pk=version.pk)
-    precedents = precedents_of(whole)
+    precedents = precedents_of(whole, may_read=may_read)
     against = precedents.standing or precedents.approved
     trained = [(one, depth) for one, depth in trained_on(whole.pk) if may_read(one.project, one.domain)]
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,6 +17,7 @@ from artifacts.exceptions import CausewayError, InvalidArgument
 from console.access_objects import access_schedule
 from console.accounts import access
 from console.accounts.access import Action
+from console.pages.quotas import parse_utc
 from console.pages.responses import PageRequest, page
 from scheduler.models import Schedule
 from scheduler.schedules.backfill import AT_ONCE, MOST, backfill, slots
@@ -63,11 +64,10 @@ def _shown(request: PageRequest, schedule: Schedule, typed: dict[str, str], foun
 
 
 def _moment(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise InvalidArgument(f"{text[:40]!r} is no time such as 2026-05-31T12:00") from None
-    return found.replace(tzinfo=timezone.utc) if found.tzinfo is None else found
+    found = parse_utc(text)
+    if found is None:
+        raise InvalidArgument("a range needs a beginning and an end, such as 2026-05-31T12:00")
+    return found
 
 
 def _launch(

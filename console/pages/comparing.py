@@ -208,8 +208,9 @@ def _bars(measures: Sequence[Measure], columns: Sequence[Column], names: Sequenc
     drawn = []
     for measure in [one for one in measures if one.differs][:CHARTED]:
         given = [
-            Bar.of(name, delta.value or 0.0, tone=_bar_tone(delta, at in measure.best), url=column.url)
+            Bar.of(name, delta.value, tone=_bar_tone(delta, at in measure.best), url=column.url)
             for at, (name, column, delta) in enumerate(zip(names, columns, measure.deltas, strict=True))
+            if delta.value is not None  # which is not zero
         ]
         drawn.append(bars(measure.name, given, spell=spell, head=("", measure.name)))
     return [one for one in drawn if one is not None]

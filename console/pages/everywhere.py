@@ -58,7 +58,7 @@ def search_everything(request: PageRequest) -> HttpResponse:
     """`?q=`; without it, pages, and the views that one keeps."""
     text = request.GET.get("q", "").strip()[:200]
     groups = [group for group in found(request, text) if group.hits]
-    context = {"q": text, "groups": groups, "views": _views(request) if not text else []}
+    context = {"q": text, "groups": groups, "views": _views(request, text)}
     template = "search/_results.html" if is_fragment(request) else "search/search.html"
     return respond(request, template, "search/_results.html", context, live=True)
 
@@ -123,7 +123,7 @@ def _executions(request: HttpRequest, text: str) -> list[Execution]:
     """Whose names begin so, by the index of names."""
     if not _NAME.fullmatch(text):
         return []
-    rows = in_scope(request, Execution.objects.filter(archived=False, name__gte=text, name__lt=f"{text}~"))
+    rows = in_scope(request, Execution.objects.filter(archived=False, name__startswith=text))
     slim = rows.select_related("workflow").only("project", "domain", "name", "phase", "workflow__name", "created_at")
     return list(slim.order_by("name")[:SHOWN])
 
@@ -157,8 +157,12 @@ def _version(row: ArtifactVersion) -> Hit:
     return Hit(row.artifact.name, reverse("version", args=[row.pk]), more, "artifact")
 
 
-def _views(request: HttpRequest) -> list[SavedView]:
-    return list(SavedView.objects.filter(user=request.user.pk).order_by("name"))
+def _views(request: HttpRequest, text: str) -> list[SavedView]:
+    """One's own whose name contains every word."""
+    rows = SavedView.objects.filter(user=request.user.pk)
+    for word in text.split():
+        rows = rows.filter(name__icontains=word)
+    return list(rows.order_by("name"))
 
 
 @require_POST

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from flyteidl.core import types_pb2
 
@@ -12,6 +12,7 @@ from artifacts.literals.decode import struct_to_python, whole_numbers
 from artifacts.literals.types import SIMPLE_NAMES, is_none
 
 DEEP = 8  # levels; what is nested deeper is typed as JSON
+PARTS = 1_000  # of one schema, so are those after them: types that hold one another have as many as one looks for
 Shape = dict[str, Any]
 ANY: Shape = {"kind": "json"}
 _SIMPLE = ("int", "float", "str", "bool", "datetime", "duration")
@@ -40,46 +41,55 @@ def shape_of(literal_type: types_pb2.LiteralType, *, depth: int = DEEP) -> Shape
         return {"kind": "none"}
     if literal_type.simple == types_pb2.STRUCT:
         schema = struct_to_python(literal_type.metadata)
-        return _of_schema(schema, schema, depth) if schema else ANY
+        return _of_schema(schema, _Whole(schema, iter(range(PARTS))), depth) if schema else ANY
     name = SIMPLE_NAMES.get(literal_type.simple, "")
     return {"kind": name} if name in _SIMPLE else ANY
 
 
-def _of_schema(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Shape:
+class _Whole(NamedTuple):
+    """The schema that references lead into; `left`: a number for each part that may still be shown."""
+
+    root: Mapping[str, Any]
+    left: Iterator[int]
+
+
+def _of_schema(schema: Mapping[str, Any], whole: _Whole, depth: int) -> Shape:
     """Of JSON schema as mashumaro (dataclasses) and pydantic write it."""
-    schema = _resolved(schema, root)
-    if depth <= 0 or not isinstance(schema, Mapping):
+    if depth <= 0 or next(whole.left, None) is None:
+        return ANY
+    schema = _resolved(schema, whole.root)
+    if not isinstance(schema, Mapping):
         return ANY
     if isinstance(schema.get("enum"), list) and all(isinstance(value, str) for value in schema["enum"]):
         return {"kind": "enum", "values": schema["enum"]}
     choices = schema.get("anyOf") or schema.get("oneOf")
     if isinstance(choices, list):
-        return {"kind": "union", "variants": [_of_schema(one, root, depth - 1) for one in choices]}
+        return {"kind": "union", "variants": [_of_schema(one, whole, depth - 1) for one in choices]}
     kind = schema.get("type")
     if isinstance(kind, list):
-        variants = [_of_schema({**schema, "type": one}, root, depth - 1) for one in kind]
+        variants = [_of_schema({**schema, "type": one}, whole, depth - 1) for one in kind]
         return {"kind": "union", "variants": variants}
     if kind == "null":
         return {"kind": "none"}
     if kind == "array":
-        return {"kind": "list", "item": _of_schema(schema.get("items") or {}, root, depth - 1)}
+        return {"kind": "list", "item": _of_schema(schema.get("items") or {}, whole, depth - 1)}
     if kind == "object":
-        return _of_object(schema, root, depth)
+        return _of_object(schema, whole, depth)
     if kind == "string" and schema.get("format") == "date-time":
         return {"kind": "datetime"}
     return {"kind": _JSON_TYPES[kind]} if isinstance(kind, str) and kind in _JSON_TYPES else ANY
 
 
-def _of_object(schema: Mapping[str, Any], root: Mapping[str, Any], depth: int) -> Shape:
+def _of_object(schema: Mapping[str, Any], whole: _Whole, depth: int) -> Shape:
     properties = schema.get("properties")
     if not isinstance(properties, Mapping) or not properties:
         inside = schema.get("additionalProperties")
-        return {"kind": "map", "item": _of_schema(inside, root, depth - 1)} if isinstance(inside, Mapping) else ANY
+        return {"kind": "map", "item": _of_schema(inside, whole, depth - 1)} if isinstance(inside, Mapping) else ANY
     required = schema.get("required")
     required = required if isinstance(required, list) else []
     fields = []
     for name, one in properties.items():
-        field: Shape = {"name": name, "shape": _of_schema(one, root, depth - 1), "required": name in required}
+        field: Shape = {"name": name, "shape": _of_schema(one, whole, depth - 1), "required": name in required}
         if isinstance(one, Mapping):
             field["help"] = str(one.get("description") or "")[:500]
             if "default" in one:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -103,7 +104,7 @@ class _Pipe:
         return taken
 
 
-def packed(uri: str) -> Iterator[bytes]:
+def packed(uri: str) -> Archive:
     """All files under the URI as a ZIP archive, not compressed, made while it is sent.
 
     ResourceExhausted while PACKED_AT_ONCE others are sent, and for more than FILES_PACKED files: before the first byte.
@@ -113,20 +114,38 @@ def packed(uri: str) -> Iterator[bytes]:
         raise ResourceExhausted(f"more than {FILES_PACKED:,} files are not packed: use causeway artifact pull")
     if not _turns.acquire(blocking=False):
         raise ResourceExhausted(f"{PACKED_AT_ONCE} archives are being sent just now: try again in a moment")
-    return _pieces(uri, files)
+    return Archive(_pieces(uri, files))
+
+
+class Archive:
+    """Pieces that give their turn back once: at their end, when the answer is closed, or when nobody holds it any more.
+
+    A generator's `finally` would not do: one that is closed before its first piece (the reader has left) runs none.
+    """
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self.close = weakref.finalize(self, _turns.release)  # as Django asks of what it sends
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            return next(self._pieces)
+        except BaseException:  # its end, or the store's error
+            self.close()
+            raise
 
 
 def _pieces(uri: str, files: Sequence[File]) -> Iterator[bytes]:
-    try:
-        pipe = _Pipe()
-        with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]  # it only writes
-            for file in files:
-                where = store().join(uri, file.path) if file.path else uri
-                name = zipfile.ZipInfo(file.path or uri.rsplit("/", 1)[-1])
-                with store().open(where) as source, archive.open(name, "w", force_zip64=True) as target:
-                    while chunk := source.read(CHUNK):
-                        target.write(chunk)
-                        yield pipe.take()
-        yield pipe.take()
-    finally:
-        _turns.release()
+    pipe = _Pipe()
+    with zipfile.ZipFile(pipe, "w", zipfile.ZIP_STORED) as archive:  # type: ignore[call-overload]  # it only writes
+        for file in files:
+            where = store().join(uri, file.path) if file.path else uri
+            name = zipfile.ZipInfo(file.path or uri.rsplit("/", 1)[-1])
+            with store().open(where) as source, archive.open(name, "w", force_zip64=True) as target:
+                while chunk := source.read(CHUNK):
+                    target.write(chunk)
+                    yield pipe.take()
+    yield pipe.take()

@@ -102,12 +102,16 @@ def _percent(text: str) -> int:
 
 
 def parse_utc(text: str) -> datetime | None:
-    """What a field for a time holds; without a zone it is UTC. InvalidArgument."""
+    """What a field for a time holds, in UTC, as which it is taken where it names no zone. InvalidArgument, also for one
+    that has no date in UTC: the database would take it, and nobody could read it again.
+    """
     try:
         found = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        raise InvalidArgument(f"{text!r} is no time such as 2026-05-31T12:00") from None
-    return found.replace(tzinfo=timezone.utc) if found is not None and found.tzinfo is None else found
+        if found is None or found.tzinfo is not None:
+            return found and found.astimezone(timezone.utc)
+    except (ValueError, OverflowError):
+        raise InvalidArgument(f"{text[:40]!r} is no time such as 2026-05-31T12:00") from None
+    return found.replace(tzinfo=timezone.utc)
 
 
 @require_POST

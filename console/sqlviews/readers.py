@@ -93,7 +93,7 @@ def change(
     reader: Reader, *, places: Collection[Place] | None = None, limits: Limits | None = None, actor: User
 ) -> Reader:
     """What is given; takes effect with its next statement, limits with its next session. Raises as `make`."""
-    _check_places([(scope.project, scope.domain) for scope in reader.scopes.all()], actor)
+    _require_all(reader, actor)
     if places is not None:
         _check_places(places, actor)
     with transaction.atomic():
@@ -114,7 +114,7 @@ def rotate(reader: Reader, *, actor: User) -> str:
     """A new password; the old one is wrong at once, and its sessions end. Makes the role where a restored database came
     without it.
     """
-    _check_places([(scope.project, scope.domain) for scope in reader.scopes.all()], actor)
+    _require_all(reader, actor)
     with transaction.atomic():
         _check_database()
         if _exists(reader.role):
@@ -128,7 +128,7 @@ def rotate(reader: Reader, *, actor: User) -> str:
 
 def remove(reader: Reader, *, actor: User) -> None:
     """Its role goes, and with it whatever sessions it has."""
-    _check_places([(scope.project, scope.domain) for scope in reader.scopes.all()], actor)
+    _require_all(reader, actor)
     with transaction.atomic():
         _record(actor, "reader.remove", reader)
         role = reader.role
@@ -154,6 +154,12 @@ def check(name: str, places: Collection[Place]) -> None:
     _check_database()
 
 
+def _require_all(reader: Reader, actor: User) -> None:
+    """PermissionDenied unless the actor administers all that it sees, also places that there are no more."""
+    for scope in reader.scopes.all():
+        access.require(actor, Action.ADMIN, scope.project, scope.domain)
+
+
 def _check_places(places: Collection[Place], actor: User) -> None:
     """PermissionDenied for what the actor does not administer; InvalidArgument for none and for what there is not."""
     if not places:
@@ -164,7 +170,12 @@ def _check_places(places: Collection[Place], actor: User) -> None:
 
 
 def _spelled(places: Collection[Place]) -> list[str]:
-    return ["/".join(part for part in place if part) or "*" for place in sorted(set(places))]
+    return [_spell(*place) for place in sorted(set(places))]
+
+
+def _spell(project: str, domain: str) -> str:
+    """As `place_of` reads it."""
+    return "/".join(part for part in (project, domain) if part) or "*"
 
 
 def _record(actor: User, verb: str, reader: Reader, **detail: object) -> None:
@@ -263,11 +274,7 @@ def _revoke_connect(role: str) -> None:
 
 
 def names(scopes: Sequence[ReaderScope]) -> list[str]:
-    """As `place_of` reads them."""
-    return [
-        "*" if not scope.project else "/".join(part for part in (scope.project, scope.domain) if part)
-        for scope in scopes
-    ]
+    return [_spell(scope.project, scope.domain) for scope in scopes]
 
 
 def end_overdue() -> int:

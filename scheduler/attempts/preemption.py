@@ -26,7 +26,7 @@ from scheduler.phases import ATTEMPT_HELD, AttemptPhase
 from scheduler.quotas import lanes, preempting, reading
 from scheduler.quotas.preempting import Room, Running, Wanting
 from scheduler.quotas.resources import DEFAULT_CPU
-from scheduler.quotas.rules import Limit
+from scheduler.quotas.rules import Lane, Limit
 from scheduler.quotas.why import AWAY
 from scheduler.statements import execute
 from scheduler.wake import wake_executor
@@ -220,15 +220,24 @@ def _in_place_of(waiter: _Waiter, world: _World) -> list[Running]:
     return [min(fitting, key=preempting.price)] if fitting else []
 
 
+def _said(of: Execution, lane: Lane, short: str) -> str:
+    """To those of the lane: they may not be readers of another project, or of another domain."""
+    if (of.project, of.domain) == (lane.project, lane.domain):
+        return f"preempted for the execution {of.key}, which has a higher priority: it was short of {short}"
+    return "preempted for an execution of another project or domain, which has a higher priority"
+
+
 def _ask_to_end(waiter: _Waiter, gone: Sequence[Running], short: str, now: datetime) -> int:
-    of = Execution.objects.only("project", "domain", "name").get(pk=waiter.execution).key
-    message = f"preempted for the execution {of}, which has a higher priority: it was short of {short}"
-    verdict = system_failure(CODE, message).error
-    asked = [one.pk for one in gone if _rows(_STOP, [verdict, one.pk])]
+    of = Execution.objects.only("project", "domain", "name").get(pk=waiter.execution)
+    made: list[Preemption] = []
+    for one in gone:
+        message = _said(of, one.lane, short)
+        if _rows(_STOP, [system_failure(CODE, message).error, one.pk]):
+            attempt = {"attempt_id": one.pk, "by_attempt": waiter.want.pk}
+            made.append(Preemption(**attempt, by_execution=of.key, message=message, at=now))
+    asked = [row.attempt_id for row in made]
     rows = TaskExecution.objects.filter(pk__in=asked)
-    Preemption.objects.bulk_create(
-        [Preemption(attempt_id=pk, by_attempt=waiter.want.pk, by_execution=of, message=message, at=now) for pk in asked]
-    )
+    Preemption.objects.bulk_create(made)
     for executor, cluster in set(rows.values_list("executor", "cluster")):
         wake_executor(executor, cluster)
     return len(asked)

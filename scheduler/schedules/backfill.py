@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 
 from django.db import transaction
-from django.utils import timezone
+from django.utils.timezone import now as clock
 
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument, PermissionDenied
 from audit.record import record
@@ -17,6 +17,7 @@ from scheduler.schedules.parse import recurrence_of
 
 MOST = 500  # nominal times of a range
 AT_ONCE = 100  # launched by one call
+EARLIEST = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,9 @@ class Filled:
 
 def slots(schedule: Schedule, start: datetime, end: datetime, *, now: datetime | None = None) -> list[Slot]:
     """The nominal times from `start` up to `end`, that itself not among them, the oldest first. InvalidArgument."""
-    moment = now or timezone.now()
+    moment = now or clock()
+    if start < EARLIEST:
+        raise InvalidArgument(f"a range begins in {EARLIEST.year} at the earliest, not at {start.isoformat()}")
     if start >= end:
         raise InvalidArgument(f"the range has to begin before it ends: {start.isoformat()} to {end.isoformat()}")
     if end > moment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import os
@@ -345,6 +346,22 @@ def test_it_leaves_no_file_open(ann: User) -> None:
     with pytest.raises(InvalidArgument):
         ask(ann, "SELECT x FROM artifact('many')")
     assert len(list(Path("/proc/self/fd").iterdir())) <= before
+
+
+@pytest.mark.parametrize("many", ["--\n", "/**/", " /* a */ ", "/*a", "$t$ $u$ ", "e'\\'", "(", "artifact( "])
+def test_a_query_takes_no_longer_than_its_length(many: str) -> None:
+    """Of 20 times the letters: with the square of them it would be 400 times the time, minutes."""
+    query = f"select 1 {many * (90_000 // len(many))}"
+    began = time.process_time()
+    with contextlib.suppress(InvalidArgument):
+        parse(query)
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("opened", ["/* a", "$$ a", "$tag$ a $other$"])
+def test_what_is_opened_is_closed(opened: str) -> None:
+    with pytest.raises(InvalidArgument, match="at letter 10, and never closed"):
+        parse(f"select 1 {opened}")
 
 
 def test_names_of_tables_are_the_same_for_the_same_reference() -> None:

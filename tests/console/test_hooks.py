@@ -108,6 +108,20 @@ def test_a_rotated_secret_is_good_for_a_day_and_the_one_before_that_for_none(ann
     assert send(hook.key, second, {"value": 10}).status_code == 401
 
 
+def test_a_new_secret_is_for_who_publishes_by_it_alone(ann: User) -> None:
+    hook, secret = hooks.make("demo", "development", "sales", actor=ann)
+    bob = User.objects.create(username="bob")
+    RoleBinding.objects.create(user=bob, role=Role.CONTRIBUTOR, project="demo")
+    limited = {"HTTP_AUTHORIZATION": f"Bearer {tokens.create(ann, 'limited', scopes=['publish'])[1]}"}
+    another = {"HTTP_AUTHORIZATION": f"Bearer {tokens.create(bob, 'whole')[1]}"}
+    for header in (limited, another):
+        refused = Client().post(f"/api/v1/hooks/{hook.key}/rotate", **header)  # type: ignore[arg-type]
+        assert refused.status_code == 403, header
+    assert not AuditEvent.objects.filter(verb="hook.rotate").exists()
+    assert send(hook.key, secret).status_code == 201
+    assert Client().delete(f"/api/v1/hooks/{hook.key}", **another).status_code == 204  # type: ignore[arg-type]
+
+
 def test_it_ends_with_the_rights_and_the_token_of_who_made_it(ann: User) -> None:
     hook, secret = hooks.make("demo", "development", "sales", actor=ann)
     RoleBinding.objects.update(role=Role.VIEWER)

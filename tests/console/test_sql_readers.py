@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
+from pytest_django import Settings
 
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied
 from audit.models import AuditEvent
@@ -209,6 +210,19 @@ def test_a_restored_database_gets_its_roles_back(projects: None) -> None:
             cursor.execute(f"REVOKE ALL ON DATABASE {connection.settings_dict['NAME']} FROM {made.role}")
             cursor.execute(f"DROP ROLE {made.role}")
         assert rows({**where, "password": readers.rotate(made, actor=root)}, "SELECT 1") == [(1,)]
+
+
+def test_one_whose_place_is_gone_can_still_be_changed_and_removed(projects: None, settings: Settings) -> None:
+    root = User.objects.create(username="r3", is_superuser=True)
+    with reader("demo/staging") as (made, where):
+        settings.CAUSEWAY_DOMAINS = ["development"]
+        readers.rotate(made, actor=root)
+        with pytest.raises(InvalidArgument, match="no domain staging"):
+            readers.change(made, places=[("demo", "staging")], actor=root)
+        readers.change(made, places=[("demo", "development")], actor=root)
+        readers.remove(made, actor=root)
+        with pytest.raises(psycopg.OperationalError):
+            psycopg.connect(**where)
 
 
 def test_it_is_made_by_who_administers_all_that_it_sees(projects: None) -> None:

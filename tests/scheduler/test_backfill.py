@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import pytest
 from django.db import connection
@@ -97,6 +97,7 @@ def test_a_refused_time_keeps_none_of_the_others_and_says_why(
         (NOON, NOON, "begin before it ends"),
         (NOON, NOON + timedelta(days=36500), "ends now at the latest"),
         (NOON - timedelta(days=400), NOON, "more than 500 times"),
+        (datetime.min.replace(tzinfo=timezone.utc), NOON, "in 1970 at the earliest"),
     ],
 )
 def test_ranges_without_sense_are_refused(schedule: Schedule, start: object, end: object, said: str) -> None:

@@ -8,6 +8,8 @@ import psycopg
 import pytest
 from django.db import connection
 from flyteidl.core import literals_pb2, types_pb2
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals import from_json
@@ -130,6 +132,17 @@ def test_what_cannot_be_read_or_is_too_long_is_left_out() -> None:
     launched("long", text="x" * 600, short="y")
     assert indexed() == 1
     assert found("input.short:y") == {"long"}
+
+
+def test_a_value_that_no_calendar_or_column_holds_stops_nobody() -> None:
+    def primitive(**value: Any) -> literals_pb2.Literal:
+        return literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(**value)))
+
+    late, long = Timestamp(seconds=10**15), Duration(seconds=10**18)
+    launched("odd", at=primitive(datetime=late), took=primitive(duration=long), kept="y", **{"nul\x00": "z"})
+    launched("next", kept="y")
+    assert indexed() == 2
+    assert found("input.kept:y") == {"odd", "next"}
 
 
 def test_an_execution_that_goes_takes_its_values_along() -> None:

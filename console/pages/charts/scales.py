@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 STEPS = 4  # about so many parts of an axis
+HUGE = 1e305  # what is larger is drawn as if it were that
+NEAR = 1e-12  # part of themselves by which numbers differ that are drawn as one
 COLOURS = 8  # series that look different
 _NICE = (1.0, 2.0, 2.5, 5.0, 10.0)
 
@@ -22,22 +24,27 @@ class Scale:
 
     def at(self, value: float) -> float:
         """Per cent of the way from low to high."""
-        return round(100 * (value - self.low) / (self.high - self.low), 2)
+        return round(100 * (_held(value) - self.low) / (self.high - self.low), 2)
 
 
 def scale_of(values: Iterable[float], *, with_zero: bool = False) -> Scale:
     """An axis with round marks that holds all of the values; what is not finite is ignored."""
-    finite = [value for value in values if math.isfinite(value)]
+    finite = [_held(value) for value in values if math.isfinite(value)]
     if with_zero or not finite:
         finite.append(0.0)
     low, high = min(finite), max(finite)
-    if low == high:
+    if high - low <= NEAR * max(abs(low), abs(high)):
         low, high = (low - 0.5 * abs(low), high + 0.5 * abs(high)) if low else (0.0, 1.0)
         low = min(low, 0.0) if with_zero else low
     step = _step((high - low) / STEPS)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
     marks = [number * step for number in range(first, max(last, first + 1) + 1)]
     return Scale(marks[0], marks[-1], marks)
+
+
+def _held(value: float) -> float:
+    """Between the ends of what can be reckoned with; as small as nothing is nothing."""
+    return 0.0 if abs(value) < 1 / HUGE else max(-HUGE, min(HUGE, value))
 
 
 def _step(about: float) -> float:

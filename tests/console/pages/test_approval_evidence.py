@@ -43,6 +43,10 @@ def approved_before(world: World, **over: object) -> ArtifactVersion:
     return version
 
 
+def everywhere(project: str, domain: str) -> bool:
+    return True
+
+
 def page(world: World, browse: Browse, who: User | None = None) -> str:
     return browse(who or world.admin).get(f"/approvals/{world.gate.pk}/").content.decode()
 
@@ -70,7 +74,7 @@ def test_metrics_stand_beside_the_champions_with_what_is_better(world: World, br
     for name, version in (("champion-SEA", champion), ("champion", other)):
         Alias.objects.create(artifact=version.artifact, name=name, version=version, moved_at=timezone.now())
 
-    assert precedents_of(world.model).standing == champion  # of the same region
+    assert precedents_of(world.model, may_read=everywhere).standing == champion  # of the same region
     text = page(world, browse)
     assert "champion-SEA" in text and "+0.0237 (+2.49 %) better" in text
     assert f"/compare/?v={champion.pk}&amp;v={world.model.pk}" in text
@@ -82,7 +86,8 @@ def test_it_says_what_changed_since_the_last_one_approved(world: World, browse: 
     record_derivations([(old.pk, before.pk)])
     edge(before, world.makes, VersionRole.PRODUCED, Via.OUTPUT)
 
-    assert precedents_of(world.model).approved == before
+    assert precedents_of(world.model, may_read=everywhere).approved == before
+    assert precedents_of(world.model, may_read=lambda project, domain: False).approved is None
     text = page(world, browse)
     assert "What changed since the last one approved" in text
     assert "xgboost" in text and "scikit-learn" in text

@@ -54,6 +54,29 @@ def test_it_draws_bars_and_parallel_coordinates(world: World, browse: Browse) ->
     assert [axis.axis.is_less_better for axis in answer.context["parallel"].axes] == [False, True, False]
 
 
+def test_what_has_no_value_has_no_bar_of_zero(world: World, browse: Browse) -> None:
+    made = [
+        make_version(
+            "partly", Kind.MODEL, number=300 + at, metrics={"auc": 0.5 + at / 10, **({"f1": 0.7} if at else {})}
+        )
+        for at in range(2)
+    ]
+    answer = browse(world.admin).get("/compare/", {"v": [version.pk for version in made]})
+    drawn = {chart.title: [bar.bar.value for bar in chart.bars] for chart in answer.context["bars"]}
+    assert drawn == {"auc": [0.5, 0.6], "f1": [0.7]}
+
+
+def test_numbers_at_the_ends_of_what_there_is_break_no_page(world: World, browse: Browse) -> None:
+    odd = [{"a": 1e308, "b": 5e-324, "c": 1e300}, {"a": -1e308, "b": 1.0, "c": 1.0000000000000002e300}]
+    made = [make_version("odd", Kind.MODEL, number=310 + at, metrics=metrics) for at, metrics in enumerate(odd)]
+    client, ids = browse(world.admin), [version.pk for version in made]
+    assert client.get("/compare/", {"v": ids}).status_code == 200
+    assert client.get("/artifacts/demo/development/odd/").status_code == 200
+    told = client.get(f"/api/v1/artifact-versions/compare?versions={ids[0]},{ids[1]}")
+    deltas = {one["name"]: one["deltas"][1] for one in told.json()["measures"]}
+    assert (deltas["a"]["difference"], deltas["b"]["share"]) == (None, None)
+
+
 def test_it_names_what_only_some_were_made_of(world: World, browse: Browse) -> None:
     old, new = (make_version("raw-data", Kind.DATASET, number=at) for at in (300, 301))
     shared = make_version("shared-data", Kind.DATASET, number=302)

@@ -70,6 +70,8 @@ def test_a_view_is_kept_found_changed_and_dropped(world: World, browse: Browse) 
     client = browse(world.viewer)
     client.post("/views/keep/", {"name": "bad ones", "next": "/executions/?phase=failed"})
     assert "/executions/?phase=failed" in client.get("/search/").content.decode()
+    for text, is_found in (("BAD on", True), ("ones good", False)):
+        assert ("phase=failed" in client.get("/search/", {"q": text}).content.decode()) == is_found, text
     client.post("/views/keep/", {"name": "bad ones", "next": "/executions/?phase=aborted"})
     (view,) = SavedView.objects.all()
     assert view.address == "/executions/?phase=aborted"

@@ -13,6 +13,7 @@ from artifacts.store import store
 from console import log_lines
 from console.accounts.models import User
 from console.log_lines import Asked, stream
+from console.logs import LogPart
 from scheduler.models import TaskExecution
 from scheduler.phases import AttemptPhase, NodePhase
 from tests.console.pages.cast import World, make_attempt, make_node
@@ -101,7 +102,31 @@ def test_failed_attempts_come_first_where_there_are_too_many(world: World, monke
     _log(world, "good", "fine")
     found = stream(world.makes, Asked())
     assert [line.text for line in found.lines] == ["broken"]
-    assert found.left_out == 2  # and the one that the world has
+    assert found.left_out == 1  # the one that the world has wrote none
+
+
+def test_a_failure_at_the_start_of_a_long_map_is_shown_and_all_are_downloaded(
+    world: World, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = _log(world, "mapped", "broken")
+    TaskExecution.objects.filter(pk=bad.pk).update(phase=AttemptPhase.FAILED, index=0)
+    made = [
+        TaskExecution(
+            node=bad.node, execution_id=bad.execution_id, attempt=0, index=index, phase=AttemptPhase.SUCCEEDED
+        )
+        for index in range(1, 5_100)
+    ]
+    for row in made:
+        row.name, row.log_uri, row.command = f"m{row.index}", bad.log_uri, {}
+        row.created_at = row.updated_at = DAY
+    TaskExecution.objects.bulk_create(made)
+    found = stream(world.makes, Asked(node="mapped"))
+    assert bad.pk in {line.attempt for line in found.lines}
+    assert found.left_out == 5_100 - log_lines.ATTEMPTS
+    assert log_lines.nodes_with_logs(world.makes)[-1] == ("mapped", 5_100)
+    monkeypatch.setattr(log_lines, "read_log_of", lambda row, offset: LogPart(b"x", 1, 1))
+    response = browse(world.viewer).get(RUN + "logs/download/?node=mapped")
+    assert b"".join(response.streaming_content).count(b"=====") == 5_100  # type: ignore[attr-defined]
 
 
 def test_a_log_that_is_gone_keeps_none_of_the_others(logs: World) -> None:

@@ -10,11 +10,13 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from flyteidl.admin import execution_pb2
+from flyteidl.core import types_pb2
+from google.protobuf import struct_pb2
 
 from artifacts.models import Kind
 from artifacts.store import store
 from console.accounts.models import Role, User
-from console.pages.form_shapes import shape_of, skeleton
+from console.pages.form_shapes import PARTS, shape_of, skeleton
 from console.pages.specs import parameters_of
 from scheduler.models import Execution, LaunchPlan, Task
 from scheduler.shell import data
@@ -49,6 +51,16 @@ def shapes() -> dict[str, Any]:
 
 def newest() -> Execution:
     return Execution.objects.order_by("-pk")[0]
+
+
+def test_types_that_hold_one_another_are_shown_up_to_a_number_of_parts() -> None:
+    """Eight levels of thirty fields each would be more than a process can hold."""
+    fields = {f"f{number}": {"$ref": "#/$defs/Node"} for number in range(30)}
+    schema = struct_pb2.Struct()
+    schema.update({"$defs": {"Node": {"type": "object", "properties": fields}}, "$ref": "#/$defs/Node"})
+    found = shape_of(types_pb2.LiteralType(simple=types_pb2.STRUCT, metadata=schema))
+    assert found["kind"] == "object" and len(found["fields"]) == 30
+    assert json.dumps(found).count('"kind"') < 40 * PARTS
 
 
 def test_dataclasses_and_models_have_the_shape_of_their_fields(program: World) -> None:

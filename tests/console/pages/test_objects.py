@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import zipfile
 from collections.abc import Callable
@@ -100,6 +101,20 @@ def test_archives_have_turns_and_a_most(
     assert refused.status_code == 429 and "being sent just now" in refused.content.decode()
     for _ in range(object_files.PACKED_AT_ONCE + 1):  # each gives its turn back
         assert b"".join(client.get(address).streaming_content)  # type: ignore[attr-defined]
+
+
+def test_an_archive_nobody_reads_gives_its_turn_back(world: World, browse: Browse, folder: ArtifactVersion) -> None:
+    for pieces in (0, 1) * object_files.PACKED_AT_ONCE:  # as Django does when a reader leaves
+        archive = object_files.packed(folder.uri)
+        assert len([piece for piece, _ in zip(archive, range(pieces), strict=False) if piece]) == pieces
+        archive.close()
+        archive.close()  # gives no second one
+    for _ in range(object_files.PACKED_AT_ONCE + 1):
+        answer = browse(world.admin).get(f"/artifacts/versions/{folder.pk}/object/all/")
+        assert answer.status_code == 200
+        del answer
+        gc.collect()
+    assert object_files._turns._value == object_files.PACKED_AT_ONCE
 
 
 def test_only_files_of_the_version_are_shown(world: World, browse: Browse, folder: ArtifactVersion) -> None:

@@ -53,6 +53,8 @@ def test_one_is_set_seen_changed_and_removed(root: User, browse: Browse) -> None
         ({"resource": "bananas"}, "no resource"),
         ({"warn_at": "lots"}, "1 to 100 percent"),
         ({"valid_from": "soon"}, "no time such as"),
+        ({"valid_from": "0001-01-01T00:00+05:00"}, "no time such as"),  # no year of the database's in UTC
+        ({"valid_until": "9999-12-31T23:59-05:00"}, "no time such as"),
         ({"project": "nowhere"}, "no project nowhere"),
         ({"user": "ann"}, "does not go with"),
     ],

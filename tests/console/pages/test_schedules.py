@@ -113,6 +113,8 @@ def test_a_range_without_sense_is_said_and_who_may_not_launch_cannot(
 ) -> None:
     address = f"/schedules/{schedule.pk}/backfill/"
     assert "is no time such as" in browse(world.admin).get(address, {"start": "soon"}).content.decode()
+    for start, said in (("", "a beginning and an end"), ("0001-01-01T00:00", "in 1970 at the earliest")):
+        assert said in browse(world.admin).get(address, {"start": start}).content.decode()
     assert (
         "begin before it ends"
         in browse(world.admin).post(address, {"start": "2026-01-02T00:00", "end": "2026-01-01T00:00"}).content.decode()

@@ -187,6 +187,21 @@ def test_the_youngest_of_the_lowest_goes_and_fails_with_who_came_instead() -> No
 
 
 @pytest.mark.usefixtures("machine")
+def test_who_came_instead_is_not_named_to_those_of_another_project() -> None:
+    quota("preemption", 1, "p")
+    quota("preemption", 1, "hidden")
+    run("p", priority=-10, cpu=4)
+    wants = queued("hidden", priority=10, cpu=4)
+
+    assert preemption.preempt() == 1
+    made = Preemption.objects.get()
+    key = Execution.objects.get(pk=wants.execution_id).key
+    error = execution_pb2.ExecutionError.FromString(bytes(made.attempt.error or b""))
+    assert error.message == made.message and "higher priority" in error.message
+    assert "hidden" not in error.message and made.by_execution == key
+
+
+@pytest.mark.usefixtures("machine")
 def test_for_room_on_the_machine_no_more_go_than_have_to() -> None:
     quota("preemption", 1, "p")
     small = [run("p", priority=-10, cpu=1, age=age) for age in (40, 30)]
