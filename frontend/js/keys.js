@@ -1,6 +1,9 @@
 // One key for what is done most on a page: a button is pressed, a field gets the focus. Not while somebody types.
 //   <button data-key="a">Approve</button> <button data-key="r" data-needs="#comment">Reject</button>
 // A button with data-needs is not pressed while that field is empty: the field asks for it.
+// This is the one place that hears keys: those of palette.js come first.
+import { isBusy, takes } from "./palette.js";
+
 let listening = false;
 
 function act(element) {
@@ -9,7 +12,7 @@ function act(element) {
 }
 
 function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable], dialog")) return;
+  if (takes(event) || isBusy(event)) return;
   const element = event.key.length === 1 && document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
   if (!element) return;
   event.preventDefault();

@@ -7,7 +7,7 @@ let bound = false;
 let going = 0;
 
 const box = () => document.getElementById("palette");
-const isTyping = (element) => element.matches?.("input, textarea, select, [contenteditable]");
+const TYPED_INTO = "input, textarea, select, [contenteditable]";
 
 function open() {
   const palette = box();
@@ -31,7 +31,7 @@ function inPalette(event) {
   if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     event.preventDefault();
     move(event.key === "ArrowDown" ? 1 : -1);
-  } else if (event.key === "Enter" && isTyping(event.target)) {
+  } else if (event.key === "Enter" && event.target.matches?.(TYPED_INTO)) {
     const first = box().querySelector(".palette-hit");
     if (!first) return;
     event.preventDefault();
@@ -39,18 +39,28 @@ function inPalette(event) {
   }
 }
 
-function pressed(event) {
+// Whether a key means nothing but itself: somebody types, or a dialog has the word.
+export function isBusy(event) {
+  const typed = event.target.closest?.(TYPED_INTO);
+  return event.ctrlKey || event.metaKey || event.altKey || Boolean(typed) || Boolean(document.querySelector("dialog[open]"));
+}
+
+// Whether the key was one of these. The one after g is, whatever it is.
+export function takes(event) {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
     event.preventDefault();
     open();
-    return;
+    return true;
   }
-  if (box()?.open) { inPalette(event); return; }
-  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target) || document.querySelector("dialog[open]")) return;
-  if (going && Date.now() - going < WAIT && PLACES[event.key]) {
+  if (box()?.open) {
+    inPalette(event);
+    return true;
+  }
+  if (isBusy(event)) return false;
+  if (going && Date.now() - going < WAIT) {
     going = 0;
-    location.assign(PLACES[event.key]);
-    return;
+    if (PLACES[event.key]) location.assign(PLACES[event.key]);
+    return true;
   }
   going = event.key === "g" ? Date.now() : 0;
   if (event.key === "/") {
@@ -60,6 +70,7 @@ function pressed(event) {
   } else if (event.key === "?") {
     document.getElementById("shortcuts")?.showModal();
   }
+  return "g/?".includes(event.key);
 }
 
 export function bind(root) {
@@ -68,7 +79,6 @@ export function bind(root) {
   }
   if (bound) return;
   bound = true;
-  document.addEventListener("keydown", pressed);
   document.addEventListener("submit", (event) => {
     const here = event.target.querySelector?.("[data-here]");
     if (here) here.value = location.pathname + location.search;
