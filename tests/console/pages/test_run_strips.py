@@ -102,7 +102,7 @@ def test_a_list_draws_them_without_a_query_for_each(world: World, browse: Browse
     client = browse(world.viewer)
     for address in ("/launch-plans/", "/workflows/"):
         page = client.get(address).content.decode()
-        assert 'class="chart chart-strip"' in page
+        assert 'class="drawn drawn-strip"' in page
     with CaptureQueriesContext(connection) as asked:
         client.get("/launch-plans/")
     assert sum("CROSS JOIN LATERAL" in query["sql"] for query in asked) == 1
