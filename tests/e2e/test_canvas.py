@@ -106,7 +106,7 @@ def test_fields_of_structured_inputs_are_what_is_launched(desk: Page, world: Wor
         desk.get_by_role("button", name="Add to numbers").click()
         desk.get_by_label(f"numbers {number}").fill(number)
     desk.get_by_role("button", name="Add to named").click()
-    desk.get_by_label("key").fill("a")
+    desk.get_by_role("textbox", name="key").fill("a")
     desk.get_by_label("value", exact=True).fill("0.5")
     desk.locator("[name='in.mode']").select_option("exact")
     desk.locator("[name='in.data']").fill("s3://elsewhere/x.csv")

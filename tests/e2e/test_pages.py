@@ -124,7 +124,7 @@ def test_it_follows_an_execution_to_its_end(desk: Page, world: World) -> None:
 def test_it_searches_while_one_types(desk: Page, world: World) -> None:
     desk.goto("/artifacts/")
     expect(desk.get_by_role("link", name="ml-model", exact=True)).to_be_visible()
-    desk.get_by_label("Search").press_sequentially("region=LAX")
+    desk.locator("#q").press_sequentially("region=LAX")
 
     expect(desk.get_by_role("link", name="ml-model", exact=True)).to_have_count(0)
     expect(desk.get_by_role("link", name="ml-dataset", exact=True)).to_have_count(1)
@@ -151,7 +151,7 @@ def test_it_runs_a_decks_script_but_only_in_its_sandbox(desk: Page, world: World
 def test_it_resolves_a_query_as_one_types(desk: Page, world: World) -> None:
     desk.goto(f"/launch-plans/demo/development/{world.trains.workflow.name}/launch/")
     expect(desk.locator(".query-found")).to_contain_text("has no value")
-    desk.get_by_label("region").fill("SEA")
+    desk.get_by_role("textbox", name="region").fill("SEA")
     desk.get_by_label("depth").click()
 
     expect(desk.locator(".query-found").get_by_role("link", name="ml-dataset")).to_be_visible()
@@ -203,7 +203,7 @@ def test_it_reads_without_javascript(browser: Browser, live_server: LiveServer, 
         page.get_by_role("link", name="Inputs and outputs").click()
         expect(page.get_by_role("link", name="ml-model").first).to_be_visible()
         page.goto("/artifacts/")
-        page.get_by_label("Search").fill("region=LAX")
+        page.locator("#q").fill("region=LAX")
         page.get_by_role("button", name="Search").click()
         expect(page.get_by_role("link", name="ml-dataset", exact=True)).to_have_count(1)
 
