@@ -152,7 +152,7 @@ def test_it_resolves_a_query_as_one_types(desk: Page, world: World) -> None:
     desk.goto(f"/launch-plans/demo/development/{world.trains.workflow.name}/launch/")
     expect(desk.locator(".query-found")).to_contain_text("has no value")
     desk.get_by_role("textbox", name="region").fill("SEA")
-    desk.get_by_label("depth").click()
+    desk.get_by_role("textbox", name="depth").click()
 
     expect(desk.locator(".query-found").get_by_role("link", name="ml-dataset")).to_be_visible()
 
