@@ -150,7 +150,29 @@ class ProjectAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
         obj.pk = update_project(made, state=state, actor=actor_of(request)).pk
 
 
-class ClusterForm(forms.ModelForm):  # type: ignore[type-arg]
+class DescribedForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Of what is set by a description, which people see as YAML (console.described)."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.pk is not None and not self.is_bound:
+            self.initial["description"] = yaml.safe_dump(self.instance.description, sort_keys=False)
+
+
+class DescribedAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Of the same: the name stays, and what is removed is removed on the console's page."""
+
+    audits = False
+    list_display = ("name", "updated_by", "updated_at")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return ("name",) if obj is not None else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class ClusterForm(DescribedForm):
     """As on the page of clusters; what was set of the kubeconfig is not shown."""
 
     description = forms.CharField(
@@ -164,11 +186,6 @@ class ClusterForm(forms.ModelForm):  # type: ignore[type-arg]
         model = ClusterSettings
         fields = ("name", "description")
 
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if self.instance.pk is not None and not self.is_bound:
-            self.initial["description"] = yaml.safe_dump(self.instance.description, sort_keys=False)
-
     def clean(self) -> dict[str, Any] | None:
         found = super().clean() or self.cleaned_data
         name = found.get("name", self.instance.name)
@@ -181,18 +198,10 @@ class ClusterForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(ClusterSettings)
-class ClusterAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+class ClusterAdmin(DescribedAdmin):
     """What they have, and whether they are alive, is on the console's page of clusters; there they are removed."""
 
-    audits = False
     form = ClusterForm
-    list_display = ("name", "updated_by", "updated_at")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        return ("name",) if obj is not None else ()
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def save_model(self, request: HttpRequest, obj: ClusterSettings, form: Any, change: bool) -> None:
         given = form.cleaned_data
@@ -202,7 +211,7 @@ class ClusterAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
         obj.pk = row.pk
 
 
-class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
+class ConnectorForm(DescribedForm):
     """As on the page of connectors."""
 
     description = forms.CharField(widget=forms.Textarea, help_text="YAML: endpoint, task_types, projects and so on")
@@ -210,11 +219,6 @@ class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = ConnectorSettings
         fields = ("name", "description")
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        if self.instance.pk is not None and not self.is_bound:
-            self.initial["description"] = yaml.safe_dump(self.instance.description, sort_keys=False)
 
     def clean(self) -> dict[str, Any] | None:
         found = super().clean() or self.cleaned_data
@@ -227,18 +231,10 @@ class ConnectorForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(ConnectorSettings)
-class ConnectorAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+class ConnectorAdmin(DescribedAdmin):
     """What they run, and whether they answer, is on the console's page of connectors; there they are removed."""
 
-    audits = False
     form = ConnectorForm
-    list_display = ("name", "updated_by", "updated_at")
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        return ("name",) if obj is not None else ()
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return False
 
     def save_model(self, request: HttpRequest, obj: ConnectorSettings, form: Any, change: bool) -> None:
         row, _ = connectors.set_connector(obj.name, form.cleaned_data["description"], actor=actor_of(request))

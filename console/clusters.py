@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from django.conf import settings
 from django.db.models import Count
-from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition, NotFound
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
+from console.described import Described
 from scheduler import heartbeat
 from scheduler.attempts.phases import HELD
 from scheduler.executors.kubernetes import clusters
@@ -32,13 +30,10 @@ OVERVIEW_SECONDS = 15.0
 
 
 @dataclass(frozen=True)
-class Shown:
+class Shown(Described[ClusterSettings]):
     """A cluster as people see it. `row` None: it stands in the settings file, and is changed there."""
 
-    name: str
-    description: Mapping[str, Any]  # without the name
     cluster: Cluster | None  # None: this version does not understand the description
-    row: ClusterSettings | None
     problem: str = ""
     seen_at: datetime | None = None  # when its executor was last alive
     attempts: int = 0  # on it, that have not ended
@@ -46,10 +41,6 @@ class Shown:
     @property
     def source(self) -> str:
         return "settings file" if self.row is None else "database"
-
-    @property
-    def editable(self) -> bool:
-        return self.row is not None
 
     @property
     def open(self) -> bool:
@@ -64,7 +55,7 @@ class Shown:
 
     @property
     def alive(self) -> bool:
-        return self.seen_at is not None and timezone.now() - self.seen_at < timedelta(seconds=heartbeat.SECONDS)
+        return heartbeat.is_recent(self.seen_at)
 
     @property
     def kubeconfig(self) -> str:
@@ -73,18 +64,6 @@ class Shown:
             return "set"
         return (self.cluster.kubeconfig if self.cluster else "") or "none: the pod that Causeway runs in"
 
-    @property
-    def updated_by(self) -> str:
-        return self.row.updated_by if self.row else ""
-
-    @property
-    def updated_at(self) -> datetime | None:
-        return self.row.updated_at if self.row else None
-
-    @property
-    def yaml(self) -> str:
-        return yaml.safe_dump(dict(self.description), sort_keys=False) if self.description else ""
-
 
 def shown(user: User) -> list[Shown]:
     """All of them, those of the settings file first."""
@@ -92,7 +71,7 @@ def shown(user: User) -> list[Shown]:
     seen, busy = _seen(), _busy()
     of_file = clusters.of_settings()
     named = {one.name for one in of_file}
-    found = [Shown(one.name, _said(one), one, None, seen_at=seen.get(one.name)) for one in of_file]
+    found = [Shown(one.name, _said(one), None, one, seen_at=seen.get(one.name)) for one in of_file]
     rows = ClusterSettings.objects.exclude(name__in=named).order_by("name")
     found += [_of_row(row, seen.get(row.name)) for row in rows]
     return [dataclasses.replace(one, attempts=busy.get(one.name, 0)) for one in found]
@@ -133,9 +112,9 @@ def overview(found: Shown) -> Overview:
 
 def _of_row(row: ClusterSettings, seen_at: datetime | None) -> Shown:
     try:
-        return Shown(row.name, row.description, clusters.of_row(row), row, seen_at=seen_at)
+        return Shown(row.name, row.description, row, clusters.of_row(row), seen_at=seen_at)
     except BadCluster as error:
-        return Shown(row.name, row.description, None, row, problem=str(error), seen_at=seen_at)
+        return Shown(row.name, row.description, row, None, problem=str(error), seen_at=seen_at)
 
 
 def _seen() -> dict[str, datetime]:

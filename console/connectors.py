@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-import yaml
 from django.db.models import Max
-from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition, NotFound
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
+from console.described import Described
 from scheduler import heartbeat
 from scheduler.executors.connectors import connectors
 from scheduler.executors.connectors.connector import Connector
@@ -24,23 +22,16 @@ from scheduler.models import ConnectorCatalogue, ConnectorSettings, ExecutorInst
 
 
 @dataclass(frozen=True)
-class Shown:
+class Shown(Described[ConnectorSettings]):
     """A connector as people see it. `row` None: it stands in the settings, and is changed there."""
 
-    name: str
-    description: Mapping[str, Any]  # without the name
     connector: Connector | None  # None: this version does not understand the description
-    row: ConnectorSettings | None
     said: ConnectorCatalogue | None = None  # what it was heard to run, at the address it has now
     problem: str = ""  # why it gets nothing; empty: it does
 
     @property
     def source(self) -> str:
         return "settings" if self.row is None else "database"
-
-    @property
-    def editable(self) -> bool:
-        return self.row is not None
 
     @property
     def open(self) -> bool:
@@ -63,29 +54,17 @@ class Shown:
     def read_at(self) -> datetime | None:
         return self.said.read_at if self.said else None
 
-    @property
-    def updated_by(self) -> str:
-        return self.row.updated_by if self.row else ""
-
-    @property
-    def updated_at(self) -> datetime | None:
-        return self.row.updated_at if self.row else None
-
-    @property
-    def yaml(self) -> str:
-        return yaml.safe_dump(dict(self.description), sort_keys=False) if self.description else ""
-
 
 def shown(user: User) -> list[Shown]:
     """All of them, those of the settings first."""
     access.require(user, Action.ADMIN)
     said = {row.name: row for row in ConnectorCatalogue.objects.all()}
     seen_at = ExecutorInstance.objects.filter(executor=connectors.KIND).aggregate(newest=Max("seen_at"))["newest"]
-    alive = seen_at is not None and timezone.now() - seen_at < timedelta(seconds=heartbeat.SECONDS)
+    alive = heartbeat.is_recent(seen_at)
     of_settings = connectors.of_settings()
     named = {one.name for one in of_settings}
     rows = ConnectorSettings.objects.exclude(name__in=named).order_by("name")
-    found = [Shown(one.name, _said(one), one, None) for one in of_settings]
+    found = [Shown(one.name, _said(one), None, one) for one in of_settings]
     found += [_of_row(row) for row in rows]
     return [_with_catalogue(one, said.get(one.name), alive=alive) for one in found]
 
@@ -107,9 +86,9 @@ def access_row(user: User, name: str) -> ConnectorSettings:
 
 def _of_row(row: ConnectorSettings) -> Shown:
     try:
-        return Shown(row.name, row.description, connectors.of_row(row), row)
+        return Shown(row.name, row.description, row, connectors.of_row(row))
     except BadDescription as error:
-        return Shown(row.name, row.description, None, row, problem=str(error))
+        return Shown(row.name, row.description, row, None, problem=str(error))
 
 
 def _with_catalogue(one: Shown, said: ConnectorCatalogue | None, *, alive: bool) -> Shown:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime, timedelta
 
 import redis
+from django.utils import timezone
 
 from scheduler.wake import broker
 
@@ -25,3 +27,8 @@ def report_alive(kind: str) -> None:
 def is_alive(kind: str) -> bool:
     """Whether a process of this kind gave a sign of life lately. Raises redis.RedisError when the broker is down."""
     return bool(broker().exists(f"causeway:alive:{kind}"))
+
+
+def is_recent(seen_at: datetime | None) -> bool:
+    """Whether a sign of life of that time still counts; None: there was none."""
+    return seen_at is not None and timezone.now() - seen_at < timedelta(seconds=SECONDS)

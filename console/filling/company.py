@@ -277,7 +277,7 @@ class Fault:
 def _raised(function: str, line: int, code: str, said: str) -> Fault:
     trace = (
         "Trace:\n\n    Traceback (most recent call last):\n"
-        f'      File "/root/{function}.py", line {line}, in {function}\n'
+        f'      File "/app/{function}.py", line {line}, in {function}\n'
         f"        raise {said.split(':', 1)[0]}(...)\n    {said}\n\nMessage:\n\n    {said}"
     )
     return Fault(code, trace)
