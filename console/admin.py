@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import yaml
@@ -241,6 +242,17 @@ class ConnectorAdmin(DescribedAdmin):
         obj.pk = row.pk
 
 
+@contextmanager
+def tried() -> Iterator[None]:
+    """What is done within is done as it will be, and not kept. Raises ValidationError with why it cannot be."""
+    try:
+        with transaction.atomic():
+            yield
+            transaction.set_rollback(True)
+    except CausewayError as error:
+        raise forms.ValidationError(error.message) from error
+
+
 class QuotaForm(forms.ModelForm):  # type: ignore[type-arg]
     """As on the page of quotas: amounts are numbers or quantities such as 16Gi."""
 
@@ -272,14 +284,10 @@ class QuotaForm(forms.ModelForm):  # type: ignore[type-arg]
         given = {name: found.get(name, getattr(self.instance, name)) for name in self.Meta.fields}
         names = ("project", "domain", "user", "launch_plan")
         lender = given.pop("borrows_from")
-        try:
+        with tried():
             scope = quotas.scope_of(given.pop("scope"), **{name: given.pop(name) for name in names})
             found["wanted"] = quotas.Wanted(scope=scope, borrows_from=lender.subject if lender else "", **given)
-            with transaction.atomic():  # as it will be done, and not kept
-                quotas.set_quota(found["wanted"], by=quotas.Setter("system:check", platform=True))
-                transaction.set_rollback(True)
-        except CausewayError as error:
-            raise forms.ValidationError(error.message) from error
+            quotas.set_quota(found["wanted"], by=quotas.Setter("system:check", platform=True))
         return found
 
 
@@ -295,12 +303,8 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         found = super().clean() or self.cleaned_data
         if self.errors:
             return found
-        try:
-            with transaction.atomic():  # as it will be done, and not kept
-                prices.set_price(**found, actor="system:check")
-                transaction.set_rollback(True)
-        except CausewayError as error:
-            raise forms.ValidationError(error.message) from error
+        with tried():
+            prices.set_price(**found, actor="system:check")
         return found
 
 
