@@ -31,22 +31,30 @@ from scheduler.executors.kubernetes.board import ORDINARY, ORDINARY_SECONDS, Boa
 from scheduler.executors.kubernetes.client import FORBIDDEN, Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import NO_SHELL, verdict
-from scheduler.executors.kubernetes.finishing import AGAIN_SECONDS, PATIENCE_SECONDS, Finisher
+from scheduler.executors.kubernetes.finishing import AGAIN_SECONDS, PATIENCE_SECONDS, Finisher, Pods, Things
 from scheduler.executors.kubernetes.follows import Follows
 from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_newer, is_overdue
 from scheduler.executors.kubernetes.hopeless import Hopeless
+from scheduler.executors.kubernetes.jobs.following import Jobs, is_job_of
+from scheduler.executors.kubernetes.jobs.kind import NAME_LETTERS, Rank
+from scheduler.executors.kubernetes.jobs.kubeflow import own_deadline
+from scheduler.executors.kubernetes.jobs.logs import FOLLOWERS, ReplicaLogs
+from scheduler.executors.kubernetes.jobs.registry import KINDS, kind_of
+from scheduler.executors.kubernetes.jobs.strays import StrayJobs
 from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.looks import Looks
-from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
+from scheduler.executors.kubernetes.making import EnvOf, Maker, NoOperator, SecretsOf
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, given_up_at, observe
 from scheduler.executors.kubernetes.packed import Packer
 from scheduler.executors.kubernetes.queues import Queues
 from scheduler.executors.kubernetes.refusals import BY_RIGHTS
+from scheduler.executors.kubernetes.resource import Resource
 from scheduler.executors.kubernetes.rights import may_watch_all
 from scheduler.executors.kubernetes.strays import LogOf, Strays
 from scheduler.executors.kubernetes.submission import Submission
+from scheduler.executors.kubernetes.threads import Threads
 from scheduler.executors.kubernetes.wait import Wait
 from scheduler.executors.kubernetes.watch import Watcher
 from scheduler.executors.vital import end_process, vital
@@ -88,13 +96,16 @@ class KubernetesExecutor(Executor):
         self.objects = Objects(api)
         self.max_log_bytes, self.task_seconds = max_log_bytes, task_seconds
         self.board = Board(lambda seen: self.emit(seen), submissions=cluster.submissions)
+        self.pods = Pods(self.board, self.objects, self._log_keeper)
+        self.jobs = Jobs(self.board, self.objects, cluster.graces, owner, lambda: self.finisher, self._replica_logs)
         self.finisher = Finisher(
-            self.board, self.objects, cluster, store, self._log_keeper, max_deck_bytes=max_deck_bytes, freed=self._freed
+            self.board, self._things_of, cluster, store, max_deck_bytes=max_deck_bytes, freed=self._freed
         )
         self.maker = maker = Maker(self.objects, cluster, owner, secrets_of, env_of, store_keys or {})
         self.submission = Submission(
-            self.board, maker, on_pod=self.on_pod, conclude=self.finisher.conclude, lost=self._lost
+            self.board, maker, on_made=self._on_made, conclude=self.finisher.conclude, lost=self._lost
         )
+        self.stray_jobs = StrayJobs(self.objects)
         self.strays = Strays(self.objects, store, max_log_bytes=max_log_bytes, folder=home, log_of=log_of)
         self.instance = f"kubernetes-{cluster.name}-{owner}"[:INSTANCE]
         self.lease: Lease | None = None
@@ -103,11 +114,13 @@ class KubernetesExecutor(Executor):
             name = f"causeway-{cluster.name}-{owner}"
             self.lease = Lease(api, cluster.lease_namespace, name, holder, lost=end_process)
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
+        self._job_watchers: dict[tuple[Resource, str], Watcher] = {}  # the same of jobs, by kind too
         self._scoped = False  # whether rights are there for single namespaces only
-        self.looks = Looks(self.board, self.objects, self._looked, self._not_read, self._lost)
+        self.looks = Looks(self.board, self.objects, self._looked, self._not_read, self._lost, self.jobs.look)
         self.hopeless = Hopeless(self.board, self.objects, cluster.graces.hopeless)
         self.queues = Queues(self.board, self.objects, cluster.graces)
         self.packer, self.follows = Packer(), Follows(self.board, self._log_keeper)
+        self._replica_followers = Threads(FOLLOWERS, "replica-logs")
         self._settled = self._started = False
         self._logs_sent_at = self._looked_at = time.monotonic()
 
@@ -124,6 +137,7 @@ class KubernetesExecutor(Executor):
         self._scoped = not may_watch_all(self.objects.api)
         if not self._scoped:
             self._watch("")
+        self.board.do(self._watch_jobs)
 
     def give_up(self) -> None:
         if self.lease is not None and not self._started:
@@ -137,18 +151,20 @@ class KubernetesExecutor(Executor):
 
     def _take(self, assignment: Assignment, *, adopted: bool) -> None:
         spec = assignment.spec
-        if not spec.timeout_seconds and self.task_seconds:
-            spec = replace(spec, timeout_seconds=self.task_seconds)
+        kind = kind_of(spec)
+        if seconds := _shortest(spec.timeout_seconds, own_deadline(spec)) or self.task_seconds:
+            spec = replace(spec, timeout_seconds=seconds)
         namespace = self.settings.namespace_of(*spec.identity.place)
         held = Held(
             assignment.attempt_id,
             self.packer.pack(spec),
             sys.intern(namespace),
-            names.pod_name(spec.identity, self.owner),
+            names.pod_name(spec.identity, self.owner, NAME_LETTERS if kind is not None else names.POD_NAME_LETTERS),
             log_uri=assignment.log_uri,
             given=assignment.handle,
             timeout=spec.timeout_seconds or 0,
             whole=spec.data_config is not None,
+            job=kind.task_type if kind is not None else "",
             adopted=adopted,
         )
         with self.board.lock:
@@ -156,6 +172,8 @@ class KubernetesExecutor(Executor):
             if present is not None and present.stage != Stage.OVER:
                 return
             self.board.held[held.id] = held
+            if held.job:
+                self.jobs.add(held)
         if self._scoped:
             self._watch(namespace)
         if spec.echo is not None:
@@ -179,8 +197,10 @@ class KubernetesExecutor(Executor):
                 self._tend(held)
 
     def stop(self) -> None:
-        for watcher in self._watchers.values():
+        for watcher in (*self._watchers.values(), *self._job_watchers.values()):
             watcher.stop()
+        self.jobs.stop()
+        self._replica_followers.stop()
         self.submission.stop()
         self.board.stop()
         self.finisher.stop()
@@ -205,12 +225,48 @@ class KubernetesExecutor(Executor):
             self._watchers[namespace] = watcher
             vital(watcher.run, name=f"watch {namespace}".strip()).start()
 
+    def _watch_jobs(self, namespace: str = "") -> None:
+        """Follow the jobs of each kind that the cluster has; of all namespaces, where that may be."""
+        for kind in KINDS.values():
+            try:
+                resource = self.maker.resource_of(kind)
+            except NoOperator:
+                continue
+            except ApiError as error:
+                logger.warning("whether cluster %s has %s cannot be asked for now: %s", self.cluster, kind.words, error)
+                continue
+            self._watch_kind(resource, namespace)
+
+    def _watch_kind(self, resource: Resource, namespace: str) -> None:
+        place = namespace if self._scoped else ""
+        if self._scoped and not place:
+            return
+        with self.board.lock:
+            if (resource, place) in self._job_watchers or self.board.stopping:
+                return
+            watcher = Watcher(
+                self.objects.api,
+                names.selector(self.owner),
+                self.on_job,
+                partial(self._jobs_listed, resource),
+                on_restored=self._restored,
+                namespace=place,
+                resource=resource,
+            )
+            self._job_watchers[resource, place] = watcher
+        vital(watcher.run, name=f"watch {resource.plural} {place}".strip()).start()
+
     # --- what the cluster says ----------------------------------------------------------------------------------------
 
     def on_pod(self, pod: pods.Json, gone: bool) -> None:
         """From the watch and from those who read a pod."""
         with self.board.lock:
             held = self.board.held.get(names.attempt_id_of(pod) or 0)
+            if held is not None and held.job and held.namespace == pods.namespace_of(pod):
+                self.strays.forget(pods.uid_of(pod))
+                self.jobs.on_pod(held, pod, gone=gone)
+                self._tend(held)
+                return
             if held is None or (held.namespace, held.name) != (pods.namespace_of(pod), pods.name_of(pod)):
                 self.strays.saw(pod, gone=gone)
                 return
@@ -221,6 +277,26 @@ class KubernetesExecutor(Executor):
             held.uid = uid
             if gone or is_newer(held, pod):
                 self._consider(held, pod, self._observe(held, pod, gone=gone))
+
+    def on_job(self, job: pods.Json, gone: bool) -> None:
+        """From the watch, and from who makes it."""
+        with self.board.lock:
+            held = self.board.held.get(names.attempt_id_of(job) or 0)
+            if held is None or not held.job or not is_job_of(job, held):
+                self.stray_jobs.saw(job, gone=gone)
+                return
+            self.stray_jobs.forget(pods.uid_of(job))
+            self.jobs.on_job(held, job, gone=gone)
+            self._tend(held)
+
+    def _on_made(self, held: Held, made: pods.Json) -> None:
+        if not held.job:
+            self.on_pod(made, False)
+            return
+        for resource in KINDS[held.job].resources:
+            if resource.api_version == pods.text(made, "apiVersion"):
+                self._watch_kind(resource, held.namespace)
+        self.on_job(made, False)
 
     def _observe(self, held: Held, pod: pods.Json, *, gone: bool = False, events: Sequence[pods.Json] = ()) -> Seen:
         now = datetime.now(timezone.utc)
@@ -273,7 +349,7 @@ class KubernetesExecutor(Executor):
             self.board.later(AGAIN_SECONDS, partial(self._set_deadline, held, seconds))
 
     def _lost(self, held: Held) -> None:
-        """Its pod was there and is gone, and nobody saw how it ended: then the files decide."""
+        """Its pod was there and is gone, or its job, and nobody saw how it ended: then the files decide."""
         with self.board.lock:
             if self.board.to_judge(held):
                 over = Over(verdict({}, gone=True), None, None)
@@ -293,7 +369,14 @@ class KubernetesExecutor(Executor):
             for held in self.board.held.values():
                 if namespace not in ("", held.namespace):
                     continue
-                if held.stage == Stage.MADE and held.uid and held.uid not in present and held.made_at < began:
+                if not held.job and _is_missing(held, present, began):
+                    self.looks.one(held)
+
+    def _jobs_listed(self, resource: Resource, present: frozenset[str], began: float, namespace: str) -> None:
+        with self.board.lock:
+            for held in self.board.held.values():
+                ours = held.job and resource in KINDS[held.job].resources and namespace in ("", held.namespace)
+                if ours and _is_missing(held, present, began):
                     self.looks.one(held)
 
     def _not_read(self, held: Held, error: ApiError) -> None:
@@ -362,6 +445,8 @@ class KubernetesExecutor(Executor):
             with self.board.lock:
                 for stray in self.strays.due():
                     self.board.do(partial(self.strays.remove, stray))
+                for job in self.stray_jobs.due():
+                    self.board.do(partial(self.stray_jobs.remove, job))
         if time.monotonic() - self._looked_at > NEEDS_SECONDS:
             self._looked_at = time.monotonic()
             self.board.do(self.maker.look_again)
@@ -369,6 +454,7 @@ class KubernetesExecutor(Executor):
             self._logs_sent_at = time.monotonic()
             self.board.do(self._narrow)
             self.follows.send_grown()
+            self.jobs.send_grown()
 
     def _tend(self, held: Held) -> bool:
         """Under the lock: deadlines. Whether its pod is to be looked at again."""
@@ -393,6 +479,16 @@ class KubernetesExecutor(Executor):
                 held.look_at = now + LOOK_SECONDS
         return held.look_at is not None and now >= held.look_at
 
+    def _things_of(self, held: Held) -> Things:
+        return self.jobs if held.job else self.pods
+
+    def _replica_logs(self, held: Held, main: Rank) -> ReplicaLogs:
+        def keeper(pod: str, container: str, path: Path, uri: str) -> LogKeeper:
+            handle = (held.namespace, pod)
+            return LogKeeper(self.objects, handle, container, path, uri, self.store, self.max_log_bytes)
+
+        return ReplicaLogs(main, held.log_uri, self.home / f"{held.id}.log", keeper, self._replica_followers)
+
     def _freed(self, namespace: str) -> None:
         self.submission.freed(namespace)
 
@@ -411,3 +507,13 @@ class KubernetesExecutor(Executor):
             outcome = failure("StoreUnavailable", said, SYSTEM, retryable=True)
         if self.board.to_judge(held):
             self.finisher.conclude(held, outcome)
+
+
+def _is_missing(held: Held, present: frozenset[str], began: float) -> bool:
+    """Whether it should have been in a list that began then, and was not."""
+    return held.stage == Stage.MADE and bool(held.uid) and held.uid not in present and held.made_at < began
+
+
+def _shortest(*seconds: float | None) -> float:
+    """0: there is none."""
+    return min((one for one in seconds if one), default=0)

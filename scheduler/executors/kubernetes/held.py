@@ -35,10 +35,11 @@ class Held:
     id: int  # of the attempt
     packed: Packed
     namespace: str
-    name: str  # of its pod
+    name: str  # of its pod, or of its job
     log_uri: str = ""
     given: str = ""  # the handle that an earlier process had written down; empty: none had
     timeout: float = 0  # seconds that its container may run; 0: any
+    job: str = ""  # its task type, where it is a job of an operator; empty: it is one pod
     whole: bool = False  # whether all of the pod has to end: a raw container's outputs are kept after it
     adopted: bool = False  # an earlier process may have made the pod
     stage: Stage = Stage.TO_MAKE
