@@ -146,9 +146,9 @@ start_kueue() {
     spawn kueue env KUBECONFIG="$kubeconfig" "$(program kueue)" --config kueue/config.yaml --feature-gates VisibilityOnDemand=false
 }
 
-# Its webhook has nothing to say here: an empty configuration, and certificates that it waits for in its temporary folder.
+# Its webhook has nothing to say here: its configuration is empty, and it waits for its certificates (`operators`).
 start_training() {
-    spawn training env KUBECONFIG="$kubeconfig" MY_POD_NAMESPACE=operators TMPDIR="$home/training" "$(program training)" \
+    spawn training env KUBECONFIG="$kubeconfig" MY_POD_NAMESPACE=operators "$(program training)" \
         --metrics-bind-address 0 --health-probe-bind-address "127.0.0.1:$training_health_port" --webhook-server-port 9448 \
         --enable-scheme pytorchjob --enable-scheme tfjob \
         --pytorch-init-container-image localhost/task:1 --pytorch-init-container-template-file "$home/training/init.yaml"

@@ -33,24 +33,23 @@ from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import NO_SHELL, verdict
 from scheduler.executors.kubernetes.finishing import AGAIN_SECONDS, PATIENCE_SECONDS, Finisher, Pods, Things
 from scheduler.executors.kubernetes.follows import Follows
-from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_newer, is_overdue
+from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_missing, is_newer, is_overdue
 from scheduler.executors.kubernetes.hopeless import Hopeless
-from scheduler.executors.kubernetes.jobs.following import Jobs, is_job_of
+from scheduler.executors.kubernetes.jobs.following import Jobs
 from scheduler.executors.kubernetes.jobs.kind import NAME_LETTERS, Rank
 from scheduler.executors.kubernetes.jobs.kubeflow import own_deadline
 from scheduler.executors.kubernetes.jobs.logs import FOLLOWERS, ReplicaLogs
-from scheduler.executors.kubernetes.jobs.registry import KINDS, kind_of
-from scheduler.executors.kubernetes.jobs.strays import StrayJobs
+from scheduler.executors.kubernetes.jobs.registry import kind_of
+from scheduler.executors.kubernetes.jobs.watching import JobWatching
 from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.looks import Looks
-from scheduler.executors.kubernetes.making import EnvOf, Maker, NoOperator, SecretsOf
+from scheduler.executors.kubernetes.making import EnvOf, Maker, SecretsOf
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, given_up_at, observe
 from scheduler.executors.kubernetes.packed import Packer
 from scheduler.executors.kubernetes.queues import Queues
 from scheduler.executors.kubernetes.refusals import BY_RIGHTS
-from scheduler.executors.kubernetes.resource import Resource
 from scheduler.executors.kubernetes.rights import may_watch_all
 from scheduler.executors.kubernetes.strays import LogOf, Strays
 from scheduler.executors.kubernetes.submission import Submission
@@ -105,7 +104,6 @@ class KubernetesExecutor(Executor):
         self.submission = Submission(
             self.board, maker, on_made=self._on_made, conclude=self.finisher.conclude, lost=self._lost
         )
-        self.stray_jobs = StrayJobs(self.objects)
         self.strays = Strays(self.objects, store, max_log_bytes=max_log_bytes, folder=home, log_of=log_of)
         self.instance = f"kubernetes-{cluster.name}-{owner}"[:INSTANCE]
         self.lease: Lease | None = None
@@ -114,9 +112,11 @@ class KubernetesExecutor(Executor):
             name = f"causeway-{cluster.name}-{owner}"
             self.lease = Lease(api, cluster.lease_namespace, name, holder, lost=end_process)
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
-        self._job_watchers: dict[tuple[Resource, str], Watcher] = {}  # the same of jobs, by kind too
         self._scoped = False  # whether rights are there for single namespaces only
         self.looks = Looks(self.board, self.objects, self._looked, self._not_read, self._lost, self.jobs.look)
+        self.watching = JobWatching(
+            self.board, maker, self.jobs, look=self.looks.one, tend=self._tend, on_restored=self._restored
+        )
         self.hopeless = Hopeless(self.board, self.objects, cluster.graces.hopeless)
         self.queues = Queues(self.board, self.objects, cluster.graces)
         self.packer, self.follows = Packer(), Follows(self.board, self._log_keeper)
@@ -137,7 +137,8 @@ class KubernetesExecutor(Executor):
         self._scoped = not may_watch_all(self.objects.api)
         if not self._scoped:
             self._watch("")
-        self.board.do(self._watch_jobs)
+        self.watching.scoped = self._scoped
+        self.board.do(self.watching.begin)
 
     def give_up(self) -> None:
         if self.lease is not None and not self._started:
@@ -197,9 +198,9 @@ class KubernetesExecutor(Executor):
                 self._tend(held)
 
     def stop(self) -> None:
-        for watcher in (*self._watchers.values(), *self._job_watchers.values()):
+        for watcher in self._watchers.values():
             watcher.stop()
-        self.jobs.stop()
+        self.watching.stop()
         self._replica_followers.stop()
         self.submission.stop()
         self.board.stop()
@@ -225,37 +226,6 @@ class KubernetesExecutor(Executor):
             self._watchers[namespace] = watcher
             vital(watcher.run, name=f"watch {namespace}".strip()).start()
 
-    def _watch_jobs(self, namespace: str = "") -> None:
-        """Follow the jobs of each kind that the cluster has; of all namespaces, where that may be."""
-        for kind in KINDS.values():
-            try:
-                resource = self.maker.resource_of(kind)
-            except NoOperator:
-                continue
-            except ApiError as error:
-                logger.warning("whether cluster %s has %s cannot be asked for now: %s", self.cluster, kind.words, error)
-                continue
-            self._watch_kind(resource, namespace)
-
-    def _watch_kind(self, resource: Resource, namespace: str) -> None:
-        place = namespace if self._scoped else ""
-        if self._scoped and not place:
-            return
-        with self.board.lock:
-            if (resource, place) in self._job_watchers or self.board.stopping:
-                return
-            watcher = Watcher(
-                self.objects.api,
-                names.selector(self.owner),
-                self.on_job,
-                partial(self._jobs_listed, resource),
-                on_restored=self._restored,
-                namespace=place,
-                resource=resource,
-            )
-            self._job_watchers[resource, place] = watcher
-        vital(watcher.run, name=f"watch {resource.plural} {place}".strip()).start()
-
     # --- what the cluster says ----------------------------------------------------------------------------------------
 
     def on_pod(self, pod: pods.Json, gone: bool) -> None:
@@ -278,25 +248,11 @@ class KubernetesExecutor(Executor):
             if gone or is_newer(held, pod):
                 self._consider(held, pod, self._observe(held, pod, gone=gone))
 
-    def on_job(self, job: pods.Json, gone: bool) -> None:
-        """From the watch, and from who makes it."""
-        with self.board.lock:
-            held = self.board.held.get(names.attempt_id_of(job) or 0)
-            if held is None or not held.job or not is_job_of(job, held):
-                self.stray_jobs.saw(job, gone=gone)
-                return
-            self.stray_jobs.forget(pods.uid_of(job))
-            self.jobs.on_job(held, job, gone=gone)
-            self._tend(held)
-
     def _on_made(self, held: Held, made: pods.Json) -> None:
-        if not held.job:
+        if held.job:
+            self.watching.made(held, made)
+        else:
             self.on_pod(made, False)
-            return
-        for resource in KINDS[held.job].resources:
-            if resource.api_version == pods.text(made, "apiVersion"):
-                self._watch_kind(resource, held.namespace)
-        self.on_job(made, False)
 
     def _observe(self, held: Held, pod: pods.Json, *, gone: bool = False, events: Sequence[pods.Json] = ()) -> Seen:
         now = datetime.now(timezone.utc)
@@ -369,14 +325,7 @@ class KubernetesExecutor(Executor):
             for held in self.board.held.values():
                 if namespace not in ("", held.namespace):
                     continue
-                if not held.job and _is_missing(held, present, began):
-                    self.looks.one(held)
-
-    def _jobs_listed(self, resource: Resource, present: frozenset[str], began: float, namespace: str) -> None:
-        with self.board.lock:
-            for held in self.board.held.values():
-                ours = held.job and resource in KINDS[held.job].resources and namespace in ("", held.namespace)
-                if ours and _is_missing(held, present, began):
+                if not held.job and is_missing(held, present, began):
                     self.looks.one(held)
 
     def _not_read(self, held: Held, error: ApiError) -> None:
@@ -425,7 +374,7 @@ class KubernetesExecutor(Executor):
         watcher.stop()
         with self.board.lock:
             del self._watchers[""]
-            self._scoped = True
+            self._scoped = self.watching.scoped = True
             for namespace in {held.namespace for held in self.board.held.values()}:
                 self._watch(namespace)
 
@@ -445,8 +394,7 @@ class KubernetesExecutor(Executor):
             with self.board.lock:
                 for stray in self.strays.due():
                     self.board.do(partial(self.strays.remove, stray))
-                for job in self.stray_jobs.due():
-                    self.board.do(partial(self.stray_jobs.remove, job))
+            self.watching.remove_strays()
         if time.monotonic() - self._looked_at > NEEDS_SECONDS:
             self._looked_at = time.monotonic()
             self.board.do(self.maker.look_again)
@@ -507,11 +455,6 @@ class KubernetesExecutor(Executor):
             outcome = failure("StoreUnavailable", said, SYSTEM, retryable=True)
         if self.board.to_judge(held):
             self.finisher.conclude(held, outcome)
-
-
-def _is_missing(held: Held, present: frozenset[str], began: float) -> bool:
-    """Whether it should have been in a list that began then, and was not."""
-    return held.stage == Stage.MADE and bool(held.uid) and held.uid not in present and held.made_at < began
 
 
 def _shortest(*seconds: float | None) -> float:

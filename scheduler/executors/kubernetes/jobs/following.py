@@ -44,6 +44,7 @@ class _State:
     others: dict[str, Seen] = field(default_factory=dict)  # by uid: pods that are no replicas, and former ones
     events: dict[Rank, list[Seen]] = field(default_factory=dict)
     gone: bool = False
+    looked: bool = False  # at its pods, since it is known that it has failed
     left_at: float = 0.0  # monotonic; when it was asked to go
     told: tuple[Replica, ...] = ()
     told_at: float = 0.0  # monotonic
@@ -145,6 +146,9 @@ class Jobs:
     def _consider(self, held: Held, state: _State) -> None:
         if held.stage in (Stage.JUDGED, Stage.OVER):
             return
+        if state.job is None and not state.gone:  # its pods may be seen before it
+            self._tell(held, state)
+            return
         scene = self._scene(held, state)
         match seen := state.kind.observe(scene):
             case Waits(wait):
@@ -160,6 +164,9 @@ class Jobs:
                     self.board.do(partial(self._finisher().early, held))
             case Leaving():
                 held.look_at = time.monotonic() + SOON_SECONDS
+            case Over(found, _, _) if found.failed and not state.looked:
+                state.looked = True  # its pods may be told later than it: what they say of the end is read first
+                self.board.do(partial(self.look, held))
             case Over():
                 if self.board.to_judge(held):
                     self.board.do(partial(self._finisher().judge, held, seen))

@@ -13,7 +13,6 @@ from scheduler.attempts.spec import Job
 from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes import names
 from scheduler.executors.kubernetes.cluster import Graces
-from scheduler.executors.kubernetes.jobs import strays
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Name, Request
@@ -76,6 +75,7 @@ def test_an_attempt_is_a_job_from_submission_to_success(bench: Bench, fake: Fake
     fake.end(pod_of(fake, "master-0"))
     assert bench.outcome().phase == AttemptPhase.SUCCEEDED, "the operator has not said so yet"
     assert fake.jobs, "its end is not written down yet"
+    fake.kubelet = lambda what, pod: fake.end(pod["metadata"]["name"], 137)
     bench.record()
     bench.until(lambda: not fake.jobs and not fake.pods)
     assert bench.store.get(given.log_uri) == b"master-0 says hello\n"
@@ -230,15 +230,12 @@ def test_a_job_that_is_gone_after_a_restart_is_a_system_failure(bench: Bench, fa
 
 
 @pytest.mark.usefixtures("operators")
-def test_a_job_of_no_attempt_is_removed_and_not_its_pods_alone(
-    bench: Bench, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_job_of_no_attempt_is_removed_and_not_its_pods_alone(bench: Bench, fake: FakeCluster) -> None:
     begin(bench, fake)
     bench.executor.stop()
-    monkeypatch.setattr(strays, "PATIENCE_SECONDS", 0.1)
     fake.kubelet = lambda what, pod: fake.end(pod["metadata"]["name"], 137) if what == "deleted" else None
     bench.executor = bench.make()
-    bench.executor.stray_jobs.patience = bench.executor.strays.patience = 0.1
+    bench.executor.watching.strays.patience = bench.executor.strays.patience = 0.1
     bench.executor.start(bench.seen.append)
     bench.executor.settle()
     bench.until(lambda: not fake.jobs and not fake.pods)
