@@ -144,7 +144,7 @@ def _numbers(kind: str, custom: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for group in _groups(custom) if kind == RAY else ():
         for name in ("replicas", "minReplicas", "maxReplicas"):
             if group.get(name) is not None:
-                yield f"group {group.get('groupName')}'s {name}", group[name]
+                yield f"group {group.get('groupName')}'s ({name})", group[name]
 
 
 def _lacking(kind: str, roles: set[str], custom: Mapping[str, Any]) -> Iterator[str]:
