@@ -75,9 +75,9 @@ def replicas(attempts: Attempts, given: Assignment) -> dict[str, Replica]:
 
 
 def nothing_left(attempts: Attempts, given: Assignment) -> None:
-    """Neither the job nor a pod of it."""
-    for kind in ("pytorchjobs", "tfjobs", "mpijobs", "pods"):
-        attempts.until(lambda kind=kind: not attempts.namespace.get(kind)["items"])
+    """Neither a job nor a pod."""
+    kinds = "pytorchjobs,tfjobs,mpijobs,pods"
+    attempts.until(lambda: not attempts.namespace.get(kinds)["items"])
 
 
 def log_of(attempts: Attempts, one: Replica) -> str:

@@ -1,8 +1,8 @@
-"""Writes what flytekit's plug-ins send, as JSON of the task's template: one file for each task in `sent/`.
+"""Writes what flytekit's plug-ins send, as JSON of the task's template: one file for each task in `../sent/`.
 
     python -m venv /tmp/plugins
     /tmp/plugins/bin/pip install flytekit==1.16.31 'kubernetes<37.0.2' torch flytekitplugins-{kfpytorch,kfmpi,kftensorflow,ray,spark,dask}==1.16.31
-    /tmp/plugins/bin/python tests/scheduler/executors/kubernetes/jobs/record.py
+    /tmp/plugins/bin/python tests/scheduler/executors/kubernetes/jobs/programs/record.py
 
 They are too large (Spark, Ray, torch) to be installed for tests; run it again when the plug-ins have a new version.
 """  # noqa: E501
@@ -26,7 +26,7 @@ from flytekitplugins.ray import HeadNodeConfig, RayJobConfig, WorkerNodeConfig
 from flytekitplugins.spark import Spark
 from google.protobuf import json_format
 
-SENT = Path(__file__).parent / "sent"
+SENT = Path(__file__).parents[1] / "sent"
 GPU = Resources(cpu="2", mem="4Gi", gpu="1")
 CONFIGS: dict[str, Any] = {
     "pytorch": PyTorch(worker=Worker(replicas=2)),
