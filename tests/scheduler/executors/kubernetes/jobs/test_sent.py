@@ -1,4 +1,4 @@
-"""What flytekit's plug-ins really send (programs/record.py), from the task's template to the job: specs, amounts, objects."""
+"""What flytekit's plug-ins really send (programs/record.py), from the template to the job: specs, amounts, object."""
 
 from __future__ import annotations
 
