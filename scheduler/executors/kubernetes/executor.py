@@ -96,7 +96,15 @@ class KubernetesExecutor(Executor):
         self.max_log_bytes, self.task_seconds = max_log_bytes, task_seconds
         self.board = Board(lambda seen: self.emit(seen), submissions=cluster.submissions)
         self.pods = Pods(self.board, self.objects, self._log_keeper)
-        self.jobs = Jobs(self.board, self.objects, cluster.graces, owner, lambda: self.finisher, self._replica_logs)
+        self.jobs = Jobs(
+            self.board,
+            self.objects,
+            cluster.graces,
+            owner,
+            lambda: self.finisher,
+            self._replica_logs,
+            lambda: self.hopeless,
+        )
         self.finisher = Finisher(
             self.board, self._things_of, cluster, store, max_deck_bytes=max_deck_bytes, freed=self._freed
         )

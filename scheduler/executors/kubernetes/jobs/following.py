@@ -16,6 +16,7 @@ from scheduler.executors.kubernetes.client import ApiError
 from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.executors.kubernetes.finishing import Finisher
 from scheduler.executors.kubernetes.held import Held, Stage
+from scheduler.executors.kubernetes.hopeless import Hopeless
 from scheduler.executors.kubernetes.jobs import replicas
 from scheduler.executors.kubernetes.jobs.kind import Kind, Leaving, Rank, Scene, Seen
 from scheduler.executors.kubernetes.jobs.logs import ReplicaLogs
@@ -61,9 +62,10 @@ class Jobs:
         owner: str,
         finisher: Callable[[], Finisher],
         logs_of: Callable[[Held, Rank], ReplicaLogs],
+        hopeless: Callable[[], Hopeless],
     ) -> None:
         self.board, self.objects, self.graces, self.owner = board, objects, graces, owner
-        self._finisher, self._logs_of = finisher, logs_of
+        self._finisher, self._logs_of, self._hopeless = finisher, logs_of, hopeless
         self._states: dict[int, _State] = {}  # by attempt
 
     def add(self, held: Held) -> None:
@@ -152,6 +154,7 @@ class Jobs:
         scene = self._scene(held, state)
         match seen := state.kind.observe(scene):
             case Waits(wait):
+                self._hopeless().saw(held, wait, _waiting_pod(scene))
                 if not (wait.queued and held.wait is not None and held.wait.queued):  # else its Workload says more
                     self.board.waits(held, wait)
                 held.look_at = held.look_at or time.monotonic() + LOOK_SECONDS
@@ -270,6 +273,11 @@ def _keep(kept: dict[str, pods.Json], pod: pods.Json, *, gone: bool) -> None:
         kept.pop(pods.uid_of(pod), None)
     else:
         kept[pods.uid_of(pod)] = pod
+
+
+def _waiting_pod(scene: Scene) -> str:
+    """The name of the one whose wait is told."""
+    return next((pods.name_of(pod) for pod in replicas.unstarted(scene).values()), "")
 
 
 def _resource_of(state: _State) -> Resource | None:

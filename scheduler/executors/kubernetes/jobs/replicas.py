@@ -96,7 +96,7 @@ def held_by_kueue(scene: Scene) -> Waits:
 
 def waits(scene: Scene) -> Waits | None:
     """What the replicas wait for that have not started: first what is wrong with one, by its name. None: all run."""
-    told = [(rank, waiting(pod, scene.events.get(rank, ()), scene.graces)) for rank, pod in _unstarted(scene).items()]
+    told = [(rank, waiting(pod, scene.events.get(rank, ()), scene.graces)) for rank, pod in unstarted(scene).items()]
     wrong = [(rank, wait) for rank, wait in told if wait.code not in ORDINARY]
     for rank, wait in (*wrong, *told):
         return Waits(replace(wait, message=_of(rank, wait.message), queued=False))
@@ -131,7 +131,8 @@ def age(scene: Scene) -> float:
     return (scene.now - created).total_seconds() if created is not None else 0.0
 
 
-def _unstarted(scene: Scene) -> Mapping[Rank, Seen]:
+def unstarted(scene: Scene) -> Mapping[Rank, Seen]:
+    """Those that have not begun to run, in the order of roles and numbers."""
     order = sorted(scene.pods, key=lambda rank: (rank.role, rank.index))
     return {rank: scene.pods[rank] for rank in order if not has_started(scene.pods[rank])}
 

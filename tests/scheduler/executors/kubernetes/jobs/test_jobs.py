@@ -70,7 +70,7 @@ def test_an_attempt_is_a_job_from_submission_to_success(bench: Bench, fake: Fake
     given = begin(bench, fake)
     name = fake.job()["metadata"]["name"]
     accepted = bench.of(Accepted)[0]
-    assert isinstance(accepted, Accepted) and accepted.handle == f"p-d/{name}"
+    assert isinstance(accepted, Accepted) and accepted.handle == f"p-d/pytorchjob/{name}"
     bench.succeed(given)
     fake.end(pod_of(fake, "master-0"))
     assert bench.outcome().phase == AttemptPhase.SUCCEEDED, "the operator has not said so yet"
