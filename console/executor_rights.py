@@ -17,6 +17,7 @@ from console.sqlviews import hardening
 from lineage.models import VersionEdge
 from scheduler.attempts import moves
 from scheduler.models import (
+    AttemptReplicas,
     AttemptSamples,
     ClusterSettings,
     ConnectorCatalogue,
@@ -50,6 +51,10 @@ RIGHTS: tuple[tuple[type[models.Model], Right, tuple[str, ...]], ...] = (
     (AttemptSamples, "SELECT", ALL),
     (AttemptSamples, "INSERT", ALL),
     (AttemptSamples, "UPDATE", ALL),
+    # what the replicas of jobs do
+    (AttemptReplicas, "SELECT", ALL),
+    (AttemptReplicas, "INSERT", ALL),
+    (AttemptReplicas, "UPDATE", ALL),
     # what quotas allow; and lanes, where an older release queued attempts without
     (Quota, "SELECT", ALL),
     (Lane, "SELECT", ALL),

@@ -53,6 +53,11 @@ class Pod:
     kubectl: tuple[str, ...] = ()  # commands that show it while it lives, to be copied
     links: tuple[tuple[str, str], ...] = ()  # name and address of its log in other systems
 
+    @property
+    def is_job(self) -> bool:
+        """Whether it is a job of several pods: then its name says of which kind, `pytorchjob/name`."""
+        return "/" in self.name
+
 
 def waiting_of(row: TaskExecution) -> Waiting | None:
     """What the attempt waits for, as its executor last said."""
@@ -94,6 +99,8 @@ def look_at(row: TaskExecution) -> tuple[Look | None, str]:
         return None, ""
     if not pod.name:
         return None, "The pod is not made yet."
+    if pod.is_job:  # its pods are shown as its replicas
+        return None, ""
     # Only here: the client of Kubernetes takes a second to import.
     from scheduler.executors.kubernetes import asking, looking  # noqa: PLC0415
 

@@ -123,6 +123,7 @@ v1 = [
     path(f"{NODE}/outputs", nodes.NodeOutputsView.as_view(), name="node-outputs"),
     path(f"{NODE}/deck", nodes.DeckView.as_view(), name="deck"),
     path(f"{NODE}/attempts", nodes.AttemptsView.as_view(), name="attempts"),
+    path(f"{NODE}/attempts/<int:attempt>/replicas", nodes.ReplicasView.as_view(), name="replicas"),
     path(f"{NODE}/attempts/<int:attempt>/log", nodes.LogView.as_view(), name="log"),
     path(f"{EXECUTION}/notifications", notifications.NotificationsView.as_view(), name="notifications"),
     path("notifications/<int:notification_id>/send", notifications.SendAgainView.as_view(), name="send-again"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from scheduler.executors.base import Executor
+from scheduler.operators import JOBS
 from scheduler.placement import Cluster, Kind, Service
 
 LOCAL = "local"
@@ -46,7 +47,7 @@ CONNECTORS = "connectors"
 _ENTRIES = (
     Entry(Kind(LOCAL), "scheduler.executors.local.factory:make"),
     Entry(
-        Kind(KUBERNETES, clustered=True, any_resource=True),
+        Kind(KUBERNETES, clustered=True, any_resource=True, plugins=JOBS),
         "scheduler.executors.kubernetes.factory:make",
         "scheduler.executors.kubernetes.clusters:configured",
         kept="scheduler.executors.kubernetes.clusters:to_keep",

@@ -14,6 +14,7 @@ from scheduler.models.notification import Channel, Notification, Subject, Subscr
 from scheduler.models.preemption import Preemption
 from scheduler.models.quota import Lane, Quota, QuotaScope, QuotaWindow
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
+from scheduler.models.replicas import AttemptReplicas
 from scheduler.models.samples import AttemptSamples
 from scheduler.models.schedule import Schedule, ScheduleFire
 from scheduler.models.secret import Secret
@@ -31,6 +32,7 @@ from scheduler.models.usage import Price, UsageHour
 from scheduler.models.value import ExecutionValue, ValueSide, ValuesMark
 
 __all__ = [
+    "AttemptReplicas",
     "AttemptSamples",
     "Backlog",
     "CacheEntry",

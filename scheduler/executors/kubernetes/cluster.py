@@ -44,6 +44,7 @@ class Graces:
     unschedulable: float = 86400.0  # nodes could, but are taken
     quota: float = 86400.0  # a ResourceQuota that is used up
     queue: float = 0.0  # a turn in a queue of Kueue
+    operator: float = 300.0  # a job of which its operator says nothing, or that is not there
     unreachable: float = 120.0  # a pod that was to end, on a node that says nothing any more
 
 

@@ -11,6 +11,7 @@ from scheduler.attempts.resources import Resources
 from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes import pods
+from scheduler.executors.kubernetes.jobs.registry import KINDS
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.packed import Packed
 from scheduler.executors.kubernetes.wait import Wait
@@ -35,10 +36,11 @@ class Held:
     id: int  # of the attempt
     packed: Packed
     namespace: str
-    name: str  # of its pod
+    name: str  # of its pod, or of its job
     log_uri: str = ""
     given: str = ""  # the handle that an earlier process had written down; empty: none had
     timeout: float = 0  # seconds that its container may run; 0: any
+    job: str = ""  # its task type, where it is a job of an operator; empty: it is one pod
     whole: bool = False  # whether all of the pod has to end: a raw container's outputs are kept after it
     adopted: bool = False  # an earlier process may have made the pod
     stage: Stage = Stage.TO_MAKE
@@ -75,7 +77,9 @@ class Held:
 
     @property
     def handle(self) -> str:
-        return f"{self.namespace}/{self.name}"
+        """Of a job also what it is, as kubectl names it: `team/pytorchjob/name`."""
+        what = f"{KINDS[self.job].resources[0].kind.lower()}/" if self.job else ""
+        return f"{self.namespace}/{what}{self.name}"
 
     def failing_for(self) -> float:
         """Seconds since steps of it began to fail: since now, if none did before."""
@@ -97,6 +101,11 @@ def is_overdue(held: Held) -> bool:
     if not held.timeout or held.started_at is None or not held.runs:
         return False
     return (datetime.now(timezone.utc) - held.started_at).total_seconds() > held.timeout + OVERDUE_SECONDS
+
+
+def is_missing(held: Held, present: frozenset[str], began: float) -> bool:
+    """Whether it should have been in a list that began then, of the objects with these uids, and was not."""
+    return held.stage == Stage.MADE and bool(held.uid) and held.uid not in present and held.made_at < began
 
 
 def is_newer(held: Held, pod: pods.Json) -> bool:

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster, filled
 from scheduler.executors.kubernetes.clusters import KIND, all_clusters
+from scheduler.executors.kubernetes.names import ATTEMPT_ID
 from scheduler.models import TaskExecution
 
 
@@ -19,6 +20,13 @@ def kubectl(row: TaskExecution, context: str = "") -> list[str]:
     if row.executor != KIND or not pod:
         return []
     words = ["kubectl", *(["--context", context] if context else []), "--namespace", namespace]
+    if "/" in pod:  # a job
+        selector = ["--selector", f"{ATTEMPT_ID}={row.pk}"]
+        return [
+            shlex.join([*words, "describe", pod]),
+            shlex.join([*words, "get", "pods", *selector]),
+            shlex.join([*words, "logs", "--follow", "--prefix", *selector]),
+        ]
     return [shlex.join([*words, "describe", "pod", pod]), shlex.join([*words, "logs", "--follow", pod])]
 
 
@@ -40,7 +48,7 @@ def log_links(row: TaskExecution, known: Mapping[str, Cluster] | None = None) ->
     words = {
         "cluster": row.cluster,
         "namespace": namespace,
-        "pod": pod,
+        "pod": pod.rpartition("/")[2],
         "started": _milliseconds(row.started_at or row.created_at),
         "ended": _milliseconds(row.ended_at or datetime.now(timezone.utc)),
     }

@@ -32,14 +32,14 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
-def pod_name(identity: Identity, owner: str) -> str:
-    """A DNS label of at most 63 letters: readable in front, unique by the digest at its end."""
+def pod_name(identity: Identity, owner: str, letters: int = POD_NAME_LETTERS) -> str:
+    """A DNS label of at most so many letters: readable in front, unique by the digest at its end."""
     digest = _hash(f"{owner}\0{identity.name}")
     parts = [identity.execution, identity.node, str(identity.attempt)]
     readable = "-".join([*parts, *([str(identity.index)] if identity.index >= 0 else [])])
     readable = re.sub(r"[^a-z0-9]+", "-", (readable if identity.execution else identity.name).lower()).strip("-")
-    if len(readable) > POD_NAME_LETTERS - _DIGEST - 1:
-        readable = readable[: POD_NAME_LETTERS - _DIGEST - 1].strip("-")
+    if len(readable) > letters - _DIGEST - 1:
+        readable = readable[: letters - _DIGEST - 1].strip("-")
     return f"{readable}-{digest}" if readable else f"a-{digest}"
 
 

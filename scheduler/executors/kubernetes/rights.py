@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scheduler.executors.kubernetes.client import Api, ApiError
 from scheduler.executors.kubernetes.kueue import GROUP
+from scheduler.executors.kubernetes.resource import Resource
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,13 @@ RIGHTS = (
 
 
 OF_QUEUES = Right("list", "workloads", "to say why a pod waits in a queue", needed=False, group=GROUP)
+
+
+def of_jobs(resource: Resource) -> tuple[Right, ...]:
+    """What distributed jobs of a kind need."""
+    why = f"{resource.kind}s of distributed tasks"
+    verbs = ("create", "get", "list", "watch", "delete")
+    return tuple(Right(verb, resource.plural, why, needed=False, group=resource.group) for verb in verbs)
 
 
 def may(api: Api, verb: str, resource: str, namespace: str = "", *, group: str = "") -> bool:
