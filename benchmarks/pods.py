@@ -170,7 +170,8 @@ class Measured:
 
 
 @contextmanager
-def stack_on_pods(runner: str) -> Iterator[tuple[Bench, str]]:
+def stack_on_pods(runner: str, **settings: object) -> Iterator[tuple[Bench, str]]:
+    """`settings`: of the cluster, further ones."""
     cluster = a_cluster()
     with tempfile.TemporaryDirectory(prefix="causeway-bench-") as folder:
         described = {
@@ -179,6 +180,7 @@ def stack_on_pods(runner: str) -> Iterator[tuple[Bench, str]]:
             "image": cluster.environment["CLUSTER_TASK_IMAGE"],
             "namespace": NAMESPACE,
             **({"runner": runner} if runner else {}),
+            **settings,
         }
         path = Path(folder) / "clusters.yaml"
         path.write_text(json.dumps(described))

@@ -21,6 +21,7 @@ from scheduler.executors.kubernetes.held import Held, Stage
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Over
+from scheduler.executors.kubernetes.reuse.logs import TaskLog
 from scheduler.executors.kubernetes.threads import Threads
 from scheduler.executors.kubernetes.waiting import MENDED_BY
 from scheduler.phases import AttemptPhase
@@ -49,6 +50,7 @@ class Finisher:
         self.board, self.objects, self.cluster, self.store = board, objects, cluster, store
         self.log_of = log_of
         self.max_deck_bytes, self.freed = max_deck_bytes, freed
+        self.left: Callable[[Held], None] = lambda held: None  # told of one that shared a pod: nothing more is to come
         self._archivers = Threads(ARCHIVERS, "keep-logs")
 
     def early(self, held: Held) -> None:
@@ -133,7 +135,7 @@ class Finisher:
 
     def _keep_log(self, held: Held) -> None:
         try:
-            if (log := self._log(held)) is not None and held.uid:
+            if (log := self._log(held)) is not None and (held.uid or held.pool):
                 log.finish(held.others)
                 log.discard()
         except Exception as error:  # noqa: BLE001 - the log is worth some tries, not the pod's staying for ever
@@ -152,6 +154,10 @@ class Finisher:
 
     def _let_go(self, held: Held) -> None:
         """Its end is in the database and its log in the store: nobody needs the pod."""
+        if held.pool:
+            self.left(held)
+            self._forget(held)
+            return
         try:
             if held.uid:
                 keep = self.cluster.keep_ended_seconds
@@ -181,7 +187,7 @@ class Finisher:
         log = self._log(held)
         return log.peek() if log is not None else ""
 
-    def _log(self, held: Held) -> LogKeeper | None:
+    def _log(self, held: Held) -> LogKeeper | TaskLog | None:
         """None: it has none, or never began one."""
         with self.board.lock:
             if held.log is None and held.main and held.log_uri:

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from artifacts.exceptions import InvalidArgument
@@ -64,17 +65,11 @@ class Maker:
         there already is the one; Taken if it is not ours.
         """
         spec, namespace = assignment.spec, self.namespace_of(assignment.spec)
-        self._used_at[namespace] = time.monotonic()
         mounts = self.secrets_of(assignment.attempt_id, spec.secrets) if spec.secrets else Mounts()
         env, files = secret_objects.keys_of(mounts)
-        around = Surroundings(
-            namespace=namespace,
-            owner=self.owner,
-            attempt_id=assignment.attempt_id,
+        around = replace(
+            self.surroundings(spec, namespace, attempt_id=assignment.attempt_id),
             env=self.env_of(assignment),
-            store_secret=self._store_secret(namespace),
-            template=self._template(spec, namespace),
-            without_shell=frozenset(self._without_shell),
             secret_env=env,
             secret_files=files,
             secret_paths=mounts.paths,
@@ -86,6 +81,18 @@ class Maker:
         if around.has_secrets:
             self.objects.own_secret(pod, secret_objects.owned_by(pod))
         return pod, mounts.hidden
+
+    def surroundings(self, spec: AttemptSpec, namespace: str, *, attempt_id: int) -> Surroundings:
+        """What is there for a pod of that namespace, without what is an attempt's own."""
+        self._used_at[namespace] = time.monotonic()
+        return Surroundings(
+            namespace=namespace,
+            owner=self.owner,
+            attempt_id=attempt_id,
+            store_secret=self._store_secret(namespace),
+            template=self._template(spec, namespace),
+            without_shell=frozenset(self._without_shell),
+        )
 
     def find(self, namespace: str, name: str, attempt_id: int) -> pods.Json | None:
         """The attempt's pod if it is there; Taken if it is another's."""

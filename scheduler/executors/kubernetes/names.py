@@ -21,6 +21,8 @@ OWNER = f"{PREFIX}owner"  # which installation of Causeway a pod belongs to
 ATTEMPT_ID = f"{PREFIX}attempt-id"  # of the attempt's row
 TIMEOUT = f"{PREFIX}timeout-seconds"  # of the task, counted from when its container starts
 PRIMARY = f"{PREFIX}primary-container"
+POOL = f"{PREFIX}pool"  # of which shape a pod is that stays
+POOL_POD = "pool-"  # its name begins so
 FINALIZER = f"{PREFIX}end-stored"  # keeps the pod until its end is written down
 
 POD_NAME_LETTERS = 63  # a longer name is allowed, but then the host's name in the pod is cut
