@@ -1,7 +1,8 @@
 """No-op tasks in pods that stay, beside benchmarks/pods.py: how long they take, and what an idle pod costs.
 
-Everything goes through Causeway's ordinary doors with unmodified flytekit, on the cluster of KUBECONFIG or script/cluster.
-Times are the database's: from an execution's creation to its end. The pods are warm; how long the first took is said too.
+Everything goes through Causeway's ordinary doors with unmodified flytekit, on the cluster of KUBECONFIG or
+script/cluster. Times are the database's: from an execution's creation to its end. The pods are warm; how long the first
+took is said too.
 """
 
 from __future__ import annotations

@@ -28,6 +28,7 @@ END_SECONDS = 5  # that a pod which is deleted is given
 TEMPORARY = "causeway-tmp"  # a volume
 _AT_START = ("PYTHON", "LD_", "MALLOC_", "GLIBC_", "FLYTE_SDK_", "OMP_", "MKL_", "OPENBLAS_", "LANG", "LC_", "TZ")
 _NAME = "pool"
+SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - of the pod: where tasks leave files besides their own folders
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def variables(spec: AttemptSpec, cluster: Cluster, given: Mapping[str, str]) -> 
 
 
 def _stays(spec: Json, container: Json) -> None:
-    words = start.pool_words(SILENCE_SECONDS)
+    words = start.pool_words(SILENCE_SECONDS, f"{SHARED[0]}/.causeway", SHARED)
     if container.get("command"):
         container["command"], container["args"] = words[: start.LEAD], words[start.LEAD :]
     else:
@@ -98,8 +99,8 @@ def _stays(spec: Json, container: Json) -> None:
     # What one task wrote into the image's files would be there for the next
     container["securityContext"] = {**(container.get("securityContext") or {}), "readOnlyRootFilesystem": True}
     mounts = container.setdefault("volumeMounts", [])
-    if not any(one.get("mountPath") == "/tmp" for one in mounts):  # noqa: S108 - of the pod
-        mounts.append({"name": TEMPORARY, "mountPath": "/tmp"})  # noqa: S108
+    if not any(one.get("mountPath") == SHARED[0] for one in mounts):
+        mounts.append({"name": TEMPORARY, "mountPath": SHARED[0]})
         spec.setdefault("volumes", []).append({"name": TEMPORARY, "emptyDir": {}})
     spec.setdefault("terminationGracePeriodSeconds", END_SECONDS)
 

@@ -59,9 +59,11 @@ def wrapped(argv: Sequence[str]) -> list[str]:
     return [SHELL, "-c", _SHELL, OWN, *argv]
 
 
-def pool_words(silence: float) -> list[str]:
-    """The command of a pod that stays; it ends by itself after so many seconds without a word."""
-    return [SHELL, "-c", _POOL_SHELL, OWN, "pool", f"{silence:g}"]
+def pool_words(silence: float, root: str, shared: Sequence[str]) -> list[str]:
+    """The command of a pod that stays; it ends by itself after so many seconds without a word. `root`: the folder for
+    those of tasks; `shared`: whatever tasks leave there goes with them.
+    """
+    return [SHELL, "-c", _POOL_SHELL, OWN, "pool", f"{silence:g}", root, *shared]
 
 
 def lacks_shell(words: Sequence[str], message: str) -> bool:

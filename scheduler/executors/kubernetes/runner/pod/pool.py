@@ -25,14 +25,13 @@ from typing import Any, NoReturn
 
 from . import main as command
 
-ROOT = "/tmp/.causeway"  # noqa: S108 - a volume of the pod's own
-SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - where tasks leave files besides their own folders
 CHUNK = 48 << 10
 PIPE_SECONDS = 0.5  # for which the last words of an ended task are waited for, where something holds its output open
 # prctl: whether others of the same user may look into a process (memory, environment, open files); whether it is the
 # parent of descendants who lost theirs.
 DUMPABLE, REAPER = 4, 36
 KNOWN_AT_HOME = (".aws", ".flyte", ".uctl", ".config")  # says how to reach the store
+ASKING = {signal.SIGTERM}
 GROUPS_EVENTS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
 
@@ -43,11 +42,11 @@ class Refused(Exception):
 class Task:
     """One that runs, or has ended and is not forgotten."""
 
-    def __init__(self, told: dict[str, Any]) -> None:
+    def __init__(self, told: dict[str, Any], root: str) -> None:
         self.id, self.limit = int(told["id"]), int(told.get("log") or 0)
         self.seconds = float(told.get("timeout") or 0)
-        self.folder = f"{ROOT}/{self.id}"
-        self.log = f"{ROOT}/{self.id}.log"
+        self.folder = f"{root}/{self.id}"
+        self.log = f"{root}/{self.id}.log"
         self.pid, self.pipe = 0, -1
         self.written = self.left_out = self.sent = 0  # bytes of its log
         self.began, self.kill_at = time.time(), 0.0
@@ -62,8 +61,11 @@ class Task:
 
 
 class Pool:
-    def __init__(self, silence: float) -> None:
-        """`silence`: seconds without a word from anybody after which an idle pod ends by itself."""
+    def __init__(self, silence: float, root: str, shared: list[str]) -> None:
+        """`silence`: seconds without a word from anybody after which an idle pod ends by itself; `root`: the folder for
+        those of tasks; `shared`: folders where tasks may leave something besides, which nobody else needs.
+        """
+        self.root, self.shared = root, shared
         self.silence, self.heard_at = silence, time.time()
         self.tasks: dict[int, Task] = {}
         self.unread = b""
@@ -86,7 +88,7 @@ class Pool:
     def run(self) -> NoReturn:
         _prctl(DUMPABLE, 0)
         _prctl(REAPER, 1)  # where an entry point of the image is process 1
-        os.makedirs(ROOT, exist_ok=True)
+        os.makedirs(self.root, exist_ok=True)
         self.say({"is": "ready"})
         while not (self.closing and not self.running()):
             self._turn()
@@ -104,6 +106,7 @@ class Pool:
         """The pod is being deleted."""
         self.closing = True
         for task in self.running():
+            task.why = task.why or "closing"
             _signal(task.pid, signal.SIGTERM)
 
     def _turn(self) -> None:
@@ -163,19 +166,22 @@ class Pool:
     # --- tasks come and go --------------------------------------------------------------------------------------------
 
     def _begin(self, told: dict[str, Any]) -> None:
-        task = Task(told)
+        task = Task(told, self.root)
         try:
             argv = _understood(told["argv"], self.here)
             self._folders(task)
             task.pipe, pipe = os.pipe()
             sys.stdout.flush(), sys.stderr.flush()
+            signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)  # not to be heeded by a fork that is not itself yet
             task.pid = os.fork()
         except Exception as error:  # noqa: BLE001 - whatever it is: another pod may do better
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
             _remove(task.folder)
             self.say({"is": "refused", "id": task.id, "why": f"{type(error).__name__}: {error}"})
             return
         if task.pid == 0:
             self._become(task, argv, told["env"], pipe)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
         os.close(pipe)
         os.set_blocking(task.pipe, False)
         self.tasks[task.id] = task
@@ -194,6 +200,7 @@ class Pool:
             for number in (signal.SIGCHLD, signal.SIGTERM):
                 signal.signal(number, signal.SIG_DFL)
             signal.signal(signal.SIGINT, signal.default_int_handler)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
             for end in (1, 2):
                 os.dup2(pipe, end)
             for end in (*self._own, pipe, *(other.pipe for other in self.tasks.values() if other.pipe >= 0)):
@@ -279,11 +286,11 @@ class Pool:
     def _tidy(self) -> None:
         """Nothing runs: whatever lies where tasks may leave something is nobody's."""
         kept = {"", *(os.path.basename(task.log) for task in self.tasks.values())}
-        for folder in (*SHARED, ROOT):
+        for folder in (*self.shared, self.root):
             with contextlib.suppress(OSError):
                 for name in os.listdir(folder):
                     path = f"{folder}/{name}"
-                    if path != ROOT and not (folder == ROOT and name in kept):
+                    if path != self.root and not (folder == self.root and name in kept):
                         _remove(path)
 
     # --- logs ---------------------------------------------------------------------------------------------------------
@@ -333,8 +340,8 @@ class Pool:
 
 
 def serve(argv: list[str]) -> NoReturn:
-    """`argv`: a word for people, and the seconds of silence after which the pod ends."""
-    pool = Pool(float(argv[1]))
+    """`argv`: a word for people, and what `Pool` takes."""
+    pool = Pool(float(argv[1]), argv[2], argv[3:])
     gc.disable()
     with contextlib.suppress(Exception):  # then each task tells what is wrong
         __import__("flytekit.bin.entrypoint")
