@@ -63,7 +63,7 @@ class Ferries:
 
     def pods(self, project: str = PROJECT) -> list[str]:
         """Those that stay, of a project."""
-        selected = ("--namespace", f"{NAMESPACE}-{project}", "-l", "causeway/pool", "--ignore-not-found")
+        selected = ("--namespace", f"{NAMESPACE}-{project}", "-l", "causeway/pool")
         return [pod["metadata"]["name"] for pod in self.cluster.get("pods", *selected)["items"]]
 
     def attempts(self, execution: FlyteWorkflowExecution) -> list[tuple[int, str]]:

@@ -303,8 +303,9 @@ class FakeCluster:
 
 
 def _selected(pod: Json, query: dict[str, str], namespace: str) -> bool:
-    name, _, value = query.get("labelSelector", "").partition("=")
-    fits = not name or pod["metadata"]["labels"].get(name) == value
+    asked = [one.partition("=") for one in query.get("labelSelector", "").split(",") if one]
+    labels = pod["metadata"]["labels"]
+    fits = all(labels.get(name) == value if equal else name in labels for name, equal, value in asked)
     return fits and namespace in ("", pod["metadata"]["namespace"])
 
 
