@@ -92,7 +92,7 @@ def test_other_attempts_of_a_task_and_other_tasks_have_the_same_shape() -> None:
         {"pod": Pod(spec={"containers": [{"name": "primary"}], "nodeSelector": {"disk": "fast"}})},
         {"env": {"PYTHONHASHSEED": "1"}},
         {"place": {"namespace": "elsewhere"}},
-        {"place": {"owner": "another installation"}},
+        {"place": {"owner": "another"}},
         {"place": {"template": {"template": {"spec": {"containers": [], "priorityClassName": "low"}}}}},
     ],
 )
