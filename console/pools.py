@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from scheduler.executors.kubernetes.reuse.seen import SeenPool
 
 MOST = 500  # attempts shown
+_OF = "node__execution__"
+SHOWN = (f"{_OF}project", f"{_OF}domain", f"{_OF}name", "node__node_id", "index", "handle")
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,9 @@ def _busy(cluster: str) -> list[Busy]:
     rows = TaskExecution.objects.filter(
         executor=KIND, cluster=cluster, phase=AttemptPhase.RUNNING, handle__contains=f"/{names.POOL_POD}"
     ).order_by("pk")
-    of = ("node__execution__project", "node__execution__domain", "node__execution__name", "node__node_id")
-    return [
-        Busy(*told, *handle.split("/", 1), number)
-        for *told, handle, number in rows.values_list(*of, "index", "handle", "pk")[:MOST]
-    ]
+    found = []
+    for row in rows.select_related("node__execution").only(*SHOWN)[:MOST]:
+        execution, (namespace, _, pod) = row.node.execution, row.handle.partition("/")
+        place = (execution.project, execution.domain, execution.name)
+        found.append(Busy(*place, row.node.node_id, row.index, namespace, pod, row.pk))
+    return found

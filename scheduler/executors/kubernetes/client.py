@@ -134,9 +134,8 @@ class Api:
         query = {"container": container, "stdin": "true", "stdout": "true", "stderr": "false"}
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/attach"
         try:
-            made = create_websocket(  # type: ignore[no-untyped-call]
-                self._configuration, get_websocket_url(self._url(path, query), {}), self._headers("")
-            )
+            url = get_websocket_url(self._url(path, query))  # type: ignore[no-untyped-call]
+            made = create_websocket(self._configuration, url, self._headers(""))  # type: ignore[no-untyped-call]
         except websocket.WebSocketBadStatusException as error:
             raise ApiError(error.status_code, "", f"attaching to {namespace}/{pod}: {error}") from None
         made.settimeout(timeout)

@@ -45,6 +45,11 @@ def pod_name(identity: Identity, owner: str) -> str:
     return f"{readable}-{digest}" if readable else f"a-{digest}"
 
 
+def is_shared(handle: str) -> bool:
+    """Whether an attempt's handle names a pod that stays: others run in it, too, and its log is no attempt's."""
+    return handle.partition("/")[2].startswith(POOL_POD)
+
+
 def secret_name(pod: str) -> str:
     """Of the Secret object that belongs to a pod."""
     return f"{pod}-secrets"

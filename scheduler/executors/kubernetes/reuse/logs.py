@@ -35,6 +35,9 @@ class TaskLog:
     def stop(self) -> None:
         """Nothing of it goes on by itself."""
 
+    def container_ended(self) -> None:
+        """It says how long it is with its end."""
+
     def peek(self) -> str:
         """Its end, for a message."""
         with self._lock:

@@ -71,9 +71,8 @@ class Pools:
 
     def takes(self, assignment: Assignment) -> bool:
         """Whether an attempt that comes is for pods that stay, as far as it says itself."""
-        _, _, pod = assignment.handle.partition("/")
-        if pod:
-            return pod.startswith(names.POOL_POD)
+        if assignment.handle:
+            return names.is_shared(assignment.handle)
         return self.sorter.fits(assignment.spec)
 
     def add(self, held: Held) -> None:
@@ -305,7 +304,7 @@ class Pools:
     def _goes_on(self, held: Held, member: Member, began: float) -> None:
         self.board.runs(held, moment(began))
         if member.link is not None:
-            member.link.say({"do": "log", "id": held.id, "from": held.log.size if held.log is not None else 0})
+            member.link.say({"do": "log", "id": held.id, "from": _size(held)})
         if held.cancelled:
             self._say_stop(held, member)
 
@@ -319,11 +318,11 @@ class Pools:
             self._over(held, member, end)
 
     def _ended(self, held: Held, member: Member, told: Json) -> None:
-        if held.log is not None and held.log.size < int(told.get("log") or 0) and member.link is not None:
+        if _size(held) < int(told.get("log") or 0) and member.link is not None:
             if held.id not in member.ends:
                 held.look_at = time.monotonic() + LOG_SECONDS
                 member.ends[held.id] = told
-            member.link.say({"do": "log", "id": held.id, "from": held.log.size})
+            member.link.say({"do": "log", "id": held.id, "from": _size(held)})
             return
         self._over(held, member, told)
 
@@ -442,3 +441,8 @@ class Pools:
                 pool.waiting.remove(held)
                 if self.board.to_judge(held):
                     self.board.do(partial(self.means.finisher.give_up, held))
+
+
+def _size(held: Held) -> int:
+    """Bytes of its log that are here."""
+    return held.log.size if isinstance(held.log, TaskLog) else 0

@@ -6,7 +6,9 @@ import math
 
 from scheduler.executors.kubernetes.reuse.policy import Reuse
 
-PATIENCE_SECONDS = 2.0  # about what a pod takes to be ready: what is done by then needs no other
+PATIENCE_SECONDS = (
+    0.5  # what pods that are there will have done by then needs no other: making one costs a second's work
+)
 _WEIGHT = 0.2  # of the newest task in the mean
 
 

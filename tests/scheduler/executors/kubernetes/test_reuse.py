@@ -16,14 +16,14 @@ from scheduler.executors.kubernetes.reuse.policy import Reuse
 from scheduler.executors.kubernetes.reuse.shape import Shape, fits, shape, variables
 from scheduler.executors.kubernetes.reuse.sizing import mean_with, wanted
 from scheduler.executors.kubernetes.runner import start
-from scheduler.secrets.names import Request
+from scheduler.secrets.names import Name, Request
 from tests.scheduler.executors.kubernetes.specs import IDENTITY, around, spec
 
 CLUSTER = Cluster(image="team/base:1")
 
 
-def shape_of(cluster: Cluster = CLUSTER, place: dict[str, Any] | None = None, **over: Any) -> Shape:
-    found = shape(spec(**over), cluster, around(**(place or {})))
+def shape_of(place: dict[str, Any] | None = None, **over: Any) -> Shape:
+    found = shape(spec(**over), CLUSTER, around(**(place or {})))
     assert found is not None
     return found
 
@@ -62,7 +62,7 @@ def test_the_narrowest_place_counts_alone() -> None:
         (True, "all", {}),
         (False, "all", {"env": {"CAUSEWAY_REUSE": "0"}}),
         (False, "none", {"reuse": True}),
-        (False, "all", {"secrets": (Request("group", "key"),)}),
+        (False, "all", {"secrets": (Request(Name("group", "key")),)}),
         (False, "all", {"argv": ("sh", "-c", "true")}),
         (False, "all", {"env": {start.VARIABLE: "flytekit"}}),
         (False, "all", {"needs": Needs(requests={"gpu": "1"})}),
@@ -76,7 +76,12 @@ def test_who_shares(expected: bool, tasks: str, over: dict[str, Any]) -> None:
 
 def test_other_attempts_of_a_task_and_other_tasks_have_the_same_shape() -> None:
     other = replace(IDENTITY, name="f2-9-n3-1", execution="f2", node="n3", attempt=1, user="bob", task="flights.test")
-    own = {"identity": other, "env": {"B": "2"}, "timeout_seconds": 3.0, "argv": ("pyflyte-map-execute", "--x")}
+    own: dict[str, Any] = {
+        "identity": other,
+        "env": {"B": "2"},
+        "timeout_seconds": 3.0,
+        "argv": ("pyflyte-map-execute", "--x"),
+    }
     assert shape_of(**own, place={"attempt_id": 99}).key == shape_of().key
 
 
@@ -127,7 +132,8 @@ def test_a_task_gets_its_own_variables_and_its_token() -> None:
         (0, 0, None, 0),
         (1, 0, None, 1),
         (1000, 0, None, 20),  # nobody knows how long they take
-        (20, 0, 0.05, 1),  # one pod has done them before another is ready
+        (10, 0, 0.05, 1),  # one pod has done them before another is ready
+        (20, 0, 0.1, 4),
         (1000, 20, 0.05, 20),
         (4, 2, 60.0, 6),
     ],

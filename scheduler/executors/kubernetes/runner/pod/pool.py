@@ -345,6 +345,7 @@ def serve(argv: list[str]) -> NoReturn:
     gc.disable()
     with contextlib.suppress(Exception):  # then each task tells what is wrong
         __import__("flytekit.bin.entrypoint")
+        __import__("docstring_parser").parse("Patterns that every task would compile.")
     gc.collect()
     gc.freeze()  # what is shared with the forks stays so
     gc.enable()
