@@ -50,9 +50,12 @@ class Member:
         """Whether it may go: nothing runs in it, and nothing more is to come."""
         if self.tasks or self.strangers or self.ends:
             return False
-        policy = self.pool.policy
-        over = now - self.made_at > policy.life_seconds
-        return self.retiring or over or (self.ready and now - self.idle_since > policy.idle_seconds)
+        wanted = not self.ready and self.pool.waiting
+        return self.retiring or (not wanted and now - self.idle_since > self.pool.policy.idle_seconds)
+
+    def is_old(self, now: float) -> bool:
+        """Whether it takes no more tasks."""
+        return now - self.made_at > self.pool.policy.life_seconds
 
 
 @dataclass(eq=False)

@@ -31,6 +31,7 @@ from scheduler.executors.kubernetes.reuse import filling, shape
 from scheduler.executors.kubernetes.reuse.link import Link
 from scheduler.executors.kubernetes.reuse.logs import TaskLog
 from scheduler.executors.kubernetes.reuse.members import Member, Pool, end_of, lost, moment
+from scheduler.executors.kubernetes.reuse.policy import Reuse
 from scheduler.executors.kubernetes.reuse.sizing import mean_with
 from scheduler.executors.kubernetes.reuse.sorting import Sorter
 
@@ -100,7 +101,7 @@ class Pools:
 
     def _sort(self, held: Held) -> None:
         """In a thread of its own: it may have to ask the cluster."""
-        found = self.sorter.shape_of(held)
+        found = self.sorter.sort(held)
         with self.board.lock:
             if held.stage != Stage.POOLED:
                 return
@@ -109,11 +110,11 @@ class Pools:
             elif found is None:
                 self.means.own_pod(held)
             else:
-                self._enter(held, found)
+                self._enter(held, *found)
 
-    def _enter(self, held: Held, found: shape.Shape) -> None:
+    def _enter(self, held: Held, found: shape.Shape, policy: Reuse) -> None:
         pool = self.pools.setdefault(found.key, Pool(found.key, found.namespace))
-        pool.shape, pool.policy = found, self.sorter.policy_of(held)
+        pool.shape, pool.policy = found, policy
         if pool.broken_until > time.monotonic():
             self.means.own_pod(held)
             return
@@ -251,6 +252,8 @@ class Pools:
         if delete:
             self.board.do(partial(filling.delete, self.means.objects, member))
         found = lost(pod, len(member.tasks))
+        if member.tasks or not member.ready:
+            logger.warning("the pod %s/%s is lost: %s", member.pool.namespace, member.name, found.message)
         for held in member.tasks.values():
             told = member.ends.get(held.id)
             over = end_of(member.pool.shape, told) if told else Over(found, held.started_at, None)
@@ -412,7 +415,9 @@ class Pools:
         if member.link is not None and unreachable and now - member.link.heard_at > unreachable:
             logger.warning("the pod %s/%s does not answer any more", member.pool.namespace, member.name)
             self.lose(member, None)
-        elif member.is_done(now):
+            return
+        member.retiring = member.retiring or member.is_old(now)
+        if member.is_done(now):
             member.retiring = True
             self.lose(member, None)
 

@@ -24,12 +24,13 @@ class Sorter:
     def fits(self, spec: AttemptSpec) -> bool:
         return fits(spec, self.cluster, self.cluster.reuse_of(*spec.identity.place))
 
-    def policy_of(self, held: Held) -> Reuse:
-        return self.cluster.reuse_of(*held.spec.identity.place)
-
-    def shape_of(self, held: Held) -> Shape | None:
-        """None: it gets a pod of its own, which says what is wrong if something is."""
+    def sort(self, held: Held) -> tuple[Shape, Reuse] | None:
+        """Its shape, and what its project's pools may be. None: it gets a pod of its own, which says what is wrong."""
         spec = held.spec
+        found = self._shape_of(held, spec)
+        return (found, self.cluster.reuse_of(*spec.identity.place)) if found is not None else None
+
+    def _shape_of(self, held: Held, spec: AttemptSpec) -> Shape | None:
         try:
             if not self.fits(spec) or (held.adopted and self.maker.find(held.namespace, held.name, held.id)):
                 return None
