@@ -24,6 +24,7 @@ from scheduler.attempts import replicas
 from scheduler.executors.kubernetes import clusters
 from scheduler.executors.kubernetes.cluster import BadCluster
 from scheduler.executors.kubernetes.clusters import followed_file
+from scheduler.executors.kubernetes.names import is_shared
 from scheduler.models import TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
 
@@ -91,6 +92,8 @@ def read_log_of(
     part = read_log(row.log_uri, offset=offset, limit=limit, tail=tail)
     reached = max(part.size, offset or 0)  # a reader may have had more of the cluster than the store has yet
     if row.phase != AttemptPhase.RUNNING or part.next_offset < part.size or reached > ASKED_BYTES:
+        return part
+    if is_shared(row.handle):  # its pod's own log is none of its
         return part
     newer = _ask_for(row, offset=reached, limit=limit if tail is None else ASKED_BYTES)
     data = part.data + newer

@@ -64,6 +64,7 @@ urlpatterns = [
     path("clusters/", clusters.list_clusters, name="clusters"),
     path("clusters/set/", clusters.set_cluster, name="cluster-set"),
     path("clusters/<str:name>/overview/", clusters.show_overview, name="cluster-overview"),
+    path("clusters/<str:name>/pools/", clusters.show_pools, name="cluster-pools"),
     path("clusters/<str:name>/switch/", clusters.switch, name="cluster-switch"),
     path("clusters/<str:name>/remove/", clusters.remove, name="cluster-remove"),
     path("connectors/", connectors.list_connectors, name="connectors"),

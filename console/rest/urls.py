@@ -139,6 +139,7 @@ v1 = [
     path("clusters", clusters.ClustersView.as_view(), name="clusters"),
     path("clusters/<str:name>", clusters.ClusterView.as_view(), name="cluster"),
     path("clusters/<str:name>/overview", clusters.OverviewView.as_view(), name="cluster-overview"),
+    path("clusters/<str:name>/pools", clusters.PoolsView.as_view(), name="cluster-pools"),
     path("connectors", connectors.ConnectorsView.as_view(), name="connectors"),
     path("connectors/<str:name>", connectors.ConnectorView.as_view(), name="connector"),
     path("subscriptions", notifications.SubscriptionsView.as_view(), name="subscriptions"),

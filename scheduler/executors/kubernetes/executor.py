@@ -50,6 +50,7 @@ from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Wai
 from scheduler.executors.kubernetes.packed import Packer
 from scheduler.executors.kubernetes.queues import Queues
 from scheduler.executors.kubernetes.refusals import BY_RIGHTS
+from scheduler.executors.kubernetes.reuse.pools import Means, Pools
 from scheduler.executors.kubernetes.rights import may_watch_all
 from scheduler.executors.kubernetes.strays import LogOf, Strays
 from scheduler.executors.kubernetes.submission import Submission
@@ -119,6 +120,20 @@ class KubernetesExecutor(Executor):
             holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
             name = f"causeway-{cluster.name}-{owner}"
             self.lease = Lease(api, cluster.lease_namespace, name, holder, lost=end_process)
+        self.pools = Pools(
+            Means(
+                self.board,
+                self.objects,
+                cluster,
+                maker,
+                self.finisher,
+                store,
+                home,
+                env_of,
+                max_log_bytes,
+                self._own_pod,
+            )
+        )
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
         self._scoped = False  # whether rights are there for single namespaces only
         self.looks = Looks(self.board, self.objects, self._looked, self._not_read, self._lost, self.jobs.look)
@@ -187,11 +202,22 @@ class KubernetesExecutor(Executor):
             self._watch(namespace)
         if spec.echo is not None:
             self.board.do(partial(self._echo, held))
+        elif not held.job and self.pools.takes(assignment):
+            with self.board.lock:
+                self.pools.add(held)
         else:
             self.submission.add(held, spec.identity.execution)
 
+    def _own_pod(self, held: Held) -> None:
+        """Under the lock: of one that shares no pod after all."""
+        held.stage, held.pool, held.given = Stage.TO_MAKE, "", ""
+        held.name = names.pod_name(held.spec.identity, self.owner)
+        held.log = held.wait = held.look_at = None
+        self.submission.add(held)
+
     def settle(self) -> None:
         self._settled = True
+        self.pools.settle()
 
     def cancel(self, attempt_id: int) -> None:
         with self.board.lock:
@@ -202,6 +228,8 @@ class KubernetesExecutor(Executor):
             if held.stage == Stage.TO_MAKE and not held.adopted and self.board.turns.drop(attempt_id):
                 held.stage = Stage.JUDGED
                 self.board.do(partial(self.finisher.conclude, held, aborted(held.cancelled)))
+            elif held.stage == Stage.POOLED:
+                self.pools.cancel(held)
             else:
                 self._tend(held)
 
@@ -211,6 +239,7 @@ class KubernetesExecutor(Executor):
         self.watching.stop()
         self._replica_followers.stop()
         self.submission.stop()
+        self.pools.stop()
         self.board.stop()
         self.finisher.stop()
         for held in list(self.board.held.values()):
@@ -239,6 +268,9 @@ class KubernetesExecutor(Executor):
     def on_pod(self, pod: pods.Json, gone: bool) -> None:
         """From the watch and from those who read a pod."""
         with self.board.lock:
+            if names.POOL in pods.part(pod, "metadata", "labels"):
+                self.pools.on_pod(pod, gone)
+                return
             held = self.board.held.get(names.attempt_id_of(pod) or 0)
             if held is not None and held.job and held.namespace == pods.namespace_of(pod):
                 self.strays.forget(pods.uid_of(pod))
@@ -335,6 +367,8 @@ class KubernetesExecutor(Executor):
                     continue
                 if not held.job and is_missing(held, present, began):
                     self.looks.one(held)
+            self.pools.missed(present, began, namespace)
+            self.pools.listed(namespace)
 
     def _not_read(self, held: Held, error: ApiError) -> None:
         logger.warning("%s cannot be read for now: %s", held.handle, error)
@@ -391,6 +425,7 @@ class KubernetesExecutor(Executor):
         self.submission.go_on()
         self.follows.go_on()
         self.queues.go_on()
+        self.pools.tick()
         with self.board.lock:
             due = [held for held in self.board.held.values() if not held.rests and self._tend(held)]
             self.looks.some(due)
@@ -411,6 +446,7 @@ class KubernetesExecutor(Executor):
             self.board.do(self._narrow)
             self.follows.send_grown()
             self.jobs.send_grown()
+            self.pools.send_grown()
 
     def _tend(self, held: Held) -> bool:
         """Under the lock: deadlines. Whether its pod is to be looked at again."""

@@ -22,6 +22,7 @@ from scheduler.executors.kubernetes.held import Held, Stage
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Over
+from scheduler.executors.kubernetes.reuse.logs import TaskLog
 from scheduler.executors.kubernetes.threads import Threads
 from scheduler.executors.kubernetes.waiting import MENDED_BY
 from scheduler.phases import AttemptPhase
@@ -71,7 +72,7 @@ class Pods:
         """Nothing more is known of it than what is held."""
 
     def keep_log(self, held: Held) -> None:
-        if (log := self._log(held)) is not None and held.uid:
+        if (log := self._log(held)) is not None and (held.uid or held.pool):
             log.finish(held.others)
             log.discard()
 
@@ -82,7 +83,7 @@ class Pods:
     def last_words(self, held: Held) -> None:
         """Its phases have told all."""
 
-    def _log(self, held: Held) -> LogKeeper | None:
+    def _log(self, held: Held) -> LogKeeper | TaskLog | None:
         """None: it has none, or never began one."""
         with self.board.lock:
             if held.log is None and held.main and held.log_uri:
@@ -105,6 +106,7 @@ class Finisher:
     ) -> None:
         self.board, self.of, self.cluster, self.store = board, things_of, cluster, store
         self.max_deck_bytes, self.freed = max_deck_bytes, freed
+        self.left: Callable[[Held], None] = lambda held: None  # told of one that shared a pod: nothing more is to come
         self._archivers = Threads(ARCHIVERS, "keep-logs")
 
     def early(self, held: Held) -> None:
@@ -206,6 +208,10 @@ class Finisher:
 
     def _let_go(self, held: Held) -> None:
         """Its end is in the database and its log in the store: nobody needs the pod."""
+        if held.pool:
+            self.left(held)
+            self._forget(held)
+            return
         try:
             if held.uid:
                 keep = self.cluster.keep_ended_seconds

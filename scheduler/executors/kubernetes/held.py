@@ -14,6 +14,7 @@ from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.jobs.registry import KINDS
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.packed import Packed
+from scheduler.executors.kubernetes.reuse.logs import TaskLog
 from scheduler.executors.kubernetes.wait import Wait
 
 OVERDUE_SECONDS = 5.0  # after its timeout, a task that its node did not end is ended
@@ -21,12 +22,13 @@ OVERDUE_SECONDS = 5.0  # after its timeout, a task that its node did not end is 
 
 class Stage(enum.Enum):
     TO_MAKE = "to make"  # in turn to be made
+    POOLED = "pooled"  # it waits for, or runs in, a pod that stays (reuse.pools)
     MADE = "made"  # its pod is there, and has not ended
     JUDGED = "judged"  # its pod has ended, and somebody finds out how
     OVER = "over"  # its end was told; its pod may be there still
 
 
-ACTIVE = frozenset({Stage.TO_MAKE, Stage.MADE})
+ACTIVE = frozenset({Stage.TO_MAKE, Stage.POOLED, Stage.MADE})
 
 
 @dataclass(slots=True)
@@ -37,6 +39,7 @@ class Held:
     packed: Packed
     namespace: str
     name: str  # of its pod, or of its job
+    pool: str = field(default="", kw_only=True)  # key of the one whose pods it shares
     log_uri: str = ""
     given: str = ""  # the handle that an earlier process had written down; empty: none had
     timeout: float = 0  # seconds that its container may run; 0: any
@@ -62,7 +65,7 @@ class Held:
     failing_since: float | None = None  # monotonic; steps fail since then
     hidden: tuple[str, ...] = field(default=(), repr=False)  # texts that messages must not show
     main: str = ""  # the name of its main container, once that runs or has ended
-    log: LogKeeper | None = None  # once somebody reads it
+    log: LogKeeper | TaskLog | None = None  # once somebody reads it
     others: tuple[str, ...] = ()  # its containers besides the main one
     to_settle: int = 2  # what the pod has to stay for: its end is to be written down, its log to be kept
 

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster, filled
 from scheduler.executors.kubernetes.clusters import KIND, all_clusters
-from scheduler.executors.kubernetes.names import ATTEMPT_ID
+from scheduler.executors.kubernetes.names import ATTEMPT_ID, is_shared
 from scheduler.models import TaskExecution
 
 
@@ -27,7 +27,8 @@ def kubectl(row: TaskExecution, context: str = "") -> list[str]:
             shlex.join([*words, "get", "pods", *selector]),
             shlex.join([*words, "logs", "--follow", "--prefix", *selector]),
         ]
-    return [shlex.join([*words, "describe", "pod", pod]), shlex.join([*words, "logs", "--follow", pod])]
+    shown = [shlex.join([*words, "describe", "pod", pod])]
+    return shown if is_shared(row.handle) else [*shown, shlex.join([*words, "logs", "--follow", pod])]
 
 
 def by_name() -> dict[str, Cluster]:
@@ -43,7 +44,7 @@ def by_name() -> dict[str, Cluster]:
 def log_links(row: TaskExecution, known: Mapping[str, Cluster] | None = None) -> list[tuple[str, str]]:
     """(name, uri) of each log system that the cluster's settings name. `known`: by_name(), where several are asked."""
     namespace, _, pod = row.handle.partition("/")
-    if row.executor != KIND or not pod:
+    if row.executor != KIND or not pod or is_shared(row.handle):
         return []
     words = {
         "cluster": row.cluster,

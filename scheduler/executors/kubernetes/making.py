@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from artifacts.exceptions import InvalidArgument
@@ -85,7 +85,6 @@ class Maker:
         that is there already is the one; Taken if it is not ours, NoOperator if the cluster knows no such jobs.
         """
         spec, namespace = assignment.spec, self.namespace_of(assignment.spec)
-        self._used_at[namespace] = time.monotonic()
         kind = kind_of(spec)
         resource = self.resource_of(kind) if kind is not None else None
         mounts = self.secrets_of(assignment.attempt_id, spec.secrets) if spec.secrets else Mounts()
@@ -120,18 +119,25 @@ class Maker:
     def _around(self, assignment: Assignment, namespace: str, mounts: Mounts) -> Surroundings:
         spec = assignment.spec
         env, files = secret_objects.keys_of(mounts)
+        return replace(
+            self.surroundings(spec, namespace, attempt_id=assignment.attempt_id),
+            env=self.env_of(assignment),
+            secret_env=env,
+            secret_files=files,
+            secret_paths=mounts.paths,
+        )
+
+    def surroundings(self, spec: AttemptSpec, namespace: str, *, attempt_id: int) -> Surroundings:
+        """What is there for a pod of that namespace, without what is an attempt's own."""
+        self._used_at[namespace] = time.monotonic()
         return Surroundings(
             namespace=namespace,
             owner=self.owner,
-            attempt_id=assignment.attempt_id,
-            env=self.env_of(assignment),
+            attempt_id=attempt_id,
             store_secret=self._store_secret(namespace),
             store_keys=tuple(self.store_keys),
             template=self._template(spec, namespace),
             without_shell=frozenset(self._without_shell),
-            secret_env=env,
-            secret_files=files,
-            secret_paths=mounts.paths,
         )
 
     def find(self, namespace: str, name: str, attempt_id: int, kind: Kind | None = None) -> pods.Json | None:

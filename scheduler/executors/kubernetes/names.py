@@ -21,6 +21,8 @@ OWNER = f"{PREFIX}owner"  # which installation of Causeway a pod belongs to
 ATTEMPT_ID = f"{PREFIX}attempt-id"  # of the attempt's row
 TIMEOUT = f"{PREFIX}timeout-seconds"  # of the task, counted from when its container starts
 PRIMARY = f"{PREFIX}primary-container"
+POOL = f"{PREFIX}pool"  # of which shape a pod is that stays
+POOL_POD = "pool-"  # its name begins so
 FINALIZER = f"{PREFIX}end-stored"  # keeps the pod until its end is written down
 
 POD_NAME_LETTERS = 63  # a longer name is allowed, but then the host's name in the pod is cut
@@ -41,6 +43,11 @@ def pod_name(identity: Identity, owner: str, letters: int = POD_NAME_LETTERS) ->
     if len(readable) > letters - _DIGEST - 1:
         readable = readable[: letters - _DIGEST - 1].strip("-")
     return f"{readable}-{digest}" if readable else f"a-{digest}"
+
+
+def is_shared(handle: str) -> bool:
+    """Whether an attempt's handle names a pod that stays: others run in it, too, and its log is no attempt's."""
+    return handle.partition("/")[2].startswith(POOL_POD)
 
 
 def secret_name(pod: str) -> str:

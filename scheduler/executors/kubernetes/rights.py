@@ -30,6 +30,8 @@ RIGHTS = (
     Right("patch", "pods", "to let a pod go once its end is stored"),
     Right("delete", "pods", "to stop and to remove pods"),
     Right("get", "pods/log", "logs of tasks", needed=False),
+    Right("get", "pods/attach", "pods that stay: tasks are handed to them", needed=False),
+    Right("create", "pods/attach", "pods that stay: tasks are handed to them", needed=False),
     Right("list", "events", "to say why a pod waits", needed=False),
     Right("create", "secrets", "secrets of tasks", needed=False),
     Right("patch", "secrets", "to have a task's secrets go with its pod", needed=False),

@@ -378,8 +378,9 @@ class FakeCluster:
 
 
 def _selected(pod: Json, query: dict[str, str], namespace: str) -> bool:
-    wanted = (one.partition("=") for one in query.get("labelSelector", "").split(",") if one)
-    fits = all(pod["metadata"]["labels"].get(name) == value for name, _, value in wanted)
+    asked = [one.partition("=") for one in query.get("labelSelector", "").split(",") if one]
+    labels = pod["metadata"]["labels"]
+    fits = all(labels.get(name) == value if equal else name in labels for name, equal, value in asked)
     return fits and namespace in ("", pod["metadata"]["namespace"])
 
 
