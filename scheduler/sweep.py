@@ -11,6 +11,8 @@ from django.db import connection
 from django.utils import timezone
 
 from scheduler.advance import advance
+from scheduler.approving.escalation import escalate_due
+from scheduler.approving.standing import look_again
 from scheduler.attempts.preemption import preempt
 from scheduler.figures import count_events, note_late_work
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
@@ -54,8 +56,8 @@ _ORPHANS = """
 
 def sweep_all() -> None:
     """One bounded sweep: parents, children, executions with news, triggers; one step fails alone."""
-    steps = (_late, _parents, _children, _admissions, _preemptions, _executions, _triggers, _usage, _warnings, _figures)
-    for step in steps:
+    steps = (_late, _parents, _children, _admissions, _preemptions, _executions, _triggers)
+    for step in (*steps, _usage, _warnings, _figures, _approvals):
         _guarded(step.__name__.strip("_"), step)
 
 
@@ -96,6 +98,11 @@ def _warnings() -> None:
 
 def _figures() -> None:
     count_events()
+
+
+def _approvals() -> None:
+    escalate_due()
+    look_again()
 
 
 def _triggers() -> None:

@@ -7,6 +7,7 @@ from django.views.decorators.csrf import csrf_exempt
 from console.names_in_paths import find, lenient
 from console.rest import (
     aliases,
+    approvers,
     artifacts,
     attributes,
     bulk,
@@ -25,6 +26,7 @@ from console.rest import (
     notifications,
     prices,
     projects,
+    promotions,
     quotas,
     readers,
     registry,
@@ -145,6 +147,22 @@ v1 = [
     path("gates", gates.GatesView.as_view(), name="gates"),
     path("gates/<int:gate_id>", gates.GateView.as_view(), name="gate"),
     path("gates/<int:gate_id>/decide", gates.DecideView.as_view(), name="decide"),
+    path("gates/<int:gate_id>/evidence", approvers.EvidenceView.as_view(), name="gate-evidence"),
+    path("evidence/keys", approvers.KeysView.as_view(), name="evidence-keys"),
+    path("evidence/verify", approvers.VerifyView.as_view(), name="evidence-verify"),
+    path("approval-rules", approvers.RulesView.as_view(), name="approval-rules"),
+    path("approval-rules/<int:rule_id>", approvers.RuleView.as_view(), name="approval-rule"),
+    path("approver-groups", approvers.GroupsView.as_view(), name="approver-groups"),
+    path("approver-groups/<str:project>/<str:name>", approvers.GroupView.as_view(), name="approver-group"),
+    path("promotions", promotions.PromotionsView.as_view(), name="promotions"),
+    path("promotions/<int:promotion_id>", promotions.PromotionView.as_view(), name="promotion"),
+    path("promotions/<int:promotion_id>/decide", promotions.PromotionVoteView.as_view(), name="decide-promotion"),
+    path(
+        "promotions/<int:promotion_id>/evidence", promotions.PromotionEvidenceView.as_view(), name="promotion-evidence"
+    ),
+    path("artifact-versions/<int:version_id>/promote", promotions.PromoteView.as_view(), name="promote"),
+    path("delegations", approvers.DelegationsView.as_view(), name="delegations"),
+    path("delegations/<int:delegation_id>", approvers.DelegationView.as_view(), name="delegation"),
     path("gates/<int:gate_id>/signal", gates.SignalView.as_view(), name="signal"),
     path("artifacts", artifacts.ArtifactsView.as_view(), name="artifacts"),
     path(ARTIFACT, artifacts.ArtifactView.as_view(), name="artifact"),

@@ -1,3 +1,4 @@
+from scheduler.models.approval import ApprovalRule, ApproverGroup, Decision, Delegation, GateVote, SigningKey
 from scheduler.models.attempt import TaskExecution
 from scheduler.models.attributes import MatchableAttributes
 from scheduler.models.cache import CacheEntry
@@ -12,6 +13,7 @@ from scheduler.models.gate import Gate, GateKind
 from scheduler.models.node import NodeExecution, NodeKind
 from scheduler.models.notification import Channel, Notification, Subject, Subscription
 from scheduler.models.preemption import Preemption
+from scheduler.models.promotion import Promotion
 from scheduler.models.quota import Lane, Quota, QuotaScope, QuotaWindow
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
 from scheduler.models.samples import AttemptSamples
@@ -31,6 +33,12 @@ from scheduler.models.usage import Price, UsageHour
 from scheduler.models.value import ExecutionValue, ValueSide, ValuesMark
 
 __all__ = [
+    "SigningKey",
+    "GateVote",
+    "Delegation",
+    "Decision",
+    "ApproverGroup",
+    "ApprovalRule",
     "AttemptSamples",
     "Backlog",
     "CacheEntry",
@@ -61,6 +69,7 @@ __all__ = [
     "Preemption",
     "Price",
     "Project",
+    "Promotion",
     "Quota",
     "QuotaScope",
     "QuotaWindow",

@@ -46,6 +46,14 @@ def note_gates(execution: Execution, gates: Iterable[Gate], *, at: datetime) -> 
         _note(execution, Subject.GATE_WAITING, recipients, at=at, signal_id=signal_id)
 
 
+def note_escalation(gate: Gate, addresses: Iterable[str], *, at: datetime) -> None:
+    """Tell those who are asked too now, at their mail addresses, and subscribers, that a gate's time is nearly up."""
+    execution = gate.execution
+    asked = [_Recipient(Channel.EMAIL, address) for address in addresses]
+    recipients = [*asked, *_subscribed(execution, Subject.GATE_ESCALATED)]
+    _note(execution, Subject.GATE_ESCALATED, recipients, at=at, signal_id=gate.signal_id)
+
+
 def note_quota(quota: Quota, said: str, *, at: datetime) -> None:
     """Tell subscribers of the quota's project that its use is above the warning level."""
     scoped = Q(project=quota.project, launch_plan__in=("", quota.launch_plan)) if quota.project else Q(pk__in=())

@@ -20,6 +20,8 @@ def subject_of(notification: Notification) -> str:
         said = notification.said
     elif notification.subject == Subject.GATE_WAITING:
         said = f"{execution.key} waits for {notification.signal_id}"
+    elif notification.subject == Subject.GATE_ESCALATED:
+        said = f"the time of {notification.signal_id} of {execution.key} is nearly up"
     else:
         said = f"{_plan_of(execution)} {notification.subject.lower().replace('_', ' ')}: {execution.key}"
     return " ".join(said.split())
@@ -31,6 +33,8 @@ def text_of(notification: Notification) -> str:
         return f"{notification.said}.\n\n{settings.CAUSEWAY_PUBLIC_URL}/quotas/"
     if notification.subject == Subject.GATE_WAITING:
         lines = [f"Execution {execution.key} waits for a person to decide: {notification.signal_id}."]
+    elif notification.subject == Subject.GATE_ESCALATED:
+        lines = [f"Nobody has decided about {notification.signal_id} of {execution.key}; its time is nearly up."]
     else:
         said = notification.subject.lower().replace("_", " ")
         lines = [f"Execution {execution.key} of {_plan_of(execution)} {said}."]

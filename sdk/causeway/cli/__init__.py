@@ -5,6 +5,7 @@ from __future__ import annotations
 from causeway.cli import (
     aliases,
     approvals,
+    approvers,
     artifacts,
     clusters,
     completion,
@@ -29,6 +30,7 @@ from causeway.cli.root import main
 __all__ = [
     "aliases",
     "approvals",
+    "approvers",
     "artifacts",
     "clusters",
     "completion",
