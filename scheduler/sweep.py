@@ -15,6 +15,7 @@ from scheduler.approving.escalation import escalate_due
 from scheduler.approving.standing import look_again
 from scheduler.attempts.preemption import preempt
 from scheduler.figures import count_events, note_late_work
+from scheduler.happenings import handle, unhandled
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
 from scheduler.quotas import warning
 from scheduler.quotas.admission import admit
@@ -56,8 +57,21 @@ _ORPHANS = """
 
 def sweep_all() -> None:
     """One bounded sweep: parents, children, executions with news, triggers; one step fails alone."""
-    steps = (_late, _parents, _children, _admissions, _preemptions, _executions, _triggers)
-    for step in (*steps, _usage, _warnings, _figures, _approvals):
+    steps = (
+        _late,
+        _parents,
+        _children,
+        _admissions,
+        _preemptions,
+        _executions,
+        _triggers,
+        _happenings,
+        _usage,
+        _warnings,
+        _figures,
+        _approvals,
+    )
+    for step in steps:
         _guarded(step.__name__.strip("_"), step)
 
 
@@ -107,6 +121,10 @@ def _approvals() -> None:
 
 def _triggers() -> None:
     sweep_triggers(limit=BATCH)
+
+
+def _happenings() -> None:
+    _each("happening", unhandled(limit=BATCH), handle)
 
 
 def _column(sql: str, parameters: list[Any]) -> list[int]:

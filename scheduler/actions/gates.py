@@ -13,7 +13,9 @@ from django.utils import timezone
 from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.exceptions import FailedPrecondition, InvalidArgument
+from artifacts.happenings import APPROVED, REJECTED, happened
 from artifacts.literals import check_literal
+from artifacts.models import ArtifactVersion
 from audit.record import record
 from scheduler import graphs
 from scheduler.actions.identifiers import check_text
@@ -63,6 +65,7 @@ def set_signal(
                 return gate
         _give(gate, literal, actor=actor, comment=comment, at=now)
         if decides:
+            _note(gate, literal, review.version if review is not None else None)
             _tell_reason(gate, actor=actor, comment=comment, at=now)
         wake_execution(locked.pk)
     return gate
@@ -82,6 +85,21 @@ def _give(gate: Gate, literal: literals_pb2.Literal, *, actor: str, comment: str
         detail={"comment": comment},
     )
     Execution.objects.filter(pk=execution.pk).update(dirty=True)
+
+
+def _note(gate: Gate, literal: literals_pb2.Literal, version: ArtifactVersion | None) -> None:
+    execution = gate.execution
+    happened(
+        APPROVED if literal.scalar.primitive.boolean else REJECTED,
+        actor=gate.decided_by,
+        version=version,
+        subject=f"{execution.key}/{gate.signal_id}",
+        place=(execution.project, execution.domain),
+        execution_key=execution.key,
+        name=gate.signal_id,
+        detail={"comment": gate.comment, "gate": gate.pk} if gate.comment else {"gate": gate.pk},
+        at=gate.decided_at,
+    )
 
 
 REASON = ".reason"  # ends the name of the text that a workflow may ask for beside a decision

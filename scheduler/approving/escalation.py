@@ -8,8 +8,10 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
+from artifacts.happenings import happened
 from audit.record import record
 from scheduler.approving import reading
+from scheduler.approving.happenings import ESCALATED
 from scheduler.models import ApprovalRule, Gate
 from scheduler.notifications.outbox import note_escalation
 from scheduler.phases import EXECUTION_TERMINAL
@@ -55,6 +57,16 @@ def _escalate(gate: Gate, names: list[str], *, at: datetime) -> bool:
             project=execution.project,
             domain=execution.domain,
             detail={"asked": names},
+        )
+        happened(
+            ESCALATED,
+            actor=ACTOR,
+            subject=f"{execution.key}/{gate.signal_id}",
+            place=(execution.project, execution.domain),
+            execution_key=execution.key,
+            name=gate.signal_id,
+            detail={"asked": names},
+            at=at,
         )
         people = get_user_model().objects.filter(username__in=names, is_active=True)
         note_escalation(gate, [email for email in people.values_list("email", flat=True) if email], at=at)

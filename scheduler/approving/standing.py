@@ -13,7 +13,9 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from artifacts.happenings import happened
 from audit.record import record
+from scheduler.approving.happenings import VOIDED
 from scheduler.approving.reading import is_decision, rule_for
 from scheduler.approving.review import review_again
 from scheduler.approving.rules import difference
@@ -59,6 +61,17 @@ def void(decision: Decision, reason: str, *, at: datetime) -> None:
         project, domain = decision.place
         verb = "gate.void" if decision.gate_id is not None else "promotion.void"
         record(ACTOR, verb, decision.subject, project=project, domain=domain, detail=detail)
+        happened(
+            VOIDED,
+            actor=ACTOR,
+            version=decision.version,
+            subject=decision.subject,
+            place=decision.place,
+            execution_key=decision.gate.execution.key if decision.gate is not None else "",
+            name=decision.gate.signal_id if decision.gate is not None else "promote",
+            detail=detail,
+            at=at,
+        )
 
 
 def reopen(gate: Gate) -> None:

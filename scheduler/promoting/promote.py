@@ -12,11 +12,13 @@ from django.utils import timezone
 from artifacts.actions.aliases import move_alias
 from artifacts.actions.reference import publish_reference
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, PermissionDenied
+from artifacts.happenings import Kind, happened
 from artifacts.models import ArtifactVersion
 from artifacts.names import check_alias, check_name, check_place
 from audit.record import record
 from lineage.actions.record import record_derivations
 from scheduler.approving import reading
+from scheduler.approving.happenings import PROMOTED, PROMOTION_ASKED, PROMOTION_REJECTED
 from scheduler.approving.review import Review, review_of_version
 from scheduler.approving.rules import Outcome, Rule, Seats, seat_for, tally
 from scheduler.approving.voting import MAX_COMMENT, vote_json
@@ -62,6 +64,7 @@ def promote(
             requested_at=timezone.now(),
         )
         _record(promotion, actor, "promotion.request", {"reason": reason, "alias": alias})
+        _happened(PROMOTION_ASKED, promotion, source, actor=actor, detail={"reason": reason})
         if rule_of(promotion).is_default:
             carry_out(promotion, actor=actor)
     return promotion
@@ -173,6 +176,7 @@ def _conclude(
     row.state, row.ended_at = State.REJECTED, now
     row.save(update_fields=["state", "ended_at"])
     _record(row, actor, "promotion.reject", {"comment": votes[-1].comment})
+    _happened(PROMOTION_REJECTED, row, row.source, actor=actor, detail={"comment": votes[-1].comment})
 
 
 def carry_out(promotion: Promotion, *, actor: str) -> None:
@@ -190,6 +194,14 @@ def carry_out(promotion: Promotion, *, actor: str) -> None:
     if promotion.alias:
         move_alias(target, promotion.alias, actor=actor, reason=promotion.reason or f"promoted from {source}")
     _record(promotion, actor, "promotion.carry_out", {"target": str(target), "reason": promotion.reason})
+    for version in (source, target):
+        _happened(PROMOTED, promotion, version, actor=actor, detail={"reason": promotion.reason})
+
+
+def _happened(
+    kind: Kind, promotion: Promotion, version: ArtifactVersion, *, actor: str, detail: dict[str, object]
+) -> None:
+    happened(kind, actor=actor, version=version, name="promote", detail={"promotion": promotion.pk, **detail})
 
 
 def _record(promotion: Promotion, actor: str, verb: str, detail: dict[str, object]) -> None:
