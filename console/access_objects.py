@@ -11,7 +11,7 @@ from typing import TypeVar
 from django.db.models import Model, QuerySet
 
 from artifacts.exceptions import NotFound
-from artifacts.models import Artifact, ArtifactVersion
+from artifacts.models import Artifact, ArtifactVersion, Hold
 from artifacts.queries import version_called
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
@@ -31,6 +31,7 @@ from scheduler.models import (
     Promotion,
     Schedule,
     Secret,
+    ServiceLevel,
     Subscription,
     Task,
     TaskExecution,
@@ -96,6 +97,20 @@ def access_decision(user: AnyUser, decision_id: int) -> Decision:
     what = f"decision {decision_id}"
     row = _one(whole().filter(pk=decision_id), what)
     access.require_found(user, Action.READ, *row.place, what=what)
+    return row
+
+
+def access_hold(user: AnyUser, hold_id: int) -> Hold:
+    what = f"hold {hold_id}"
+    row = _one(Hold.objects.select_related("artifact", "version__artifact").filter(pk=hold_id), what)
+    access.require_found(user, Action.READ, *row.artifact.key[:2], what=what)
+    return row
+
+
+def access_level(user: AnyUser, level_id: int, *, action: Action = Action.READ) -> ServiceLevel:
+    what = f"service level {level_id}"
+    row = _one(ServiceLevel.objects.filter(pk=level_id, removed_at__isnull=True), what)
+    access.require_found(user, action, row.project, row.domain, what=what)
     return row
 
 

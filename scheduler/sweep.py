@@ -16,6 +16,8 @@ from scheduler.approving.standing import look_again
 from scheduler.attempts.preemption import preempt
 from scheduler.figures import count_events, note_late_work
 from scheduler.happenings import handle, unhandled
+from scheduler.levels import look as levels
+from scheduler.levels.attainment import note_alive
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
 from scheduler.quotas import warning
 from scheduler.quotas.admission import admit
@@ -70,6 +72,7 @@ def sweep_all() -> None:
         _warnings,
         _figures,
         _approvals,
+        _levels,
     )
     for step in steps:
         _guarded(step.__name__.strip("_"), step)
@@ -117,6 +120,11 @@ def _figures() -> None:
 def _approvals() -> None:
     escalate_due()
     look_again()
+
+
+def _levels() -> None:
+    note_alive(timezone.now())
+    levels.look()
 
 
 def _triggers() -> None:

@@ -16,6 +16,7 @@ from artifacts.literals.numbers import plain
 from artifacts.models import ArtifactVersion
 from console.accounts import access
 from console.accounts.access import Action
+from console.accounts.models import User
 from console.deciding import may_decide
 from console.pages.badges import GATED, Badge
 from console.pages.executions_context import decks_of
@@ -112,6 +113,7 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
     literal_type = types_pb2.LiteralType.FromString(bytes(gate.literal_type))
     is_open = gate.decided_at is None and execution.phase not in EXECUTION_TERMINAL
     decides = is_decision(gate)
+    user = request.user
     voting = _voting(gate, is_open=is_open and decides)
     needed = Action.DECIDE if takes_approval(gate) else Action.LAUNCH
     return {
@@ -130,9 +132,9 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
         "inputs": read_values(request, execution.inputs_uri),
         "decision": None if gate.decided_at is None else describe_decision(gate),
         "state": GATED if is_open else Badge("Not needed"),
-        "may_decide": may_decide(request.user, gate)
-        if decides
-        else access.can(request.user, needed, execution.project, execution.domain),
+        "may_decide": may_decide(user, gate)
+        if decides and isinstance(user, User)
+        else access.can(user, needed, execution.project, execution.domain),
         "goes_on": gate.kind != GateKind.APPROVE,
         **voting,
         "role_needed": access.role_for(needed),

@@ -24,7 +24,7 @@ from console.deciding import require_decider
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
 from console.rest.lineage import VersionRef
 from scheduler.actions.gates import decide, declared_gate, gates_ahead, get_or_create_signal, set_signal, takes_approval
-from scheduler.approving.reading import is_decision, rule_for
+from scheduler.approving.reading import decisions_wanted, is_decision, rule_for
 from scheduler.approving.review import review_of
 from scheduler.approving.standing import latest_of, stands
 from scheduler.models import Gate, GateKind
@@ -97,7 +97,8 @@ class GateDetail(GateOut):
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_rule(self, gate: Gate) -> dict[str, Any] | None:
-        return self.context["rule"]
+        rule: dict[str, Any] | None = self.context["rule"]
+        return rule
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_reviewed(self, gate: Gate) -> dict[str, Any]:
@@ -111,6 +112,9 @@ class GateFilters(ScopeFilters):
     state = serializers.ChoiceField(choices=["waiting", "decided", "all"], required=False, default="waiting")
     kind = serializers.ChoiceField(choices=GateKind.choices, required=False)
     execution = serializers.CharField(required=False, help_text="its name")
+    decision = serializers.BooleanField(
+        required=False, default=False, help_text="approvals, and what a rule makes a decision of"
+    )
 
 
 class GatesView(ListView):
@@ -119,12 +123,14 @@ class GatesView(ListView):
         """Gates, newest first; unless told otherwise those that wait for somebody."""
         filters = read_query(GateFilters, request)
         columns = {"project": "execution__project", "domain": "execution__domain", "execution": "execution__name"}
-        state = filters.pop("state")
+        state, decisions = filters.pop("state"), filters.pop("decision")
         wanted = Q(**{columns.get(key, key): value for key, value in filters.items()})
         if state == "waiting":
             wanted &= WAITING & ~Q(kind=GateKind.SLEEP)
         elif state == "decided":
             wanted &= Q(decided_at__isnull=False)
+        if decisions:
+            wanted &= decisions_wanted()
         mine = access.readable(user_of(request), project="execution__project", domain="execution__domain")
         rows = Gate.objects.filter(mine, wanted).select_related("execution", "node").defer("execution__spec")
         return self.page(

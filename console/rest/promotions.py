@@ -27,7 +27,7 @@ TAGS = ["promotions"]
 
 class PromotionOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
-    source = serializers.SerializerMethodField(help_text="null: you may not read it")
+    source = serializers.SerializerMethodField(help_text="null: you may not read it")  # type: ignore[assignment]
     project = serializers.CharField()
     domain = serializers.CharField()
     name = serializers.CharField(help_text="of the artifact there")
@@ -55,9 +55,7 @@ class PromotionOut(serializers.Serializer[Any]):
 
 
 class PromotionDetail(PromotionOut):
-    rule = serializers.SerializerMethodField(
-        help_text="who decides, and how many it takes; null: nobody has to"
-    )
+    rule = serializers.SerializerMethodField(help_text="who decides, and how many it takes; null: nobody has to")
     votes = VoteOut(many=True)
 
     @extend_schema_field(OpenApiTypes.OBJECT)

@@ -36,10 +36,10 @@ def escalate_due() -> int:
     heavy = ("execution__workflow__spec", "execution__workflow__closure")
     now, done = timezone.now(), 0
     for gate in waiting.defer(*heavy).order_by("expires_at")[:BATCH]:
-        rule = reading.rule_of(gate.execution, gate.signal_id, rules[gate.execution.project])
-        before = rule.escalate_before
+        holds = reading.rule_of(gate.execution, gate.signal_id, rules[gate.execution.project])
+        before = holds.escalate_before
         if before is not None and gate.expires_at is not None and gate.expires_at - before <= now:
-            done += _escalate(gate, sorted(reading.escalation_of(rule, gate.execution.project)), at=now)
+            done += _escalate(gate, sorted(reading.escalation_of(holds, gate.execution.project)), at=now)
     return done
 
 

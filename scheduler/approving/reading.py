@@ -81,6 +81,15 @@ def is_decision(gate: Gate) -> bool:
     return _named(gate)
 
 
+def decisions_wanted() -> Q:
+    """Of gates: approvals, and what has the name that a rule of its project governs."""
+    wanted = Q(kind=GateKind.APPROVE)
+    named = ApprovalRule.objects.exclude(signal_id="").exclude(signal_id__startswith=PROMOTE)
+    for project, signal in named.values_list("project", "signal_id").distinct():
+        wanted |= Q(kind=GateKind.SIGNAL, execution__project=project, signal_id=signal)
+    return wanted
+
+
 def _named(gate: Gate) -> bool:
     rules = ApprovalRule.objects.filter(project=gate.execution.project, signal_id=gate.signal_id)
     return any(_fits(rule, gate.execution, gate.signal_id) for rule in rules)

@@ -56,7 +56,8 @@ def void(decision: Decision, reason: str, *, at: datetime) -> None:
         decision.voided_at, decision.void_reason = at, reason
         if not fresh.update(voided_at=at, void_reason=reason):
             return
-        Gate.objects.filter(pk=decision.gate_id).update(voided_at=at)
+        if decision.gate_id is not None:
+            Gate.objects.filter(pk=decision.gate_id).update(voided_at=at)
         detail = {"reason": reason, "decision": decision.pk, "approved": decision.approved}
         project, domain = decision.place
         verb = "gate.void" if decision.gate_id is not None else "promotion.void"

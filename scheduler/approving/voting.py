@@ -94,7 +94,7 @@ def _void_others(gate: Gate, digest: str, *, at: datetime) -> None:
     stale = GateVote.objects.filter(gate=gate, voided_at__isnull=True).exclude(digest=digest)
     if names := list(stale.values_list("actor", flat=True)):
         stale.update(voided_at=at)
-        detail = {"votes_of": sorted(names), "reason": "what was reviewed changed"}
+        detail: dict[str, object] = {"votes_of": sorted(names), "reason": "what was reviewed changed"}
         _record("system:approvals", "gate.void", gate, detail)
 
 

@@ -10,6 +10,7 @@ from scheduler.models.execution import Execution, ExecutionMode
 from scheduler.models.executor import ExecutorInstance
 from scheduler.models.figure import Figure, FiguresMark
 from scheduler.models.gate import Gate, GateKind
+from scheduler.models.level import LevelOutcome, ServiceLevel, UpTime
 from scheduler.models.node import NodeExecution, NodeKind
 from scheduler.models.notification import Channel, Notification, Subject, Subscription
 from scheduler.models.preemption import Preemption
@@ -33,6 +34,7 @@ from scheduler.models.usage import Price, UsageHour
 from scheduler.models.value import ExecutionValue, ValueSide, ValuesMark
 
 __all__ = [
+    "ServiceLevel",
     "SigningKey",
     "GateVote",
     "Delegation",
@@ -59,6 +61,7 @@ __all__ = [
     "GateKind",
     "Lane",
     "LaunchPlan",
+    "LevelOutcome",
     "MatchableAttributes",
     "NamedEntity",
     "NodeExecution",
@@ -86,6 +89,7 @@ __all__ = [
     "TriggerMode",
     "TriggerRound",
     "TriggerSource",
+    "UpTime",
     "UsageHour",
     "ValueSide",
     "ValuesMark",

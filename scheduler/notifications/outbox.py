@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Q
 from flyteidl.admin import common_pb2, execution_pb2
 
-from scheduler.models import Channel, Execution, Gate, Notification, Quota, Subject, Subscription
+from scheduler.models import Channel, Execution, Gate, Notification, Quota, ServiceLevel, Subject, Subscription
 from scheduler.phases import ExecutionPhase
 from scheduler.wake import wake_notifications
 
@@ -64,6 +64,19 @@ def note_quota(quota: Quota, said: str, *, at: datetime) -> None:
     rows = Subscription.objects.filter(scoped, subjects__contains=[Subject.QUOTA_WARNING])
     recipients = [_Recipient(Channel(row.channel), row.address, row) for row in rows]
     _write(recipients, Subject.QUOTA_WARNING, at=at, quota=quota, said=said)
+
+
+def note_level(level: ServiceLevel, said: str, *, at: datetime) -> None:
+    """Tell subscribers of the place, and of the launch plan, that a service level was not kept."""
+    names = ("", level.name) if level.kind in (ServiceLevel.Kind.ENDS_WITHIN, ServiceLevel.Kind.P95_WITHIN) else ("",)
+    rows = Subscription.objects.filter(
+        project=level.project,
+        domain__in=("", level.domain),
+        launch_plan__in=names,
+        subjects__contains=[Subject.SERVICE_LEVEL],
+    )
+    recipients = [_Recipient(Channel(row.channel), row.address, row) for row in rows]
+    _write(recipients, Subject.SERVICE_LEVEL, at=at, said=said)
 
 
 def _own(execution: Execution, phase: ExecutionPhase) -> Iterator[_Recipient]:

@@ -30,7 +30,8 @@ def subject_of(notification: Notification) -> str:
 def text_of(notification: Notification) -> str:
     execution = notification.execution
     if execution is None:
-        return f"{notification.said}.\n\n{settings.CAUSEWAY_PUBLIC_URL}/quotas/"
+        page = "service-levels" if notification.subject == Subject.SERVICE_LEVEL else "quotas"
+        return f"{notification.said}.\n\n{settings.CAUSEWAY_PUBLIC_URL}/{page}/"
     if notification.subject == Subject.GATE_WAITING:
         lines = [f"Execution {execution.key} waits for a person to decide: {notification.signal_id}."]
     elif notification.subject == Subject.GATE_ESCALATED:

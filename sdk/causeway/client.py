@@ -20,6 +20,7 @@ from causeway.approvers import Approvers
 from causeway.cards import Card
 from causeway.clusters import Clusters
 from causeway.connectors import Connectors
+from causeway.governance import Governance
 from causeway.http import CausewayError, Connection
 from causeway.lineage import Lineage, Retention
 from causeway.publishing import Content, StrPath
@@ -61,6 +62,7 @@ class Client:
         self.connectors = Connectors(self)
         self.quotas = Quotas(self)
         self.approvers = Approvers(self)
+        self.governance = Governance(self)
 
     def artifact_path(self, name: str) -> str:
         """Where the API has an artifact, named plainly or by a flyte:// address."""
@@ -266,7 +268,7 @@ class Client:
 
     def approvals(self) -> list[dict[str, Any]]:
         """Approvals that wait for somebody, newest first."""
-        return list(self.connection.pages("gates", kind="approve"))
+        return list(self.connection.pages("gates", decision=True))
 
     def gate(self, gate: int) -> dict[str, Any]:
         """A gate by its id: the rule that holds, the votes so far, what there is to review and its digest."""

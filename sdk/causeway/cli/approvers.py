@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -47,7 +48,7 @@ def list_rules(client: Client, as_json: bool) -> None:
 @click.option("--escalate-to", multiple=True, help="A person, or group:NAME.")
 @json_anyway
 @click.pass_obj
-def set_rule(client: Client, role: str | None, **rule: object) -> None:
+def set_rule(client: Client, /, role: str | None, **rule: Any) -> None:
     """Set the rule of the project, of a domain, a workflow or one signal; the narrowest that fits counts."""
     lists = {name: list(value) if isinstance(value, tuple) else value for name, value in rule.items()}
     click.echo(json.dumps(client.approvers.set_rule(role=role or "", **lists), indent=2))
