@@ -58,6 +58,14 @@ class Step:
     decision: int | None = None
 
     @property
+    def project(self) -> str:
+        return self.place[0]
+
+    @property
+    def domain(self) -> str:
+        return self.place[1]
+
+    @property
     def is_automatic(self) -> bool:
         return not self.actor or self.actor.startswith("system:")
 

@@ -126,11 +126,14 @@ class ErasureOut(serializers.Serializer[Any]):
     actor = serializers.CharField()
     at = serializers.DateTimeField()
     with_derived = serializers.BooleanField()
-    derived = serializers.IntegerField(source="derived.__len__", help_text="versions made of it")
+    derived = serializers.SerializerMethodField(help_text="how many versions had been made of it")
     erased = serializers.ListField(child=serializers.IntegerField(), help_text="ids of what went")
     bytes_before = serializers.IntegerField()
     bytes_after = serializers.IntegerField(allow_null=True)
     bytes_freed = serializers.SerializerMethodField()
+
+    def get_derived(self, row: Erasure) -> int:
+        return len(row.derived)
 
     def get_bytes_freed(self, row: Erasure) -> int | None:
         return None if row.bytes_after is None else row.bytes_before - row.bytes_after

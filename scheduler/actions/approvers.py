@@ -26,11 +26,7 @@ def set_rule(
     """Replace the rule of that place; InvalidArgument for one that nobody could fulfil."""
     with transaction.atomic():
         _one_at_a_time()
-        groups = {row.name: row.members for row in ApproverGroup.objects.filter(project=project)}
-        people = rule.people | {name for name in rule.escalate_to if not name.startswith(GROUP)}
-        named = rule.people.union(*(groups.get(name, ()) for name in rule.groups))
-        role = holders_of(reading.ACTIONS[rule.role], project, domain) if rule.role in reading.ACTIONS else frozenset()
-        check_rule(rule, known=reading.active_of(people), groups=groups, of_role=len(role - named))
+        check_fulfilled(rule, project=project, domain=domain)
         at = timezone.now()
         row, _ = ApprovalRule.objects.update_or_create(
             project=project,
@@ -53,6 +49,15 @@ def set_rule(
         detail = {key: value for key, value in reading.as_rule(row).as_json().items() if key != "rule"}
         record(actor, "approval_rule.set", row, detail=detail)
     return row
+
+
+def check_fulfilled(rule: Rule, *, project: str, domain: str) -> None:
+    """InvalidArgument for a rule that nobody could fulfil there, as people, groups and roles are now."""
+    groups = {row.name: row.members for row in ApproverGroup.objects.filter(project=project)}
+    people = rule.people | {name for name in rule.escalate_to if not name.startswith(GROUP)}
+    named = rule.people.union(*(groups.get(name, ()) for name in rule.groups))
+    role = holders_of(reading.ACTIONS[rule.role], project, domain) if rule.role in reading.ACTIONS else frozenset()
+    check_rule(rule, known=reading.active_of(people), groups=groups, of_role=len(role - named))
 
 
 def remove_rule(row: ApprovalRule, *, actor: str) -> None:

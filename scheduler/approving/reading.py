@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db.models import Q
 from flyteidl.core import types_pb2
 
+from scheduler.approving.declared import declared_by
 from scheduler.approving.rules import DEFAULT, GROUP, Mandate, Rule, Seats, Vote, acting_for
 from scheduler.authority import Action, holders_of
 from scheduler.models import ApprovalRule, ApproverGroup, Delegation, Execution, Gate, GateKind, GateVote
@@ -18,8 +19,9 @@ ACTIONS = {"contributor": Action.LAUNCH, "approver": Action.DECIDE, "admin": Act
 
 
 def rule_for(gate: Gate) -> Rule:
-    """The narrowest rule that fits; DEFAULT where there is none. One query."""
-    return rule_of(gate.execution, gate.signal_id, _rules(gate.execution.project))
+    """The narrowest rule that fits, else the one that its launch plan declares; DEFAULT where there is none."""
+    found = rule_of(gate.execution, gate.signal_id, _rules(gate.execution.project))
+    return declared_by(gate.execution.launch_plan_id).get(gate.signal_id, found) if found.is_default else found
 
 
 def _rules(project: str) -> list[ApprovalRule]:
@@ -78,7 +80,7 @@ def is_decision(gate: Gate) -> bool:
     is_boolean = types_pb2.LiteralType.FromString(bytes(gate.literal_type)).simple == types_pb2.BOOLEAN
     if not is_boolean or gate.kind != GateKind.SIGNAL:
         return False
-    return _named(gate)
+    return _named(gate) or gate.signal_id in declared_by(gate.execution.launch_plan_id)
 
 
 def decisions_wanted() -> Q:
@@ -118,6 +120,8 @@ def holders(rule: Rule, project: str, domain: str, *, escalated: bool) -> frozen
         named |= escalation_of(rule, project)
     if rule.role:
         named |= holders_of(ACTIONS[rule.role], project, domain)
+    if rule.of_approvers:
+        named &= holders_of(Action.DECIDE, project, domain)
     return active_of(named)
 
 

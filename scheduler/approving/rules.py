@@ -32,6 +32,7 @@ class Rule:
     escalate_before: timedelta | None = None
     escalate_to: frozenset[str] = frozenset()
     where: str = ""  # which rule it is, in words; empty: the one that holds without any
+    of_approvers: bool = False  # whoever has a seat has to have the role approver besides
 
     @property
     def is_default(self) -> bool:
