@@ -41,7 +41,7 @@ def show(request: PageRequest, version_id: int) -> HttpResponse:
         "may_pin": access.can(request.user, Action.DECIDE, *place),
         "domains": settings.CAUSEWAY_DOMAINS,
     }
-    return render(request, "governance/keep.html", context)
+    return render(request, "stewardship/keep.html", context)
 
 
 @require_POST
@@ -80,7 +80,7 @@ def erase_version(request: PageRequest, version_id: int) -> HttpResponse:
         hidden = len(plan.derived) - len(known)
         blocked = [reason for reasons in plan.blocked.values() for reason in reasons]
         context = {"version": version, "plan": plan, "derived": known, "hidden": hidden, "with_derived": derived}
-        return render(request, "governance/erase.html", {**context, "blocked": blocked})
+        return render(request, "stewardship/erase.html", {**context, "blocked": blocked})
     for place in sorted({one.artifact.key[:2] for one in plan.goes}):
         access.require(request.user, Action.ADMIN, *place)
     reason = form_text(request.POST, "reason")

@@ -37,7 +37,7 @@ def list_promotions(request: PageRequest) -> HttpResponse:
     waiting = [(row, known(row)) for row in rows.filter(state=Promotion.State.REQUESTED)[:SHOWN]]
     done = [(row, known(row)) for row in rows.exclude(state=Promotion.State.REQUESTED)[:SHOWN]]
     context = {"sections": [("Waiting", waiting), ("Done", done)]}
-    return render(request, "governance/promotions.html", context)
+    return render(request, "stewardship/promotions.html", context)
 
 
 @require_GET
@@ -53,7 +53,7 @@ def show_promotion(request: PageRequest, promotion_id: int) -> HttpResponse:
         "proof": row.decisions.order_by("-pk").first(),
         "digest": review_of_version(row.source).digest if row.state == Promotion.State.REQUESTED else "",
     }
-    return render(request, "governance/promotion.html", context)
+    return render(request, "stewardship/promotion.html", context)
 
 
 @require_POST

@@ -33,7 +33,7 @@ def list_levels(request: PageRequest) -> HttpResponse:
         "kinds": ServiceLevel.Kind.choices,
         "may_set": bool(access.known_projects(request.user, action=Action.ACTIVATE) != []),
     }
-    return render(request, "governance/levels.html", context)
+    return render(request, "stewardship/levels.html", context)
 
 
 @require_GET
@@ -46,7 +46,7 @@ def show_level(request: PageRequest, level_id: int) -> HttpResponse:
         "outcomes": list(row.outcomes.order_by("-at", "-pk")[:SHOWN]),
         "may_change": access.can(request.user, Action.ACTIVATE, row.project, row.domain),
     }
-    return render(request, "governance/level.html", context)
+    return render(request, "stewardship/level.html", context)
 
 
 @require_POST

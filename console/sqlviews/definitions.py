@@ -23,7 +23,7 @@ from console.sqlviews.columns import (
     key_of,
     where_of,
 )
-from console.sqlviews.governance import GOVERNANCE
+from console.sqlviews.decisions import DECISIONS
 from scheduler.models import ExecutionMode
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 
@@ -388,5 +388,5 @@ VIEWS: tuple[View, ...] = (
             Column("gpu_seconds", FLOAT, "u.seconds * (l.demand ->> 'nvidia.com/gpu')::float8", "GPUs times seconds."),
         ),
     ),
-    *GOVERNANCE,
+    *DECISIONS,
 )

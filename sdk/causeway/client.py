@@ -20,12 +20,12 @@ from causeway.approvers import Approvers
 from causeway.cards import Card
 from causeway.clusters import Clusters
 from causeway.connectors import Connectors
-from causeway.governance import Governance
 from causeway.http import CausewayError, Connection
 from causeway.lineage import Lineage, Retention
 from causeway.publishing import Content, StrPath
 from causeway.quotas import Quotas
 from causeway.secrets import Secrets
+from causeway.stewardship import Stewardship
 from causeway.transfers import Progress, no_progress
 from causeway.values import to_wire
 from causeway.version import Version
@@ -62,7 +62,7 @@ class Client:
         self.connectors = Connectors(self)
         self.quotas = Quotas(self)
         self.approvers = Approvers(self)
-        self.governance = Governance(self)
+        self.stewardship = Stewardship(self)
 
     def artifact_path(self, name: str) -> str:
         """Where the API has an artifact, named plainly or by a flyte:// address."""

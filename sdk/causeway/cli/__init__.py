@@ -11,7 +11,6 @@ from causeway.cli import (
     completion,
     connectors,
     executions,
-    governance,
     hooks,
     hub,
     identity,
@@ -24,6 +23,7 @@ from causeway.cli import (
     schedules,
     secrets,
     sql,
+    stewardship,
     triggers,
 )
 from causeway.cli.root import main
@@ -37,7 +37,7 @@ __all__ = [
     "completion",
     "connectors",
     "executions",
-    "governance",
+    "stewardship",
     "hooks",
     "hub",
     "identity",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from causeway.client import Client
 
 
-class Governance:
+class Stewardship:
     """Over the REST API; versions are given as they are found, or by their ids."""
 
     def __init__(self, client: Client) -> None:

@@ -33,7 +33,7 @@ _ABOUT = (
     Column("execution_key", TEXT, f"CASE WHEN e.id IS NOT NULL THEN {key_of('e')} END", "executions.key"),
 )
 
-GOVERNANCE: tuple[View, ...] = (
+DECISIONS: tuple[View, ...] = (
     View(
         "decisions",
         "What came of votes about approvals and promotions, and whether it still counts.",

@@ -37,7 +37,7 @@ def promote(client: Client, /, as_json: bool, domain: str, to_project: str, new_
     """Take a version of NAME to another domain or project by reference; nothing is copied."""
     alias_there, reason = rest.pop("then_alias"), rest.pop("reason")
     version = _named(client, **rest)
-    done = client.governance.promote(
+    done = client.stewardship.promote(
         version, domain, project=to_project, name=new_name, alias=alias_there, reason=reason
     )
     waits = "" if done["state"] == "promoted" else f"; it waits for {done['rule']['quorum']} to approve"
@@ -56,7 +56,7 @@ def promotion() -> None:
 @click.pass_obj
 def list_promotions(client: Client, waiting: bool, as_json: bool) -> None:
     """Promotions, newest first."""
-    rows = list(client.governance.promotions(**({"state": "requested"} if waiting else {})))
+    rows = list(client.stewardship.promotions(**({"state": "requested"} if waiting else {})))
     columns = ["id", "state", "project", "domain", "name", "alias", "requested_by", "requested_at", "reason"]
     show_rows(rows, columns, as_json=as_json)
 
@@ -68,7 +68,7 @@ def list_promotions(client: Client, waiting: bool, as_json: bool) -> None:
 @click.pass_obj
 def approve_promotion(client: Client, promotion_id: int, comment: str, as_json: bool) -> None:
     """Approve the promotion with this id."""
-    done = client.governance.decide_promotion(promotion_id, approve=True, comment=comment)
+    done = client.stewardship.decide_promotion(promotion_id, approve=True, comment=comment)
     say(done, f"promotion {promotion_id}: {done['state']}", as_json=as_json)
 
 
@@ -79,7 +79,7 @@ def approve_promotion(client: Client, promotion_id: int, comment: str, as_json: 
 @click.pass_obj
 def reject_promotion(client: Client, promotion_id: int, comment: str, as_json: bool) -> None:
     """Reject the promotion with this id."""
-    done = client.governance.decide_promotion(promotion_id, approve=False, comment=comment)
+    done = client.stewardship.decide_promotion(promotion_id, approve=False, comment=comment)
     say(done, f"promotion {promotion_id}: {done['state']}", as_json=as_json)
 
 
@@ -89,7 +89,7 @@ def reject_promotion(client: Client, promotion_id: int, comment: str, as_json: b
 @click.pass_obj
 def why(client: Client, /, as_json: bool, **rest: Any) -> None:
     """Every decision that led to a version of NAME, and those about it since, in order."""
-    _show_why(client.governance.why(found(client, **rest)), as_json=as_json)
+    _show_why(client.stewardship.why(found(client, **rest)), as_json=as_json)
 
 
 @main.command("why")
@@ -98,7 +98,7 @@ def why(client: Client, /, as_json: bool, **rest: Any) -> None:
 @click.pass_obj
 def why_execution(client: Client, execution: str, as_json: bool) -> None:
     """Every decision that led to EXECUTION, and to what it took in."""
-    _show_why(client.governance.why_execution(execution), as_json=as_json)
+    _show_why(client.stewardship.why_execution(execution), as_json=as_json)
 
 
 def _show_why(told: dict[str, Any], *, as_json: bool) -> None:
@@ -128,9 +128,9 @@ def hold() -> None:
 def add_hold(client: Client, /, as_json: bool, legal: bool, whole: bool, reason: str, **rest: Any) -> None:
     """Keep a version of NAME."""
     if whole:
-        done = client.governance.hold_artifact(rest["name"], reason)
+        done = client.stewardship.hold_artifact(rest["name"], reason)
     else:
-        done = client.governance.hold(_named(client, **rest), reason, legal=legal)
+        done = client.stewardship.hold(_named(client, **rest), reason, legal=legal)
     say(done, f"hold {done['id']} keeps {done['artifact']} {done['version'] or '(every version)'}", as_json=as_json)
 
 
@@ -140,7 +140,7 @@ def add_hold(client: Client, /, as_json: bool, legal: bool, whole: bool, reason:
 def list_holds(client: Client, as_json: bool) -> None:
     """What is held."""
     columns = ["id", "kind", "project", "domain", "artifact", "version", "set_by", "set_at", "reason"]
-    show_rows(list(client.governance.holds()), columns, as_json=as_json)
+    show_rows(list(client.stewardship.holds()), columns, as_json=as_json)
 
 
 @hold.command("release")
@@ -150,7 +150,7 @@ def list_holds(client: Client, as_json: bool) -> None:
 @click.pass_obj
 def release_hold(client: Client, hold_id: int, reason: str, as_json: bool) -> None:
     """Release the hold with this id."""
-    say(client.governance.release(hold_id, reason=reason), f"released {hold_id}", as_json=as_json)
+    say(client.stewardship.release(hold_id, reason=reason), f"released {hold_id}", as_json=as_json)
 
 
 @artifact.command()
@@ -164,9 +164,9 @@ def erase(client: Client, /, derived: bool, reason: str, dry_run: bool, **rest: 
     """Erase a version of NAME for good; tombstones and lineage stay."""
     version = _named(client, **rest)
     if dry_run:
-        done = client.governance.plan_erasure(version, derived=derived)
+        done = client.stewardship.plan_erasure(version, derived=derived)
     else:
-        done = client.governance.erase(version, reason, derived=derived)
+        done = client.stewardship.erase(version, reason, derived=derived)
     click.echo(json.dumps(done, indent=2))
 
 
@@ -181,7 +181,7 @@ def service_level() -> None:
 def list_levels(client: Client, as_json: bool) -> None:
     """Service levels, with the last 30 days."""
     columns = ["id", "project", "domain", "name", "words", "met", "breached", "attainment", "open_since"]
-    show_rows(list(client.governance.levels()), columns, as_json=as_json)
+    show_rows(list(client.stewardship.levels()), columns, as_json=as_json)
 
 
 @service_level.command("add")
@@ -195,7 +195,7 @@ def list_levels(client: Client, as_json: bool) -> None:
 @click.pass_obj
 def add_level(client: Client, /, kind: str, name: str, as_json: bool, **of: Any) -> None:
     """Promise something of the artifact or launch plan NAME."""
-    level = client.governance.set_level(kind, name, **{key: value for key, value in of.items() if value})
+    level = client.stewardship.set_level(kind, name, **{key: value for key, value in of.items() if value})
     say({"id": level}, f"service level {level} is looked at from now on", as_json=as_json)
 
 
@@ -206,7 +206,7 @@ def add_level(client: Client, /, kind: str, name: str, as_json: bool, **of: Any)
 def show_level(client: Client, level: int, as_json: bool) -> None:
     """What came of the service level with this id, newest first."""
     columns = ["at", "met", "until", "value", "subject"]
-    show_rows(list(client.governance.outcomes(level)), columns, as_json=as_json)
+    show_rows(list(client.stewardship.outcomes(level)), columns, as_json=as_json)
 
 
 @service_level.command("remove")
@@ -215,7 +215,7 @@ def show_level(client: Client, level: int, as_json: bool) -> None:
 @click.pass_obj
 def remove_level(client: Client, level: int, as_json: bool) -> None:
     """Look at it no more."""
-    client.governance.remove_level(level)
+    client.stewardship.remove_level(level)
     say({"id": level}, f"removed {level}", as_json=as_json)
 
 
@@ -225,4 +225,4 @@ def remove_level(client: Client, level: int, as_json: bool) -> None:
 @click.pass_obj
 def availability(client: Client, days: float) -> None:
     """Causeway's own: when it was down, and what was lost or broke."""
-    click.echo(json.dumps(client.governance.availability(days=days), indent=2))
+    click.echo(json.dumps(client.stewardship.availability(days=days), indent=2))

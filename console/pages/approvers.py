@@ -21,7 +21,7 @@ from console.deciding import may_revoke, require_delegator
 from console.pages.form_fields import number, texts
 from console.pages.responses import PageRequest, attempt, page
 from console.pages.typed_values import form_text
-from scheduler.actions import approvers
+from scheduler.actions import approvers as actions
 from scheduler.approving.rules import ROLES, Rule
 from scheduler.models import ApprovalRule, ApproverGroup, Delegation
 
@@ -46,7 +46,7 @@ def list_approvers(request: PageRequest) -> HttpResponse:
         "administers": administered is None or bool(administered),
         "roles": ROLES,
     }
-    return render(request, "governance/approvers.html", context)
+    return render(request, "stewardship/approvers.html", context)
 
 
 @require_POST
@@ -58,7 +58,7 @@ def set_rule(request: PageRequest) -> HttpResponse:
     def act() -> None:
         check_scope(project, domain)
         place = {"project": project, "domain": domain, **texts(request.POST, "workflow", "signal_id")}
-        approvers.set_rule(_rule(request.POST), **place, actor=request.user.username)
+        actions.set_rule(_rule(request.POST), **place, actor=request.user.username)
 
     attempt(request, act, "The rule holds from now on.")
     return redirect("approvers")
@@ -87,7 +87,7 @@ def _rule(form: Mapping[str, Any]) -> Rule:
 @page
 def remove_rule(request: PageRequest, rule_id: int) -> HttpResponse:
     row = access_approval_rule(request.user, rule_id, action=Action.ADMIN)
-    attempt(request, lambda: approvers.remove_rule(row, actor=request.user.username), "Removed.")
+    attempt(request, lambda: actions.remove_rule(row, actor=request.user.username), "Removed.")
     return redirect("approvers")
 
 
@@ -100,7 +100,7 @@ def set_group(request: PageRequest) -> HttpResponse:
     def act() -> None:
         check_scope(project, "")
         members = _names(request.POST, "members")
-        approvers.set_group(project=project, name=name, members=members, actor=request.user.username)
+        actions.set_group(project=project, name=name, members=members, actor=request.user.username)
 
     attempt(request, act, "The group is as you said.")
     return redirect("approvers")
@@ -110,7 +110,7 @@ def set_group(request: PageRequest) -> HttpResponse:
 @page
 def remove_group(request: PageRequest, project: str, name: str) -> HttpResponse:
     row = access_approver_group(request.user, project, name, action=Action.ADMIN)
-    attempt(request, lambda: approvers.remove_group(row, actor=request.user.username), "Removed.")
+    attempt(request, lambda: actions.remove_group(row, actor=request.user.username), "Removed.")
     return redirect("approvers")
 
 
@@ -125,7 +125,7 @@ def add_delegation(request: PageRequest) -> HttpResponse:
         check_scope(form["project"], "")
         told = {"giver": giver, "to": form["to"], "project": form["project"], "reason": form["reason"]}
         ends = _moment(form["ends_at"])
-        approvers.delegate(**told, starts_at=None, ends_at=ends, actor=request.user.username)
+        actions.delegate(**told, starts_at=None, ends_at=ends, actor=request.user.username)
 
     attempt(request, act, f"{form['to']} decides for {giver} until then.")
     return redirect("approvers")
@@ -145,5 +145,5 @@ def revoke_delegation(request: PageRequest, delegation_id: int) -> HttpResponse:
     row = access_delegation(request.user, delegation_id)
     if not may_revoke(request.user, row):
         access.require(request.user, Action.ADMIN, row.project)
-    attempt(request, lambda: approvers.revoke(row, actor=request.user.username), "It has ended.")
+    attempt(request, lambda: actions.revoke(row, actor=request.user.username), "It has ended.")
     return redirect("approvers")
