@@ -124,10 +124,13 @@ _ORDER = {"execution": 1, "trigger_firing": 0, "schedule_fire": 0, "version": 2}
 def _executions(keys: Iterable[str]) -> list[Execution]:
     """Those of the keys, and those that they are children of, by one look for each level."""
     found: dict[int, Execution] = {}
-    wanted = Q(pk__in=())
+    names: dict[tuple[str, str], list[str]] = {}
     for key in keys:
         project, domain, name = key.split("/", 2)
-        wanted |= Q(project=project, domain=domain, name=name)
+        names.setdefault((project, domain), []).append(name)
+    wanted = Q(pk__in=())
+    for (project, domain), some in names.items():
+        wanted |= Q(project=project, domain=domain, name__in=some)
     rows = Execution.objects.select_related("launch_plan", "workflow").only(
         *("project", "domain", "name", "created_at", "mode", "principal", "parent_node__execution_id"),
         *("launch_plan__name", "launch_plan__version", "workflow__name", "reference_id"),

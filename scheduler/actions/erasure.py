@@ -105,7 +105,7 @@ def erase(version: ArtifactVersion, *, derived: bool, reason: str, actor: str) -
         place = {"project": version.artifact.project, "domain": version.artifact.domain}
         detail = {"reason": reason, "versions": len(plan.goes), "derived": len(plan.derived)}
         record(actor, "version.erase", version, **place, detail=detail)
-    delete_objects()
+    delete_objects(limit=None)
     _measure(erasure, plan)
     return erasure
 

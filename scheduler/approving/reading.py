@@ -52,7 +52,7 @@ def _fits(rule: ApprovalRule, execution: Execution, signal_id: str) -> bool:
         rule.project == execution.project
         and rule.domain in ("", execution.domain)
         and rule.signal_id in ("", signal_id)
-        and rule.workflow in ("", execution.workflow.name)
+        and (not rule.workflow or rule.workflow == execution.workflow.name)
     )
 
 
