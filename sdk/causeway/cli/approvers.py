@@ -50,8 +50,8 @@ def list_rules(client: Client, as_json: bool) -> None:
 @click.pass_obj
 def set_rule(client: Client, /, role: str | None, **rule: Any) -> None:
     """Set the rule of the project, of a domain, a workflow or one signal; the narrowest that fits counts."""
-    lists = {name: list(value) if isinstance(value, tuple) else value for name, value in rule.items()}
-    click.echo(json.dumps(client.approvers.set_rule(role=role or "", **lists), indent=2))
+    lists: dict[str, Any] = {name: list(value) if isinstance(value, tuple) else value for name, value in rule.items()}
+    click.echo(json.dumps(client.approvers.set_rule(project=client.project, role=role or "", **lists), indent=2))
 
 
 @approval_rule.command("remove")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from artifacts.models import Kind
 from console.accounts.models import Role, RoleBinding, User
 from scheduler.models import ApprovalRule, Decision, Delegation, Promotion
 from tests.console.pages.cast import make_version
@@ -138,7 +139,7 @@ def test_forged_evidence_is_refused(api: Caller, forge: Any, said: str) -> None:
 
 def test_a_version_is_promoted_and_found_from_both_sides(api: Caller, cast: dict[str, User]) -> None:
     RoleBinding.objects.create(user=cast["vic"], role=Role.CONTRIBUTOR, project="demo", domain="production")
-    source = make_version("weights", "model")  # type: ignore[arg-type]
+    source = make_version("weights", Kind.MODEL)
     path = f"/api/v1/artifact-versions/{source.pk}/promote"
     problem(api("vic").post(path, {"domain": "production"}), 403)
     problem(api("sue").post(path, {"project": "elsewhere", "domain": "production"}), 404)
@@ -158,7 +159,7 @@ def test_a_version_is_promoted_and_found_from_both_sides(api: Caller, cast: dict
 
 def test_a_promotion_waits_for_the_approvals_of_its_rule(api: Caller) -> None:
     rule(api, signal_id="promote", domain="production", people=["abe"], quorum=1)
-    source = make_version("weights", "model", created_by="ann")  # type: ignore[arg-type]
+    source = make_version("weights", Kind.MODEL, created_by="ann")
     asked = api("ann").post(f"/api/v1/artifact-versions/{source.pk}/promote", {"domain": "production"}).json()
     assert asked["state"] == "requested" and asked["rule"]["people"] == ["abe"]
     path = f"/api/v1/promotions/{asked['id']}"

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 from flyteidl.core import literals_pb2
-from flytekit import approve, conditional, task, wait_for_input, workflow
+from flytekit import LaunchPlan, approve, conditional, map_task, task, wait_for_input, workflow
 
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, PermissionDenied
 from artifacts.store import store
@@ -20,7 +20,9 @@ from scheduler.approving.rules import Rule
 from scheduler.approving.standing import look_again
 from scheduler.models import Decision, Execution, Gate, GateVote, NodeExecution, Notification, Subject
 from scheduler.phases import ExecutionPhase
+from tests.flyte import register_all
 from tests.scheduler.driving import Driver, error_of, outputs, start, workflow_of
+from tests.scheduler.test_children import run_all
 from tests.scheduler.test_gates import BOOLEAN, later
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
@@ -62,6 +64,14 @@ def deciding(a: int) -> str:
 @workflow
 def in_a_branch(a: int) -> int:
     return conditional("size").if_(a > 2).then(approved(a=a)).else_().then(double(a=a))
+
+
+approved_plan = LaunchPlan.get_or_create(approved, "voted_on")
+
+
+@workflow
+def each(a: list[int]) -> list[int]:
+    return map_task(approved_plan)(a=a)
 
 
 @pytest.fixture(autouse=True)
@@ -244,6 +254,20 @@ def test_a_gate_in_a_branch_has_its_rule_too() -> None:
     decide(gate, approve=True, actor="ann")
     assert decide(gate, approve=True, actor="bob").decided_at is not None
     assert outputs(run(gate.execution)) == {"o0": 12}
+
+
+def test_every_item_of_a_map_is_decided_by_the_rule_of_its_own_workflow() -> None:
+    register_all(approved_plan)
+    set_rule(BOARD, project="demo", workflow=f"{__name__}.approved", actor="root")
+    execution = start(workflow_of(each, plans=[approved_plan]), {"a": [1, 2]})
+    run_all(Driver({"double": lambda a: 2 * a}))
+    gates = list(Gate.objects.filter(execution__parent_node__execution=execution).order_by("pk"))
+    assert len(gates) == 2
+    for gate in gates:
+        assert decide(gate, approve=True, actor="ann").decided_at is None
+        assert decide(gate, approve=True, actor="bob").decided_at is not None
+    run_all(Driver({"double": lambda a: 2 * a}))
+    assert outputs(execution) == {"o0": [4, 8]}
 
 
 def test_others_are_asked_before_the_time_is_up_once() -> None:

@@ -10,6 +10,7 @@ from django.db import connection
 
 from artifacts.exceptions import InvalidArgument, NotFound
 from artifacts.models import ArtifactVersion, Happening
+from artifacts.models import Kind as ArtifactKind
 from scheduler.actions.levels import remove_level, set_level
 from scheduler.levels.attainment import attainment, availability, note_alive, over_time
 from scheduler.levels.look import look_at
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
 Kind = ServiceLevel.Kind
 NOON = datetime(2026, 3, 2, 12, tzinfo=timezone.utc)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-PLACE = {"project": "demo", "domain": "development", "actor": "ann"}
+PLACE: dict[str, Any] = {"project": "demo", "domain": "development", "actor": "ann"}
 
 
 def level(kind: ServiceLevel.Kind, name: str = "data", **over: Any) -> ServiceLevel:
@@ -43,7 +44,7 @@ def level(kind: ServiceLevel.Kind, name: str = "data", **over: Any) -> ServiceLe
 
 
 def published(at: datetime, number: int, **over: Any) -> ArtifactVersion:
-    return make_version("data", "dataset", number=number, created_at=at, **over)  # type: ignore[arg-type]
+    return make_version("data", ArtifactKind.DATASET, number=number, created_at=at, **over)
 
 
 def told(row: ServiceLevel) -> list[tuple[str, bool]]:

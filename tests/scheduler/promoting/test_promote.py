@@ -11,7 +11,7 @@ from flytekit import task, workflow
 from artifacts.actions.aliases import move_alias
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied
 from artifacts.literals import carried
-from artifacts.models import Alias, ArtifactVersion
+from artifacts.models import Alias, ArtifactVersion, Kind
 from artifacts.store import store
 from console.accounts.models import User
 from lineage.walks import ancestry, impact
@@ -65,7 +65,7 @@ def source(db: None) -> ArtifactVersion:
 
 
 def test_it_has_an_identity_of_its_own_and_the_same_bytes(source: ArtifactVersion) -> None:
-    made = make_version("weights", "model")
+    made = make_version("weights", Kind.MODEL)
     objects = len(list(store().list(store().root)))
     promotion = promote(made, **TO, alias="champion", reason="good", actor="ann")
     target = promotion.target
@@ -100,7 +100,7 @@ def test_its_cache_entry_goes_along(source: ArtifactVersion) -> None:
 
 
 def test_a_version_that_goes_takes_nothing_from_the_other(source: ArtifactVersion) -> None:
-    made = make_version("weights", "model")
+    made = make_version("weights", Kind.MODEL)
     target = promote(made, **TO, actor="ann").target
     remove_version(made, tombstone_used=True, actor="ann", reason="")
     assert target is not None and store().exists(target.uri)
@@ -162,15 +162,15 @@ def test_a_rejected_one_may_be_asked_for_again(source: ArtifactVersion) -> None:
 def test_bad_requests_leave_nothing(source: ArtifactVersion) -> None:
     with pytest.raises(InvalidArgument, match="is there already"):
         promote(source, project="demo", domain="development", actor="ann")
-    other = make_version("taken", "model", number=1, version=source.version, partitions={})
+    other = make_version("taken", Kind.MODEL, number=1, version=source.version, partitions={})
     ArtifactVersion.objects.filter(pk=other.pk).update(literal=source.literal)
     with pytest.raises(AlreadyExists, match="not from"):
         promote(source, project="demo", domain="development", name="taken", actor="ann")
-    keyed = make_version("keyed", "model", number=2)
+    keyed = make_version("keyed", Kind.MODEL, number=2)
     with pytest.raises(InvalidArgument, match="partition keys"):
         promote(source, project="demo", domain="development", name="keyed", actor="ann")
     move_alias(keyed, "best", actor="ann")
-    remove_version(make_version("gone", "model", number=3), tombstone_used=False, actor="ann", reason="")
+    remove_version(make_version("gone", Kind.MODEL, number=3), tombstone_used=False, actor="ann", reason="")
     with pytest.raises(FailedPrecondition, match="removed"):
         promote(ArtifactVersion.objects.get(artifact__name="gone"), **TO, actor="ann")
     assert not Promotion.objects.exists()
