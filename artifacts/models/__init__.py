@@ -1,5 +1,7 @@
 from artifacts.models.alias import Alias, AliasMove
 from artifacts.models.artifact import Artifact, Granularity, Kind, Partition
+from artifacts.models.happening import Happening
+from artifacts.models.hold import Erasure, Hold
 from artifacts.models.retention import Removal, RetentionPolicy
 from artifacts.models.version import ArtifactVersion, CardFormat, Metric
 
@@ -9,7 +11,10 @@ __all__ = [
     "Artifact",
     "ArtifactVersion",
     "CardFormat",
+    "Erasure",
     "Granularity",
+    "Happening",
+    "Hold",
     "Kind",
     "Metric",
     "Partition",

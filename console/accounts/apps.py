@@ -12,12 +12,12 @@ class AccountsConfig(AppConfig):
         from django.core.signals import request_started
         from django.db.models.signals import post_migrate, pre_migrate
 
-        from console.accounts.access import rights_of
+        from console.accounts.access import holders_of, rights_of
         from console.accounts.scopes import forget_caller, project_of_caller
         from console.sqlviews.signals import drop_views, make_views
         from scheduler import authority
 
-        authority.install(rights_of, project_of_caller)
+        authority.install(rights_of, project_of_caller, holders_of)
         request_started.connect(forget_caller)
         pre_migrate.connect(drop_views, sender=self)
         post_migrate.connect(make_views, sender=self)

@@ -149,5 +149,7 @@ SUBJECT: Mapping[str, str] = {
     Subject.ABORTED: "aborted",
     Subject.TIMED_OUT: "timed out",
     Subject.GATE_WAITING: "a gate waits",
+    Subject.GATE_ESCALATED: "a gate's time is nearly up",
     Subject.QUOTA_WARNING: "a quota is nearly used up",
+    Subject.SERVICE_LEVEL: "a service level is not kept",
 }

@@ -83,6 +83,8 @@ _ACTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("Artifacts by name", "artifact-names", "", "artifact"),
     ("Champions", "artifacts", "q=alias:champion", "artifact"),
     ("Usage of this month", "usage", "", "layers"),
+    ("Approvers", "approvers", "", "gate"),
+    ("Promotions", "promotions", "", "gate"),
     ("Notifications", "notifications", "", "bell"),
     ("Secrets", "secrets", "", "lock"),
     ("API tokens", "tokens", "", "key"),

@@ -250,6 +250,19 @@ def size(count: int | None) -> str:
 
 
 @register.filter
+def percent(share: float) -> str:
+    """A share from 0 to 1, to a tenth of a percent; only what is whole is called so."""
+    if 0 < share < 1:
+        return f"{min(max(share * 100, 0.1), 99.9):.1f} %"
+    return f"{share * 100:.0f} %"
+
+
+@register.filter
+def words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+@register.filter
 def pretty_json(value: Any) -> str:
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 

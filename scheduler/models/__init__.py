@@ -1,3 +1,4 @@
+from scheduler.models.approval import ApprovalRule, ApproverGroup, Decision, Delegation, GateVote, SigningKey
 from scheduler.models.attempt import TaskExecution
 from scheduler.models.attributes import MatchableAttributes
 from scheduler.models.cache import CacheEntry
@@ -9,9 +10,11 @@ from scheduler.models.execution import Execution, ExecutionMode
 from scheduler.models.executor import ExecutorInstance
 from scheduler.models.figure import Figure, FiguresMark
 from scheduler.models.gate import Gate, GateKind
+from scheduler.models.level import LevelOutcome, ServiceLevel, UpTime
 from scheduler.models.node import NodeExecution, NodeKind
 from scheduler.models.notification import Channel, Notification, Subject, Subscription
 from scheduler.models.preemption import Preemption
+from scheduler.models.promotion import Promotion
 from scheduler.models.quota import Lane, Quota, QuotaScope, QuotaWindow
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
 from scheduler.models.replicas import AttemptReplicas
@@ -33,6 +36,13 @@ from scheduler.models.value import ExecutionValue, ValueSide, ValuesMark
 
 __all__ = [
     "AttemptReplicas",
+    "ServiceLevel",
+    "SigningKey",
+    "GateVote",
+    "Delegation",
+    "Decision",
+    "ApproverGroup",
+    "ApprovalRule",
     "AttemptSamples",
     "Backlog",
     "CacheEntry",
@@ -53,6 +63,7 @@ __all__ = [
     "GateKind",
     "Lane",
     "LaunchPlan",
+    "LevelOutcome",
     "MatchableAttributes",
     "NamedEntity",
     "NodeExecution",
@@ -63,6 +74,7 @@ __all__ = [
     "Preemption",
     "Price",
     "Project",
+    "Promotion",
     "Quota",
     "QuotaScope",
     "QuotaWindow",
@@ -79,6 +91,7 @@ __all__ = [
     "TriggerMode",
     "TriggerRound",
     "TriggerSource",
+    "UpTime",
     "UsageHour",
     "ValueSide",
     "ValuesMark",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from causeway.artifacts import Artifact, Inputs
     from causeway.cards import DataCard, ModelCard
     from causeway.client import CausewayError, Client, Version
+    from causeway.deciding import approvals
     from causeway.facts import Attributes, Metrics
     from causeway.queries import start_of
     from causeway.triggers import AllOf, AnyOf, OnArtifact
@@ -32,6 +33,7 @@ __all__ = [
     "ModelCard",
     "OnArtifact",
     "Version",
+    "approvals",
     "start_of",
 ]
 
@@ -48,6 +50,7 @@ _MODULES = {
     "DataCard": "cards",
     "ModelCard": "cards",
     "OnArtifact": "triggers",
+    "approvals": "deciding",
     "start_of": "queries",
 }
 

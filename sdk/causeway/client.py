@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from causeway import addresses, publishing
+from causeway.approvers import Approvers
 from causeway.cards import Card
 from causeway.clusters import Clusters
 from causeway.connectors import Connectors
@@ -24,6 +25,7 @@ from causeway.lineage import Lineage, Retention
 from causeway.publishing import Content, StrPath
 from causeway.quotas import Quotas
 from causeway.secrets import Secrets
+from causeway.stewardship import Stewardship
 from causeway.transfers import Progress, no_progress
 from causeway.values import to_wire
 from causeway.version import Version
@@ -59,6 +61,8 @@ class Client:
         self.clusters = Clusters(self)
         self.connectors = Connectors(self)
         self.quotas = Quotas(self)
+        self.approvers = Approvers(self)
+        self.stewardship = Stewardship(self)
 
     def artifact_path(self, name: str) -> str:
         """Where the API has an artifact, named plainly or by a flyte:// address."""
@@ -264,11 +268,18 @@ class Client:
 
     def approvals(self) -> list[dict[str, Any]]:
         """Approvals that wait for somebody, newest first."""
-        return list(self.connection.pages("gates", kind="approve"))
+        return list(self.connection.pages("gates", decision=True))
 
-    def decide(self, gate: int, *, approve: bool, comment: str = "") -> None:
-        """Approve or reject a waiting approval by its id."""
-        self.connection.call("POST", f"gates/{gate}/decide", json={"approve": approve, "comment": comment})
+    def gate(self, gate: int) -> dict[str, Any]:
+        """A gate by its id: the rule that holds, the votes so far, what there is to review and its digest."""
+        return dict(self.connection.call("GET", f"gates/{gate}"))
+
+    def decide(self, gate: int, *, approve: bool, comment: str = "", digest: str = "") -> dict[str, Any]:
+        """Approve or reject a waiting approval by its id; the gate as it is then. Where several have to decide, this is
+        one vote. `digest`, of what was reviewed: CausewayError (409) when it changed since.
+        """
+        body = {"approve": approve, "comment": comment, "digest": digest}
+        return dict(self.connection.call("POST", f"gates/{gate}/decide", json=body))
 
     def approve(self, gate: int, *, comment: str = "") -> None:
         """Approve a waiting approval by its id."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from causeway.cli import (
     aliases,
     approvals,
+    approvers,
     artifacts,
     clusters,
     completion,
@@ -22,6 +23,7 @@ from causeway.cli import (
     schedules,
     secrets,
     sql,
+    stewardship,
     triggers,
 )
 from causeway.cli.root import main
@@ -29,11 +31,13 @@ from causeway.cli.root import main
 __all__ = [
     "aliases",
     "approvals",
+    "approvers",
     "artifacts",
     "clusters",
     "completion",
     "connectors",
     "executions",
+    "stewardship",
     "hooks",
     "hub",
     "identity",

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('scheduler', '0028_plain_values'),
+        ('scheduler', '0030_service_levels'),
     ]
 
     operations = [
