@@ -85,6 +85,7 @@ _ACTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("Usage of this month", "usage", "", "layers"),
     ("Notifications", "notifications", "", "bell"),
     ("Secrets", "secrets", "", "lock"),
+    ("Connections", "connections", "", "link"),
     ("API tokens", "tokens", "", "key"),
     ("Change my password", "password", "", "key"),
     ("REST API", "rest:docs", "", "link"),

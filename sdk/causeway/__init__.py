@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from causeway.artifacts import Artifact, Inputs
     from causeway.cards import DataCard, ModelCard
     from causeway.client import CausewayError, Client, Version
+    from causeway.connections import connection, connection_secret
     from causeway.facts import Attributes, Metrics
     from causeway.queries import start_of
     from causeway.triggers import AllOf, AnyOf, OnArtifact
@@ -32,6 +33,8 @@ __all__ = [
     "ModelCard",
     "OnArtifact",
     "Version",
+    "connection",
+    "connection_secret",
     "start_of",
 ]
 
@@ -45,6 +48,8 @@ _MODULES = {
     "CausewayError": "client",
     "Client": "client",
     "Version": "client",
+    "connection": "connections",
+    "connection_secret": "connections",
     "DataCard": "cards",
     "ModelCard": "cards",
     "OnArtifact": "triggers",
