@@ -56,9 +56,9 @@ def resources_in_custom(task: tasks_pb2.TaskTemplate) -> tasks_pb2.Resources | N
     custom = json_format.MessageToDict(task.custom) if task.type in (PYTORCH, RAY) else {}
     if task.type == PYTORCH:
         for role in ("masterReplicas", "workerReplicas"):
-            if told := _part(_part(custom, role), "resources"):
+            if told := part(part(custom, role), "resources"):
                 return _parsed(told, tasks_pb2.Resources())
-    if task.type == RAY and (pod := _part(_part(_part(custom, "rayCluster"), "headGroupSpec"), "k8sPod")):
+    if task.type == RAY and (pod := part(part(part(custom, "rayCluster"), "headGroupSpec"), "k8sPod")):
         return pods.resources_of_pod(_parsed(pod, tasks_pb2.K8sPod()))
     return None
 
@@ -73,10 +73,10 @@ def _parsed(told: Mapping[str, Any], message: M) -> M:
 
 def _training(custom: Mapping[str, Any]) -> str:
     """Replicas by role, of PyTorch, TensorFlow; elastic PyTorch counts nodes."""
-    if elastic := _part(custom, "elasticConfig"):
-        least, most = _count(elastic.get("minReplicas")) or 1, _count(elastic.get("maxReplicas")) or 1
+    if elastic := part(custom, "elasticConfig"):
+        least, most = count(elastic.get("minReplicas")) or 1, count(elastic.get("maxReplicas")) or 1
         return "" if most <= 1 else f"{most if least == most else f'{least} to {most}'} nodes"
-    counts = {role: max(_count(custom.get(name)) for name in names) for role, names in _ROLES.items()}
+    counts = {role: max(count(custom.get(name)) for name in names) for role, names in _ROLES.items()}
     if sum(counts.values()) <= 1:
         return ""
     return _listed([f"{number} {role}{'s' if number > 1 else ''}" for role, number in counts.items() if number])
@@ -91,13 +91,13 @@ def _spark(custom: Mapping[str, Any]) -> str:
 
 
 def _dask(custom: Mapping[str, Any]) -> str:
-    number = _count(_part(custom, "workers").get("numberOfWorkers"))
+    number = count(part(custom, "workers").get("numberOfWorkers"))
     return f"a Dask scheduler and {number or 'its'} worker{'' if number == 1 else 's'}"
 
 
 def _ray(custom: Mapping[str, Any]) -> str:
-    groups = _part(custom, "rayCluster").get("workerGroupSpec") or []
-    number = sum(_count(group.get("replicas")) or _count(group.get("minReplicas")) for group in groups)
+    groups = part(custom, "rayCluster").get("workerGroupSpec") or []
+    number = sum(count(group.get("replicas")) or count(group.get("minReplicas")) for group in groups)
     return f"a Ray head and {number or 'its'} worker{'' if number == 1 else 's'}" if groups else ""
 
 
@@ -105,15 +105,16 @@ def _array(custom: Mapping[str, Any]) -> str:
     return "one process for each item, in the form of map tasks that flytekit 1.12 and older send"
 
 
-def _part(custom: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    part = custom.get(name)
-    return part if isinstance(part, Mapping) else {}
+def part(custom: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Empty where it is left out, or is no message."""
+    found = custom.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
     """A number of replicas: of a group's description or, in version 0 of the types, the number itself."""
     if isinstance(value, Mapping):
-        return _count(value.get("replicas"))
+        return count(value.get("replicas"))
     return int(value) if isinstance(value, (int, float)) else 0
 
 

@@ -22,6 +22,7 @@ from causeway.cli import (
     retention,
     schedules,
     secrets,
+    serving,
     sql,
     triggers,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "retention",
     "schedules",
     "secrets",
+    "serving",
     "sql",
     "triggers",
 ]
