@@ -20,6 +20,7 @@ from scheduler.models import (
     AttemptReplicas,
     AttemptSamples,
     ClusterSettings,
+    Connection,
     ConnectorCatalogue,
     ConnectorJob,
     ConnectorSettings,
@@ -70,6 +71,7 @@ RIGHTS: tuple[tuple[type[models.Model], Right, tuple[str, ...]], ...] = (
     # whose an attempt is, and the secrets that are there, sealed
     (Execution, "SELECT", ("id", "project", "domain", "name", "principal", "principal_project")),
     (Secret, "SELECT", ALL),
+    (Connection, "SELECT", ALL),
     # where the pods of its cluster run, and the key to it, sealed
     (ClusterSettings, "SELECT", ALL),
     # which connectors there are, what they said they run, and the jobs they made

@@ -67,9 +67,9 @@ def resources_in_custom(task: tasks_pb2.TaskTemplate) -> tasks_pb2.Resources | N
     custom = json_format.MessageToDict(task.custom) if task.type in (PYTORCH, RAY) else {}
     if task.type == PYTORCH:
         for role in ("masterReplicas", "workerReplicas"):
-            if told := _part(_part(custom, role), "resources"):
+            if told := part(part(custom, role), "resources"):
                 return _parsed(told, tasks_pb2.Resources())
-    if task.type == RAY and (pod := _part(_part(_part(custom, "rayCluster"), "headGroupSpec"), "k8sPod")):
+    if task.type == RAY and (pod := part(part(part(custom, "rayCluster"), "headGroupSpec"), "k8sPod")):
         return pods.resources_of_pod(_parsed(pod, tasks_pb2.K8sPod()))
     return None
 
@@ -113,16 +113,16 @@ def _wrong(task: tasks_pb2.TaskTemplate, custom: Mapping[str, Any]) -> Iterator[
         if not isinstance(number, (int, float)) or number != number // 1 or number < 0:
             yield f"the number of its {role} replicas is {number}; it is a whole number, 0 or more"
     for name in _GROUPS:
-        if _part(custom, name).get("restartPolicy") == _ALWAYS:
+        if part(custom, name).get("restartPolicy") == _ALWAYS:
             yield (
                 f"its {name} have the restart policy ALWAYS: a replica that ended well would be started again, and the "
                 "job could never end; ask for ON_FAILURE or NEVER"
             )
-    elastic = _part(custom, "elasticConfig")
-    if elastic and (_count(elastic.get("minReplicas")) or 1) > (_count(elastic.get("maxReplicas")) or 1):
+    elastic = part(custom, "elasticConfig")
+    if elastic and (count(elastic.get("minReplicas")) or 1) > (count(elastic.get("maxReplicas")) or 1):
         yield (
-            f"it asks for at least {_count(elastic.get('minReplicas'))} nodes and at most "
-            f"{_count(elastic.get('maxReplicas'))}: the least is not above the most"
+            f"it asks for at least {count(elastic.get('minReplicas'))} nodes and at most "
+            f"{count(elastic.get('maxReplicas'))}: the least is not above the most"
         )
     roles = roles_of(task)
     if (total := sum(role.count for role in roles)) > MOST_REPLICAS:
@@ -139,7 +139,7 @@ def _numbers(kind: str, custom: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield role, told["replicas"]
             elif told is not None and not isinstance(told, Mapping):
                 yield role, told
-    if kind == DASK and (number := _part(custom, "workers").get("numberOfWorkers")) is not None:
+    if kind == DASK and (number := part(custom, "workers").get("numberOfWorkers")) is not None:
         yield "worker", number
     for group in _groups(custom) if kind == RAY else ():
         for name in ("replicas", "minReplicas", "maxReplicas"):
@@ -153,11 +153,11 @@ def _lacking(kind: str, roles: set[str], custom: Mapping[str, Any]) -> Iterator[
         yield "it asks for no worker: mpirun starts its processes on workers, so one at least is needed"
     if kind == TENSORFLOW and not roles & {"chief", "worker"} and (roles or _has_group(custom)):
         yield "it asks for neither a chief nor a worker: nothing would ever end the job"
-    if kind == DASK and _part(custom, "workers") and "worker" not in roles:
+    if kind == DASK and part(custom, "workers") and "worker" not in roles:
         yield "it asks for no worker: a Dask cluster without workers computes nothing"
     if kind == RAY and not custom.get("rayCluster", {}).get("enableAutoscaling"):
         for group in _groups(custom):
-            if not _count(group.get("replicas")) and not _count(group.get("minReplicas")):
+            if not count(group.get("replicas")) and not count(group.get("minReplicas")):
                 yield f"its group {group.get('groupName')} has no replicas, and autoscaling is off: leave the group out"
 
 
@@ -175,10 +175,10 @@ def _parsed(told: Mapping[str, Any], message: M) -> M:
 
 def _training(custom: Mapping[str, Any]) -> str:
     """Replicas by role, of PyTorch, TensorFlow; elastic PyTorch counts nodes."""
-    if elastic := _part(custom, "elasticConfig"):
-        least, most = _count(elastic.get("minReplicas")) or 1, _count(elastic.get("maxReplicas")) or 1
+    if elastic := part(custom, "elasticConfig"):
+        least, most = count(elastic.get("minReplicas")) or 1, count(elastic.get("maxReplicas")) or 1
         return "" if most <= 1 else f"{most if least == most else f'{least} to {most}'} nodes"
-    counts = {role: max(_count(custom.get(name)) for name in names) for role, names in _ROLES.items()}
+    counts = {role: max(count(custom.get(name)) for name in names) for role, names in _ROLES.items()}
     if sum(counts.values()) <= 1:
         return ""
     return _listed([f"{number} {role}{'s' if number > 1 else ''}" for role, number in counts.items() if number])
@@ -193,13 +193,13 @@ def _spark(custom: Mapping[str, Any]) -> str:
 
 
 def _dask(custom: Mapping[str, Any]) -> str:
-    number = _count(_part(custom, "workers").get("numberOfWorkers"))
+    number = count(part(custom, "workers").get("numberOfWorkers"))
     return f"a Dask scheduler and {number or 'its'} worker{'' if number == 1 else 's'}"
 
 
 def _ray(custom: Mapping[str, Any]) -> str:
     groups = _groups(custom)
-    number = sum(_count(group.get("replicas")) or _count(group.get("minReplicas")) for group in groups)
+    number = sum(count(group.get("replicas")) or count(group.get("minReplicas")) for group in groups)
     return f"a Ray head and {number or 'its'} worker{'' if number == 1 else 's'}" if groups else ""
 
 
@@ -209,12 +209,12 @@ def _array(custom: Mapping[str, Any]) -> str:
 
 def _training_roles(custom: Mapping[str, Any]) -> Iterator[Role]:
     """A PyTorch job that is not elastic has a master, whether or not it says so (version 0 does not)."""
-    if elastic := _part(custom, "elasticConfig"):
-        told = _part(custom, "workerReplicas")
-        yield _role("worker", _count(elastic.get("maxReplicas")) or _count(told) or 1, told)
+    if elastic := part(custom, "elasticConfig"):
+        told = part(custom, "workerReplicas")
+        yield _role("worker", count(elastic.get("maxReplicas")) or count(told) or 1, told)
         return
-    yield _role("master", _count(custom.get("masterReplicas")) or 1, _part(custom, "masterReplicas"))
-    yield _role("worker", _said("worker", custom), _part(custom, "workerReplicas"))
+    yield _role("master", count(custom.get("masterReplicas")) or 1, part(custom, "masterReplicas"))
+    yield _role("worker", _said("worker", custom), part(custom, "workerReplicas"))
 
 
 def _tensorflow_roles(custom: Mapping[str, Any]) -> Iterator[Role]:
@@ -224,26 +224,26 @@ def _tensorflow_roles(custom: Mapping[str, Any]) -> Iterator[Role]:
         ("worker", "worker"),
         ("evaluator", "evaluator"),
     ):
-        yield _role(role, _said(name, custom), _part(custom, f"{role}Replicas"))
+        yield _role(role, _said(name, custom), part(custom, f"{role}Replicas"))
 
 
 def _mpi_roles(custom: Mapping[str, Any]) -> Iterator[Role]:
     """There is one launcher, whatever is said of it: more would each start the whole."""
-    yield _role("launcher", 1, _part(custom, "launcherReplicas"))
-    yield _role("worker", _said("worker", custom), _part(custom, "workerReplicas"))
+    yield _role("launcher", 1, part(custom, "launcherReplicas"))
+    yield _role("worker", _said("worker", custom), part(custom, "workerReplicas"))
 
 
 def _ray_roles(custom: Mapping[str, Any]) -> Iterator[Role]:
     """Of a group that grows as many as it may have."""
-    cluster = _part(custom, "rayCluster")
-    yield _pod_role("head", 1, _part(cluster, "headGroupSpec"))
+    cluster = part(custom, "rayCluster")
+    yield _pod_role("head", 1, part(cluster, "headGroupSpec"))
     for group in _groups(custom):
-        count = max(_count(group.get(name)) for name in ("replicas", "minReplicas", "maxReplicas"))
-        yield _pod_role(str(group.get("groupName") or "worker"), count, group)
+        number = max(count(group.get(name)) for name in ("replicas", "minReplicas", "maxReplicas"))
+        yield _pod_role(str(group.get("groupName") or "worker"), number, group)
 
 
 def _spark_roles(custom: Mapping[str, Any]) -> Iterator[Role]:
-    conf = _part(custom, "sparkConf")
+    conf = part(custom, "sparkConf")
     yield Role("driver", 1, _spark_resources(conf, "driver"))
     yield Role("executor", spark_executors(conf), _spark_resources(conf, "executor"))
 
@@ -274,41 +274,42 @@ def _spark_resources(conf: Mapping[str, Any], role: str) -> tasks_pb2.Resources:
 def _dask_roles(custom: Mapping[str, Any]) -> Iterator[Role]:
     """The runner is the task's own container."""
     yield Role("runner", 1)
-    yield _role("scheduler", 1, _part(custom, "scheduler"))
-    workers = _part(custom, "workers")
-    yield _role("worker", _count(workers.get("numberOfWorkers")), workers)
+    yield _role("scheduler", 1, part(custom, "scheduler"))
+    workers = part(custom, "workers")
+    yield _role("worker", count(workers.get("numberOfWorkers")), workers)
 
 
 def _role(name: str, count: int, told: Mapping[str, Any]) -> Role:
-    asked = _part(told, "resources")
+    asked = part(told, "resources")
     resources = _parsed(asked, tasks_pb2.Resources()) if asked.get("requests") or asked.get("limits") else None
     return Role(name, count, resources, str(told.get("image") or ""))
 
 
 def _pod_role(name: str, count: int, group: Mapping[str, Any]) -> Role:
-    given = _part(group, "k8sPod")
+    given = part(group, "k8sPod")
     resources = pods.resources_of_pod(_parsed(given, tasks_pb2.K8sPod())) if given else None
     return Role(name, count, resources if resources is not None and resources.ByteSize() else None)
 
 
 def _said(role: str, custom: Mapping[str, Any]) -> int:
-    return max(_count(custom.get(name)) for name in _ROLES[role])
+    return max(count(custom.get(name)) for name in _ROLES[role])
 
 
 def _groups(custom: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    found = _part(custom, "rayCluster").get("workerGroupSpec") or []
+    found = part(custom, "rayCluster").get("workerGroupSpec") or []
     return [one for one in found if isinstance(one, Mapping)]
 
 
-def _part(custom: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    part = custom.get(name)
-    return part if isinstance(part, Mapping) else {}
+def part(custom: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Empty where it is left out, or is no message."""
+    found = custom.get(name)
+    return found if isinstance(found, Mapping) else {}
 
 
-def _count(value: object) -> int:
+def count(value: object) -> int:
     """A number of replicas: of a group's description or, in version 0 of the types, the number itself."""
     if isinstance(value, Mapping):
-        return _count(value.get("replicas"))
+        return count(value.get("replicas"))
     return int(value) if isinstance(value, (int, float)) else 0
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from scheduler.executors.base import Executor
 from scheduler.operators import JOBS
 from scheduler.placement import Cluster, Kind, Service
+from scheduler.together import ON_ONE_MACHINE
 
 LOCAL = "local"
 
@@ -45,7 +46,7 @@ class Entry:
 KUBERNETES = "kubernetes"
 CONNECTORS = "connectors"
 _ENTRIES = (
-    Entry(Kind(LOCAL), "scheduler.executors.local.factory:make"),
+    Entry(Kind(LOCAL, plugins=ON_ONE_MACHINE), "scheduler.executors.local.factory:make"),
     Entry(
         Kind(KUBERNETES, clustered=True, any_resource=True, plugins=JOBS),
         "scheduler.executors.kubernetes.factory:make",

@@ -3,6 +3,7 @@ from scheduler.models.attempt import TaskExecution
 from scheduler.models.attributes import MatchableAttributes
 from scheduler.models.cache import CacheEntry
 from scheduler.models.cluster import ClusterSettings
+from scheduler.models.connection import Connection
 from scheduler.models.connector import ConnectorCatalogue, ConnectorJob, ConnectorSettings
 from scheduler.models.ended_child import EndedChild
 from scheduler.models.event import PhaseEvent
@@ -48,6 +49,7 @@ __all__ = [
     "CacheEntry",
     "Channel",
     "ClusterSettings",
+    "Connection",
     "ConnectorCatalogue",
     "ConnectorJob",
     "ConnectorSettings",

@@ -11,7 +11,7 @@ from flyteidl.core import interface_pb2, security_pb2, tasks_pb2
 from google.protobuf import json_format
 
 from artifacts.exceptions import InvalidArgument
-from scheduler import operators, pods
+from scheduler import operators, pods, together
 from scheduler.attempts.spec import Addresses, AttemptSpec, DataConfig, Identity, Job, Needs, Pod
 from scheduler.container_needs import needs_of, needs_of_roles
 from scheduler.environment import check_variable
@@ -229,6 +229,7 @@ def _own_variables(task: tasks_pb2.TaskTemplate, container: tasks_pb2.Container)
         "FLYTE_INTERNAL_TASK_NAME": task.id.name,
         "FLYTE_INTERNAL_TASK_VERSION": task.id.version,
         **operators.environment(task),
+        **together.environment(task),
         **{pair.key: pair.value for pair in container.env},
     }
 

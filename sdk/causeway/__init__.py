@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from causeway.artifacts import Artifact, Inputs
     from causeway.cards import DataCard, ModelCard
     from causeway.client import CausewayError, Client, Version
+    from causeway.connections import connection, connection_secret
     from causeway.deciding import approvals
     from causeway.facts import Attributes, Metrics
     from causeway.queries import start_of
@@ -34,6 +35,8 @@ __all__ = [
     "OnArtifact",
     "Version",
     "approvals",
+    "connection",
+    "connection_secret",
     "start_of",
 ]
 
@@ -47,6 +50,8 @@ _MODULES = {
     "CausewayError": "client",
     "Client": "client",
     "Version": "client",
+    "connection": "connections",
+    "connection_secret": "connections",
     "DataCard": "cards",
     "ModelCard": "cards",
     "OnArtifact": "triggers",

@@ -19,6 +19,7 @@ from causeway import addresses, publishing
 from causeway.approvers import Approvers
 from causeway.cards import Card
 from causeway.clusters import Clusters
+from causeway.connections import Connections
 from causeway.connectors import Connectors
 from causeway.http import CausewayError, Connection
 from causeway.lineage import Lineage, Retention
@@ -58,6 +59,7 @@ class Client:
         self.lineage = Lineage(self)
         self.retention = Retention(self)
         self.secrets = Secrets(self)
+        self.connections = Connections(self)
         self.clusters = Clusters(self)
         self.connectors = Connectors(self)
         self.quotas = Quotas(self)

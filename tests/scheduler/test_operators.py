@@ -200,10 +200,10 @@ class Configuration:
 
 
 class ClusterTask(PythonFunctionTask[Configuration]):  # type: ignore[misc]
-    """As flytekitplugins-spark has it: a function task of another type."""
+    """As flytekitplugins-spark has it for a service of its own: a function task of another type."""
 
     def __init__(self, task_config: Configuration, task_function: Any, **kwargs: Any) -> None:
-        super().__init__(task_config, task_function, task_type="spark", **kwargs)
+        super().__init__(task_config, task_function, task_type="databricks", **kwargs)
 
 
 on_cluster = ClusterTask(Configuration(), train)

@@ -395,7 +395,9 @@ class KubernetesExecutor(Executor):
 
     def _log_keeper(self, held: Held) -> LogKeeper:
         path, handle = self.home / f"{held.id}.log", (held.namespace, held.name)
-        return LogKeeper(self.objects, handle, held.main, path, held.log_uri, self.store, self.max_log_bytes)
+        return LogKeeper(
+            self.objects, handle, held.main, path, held.log_uri, self.store, self.max_log_bytes, held.masked
+        )
 
     # --- what time brings ---------------------------------------------------------------------------------------------
 

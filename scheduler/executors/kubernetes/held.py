@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from scheduler.attempts.judge import Showing
 from scheduler.attempts.resources import Resources
 from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.base import Assignment
@@ -77,6 +78,10 @@ class Held:
     @property
     def spec(self) -> AttemptSpec:
         return self.packed.spec()
+
+    def masked(self, text: bytes) -> bytes:
+        """Of its log."""
+        return Showing(hidden=self.hidden).masked(text) if self.hidden else text
 
     @property
     def handle(self) -> str:
