@@ -17,7 +17,7 @@ from lineage.actions.dataset_rules import SHAPES, TIMES, Wanted, wanted_of
 TAGS = ["lineage"]
 
 
-class RuleChange(Body):
+class DatasetRuleChange(Body):
     namespace = serializers.CharField(
         required=False, max_length=500, help_text="a pattern: `*`, and `{word}` for parts"
     )
@@ -32,7 +32,7 @@ class RuleChange(Body):
     )
 
 
-class RuleBody(RuleChange):
+class DatasetRuleBody(DatasetRuleChange):
     project = serializers.CharField(max_length=64)
     domain = serializers.CharField(max_length=64)
     namespace = serializers.CharField(max_length=500)
@@ -40,7 +40,7 @@ class RuleBody(RuleChange):
     artifact = serializers.CharField(max_length=255)
 
 
-class RuleOut(serializers.Serializer[Any]):
+class DatasetRuleOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     project = serializers.CharField()
     domain = serializers.CharField()
@@ -57,34 +57,34 @@ class RuleOut(serializers.Serializer[Any]):
 
 
 class RulesView(ListView):
-    @extend_schema(parameters=[ScopeFilters], responses=RuleOut(many=True), tags=TAGS)
+    @extend_schema(parameters=[ScopeFilters], responses=DatasetRuleOut(many=True), tags=TAGS)
     def get(self, request: Request) -> Response:
         """Naming rules of the places that you read."""
         rows = dataset_rules.visible(user_of(request)).filter(**read_query(ScopeFilters, request))
-        return self.page(request, rows, RuleOut)
+        return self.page(request, rows, DatasetRuleOut)
 
-    @extend_schema(request=RuleBody, responses={201: RuleOut}, tags=TAGS)
+    @extend_schema(request=DatasetRuleBody, responses={201: DatasetRuleOut}, tags=TAGS)
     def post(self, request: Request) -> Response:
         """Make a naming rule; it counts for what is told from now on."""
-        body = read_body(RuleBody, request)
+        body = read_body(DatasetRuleBody, request)
         project, domain = body.pop("project"), body.pop("domain")
         rule = dataset_rules.make(project, domain, Wanted(**body), actor=user_of(request))
-        return Response(RuleOut(rule).data, status=201)
+        return Response(DatasetRuleOut(rule).data, status=201)
 
 
 class RuleView(ApiView):
-    @extend_schema(responses=RuleOut, tags=TAGS)
+    @extend_schema(responses=DatasetRuleOut, tags=TAGS)
     def get(self, request: Request, pk: int) -> Response:
         """One naming rule."""
-        return Response(RuleOut(dataset_rules.find(user_of(request), pk)).data)
+        return Response(DatasetRuleOut(dataset_rules.find(user_of(request), pk)).data)
 
-    @extend_schema(request=RuleChange, responses=RuleOut, tags=TAGS)
+    @extend_schema(request=DatasetRuleChange, responses=DatasetRuleOut, tags=TAGS)
     def patch(self, request: Request, pk: int) -> Response:
         """Change some of it; what it made before stays."""
         user = user_of(request)
         rule = dataset_rules.find(user, pk)
-        wanted = dataclasses.replace(wanted_of(rule), **read_body(RuleChange, request))
-        return Response(RuleOut(dataset_rules.change(rule, wanted, actor=user)).data)
+        wanted = dataclasses.replace(wanted_of(rule), **read_body(DatasetRuleChange, request))
+        return Response(DatasetRuleOut(dataset_rules.change(rule, wanted, actor=user)).data)
 
     @extend_schema(responses={204: None}, tags=TAGS)
     def delete(self, request: Request, pk: int) -> Response:

@@ -88,7 +88,7 @@ class ThingFilters(ScopeFilters):
     name = serializers.CharField(required=False, trim_whitespace=False)
 
 
-class ThingOut(serializers.Serializer[Any]):
+class OutsideThingOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     project = serializers.CharField()
     domain = serializers.CharField()
@@ -97,7 +97,7 @@ class ThingOut(serializers.Serializer[Any]):
     seen_at = serializers.DateTimeField(help_text="time of the last event about it")
 
 
-class NeighbourOut(serializers.Serializer[Any]):
+class OutsideNeighbourOut(serializers.Serializer[Any]):
     id = serializers.IntegerField(source="pk")
     namespace = serializers.CharField()
     name = serializers.CharField()
@@ -106,24 +106,24 @@ class NeighbourOut(serializers.Serializer[Any]):
     last = serializers.DateTimeField(allow_null=True)
 
 
-class SourceOut(serializers.Serializer[Any]):
+class OutsideSourceOut(serializers.Serializer[Any]):
     namespace = serializers.CharField()
     name = serializers.CharField()
     field = serializers.CharField()
 
 
-class ColumnOut(serializers.Serializer[Any]):
+class OutsideColumnOut(serializers.Serializer[Any]):
     name = serializers.CharField()
     type = serializers.CharField()
     description = serializers.CharField()
     sources = serializers.SerializerMethodField(help_text="the columns it was made of")
 
-    @extend_schema(responses=SourceOut(many=True))
+    @extend_schema(responses=OutsideSourceOut(many=True))
     def get_sources(self, column: Any) -> list[dict[str, str]]:
         return [dict(zip(("namespace", "name", "field"), source, strict=True)) for source in column.sources]
 
 
-class DatasetOut(ThingOut):
+class OutsideDatasetOut(OutsideThingOut):
     facets = serializers.SerializerMethodField()
     columns = serializers.SerializerMethodField()
     jobs = serializers.SerializerMethodField()
@@ -132,13 +132,13 @@ class DatasetOut(ThingOut):
         return shown(dataset.facets)
 
     def get_columns(self, dataset: OutsideDataset) -> list[dict[str, Any]]:
-        return [dict(ColumnOut(column).data) for column in columns_of(dataset)]
+        return [dict(OutsideColumnOut(column).data) for column in columns_of(dataset)]
 
     def get_jobs(self, dataset: OutsideDataset) -> list[dict[str, Any]]:
-        return [dict(NeighbourOut(job).data) for job in jobs_of(dataset)]
+        return [dict(OutsideNeighbourOut(job).data) for job in jobs_of(dataset)]
 
 
-class JobOut(ThingOut):
+class OutsideJobOut(OutsideThingOut):
     facets = serializers.SerializerMethodField()
     datasets = serializers.SerializerMethodField()
 
@@ -146,7 +146,7 @@ class JobOut(ThingOut):
         return shown(job.facets)
 
     def get_datasets(self, job: OutsideJob) -> list[dict[str, Any]]:
-        return [dict(NeighbourOut(dataset).data) for dataset in datasets_of(job)]
+        return [dict(OutsideNeighbourOut(dataset).data) for dataset in datasets_of(job)]
 
 
 class RunFilters(ScopeFilters):
@@ -155,12 +155,12 @@ class RunFilters(ScopeFilters):
     run_id = serializers.UUIDField(required=False)
 
 
-class RunOut(serializers.Serializer[Any]):
+class OutsideRunOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     run_id = serializers.UUIDField()
     project = serializers.CharField()
     domain = serializers.CharField()
-    job = ThingOut()
+    job = OutsideThingOut()
     parent_run = serializers.UUIDField(source="parent", allow_null=True, help_text="the run that started it")
     state = serializers.CharField()
     started_at = serializers.DateTimeField(allow_null=True)
@@ -168,9 +168,9 @@ class RunOut(serializers.Serializer[Any]):
     seen_at = serializers.DateTimeField()
 
 
-class UseOut(serializers.Serializer[Any]):
+class OutsideUseOut(serializers.Serializer[Any]):
     role = serializers.CharField()
-    dataset = ThingOut()
+    dataset = OutsideThingOut()
     version = serializers.SerializerMethodField(allow_null=True, help_text="of ours that it was, or became")
     refusal = serializers.CharField(help_text="why it became no version, though a rule fits")
     facets = serializers.SerializerMethodField()
@@ -185,7 +185,7 @@ class UseOut(serializers.Serializer[Any]):
         return shown(use.facets)
 
 
-class WholeRunOut(RunOut):
+class OutsideWholeRunOut(OutsideRunOut):
     facets = serializers.SerializerMethodField()
     uses = serializers.SerializerMethodField()
     children = serializers.SerializerMethodField()
@@ -194,72 +194,72 @@ class WholeRunOut(RunOut):
         return shown(run.facets)
 
     def get_uses(self, run: OutsideRun) -> list[dict[str, Any]]:
-        return [dict(UseOut(use, context=self.context).data) for use in uses_of_run(run)]
+        return [dict(OutsideUseOut(use, context=self.context).data) for use in uses_of_run(run)]
 
     def get_children(self, run: OutsideRun) -> list[dict[str, Any]]:
-        return [dict(RunOut(child).data) for child in children_of(run)]
+        return [dict(OutsideRunOut(child).data) for child in children_of(run)]
 
 
 class DatasetsView(ListView):
     newest_by = "seen_at"
 
-    @extend_schema(parameters=[ThingFilters], responses=ThingOut(many=True), tags=TAGS)
+    @extend_schema(parameters=[ThingFilters], responses=OutsideThingOut(many=True), tags=TAGS)
     def get(self, request: Request) -> Response:
         """Datasets that other systems told of."""
-        return self.page(request, _readable(OutsideDataset, request, ThingFilters), ThingOut)
+        return self.page(request, _readable(OutsideDataset, request, ThingFilters), OutsideThingOut)
 
 
 class JobsView(ListView):
     newest_by = "seen_at"
 
-    @extend_schema(parameters=[ThingFilters], responses=ThingOut(many=True), tags=TAGS)
+    @extend_schema(parameters=[ThingFilters], responses=OutsideThingOut(many=True), tags=TAGS)
     def get(self, request: Request) -> Response:
         """Jobs that other systems told of."""
-        return self.page(request, _readable(OutsideJob, request, ThingFilters), ThingOut)
+        return self.page(request, _readable(OutsideJob, request, ThingFilters), OutsideThingOut)
 
 
 class RunsView(ListView):
     newest_by = "seen_at"
 
-    @extend_schema(parameters=[RunFilters], responses=RunOut(many=True), tags=TAGS)
+    @extend_schema(parameters=[RunFilters], responses=OutsideRunOut(many=True), tags=TAGS)
     def get(self, request: Request) -> Response:
         """Runs that other systems told of."""
-        return self.page(request, _readable(OutsideRun, request, RunFilters).select_related("job"), RunOut)
+        return self.page(request, _readable(OutsideRun, request, RunFilters).select_related("job"), OutsideRunOut)
 
 
 class DatasetView(ApiView):
-    @extend_schema(responses=DatasetOut, tags=TAGS)
+    @extend_schema(responses=OutsideDatasetOut, tags=TAGS)
     def get(self, request: Request, pk: int) -> Response:
         """One dataset: its columns and what these were made of, the jobs that read and write it, its facets."""
-        return Response(DatasetOut(find(OutsideDataset.objects.all(), pk, user_of(request))).data)
+        return Response(OutsideDatasetOut(find(OutsideDataset.objects.all(), pk, user_of(request))).data)
 
 
 class JobView(ApiView):
-    @extend_schema(responses=JobOut, tags=TAGS)
+    @extend_schema(responses=OutsideJobOut, tags=TAGS)
     def get(self, request: Request, pk: int) -> Response:
         """One job: the datasets it reads and writes, its facets."""
-        return Response(JobOut(find(OutsideJob.objects.all(), pk, user_of(request))).data)
+        return Response(OutsideJobOut(find(OutsideJob.objects.all(), pk, user_of(request))).data)
 
 
 class RunView(ApiView):
-    @extend_schema(responses=WholeRunOut, tags=TAGS)
+    @extend_schema(responses=OutsideWholeRunOut, tags=TAGS)
     def get(self, request: Request, pk: int) -> Response:
         """One run: what it read and wrote, and the versions that these were or became; runs it started; its facets."""
         user = user_of(request)
         run = find(OutsideRun.objects.select_related("job"), pk, user)
-        return Response(WholeRunOut(run, context={"user": user}).data)
+        return Response(OutsideWholeRunOut(run, context={"user": user}).data)
 
 
-class EdgeOut(serializers.Serializer[Any]):
+class OutsideEdgeOut(serializers.Serializer[Any]):
     job = serializers.IntegerField()
     dataset = serializers.IntegerField()
     role = serializers.CharField()
 
 
-class GraphOut(serializers.Serializer[Any]):
-    jobs = ThingOut(many=True)
-    datasets = ThingOut(many=True)
-    edges = EdgeOut(many=True)
+class OutsideGraphOut(serializers.Serializer[Any]):
+    jobs = OutsideThingOut(many=True)
+    datasets = OutsideThingOut(many=True)
+    edges = OutsideEdgeOut(many=True)
     truncated = serializers.BooleanField()
 
 
@@ -269,7 +269,7 @@ class GraphFilters(Filters):
 
 
 class OutsideGraphView(ApiView):
-    @extend_schema(parameters=[GraphFilters], responses=GraphOut, tags=TAGS)
+    @extend_schema(parameters=[GraphFilters], responses=OutsideGraphOut, tags=TAGS)
     def get(self, request: Request) -> Response:
         """Jobs and datasets of a project's domain, and which job reads and writes which dataset."""
         place = read_query(GraphFilters, request)
@@ -279,8 +279,8 @@ class OutsideGraphView(ApiView):
         edges = [{"job": job, "dataset": dataset, "role": role} for job, dataset, role in graph.edges]
         return Response(
             {
-                "jobs": ThingOut(graph.jobs.values(), many=True).data,
-                "datasets": ThingOut(graph.datasets.values(), many=True).data,
+                "jobs": OutsideThingOut(graph.jobs.values(), many=True).data,
+                "datasets": OutsideThingOut(graph.datasets.values(), many=True).data,
                 "edges": edges,
                 "truncated": graph.truncated,
             }
