@@ -249,6 +249,8 @@ CAUSEWAY_WEBHOOK_PRIVATE = env_flag("CAUSEWAY_WEBHOOK_PRIVATE", default=False)
 CAUSEWAY_OPENLINEAGE_URL = os.environ.get("CAUSEWAY_OPENLINEAGE_URL", "")
 CAUSEWAY_OPENLINEAGE_API_KEY = os.environ.get("CAUSEWAY_OPENLINEAGE_API_KEY", "")
 CAUSEWAY_OPENLINEAGE_NAMESPACE = os.environ.get("CAUSEWAY_OPENLINEAGE_NAMESPACE", "causeway")
+# Where events of other systems belong that name no place and come with a token of no project: project/domain.
+CAUSEWAY_OPENLINEAGE_PLACE = os.environ.get("CAUSEWAY_OPENLINEAGE_PLACE") or "flytesnacks/development"
 if CAUSEWAY_OPENLINEAGE_URL:
     CELERY_BEAT_SCHEDULE["lineage"] = {
         "task": "lineage.tasks.send_run_events",

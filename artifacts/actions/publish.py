@@ -245,6 +245,7 @@ class Publication:
     size_bytes: int | None = None
     content_hash: str = ""
     producer: str = ""
+    at: datetime | None = None  # when it came to be, of what is told later; None: now
 
 
 class Outcome(NamedTuple):
@@ -352,7 +353,7 @@ def _row_from_outside(publication: Publication, artifact: Artifact, kind: Kind, 
         card_format=(publication.card_format or "markdown") if publication.card else "",
         metadata=wire.check_attributes(publication.metadata),
         metrics=wire.check_metrics(publication.metrics),
-        created_at=timezone.now(),
+        created_at=publication.at or timezone.now(),
     )
     row.has_new_name = not publication.version
     return row

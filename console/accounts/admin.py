@@ -14,8 +14,13 @@ from audit.models import AuditEvent
 from console.accounts import roles, tokens
 from console.accounts.models import ApiToken, Reader, RoleBinding, User
 from console.accounts.scopes import SCOPES
-from console.admin import ReadOnlyAdmin, SuperuserAdmin, actor_of
+from console.admin import ReadOnlyAdmin, SuperuserAdmin, actor_of, tried
 from console.sqlviews import readers
+from lineage.actions.dataset_rules import Wanted, change_rule, make_rule, remove_rule
+from lineage.models import DatasetRule
+from scheduler.actions.identifiers import check_project
+
+WANTED = ("namespace", "name", "artifact", "partitions", "position", "shape", "format", "by_time")
 
 
 class RoleBindingForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -196,6 +201,49 @@ class ReaderAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
         for row in queryset:
             secret = readers.rotate(row, actor=cast(User, request.user))
             messages.warning(request, f"{row.role}'s password, shown this once: {secret}")
+
+
+class DatasetRuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = DatasetRule
+        fields = ("project", "domain", *WANTED)
+
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean() or self.cleaned_data
+        if self.errors:
+            return found
+        place = [found.get(name, getattr(self.instance, name)) for name in ("project", "domain")]
+        with tried():
+            check_project(*place)
+            found["wanted"] = Wanted(**{name: found[name] for name in WANTED})
+            found["wanted"].check()
+        return found
+
+
+@admin.register(DatasetRule)
+class DatasetRuleAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Which datasets that other systems tell of become artifacts. What a rule made stays when it goes."""
+
+    audits = False
+    form = DatasetRuleForm
+    list_display = ("namespace", "name", "artifact", "project", "domain", "position", "created_by", "created_at")
+    list_filter = ("project", "domain")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return ("project", "domain") if obj is not None else ()
+
+    def save_model(self, request: HttpRequest, obj: DatasetRule, form: Any, change: bool) -> None:
+        wanted, actor = form.cleaned_data["wanted"], actor_of(request)
+        obj.pk = (
+            change_rule(obj, wanted, actor=actor) if change else make_rule(obj.project, obj.domain, wanted, actor=actor)
+        ).pk
+
+    def delete_model(self, request: HttpRequest, obj: DatasetRule) -> None:
+        remove_rule(obj, actor=actor_of(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
 
 
 @admin.register(AuditEvent)

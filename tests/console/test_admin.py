@@ -10,6 +10,7 @@ from django.urls import reverse
 from audit.models import AuditEvent
 from console.accounts import access
 from console.accounts.models import ApiToken, RoleBinding, User
+from lineage.models import DatasetRule
 from scheduler.models import ClusterSettings, Project
 from tests.scheduler.executors.kubernetes.kubeconfigs import TOKEN, kubeconfig
 
@@ -53,6 +54,26 @@ def test_facts_cannot_be_changed(client: Client, root: User) -> None:
     assert client.get(url).status_code == 200
     assert client.post(url, {"actor": "x"}).status_code == 403
     assert client.post(reverse("admin:audit_auditevent_delete", args=[event.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_a_naming_rule_is_checked_made_changed_and_removed(client: Client, root: User) -> None:
+    Project.objects.get_or_create(identifier="demo", defaults={"name": "demo"})
+    add = reverse("admin:lineage_datasetrule_add")
+    typed = {"project": "demo", "domain": "development", "namespace": "kafka", "name": "{topic}", "position": "1"}
+    typed |= {"artifact": "{nothing}", "partitions": "{}", "shape": "dataset", "format": "", "by_time": ""}
+    assert b"is in no pattern" in client.post(add, typed).content
+    assert b"not registered" in client.post(add, {**typed, "artifact": "x", "project": "nowhere"}).content
+    assert not DatasetRule.objects.exists()
+    assert client.post(add, {**typed, "artifact": "t-{topic}"}).status_code == 302
+    rule = DatasetRule.objects.get()
+    assert (rule.artifact, rule.created_by) == ("t-{topic}", "root")
+    change = reverse("admin:lineage_datasetrule_change", args=[rule.pk])
+    assert client.post(change, {**typed, "artifact": "topics"}).status_code == 302
+    assert DatasetRule.objects.get().artifact == "topics"
+    client.post(reverse("admin:lineage_datasetrule_delete", args=[rule.pk]), {"post": "yes"})
+    assert not DatasetRule.objects.exists()
+    verbs = AuditEvent.objects.order_by("pk").values_list("verb", flat=True)
+    assert list(verbs) == ["dataset_rule.create", "dataset_rule.change", "dataset_rule.remove"]
 
 
 def test_a_token_shows_its_secret_once(client: Client, root: User) -> None:
