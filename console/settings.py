@@ -183,6 +183,7 @@ SLOW_QUEUE = "causeway-slow"
 SLOW_TASKS = (
     "scheduler.tasks.deliver_notifications",
     "scheduler.tasks.apply_retention",
+    "scheduler.tasks.judge_data_of",
     "scheduler.tasks.index_plain_values",
     "lineage.tasks.send_run_events",
 )

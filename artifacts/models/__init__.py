@@ -1,5 +1,13 @@
 from artifacts.models.alias import Alias, AliasMove
 from artifacts.models.artifact import Artifact, Granularity, Kind, Partition
+from artifacts.models.governance import (
+    AliasPolicy,
+    CheckResult,
+    CheckRule,
+    CheckStatus,
+    Severity,
+    VersionProfile,
+)
 from artifacts.models.happening import Happening
 from artifacts.models.retention import Removal, RetentionPolicy
 from artifacts.models.version import ArtifactVersion, CardFormat, Metric
@@ -7,9 +15,13 @@ from artifacts.models.version import ArtifactVersion, CardFormat, Metric
 __all__ = [
     "Alias",
     "AliasMove",
+    "AliasPolicy",
     "Artifact",
     "ArtifactVersion",
     "CardFormat",
+    "CheckResult",
+    "CheckRule",
+    "CheckStatus",
     "Granularity",
     "Happening",
     "Kind",
@@ -17,4 +29,6 @@ __all__ = [
     "Partition",
     "Removal",
     "RetentionPolicy",
+    "Severity",
+    "VersionProfile",
 ]
