@@ -185,6 +185,7 @@ SLOW_QUEUE = "causeway-slow"
 SLOW_TASKS = (
     "scheduler.tasks.deliver_notifications",
     "scheduler.tasks.apply_retention",
+    "scheduler.tasks.judge_data_of",
     "scheduler.tasks.index_plain_values",
     "console.tasks.send_password_reset",
     "lineage.tasks.send_run_events",

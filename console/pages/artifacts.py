@@ -19,6 +19,7 @@ from console.pages.artifacts_context import (
     version_context,
 )
 from console.pages.artifacts_search import EMPTY, search_page
+from console.pages.governance import version_governance
 from console.pages.lineage import lineage_summary
 from console.pages.lineage_context import lineage_context
 from console.pages.outside import outside_of
@@ -53,6 +54,7 @@ def show_version(request: PageRequest, version_id: int) -> HttpResponse:
     version = access_version_id(request.user, version_id)
     place = version.artifact.key[:2]
     context = version_context(version) | overview_context(request, version)
+    context |= version_governance(request, version)
     context |= {
         "tab": "overview",
         "may_remove": access.can(request.user, Action.ADMIN, *place),

@@ -22,6 +22,7 @@ from console.pages import (
     execution_logs,
     executions,
     figures,
+    governance,
     home,
     keeping,
     launching,
@@ -170,6 +171,10 @@ urlpatterns = [
     path("artifacts/retention/<int:artifact_id>/", retention.show_plan, name="retention-plan"),
     path("artifacts/retention/<int:artifact_id>/set/", retention.set_policy, name="retention-set"),
     path("artifacts/retention/<int:artifact_id>/run/", retention.run, name="retention-run"),
+    path("artifacts/governance/<int:artifact_id>/", governance.show, name="governance"),
+    path("artifacts/governance/<int:artifact_id>/check/", governance.set_check, name="governance-check"),
+    path("artifacts/governance/<int:artifact_id>/policy/", governance.set_policy, name="governance-policy"),
+    path("artifacts/versions/<int:version_id>/judge/", governance.judge, name="version-judge"),
     path("artifacts/versions/<int:version_id>/download/", artifacts.download, name="version-download"),
     path("artifacts/versions/<int:version_id>/alias/", aliases.move, name="version-alias"),
     path(
