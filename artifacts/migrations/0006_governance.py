@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('artifacts', '0004_happenings'),
+        ('artifacts', '0005_holds'),
     ]
 
     operations = [

@@ -7,8 +7,8 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ("artifacts", "0005_governance"),
-        ('scheduler', '0028_plain_values'),
+        ("artifacts", "0006_governance"),
+        ('scheduler', '0032_connections'),
     ]
 
     operations = [
