@@ -69,6 +69,7 @@ def told(bench: Bench) -> dict[str, Replica]:
 def test_an_attempt_is_a_job_from_submission_to_success(bench: Bench, fake: FakeCluster) -> None:
     given = begin(bench, fake)
     name = fake.job()["metadata"]["name"]
+    bench.until(lambda: bench.of(Accepted))
     accepted = bench.of(Accepted)[0]
     assert isinstance(accepted, Accepted) and accepted.handle == f"p-d/pytorchjob/{name}"
     bench.succeed(given)
