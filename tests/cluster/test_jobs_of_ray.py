@@ -36,7 +36,7 @@ def packages(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iter
     programs = tmp_path_factory.mktemp("ray")
     (programs / "ray").write_text('#!/bin/sh\nexec python3 -m ray.scripts.scripts "$@"\n')
     (programs / "ray").chmod(0o755)
-    for verb in (("on", "kuberay"), ("off",)):
+    for verb in (("on", "ray"), ("off",)):
         done = subprocess.run([SCRIPT, "operators", *verb], capture_output=True, text=True, timeout=400)
         assert done.returncode == 0, done.stdout + done.stderr
         if verb[0] == "on":
