@@ -156,9 +156,9 @@ start_training() {
 
 start_mpi() { spawn mpi "$(program mpi)" -kubeConfig "$kubeconfig" -lock-namespace operators; }
 
-start_kuberay() {
-    spawn kuberay env KUBECONFIG="$kubeconfig" "$(program kuberay)" --enable-leader-election=false --use-kubernetes-proxy \
-        --metrics-addr 0 --health-probe-bind-address "127.0.0.1:$kuberay_health_port"
+start_ray() {
+    spawn ray env KUBECONFIG="$kubeconfig" "$(program ray)" --enable-leader-election=false --use-kubernetes-proxy \
+        --metrics-addr 0 --health-probe-bind-address "127.0.0.1:$ray_health_port"
 }
 
 start_gpus() { spawn gpus "$python" "$here/gpus.py" "$gpu_resource=$gpus"; }

@@ -357,6 +357,7 @@ class KubernetesExecutor(Executor):
         with self.board.lock:
             for held in self.board.held.values():
                 held.version = 0
+            self.jobs.forget_versions()
         self.maker.forget_cluster()
 
     def _listed(self, present: frozenset[str], began: float, namespace: str) -> None:

@@ -15,7 +15,7 @@ from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.ending import Verdict
 from scheduler.executors.kubernetes.jobs import replicas
-from scheduler.executors.kubernetes.jobs.kind import Json, Kind, Leaving, Plan, Rank, Scene, Seen, Sight
+from scheduler.executors.kubernetes.jobs.kind import Json, Kind, Plan, Rank, Scene, Seen, Sight
 from scheduler.executors.kubernetes.jobs.templates import job, main_of, template
 from scheduler.executors.kubernetes.observe import Over, Runs, Waits
 from scheduler.executors.kubernetes.resource import Resource
@@ -83,8 +83,8 @@ def observe(scene: Scene) -> Sight:
         return Over(Verdict(failed=False, exit_code=0), replicas.started_at(scene), None)
     if state == "Failed":
         return _failure(scene)
-    if pods.part(scene.job, "metadata").get("deletionTimestamp"):
-        return replicas.gone(scene) if all(map(replicas.is_over, scene.pods.values())) else Leaving()
+    if (leaving := replicas.leaving(scene)) is not None:
+        return leaving
     if (over := replicas.cannot_start(scene)) is not None:
         return over
     if runner is not None and replicas.has_started(runner):

@@ -20,7 +20,7 @@ from scheduler.executors.kubernetes.hopeless import Hopeless
 from scheduler.executors.kubernetes.jobs import replicas
 from scheduler.executors.kubernetes.jobs.kind import Kind, Leaving, Rank, Scene, Seen
 from scheduler.executors.kubernetes.jobs.logs import ReplicaLogs
-from scheduler.executors.kubernetes.jobs.registry import KINDS
+from scheduler.executors.kubernetes.jobs.registry import KINDS, resource_of
 from scheduler.executors.kubernetes.jobs.shown import shown
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Waits
@@ -40,9 +40,9 @@ class _State:
     main: Rank
     expected: int
     logs: ReplicaLogs
+    resource: Resource | None = None  # as which of its kinds it was made, once it was seen
     job: Seen | None = None  # newest
     pods: dict[Rank, Seen] = field(default_factory=dict)
-    others: dict[str, Seen] = field(default_factory=dict)  # by uid: pods that are no replicas, and former ones
     events: dict[Rank, list[Seen]] = field(default_factory=dict)
     gone: bool = False
     looked: bool = False  # at its pods, since it is known that it has failed
@@ -78,6 +78,7 @@ class Jobs:
         if state is None or (held.uid and held.uid != pods.uid_of(job)):
             return
         held.uid = pods.uid_of(job)
+        state.resource = state.resource or resource_of(job)
         if gone or state.job is None or _version(job) >= _version(state.job):
             state.job, state.gone = job, state.gone or gone
             self._consider(held, state)
@@ -87,30 +88,30 @@ class Jobs:
         if state is None:
             return
         rank = state.kind.rank(pod)
-        if rank is None:
-            _keep(state.others, pod, gone=gone)
+        known = state.pods.get(rank) if rank is not None else None
+        if rank is None or (known is not None and _is_older(pod, known) and not gone):
             return
-        known = state.pods.get(rank)
-        if known is not None and pods.uid_of(known) != pods.uid_of(pod):
-            if _created(pod) < _created(known):
-                _keep(state.others, pod, gone=gone)
-                return
-            _keep(state.others, known, gone=replicas.is_over(known))
-        elif known is not None and not gone and _version(pod) < _version(known):
-            return
+        same = known is not None and pods.uid_of(known) == pods.uid_of(pod)
+        if gone and not (same or known is None):
+            return  # another one has its rank by now
         if gone and not replicas.is_over(pod):
-            if known is not None and pods.uid_of(known) == pods.uid_of(pod):
-                del state.pods[rank]
+            state.pods.pop(rank, None)
         else:
             state.pods[rank] = pod
             state.logs.saw(rank, pod)
         self._consider(held, state)
 
+    def forget_versions(self) -> None:
+        """The cluster was set back: what was seen of each is not to be compared with what comes."""
+        for state in self._states.values():
+            state.job = None
+            state.pods.clear()
+
     def look(self, held: Held) -> None:
         """Without the lock: read the job and its pods, and what events say where nothing else does."""
         with self.board.lock:
             state = self._states.get(held.id)
-            resource = _resource_of(state) if state is not None else None
+            resource = state.resource if state is not None else None
         if state is None or resource is None:
             return
         try:
@@ -221,8 +222,8 @@ class Jobs:
             return
         state.left_at = state.left_at or time.monotonic()
         held.look_at = held.look_at or time.monotonic() + SOON_SECONDS
-        if (resource := _resource_of(state)) is not None:
-            self.objects.delete_job(resource, held.namespace, held.name, held.uid)
+        if state.resource is not None:
+            self.objects.delete_job(state.resource, held.namespace, held.name, held.uid)
         for pod in self.objects.pods_of(held.namespace, held.id, self.owner):
             self.objects.delete_pod(held.namespace, pods.name_of(pod), pods.uid_of(pod), grace=grace)
 
@@ -268,23 +269,9 @@ class Jobs:
             state.logs.stop()
 
 
-def _keep(kept: dict[str, pods.Json], pod: pods.Json, *, gone: bool) -> None:
-    if gone:
-        kept.pop(pods.uid_of(pod), None)
-    else:
-        kept[pods.uid_of(pod)] = pod
-
-
 def _waiting_pod(scene: Scene) -> str:
     """The name of the one whose wait is told."""
     return next((pods.name_of(pod) for pod in replicas.unstarted(scene).values()), "")
-
-
-def _resource_of(state: _State) -> Resource | None:
-    """As which of its kinds the job was made: its object says."""
-    told = pods.text(state.job, "apiVersion")
-    fitting = [one for one in state.kind.resources if not told or one.api_version == told]
-    return fitting[0] if fitting and state.job is not None else None
 
 
 def is_job_of(found: Mapping[str, object], held: Held) -> bool:
@@ -295,6 +282,13 @@ def is_job_of(found: Mapping[str, object], held: Held) -> bool:
 def _version(found: pods.Json | None) -> int:
     told = pods.text(found, "metadata", "resourceVersion")
     return int(told) if told.isascii() and told.isdigit() else 0
+
+
+def _is_older(pod: pods.Json, known: pods.Json) -> bool:
+    """Whether it is an earlier state of the pod that is known, or an earlier pod of its rank."""
+    if pods.uid_of(pod) == pods.uid_of(known):
+        return _version(pod) < _version(known)
+    return _created(pod) < _created(known)
 
 
 def _created(pod: pods.Json) -> str:

@@ -18,7 +18,7 @@ from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.ending import Verdict, verdict
 from scheduler.executors.kubernetes.jobs import replicas
-from scheduler.executors.kubernetes.jobs.kind import Json, Leaving, Plan, Rank, Scene, Seen, Sight
+from scheduler.executors.kubernetes.jobs.kind import Json, Plan, Rank, Scene, Seen, Sight
 from scheduler.executors.kubernetes.jobs.templates import job, template
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs
 from scheduler.executors.kubernetes.resource import Resource
@@ -108,8 +108,8 @@ def observe(scene: Scene, main: Rank | None) -> Sight:
         return replicas.gone(scene)
     if (over := _told(scene, main)) is not None:
         return over
-    if pods.part(scene.job, "metadata").get("deletionTimestamp"):
-        return replicas.gone(scene) if all(map(replicas.is_over, scene.pods.values())) else Leaving()
+    if (leaving := replicas.leaving(scene)) is not None:
+        return leaving
     if is_true(scene, "Suspended"):
         return replicas.evicted(scene) if scene.ran else replicas.held_by_kueue(scene)
     if (over := replicas.cannot_start(scene)) is not None:

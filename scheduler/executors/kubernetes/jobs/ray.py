@@ -23,7 +23,7 @@ from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.kubernetes import merge, pods
 from scheduler.executors.kubernetes.ending import Verdict
 from scheduler.executors.kubernetes.jobs import replicas
-from scheduler.executors.kubernetes.jobs.kind import Json, Kind, Leaving, Plan, Rank, Scene, Seen, Sight
+from scheduler.executors.kubernetes.jobs.kind import Json, Kind, Plan, Rank, Scene, Seen, Sight
 from scheduler.executors.kubernetes.jobs.templates import job, main_of, template
 from scheduler.executors.kubernetes.observe import Over, Runs, Waits
 from scheduler.executors.kubernetes.resource import Resource
@@ -138,8 +138,8 @@ def observe(scene: Scene) -> Sight:
         return Over(Verdict(failed=False, exit_code=0), _began(scene), None)
     if state == "Failed":
         return Over(_failure(scene, reason), _began(scene), None)
-    if pods.part(scene.job, "metadata").get("deletionTimestamp"):
-        return replicas.gone(scene) if all(map(replicas.is_over, scene.pods.values())) else Leaving()
+    if (leaving := replicas.leaving(scene)) is not None:
+        return leaving
     if state in ("Suspended", "Suspending"):
         return replicas.evicted(scene) if scene.ran and state == "Suspended" else replicas.held_by_kueue(scene)
     if (over := replicas.cannot_start(scene)) is not None:

@@ -23,11 +23,13 @@ _LATEST = datetime.max.replace(tzinfo=timezone.utc)
 
 
 def is_over(pod: Seen) -> bool:
-    return pods.text(pod, "status", "phase") in _ENDED or main_end(pod) is not None
+    """Whether nothing of it runs any more, and nobody starts it again."""
+    once = pods.text(pod, "spec", "restartPolicy") in ("Never", "")
+    return pods.text(pod, "status", "phase") in _ENDED or (once and main_end(pod) is not None)
 
 
 def main_end(pod: Seen) -> Seen | None:
-    """The state of its main container, if that has ended and is not started again."""
+    """The state of its main container, if that has ended and was not started again yet."""
     return pods.terminated(pods.status_of(pod, pods.primary_of(pod)))
 
 
@@ -82,6 +84,18 @@ def gone(scene: Scene) -> Over | Leaving:
         return Leaving()
     words = "the job was deleted by somebody other than Causeway, or forgotten by its cluster"
     return Over(Verdict("DeletedByOthers", words, cut_off=True), started_at(scene), None)
+
+
+def leaving(scene: Scene) -> Over | Leaving | None:
+    """What a job comes to that is being deleted; None: it is not. Of one whose finalizer nobody takes off, for its
+    operator is away, the pods are not waited for for ever.
+    """
+    since = pods.moment(pods.part(scene.job or {}, "metadata").get("deletionTimestamp"))
+    if since is None:
+        return None
+    grace = scene.graces.operator
+    late = bool(grace) and (scene.now - since).total_seconds() > grace
+    return gone(scene) if late or all(map(is_over, scene.pods.values())) else Leaving()
 
 
 def evicted(scene: Scene) -> Over:

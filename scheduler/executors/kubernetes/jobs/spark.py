@@ -16,7 +16,7 @@ from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.kubernetes import names, pods
 from scheduler.executors.kubernetes.ending import Verdict
 from scheduler.executors.kubernetes.jobs import replicas
-from scheduler.executors.kubernetes.jobs.kind import Json, Kind, Leaving, Plan, Rank, Scene, Seen, Sight
+from scheduler.executors.kubernetes.jobs.kind import Json, Kind, Plan, Rank, Scene, Seen, Sight
 from scheduler.executors.kubernetes.jobs.templates import job, main_of, template
 from scheduler.executors.kubernetes.observe import Over, Runs, Waits
 from scheduler.executors.kubernetes.resource import Resource
@@ -140,8 +140,8 @@ def observe(scene: Scene) -> Sight:
         return Over(Verdict(failed=False, exit_code=0), replicas.started_at(scene), None)
     if state in ("FAILED", "FAILING", "SUBMISSION_FAILED"):
         return _failure(scene, state, said)
-    if pods.part(scene.job, "metadata").get("deletionTimestamp"):
-        return replicas.gone(scene) if all(map(replicas.is_over, scene.pods.values())) else Leaving()
+    if (leaving := replicas.leaving(scene)) is not None:
+        return leaving
     if pods.part(scene.job, "spec").get("suspend") is True:
         return replicas.evicted(scene) if scene.ran else replicas.held_by_kueue(scene)
     driver = scene.pods.get(Rank("driver"))

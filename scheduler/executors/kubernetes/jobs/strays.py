@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.client import ApiError
-from scheduler.executors.kubernetes.jobs.registry import KINDS
+from scheduler.executors.kubernetes.jobs.registry import resource_of
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.resource import Resource
 from scheduler.executors.kubernetes.strays import PATIENCE_SECONDS
@@ -33,7 +33,7 @@ class StrayJobs:
         self._found: dict[str, StrayJob] = {}
 
     def saw(self, job: pods.Json, *, gone: bool) -> None:
-        uid, resource = pods.uid_of(job), _resource_of(job)
+        uid, resource = pods.uid_of(job), resource_of(job)
         if gone or resource is None:
             self._found.pop(uid, None)
             return
@@ -59,9 +59,3 @@ class StrayJobs:
             self.objects.delete_job(job.resource, job.namespace, job.name, job.uid)
         except ApiError as error:
             logger.warning("%s/%s cannot be removed for now: %s", job.namespace, job.name, error)
-
-
-def _resource_of(job: pods.Json) -> Resource | None:
-    told = pods.text(job, "apiVersion"), pods.text(job, "kind")
-    known = (one for kind in KINDS.values() for one in kind.resources)
-    return next((one for one in known if (one.api_version, one.kind) == told), None)

@@ -69,6 +69,7 @@ def told(bench: Bench) -> dict[str, Replica]:
 def test_an_attempt_is_a_job_from_submission_to_success(bench: Bench, fake: FakeCluster) -> None:
     given = begin(bench, fake)
     name = fake.job()["metadata"]["name"]
+    bench.until(lambda: bench.of(Accepted))
     accepted = bench.of(Accepted)[0]
     assert isinstance(accepted, Accepted) and accepted.handle == f"p-d/pytorchjob/{name}"
     bench.succeed(given)
@@ -283,3 +284,33 @@ def test_what_no_job_could_be_ends_before_anything_is_made(bench: Bench, fake: F
     error = bench.error()
     assert (error.code, error.kind) == ("BadTaskSpecification", USER)
     assert not fake.jobs
+
+
+@pytest.mark.usefixtures("operators")
+def test_a_job_lives_through_a_cluster_that_is_set_back(bench: Bench, fake: FakeCluster) -> None:
+    """Versions begin again where they were: what comes is older by its number, and newer."""
+    given = begin(bench, fake)
+    watches = fake.watches
+    for one in (*fake.pods.values(), *fake.jobs.values()):
+        one["metadata"]["resourceVersion"] = "3"
+    fake.set_back(fake.pods, 5)
+    bench.until(lambda: fake.watches > watches + 1)
+    fake.tell_job(**conditions("Created", "Running"))
+    fake.end(pod_of(fake, "worker-1"), 7)
+    fake.tell_job(**conditions("Failed"))
+    assert bench.error().message.startswith("worker-1: ")
+    assert given.spec.job is not None
+
+
+@pytest.mark.usefixtures("operators")
+def test_the_newer_pod_of_a_rank_counts(bench: Bench, fake: FakeCluster) -> None:
+    """An operator makes a pod anew that somebody deleted; what the former one still says is not the rank's."""
+    begin(bench, fake)
+    name = pod_of(fake, "worker-1")
+    fake.kubelet = lambda what, pod: fake.end(pod["metadata"]["name"], 137) if what == "deleted" else None
+    fake.delete(name)
+    bench.until(lambda: ("p-d", name) not in fake.pods)
+    fake.add_replica("worker", 1)
+    fake.run(name)
+    bench.until(lambda: "worker-1" in told(bench) and told(bench)["worker-1"].state == "running")
+    assert not bench.ends()

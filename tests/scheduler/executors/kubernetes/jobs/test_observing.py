@@ -146,6 +146,18 @@ def test_one_that_goes_is_waited_for_and_one_that_is_gone_was_not_the_programs_f
     assert (found.code, found.kind, found.cut_off) == ("DeletedByOthers", SYSTEM, True)
 
 
+def test_one_whose_finalizer_nobody_takes_off_is_not_waited_for_for_ever() -> None:
+    pods = {"head-0": RUNNING}
+    assert isinstance(rayjob("Running", pods, deleted=True, ran=True), Leaving)
+    assert verdict_of(rayjob("Running", pods, deleted=True, ran=True, after=600)).code == "DeletedByOthers"
+
+
+def test_a_container_that_is_started_again_has_not_ended() -> None:
+    between = pod(main=ended(7), spec={"restartPolicy": "OnFailure"})
+    pods = {"master-0": between, "worker-0": RUNNING, "worker-1": RUNNING}
+    assert isinstance(torch(pods, status=conditions("Running"), ran=True, after=120), Runs)
+
+
 def test_an_elastic_success_waits_for_the_other_workers() -> None:
     """Any one that ends well makes the job Succeeded, and only the first of the ranks writes outputs."""
     status = conditions("Succeeded")
