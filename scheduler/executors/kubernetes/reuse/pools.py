@@ -6,10 +6,9 @@ filling   pods are made as they are needed, and go       here      attempts are 
 
 from __future__ import annotations
 
-import base64
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -27,18 +26,16 @@ from scheduler.executors.kubernetes.held import Held, Stage
 from scheduler.executors.kubernetes.making import EnvOf, Maker
 from scheduler.executors.kubernetes.objects import Objects
 from scheduler.executors.kubernetes.observe import Over, Runs, Waits, observe
-from scheduler.executors.kubernetes.reuse import filling, shape
+from scheduler.executors.kubernetes.reuse import filling, hearing, shape
 from scheduler.executors.kubernetes.reuse.link import Link
 from scheduler.executors.kubernetes.reuse.logs import TaskLog
-from scheduler.executors.kubernetes.reuse.members import Member, Pool, end_of, lost, moment
+from scheduler.executors.kubernetes.reuse.members import Member, Pool, end_of, lost
 from scheduler.executors.kubernetes.reuse.policy import Reuse
-from scheduler.executors.kubernetes.reuse.sizing import mean_with
 from scheduler.executors.kubernetes.reuse.sorting import Sorter
 
 logger = logging.getLogger(__name__)
 
 Json = dict[str, Any]
-LOG_SECONDS = 10.0  # for which the rest of an ended task's log is waited for
 STOP_SECONDS = 30.0  # after its grace, a task that is to stop and does not takes its pod along
 
 
@@ -65,7 +62,7 @@ class Pools:
         self.means, self.board = means, means.board
         self.pools: dict[str, Pool] = {}
         self.sorter = Sorter(means.maker, means.cluster)
-        self._unsure: dict[int, Held] = {}  # adopted: a pod may have them
+        self.unsure: dict[int, Held] = {}  # adopted: a pod may have them
         self._listed: set[str] = set()  # namespaces whose pods are known; "": of all
         self._settled = False
         means.finisher.left = self._left
@@ -80,7 +77,7 @@ class Pools:
         """Under the lock, of one that `takes` said yes to."""
         held.stage = Stage.POOLED
         if held.adopted:
-            self._unsure[held.id] = held
+            self.unsure[held.id] = held
             self._claim_if_known(held)
         else:
             self.board.do(partial(self._sort, held))
@@ -141,14 +138,14 @@ class Pools:
     def _hand(self, held: Held, member: Member, link: Link) -> None:
         if held.stage == Stage.POOLED:
             self._belongs(held, member)
-            link.say(partial(self._order, held))
+            link.say(partial(self.order, held))
 
     def _belongs(self, held: Held, member: Member) -> None:
         held.name, held.pool = member.name, member.pool.key
         held.log = TaskLog(self.means.home / f"{held.id}.log", held.log_uri, self.means.store)
         member.tasks[held.id] = held
 
-    def _order(self, held: Held) -> Json:
+    def order(self, held: Held) -> Json:
         """What its pod is told, made just before: thousands may wait."""
         told = held.assignment
         variables = shape.variables(told.spec, self.means.cluster, self.means.env_of(told))
@@ -160,12 +157,12 @@ class Pools:
         member = self._member_of(held)
         if member is not None and member.link is not None:
             held.look_at = time.monotonic() + self.means.cluster.abort_grace_seconds + STOP_SECONDS
-            self._say_stop(held, member)
+            self.say_stop(held, member)
         elif held.pool and held in self.pools[held.pool].waiting:
             self.pools[held.pool].waiting.remove(held)
             self._never_began(held)
 
-    def _say_stop(self, held: Held, member: Member) -> None:
+    def say_stop(self, held: Held, member: Member) -> None:
         if member.link is not None:
             member.link.say({"do": "stop", "id": held.id, "grace": self.means.cluster.abort_grace_seconds})
 
@@ -225,7 +222,7 @@ class Pools:
             namespace,
             member.name,
             container,
-            heard=lambda told: self._heard(member, told),
+            heard=lambda told: hearing.heard(self, member, told),
             connected=lambda: link.say({"do": "state"}),
             refused=lambda why: self._refused(member, why),
         )
@@ -257,91 +254,9 @@ class Pools:
         for held in member.tasks.values():
             told = member.ends.get(held.id)
             over = end_of(member.pool.shape, told) if told else Over(found, held.started_at, None)
-            self._judge(held, over)
+            self.judge(held, over)
 
-    # --- what pods say ------------------------------------------------------------------------------------------------
-
-    def _heard(self, member: Member, told: Json) -> None:
-        with self.board.lock:
-            if member.pool.members.get(member.name) is not member:
-                return
-            held = member.tasks.get(int(told.get("id") or 0))
-            kind = told.get("is")
-            if kind == "state":
-                self._state(member, told)
-            elif held is None:
-                if kind == "ended" and told["id"] in member.strangers:
-                    member.strangers[told["id"]] = told
-            elif kind == "started":
-                self.board.runs(held, moment(told.get("at")))
-            elif kind == "log":
-                self._log(held, member, told)
-            elif kind == "ended":
-                self._ended(held, member, told)
-            elif kind == "refused":
-                del member.tasks[held.id]
-                self.means.own_pod(held)
-                self.go_on(member.pool)
-
-    def _state(self, member: Member, told: Json) -> None:
-        """After each connection: what was said into a line that broke is said again."""
-        runs = {int(number): float(began) for number, began in told.get("runs") or ()}
-        ended: dict[int, Json] = {int(one["id"]): one for one in told.get("ended") or ()}
-        known: Mapping[int, Json | float] = {**runs, **ended}
-        for number in known.keys() - member.tasks.keys():
-            if number in self._unsure or number not in self.board.held:  # else it is about to be forgotten
-                member.strangers[number] = known[number]
-        for number, held in list(member.tasks.items()):
-            if number in ended:
-                self._ended(held, member, ended[number])
-            elif number in runs:
-                self._goes_on(held, member, runs[number])
-            elif member.link is not None:  # it never heard of it
-                member.link.say(partial(self._order, held))
-        member.ready, member.pool.failures = True, 0
-        for number in list(member.strangers):
-            if number in self._unsure:
-                self._claim(self._unsure[number], member)
-        self.go_on(member.pool)
-
-    def _goes_on(self, held: Held, member: Member, began: float) -> None:
-        self.board.runs(held, moment(began))
-        if member.link is not None:
-            member.link.say({"do": "log", "id": held.id, "from": _size(held)})
-        if held.cancelled:
-            self._say_stop(held, member)
-
-    def _log(self, held: Held, member: Member, told: Json) -> None:
-        log = held.log
-        if not isinstance(log, TaskLog) or member.link is None:
-            return
-        if not log.write(int(told["at"]), base64.b64decode(told["data"])):
-            member.link.say({"do": "log", "id": held.id, "from": log.size})
-        if (end := member.ends.get(held.id)) is not None and log.size >= int(end.get("log") or 0):
-            self._over(held, member, end)
-
-    def _ended(self, held: Held, member: Member, told: Json) -> None:
-        if _size(held) < int(told.get("log") or 0) and member.link is not None:
-            if held.id not in member.ends:
-                held.look_at = time.monotonic() + LOG_SECONDS
-                member.ends[held.id] = told
-            member.link.say({"do": "log", "id": held.id, "from": _size(held)})
-            return
-        self._over(held, member, told)
-
-    def _over(self, held: Held, member: Member, told: Json) -> None:
-        member.ends.pop(held.id, None)
-        member.tasks.pop(held.id, None)
-        member.idle_since = time.monotonic()
-        pool = member.pool
-        if (began := told.get("began")) and (at := told.get("at")):
-            pool.mean = mean_with(pool.mean, max(0.0, float(at) - float(began)))
-            self.board.runs(held, moment(began))
-        held.overdue = held.overdue or told.get("why") == "timeout"
-        self._judge(held, end_of(pool.shape, told))
-        self.go_on(pool)
-
-    def _judge(self, held: Held, over: Over) -> None:
+    def judge(self, held: Held, over: Over) -> None:
         if self.board.to_judge(held):
             held.look_at = None
             self.board.do(partial(self.means.finisher.judge, held, over))
@@ -359,30 +274,30 @@ class Pools:
     def _claim_if_known(self, held: Held) -> bool:
         for member in self._members():
             if held.id in member.strangers:
-                self._claim(held, member)
+                self.claim(held, member)
                 return True
         return False
 
-    def _claim(self, held: Held, member: Member) -> None:
-        self._unsure.pop(held.id, None)
+    def claim(self, held: Held, member: Member) -> None:
+        self.unsure.pop(held.id, None)
         known = member.strangers.pop(held.id)
         self._belongs(held, member)
         if isinstance(known, dict):
-            self._ended(held, member, known)
+            hearing.ended(self, held, member, known)
         else:
-            self._goes_on(held, member, known)
+            hearing.goes_on(self, held, member, known)
 
     def _resolve(self) -> None:
         """Once all pods there were have told what they have: the rest never began, or was in one that is gone."""
-        for held in list(self._unsure.values()):
+        for held in list(self.unsure.values()):
             if not ({"", held.namespace} & self._listed) or self._claim_if_known(held):
                 continue
             if any(not member.ready for member in self._members() if member.pool.namespace == held.namespace):
                 continue
-            del self._unsure[held.id]
+            del self.unsure[held.id]
             if held.given:
                 held.name = held.given.partition("/")[2]
-                self._judge(held, Over(lost(None, 1), None, None))
+                self.judge(held, Over(lost(None, 1), None, None))
             else:
                 self.board.do(partial(self._sort, held))
 
@@ -401,13 +316,13 @@ class Pools:
                     del self.pools[pool.key]
 
     def _tend(self, member: Member, now: float) -> None:
-        if self._settled and member.ready and not self._unsure:
+        if self._settled and member.ready and not self.unsure:
             self._let_strangers_go(member)
         for held in list(member.tasks.values()):
             if held.look_at is None or now < held.look_at:
                 continue
             if (end := member.ends.get(held.id)) is not None:
-                self._over(held, member, end)
+                hearing.over(self, held, member, end)
             elif held.cancelled:
                 logger.warning("%s does not stop: its pod is ended", held.handle)
                 self.lose(member, None)
@@ -446,8 +361,3 @@ class Pools:
                 pool.waiting.remove(held)
                 if self.board.to_judge(held):
                     self.board.do(partial(self.means.finisher.give_up, held))
-
-
-def _size(held: Held) -> int:
-    """Bytes of its log that are here."""
-    return held.log.size if isinstance(held.log, TaskLog) else 0
