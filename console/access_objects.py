@@ -20,6 +20,7 @@ from scheduler.approving.standing import whole
 from scheduler.models import (
     ApprovalRule,
     ApproverGroup,
+    Connection,
     Decision,
     Delegation,
     Execution,
@@ -163,6 +164,14 @@ def access_secret(user: AnyUser, secret_id: int) -> Secret:
     """For those who may remove it."""
     what = f"secret {secret_id}"
     found = _one(Secret.objects.defer("sealed").filter(pk=secret_id), what)
+    access.require_found(user, Action.ADMIN, found.project, found.domain, what=what)
+    return found
+
+
+def access_connection(user: AnyUser, connection_id: int) -> Connection:
+    """For those who may change or remove it."""
+    what = f"connection {connection_id}"
+    found = _one(Connection.objects.defer("sealed").filter(pk=connection_id), what)
     access.require_found(user, Action.ADMIN, found.project, found.domain, what=what)
     return found
 

@@ -125,11 +125,23 @@ def needed_by_descendants(ids: Iterable[int], *, staying: Collection[int] = ()) 
         kept |= {child for _, child, removed in rows if not removed and child not in children}
         frontier = list(tombstones)
         children.update({pk: set() for pk in tombstones})
+    return _leading_to(kept, children) & asked
+
+
+def _leading_to(kept: set[int], children: dict[int, set[int]]) -> set[int]:
+    """Those of the keys from which one comes to what is kept."""
+    parents: dict[int, list[int]] = {}
+    for parent, ones in children.items():
+        for child in ones:
+            parents.setdefault(child, []).append(parent)
     needed: set[int] = set()
-    for pk in sorted(children, reverse=True):  # what was made of a version has a higher id
-        if children[pk] & (kept | needed):
-            needed.add(pk)
-    return needed & asked
+    queue = list(kept)
+    while queue:
+        for parent in parents.get(queue.pop(), ()):
+            if parent not in needed:
+                needed.add(parent)
+                queue.append(parent)
+    return needed
 
 
 READS = 20

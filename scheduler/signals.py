@@ -6,9 +6,10 @@ from typing import Any
 
 from django.db.models.signals import post_save
 
+from artifacts.governance.checks import data_wanted
 from artifacts.happenings import recorded
-from artifacts.models import ArtifactVersion, Happening
-from scheduler.wake import wake_happening, wake_triggers
+from artifacts.models import ArtifactVersion, CheckResult, Happening
+from scheduler.wake import wake_data_checks, wake_happening, wake_triggers
 
 
 def version_published(sender: object, instance: ArtifactVersion, created: bool, **kwargs: Any) -> None:
@@ -23,6 +24,13 @@ def happenings_recorded(sender: object, ids: list[int], **kwargs: Any) -> None:
         wake_happening(happening_id)
 
 
+def data_checks_wanted(sender: object, version_ids: list[int], **kwargs: Any) -> None:
+    """Only enqueues, as above."""
+    for version_id in version_ids:
+        wake_data_checks(version_id)
+
+
 def connect() -> None:
     post_save.connect(version_published, sender=ArtifactVersion, dispatch_uid="scheduler.version_published")
     recorded.connect(happenings_recorded, sender=Happening, dispatch_uid="scheduler.happenings_recorded")
+    data_wanted.connect(data_checks_wanted, sender=CheckResult, dispatch_uid="scheduler.data_checks_wanted")

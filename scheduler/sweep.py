@@ -10,6 +10,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from artifacts.governance.data import overdue
 from scheduler.advance import advance
 from scheduler.approving.escalation import escalate_due
 from scheduler.approving.standing import look_again
@@ -25,6 +26,7 @@ from scheduler.quotas.used import sum_up
 from scheduler.shell.children import abort_children_of
 from scheduler.shell.ends import tell_parent
 from scheduler.triggers.evaluate import sweep_triggers
+from scheduler.wake import wake_data_checks
 
 logger = logging.getLogger(__name__)
 
@@ -133,6 +135,8 @@ def _triggers() -> None:
 
 def _happenings() -> None:
     _each("happening", unhandled(limit=BATCH), handle)
+    for version_id in overdue(limit=BATCH):
+        wake_data_checks(version_id)
 
 
 def _column(sql: str, parameters: list[Any]) -> list[int]:

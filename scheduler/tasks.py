@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from artifacts.governance.data import judge_data
 from artifacts.uploads import drop_abandoned
 from scheduler.actions.retention import apply_all
 from scheduler.advance import advance
@@ -43,6 +44,11 @@ def handle_happening(happening_id: int) -> None:
         handle(happening_id)
     for execution_id in launched:
         advance(execution_id)
+
+
+@shared_task
+def judge_data_of(version_id: int) -> None:
+    judge_data(version_id)
 
 
 @shared_task

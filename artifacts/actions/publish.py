@@ -22,6 +22,7 @@ from artifacts.actions.publication_rows import write_beside
 from artifacts.cards import LARGE_CARD_BYTES, store_card
 from artifacts.declarations import Declaration, Key, Publishing, read_output
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
+from artifacts.governance.checks import judge_published
 from artifacts.literals.identity import CARRIED_KEY
 from artifacts.models import Alias, Artifact, ArtifactVersion, Granularity, Kind
 from artifacts.names import MAX_VERSION, check_name, check_partition_keys, check_partition_value, check_version
@@ -100,10 +101,14 @@ def publish_outputs(
     for p, version in zip(publishing, versions, strict=True):
         literal = literals_pb2.Literal()
         literal.CopyFrom(literals.carry(p.literal, version.pk))
-        for key in RESERVED_KEYS:  # they belong to this publication alone
-            literal.metadata.pop(key, None)
+        _without_ours(literal)  # it belongs to this publication alone
         carried.literals[p.output].CopyFrom(literal)
     return Published(carried, [(p.output, version) for p, version in zip(publishing, versions, strict=True)])
+
+
+def _without_ours(literal: literals_pb2.Literal) -> None:
+    for key in [key for key in literal.metadata if key in RESERVED_KEYS or key.startswith(wire.CHECK_PREFIX)]:
+        del literal.metadata[key]
 
 
 def _kind(publishing: Publishing) -> Kind:
@@ -118,8 +123,8 @@ def _row(publishing: Publishing, artifact: Artifact, source: Source, at: datetim
     wire.check_text(publishing.literal.hash, f"the hash of output '{publishing.output}'")
     value = literals_pb2.Literal()
     value.CopyFrom(publishing.literal)
-    for key in (*RESERVED_KEYS, CARRIED_KEY):
-        value.metadata.pop(key, None)
+    _without_ours(value)
+    value.metadata.pop(CARRIED_KEY, None)
     row = ArtifactVersion(
         artifact=artifact,
         version=source.version_of(publishing.output, artifact.key),
@@ -142,6 +147,7 @@ def _row(publishing: Publishing, artifact: Artifact, source: Source, at: datetim
         same_data_as_id=literals.carried(publishing.literal),
         created_at=at,
     )
+    row.reports = wire.reports_of(metadata)
     card = wire.card_of(metadata)
     if card is not None:
         row.card_format, row.card, row.card_uri = card.format, card.body, card.uri
@@ -164,6 +170,7 @@ def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
         _inherit(new)
     _insert(new)
     write_beside(new)
+    judge_published(new)
     present |= {(row.artifact_id, row.version): row for row in new}
     found = [present[row.artifact_id, row.version] for row in rows]
     for row, first in zip(rows, found, strict=True):
@@ -245,6 +252,7 @@ class Publication:
     size_bytes: int | None = None
     content_hash: str = ""
     producer: str = ""
+    at: datetime | None = None  # when it came to be, of what is told later; None: now
 
 
 class Outcome(NamedTuple):
@@ -352,7 +360,7 @@ def _row_from_outside(publication: Publication, artifact: Artifact, kind: Kind, 
         card_format=(publication.card_format or "markdown") if publication.card else "",
         metadata=wire.check_attributes(publication.metadata),
         metrics=wire.check_metrics(publication.metrics),
-        created_at=timezone.now(),
+        created_at=publication.at or timezone.now(),
     )
     row.has_new_name = not publication.version
     return row

@@ -1,5 +1,13 @@
 from artifacts.models.alias import Alias, AliasMove
 from artifacts.models.artifact import Artifact, Granularity, Kind, Partition
+from artifacts.models.governance import (
+    AliasPolicy,
+    CheckResult,
+    CheckRule,
+    CheckStatus,
+    Severity,
+    VersionProfile,
+)
 from artifacts.models.happening import Happening
 from artifacts.models.hold import Erasure, Hold
 from artifacts.models.retention import Removal, RetentionPolicy
@@ -8,10 +16,14 @@ from artifacts.models.version import ArtifactVersion, CardFormat, Metric
 __all__ = [
     "Alias",
     "AliasMove",
+    "AliasPolicy",
     "Artifact",
     "ArtifactVersion",
     "CardFormat",
     "Erasure",
+    "CheckResult",
+    "CheckRule",
+    "CheckStatus",
     "Granularity",
     "Happening",
     "Hold",
@@ -20,4 +32,6 @@ __all__ = [
     "Partition",
     "Removal",
     "RetentionPolicy",
+    "Severity",
+    "VersionProfile",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from artifacts.models import Kind
+from artifacts.models import CheckStatus, Kind
 from lineage.models import Via
 from scheduler.doing import State, state_of
 from scheduler.models import Channel, ExecutionMode, FiringOutcome, LaunchPlan, NodeKind, Subject
@@ -95,6 +95,12 @@ FIRING: Mapping[str, Badge] = {
     FiringOutcome.EXPIRED: Badge("Expired", "warn"),
     FiringOutcome.UNRESOLVED: Badge("Unresolved", "warn"),
     FiringOutcome.FAILED: FAILED,
+}
+
+CHECK: Mapping[str, Badge] = {
+    CheckStatus.PENDING: Badge("Pending", "warn"),
+    CheckStatus.PASSED: Badge("Passed", "good"),
+    CheckStatus.FAILED: FAILED,
 }
 
 KIND: Mapping[str, Badge] = {

@@ -87,6 +87,7 @@ _ACTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("Promotions", "promotions", "", "gate"),
     ("Notifications", "notifications", "", "bell"),
     ("Secrets", "secrets", "", "lock"),
+    ("Connections", "connections", "", "link"),
     ("API tokens", "tokens", "", "key"),
     ("Change my password", "password", "", "key"),
     ("REST API", "rest:docs", "", "link"),

@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from artifacts.literals.numbers import plain
-from artifacts.models import ArtifactVersion
+from artifacts.models import ArtifactVersion, CheckResult
 from artifacts.search.language import Condition
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
@@ -113,6 +113,11 @@ def firing_outcome(outcome: str) -> SafeString:
 @register.simple_tag
 def plan_state(state: int) -> SafeString:
     return _badge(badges.LAUNCH_PLAN_STATE.get(state))
+
+
+@register.simple_tag
+def check_badge(result: CheckResult) -> SafeString:
+    return _badge(badges.CHECK.get(result.status))
 
 
 @register.simple_tag

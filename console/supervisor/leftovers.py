@@ -11,15 +11,19 @@ import psutil
 from console.supervisor.paths import Home
 
 
-def _pid(file: Path) -> int | None:
+def _note(file: Path) -> tuple[int, str] | None:
+    """Pid and, of a fork of the supervisor, when it began: in the kernel's clock, which makes the two unique."""
     try:
-        return int(file.read_text())
+        pid, began = (file.read_text().split() + [""])[:2]
+        return int(pid), began
     except (OSError, ValueError):
         return None
 
 
-def _belongs(process: psutil.Process, name: str, home: Home) -> bool:
-    """Pid numbers are reused: only a process that says so in its environment or arguments is one of ours."""
+def _belongs(process: psutil.Process, began: str, name: str, home: Home) -> bool:
+    """Pid numbers are reused: one of ours says so in its environment or arguments, or began when it noted that."""
+    if began:
+        return began == began_at(process.pid)
     try:
         environment = process.environ()
         if (
@@ -32,13 +36,23 @@ def _belongs(process: psutil.Process, name: str, home: Home) -> bool:
         return False
 
 
+def began_at(pid: int) -> str:
+    """Linux: the boot's id and the ticks since then at which the process began; empty where that cannot be read."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}:{Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()[19]}"
+    except (OSError, IndexError):
+        return ""
+
+
 def running(home: Home) -> dict[str, psutil.Process]:
     """The control plane's processes that run with this data directory, by name; user tasks are not among them."""
     found = {}
     for file in sorted(home.run.glob("*.pid")):
-        pid = _pid(file)
+        if (noted := _note(file)) is None:
+            continue
         with contextlib.suppress(psutil.NoSuchProcess):
-            if pid is not None and _belongs(process := psutil.Process(pid), file.stem, home):
+            if _belongs(process := psutil.Process(noted[0]), noted[1], file.stem, home):
                 found[file.stem] = process
     return found
 

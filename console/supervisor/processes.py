@@ -18,6 +18,7 @@ from console.supervisor.s3_door import Door
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAUNCH = Path(__file__).resolve().parent / "launch.sh"
 WORKERS = 2
+FORK = "fork"  # the word before a module that runs in a fork of the supervisor (warm.py)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Process:
-    """One supervised program; `group` says when it starts: `core` holds the servers the others need."""
+    """One supervised program; `group` says when it starts: `core` holds the servers the others need. One that is
+    `forked` is a module of Python and its arguments, and may have what the others of these have (warm.py).
+    """
 
     name: str
     command: list[str]
@@ -45,6 +48,7 @@ class Process:
     stop_signal: str = "TERM"
     stop_seconds: int = 10
     environment: dict[str, str] = field(default_factory=dict)
+    forked: bool = False
 
 
 def core(options: Options) -> list[Process]:
@@ -62,29 +66,32 @@ def core(options: Options) -> list[Process]:
 
 
 def web(options: Options) -> Process:
-    """One process with threads is enough for a machine that also runs the tasks; each more costs 90 MB."""
+    """One process with threads is enough for a machine that also runs the tasks; each more costs 30 MB."""
     host = f"[{options.bind}]" if ":" in options.bind else options.bind
-    command = [sys.executable, "-m", "gunicorn", "--config", "python:console.gunicorn", "console.wsgi"]
-    command += ["--bind", f"{host}:{options.http_port}"]
-    return Process("web", command)
+    command = ["gunicorn", "--config", "python:console.gunicorn", "console.wsgi"]
+    return Process("web", [*command, "--bind", f"{host}:{options.http_port}"], forked=True)
+
+
+def rpc() -> Process:
+    return Process("rpc", ["django", "rpc", "--skip-checks"], forked=True)
 
 
 def _celery(name: str, *pool: str) -> list[str]:
-    command = [sys.executable, "-m", "celery", "-A", "console", "worker", "--loglevel", "warning", *pool]
+    command = ["celery", "-A", "console", "worker", "--loglevel", "warning", *pool]
     return [*command, "--hostname", f"{name}@%h", "--without-gossip", "--without-mingle", "--without-heartbeat"]
 
 
 def worker(number: int) -> Process:
     command = _celery(f"worker-{number}", "--pool", "solo")
-    # the first worker also ticks, in a thread: a scheduler process of its own would cost another 80 MB
+    # the first worker also ticks, in a thread: that needs no process of its own
     environment = {"CELERY_SKIP_CHECKS": "1", **({"CAUSEWAY_TICK": "1"} if number == 1 else {})}
-    return Process(f"worker-{number}", command, environment=environment)
+    return Process(f"worker-{number}", command, environment=environment, forked=True)
 
 
 def slow() -> Process:
     """Takes what waits for strangers: webhooks, mail, lineage events, retention. A thread costs next to nothing."""
     command = _celery("slow", "--pool", "threads", "--concurrency", "4", "--queues", "causeway-slow")
-    return Process("slow", command, environment={"CELERY_SKIP_CHECKS": "1"})
+    return Process("slow", command, environment={"CELERY_SKIP_CHECKS": "1"}, forked=True)
 
 
 def executor(options: Options, *cluster: str) -> Process:
@@ -111,10 +118,9 @@ def apps(options: Options) -> list[Process]:
     """Causeway's own processes. `bootstrap` and the web process check the settings; in the others the checks would
     import every page and serializer, 20 MB each.
     """
-    manage = [sys.executable, str(ROOT / "manage.py")]
     return [
         web(options),
-        Process("rpc", [*manage, "rpc", "--skip-checks"]),
+        rpc(),
         *(worker(number) for number in range(1, WORKERS + 1)),
         slow(),
         executor(options),
@@ -137,6 +143,7 @@ def shared_environment(options: Options) -> dict[str, str]:
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "",  # compiling every module at every start would take most of the start
+        "SPT_NOENV": "1",  # a process that shows what it is (setproctitle) leaves its environment readable
         "MALLOC_ARENA_MAX": "2",  # glibc's arenas per thread would double the memory of the threaded processes
     }
 
@@ -145,10 +152,18 @@ def _escape(text: str) -> str:
     return text.replace("%", "%%")
 
 
+def _command(process: Process) -> list[str]:
+    if not process.forked:
+        return ["/bin/sh", str(LAUNCH), *process.command]
+    if sys.platform == "linux":
+        return [sys.executable, FORK, *process.command]
+    return ["/bin/sh", str(LAUNCH), sys.executable, "-m", *process.command]  # where a fork alone is not safe
+
+
 def _section(process: Process, home: Home) -> str:
     environment = {"CAUSEWAY_PROCESS": process.name, **process.environment}
     pairs = ",".join(f'{name}="{_escape(value)}"' for name, value in environment.items())
-    command = shlex.join(["/bin/sh", str(LAUNCH), *process.command])
+    command = shlex.join(_command(process))
     return f"""
 [program:{process.name}]
 command={_escape(command)}
@@ -183,6 +198,9 @@ chmod=0600
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[rpcinterface:causeway]
+supervisor.rpcinterface_factory=console.supervisor.warm:Interface
 """
     for priority, (group, processes) in enumerate(groups.items(), start=1):
         if processes:

@@ -63,6 +63,7 @@ class Stack:
             fresh = self.options.postgres and not (self.home.postgres / "PG_VERSION").exists()
             self._say("making the database" if fresh else "starting the database and the broker")
             self._rpc("startProcessGroup", "core")
+            self._rpc("causeway.warm")
             self._wait_for_core()
         if not is_prepared(self.options):
             if self.options.postgres:
@@ -109,7 +110,7 @@ class Stack:
         config.write_text(configuration(self.options))
         self.home.supervisor_socket.unlink(missing_ok=True)
         self._supervisor = subprocess.Popen(
-            [sys.executable, "-m", "supervisor.supervisord", "--configuration", str(config)],
+            [sys.executable, "-m", "console.supervisor.warm", "--configuration", str(config)],
             env={**self.env, "CAUSEWAY_PROCESS": "supervisor"},
             cwd=ROOT,
             stdin=subprocess.DEVNULL,
@@ -126,7 +127,7 @@ class Stack:
 
         transport = SupervisorTransport(None, None, f"unix://{self.home.supervisor_socket}")
         with ServerProxy("http://127.0.0.1", transport=transport) as server:
-            return getattr(server.supervisor, method)(*arguments)
+            return getattr(server, method if "." in method else f"supervisor.{method}")(*arguments)
 
     def _wait_for_core(self) -> None:
         if self.options.postgres:

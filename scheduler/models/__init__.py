@@ -3,6 +3,7 @@ from scheduler.models.attempt import TaskExecution
 from scheduler.models.attributes import MatchableAttributes
 from scheduler.models.cache import CacheEntry
 from scheduler.models.cluster import ClusterSettings
+from scheduler.models.connection import Connection
 from scheduler.models.connector import ConnectorCatalogue, ConnectorJob, ConnectorSettings
 from scheduler.models.ended_child import EndedChild
 from scheduler.models.event import PhaseEvent
@@ -17,6 +18,7 @@ from scheduler.models.preemption import Preemption
 from scheduler.models.promotion import Promotion
 from scheduler.models.quota import Lane, Quota, QuotaScope, QuotaWindow
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
+from scheduler.models.replicas import AttemptReplicas
 from scheduler.models.samples import AttemptSamples
 from scheduler.models.schedule import Schedule, ScheduleFire
 from scheduler.models.secret import Secret
@@ -34,6 +36,7 @@ from scheduler.models.usage import Price, UsageHour
 from scheduler.models.value import ExecutionValue, ValueSide, ValuesMark
 
 __all__ = [
+    "AttemptReplicas",
     "ServiceLevel",
     "SigningKey",
     "GateVote",
@@ -46,6 +49,7 @@ __all__ = [
     "CacheEntry",
     "Channel",
     "ClusterSettings",
+    "Connection",
     "ConnectorCatalogue",
     "ConnectorJob",
     "ConnectorSettings",

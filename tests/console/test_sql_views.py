@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import Any
 
@@ -136,17 +137,21 @@ def test_every_row_of_a_world_is_there_as_it_is(object_store: str) -> None:
         assert joined == [(VersionEdge.objects.filter(execution_key__in=phases).count(),)]
 
 
-def test_an_execution_is_found_by_its_key_through_an_index() -> None:
-    (definition,) = sql("SELECT pg_get_viewdef('causeway.executions'::regclass)")[0]
-    with connection.cursor() as cursor:
-        others = ("seqscan", "mergejoin", "hashjoin")  # which a table of a few rows may have instead
-        for way in others:
-            cursor.execute(f"SET enable_{way} = off")
-        cursor.execute("EXPLAIN SELECT * FROM causeway.executions WHERE key = 'demo/development/x'")
-        plan = "\n".join(row[0] for row in cursor.fetchall())
-        for way in others:
-            cursor.execute(f"RESET enable_{way}")
-    assert "execution_key" in plan, f"{plan}\n{definition}"
+def test_an_execution_s_key_is_what_an_index_holds() -> None:
+    """The plan itself says nothing here: of a table of a few rows any way may be taken, and an index that is younger
+    than somebody's transaction is not.
+    """
+    (view,) = sql("SELECT pg_get_viewdef('causeway.executions'::regclass)")[0]
+    indexed = sql(
+        "SELECT pg_get_expr(indexprs, indrelid) FROM pg_index WHERE indrelid = 'scheduler_execution'::regclass"
+    )
+    shown = re.search(r"^\s*(.*) AS key,$", view, re.MULTILINE)
+    assert shown
+    assert _bare(shown[1].replace("e.", "")) in {_bare(expression) for (expression,) in indexed if expression}
+
+
+def _bare(expression: str) -> str:
+    return re.sub(r"[()\s]", "", expression)
 
 
 def test_they_are_made_anew_after_migrations_and_not_without_need() -> None:

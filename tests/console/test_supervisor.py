@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,10 +16,11 @@ from flytekit.configuration import Config
 
 from console.supervisor import postgres
 from console.supervisor.fingerprint import is_prepared, note_prepared
-from console.supervisor.leftovers import running, stop_leftovers
+from console.supervisor.leftovers import began_at, running, stop_leftovers
 from console.supervisor.paths import LONGEST_SOCKET_PATH, Home
-from console.supervisor.processes import configuration
+from console.supervisor.processes import ROOT, configuration
 from console.supervisor.stack import Stack
+from console.supervisor.warm import is_forked
 from tests.stack import options
 
 
@@ -70,6 +72,14 @@ def test_it_leaves_a_process_alone_that_only_has_the_same_pid(
     assert sleeper.poll() is None
 
 
+def test_a_fork_of_the_supervisor_is_known_by_when_it_began(home: Home, sleeper: subprocess.Popen[bytes]) -> None:
+    note = home.run / "rpc.pid"  # it does not say in its environment that it is rpc
+    note.write_text(f"{sleeper.pid} {began_at(sleeper.pid)}\n")
+    assert running(home)["rpc"].pid == sleeper.pid
+    note.write_text(f"{sleeper.pid} {began_at(os.getpid())}\n")
+    assert "rpc" not in running(home), "another process had that number"
+
+
 def test_it_finds_short_socket_paths_for_a_long_home(tmp_path: Path) -> None:
     long = Home(tmp_path / ("d" * 60) / ("e" * 60))
     long.make_directories()
@@ -104,6 +114,38 @@ def test_each_cluster_has_an_executor_of_its_own(home: Home, tmp_path: Path) -> 
     parser.read_string(configuration(options(home.root, CAUSEWAY_CLUSTERS=str(file))))
     assert parser["group:app"]["programs"].endswith("executor,executor-gpu-1,executor-cpu-1")
     assert "--kind kubernetes --cluster gpu-1" in parser["program:executor-gpu-1"]["command"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each is started by itself")
+def test_the_executor_is_no_fork_of_what_has_the_settings_of_others(home: Home) -> None:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(configuration(options(home.root)))
+    forked = {name for name in ("web", "rpc", "worker-1", "slow", "executor", "postgres") if _is_forked(parser, name)}
+    assert forked == {"web", "rpc", "worker-1", "slow"}
+
+
+def _is_forked(parser: configparser.ConfigParser, name: str) -> bool:
+    return is_forked(shlex.split(parser[f"program:{name}"]["command"]))
+
+
+WARMED = """
+import threading, sys
+from console.supervisor.warm import MODULES, warm
+warm()
+from django.db import connections
+assert threading.active_count() == 1, threading.enumerate()
+assert all(one.connection is None for one in connections.all(initialized_only=True))
+assert not [name for name in MODULES if name not in sys.modules]
+threads = open("/proc/self/status").read().split("Threads:")[1].split()[0]
+assert threads == "1", threads
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each is started by itself")
+def test_what_is_imported_before_a_fork_starts_no_thread_and_opens_no_connection(home: Home) -> None:
+    env = {**os.environ, "CAUSEWAY_HOME": str(home.root), "DJANGO_SETTINGS_MODULE": "console.settings"}
+    done = subprocess.run([sys.executable, "-c", WARMED], env=env, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("auth", ["open", "token"])

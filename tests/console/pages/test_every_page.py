@@ -54,6 +54,8 @@ def addresses(world: World) -> list[str]:
         "/password/",
         "/notifications/",
         "/sql/",
+        "/elsewhere/",
+        "/elsewhere/?kind=jobs",
     ]
 
 

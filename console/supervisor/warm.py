@@ -1,0 +1,170 @@
+"""supervisord whose Python programs are forks of one process that has imported what they need.
+
+    python -m console.supervisor.warm --configuration FILE
+
+Five processes that each import Causeway keep five copies of it and take five times as long to start. Here supervisord
+imports it once, when the first of them is to start, and each of them is a fork of it: their pages are shared until
+somebody writes to them. What supervisord knows and does (restarts, signals, states) is as it was: only its `execve`,
+of which the child is the caller, goes on in this process where the program is one of ours.
+
+A program that must not have what the others have (the executor, which may not read their settings) is started by
+launch.sh and `execve` as anywhere.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import importlib
+import os
+import runpy
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+import setproctitle
+from supervisor import supervisord
+from supervisor.options import ServerOptions
+
+from console.supervisor.leftovers import began_at
+from console.supervisor.processes import FORK
+
+# What they import before they do anything; all at once, as pages that are written to between two forks are not shared.
+MODULES = (
+    "gunicorn.app.wsgiapp",
+    "gunicorn.http.wsgi",
+    "console.wsgi",
+    "console.urls",
+    "console.web.worker",
+    "console.web.channels",
+    "console.rpc.server",
+    "console.management.commands.rpc",
+    "grpc._server",
+    "console.celery",
+    "celery.bin.celery",
+    "celery.apps.worker",
+    "celery.app.control",
+    "celery.app.events",
+    "celery.app.log",
+    "celery.concurrency.thread",
+    "celery.utils.debug",
+    "celery.worker.autoscale",
+    "celery.worker.components",
+    "celery.worker.consumer",
+    "celery.worker.strategy",
+    "kombu.transport.redis",
+)
+SOON = 5.0  # seconds: what dies that soon after its start is started again a little slower, as launch.sh does
+
+
+@cache
+def warm() -> None:
+    """Import what the programs need. Nothing of it may start a thread or open a connection: a fork would not have the
+    thread, and would share the connection.
+    """
+    gc.disable()  # for good, in this process: a collection would write into pages that are shared
+    import django
+
+    django.setup()
+    for name in MODULES:
+        importlib.import_module(name)
+    from django.urls import get_resolver
+
+    from console.celery import app
+
+    get_resolver()._populate()  # noqa: SLF001 - what the first request does otherwise
+    app.loader.import_default_modules()
+    app.finalize()
+    gc.collect()
+    gc.freeze()
+
+
+class Interface:
+    """What our own code asks of supervisord beside what everybody may."""
+
+    def __init__(self, supervisor: object) -> None:
+        self.supervisor = supervisor
+
+    def warm(self) -> bool:
+        """Do it now, while the servers begin that the programs need."""
+        warm()
+        return True
+
+
+class Options(ServerOptions):  # type: ignore[misc]
+    """supervisord's, of which two steps are ours."""
+
+    def check_execv_args(self, filename: str, argv: Sequence[str], st: object) -> None:
+        """Called in supervisord itself, right before each fork."""
+        if is_forked(argv):
+            warm()
+            return
+        super().check_execv_args(filename, argv, st)
+
+    def execve(self, filename: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
+        """Called in the child, whose descriptors, folder and process group are set."""
+        if is_forked(argv):
+            become(argv[2], argv[3:], env)
+        super().execve(filename, argv, env)
+
+
+def is_forked(argv: Sequence[str]) -> bool:
+    return len(argv) > 2 and argv[1] == FORK
+
+
+def become(module: str, arguments: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+    """Run `python -m module arguments` in this process, a fork, as launch.sh would have started it."""
+    code = 1
+    try:
+        _settle(env)
+        gc.enable()
+        sys.argv = [module, *arguments]
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            sys.stderr.write(f"{end.code}\n")
+    except BaseException:  # noqa: BLE001 - as the interpreter would end it
+        traceback.print_exc()
+    finally:
+        atexit._run_exitfuncs()  # noqa: SLF001
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _settle(env: Mapping[str, str]) -> None:
+    """As launch.sh: a note of the pid, output to the log; and what a new process would not have of its parent's."""
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ.clear()
+    os.environ.update(env)
+    os.umask(0o077)
+    home, name = Path(env["CAUSEWAY_HOME"]), env["CAUSEWAY_PROCESS"]
+    note = home / "processes" / f"{name}.pid"
+    if note.exists() and time.time() - note.stat().st_mtime < SOON:
+        time.sleep(1)
+    setproctitle.setproctitle(f"causeway: {name}")  # gunicorn and Celery say more in its place, a moment later
+    note.write_text(f"{os.getpid()} {began_at(os.getpid())}\n")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    log = os.open(home / "logs" / f"{name}.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.close(nothing)
+    os.close(log)
+
+
+def main() -> None:
+    supervisord.ServerOptions = Options
+    supervisord.main(sys.argv[1:])
+
+
+if __name__ == "__main__":
+    main()
