@@ -23,6 +23,7 @@ from scheduler.models import (
     ExecutionMode,
     FiringOutcome,
     Gate,
+    GateKind,
     GateVote,
     Promotion,
     ScheduleFire,
@@ -297,10 +298,13 @@ def _decided(reader: _Reader, runs: dict[int, Execution]) -> Iterator[Step]:
     gates = Gate.objects.filter(execution__in=runs, decided_at__isnull=False).exclude(pk__in=decided)
     for gate in gates.order_by("pk")[:STEPS]:  # values, and decisions from before votes were kept
         run = runs[gate.execution_id]
-        words = f"{gate.signal_id} of {run.name} was given"
+        said, verb = "given", "gate.signal"
+        if gate.kind == GateKind.APPROVE:
+            said, verb = ("approved", "gate.approve") if gate.approved else ("rejected", "gate.reject")
+        words = f"{gate.signal_id} of {run.name} was {said}"
         at = gate.decided_at or gate.created_at
         place = run.project, run.domain
-        yield Step(at, gate.decided_by, "gate.signal", words, place, "gate", gate.pk, gate.comment, execution=run.key)
+        yield Step(at, gate.decided_by, verb, words, place, "gate", gate.pk, gate.comment, execution=run.key)
 
 
 def _decision(decision: Decision, run: Execution, signal: str) -> Step:

@@ -29,5 +29,11 @@ def _file(decision: Decision) -> str:
 def _words(value: object) -> list[tuple[str, str]]:
     """A digest alone, or several facts under their names."""
     if isinstance(value, dict):
-        return [(str(name), "none" if one in (None, "") else str(one)) for name, one in sorted(value.items())]
+        return [(str(name), _spelled(one)) for name, one in sorted(value.items())]
     return [("", str(value))]
+
+
+def _spelled(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key}={one}" for key, one in sorted(value.items())) or "none"
+    return "none" if value in (None, "") else str(value)

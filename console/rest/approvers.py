@@ -246,9 +246,11 @@ class DelegationView(ApiView):
 
 def decision_of(gate_id: int, user: Any) -> Decision:
     """The last decision about a gate that the user may read; NotFound while there is none."""
-    found = latest_of(access_gate(user, gate_id))
+    gate = access_gate(user, gate_id)
+    found = latest_of(gate)
     if found is None:
-        raise NotFound(f"nothing was decided about gate {gate_id} so far")
+        why = "nothing was decided about it so far" if gate.decided_at is None else "none was kept then"
+        raise NotFound(f"there is no evidence of gate {gate_id}: {why}")
     return found
 
 

@@ -84,7 +84,7 @@ class VoteOut(serializers.Serializer[Any]):
 class GateDetail(GateOut):
     is_decision = serializers.SerializerMethodField(help_text="whether it is approved or rejected")
     rule = serializers.SerializerMethodField(help_text="who decides, and how many of them it takes")
-    votes = VoteOut(many=True)
+    votes = serializers.SerializerMethodField(help_text="in order; those that were voided too")
     escalated_at = serializers.DateTimeField(allow_null=True)
     voided_at = serializers.DateTimeField(
         allow_null=True, help_text="what was reviewed changed after the decision, which does not count any more"
@@ -99,6 +99,10 @@ class GateDetail(GateOut):
     def get_rule(self, gate: Gate) -> dict[str, Any] | None:
         rule: dict[str, Any] | None = self.context["rule"]
         return rule
+
+    @extend_schema_field(VoteOut(many=True))
+    def get_votes(self, gate: Gate) -> list[dict[str, Any]]:
+        return list(VoteOut(gate.votes.order_by("pk"), many=True).data)
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_reviewed(self, gate: Gate) -> dict[str, Any]:

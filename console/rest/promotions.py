@@ -56,7 +56,11 @@ class PromotionOut(serializers.Serializer[Any]):
 
 class PromotionDetail(PromotionOut):
     rule = serializers.SerializerMethodField(help_text="who decides, and how many it takes; null: nobody has to")
-    votes = VoteOut(many=True)
+    votes = serializers.SerializerMethodField(help_text="in order; those that were voided too")
+
+    @extend_schema_field(VoteOut(many=True))
+    def get_votes(self, row: Promotion) -> list[dict[str, Any]]:
+        return list(VoteOut(row.votes.order_by("pk"), many=True).data)
 
     @extend_schema_field(OpenApiTypes.OBJECT)
     def get_rule(self, row: Promotion) -> dict[str, Any] | None:

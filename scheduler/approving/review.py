@@ -92,7 +92,7 @@ def _decks(gate: Gate) -> list[tuple[str, str]]:
 
 
 def _of_version(version: ArtifactVersion) -> dict[str, Any]:
-    """Its value, card, metrics and lineage, each under a name of its own."""
+    """Its value, card, metrics and lineage, and the deck of what made it, each under a name of its own."""
     name = f"version {version.pk} {version.artifact}@{version.version}"
     value = {
         "value": hashlib.sha256(bytes(version.literal)).hexdigest(),
@@ -101,12 +101,25 @@ def _of_version(version: ArtifactVersion) -> dict[str, Any]:
         "time": version.time_partition.isoformat() if version.time_partition is not None else None,
     }
     card = _digest_at(version.card_uri) if version.card_uri else hashlib.sha256(version.card.encode()).hexdigest()
+    deck = _deck_of(version)
     return {
         name: value,
         f"{name}: metrics": dict(version.metrics),
         f"{name}: card": card,
         f"{name}: lineage": _lineage(version.pk),
+        **({f"{name}: deck": _digest_at(deck)} if deck else {}),
     }
+
+
+def _deck_of(version: ArtifactVersion) -> str:
+    """Where the deck of the node lies that made it; empty where there is none."""
+    if version.execution_key.count("/") != 2:
+        return ""
+    project, domain, name = version.execution_key.split("/")
+    rows = NodeExecution.objects.filter(
+        execution__project=project, execution__domain=domain, execution__name=name, node_id=version.node_id
+    )
+    return rows.values_list("deck_uri", flat=True).first() or ""
 
 
 def _lineage(pk: int) -> str:

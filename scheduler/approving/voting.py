@@ -3,6 +3,7 @@ action, which holds the execution's row."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from artifacts.exceptions import FailedPrecondition, InvalidArgument, Permission
 from audit.record import record
 from scheduler.approving import reading
 from scheduler.approving.review import Review
-from scheduler.approving.rules import Outcome, Rule, seat_for, tally
+from scheduler.approving.rules import Outcome, Rule, Seats, seat_for, tally
 from scheduler.authority import is_called_by_task
 from scheduler.models import Decision, Gate, GateVote
 
@@ -55,36 +56,52 @@ def vote(gate: Gate, said: Said, rule: Rule, review: Review | None, *, at: datet
 
 
 def _check(gate: Gate, said: Said, rule: Rule, review: Review | None) -> None:
+    check_said(
+        said, digest=review.digest if review is not None else "", what=gate.signal_id, reasoned=not rule.is_default
+    )
+    if not rule.is_default and review is None:
+        raise FailedPrecondition(f"{gate.signal_id} was not reached yet: there is nothing to review before that")
+
+
+def check_said(said: Said, *, digest: str, what: str, reasoned: bool) -> None:
+    """FailedPrecondition for who looked at something else; where it has to be `reasoned`, PermissionDenied for a
+    running task, InvalidArgument for a rejection without a reason.
+    """
     if len(said.comment) > MAX_COMMENT:
         raise InvalidArgument(f"the comment is longer than {MAX_COMMENT} characters")
-    if said.seen and (review is None or said.seen != review.digest):
-        raise FailedPrecondition(
-            f"{gate.signal_id}: what you reviewed is not what is there now; look at it again, then decide"
-        )
-    if rule.is_default:
+    if said.seen and said.seen != digest:
+        raise FailedPrecondition(f"{what}: what you reviewed is not what is there now; look at it again, then decide")
+    if not reasoned:
         return
     if is_called_by_task():
-        raise PermissionDenied(f"{gate.signal_id} is decided by people, not by a running task")
-    if review is None:
-        raise FailedPrecondition(f"{gate.signal_id} was not reached yet: there is nothing to review before that")
+        raise PermissionDenied(f"{what} is decided by people, not by a running task")
     if not said.approve and not said.comment.strip():
-        raise InvalidArgument(f"{gate.signal_id}: a rejection needs its reason, as comment")
+        raise InvalidArgument(f"{what}: a rejection needs its reason, as comment")
 
 
 def _seat(gate: Gate, said: Said, rule: Rule, review: Review | None, *, at: datetime) -> str:
     published_by = [review.version.created_by] if review is not None and review.version is not None else []
     seats = reading.seats_of(gate, rule, published_by=published_by)
-    chain = reading.chain_of(said.actor, gate.execution.project, at=at)
-    if any(one.actor == said.actor for one in reading.standing_votes(gate)):
-        raise FailedPrecondition(f"{said.actor} has decided about {gate.signal_id} already: nobody counts twice")
-    seat = seat_for(said.actor, chain, seats, rule)
+    votes = reading.standing_votes(gate)
+    return take_seat(said.actor, votes, seats, rule, project=gate.execution.project, what=gate.signal_id, at=at)
+
+
+def take_seat(
+    actor: str, votes: Iterable[GateVote], seats: Seats, rule: Rule, *, project: str, what: str, at: datetime
+) -> str:
+    """The seat that the actor decides in. FailedPrecondition for who has voted already, PermissionDenied for who has
+    none, with who has.
+    """
+    if any(one.actor == actor for one in votes):
+        raise FailedPrecondition(f"{actor} has decided about {what} already: nobody counts twice")
+    seat = seat_for(actor, reading.chain_of(actor, project, at=at), seats, rule)
     if seat:
         return seat
-    if said.actor in seats.authors and not rule.author_may:
-        raise PermissionDenied(f"{said.actor} made what {gate.signal_id} is about: somebody else has to decide")
+    if actor in seats.authors and not rule.author_may:
+        raise PermissionDenied(f"{actor} made what {what} is about: somebody else has to decide")
     allowed = sorted(seats.holders - (frozenset() if rule.author_may else seats.authors))
     raise PermissionDenied(
-        f"{said.actor} may not decide about {gate.signal_id}: the rule {rule.where} lets "
+        f"{actor} may not decide about {what}: the rule {rule.where or 'without any'} lets "
         + (", ".join(allowed[:20]) or "nobody who is active")
     )
 

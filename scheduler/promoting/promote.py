@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from artifacts.actions.aliases import move_alias
 from artifacts.actions.reference import publish_reference
-from artifacts.exceptions import FailedPrecondition, InvalidArgument, PermissionDenied
+from artifacts.exceptions import FailedPrecondition, InvalidArgument
 from artifacts.happenings import Kind, happened
 from artifacts.models import ArtifactVersion
 from artifacts.names import check_alias, check_name, check_place
@@ -20,9 +20,8 @@ from lineage.actions.record import record_derivations
 from scheduler.approving import reading
 from scheduler.approving.happenings import PROMOTED, PROMOTION_ASKED, PROMOTION_REJECTED
 from scheduler.approving.review import Review, review_of_version
-from scheduler.approving.rules import Outcome, Rule, Seats, seat_for, tally
-from scheduler.approving.voting import MAX_COMMENT, vote_json
-from scheduler.authority import is_called_by_task
+from scheduler.approving.rules import Outcome, Rule, Seats, tally
+from scheduler.approving.voting import Said, check_said, take_seat, vote_json
 from scheduler.models import Decision, GateVote, Promotion
 from scheduler.promoting.cache import carry_cache
 
@@ -95,15 +94,18 @@ def vote(promotion: Promotion, *, approve: bool, actor: str, comment: str = "", 
     does not wait; PermissionDenied for who has no seat; InvalidArgument for a rejection without a reason.
     """
     review = review_of_version(promotion.source)
+    said = Said(approve, actor, comment, seen)
     with transaction.atomic():
         row = Promotion.objects.select_for_update(of=("self",)).get(pk=promotion.pk)
         row.source = promotion.source
-        rule = rule_of(row)
-        _check_vote(row, approve, comment, seen, review)
-        seat = _seat(row, rule, actor)
-        now = timezone.now()
+        if row.state != State.REQUESTED:
+            raise FailedPrecondition(f"{row} was {row.state}: nothing waits any more")
+        check_said(said, digest=review.digest, what=str(row), reasoned=True)
+        rule, now = rule_of(row), timezone.now()
         votes = GateVote.objects.filter(promotion=row, voided_at__isnull=True)
         votes.exclude(digest=review.digest).update(voided_at=now)
+        seats = seats_of(row, rule)
+        seat = take_seat(actor, votes, seats, rule, project=row.project, what=str(row), at=now)
         GateVote.objects.create(
             promotion=row,
             actor=actor,
@@ -121,19 +123,6 @@ def vote(promotion: Promotion, *, approve: bool, actor: str, comment: str = "", 
     return row
 
 
-def _check_vote(row: Promotion, approve: bool, comment: str, seen: str, review: Review) -> None:
-    if is_called_by_task():
-        raise PermissionDenied("promotions are decided by people, not by a running task")
-    if row.state != State.REQUESTED:
-        raise FailedPrecondition(f"{row} was {row.state} at {row.ended_at:%Y-%m-%d %H:%M} UTC: nothing waits any more")
-    if seen and seen != review.digest:
-        raise FailedPrecondition("what you reviewed is not what is there now; look at it again, then decide")
-    if not approve and not comment.strip():
-        raise InvalidArgument("a rejection needs its reason, as comment")
-    if len(comment) > MAX_COMMENT:
-        raise InvalidArgument(f"the comment is longer than {MAX_COMMENT} characters")
-
-
 def seats_of(row: Promotion, rule: Rule) -> Seats:
     """Who decides; neither who asked for it nor who published the version, unless the rule lets them."""
     voted = GateVote.objects.filter(promotion=row, voided_at__isnull=True)
@@ -142,17 +131,6 @@ def seats_of(row: Promotion, rule: Rule) -> Seats:
         authors=frozenset({row.requested_by, row.source.created_by} - {""}),
         voted=frozenset(voted.values_list("acting_for", flat=True)),
     )
-
-
-def _seat(row: Promotion, rule: Rule, actor: str) -> str:
-    if GateVote.objects.filter(promotion=row, actor=actor, voided_at__isnull=True).exists():
-        raise FailedPrecondition(f"{actor} has decided about it already: nobody counts twice")
-    seats = seats_of(row, rule)
-    seat = seat_for(actor, reading.chain_of(actor, row.project, at=timezone.now()), seats, rule)
-    if not seat:
-        allowed = ", ".join(sorted(seats.holders - seats.authors)[:20]) or "nobody who is active"
-        raise PermissionDenied(f"{actor} may not decide about {row}: the rule {rule.where or 'default'} lets {allowed}")
-    return seat
 
 
 def _conclude(

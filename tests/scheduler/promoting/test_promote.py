@@ -121,7 +121,7 @@ def test_a_rule_there_asks_for_approvals_before_anything_is_there(source: Artifa
     set_rule(rule, **TO, signal_id="promote:promoted-model", actor="root")
     promotion = promote(source, **TO, actor="ann")
     assert (promotion.state, promotion.target) == ("requested", None)
-    with pytest.raises(PermissionDenied, match="lets bob, cat"):
+    with pytest.raises(PermissionDenied, match="somebody else has to decide"):
         vote(promotion, approve=True, actor="ann")  # she asked for it
     assert vote(promotion, approve=True, actor="bob").state == "requested"
     with pytest.raises(FailedPrecondition, match="nobody counts twice"):
@@ -148,6 +148,18 @@ def test_an_approval_of_metrics_that_changed_counts_for_nothing(source: Artifact
     assert approvals_of([source.pk]) == []
     decision.refresh_from_db()
     assert decision.void_reason.endswith("metrics changed since")
+
+
+def test_an_approval_of_a_deck_that_changed_counts_for_nothing(source: ArtifactVersion) -> None:
+    uri = store().join(store().root, "metadata", source.execution_key, "deck.html")
+    store().put(uri, b"<p>0.93</p>")
+    NodeExecution.objects.filter(node_id=source.node_id).update(deck_uri=uri)
+    set_rule(Rule(people=frozenset({"bob"})), **TO, signal_id="promote", actor="root")
+    vote(promote(source, **TO, actor="ann"), approve=True, actor="bob")
+    assert len(approvals_of([source.pk])) == 1
+    store().put(uri, b"<p>0.99</p>")
+    assert approvals_of([source.pk]) == []
+    assert Decision.objects.get().void_reason.endswith(": deck changed since")
 
 
 def test_a_rejected_one_may_be_asked_for_again(source: ArtifactVersion) -> None:
