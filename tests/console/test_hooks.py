@@ -46,7 +46,7 @@ def send(key: str, secret: str, body: Any = None, *, at: float | None = None, si
 
 
 def mlflow(secret: str, event: dict[str, Any], *, at: float | None = None, delivery: str = "d1") -> dict[str, Any]:
-    """A webhook as MLflow 3.18 delivers it (mlflow/webhooks/delivery.py)."""
+    """A webhook as MLflow 3 delivers it (mlflow/webhooks/delivery.py)."""
     raw, moment = json.dumps(event), str(int(time.time() if at is None else at))
     mac = hmac.new(secret.encode(), f"{delivery}.{moment}.{raw}".encode(), hashlib.sha256).digest()
     headers = {"X-MLflow-Signature": f"v1,{base64.b64encode(mac).decode()}", "X-MLflow-Delivery-Id": delivery}

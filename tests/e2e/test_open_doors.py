@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -428,6 +429,7 @@ work()
 
 
 @of("prefect")
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Prefect 3.9 wants Python 3.11")
 def test_assets_of_prefect_become_versions_and_versions_events(lab: Lab) -> None:
     port = free_port()
     api = f"http://127.0.0.1:{port}/api"
