@@ -13,6 +13,7 @@ from django.utils import timezone
 from scheduler.advance import advance
 from scheduler.attempts.preemption import preempt
 from scheduler.figures import count_events, note_late_work
+from scheduler.happenings import handle, unhandled
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
 from scheduler.quotas import warning
 from scheduler.quotas.admission import admit
@@ -54,7 +55,19 @@ _ORPHANS = """
 
 def sweep_all() -> None:
     """One bounded sweep: parents, children, executions with news, triggers; one step fails alone."""
-    steps = (_late, _parents, _children, _admissions, _preemptions, _executions, _triggers, _usage, _warnings, _figures)
+    steps = (
+        _late,
+        _parents,
+        _children,
+        _admissions,
+        _preemptions,
+        _executions,
+        _triggers,
+        _happenings,
+        _usage,
+        _warnings,
+        _figures,
+    )
     for step in steps:
         _guarded(step.__name__.strip("_"), step)
 
@@ -100,6 +113,10 @@ def _figures() -> None:
 
 def _triggers() -> None:
     sweep_triggers(limit=BATCH)
+
+
+def _happenings() -> None:
+    _each("happening", unhandled(limit=BATCH), handle)
 
 
 def _column(sql: str, parameters: list[Any]) -> list[int]:

@@ -7,6 +7,7 @@ from celery import shared_task
 from artifacts.uploads import drop_abandoned
 from scheduler.actions.retention import apply_all
 from scheduler.advance import advance
+from scheduler.happenings import handle
 from scheduler.notifications.deliver import deliver_due
 from scheduler.quotas.admission import admit
 from scheduler.schedules.fire import fire_due
@@ -32,6 +33,14 @@ def admit_executions() -> None:
 def evaluate_triggers(version_id: int) -> None:
     with keeping_one_execution() as launched:
         evaluate_version(version_id)
+    for execution_id in launched:
+        advance(execution_id)
+
+
+@shared_task
+def handle_happening(happening_id: int) -> None:
+    with keeping_one_execution() as launched:
+        handle(happening_id)
     for execution_id in launched:
         advance(execution_id)
 

@@ -7,6 +7,7 @@ from django.utils import timezone
 
 from artifacts.actions.holding import hold
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
+from artifacts.happenings import ALIAS_MOVED, ALIAS_REMOVED, happened
 from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion
 from artifacts.names import check_alias
 from audit.record import record
@@ -102,4 +103,8 @@ def _note(
     )
     detail = {"from": before and before.version, "version": after and after.version, "reason": reason}
     verb = "alias.remove" if after is None else "alias.move"
+    kind = ALIAS_REMOVED if after is None else ALIAS_MOVED
+    happened(
+        kind, actor=actor, version=after, artifact=artifact, subject=f"{artifact}:{name}", name=name, detail=detail
+    )
     record(actor, verb, f"{artifact}:{name}", project=artifact.project, domain=artifact.domain, detail=detail)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, transaction
 from django.db.models.signals import post_save
 from django.utils import timezone
 from flyteidl.core import interface_pb2, literals_pb2, types_pb2
@@ -19,6 +18,7 @@ from flyteidl.core import interface_pb2, literals_pb2, types_pb2
 from artifacts import literals, wire
 from artifacts.actions.declare import NewPlace, artifacts_of, declare
 from artifacts.actions.holding import hold_data
+from artifacts.actions.publication_rows import write_beside
 from artifacts.cards import LARGE_CARD_BYTES, store_card
 from artifacts.declarations import Declaration, Key, Publishing, read_output
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
@@ -162,10 +162,8 @@ def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
     new.reverse()
     if new:
         _inherit(new)
-        partitions = sorted(_partitions(new).items())  # one order: no deadlock
-        _insert_columns(_PARTITIONS, [(*key, json.dumps(values)) for key, values in partitions])
     _insert(new)
-    _insert_columns(_METRICS, [(row.pk, name, float(value)) for row in new for name, value in row.metrics.items()])
+    write_beside(new)
     present |= {(row.artifact_id, row.version): row for row in new}
     found = [present[row.artifact_id, row.version] for row in rows]
     for row, first in zip(rows, found, strict=True):
@@ -195,27 +193,6 @@ def _insert(rows: Sequence[ArtifactVersion]) -> None:
     ArtifactVersion.objects.bulk_create(rows, batch_size=200)
     for row in rows:  # as `save` would: it is what wakes the triggers
         post_save.send(ArtifactVersion, instance=row, created=True, raw=False, using=DEFAULT_DB_ALIAS)
-
-
-# Written with every version: the ORM would take longer to put these together than the database to carry them out.
-_PARTITIONS = """
-    INSERT INTO artifacts_partition (artifact_id, digest, "values")
-    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::jsonb[]) ON CONFLICT DO NOTHING
-"""
-_METRICS = """
-    INSERT INTO artifacts_metric (version_id, name, value)
-    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::float8[])
-"""
-
-
-def _insert_columns(statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [list(column) for column in zip(*rows, strict=True)])
-
-
-def _partitions(rows: Sequence[ArtifactVersion]) -> dict[tuple[int, str], dict[str, str]]:
-    return {(row.artifact_id, row.partition_digest): row.partitions for row in rows}
 
 
 def _inherit(rows: Sequence[ArtifactVersion]) -> None:

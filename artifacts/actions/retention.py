@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from artifacts.actions.holding import lock_data
 from artifacts.exceptions import CausewayError, FailedPrecondition, InvalidArgument, NotFound
+from artifacts.happenings import REMOVED, Kind, a_happening, write
 from artifacts.models import Alias, Artifact, ArtifactVersion, Removal, RetentionPolicy
 from artifacts.store import store
 from artifacts.uploads import AREA
@@ -87,8 +88,10 @@ def lock_for_removal(versions: QuerySet[ArtifactVersion]) -> QuerySet[ArtifactVe
     return versions.filter(removed_at__isnull=True).select_for_update(of=("self",))
 
 
-def remove(versions: Sequence[ArtifactVersion], *, actor: str, reason: str) -> list[Removal]:
+def remove(versions: Sequence[ArtifactVersion], *, actor: str, reason: str, kind: Kind = REMOVED) -> list[Removal]:
     """Tombstone these versions together; their objects go afterwards (`delete_objects`). Removing one twice is a no-op.
+
+    `kind` of happening: that somebody removed them, or that a policy let them go.
 
     FailedPrecondition when an alias names one. Whether lineage or executions need them is for the caller to know.
     """
@@ -100,6 +103,10 @@ def remove(versions: Sequence[ArtifactVersion], *, actor: str, reason: str) -> l
             raise FailedPrecondition(f"{named.version.version} cannot be removed: alias '{named.name}' names it")
         now = timezone.now()
         ArtifactVersion.objects.filter(pk__in=[row.pk for row in rows]).update(removed_at=now)
+        given = {version.pk: version for version in versions}  # with their artifacts
+        write(
+            [a_happening(kind, actor=actor, version=given[row.pk], detail={"reason": reason}, at=now) for row in rows]
+        )
         return Removal.objects.bulk_create(Removal(version=row, at=now, actor=actor, reason=reason) for row in rows)
 
 

@@ -1,5 +1,6 @@
 from artifacts.models.alias import Alias, AliasMove
 from artifacts.models.artifact import Artifact, Granularity, Kind, Partition
+from artifacts.models.happening import Happening
 from artifacts.models.retention import Removal, RetentionPolicy
 from artifacts.models.version import ArtifactVersion, CardFormat, Metric
 
@@ -10,6 +11,7 @@ __all__ = [
     "ArtifactVersion",
     "CardFormat",
     "Granularity",
+    "Happening",
     "Kind",
     "Metric",
     "Partition",

@@ -13,6 +13,7 @@ from django.utils import timezone
 from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.exceptions import FailedPrecondition, InvalidArgument
+from artifacts.happenings import APPROVED, REJECTED, happened
 from artifacts.literals import check_literal
 from audit.record import record
 from scheduler import graphs
@@ -50,9 +51,24 @@ def set_signal(
             domain=locked.domain,
             detail={"comment": comment},
         )
+        _note(locked, gate, literal, actor=actor, comment=comment)
         Execution.objects.filter(pk=locked.pk).update(dirty=True)
         wake_execution(locked.pk)
     return gate
+
+
+def _note(execution: Execution, gate: Gate, literal: literals_pb2.Literal, *, actor: str, comment: str) -> None:
+    if gate.kind == GateKind.APPROVE:
+        happened(
+            APPROVED if literal.scalar.primitive.boolean else REJECTED,
+            actor=actor,
+            subject=f"{execution.key}/{gate.signal_id}",
+            place=(execution.project, execution.domain),
+            execution_key=execution.key,
+            name=gate.signal_id,
+            detail={"comment": comment} if comment else {},
+            at=gate.decided_at,
+        )
 
 
 def _verb(gate: Gate, literal: literals_pb2.Literal) -> str:

@@ -10,6 +10,7 @@ from django.db.models import Q
 
 from artifacts.actions.retention import StoredData, data_of, delete_objects, lock_for_removal, remove
 from artifacts.exceptions import FailedPrecondition
+from artifacts.happenings import REMOVED, Kind
 from artifacts.models import Alias, ArtifactVersion, Removal
 from audit.record import record
 from lineage.models import VersionEdge
@@ -96,9 +97,9 @@ def remove_version(version: ArtifactVersion, *, tombstone_used: bool, actor: str
     return plan
 
 
-def tombstone(versions: Sequence[ArtifactVersion], *, actor: str, reason: str) -> list[Removal]:
+def tombstone(versions: Sequence[ArtifactVersion], *, actor: str, reason: str, kind: Kind = REMOVED) -> list[Removal]:
     """Remove these in the caller's transaction; nothing is reused any more whose outputs they are."""
-    removals = remove(versions, actor=actor, reason=reason)
+    removals = remove(versions, actor=actor, reason=reason, kind=kind)
     if entries := _cache_entries(versions):
         CacheEntry.objects.filter(pk__in=entries).delete()
     return removals
