@@ -13,6 +13,7 @@ from django.db.models import Max, Min, QuerySet
 from flyteidl.core import artifact_id_pb2
 
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, QueryUnresolved
+from artifacts.governance.standing import NOT_BLOCKED, passing, standing_of
 from artifacts.models import Artifact, ArtifactVersion, Partition
 from artifacts.partitions import digest_of, format_time, truncate
 from artifacts.wanted import Inputs, Wanted, read_query
@@ -27,8 +28,8 @@ SAMPLE = 5_000  # partitions that are looked through for them
 
 
 def newest_first(rows: QuerySet[ArtifactVersion]) -> QuerySet[ArtifactVersion]:
-    """What "newest" and `latest` mean everywhere: by publication, of those whose data was not removed."""
-    return rows.filter(removed_at__isnull=True).order_by(*NEWEST_FIRST)
+    """What "newest" and `latest` mean everywhere: by publication, of those neither removed nor quarantined."""
+    return rows.filter(removed_at__isnull=True, quarantined_at__isnull=True).order_by(*NEWEST_FIRST)
 
 
 def newest_of(artifact: Artifact) -> ArtifactVersion | None:
@@ -91,6 +92,7 @@ def matches(version: ArtifactVersion, wanted: Wanted) -> bool:
     return (
         wanted.version in ("", version.version)
         and version.removed_at is None
+        and (not wanted.passed or standing_of(version.pk).passed)
         and all(version.partitions.get(key) == value for key, value in wanted.partitions.items())
         and (moment is None or version.time_partition == truncate(moment, artifact.granularity))
         and _in_range(version, wanted)
@@ -173,7 +175,8 @@ def _lookup(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
         return version if matches(version, replace(wanted, alias="")) else None
     if 0 < len(wanted.partitions) < len(artifact.partition_keys):
         return _newest_of_some_keys(artifact, wanted)
-    return newest_first(candidates(artifact, wanted)).first()
+    found = candidates(artifact, wanted)
+    return (found.order_by(*NEWEST_FIRST) if wanted.quarantined else newest_first(found)).first()
 
 
 def _named(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
@@ -205,13 +208,15 @@ def candidates(artifact: Artifact, wanted: Wanted) -> QuerySet[ArtifactVersion]:
         found = found.filter(time_partition__lt=wanted.time_before)
     if wanted.created_before is not None:
         found = found.filter(created_at__lt=wanted.created_before)
-    return found
+    if wanted.passed:
+        found = passing(found)
+    return found if wanted.quarantined else found.filter(quarantined_at__isnull=True)
 
 
 _AMONG_RECENT = """
     SELECT id FROM (
         SELECT id, partitions, time_partition FROM artifacts_artifactversion
-        WHERE artifact_id = %(artifact)s AND removed_at IS NULL {created}
+        WHERE artifact_id = %(artifact)s AND removed_at IS NULL {standing} {created}
         ORDER BY created_at DESC, id DESC LIMIT %(recent)s
     ) AS recent WHERE partitions @> %(partitions)s {time} LIMIT 1
 """
@@ -219,7 +224,8 @@ _NEWEST_OF_EACH_PARTITION = """
     SELECT newest.id FROM artifacts_partition AS part
     CROSS JOIN LATERAL (
         SELECT id, created_at FROM artifacts_artifactversion
-        WHERE artifact_id = part.artifact_id AND partition_digest = part.digest AND removed_at IS NULL {created} {time}
+        WHERE artifact_id = part.artifact_id AND partition_digest = part.digest AND removed_at IS NULL
+          {standing} {created} {time}
         ORDER BY created_at DESC, id DESC LIMIT 1
     ) AS newest
     WHERE part.artifact_id = %(artifact)s AND part.values @> %(partitions)s
@@ -258,10 +264,16 @@ def _newest_of_some_keys(artifact: Artifact, wanted: Wanted) -> ArtifactVersion 
     time = " ".join(f"AND {condition}" for condition, value in times.items() if value is not None)
     with connection.cursor() as cursor:
         for sql in (_AMONG_RECENT, _NEWEST_OF_EACH_PARTITION):
-            cursor.execute(sql.format(created=created, time=time), asked)
+            cursor.execute(sql.format(created=created, time=time, standing=_standing(wanted)), asked)
             if row := cursor.fetchone():
                 return ArtifactVersion.objects.get(pk=row[0])
     return None
+
+
+def _standing(wanted: Wanted) -> str:
+    """What a query asks of quarantine and checks, as SQL about `artifacts_artifactversion`."""
+    quarantined = "" if wanted.quarantined else "AND quarantined_at IS NULL"
+    return f"{quarantined} AND {NOT_BLOCKED}" if wanted.passed else quarantined
 
 
 def _explain(artifact: Artifact, wanted: Wanted) -> str:

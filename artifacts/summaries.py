@@ -31,7 +31,8 @@ SELECT artifact.id, newest.id, newest.version, newest.created_at, newest.size_by
 FROM unnest(%(artifacts)s::bigint[]) AS artifact(id)
 LEFT JOIN LATERAL (
     SELECT id, version, created_at, size_bytes, producer, created_by FROM artifacts_artifactversion
-    WHERE artifact_id = artifact.id AND removed_at IS NULL ORDER BY created_at DESC, id DESC LIMIT 1
+    WHERE artifact_id = artifact.id AND removed_at IS NULL AND quarantined_at IS NULL
+    ORDER BY created_at DESC, id DESC LIMIT 1
 ) AS newest ON true
 CROSS JOIN LATERAL (
     SELECT count(*) FROM (

@@ -13,7 +13,7 @@ from artifacts.addresses import parse_address
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import ArtifactVersion
 from artifacts.partitions import format_time, label_time, literal_as_text, literal_as_time, parse_time, shift
-from artifacts.wire import QUERY_MOMENTS, more_of_query, transform_of_input
+from artifacts.wire import PASSED, QUERY_MOMENTS, more_of_query, transform_of_input
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,8 @@ class Wanted:
     time_from: datetime | None = None  # time partition at or after
     time_before: datetime | None = None  # time partition before
     created_before: datetime | None = None  # the newest as of then
+    passed: bool = False  # no check blocks it
+    quarantined: bool = False  # quarantined ones too
 
     def conditions(self) -> str:
         """`region=SEA, time partition 2026-01-01T00:00:00Z`, empty when anything would do."""
@@ -42,6 +44,8 @@ class Wanted:
         ):
             if moment is not None:
                 said.append(f"{label} {format_time(moment)}")
+        if self.passed:
+            said.append("checks passed")
         return ", ".join(said)
 
 
@@ -93,7 +97,13 @@ def _with_more(wanted: Wanted, more: Mapping[str, Any], inputs: Inputs) -> Wante
             moments[key] = literal_as_time(_bound(label, inputs), name=value["input"])
         elif value:
             moments[key] = parse_time(value)
-    return replace(wanted, alias=more.get("alias", ""), **moments)
+    return replace(
+        wanted,
+        alias=more.get("alias", ""),
+        passed=more.get("checks") == PASSED,
+        quarantined=more.get("quarantined") == "yes",
+        **moments,
+    )
 
 
 def inputs_asked(query: artifact_id_pb2.ArtifactQuery) -> Iterator[str]:

@@ -33,7 +33,10 @@ PARTITIONS_KEY = "_uap"
 METRICS_KEY = "_um"
 ATTRIBUTES_KEY = "_uat"
 DECLARED_KEY = "_uo"
+CHECK_PREFIX = "_uck."  # and the name of a check: a JSON object, what the task says of it
 
+PASSED = "passed"
+QUERY_WORDS = {"checks": (PASSED,), "quarantined": ("yes",)}  # what a query may ask for in these words alone
 QUERY_MOMENTS = ("time_from", "time_before", "created_before")
 MAX_ATTRIBUTE_NAME = 255
 MAX_ATTRIBUTE = 10_000  # characters
@@ -114,19 +117,22 @@ _QueryMore: Any = _message_class("CausewayQueryMore", [("causeway", MORE_FIELD, 
 
 
 def more_of_query(query: artifact_id_pb2.ArtifactQuery) -> Mapping[str, Any]:
-    """What it asks for beyond FlyteIDL: `alias`, and moments as ISO 8601 or `{"input": name}`. InvalidArgument."""
+    """Asked beyond FlyteIDL: `alias`, moments (ISO 8601, or `{"input": name}`), QUERY_WORDS. InvalidArgument."""
     try:
         text = _QueryMore.FromString(query.SerializeToString()).causeway
     except DecodeError as error:
         raise InvalidArgument(f"field {MORE_FIELD} of the artifact query is no text: {error}") from error
     more = _read_more(text, "artifact query")
-    if unknown := sorted(set(more) - {"alias", *QUERY_MOMENTS}):
-        known = ", ".join(("alias", *QUERY_MOMENTS))
+    if unknown := sorted(set(more) - {"alias", *QUERY_MOMENTS, *QUERY_WORDS}):
+        known = ", ".join(("alias", *QUERY_MOMENTS, *QUERY_WORDS))
         raise InvalidArgument(f"the artifact query asks for {', '.join(unknown)}; known are: {known}")
     for key, value in more.items():
         bound = key in QUERY_MOMENTS and isinstance(value, dict) and isinstance(value.get("input"), str)
         if not isinstance(value, str) and not bound:
             raise InvalidArgument(f"{key} of the artifact query cannot be {value!r}")
+        if key in QUERY_WORDS and value not in QUERY_WORDS[key]:
+            allowed = " or ".join(map(repr, QUERY_WORDS[key]))
+            raise InvalidArgument(f"{key} of the artifact query is {allowed}, not {value!r}")
     return more
 
 
@@ -224,6 +230,12 @@ def attributes_of(metadata: Mapping[str, str]) -> dict[str, str]:
     for key, text in plain.items():
         check_text(key + text, f"attribute {key[:80]!r}")
     return plain | check_attributes(_json_object(metadata, ATTRIBUTES_KEY, "strings"))
+
+
+def reports_of(metadata: Mapping[str, str]) -> dict[str, dict[str, object]]:
+    """What the task says of checks, by their names."""
+    keys = sorted(key for key in metadata if key.startswith(CHECK_PREFIX))
+    return {key[len(CHECK_PREFIX) :]: _json_object(metadata, key, "a check's outcome") for key in keys}
 
 
 def _json_object(metadata: Mapping[str, str], key: str, of: str) -> dict[str, object]:

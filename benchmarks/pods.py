@@ -170,15 +170,18 @@ class Measured:
 
 
 @contextmanager
-def stack_on_pods(runner: str) -> Iterator[tuple[Bench, str]]:
+def stack_on_pods(runner: str, **settings: object) -> Iterator[tuple[Bench, str]]:
+    """`settings`: of the cluster, further ones."""
     cluster = a_cluster()
     with tempfile.TemporaryDirectory(prefix="causeway-bench-") as folder:
+        image = cluster.environment["CLUSTER_TASK_IMAGE"]
         described = {
             "name": "pods",
             "kubeconfig": cluster.environment["KUBECONFIG"],
-            "image": cluster.environment["CLUSTER_TASK_IMAGE"],
+            "image": image,
             "namespace": NAMESPACE,
             **({"runner": runner} if runner else {}),
+            **settings,
         }
         path = Path(folder) / "clusters.yaml"
         path.write_text(json.dumps(described))
@@ -186,8 +189,8 @@ def stack_on_pods(runner: str) -> Iterator[tuple[Bench, str]]:
         with running_stack(Path(folder) / "h", **env) as stack:
             remote = FlyteRemote(stack.flyte_config(), default_project=PROJECT, default_domain=DOMAIN)
             bench = Bench(stack, Client(stack.http_url, stack.admin_token, PROJECT, DOMAIN), remote)
-            bench.register("bench_pods", PROGRAM, image=described["image"])
-            yield bench, described["kubeconfig"]
+            bench.register("bench_pods", PROGRAM, image=image)
+            yield bench, cluster.environment["KUBECONFIG"]
 
 
 def main() -> None:

@@ -39,7 +39,7 @@ STORE = ("CAUSEWAY_STORE_URL", "AWS_ENDPOINT_URL", "AWS_REGION", "AWS_ACCESS_KEY
 PROGRAM = """
 from flytekit import map_task, task, workflow
 
-@task
+@task(environment={"CAUSEWAY_REUSE": "0"})
 def nothing(n: int) -> int:
     return n
 

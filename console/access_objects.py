@@ -11,20 +11,28 @@ from typing import TypeVar
 from django.db.models import Model, QuerySet
 
 from artifacts.exceptions import NotFound
-from artifacts.models import Artifact, ArtifactVersion
+from artifacts.models import Artifact, ArtifactVersion, Hold
 from artifacts.queries import version_called
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
 from console.accounts.models import ApiToken, User
+from scheduler.approving.standing import whole
 from scheduler.models import (
+    ApprovalRule,
+    ApproverGroup,
+    Connection,
+    Decision,
+    Delegation,
     Execution,
     Gate,
     LaunchPlan,
     NodeExecution,
     Notification,
     Project,
+    Promotion,
     Schedule,
     Secret,
+    ServiceLevel,
     Subscription,
     Task,
     TaskExecution,
@@ -64,6 +72,67 @@ def access_execution(user: AnyUser, project: str, domain: str, name: str, *, act
     return _one(rows.filter(project=project, domain=domain, name=name), what)
 
 
+def access_approval_rule(user: AnyUser, rule_id: int, *, action: Action = Action.READ) -> ApprovalRule:
+    what = f"approval rule {rule_id}"
+    rule = _one(ApprovalRule.objects.filter(pk=rule_id), what)
+    _require_of_project(user, rule.project, rule.domain, action, what)
+    return rule
+
+
+def access_approver_group(user: AnyUser, project: str, name: str, *, action: Action = Action.READ) -> ApproverGroup:
+    what = f"group {name} of approvers in {project}"
+    _require_of_project(user, project, "", action, what)
+    return _one(ApproverGroup.objects.filter(project=project, name=name), what)
+
+
+def _require_of_project(user: AnyUser, project: str, domain: str, action: Action, what: str) -> None:
+    """For what belongs to a whole project: who may read one of its domains may read it."""
+    known = access.known_projects(user)
+    if known is not None and project not in known:
+        raise NotFound(f"no {what}")
+    if action is not Action.READ:
+        access.require(user, action, project, domain)
+
+
+def access_decision(user: AnyUser, decision_id: int) -> Decision:
+    what = f"decision {decision_id}"
+    row = _one(whole().filter(pk=decision_id), what)
+    access.require_found(user, Action.READ, *row.place, what=what)
+    return row
+
+
+def access_hold(user: AnyUser, hold_id: int) -> Hold:
+    what = f"hold {hold_id}"
+    row = _one(Hold.objects.select_related("artifact", "version__artifact").filter(pk=hold_id), what)
+    access.require_found(user, Action.READ, *row.artifact.key[:2], what=what)
+    return row
+
+
+def access_level(user: AnyUser, level_id: int, *, action: Action = Action.READ) -> ServiceLevel:
+    what = f"service level {level_id}"
+    row = _one(ServiceLevel.objects.filter(pk=level_id, removed_at__isnull=True), what)
+    access.require_found(user, action, row.project, row.domain, what=what)
+    return row
+
+
+def access_promotion(user: AnyUser, promotion_id: int) -> Promotion:
+    """By who may read where it goes to, and what it is."""
+    what = f"promotion {promotion_id}"
+    rows = Promotion.objects.select_related("source__artifact", "target__artifact")
+    row = _one(rows.filter(pk=promotion_id), what)
+    access.require_found(user, Action.READ, row.project, row.domain, what=what)
+    return row
+
+
+def access_delegation(user: AnyUser, delegation_id: int) -> Delegation:
+    """One from or to the user, or of a project that he administers."""
+    what = f"delegation {delegation_id}"
+    row = _one(Delegation.objects.filter(pk=delegation_id), what)
+    if user.get_username() not in (row.giver, row.to) and not access.can(user, Action.ADMIN, row.project):
+        raise NotFound(f"no {what}")
+    return row
+
+
 def access_node(execution: Execution, node_id: str) -> NodeExecution:
     """A node of an execution the user was given."""
     return _one(execution.nodes.filter(node_id=node_id), f"node {node_id} in {execution.key}")
@@ -76,7 +145,9 @@ def access_attempt(node: NodeExecution, attempt: int, index: int = -1) -> TaskEx
 
 
 def access_gate(user: AnyUser, gate_id: int, *, action: Action = Action.READ) -> Gate:
-    gate = _one(Gate.objects.select_related("execution", "node").filter(pk=gate_id), f"gate {gate_id}")
+    rows = Gate.objects.select_related("execution__workflow", "node")
+    rows = rows.defer("execution__workflow__spec", "execution__workflow__closure")
+    gate = _one(rows.filter(pk=gate_id), f"gate {gate_id}")
     access.require_found(user, action, gate.execution.project, gate.execution.domain, what=f"gate {gate_id}")
     return gate
 
@@ -93,6 +164,14 @@ def access_secret(user: AnyUser, secret_id: int) -> Secret:
     """For those who may remove it."""
     what = f"secret {secret_id}"
     found = _one(Secret.objects.defer("sealed").filter(pk=secret_id), what)
+    access.require_found(user, Action.ADMIN, found.project, found.domain, what=what)
+    return found
+
+
+def access_connection(user: AnyUser, connection_id: int) -> Connection:
+    """For those who may change or remove it."""
+    what = f"connection {connection_id}"
+    found = _one(Connection.objects.defer("sealed").filter(pk=connection_id), what)
     access.require_found(user, Action.ADMIN, found.project, found.domain, what=what)
     return found
 

@@ -17,10 +17,11 @@ from django.http import HttpRequest
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
 from artifacts.models import Artifact
 from audit.record import record
-from scheduler.actions import clusters, connectors, prices, quotas
+from scheduler.actions import clusters, connections, connectors, prices, quotas
 from scheduler.actions.projects import check_new, create_project, update_project
 from scheduler.models import (
     ClusterSettings,
+    Connection,
     ConnectorSettings,
     Execution,
     LaunchPlan,
@@ -210,6 +211,64 @@ class ClusterAdmin(DescribedAdmin):
             obj.name, given["description"], kubeconfig_text=given.get("kubeconfig") or None, actor=actor_of(request)
         )
         obj.pk = row.pk
+
+
+class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
+    """As on the page of connections; what is sealed is not shown."""
+
+    port = forms.IntegerField(required=False, min_value=1, max_value=connections.MOST_PORT)
+    options = forms.JSONField(required=False, initial=dict)
+    password = forms.CharField(
+        required=False, strip=False, widget=forms.PasswordInput, help_text="empty: what was set stays"
+    )
+
+    class Meta:
+        model = Connection
+        fields = ("project", "domain", "name", "kind", "host", "port", "user", "database", "options")
+
+    def wanted(self) -> connections.Wanted:
+        found = self.cleaned_data
+        secrets = {"password": found["password"]} if found.get("password") else {}
+        plain = {name: found.get(name) or "" for name in ("kind", "host", "user", "database")}
+        return connections.Wanted(**plain, port=found.get("port"), options=found.get("options") or {}, secrets=secrets)
+
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean() or self.cleaned_data
+        if self.errors:
+            return found
+        with tried():
+            _set_connection(self, self.instance, actor="")
+        return found
+
+
+def _set_connection(form: ConnectionForm, row: Connection, *, actor: str) -> Connection:
+    found = form.cleaned_data
+    place = {name: found.get(name, getattr(row, name)) for name in ("project", "domain")}
+    return connections.set_connection(found.get("name", row.name), form.wanted(), **place, actor=actor)[0]
+
+
+@admin.register(Connection)
+class ConnectionAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Secrets beside the password are set on the console's page."""
+
+    audits = False
+    form = ConnectionForm
+    list_display = ("name", "project", "domain", "kind", "host", "updated_by", "updated_at")
+    list_filter = ("project", "domain")
+    search_fields = ("name", "host")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return ("project", "domain", "name") if obj is not None else ()
+
+    def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
+        obj.pk = _set_connection(form, obj, actor=actor_of(request)).pk
+
+    def delete_model(self, request: HttpRequest, obj: Connection) -> None:
+        connections.remove_connection(obj, actor=actor_of(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Iterable[Connection]) -> None:
+        for row in queryset:
+            connections.remove_connection(row, actor=actor_of(request))
 
 
 class ConnectorForm(DescribedForm):

@@ -73,8 +73,17 @@ def check_grpc_auth(app_configs: Sequence[Any] | None = None, **_: object) -> li
     ]
 
 
+@register(Tags.security)
+def check_sign_on(app_configs: Sequence[Any] | None = None, **_: object) -> list[CheckMessage]:
+    """What the provider says of people must not be changed on its way."""
+    issuer = urlsplit(settings.CAUSEWAY_OIDC_ISSUER)
+    if not settings.CAUSEWAY_OIDC_ISSUER or issuer.scheme == "https" or is_loopback(issuer.hostname or ""):
+        return []
+    return [Error(f"CAUSEWAY_OIDC_ISSUER is {settings.CAUSEWAY_OIDC_ISSUER}: it must be https", id="causeway.E030")]
+
+
 def refuse_exposure() -> None:
     """For entry points that Django does not check by itself."""
-    found = [*check_exposure(), *check_open_grpc(), *check_grpc_auth()]
+    found = [*check_exposure(), *check_open_grpc(), *check_grpc_auth(), *check_sign_on()]
     if found:
         raise ImproperlyConfigured("; ".join(str(message.msg) for message in found))

@@ -17,8 +17,10 @@ from console.sqlviews import hardening
 from lineage.models import VersionEdge
 from scheduler.attempts import moves
 from scheduler.models import (
+    AttemptReplicas,
     AttemptSamples,
     ClusterSettings,
+    Connection,
     ConnectorCatalogue,
     ConnectorJob,
     ConnectorSettings,
@@ -50,6 +52,10 @@ RIGHTS: tuple[tuple[type[models.Model], Right, tuple[str, ...]], ...] = (
     (AttemptSamples, "SELECT", ALL),
     (AttemptSamples, "INSERT", ALL),
     (AttemptSamples, "UPDATE", ALL),
+    # what the replicas of jobs do
+    (AttemptReplicas, "SELECT", ALL),
+    (AttemptReplicas, "INSERT", ALL),
+    (AttemptReplicas, "UPDATE", ALL),
     # what quotas allow; and lanes, where an older release queued attempts without
     (Quota, "SELECT", ALL),
     (Lane, "SELECT", ALL),
@@ -65,6 +71,7 @@ RIGHTS: tuple[tuple[type[models.Model], Right, tuple[str, ...]], ...] = (
     # whose an attempt is, and the secrets that are there, sealed
     (Execution, "SELECT", ("id", "project", "domain", "name", "principal", "principal_project")),
     (Secret, "SELECT", ALL),
+    (Connection, "SELECT", ALL),
     # where the pods of its cluster run, and the key to it, sealed
     (ClusterSettings, "SELECT", ALL),
     # which connectors there are, what they said they run, and the jobs they made

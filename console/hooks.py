@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import hmac
-import re
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,25 +23,24 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import Hook, HookCall, User
 from console.accounts.scopes import Grant, grant_of, narrow
+from console.hook_senders import Signed, publication_in, read_signature
 from console.rest.parsing import read_json
 from console.rest.publishing import check_body, publish_from
 from scheduler.actions.identifiers import check_project
-from scheduler.notifications.webhooks import signature
 from scheduler.secrets.cipher import open_sealed, seal
 
 WINDOW = timedelta(minutes=5)  # how far the clock of who signs may be off
 OVERLAP = timedelta(hours=24)  # for so long the secret before is good after a rotation
 MAX_BODY = 1024**2  # bytes
 PREFIX = "cwh_"
-_SIGNATURE = re.compile(r"t=([0-9]{1,12}),v1=([0-9a-f]{64})")
 _REFUSED = "the hook or its signature is not valid"  # which of them is not told
 
 
 @dataclass(frozen=True)
 class Call:
-    """What came: the header `Causeway-Signature` and the body, as it is."""
+    """What came, as it is."""
 
-    signed: str
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -109,37 +107,39 @@ def remove(hook: Hook, *, actor: User) -> None:
         hook.delete()
 
 
-def take(key: str, call: Call) -> Outcome:
-    """Publish what was sent. Unauthenticated for a wrong hook, signature or time; AlreadyExists for one sent before;
+def take(key: str, call: Call) -> Outcome | None:
+    """Publish what was sent; None for what says nothing to publish.
+
+    Unauthenticated for a wrong hook, signature or time; AlreadyExists for one sent before;
     PermissionDenied when who made the hook may not publish there any more; else as a publication over REST.
     """
     now = timezone.now()
     hook = Hook.objects.select_related("user", "parent").filter(key=key).first()
-    seen = _verified(hook, call, now)
+    signed = _verified(hook, call, now)
     if hook is None or not _is_alive(hook, now):
         raise Unauthenticated(_REFUSED)
     user = _publisher(hook)
     if user is None or not access.can(user, Action.PUBLISH, hook.project, hook.domain):
         raise PermissionDenied(f"{hook.user.username}, who made this hook, may not publish there any more")
-    body = check_body(_read(call.body))
+    said = publication_in(_read(call.body), signed.sender)
+    if said is None:
+        return None
+    body = check_body(said)
     body["producer"] = body["producer"] or f"hook:{hook.key}"
     with transaction.atomic():
-        _note(hook, seen, now)
+        _note(hook, signed.seen, now)
         return publish_from(body, None, project=hook.project, domain=hook.domain, name=hook.artifact, user=user)
 
 
-def _verified(hook: Hook | None, call: Call, now: datetime) -> str:
+def _verified(hook: Hook | None, call: Call, now: datetime) -> Signed:
     """The signature, once it is right. For a hook that there is not it takes as long to say so."""
-    found = _SIGNATURE.fullmatch(call.signed.strip())
-    if found is None:
-        raise Unauthenticated("send the header Causeway-Signature: t=<seconds>,v1=<HMAC-SHA256 in hexadecimal>")
-    at = int(found[1])
-    matches = [hmac.compare_digest(signature(secret, call.body, at=at), found[0]) for secret in _secrets(hook, now)]
+    signed = read_signature(call.headers)
+    matches = [signed.is_by(secret, call.body) for secret in _secrets(hook, now)]  # all are looked at
     if not any(matches):
         raise Unauthenticated(_REFUSED)
-    if abs(now.timestamp() - at) > WINDOW.total_seconds():
+    if abs(now.timestamp() - signed.at) > WINDOW.total_seconds():
         raise Unauthenticated(f"the time of the signature is more than {WINDOW.seconds} seconds from now")
-    return found[2]
+    return signed
 
 
 def _secrets(hook: Hook | None, now: datetime) -> list[str]:

@@ -20,9 +20,11 @@ from django.conf import settings
 from artifacts.exceptions import NotFound
 from artifacts.store import store
 from console.pods import container_of
+from scheduler.attempts import replicas
 from scheduler.executors.kubernetes import clusters
 from scheduler.executors.kubernetes.cluster import BadCluster
 from scheduler.executors.kubernetes.clusters import followed_file
+from scheduler.executors.kubernetes.names import is_shared
 from scheduler.models import TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase
 
@@ -69,9 +71,18 @@ def _part(
 
 
 def read_log_of(
-    row: TaskExecution, *, offset: int | None = 0, limit: int = DEFAULT_BYTES, tail: int | None = None
+    row: TaskExecution,
+    *,
+    offset: int | None = 0,
+    limit: int = DEFAULT_BYTES,
+    tail: int | None = None,
+    replica: str = "",
 ) -> LogPart:
-    """As `read_log`, of an attempt, also while it is a pod that runs, and until all of its log is in the store."""
+    """As `read_log`, of an attempt, also while it is a pod that runs, and until all of its log is in the store.
+    `replica`: of which of its replicas, where it is a job; empty, or the main one: of the attempt.
+    """
+    if replica:
+        return _read_replica(row, replica, offset=offset, limit=limit, tail=tail)
     if row.executor != clusters.KIND:
         return read_log(row.log_uri, offset=offset, limit=limit, tail=tail)
     if (followed := _followed(row)) is not None:
@@ -82,6 +93,8 @@ def read_log_of(
     reached = max(part.size, offset or 0)  # a reader may have had more of the cluster than the store has yet
     if row.phase != AttemptPhase.RUNNING or part.next_offset < part.size or reached > ASKED_BYTES:
         return part
+    if is_shared(row.handle):  # its pod's own log is none of its
+        return part
     newer = _ask_for(row, offset=reached, limit=limit if tail is None else ASKED_BYTES)
     data = part.data + newer
     if tail is not None and len(newer) == ASKED_BYTES:  # there is more of it: its end alone then
@@ -91,6 +104,18 @@ def read_log_of(
     return LogPart(data, reached + len(newer), reached + len(newer))
 
 
+def _read_replica(row: TaskExecution, name: str, *, offset: int | None, limit: int, tail: int | None) -> LogPart:
+    """NotFound if the attempt has no such replica."""
+    uri = next((one.log_uri for one in replicas.of(row) if one.name == name), None)
+    if uri is None:
+        raise NotFound(f"the attempt has no replica {name[:80]}")
+    if (followed := _followed(row, "" if uri == row.log_uri else name)) is not None:
+        with followed:
+            size = os.fstat(followed.fileno()).st_size
+            return _part(size, lambda at: _at(followed, at), offset=offset, limit=limit, tail=tail)
+    return read_log(uri, offset=offset, limit=limit, tail=tail)
+
+
 def is_growing(row: TaskExecution, now: datetime) -> bool:
     """Whether more of it may come: the end of a pod is told before the last of its log is kept."""
     if row.phase not in ATTEMPT_TERMINAL:
@@ -98,9 +123,9 @@ def is_growing(row: TaskExecution, now: datetime) -> bool:
     return row.executor == clusters.KIND and row.ended_at is not None and now - row.ended_at < SETTLES
 
 
-def _followed(row: TaskExecution) -> BinaryIO | None:
+def _followed(row: TaskExecution, replica: str = "") -> BinaryIO | None:
     try:
-        return followed_file(Path(settings.CAUSEWAY_HOME), row.cluster, row.pk).open("rb")
+        return followed_file(Path(settings.CAUSEWAY_HOME), row.cluster, row.pk, replica).open("rb")
     except OSError:
         return None
 
@@ -119,6 +144,8 @@ def _ask(row: TaskExecution, what: str, **wanted: int) -> bytes:
     while.
     """
     namespace, _, name = row.handle.partition("/")
+    if "/" in name:  # a job: its log is of one of its pods, and comes by way of the store
+        return b""
     # Only here: the client of Kubernetes takes a second to import.
     from scheduler.executors.kubernetes import asking, looking  # noqa: PLC0415
 

@@ -12,6 +12,7 @@ from scheduler.attempts import wire
 from scheduler.executors.kubernetes import clusters
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
 from scheduler.executors.kubernetes.links import by_name, kubectl, log_links
+from scheduler.executors.kubernetes.names import is_shared
 from scheduler.models import PhaseEvent, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase, Machine
 
@@ -52,6 +53,12 @@ class Pod:
     name: str = ""
     kubectl: tuple[str, ...] = ()  # commands that show it while it lives, to be copied
     links: tuple[tuple[str, str], ...] = ()  # name and address of its log in other systems
+    shared: bool = False  # it stays, and others run in it, too
+
+    @property
+    def is_job(self) -> bool:
+        """Whether it is a job of several pods: then its name says of which kind, `pytorchjob/name`."""
+        return "/" in self.name
 
 
 def waiting_of(row: TaskExecution) -> Waiting | None:
@@ -84,7 +91,7 @@ def pod_of(row: TaskExecution, known: Mapping[str, Cluster] | None = None) -> Po
     known = (by_name() if name else {}) if known is None else known
     context = known[row.cluster].context if row.cluster in known else ""
     commands = kubectl(row, context) if row.phase not in ATTEMPT_TERMINAL else []
-    return Pod(row.cluster, namespace, name, tuple(commands), tuple(log_links(row, known)))
+    return Pod(row.cluster, namespace, name, tuple(commands), tuple(log_links(row, known)), is_shared(row.handle))
 
 
 def look_at(row: TaskExecution) -> tuple[Look | None, str]:
@@ -94,6 +101,8 @@ def look_at(row: TaskExecution) -> tuple[Look | None, str]:
         return None, ""
     if not pod.name:
         return None, "The pod is not made yet."
+    if pod.is_job:  # its pods are shown as its replicas
+        return None, ""
     # Only here: the client of Kubernetes takes a second to import.
     from scheduler.executors.kubernetes import asking, looking  # noqa: PLC0415
 

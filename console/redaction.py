@@ -8,7 +8,8 @@ import re
 _SECRETS = re.compile(
     r"""(login/link/)[^\s/?#"'<>]+  # logs in, once
       | (objects/)[\w.:-]{20,}      # a signed URL of the local store
-      | \b(cw[yt]_)[\w.:=-]+        # tokens of people and of tasks
+      | (login/new-password/)[^\s?#"'<>]+
+      | \b(cw[ytr]_)[\w.:=-]+       # tokens of people, of tasks and of programs that were logged in
       | (\bBearer\s+)[^\s"',]+
     """,
     re.VERBOSE,

@@ -113,6 +113,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "console.accounts.middleware.Doors",
+    "console.accounts.middleware.SeenSessions",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "console.pages.middleware.ContentSecurityPolicy",
@@ -120,6 +121,7 @@ MIDDLEWARE = [
     "console.pages.scope.ScopeInAddress",
     "console.names_in_paths.SlashesInNames",
 ]
+PASSWORD_RESET_TIMEOUT = 3600  # seconds a link in a mail is good
 CSRF_FAILURE_VIEW = "console.pages.errors.csrf_failure"
 
 ROOT_URLCONF = "console.urls"
@@ -183,7 +185,9 @@ SLOW_QUEUE = "causeway-slow"
 SLOW_TASKS = (
     "scheduler.tasks.deliver_notifications",
     "scheduler.tasks.apply_retention",
+    "scheduler.tasks.judge_data_of",
     "scheduler.tasks.index_plain_values",
+    "console.tasks.send_password_reset",
     "lineage.tasks.send_run_events",
 )
 CELERY_TASK_ROUTES = {task: {"queue": SLOW_QUEUE} for task in SLOW_TASKS}
@@ -232,6 +236,20 @@ CELERY_BEAT_SCHEDULE = {
     )
 }
 
+# Single sign-on by OpenID Connect: the provider's issuer and what it knows Causeway by. Its address to send people back
+# to is CAUSEWAY_PUBLIC_URL/login/sso/callback/.
+CAUSEWAY_OIDC_ISSUER = os.environ.get("CAUSEWAY_OIDC_ISSUER", "")
+CAUSEWAY_OIDC_CLIENT_ID = os.environ.get("CAUSEWAY_OIDC_CLIENT_ID", "")
+CAUSEWAY_OIDC_CLIENT_SECRET = os.environ.get("CAUSEWAY_OIDC_CLIENT_SECRET", "")
+CAUSEWAY_OIDC_NAME = os.environ.get("CAUSEWAY_OIDC_NAME") or "single sign-on"  # on the button
+CAUSEWAY_OIDC_SCOPES = os.environ.get("CAUSEWAY_OIDC_SCOPES", "")  # beyond openid, profile and email
+CAUSEWAY_OIDC_USERNAME = os.environ.get("CAUSEWAY_OIDC_USERNAME") or "preferred_username"  # the claim
+CAUSEWAY_OIDC_GROUPS = os.environ.get("CAUSEWAY_OIDC_GROUPS") or "groups"  # the claim
+# Its members are platform administrators, nobody else who logs in there; empty: the provider makes none.
+CAUSEWAY_OIDC_ADMIN_GROUP = os.environ.get("CAUSEWAY_OIDC_ADMIN_GROUP", "")
+# Authlib speaks TLS only, but for this: whether Causeway is reached without is asked by console/checks.py.
+os.environ.setdefault("AUTHLIB_INSECURE_TRANSPORT", "1")
+
 # Mail: empty host: notifications by mail are recorded and given up. Port 465 speaks TLS from the start, others STARTTLS
 # where CAUSEWAY_SMTP_TLS=1.
 EMAIL_HOST = os.environ.get("CAUSEWAY_SMTP_HOST", "")
@@ -249,6 +267,8 @@ CAUSEWAY_WEBHOOK_PRIVATE = env_flag("CAUSEWAY_WEBHOOK_PRIVATE", default=False)
 CAUSEWAY_OPENLINEAGE_URL = os.environ.get("CAUSEWAY_OPENLINEAGE_URL", "")
 CAUSEWAY_OPENLINEAGE_API_KEY = os.environ.get("CAUSEWAY_OPENLINEAGE_API_KEY", "")
 CAUSEWAY_OPENLINEAGE_NAMESPACE = os.environ.get("CAUSEWAY_OPENLINEAGE_NAMESPACE", "causeway")
+# Where events of other systems belong that name no place and come with a token of no project: project/domain.
+CAUSEWAY_OPENLINEAGE_PLACE = os.environ.get("CAUSEWAY_OPENLINEAGE_PLACE") or "flytesnacks/development"
 if CAUSEWAY_OPENLINEAGE_URL:
     CELERY_BEAT_SCHEDULE["lineage"] = {
         "task": "lineage.tasks.send_run_events",

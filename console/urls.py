@@ -7,7 +7,6 @@ from django.urls import include, path
 
 from console import health, metrics
 from console.rest.hooks import TakeView
-from console.rpc import oauth
 
 urlpatterns = [
     path("admin/", admin.site.urls),
@@ -15,7 +14,7 @@ urlpatterns = [
     path("readyz", health.readyz),
     path("metrics", metrics.show),
     path("hooks/<str:key>", TakeView.as_view(), name="take-hook"),
-    path("oauth2/token", oauth.issue_token),
+    path("", include("console.oauth.urls")),
     path("", include("console.objects")),
     path("", include("console.card_images")),
     path("", include("console.accounts.urls")),

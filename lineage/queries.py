@@ -43,9 +43,13 @@ def one_hop(version: ArtifactVersion) -> Hop:
     derived = list(_versions(Derivation.objects.filter(source=version), "target"))
     producers = _steps(edge for edge in near[:HOP_LIMIT] if edge.role == VersionRole.PRODUCED)
     consumers = _steps(edge for edge in near[:HOP_LIMIT] if edge.role == VersionRole.CONSUMED)
+    original = next((one for one in sources if _is_promotion(one, version)), None)
+    sources = [one for one in sources if one is not original]
     if version.execution_key:
         producers.setdefault(version.execution_key, Step(version.execution_key, [])).others += sources[:HOP_LIMIT]
     for made in derived[:HOP_LIMIT]:  # by an execution that took it in, or that was handed what was computed of it
+        if _is_promotion(version, made):
+            continue
         consumers.setdefault(made.execution_key, Step(made.execution_key, [])).others.append(made)
     # An execution that took in its own output in a later node, and published nothing of it, is its producer only.
     consumers = {key: step for key, step in consumers.items() if key not in producers or step.others}
@@ -57,6 +61,11 @@ def one_hop(version: ArtifactVersion) -> Hop:
         same_data_as=version.same_data_as,
         republished=[made for made in derived if made.same_data_as_id == version.pk],
     )
+
+
+def _is_promotion(source: ArtifactVersion, made: ArtifactVersion) -> bool:
+    """Whether `made` is the source elsewhere, by no execution: it keeps the name of the one that made it."""
+    return made.same_data_as_id == source.pk and made.execution_key == source.execution_key
 
 
 def _steps(edges: Iterable[VersionEdge]) -> dict[str, Step]:
@@ -116,11 +125,23 @@ def needed_by_descendants(ids: Iterable[int], *, staying: Collection[int] = ()) 
         kept |= {child for _, child, removed in rows if not removed and child not in children}
         frontier = list(tombstones)
         children.update({pk: set() for pk in tombstones})
+    return _leading_to(kept, children) & asked
+
+
+def _leading_to(kept: set[int], children: dict[int, set[int]]) -> set[int]:
+    """Those of the keys from which one comes to what is kept."""
+    parents: dict[int, list[int]] = {}
+    for parent, ones in children.items():
+        for child in ones:
+            parents.setdefault(child, []).append(parent)
     needed: set[int] = set()
-    for pk in sorted(children, reverse=True):  # what was made of a version has a higher id
-        if children[pk] & (kept | needed):
-            needed.add(pk)
-    return needed & asked
+    queue = list(kept)
+    while queue:
+        for parent in parents.get(queue.pop(), ()):
+            if parent not in needed:
+                needed.add(parent)
+                queue.append(parent)
+    return needed
 
 
 READS = 20

@@ -36,15 +36,27 @@ Rights = Callable[[Action, str, str], bool]  # action, project, domain
 SYSTEM = "system:"  # begins the names that the control plane gives itself; no account can have such a name
 _rights_of: Callable[[str], Rights] | None = None
 _project_of: Callable[[str], str] | None = None
+_holders_of: Callable[[Action, str, str], frozenset[str]] | None = None
 
 
-def install(rights_of: Callable[[str], Rights], project_of: Callable[[str], str]) -> None:
+def install(
+    rights_of: Callable[[str], Rights],
+    project_of: Callable[[str], str],
+    holders_of: Callable[[Action, str, str], frozenset[str]],
+) -> None:
     """`rights_of(name)` tells what the account of that name may do now: nothing, if there is none or it is inactive.
 
     `project_of(name)`: the one project that whoever calls now by that name came with a token for; empty: any.
+
+    `holders_of(action, project, domain)`: the active people who may do it there; of no domain: in some domain of it.
     """
-    global _rights_of, _project_of
-    _rights_of, _project_of = rights_of, project_of
+    global _rights_of, _project_of, _holders_of
+    _rights_of, _project_of, _holders_of = rights_of, project_of, holders_of
+
+
+def holders_of(action: Action, project: str, domain: str = "") -> frozenset[str]:
+    """The active people who may do it there; without a domain: in some domain of the project."""
+    return _holders_of(action, project, domain) if _holders_of is not None else frozenset()
 
 
 _called_by_task: ContextVar[bool] = ContextVar("called_by_task", default=False)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 
 from flyteidl.core import tasks_pb2
 
-from scheduler import pods
+from scheduler import operators, pods
 from scheduler.attempts.spec import Accelerator, Needs, SharedMemory
 from scheduler.graphs import Target
 from scheduler.quantities import quantity
@@ -23,7 +23,19 @@ def needs_of(target: Target, platform: Platform | None = None) -> Needs:
     task that asks for 50m of a core then takes a minute to import flytekit.
     """
     task = target.task or tasks_pb2.TaskTemplate()
-    asked = chosen(target, task)
+    return _needs(target, task, chosen(target, task), platform)
+
+
+def needs_of_roles(target: Target, platform: Platform | None = None) -> dict[str, Needs]:
+    """Of each role of a job, by its name, where it asks for something itself; the others need what `needs_of` says."""
+    task = target.task or tasks_pb2.TaskTemplate()
+    roles = [role for role in operators.roles_of(task) if role.resources is not None]
+    return {role.name: _needs(target, task, role.resources, platform) for role in roles if role.resources is not None}
+
+
+def _needs(
+    target: Target, task: tasks_pb2.TaskTemplate, asked: tasks_pb2.Resources, platform: Platform | None
+) -> Needs:
     requested, limited = _texts(asked.requests), _texts(asked.limits)
     if task.metadata.is_eager and "cpu" not in limited:
         requested.setdefault("cpu", f"{EAGER_CPU * 1000:g}m")

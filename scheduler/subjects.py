@@ -83,7 +83,7 @@ def decisions_about(versions: Collection[int]) -> dict[int, list[Approval]]:
 
 
 def _decided(keys: Iterable[str]) -> list[Gate]:
-    """Decided approvals of these executions, newest first."""
+    """Decided approvals of these executions that count, newest first."""
     names = defaultdict(set)
     for key in keys:
         project, domain, name = key.split("/", 2)
@@ -91,7 +91,8 @@ def _decided(keys: Iterable[str]) -> list[Gate]:
     if not names:
         return []
     rows = Gate.objects.none()
-    decided = Gate.objects.filter(kind=GateKind.APPROVE, decided_at__isnull=False).select_related("execution")
+    decided = Gate.objects.filter(kind=GateKind.APPROVE, decided_at__isnull=False, voided_at__isnull=True)
+    decided = decided.select_related("execution")
     for (project, domain), some in sorted(names.items()):
         rows = rows | decided.filter(execution__project=project, execution__domain=domain, execution__name__in=some)
     return list(rows.defer("execution__spec", "execution__error").order_by("-decided_at", "-id")[:GATES])

@@ -10,9 +10,15 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
+from artifacts.governance.data import overdue
 from scheduler.advance import advance
+from scheduler.approving.escalation import escalate_due
+from scheduler.approving.standing import look_again
 from scheduler.attempts.preemption import preempt
 from scheduler.figures import count_events, note_late_work
+from scheduler.happenings import handle, unhandled
+from scheduler.levels import look as levels
+from scheduler.levels.attainment import note_alive
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, NODE_TERMINAL, ExecutionPhase, NodePhase
 from scheduler.quotas import warning
 from scheduler.quotas.admission import admit
@@ -20,6 +26,7 @@ from scheduler.quotas.used import sum_up
 from scheduler.shell.children import abort_children_of
 from scheduler.shell.ends import tell_parent
 from scheduler.triggers.evaluate import sweep_triggers
+from scheduler.wake import wake_data_checks
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +61,21 @@ _ORPHANS = """
 
 def sweep_all() -> None:
     """One bounded sweep: parents, children, executions with news, triggers; one step fails alone."""
-    steps = (_late, _parents, _children, _admissions, _preemptions, _executions, _triggers, _usage, _warnings, _figures)
+    steps = (
+        _late,
+        _parents,
+        _children,
+        _admissions,
+        _preemptions,
+        _executions,
+        _triggers,
+        _happenings,
+        _usage,
+        _warnings,
+        _figures,
+        _approvals,
+        _levels,
+    )
     for step in steps:
         _guarded(step.__name__.strip("_"), step)
 
@@ -98,8 +119,24 @@ def _figures() -> None:
     count_events()
 
 
+def _approvals() -> None:
+    escalate_due()
+    look_again()
+
+
+def _levels() -> None:
+    note_alive(timezone.now())
+    levels.look()
+
+
 def _triggers() -> None:
     sweep_triggers(limit=BATCH)
+
+
+def _happenings() -> None:
+    _each("happening", unhandled(limit=BATCH), handle)
+    for version_id in overdue(limit=BATCH):
+        wake_data_checks(version_id)
 
 
 def _column(sql: str, parameters: list[Any]) -> list[int]:

@@ -29,13 +29,26 @@ Amounts = dict[str, Any]  # TaskExecution.resources
 def resources_of(target: Target, platform: Platform | None = None) -> Amounts:
     """What an attempt asks for, in the form of TaskExecution.resources: requests, or limits where nothing is requested.
 
-    Of a pod: what Kubernetes would reserve for all its containers together. `platform`: what is asked for where the
-    task says nothing, and what nothing may exceed: more is cut down to it (AdjustOrDefaultResource of flyteplugins).
-    `memory_limit` is there when the program may use another amount than the memory reserved. `at_most` names what was
-    only limited: there a machine that has less gives all it has.
+    Of a pod: what Kubernetes would reserve for all its containers together; of a job: for all its replicas. `platform`:
+    what is asked for where the task says nothing, and what nothing may exceed: more is cut down to it
+    (AdjustOrDefaultResource of flyteplugins). `memory_limit` is there when the program may use another amount than the
+    memory reserved. `at_most` names what was only limited: there a machine that has less gives all it has.
     """
     task = target.task or tasks_pb2.TaskTemplate()
-    asked_for = chosen(target, task)
+    roles = operators.roles_of(task)
+    if not roles:
+        return _amounts(chosen(target, task), task, platform) | _extended(target, task)
+    total: Amounts = {}
+    for role in roles:
+        asked_for = chosen(target, task) if role.resources is None else role.resources
+        for name, amount in _amounts(asked_for, task, platform).items():
+            if name in NAMES.values():  # limits and the like are each replica's own
+                total[name] = total.get(name, 0) + role.count * amount
+    return total | _extended(target, task)
+
+
+def _amounts(asked_for: tasks_pb2.Resources, task: tasks_pb2.TaskTemplate, platform: Platform | None) -> Amounts:
+    """Of one pod."""
     limited, requested = _entries(asked_for.limits), _entries(asked_for.requests)
     if task.metadata.is_eager and "cpu" not in limited:
         requested.setdefault("cpu", EAGER_CPU)
@@ -58,7 +71,7 @@ def resources_of(target: Target, platform: Platform | None = None) -> Amounts:
             amounts["memory_limit"] = int(limit)
         if name != "gpu" and limited.get(name) and not requested.get(name):
             amounts.setdefault("at_most", []).append(name)
-    return amounts | _extended(target, task)
+    return amounts
 
 
 def extended_resources(target: Target, task: tasks_pb2.TaskTemplate) -> tasks_pb2.ExtendedResources:
@@ -124,6 +137,10 @@ def check_template(task: tasks_pb2.TaskTemplate, platform: Platform | None) -> N
     check_task(pods.container_of(task).resources, platform, name=task.id.name)
     if (told := operators.resources_in_custom(task)) is not None:
         check_task(told, platform, name=task.id.name)
+    operators.check(task)
+    for role in operators.roles_of(task):
+        if role.resources is not None:
+            check_task(role.resources, platform, name=f"{task.id.name}, {role.name}")
     parts = pods.parts_of(task)
     for other in (*parts.beside, *parts.before):
         check_task(other, None, name=task.id.name)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from celery import shared_task
 
+from artifacts.governance.data import judge_data
 from artifacts.uploads import drop_abandoned
 from scheduler.actions.retention import apply_all
 from scheduler.advance import advance
+from scheduler.happenings import handle
 from scheduler.notifications.deliver import deliver_due
 from scheduler.quotas.admission import admit
 from scheduler.schedules.fire import fire_due
@@ -34,6 +36,19 @@ def evaluate_triggers(version_id: int) -> None:
         evaluate_version(version_id)
     for execution_id in launched:
         advance(execution_id)
+
+
+@shared_task
+def handle_happening(happening_id: int) -> None:
+    with keeping_one_execution() as launched:
+        handle(happening_id)
+    for execution_id in launched:
+        advance(execution_id)
+
+
+@shared_task
+def judge_data_of(version_id: int) -> None:
+    judge_data(version_id)
 
 
 @shared_task

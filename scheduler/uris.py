@@ -7,6 +7,7 @@ metadata/.../<node>/items/<item>/inputs.pb, outputs.pb            of an item of 
 metadata/.../<node>/items/<first>-<last>-<digest>/inputs.pb         the lists of some of its items
 raw/<project>/<domain>/<execution>/<node>/<attempt>[/<item>]      what user code offloads
 logs/<project>/<domain>/<execution>/<node>.<attempt>[-<item>].log
+logs/.../<node>.<attempt>[-<item>].<replica>.log                  of the others of a job's replicas: `worker-1`
 """
 
 from __future__ import annotations
@@ -142,3 +143,8 @@ def log_of(output_prefix: str, index: int, *, otherwise: str) -> str:
     node, _, attempt = place.rpartition("/")
     place = f"{node}.{attempt}{f'-{index}' if index >= 0 else ''}"
     return f"{root}/logs/{place}.log"
+
+
+def log_of_replica(log_uri: str, name: str) -> str:
+    """The log of a replica of a job, beside the attempt's own, which is that of its main one."""
+    return f"{log_uri.removesuffix('.log')}.{name}.log"

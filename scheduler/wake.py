@@ -29,6 +29,8 @@ TaskName = Literal[
     "deliver_notifications",
     "evaluate_triggers",
     "evaluate_triggers_of",
+    "handle_happening",
+    "judge_data_of",
     "settle_trigger_queue",
 ]
 TOGETHER = 200  # versions in one wake-up of their triggers
@@ -144,6 +146,16 @@ def _last_after_commit() -> _TriggersToWake | None:
     savepoints, function, *_ = connection.run_on_commit[-1]
     same = savepoints == set(connection.savepoint_ids)
     return function if same and isinstance(function, _TriggersToWake) else None
+
+
+def wake_happening(happening_id: int) -> None:
+    """Have what follows from the happening done."""
+    _after_commit(lambda: _send("handle_happening", happening_id), f"what follows from happening {happening_id}")
+
+
+def wake_data_checks(version_id: int) -> None:
+    """Have the data of the version read for its checks."""
+    _after_commit(lambda: _send("judge_data_of", version_id), f"data checks of version {version_id}")
 
 
 def wake_trigger_queue(trigger_id: int) -> None:

@@ -1,4 +1,7 @@
-"""Aliases: movable names of one version each. Every move is kept, with who, when and why."""
+"""Aliases: movable names of one version each. Every move is kept, with who, when, why and what it stood on.
+
+An alias with a policy (artifacts.governance) is moved where that holds, or by force.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from django.utils import timezone
 
 from artifacts.actions.holding import hold
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion
+from artifacts.governance.pointers import MAX_REASON, Judged, Mover, judge_drop, judge_move
+from artifacts.happenings import ALIAS_MOVED, ALIAS_REMOVED, Kind, a_happening, write
+from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion, Happening
 from artifacts.names import check_alias
 from audit.record import record
 
@@ -20,13 +25,27 @@ ANYWHERE = ""  # as `expected`: wherever it points now
 NOWHERE = "-"  # as `expected`: it must not exist yet
 
 
-def move_alias(version: ArtifactVersion, name: str, *, actor: str, reason: str = "", expected: str = ANYWHERE) -> Alias:
+def move_alias(
+    version: ArtifactVersion,
+    name: str,
+    *,
+    actor: str,
+    reason: str = "",
+    expected: str = ANYWHERE,
+    mover: Mover | None = None,
+    kind: Kind = ALIAS_MOVED,
+    cause: Happening | None = None,
+) -> Alias:
     """Point the alias at the version. `expected` is the version it must name now, or AliasMoved tells which it does.
 
-    Pointing it where it points already changes nothing and leaves no entry in the history. FailedPrecondition for a
-    version that was removed; AlreadyExists for a new alias that is called as a version of the artifact is.
+    `mover`: with which roles the actor moves it, or that the control plane does; somebody without any, where it is not
+    said. Pointing it where it points already changes nothing and leaves no entry in the history. PolicyBroken where the
+    alias's policy does not allow it; FailedPrecondition for a version that was removed; AlreadyExists for a new alias
+    that is called as a version of the artifact is.
     """
     check_alias(name)
+    _check_reason(reason)
+    mover = mover or Mover(actor)
     with transaction.atomic():
         present = _locked(version.artifact, name)
         _check_expected(present, name, expected)
@@ -37,24 +56,43 @@ def move_alias(version: ArtifactVersion, name: str, *, actor: str, reason: str =
         if present is None:
             _refuse_version(version.artifact, name)
         now = timezone.now()
+        version.refresh_from_db(fields=["quarantined_at", "removed_at"])
+        judged = judge_move(version, name, mover, reason=reason, now=now)
         before = present.version if present is not None else None
         alias, _ = Alias.objects.update_or_create(
             artifact=version.artifact, name=name, defaults={"version": version, "moved_at": now}
         )
-        _note(version.artifact, name, before, version, actor=actor, reason=reason)
+        move = AliasMove(artifact=version.artifact, name=name, from_version=before, to_version=version)
+        _note(move, judged, kind, actor=actor, reason=reason, cause=cause)
         return alias
 
 
-def drop_alias(artifact: Artifact, name: str, *, actor: str, reason: str = "", expected: str = ANYWHERE) -> None:
-    """Remove the alias; NotFound when there is none. Its history stays."""
+def drop_alias(
+    artifact: Artifact,
+    name: str,
+    *,
+    actor: str,
+    reason: str = "",
+    expected: str = ANYWHERE,
+    mover: Mover | None = None,
+) -> None:
+    """Remove the alias; its history stays. NotFound: there is none; PolicyBroken: its policy does not allow it."""
     check_alias(name)
+    _check_reason(reason)
     with transaction.atomic():
         present = _locked(artifact, name)
         if present is None:
             raise NotFound(f"{artifact.name} has no alias '{name}'")
         _check_expected(present, name, expected)
+        judged = judge_drop(artifact, name, mover or Mover(actor), reason=reason, now=timezone.now())
         present.delete()
-        _note(artifact, name, present.version, None, actor=actor, reason=reason)
+        move = AliasMove(artifact=artifact, name=name, from_version=present.version)
+        _note(move, judged, ALIAS_REMOVED, actor=actor, reason=reason, cause=None)
+
+
+def _check_reason(reason: str) -> None:
+    if len(reason) > MAX_REASON:
+        raise InvalidArgument(f"the reason is longer than {MAX_REASON} characters")
 
 
 def _refuse_version(artifact: Artifact, name: str) -> None:
@@ -80,26 +118,26 @@ def _check_expected(present: Alias | None, name: str, expected: str) -> None:
         )
 
 
-def _note(
-    artifact: Artifact,
-    name: str,
-    before: ArtifactVersion | None,
-    after: ArtifactVersion | None,
-    *,
-    actor: str,
-    reason: str,
-) -> None:
-    if len(reason) > 10_000:
-        raise InvalidArgument("the reason is longer than 10000 characters")
-    AliasMove.objects.create(
-        artifact=artifact,
-        name=name,
-        from_version=before,
-        to_version=after,
-        at=timezone.now(),
-        actor=actor,
-        reason=reason,
-    )
+def _note(move: AliasMove, judged: Judged, kind: Kind, *, actor: str, reason: str, cause: Happening | None) -> None:
+    """The row of the history, the happening and the audit trail's."""
+    artifact, before, after = move.artifact, move.from_version, move.to_version
+    subject = f"{artifact}:{move.name}"
     detail = {"from": before and before.version, "version": after and after.version, "reason": reason}
+    if judged.forced:
+        detail["forced"] = "against its policy"
+    happening = a_happening(
+        kind,
+        actor=actor,
+        version=after,
+        artifact=artifact,
+        subject=subject,
+        name=move.name,
+        detail={**detail, "forced": judged.forced, "clauses": judged.evidence.get("clauses", [])},
+        cause=cause,
+    )
+    write([happening])
+    move.at, move.actor, move.reason, move.happening = happening.at, actor, reason, happening
+    move.forced, move.evidence = judged.forced, judged.evidence
+    move.save()
     verb = "alias.remove" if after is None else "alias.move"
-    record(actor, verb, f"{artifact}:{name}", project=artifact.project, domain=artifact.domain, detail=detail)
+    record(actor, verb, subject, project=artifact.project, domain=artifact.domain, detail=detail)

@@ -45,7 +45,8 @@ def declare(wanted: Sequence[tuple[Declaration, Kind]], *, new_place: NewPlace |
 
 # Asked with every publication, so it is not put together by the ORM each time, which costs four times what it does.
 _OF_KEYS = """
-    SELECT artifact.*, EXISTS (SELECT FROM artifacts_alias WHERE artifact_id = artifact.id) AS has_aliases
+    SELECT artifact.*, EXISTS (SELECT FROM artifacts_alias WHERE artifact_id = artifact.id) AS has_aliases,
+        EXISTS (SELECT FROM artifacts_checkrule WHERE artifact_id = artifact.id) AS has_checks
     FROM unnest(%s::text[], %s::text[], %s::text[]) AS wanted(project, domain, name)
     JOIN artifacts_artifact AS artifact USING (project, domain, name)
 """

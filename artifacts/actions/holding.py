@@ -46,3 +46,15 @@ def lock_data(uri: str) -> None:
     """Until the caller's transaction ends, nobody publishes what lies there: whoever holds it is waited for."""
     with connection.cursor() as cursor:
         cursor.execute(_LOCK, [uri.rstrip("/")])
+
+
+_HOLDS = "SELECT pg_advisory_xact_lock(hashtextextended('holds:' || id, 0)) FROM unnest(%s::bigint[]) AS id"
+_HOLDS_SHARED = _HOLDS.replace("xact_lock(", "xact_lock_shared(")
+
+
+def lock_holds(artifact_ids: Collection[int], *, changing: bool) -> None:
+    """Until the caller's transaction ends, nobody puts all versions of one of these artifacts on hold; `changing`: nor
+    removes one.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDS if changing else _HOLDS_SHARED, [sorted(set(artifact_ids))])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, transaction
 from django.db.models.signals import post_save
 from django.utils import timezone
 from flyteidl.core import interface_pb2, literals_pb2, types_pb2
@@ -19,9 +18,11 @@ from flyteidl.core import interface_pb2, literals_pb2, types_pb2
 from artifacts import literals, wire
 from artifacts.actions.declare import NewPlace, artifacts_of, declare
 from artifacts.actions.holding import hold_data
+from artifacts.actions.publication_rows import write_beside
 from artifacts.cards import LARGE_CARD_BYTES, store_card
 from artifacts.declarations import Declaration, Key, Publishing, read_output
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
+from artifacts.governance.checks import judge_published
 from artifacts.literals.identity import CARRIED_KEY
 from artifacts.models import Alias, Artifact, ArtifactVersion, Granularity, Kind
 from artifacts.names import MAX_VERSION, check_name, check_partition_keys, check_partition_value, check_version
@@ -100,10 +101,14 @@ def publish_outputs(
     for p, version in zip(publishing, versions, strict=True):
         literal = literals_pb2.Literal()
         literal.CopyFrom(literals.carry(p.literal, version.pk))
-        for key in RESERVED_KEYS:  # they belong to this publication alone
-            literal.metadata.pop(key, None)
+        _without_ours(literal)  # it belongs to this publication alone
         carried.literals[p.output].CopyFrom(literal)
     return Published(carried, [(p.output, version) for p, version in zip(publishing, versions, strict=True)])
+
+
+def _without_ours(literal: literals_pb2.Literal) -> None:
+    for key in [key for key in literal.metadata if key in RESERVED_KEYS or key.startswith(wire.CHECK_PREFIX)]:
+        del literal.metadata[key]
 
 
 def _kind(publishing: Publishing) -> Kind:
@@ -118,8 +123,8 @@ def _row(publishing: Publishing, artifact: Artifact, source: Source, at: datetim
     wire.check_text(publishing.literal.hash, f"the hash of output '{publishing.output}'")
     value = literals_pb2.Literal()
     value.CopyFrom(publishing.literal)
-    for key in (*RESERVED_KEYS, CARRIED_KEY):
-        value.metadata.pop(key, None)
+    _without_ours(value)
+    value.metadata.pop(CARRIED_KEY, None)
     row = ArtifactVersion(
         artifact=artifact,
         version=source.version_of(publishing.output, artifact.key),
@@ -142,6 +147,7 @@ def _row(publishing: Publishing, artifact: Artifact, source: Source, at: datetim
         same_data_as_id=literals.carried(publishing.literal),
         created_at=at,
     )
+    row.reports = wire.reports_of(metadata)
     card = wire.card_of(metadata)
     if card is not None:
         row.card_format, row.card, row.card_uri = card.format, card.body, card.uri
@@ -162,10 +168,9 @@ def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
     new.reverse()
     if new:
         _inherit(new)
-        partitions = sorted(_partitions(new).items())  # one order: no deadlock
-        _insert_columns(_PARTITIONS, [(*key, json.dumps(values)) for key, values in partitions])
     _insert(new)
-    _insert_columns(_METRICS, [(row.pk, name, float(value)) for row in new for name, value in row.metrics.items()])
+    write_beside(new)
+    judge_published(new)
     present |= {(row.artifact_id, row.version): row for row in new}
     found = [present[row.artifact_id, row.version] for row in rows]
     for row, first in zip(rows, found, strict=True):
@@ -195,27 +200,6 @@ def _insert(rows: Sequence[ArtifactVersion]) -> None:
     ArtifactVersion.objects.bulk_create(rows, batch_size=200)
     for row in rows:  # as `save` would: it is what wakes the triggers
         post_save.send(ArtifactVersion, instance=row, created=True, raw=False, using=DEFAULT_DB_ALIAS)
-
-
-# Written with every version: the ORM would take longer to put these together than the database to carry them out.
-_PARTITIONS = """
-    INSERT INTO artifacts_partition (artifact_id, digest, "values")
-    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::jsonb[]) ON CONFLICT DO NOTHING
-"""
-_METRICS = """
-    INSERT INTO artifacts_metric (version_id, name, value)
-    SELECT * FROM unnest(%s::bigint[], %s::text[], %s::float8[])
-"""
-
-
-def _insert_columns(statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [list(column) for column in zip(*rows, strict=True)])
-
-
-def _partitions(rows: Sequence[ArtifactVersion]) -> dict[tuple[int, str], dict[str, str]]:
-    return {(row.artifact_id, row.partition_digest): row.partitions for row in rows}
 
 
 def _inherit(rows: Sequence[ArtifactVersion]) -> None:
@@ -268,6 +252,7 @@ class Publication:
     size_bytes: int | None = None
     content_hash: str = ""
     producer: str = ""
+    at: datetime | None = None  # when it came to be, of what is told later; None: now
 
 
 class Outcome(NamedTuple):
@@ -375,7 +360,7 @@ def _row_from_outside(publication: Publication, artifact: Artifact, kind: Kind, 
         card_format=(publication.card_format or "markdown") if publication.card else "",
         metadata=wire.check_attributes(publication.metadata),
         metrics=wire.check_metrics(publication.metrics),
-        created_at=timezone.now(),
+        created_at=publication.at or timezone.now(),
     )
     row.has_new_name = not publication.version
     return row

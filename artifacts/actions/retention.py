@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import NamedTuple
@@ -14,8 +14,10 @@ from django.db.models import F, QuerySet, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
 
-from artifacts.actions.holding import lock_data
+from artifacts.actions.holding import lock_data, lock_holds
+from artifacts.actions.holds import held, words_of
 from artifacts.exceptions import CausewayError, FailedPrecondition, InvalidArgument, NotFound
+from artifacts.happenings import REMOVED, Kind, a_happening, write
 from artifacts.models import Alias, Artifact, ArtifactVersion, Removal, RetentionPolicy
 from artifacts.store import store
 from artifacts.uploads import AREA
@@ -87,8 +89,10 @@ def lock_for_removal(versions: QuerySet[ArtifactVersion]) -> QuerySet[ArtifactVe
     return versions.filter(removed_at__isnull=True).select_for_update(of=("self",))
 
 
-def remove(versions: Sequence[ArtifactVersion], *, actor: str, reason: str) -> list[Removal]:
+def remove(versions: Sequence[ArtifactVersion], *, actor: str, reason: str, kind: Kind = REMOVED) -> list[Removal]:
     """Tombstone these versions together; their objects go afterwards (`delete_objects`). Removing one twice is a no-op.
+
+    `kind` of happening: that somebody removed them, or that a policy let them go.
 
     FailedPrecondition when an alias names one. Whether lineage or executions need them is for the caller to know.
     """
@@ -98,8 +102,16 @@ def remove(versions: Sequence[ArtifactVersion], *, actor: str, reason: str) -> l
         named = Alias.objects.filter(version__in=rows).select_related("version").first()
         if named is not None:
             raise FailedPrecondition(f"{named.version.version} cannot be removed: alias '{named.name}' names it")
+        lock_holds([row.artifact_id for row in rows], changing=False)
+        if kept := held([row.pk for row in rows]):  # one that came while others looked
+            pk, holds = next(iter(kept.items()))
+            raise FailedPrecondition(f"version {pk} cannot be removed: {words_of(holds[0])}")
         now = timezone.now()
         ArtifactVersion.objects.filter(pk__in=[row.pk for row in rows]).update(removed_at=now)
+        given = {version.pk: version for version in versions}  # with their artifacts
+        write(
+            [a_happening(kind, actor=actor, version=given[row.pk], detail={"reason": reason}, at=now) for row in rows]
+        )
         return Removal.objects.bulk_create(Removal(version=row, at=now, actor=actor, reason=reason) for row in rows)
 
 
@@ -158,12 +170,14 @@ class StoredData(NamedTuple):
 MAX_OBJECTS = 100_000  # of one version, looked at in one go
 
 
-def data_of(version: ArtifactVersion) -> list[StoredData]:
-    """The objects that a version lies in, and which of them would go with it."""
-    return [*_data_at(version, version.uri), *_data_at(version, version.card_uri)]
+def data_of(version: ArtifactVersion, *, going: Collection[int] = ()) -> list[StoredData]:
+    """The objects that a version lies in, and which of them would go with it. `going`: versions that go together with
+    it, and so keep nothing.
+    """
+    return [*_data_at(version, version.uri, going), *_data_at(version, version.card_uri, going)]
 
 
-def _data_at(version: ArtifactVersion, uri: str) -> list[StoredData]:
+def _data_at(version: ArtifactVersion, uri: str, going: Collection[int]) -> list[StoredData]:
     """Data that was referred to, never copied, is not ours to delete, nor what another version lies in."""
     if not uri:
         return []
@@ -176,15 +190,15 @@ def _data_at(version: ArtifactVersion, uri: str) -> list[StoredData]:
         found = [StoredData(uri, store().size(uri))]
     else:  # a directory or a dataset of several files
         found = [StoredData(one.uri, one.size) for one in islice(store().list(uri), MAX_OBJECTS)]
-    shared = _shared(version, [one.uri for one in found])
+    shared = _shared(version, [one.uri for one in found], going)
     return [one._replace(kept_for=f"{shared[one.uri]} lies there too") if one.uri in shared else one for one in found]
 
 
-def _shared(version: ArtifactVersion, uris: Sequence[str]) -> dict[str, str]:
+def _shared(version: ArtifactVersion, uris: Sequence[str], going: Collection[int]) -> dict[str, str]:
     """Those of the objects that a version which stays lies in, and which: at the very URI, or a folder around it."""
     around = {uri: _folders(uri) for uri in uris}
     wanted = {one for folders in around.values() for one in folders}
-    others = ArtifactVersion.objects.filter(removed_at__isnull=True).exclude(pk=version.pk)
+    others = ArtifactVersion.objects.filter(removed_at__isnull=True).exclude(pk__in={version.pk, *going})
     named: dict[str, str] = {}
     for column in ("uri", "card_uri") if version.card_uri in wanted else ("uri",):
         rows = others.filter(**{f"{column}__in": wanted}).values_list(column, "artifact__name", "version")

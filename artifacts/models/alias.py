@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.db import models
 
 from artifacts.models.artifact import Artifact
+from artifacts.models.happening import Happening
 from artifacts.models.version import ArtifactVersion
 
 
@@ -31,6 +32,10 @@ class AliasMove(models.Model):
     at = models.DateTimeField()
     actor = models.CharField(max_length=150)
     reason = models.TextField(blank=True, default="")
+    forced = models.BooleanField(default=False)  # against the policy, by somebody who may
+    # What it stood on: the policy as it was, and each clause with what it found. Empty: no policy governed it.
+    evidence = models.JSONField(default=dict)
+    happening = models.OneToOneField(Happening, null=True, on_delete=models.SET_NULL, related_name="alias_move")
 
     def __str__(self) -> str:
         return f"{self.artifact}:{self.name} -> {self.to_version_id}"

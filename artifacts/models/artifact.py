@@ -37,7 +37,7 @@ class Artifact(models.Model):
     partition_keys = ArrayField(models.CharField(max_length=255), default=list, blank=True)
     granularity = models.SmallIntegerField(choices=Granularity.choices, default=Granularity.UNSET)
     created_at = models.DateTimeField(auto_now_add=True)
-    has_aliases = True  # for all that is known; artifacts.actions.declare finds out
+    has_aliases = has_checks = True  # for all that is known; artifacts.actions.declare finds out
 
     class Meta:
         constraints = [

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 
 from artifacts.models.artifact import Artifact
+from artifacts.models.hold import Erasure
 from artifacts.models.version import ArtifactVersion
 
 
@@ -42,6 +43,7 @@ class Removal(models.Model):
     # Objects go after the rows: what a crash between leaves is found by the empty column.
     objects_deleted_at = models.DateTimeField(null=True)
     freed_bytes = models.BigIntegerField(default=0)
+    erasure = models.ForeignKey(Erasure, null=True, on_delete=models.PROTECT, related_name="removals")
 
     class Meta:
         indexes = [models.Index(fields=["id"], name="removal_open", condition=Q(objects_deleted_at__isnull=True))]

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.contrib.postgres.indexes import GinIndex, HashIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
@@ -20,7 +22,7 @@ class ArtifactVersion(models.Model):
 
     `version` is `<execution>.<node>.<attempt>.<output>` for what a task or workflow published, so that a repeated
     report finds the first one. Nothing here changes after insert but `triggers_evaluated_at`, the scheduler's
-    bookkeeping, and `removed_at`.
+    bookkeeping, `quarantined_at` and `removed_at`.
     """
 
     artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="versions")
@@ -56,9 +58,11 @@ class ArtifactVersion(models.Model):
 
     created_at = models.DateTimeField()
     triggers_evaluated_at = models.DateTimeField(null=True)
+    quarantined_at = models.DateTimeField(null=True)  # turned out bad: queries pass it over unless asked
     removed_at = models.DateTimeField(null=True)  # its data is gone (see Removal): no query finds it, lineage shows it
 
     has_new_name = False  # of a row being published: its version was made up, so nobody else has it
+    reports: Mapping[str, Mapping[str, object]] = {}  # of a row being published: what is said of its checks, by name
 
     class Meta:
         constraints = [

@@ -16,7 +16,7 @@ from django.db.models.fields.json import KeyTransform
 from django.db.models.lookups import Exact, GreaterThan, GreaterThanOrEqual, LessThan, LessThanOrEqual
 
 from artifacts.exceptions import InvalidArgument
-from artifacts.models import Alias, Artifact, ArtifactVersion, Kind, Metric
+from artifacts.models import Alias, Artifact, ArtifactVersion, CheckResult, CheckStatus, Kind, Metric
 from artifacts.partitions import parse_time
 from artifacts.queries import LATEST, newest_first
 from artifacts.search.language import Condition
@@ -41,7 +41,7 @@ def condition_q(condition: Condition) -> Q:
 
 def partition_key(condition: Condition) -> str:
     """`region=SEA`, or `partition.region=SEA` where the key is called like a filter; else empty."""
-    if condition.operator != "=" or condition.key.startswith(("metric.", "metadata.")):
+    if condition.operator != "=" or condition.key.startswith(("metric.", "metadata.", "check.")):
         return ""
     if condition.key.startswith("partition."):
         return condition.key[len("partition.") :]
@@ -64,6 +64,8 @@ def _asked(condition: Condition) -> Q:
         raise InvalidArgument(f"{condition.key}{condition.operator} needs a value")
     if key.startswith("metric."):
         return _metric(condition)
+    if key.startswith("check."):
+        return _check_number(condition)
     if key in MOMENTS:
         return moment_q(MOMENTS[key], condition)
     if key.startswith("metadata.") and condition.operator in ("=", ":"):
@@ -75,7 +77,8 @@ def _asked(condition: Condition) -> Q:
             )
         return FILTERS[key](condition.value)
     raise InvalidArgument(
-        f"'{condition}' compares nothing: only created, time and metric.<name> are compared with {condition.operator}"
+        f"'{condition}' compares nothing: only created, time, metric.<name> and check.<name> are compared with "
+        f"{condition.operator}"
     )
 
 
@@ -167,6 +170,46 @@ def _metric(condition: Condition) -> Q:
     return Q(metrics__has_key=name) & Q(holds)
 
 
+def _check(value: str) -> Q:
+    """Versions of which some check says so."""
+    status = value.lower()
+    if status not in CheckStatus.values:
+        raise InvalidArgument(f"check: is {', '.join(CheckStatus.values)}, not '{value}'")
+    results = CheckResult.objects.filter(status=status)
+    if status == CheckStatus.PASSED:  # what another check failed did not pass
+        return Q(pk__in=results.values("version_id")) & ~Q(pk__in=_not_passed().values("version_id"))
+    return Q(pk__in=results.values("version_id"))
+
+
+def _not_passed() -> QuerySet[CheckResult]:
+    return CheckResult.objects.exclude(status=CheckStatus.PASSED)
+
+
+def _check_number(condition: Condition) -> Q:
+    """`check.auc:failed`, or `check.psi>0.2`, its value; `check.psi.value>0.2` names another of its numbers."""
+    name, _, number = condition.key[len("check.") :].partition(".")
+    if not name:
+        raise InvalidArgument(f"'{condition}' names no check: write it like check.psi>0.2 or check.auc:failed")
+    results = CheckResult.objects.filter(name=name)
+    if condition.operator == ":" and condition.value.lower() in CheckStatus.values:
+        return Q(pk__in=results.filter(status=condition.value.lower()).values("version_id"))
+    try:
+        value = float(condition.value)
+    except ValueError as error:
+        known = ", ".join(CheckStatus.values)
+        raise InvalidArgument(
+            f"check.{name} is compared with a number, or is {known}: not '{condition.value}'"
+        ) from error
+    compared = _COMPARE_JSON[condition.operator](KeyTransform(number or "value", "numbers"), Value(value, JSONField()))
+    return Q(pk__in=results.filter(Q(numbers__has_key=number or "value") & Q(compared)).values("version_id"))
+
+
+def _quarantined(value: str) -> Q:
+    if value not in ("yes", "no"):
+        raise InvalidArgument(f"quarantined: is yes or no, not '{value}'")
+    return Q(quarantined_at__isnull=value == "no")
+
+
 def moment_q(column: str, condition: Condition) -> Q:
     """A day, hour or minute is a span of time: `=` means within it, `>` after it, `<=` until its end."""
     begin = parse_time(condition.value)
@@ -197,6 +240,8 @@ FILTERS: dict[str, Callable[[str], Q]] = {
     "execution": _execution,
     "version": _version,
     "removed": _removed,
+    "check": _check,
+    "quarantined": _quarantined,
 }
 KNOWN = [
     *(f"{key}:" for key in FILTERS),
@@ -204,6 +249,7 @@ KNOWN = [
     "created>",
     "time>",
     "metric.<name>>",
+    "check.<name>>",
     "metadata.<name>=",
     "<partition key>=",
 ]

@@ -83,6 +83,16 @@ def rights_of(name: str) -> Rights:
     return lambda action, project, domain: user is not None and can(user, action, project, domain)
 
 
+def holders_of(action: Action, project: str, domain: str) -> frozenset[str]:
+    """The active people who may do it there; without a domain: in some domain of the project. Superusers among them."""
+    least = [role for role in Role if _RANK[role] >= _RANK[_LEAST_ROLE[action]]]
+    bound = Q(role_bindings__role__in=least, role_bindings__project__in=("", project))
+    if domain:
+        bound &= Q(role_bindings__domain__in=("", domain))
+    rows = User.objects.filter(Q(is_superuser=True) | bound, is_active=True)
+    return frozenset(rows.distinct().values_list("username", flat=True))
+
+
 # Written out: every triggered launch asks this, and building the query takes longer than answering it.
 _ACCOUNT = f"""
     SELECT account.id, account.is_superuser, account.is_active, binding.project, binding.domain, binding.role
@@ -200,9 +210,11 @@ def may_read(user: AnyUser) -> Callable[[str, str], bool]:
     return lambda project, domain: can(user, Action.READ, project, domain)
 
 
-def known_projects(user: AnyUser) -> list[str] | None:
-    """The projects of which the user may read some domain; None: all. For lists of projects; rows need `readable`."""
-    bindings = list(_allowing(user, Action.READ))
+def known_projects(user: AnyUser, *, action: Action = Action.READ) -> list[str] | None:
+    """The projects of which the user may read some domain (or do `action` there); None: all. For lists of projects;
+    rows need `readable`.
+    """
+    bindings = list(_allowing(user, action))
     if _everywhere(user, bindings) or any(not binding.project for binding in bindings):
         return None
     return sorted({binding.project for binding in bindings})

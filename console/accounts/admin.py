@@ -11,11 +11,16 @@ from django.http import HttpRequest
 
 from artifacts.exceptions import CausewayError, InvalidArgument
 from audit.models import AuditEvent
-from console.accounts import roles, tokens
-from console.accounts.models import ApiToken, Reader, RoleBinding, User
+from console.accounts import roles, sessions, sign_ins, sign_on, tokens
+from console.accounts.models import ApiToken, GroupRole, Identity, Reader, RoleBinding, User
 from console.accounts.scopes import SCOPES
-from console.admin import ReadOnlyAdmin, SuperuserAdmin, actor_of
+from console.admin import ReadOnlyAdmin, SuperuserAdmin, actor_of, tried
 from console.sqlviews import readers
+from lineage.actions.dataset_rules import Wanted, change_rule, make_rule, remove_rule
+from lineage.models import DatasetRule
+from scheduler.actions.identifiers import check_project
+
+WANTED = ("namespace", "name", "artifact", "partitions", "position", "shape", "format", "by_time")
 
 
 class RoleBindingForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -53,18 +58,64 @@ class BindingsInTheTrail:
 class CausewayUserAdmin(BindingsInTheTrail, SuperuserAdmin, UserAdmin):  # type: ignore[type-arg]
     """People and service accounts. Roles are bindings; Django's groups and permissions are not used."""
 
-    list_display = ("username", "email", "is_active", "is_superuser", "last_login")
-    list_filter = ("is_active", "is_superuser")
+    list_display = ("username", "email", "is_active", "is_superuser", "service_of", "last_login")
+    list_filter = ("is_active", "is_superuser", "service_of")
+    readonly_fields = ("service_of",)
+    actions = ("end_sessions",)
     filter_horizontal = ()
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
-        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser")}),
+        ("Rights", {"fields": ("is_active", "is_staff", "is_superuser", "service_of")}),
     )
     inlines = (RoleBindingInline,)
 
     def told_of(self, obj: User, changed: Collection[str]) -> dict[str, object]:
         return {name: getattr(obj, name) for name in ("is_active", "is_staff", "is_superuser") if name in changed}
+
+    @admin.action(description="End all sessions of the selected users")
+    def end_sessions(self, request: HttpRequest, queryset: Any) -> None:
+        """Browsers and programs; tokens that they made themselves stay."""
+        ended = 0
+        for user in queryset:
+            ended += sessions.end_all(user, actor=actor_of(request)) + sign_ins.end_all(user, actor=actor_of(request))
+        messages.success(request, f"{ended} sessions have ended.")
+
+
+class GroupRoleForm(RoleBindingForm):
+    class Meta:
+        model = GroupRole
+        fields = ("group", "role", "project", "domain")
+
+
+@admin.register(GroupRole)
+class GroupRoleAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """What groups of single sign-on give. It is given and taken when their members log in."""
+
+    form = GroupRoleForm
+    list_display = ("group", "role", "project", "domain")
+    list_filter = ("role", "project")
+    search_fields = ("group",)
+
+
+@admin.register(Identity)
+class IdentityAdmin(ReadOnlyAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Whom accounts are at the provider of single sign-on."""
+
+    audits = False  # the action does
+    list_display = ("user", "issuer", "subject", "created_at")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "subject")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return SuperuserAdmin.has_delete_permission(self, request, obj)
+
+    def delete_model(self, request: HttpRequest, obj: Identity) -> None:
+        sign_on.unlink(obj, actor=actor_of(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for row in queryset.select_related("user"):
+            self.delete_model(request, row)
 
 
 @admin.register(RoleBinding)
@@ -196,6 +247,49 @@ class ReaderAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
         for row in queryset:
             secret = readers.rotate(row, actor=cast(User, request.user))
             messages.warning(request, f"{row.role}'s password, shown this once: {secret}")
+
+
+class DatasetRuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    class Meta:
+        model = DatasetRule
+        fields = ("project", "domain", *WANTED)
+
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean() or self.cleaned_data
+        if self.errors:
+            return found
+        place = [found.get(name, getattr(self.instance, name)) for name in ("project", "domain")]
+        with tried():
+            check_project(*place)
+            found["wanted"] = Wanted(**{name: found[name] for name in WANTED})
+            found["wanted"].check()
+        return found
+
+
+@admin.register(DatasetRule)
+class DatasetRuleAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Which datasets that other systems tell of become artifacts. What a rule made stays when it goes."""
+
+    audits = False
+    form = DatasetRuleForm
+    list_display = ("namespace", "name", "artifact", "project", "domain", "position", "created_by", "created_at")
+    list_filter = ("project", "domain")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return ("project", "domain") if obj is not None else ()
+
+    def save_model(self, request: HttpRequest, obj: DatasetRule, form: Any, change: bool) -> None:
+        wanted, actor = form.cleaned_data["wanted"], actor_of(request)
+        obj.pk = (
+            change_rule(obj, wanted, actor=actor) if change else make_rule(obj.project, obj.domain, wanted, actor=actor)
+        ).pk
+
+    def delete_model(self, request: HttpRequest, obj: DatasetRule) -> None:
+        remove_rule(obj, actor=actor_of(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
 
 
 @admin.register(AuditEvent)

@@ -6,10 +6,26 @@ from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from console.accounts import sessions
 from console.accounts.throttle import TooManyAttempts
+
+
+class SeenSessions:
+    """Writes down where sessions are used (console.accounts.sessions)."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        session = request.session
+        if session.accessed and (user_id := session.get(SESSION_KEY)):
+            sessions.note(request, int(user_id))
+        return response
 
 
 class Doors:

@@ -40,6 +40,10 @@ ADDRESS = Limit("address", 60, 900)
 ACCOUNT = Limit("account", 100, 900)
 TOKEN = Limit("token", 100, 300)  # wrong ones from one address
 LINK = Limit("link", 20, 900)  # likewise
+DEVICE = Limit("device", 30, 900)  # device codes asked for from one address
+USER_CODE = Limit("user-code", 20, 900)  # wrong ones typed by one person
+RESET = Limit("reset", 5, 3600)  # mails to set a new password, to one address
+RESET_FROM = Limit("reset-from", 30, 3600)  # likewise, asked for from one
 KNOWN_FOR = timedelta(days=30)
 
 _COUNT = """

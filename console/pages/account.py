@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm, SetPasswordForm
@@ -16,8 +18,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from audit.record import record
+from console import oidc
 from console.access_objects import access_token
-from console.accounts import throttle, tokens
+from console.accounts import sessions, sign_ins, throttle, tokens
 from console.accounts.scopes import SCOPES
 from console.pages.navigation import THEMES
 from console.pages.responses import PageRequest, attempt, back, page
@@ -31,6 +34,10 @@ class Login(LoginView):
     template_name = "account/login.html"
     redirect_authenticated_user = True
     form_class = AuthenticationForm
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        sign_on = settings.CAUSEWAY_OIDC_NAME if oidc.is_set() else ""
+        return super().get_context_data(sign_on=sign_on, by_mail=bool(settings.EMAIL_HOST), **context)
 
 
 @require_POST
@@ -55,7 +62,7 @@ def set_scope(request: PageRequest) -> HttpResponse:
 @page
 def list_tokens(request: PageRequest) -> HttpResponse:
     """The secret of a token just made is taken out of the session: it is shown once."""
-    rows = request.user.api_tokens.order_by("-created_at")
+    rows = request.user.api_tokens.filter(sign_in=None).order_by("-created_at")
     fresh = request.session.pop("new_token", None)
     return render(request, "account/tokens.html", {"tokens": rows, "fresh": fresh, **CHOICES})
 
@@ -93,7 +100,10 @@ def change_password(request: PageRequest) -> HttpResponse:
                 form.save()
                 record(request.user.username, "user.password", request.user.username)
             update_session_auth_hash(request, request.user)
-            messages.success(request, "Your password is changed; sessions elsewhere have ended.")
+            sessions.forget_note(request)
+            sessions.end_all(request.user, actor=request.user.username, but=request.session.session_key or "")
+            sign_ins.end_all(request.user, actor=request.user.username)
+            messages.success(request, "Your password is changed; sessions and programs elsewhere are logged out.")
             return redirect("home")
     return render(request, "account/password.html", {"form": form})
 

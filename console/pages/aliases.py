@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST
 from artifacts.actions.aliases import ANYWHERE, drop_alias, move_alias
 from console.access_objects import access_version_id
 from console.accounts.access import Action
+from console.governance import mover_of
 from console.pages.responses import PageRequest, attempt, page
 from console.pages.typed_values import form_text
 
@@ -23,12 +24,13 @@ def move(request: PageRequest, version_id: int) -> HttpResponse:
     name, actor = form_text(request.POST, "alias"), request.user.username
     reason, expected = form_text(request.POST, "reason"), request.POST.get("expected", ANYWHERE)
     removes = request.POST.get("do") == "remove"
+    mover = mover_of(request.user, version.artifact, force=request.POST.get("force") == "yes")
 
     def act() -> None:
         if removes:
-            drop_alias(version.artifact, name, actor=actor, reason=reason, expected=version.version)
+            drop_alias(version.artifact, name, actor=actor, reason=reason, expected=version.version, mover=mover)
         else:
-            move_alias(version, name, actor=actor, reason=reason, expected=expected)
+            move_alias(version, name, actor=actor, reason=reason, expected=expected, mover=mover)
 
     attempt(request, act, f"“{name}” no longer exists." if removes else f"“{name}” names this version now.")
     return redirect("version", version_id=version.pk)

@@ -12,9 +12,12 @@ from django.utils import timezone
 from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.literals import describe_type, is_optional, to_json
+from artifacts.literals.numbers import plain
 from artifacts.models import ArtifactVersion
 from console.accounts import access
 from console.accounts.access import Action
+from console.accounts.models import User
+from console.deciding import may_decide
 from console.pages.badges import GATED, Badge
 from console.pages.executions_context import decks_of
 from console.pages.scope import in_scope
@@ -23,7 +26,11 @@ from console.pages.typed_values import variants_of
 from console.pages.values import Values, read_values, spell
 from lineage.models import VersionEdge, VersionRole
 from scheduler.actions.gates import takes_approval
-from scheduler.models import Gate, GateKind
+from scheduler.approving.reading import is_decision, rule_for
+from scheduler.approving.review import review_of
+from scheduler.approving.rules import Rule
+from scheduler.approving.standing import latest_of, stands
+from scheduler.models import Gate, GateKind, GateVote
 from scheduler.phases import EXECUTION_TERMINAL
 from scheduler.subjects import subjects_of
 
@@ -93,6 +100,8 @@ def decided_gates(request: HttpRequest) -> list[Decision]:
 
 def describe_decision(gate: Gate) -> Decision:
     literal = literals_pb2.Literal.FromString(bytes(gate.value or b""))
+    if gate.voided_at is not None:
+        return Decision(gate, Badge("Approved, voided" if gate.approved else "Rejected, voided", "warn"), "")
     if gate.kind != GateKind.APPROVE:
         return Decision(gate, Badge("Set", "good"), spell(to_json(literal)))
     return Decision(gate, Badge("Approved", "good") if gate.approved else Badge("Rejected", "bad"), "")
@@ -103,11 +112,14 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
     execution = gate.execution
     literal_type = types_pb2.LiteralType.FromString(bytes(gate.literal_type))
     is_open = gate.decided_at is None and execution.phase not in EXECUTION_TERMINAL
+    decides = is_decision(gate)
+    user = request.user
+    voting = _voting(gate, is_open=is_open and decides)
     needed = Action.DECIDE if takes_approval(gate) else Action.LAUNCH
     return {
         "gate": gate,
         "execution": execution,
-        "is_approval": gate.kind == GateKind.APPROVE,
+        "is_approval": decides,
         "is_open": is_open,
         "type": describe_type(literal_type),
         "example": example_of(literal_type),
@@ -120,9 +132,45 @@ def gate_context(request: HttpRequest, gate: Gate) -> dict[str, Any]:
         "inputs": read_values(request, execution.inputs_uri),
         "decision": None if gate.decided_at is None else describe_decision(gate),
         "state": GATED if is_open else Badge("Not needed"),
-        "may_decide": access.can(request.user, needed, execution.project, execution.domain),
+        "may_decide": may_decide(user, gate)
+        if decides and isinstance(user, User)
+        else access.can(user, needed, execution.project, execution.domain),
+        "goes_on": gate.kind != GateKind.APPROVE,
+        **voting,
         "role_needed": access.role_for(needed),
     }
+
+
+def _voting(gate: Gate, *, is_open: bool) -> dict[str, Any]:
+    """By which rule it is decided, who has voted, and the digest of what there is to review."""
+    latest = latest_of(gate)
+    if latest is not None and gate.decided_at is not None:
+        stands(latest)
+        gate.voided_at = latest.voided_at
+    votes = list(GateVote.objects.filter(gate=gate).order_by("pk"))
+    told: dict[str, Any] = {"votes": votes, "proof": latest, "rule_words": []}
+    if is_open:
+        rule = rule_for(gate)
+        told["rule_words"] = [] if rule.is_default else words_of(rule)
+        told["digest"] = review_of(gate).digest if gate.node is not None else ""
+    return told
+
+
+def words_of(rule: Rule) -> list[str]:
+    """The rule for people, a sentence a line."""
+    who = [
+        *(["whoever is " + rule.role] if rule.role else []),
+        *(f"the group {name}" for name in sorted(rule.groups)),
+        *sorted(rule.people),
+    ]
+    said = [f"{rule.quorum} of these have to approve: {', '.join(who)}."]
+    said.append("One rejection ends it." if rule.rejections == 1 else f"{rule.rejections} rejections end it.")
+    if not rule.author_may:
+        said.append("Who launched it or made what it is about does not decide.")
+    if rule.escalate_before is not None:
+        hours = plain(rule.escalate_before / timedelta(hours=1))
+        said.append(f"{hours} h before its time is up these are asked too: {', '.join(sorted(rule.escalate_to))}.")
+    return said
 
 
 def _subject(request: HttpRequest, gate: Gate) -> Values:

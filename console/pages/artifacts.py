@@ -19,8 +19,10 @@ from console.pages.artifacts_context import (
     version_context,
 )
 from console.pages.artifacts_search import EMPTY, search_page
+from console.pages.governance import version_governance
 from console.pages.lineage import lineage_summary
 from console.pages.lineage_context import lineage_context
+from console.pages.outside import outside_of
 from console.pages.responses import PageRequest, page, respond
 
 
@@ -52,6 +54,7 @@ def show_version(request: PageRequest, version_id: int) -> HttpResponse:
     version = access_version_id(request.user, version_id)
     place = version.artifact.key[:2]
     context = version_context(version) | overview_context(request, version)
+    context |= version_governance(request, version)
     context |= {
         "tab": "overview",
         "may_remove": access.can(request.user, Action.ADMIN, *place),
@@ -78,7 +81,7 @@ def show_card(request: PageRequest, version_id: int) -> HttpResponse:
 def show_lineage(request: PageRequest, version_id: int) -> HttpResponse:
     version = access_version_id(request.user, version_id)
     context = version_context(version) | lineage_context(request, version) | lineage_summary(version, request)
-    context |= {"tab": "lineage"}
+    context |= {"tab": "lineage", "outside": outside_of(request, version)}
     return render(request, "artifacts/lineage.html", context)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from artifacts.models import Kind
+from artifacts.models import CheckStatus, Kind
 from lineage.models import Via
 from scheduler.doing import State, state_of
 from scheduler.models import Channel, ExecutionMode, FiringOutcome, LaunchPlan, NodeKind, Subject
@@ -97,6 +97,12 @@ FIRING: Mapping[str, Badge] = {
     FiringOutcome.FAILED: FAILED,
 }
 
+CHECK: Mapping[str, Badge] = {
+    CheckStatus.PENDING: Badge("Pending", "warn"),
+    CheckStatus.PASSED: Badge("Passed", "good"),
+    CheckStatus.FAILED: FAILED,
+}
+
 KIND: Mapping[str, Badge] = {
     Kind.MODEL: Badge("Model", "odd"),
     Kind.DATASET: Badge("Dataset", "info"),
@@ -149,5 +155,7 @@ SUBJECT: Mapping[str, str] = {
     Subject.ABORTED: "aborted",
     Subject.TIMED_OUT: "timed out",
     Subject.GATE_WAITING: "a gate waits",
+    Subject.GATE_ESCALATED: "a gate's time is nearly up",
     Subject.QUOTA_WARNING: "a quota is nearly used up",
+    Subject.SERVICE_LEVEL: "a service level is not kept",
 }

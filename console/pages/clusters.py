@@ -10,7 +10,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.exceptions import AlreadyExists, InvalidArgument
-from console import clusters
+from console import clusters, pools
 from console.accounts import access
 from console.accounts.access import Action
 from console.pages.responses import PageRequest, attempt, page
@@ -63,6 +63,15 @@ def show_overview(request: PageRequest, name: str) -> HttpResponse:
     """What the cluster says of itself: asked for by the list once it is on the page."""
     seen = clusters.overview(clusters.access_cluster(request.user, name))
     return render(request, "account/_cluster_overview.html", {"lines": seen.lines, "answers": bool(seen.version)})
+
+
+@require_GET
+@never_cache
+@page
+def show_pools(request: PageRequest, name: str) -> HttpResponse:
+    """Pods that stay, how full they are, and who runs where."""
+    found = clusters.access_cluster(request.user, name)
+    return render(request, "account/cluster_pools.html", {"cluster": found, "seen": pools.pools(found)})
 
 
 @require_POST

@@ -21,7 +21,7 @@ from console.pages import badges
 from console.pages.approvals_context import waiting_gates
 from console.pages.artifacts_context import readable_versions
 from console.pages.badges import Badge
-from console.pages.drawings import BarChart, Stack, stacked_chart
+from console.pages.charts import Bar, BarChart, Part, bars
 from console.pages.executions_context import readable_executions
 from console.pages.failure_groups import FailureGroup, grouped
 from console.pages.scope import in_scope
@@ -145,28 +145,26 @@ def published(request: HttpRequest) -> list[Published]:
     return [Published(version, counts.get(version.artifact_id, 1)) for version in shown]
 
 
-def week(request: HttpRequest, now: datetime) -> BarChart:
+def week(request: HttpRequest, now: datetime) -> BarChart | None:
     counted = days(readable_executions(request).filter(archived=False), now=now)
-    stacks = [Stack(f"{day:%a %d %b}", _parts(phases)) for day, phases in counted]
+    given = [Bar(f"{day:%a %d %b}", _parts(phases)) for day, phases in counted]
     total = sum(count for _, phases in counted for count in phases.values())
     bad = sum(phases.get(phase, 0) for _, phases in counted for phase in _BAD)
-    label = f"Executions of seven days: {total}, of which {bad} failed"
-    first, last = counted[0][0], counted[-1][0]
-    return stacked_chart(
-        stacks, label=label, columns=("Day", "Executions"), start=f"{first:%a %d %b}", end=f"{last:%a %d %b}"
-    )
+    title = f"Executions of seven days: {total}, of which {bad} failed"
+    return bars(title, given, head=("Day", "Executions"))
 
 
-def _parts(phases: Mapping[int, int]) -> list[tuple[Badge, int]]:
+def _parts(phases: Mapping[int, int]) -> list[Part]:
     """Failures at the bottom, where they are seen best."""
     bad = phases.get(ExecutionPhase.FAILED, 0) + phases.get(ExecutionPhase.TIMED_OUT, 0)
     others = sum(count for phase, count in phases.items() if phase not in _ENDED)
-    return [
+    counts = [
         (badges.FAILED, bad),
         (badges.ABORTED, phases.get(ExecutionPhase.ABORTED, 0)),
         (Badge("unfinished", "info"), others),
         (badges.SUCCEEDED, phases.get(ExecutionPhase.SUCCEEDED, 0)),
     ]
+    return [Part(count, badge.tone, badge.label.lower()) for badge, count in counts if count]
 
 
 def quota_bars(user: User, project: str) -> Sequence[quotas.Shown]:

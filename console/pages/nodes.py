@@ -29,12 +29,14 @@ from console.pages.map_items import items_context
 from console.pages.node_paths import spec_of
 from console.pages.paging import number
 from console.pages.pods import pod_context
+from console.pages.replicas import replicas_context
 from console.pages.responses import PageRequest, is_fragment, page, respond
 from console.pages.specs import SpecNode
 from console.pages.values import read_values
 from console.pods import Waiting, waiting_of
 from console.sandbox import sandboxed_deck
 from scheduler import doing
+from scheduler.attempts import replicas
 from scheduler.doing import Doing
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.links import by_name, log_links
@@ -116,6 +118,7 @@ def show_node(request: PageRequest, project: str, domain: str, name: str, node_i
         **(pod_context(newest) if newest is not None and not is_fragment(request) else {}),
         "spec": spec,
         **({} if is_fragment(request) else items_context(node)),
+        **(replicas_context(newest) if newest is not None and newest.cluster else {}),
         "now": node_badge(node, now),
         "doing": now,
         "task_url": _task_url(request, spec) if node.kind == NodeKind.TASK else "",
@@ -176,13 +179,16 @@ def show_logs(
     if row is None:
         raise NotFound(f"no attempt {attempt_id} of node {node_id}")
     offset = request.GET.get("offset", "")
-    is_live = is_growing(row, timezone.now())
-    text, end, size = log_text(row, number(offset))
+    is_live, replica = is_growing(row, timezone.now()), request.GET.get("replica", "")
+    if replica and all(one.name != replica for one in replicas.of(row)):
+        raise NotFound(f"attempt {attempt_id} of node {node_id} has no replica {replica[:80]}")
+    text, end, size = log_text(row, number(offset), replica)
     context = {
         "execution": execution,
         "node": node,
         "attempt": row,
         "number": row.attempt + 1,
+        "replica": replica,
         "text": text,
         "offset": end,
         "more": is_live or end < size,
@@ -193,10 +199,12 @@ def show_logs(
     return render(request, "executions/logs.html", context)
 
 
-def log_text(row: TaskExecution, offset: int | None) -> tuple[str, int, int]:
-    """Text from `offset` (None: the end of the log), where it ends, and the size of the log, in bytes."""
+def log_text(row: TaskExecution, offset: int | None, replica: str = "") -> tuple[str, int, int]:
+    """Of the attempt, or of one of its replicas: text from `offset` (None: the end of the log), where it ends, and the
+    size of the log, in bytes.
+    """
     try:
-        part = read_log_of(row, offset=offset, limit=LOG_CHUNK)
+        part = read_log_of(row, offset=offset, limit=LOG_CHUNK, replica=replica)
     except CausewayError:
         return "", 0, 0
     return part.data.decode("utf-8", "replace"), part.next_offset, part.size

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from console.pages import badges
 from console.pages.badges import Badge
-from console.pages.drawings import Line, LineChart, line_chart
+from console.pages.charts import Bound, Dot, LineChart, Series, lines
 from console.pages.wording import spell_duration
 from scheduler.models import AttemptSamples, Execution, TaskExecution
 from scheduler.quotas.resources import CPU, GPU, MEMORY, words
@@ -72,34 +72,37 @@ def _advice(row: AttemptSamples, memory: float) -> str:
 
 
 def _charts(row: AttemptSamples, cpu: float, memory: float, gpu: float) -> list[LineChart]:
+    begun = row.attempt.started_at or row.attempt.created_at
     charts = [
-        _chart(row.points, 1, "cpu", cpu, row.peak_cpu, lambda cores: f"{cores:.2f} cores"),
-        _chart(row.points, 2, "memory", memory, float(row.peak_memory), lambda count: words(MEMORY, count)),
+        _chart(row.points, begun, 1, "cpu", cpu, row.peak_cpu, lambda cores: f"{cores:.2f} cores"),
+        _chart(row.points, begun, 2, "memory", memory, row.peak_memory, lambda count: words(MEMORY, count)),
     ]
     busy = [point[3] for point in row.points if point[3] is not None]
     if busy:
-        charts.append(_chart(row.points, 3, "GPU", gpu, max(busy), lambda part: f"{part:.2f} {GPU} busy"))
-    return charts
+        charts.append(_chart(row.points, begun, 3, "GPU", gpu, max(busy), lambda part: f"{part:.2f} {GPU} busy"))
+    return [chart for chart in charts if chart is not None]
 
 
 def _chart(
-    points: Sequence[Sequence[float]], column: int, name: str, asked: float, peak: float, spell: Callable[[float], str]
-) -> LineChart:
-    last = points[-1][0] or 1.0
-    known = [(point[0], point[column] or 0.0) for point in points]
-    top = max(asked, peak) or 1.0
-    line = Line(name, "info", [(at / last, value) for at, value in known])
-    spelled = [(spell_duration(timedelta(seconds=at)), spell(value)) for at, value in known]
+    points: Sequence[Sequence[float]],
+    begun: datetime,
+    column: int,
+    name: str,
+    asked: float,
+    peak: float,
+    spell: Callable[[float], str],
+) -> LineChart | None:
+    """`points` begin with the seconds since the attempt began."""
+    dots = [Dot(begun + timedelta(seconds=point[0]), point[column] or 0.0) for point in points]
     bound = f"asked for {spell(asked)}" if asked else "asked for nothing"
-    return line_chart(
-        [line],
-        label=f"{name} over {spelled[-1][0]}: at most {spell(peak)}, {bound}",
-        top=top * 1.05,
-        top_words=f"{name}, at most {spell(peak)}",
-        start="0",
-        end=spelled[-1][0],
-        limit=asked or None,
-        limit_words=bound,
-        header=("After", name),
-        rows=spelled,
+    over = spell_duration(timedelta(seconds=points[-1][0]))
+    return lines(
+        f"{name} over {over}: at most {spell(peak)}, {bound}",
+        [Series(name, dots)],
+        spell=spell,
+        head=("", "After", name),
+        since=begun,
+        bound=Bound(asked, bound) if asked else None,
+        with_zero=True,
+        with_dots=False,
     )

@@ -12,16 +12,17 @@ from django.utils import timezone
 
 from console.accounts import access
 from console.pages import badges
-from console.pages.drawings import BarChart, Datum, bar_chart
+from console.pages.charts import Bar, BarChart, Part, bars
 from console.pages.wording import spell_duration
 from scheduler.run_history import Entity, Figures, Past, figures, recent
 
 IN_LIST, ON_PAGE = 20, 60
+SEEN = 4.0  # per cent of the height that a run has at least which took no time
 
 
 @dataclass(frozen=True)
 class RunStrip:
-    chart: BarChart
+    chart: BarChart | None
     figures: Figures
     p50: str  # empty where nothing succeeded
     p95: str
@@ -48,22 +49,31 @@ def strip_of(request: HttpRequest, entity: Entity) -> RunStrip | None:
 def _strip(runs: Sequence[Past], places: int) -> RunStrip:
     now = timezone.now()
     told = figures(runs)
-    data = [_datum(one, now) for one in runs]
-    parts = [f"{len(data)} runs"]
+    parts = [f"{len(runs)} runs"]
     if told.success is not None:
         parts.append(f"{told.success} % of those that ended well or badly succeeded")
     p50, p95 = (spell_duration(timedelta(seconds=one)) if one is not None else "" for one in (told.p50, told.p95))
     if p50:
         parts.append(f"half of them within {p50}, 95 % within {p95}")
-    chart = bar_chart(data, label="; ".join(parts), columns=("Run", "Ended"), places=places, start="older", end="now")
+    told_of = "; ".join(parts)
+    chart = bars(
+        "How long each took",
+        [_bar(one, now) for one in runs],
+        spell=lambda seconds: spell_duration(timedelta(seconds=seconds)),
+        head=("Run", "Ended"),
+        words=told_of,
+        at_least=places,
+        least=SEEN,
+        ends=("older", "now"),
+    )
     return RunStrip(chart, told, p50, p95, runs[-1].created)
 
 
-def _datum(run: Past, now: datetime) -> Datum:
+def _bar(run: Past, now: datetime) -> Bar:
     badge = badges.EXECUTION.get(run.phase, badges.QUEUED)
     took = run.seconds(now)
-    words = f"{run.name}{f' {run.node}' if run.node else ''}, {run.created:%Y-%m-%d %H:%M}"
+    name = f"{run.name}{f' {run.node}' if run.node else ''}, {run.created:%Y-%m-%d %H:%M}"
     value = f"{badge.label.lower()}, {spell_duration(timedelta(seconds=took))}" if run.started else badge.label.lower()
     place = (run.project, run.domain, run.name)
     url = reverse("node", args=[*place, run.node]) if run.node else reverse("execution", args=place)
-    return Datum(took, badge.tone, words, value, url)
+    return Bar(name, [Part(took, badge.tone, badge.label.lower())], f"{name}: {value}", url)

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
@@ -86,12 +86,7 @@ class Row:
 def list_schedules(request: PageRequest) -> HttpResponse:
     """Those of active launch plans, the next due first; `?all=1` the others too, `?q=` by part of a plan's name."""
     text, everything = request.GET.get("q", "").strip(), bool(request.GET.get("all"))
-    heavy = ("launch_plan__spec", "launch_plan__closure")
-    rows = in_scope(request, Schedule.objects.select_related("launch_plan").defer(*heavy), prefix="launch_plan__")
-    rows = rows if everything else rows.filter(active=True)
-    rows = rows.filter(launch_plan__name__icontains=text) if text else rows
-    ordered = rows.order_by("-active", F("next_fire_at").asc(nulls_last=True), "launch_plan__name", "-pk")
-    found = list(ordered[: SHOWN + 1])
+    found = list(schedules_of(request, text=text, everything=everything)[: SHOWN + 1])
     now = timezone.now()
     shown = [_row(request, one, now) for one in _agendas(found[:SHOWN], now)]
     context = {
@@ -103,6 +98,15 @@ def list_schedules(request: PageRequest) -> HttpResponse:
         "everything": everything,
     }
     return respond(request, "schedules/list.html", "schedules/_list.html", context, live=True)
+
+
+def schedules_of(request: PageRequest, *, text: str, everything: bool) -> QuerySet[Schedule]:
+    """Those in the scope whose plan's name has the text, the next due first; inactive ones too where everything is."""
+    heavy = ("launch_plan__spec", "launch_plan__closure")
+    rows = in_scope(request, Schedule.objects.select_related("launch_plan").defer(*heavy), prefix="launch_plan__")
+    rows = rows if everything else rows.filter(active=True)
+    rows = rows.filter(launch_plan__name__icontains=text) if text else rows
+    return rows.order_by("-active", F("next_fire_at").asc(nulls_last=True), "launch_plan__name", "-pk")
 
 
 def _agendas(schedules: list[Schedule], now: datetime) -> list[Agenda]:

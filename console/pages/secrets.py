@@ -16,6 +16,7 @@ from artifacts.exceptions import InvalidArgument
 from console.access_objects import access_secret
 from console.accounts import access, secrets
 from console.accounts.access import Action
+from console.accounts.models import User
 from console.pages.paging import newest_first
 from console.pages.responses import PageRequest, attempt, page
 from console.pages.scope import scope_of
@@ -43,7 +44,7 @@ def _show(request: PageRequest, typed: dict[str, str], problem: str = "") -> Htt
     context: dict[str, Any] = {
         "page": newest_first(request, rows),
         "mine": set(Secret.objects.filter(administered).values_list("pk", flat=True)),
-        "projects": _projects(request),
+        "projects": administered_projects(request.user),
         "everywhere": access.can(request.user, Action.ADMIN),
         "domains": settings.CAUSEWAY_DOMAINS,
         "typed": typed,
@@ -52,13 +53,13 @@ def _show(request: PageRequest, typed: dict[str, str], problem: str = "") -> Htt
     return render(request, "account/secrets.html", context, status=400 if problem else 200)
 
 
-def _projects(request: PageRequest) -> list[str]:
+def administered_projects(user: User) -> list[str]:
     """Those in which the user may set one, in some domain at least."""
     rows = Project.objects.exclude(state=Project.State.ARCHIVED).order_by("identifier")
     return [
         row.identifier
         for row in rows
-        if any(access.can(request.user, Action.ADMIN, row.identifier, each) for each in settings.CAUSEWAY_DOMAINS)
+        if any(access.can(user, Action.ADMIN, row.identifier, each) for each in settings.CAUSEWAY_DOMAINS)
     ]
 
 

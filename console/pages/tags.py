@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from artifacts.literals.numbers import plain
-from artifacts.models import ArtifactVersion
+from artifacts.models import ArtifactVersion, CheckResult
 from artifacts.search.language import Condition
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
@@ -113,6 +113,11 @@ def firing_outcome(outcome: str) -> SafeString:
 @register.simple_tag
 def plan_state(state: int) -> SafeString:
     return _badge(badges.LAUNCH_PLAN_STATE.get(state))
+
+
+@register.simple_tag
+def check_badge(result: CheckResult) -> SafeString:
+    return _badge(badges.CHECK.get(result.status))
 
 
 @register.simple_tag
@@ -247,6 +252,19 @@ def milliseconds(count: float) -> str:
 @register.filter
 def size(count: int | None) -> str:
     return "" if count is None else spell_size(count)
+
+
+@register.filter
+def percent(share: float) -> str:
+    """A share from 0 to 1, to a tenth of a percent; only what is whole is called so."""
+    if 0 < share < 1:
+        return f"{min(max(share * 100, 0.1), 99.9):.1f} %"
+    return f"{share * 100:.0f} %"
+
+
+@register.filter
+def words(name: str) -> str:
+    return name.replace("_", " ")
 
 
 @register.filter

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from console.pages import badges
-from console.pages.drawings import BarChart, Datum, Stack, bar_chart, stacked_chart
+from console.pages.charts import Bar, BarChart, Part, bars
 from scheduler.models import TriggerFiring
 
 MINUTES = 60
@@ -25,13 +25,14 @@ def firings_a_minute(triggers: Sequence[int], now: datetime) -> BarChart | None:
         counts[int((at - since).total_seconds() // 60), outcome] += 1
     if not counts:
         return None
-    stacks = []
+    given = []
     for minute in range(MINUTES):
-        parts = [(badge, counts[minute, outcome]) for outcome, badge in badges.FIRING.items()]
-        stacks.append(Stack(f"{since + timedelta(minutes=minute):%H:%M}", parts))
-    most = max(sum(count for _, count in stack.parts) for stack in stacks)
-    label = f"Reactions of the last hour by minute: {counts.total()}, at most {most} in a minute"
-    return stacked_chart(stacks, label=label, columns=("Minute", "Reactions"), start=f"{since:%H:%M}", end="now")
+        found = [(badge, counts[minute, outcome]) for outcome, badge in badges.FIRING.items()]
+        parts = [Part(count, badge.tone, badge.label.lower()) for badge, count in found if count]
+        given.append(Bar(f"{since + timedelta(minutes=minute):%H:%M}", parts))
+    most = max(bar.value for bar in given)
+    title = f"Reactions of the last hour by minute: {counts.total()}, at most {most:.0f} in a minute"
+    return bars(title, given, head=("Minute", "Reactions"), ends=(f"{since:%H:%M}", "now"))
 
 
 def latencies(triggers: Sequence[int]) -> BarChart | None:
@@ -42,15 +43,9 @@ def latencies(triggers: Sequence[int]) -> BarChart | None:
         return None
     counts = Counter(next((place for place, bound in enumerate(BOUNDS) if ms <= bound), len(BOUNDS)) for ms in took)
     first, last = min(counts), max(counts)
-    data = [Datum(counts[place], _tone(place), _between(place), str(counts[place])) for place in range(first, last + 1)]
-    label = f"From publication to launch, {len(took)} times: mostly {_between(counts.most_common(1)[0][0])}"
-    return bar_chart(
-        data,
-        label=label,
-        columns=("Latency", "Reactions"),
-        start=_between(first),
-        end=_between(last) if last > first else "",
-    )
+    given = [Bar.of(_between(place), counts[place], tone=_tone(place)) for place in range(first, last + 1)]
+    title = f"From publication to launch, {len(took)} times: mostly {_between(counts.most_common(1)[0][0])}"
+    return bars(title, given, head=("Latency", "Reactions"))
 
 
 def _tone(place: int) -> str:

@@ -13,6 +13,7 @@ from artifacts.actions.aliases import ANYWHERE, NOWHERE, drop_alias, move_alias
 from artifacts.models import AliasMove
 from console.access_objects import access_artifact, access_version
 from console.accounts.access import Action
+from console.governance import mover_of
 from console.rest.artifacts import TAGS, AliasOut
 from console.rest.base import ApiView, Body, Filters, ListView, read_body, read_query, user_of
 
@@ -25,25 +26,36 @@ class AliasBody(Body):
         allow_null=True,
         help_text="409 unless the alias is at this version now; null: at none",
     )
+    force = serializers.BooleanField(
+        required=False, default=False, help_text="against its policy, with the role that this takes and a reason"
+    )
+
+
+class DropFilters(Filters):
+    reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+    force = serializers.BooleanField(required=False, default=False, help_text="against its policy")
 
 
 class AliasView(ApiView):
     @extend_schema(request=AliasBody, responses=AliasOut, tags=TAGS)
     def put(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
-        """Point an alias at a version, from wherever it was."""
+        """Point an alias at a version, from wherever it was; 409 says which clauses of its policy do not hold."""
         user = user_of(request)
         body = read_body(AliasBody, request)
         version = access_version(user, project, domain, name, body["version"], action=Action.DECIDE)
         expected = body["expected"] or NOWHERE if "expected" in body else ANYWHERE
-        row = move_alias(version, alias, actor=user.username, reason=body["reason"], expected=expected)
+        mover = mover_of(user, version.artifact, force=body["force"])
+        row = move_alias(version, alias, actor=user.username, reason=body["reason"], expected=expected, mover=mover)
         return Response(AliasOut(row).data)
 
-    @extend_schema(responses={204: None}, tags=TAGS)
+    @extend_schema(parameters=[DropFilters], responses={204: None}, tags=TAGS)
     def delete(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
         """Remove an alias; its history stays."""
         user = user_of(request)
         artifact = access_artifact(user, project, domain, name, action=Action.DECIDE)
-        drop_alias(artifact, alias, actor=user.username)
+        asked = read_query(DropFilters, request)
+        mover = mover_of(user, artifact, force=asked["force"])
+        drop_alias(artifact, alias, actor=user.username, reason=asked["reason"], mover=mover)
         return Response(status=204)
 
 
@@ -53,6 +65,8 @@ class AliasMoveOut(serializers.Serializer[Any]):
     to_version = serializers.CharField(source="to_version.version", default=None, allow_null=True)
     actor = serializers.CharField()
     reason = serializers.CharField()
+    forced = serializers.BooleanField(help_text="against its policy")
+    evidence = serializers.DictField(help_text="the policy as it was, and what of it held; empty: none governed it")
 
 
 class AliasMovesView(ListView):

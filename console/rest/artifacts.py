@@ -14,6 +14,7 @@ from rest_framework.response import Response
 from artifacts.models import Artifact, ArtifactVersion, Granularity, Kind
 from artifacts.queries import find, newest_first
 from artifacts.wanted import Wanted
+from artifacts.wire import PASSED
 from console.access_objects import access_artifact
 from console.accounts import access
 from console.accounts.access import Action
@@ -93,6 +94,8 @@ class ResolveFilters(TimeFilters):
     version = serializers.CharField(required=False, default="")
     alias = serializers.CharField(required=False, default="")
     created_before = serializers.DateTimeField(required=False, default=None, help_text="the newest as of then")
+    checks = serializers.ChoiceField(choices=[PASSED], required=False, default="", help_text="no check blocks it")
+    quarantined = serializers.BooleanField(required=False, default=False, help_text="quarantined ones too")
 
     def also_allowed(self, given: Iterable[str]) -> set[str]:
         return {key for key in given if key.startswith(PARTITION_PREFIX)}
@@ -109,6 +112,7 @@ class ResolveView(ApiView):
         """The newest version that a query means; 404 says what exists instead. `partition.<key>=<value>` narrows it."""
         asked = read_query(ResolveFilters, request)
         access.require_found(user_of(request), Action.READ, project, domain, what=f"artifact {project}/{domain}/{name}")
-        wanted = Wanted(project, domain, name, partitions=partition_filters(request), **asked)
+        passed = bool(asked.pop("checks"))
+        wanted = Wanted(project, domain, name, passed=passed, partitions=partition_filters(request), **asked)
         found = find(wanted, may_read=access.may_read(user_of(request)))
         return Response(Resolved({"explanation": found.explanation, "version": found.version}).data)

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console import clusters
+from console import clusters, pools
 from console.accounts import access
 from console.accounts.access import Action
 from console.rest.base import ApiView, Body, Filters, read_body, read_query, user_of
@@ -78,6 +78,40 @@ class OverviewOut(serializers.Serializer[Any]):
     lines = serializers.ListField(child=serializers.CharField())
 
 
+class PooledPodOut(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    phase = serializers.CharField(help_text="of the pod, in the cluster's words")
+    node = serializers.CharField()
+    tasks = serializers.IntegerField(help_text="that run in it")
+
+
+class PoolOut(serializers.Serializer[Any]):
+    key = serializers.CharField(help_text="the same for all pods that the same tasks share")
+    namespace = serializers.CharField()
+    project = serializers.CharField()
+    domain = serializers.CharField()
+    image = serializers.CharField()
+    ready = serializers.IntegerField(help_text="pods that run")
+    busy = serializers.IntegerField(help_text="tasks that run in them")
+    pods = PooledPodOut(many=True)
+
+
+class PooledAttemptOut(serializers.Serializer[Any]):
+    project = serializers.CharField()
+    domain = serializers.CharField()
+    execution = serializers.CharField()
+    node = serializers.CharField()
+    index = serializers.IntegerField(help_text="item of a map; -1: none")
+    namespace = serializers.CharField()
+    pod = serializers.CharField()
+
+
+class PoolsOut(serializers.Serializer[Any]):
+    pools = PoolOut(many=True)
+    attempts = PooledAttemptOut(many=True)
+    problem = serializers.CharField(help_text="why the cluster does not say; empty: it does")
+
+
 class ClustersView(ApiView):
     @extend_schema(operation_id="clusters_list", responses=ClustersOut, tags=TAGS)
     def get(self, request: Request) -> Response:
@@ -126,6 +160,14 @@ class OverviewView(ApiView):
         seen = clusters.overview(found)
         told = {"name": name, "answers": bool(seen.version), "version": seen.version}
         return Response(OverviewOut({**told, "capacity": seen.has, "lines": seen.lines}).data)
+
+
+class PoolsView(ApiView):
+    @extend_schema(responses=PoolsOut, tags=TAGS)
+    def get(self, request: Request, name: str) -> Response:
+        """Pods that stay, asked of the cluster now, and the attempts that run in them (500 at most)."""
+        found = clusters.access_cluster(user_of(request), name)
+        return Response(PoolsOut(pools.pools(found)).data)
 
 
 def _described(body: dict[str, Any]) -> dict[str, Any]:

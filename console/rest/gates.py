@@ -6,6 +6,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from flyteidl.core import literals_pb2, types_pb2
 from rest_framework import serializers
@@ -19,9 +20,13 @@ from console.access_objects import access_execution, access_gate
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
+from console.deciding import require_decider
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
 from console.rest.lineage import VersionRef
 from scheduler.actions.gates import decide, declared_gate, gates_ahead, get_or_create_signal, set_signal, takes_approval
+from scheduler.approving.reading import decisions_wanted, is_decision, rule_for
+from scheduler.approving.review import review_of
+from scheduler.approving.standing import latest_of, stands
 from scheduler.models import Gate, GateKind
 from scheduler.phases import EXECUTION_TERMINAL
 from scheduler.subjects import subjects_of
@@ -66,10 +71,54 @@ def _type_of(gate: Gate) -> types_pb2.LiteralType:
     return types_pb2.LiteralType.FromString(bytes(gate.literal_type))
 
 
+class VoteOut(serializers.Serializer[Any]):
+    actor = serializers.CharField()
+    acting_for = serializers.CharField(help_text="whose seat it was; another's where it was delegated")
+    approve = serializers.BooleanField()
+    comment = serializers.CharField()
+    at = serializers.DateTimeField()
+    digest = serializers.CharField(help_text="of what was reviewed")
+    voided_at = serializers.DateTimeField(allow_null=True, help_text="what was reviewed changed: it counts for nothing")
+
+
+class GateDetail(GateOut):
+    is_decision = serializers.SerializerMethodField(help_text="whether it is approved or rejected")
+    rule = serializers.SerializerMethodField(help_text="who decides, and how many of them it takes")
+    votes = serializers.SerializerMethodField(help_text="in order; those that were voided too")
+    escalated_at = serializers.DateTimeField(allow_null=True)
+    voided_at = serializers.DateTimeField(
+        allow_null=True, help_text="what was reviewed changed after the decision, which does not count any more"
+    )
+    reviewed = serializers.SerializerMethodField(help_text="what there is to review, each with its digest")
+    digest = serializers.SerializerMethodField(help_text="of all of it: send it with the decision")
+
+    def get_is_decision(self, gate: Gate) -> bool:
+        return is_decision(gate)
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_rule(self, gate: Gate) -> dict[str, Any] | None:
+        rule: dict[str, Any] | None = self.context["rule"]
+        return rule
+
+    @extend_schema_field(VoteOut(many=True))
+    def get_votes(self, gate: Gate) -> list[dict[str, Any]]:
+        return list(VoteOut(gate.votes.order_by("pk"), many=True).data)
+
+    @extend_schema_field(OpenApiTypes.OBJECT)
+    def get_reviewed(self, gate: Gate) -> dict[str, Any]:
+        return dict(self.context["reviewed"])
+
+    def get_digest(self, gate: Gate) -> str:
+        return str(self.context["digest"])
+
+
 class GateFilters(ScopeFilters):
     state = serializers.ChoiceField(choices=["waiting", "decided", "all"], required=False, default="waiting")
     kind = serializers.ChoiceField(choices=GateKind.choices, required=False)
     execution = serializers.CharField(required=False, help_text="its name")
+    decision = serializers.BooleanField(
+        required=False, default=False, help_text="approvals, and what a rule makes a decision of"
+    )
 
 
 class GatesView(ListView):
@@ -78,12 +127,14 @@ class GatesView(ListView):
         """Gates, newest first; unless told otherwise those that wait for somebody."""
         filters = read_query(GateFilters, request)
         columns = {"project": "execution__project", "domain": "execution__domain", "execution": "execution__name"}
-        state = filters.pop("state")
+        state, decisions = filters.pop("state"), filters.pop("decision")
         wanted = Q(**{columns.get(key, key): value for key, value in filters.items()})
         if state == "waiting":
             wanted &= WAITING & ~Q(kind=GateKind.SLEEP)
         elif state == "decided":
             wanted &= Q(decided_at__isnull=False)
+        if decisions:
+            wanted &= decisions_wanted()
         mine = access.readable(user_of(request), project="execution__project", domain="execution__domain")
         rows = Gate.objects.filter(mine, wanted).select_related("execution", "node").defer("execution__spec")
         return self.page(
@@ -92,29 +143,48 @@ class GatesView(ListView):
 
 
 class GateView(ApiView):
-    @extend_schema(responses=GateOut, tags=TAGS)
+    @extend_schema(responses=GateDetail, tags=TAGS)
     def get(self, request: Request, gate_id: int) -> Response:
         """One gate."""
         return Response(_shown(access_gate(user_of(request), gate_id), user_of(request)))
 
 
 def _shown(gate: Gate, user: User) -> dict[str, Any]:
-    return dict(GateOut(gate, context={"user": user, "subjects": subjects_of([gate])}).data)
+    latest = latest_of(gate) if gate.decided_at is not None else None
+    if latest is not None:
+        stands(latest)
+        gate.voided_at = latest.voided_at
+        parts, digest, rule = latest.reviewed, latest.digest, latest.rule
+    else:
+        decides = is_decision(gate)
+        review = review_of(gate) if decides and gate.node is not None else None
+        parts, digest = (review.parts, review.digest) if review is not None else ({}, "")
+        rule = rule_for(gate).as_json() if decides else None
+    told = {"user": user, "subjects": subjects_of([gate]), "reviewed": parts, "digest": digest, "rule": rule}
+    return dict(GateDetail(gate, context=told).data)
 
 
 class DecisionBody(Body):
     approve = serializers.BooleanField()
     comment = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+    digest = serializers.CharField(
+        required=False, allow_blank=True, default="", help_text="of what you reviewed: 409 when it changed since"
+    )
 
 
 class DecideView(ApiView):
-    @extend_schema(request=DecisionBody, responses=GateOut, tags=TAGS, operation_id="gates_decide")
+    @extend_schema(request=DecisionBody, responses=GateDetail, tags=TAGS, operation_id="gates_decide")
     def post(self, request: Request, gate_id: int) -> Response:
-        """Approve or reject. 409 when it was decided, has expired or its execution has ended."""
+        """Approve or reject, by the rule that holds: where several have to, yours is one vote.
+
+        409 when it was decided, has expired, its execution has ended, or what you reviewed (`digest`) changed since.
+        """
         user = user_of(request)
         body = read_body(DecisionBody, request)
-        gate = access_gate(user, gate_id, action=Action.DECIDE)
-        decide(gate, approve=body["approve"], actor=user.username, comment=body["comment"])
+        gate = access_gate(user, gate_id)
+        require_decider(user, gate)
+        told = {"actor": user.username, "comment": body["comment"], "seen": body["digest"]}
+        decide(gate, approve=body["approve"], **told)
         return _decided(gate, user)
 
 
@@ -124,14 +194,16 @@ class SignalBody(Body):
 
 
 class SignalView(ApiView):
-    @extend_schema(request=SignalBody, responses=GateOut, tags=TAGS, operation_id="gates_signal")
+    @extend_schema(request=SignalBody, responses=GateDetail, tags=TAGS, operation_id="gates_signal")
     def post(self, request: Request, gate_id: int) -> Response:
         """Give a signal its value. 409 when it has one."""
         user = user_of(request)
         body = read_body(SignalBody, request)
-        gate = access_gate(user, gate_id, action=Action.LAUNCH)
+        gate = access_gate(user, gate_id)
         if gate.kind != GateKind.SIGNAL:
+            access.require(user, Action.LAUNCH, gate.execution.project, gate.execution.domain)
             raise InvalidArgument(f"gate {gate_id} is no signal but {gate.get_kind_display()}")
+        _require_giver(user, gate)
         return _given(gate, user, body)
 
 
@@ -166,7 +238,7 @@ class NamedSignalBody(SignalBody):
 
 
 class SignalByNameView(ApiView):
-    @extend_schema(request=NamedSignalBody, responses=GateOut, tags=TAGS, operation_id="executions_signal")
+    @extend_schema(request=NamedSignalBody, responses=GateDetail, tags=TAGS, operation_id="executions_signal")
     def post(self, request: Request, project: str, domain: str, name: str, signal_id: str) -> Response:
         """Give a signal its value, or an approval its `true` or `false`, whether its node was reached yet or not.
 
@@ -174,16 +246,24 @@ class SignalByNameView(ApiView):
         """
         user = user_of(request)
         body = read_body(NamedSignalBody, request)
-        execution = access_execution(user, project, domain, name, action=Action.LAUNCH)
+        execution = access_execution(user, project, domain, name)
         with transaction.atomic():  # a value refused leaves no gate behind
             if "type" in body:
+                access.require(user, Action.LAUNCH, project, domain)
                 literal_type = types_pb2.LiteralType(simple=TYPES[body["type"]])
                 gate = get_or_create_signal(execution, signal_id, literal_type)
             else:
                 gate = declared_gate(execution, signal_id)
-            if takes_approval(gate):
-                access.require(user, Action.DECIDE, project, domain)
+            _require_giver(user, gate)
             return _given(gate, user, body)
+
+
+def _require_giver(user: User, gate: Gate) -> None:
+    """Of a decision an approver, of a value who may launch."""
+    if takes_approval(gate):
+        require_decider(user, gate)
+    else:
+        access.require(user, Action.LAUNCH, gate.execution.project, gate.execution.domain)
 
 
 def _given(gate: Gate, user: User, body: dict[str, Any]) -> Response:

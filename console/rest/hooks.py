@@ -88,12 +88,14 @@ class TakeView(ApiView):
         """Publish a version. The body is as that of a publication over REST."""
         if int(request.META.get("CONTENT_LENGTH") or "0") > hooks.MAX_BODY:
             raise PayloadTooLarge(f"the body may have {hooks.MAX_BODY} bytes: publish larger data by its uri")
-        call = hooks.Call(request.headers.get("Causeway-Signature", ""), request._request.body)
+        call = hooks.Call(request.headers, request._request.body)
         try:
             outcome = hooks.take(key, call)
         except Unauthenticated:
             throttle.count(throttle.TOKEN, throttle.address_of(request._request))
             raise
+        if outcome is None:
+            return Response({"published": None})
         version = outcome.version
         told = {"artifact": str(version.artifact), "version": version.version, "id": version.pk}
         return Response(told, status=201 if outcome.created else 200)

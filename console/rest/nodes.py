@@ -21,6 +21,7 @@ from console.pods import pod_of, waiting_of
 from console.rest.base import ApiView, Filters, ListView, read_query, user_of
 from console.rest.fields import AttemptPhaseField, DoingField, ErrorField, NodePhaseField
 from console.sandbox import sandboxed_deck
+from scheduler.attempts import replicas
 from scheduler.executors.kubernetes.links import by_name
 from scheduler.models import NodeExecution, NodeKind, PhaseEvent, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, Machine, NodePhase
@@ -128,6 +129,22 @@ class AttemptOut(serializers.Serializer[Any]):
         return None if now is None or now.why is None else WhyOut(now.why).data
 
 
+class ReplicaOut(serializers.Serializer[Any]):
+    """One of the processes of a distributed job."""
+
+    name = serializers.CharField(help_text="its role and number, such as worker-1")
+    role = serializers.CharField()
+    index = serializers.IntegerField()
+    state = serializers.CharField(help_text="waiting, running, succeeded, failed or stopped")
+    reason = serializers.CharField()
+    pod = serializers.CharField()
+    node = serializers.CharField(help_text="the machine it is on")
+    exit_code = serializers.IntegerField(allow_null=True)
+    restarts = serializers.IntegerField()
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+
+
 class NodeDetail(NodeSummary):
     child_executions = serializers.SerializerMethodField()
     newest_attempts = serializers.SerializerMethodField(help_text=f"at most {ATTEMPTS_IN_DETAIL}")
@@ -221,7 +238,22 @@ def _contexts(rows: list[TaskExecution]) -> dict[str, Any]:
     return {"clusters": by_name() if any(row.cluster for row in rows) else {}, "jobs": jobs_of(rows)}
 
 
+class ReplicaFilters(Filters):
+    index = serializers.IntegerField(required=False, default=-1, help_text="item of a map")
+
+
+class ReplicasView(ApiView):
+    @extend_schema(parameters=[ReplicaFilters], responses=ReplicaOut(many=True), tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, node_id: str, attempt: int) -> Response:
+        """The replicas of an attempt that is a distributed job, as they were last seen; none of any other attempt."""
+        wanted = read_query(ReplicaFilters, request)
+        execution = access_execution(user_of(request), project, domain, name)
+        row = access_attempt(access_node(execution, node_id), attempt, wanted["index"])
+        return Response(ReplicaOut(replicas.of(row), many=True).data)
+
+
 class LogFilters(Filters):
+    replica = serializers.CharField(required=False, default="", help_text="of a distributed job, such as worker-1")
     index = serializers.IntegerField(required=False, default=-1, help_text="item of a map")
     tail = serializers.IntegerField(required=False, min_value=1, max_value=100_000, help_text="only the last lines")
     offset = serializers.IntegerField(required=False, min_value=0, default=0, help_text="bytes already read")
@@ -235,7 +267,9 @@ class LogView(ApiView):
         wanted = read_query(LogFilters, request)
         execution = access_execution(user_of(request), project, domain, name)
         row = access_attempt(access_node(execution, node_id), attempt, wanted["index"])
-        part = read_log_of(row, offset=wanted["offset"], limit=wanted["limit"], tail=wanted.get("tail"))
+        part = read_log_of(
+            row, offset=wanted["offset"], limit=wanted["limit"], tail=wanted.get("tail"), replica=wanted["replica"]
+        )
         response = HttpResponse(part.data, content_type="text/plain; charset=utf-8")
         response["Causeway-Next-Offset"] = str(part.next_offset)
         response["X-Content-Type-Options"] = "nosniff"

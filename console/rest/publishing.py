@@ -139,7 +139,7 @@ def publication_of(body: dict[str, Any], project: str, domain: str, name: str, u
     if "uri" not in body:
         return _publication(body, project, domain, name)
     uri = body["uri"]
-    if _check_reference(uri, user):
+    if check_reference(uri, user):
         size, digest = size_of(uri), recorded_hash(uri)
         if digest and size is None:
             raise FailedPrecondition(f"nothing lies at {uri}: complete the upload first")
@@ -200,7 +200,7 @@ def _by_reference(body: dict[str, Any]) -> tuple[literals_pb2.Literal, types_pb2
     return literal, types_pb2.LiteralType(blob=blob_type)
 
 
-def _check_reference(uri: str, user: User) -> bool:
+def check_reference(uri: str, user: User) -> bool:
     """Whether the reference leads into our own store.
 
     Then it opens what lies there to the artifact's readers: PermissionDenied unless the publisher is one. Objects lie

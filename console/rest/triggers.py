@@ -79,6 +79,8 @@ class TriggerOut(VouchedFor):
     partitions = serializers.DictField(child=serializers.CharField(), help_text="only these values fire; empty: any")
     active = serializers.BooleanField()
     activated_at = serializers.DateTimeField(allow_null=True)
+    alias = serializers.CharField(help_text="fires when it moves; empty: for publications")
+    needs_checks = serializers.BooleanField(help_text="only versions that no check blocks")
     mode = serializers.ChoiceField(choices=TriggerMode.choices)
     join_on = serializers.ListField(child=serializers.CharField())
     window_seconds = serializers.FloatField(allow_null=True)

@@ -60,6 +60,7 @@ class VersionSummary(serializers.Serializer[Any]):
     producer = serializers.CharField()
     created_by = serializers.CharField()
     created_at = serializers.DateTimeField()
+    quarantined_at = serializers.DateTimeField(allow_null=True, help_text="from when on queries pass it over")
     removed_at = serializers.DateTimeField(allow_null=True, help_text="when its data was removed; null: it is there")
     metadata = serializers.DictField(child=serializers.CharField())
     metrics = serializers.DictField(child=serializers.FloatField())

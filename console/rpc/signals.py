@@ -4,6 +4,7 @@ from flyteidl.admin import signal_pb2
 from flyteidl.core import identifier_pb2, literals_pb2, types_pb2
 
 from console.accounts.access import Action
+from console.deciding import require_decider
 from console.rpc.caller import Caller
 from console.rpc.convert.common import execution_id
 from console.rpc.requests import find_execution, list_request, missing
@@ -51,6 +52,9 @@ def set_signal(request: signal_pb2.SignalSetRequest, caller: Caller) -> signal_p
         raise missing("value")
     execution = find_execution(request.id.execution_id, caller)
     gate = declared_gate(execution, request.id.signal_id)
-    caller.may(Action.DECIDE if takes_approval(gate) else Action.LAUNCH, execution.project, execution.domain)
+    if takes_approval(gate):
+        require_decider(caller.user, gate)
+    else:
+        caller.may(Action.LAUNCH, execution.project, execution.domain)
     decide_signal(execution, request.id.signal_id, request.value, actor=caller.name)
     return signal_pb2.SignalSetResponse()

@@ -6,41 +6,26 @@ may see. Columns are SQL over the FROM beside them: constants, as no user's text
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from django.db import models
 
 from artifacts.models import Granularity
+from console.sqlviews.columns import (
+    BIG,
+    BOOL,
+    FLOAT,
+    IF_NOT_EMPTY,
+    INT,
+    JSON,
+    TEXT,
+    TIME,
+    Column,
+    View,
+    key_of,
+    where_of,
+)
+from console.sqlviews.decisions import DECISIONS
 from scheduler.models import ExecutionMode
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
-
-
-@dataclass(frozen=True)
-class Column:
-    name: str
-    type: str  # as PostgreSQL's format_type calls it
-    sql: str
-    comment: str
-
-
-@dataclass(frozen=True)
-class View:
-    name: str
-    comment: str
-    source: str  # FROM ...
-    places: tuple[tuple[str, str], ...]  # SQL of (project, domain)
-    columns: tuple[Column, ...]
-
-
-TIME, TEXT, INT, BIG, FLOAT, BOOL, JSON = (
-    "timestamp with time zone",
-    "text",
-    "integer",
-    "bigint",
-    "double precision",
-    "boolean",
-    "jsonb",
-)
 
 
 def _word(column: str, choices: type[models.IntegerChoices]) -> str:
@@ -56,33 +41,20 @@ def _error_code(column: str) -> str:
     )
 
 
-def _key(row: str) -> str:
-    """As in lineage and versions; there is an index of exactly this."""
-    return f"((({row}.project::text || '/') || {row}.domain::text) || '/') || {row}.name::text"
-
-
 def _place(key: str) -> tuple[str, str]:
     return f"split_part({key}, '/', 1)", f"split_part({key}, '/', 2)"
 
 
-def _where(row: str) -> tuple[Column, Column]:
-    return (
-        Column("project", TEXT, f"{row}.project::text", "The project it lies in."),
-        Column("domain", TEXT, f"{row}.domain::text", "The domain it lies in."),
-    )
-
-
-_ARTIFACT = (*_where("a"), Column("artifact", TEXT, "a.name::text", "The artifact's name."))
+_ARTIFACT = (*where_of("a"), Column("artifact", TEXT, "a.name::text", "The artifact's name."))
 _RUN = (
     Column("execution_id", BIG, "e.id", "executions.id"),
-    Column("execution_key", TEXT, _key("e"), "executions.key"),
-    *_where("e"),
+    Column("execution_key", TEXT, key_of("e"), "executions.key"),
+    *where_of("e"),
 )
-_PLAN = (*_where("lp"), Column("launch_plan", TEXT, "lp.name::text", "Name of the launch plan."))
+_PLAN = (*where_of("lp"), Column("launch_plan", TEXT, "lp.name::text", "Name of the launch plan."))
 _OF_ARTIFACT = (("a.project", "a.domain"),)
 _OF_RUN = (("e.project", "e.domain"),)
 _OF_PLAN = (("lp.project", "lp.domain"),)
-_IF_NOT_EMPTY = "NULLIF({0}::text, '')"
 
 
 def _times(row: str, *names: str) -> tuple[Column, ...]:
@@ -124,9 +96,9 @@ VIEWS: tuple[View, ...] = (
             Column("kind", TEXT, "v.kind::text", "As artifacts.kind."),
             Column("partitions", JSON, "v.partitions", "Values by partition key."),
             Column("time_partition", TIME, "v.time_partition", "Beginning of its period; null: none."),
-            Column("uri", TEXT, _IF_NOT_EMPTY.format("v.uri"), "Where the data lies; null: a value kept inline."),
+            Column("uri", TEXT, IF_NOT_EMPTY.format("v.uri"), "Where the data lies; null: a value kept inline."),
             Column("size_bytes", BIG, "v.size_bytes", "Size of the data, where it is known."),
-            Column("content_hash", TEXT, _IF_NOT_EMPTY.format("v.content_hash"), "Of the data, where it is known."),
+            Column("content_hash", TEXT, IF_NOT_EMPTY.format("v.content_hash"), "Of the data, where it is known."),
             Column(
                 "execution_key",
                 TEXT,
@@ -137,7 +109,7 @@ VIEWS: tuple[View, ...] = (
                 " THEN v.execution_key::text WHEN {visible_execution} THEN v.execution_key::text END",
                 "executions.key of what made it; null: it came from outside, or from a project you do not see.",
             ),
-            Column("created_by", TEXT, _IF_NOT_EMPTY.format("v.created_by"), "Who published it from outside."),
+            Column("created_by", TEXT, IF_NOT_EMPTY.format("v.created_by"), "Who published it from outside."),
             Column("metrics", JSON, "v.metrics", "Numbers by name; as rows in metrics."),
             Column("metadata", JSON, "v.metadata", "Texts by name."),
             *_times("v", "created_at"),
@@ -198,7 +170,7 @@ VIEWS: tuple[View, ...] = (
             Column("to_version_id", BIG, "al.to_version_id", "versions.id; null: it was taken away."),
             Column("at", TIME, "al.at", "When."),
             Column("actor", TEXT, "al.actor::text", "Who."),
-            Column("reason", TEXT, _IF_NOT_EMPTY.format("al.reason"), "Why, if it was said."),
+            Column("reason", TEXT, IF_NOT_EMPTY.format("al.reason"), "Why, if it was said."),
         ),
     ),
     View(
@@ -212,9 +184,9 @@ VIEWS: tuple[View, ...] = (
             Column("version_id", BIG, "l.version_id", "versions.id"),
             *_ARTIFACT,
             Column("execution_key", TEXT, "l.execution_key::text", "executions.key"),
-            Column("node_id", TEXT, _IF_NOT_EMPTY.format("l.node_id"), "nodes.node_id; null: the execution's own."),
+            Column("node_id", TEXT, IF_NOT_EMPTY.format("l.node_id"), "nodes.node_id; null: the execution's own."),
             Column("attempt", INT, "l.attempt", "Which try."),
-            Column("variable", TEXT, _IF_NOT_EMPTY.format("l.variable"), "The input or output."),
+            Column("variable", TEXT, IF_NOT_EMPTY.format("l.variable"), "The input or output."),
             Column("role", TEXT, "l.role::text", "produced or consumed."),
             Column("via", TEXT, "l.via::text", "How it came there: output, trigger, query, override, literal, fetch."),
             Column("at", TIME, "l.at", "When."),
@@ -240,16 +212,16 @@ VIEWS: tuple[View, ...] = (
         _OF_RUN,
         (
             Column("id", BIG, "e.id", "Key."),
-            Column("key", TEXT, _key("e"), "project/domain/name: how versions and edges name it; indexed."),
-            *_where("e"),
+            Column("key", TEXT, key_of("e"), "project/domain/name: how versions and edges name it; indexed."),
+            *where_of("e"),
             Column("name", TEXT, "e.name::text", "Its name in the project and domain."),
             Column("launch_plan", TEXT, "lp.name::text", "Name of its launch plan; null: a single task."),
             Column("launch_plan_version", TEXT, "lp.version::text", "Version of its launch plan."),
             Column("phase", TEXT, _word("e.phase", ExecutionPhase), "QUEUED, RUNNING, SUCCEEDED, FAILED and so on."),
             Column("mode", TEXT, _word("e.mode", ExecutionMode), "MANUAL, SCHEDULED, TRIGGER, CHILD_WORKFLOW ..."),
-            Column("principal", TEXT, _IF_NOT_EMPTY.format("e.principal"), "By whose name it was launched."),
+            Column("principal", TEXT, IF_NOT_EMPTY.format("e.principal"), "By whose name it was launched."),
             Column("error_code", TEXT, _error_code("e.error"), "Of one that failed."),
-            Column("abort_cause", TEXT, _IF_NOT_EMPTY.format("e.abort_cause"), "Of one that was aborted."),
+            Column("abort_cause", TEXT, IF_NOT_EMPTY.format("e.abort_cause"), "Of one that was aborted."),
             Column("tags", "text[]", "e.tags", "Labels and tags."),
             Column("archived", BOOL, "e.archived", "Whether lists leave it out."),
             *_times("e", "created_at", "started_at", "ended_at", "updated_at"),
@@ -286,8 +258,8 @@ VIEWS: tuple[View, ...] = (
             Column("item", INT, "NULLIF(t.index, -1)", "Of a map; null: not a map."),
             Column("phase", TEXT, _word("t.phase", AttemptPhase), "QUEUED, RUNNING, SUCCEEDED, FAILED and so on."),
             Column("executor", TEXT, "t.executor::text", "local or kubernetes."),
-            Column("cluster", TEXT, _IF_NOT_EMPTY.format("t.cluster"), "Where it ran, of several."),
-            Column("reason", TEXT, _IF_NOT_EMPTY.format("t.reason"), "What it waits for, or why it ended."),
+            Column("cluster", TEXT, IF_NOT_EMPTY.format("t.cluster"), "Where it ran, of several."),
+            Column("reason", TEXT, IF_NOT_EMPTY.format("t.reason"), "What it waits for, or why it ended."),
             Column("error_code", TEXT, _error_code("t.error"), "Of one that failed."),
             Column("cpu", FLOAT, "(t.resources ->> 'cpu')::float8", "Cores it asked for."),
             Column("memory_bytes", FLOAT, "(t.resources ->> 'memory')::float8", "Memory it asked for."),
@@ -308,8 +280,8 @@ VIEWS: tuple[View, ...] = (
             Column("waiting_since", TIME, "g.waiting_since", "Null: not reached yet."),
             Column("expires_at", TIME, "g.expires_at", "When it gives up."),
             Column("decided_at", TIME, "g.decided_at", "Null: it is not decided."),
-            Column("decided_by", TEXT, _IF_NOT_EMPTY.format("g.decided_by"), "Who decided."),
-            Column("comment", TEXT, _IF_NOT_EMPTY.format("g.comment"), "What they said."),
+            Column("decided_by", TEXT, IF_NOT_EMPTY.format("g.decided_by"), "Who decided."),
+            Column("comment", TEXT, IF_NOT_EMPTY.format("g.comment"), "What they said."),
         ),
     ),
     View(
@@ -324,7 +296,7 @@ VIEWS: tuple[View, ...] = (
             Column("mode", TEXT, "tr.mode::text", "any: each version fires; all: one of each artifact."),
             Column("active", BOOL, "tr.active", "Whether its launch plan is."),
             Column("activated_at", TIME, "tr.activated_at", "Versions from then on fire."),
-            Column("activated_by", TEXT, _IF_NOT_EMPTY.format("tr.activated_by"), "By whose name it launches."),
+            Column("activated_by", TEXT, IF_NOT_EMPTY.format("tr.activated_by"), "By whose name it launches."),
             Column("paused_at", TIME, "tr.paused_at", "Null: it is not paused."),
         ),
     ),
@@ -337,7 +309,7 @@ VIEWS: tuple[View, ...] = (
         (
             Column("id", BIG, "ts.id", "Key."),
             Column("trigger_id", BIG, "ts.trigger_id", "triggers.id"),
-            *_where("ts"),
+            *where_of("ts"),
             Column("artifact", TEXT, "ts.name::text", "The artifact's name."),
             Column("partitions", JSON, "ts.partitions", "Only versions with these values; empty: any."),
         ),
@@ -356,9 +328,9 @@ VIEWS: tuple[View, ...] = (
             *_PLAN,
             Column("version_id", BIG, "f.version_id", "versions.id"),
             Column("outcome", TEXT, "f.outcome::text", "fired, waiting, filtered, skipped, failed and so on."),
-            Column("reason", TEXT, _IF_NOT_EMPTY.format("f.reason"), "Why."),
+            Column("reason", TEXT, IF_NOT_EMPTY.format("f.reason"), "Why."),
             Column("execution_id", BIG, "f.execution_id", "executions.id of what it launched."),
-            Column("execution_key", TEXT, _key("e"), "executions.key of what it launched."),
+            Column("execution_key", TEXT, key_of("e"), "executions.key of what it launched."),
             Column("published_at", TIME, "f.published_at", "When the version was."),
             Column("at", TIME, "f.at", "When it came to this outcome."),
             Column("latency_ms", FLOAT, "f.latency_ms", "From publication to launch."),
@@ -395,8 +367,8 @@ VIEWS: tuple[View, ...] = (
             *_PLAN,
             Column("fire_at", TIME, "sf.fire_at", "The nominal time."),
             Column("execution_id", BIG, "sf.execution_id", "executions.id; null: the launch was refused."),
-            Column("execution_key", TEXT, _key("e"), "executions.key"),
-            Column("error", TEXT, _IF_NOT_EMPTY.format("sf.error"), "Why it was refused."),
+            Column("execution_key", TEXT, key_of("e"), "executions.key"),
+            Column("error", TEXT, IF_NOT_EMPTY.format("sf.error"), "Why it was refused."),
         ),
     ),
     View(
@@ -406,9 +378,9 @@ VIEWS: tuple[View, ...] = (
         (("l.project", "l.domain"),),
         (
             Column("hour", TIME, "u.hour", "Its beginning."),
-            *_where("l"),
-            Column("principal", TEXT, _IF_NOT_EMPTY.format("l.user"), "By whose name it was launched."),
-            Column("launch_plan", TEXT, _IF_NOT_EMPTY.format("l.launch_plan"), "Name of the launch plan."),
+            *where_of("l"),
+            Column("principal", TEXT, IF_NOT_EMPTY.format("l.user"), "By whose name it was launched."),
+            Column("launch_plan", TEXT, IF_NOT_EMPTY.format("l.launch_plan"), "Name of the launch plan."),
             Column("attempts", INT, "u.attempts", "That ran in that hour."),
             Column("seconds", FLOAT, "u.seconds", "That they ran, all together."),
             Column("core_seconds", FLOAT, "u.seconds * (l.demand ->> 'cpu')::float8", "Cores times seconds."),
@@ -416,4 +388,5 @@ VIEWS: tuple[View, ...] = (
             Column("gpu_seconds", FLOAT, "u.seconds * (l.demand ->> 'nvidia.com/gpu')::float8", "GPUs times seconds."),
         ),
     ),
+    *DECISIONS,
 )

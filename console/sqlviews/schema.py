@@ -14,7 +14,8 @@ from typing import Any
 from django.db import connection, transaction
 from psycopg import sql
 
-from console.sqlviews.definitions import VIEWS, Column, View
+from console.sqlviews.columns import Column, View
+from console.sqlviews.definitions import VIEWS
 
 SCHEMA = "causeway"
 GROUP = "causeway_readers"

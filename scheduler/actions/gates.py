@@ -13,10 +13,16 @@ from django.utils import timezone
 from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.exceptions import FailedPrecondition, InvalidArgument
+from artifacts.happenings import APPROVED, REJECTED, happened
 from artifacts.literals import check_literal
+from artifacts.models import ArtifactVersion
 from audit.record import record
 from scheduler import graphs
 from scheduler.actions.identifiers import check_text
+from scheduler.approving.reading import is_decision, rule_for
+from scheduler.approving.review import review_of
+from scheduler.approving.rules import Outcome
+from scheduler.approving.voting import Said, vote
 from scheduler.engine.graph import GateType, NodeSpec, Scope
 from scheduler.models import Execution, Gate, GateKind, NodeExecution
 from scheduler.names import MAX_NAME
@@ -25,13 +31,25 @@ from scheduler.wake import wake_execution
 
 
 def set_signal(
-    execution: Execution, signal_id: str, literal: literals_pb2.Literal, *, actor: str, comment: str = ""
+    execution: Execution,
+    signal_id: str,
+    literal: literals_pb2.Literal,
+    *,
+    actor: str,
+    comment: str = "",
+    seen: str = "",
 ) -> Gate:
-    """Give the signal its value, once; the node may not have been reached yet.
+    """Give the signal its value, once; the node may not have been reached yet. Of a decision it is one vote, and the
+    value is given when the votes come to something by the rule that holds (scheduler.approving).
 
-    InvalidArgument for a signal the execution does not have or a value of another type, FailedPrecondition when it
-    comes too late: it is decided, timed out, or the execution has ended.
+    `seen`: the digest of what was reviewed, as the door showed it; empty: not told. InvalidArgument for a signal the
+    execution does not have or a value of another type, FailedPrecondition when it comes too late (it is decided, timed
+    out, or the execution has ended) or what was reviewed changed since, PermissionDenied for who has no seat.
     """
+    gate = _gate_of(execution, signal_id)
+    decides = is_decision(gate)
+    # What was reviewed is read from the store, before anybody has to wait for it.
+    review = review_of(gate) if decides and gate.node is not None else None
     with transaction.atomic():
         locked = Execution.objects.select_for_update(of=("self",), no_key=True).get(pk=execution.pk)
         gate = _gate_of(locked, signal_id)
@@ -39,35 +57,83 @@ def set_signal(
         check_literal(literal, expected, name=signal_id)
         now = timezone.now()
         _check_open(locked, gate, now)
-        gate.value = literal.SerializeToString()
-        gate.decided_at, gate.decided_by, gate.comment = now, actor, comment
-        gate.save()
-        record(
-            actor,
-            _verb(gate, literal),
-            f"{locked.key}/{signal_id}",
-            project=locked.project,
-            domain=locked.domain,
-            detail={"comment": comment},
-        )
-        Execution.objects.filter(pk=locked.pk).update(dirty=True)
+        if gate.pk is None:
+            gate.save()
+        if decides:
+            said = Said(literal.scalar.primitive.boolean, actor, comment, seen)
+            if vote(gate, said, rule_for(gate), review, at=now) is Outcome.PENDING:
+                return gate
+        _give(gate, literal, actor=actor, comment=comment, at=now)
+        if decides:
+            _note(gate, literal, review.version if review is not None else None)
+            _tell_reason(gate, actor=actor, comment=comment, at=now)
         wake_execution(locked.pk)
     return gate
 
 
+def _give(gate: Gate, literal: literals_pb2.Literal, *, actor: str, comment: str, at: datetime) -> None:
+    execution = gate.execution
+    gate.value = literal.SerializeToString()
+    gate.decided_at, gate.decided_by, gate.comment, gate.voided_at = at, actor, comment, None
+    gate.save()
+    record(
+        actor,
+        _verb(gate, literal),
+        f"{execution.key}/{gate.signal_id}",
+        project=execution.project,
+        domain=execution.domain,
+        detail={"comment": comment},
+    )
+    Execution.objects.filter(pk=execution.pk).update(dirty=True)
+
+
+def _note(gate: Gate, literal: literals_pb2.Literal, version: ArtifactVersion | None) -> None:
+    execution = gate.execution
+    happened(
+        APPROVED if literal.scalar.primitive.boolean else REJECTED,
+        actor=gate.decided_by,
+        version=version,
+        subject=f"{execution.key}/{gate.signal_id}",
+        place=(execution.project, execution.domain),
+        execution_key=execution.key,
+        name=gate.signal_id,
+        detail={"comment": gate.comment, "gate": gate.pk} if gate.comment else {"gate": gate.pk},
+        at=gate.decided_at,
+    )
+
+
+REASON = ".reason"  # ends the name of the text that a workflow may ask for beside a decision
+
+
+def _tell_reason(gate: Gate, *, actor: str, comment: str, at: datetime) -> None:
+    """A text that the workflow asks for under the decision's name and REASON is what was said with it."""
+    spec = _declared(gate.execution).get(f"{gate.signal_id}{REASON}")
+    if spec is None:
+        return
+    other = _gate_of(gate.execution, f"{gate.signal_id}{REASON}")
+    kind = types_pb2.LiteralType.FromString(bytes(other.literal_type)).simple
+    if other.decided_at is None and kind == types_pb2.STRING:
+        _give(other, _text(comment), actor=actor, comment="", at=at)
+
+
+def _text(value: str) -> literals_pb2.Literal:
+    primitive = literals_pb2.Primitive(string_value=value)
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=primitive))
+
+
 def _verb(gate: Gate, literal: literals_pb2.Literal) -> str:
     """An approval is one whether it is given as a decision or as a value."""
-    if gate.kind != GateKind.APPROVE:
+    if not is_decision(gate):
         return "gate.signal"
     return "gate.approve" if literal.scalar.primitive.boolean else "gate.reject"
 
 
-def decide(gate: Gate, *, approve: bool, actor: str, comment: str = "") -> Gate:
-    """Approve or reject. InvalidArgument if the gate waits for a value rather than for a decision."""
-    if gate.kind != GateKind.APPROVE:
+def decide(gate: Gate, *, approve: bool, actor: str, comment: str = "", seen: str = "") -> Gate:
+    """Approve or reject, as `set_signal`. InvalidArgument if the gate waits for a value rather than for a decision."""
+    if not is_decision(gate):
         raise InvalidArgument(f"{gate.signal_id} waits for an input value, it cannot be approved or rejected")
     literal = literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(boolean=approve)))
-    return set_signal(gate.execution, gate.signal_id, literal, actor=actor, comment=comment)
+    return set_signal(gate.execution, gate.signal_id, literal, actor=actor, comment=comment, seen=seen)
 
 
 def get_or_create_signal(execution: Execution, signal_id: str, literal_type: types_pb2.LiteralType) -> Gate:
@@ -129,7 +195,7 @@ def takes_approval(gate: Gate) -> bool:
 
     What a client declared before any node asked for it may be the approval of a dynamic task that did not run yet.
     """
-    if gate.kind == GateKind.APPROVE:
+    if is_decision(gate):
         return True
     is_boolean = types_pb2.LiteralType.FromString(bytes(gate.literal_type)).simple == types_pb2.BOOLEAN
     return is_boolean and gate.node_id is None and gate.signal_id not in _declared(gate.execution)

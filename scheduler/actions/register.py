@@ -14,10 +14,12 @@ from google.protobuf.message import Message
 
 from artifacts.exceptions import AlreadyExists, InvalidArgument, NotFound
 from audit.record import record
+from scheduler.actions.approvers import check_fulfilled
 from scheduler.actions.differences import describe_differences
 from scheduler.actions.expected_inputs import check_labels, expected_inputs
 from scheduler.actions.foreign import read_by_plan, written_by
 from scheduler.actions.identifiers import check_identifier, check_project
+from scheduler.approving.declared import declared
 from scheduler.attributes import Place, applied_at
 from scheduler.authority import Action, Authority
 from scheduler.compiler import compile_closure, requirements_of
@@ -134,6 +136,7 @@ def register_launch_plan(
     authority = Authority(actor, home=(identifier.project, identifier.domain))
     workflow = _workflow_of(spec, authority)
     check_sources(spec, authority)
+    check_declared(spec, identifier.project, identifier.domain)
     interface = _interface_of(workflow)
     expected = expected_inputs(interface.inputs, spec)
     stored = launch_plan_pb2.LaunchPlanSpec()
@@ -169,6 +172,12 @@ def register_launch_plan(
         if spec.entity_metadata.HasField("launch_conditions"):
             attach(row)
     return row
+
+
+def check_declared(spec: launch_plan_pb2.LaunchPlanSpec, project: str, domain: str) -> None:
+    """InvalidArgument for a rule of approving, among its annotations, that nobody could fulfil."""
+    for rule in declared(spec.annotations.values).values():
+        check_fulfilled(rule, project=project, domain=domain)
 
 
 def check_sources(spec: launch_plan_pb2.LaunchPlanSpec, authority: Authority) -> None:

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from django.db import connection, transaction
 from django.db.models import Q
 
+from artifacts.actions.holds import held, words_of
 from artifacts.actions.retention import StoredData, data_of, delete_objects, lock_for_removal, remove
 from artifacts.exceptions import FailedPrecondition
+from artifacts.happenings import REMOVED, Kind
 from artifacts.models import Alias, ArtifactVersion, Removal
 from audit.record import record
 from lineage.models import VersionEdge
@@ -28,6 +30,8 @@ def reasons_to_stay(ids: Sequence[int], *, descendants: bool = True) -> dict[int
     reasons: dict[int, list[str]] = {}
     for version_id, name in Alias.objects.filter(version__in=ids).order_by("name").values_list("version_id", "name"):
         reasons.setdefault(version_id, []).append(f"alias '{name}' names it")
+    for version_id, holds in held(ids).items():
+        reasons.setdefault(version_id, []).extend(words_of(one) for one in holds)
     for version_id, key in _used_by_unfinished(ids):
         reasons.setdefault(version_id, []).append(f"execution {key} is using it")
     waiting = TriggerFiring.objects.filter(
@@ -96,9 +100,9 @@ def remove_version(version: ArtifactVersion, *, tombstone_used: bool, actor: str
     return plan
 
 
-def tombstone(versions: Sequence[ArtifactVersion], *, actor: str, reason: str) -> list[Removal]:
+def tombstone(versions: Sequence[ArtifactVersion], *, actor: str, reason: str, kind: Kind = REMOVED) -> list[Removal]:
     """Remove these in the caller's transaction; nothing is reused any more whose outputs they are."""
-    removals = remove(versions, actor=actor, reason=reason)
+    removals = remove(versions, actor=actor, reason=reason, kind=kind)
     if entries := _cache_entries(versions):
         CacheEntry.objects.filter(pk__in=entries).delete()
     return removals

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from artifacts.actions.retention import delete_objects, expired, lock_for_removal
+from artifacts.happenings import EXPIRED
 from artifacts.literals.numbers import plain
 from artifacts.models import Artifact, ArtifactVersion, Removal, RetentionPolicy
 from audit.record import record
@@ -88,7 +89,7 @@ def apply_retention(policy: RetentionPolicy, *, actor: str = ACTOR, until: float
         with transaction.atomic():
             plan = plan_retention(policy, skip=kept, lock=True)
             kept |= {version.pk for version, _ in plan.kept}
-            removals += tombstone(plan.remove, actor=actor, reason=f"retention: {', '.join(words)}")
+            removals += tombstone(plan.remove, actor=actor, reason=f"retention: {', '.join(words)}", kind=EXPIRED)
             if plan.remove or not (plan.more or removals or actor == ACTOR):
                 _record(policy.artifact, actor, removed=len(plan.remove))
         if not plan.more or (until is not None and time.monotonic() >= until):

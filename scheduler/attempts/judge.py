@@ -22,6 +22,7 @@ from scheduler.phases import AttemptPhase
 from scheduler.uris import DECK, ERROR, FUTURES, OUTPUTS
 
 HIDDEN_FROM = 4
+MASK = b"****"
 DISK_FULL = (
     *("[Errno 28]", "No space left on device", "[Errno 122]", "Disk quota exceeded"),
     *("XMinioStorageFull", "InsufficientStorage"),  # of S3 servers
@@ -37,30 +38,30 @@ class Showing:
     hidden: tuple[str, ...] = field(default=(), repr=False)  # values of secrets: messages do not show them
 
     def __call__(self, text: str) -> str:
-        """Without the user's folders, and with the values of secrets masked.
+        """Without the user's folders, and with the values of secrets masked."""
+        return trim(self.masked(text.encode(errors="surrogatepass")).decode(errors="surrogatepass"), *self.code_folders)
 
-        One of fewer than HIDDEN_FROM letters would be found in half the words there are.
-        """
+    def masked(self, text: bytes) -> bytes:
+        """Of a log, a deck. One of fewer than HIDDEN_FROM letters would be found in half the words there are."""
         for secret in self.hidden:
             if len(secret) >= HIDDEN_FROM:
-                text = text.replace(secret, "****")
-        return trim(text, *self.code_folders)
+                text = text.replace(secret.encode(errors="surrogatepass"), MASK)
+        return text
 
 
-def told_by_files(
-    prefix: str, store: ObjectStore, shown: Callable[[str], str], *, max_deck_bytes: int = 0
-) -> Outcome | None:
+def told_by_files(prefix: str, store: ObjectStore, shown: Showing, *, max_deck_bytes: int = 0) -> Outcome | None:
     """None if there is neither an error nor outputs at the output prefix, or no prefix.
 
-    A deck of more than `max_deck_bytes` (0: any) is replaced by a word about it. Raises what the store raises.
+    A deck of more than `max_deck_bytes` (0: any) is replaced by a word about it, one that shows secrets by one that
+    does not. Raises what the store raises.
     """
     if not prefix:
         return None
     if document := _read(store, store.join(prefix, ERROR)):
-        return _told_by_task(document, shown, _deck(store, prefix, max_deck_bytes))
+        return _told_by_task(document, shown, _deck(store, prefix, max_deck_bytes, shown))
     for name in (OUTPUTS, FUTURES):
         if store.exists(uri := store.join(prefix, name)):
-            return Outcome(AttemptPhase.SUCCEEDED, output_uri=uri, deck_uri=_deck(store, prefix, max_deck_bytes))
+            return Outcome(AttemptPhase.SUCCEEDED, output_uri=uri, deck_uri=_deck(store, prefix, max_deck_bytes, shown))
     return None
 
 
@@ -101,7 +102,7 @@ def _told_by_task(document: bytes, shown: Callable[[str], str], deck_uri: str) -
     )
 
 
-def _deck(store: ObjectStore, prefix: str, max_bytes: int) -> str:
+def _deck(store: ObjectStore, prefix: str, max_bytes: int, shown: Showing) -> str:
     uri = store.join(prefix, DECK)
     if not store.exists(uri):
         return ""
@@ -110,6 +111,11 @@ def _deck(store: ObjectStore, prefix: str, max_bytes: int) -> str:
             f"This deck had {size:,} bytes and was not kept: a deck may have {max_bytes:,} (CAUSEWAY_MAX_DECK_BYTES)."
         )
         store.put(uri, f"<!doctype html><title>Deck</title><p>{words}</p>".encode())
+    elif shown.hidden:
+        with store.open(uri) as stream:
+            deck = stream.read()
+        if (masked := shown.masked(deck)) != deck:
+            store.put(uri, masked)
     return uri
 
 

@@ -6,6 +6,7 @@ Waiting      it does not run yet, and this is why
 Running      its program runs, since when
 Progress     it goes on: something more is known of it
 Used         what its processes use just now; lost ones are missed by nobody
+Replicas     what each of the processes does that it is made of, where it is a job of several
 Ended        it is over, and how; told once, and nothing after it
 
 Only Running and Ended are needed; an end may come without a start. All moments are aware of their time zone.
@@ -87,4 +88,33 @@ class Used:
     gpu: float | None = None
 
 
-Observation: TypeAlias = Accepted | Waiting | Running | Progress | Used | Ended
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """One of several processes of an attempt. `name`: its role and number, `worker-1`; `state`: waiting, running,
+    succeeded, failed, or stopped (from outside, for it was not needed any more); `reason`: why, in the place's words.
+    """
+
+    name: str
+    role: str
+    index: int
+    pod: str = ""
+    node: str = ""
+    state: str = "waiting"
+    reason: str = ""
+    exit_code: int | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    restarts: int = 0
+    log_uri: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """All that there are, as they are now: the newest counts."""
+
+    attempt_id: int
+    at: datetime
+    replicas: tuple[Replica, ...] = ()
+
+
+Observation: TypeAlias = Accepted | Waiting | Running | Progress | Used | Replicas | Ended

@@ -14,9 +14,9 @@ from typing import Any
 from django.db import transaction
 from flyteidl.core import execution_pb2
 
-from scheduler.attempts import samples
+from scheduler.attempts import replicas, samples
 from scheduler.attempts.moves import move, note, wait
-from scheduler.attempts.observations import Accepted, Ended, Observation, Progress, Running, Used, Waiting
+from scheduler.attempts.observations import Accepted, Ended, Observation, Progress, Replicas, Running, Used, Waiting
 from scheduler.attempts.outcomes import REASON, Outcome, aborted
 from scheduler.attempts.phases import HELD, UNCLAIMED
 from scheduler.messages import bounded
@@ -36,6 +36,8 @@ def report(observations: Sequence[Observation], *, actor: str) -> None:
     others = [seen for seen in observations if seen.attempt_id not in ended]
     running = {seen.attempt_id: seen for seen in others if isinstance(seen, Running)}
     waiting = {seen.attempt_id: seen for seen in others if isinstance(seen, Waiting)}
+    if parts := [seen for seen in observations if isinstance(seen, Replicas)]:
+        replicas.keep(parts)
     if ended:
         report_ends(ended.values(), actor=actor)
     if running:

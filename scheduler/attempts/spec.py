@@ -106,6 +106,16 @@ class Addresses:
 
 
 @dataclass(frozen=True, slots=True)
+class Job:
+    """What a task of several processes asks of the operator that starts them. `custom`: the task's, in the words of
+    flytekit's plugin; `needs`: of the roles that do not need what the container needs, by their names.
+    """
+
+    custom: Mapping[str, Any] = field(default_factory=dict)
+    needs: Mapping[str, Needs] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptSpec:
     identity: Identity
     task_type: str = ""
@@ -118,6 +128,7 @@ class AttemptSpec:
     data_config: DataConfig | None = None  # of a raw container
     pod: Pod | None = None
     overlay: Pod | None = None  # what the node says of the pod: it goes before `pod`
+    job: Job | None = None  # None: one process does what the task means
     echo: Mapping[str, str] | None = None  # of a task that needs no program: the input that each output is
     needs: Needs = Needs()
     addresses: Addresses = Addresses()

@@ -17,6 +17,7 @@ from scheduler.attempts.spec import (
     AttemptSpec,
     DataConfig,
     Identity,
+    Job,
     Needs,
     Pod,
     SharedMemory,
@@ -56,6 +57,9 @@ def to_json(spec: AttemptSpec) -> dict[str, Any]:
         given["secrets"] = [one.as_json() for one in spec.secrets]
     if spec.echo is not None:
         given["echo"] = dict(spec.echo)
+    if spec.job is not None:
+        needs_of_roles = {role: needs_json(one) for role, one in spec.job.needs.items()}
+        given["job"] = {"custom": dict(spec.job.custom), "needs": needs_of_roles}
     if spec.data_config is not None:
         given["data_config"] = asdict(spec.data_config)
     for name, pod in (("pod", spec.pod), ("overlay", spec.overlay)):
@@ -86,6 +90,7 @@ def from_json(given: Mapping[str, Any], *, name: str, attempt: int = 0, index: i
         timeout_seconds=given.get("timeout_seconds"),
         reuse=bool(given.get("reuse")),
         secrets=tuple(Request.of_json(one) for one in given.get("secrets") or ()),
+        job=_job(given["job"]) if given.get("job") is not None else None,
         echo=given.get("echo"),
         data_config=_made(DataConfig, data) if data else None,
         pod=_made(Pod, pod) if pod else None,
@@ -133,6 +138,11 @@ def _needs(given: Mapping[str, Any]) -> Needs:
         accelerator=_made(Accelerator, accelerator) if accelerator is not None else None,
         shared_memory=_made(SharedMemory, memory) if memory is not None else None,
     )
+
+
+def _job(given: Mapping[str, Any]) -> Job:
+    needs = {role: _needs(told) for role, told in (given.get("needs") or {}).items()}
+    return Job(given.get("custom") or {}, needs)
 
 
 def _made(kind: type[Any], given: Mapping[str, Any]) -> Any:

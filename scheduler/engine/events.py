@@ -74,9 +74,10 @@ class ItemEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class Decided(Event):
-    """A gate's signal is set (and, when approved, its outputs are in place)."""
+    """A gate's signal is set (and, when approved, its outputs are in place). `said`: why it was rejected."""
 
     approved: bool
+    said: str = ""
 
 
 @dataclass(frozen=True, slots=True)

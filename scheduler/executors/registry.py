@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from scheduler.executors.base import Executor
+from scheduler.operators import JOBS
 from scheduler.placement import Cluster, Kind, Service
+from scheduler.together import ON_ONE_MACHINE
 
 LOCAL = "local"
 
@@ -44,9 +46,9 @@ class Entry:
 KUBERNETES = "kubernetes"
 CONNECTORS = "connectors"
 _ENTRIES = (
-    Entry(Kind(LOCAL), "scheduler.executors.local.factory:make"),
+    Entry(Kind(LOCAL, plugins=ON_ONE_MACHINE), "scheduler.executors.local.factory:make"),
     Entry(
-        Kind(KUBERNETES, clustered=True, any_resource=True),
+        Kind(KUBERNETES, clustered=True, any_resource=True, plugins=JOBS),
         "scheduler.executors.kubernetes.factory:make",
         "scheduler.executors.kubernetes.clusters:configured",
         kept="scheduler.executors.kubernetes.clusters:to_keep",

@@ -1,7 +1,9 @@
+from scheduler.models.approval import ApprovalRule, ApproverGroup, Decision, Delegation, GateVote, SigningKey
 from scheduler.models.attempt import TaskExecution
 from scheduler.models.attributes import MatchableAttributes
 from scheduler.models.cache import CacheEntry
 from scheduler.models.cluster import ClusterSettings
+from scheduler.models.connection import Connection
 from scheduler.models.connector import ConnectorCatalogue, ConnectorJob, ConnectorSettings
 from scheduler.models.ended_child import EndedChild
 from scheduler.models.event import PhaseEvent
@@ -9,11 +11,14 @@ from scheduler.models.execution import Execution, ExecutionMode
 from scheduler.models.executor import ExecutorInstance
 from scheduler.models.figure import Figure, FiguresMark
 from scheduler.models.gate import Gate, GateKind
+from scheduler.models.level import LevelOutcome, ServiceLevel, UpTime
 from scheduler.models.node import NodeExecution, NodeKind
 from scheduler.models.notification import Channel, Notification, Subject, Subscription
 from scheduler.models.preemption import Preemption
+from scheduler.models.promotion import Promotion
 from scheduler.models.quota import Lane, Quota, QuotaScope, QuotaWindow
 from scheduler.models.registry import LaunchPlan, NamedEntity, Project, ResourceType, Task, Workflow
+from scheduler.models.replicas import AttemptReplicas
 from scheduler.models.samples import AttemptSamples
 from scheduler.models.schedule import Schedule, ScheduleFire
 from scheduler.models.secret import Secret
@@ -31,11 +36,20 @@ from scheduler.models.usage import Price, UsageHour
 from scheduler.models.value import ExecutionValue, ValueSide, ValuesMark
 
 __all__ = [
+    "AttemptReplicas",
+    "ServiceLevel",
+    "SigningKey",
+    "GateVote",
+    "Delegation",
+    "Decision",
+    "ApproverGroup",
+    "ApprovalRule",
     "AttemptSamples",
     "Backlog",
     "CacheEntry",
     "Channel",
     "ClusterSettings",
+    "Connection",
     "ConnectorCatalogue",
     "ConnectorJob",
     "ConnectorSettings",
@@ -51,6 +65,7 @@ __all__ = [
     "GateKind",
     "Lane",
     "LaunchPlan",
+    "LevelOutcome",
     "MatchableAttributes",
     "NamedEntity",
     "NodeExecution",
@@ -61,6 +76,7 @@ __all__ = [
     "Preemption",
     "Price",
     "Project",
+    "Promotion",
     "Quota",
     "QuotaScope",
     "QuotaWindow",
@@ -77,6 +93,7 @@ __all__ = [
     "TriggerMode",
     "TriggerRound",
     "TriggerSource",
+    "UpTime",
     "UsageHour",
     "ValueSide",
     "ValuesMark",

@@ -31,6 +31,8 @@ class Gate(models.Model):
     decided_at = models.DateTimeField(null=True)
     decided_by = models.CharField(max_length=150, blank=True, default="")
     comment = models.TextField(blank=True, default="")
+    escalated_at = models.DateTimeField(null=True)  # when those were asked too whom its rule names for that
+    voided_at = models.DateTimeField(null=True)  # what its decision was about is no longer what it was
     taken = models.BooleanField(default=False)  # the nodes that waited for the decision know it
     created_at = models.DateTimeField()
 

@@ -11,8 +11,9 @@ from scheduler.models.quota import Quota
 
 
 class Subject(models.TextChoices):
-    """What people are told of: the ends of an execution, by their FlyteIDL names, gates that want a person, and quotas
-    that are about to be used up.
+    """What people are told of: the ends of an execution, by their FlyteIDL names, gates that want a person (and
+    others, when its time is nearly up), quotas that are about to be used up, and service levels
+    that were not kept.
     """
 
     SUCCEEDED = "SUCCEEDED"
@@ -20,7 +21,9 @@ class Subject(models.TextChoices):
     ABORTED = "ABORTED"
     TIMED_OUT = "TIMED_OUT"
     GATE_WAITING = "GATE_WAITING"
+    GATE_ESCALATED = "GATE_ESCALATED"
     QUOTA_WARNING = "QUOTA_WARNING"
+    SERVICE_LEVEL = "SERVICE_LEVEL"
 
 
 class Channel(models.TextChoices):

@@ -5,7 +5,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import Q
 
-from artifacts.models import ArtifactVersion
+from artifacts.models import ArtifactVersion, Happening
 from scheduler.models.execution import Execution
 from scheduler.models.registry import LaunchPlan
 
@@ -49,6 +49,8 @@ class Trigger(models.Model):
     # Who activated the launch plan last: it launches by that name and with those rights (scheduler.vouching)
     activated_by = models.CharField(max_length=150, blank=True, default="")
     activated_project = models.CharField(max_length=64, blank=True, default="")  # as principal_project
+    alias = models.CharField(max_length=64, blank=True, default="")  # fires when it moves, not for publications
+    needs_checks = models.BooleanField(default=False)  # versions wait until their checks passed
     mode = models.CharField(max_length=4, choices=TriggerMode.choices, default=TriggerMode.ANY)
     join_on = models.JSONField(default=list)  # what the versions of a round share: partition keys, "time_partition"
     window_seconds = models.FloatField(null=True)  # how long a round waits, from its first version's publication on
@@ -95,6 +97,7 @@ class TriggerSource(models.Model):
     partitions = models.JSONField(default=dict)  # only versions with these values fire; empty: any
     time_partition = models.DateTimeField(null=True)  # only versions of this one fire; None: any
     active = models.BooleanField(default=False)  # as its trigger's
+    alias = models.CharField(max_length=64, blank=True, default="")  # fires when it moves, not for publications
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["trigger", "position"], name="source_unique")]
@@ -103,7 +106,8 @@ class TriggerSource(models.Model):
 
     def __str__(self) -> str:
         where = self.conditions
-        return f"{self.project}/{self.domain}/{self.name}" + (f" with {where}" if where else "")
+        name = f"{self.project}/{self.domain}/{self.name}" + (f":{self.alias}" if self.alias else "")
+        return name + (f" with {where}" if where else "")
 
     @property
     def conditions(self) -> str:
@@ -164,9 +168,13 @@ class FiringOutcome(models.TextChoices):
 
 
 class TriggerFiring(models.Model):
-    """The ledger: one row for each (trigger, version), with what came of it and why."""
+    """The ledger: one row for each (trigger, happening), with what came of it and why.
+
+    Of publications from before happenings were kept, one for each (trigger, version).
+    """
 
     trigger = models.ForeignKey(Trigger, on_delete=models.PROTECT, related_name="firings")
+    happening = models.ForeignKey(Happening, null=True, on_delete=models.PROTECT, related_name="firings")
     version = models.ForeignKey(ArtifactVersion, on_delete=models.PROTECT, related_name="firings")
     outcome = models.CharField(max_length=12, choices=FiringOutcome.choices)
     reason = models.TextField(blank=True, default="")
@@ -186,15 +194,22 @@ class TriggerFiring(models.Model):
     stopped_at = models.DateTimeField(null=True)
     round = models.ForeignKey(TriggerRound, null=True, on_delete=models.PROTECT, related_name="firings")
     queued = models.BooleanField(default=False)  # waits for its turn; of a round, the version that completed it
+    held = models.BooleanField(default=False)  # until the version's checks have passed
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["trigger", "version"], name="firing_unique")]
+        constraints = [
+            models.UniqueConstraint(fields=["trigger", "happening"], name="firing_of_happening"),
+            models.UniqueConstraint(
+                fields=["trigger", "version"], name="firing_unique", condition=Q(happening__isnull=True)
+            ),
+        ]
         indexes = [
             models.Index(fields=["trigger", "-at"], name="firing_recent"),
             models.Index(fields=["trigger", "published_at", "id"], name="firing_queue", condition=Q(queued=True)),
             models.Index(fields=["outcome", "-at"], name="firing_outcome"),
             models.Index(fields=["-at", "-id"], name="firing_recent_all"),
             models.Index(fields=["id"], name="firing_open", condition=Q(outcome__in=["waiting", "unresolved"])),
+            models.Index(fields=["version"], name="firing_held", condition=Q(held=True)),
             models.Index(fields=["retry_at"], name="firing_retry", condition=Q(retry_at__isnull=False)),
             GinIndex(fields=["lacks"], name="firing_lacks", condition=Q(outcome__in=["waiting", "unresolved"])),
         ]

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.models import Q
 from flyteidl.admin import common_pb2, execution_pb2
 
-from scheduler.models import Channel, Execution, Gate, Notification, Quota, Subject, Subscription
+from scheduler.models import Channel, Execution, Gate, Notification, Quota, ServiceLevel, Subject, Subscription
 from scheduler.phases import ExecutionPhase
 from scheduler.wake import wake_notifications
 
@@ -46,6 +46,14 @@ def note_gates(execution: Execution, gates: Iterable[Gate], *, at: datetime) -> 
         _note(execution, Subject.GATE_WAITING, recipients, at=at, signal_id=signal_id)
 
 
+def note_escalation(gate: Gate, addresses: Iterable[str], *, at: datetime) -> None:
+    """Tell those who are asked too now, at their mail addresses, and subscribers, that a gate's time is nearly up."""
+    execution = gate.execution
+    asked = [_Recipient(Channel.EMAIL, address) for address in addresses]
+    recipients = [*asked, *_subscribed(execution, Subject.GATE_ESCALATED)]
+    _note(execution, Subject.GATE_ESCALATED, recipients, at=at, signal_id=gate.signal_id)
+
+
 def note_quota(quota: Quota, said: str, *, at: datetime) -> None:
     """Tell subscribers of the quota's project that its use is above the warning level."""
     scoped = Q(project=quota.project, launch_plan__in=("", quota.launch_plan)) if quota.project else Q(pk__in=())
@@ -56,6 +64,19 @@ def note_quota(quota: Quota, said: str, *, at: datetime) -> None:
     rows = Subscription.objects.filter(scoped, subjects__contains=[Subject.QUOTA_WARNING])
     recipients = [_Recipient(Channel(row.channel), row.address, row) for row in rows]
     _write(recipients, Subject.QUOTA_WARNING, at=at, quota=quota, said=said)
+
+
+def note_level(level: ServiceLevel, said: str, *, at: datetime) -> None:
+    """Tell subscribers of the place, and of the launch plan, that a service level was not kept."""
+    names = ("", level.name) if level.kind in (ServiceLevel.Kind.ENDS_WITHIN, ServiceLevel.Kind.P95_WITHIN) else ("",)
+    rows = Subscription.objects.filter(
+        project=level.project,
+        domain__in=("", level.domain),
+        launch_plan__in=names,
+        subjects__contains=[Subject.SERVICE_LEVEL],
+    )
+    recipients = [_Recipient(Channel(row.channel), row.address, row) for row in rows]
+    _write(recipients, Subject.SERVICE_LEVEL, at=at, said=said)
 
 
 def _own(execution: Execution, phase: ExecutionPhase) -> Iterator[_Recipient]:

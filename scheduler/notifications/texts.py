@@ -20,6 +20,8 @@ def subject_of(notification: Notification) -> str:
         said = notification.said
     elif notification.subject == Subject.GATE_WAITING:
         said = f"{execution.key} waits for {notification.signal_id}"
+    elif notification.subject == Subject.GATE_ESCALATED:
+        said = f"the time of {notification.signal_id} of {execution.key} is nearly up"
     else:
         said = f"{_plan_of(execution)} {notification.subject.lower().replace('_', ' ')}: {execution.key}"
     return " ".join(said.split())
@@ -28,9 +30,12 @@ def subject_of(notification: Notification) -> str:
 def text_of(notification: Notification) -> str:
     execution = notification.execution
     if execution is None:
-        return f"{notification.said}.\n\n{settings.CAUSEWAY_PUBLIC_URL}/quotas/"
+        page = "service-levels" if notification.subject == Subject.SERVICE_LEVEL else "quotas"
+        return f"{notification.said}.\n\n{settings.CAUSEWAY_PUBLIC_URL}/{page}/"
     if notification.subject == Subject.GATE_WAITING:
         lines = [f"Execution {execution.key} waits for a person to decide: {notification.signal_id}."]
+    elif notification.subject == Subject.GATE_ESCALATED:
+        lines = [f"Nobody has decided about {notification.signal_id} of {execution.key}; its time is nearly up."]
     else:
         said = notification.subject.lower().replace("_", " ")
         lines = [f"Execution {execution.key} of {_plan_of(execution)} {said}."]

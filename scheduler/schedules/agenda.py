@@ -68,36 +68,49 @@ class Agenda:
 
 def agenda(schedule: Schedule, fires: Iterable[ScheduleFire], *, now: datetime, span: timedelta) -> Agenda:
     """Of `span` before and after now, MOST times each. `fires`: those of the window, with their executions."""
+    return window(schedule, fires, now=now, start=now - span, end=now + span)
+
+
+def window(
+    schedule: Schedule,
+    fires: Iterable[ScheduleFire],
+    *,
+    now: datetime,
+    start: datetime,
+    end: datetime,
+    most: int = MOST,
+) -> Agenda:
+    """From `start` to `end`, which may lie before or after now; `most` times on each side that no fire tells of."""
     offset = timedelta(seconds=schedule.offset_seconds)
     recurrence = recurrence_of(schedule)
     known = {fire.fire_at: fire for fire in fires}
     ticks = {at: Tick(at + offset, _outcome(fire, offset), fire) for at, fire in known.items()}
     if schedule.active and schedule.anchor_at is not None:
-        since = max(now - span, schedule.anchor_at)
-        for at in _before(recurrence, now - offset, since):
+        since = max(start - offset, schedule.anchor_at)
+        for at in _before(recurrence, min(now, end) - offset, since, most):
             if at not in ticks and (outcome := _untaken(schedule, at + offset, now)) is not None:
                 ticks[at] = Tick(at + offset, outcome)
     past = [ticks[at] for at in sorted(ticks)]
-    return Agenda(schedule, recurrence, past, _coming(schedule, recurrence, now, now + span))
+    return Agenda(schedule, recurrence, past, _coming(schedule, recurrence, max(now, start), end, most))
 
 
-def _before(recurrence: Recurrence, until: datetime, since: datetime) -> Iterable[datetime]:
+def _before(recurrence: Recurrence, until: datetime, since: datetime, most: int) -> Iterable[datetime]:
     at = recurrence.last_before(until)
-    for _ in range(MOST):
+    for _ in range(most):
         if at <= since:
             return
         yield at
         at = recurrence.last_before(at)
 
 
-def _coming(schedule: Schedule, recurrence: Recurrence, now: datetime, until: datetime) -> list[Tick]:
+def _coming(schedule: Schedule, recurrence: Recurrence, since: datetime, until: datetime, most: int) -> list[Tick]:
     found: list[Tick] = []
     at = schedule.next_fire_at
     offset = timedelta(seconds=schedule.offset_seconds)
-    while at is not None and at <= until and len(found) < MOST:
-        if at > now:
+    while at is not None and at <= until and len(found) < most:
+        if at > since:
             found.append(Tick(at, Outcome.COMING))
-        at = recurrence.next_after(max(at, now) - offset) + offset
+        at = recurrence.next_after(max(at, since) - offset) + offset
     return found
 
 

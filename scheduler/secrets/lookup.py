@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from artifacts.exceptions import NotFound
-from scheduler.models import Execution, Secret, TaskExecution
-from scheduler.secrets import files
+from scheduler.models import Connection, Execution, Secret, TaskExecution
+from scheduler.secrets import connections, files
 from scheduler.secrets.cipher import open_sealed
 from scheduler.secrets.mounts import Mounts, mount
 from scheduler.secrets.names import Name, Request
@@ -29,16 +29,39 @@ def mounts_for(attempt_id: int, asked: Iterable[Request]) -> Mounts:
     """
     execution_id = TaskExecution.objects.values_list("execution_id", flat=True).get(pk=attempt_id)
     project, domain = Execution.objects.values_list("project", "domain").get(pk=execution_id)
-    return mount(list(_find_all(list(asked), project, domain)))
+    masked: dict[Name, list[bytes]] = {}
+    return mount(list(_find_all(list(asked), project, domain, masked)), masked)
 
 
-def _find_all(requests: Iterable[Request], project: str, domain: str) -> Iterator[tuple[Request, Name, bytes]]:
+def _find_all(
+    requests: Iterable[Request], project: str, domain: str, masked: dict[Name, list[bytes]]
+) -> Iterator[tuple[Request, Name, bytes]]:
+    """Into `masked` goes what of the values is secret, where that is not all."""
     for request in requests:
         found = dict(_find(request.name, project, domain))
+        if not found and (row := _connection(request.name, project, domain)) is not None:
+            found = {name: value for name in _fields(row, request.name) if (value := connections.value_in(row, name))}
+            masked |= {name: list(connections.masked_in(row, name)) for name in found}
         if not found:
             raise SecretNotSet(_lacking(request.name, project, domain))
         for name, value in found.items():
             yield request, name, value
+
+
+def _connection(asked: Name, project: str, domain: str) -> Connection | None:
+    """The one that a secret's name means, of the narrowest place."""
+    if not (name := connections.name_in(asked)):
+        return None
+    for scope in scopes(project, domain):
+        row = Connection.objects.filter(project=scope[0], domain=scope[1], name__iexact=name).first()
+        if row is not None:
+            return row
+    return None
+
+
+def _fields(row: Connection, asked: Name) -> list[Name]:
+    """What was asked for; of a whole group, each field by itself."""
+    return [asked] if asked.key else [Name(asked.group, field) for field in connections.fields(row)]
 
 
 def _find(name: Name, project: str, domain: str) -> Iterator[tuple[Name, bytes]]:
@@ -85,6 +108,13 @@ def bound_to(row: Secret) -> tuple[str, ...]:
 
 
 def _lacking(name: Name, project: str, domain: str) -> str:
+    if connection := connections.name_in(name):
+        field = f" with a field {name.key}" if name.group.lower() != connections.GROUP and name.key else ""
+        return (
+            f"the task asks for the connection {connection}{field}, which is set neither for {project}/{domain} nor "
+            f"for all of {project} or every project: an administrator of the project sets it, on the page Connections "
+            "or with `causeway connection set`"
+        )
     return (
         f"the task asks for the secret {name}, which is set neither for {project}/{domain} nor for all of {project} or "
         "every project: an administrator of the project sets it, on the page Secrets, with `causeway secret set`, or "

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 from urllib.parse import quote, quote_plus
@@ -35,8 +36,11 @@ class Mounts:
         return f"<{len(self.env)} variables and {len(self.files)} files>"
 
 
-def mount(found: Collection[tuple[Request, Name, bytes]]) -> Mounts:
-    """`found`: what was asked for, the secret that answers it, and its value.
+def mount(
+    found: Collection[tuple[Request, Name, bytes]], masked: Mapping[Name, Collection[bytes]] | None = None
+) -> Mounts:
+    """`found`: what was asked for, the secret that answers it, and its value; `masked`: what of it messages must not
+    show, where that is not all of it.
 
     Where the platform may choose, the secret is there both ways, and the variable of its own choosing holds the file's
     path, as in Flyte, whose choice is the file; it is a file only where another secret has the same variable: `a`/`b_c`
@@ -49,19 +53,22 @@ def mount(found: Collection[tuple[Request, Name, bytes]]) -> Mounts:
         for alias in (name, name.without_version()) if name.version else (name,):
             alone = shared[alias.variable] <= (1 if alias == name else 0)
             _add(mounts, request, alias, value, exact=alias == name, variable=request.mount == ENV_VAR or alone)
-    shown = {text for _, _, value in found for text in _as_shown(_text(value))}
+    parts = masked or {}
+    secret = [part for _, name, value in found for part in parts.get(name, (value,))]
+    shown = {text for part in secret for text in _as_shown(_text(part))}
     mounts.hidden = tuple(sorted(shown, key=lambda text: (-len(text), text)))
     return mounts
 
 
 def _as_shown(value: str) -> set[str]:
     """How messages may show the value, or a part of it: flytekit indents the lines of an error, `repr` and JSON escape,
-    addresses are quoted.
+    addresses are quoted, decks are HTML.
     """
     found = {text.strip() for text in (value, *value.splitlines())}
     for text in tuple(found):
         found |= {repr(text)[1:-1], json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
         found |= {quote(text, safe=""), quote_plus(text)}
+        found |= {html.escape(text), html.escape(text, quote=False)}
     return found - {""}
 
 

@@ -11,9 +11,9 @@ from flyteidl.core import interface_pb2, security_pb2, tasks_pb2
 from google.protobuf import json_format
 
 from artifacts.exceptions import InvalidArgument
-from scheduler import operators, pods
-from scheduler.attempts.spec import Addresses, AttemptSpec, DataConfig, Identity, Needs, Pod
-from scheduler.container_needs import needs_of
+from scheduler import operators, pods, together
+from scheduler.attempts.spec import Addresses, AttemptSpec, DataConfig, Identity, Job, Needs, Pod
+from scheduler.container_needs import needs_of, needs_of_roles
 from scheduler.environment import check_variable
 from scheduler.graphs import Target
 from scheduler.secrets.names import Request, requests_of
@@ -76,6 +76,15 @@ def container_needs(target: Target, platform: bytes) -> Needs:
 
 
 @lru_cache(maxsize=512)
+def _job(target: Target, platform: bytes) -> Job | None:
+    """None where one process does what the task means."""
+    task = target.task
+    if task is None or not operators.roles_of(task):
+        return None
+    return Job(json_format.MessageToDict(task.custom), needs_of_roles(target, Platform.FromString(platform)))
+
+
+@lru_cache(maxsize=512)
 def amounts_of(target: Target, platform: bytes) -> Amounts:
     """resources_of, by the platform's attributes as the execution keeps them. Nobody changes the answer."""
     return resources_of(target, Platform.FromString(platform) if platform else None)
@@ -109,6 +118,7 @@ def spec_of(run: Run, target: Target, platform: bytes = b"") -> AttemptSpec:
         data_config=template.data_config,
         pod=template.pod,
         overlay=template.overlay,
+        job=_job(target, platform),
         echo=template.echo,
         needs=container_needs(target, platform),
         addresses=addresses,
@@ -219,6 +229,7 @@ def _own_variables(task: tasks_pb2.TaskTemplate, container: tasks_pb2.Container)
         "FLYTE_INTERNAL_TASK_NAME": task.id.name,
         "FLYTE_INTERNAL_TASK_VERSION": task.id.version,
         **operators.environment(task),
+        **together.environment(task),
         **{pair.key: pair.value for pair in container.env},
     }
 

@@ -9,6 +9,7 @@ from flyteidl.core import execution_pb2, literals_pb2
 
 from artifacts.exceptions import CausewayError
 from artifacts.literals import without_marks
+from scheduler.approving.standing import counts, reopen
 from scheduler.engine.events import (
     AbortRequested,
     AttemptFailed,
@@ -191,8 +192,10 @@ def _decided(turn: Turn) -> list[Event]:
     """Gates that wait and have a value since the last look. Several nodes may wait for one signal; those that come to
     do so later ask for its value themselves.
     """
-    gates = Gate.objects.filter(execution=turn.execution, decided_at__isnull=False, taken=False)
-    decided = {gate.signal_id: gate for gate in gates}
+    gates = Gate.objects.filter(execution=turn.execution, decided_at__isnull=False, taken=False).select_related("node")
+    for gate in gates:
+        gate.execution = turn.execution
+    decided = {gate.signal_id: gate for gate in gates if counting(gate)}
     if not decided:
         return []
     turn.decided_gates = [gate.pk for gate in decided.values()]
@@ -208,6 +211,14 @@ def _decided(turn: Turn) -> list[Event]:
     return [decision(turn, key, gate) for key, gate in found]
 
 
+def counting(gate: Gate) -> bool:
+    """Whether a decision may be taken; one that may not, as what it is about has changed, is asked for again."""
+    if counts(gate):
+        return True
+    reopen(gate)
+    return False
+
+
 def decision(turn: Turn, key: str, gate: Gate) -> Event:
     """The event that a decided gate means for its node, once its outputs are in place."""
     value = without_marks(literals_pb2.Literal.FromString(bytes(gate.value or b"")))
@@ -215,7 +226,7 @@ def decision(turn: Turn, key: str, gate: Gate) -> Event:
     uri = turn.uris.outputs(key)
     if spec.gate is not None and spec.gate.type is GateType.APPROVE:
         if not value.scalar.primitive.boolean:
-            return Decided(key, approved=False)
+            return Decided(key, approved=False, said=gate.comment)
         turn.literals.write(uri, turn.literals.read(turn.uris.inputs(key)))
     elif isinstance(spec.target, Target):
         name = spec.target.node.gate_node.signal.output_variable_name

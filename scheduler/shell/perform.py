@@ -25,7 +25,7 @@ from scheduler.placement import NoExecutor, NoPlace
 from scheduler.shell import data
 from scheduler.shell.attempt_spec import amounts_of, spec_of
 from scheduler.shell.children import abort_child, launch_child
-from scheduler.shell.gather import decision
+from scheduler.shell.gather import counting, decision
 from scheduler.shell.laning import lane_for
 from scheduler.shell.maps import collect_items, item_inputs_uri
 from scheduler.shell.origins import Origins, by_variable
@@ -188,7 +188,7 @@ def _open_gate(turn: Turn, command: commands.OpenGate) -> Iterator[Event]:
     gate.waiting_since = turn.now
     gate.expires_at = command.expires_at
     turn.gates.append((node.key, gate))
-    if gate.decided_at is None:
+    if gate.decided_at is None or not counting(gate):
         return
     try:  # whoever set it before anything asked for it chose the type
         check_literal(literals_pb2.Literal.FromString(bytes(gate.value or b"")), expected, name=gate.signal_id)

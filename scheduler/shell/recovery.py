@@ -27,11 +27,12 @@ from artifacts.exceptions import NotFound
 from artifacts.literals import marks
 from artifacts.models import ArtifactVersion
 from artifacts.store import store
-from scheduler.engine.graph import Kind
+from scheduler.approving.standing import counts
+from scheduler.engine.graph import GateType, Kind
 from scheduler.engine.memory import Items, Memory
 from scheduler.engine.state import Node
 from scheduler.graphs import Target
-from scheduler.models import Execution, NodeExecution, TaskExecution
+from scheduler.models import Execution, Gate, NodeExecution, TaskExecution
 from scheduler.phases import EXECUTION_TERMINAL, AttemptPhase, NodePhase
 from scheduler.shell.at_hand import read_reused
 from scheduler.shell.data import hashed
@@ -90,7 +91,8 @@ def hand_over(turn: Turn, nodes: Sequence[Ready]) -> set[str]:
                 continue
             for former in candidates[one.key if candidates is at_place else one.fingerprint]:
                 moves = one.key in movable
-                if _same(one, former, movable=moves) and _is_left(turn, around, former, movable=moves):
+                same = _same(one, former, movable=moves) and _approval_counts(one, former)
+                if same and _is_left(turn, around, former, movable=moves):
                     _give(turn, one, former)
                     around.taken.add(former.source)
                     done.add(one.key)
@@ -106,7 +108,10 @@ def _is_left(turn: Turn, around: Surroundings, former: Former, *, movable: bool)
     if source not in around.parents and former.row["kind"] != Kind.ARRAY.value:
         return True
     parts = parts_of(source)
-    return is_whole(turn, parts) and not _items_are_elsewhere(turn, [around.rows[source], *parts])
+    if not is_whole(turn, parts) or _items_are_elsewhere(turn, [around.rows[source], *parts]):
+        return False
+    inside = [row["id"] for row in parts if row["kind"] == Kind.GATE.value]
+    return all(counts(gate) for gate in _gates(node__in=inside)) if inside else True
 
 
 def _items_are_elsewhere(turn: Turn, parts: Iterable[Row]) -> bool:
@@ -149,6 +154,18 @@ def _same(one: Ready, former: Former, *, movable: bool) -> bool:
         return store().get(former.row["input_uri"]) == one.content
     except NotFound:
         return False
+
+
+def _approval_counts(one: Ready, former: Former) -> bool:
+    """Of a gate, whether what was said still counts: a decision about what has changed since is asked for again."""
+    spec = one.node.spec.gate
+    if spec is None or spec.type is GateType.SLEEP:
+        return True
+    return all(counts(gate) for gate in _gates(execution__nodes=former.source, signal_id=spec.signal_id))
+
+
+def _gates(**which: Any) -> Iterable[Gate]:
+    return Gate.objects.filter(**which).select_related("execution__workflow", "node")
 
 
 def _give(turn: Turn, one: Ready, former: Former) -> None:

@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import connection
-from flyteidl.core import catalog_pb2, literals_pb2
+from flyteidl.core import catalog_pb2, literals_pb2, tasks_pb2
 
 from artifacts.literals import digest
+from scheduler.authority import Place
 from scheduler.engine.commands import Submit
 from scheduler.engine.events import Event, Held, Prepared, Reused
 from scheduler.engine.kinds.array import items_of
@@ -61,15 +62,21 @@ def cache_key(turn: Turn, target: Target, inputs: literals_pb2.LiteralMap) -> st
     task = target.task
     if task is None or target.node.WhichOneof("target") != "task_node" or not is_cached(target):
         return ""
-    project, domain = turn.execution.project, turn.execution.domain
-    elsewhere = [f"in {project}/{domain}"] if (project, domain) != (task.id.project, task.id.domain) else []
+    place = turn.execution.project, turn.execution.domain
+    return entry_key(task, cache_version(target), inputs, place=place)
+
+
+def entry_key(task: tasks_pb2.TaskTemplate, version: str, inputs: literals_pb2.LiteralMap, *, place: Place) -> str:
+    """The digest under which what the task computes of these inputs is kept, for executions of that place."""
+    project, domain = place
+    elsewhere = [f"in {project}/{domain}"] if place != (task.id.project, task.id.domain) else []
     ignored = set(task.metadata.cache_ignore_input_vars)
     parts = [
         *elsewhere,
         task.id.project,
         task.id.domain,
         task.id.name,
-        cache_version(target),
+        version,
         hashlib.sha256(task.interface.SerializeToString(deterministic=True)).hexdigest(),
         *(f"{name}={digest(inputs.literals[name])}" for name in sorted(inputs.literals) if name not in ignored),
     ]

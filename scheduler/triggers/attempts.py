@@ -10,10 +10,11 @@ from django.utils import timezone
 
 from artifacts.actions.holding import Removed
 from artifacts.exceptions import CausewayError, FailedPrecondition, ResourceExhausted
+from artifacts.governance.standing import standing_of
 from artifacts.partitions import format_time
 from scheduler.authority import Authority
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring
-from scheduler.triggers.launching import launch_for
+from scheduler.triggers.launching import launch_for, name_for
 from scheduler.triggers.plan import plan_of
 from scheduler.triggers.resolve import Fired, resolve_inputs
 from scheduler.triggers.rounds import members_of
@@ -27,11 +28,13 @@ LAST_RETRY = timedelta(hours=1)
 
 def attempt(firing: TriggerFiring) -> None:
     """Resolve and launch; the outcome is set on the firing, which the caller saves in the same transaction."""
-    firing.reason, firing.lacks, firing.retry_at = "", [], None
+    firing.reason, firing.lacks, firing.retry_at, firing.held = "", [], None, False
     try:
         with transaction.atomic():
             fired = Fired(firing.version, members_of(firing))
             _check_there(fired)
+            if firing.trigger.needs_checks and _hold(firing, fired):
+                return
             authority = authority_of(firing.trigger, fired)
             resolved = resolve_inputs(plan_of(firing.trigger_id), fired, authority)
             firing.resolution = resolved.notes
@@ -41,7 +44,7 @@ def attempt(firing: TriggerFiring) -> None:
                 firing.lacks = sorted(set(resolved.lacks))
                 firing.retry_at = _next_try(firing)
                 return
-            firing.execution = launch_for(firing.trigger, fired, resolved, authority=authority)
+            firing.execution = launch_for(firing.trigger, fired, resolved, authority=authority, name=name_for(firing))
     except OperationalError:
         raise  # the database itself: nothing can be recorded, the sweep tries all of it again
     except Removed as error:
@@ -57,8 +60,22 @@ def attempt(firing: TriggerFiring) -> None:
         firing.retry_at = _next_try(firing)
     else:
         firing.outcome, firing.at = FiringOutcome.FIRED, timezone.now()
-        published = max(one.created_at for one in fired.versions())  # the last one there was to wait for
+        # The last one there was to wait for; of an alias that moved, the move
+        published = max(firing.published_at, *(one.created_at for one in fired.versions()))
         firing.latency_ms = (firing.at - published).total_seconds() * 1000
+
+
+def _hold(firing: TriggerFiring, fired: Fired) -> bool:
+    """Whether the checks of the versions keep it from launching: it is looked at again when they say something else."""
+    standings = [(version, standing_of(version.pk)) for version in fired.versions()]
+    held = [(version, standing) for version, standing in standings if not standing.passed]
+    if not held:
+        return False
+    failed = any(standing.failed for _, standing in held)
+    firing.outcome = FiringOutcome.SKIPPED if failed else FiringOutcome.WAITING
+    firing.reason = "; ".join(f"{version.artifact.name}@{version.version} {said.said()}" for version, said in held)
+    firing.held = True
+    return True
 
 
 def authority_of(trigger: Trigger, fired: Fired) -> Authority:

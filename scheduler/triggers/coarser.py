@@ -66,7 +66,7 @@ def _newest_first(trigger: Trigger, round_: TriggerRound, source: TriggerSource,
         there, trigger=trigger, round__key=digest_of({**round_.values, TIME: period}),
         version__artifact__project=source.project, version__artifact__domain=source.domain,
         version__artifact__name=source.name,
-        version__removed_at__isnull=True,
+        version__removed_at__isnull=True, version__quarantined_at__isnull=True,
     )  # fmt: skip
     if round_.pk is not None:
         rows = rows.exclude(round=round_.pk)

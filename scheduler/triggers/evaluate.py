@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TypeVar
 
 from django.db import connection, transaction
+from django.db.models import OuterRef, Q, Subquery
 from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition
-from artifacts.models import ArtifactVersion
+from artifacts.happenings import PUBLISHED
+from artifacts.models import ArtifactVersion, Happening
 from audit.record import record
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerMode
 from scheduler.triggers.attempts import attempt
@@ -30,7 +34,7 @@ _NEWS = """
         (
             SELECT count(DISTINCT source.trigger_id) FROM scheduler_triggersource AS source
             JOIN scheduler_trigger AS watching ON watching.id = source.trigger_id
-            WHERE source.active AND source.name = artifact.name
+            WHERE source.active AND source.alias = '' AND source.name = artifact.name
               AND source.project = artifact.project AND source.domain = artifact.domain
               AND watching.activated_at <= version.created_at
         ),
@@ -44,6 +48,11 @@ _NEWS = """
     WHERE version.id = %s AND version.triggers_evaluated_at IS NULL
     FOR NO KEY UPDATE OF version SKIP LOCKED
 """
+# The version that fires, and the happening of its publication.
+_VERSIONS = ArtifactVersion.objects.select_related("artifact").defer("card", "terms")
+_PUBLICATION = Subquery(
+    Happening.objects.filter(version=OuterRef("pk"), kind=PUBLISHED.name).order_by("pk").values("pk")[:1]
+)
 _DONE = "UPDATE artifacts_artifactversion SET triggers_evaluated_at = clock_timestamp() WHERE id = %s"
 
 
@@ -72,15 +81,16 @@ def _evaluate(version_id: int) -> None:
             return
         watched, lacked = news
         if watched or lacked:
-            version = ArtifactVersion.objects.select_related("artifact").defer("card", "terms").get(pk=version_id)
+            version = _VERSIONS.annotate(publication=_PUBLICATION).get(pk=version_id)
+            publication: int | None = version.publication
             triggers = matching(version) if watched else []
             lacking = _lacking(version) if lacked else []
             guarded = _lock(triggers, [firing.trigger for firing in lacking])
             if not all(guarded[trigger.pk].active for trigger in triggers if trigger.pk in guarded):
                 raise _Switched
-            _fire_all(version, triggers, guarded)
+            _fire_all(Fact(version, version.created_at, publication), triggers, guarded)
             if watched > len(triggers):
-                note_filtered(version)
+                note_filtered(version, publication)
             for firing in lacking:
                 retry_firing(firing.pk)
         cursor.execute(_DONE, [version_id])
@@ -92,19 +102,41 @@ def _lock(*triggers: Iterable[Trigger]) -> dict[int, Trigger]:
     return {pk: lock_trigger(pk) for pk in sorted(guarded)}
 
 
-def _fire_all(version: ArtifactVersion, triggers: Sequence[Trigger], guarded: dict[int, Trigger]) -> None:
+@dataclass(frozen=True)
+class Fact:
+    """What triggers fire for: that a version was published, or that an alias moved to it, and when."""
+
+    version: ArtifactVersion
+    at: datetime
+    happening_id: int | None  # None: published before happenings were kept
+
+
+def evaluate_move(happening: Happening) -> None:
+    """Fire the triggers on the alias that moved, in the transaction that notes the happening as handled."""
+    if happening.version_id is None:
+        return
+    version = _VERSIONS.get(pk=happening.version_id)
+    triggers = matching(version, alias=happening.name, at=happening.at)
+    guarded = _lock(triggers)
+    still = [trigger for trigger in triggers if trigger.pk not in guarded or guarded[trigger.pk].active]
+    _fire_all(Fact(version, happening.at, happening.pk), still, guarded)
+
+
+def _fire_all(fact: Fact, triggers: Sequence[Trigger], guarded: dict[int, Trigger]) -> None:
     if triggers:
-        generation = generation_of(version)
+        generation = generation_of(fact.version)
         for trigger in triggers:
-            _fire(guarded.get(trigger.pk, trigger), version, generation, guarded=trigger.pk in guarded)
+            _fire(guarded.get(trigger.pk, trigger), fact, generation, guarded=trigger.pk in guarded)
 
 
-def _fire(trigger: Trigger, version: ArtifactVersion, generation: Generation, *, guarded: bool) -> None:
+def _fire(trigger: Trigger, fact: Fact, generation: Generation, *, guarded: bool) -> None:
+    version = fact.version
     firing = TriggerFiring(
         trigger=trigger,
         version=version,
+        happening_id=fact.happening_id,
         outcome=FiringOutcome.UNRESOLVED,
-        published_at=version.created_at,
+        published_at=fact.at,
         at=timezone.now(),
         generation=generation.number,
         root_id=generation.root_id,
@@ -113,7 +145,8 @@ def _fire(trigger: Trigger, version: ArtifactVersion, generation: Generation, *,
     if stop:
         firing.outcome, firing.reason = FiringOutcome.SKIPPED, stop
     elif guarded:
-        if not TriggerFiring.objects.filter(trigger=trigger, version=version).exists():
+        same = TriggerFiring.objects.filter(trigger=trigger, version=version, happening=fact.happening_id)
+        if not same.exists():
             _fire_guarded(trigger, firing)
         return
     else:
@@ -161,9 +194,21 @@ def retry_by_hand(firing_id: int, *, actor: str) -> TriggerFiring:
     return found
 
 
-def retry_firing(firing_id: int, *, force: bool = False) -> FiringOutcome | None:
-    """Try an unresolved firing again (`force`: one that was skipped or failed too). None: nothing to try."""
+def release_held(version_id: int) -> None:
+    """Look again at what waits for the checks of the version, or was skipped for them."""
+    of_round = Q(round__isnull=False, round__firings__version=version_id, round__firings__held=False)
+    held = TriggerFiring.objects.filter(Q(version=version_id) | of_round, held=True)
+    for pk in sorted(set(held.values_list("pk", flat=True))):
+        retry_firing(pk, held=True)
+
+
+def retry_firing(firing_id: int, *, force: bool = False, held: bool = False) -> FiringOutcome | None:
+    """Try an unresolved firing again (`force`: one that was skipped or failed too; `held`: one that checks hold back).
+
+    None: nothing to try.
+    """
     outcomes = _BY_HAND if force else (FiringOutcome.UNRESOLVED,)
+    which = Q(held=True) if held else Q(outcome__in=outcomes)
     with transaction.atomic():
         trigger_id = TriggerFiring.objects.values_list("trigger_id", flat=True).filter(pk=firing_id).first()
         if trigger_id is None:
@@ -173,7 +218,7 @@ def retry_firing(firing_id: int, *, force: bool = False) -> FiringOutcome | None
             trigger = lock_trigger(trigger_id)
         firing = (
             TriggerFiring.objects.select_for_update(of=("self",), no_key=True)
-            .filter(pk=firing_id, outcome__in=outcomes)
+            .filter(which, pk=firing_id)
             .select_related("version__artifact")
             .defer("version__card", "version__terms", "version__metadata")
             .first()
@@ -191,7 +236,7 @@ def _retry(firing: TriggerFiring) -> None:
     firing.tries += 1
     firing.at = timezone.now()
     if not firing.trigger.active:
-        firing.outcome, firing.retry_at = FiringOutcome.SKIPPED, None
+        firing.outcome, firing.retry_at, firing.held = FiringOutcome.SKIPPED, None, False
         firing.reason = "the launch plan was deactivated before the inputs resolved"
     elif firing.trigger.is_limited or firing.trigger.paused_at is not None:
         enqueue(firing.trigger, firing)

@@ -12,7 +12,7 @@ _UNWATCHED = """
     WHERE artifact.id = version.artifact_id AND version.id = ANY(%s) AND version.triggers_evaluated_at IS NULL
       AND NOT EXISTS (
           SELECT 1 FROM scheduler_triggersource AS source
-          WHERE source.active AND source.name = artifact.name
+          WHERE source.active AND source.alias = '' AND source.name = artifact.name
             AND source.project = artifact.project AND source.domain = artifact.domain
       )
       AND NOT EXISTS (

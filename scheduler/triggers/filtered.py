@@ -9,13 +9,15 @@ from artifacts.models import ArtifactVersion
 # The reason reads as `Match.watches` says it.
 _NOTE = """
     INSERT INTO scheduler_triggerfiring
-        (trigger_id, version_id, outcome, reason, resolution, published_at, at, lacks, tries, generation, queued)
-    SELECT watching.id, version.id, 'filtered',
+        (trigger_id, version_id, happening_id, outcome, reason, resolution, published_at, at, lacks, tries, generation,
+         queued, held)
+    SELECT watching.id, version.id, %s, 'filtered',
            'watches ' || string_agg(said.conditions, ' or ' ORDER BY source.position, source.id),
-           '{}', version.created_at, clock_timestamp(), '{}', 1, 1, false
+           '{}', version.created_at, clock_timestamp(), '{}', 1, 1, false, false
     FROM artifacts_artifactversion AS version
     JOIN artifacts_artifact AS artifact ON artifact.id = version.artifact_id
-    JOIN scheduler_triggersource AS source ON source.active AND source.name = artifact.name
+    JOIN scheduler_triggersource AS source ON source.active AND source.alias = ''
+        AND source.name = artifact.name
         AND source.project = artifact.project AND source.domain = artifact.domain
     JOIN scheduler_trigger AS watching ON watching.id = source.trigger_id
         AND watching.activated_at <= version.created_at
@@ -37,7 +39,7 @@ _NOTE = """
 """
 
 
-def note_filtered(version: ArtifactVersion) -> None:
-    """Idempotent."""
+def note_filtered(version: ArtifactVersion, publication: int | None) -> None:
+    """`publication`: the happening of it. Idempotent."""
     with connection.cursor() as cursor:
-        cursor.execute(_NOTE, [version.pk])
+        cursor.execute(_NOTE, [publication, version.pk])

@@ -11,7 +11,7 @@ from artifacts.models import ArtifactVersion
 from scheduler import vouching
 from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.authority import Authority
-from scheduler.models import Execution, ExecutionMode, Trigger
+from scheduler.models import Execution, ExecutionMode, Trigger, TriggerFiring
 from scheduler.triggers.plan import plan_of
 from scheduler.triggers.resolve import Fired, TriggerInputs
 
@@ -21,6 +21,14 @@ ACTOR = vouching.TRIGGER  # of what the control plane does about triggers by its
 def execution_name(trigger_id: int, version_id: int) -> str:
     """The one name under which this trigger ever launches for this version: launching twice finds the first."""
     return "t" + hashlib.blake2b(f"{trigger_id}:{version_id}".encode(), digest_size=10).hexdigest()[:19]
+
+
+def name_for(firing: TriggerFiring) -> str:
+    """As execution_name; of an alias that may name the same version again, for each time that it moved there."""
+    if not firing.trigger.alias:
+        return execution_name(firing.trigger_id, firing.version_id)
+    named = f"{firing.trigger_id}:happening:{firing.happening_id}"
+    return "t" + hashlib.blake2b(named.encode(), digest_size=10).hexdigest()[:19]
 
 
 def artifact_id_of(version: ArtifactVersion) -> artifact_id_pb2.ArtifactID:
@@ -38,10 +46,12 @@ def artifact_id_of(version: ArtifactVersion) -> artifact_id_pb2.ArtifactID:
     return found
 
 
-def launch_for(trigger: Trigger, fired: Fired, resolved: TriggerInputs, *, authority: Authority) -> Execution:
+def launch_for(
+    trigger: Trigger, fired: Fired, resolved: TriggerInputs, *, authority: Authority, name: str
+) -> Execution:
     """Launch the trigger's launch plan with the resolved inputs, in the caller's transaction.
 
-    `authority`: of whoever vouches for it (scheduler.vouching).
+    `authority`: of whoever vouches for it (scheduler.vouching). `name`: by `name_for`.
     """
     version = fired.version
     identifier = plan_of(trigger.pk).launch_plan
@@ -56,7 +66,7 @@ def launch_for(trigger: Trigger, fired: Fired, resolved: TriggerInputs, *, autho
     request = LaunchRequest(
         project=identifier.project,
         domain=identifier.domain,
-        name=execution_name(trigger.pk, version.pk),
+        name=name,
         spec=spec,
         inputs=resolved.inputs,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 
 from artifacts.models import ArtifactVersion
@@ -15,7 +16,7 @@ _TAKING = """
     id IN (
         SELECT source.trigger_id FROM scheduler_triggersource AS source
         JOIN scheduler_trigger AS watching ON watching.id = source.trigger_id
-        WHERE source.active AND source.name = %s AND source.project = %s AND source.domain = %s
+        WHERE source.active AND source.alias = %s AND source.name = %s AND source.project = %s AND source.domain = %s
           AND source.partitions <@ %s::jsonb
           AND (source.time_partition IS NULL OR source.time_partition = %s)
           AND watching.activated_at <= %s
@@ -37,14 +38,17 @@ class Match:
         return "watches " + " or ".join(source.conditions for source in self.sources)
 
 
-def matching(version: ArtifactVersion) -> list[Trigger]:
+def matching(version: ArtifactVersion, *, alias: str = "", at: datetime | None = None) -> list[Trigger]:
     """The active triggers that take the version and were active when it was published, in the order of their keys.
+
+    With an `alias` those that take it where that moves to it, and were active `at` that time.
 
     The database compares the partition values: of thousands of triggers on one artifact, those that match are read.
     """
     artifact = version.artifact
     partitions = json.dumps(version.partitions)
-    taken = [artifact.name, artifact.project, artifact.domain, partitions, version.time_partition, version.created_at]
+    name = [alias, artifact.name, artifact.project, artifact.domain]
+    taken = [*name, partitions, version.time_partition, at or version.created_at]
     return select(Trigger, _TAKING, taken, without=("condition",))
 
 

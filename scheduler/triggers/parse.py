@@ -12,8 +12,9 @@ from google.protobuf import any_pb2
 
 from artifacts import wire
 from artifacts.exceptions import InvalidArgument
-from artifacts.names import check_name, check_partition_keys, check_partition_value, check_place
+from artifacts.names import check_alias, check_name, check_partition_keys, check_partition_value, check_place
 from artifacts.partitions import label_time, parse_time
+from artifacts.wire import PASSED
 from scheduler.models import TriggerMode
 from scheduler.triggers.limits import NO_LIMITS, Limits, read_limits
 
@@ -46,12 +47,14 @@ class TriggerSpec:
     window_seconds: float | None = None
     limits: Limits = NO_LIMITS
     members: Mapping[str, int] = field(default_factory=dict)
+    alias: str = ""  # fires when it moves, instead of for publications
+    needs_checks: bool = False  # only versions whose checks passed
 
 
 def trigger_from(conditions: any_pb2.Any, *, project: str, domain: str) -> TriggerSpec:
     """InvalidArgument says what is wrong. A missing project or domain is the launch plan's."""
     artifact, inputs, more = wire.decode_trigger(conditions)
-    _known(more, {"also", "mode", "on", "window", "limits", "members"}, "the trigger")
+    _known(more, {"also", "mode", "on", "window", "limits", "members", "alias", "checks"}, "the trigger")
     also = _list(more, "also")
     sources = (_first(artifact, project, domain), *(_other(one, project, domain) for one in also))
     for source in sources:
@@ -61,6 +64,7 @@ def trigger_from(conditions: any_pb2.Any, *, project: str, domain: str) -> Trigg
     mode = _mode(more.get("mode", "any"))
     if mode == TriggerMode.ALL and len(sources) < 2:
         raise InvalidArgument("a trigger on all of several artifacts needs at least two")
+    alias = _alias(more, sources)
     return TriggerSpec(
         sources=sources,
         inputs=inputs,
@@ -69,7 +73,27 @@ def trigger_from(conditions: any_pb2.Any, *, project: str, domain: str) -> Trigg
         window_seconds=_window(more, mode),
         limits=read_limits(more.get("limits", {})),
         members=_members(more, inputs, len(sources)),
+        alias=alias,
+        needs_checks=_needs_checks(more),
     )
+
+
+def _alias(more: Mapping[str, Any], sources: tuple[Source, ...]) -> str:
+    found = more.get("alias")
+    if found is None:
+        return ""
+    if not isinstance(found, str):
+        raise InvalidArgument(f"'alias' of the trigger is a text, not {found!r}")
+    if len(sources) > 1:
+        raise InvalidArgument("a trigger on an alias watches one artifact")
+    return check_alias(found)
+
+
+def _needs_checks(more: Mapping[str, Any]) -> bool:
+    found = more.get("checks")
+    if found not in (None, PASSED):
+        raise InvalidArgument(f"'checks' of the trigger is {PASSED!r}, not {found!r}")
+    return found is not None
 
 
 def _first(artifact: artifact_id_pb2.ArtifactID, project: str, domain: str) -> Source:

@@ -9,6 +9,7 @@ from datetime import datetime
 from django.utils import timezone
 
 from artifacts.exceptions import CausewayError
+from artifacts.governance.standing import Standing, standing_of
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.partitions import truncate
 from artifacts.queries import check_keys, newest_of
@@ -61,7 +62,9 @@ def preview(version: ArtifactVersion, *, reader: Authority, inactive: bool = Fal
     `inactive` includes launch plans that are not active. The version need not be saved, but its artifact must be.
     """
     artifact = version.artifact
-    sources = TriggerSource.objects.filter(name=artifact.name, project=artifact.project, domain=artifact.domain)
+    sources = TriggerSource.objects.filter(
+        name=artifact.name, project=artifact.project, domain=artifact.domain, alias=""
+    )
     if not inactive:
         sources = sources.filter(active=True)
     matches = matches_of(sources.select_related("trigger__launch_plan"))
@@ -88,6 +91,12 @@ def _preview(match: Match, version: ArtifactVersion, reader: Authority) -> Previ
     return Preview(trigger, not reason, reason, resolved.notes)
 
 
+def _standing(fired: Fired) -> Standing:
+    """Of the first version that its checks do not let pass; one that nobody published has none."""
+    found = [standing_of(version.pk) for version in fired.versions() if version.pk is not None]
+    return next((one for one in found if not one.passed), Standing((), ()))
+
+
 def _held_back(trigger: Trigger, fired: Fired) -> str:
     if not trigger.active:
         return "the launch plan is not active"
@@ -95,6 +104,8 @@ def _held_back(trigger: Trigger, fired: Fired) -> str:
         authority_of(trigger, fired)
     except NoAuthority as error:
         return error.message
+    if trigger.needs_checks and not (standing := _standing(fired)).passed:
+        return standing.said()
     if trigger.paused_at is not None:
         return f"paused by {trigger.paused_by}, backlog: {trigger.backlog}"
     refused = refusal(trigger, timezone.now())

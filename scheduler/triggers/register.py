@@ -38,6 +38,8 @@ def attach(launch_plan: LaunchPlan) -> Trigger | None:
         mode=spec.mode,
         join_on=list(spec.join_on),
         window_seconds=spec.window_seconds,
+        alias=spec.alias,
+        needs_checks=spec.needs_checks,
         **asdict(limits),
     )
     sources = [
@@ -49,6 +51,7 @@ def attach(launch_plan: LaunchPlan) -> Trigger | None:
             name=source.name,
             partitions=dict(source.partitions),
             time_partition=source.time_partition,
+            alias=spec.alias,
         )
         for position, source in enumerate(spec.sources)
     ]

@@ -53,7 +53,9 @@ def switch_off(launch_plan: LaunchPlan) -> None:
     for round_ in TriggerRound.objects.filter(trigger=trigger, closed_at__isnull=True):
         close(round_, FiringOutcome.SKIPPED, reason)
     waiting = TriggerFiring.objects.filter(trigger=trigger, outcome=FiringOutcome.WAITING)
-    waiting.update(outcome=FiringOutcome.SKIPPED, reason=reason, queued=False, retry_at=None, at=timezone.now())
+    waiting.update(
+        outcome=FiringOutcome.SKIPPED, reason=reason, queued=False, held=False, retry_at=None, at=timezone.now()
+    )
 
 
 def pause(trigger_id: int, *, backlog: Backlog, actor: str) -> Trigger:

@@ -146,6 +146,21 @@ start_kueue() {
     spawn kueue env KUBECONFIG="$kubeconfig" "$(program kueue)" --config kueue/config.yaml --feature-gates VisibilityOnDemand=false
 }
 
+# Its webhook has nothing to say here: its configuration is empty, and it waits for its certificates (`operators`).
+start_training() {
+    spawn training env KUBECONFIG="$kubeconfig" MY_POD_NAMESPACE=operators "$(program training)" \
+        --metrics-bind-address 0 --health-probe-bind-address "127.0.0.1:$training_health_port" --webhook-server-port 9448 \
+        --enable-scheme pytorchjob --enable-scheme tfjob \
+        --pytorch-init-container-image localhost/task:1 --pytorch-init-container-template-file "$home/training/init.yaml"
+}
+
+start_mpi() { spawn mpi "$(program mpi)" -kubeConfig "$kubeconfig" -lock-namespace operators; }
+
+start_ray() {
+    spawn ray env KUBECONFIG="$kubeconfig" "$(program ray)" --enable-leader-election=false --use-kubernetes-proxy \
+        --metrics-addr 0 --health-probe-bind-address "127.0.0.1:$ray_health_port"
+}
+
 start_gpus() { spawn gpus "$python" "$here/gpus.py" "$gpu_resource=$gpus"; }
 
 # stop_part PART [--kill]: asked first, ended after ten seconds; or ended at once.

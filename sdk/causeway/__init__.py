@@ -3,7 +3,7 @@
 from flytekit import LaunchPlan
 from causeway import Artifact, Metrics, ModelCard, OnArtifact
 
-Nothing is imported before it is used, and only `Artifact`, `Inputs` and `OnArtifact` need flytekit.
+Nothing is imported before it is used, and only `Artifact`, `Inputs`, `OnAlias` and `OnArtifact` need flytekit.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from causeway.artifacts import Artifact, Inputs
     from causeway.cards import DataCard, ModelCard
     from causeway.client import CausewayError, Client, Version
-    from causeway.facts import Attributes, Metrics
+    from causeway.connections import connection, connection_secret
+    from causeway.deciding import approvals
+    from causeway.facts import Attributes, Check, Metrics
+    from causeway.governance import report_check
     from causeway.queries import start_of
-    from causeway.triggers import AllOf, AnyOf, OnArtifact
+    from causeway.triggers import AllOf, AnyOf, OnAlias, OnArtifact
 
 __all__ = [
     "AllOf",
@@ -25,13 +28,19 @@ __all__ = [
     "Artifact",
     "Attributes",
     "CausewayError",
+    "Check",
     "Client",
     "DataCard",
     "Inputs",
     "Metrics",
     "ModelCard",
+    "OnAlias",
     "OnArtifact",
     "Version",
+    "approvals",
+    "connection",
+    "connection_secret",
+    "report_check",
     "start_of",
 ]
 
@@ -41,13 +50,19 @@ _MODULES = {
     "Artifact": "artifacts",
     "Inputs": "artifacts",
     "Attributes": "facts",
+    "Check": "facts",
     "Metrics": "facts",
     "CausewayError": "client",
     "Client": "client",
     "Version": "client",
+    "connection": "connections",
+    "connection_secret": "connections",
     "DataCard": "cards",
     "ModelCard": "cards",
+    "OnAlias": "triggers",
     "OnArtifact": "triggers",
+    "approvals": "deciding",
+    "report_check": "governance",
     "start_of": "queries",
 }
 

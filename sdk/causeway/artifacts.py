@@ -12,9 +12,9 @@ from flytekit.core.artifact import ArtifactQuery, Inputs, Partitions, TimePartit
 from causeway.cards import Card, DataCard, ModelCard
 from causeway.client import Client, Version
 from causeway.queries import Moment, asking, start_of
-from causeway.triggers import AllOf, AnyOf, OnArtifact
+from causeway.triggers import AllOf, AnyOf, OnAlias, OnArtifact
 
-__all__ = ["AllOf", "AnyOf", "Artifact", "Card", "DataCard", "Inputs", "ModelCard", "OnArtifact", "start_of"]
+__all__ = ["AllOf", "AnyOf", "Artifact", "Card", "DataCard", "Inputs", "ModelCard", "OnAlias", "OnArtifact", "start_of"]
 
 
 class Artifact(FlytekitArtifact):  # type: ignore[misc]
@@ -34,6 +34,8 @@ class Artifact(FlytekitArtifact):  # type: ignore[misc]
         time_from: Moment | None = None,
         time_before: Moment | None = None,
         created_before: Moment | None = None,
+        checks: str = "",
+        quarantined: bool = False,
         **keys: Any,
     ) -> ArtifactQuery:
         """flytekit's `query` of the newest version that fits, which here can also ask for more.
@@ -42,6 +44,8 @@ class Artifact(FlytekitArtifact):  # type: ignore[misc]
         :param version: exactly this one
         :param time_from: time partitions at or after, `time_before` before: a datetime or an input (`Inputs.at`)
         :param created_before: the newest as of then: a datetime or an input
+        :param checks: "passed": only versions that no check blocks
+        :param quarantined: versions in quarantine too, which queries otherwise pass over
         :param keys: partition values; a key called like one of the above is a partition
         """
         more: dict[str, Any] = {
@@ -50,6 +54,8 @@ class Artifact(FlytekitArtifact):  # type: ignore[misc]
             "time_from": time_from,
             "time_before": time_before,
             "created_before": created_before,
+            "checks": checks,
+            "quarantined": quarantined,
         }
         mine = {name: value for name, value in more.items() if name in (self.partition_keys or []) and value}
         query = super().query(project, domain, time_partition, partitions, **keys, **mine)

@@ -16,14 +16,18 @@ from typing import Any
 from urllib.parse import quote
 
 from causeway import addresses, publishing
+from causeway.approvers import Approvers
 from causeway.cards import Card
 from causeway.clusters import Clusters
+from causeway.connections import Connections
 from causeway.connectors import Connectors
+from causeway.governance import Governance
 from causeway.http import CausewayError, Connection
 from causeway.lineage import Lineage, Retention
 from causeway.publishing import Content, StrPath
 from causeway.quotas import Quotas
 from causeway.secrets import Secrets
+from causeway.stewardship import Stewardship
 from causeway.transfers import Progress, no_progress
 from causeway.values import to_wire
 from causeway.version import Version
@@ -55,10 +59,14 @@ class Client:
         self.domain = domain or os.environ.get("CAUSEWAY_DOMAIN") or "development"
         self.lineage = Lineage(self)
         self.retention = Retention(self)
+        self.governance = Governance(self)
         self.secrets = Secrets(self)
+        self.connections = Connections(self)
         self.clusters = Clusters(self)
         self.connectors = Connectors(self)
         self.quotas = Quotas(self)
+        self.approvers = Approvers(self)
+        self.stewardship = Stewardship(self)
 
     def artifact_path(self, name: str) -> str:
         """Where the API has an artifact, named plainly or by a flyte:// address."""
@@ -97,11 +105,15 @@ class Client:
         time_from: datetime | None = None,
         time_before: datetime | None = None,
         created_before: datetime | None = None,
+        checks: str = "",
+        quarantined: bool = False,
     ) -> Version:
         """The newest version that fits. CausewayError (404) says what exists instead.
 
         :param name: of the artifact, `name@version`, `name:alias`, or a `flyte://` address
         :param created_before: the newest as of then
+        :param checks: "passed": only versions that no check blocks
+        :param quarantined: versions in quarantine too
         """
         asked = addresses.parse(name)
         query = {f"partition.{key}": value for key, value in {**asked.partitions, **(partitions or {})}.items()}
@@ -111,7 +123,8 @@ class Client:
             "time_before": time_before.isoformat() if time_before else "",
             "created_before": created_before.isoformat() if created_before else "",
         }
-        query |= {"version": version or asked.version, "alias": alias or asked.alias, **moments}
+        query |= {"version": version or asked.version, "alias": alias or asked.alias, **moments, "checks": checks}
+        query |= {"quarantined": "true"} if quarantined else {}
         query = {key: value for key, value in query.items() if value or key.startswith("partition.")}
         found = self.connection.call("GET", f"{self.artifact_path(name)}/resolve", params=query)
         return Version(self.connection, found["version"])
@@ -178,21 +191,26 @@ class Client:
 
     # Aliases
 
-    def move_alias(self, name: str, alias: str, version: str, *, reason: str = "", expected: str | None = "") -> None:
-        """Point an alias such as `champion` at a version.
+    def move_alias(
+        self, name: str, alias: str, version: str, *, reason: str = "", expected: str | None = "", force: bool = False
+    ) -> None:
+        """Point an alias such as `champion` at a version. CausewayError (409) says what of its policy does not hold.
 
+        :param force: against its policy, with the role that this takes and a reason
         :param expected: the version it must be at now, None: it must not exist; otherwise CausewayError (409)
         """
         body: dict[str, Any] = {"version": version, "reason": reason}
         body |= {"expected": expected} if expected != "" else {}
+        body |= {"force": True} if force else {}
         self.connection.call("PUT", f"{self.artifact_path(name)}/aliases/{_segment(alias)}", json=body)
 
-    def remove_alias(self, name: str, alias: str) -> None:
-        """Remove an alias; its history stays."""
-        self.connection.call("DELETE", f"{self.artifact_path(name)}/aliases/{_segment(alias)}")
+    def remove_alias(self, name: str, alias: str, *, reason: str = "", force: bool = False) -> None:
+        """Remove an alias; its history stays. `force`: against its policy, as of move_alias."""
+        asked = {**({"reason": reason} if reason else {}), **({"force": "true"} if force else {})}
+        self.connection.call("DELETE", f"{self.artifact_path(name)}/aliases/{_segment(alias)}", params=asked)
 
     def alias_history(self, name: str, alias: str) -> Iterator[dict[str, Any]]:
-        """Where an alias has been, newest first: at, from_version, to_version, actor, reason."""
+        """Where an alias has been, newest first: at, from_version, to_version, actor, reason, forced, evidence."""
         return self.connection.pages(f"{self.artifact_path(name)}/aliases/{_segment(alias)}/moves")
 
     # Executions
@@ -264,11 +282,18 @@ class Client:
 
     def approvals(self) -> list[dict[str, Any]]:
         """Approvals that wait for somebody, newest first."""
-        return list(self.connection.pages("gates", kind="approve"))
+        return list(self.connection.pages("gates", decision=True))
 
-    def decide(self, gate: int, *, approve: bool, comment: str = "") -> None:
-        """Approve or reject a waiting approval by its id."""
-        self.connection.call("POST", f"gates/{gate}/decide", json={"approve": approve, "comment": comment})
+    def gate(self, gate: int) -> dict[str, Any]:
+        """A gate by its id: the rule that holds, the votes so far, what there is to review and its digest."""
+        return dict(self.connection.call("GET", f"gates/{gate}"))
+
+    def decide(self, gate: int, *, approve: bool, comment: str = "", digest: str = "") -> dict[str, Any]:
+        """Approve or reject a waiting approval by its id; the gate as it is then. Where several have to decide, this is
+        one vote. `digest`, of what was reviewed: CausewayError (409) when it changed since.
+        """
+        body = {"approve": approve, "comment": comment, "digest": digest}
+        return dict(self.connection.call("POST", f"gates/{gate}/decide", json=body))
 
     def approve(self, gate: int, *, comment: str = "") -> None:
         """Approve a waiting approval by its id."""

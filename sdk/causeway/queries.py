@@ -25,13 +25,19 @@ def asking(
     time_from: Moment | None = None,
     time_before: Moment | None = None,
     created_before: Moment | None = None,
+    checks: str = "",
+    quarantined: bool = False,
 ) -> ArtifactQuery:
     """The query, asking for this as well.
 
-    :raises ValueError: for a moment that is neither a datetime nor an input
+    :raises ValueError: for a moment that is neither a datetime nor an input, or checks that are not "passed"
     """
+    if checks not in ("", "passed"):
+        raise ValueError(f"checks of a query must be 'passed', not {checks!r}")
     moments = {"time_from": time_from, "time_before": time_before, "created_before": created_before}
     more = {"alias": alias} if alias else {}
+    more |= {"checks": checks} if checks else {}
+    more |= {"quarantined": "yes"} if quarantined else {}
     more |= {key: _said(key, moment) for key, moment in moments.items() if moment is not None}
     query.causeway, query.causeway_version = more, version
     return query

@@ -91,6 +91,7 @@ class OnArtifact(LaunchPlanTriggerBase):  # type: ignore[misc]
     :param max_concurrent: at most so many triggered executions of the launch plan that have not ended.
     :param on_limit: `"queue"` (wait for a turn, in order), `"skip"`, or `"replace"` (abort the oldest that runs).
     :param newest_only: of the versions of a partition that wait, launch only for the newest.
+    :param checks: `"passed"`: a version that a check blocks launches nothing; it waits while one is to be judged.
     :raises ValueError: for a trigger or an input that could never be resolved.
     """
 
@@ -103,7 +104,10 @@ class OnArtifact(LaunchPlanTriggerBase):  # type: ignore[misc]
         max_concurrent: int | None = None,
         on_limit: str = "queue",
         newest_only: bool = False,
+        checks: str = "",
     ):
+        if checks not in ("", "passed"):
+            raise ValueError(f"checks must be 'passed', not {checks!r}")
         if not isinstance(trigger_on, Artifact | ArtifactQuery | AllOf | AnyOf):
             raise ValueError(
                 "trigger_on must be an Artifact, a query on one, or AllOf or AnyOf of several, "
@@ -121,6 +125,7 @@ class OnArtifact(LaunchPlanTriggerBase):  # type: ignore[misc]
         self.inputs = dict(inputs or {})
         self.rate_limit, self.max_concurrent = rate_limit, max_concurrent
         self.on_limit, self.newest_only = on_limit, newest_only
+        self.checks = checks
         self._members: dict[str, int] = {}
 
     def to_flyte_idl(self, launch_plan: LaunchPlan, *args: Any, **kwargs: Any) -> Message:
@@ -147,6 +152,8 @@ class OnArtifact(LaunchPlanTriggerBase):  # type: ignore[misc]
                 more["window"] = self.trigger_on.window.total_seconds()
         if self._members and also:
             more["members"] = self._members
+        if self.checks:
+            more["checks"] = self.checks
         limits: dict[str, Any] = {}
         if self.rate_limit is not None:
             count, period = self.rate_limit
@@ -293,6 +300,28 @@ class OnArtifact(LaunchPlanTriggerBase):  # type: ignore[misc]
             raise ValueError(f"input {name!r}: a partition must be that of {self._names()}, not of {other}")
         self._bind(name, value.reference_artifact)
         return artifact_id_pb2.ArtifactBindingData(partition_key=value.name)
+
+
+class OnAlias(OnArtifact):
+    """Launch when an alias of `artifact` moves to another version: by hand, by its policy, or when it falls back.
+
+    :param artifact: an artifact, or a query on one: only versions with the query's partition values fire
+    :param alias: such as `champion`
+    :param inputs: as of `OnArtifact`: the artifact itself is the version that the alias names now
+    :param options: as of `OnArtifact`: `checks`, `rate_limit`, `max_concurrent`, `on_limit`, `newest_only`
+    :raises ValueError: for a trigger or an input that could never be resolved.
+    """
+
+    def __init__(self, artifact: Watched, alias: str, inputs: Mapping[str, Any] | None = None, **options: Any):
+        if not isinstance(artifact, Artifact | ArtifactQuery):
+            raise ValueError(f"OnAlias takes an artifact or a query on one, not {type(artifact).__name__}")
+        if not isinstance(alias, str) or not alias or alias == "latest":
+            raise ValueError(f"OnAlias takes the name of an alias that moves, such as 'champion', not {alias!r}")
+        super().__init__(artifact, inputs, **options)
+        self.alias = alias
+
+    def _more(self, also: Sequence[artifact_id_pb2.ArtifactID]) -> dict[str, Any]:
+        return {**super()._more(also), "alias": self.alias}
 
 
 def _items(partitions: Partitions | None) -> dict[str, Partition]:

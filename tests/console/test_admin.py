@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Permission
@@ -9,7 +11,8 @@ from django.urls import reverse
 
 from audit.models import AuditEvent
 from console.accounts import access
-from console.accounts.models import ApiToken, RoleBinding, User
+from console.accounts.models import ApiToken, GroupRole, RoleBinding, User
+from lineage.models import DatasetRule
 from scheduler.models import ClusterSettings, Project
 from tests.scheduler.executors.kubernetes.kubeconfigs import TOKEN, kubeconfig
 
@@ -53,6 +56,26 @@ def test_facts_cannot_be_changed(client: Client, root: User) -> None:
     assert client.get(url).status_code == 200
     assert client.post(url, {"actor": "x"}).status_code == 403
     assert client.post(reverse("admin:audit_auditevent_delete", args=[event.pk]), {"post": "yes"}).status_code == 403
+
+
+def test_a_naming_rule_is_checked_made_changed_and_removed(client: Client, root: User) -> None:
+    Project.objects.get_or_create(identifier="demo", defaults={"name": "demo"})
+    add = reverse("admin:lineage_datasetrule_add")
+    typed = {"project": "demo", "domain": "development", "namespace": "kafka", "name": "{topic}", "position": "1"}
+    typed |= {"artifact": "{nothing}", "partitions": "{}", "shape": "dataset", "format": "", "by_time": ""}
+    assert b"is in no pattern" in client.post(add, typed).content
+    assert b"not registered" in client.post(add, {**typed, "artifact": "x", "project": "nowhere"}).content
+    assert not DatasetRule.objects.exists()
+    assert client.post(add, {**typed, "artifact": "t-{topic}"}).status_code == 302
+    rule = DatasetRule.objects.get()
+    assert (rule.artifact, rule.created_by) == ("t-{topic}", "root")
+    change = reverse("admin:lineage_datasetrule_change", args=[rule.pk])
+    assert client.post(change, {**typed, "artifact": "topics"}).status_code == 302
+    assert DatasetRule.objects.get().artifact == "topics"
+    client.post(reverse("admin:lineage_datasetrule_delete", args=[rule.pk]), {"post": "yes"})
+    assert not DatasetRule.objects.exists()
+    verbs = AuditEvent.objects.order_by("pk").values_list("verb", flat=True)
+    assert list(verbs) == ["dataset_rule.create", "dataset_rule.change", "dataset_rule.remove"]
 
 
 def test_a_token_shows_its_secret_once(client: Client, root: User) -> None:
@@ -191,3 +214,40 @@ def test_a_cluster_is_set_and_changed_by_the_same_action_as_elsewhere(client: Cl
     assert row.description == {"image": "b:1"} and row.sealed and row.updated_by == row.created_by != ""
     verbs = AuditEvent.objects.filter(verb__startswith="cluster.").order_by("pk").values_list("verb", flat=True)
     assert list(verbs) == ["cluster.create", "cluster.update"]
+
+
+INLINE = re.compile(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)|<style|\sstyle=|\son[a-z]+=|\sx-data")
+
+
+@pytest.mark.parametrize(
+    "path", ["/admin/", "/admin/accounts/user/", "/admin/accounts/user/add/", "/admin/scheduler/quota/add/"]
+)
+def test_the_panel_wears_the_consoles_look_under_its_policy(client: Client, root: User, path: str) -> None:
+    client.cookies["theme"] = "dark"
+    answer = client.get(path)
+    page = answer.content.decode()
+    assert "default-src 'self';" in answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert INLINE.search(page) is None, INLINE.search(page)
+    assert "css/admin." in page and 'name="causeway-theme" content="dark"' in page
+
+
+def test_sessions_of_somebody_are_ended(client: Client, root: User) -> None:
+    ann = User.objects.create(username="ann")
+    hers = Client()
+    hers.force_login(ann)
+    chosen = {"action": "end_sessions", "_selected_action": [ann.pk]}
+    client.post(reverse("admin:accounts_user_changelist"), chosen)
+    assert hers.get("/tokens/").status_code == 302
+    assert client.get("/tokens/").status_code == 200
+    assert AuditEvent.objects.get(verb="session.end").actor == "root"
+
+
+def test_roles_of_groups_are_set_where_there_are_such_projects(client: Client, root: User) -> None:
+    Project.objects.get_or_create(identifier="p", defaults={"name": "p"})
+    form = {"group": "ml", "role": "viewer", "project": "p", "domain": ""}
+    client.post(reverse("admin:accounts_grouprole_add"), form)
+    refused = client.post(reverse("admin:accounts_grouprole_add"), form | {"project": "nowhere"})
+    assert "there is no project nowhere" in refused.content.decode()
+    assert [str(row) for row in GroupRole.objects.all()] == ["ml: viewer in p/*"]
+    assert AuditEvent.objects.filter(verb="grouprole.create", actor="root").count() == 1

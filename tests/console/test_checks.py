@@ -6,7 +6,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from pytest_django import Settings
 
-from console.checks import check_exposure, check_open_grpc, refuse_exposure
+from console.checks import check_exposure, check_open_grpc, check_sign_on, refuse_exposure
 
 SAFE = {"DEBUG": False, "CAUSEWAY_GRPC_AUTH": "token", "ALLOWED_HOSTS": ["causeway.example"], "SECRET_KEY": "s" * 50}
 
@@ -14,7 +14,7 @@ SAFE = {"DEBUG": False, "CAUSEWAY_GRPC_AUTH": "token", "ALLOWED_HOSTS": ["causew
 def found(settings: Settings, **over: object) -> set[str]:
     for name, value in {"CAUSEWAY_BIND": "0.0.0.0", **SAFE, **over}.items():  # noqa: S104
         setattr(settings, name, value)
-    return {str(message.id) for message in (*check_exposure(), *check_open_grpc())}
+    return {str(message.id) for message in (*check_exposure(), *check_open_grpc(), *check_sign_on())}
 
 
 def test_it_allows_the_defaults_on_loopback(settings: Settings) -> None:
@@ -47,6 +47,8 @@ def test_it_refuses_open_grpc_wherever_others_may_come_in(settings: Settings, ov
 
 def test_it_allows_safe_settings_on_a_network(settings: Settings) -> None:
     assert found(settings) == set()
+    assert found(settings, CAUSEWAY_OIDC_ISSUER="https://sso.example") == set()
+    assert found(settings, CAUSEWAY_OIDC_ISSUER="http://localhost:9400") == set()
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,7 @@ def test_it_allows_safe_settings_on_a_network(settings: Settings) -> None:
         ({"ALLOWED_HOSTS": ["localhost", "127.0.0.1"]}, "causeway.E004"),
         ({"SECRET_KEY": "short"}, "causeway.E005"),
         ({"CAUSEWAY_SECRETS_KEY": "k" * 32 + ",short"}, "causeway.E021"),
+        ({"CAUSEWAY_OIDC_ISSUER": "http://sso.example"}, "causeway.E030"),
     ],
 )
 def test_it_names_each_unsafe_setting(settings: Settings, over: dict[str, object], id_: str) -> None:

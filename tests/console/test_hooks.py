@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -42,6 +43,48 @@ def send(key: str, secret: str, body: Any = None, *, at: float | None = None, si
     raw = body if isinstance(body, bytes) else json.dumps(body if body is not None else {"value": 7}).encode()
     header = signature or signed(secret, raw, at)
     return Client().post(f"/hooks/{key}", raw, "application/json", HTTP_CAUSEWAY_SIGNATURE=header)
+
+
+def mlflow(secret: str, event: dict[str, Any], *, at: float | None = None, delivery: str = "d1") -> dict[str, Any]:
+    """A webhook as MLflow 3 delivers it (mlflow/webhooks/delivery.py)."""
+    raw, moment = json.dumps(event), str(int(time.time() if at is None else at))
+    mac = hmac.new(secret.encode(), f"{delivery}.{moment}.{raw}".encode(), hashlib.sha256).digest()
+    headers = {"X-MLflow-Signature": f"v1,{base64.b64encode(mac).decode()}", "X-MLflow-Delivery-Id": delivery}
+    return {"data": raw, "headers": {**headers, "X-MLflow-Timestamp": moment}}
+
+
+def new_model(version: str = "3", source: str = "models:/m-5f1e") -> dict[str, Any]:
+    data = {"name": "churn", "version": version, "source": source, "run_id": "r1", "tags": {"team": "ml"}}
+    return {"entity": "model_version", "action": "created", "timestamp": "2026-05-17T08:00:00Z", "data": data}
+
+
+def test_mlflows_webhook_publishes_a_models_version_once(ann: User) -> None:
+    hook, secret = hooks.make("demo", "development", "churn", actor=ann)
+    call = mlflow(secret, new_model())
+
+    def send_mlflow(call: dict[str, Any]) -> int:
+        answer = Client().post(f"/hooks/{hook.key}", call["data"], "application/json", headers=call["headers"])
+        return int(answer.status_code)
+
+    assert send_mlflow(call) == 201
+    version = ArtifactVersion.objects.get()
+    assert (version.version, version.kind, version.uri) == ("mlflow-3", "model", "models://mlflow/m-5f1e")
+    assert version.metadata["team"] == "ml"
+    assert version.metadata["mlflow.run"] == "r1"
+    assert send_mlflow(call) == 409, "the same delivery again"
+    assert send_mlflow(mlflow(secret, new_model(), delivery="d2")) == 200, "the same version again"
+    assert send_mlflow(mlflow("wrong", new_model("4"))) == 401
+    assert send_mlflow(mlflow(secret, new_model("4"), at=time.time() - 3600)) == 401
+    stolen = mlflow(secret, new_model("4"))
+    assert send_mlflow({**stolen, "headers": {**stolen["headers"], "X-MLflow-Delivery-Id": "other"}}) == 401
+    other = {"entity": "registered_model", "action": "created", "timestamp": "x", "data": {"name": "churn"}}
+    assert send_mlflow(mlflow(secret, other)) == 200
+    assert send_mlflow(mlflow(secret, {**new_model(), "data": {"name": "churn"}})) == 400
+    assert send_mlflow(mlflow(secret, new_model("5", "s3://models/churn/5"), delivery="d5")) == 201
+    assert sorted(ArtifactVersion.objects.values_list("uri", flat=True)) == [
+        "models://mlflow/m-5f1e",
+        "s3://models/churn/5",
+    ]
 
 
 def test_what_is_signed_is_published_once(ann: User) -> None:

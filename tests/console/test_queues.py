@@ -13,6 +13,7 @@ from celery.schedules import schedule
 from django.conf import settings
 
 from console.celery import Ticks, app
+from console.tasks import send_password_reset
 from lineage.actions import export
 from lineage.tasks import send_run_events
 from scheduler import wake
@@ -21,12 +22,18 @@ from scheduler.notifications import deliver, smtp, webhooks
 from scheduler.shell import flush
 from scheduler.tasks import apply_retention, deliver_notifications, fire_schedules, index_plain_values, sweep
 
-SLOW: tuple[Any, ...] = (deliver_notifications, apply_retention, index_plain_values, send_run_events)
+SLOW: tuple[Any, ...] = (
+    deliver_notifications,
+    apply_retention,
+    index_plain_values,
+    send_run_events,
+    send_password_reset,
+)
 
 
 def test_every_task_that_waits_for_strangers_is_routed_to_the_slow_queue(valkey: redis.Redis) -> None:
     for task in SLOW:
-        task.delay()
+        task.delay(*(["ann@example.com"] if task is send_password_reset else []))
     assert (valkey.llen("causeway"), valkey.llen("causeway-slow")) == (0, len(SLOW))
     for task in (sweep, fire_schedules):
         task.delay()

@@ -75,6 +75,18 @@ CONTRACT = {
     "fire_at timestamptz, execution_id bigint, execution_key text, error text",
     "usage": "hour timestamptz, project text, domain text, principal text, launch_plan text, attempts integer, "
     "seconds float8, core_seconds float8, memory_byte_seconds float8, gpu_seconds float8",
+    "decisions": "id bigint, approval_id bigint, promotion_id bigint, project text, domain text, execution_key text, "
+    "approved boolean, at timestamptz, rule jsonb, votes jsonb, digest text, voided_at timestamptz, void_reason text",
+    "votes": "id bigint, approval_id bigint, promotion_id bigint, project text, domain text, execution_key text, "
+    "actor text, acting_for text, approve boolean, comment text, at timestamptz, voided_at timestamptz",
+    "promotions": "id bigint, project text, domain text, artifact text, source_id bigint, target_id bigint, "
+    "state text, alias text, reason text, requested_by text, requested_at timestamptz, ended_at timestamptz",
+    "holds": "id bigint, project text, domain text, artifact text, version_id bigint, kind text, reason text, "
+    "set_by text, set_at timestamptz, released_at timestamptz, released_by text",
+    "service_levels": "id bigint, project text, domain text, kind text, name text, partitions jsonb, time text, "
+    "zone text, seconds float8, set_at timestamptz, removed_at timestamptz",
+    "level_outcomes": "id bigint, level_id bigint, project text, domain text, met boolean, at timestamptz, "
+    "until timestamptz, value float8, subject text",
 }
 SHORT = {"timestamp with time zone": "timestamptz", "double precision": "float8"}
 

@@ -13,7 +13,7 @@ from flytekit import approve, dynamic, sleep, task, wait_for_input, workflow
 
 from artifacts.literals import from_json
 from scheduler.actions.gates import decide, set_signal
-from scheduler.models import Execution, Gate, NodeExecution
+from scheduler.models import Decision, Execution, Gate, NodeExecution
 from scheduler.phases import ExecutionPhase, NodePhase
 from tests.scheduler.driving import Driver, TaskFailed, futures, outputs, phases, start, workflow_of
 from tests.scheduler.test_gates import INTEGER
@@ -115,6 +115,14 @@ def test_an_approval_follows_what_was_approved() -> None:
     assert recovered.phase == ExecutionPhase.SUCCEEDED and outputs(recovered) == {"o0": 20}
     gates = NodeExecution.objects.filter(execution=recovered, kind="gate")
     assert set(gates.values_list("phase", flat=True)) == {NodePhase.RECOVERED}
+
+
+def test_an_approval_that_was_voided_is_asked_for_again() -> None:
+    order = [("small", 1), ("large", 9)]
+    failed = approved_then_failed(order)
+    Decision.objects.filter(gate__signal_id="large").update(voided_at=timezone.now(), void_reason="the deck changed")
+    recovered = recover(failed, order)
+    assert recovered.phase == ExecutionPhase.RUNNING and waiting(recovered) == ["large"]
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-static", action="store_true", help="leave the static files alone")
+        parser.add_argument("--no-token", action="store_true", help="make no token for the first admin (create_token)")
         parser.add_argument("--only-database", action="store_true", help="make the database, empty, and nothing in it")
 
-    def handle(self, *, no_static: bool, only_database: bool, verbosity: int, **_: object) -> None:
+    def handle(self, *, no_static: bool, no_token: bool, only_database: bool, verbosity: int, **_: object) -> None:
         make_database()
         if only_database:
             return
@@ -43,7 +44,8 @@ class Command(BaseCommand):
         call_command("migrate", interactive=False, verbosity=0)
         if settings.CAUSEWAY_EXECUTOR_ROLE:
             call_command("grant_executor", settings.CAUSEWAY_EXECUTOR_ROLE, verbosity=0)
-        make_first_token()
+        if not no_token:
+            make_first_token()
         settle_store()
         Project.objects.get_or_create(identifier="flytesnacks", defaults={"name": "flytesnacks"})
         if not no_static:

@@ -7,13 +7,14 @@ bars alone, for a cell of a table. Places are per cent of the picture, colours c
 from __future__ import annotations
 
 from console.pages.charts.bars import Bar, BarChart, Part, bars
-from console.pages.charts.lines import Dot, LineChart, Series, lines
+from console.pages.charts.lines import Bound, Dot, LineChart, Series, lines
 from console.pages.charts.parallel import Axis, ParallelChart, Path, parallel
 
 __all__ = [
     "Axis",
     "Bar",
     "BarChart",
+    "Bound",
     "Dot",
     "LineChart",
     "ParallelChart",

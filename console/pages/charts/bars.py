@@ -76,10 +76,14 @@ def bars(
     head: tuple[str, str] = ("", "Value"),
     words: str = "",
     at_least: int = 0,
+    least: float = 0.0,
+    ends: tuple[str, str] | None = None,
 ) -> BarChart | None:
     """None where there is nothing to draw. The bars stand in the order given, on a line at zero.
 
     `at_least`: room for so many, so that few are not as broad as many: they stand at the right end. `words` for strips.
+    `least`: per cent of the height that every part has at least, even one of nothing, because it stands for something
+    that happened; 0: nothing is not drawn. `ends`: what stands below the first and the last bar instead of names.
     """
     if not given:
         return None
@@ -90,8 +94,8 @@ def bars(
     for place, bar in enumerate(given):
         told = bar.words or f"{bar.name}: {spell(bar.value)}"
         x = round(first + room * (place + GAP / 2), 3)
-        placed.append(PlacedBar(bar, x, round(room * (1 - GAP), 3), _stacked(bar, scale.at), told))
-    names = [bar.name for bar in given]
+        placed.append(PlacedBar(bar, x, round(room * (1 - GAP), 3), _stacked(bar, scale.at, least), told))
+    names = list(ends) if ends else [bar.name for bar in given]
     return BarChart(
         title=title,
         bars=placed,
@@ -108,16 +112,16 @@ def _positive(given: Sequence[Bar]) -> list[float]:
     return [sum(part.value for part in bar.parts if part.value > 0) for bar in given]
 
 
-def _stacked(bar: Bar, at: Callable[[float], float]) -> list[PlacedPart]:
+def _stacked(bar: Bar, at: Callable[[float], float], least: float) -> list[PlacedPart]:
     """From zero upwards what is positive, downwards what is not."""
     found, up, down = [], 0.0, 0.0
     for part in bar.parts:
-        if not part.value:
+        if not part.value and not least:
             continue
-        start = up if part.value > 0 else down
+        start = up if part.value >= 0 else down
         end = start + part.value
-        up, down = (end, down) if part.value > 0 else (up, end)
+        up, down = (end, down) if part.value >= 0 else (up, end)
         top, bottom = 100 - at(max(start, end)), 100 - at(min(start, end))
-        height = max(bottom - top, THIN)
-        found.append(PlacedPart(part.tone, round(bottom - height if part.value > 0 else top, 2), round(height, 2)))
+        height = max(bottom - top, least or THIN)
+        found.append(PlacedPart(part.tone, round(bottom - height if part.value >= 0 else top, 2), round(height, 2)))
     return found

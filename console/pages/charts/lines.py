@@ -28,6 +28,14 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Bound:
+    """A value that means something: a line across the picture, with its words in the legend."""
+
+    value: float
+    words: str
+
+
+@dataclass(frozen=True)
 class PlacedDot:
     dot: Dot
     x: float
@@ -44,16 +52,18 @@ class DrawnSeries:
 
 @dataclass(frozen=True)
 class LineChart:
-    """`left_out`: names of series that are in the table only."""
+    """`left_out`: names of series that are in the table only. `bound`: place from the top, words."""
 
     title: str
     series: Sequence[DrawnSeries]
     grid: Sequence[tuple[float, str]]  # place from the top, label; from the top down
     below: Sequence[str]
-    rows: Sequence[tuple[str, Dot]]  # of the table: series, dot
+    rows: Sequence[tuple[str, str, Dot]]  # of the table: series, when, dot
     head: tuple[str, str, str]
     spell: Callable[[float], str]
     left_out: Sequence[str] = ()
+    bound: tuple[float, str] | None = None
+    has_dots: bool = True
     template = "partials/charts/lines.html"
 
 
@@ -63,18 +73,25 @@ def lines(
     *,
     spell: Callable[[float], str] = spell_mark,
     head: tuple[str, str, str] = ("Series", "When", "Value"),
+    since: datetime | None = None,
+    bound: Bound | None = None,
+    with_zero: bool = False,
+    with_dots: bool = True,
 ) -> LineChart | None:
     """None where there is nothing to draw. `spell` writes values, `head` stands over the table's columns.
 
-    The first COLOURS series are drawn, the others are in the table.
+    The first COLOURS series are drawn, the others are in the table. `since`: moments are told as the time that had
+    passed since then, the first first; without, as dates, the newest first. `with_zero`: the axis begins at nothing.
+    Without dots a line is a curve of many values. Where the first of `head` is empty, the table names no series.
     """
     dots = [dot for one in series for dot in one.dots]
     if not dots:
         return None
     shown = [one for one in series if one.dots][:COLOURS]
     drawn = [dot for one in shown for dot in one.dots]
-    scale = scale_of(dot.value for dot in drawn)
-    time = TimeScale(min(dot.at for dot in drawn), max(dot.at for dot in drawn))
+    scale = scale_of([*(dot.value for dot in drawn), *([bound.value] if bound else [])], with_zero=with_zero)
+    time = TimeScale(min(dot.at for dot in drawn), max(dot.at for dot in drawn), since)
+    rows = [(one.name, time.spell(dot.at), dot) for one in series for dot in one.dots]
 
     def placed(colour: int, one: Series) -> DrawnSeries:
         places = [
@@ -88,8 +105,10 @@ def lines(
         series=[placed(colour, one) for colour, one in enumerate(shown, start=1)],
         grid=[(100 - scale.at(mark), spell(mark)) for mark in reversed(scale.marks)],
         below=time.labels,
-        rows=sorted(((one.name, dot) for one in series for dot in one.dots), key=lambda row: row[1].at, reverse=True),
+        rows=sorted(rows, key=lambda row: row[2].at, reverse=since is None),
         head=head,
         spell=spell,
         left_out=[one.name for one in series if one.dots][COLOURS:],
+        bound=(round(100 - scale.at(bound.value), 2), bound.words) if bound else None,
+        has_dots=with_dots,
     )

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from console.pages.wording import spell_duration
+
 STEPS = 4  # about so many parts of an axis
 HUGE = 1e305  # what is larger is drawn as if it were that
 NEAR = 1e-12  # part of themselves by which numbers differ that are drawn as one
@@ -55,8 +57,11 @@ def _step(about: float) -> float:
 
 @dataclass(frozen=True)
 class TimeScale:
+    """`since`: moments are told as the time that had passed since then."""
+
     start: datetime
     end: datetime
+    since: datetime | None = None
 
     def at(self, moment: datetime) -> float:
         """Per cent of the way; half way where start and end are one moment."""
@@ -67,12 +72,18 @@ class TimeScale:
     def labels(self) -> list[str]:
         """For equal distances from start to end, as exact as the span needs."""
         span = self.end - self.start
+        if self.since is not None:
+            return [self.spell(self.start + span * part / 2) for part in range(3)]
         if not span:
             return ["", self.start.strftime("%Y-%m-%d %H:%M"), ""]
         form = "%Y-%m" if span > timedelta(days=600) else "%m-%d" if span > timedelta(days=4) else "%m-%d %H:%M"
         parts = 2 if form == "%m-%d %H:%M" else STEPS
         form = "%H:%M:%S" if span < timedelta(minutes=5) else form
         return [(self.start + span * part / parts).strftime(form) for part in range(parts + 1)]
+
+    def spell(self, moment: datetime) -> str:
+        """For a table."""
+        return f"{moment:%Y-%m-%d %H:%M}" if self.since is None else spell_duration(moment - self.since)
 
 
 def spell_mark(value: float) -> str:

@@ -45,6 +45,7 @@ class GateKind:
             scopes.end(ev, node, Phase.SUCCEEDED)
         else:
             message = "received a reject signal to disapprove the node input values"
+            message += f": {event.said}" if event.said else ""
             scopes.end(ev, node, Phase.FAILED, Failure("ReceivedRejectSignal", message))
         return True
 

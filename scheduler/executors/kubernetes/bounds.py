@@ -18,13 +18,18 @@ def check(pod: Mapping[str, Any], task: str) -> bytes:
     """The pod as it is sent. InvalidArgument, in one sentence, for what could never run."""
     for wrong in _wrong(pod):
         raise InvalidArgument(f"task {task}: {wrong}")
-    body = json.dumps(pod, separators=(",", ":")).encode()
-    if len(body) > LARGEST_BODY:
+    return body(pod, task)
+
+
+def body(made: Mapping[str, Any], task: str) -> bytes:
+    """Any object as it is sent. InvalidArgument where it is larger than what a cluster keeps."""
+    sent = json.dumps(made, separators=(",", ":")).encode()
+    if len(sent) > LARGEST_BODY:
         raise InvalidArgument(
-            f"task {task}: its pod has {len(body):,} bytes, and a cluster keeps at most {LARGEST_BODY:,}: "
-            "long inputs in the command line or in variables are better read from files"
+            f"task {task}: its {str(made.get('kind', 'pod')).lower()} has {len(sent):,} bytes, and a cluster keeps at "
+            f"most {LARGEST_BODY:,}: long inputs in the command line or in variables are better read from files"
         )
-    return body
+    return sent
 
 
 def _wrong(pod: Mapping[str, Any]) -> Iterator[str]:

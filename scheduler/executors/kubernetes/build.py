@@ -45,8 +45,10 @@ class Built:
         return dict(self.pod["metadata"]["labels"])
 
 
-def build(spec: AttemptSpec, cluster: Cluster, around: Surroundings) -> Built:
-    """InvalidArgument, in one sentence, for what no cluster would take or could run."""
+def build(spec: AttemptSpec, cluster: Cluster, around: Surroundings, *, name: str = "") -> Built:
+    """InvalidArgument, in one sentence, for what no cluster would take or could run. `name`: of the job whose pod it
+    is; empty: the attempt is one pod, and that has its name.
+    """
     own = pod_of(spec)
     if not spec.argv and own is None and spec.data_config is None:
         raise InvalidArgument(
@@ -74,7 +76,7 @@ def build(spec: AttemptSpec, cluster: Cluster, around: Surroundings) -> Built:
     scheduling.accelerate(pod, spec, cluster.accelerators)
     if spec.needs.shared_memory is not None:
         volumes.share_memory(pod, main, spec.needs.shared_memory)
-    name = names.pod_name(spec.identity, around.owner)
+    name = name or names.pod_name(spec.identity, around.owner)
     volumes.mount_secrets(pod, main, names.secret_name(name), around)
     made = {
         "apiVersion": "v1",

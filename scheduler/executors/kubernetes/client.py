@@ -13,12 +13,14 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 import urllib3
+import websocket
 from kubernetes.client import Configuration
 from kubernetes.client.rest import RESTClientObject
 from kubernetes.config import ConfigException, load_incluster_config, load_kube_config, load_kube_config_from_dict
+from kubernetes.stream.ws_client import create_websocket, get_websocket_url
 
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
 
@@ -124,6 +126,20 @@ class Api:
             raise
         finally:
             response.release_conn()
+
+    def attach(self, namespace: str, pod: str, container: str, *, timeout: float) -> Any:
+        """A WebSocket to the standard input and output of a running container: frames of one channel's number and
+        bytes. `timeout`: seconds of silence after which reading it raises. ApiError, and what the WebSocket raises.
+        """
+        query = {"container": container, "stdin": "true", "stdout": "true", "stderr": "false"}
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/attach"
+        try:
+            url = get_websocket_url(self._url(path, query))  # type: ignore[no-untyped-call]
+            made = create_websocket(self._configuration, url, self._headers(""))  # type: ignore[no-untyped-call]
+        except websocket.WebSocketBadStatusException as error:
+            raise ApiError(error.status_code, "", f"attaching to {namespace}/{pod}: {error}") from None
+        made.settimeout(timeout)
+        return made
 
     def _doubt_connections(self, error: BaseException) -> None:
         """After silence those that are kept open lead into the same hole, and each would cost a call its patience."""

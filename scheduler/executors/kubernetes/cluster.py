@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from scheduler.executors.descriptions import BadDescription, made
+from scheduler.executors.kubernetes.reuse import policy
 
 Json = Mapping[str, Any]
 _HTTP = re.compile(r"https?://", re.ASCII)
@@ -44,6 +45,7 @@ class Graces:
     unschedulable: float = 86400.0  # nodes could, but are taken
     quota: float = 86400.0  # a ResourceQuota that is used up
     queue: float = 0.0  # a turn in a queue of Kueue
+    operator: float = 300.0  # a job of which its operator says nothing, or that is not there
     unreachable: float = 120.0  # a pod that was to end, on a node that says nothing any more
 
 
@@ -104,6 +106,7 @@ class Cluster:
     pod_labels: Mapping[str, str] = field(default_factory=dict)
     pod_annotations: Mapping[str, str] = field(default_factory=dict)
     queues: Mapping[str, str] = field(default_factory=dict)  # of Kueue, by `project/domain`, `project`, `*`
+    reuse: Mapping[str, Any] = field(default_factory=dict)  # policy.Reuse, by `project/domain`, `project`, `*`
     pod_template: str = "flyte-template"  # a PodTemplate object that, where it exists, all pods begin with
     template_namespace: str = ""  # where templates are looked for that a namespace does not have
     log_links: tuple[Mapping[str, str], ...] = ()  # {"name", "uri"}: the uri with {{ pod }} and the like (LOG_WORDS)
@@ -125,6 +128,10 @@ class Cluster:
 
     def namespace_of(self, project: str, domain: str) -> str:
         return filled(self.namespace, {"project": project, "domain": domain})
+
+    def reuse_of(self, project: str, domain: str) -> policy.Reuse:
+        """Which tasks of that place share pods, and how many."""
+        return policy.chosen(self.reuse, project, domain)
 
     def queue_of(self, project: str, domain: str) -> str:
         """The name of Kueue's LocalQueue in which pods of that place wait; empty: in none."""
@@ -190,5 +197,7 @@ def _check(cluster: Cluster) -> None:
     for place, queue in cluster.queues.items():
         if not isinstance(queue, str) or (queue and not _QUEUE.fullmatch(queue)):
             raise BadCluster(f"queues: {queue!r} of {place} is no name of a queue: small letters, digits and '-'")
+    for place, given in cluster.reuse.items():
+        policy.parse(place, given)
     if cluster.submissions < 1:
         raise BadCluster("submissions has to be 1 or more")

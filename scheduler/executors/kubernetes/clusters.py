@@ -64,9 +64,9 @@ def bound_to(name: str) -> tuple[str, str]:
     return "cluster", name
 
 
-def followed_file(home: Path, cluster: str, attempt_id: int) -> Path:
-    """Into which the executor writes the log of a pod while it runs."""
-    return logs_folder(home, cluster) / f"{attempt_id}.log"
+def followed_file(home: Path, cluster: str, attempt_id: int, replica: str = "") -> Path:
+    """Into which the executor writes the log of a pod while it runs; `replica`: of a job, which is not its main one."""
+    return logs_folder(home, cluster) / f"{attempt_id}{f'-{replica}' if replica else ''}.log"
 
 
 def logs_folder(home: Path, cluster: str) -> Path:

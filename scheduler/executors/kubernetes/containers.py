@@ -31,6 +31,7 @@ class Surroundings:
     attempt_id: int
     env: Mapping[str, str] = field(default_factory=dict, repr=False)  # how to reach the store and Causeway
     store_secret: str = ""  # name of the Secret object with the keys of the store, as variables
+    store_keys: tuple[str, ...] = ()  # the names of these
     template: Mapping[str, Any] | None = None  # the PodTemplate object it begins with
     without_shell: Set[str] = frozenset()  # images that cannot start flytekit our way
     secret_env: Mapping[str, str] = field(default_factory=dict)  # variable: key in the attempt's Secret object
@@ -103,6 +104,8 @@ def program(spec: AttemptSpec, cluster: Cluster, around: Surroundings, template:
 def uses_runner(spec: AttemptSpec, cluster: Cluster) -> bool:
     """Whether flytekit is started our way: where nobody said otherwise, of the cluster or of the task."""
     chosen = spec.env.get(start.VARIABLE) or cluster.env.get(start.VARIABLE) or cluster.runner
+    if spec.job is not None:  # who does not write outputs there has its plugin's reasons
+        return False
     return chosen != start.FLYTEKIT and spec.data_config is None and start.applies(spec.argv)
 
 

@@ -31,10 +31,16 @@ from scheduler.executors.kubernetes.board import ORDINARY, ORDINARY_SECONDS, Boa
 from scheduler.executors.kubernetes.client import FORBIDDEN, Api, ApiError
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.ending import NO_SHELL, verdict
-from scheduler.executors.kubernetes.finishing import AGAIN_SECONDS, PATIENCE_SECONDS, Finisher
+from scheduler.executors.kubernetes.finishing import AGAIN_SECONDS, PATIENCE_SECONDS, Finisher, Pods, Things
 from scheduler.executors.kubernetes.follows import Follows
-from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_newer, is_overdue
+from scheduler.executors.kubernetes.held import ACTIVE, Held, Stage, is_missing, is_newer, is_overdue
 from scheduler.executors.kubernetes.hopeless import Hopeless
+from scheduler.executors.kubernetes.jobs.following import Jobs
+from scheduler.executors.kubernetes.jobs.kind import NAME_LETTERS, Rank
+from scheduler.executors.kubernetes.jobs.kubeflow import own_deadline
+from scheduler.executors.kubernetes.jobs.logs import FOLLOWERS, ReplicaLogs
+from scheduler.executors.kubernetes.jobs.registry import kind_of
+from scheduler.executors.kubernetes.jobs.watching import JobWatching
 from scheduler.executors.kubernetes.lease import Lease
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.looks import Looks
@@ -44,9 +50,11 @@ from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Wai
 from scheduler.executors.kubernetes.packed import Packer
 from scheduler.executors.kubernetes.queues import Queues
 from scheduler.executors.kubernetes.refusals import BY_RIGHTS
+from scheduler.executors.kubernetes.reuse.pools import Means, Pools
 from scheduler.executors.kubernetes.rights import may_watch_all
 from scheduler.executors.kubernetes.strays import LogOf, Strays
 from scheduler.executors.kubernetes.submission import Submission
+from scheduler.executors.kubernetes.threads import Threads
 from scheduler.executors.kubernetes.wait import Wait
 from scheduler.executors.kubernetes.watch import Watcher
 from scheduler.executors.vital import end_process, vital
@@ -88,12 +96,22 @@ class KubernetesExecutor(Executor):
         self.objects = Objects(api)
         self.max_log_bytes, self.task_seconds = max_log_bytes, task_seconds
         self.board = Board(lambda seen: self.emit(seen), submissions=cluster.submissions)
+        self.pods = Pods(self.board, self.objects, self._log_keeper)
+        self.jobs = Jobs(
+            self.board,
+            self.objects,
+            cluster.graces,
+            owner,
+            lambda: self.finisher,
+            self._replica_logs,
+            lambda: self.hopeless,
+        )
         self.finisher = Finisher(
-            self.board, self.objects, cluster, store, self._log_keeper, max_deck_bytes=max_deck_bytes, freed=self._freed
+            self.board, self._things_of, cluster, store, max_deck_bytes=max_deck_bytes, freed=self._freed
         )
         self.maker = maker = Maker(self.objects, cluster, owner, secrets_of, env_of, store_keys or {})
         self.submission = Submission(
-            self.board, maker, on_pod=self.on_pod, conclude=self.finisher.conclude, lost=self._lost
+            self.board, maker, on_made=self._on_made, conclude=self.finisher.conclude, lost=self._lost
         )
         self.strays = Strays(self.objects, store, max_log_bytes=max_log_bytes, folder=home, log_of=log_of)
         self.instance = f"kubernetes-{cluster.name}-{owner}"[:INSTANCE]
@@ -102,12 +120,30 @@ class KubernetesExecutor(Executor):
             holder = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
             name = f"causeway-{cluster.name}-{owner}"
             self.lease = Lease(api, cluster.lease_namespace, name, holder, lost=end_process)
+        self.pools = Pools(
+            Means(
+                self.board,
+                self.objects,
+                cluster,
+                maker,
+                self.finisher,
+                store,
+                home,
+                env_of,
+                max_log_bytes,
+                self._own_pod,
+            )
+        )
         self._watchers: dict[str, Watcher] = {}  # by namespace; of all under ""
         self._scoped = False  # whether rights are there for single namespaces only
-        self.looks = Looks(self.board, self.objects, self._looked, self._not_read, self._lost)
+        self.looks = Looks(self.board, self.objects, self._looked, self._not_read, self._lost, self.jobs.look)
+        self.watching = JobWatching(
+            self.board, maker, self.jobs, look=self.looks.one, tend=self._tend, on_restored=self._restored
+        )
         self.hopeless = Hopeless(self.board, self.objects, cluster.graces.hopeless)
         self.queues = Queues(self.board, self.objects, cluster.graces)
         self.packer, self.follows = Packer(), Follows(self.board, self._log_keeper)
+        self._replica_followers = Threads(FOLLOWERS, "replica-logs")
         self._settled = self._started = False
         self._logs_sent_at = self._looked_at = time.monotonic()
 
@@ -124,6 +160,8 @@ class KubernetesExecutor(Executor):
         self._scoped = not may_watch_all(self.objects.api)
         if not self._scoped:
             self._watch("")
+        self.watching.scoped = self._scoped
+        self.board.do(self.watching.begin)
 
     def give_up(self) -> None:
         if self.lease is not None and not self._started:
@@ -137,18 +175,20 @@ class KubernetesExecutor(Executor):
 
     def _take(self, assignment: Assignment, *, adopted: bool) -> None:
         spec = assignment.spec
-        if not spec.timeout_seconds and self.task_seconds:
-            spec = replace(spec, timeout_seconds=self.task_seconds)
+        kind = kind_of(spec)
+        if seconds := _shortest(spec.timeout_seconds, own_deadline(spec)) or self.task_seconds:
+            spec = replace(spec, timeout_seconds=seconds)
         namespace = self.settings.namespace_of(*spec.identity.place)
         held = Held(
             assignment.attempt_id,
             self.packer.pack(spec),
             sys.intern(namespace),
-            names.pod_name(spec.identity, self.owner),
+            names.pod_name(spec.identity, self.owner, NAME_LETTERS if kind is not None else names.POD_NAME_LETTERS),
             log_uri=assignment.log_uri,
             given=assignment.handle,
             timeout=spec.timeout_seconds or 0,
             whole=spec.data_config is not None,
+            job=kind.task_type if kind is not None else "",
             adopted=adopted,
         )
         with self.board.lock:
@@ -156,15 +196,28 @@ class KubernetesExecutor(Executor):
             if present is not None and present.stage != Stage.OVER:
                 return
             self.board.held[held.id] = held
+            if held.job:
+                self.jobs.add(held)
         if self._scoped:
             self._watch(namespace)
         if spec.echo is not None:
             self.board.do(partial(self._echo, held))
+        elif not held.job and self.pools.takes(assignment):
+            with self.board.lock:
+                self.pools.add(held)
         else:
             self.submission.add(held, spec.identity.execution)
 
+    def _own_pod(self, held: Held) -> None:
+        """Under the lock: of one that shares no pod after all."""
+        held.stage, held.pool, held.given = Stage.TO_MAKE, "", ""
+        held.name = names.pod_name(held.spec.identity, self.owner)
+        held.log = held.wait = held.look_at = None
+        self.submission.add(held)
+
     def settle(self) -> None:
         self._settled = True
+        self.pools.settle()
 
     def cancel(self, attempt_id: int) -> None:
         with self.board.lock:
@@ -175,13 +228,18 @@ class KubernetesExecutor(Executor):
             if held.stage == Stage.TO_MAKE and not held.adopted and self.board.turns.drop(attempt_id):
                 held.stage = Stage.JUDGED
                 self.board.do(partial(self.finisher.conclude, held, aborted(held.cancelled)))
+            elif held.stage == Stage.POOLED:
+                self.pools.cancel(held)
             else:
                 self._tend(held)
 
     def stop(self) -> None:
         for watcher in self._watchers.values():
             watcher.stop()
+        self.watching.stop()
+        self._replica_followers.stop()
         self.submission.stop()
+        self.pools.stop()
         self.board.stop()
         self.finisher.stop()
         for held in list(self.board.held.values()):
@@ -210,7 +268,15 @@ class KubernetesExecutor(Executor):
     def on_pod(self, pod: pods.Json, gone: bool) -> None:
         """From the watch and from those who read a pod."""
         with self.board.lock:
+            if names.POOL in pods.part(pod, "metadata", "labels"):
+                self.pools.on_pod(pod, gone)
+                return
             held = self.board.held.get(names.attempt_id_of(pod) or 0)
+            if held is not None and held.job and held.namespace == pods.namespace_of(pod):
+                self.strays.forget(pods.uid_of(pod))
+                self.jobs.on_pod(held, pod, gone=gone)
+                self._tend(held)
+                return
             if held is None or (held.namespace, held.name) != (pods.namespace_of(pod), pods.name_of(pod)):
                 self.strays.saw(pod, gone=gone)
                 return
@@ -221,6 +287,12 @@ class KubernetesExecutor(Executor):
             held.uid = uid
             if gone or is_newer(held, pod):
                 self._consider(held, pod, self._observe(held, pod, gone=gone))
+
+    def _on_made(self, held: Held, made: pods.Json) -> None:
+        if held.job:
+            self.watching.made(held, made)
+        else:
+            self.on_pod(made, False)
 
     def _observe(self, held: Held, pod: pods.Json, *, gone: bool = False, events: Sequence[pods.Json] = ()) -> Seen:
         now = datetime.now(timezone.utc)
@@ -273,7 +345,7 @@ class KubernetesExecutor(Executor):
             self.board.later(AGAIN_SECONDS, partial(self._set_deadline, held, seconds))
 
     def _lost(self, held: Held) -> None:
-        """Its pod was there and is gone, and nobody saw how it ended: then the files decide."""
+        """Its pod was there and is gone, or its job, and nobody saw how it ended: then the files decide."""
         with self.board.lock:
             if self.board.to_judge(held):
                 over = Over(verdict({}, gone=True), None, None)
@@ -285,6 +357,7 @@ class KubernetesExecutor(Executor):
         with self.board.lock:
             for held in self.board.held.values():
                 held.version = 0
+            self.jobs.forget_versions()
         self.maker.forget_cluster()
 
     def _listed(self, present: frozenset[str], began: float, namespace: str) -> None:
@@ -293,8 +366,10 @@ class KubernetesExecutor(Executor):
             for held in self.board.held.values():
                 if namespace not in ("", held.namespace):
                     continue
-                if held.stage == Stage.MADE and held.uid and held.uid not in present and held.made_at < began:
+                if not held.job and is_missing(held, present, began):
                     self.looks.one(held)
+            self.pools.missed(present, began, namespace)
+            self.pools.listed(namespace)
 
     def _not_read(self, held: Held, error: ApiError) -> None:
         logger.warning("%s cannot be read for now: %s", held.handle, error)
@@ -321,7 +396,9 @@ class KubernetesExecutor(Executor):
 
     def _log_keeper(self, held: Held) -> LogKeeper:
         path, handle = self.home / f"{held.id}.log", (held.namespace, held.name)
-        return LogKeeper(self.objects, handle, held.main, path, held.log_uri, self.store, self.max_log_bytes)
+        return LogKeeper(
+            self.objects, handle, held.main, path, held.log_uri, self.store, self.max_log_bytes, held.masked
+        )
 
     # --- what time brings ---------------------------------------------------------------------------------------------
 
@@ -342,7 +419,7 @@ class KubernetesExecutor(Executor):
         watcher.stop()
         with self.board.lock:
             del self._watchers[""]
-            self._scoped = True
+            self._scoped = self.watching.scoped = True
             for namespace in {held.namespace for held in self.board.held.values()}:
                 self._watch(namespace)
 
@@ -351,6 +428,7 @@ class KubernetesExecutor(Executor):
         self.submission.go_on()
         self.follows.go_on()
         self.queues.go_on()
+        self.pools.tick()
         with self.board.lock:
             due = [held for held in self.board.held.values() if not held.rests and self._tend(held)]
             self.looks.some(due)
@@ -362,6 +440,7 @@ class KubernetesExecutor(Executor):
             with self.board.lock:
                 for stray in self.strays.due():
                     self.board.do(partial(self.strays.remove, stray))
+            self.watching.remove_strays()
         if time.monotonic() - self._looked_at > NEEDS_SECONDS:
             self._looked_at = time.monotonic()
             self.board.do(self.maker.look_again)
@@ -369,6 +448,8 @@ class KubernetesExecutor(Executor):
             self._logs_sent_at = time.monotonic()
             self.board.do(self._narrow)
             self.follows.send_grown()
+            self.jobs.send_grown()
+            self.pools.send_grown()
 
     def _tend(self, held: Held) -> bool:
         """Under the lock: deadlines. Whether its pod is to be looked at again."""
@@ -393,6 +474,16 @@ class KubernetesExecutor(Executor):
                 held.look_at = now + LOOK_SECONDS
         return held.look_at is not None and now >= held.look_at
 
+    def _things_of(self, held: Held) -> Things:
+        return self.jobs if held.job else self.pods
+
+    def _replica_logs(self, held: Held, main: Rank) -> ReplicaLogs:
+        def keeper(pod: str, container: str, path: Path, uri: str) -> LogKeeper:
+            handle = (held.namespace, pod)
+            return LogKeeper(self.objects, handle, container, path, uri, self.store, self.max_log_bytes)
+
+        return ReplicaLogs(main, held.log_uri, self.home / f"{held.id}.log", keeper, self._replica_followers)
+
     def _freed(self, namespace: str) -> None:
         self.submission.freed(namespace)
 
@@ -411,3 +502,8 @@ class KubernetesExecutor(Executor):
             outcome = failure("StoreUnavailable", said, SYSTEM, retryable=True)
         if self.board.to_judge(held):
             self.finisher.conclude(held, outcome)
+
+
+def _shortest(*seconds: float | None) -> float:
+    """0: there is none."""
+    return min((one for one in seconds if one), default=0)

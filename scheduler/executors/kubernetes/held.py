@@ -7,12 +7,15 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 
+from scheduler.attempts.judge import Showing
 from scheduler.attempts.resources import Resources
 from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes import pods
+from scheduler.executors.kubernetes.jobs.registry import KINDS
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.packed import Packed
+from scheduler.executors.kubernetes.reuse.logs import TaskLog
 from scheduler.executors.kubernetes.wait import Wait
 
 OVERDUE_SECONDS = 5.0  # after its timeout, a task that its node did not end is ended
@@ -20,12 +23,13 @@ OVERDUE_SECONDS = 5.0  # after its timeout, a task that its node did not end is 
 
 class Stage(enum.Enum):
     TO_MAKE = "to make"  # in turn to be made
+    POOLED = "pooled"  # it waits for, or runs in, a pod that stays (reuse.pools)
     MADE = "made"  # its pod is there, and has not ended
     JUDGED = "judged"  # its pod has ended, and somebody finds out how
     OVER = "over"  # its end was told; its pod may be there still
 
 
-ACTIVE = frozenset({Stage.TO_MAKE, Stage.MADE})
+ACTIVE = frozenset({Stage.TO_MAKE, Stage.POOLED, Stage.MADE})
 
 
 @dataclass(slots=True)
@@ -35,10 +39,12 @@ class Held:
     id: int  # of the attempt
     packed: Packed
     namespace: str
-    name: str  # of its pod
+    name: str  # of its pod, or of its job
+    pool: str = field(default="", kw_only=True)  # key of the one whose pods it shares
     log_uri: str = ""
     given: str = ""  # the handle that an earlier process had written down; empty: none had
     timeout: float = 0  # seconds that its container may run; 0: any
+    job: str = ""  # its task type, where it is a job of an operator; empty: it is one pod
     whole: bool = False  # whether all of the pod has to end: a raw container's outputs are kept after it
     adopted: bool = False  # an earlier process may have made the pod
     stage: Stage = Stage.TO_MAKE
@@ -60,7 +66,7 @@ class Held:
     failing_since: float | None = None  # monotonic; steps fail since then
     hidden: tuple[str, ...] = field(default=(), repr=False)  # texts that messages must not show
     main: str = ""  # the name of its main container, once that runs or has ended
-    log: LogKeeper | None = None  # once somebody reads it
+    log: LogKeeper | TaskLog | None = None  # once somebody reads it
     others: tuple[str, ...] = ()  # its containers besides the main one
     to_settle: int = 2  # what the pod has to stay for: its end is to be written down, its log to be kept
 
@@ -73,9 +79,15 @@ class Held:
     def spec(self) -> AttemptSpec:
         return self.packed.spec()
 
+    def masked(self, text: bytes) -> bytes:
+        """Of its log."""
+        return Showing(hidden=self.hidden).masked(text) if self.hidden else text
+
     @property
     def handle(self) -> str:
-        return f"{self.namespace}/{self.name}"
+        """Of a job also what it is, as kubectl names it: `team/pytorchjob/name`."""
+        what = f"{KINDS[self.job].resources[0].kind.lower()}/" if self.job else ""
+        return f"{self.namespace}/{what}{self.name}"
 
     def failing_for(self) -> float:
         """Seconds since steps of it began to fail: since now, if none did before."""
@@ -97,6 +109,11 @@ def is_overdue(held: Held) -> bool:
     if not held.timeout or held.started_at is None or not held.runs:
         return False
     return (datetime.now(timezone.utc) - held.started_at).total_seconds() > held.timeout + OVERDUE_SECONDS
+
+
+def is_missing(held: Held, present: frozenset[str], began: float) -> bool:
+    """Whether it should have been in a list that began then, of the objects with these uids, and was not."""
+    return held.stage == Stage.MADE and bool(held.uid) and held.uid not in present and held.made_at < began
 
 
 def is_newer(held: Held, pod: pods.Json) -> bool:

@@ -31,17 +31,18 @@ class Hopeless:
         """`seconds`: after which nodes are counted; 0: never, the wait's own grace holds."""
         self.board, self.objects, self.seconds = board, objects, seconds
 
-    def saw(self, held: Held, wait: Wait) -> None:
+    def saw(self, held: Held, wait: Wait, pod: str = "") -> None:
+        """`pod`: the name of the one that waits, where the attempt is a job of several."""
         if self.seconds and wait.code == CODE and (held.wait is None or held.wait.code != CODE):
-            self.board.later(self.seconds, partial(self._count, held))
+            self.board.later(self.seconds, partial(self._count, held, pod or held.name))
 
-    def _count(self, held: Held) -> None:
+    def _count(self, held: Held, name: str) -> None:
         if not _waits(held):
             return
         try:
-            pod = self.objects.pod(held.namespace, held.name)
+            pod = self.objects.pod(held.namespace, name)
             said = sizes.too_large(pod, self.objects.nodes()) if pod is not None else ""
-            grows = said and self._grows(held)
+            grows = pod is not None and said and self._grows(held, pod)
         except ApiError as error:  # who may not list nodes: then the wait's own grace holds
             logger.info("whether a node could hold %s cannot be found out: %s", held.handle, error)
             return
@@ -50,8 +51,8 @@ class Hopeless:
             if said and not grows and wait is not None and _waits(held):
                 self.board.waits(held, replace(wait, message=f"{said}: {wait.message}", grace=NOW))
 
-    def _grows(self, held: Held) -> bool:
-        events = self.objects.events(held.namespace, held.name, held.uid)
+    def _grows(self, held: Held, pod: pods.Json) -> bool:
+        events = self.objects.events(held.namespace, pods.name_of(pod), pods.uid_of(pod))
         return any(pods.text(one, "reason") in GROWTH for one in events)
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster, filled
 from scheduler.executors.kubernetes.clusters import KIND, all_clusters
+from scheduler.executors.kubernetes.names import ATTEMPT_ID, is_shared
 from scheduler.models import TaskExecution
 
 
@@ -19,7 +20,15 @@ def kubectl(row: TaskExecution, context: str = "") -> list[str]:
     if row.executor != KIND or not pod:
         return []
     words = ["kubectl", *(["--context", context] if context else []), "--namespace", namespace]
-    return [shlex.join([*words, "describe", "pod", pod]), shlex.join([*words, "logs", "--follow", pod])]
+    if "/" in pod:  # a job
+        selector = ["--selector", f"{ATTEMPT_ID}={row.pk}"]
+        return [
+            shlex.join([*words, "describe", pod]),
+            shlex.join([*words, "get", "pods", *selector]),
+            shlex.join([*words, "logs", "--follow", "--prefix", *selector]),
+        ]
+    shown = [shlex.join([*words, "describe", "pod", pod])]
+    return shown if is_shared(row.handle) else [*shown, shlex.join([*words, "logs", "--follow", pod])]
 
 
 def by_name() -> dict[str, Cluster]:
@@ -35,12 +44,12 @@ def by_name() -> dict[str, Cluster]:
 def log_links(row: TaskExecution, known: Mapping[str, Cluster] | None = None) -> list[tuple[str, str]]:
     """(name, uri) of each log system that the cluster's settings name. `known`: by_name(), where several are asked."""
     namespace, _, pod = row.handle.partition("/")
-    if row.executor != KIND or not pod:
+    if row.executor != KIND or not pod or is_shared(row.handle):
         return []
     words = {
         "cluster": row.cluster,
         "namespace": namespace,
-        "pod": pod,
+        "pod": pod.rpartition("/")[2],
         "started": _milliseconds(row.started_at or row.created_at),
         "ended": _milliseconds(row.ended_at or datetime.now(timezone.utc)),
     }

@@ -13,7 +13,7 @@ import logging
 import os
 import re
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import urllib3
@@ -44,9 +44,20 @@ class LogKeeper:
     """
 
     def __init__(
-        self, objects: Objects, handle: tuple[str, str], main: str, path: Path, uri: str, store: ObjectStore, limit: int
+        self,
+        objects: Objects,
+        handle: tuple[str, str],
+        main: str,
+        path: Path,
+        uri: str,
+        store: ObjectStore,
+        limit: int,
+        masked: Callable[[bytes], bytes] = bytes,
     ) -> None:
-        """`handle`: namespace and pod; `path`: of the file it is followed into; `limit`: bytes kept of it, 0: all."""
+        """`handle`: namespace and pod; `path`: of the file it is followed into; `limit`: bytes kept of it, 0: all;
+        `masked`: what may be shown of a text.
+        """
+        self.masked = masked
         self.objects, (self.namespace, self.pod), self.main = objects, handle, main
         self.path, self.limit = path, limit
         self.uri, self.store = uri, store
@@ -192,7 +203,7 @@ class LogKeeper:
 
     def _read_all(self, container: str) -> bytes:
         said = b"".join(line.partition(b" ")[2] for line in self._plain(container, tail=TAIL_LINES))
-        return said[-OTHERS_BYTES:]
+        return self.masked(said)[-OTHERS_BYTES:]
 
     def _plain(self, container: str, *, tail: int) -> list[bytes]:
         try:
@@ -210,10 +221,11 @@ class LogKeeper:
         with self.path.open("ab") as file:
             for line in lines:
                 stamp, _, said = line.partition(b" ")
+                said = self.masked(said)
                 if not _STAMP.fullmatch(stamp):
                     if is_no_log(line):
                         continue
-                    stamp, said = self._last, line
+                    stamp, said = self._last, self.masked(line)
                 elif before and stamp <= before:
                     continue
                 self._last = max(self._last, stamp)

@@ -35,9 +35,11 @@ class Looks:
         consider: Consider,
         failed: Callable[[Held, ApiError], None],
         lost: Callable[[Held], None],
+        look_at_job: Callable[[Held], None],
     ) -> None:
         self.board, self.objects = board, objects
         self.consider, self.failed, self.lost = consider, failed, lost
+        self.look_at_job = look_at_job
         self._threads = Threads(LOOKERS, "looks")
         self.unseen: frozenset[str] = frozenset()  # namespaces that no watch tells of; "": all
         self._asked = 0
@@ -76,7 +78,10 @@ class Looks:
             self._threads.submit(done)
 
     def _look(self, held: Held, events: Sequence[pods.Json] | None = None) -> None:
-        """Read its pod, and what events say of it where those are not known."""
+        """Read its pod, and what events say of it where those are not known; or all of its job."""
+        if held.job:
+            self.look_at_job(held)
+            return
         try:
             pod = self.objects.pod(held.namespace, held.name)
             if pod is None or (held.uid and pods.uid_of(pod) != held.uid):
@@ -97,6 +102,9 @@ class Looks:
             warnings = {}  # those that are looked at for other reasons are read all the same
         unseen = bool({"", namespace} & self.unseen)
         for held in due:
+            if held.job:
+                self._look(held)
+                continue
             wanted = held.wait is not None and held.wait.looks_at_events and not held.abort_sent
             events = warnings.get(held.uid, ())
             if events or unseen or not wanted:

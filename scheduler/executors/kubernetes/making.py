@@ -7,17 +7,22 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from artifacts.exceptions import InvalidArgument
 from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes import names, pods, secret_objects
-from scheduler.executors.kubernetes.build import Built, build
+from scheduler.executors.kubernetes.build import build
 from scheduler.executors.kubernetes.client import ApiError
 from scheduler.executors.kubernetes.cluster import Cluster, filled
 from scheduler.executors.kubernetes.containers import Surroundings
+from scheduler.executors.kubernetes.jobs import templates
+from scheduler.executors.kubernetes.jobs.kind import NAME_LETTERS, Kind, Plan
+from scheduler.executors.kubernetes.jobs.registry import kind_of
 from scheduler.executors.kubernetes.objects import Objects
+from scheduler.executors.kubernetes.resource import Resource
 from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Request
 
@@ -25,13 +30,28 @@ logger = logging.getLogger(__name__)
 
 SecretsOf = Callable[[int, Sequence[Request]], Mounts]
 EnvOf = Callable[[Assignment], Mapping[str, str]]
+SERVED_SECONDS = 60.0  # for which it is believed that a cluster has jobs of a kind
 TEMPLATE_SECONDS = 30.0  # for which what is known of a template is believed
 USED_SECONDS = 300.0  # after its last pod it is no longer looked at whether what a namespace needs is as it was
 STORE_KEYS_SECONDS = 60.0  # for which the keys of the store are believed to be in a namespace: somebody may remove them
 
 
 class Taken(Exception):
-    """A pod of that name belongs to somebody else."""
+    """A pod of that name, or a job, belongs to somebody else."""
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What is sent to the cluster. `resource`: None of a pod."""
+
+    name: str
+    labels: Mapping[str, str]
+    body: bytes
+    resource: Resource | None = None
+
+
+class NoOperator(Exception):
+    """The cluster has no objects of the kind that the attempt would be."""
 
 
 class Maker:
@@ -52,6 +72,7 @@ class Maker:
         self._store_keys_at: dict[str, float] = {}  # when they were last put into a namespace (monotonic)
         self._used_at: dict[str, float] = {}  # when a namespace last had a pod made (monotonic)
         self.secrets_of, self.env_of = secrets_of, env_of
+        self._served: dict[Resource, tuple[float, bool]] = {}  # when it was asked (monotonic), and the answer
         self._templates: dict[tuple[str, str], tuple[float, dict[str, Any] | None]] = {}
         self._lock = threading.Lock()
         self._without_shell: set[str] = set()  # images; learnt again by each process
@@ -60,39 +81,75 @@ class Maker:
         return self.cluster.namespace_of(*spec.identity.place)
 
     def make(self, assignment: Assignment) -> tuple[pods.Json, tuple[str, ...]]:
-        """The pod as the cluster has it now, and the texts that messages must not show. A pod of the attempt that is
-        there already is the one; Taken if it is not ours.
+        """The pod as the cluster has it now, or the job, and the texts that messages must not show. One of the attempt
+        that is there already is the one; Taken if it is not ours, NoOperator if the cluster knows no such jobs.
         """
         spec, namespace = assignment.spec, self.namespace_of(assignment.spec)
-        self._used_at[namespace] = time.monotonic()
+        kind = kind_of(spec)
+        resource = self.resource_of(kind) if kind is not None else None
         mounts = self.secrets_of(assignment.attempt_id, spec.secrets) if spec.secrets else Mounts()
+        around = self._around(assignment, namespace, mounts)
+        if kind is not None and resource is not None:
+            name = names.pod_name(spec.identity, self.owner, NAME_LETTERS)
+            job = kind.build(Plan(spec, name, resource, self.cluster, around))
+            made = _Made(name, job["metadata"]["labels"], templates.body(job, spec.identity.task), resource)
+        else:
+            built = build(spec, self.cluster, around)
+            made = _Made(built.name, built.labels, built.body)
+        if around.has_secrets:
+            self.objects.create_secret(secret_objects.secret_object(mounts, made.name, namespace, made.labels))
+        found = self._create(made, namespace, assignment.attempt_id)
+        if around.has_secrets:
+            self.objects.own_secret(found, secret_objects.owned_by(found))
+        return found, mounts.hidden
+
+    def resource_of(self, kind: Kind) -> Resource:
+        """As which of its kinds the cluster has such jobs. NoOperator if as none; raises what Api raises."""
+        for resource in kind.resources:
+            at, served = self._served.get(resource, (-SERVED_SECONDS, False))
+            if not served or time.monotonic() - at > SERVED_SECONDS:
+                served = self.objects.serves(resource)
+                self._served[resource] = (time.monotonic(), served)
+            if served:
+                return resource
+        raise NoOperator(
+            f"cluster {self.cluster.name} has no {kind.words}: an administrator of the cluster installs {kind.operator}"
+        )
+
+    def _around(self, assignment: Assignment, namespace: str, mounts: Mounts) -> Surroundings:
+        spec = assignment.spec
         env, files = secret_objects.keys_of(mounts)
-        around = Surroundings(
-            namespace=namespace,
-            owner=self.owner,
-            attempt_id=assignment.attempt_id,
+        return replace(
+            self.surroundings(spec, namespace, attempt_id=assignment.attempt_id),
             env=self.env_of(assignment),
-            store_secret=self._store_secret(namespace),
-            template=self._template(spec, namespace),
-            without_shell=frozenset(self._without_shell),
             secret_env=env,
             secret_files=files,
             secret_paths=mounts.paths,
         )
-        built = build(spec, self.cluster, around)
-        if around.has_secrets:
-            self.objects.create_secret(secret_objects.secret_object(mounts, built.name, namespace, built.labels))
-        pod = self._create(built, namespace, assignment.attempt_id)
-        if around.has_secrets:
-            self.objects.own_secret(pod, secret_objects.owned_by(pod))
-        return pod, mounts.hidden
 
-    def find(self, namespace: str, name: str, attempt_id: int) -> pods.Json | None:
-        """The attempt's pod if it is there; Taken if it is another's."""
-        pod = self.objects.pod(namespace, name)
-        if pod is not None and not self._is_ours(pod, attempt_id):
-            raise Taken(f"the cluster has a pod {namespace}/{name} that is not Causeway's: it has to go first")
-        return pod
+    def surroundings(self, spec: AttemptSpec, namespace: str, *, attempt_id: int) -> Surroundings:
+        """What is there for a pod of that namespace, without what is an attempt's own."""
+        self._used_at[namespace] = time.monotonic()
+        return Surroundings(
+            namespace=namespace,
+            owner=self.owner,
+            attempt_id=attempt_id,
+            store_secret=self._store_secret(namespace),
+            store_keys=tuple(self.store_keys),
+            template=self._template(spec, namespace),
+            without_shell=frozenset(self._without_shell),
+        )
+
+    def find(self, namespace: str, name: str, attempt_id: int, kind: Kind | None = None) -> pods.Json | None:
+        """The attempt's pod if it is there, or its job of the kind; Taken if it is another's."""
+        return self._find(namespace, name, attempt_id, self.resource_of(kind) if kind is not None else None)
+
+    def _find(self, namespace: str, name: str, attempt_id: int, resource: Resource | None) -> pods.Json | None:
+        found = self.objects.pod(namespace, name) if resource is None else self.objects.job(resource, namespace, name)
+        if found is not None and not self._is_ours(found, attempt_id):
+            what = "pod" if resource is None else resource.kind
+            raise Taken(f"the cluster has a {what} {namespace}/{name} that is not Causeway's: it has to go first")
+        return found
 
     def _store_secret(self, namespace: str) -> str:
         """The name of the namespace's Secret object with the keys of the store, which is there; empty: no keys."""
@@ -106,6 +163,7 @@ class Maker:
         """What is known of its namespaces, which may not be so any more."""
         with self._lock:
             self._templates.clear()
+        self._served.clear()
         self._store_keys_at.clear()
 
     def _put_store_keys(self, namespace: str, made: Mapping[str, Any], older: float) -> None:
@@ -151,13 +209,17 @@ class Maker:
                 raise
             raise InvalidArgument(_no_namespace(self.cluster, namespace, "and may not be made")) from None
 
-    def _create(self, built: Built, namespace: str, attempt_id: int) -> pods.Json:
+    def _create(self, made: _Made, namespace: str, attempt_id: int) -> pods.Json:
         try:
-            return self.objects.create_pod(namespace, built.body)
+            if made.resource is not None:
+                return self.objects.create_job(made.resource, namespace, made.body)
+            return self.objects.create_pod(namespace, made.body)
         except ApiError as error:
             if error.status != 409:
                 raise
-            found = self.find(namespace, built.name, attempt_id)  # a try before this one, whose answer was lost
+            found = self._find(
+                namespace, made.name, attempt_id, made.resource
+            )  # a try before this one, whose answer was lost
             if found is None:
                 raise  # it is just going: the same again in a moment
             return found

@@ -21,6 +21,8 @@ OWNER = f"{PREFIX}owner"  # which installation of Causeway a pod belongs to
 ATTEMPT_ID = f"{PREFIX}attempt-id"  # of the attempt's row
 TIMEOUT = f"{PREFIX}timeout-seconds"  # of the task, counted from when its container starts
 PRIMARY = f"{PREFIX}primary-container"
+POOL = f"{PREFIX}pool"  # of which shape a pod is that stays
+POOL_POD = "pool-"  # its name begins so
 FINALIZER = f"{PREFIX}end-stored"  # keeps the pod until its end is written down
 
 POD_NAME_LETTERS = 63  # a longer name is allowed, but then the host's name in the pod is cut
@@ -32,15 +34,20 @@ _SUBDOMAIN = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
-def pod_name(identity: Identity, owner: str) -> str:
-    """A DNS label of at most 63 letters: readable in front, unique by the digest at its end."""
+def pod_name(identity: Identity, owner: str, letters: int = POD_NAME_LETTERS) -> str:
+    """A DNS label of at most so many letters: readable in front, unique by the digest at its end."""
     digest = _hash(f"{owner}\0{identity.name}")
     parts = [identity.execution, identity.node, str(identity.attempt)]
     readable = "-".join([*parts, *([str(identity.index)] if identity.index >= 0 else [])])
     readable = re.sub(r"[^a-z0-9]+", "-", (readable if identity.execution else identity.name).lower()).strip("-")
-    if len(readable) > POD_NAME_LETTERS - _DIGEST - 1:
-        readable = readable[: POD_NAME_LETTERS - _DIGEST - 1].strip("-")
+    if len(readable) > letters - _DIGEST - 1:
+        readable = readable[: letters - _DIGEST - 1].strip("-")
     return f"{readable}-{digest}" if readable else f"a-{digest}"
+
+
+def is_shared(handle: str) -> bool:
+    """Whether an attempt's handle names a pod that stays: others run in it, too, and its log is no attempt's."""
+    return handle.partition("/")[2].startswith(POOL_POD)
 
 
 def secret_name(pod: str) -> str:

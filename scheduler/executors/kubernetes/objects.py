@@ -12,6 +12,7 @@ import urllib3
 from scheduler.executors.kubernetes import names, pods
 from scheduler.executors.kubernetes.client import MERGE_PATCH, NOT_FOUND, STRATEGIC_MERGE_PATCH, TIMEOUT, Api, ApiError
 from scheduler.executors.kubernetes.kueue import GROUP
+from scheduler.executors.kubernetes.resource import Resource
 
 Json = dict[str, Any]
 SILENT_SECONDS = 300.0  # of a log that is followed
@@ -54,6 +55,36 @@ class Objects:
         metadata: Json = {"$deleteFromPrimitiveList/finalizers": [names.FINALIZER], **({"uid": uid} if uid else {})}
         with _missing_is_fine():
             self.api.call("PATCH", _path(namespace, "pods", name), {"metadata": metadata}, kind=STRATEGIC_MERGE_PATCH)
+
+    def serves(self, resource: Resource) -> bool:
+        """Whether the cluster has objects of that kind."""
+        try:
+            found = self.api.call("GET", f"/apis/{resource.api_version}")
+        except ApiError as error:
+            if error.status == NOT_FOUND:
+                return False
+            raise
+        return any(pods.text(one, "name") == resource.plural for one in pods.items(found, "resources"))
+
+    def create_job(self, resource: Resource, namespace: str, body: bytes) -> Json:
+        """As `create_pod`, also of a field that the operator's version does not have."""
+        return self.api.call("POST", _job_path(resource, namespace), body, query={"fieldValidation": "Strict"})
+
+    def job(self, resource: Resource, namespace: str, name: str) -> Json | None:
+        return self._found(_job_path(resource, namespace, name))
+
+    def delete_job(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
+        """With all that belongs to it. Not another one of the same name; one that is gone is fine."""
+        body: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        if uid:
+            body["preconditions"] = {"uid": uid}
+        with _missing_is_fine():
+            self.api.call("DELETE", _job_path(resource, namespace, name), body)
+
+    def pods_of(self, namespace: str, attempt_id: int, owner: str) -> list[pods.Json]:
+        """All that bear an attempt's marks, whatever made them."""
+        selector = f"{names.selector(owner)},{names.ATTEMPT_ID}={attempt_id}"
+        return list(self._pages(_path(namespace, "pods"), labelSelector=selector))
 
     def events(self, namespace: str, name: str, uid: str) -> list[pods.Json]:
         """Of a pod. The old API: the newer one has no times for what the kubelet says."""
@@ -180,6 +211,11 @@ def is_no_log(body: bytes) -> bool:
 
 def _path(namespace: str, kind: str, name: str = "") -> str:
     path = f"/api/v1/namespaces/{quote(namespace, safe='')}/{kind}"
+    return f"{path}/{quote(name, safe='')}" if name else path
+
+
+def _job_path(resource: Resource, namespace: str, name: str = "") -> str:
+    path = f"/apis/{resource.api_version}/namespaces/{quote(namespace, safe='')}/{resource.plural}"
     return f"{path}/{quote(name, safe='')}" if name else path
 
 

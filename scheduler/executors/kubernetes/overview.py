@@ -11,7 +11,9 @@ from scheduler.executors.kubernetes import pods, rights
 from scheduler.executors.kubernetes.capacity import CPU, MEMORY, Has, capacity, is_ready
 from scheduler.executors.kubernetes.client import Api, ApiError, connect
 from scheduler.executors.kubernetes.cluster import Accelerators, Cluster
+from scheduler.executors.kubernetes.jobs.registry import KINDS
 from scheduler.executors.kubernetes.objects import Objects, kueue_version
+from scheduler.executors.kubernetes.resource import Resource
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 - comparing, not binding
 NO_KUEUE = "missing: Kueue, whose queues the settings name"
@@ -45,8 +47,10 @@ def look(
         first = f"cluster {cluster.name}: Kubernetes {version} at {api.host}"
         nodes = _nodes(api)
         has = _capacity(api, cluster, nodes) if nodes else []
-        rest = _lacking_rights(api, with_queues=any(cluster.queues.values()))
-        return Overview((first, *_told(nodes, has), *rest, *lacking), version, tuple(has))
+        jobs = _kinds_of_jobs(api)
+        rest = _lacking_rights(api, jobs, with_queues=any(cluster.queues.values()))
+        told = [f"  distributed jobs: {', '.join(f'{one.kind} ({one.api_version})' for one in jobs)}"] if jobs else []
+        return Overview((first, *_told(nodes, has), *told, *rest, *lacking), version, tuple(has))
     except ApiError as error:
         words = f"cluster {cluster.name} does not answer ({error.message}): its tasks wait until it does"
         return Overview((words, *lacking))
@@ -94,8 +98,15 @@ def _told(nodes: Sequence[pods.Json] | None, has: Sequence[Has]) -> Iterator[str
         yield f"  {', '.join(one.words for one in has)}"
 
 
-def _lacking_rights(api: Api, *, with_queues: bool) -> Iterator[str]:
-    absent = rights.missing(api, also=(rights.OF_QUEUES,) if with_queues else ())
+def _kinds_of_jobs(api: Api) -> list[Resource]:
+    """Those that operators of the cluster bring."""
+    objects = Objects(api)
+    return [one for kind in KINDS.values() for one in kind.resources if objects.serves(one)]
+
+
+def _lacking_rights(api: Api, jobs: Sequence[Resource], *, with_queues: bool) -> Iterator[str]:
+    of_jobs = [right for one in jobs for right in rights.of_jobs(one)]
+    absent = rights.missing(api, also=(*((rights.OF_QUEUES,) if with_queues else ()), *of_jobs))
     for needed, words in ((True, "MISSING, without it no task runs"), (False, "missing")):
         for right in absent:
             if right.needed is needed:

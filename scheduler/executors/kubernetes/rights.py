@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scheduler.executors.kubernetes.client import Api, ApiError
 from scheduler.executors.kubernetes.kueue import GROUP
+from scheduler.executors.kubernetes.resource import Resource
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ RIGHTS = (
     Right("patch", "pods", "to let a pod go once its end is stored"),
     Right("delete", "pods", "to stop and to remove pods"),
     Right("get", "pods/log", "logs of tasks", needed=False),
+    Right("get", "pods/attach", "pods that stay: tasks are handed to them", needed=False),
+    Right("create", "pods/attach", "pods that stay: tasks are handed to them", needed=False),
     Right("list", "events", "to say why a pod waits", needed=False),
     Right("create", "secrets", "secrets of tasks", needed=False),
     Right("patch", "secrets", "to have a task's secrets go with its pod", needed=False),
@@ -40,6 +43,13 @@ RIGHTS = (
 
 
 OF_QUEUES = Right("list", "workloads", "to say why a pod waits in a queue", needed=False, group=GROUP)
+
+
+def of_jobs(resource: Resource) -> tuple[Right, ...]:
+    """What distributed jobs of a kind need."""
+    why = f"{resource.kind}s of distributed tasks"
+    verbs = ("create", "get", "list", "watch", "delete")
+    return tuple(Right(verb, resource.plural, why, needed=False, group=resource.group) for verb in verbs)
 
 
 def may(api: Api, verb: str, resource: str, namespace: str = "", *, group: str = "") -> bool:

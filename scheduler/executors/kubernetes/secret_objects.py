@@ -52,7 +52,8 @@ def store_object(keys: Mapping[str, str], namespace: str, owner: str) -> dict[st
 
 
 def owned_by(pod: Mapping[str, Any]) -> dict[str, Any]:
-    """A patch that has the Secret object go when the pod goes."""
+    """A patch that has the Secret object go when the pod goes, or the job."""
     metadata = pod["metadata"]
-    owner = {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
+    kind = {"apiVersion": pod.get("apiVersion") or "v1", "kind": pod.get("kind") or "Pod"}
+    owner = {**kind, "name": metadata["name"], "uid": metadata["uid"]}
     return {"metadata": {"ownerReferences": [owner]}}

@@ -13,7 +13,8 @@ from scheduler.executors.kubernetes import kueue, pods
 from scheduler.executors.kubernetes.board import Board, waited
 from scheduler.executors.kubernetes.client import ApiError
 from scheduler.executors.kubernetes.held import Held, Stage
-from scheduler.executors.kubernetes.making import Maker, Taken
+from scheduler.executors.kubernetes.jobs.registry import KINDS
+from scheduler.executors.kubernetes.making import Maker, NoOperator, Taken
 from scheduler.executors.kubernetes.refusals import Kind, refusal, without_use
 from scheduler.executors.kubernetes.threads import Threads
 from scheduler.executors.kubernetes.wait import Wait
@@ -21,9 +22,10 @@ from scheduler.executors.vital import may_pass
 
 logger = logging.getLogger(__name__)
 
-OnPod = Callable[[pods.Json, bool], None]
+OnMade = Callable[[Held, pods.Json], None]
 Conclude = Callable[[Held, Outcome], None]
 AGAIN_SECONDS = 1.0
+OPERATOR_SECONDS = 2.0  # between two looks for an operator that is not there
 PATIENCE_SECONDS = 300.0  # for what fails without a known reason
 
 
@@ -31,10 +33,10 @@ class Submission:
     """`conclude` ends an attempt that gets no pod; `lost` one whose pod was there and is gone."""
 
     def __init__(
-        self, board: Board, maker: Maker, *, on_pod: OnPod, conclude: Conclude, lost: Callable[[Held], None]
+        self, board: Board, maker: Maker, *, on_made: OnMade, conclude: Conclude, lost: Callable[[Held], None]
     ) -> None:
         self.board, self.maker = board, maker
-        self.on_pod, self.conclude, self.lost = on_pod, conclude, lost
+        self.on_made, self.conclude, self.lost = on_made, conclude, lost
         self._threads = Threads(board.turns.most, "make-pods")
         self._unqueued: set[str] = set()  # namespaces of which it was said
 
@@ -85,6 +87,8 @@ class Submission:
             self._end(held, failure("BadTaskSpecification", error.message, USER, retryable=False))
         except NotFound as error:  # a secret that is not set
             self._end(held, failure("SecretNotFound", error.message, USER, retryable=False))
+        except NoOperator as error:
+            self._wait_for_operator(held, str(error))
         except Taken as error:
             self._end(held, failure("PodNameTaken", str(error), SYSTEM, retryable=True))
         except CausewayError as error:
@@ -103,7 +107,7 @@ class Submission:
 
     def _find_or_make(self, held: Held) -> tuple[pods.Json, tuple[str, ...]]:
         if held.adopted:
-            found = self.maker.find(held.namespace, held.name, held.id)
+            found = self.maker.find(held.namespace, held.name, held.id, KINDS.get(held.job))
             if found is not None:
                 return found, held.hidden
             if held.given or held.cancelled:
@@ -122,12 +126,12 @@ class Submission:
             return
         self._see_whether_it_is_queued(held, pod)
         self.board.accepted(held)
-        self.on_pod(pod, False)
+        self.on_made(held, pod)
 
     def _see_whether_it_is_queued(self, held: Held, pod: pods.Json) -> None:
         """A pod that names a queue and is not held was let go at once: said once for each namespace."""
         queue = kueue.queue_of(pod)
-        if not queue or held.adopted or kueue.is_held(pod) or held.namespace in self._unqueued:
+        if not queue or held.job or held.adopted or kueue.is_held(pod) or held.namespace in self._unqueued:
             return
         self._unqueued.add(held.namespace)
         logger.warning(
@@ -184,6 +188,16 @@ class Submission:
             self._end(held, failure(wait.code, words, SYSTEM, retryable=False))
             return
         self._put_back(held, wait, quota=True, after=after)
+
+    def _wait_for_operator(self, held: Held, words: str) -> None:
+        """Somebody may install it; other attempts do not wait with it."""
+        wait = Wait("OperatorMissing", words, self.maker.cluster.graces.operator)
+        self.board.waits(held, wait)
+        if wait.grace and waited(held) > wait.grace:
+            self._end(held, failure(wait.code, f"waited {wait.grace:g} s: {words}", SYSTEM, retryable=False))
+            return
+        self._done(held)
+        self.board.later(OPERATOR_SECONDS, lambda: self.add(held))
 
     def _put_back(self, held: Held, wait: Wait, *, quota: bool, after: float) -> None:
         with self.board.lock:

@@ -1,4 +1,5 @@
-"""Follows the pods of one installation on one cluster, and misses none, whatever happens to the connection.
+"""Follows the pods of one installation on one cluster, or its jobs of a kind, and misses none, whatever happens to the
+connection.
 
 List in pages, then watch from the list's version. A watch may die in any way, also silently: bookmarks come once a
 minute, so silence for longer means a dead connection, or a blind watch: then, on 410, and every ten minutes anyway, it
@@ -23,6 +24,7 @@ import urllib3
 from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.client import TIMEOUT, Api, ApiError
 from scheduler.executors.kubernetes.objects import PAGE
+from scheduler.executors.kubernetes.resource import Resource
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +53,12 @@ class Watcher:
         *,
         on_restored: OnRestored = lambda: None,
         namespace: str = "",
+        resource: Resource | None = None,
     ) -> None:
-        """`namespace`: only that one; empty: all of the cluster."""
-        self.path = f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods"
+        """`namespace`: only that one; empty: all of the cluster. `resource`: what is followed instead of pods."""
+        self._root = f"/apis/{resource.api_version}" if resource is not None else "/api/v1"
+        self._plural, self._kind = (resource.plural, resource.kind) if resource is not None else ("pods", "Pod")
+        self.path = self._path(namespace)
         self.api, self.selector, self.namespace = api, selector, namespace
         self.on_pod, self.on_listed, self.on_restored = on_pod, on_listed, on_restored
         self.refused = ""  # why nothing can be watched: rights are missing
@@ -63,6 +68,9 @@ class Watcher:
         self._stopping = threading.Event()
         self._wanted = threading.Event()  # list again soon
         self._pause = 0.0
+
+    def _path(self, namespace: str) -> str:
+        return f"{self._root}/namespaces/{namespace}/{self._plural}" if namespace else f"{self._root}/{self._plural}"
 
     def stop(self) -> None:
         """The thread ends with the next thing it hears, at the latest when the connection counts as dead."""
@@ -78,7 +86,7 @@ class Watcher:
                 self._watch_from(version)
             except ListAgain as why:
                 if not self._stopping.is_set():
-                    logger.info("listing the pods again: %s", why)
+                    logger.info("listing the %s again: %s", self._plural, why)
             except ApiError as error:
                 self.refused = error.message if error.status in (401, 403) else ""
                 self._rest(f"the cluster says: {error}")
@@ -88,7 +96,7 @@ class Watcher:
     def _rest(self, why: str) -> None:
         """Longer from time to time, and not all replicas at once."""
         self._pause = min(LONGEST_PAUSE, max(0.5, self._pause * 2))
-        logger.warning("pods cannot be followed (%s); again in %.1f s", why, self._pause)
+        logger.warning("%s cannot be followed (%s); again in %.1f s", self._plural, why, self._pause)
         self._stopping.wait(self._pause * random.uniform(0.5, 1.0))  # noqa: S311 - no secret
 
     def _list(self) -> str:
@@ -171,7 +179,7 @@ class Watcher:
             raise ListAgain(f"{pod.get('code')} {pods.text(pod, 'message')}")
         if kind == "DELETED":
             self._deleted(pod)
-        elif kind in ("ADDED", "MODIFIED") and pod.get("kind", "Pod") == "Pod":
+        elif kind in ("ADDED", "MODIFIED") and pod.get("kind", self._kind) == self._kind:
             self._tell(pod)
         version = pods.text(pod, "metadata", "resourceVersion")
         self._newest = max(self._newest, _number(version))
@@ -183,7 +191,7 @@ class Watcher:
         if pods.part(pod, "metadata").get("deletionTimestamp"):
             self.on_pod(pod, True)
             return
-        path = f"/api/v1/namespaces/{pods.namespace_of(pod)}/pods/{pods.name_of(pod)}"
+        path = f"{self._path(pods.namespace_of(pod))}/{pods.name_of(pod)}"
         try:
             now = self.api.call("GET", path)
         except ApiError as error:

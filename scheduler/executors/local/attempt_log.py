@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +51,20 @@ class AttemptLog:
     def cut(self) -> None:
         """Keep to the limit while it is written."""
         if self.limit is not None and self.limit.cut() and self.sent is not None:
+            self.sent.shrunk()
+
+    def mask(self, masked: Callable[[bytes], bytes]) -> None:
+        """Rewrite it without what must not be shown. When nothing is written to it any more. Raises OSError."""
+        with open_regular(self.path, os.O_RDWR) as log:
+            text = log.read()
+            if (shown := masked(text)) == text:
+                return
+            log.seek(0)
+            written = 0
+            while written < len(shown):
+                written += log.write(shown[written:])
+            log.truncate(len(shown))
+        if self.sent is not None:
             self.sent.shrunk()
 
     def close(self) -> None:

@@ -43,6 +43,8 @@ class Ending:
         """Its process ended so. Raises what the store raises."""
         stopping.sweep_group(run, status)
         exit_ = self._exit_of(run, status)
+        if exit_.shown.hidden:
+            quietly(partial(run.log.mask, exit_.shown.masked))
         quietly(run.log.close)
         limit = self.means.limits.deck_bytes
         prefix = run.spec.addresses.output_prefix

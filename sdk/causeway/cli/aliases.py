@@ -17,26 +17,37 @@ from causeway.client import Client
 @click.option("--reason", default="", help="For the alias's history.")
 @click.option("--expected", help="Only if the alias is at this version now.")
 @click.option("--new", is_flag=True, help="Only if there is no such alias yet.")
+@click.option("--force", is_flag=True, help="Against its policy: this takes the policy's role, and a reason.")
 @json_option
 @click.pass_obj
 def alias(
-    client: Client, name: str, alias: str, version: str, reason: str, expected: str | None, new: bool, as_json: bool
+    client: Client,
+    name: str,
+    alias: str,
+    version: str,
+    reason: str,
+    expected: str | None,
+    new: bool,
+    force: bool,
+    as_json: bool,
 ) -> None:
     """Point ALIAS of NAME at VERSION."""
     if new and expected is not None:
         raise click.UsageError("give --expected or --new, not both")
-    client.move_alias(name, alias, version, reason=reason, expected=None if new else expected or "")
+    client.move_alias(name, alias, version, reason=reason, expected=None if new else expected or "", force=force)
     say({"name": name, "alias": alias, "version": version}, f"{name}:{alias} is {version}", as_json=as_json)
 
 
 @artifact.command()
 @click.argument("name")
 @click.argument("alias")
+@click.option("--reason", default="", help="For the alias's history.")
+@click.option("--force", is_flag=True, help="Against its policy: this takes the policy's role, and a reason.")
 @json_option
 @click.pass_obj
-def unalias(client: Client, name: str, alias: str, as_json: bool) -> None:
+def unalias(client: Client, name: str, alias: str, reason: str, force: bool, as_json: bool) -> None:
     """Remove ALIAS of NAME; its history stays."""
-    client.remove_alias(name, alias)
+    client.remove_alias(name, alias, reason=reason, force=force)
     say({"name": name, "alias": alias, "version": None}, f"{name}:{alias} is removed", as_json=as_json)
 
 
@@ -50,5 +61,5 @@ def aliases(client: Client, name: str, alias: str | None, as_json: bool) -> None
     if alias is None:
         show_rows(client.artifact(name)["aliases"], ["name", "version", "moved_at"], as_json=as_json)
     else:
-        columns = ["at", "from_version", "to_version", "actor", "reason"]
+        columns = ["at", "from_version", "to_version", "actor", "forced", "reason"]
         show_rows(list(client.alias_history(name, alias)), columns, as_json=as_json)

@@ -25,8 +25,7 @@ def approvals(client: Client, as_json: bool) -> None:
 @click.pass_obj
 def approve(client: Client, gate: int, comment: str, as_json: bool) -> None:
     """Approve the waiting approval with this id."""
-    client.approve(gate, comment=comment)
-    say({"id": gate, "approved": True}, f"approved {gate}", as_json=as_json)
+    _decide(client, gate, approve=True, comment=comment, as_json=as_json)
 
 
 @main.command()
@@ -36,5 +35,16 @@ def approve(client: Client, gate: int, comment: str, as_json: bool) -> None:
 @click.pass_obj
 def reject(client: Client, gate: int, comment: str, as_json: bool) -> None:
     """Reject the waiting approval with this id."""
-    client.reject(gate, comment=comment)
-    say({"id": gate, "approved": False}, f"rejected {gate}", as_json=as_json)
+    _decide(client, gate, approve=False, comment=comment, as_json=as_json)
+
+
+def _decide(client: Client, gate: int, *, approve: bool, comment: str, as_json: bool) -> None:
+    found = client.decide(gate, approve=approve, comment=comment)
+    if found["decided_at"] is None:
+        quorum = found["rule"]["quorum" if approve else "rejections"]
+        given = sum(vote["approve"] is approve and not vote["voided_at"] for vote in found["votes"])
+        said = f"your vote about {gate} is kept: {given} of {quorum}"
+        say({"id": gate, "approved": None, "given": given, "of": quorum}, said, as_json=as_json)
+        return
+    said = f"{'approved' if approve else 'rejected'} {gate}"
+    say({"id": gate, "approved": approve}, said, as_json=as_json)

@@ -41,6 +41,8 @@ def query_options(command: F) -> F:
         click.option("--time-partition", type=MOMENT, help="ISO 8601, in UTC unless it says otherwise."),
         click.option("--time-from", type=MOMENT, help="Time partitions from then on."),
         click.option("--time-before", type=MOMENT, help="Time partitions before then."),
+        click.option("--checks", type=click.Choice(["passed"]), default=None, help="Only what no check blocks."),
+        click.option("--quarantined", is_flag=True, help="Versions in quarantine too."),
         click.option("--created-before", type=MOMENT, help="The newest as of then."),
     ):
         command = option(command)

@@ -117,7 +117,7 @@ def flaky() -> int:
     return second_time_lucky()
 
 
-@task
+@task(environment={"CAUSEWAY_REUSE": "0"})  # pods that stay have tests of their own
 def slow(n: int) -> int:
     time.sleep(10)
     return n

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from console.pages.charts import Axis, Bar, Dot, Part, Path, Series, bars, lines, parallel
+from console.pages.charts import Axis, Bar, Bound, Dot, Part, Path, Series, bars, lines, parallel
 from console.pages.charts.scales import COLOURS, TimeScale, scale_of, spell_mark
 from console.pages.charts.tags import chart, strip
 
@@ -71,7 +71,7 @@ def test_more_series_than_colours_are_named_and_in_the_table() -> None:
 
     assert drawn is not None
     assert len(drawn.series) == COLOURS and drawn.left_out == ["region 8", "region 9"]
-    assert {name for name, _ in drawn.rows} >= {"region 0", "region 9"}
+    assert {name for name, *_ in drawn.rows} >= {"region 0", "region 9"}
     assert "In the table only: region 8; region 9" in chart(drawn)
 
 
@@ -90,6 +90,36 @@ def test_few_bars_with_room_for_many_stand_at_the_right_end() -> None:
 
     assert drawn is not None
     assert [(bar.x, bar.width) for bar in drawn.bars] == [(81, 8), (91, 8)]
+
+
+def test_a_bar_of_nothing_is_drawn_only_where_it_stands_for_something() -> None:
+    given = [Bar.of("queued", 0), Bar.of("ran", 10)]
+    for least, placed in ((0.0, [[], [(0, 100)]]), (4.0, [[(96, 4)], [(0, 100)]])):
+        drawn = bars("runs", given, least=least)
+        assert drawn is not None
+        assert [[(part.y, part.height) for part in bar.parts] for bar in drawn.bars] == placed
+
+
+def test_the_ends_can_be_named_instead_of_the_bars() -> None:
+    drawn = bars("runs", [Bar.of("a", 1), Bar.of("b", 2)], ends=("older", "now"))
+    assert drawn is not None
+    assert list(drawn.below) == ["older", "now"]
+
+
+def test_a_curve_tells_the_time_that_had_passed_and_what_bounds_it() -> None:
+    dots = [Dot(START + timedelta(seconds=at), value) for at, value in ((0, 1.0), (30, 4.0), (90, 2.0))]
+    drawn = lines(
+        "cpu", [Series("cpu", dots)], head=("", "After", "cores"), since=START, bound=Bound(8, "asked for 8"),
+        with_zero=True, with_dots=False,
+    )  # fmt: skip
+
+    assert drawn is not None
+    assert drawn.series[0].points == "0,87.5 33.33,50 100,75"
+    assert drawn.below == ["0.00 s", "45 s", "1 min 30 s"]
+    assert [when for _, when, _ in drawn.rows] == ["0.00 s", "30 s", "1 min 30 s"]
+    page = chart(drawn)
+    assert "asked for 8" in page and 'class="chart-bound" x1="0" x2="100%" y1="0.00%"' in page
+    assert "chart-dot" not in page and '<th scope="col"></th>' not in page
 
 
 def test_every_picture_has_its_values_in_words() -> None:

@@ -89,6 +89,17 @@ def test_the_overview_comes_after_the_page(root: User, browse: Browse) -> None:
         assert "Kubernetes 1.34.4 at" in client.get("/clusters/gpu/overview/").content.decode()
 
 
+def test_its_pools_have_a_page(root: User, browse: Browse) -> None:
+    client = browse(root)
+    handle = "p-d/pool-k-1"
+    attempt = make_attempt(executor="kubernetes", cluster="gpu", phase=AttemptPhase.RUNNING, handle=handle)
+    with serving(FakeCluster()) as api:
+        client.post("/clusters/set/", FORM | {"kubeconfig": kubeconfig(api.host)})
+        assert 'href="/clusters/gpu/pools/"' in client.get("/clusters/").content.decode()
+        text = client.get("/clusters/gpu/pools/").content.decode()
+    assert "No pods stay here now" in text and "pool-k-1" in text and attempt.node.execution.name in text
+
+
 def test_those_of_the_file_are_shown_and_not_changed(
     root: User, browse: Browse, settings: Settings, tmp_path: Path
 ) -> None:
@@ -109,7 +120,7 @@ def test_it_is_for_administrators_of_the_platform(world: World, root: User, brow
         if other.is_superuser:
             continue
         assert 'href="/clusters/"' not in client.get("/").content.decode()
-        assert {client.get("/clusters/").status_code, client.get("/clusters/gpu/overview/").status_code} == {403}
+        assert {client.get("/clusters/").status_code, client.get("/clusters/gpu/pools/").status_code} == {403}
         for url in ("/clusters/set/", "/clusters/gpu/switch/", "/clusters/gpu/remove/"):
             assert client.post(url, FORM).status_code == 403
     assert ClusterSettings.objects.exists()

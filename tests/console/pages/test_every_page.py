@@ -37,6 +37,11 @@ def addresses(world: World) -> list[str]:
         NODE.format("atrains", "n0") + f"logs/{world.attempt.pk}/",
         "/approvals/",
         f"/approvals/{world.gate.pk}/",
+        *(version + tab for tab in ("why/", "keep/", "erase/", "erase/?derived=on")),
+        RUN.format("atrains") + "why/",
+        "/approvers/",
+        "/promotions/",
+        "/service-levels/",
         "/launch-plans/",
         "/launch-plans/demo/development/train_on_dataset/",
         f"/launch-plans/demo/development/{workflow}/launch/",
@@ -49,6 +54,8 @@ def addresses(world: World) -> list[str]:
         "/password/",
         "/notifications/",
         "/sql/",
+        "/elsewhere/",
+        "/elsewhere/?kind=jobs",
     ]
 
 

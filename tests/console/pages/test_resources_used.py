@@ -31,9 +31,10 @@ def _sampled(world: World, peak: int) -> None:
 def test_it_shows_what_was_asked_for_beside_what_was_used_with_curves_and_tables(world: World, browse: Browse) -> None:
     _sampled(world, 3 * GIB)
     page = browse(world.viewer).get(RUN + "resources/").content.decode()
-    assert 'aria-label="cpu over 10 s: at most 1.75 cores, asked for 2.00 cores"' in page
-    assert 'aria-label="memory over 10 s: at most 3 GiB, asked for 4 GiB"' in page
-    assert "<td>10 s</td><td>3 GiB</td>" in page
+    assert '<span class="label">cpu over 10 s: at most 1.75 cores, asked for 2.00 cores</span>' in page
+    assert '<span class="label">memory over 10 s: at most 3 GiB, asked for 4 GiB</span>' in page
+    assert '<td class="nowrap">10 s</td><td class="num">3 GiB</td>' in page
+    assert page.count('class="chart-bound"') == 2 and "chart-dot" not in page
     assert "1 of 2 attempts ended before they were looked at" in page
     assert "quarter" not in page and "close to" not in page
 

@@ -93,16 +93,16 @@ def test_a_page_draws_each_run_with_a_link_and_a_table_behind_it(world: World, b
 
     assert 'id="history"' in page
     assert "50 % succeeded" in page
-    assert 'aria-label="afailed, ' in page
+    assert "<title>afailed, " in page and ": failed, 42 s</title>" in page
     assert page.count('href="/executions/demo/development/atrains/"') >= 2
-    assert "failed, 42 s" in page.split("<tbody>")[1]
+    assert '42 s <span class="muted nowrap">failed</span>' in page.split("<tbody>")[1]
 
 
 def test_a_list_draws_them_without_a_query_for_each(world: World, browse: Browse) -> None:
     client = browse(world.viewer)
     for address in ("/launch-plans/", "/workflows/"):
         page = client.get(address).content.decode()
-        assert 'class="drawn drawn-strip"' in page
+        assert 'class="chart-strip"' in page and "runs; " in page
     with CaptureQueriesContext(connection) as asked:
         client.get("/launch-plans/")
     assert sum("CROSS JOIN LATERAL" in query["sql"] for query in asked) == 1

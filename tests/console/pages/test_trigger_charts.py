@@ -33,8 +33,9 @@ def test_each_minute_is_a_column_with_its_outcomes(world: World) -> None:
     _fire(world, 30, outcome=FiringOutcome.FIRED)
     chart = firings_a_minute([trigger.pk], timezone.now())
     assert chart is not None
-    assert [bar.value for bar in chart.bars][-2:] == ["1 fired", "2 skipped"]
-    assert "at most 3 in a minute" in chart.label
+    drawn = [[(part.value, part.name) for part in bar.bar.parts] for bar in chart.bars if bar.parts]
+    assert drawn[-1] == [(1, "fired"), (2, "skipped")]
+    assert "at most 3 in a minute" in chart.title
     assert firings_a_minute([trigger.pk + 1], timezone.now()) is None
 
 
@@ -44,14 +45,14 @@ def test_latencies_are_counted_between_bounds(world: World) -> None:
     _fire(world, 4, ms=90_000)
     chart = latencies([trigger.pk])
     assert chart is not None
-    told = {bar.words: bar.value for bar in chart.bars}
-    assert told["up to 25 ms"] == "2" and told["100 ms to 200 ms"] == "1" and told["over 60 s"] == "1"
-    assert told["1 s to 2 s"] == "0"
-    assert chart.label == "From publication to launch, 4 times: mostly up to 25 ms"
+    told = {bar.bar.name: bar.bar.value for bar in chart.bars}
+    assert told["up to 25 ms"] == 2 and told["100 ms to 200 ms"] == 1 and told["over 60 s"] == 1
+    assert told["1 s to 2 s"] == 0
+    assert chart.title == "From publication to launch, 4 times: mostly up to 25 ms"
     assert latencies([trigger.pk + 1]) is None
 
 
 def test_the_page_of_a_launch_plan_draws_them(world: World, browse: Callable[[User], Client]) -> None:
     _fire(world, 1, ms=40)
     page = browse(world.viewer).get(PLAN).content.decode()
-    assert "A minute, in the last hour" in page and "mostly 25 ms to 50 ms" in page
+    assert "Reactions of the last hour by minute: " in page and "mostly 25 ms to 50 ms" in page

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,17 @@ from pytest_django import Settings
 
 from audit.models import AuditEvent
 from scheduler.executors.kubernetes import asking, clusters
+from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.connection import api_of
+from scheduler.executors.kubernetes.factory import owner
+from scheduler.executors.kubernetes.reuse.shape import shape
 from scheduler.models import ClusterSettings, ExecutorInstance
+from scheduler.phases import AttemptPhase
 from tests.console.rest.conftest import Caller, problem
 from tests.scheduler.attempts import make_attempt
 from tests.scheduler.executors.kubernetes.fake_api import FakeCluster, serving
 from tests.scheduler.executors.kubernetes.kubeconfigs import TOKEN, kubeconfig
+from tests.scheduler.executors.kubernetes.specs import IDENTITY, around, spec
 
 URL = "/api/v1/clusters"
 GPU = f"{URL}/gpu"
@@ -64,7 +70,13 @@ def test_it_is_for_administrators_of_the_platform(api: Caller) -> None:
     assert api("root").put(GPU, BODY, format="json").status_code == 201
     for name in ("vic", "ann", "abe", "ada", "sue"):
         caller = api(name)
-        for answer in (caller.get(URL), caller.get(GPU), caller.get(f"{GPU}/overview"), caller.delete(GPU)):
+        for answer in (
+            caller.get(URL),
+            caller.get(GPU),
+            caller.get(f"{GPU}/overview"),
+            caller.get(f"{GPU}/pools"),
+            caller.delete(GPU),
+        ):
             problem(answer, 403)
         problem(caller.put(GPU, BODY, format="json"), 403)
         problem(caller.patch(GPU, {"open": False}, format="json"), 403)
@@ -150,6 +162,31 @@ def test_the_overview_is_the_clusters_own_or_a_sentence(api: Caller) -> None:
     assert (told["answers"], told["version"]) == (False, "")
     line = told["lines"][0]
     assert "does not answer" in line or "cannot be reached" in line
+
+
+def test_its_pools_say_who_runs_where(api: Caller) -> None:
+    root, fake = api("root"), FakeCluster()
+    attempt = make_attempt(executor="kubernetes", cluster="gpu", phase=AttemptPhase.RUNNING, handle="p-d/pool-k-1")
+    make_attempt(executor="kubernetes", cluster="gpu", phase=AttemptPhase.RUNNING, handle="p-d/own-pod")
+    make_attempt(executor="kubernetes", cluster="other", phase=AttemptPhase.RUNNING, handle="p-d/pool-k-2")
+    place = around(owner=owner(), namespace="p-d")
+    body = shape(spec(identity=replace(IDENTITY, project="p", domain="d")), Cluster(), place)
+    assert body is not None
+    with serving(fake) as client:
+        root.put(GPU, BODY | {"kubeconfig": kubeconfig(client.host)}, format="json")
+        for name in ("pool-k-1", "pool-k-2"):
+            client.call("POST", "/api/v1/namespaces/p-d/pods", body.body(name))
+        fake.run("pool-k-1")
+        told = root.get(f"{GPU}/pools").json()
+    (pool,) = told["pools"]
+    assert (pool["project"], pool["domain"], pool["image"]) == ("p", "d", "team/job:1")
+    assert (pool["ready"], pool["busy"]) == (1, 1)
+    assert [(one["name"], one["tasks"]) for one in pool["pods"]] == [("pool-k-1", 1), ("pool-k-2", 0)]
+    (busy,) = told["attempts"]
+    assert (busy["execution"], busy["node"], busy["pod"]) == (attempt.node.execution.name, "n0", "pool-k-1")
+    root.put(GPU, BODY, format="json")
+    told = root.get(f"{GPU}/pools").json()
+    assert told["pools"] == [] and len(told["attempts"]) == 1 and told["problem"]
 
 
 def test_one_that_this_version_does_not_understand_keeps_nobody_from_the_others(api: Caller) -> None:

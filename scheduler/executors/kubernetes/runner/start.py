@@ -19,6 +19,7 @@ OWN, FLYTEKIT = "causeway", "flytekit"
 SHELL = "/bin/sh"
 LEAD = 4  # words that `wrapped` puts before the command
 _MODULES = ("door", "swift", "main")
+_OF_POOLS = (*_MODULES, "pool")
 _PACKAGE = "causeway_runner"
 _LOAD = (
     'import sys;sys.path[:1]==[""]and sys.path.pop(0);import os,zlib,binascii;exec('
@@ -34,6 +35,9 @@ trap 'kill -TERM $c' TERM
 $i -c '{_LOAD}' "$@" <&0 & c=$!
 while wait $c; r=$?; kill -0 $c 2>/dev/null; do :; done
 exit $r"""
+# The interpreter of a pod that stays is the one of flytekit's script, and process 1: whoever loses his parent is its.
+_POOL_SHELL = f"""p=$(command -v {PROGRAMS[1]}) && IFS= read -r i <"$p" || exit 127
+case $i in '#!'*python*) exec ${{i#??}} -c '{_LOAD}' "$@" ;; *) exit 127 ;; esac"""
 _BEGIN = f"""
 import sys as s, types as t
 def module(name, text=""):
@@ -55,6 +59,13 @@ def wrapped(argv: Sequence[str]) -> list[str]:
     return [SHELL, "-c", _SHELL, OWN, *argv]
 
 
+def pool_words(silence: float, root: str, shared: Sequence[str]) -> list[str]:
+    """The command of a pod that stays; it ends by itself after so many seconds without a word. `root`: the folder for
+    those of tasks; `shared`: whatever tasks leave there goes with them.
+    """
+    return [SHELL, "-c", _POOL_SHELL, OWN, "pool", f"{silence:g}", root, *shared]
+
+
 def lacks_shell(words: Sequence[str], message: str) -> bool:
     """Whether a container with this command could not start for want of our shell; the text is the runtime's."""
     return list(words[:LEAD]) == wrapped([]) and f'"{SHELL}"' in message and _lacks(message)
@@ -67,12 +78,23 @@ def _lacks(message: str) -> bool:
 @cache
 def code() -> str:
     """What the variable holds."""
+    return _program(_MODULES, "main.main")
+
+
+@cache
+def pool_code() -> str:
+    """What it holds in a pod that stays."""
+    return _program(_OF_POOLS, "pool.serve")
+
+
+def _program(modules: Sequence[str], begin: str) -> str:
     folder = Path(__file__).parent / "pod"
     lines = [_BEGIN]
-    for name in _MODULES:
+    for name in modules:
         text = _bare((folder / f"{name}.py").read_text(encoding="utf-8"))
         lines.append(f"module({f'{_PACKAGE}.{name}'!r}, {text!r})")
-    lines.append(f"s.modules[{f'{_PACKAGE}.main'!r}].main(s.argv[1:])")
+    module, function = begin.split(".")
+    lines.append(f"s.modules[{f'{_PACKAGE}.{module}'!r}].{function}(s.argv[1:])")
     return base64.b64encode(zlib.compress("\n".join(lines).encode(), 9)).decode()
 
 

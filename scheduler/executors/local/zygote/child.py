@@ -31,7 +31,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from . import images, strays
+from . import images, strays, together
 
 DUPLICATE = 197  # exit code of a process that found its attempt started already
 FLYTE_COMMANDS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
@@ -323,7 +323,11 @@ def _allow_threads(count: int, chosen: dict[str, str]) -> None:
 
 
 def _run(args: list[str], *, last: bool) -> int:
-    """Run flytekit's commands here, everything else as a program of its own in place of this process."""
+    """Run flytekit's commands here, everything else as a program of its own in place of this process; what is meant to
+    be several processes as such.
+    """
+    if (told := together.asked()) is not None:
+        return together.run(told, args, lambda words: _run(words, last=last))
     name = os.path.basename(args[0])
     if name not in FLYTE_COMMANDS:
         os.execvpe(args[0], args, os.environ)  # noqa: S606 - the user's own command, no shell in between

@@ -99,10 +99,10 @@ class Cluster:
 
 
 class ClusterTask(PythonFunctionTask[Cluster]):
-    """As flytekitplugins-spark has it."""
+    """As flytekitplugins-spark has it for Databricks."""
 
     def __init__(self, task_config: Cluster, task_function, **kwargs) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(task_config, task_function, task_type="spark", **kwargs)
+        super().__init__(task_config, task_function, task_type="databricks", **kwargs)
 
 
 def train(x: int) -> int:

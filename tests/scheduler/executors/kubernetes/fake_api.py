@@ -32,6 +32,8 @@ class FakeCluster:
         self.nodes: list[Json] = []
         self.workloads: list[Json] | None = None  # Kueue's; None: there is no Kueue
         self.may_read_workloads = True
+        self.served: set[str] = set()  # kinds of jobs, as `kubeflow.org/v1/pytorchjobs`
+        self.jobs: dict[tuple[str, str], Json] = {}  # of all kinds
         self.logs: dict[tuple[str, str], bytes] = {}  # by pod and container
         self.namespaces: set[str] | None = None  # None: every one is there
         self.refuse_in: dict[str, tuple[int, str]] = {}  # by namespace, as long as it is there
@@ -87,6 +89,43 @@ class FakeCluster:
             pod["status"].setdefault("conditions", []).append(told)
             pod["metadata"]["finalizers"].remove("kueue.x-k8s.io/managed")
             self._delete(pod)
+
+    def job(self) -> Json:
+        """The one there is."""
+        (job,) = self.jobs.values()
+        return job
+
+    def tell_job(self, **status: Any) -> None:
+        """As its operator does."""
+        with self._changed:
+            self.job()["status"] = status
+            self._commit("MODIFIED", self.job())
+
+    def add_replica(self, role: str, index: int = 0, **labels: str) -> str:
+        """A pod of the one job, as Kubeflow's operator makes it of its template; returns its name."""
+        with self._changed:
+            job = self.job()
+            (specs,) = (part for name, part in job["spec"].items() if name.endswith("ReplicaSpecs"))
+            (own,) = (one for name, one in specs.items() if name.lower() == role)
+            pod = copy.deepcopy(own["template"])
+            name = f"{job['metadata']['name']}-{role}-{index}"
+            kubeflow = {
+                "training.kubeflow.org/job-name": job["metadata"]["name"],
+                "training.kubeflow.org/replica-type": role,
+                "training.kubeflow.org/replica-index": str(index),
+            }
+            pod["metadata"] |= {"name": name, "finalizers": []}
+            pod["metadata"]["labels"] |= {**kubeflow, **labels}
+            pod["metadata"]["namespace"] = job["metadata"]["namespace"]
+            status, made = self._create(job["metadata"]["namespace"], pod)
+            assert status == 201, made
+            return name
+
+    def remove_job(self) -> None:
+        """As somebody else does it; its pods stay."""
+        with self._changed:
+            key = next(iter(self.jobs))
+            self._commit("DELETED", self.jobs.pop(key))
 
     def named(self, name: str) -> Json:
         return next(pod for (_, own), pod in self.pods.items() if own == name)
@@ -154,6 +193,8 @@ class FakeCluster:
                 return _status(403, "Forbidden", 'pods is forbidden: User "c" cannot get resource "pods"')
             if path.startswith("/apis/kueue.x-k8s.io"):
                 return self._kueue(path)
+            if path.startswith("/apis/") and "/leases" not in path:
+                return self._operators(method, parts, query, body)
             if path == "/version":
                 return 200, {"gitVersion": "v1.34.4"}
             if path == "/api/v1/nodes":
@@ -189,6 +230,39 @@ class FakeCluster:
         if not self.may_read_workloads:
             return _status(403, "Forbidden", 'workloads.kueue.x-k8s.io is forbidden: User "c" cannot list resource')
         return 200, {"items": copy.deepcopy(self.workloads), "metadata": {}}
+
+    def _operators(self, method: str, parts: list[str], query: dict[str, str], body: Json) -> tuple[int, Json]:
+        api, rest = f"{parts[1]}/{parts[2]}", parts[3:]
+        if not rest:
+            plurals = [one.rpartition("/")[2] for one in sorted(self.served) if one.startswith(f"{api}/")]
+            absent = _status(404, "NotFound", "the server could not find the requested resource")
+            return (200, {"resources": [{"name": one} for one in plurals]}) if plurals else absent
+        namespace = rest.pop(1) if rest[0] == "namespaces" else ""
+        plural, name = (rest[1:] if namespace else rest)[0], (rest[2:] if namespace else rest[1:])
+        if f"{api}/{plural}" not in self.served:
+            return _status(404, "NotFound", "the server could not find the requested resource")
+        if method == "POST":
+            return self._create_job(namespace, body)
+        if not name:
+            found = [copy.deepcopy(one) for one in self.jobs.values() if _plural_of(one) == plural]
+            items = [one for one in found if _selected(one, query, namespace)]
+            return 200, {"items": items, "metadata": {"resourceVersion": str(self._version)}}
+        job = self.jobs.get((namespace, name[0]))
+        if job is None:
+            return _status(404, "NotFound", f'{plural} "{name[0]}" not found')
+        if method == "DELETE":
+            del self.jobs[namespace, name[0]]
+            self._commit("DELETED", job)
+        return 200, copy.deepcopy(job)
+
+    def _create_job(self, namespace: str, job: Json) -> tuple[int, Json]:
+        key = namespace, job["metadata"]["name"]
+        if key in self.jobs:
+            return _status(409, "AlreadyExists", f'"{key[1]}" already exists')
+        job["metadata"] |= {"uid": f"u-{next(self._uids)}", "creationTimestamp": at()}
+        self.jobs[key] = job
+        self._commit("ADDED", job)
+        return 201, copy.deepcopy(job)
 
     def _lease(self, method: str, name: str, body: Json) -> tuple[int, Json]:
         self._version += 1
@@ -274,7 +348,7 @@ class FakeCluster:
         self._history.append((self._version, {"type": kind, "object": copy.deepcopy(pod)}))
         self._changed.notify_all()
 
-    def watched(self, query: dict[str, str]) -> Iterator[Json]:
+    def watched(self, query: dict[str, str], plural: str = "pods") -> Iterator[Json]:
         """Until it is cut."""
         with self._changed:
             self.watches += 1
@@ -294,7 +368,8 @@ class FakeCluster:
                     self._changed.wait(0.2)
                 if self._cuts != cuts:
                     return
-            yield from (event for event in new if _selected(event["object"], query, ""))
+            ours = (event for event in new if _plural_of(event["object"]) == plural)
+            yield from (event for event in ours if _selected(event["object"], query, ""))
 
     def _blind(self, cuts: int) -> None:
         """A version of the future: neither an event nor an error."""
@@ -303,9 +378,14 @@ class FakeCluster:
 
 
 def _selected(pod: Json, query: dict[str, str], namespace: str) -> bool:
-    name, _, value = query.get("labelSelector", "").partition("=")
-    fits = not name or pod["metadata"]["labels"].get(name) == value
+    asked = [one.partition("=") for one in query.get("labelSelector", "").split(",") if one]
+    labels = pod["metadata"]["labels"]
+    fits = all(labels.get(name) == value if equal else name in labels for name, equal, value in asked)
     return fits and namespace in ("", pod["metadata"]["namespace"])
+
+
+def _plural_of(found: Json) -> str:
+    return f"{found.get('kind', 'Pod').lower()}s"
 
 
 def _status(code: int, reason: str, message: str) -> tuple[int, Json]:
@@ -325,7 +405,8 @@ def serving(cluster: FakeCluster) -> Iterator[Api]:
             size = int(self.headers.get("Content-Length") or 0)
             body = json.loads(self.rfile.read(size) or b"{}")
             if query.get("watch"):
-                self.stream(json.dumps(event).encode() + b"\n" for event in cluster.watched(query))
+                events = cluster.watched(query, url.path.rpartition("/")[2])
+                self.stream(json.dumps(event).encode() + b"\n" for event in events)
             elif url.path.endswith("/log"):
                 name = url.path.split("/")[-2]
                 cluster.calls.append(f"{self.command} {url.path}")

@@ -43,6 +43,12 @@ def test_what_has_no_pod_has_no_links(row: TaskExecution) -> None:
     assert kubectl(made(executor="local", handle="12:3")) == []
 
 
+def test_a_pod_that_others_run_in_too_has_no_log_of_the_attempt(row: TaskExecution) -> None:
+    shared = made(handle="ns/pool-0123-4567")
+    assert log_links(shared) == []
+    assert kubectl(shared) == ["kubectl --namespace ns describe pod pool-0123-4567"]
+
+
 def test_a_description_that_is_broken_shows_no_links(settings: Settings, tmp_path: Path) -> None:
     settings.CAUSEWAY_CLUSTERS = str(tmp_path / "absent.yaml")
     assert log_links(made()) == []

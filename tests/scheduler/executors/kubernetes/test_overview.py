@@ -20,8 +20,11 @@ class Answers:
 
     host = "https://10.0.0.1:6443"
 
-    def __init__(self, *absent: str, nodes: Any = None, pods: Any = ()) -> None:
+    def __init__(
+        self, *absent: str, nodes: Any = None, pods: Any = (), kinds: dict[str, list[str]] | None = None
+    ) -> None:
         self.absent, self.pods = set(absent), list(pods)
+        self.kinds = kinds or {}  # plurals by group and version
         self.nodes = [{"status": NODE}, {"status": NODE}] if nodes is None else nodes
 
     def call(self, method: str, path: str, body: Any = None, **rest: Any) -> Any:
@@ -35,6 +38,10 @@ class Answers:
             if "list all pods" in self.absent:
                 raise ApiError(403, "Forbidden", "no")
             return {"items": self.pods}
+        if path.startswith("/apis/") and method == "GET":
+            if (found := self.kinds.get(path.removeprefix("/apis/"))) is None:
+                raise ApiError(404, "NotFound", "no such group")
+            return {"resources": [{"name": name} for name in found]}
         asked = body["spec"]["resourceAttributes"]
         return {"status": {"allowed": f"{asked['verb']} {asked['resource']}" not in self.absent}}
 
@@ -70,6 +77,15 @@ def test_it_says_what_the_cluster_has_and_nothing_more_where_nothing_is_missing(
 )
 def test_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch, given: dict[str, Any], words: str) -> None:
     assert words in said(monkeypatch, given.pop("answers", Answers()), **given)
+
+
+def test_kinds_of_distributed_jobs_are_told_and_what_is_missing_for_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = {"kubeflow.org/v1": ["pytorchjobs", "tfjobs"], "kubeflow.org/v2beta1": ["mpijobs"]}
+    found = said(monkeypatch, Answers("delete tfjobs", kinds=served))
+    jobs = "PyTorchJob (kubeflow.org/v1), TFJob (kubeflow.org/v1), MPIJob (kubeflow.org/v2beta1)"
+    assert f"  distributed jobs: {jobs}\n" in found
+    assert "missing: the right to delete tfjobs.kubeflow.org (TFJobs of distributed tasks)" in found
+    assert "create pytorchjobs" not in found
 
 
 def test_a_kubeconfig_that_is_none_is_refused(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from .door import Door, Elsewhere
@@ -29,17 +30,20 @@ class NotThisWay(Exception):
     """flytekit's own way is to be taken."""
 
 
-def main(argv: list[str]) -> NoReturn:
-    """The command as the task says it, run by the interpreter of its script."""
+def main(argv: list[str], unpacked: Callable[[], None] = lambda: None) -> NoReturn:
+    """The command as the task says it, run by the interpreter of its script. `unpacked` is called once its code is
+    where it belongs.
+    """
     _heed_signals()
     door, folder, before = _door(), "", os.environ.get("PYTHONPATH")
     try:
         if os.path.basename(argv[0]) == FAST:
-            package, place, command = _understood(argv)
+            package, place, command = understood(argv)
             _fetch(door, package, place)
             argv, folder = _told(command, package, place), os.path.realpath(place)
             os.environ["PYTHONPATH"] = folder if before is None else before + os.pathsep + folder
             _check_shadows(folder)
+        unpacked()
         script = _script(argv[0])
     except Exception:  # noqa: BLE001 - what is wrong, flytekit says
         os.execvp(argv[0], argv)  # noqa: S606
@@ -61,7 +65,7 @@ def _door() -> Any:
         return None
 
 
-def _understood(argv: list[str]) -> tuple[str, str, list[str]]:
+def understood(argv: list[str]) -> tuple[str, str, list[str]]:
     """The package, the folder for it, and the command that follows."""
     if len(argv) < 7 or argv[1] != "--additional-distribution" or argv[3] != "--dest-dir" or argv[5] != "--":
         raise NotThisWay
@@ -155,7 +159,7 @@ def _run(script: str, argv: list[str], door: Any) -> NoReturn:
         exec(code, vars(main))  # noqa: S102 - flytekit's own script
         status = 0
     except SystemExit as error:
-        status = _status(error)
+        status = status_of(error)
     except BaseException as error:  # noqa: BLE001 - as an interpreter ends
         trace = error.__traceback__.tb_next if error.__traceback__ is not None else None
         sys.excepthook(type(error), error.with_traceback(trace), trace)
@@ -163,7 +167,8 @@ def _run(script: str, argv: list[str], door: Any) -> NoReturn:
     _leave(status)
 
 
-def _status(error: SystemExit) -> int:
+def status_of(error: SystemExit) -> int:
+    """The exit code that an interpreter makes of it."""
     if error.code is None:
         return 0
     if isinstance(error.code, int):

@@ -285,3 +285,43 @@ class Holder:
 @task
 def listed_inside(held: Holder) -> str:
     return ",".join(sorted(os.listdir(held.folder)))
+
+
+@task
+def replica(failing: str) -> str:
+    """One of several processes, which meet by what the training operator would tell them."""
+    import socket
+
+    rank, world = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    if str(rank) == failing:
+        raise ValueError(f"rank {rank} cannot go on")
+    address = (os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+    if rank == 0:
+        with socket.create_server(address) as server:
+            ranks = [server.accept()[0].recv(100).decode() for _ in range(world - 1)]
+        return " ".join(sorted(ranks))
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        try:
+            with socket.create_connection(address) as other:
+                other.sendall(f"{rank}of{world}".encode())
+            return "nobody reads this"
+        except ConnectionRefusedError:
+            time.sleep(0.02)
+    raise TimeoutError("rank 0 is not there")
+
+
+@task
+def of_cluster() -> str:
+    import json
+
+    config = json.loads(os.environ["TF_CONFIG"])
+    own = config["task"]
+    if own["type"] == "ps":
+        time.sleep(600)
+    return f"{own['type']} {own['index']} of {sorted((role, len(found)) for role, found in config['cluster'].items())}"
+
+
+@task
+def mpi_rank() -> str:
+    return os.environ.get("OMPI_COMM_WORLD_RANK", "none")

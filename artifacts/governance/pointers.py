@@ -1,0 +1,237 @@
+"""Policies of aliases, and what they say of a move: the facts of a version, asked of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from artifacts.exceptions import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
+from artifacts.governance.checks import names_of
+from artifacts.governance.policies import (
+    ROLES,
+    Candidate,
+    CheckFact,
+    Clause,
+    Policy,
+    circumstances,
+    failing,
+    kept_policy,
+    merits,
+    read_policy,
+)
+from artifacts.happenings import VERSION_APPROVED, VERSION_REJECTED, a_happening, write
+from artifacts.models import Alias, AliasPolicy, Artifact, ArtifactVersion, CheckResult, Happening
+from artifacts.names import check_alias
+from artifacts.wire import check_text
+from audit.record import record
+
+MAX_REASON = 10_000
+BATCH = 50  # versions looked at in one go for one that satisfies a policy
+SEARCHED = 1000  # versions that a fall-back looks back over
+
+
+class PolicyBroken(FailedPrecondition):
+    """A move that the alias's policy does not allow. `detail` lists every clause."""
+
+
+@dataclass(frozen=True)
+class Mover:
+    """Who moves an alias. `roles`: those that he holds there. `by_hand` False: the control plane, by the policy."""
+
+    name: str
+    roles: Collection[str] = ()
+    by_hand: bool = True
+    urgent: bool = False  # quiet hours do not hold it up
+    force: bool = False  # against the policy, for the reason given
+
+
+def set_alias_policy(artifact: Artifact, alias: str, given: object, *, actor: str) -> AliasPolicy:
+    """Set what must hold for the alias to name a version, in the place of what had to. Where it points now it stays.
+
+    InvalidArgument says what is wrong with the policy: checks that the artifact does not have, wrong types.
+    """
+    check_alias(alias)
+    with transaction.atomic():
+        Artifact.objects.select_for_update(no_key=True).get(pk=artifact.pk)
+        policy = read_policy(given, checks=names_of(artifact), partition_keys=artifact.partition_keys)
+        rules = policy.as_json()
+        row, _ = AliasPolicy.objects.update_or_create(
+            artifact=artifact, alias=alias, defaults={"rules": rules, "set_by": actor, "set_at": timezone.now()}
+        )
+        record(actor, "alias_policy.set", f"{artifact}:{alias}", **_place(artifact), detail={"rules": rules})
+    return row
+
+
+def drop_alias_policy(artifact: Artifact, alias: str, *, actor: str) -> None:
+    """Nothing governs the alias any more. NotFound when nothing did."""
+    with transaction.atomic():
+        Artifact.objects.select_for_update(no_key=True).get(pk=artifact.pk)
+        if not AliasPolicy.objects.filter(artifact=artifact, alias=alias).delete()[0]:
+            raise NotFound(f"'{alias}' of {artifact} has no policy")
+        record(actor, "alias_policy.remove", f"{artifact}:{alias}", **_place(artifact))
+
+
+def _place(artifact: Artifact) -> dict[str, Any]:
+    return {"project": artifact.project, "domain": artifact.domain}
+
+
+def policy_of(artifact_id: int, alias: str) -> Policy | None:
+    row = AliasPolicy.objects.filter(artifact=artifact_id, alias=alias).first()
+    return kept_policy(row.rules) if row is not None else None
+
+
+def candidates_of(versions: Sequence[ArtifactVersion], alias: str) -> dict[int, Candidate]:
+    """What is known of the versions that the alias may name. Two queries, whatever their number."""
+    ids = [version.pk for version in versions]
+    checks: dict[int, dict[str, CheckFact]] = {pk: {} for pk in ids}
+    for row in CheckResult.objects.filter(version__in=ids).order_by("name"):
+        checks[row.version_id][row.name] = CheckFact(row.status, row.message, row.numbers)
+    words: dict[int, dict[str, bool]] = {pk: {} for pk in ids}
+    kinds = (VERSION_APPROVED.name, VERSION_REJECTED.name)
+    said = Happening.objects.filter(version__in=ids, name=alias, kind__in=kinds).order_by("pk")
+    for pk, actor, kind in said.values_list("version_id", "actor", "kind"):
+        words[pk or 0][actor] = kind == VERSION_APPROVED.name
+    return {
+        version.pk: Candidate(
+            partitions=version.partitions,
+            checks=checks[version.pk],
+            approved_by=tuple(sorted(name for name, approved in words[version.pk].items() if approved)),
+            author=version.created_by,
+            is_removed=version.removed_at is not None,
+            is_quarantined=version.quarantined_at is not None,
+        )
+        for version in versions
+    }
+
+
+def clauses_of(policy: Policy, version: ArtifactVersion, alias: str) -> list[Clause]:
+    """What the policy asks of the version itself."""
+    return merits(policy, candidates_of([version], alias)[version.pk])
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A move that may be made: whether against the policy, and what it stands on."""
+
+    forced: bool
+    evidence: dict[str, Any]
+
+
+UNGOVERNED = Judged(False, {})
+
+
+def judge_move(version: ArtifactVersion, alias: str, mover: Mover, *, reason: str, now: datetime) -> Judged:
+    """Whether the alias may be moved to the version; the caller holds the artifact's lock.
+
+    PolicyBroken names the clauses that do not hold, with what was found. With force they need not, from somebody with
+    the policy's `force_role` and for a reason: PermissionDenied and InvalidArgument otherwise.
+    """
+    policy = policy_of(version.artifact_id, alias)
+    if policy is None:
+        return UNGOVERNED
+    clauses = clauses_of(policy, version, alias)
+    clauses += _around(policy, mover, now)
+    broken = failing(clauses)
+    evidence = {"policy": policy.as_json(), "clauses": [asdict(clause) for clause in clauses]}
+    if not broken:
+        return Judged(False, evidence)
+    said = "; ".join(clause.said for clause in broken)
+    if not mover.force or any(clause.name == "removed" for clause in broken):
+        raise PolicyBroken(
+            f"'{alias}' cannot name {version.version}: {said}", detail=[asdict(clause) for clause in clauses]
+        )
+    _check_force(policy, mover, alias, reason)
+    return Judged(True, evidence)
+
+
+def judge_drop(artifact: Artifact, alias: str, mover: Mover, *, reason: str, now: datetime) -> Judged:
+    """As `judge_move`, of taking the alias away: who does it, and when."""
+    policy = policy_of(artifact.pk, alias)
+    if policy is None:
+        return UNGOVERNED
+    clauses = _around(policy, mover, now)
+    broken = failing(clauses)
+    evidence = {"policy": policy.as_json(), "clauses": [asdict(clause) for clause in clauses]}
+    if broken and not mover.force:
+        said = "; ".join(clause.said for clause in broken)
+        raise PolicyBroken(f"'{alias}' cannot be taken away: {said}", detail=evidence["clauses"])
+    if broken:
+        _check_force(policy, mover, alias, reason)
+    return Judged(bool(broken), evidence)
+
+
+def _around(policy: Policy, mover: Mover, now: datetime) -> list[Clause]:
+    return circumstances(policy, by_hand=mover.by_hand, roles=mover.roles, now=None if mover.urgent else now)
+
+
+def _check_force(policy: Policy, mover: Mover, alias: str, reason: str) -> None:
+    if policy.force_role not in mover.roles:
+        raise PermissionDenied(
+            f"{mover.name} may not move '{alias}' against its policy: that needs the role {policy.force_role}"
+        )
+    if not reason.strip():
+        raise InvalidArgument(f"say why '{alias}' is moved against its policy: a reason is kept with it for ever")
+
+
+def roles_from(role: str) -> tuple[str, ...]:
+    """Those of ROLES that somebody holds whose highest is `role`."""
+    return ROLES[: ROLES.index(role) + 1] if role in ROLES else ()
+
+
+def approve_version(
+    version: ArtifactVersion, alias: str, *, approve: bool, comment: str, actor: str, may_decide: bool
+) -> Happening:
+    """Say that the alias may name the version, or may not; somebody's last word counts, never that of who published it.
+
+    PermissionDenied for whom the policy does not name, or who may not decide where it names nobody; FailedPrecondition
+    where the policy of the alias asks for no approval, and for a version that was removed.
+    """
+    check_text(comment, "the comment")
+    with transaction.atomic():
+        Artifact.objects.select_for_update(no_key=True).get(pk=version.artifact_id)
+        policy = policy_of(version.artifact_id, alias)
+        if policy is None or not policy.approvals:
+            raise FailedPrecondition(f"no policy of '{alias}' asks for approvals of {version.artifact.name}")
+        if version.removed_at is not None:
+            raise FailedPrecondition(f"{version} was removed: nothing is left to approve")
+        if not (actor in policy.approvers if policy.approvers else may_decide):
+            who = f"one of {', '.join(policy.approvers)}" if policy.approvers else "somebody with the role approver"
+            raise PermissionDenied(f"{actor} may not approve {version} for '{alias}': that is for {who}")
+        if actor == version.created_by:
+            raise PermissionDenied(f"{actor} published {version} and cannot approve it")
+        kind = VERSION_APPROVED if approve else VERSION_REJECTED
+        detail = {"comment": comment[:MAX_REASON]} if comment else {}
+        row = a_happening(kind, actor=actor, version=version, name=alias, detail=detail)
+        write([row])
+        verb = "version.approve" if approve else "version.reject"
+        record(actor, verb, f"{version} for {alias}", **_place(version.artifact))
+    return row
+
+
+def satisfying(policy: Policy, artifact_id: int, alias: str, *, but: int) -> ArtifactVersion | None:
+    """The newest version that satisfies the policy, but that one; among the newest SEARCHED."""
+    return next((version for version in _satisfying(policy, artifact_id, alias) if version.pk != but), None)
+
+
+def _satisfying(policy: Policy, artifact_id: int, alias: str) -> Iterator[ArtifactVersion]:
+    rows = ArtifactVersion.objects.filter(artifact=artifact_id, removed_at__isnull=True, quarantined_at__isnull=True)
+    if policy.partitions:
+        rows = rows.filter(partitions__contains=dict(policy.partitions))
+    rows = rows.select_related("artifact").defer("card", "terms", "literal", "literal_type", "metadata")
+    ordered = rows.order_by("-created_at", "-pk")
+    for start in range(0, SEARCHED, BATCH):
+        found = list(ordered[start : start + BATCH])
+        candidates = candidates_of(found, alias)
+        yield from (version for version in found if not failing(merits(policy, candidates[version.pk])))
+        if len(found) < BATCH:
+            return
+
+
+def alias_of(artifact_id: int, alias: str) -> Alias | None:
+    rows = Alias.objects.filter(artifact=artifact_id, name=alias)
+    return rows.select_related("version").first()

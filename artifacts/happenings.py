@@ -1,0 +1,162 @@
+"""Facts as rows: what happened, written in the transaction of the fact, and what follows from it.
+
+Each kind is registered once, by the module whose actions make it happen (`register`). Who wants something to follow
+says so beside it (`follow`); scheduler.happenings does it after the commit, exactly once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import connection
+from django.dispatch import Signal
+from django.utils import timezone
+
+from artifacts.models import Artifact, ArtifactVersion, Happening
+
+MAX_NAME = 255
+recorded = Signal()  # sent with `ids` of happenings that something follows from, inside their transaction
+Consequence = Callable[[Happening], None]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of happening: `alias.moved`. `words` says it in the past tense, for lists, behind its subject."""
+
+    name: str
+    words: str
+    consequences: list[Consequence] = field(default_factory=list, compare=False)
+
+
+KINDS: dict[str, Kind] = {}
+
+
+def register(name: str, words: str) -> Kind:
+    """A kind of happening, known from now on. ValueError for a second one of the same name."""
+    if name in KINDS:
+        raise ValueError(f"there is a kind of happening {name!r} already")
+    KINDS[name] = Kind(name, words)
+    return KINDS[name]
+
+
+def follow(kind: Kind) -> Callable[[Consequence], Consequence]:
+    """Decorates what follows from happenings of a kind.
+
+    Called with the happening after its commit, in a transaction of its own that also notes the happening as handled: it
+    takes effect once. It must not talk to anything but the database.
+    """
+
+    def decorate(consequence: Consequence) -> Consequence:
+        if consequence not in kind.consequences:
+            kind.consequences.append(consequence)
+        return consequence
+
+    return decorate
+
+
+PUBLISHED = register("version.published", "was published")
+REMOVED = register("version.removed", "was removed")
+EXPIRED = register("version.expired", "was let go by its retention policy")
+ALIAS_MOVED = register("alias.moved", "was moved")
+ALIAS_REMOVED = register("alias.removed", "was removed")
+CHECK_PASSED = register("check.passed", "passed")
+CHECK_FAILED = register("check.failed", "failed")
+VERSION_APPROVED = register("version.approved", "was approved")
+VERSION_REJECTED = register("version.rejected", "was rejected")
+FALLEN_BACK = register("alias.fallen_back", "fell back")
+STRANDED = register("alias.stranded", "found no version to fall back to")
+QUARANTINED = register("version.quarantined", "was quarantined")
+RELEASED = register("version.released", "was released from quarantine")
+APPROVED = register("gate.approved", "was approved")
+REJECTED = register("gate.rejected", "was rejected")
+
+
+def happened(
+    kind: Kind,
+    *,
+    actor: str,
+    version: ArtifactVersion | None = None,
+    artifact: Artifact | None = None,
+    subject: str = "",
+    place: tuple[str, str] | None = None,
+    execution_key: str = "",
+    name: str = "",
+    cause: Happening | None = None,
+    detail: Mapping[str, object] | None = None,
+    at: datetime | None = None,
+    key: str | None = None,
+) -> Happening | None:
+    """Write that something happened, in the caller's transaction, which must be that of the fact.
+
+    `place` (project, domain) and `subject` are the version's or the artifact's where these are given. `detail` is
+    JSON-able. `key`: None is returned, and nothing written, where a happening of that key is there already. `at`: now.
+    """
+    row = a_happening(
+        kind,
+        actor=actor,
+        version=version,
+        artifact=artifact,
+        subject=subject,
+        place=place,
+        execution_key=execution_key,
+        name=name,
+        cause=cause,
+        detail=detail,
+        at=at,
+        key=key,
+    )
+    return write([row])[0] if key is None or _claim(key) else None
+
+
+def a_happening(
+    kind: Kind,
+    *,
+    actor: str,
+    version: ArtifactVersion | None = None,
+    artifact: Artifact | None = None,
+    subject: str = "",
+    place: tuple[str, str] | None = None,
+    execution_key: str = "",
+    name: str = "",
+    cause: Happening | None = None,
+    detail: Mapping[str, object] | None = None,
+    at: datetime | None = None,
+    key: str | None = None,
+) -> Happening:
+    """The row that `happened` writes, for whoever writes many at once (`write`)."""
+    now = timezone.now()
+    artifact = version.artifact if version is not None else artifact
+    project, domain = place or ((artifact.project, artifact.domain) if artifact is not None else ("", ""))
+    return Happening(
+        kind=kind.name,
+        at=at or now,
+        project=project,
+        domain=domain,
+        subject=(subject or str(version or artifact or execution_key))[:700],
+        artifact=artifact,
+        version=version,
+        execution_key=execution_key,
+        name=name[:MAX_NAME],
+        actor=actor[:150],
+        cause=cause,
+        detail=dict(detail or {}),
+        key=key,
+        handled_at=None if kind.consequences else now,
+    )
+
+
+def write(rows: Sequence[Happening]) -> Sequence[Happening]:
+    """Several at once, as `happened` writes one."""
+    Happening.objects.bulk_create(rows)
+    if ids := [row.pk for row in rows if row.handled_at is None]:
+        recorded.send(Happening, ids=ids)
+    return rows
+
+
+def _claim(key: str) -> bool:
+    """Whether nobody wrote a happening of that key; until the end of the transaction nobody else will."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 15))", [key])
+    return not Happening.objects.filter(key=key).exists()

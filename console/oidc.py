@@ -1,0 +1,95 @@
+"""Single sign-on: Causeway as a client of an OpenID Connect provider. The protocol is Authlib's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import requests
+from authlib.integrations.base_client import OAuthError
+from authlib.integrations.django_client import OAuth
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from joserfc.errors import JoseError
+
+from artifacts.exceptions import FailedPrecondition, Unauthenticated
+from console.accounts.sign_on import Person
+
+SECONDS = 10  # for each request to the provider
+SCOPES = "openid profile email"
+
+
+def is_set() -> bool:
+    return bool(settings.CAUSEWAY_OIDC_ISSUER and settings.CAUSEWAY_OIDC_CLIENT_ID)
+
+
+def start(request: HttpRequest) -> HttpResponse:
+    """To the provider; state, nonce and PKCE's verifier are kept in the session.
+
+    Raises FailedPrecondition where it does not answer.
+    """
+    try:
+        answer: HttpResponse = _client().authorize_redirect(request, _callback())
+    except (requests.RequestException, OAuthError, ValueError) as error:
+        raise FailedPrecondition(f"the provider of single sign-on does not answer: {error}") from error
+    return answer
+
+
+def finish(request: HttpRequest) -> Person:
+    """Whom the provider sent back. Raises Unauthenticated for one whom it did not prove, FailedPrecondition."""
+    client = _client()
+    try:
+        token = client.authorize_access_token(request, timeout=SECONDS)
+        claims = dict(token.get("userinfo") or {})
+        if claims and client.load_server_metadata().get("userinfo_endpoint"):
+            more = dict(client.userinfo(token=token))
+            claims |= more if more.get("sub") == claims["sub"] else {}
+    except requests.RequestException as error:
+        raise FailedPrecondition(f"the provider of single sign-on does not answer: {error}") from error
+    except (OAuthError, JoseError, ValueError, KeyError) as error:
+        raise Unauthenticated(f"single sign-on failed: {error}") from error
+    if not claims.get("sub"):
+        raise Unauthenticated("single sign-on failed: the provider sent no ID token")
+    return _person(claims)
+
+
+def _person(claims: Mapping[str, Any]) -> Person:
+    groups = claims.get(settings.CAUSEWAY_OIDC_GROUPS)
+    known = [groups] if isinstance(groups, str) else groups
+    return Person(
+        issuer=settings.CAUSEWAY_OIDC_ISSUER,
+        subject=str(claims["sub"])[:255],
+        name=str(claims.get(settings.CAUSEWAY_OIDC_USERNAME) or ""),
+        email=str(claims.get("email") or ""),
+        first_name=str(claims.get("given_name") or ""),
+        last_name=str(claims.get("family_name") or ""),
+        groups=frozenset(str(one) for one in known) if isinstance(known, list) else None,
+    )
+
+
+def _callback() -> str:
+    return f"{settings.CAUSEWAY_PUBLIC_URL}{reverse('oidc-callback')}"
+
+
+def _client() -> Any:
+    return _registered(
+        settings.CAUSEWAY_OIDC_ISSUER, settings.CAUSEWAY_OIDC_CLIENT_ID, settings.CAUSEWAY_OIDC_CLIENT_SECRET
+    )
+
+
+@cache
+def _registered(issuer: str, client_id: str, client_secret: str) -> Any:
+    """Made once for each process: it keeps what the provider says of itself, and its keys."""
+    return OAuth().register(
+        name="sign_on",
+        client_id=client_id,
+        client_secret=client_secret,
+        server_metadata_url=f"{issuer.rstrip('/')}/.well-known/openid-configuration",
+        client_kwargs={
+            "scope": f"{SCOPES} {settings.CAUSEWAY_OIDC_SCOPES}".strip(),
+            "code_challenge_method": "S256",
+            "timeout": SECONDS,
+        },
+    )

@@ -1,0 +1,178 @@
+"""Pages about whether versions are good enough: an artifact's checks and the policies of its aliases."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import HttpResponse, QueryDict
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from artifacts.exceptions import InvalidArgument
+from artifacts.governance import checks, pointers, quarantine
+from artifacts.governance.kinds import KINDS
+from artifacts.governance.policies import Clause, Policy, kept_policy
+from artifacts.models import Alias, AliasPolicy, Artifact, ArtifactVersion, CheckResult, CheckRule, Severity
+from console.access_objects import access_artifact_id, access_version_id
+from console.accounts import access
+from console.accounts.access import Action
+from console.pages.artifacts_context import HEAVY, alias_moves
+from console.pages.responses import PageRequest, attempt, page
+from console.pages.typed_values import form_text
+
+JUDGED_SHOWN = 20  # the newest versions, with what checks say of them
+
+
+@dataclass(frozen=True)
+class Governed:
+    """A policy, where its alias points, and what of the policy holds there now."""
+
+    policy: AliasPolicy
+    rules: str  # as JSON
+    alias: Alias | None
+    clauses: list[Clause]
+
+
+@require_GET
+@page
+def show(request: PageRequest, artifact_id: int) -> HttpResponse:
+    artifact = access_artifact_id(request.user, artifact_id)
+    place = (artifact.project, artifact.domain)
+    rules = list(CheckRule.objects.filter(artifact=artifact).order_by("name"))
+    context = {
+        "artifact": artifact,
+        "rules": [(rule, json.dumps(rule.parameters)) for rule in rules],
+        "kinds": KINDS.values(),
+        "severities": Severity.choices,
+        "governed": _governed(artifact),
+        "judged": _judged(artifact),
+        "moves": alias_moves(artifact),
+        "may_check": access.can(request.user, Action.DECIDE, *place),
+        "may_govern": access.can(request.user, Action.ADMIN, *place),
+        "typed": request.session.pop("governance_typed", {}),
+    }
+    return render(request, "artifacts/governance.html", context)
+
+
+def _governed(artifact: Artifact) -> list[Governed]:
+    """Two queries for each policy; there are as many as aliases that somebody governs."""
+    rows = Alias.objects.filter(artifact=artifact).select_related("version")
+    named = {alias.name: alias for alias in rows.defer(*(f"version__{column}" for column in HEAVY))}
+    found = []
+    for row in AliasPolicy.objects.filter(artifact=artifact).order_by("alias"):
+        alias, policy = named.get(row.alias), kept_policy(row.rules)
+        clauses = pointers.clauses_of(policy, alias.version, row.alias) if alias is not None else []
+        found.append(Governed(row, json.dumps(_said(row.rules), indent=2), alias, clauses))
+    return found
+
+
+def _said(rules: dict[str, Any]) -> dict[str, Any]:
+    """Without what says nothing."""
+    return {name: value for name, value in rules.items() if value not in ([], {}, 0, False)}
+
+
+def _judged(artifact: Artifact) -> list[tuple[ArtifactVersion, list[CheckResult]]]:
+    versions = ArtifactVersion.objects.filter(artifact=artifact, check_results__isnull=False).distinct()
+    newest = list(
+        versions.only("version", "created_at", "quarantined_at").order_by("-created_at", "-pk")[:JUDGED_SHOWN]
+    )
+    results: dict[int, list[CheckResult]] = {version.pk: [] for version in newest}
+    for row in CheckResult.objects.filter(version__in=list(results)).order_by("name"):
+        results[row.version_id].append(row)
+    return [(version, results[version.pk]) for version in newest]
+
+
+@require_POST
+@page
+def set_check(request: PageRequest, artifact_id: int) -> HttpResponse:
+    """Saves a check, or (`do=remove`) takes one away."""
+    artifact = access_artifact_id(request.user, artifact_id, action=Action.DECIDE)
+    name, actor = form_text(request.POST, "name"), request.user.username
+
+    def act() -> None:
+        if request.POST.get("do") == "remove":
+            checks.drop_check(artifact, name, actor=actor)
+            return
+        parameters = _json(request.POST, "parameters")
+        wish = checks.Wish(
+            name, form_text(request.POST, "kind"), parameters, severity=form_text(request.POST, "severity")
+        )
+        checks.set_check(artifact, wish, actor=actor)
+
+    done = "removed" if request.POST.get("do") == "remove" else "set"
+    if not attempt(request, act, f"The check “{name}” is {done}."):
+        _remember(request, "name", "kind", "parameters", "severity")
+    return redirect("governance", artifact_id=artifact.pk)
+
+
+@require_POST
+@page
+def set_policy(request: PageRequest, artifact_id: int) -> HttpResponse:
+    """Saves the policy of an alias, or (`do=remove`) takes it away."""
+    artifact = access_artifact_id(request.user, artifact_id, action=Action.ADMIN)
+    alias, actor = form_text(request.POST, "alias"), request.user.username
+
+    def act() -> None:
+        if request.POST.get("do") == "remove":
+            pointers.drop_alias_policy(artifact, alias, actor=actor)
+        else:
+            pointers.set_alias_policy(artifact, alias, _json(request.POST, "rules"), actor=actor)
+
+    done = "has no policy any more" if request.POST.get("do") == "remove" else "is governed"
+    if not attempt(request, act, f"“{alias}” {done}."):
+        _remember(request, "alias", "rules")
+    return redirect("governance", artifact_id=artifact.pk)
+
+
+def _remember(request: PageRequest, *names: str) -> None:
+    """What was typed, and refused, stands in the form again."""
+    request.session["governance_typed"] = {name: form_text(request.POST, name)[:5000] for name in names}
+
+
+def _json(form: QueryDict, name: str) -> object:
+    try:
+        return json.loads(form_text(form, name) or "{}")
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f'{name} must be JSON, such as {{"metric": "auc"}}: {error}') from None
+
+
+@require_POST
+@page
+def judge(request: PageRequest, version_id: int) -> HttpResponse:
+    """Judges a version again, approves it for an alias (`do=approve`, `reject`), quarantines it or lets it out."""
+    version = access_version_id(request.user, version_id)
+    action, actor = request.POST.get("do", ""), request.user.username
+    place, reason = (version.artifact.project, version.artifact.domain), form_text(request.POST, "reason")
+    if action in ("approve", "reject"):
+        alias, may = form_text(request.POST, "alias"), access.can(request.user, Action.DECIDE, *place)
+
+        def say() -> None:
+            pointers.approve_version(
+                version, alias, approve=action == "approve", comment=reason, actor=actor, may_decide=may
+            )
+
+        attempt(request, say, "It is written down.")
+    elif action in ("quarantine", "release"):
+        access.require(request.user, Action.DECIDE, *place)
+        change = quarantine.quarantine if action == "quarantine" else quarantine.release
+        done = "Queries pass it over now." if action == "quarantine" else "Queries find it again."
+        attempt(request, lambda: change(version, actor=actor, reason=reason), done)
+    else:
+        access.require(request.user, Action.PUBLISH, *place)
+        attempt(request, lambda: checks.judge_again(version, actor=actor), "It was judged again.")
+    return redirect("version", version_id=version.pk)
+
+
+def version_governance(request: PageRequest, version: ArtifactVersion) -> dict[str, Any]:
+    """What a version's page shows: the checks, and for each governed alias what of its policy holds."""
+    place = (version.artifact.project, version.artifact.domain)
+    policies = list(AliasPolicy.objects.filter(artifact=version.artifact_id).order_by("alias"))
+    read: list[tuple[str, Policy]] = [(row.alias, kept_policy(row.rules)) for row in policies]
+    return {
+        "check_results": list(CheckResult.objects.filter(version=version).order_by("name")),
+        "policies": [(alias, policy, pointers.clauses_of(policy, version, alias)) for alias, policy in read],
+        "may_judge": access.can(request.user, Action.PUBLISH, *place),
+        "may_quarantine": access.can(request.user, Action.DECIDE, *place),
+    }

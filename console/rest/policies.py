@@ -1,0 +1,123 @@
+"""Policies of aliases: what must hold for one to name a version, and who said that it may."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from artifacts.exceptions import NotFound
+from artifacts.governance.pointers import (
+    alias_of,
+    approve_version,
+    clauses_of,
+    drop_alias_policy,
+    policy_of,
+    set_alias_policy,
+)
+from artifacts.models import AliasPolicy, Artifact
+from console.access_objects import access_artifact, access_version
+from console.accounts import access
+from console.accounts.access import Action
+from console.rest.base import ApiView, Body, Filters, read_body, read_query, user_of
+from console.rest.checks import TAGS
+
+
+class AliasPolicyBody(Body):
+    rules = serializers.JSONField(
+        help_text="checks, partitions, approvals, approvers, role, force_role, quiet, automatic, fall_back"
+    )
+
+
+class ClauseOut(serializers.Serializer[Any]):
+    name = serializers.CharField(help_text="check:<name>, partition:<key>, approvals, quarantine, removed")
+    holds = serializers.BooleanField()
+    said = serializers.CharField()
+    numbers = serializers.DictField(child=serializers.FloatField())
+
+
+class AliasPolicyOut(serializers.Serializer[Any]):
+    alias = serializers.CharField()
+    rules = serializers.DictField()
+    set_by = serializers.CharField()
+    set_at = serializers.DateTimeField()
+    version = serializers.CharField(allow_null=True, help_text="that the alias names now")
+    clauses = ClauseOut(many=True, help_text="what of the policy holds for that version now")
+
+
+def policy_json(row: AliasPolicy, artifact: Artifact) -> dict[str, Any]:
+    """The policy, and whether the version that the alias names satisfies it now."""
+    present = alias_of(artifact.pk, row.alias)
+    policy = policy_of(artifact.pk, row.alias)
+    clauses = clauses_of(policy, present.version, row.alias) if policy is not None and present is not None else []
+    return {
+        "alias": row.alias,
+        "rules": row.rules,
+        "set_by": row.set_by,
+        "set_at": row.set_at,
+        "version": present.version.version if present is not None else None,
+        "clauses": [asdict(clause) for clause in clauses],
+    }
+
+
+class AliasPolicyView(ApiView):
+    @extend_schema(responses=AliasPolicyOut, tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
+        """The alias's policy, and what of it holds for the version that it names; 404: nothing governs it."""
+        read_query(Filters, request)
+        artifact = access_artifact(user_of(request), project, domain, name)
+        row = AliasPolicy.objects.filter(artifact=artifact, alias=alias).first()
+        if row is None:
+            raise NotFound(f"'{alias}' of {artifact} has no policy")
+        return Response(AliasPolicyOut(policy_json(row, artifact)).data)
+
+    @extend_schema(request=AliasPolicyBody, responses=AliasPolicyOut, tags=TAGS)
+    def put(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
+        """Set what must hold for the alias to name a version. Where it points now it stays."""
+        user = user_of(request)
+        artifact = access_artifact(user, project, domain, name, action=Action.ADMIN)
+        row = set_alias_policy(artifact, alias, read_body(AliasPolicyBody, request)["rules"], actor=user.username)
+        return Response(AliasPolicyOut(policy_json(row, artifact)).data)
+
+    @extend_schema(responses={204: None}, tags=TAGS)
+    def delete(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
+        """Let whoever may decide move the alias."""
+        user = user_of(request)
+        artifact = access_artifact(user, project, domain, name, action=Action.ADMIN)
+        drop_alias_policy(artifact, alias, actor=user.username)
+        return Response(status=204)
+
+
+class ApprovalBody(Body):
+    version = serializers.CharField(help_text="a version, or another alias")
+    approve = serializers.BooleanField(help_text="false: it may not")
+    comment = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+
+
+class ApprovalOut(serializers.Serializer[Any]):
+    id = serializers.IntegerField(help_text="of the happening")
+    kind = serializers.CharField(help_text="version.approved or version.rejected")
+    at = serializers.DateTimeField()
+    actor = serializers.CharField()
+
+
+class AliasApprovalView(ApiView):
+    @extend_schema(request=ApprovalBody, responses=ApprovalOut, tags=TAGS)
+    def post(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
+        """Say that the alias may name a version, or may not; who published it cannot. The last word of each counts."""
+        user = user_of(request)
+        body = read_body(ApprovalBody, request)
+        version = access_version(user, project, domain, name, body["version"])
+        row = approve_version(
+            version,
+            alias,
+            approve=body["approve"],
+            comment=body["comment"],
+            actor=user.username,
+            may_decide=access.can(user, Action.DECIDE, project, domain),
+        )
+        return Response(ApprovalOut(row).data)

@@ -1,0 +1,96 @@
+"""Facets with the time of the event they came with: of two the later counts, in whatever order they come.
+
+Merging is commutative, associative and idempotent, so that events may come late, twice, and from several senders.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any, NamedTuple
+
+from artifacts.exceptions import InvalidArgument
+
+MAX_FACETS = 100  # of one thing: with more, those told last stay
+MAX_FACET = 256 * 1024  # letters of one, as JSON
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; not the six letters
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+class Facet(NamedTuple):
+    """`at` in microseconds since 1970; `text`: the value as JSON, by which two of the same time are told apart."""
+
+    at: int
+    text: str
+
+    @property
+    def value(self) -> Any:
+        return json.loads(self.text)
+
+
+Facets = dict[str, Facet]
+
+
+def stamped(facets: Mapping[str, Any], at: datetime, *, where: str) -> Facets:
+    """InvalidArgument for what PostgreSQL keeps in no JSON: NUL characters, numbers out of range."""
+    if len(facets) > MAX_FACETS:
+        raise InvalidArgument(f"{where} holds {len(facets)} facets, at most {MAX_FACETS} are kept")
+    moment = (at - _EPOCH) // timedelta(microseconds=1)
+    return {_checked_name(name, where): Facet(moment, _text(name, value, where)) for name, value in facets.items()}
+
+
+def _checked_name(name: str, where: str) -> str:
+    if len(name) > 200 or "\0" in name:
+        raise InvalidArgument(f"{where}: the name of a facet has at most 200 characters, and no NUL")
+    return name
+
+
+def _text(name: str, value: Any, where: str) -> str:
+    try:
+        text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise InvalidArgument(f"{where}.{name} holds a number out of range") from None
+    if len(text) > MAX_FACET:
+        raise InvalidArgument(f"{where}.{name} has {len(text)} characters, a facet may have {MAX_FACET}")
+    if "\\u0000" in text and _NUL.search(text):
+        raise InvalidArgument(f"{where}.{name} holds a NUL character")
+    return text
+
+
+def merge(one: Facets, other: Facets) -> Facets:
+    """Of each facet the later; of as late ones the greater as text."""
+    if not one or one == other:
+        return other
+    merged = dict(one)
+    for name, facet in other.items():
+        before = merged.get(name)
+        if before is None or facet > before:
+            merged[name] = facet
+    if len(merged) > MAX_FACETS:
+        kept = sorted(merged.items(), key=lambda item: (item[1].at, item[0]), reverse=True)[:MAX_FACETS]
+        return dict(kept)
+    return merged
+
+
+def stored(facets: Facets) -> str:
+    """As the database keeps them: {"schema": [1700000000000000, {...}]}."""
+    inner = ",".join(f"{json.dumps(name)}:[{facet.at},{facet.text}]" for name, facet in sorted(facets.items()))
+    return f"{{{inner}}}"
+
+
+def loaded(text: str) -> Facets:
+    """The opposite of `stored`."""
+    return {
+        name: Facet(at, json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+        for name, (at, value) in json.loads(text).items()
+    }
+
+
+def shown(kept: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """The values by name, without those that their producer took back (`_deleted`)."""
+    values = {name: value for name, (_, value) in kept.items()}
+    return {
+        name: value for name, value in values.items() if not (isinstance(value, dict) and value.get("_deleted") is True)
+    }

@@ -1,0 +1,299 @@
+"""What becomes of jobs on a cluster: of each its object and its pods as they are now, and what these say together."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import partial
+
+from scheduler.attempts.observations import Replica, Replicas
+from scheduler.executors.kubernetes import pods
+from scheduler.executors.kubernetes.board import Board, from_now
+from scheduler.executors.kubernetes.client import ApiError
+from scheduler.executors.kubernetes.cluster import Graces
+from scheduler.executors.kubernetes.finishing import Finisher
+from scheduler.executors.kubernetes.held import Held, Stage
+from scheduler.executors.kubernetes.hopeless import Hopeless
+from scheduler.executors.kubernetes.jobs import replicas
+from scheduler.executors.kubernetes.jobs.kind import Kind, Leaving, Rank, Scene, Seen
+from scheduler.executors.kubernetes.jobs.logs import ReplicaLogs
+from scheduler.executors.kubernetes.jobs.registry import KINDS, resource_of
+from scheduler.executors.kubernetes.jobs.shown import shown
+from scheduler.executors.kubernetes.objects import Objects
+from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Waits
+from scheduler.executors.kubernetes.resource import Resource
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 5.0  # between looks at a job that waits: an operator that is away says nothing
+SOON_SECONDS = 1.0  # between looks at one that is about to end
+TELL_SECONDS = 1.0  # at least, between two tellings of what replicas do
+LOOKED_INTO = 3  # pods of a job whose events are read at a time
+
+
+@dataclass
+class _State:
+    kind: Kind
+    main: Rank
+    expected: int
+    logs: ReplicaLogs
+    resource: Resource | None = None  # as which of its kinds it was made, once it was seen
+    job: Seen | None = None  # newest
+    pods: dict[Rank, Seen] = field(default_factory=dict)
+    events: dict[Rank, list[Seen]] = field(default_factory=dict)
+    gone: bool = False
+    looked: bool = False  # at its pods, since it is known that it has failed
+    left_at: float = 0.0  # monotonic; when it was asked to go
+    told: tuple[Replica, ...] = ()
+    told_at: float = 0.0  # monotonic
+
+
+class Jobs:
+    """Methods are called under the board's lock, unless they say otherwise."""
+
+    def __init__(
+        self,
+        board: Board,
+        objects: Objects,
+        graces: Graces,
+        owner: str,
+        finisher: Callable[[], Finisher],
+        logs_of: Callable[[Held, Rank], ReplicaLogs],
+        hopeless: Callable[[], Hopeless],
+    ) -> None:
+        self.board, self.objects, self.graces, self.owner = board, objects, graces, owner
+        self._finisher, self._logs_of, self._hopeless = finisher, logs_of, hopeless
+        self._states: dict[int, _State] = {}  # by attempt
+
+    def add(self, held: Held) -> None:
+        kind, spec = KINDS[held.job], held.spec
+        main = kind.main(spec)
+        self._states[held.id] = _State(kind, main, kind.expected(spec), self._logs_of(held, main))
+
+    def on_job(self, held: Held, job: pods.Json, *, gone: bool) -> None:
+        state = self._states.get(held.id)
+        if state is None or (held.uid and held.uid != pods.uid_of(job)):
+            return
+        held.uid = pods.uid_of(job)
+        state.resource = state.resource or resource_of(job)
+        if gone or state.job is None or _version(job) >= _version(state.job):
+            state.job, state.gone = job, state.gone or gone
+            self._consider(held, state)
+
+    def on_pod(self, held: Held, pod: pods.Json, *, gone: bool) -> None:
+        state = self._states.get(held.id)
+        if state is None:
+            return
+        rank = state.kind.rank(pod)
+        known = state.pods.get(rank) if rank is not None else None
+        if rank is None or (known is not None and _is_older(pod, known) and not gone):
+            return
+        same = known is not None and pods.uid_of(known) == pods.uid_of(pod)
+        if gone and not (same or known is None):
+            return  # another one has its rank by now
+        if gone and not replicas.is_over(pod):
+            state.pods.pop(rank, None)
+        else:
+            state.pods[rank] = pod
+            state.logs.saw(rank, pod)
+        self._consider(held, state)
+
+    def forget_versions(self) -> None:
+        """The cluster was set back: what was seen of each is not to be compared with what comes."""
+        for state in self._states.values():
+            state.job = None
+            state.pods.clear()
+
+    def look(self, held: Held) -> None:
+        """Without the lock: read the job and its pods, and what events say where nothing else does."""
+        with self.board.lock:
+            state = self._states.get(held.id)
+            resource = state.resource if state is not None else None
+        if state is None or resource is None:
+            return
+        try:
+            job = self.objects.job(resource, held.namespace, held.name)
+            found = self.objects.pods_of(held.namespace, held.id, self.owner)
+            events = self._events(held, state, found)
+        except ApiError as error:
+            logger.warning("the job %s cannot be read for now: %s", held.handle, error)
+            with self.board.lock:
+                held.look_at = time.monotonic() + LOOK_SECONDS
+            return
+        with self.board.lock:
+            state.events = events
+            present = {pods.uid_of(pod) for pod in found}
+            for rank, pod in list(state.pods.items()):
+                if pods.uid_of(pod) not in present and not replicas.is_over(pod):
+                    del state.pods[rank]
+            for pod in found:
+                self.on_pod(held, pod, gone=False)
+            if job is None or pods.uid_of(job) != held.uid:
+                state.gone = True
+            elif state.job is None or _version(job) >= _version(state.job):
+                state.job = job
+            self._consider(held, state)
+
+    def _events(self, held: Held, state: _State, found: list[pods.Json]) -> dict[Rank, list[pods.Json]]:
+        if held.wait is None or not held.wait.looks_at_events:
+            return {}
+        waiting = [(rank, pod) for pod in found if (rank := state.kind.rank(pod)) and not replicas.has_started(pod)]
+        return {
+            rank: self.objects.events(held.namespace, pods.name_of(pod), pods.uid_of(pod))
+            for rank, pod in waiting[:LOOKED_INTO]
+        }
+
+    def _consider(self, held: Held, state: _State) -> None:
+        if held.stage in (Stage.JUDGED, Stage.OVER):
+            return
+        if state.job is None and not state.gone:  # its pods may be seen before it
+            self._tell(held, state)
+            return
+        scene = self._scene(held, state)
+        match seen := state.kind.observe(scene):
+            case Waits(wait):
+                self._hopeless().saw(held, wait, _waiting_pod(scene))
+                if not (wait.queued and held.wait is not None and held.wait.queued):  # else its Workload says more
+                    self.board.waits(held, wait)
+                held.look_at = held.look_at or time.monotonic() + LOOK_SECONDS
+            case Runs(since):
+                self.board.runs(held, since)
+            case Ending(well, until):
+                self.board.runs(held, replicas.started_at(scene))
+                held.look_at = min(from_now(until) if until is not None else _far(), time.monotonic() + SOON_SECONDS)
+                if well:
+                    self.board.do(partial(self._finisher().early, held))
+            case Leaving():
+                held.look_at = time.monotonic() + SOON_SECONDS
+            case Over(found, _, _) if found.failed and not state.looked:
+                state.looked = True  # its pods may be told later than it: what they say of the end is read first
+                self.board.do(partial(self.look, held))
+            case Over():
+                if self.board.to_judge(held):
+                    self.board.do(partial(self._finisher().judge, held, seen))
+        self._tell(held, state)
+
+    def _scene(self, held: Held, state: _State) -> Scene:
+        asked_to_go = held.abort_sent and not self._left_long_ago(state)
+        return Scene(
+            None if state.gone else state.job,
+            dict(state.pods),
+            datetime.now(timezone.utc),
+            self.graces,
+            state.kind.operator,
+            main=state.main,
+            expected=state.expected,
+            ran=held.runs,
+            asked_to_go=asked_to_go,
+            events=state.events,
+        )
+
+    def _left_long_ago(self, state: _State) -> bool:
+        """Then pods that are there still are on a node that says nothing any more."""
+        return bool(state.left_at) and time.monotonic() - state.left_at > (self.graces.unreachable or _far())
+
+    def _tell(self, held: Held, state: _State, *, at_once: bool = False) -> None:
+        """What each replica does, where that is news."""
+        told = shown(state.pods, state.logs.uri_of)
+        now = time.monotonic()
+        if told == state.told:
+            return
+        if not at_once and now - state.told_at < TELL_SECONDS:
+            self.board.later(TELL_SECONDS, partial(self._tell_later, held))
+            return
+        state.told, state.told_at = told, now
+        self.board.emit(Replicas(held.id, datetime.now(timezone.utc), told))
+
+    def _tell_later(self, held: Held) -> None:
+        with self.board.lock:
+            if (state := self._states.get(held.id)) is not None and held.stage in (Stage.TO_MAKE, Stage.MADE):
+                self._tell(held, state, at_once=True)
+
+    # --- for the finisher (finishing.Things): without the lock --------------------------------------------------------
+
+    def delete(self, held: Held, *, grace: int) -> None:
+        """The job, with whatever bears its marks: not all that an operator makes goes with its object."""
+        with self.board.lock:
+            state = self._states.get(held.id)
+        if state is None:
+            return
+        state.left_at = state.left_at or time.monotonic()
+        held.look_at = held.look_at or time.monotonic() + SOON_SECONDS
+        if state.resource is not None:
+            self.objects.delete_job(state.resource, held.namespace, held.name, held.uid)
+        for pod in self.objects.pods_of(held.namespace, held.id, self.owner):
+            self.objects.delete_pod(held.namespace, pods.name_of(pod), pods.uid_of(pod), grace=grace)
+
+    def release(self, held: Held) -> None:
+        """The pods that run still are stopped: where ended ones stay to be looked at, these would hold GPUs. The job
+        has no finalizer of Causeway's, with which the pods of one that somebody deletes would run on.
+        """
+        for pod in self.objects.pods_of(held.namespace, held.id, self.owner):
+            if not replicas.is_over(pod):
+                self.objects.delete_pod(held.namespace, pods.name_of(pod), pods.uid_of(pod), grace=0)
+
+    def forget(self, held: Held) -> None:
+        with self.board.lock:
+            self._states.pop(held.id, None)
+
+    def keep_log(self, held: Held) -> None:
+        """Of every replica. Raises what the store raises."""
+        if (state := self._states.get(held.id)) is not None:
+            state.logs.finish()
+
+    def tail(self, held: Held) -> str:
+        """The end of the log of the replica that failed first; else of the main one."""
+        state = self._states.get(held.id)
+        if state is None:
+            return ""
+        with self.board.lock:
+            first = next(iter(replicas.failed(self._scene(held, state))), state.main)
+        return state.logs.tail(first)
+
+    def last_words(self, held: Held) -> None:
+        """Tell how the replicas ended, before the end of the whole is told."""
+        with self.board.lock:
+            if (state := self._states.get(held.id)) is not None:
+                self._tell(held, state, at_once=True)
+
+    def send_grown(self) -> None:
+        """So that the logs of those that live can be read."""
+        for state in list(self._states.values()):
+            self.board.do(state.logs.send_grown)
+
+    def stop(self) -> None:
+        for state in list(self._states.values()):
+            state.logs.stop()
+
+
+def _waiting_pod(scene: Scene) -> str:
+    """The name of the one whose wait is told."""
+    return next((pods.name_of(pod) for pod in replicas.unstarted(scene).values()), "")
+
+
+def is_job_of(found: Mapping[str, object], held: Held) -> bool:
+    """Whether the object is the attempt's job."""
+    return (held.namespace, held.name) == (pods.namespace_of(found), pods.name_of(found))
+
+
+def _version(found: pods.Json | None) -> int:
+    told = pods.text(found, "metadata", "resourceVersion")
+    return int(told) if told.isascii() and told.isdigit() else 0
+
+
+def _is_older(pod: pods.Json, known: pods.Json) -> bool:
+    """Whether it is an earlier state of the pod that is known, or an earlier pod of its rank."""
+    if pods.uid_of(pod) == pods.uid_of(known):
+        return _version(pod) < _version(known)
+    return _created(pod) < _created(known)
+
+
+def _created(pod: pods.Json) -> str:
+    return pods.text(pod, "metadata", "creationTimestamp")
+
+
+def _far() -> float:
+    return time.monotonic() + 3600

@@ -1,0 +1,155 @@
+"""What pods of a job say together: who waits, who runs, and who was the first to fail."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from scheduler.attempts.outcomes import SYSTEM, USER
+from scheduler.executors.kubernetes import kueue, pods
+from scheduler.executors.kubernetes.ending import Verdict, verdict
+from scheduler.executors.kubernetes.jobs.kind import Leaving, Rank, Scene, Seen
+from scheduler.executors.kubernetes.observe import Over, Waits
+from scheduler.executors.kubernetes.wait import Wait
+from scheduler.executors.kubernetes.waiting import waiting
+
+SILENT_SECONDS = 20.0  # in which an operator that is there says something of a new job
+UNTOLD_SECONDS = 30.0  # in which it says that a job has ended whose pods have
+_ENDED = ("Succeeded", "Failed")
+# What a pod waits for without anything being wrong
+ORDINARY = frozenset({"Scheduling", "ContainerCreating", "PodInitializing"})
+_LATEST = datetime.max.replace(tzinfo=timezone.utc)
+
+
+def is_over(pod: Seen) -> bool:
+    """Whether nothing of it runs any more, and nobody starts it again."""
+    once = pods.text(pod, "spec", "restartPolicy") in ("Never", "")
+    return pods.text(pod, "status", "phase") in _ENDED or (once and main_end(pod) is not None)
+
+
+def main_end(pod: Seen) -> Seen | None:
+    """The state of its main container, if that has ended and was not started again yet."""
+    return pods.terminated(pods.status_of(pod, pods.primary_of(pod)))
+
+
+def has_started(pod: Seen) -> bool:
+    """Also one whose container has ended since, or is started again after that."""
+    status = pods.status_of(pod, pods.primary_of(pod))
+    state = pods.part(status, "state")
+    return bool(state.get("running") or state.get("terminated") or status.get("restartCount"))
+
+
+def started_at(scene: Scene) -> datetime | None:
+    """When the last of them started."""
+    found = [pods.started_at(pod, pods.primary_of(pod)) for pod in scene.pods.values()]
+    return max((at for at in found if at is not None), default=None)
+
+
+def ended_at(pod: Seen) -> datetime:
+    return pods.finished_at(pod, pods.primary_of(pod)) or _LATEST
+
+
+def failed(scene: Scene) -> dict[Rank, Seen]:
+    """Those that have ended badly, the first one first: what the others did afterwards is its consequence."""
+    found = {rank: pod for rank, pod in scene.pods.items() if is_over(pod) and verdict(pod).failed}
+    ordered = sorted(found, key=lambda rank: (ended_at(found[rank]), rank.name))
+    return {rank: found[rank] for rank in ordered}
+
+
+def failure_of(scene: Scene, said: str) -> Over:
+    """How the job failed: as the replica says that was the first; else in the operator's words."""
+    for rank, pod in failed(scene).items():
+        found = verdict(pod)
+        if pods.part(pod, "metadata").get("deletionTimestamp") and found.code == "DeletedByOthers":
+            continue  # its operator cleaned up
+        return Over(replace(found, message=f"{rank.name}: {found.message}"), started_at(scene), None)
+    words = said or f"{scene.operator} says that the job has failed, and not why"
+    # Without a pod that says more it is the program's, as in Flyte; of a job that never had one it cannot be
+    return Over(Verdict("JobFailed", words, USER if scene.pods else SYSTEM), started_at(scene), None)
+
+
+def cannot_start(scene: Scene) -> Over | None:
+    """A replica whose program is not to be had: nobody waits for the rest, whatever the operator makes of it."""
+    for rank, pod in failed(scene).items():
+        found = verdict(pod)
+        if found.code == "StartError":
+            return Over(replace(found, message=f"{rank.name}: {found.message}"), started_at(scene), None)
+    return None
+
+
+def gone(scene: Scene) -> Over | Leaving:
+    """The job is not there any more; those of its pods that Causeway asked to go are waited for."""
+    if scene.asked_to_go and not all(map(is_over, scene.pods.values())):
+        return Leaving()
+    words = "the job was deleted by somebody other than Causeway, or forgotten by its cluster"
+    return Over(Verdict("DeletedByOthers", words, cut_off=True), started_at(scene), None)
+
+
+def leaving(scene: Scene) -> Over | Leaving | None:
+    """What a job comes to that is being deleted; None: it is not. Of one whose finalizer nobody takes off, for its
+    operator is away, the pods are not waited for for ever.
+    """
+    since = pods.moment(pods.part(scene.job or {}, "metadata").get("deletionTimestamp"))
+    if since is None:
+        return None
+    grace = scene.graces.operator
+    late = bool(grace) and (scene.now - since).total_seconds() > grace
+    return gone(scene) if late or all(map(is_over, scene.pods.values())) else Leaving()
+
+
+def evicted(scene: Scene) -> Over:
+    words = "the job was suspended while it ran: Kueue took it out of its queue; the next try waits there again"
+    return Over(Verdict("Evicted", words, cut_off=True), started_at(scene), None)
+
+
+def held_by_kueue(scene: Scene) -> Waits:
+    """Before its Workload was read."""
+    return Waits(kueue.at_first(scene.job or {}))
+
+
+def waits(scene: Scene) -> Waits | None:
+    """What the replicas wait for that have not started: first what is wrong with one, by its name. None: all run."""
+    told = [(rank, waiting(pod, scene.events.get(rank, ()), scene.graces)) for rank, pod in unstarted(scene).items()]
+    wrong = [(rank, wait) for rank, wait in told if wait.code not in ORDINARY]
+    for rank, wait in (*wrong, *told):
+        return Waits(replace(wait, message=_of(rank, wait.message), queued=False))
+    return None
+
+
+def silent(scene: Scene) -> Waits:
+    """Nothing was said of it: for a while that is ordinary; then it is the operator, by its name."""
+    if age(scene) <= SILENT_SECONDS:
+        return Waits(Wait("Scheduling", f"{scene.operator} has not looked at it yet"))
+    words = (
+        f"{scene.operator} has said nothing of the job in {SILENT_SECONDS:g} s: it does not run, or does not look "
+        "after the namespace"
+    )
+    return Waits(Wait("OperatorSilent", words, scene.graces.operator, kind=SYSTEM))
+
+
+def too_few(scene: Scene) -> Waits:
+    """Pods are missing still."""
+    if age(scene) <= SILENT_SECONDS:
+        return Waits(Wait("Scheduling", f"{len(scene.pods)} of {scene.expected} pods are there"))
+    words = (
+        f"{scene.operator} has made {len(scene.pods)} of {scene.expected} pods in {SILENT_SECONDS:g} s: see the job's "
+        "events (a quota of the namespace, a service that is refused, pods of before that still end)"
+    )
+    return Waits(Wait("PodsMissing", words, scene.graces.operator, kind=SYSTEM))
+
+
+def age(scene: Scene) -> float:
+    """Seconds since the job was made."""
+    created = pods.moment(pods.part(scene.job or {}, "metadata").get("creationTimestamp"))
+    return (scene.now - created).total_seconds() if created is not None else 0.0
+
+
+def unstarted(scene: Scene) -> Mapping[Rank, Seen]:
+    """Those that have not begun to run, in the order of roles and numbers."""
+    order = sorted(scene.pods, key=lambda rank: (rank.role, rank.index))
+    return {rank: scene.pods[rank] for rank in order if not has_started(scene.pods[rank])}
+
+
+def _of(rank: Rank, message: str) -> str:
+    return f"{rank.name}: {message}" if message else f"{rank.name} is not there yet"

@@ -1,0 +1,154 @@
+"""Checks, policies, approvals, quarantine and happenings over REST."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from artifacts.models import Alias, AliasMove, CheckResult, Happening
+from tests.artifacts.governance.making import settle
+from tests.console.rest.conftest import Caller, problem
+from tests.console.rest.test_artifacts import MODEL, publish
+
+CHECK, POLICY, ALIAS = f"{MODEL}/checks/good", f"{MODEL}/aliases/champion/policy", f"{MODEL}/aliases/champion"
+GOOD = {"kind": "metric", "parameters": {"metric": "auc", "at_least": 0.8}}
+
+
+def model(client: Any, version: str, auc: float) -> Any:
+    return publish(client, MODEL, version=version, kind="model", metrics={"auc": auc})
+
+
+@pytest.fixture
+def governed(api: Caller) -> Any:
+    """A check and a policy, set by the admin ada; v1 is good, v2 is not.."""
+    ada = api("ada")
+    model(ada, "v1", 0.9)
+    assert ada.put(CHECK, GOOD).status_code == 200
+    assert ada.put(POLICY, {"rules": {"checks": ["good"]}}).status_code == 200
+    model(ada, "v2", 0.5)
+    return ada
+
+
+def test_checks_are_set_listed_and_removed(api: Caller) -> None:
+    ada, vic = api("ada"), api("vic")
+    model(ada, "v1", 0.9)
+    found = ada.put(CHECK, {**GOOD, "severity": "warn"}).json()
+    assert (found["name"], found["parameters"], found["severity"]) == ("good", GOOD["parameters"], "warn")
+    assert vic.get(f"{MODEL}/checks").json() == [found]
+    assert vic.get(CHECK).json() == found
+    [result] = vic.get(f"{MODEL}/versions/v1/checks").json()
+    assert (result["status"], result["numbers"]) == ("passed", {"value": 0.9, "at_least": 0.8})
+    problem(vic.put(CHECK, GOOD), 403)
+    problem(vic.delete(CHECK), 403)
+    assert ada.delete(CHECK).status_code == 204
+    problem(ada.delete(CHECK), 404)
+    problem(vic.get(CHECK), 404)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"kind": "metric", "parameters": {"metric": "auc", "at_least": "high"}}, "must be a finite number"),
+        ({"kind": "guess"}, "kinds: metric, comparison"),
+        ({"kind": "metric", "parameters": 3}, "must be an object"),
+        ({"kind": "reported", "severity": "loud"}, "severity"),
+        ({"kind": "reported", "thresholds": 1}, "unknown"),
+    ],
+)
+def test_it_refuses_checks_with_what_is_allowed(api: Caller, body: dict[str, Any], said: str) -> None:
+    ada = api("ada")
+    model(ada, "v1", 0.9)
+    response = ada.put(CHECK, body)
+    problem(response, 400)
+    assert said in response.content.decode()
+
+
+def test_a_refused_move_says_which_clause_with_which_numbers(governed: Any) -> None:
+    assert governed.put(ALIAS, {"version": "v1"}).status_code == 200
+    refused = governed.put(ALIAS, {"version": "v2"})
+    problem(refused, 409)
+    assert "check good failed: auc is 0.5, at least 0.8 is asked" in refused.json()["detail"]
+    assert Alias.objects.get().version.version == "v1"
+    problem(governed.put(ALIAS, {"version": "v2", "force": True}), 400)
+    assert governed.put(ALIAS, {"version": "v2", "force": True, "reason": "a demo"}).status_code == 200
+    moves = governed.get(f"{ALIAS}/moves").json()["results"]
+    assert [(move["to_version"], move["forced"]) for move in moves] == [("v2", True), ("v1", False)]
+    assert moves[1]["evidence"]["clauses"][0]["numbers"]["value"] == 0.9
+    now = governed.get(POLICY).json()
+    assert (now["version"], now["clauses"][0]["holds"]) == ("v2", False)
+
+
+def test_an_approver_may_move_and_not_force(api: Caller, governed: Any) -> None:
+    abe = api("abe")
+    assert abe.put(ALIAS, {"version": "v1"}).status_code == 200
+    problem(abe.put(ALIAS, {"version": "v2", "force": True, "reason": "mine"}), 403)
+    problem(abe.put(POLICY, {"rules": {}}), 403)
+    governed.put(POLICY, {"rules": {"checks": ["good"], "role": "admin"}})
+    model(governed, "v3", 0.95)
+    problem(abe.put(ALIAS, {"version": "v3"}), 409)
+    problem(abe.delete(ALIAS), 409)
+    assert AliasMove.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ({"checks": ["best"]}, "the artifact has no check best; its checks: good"),
+        ({"approvals": "two"}, "'approvals' must be a whole number"),
+        ({"approvals": 2, "approvers": ["abe"]}, "a quorum cannot be larger than its group"),
+        ("champion", "must be an object"),
+    ],
+)
+def test_it_refuses_policies_with_what_is_allowed(governed: Any, rules: Any, said: str) -> None:
+    response = governed.put(POLICY, {"rules": rules})
+    problem(response, 400)
+    assert said in response.json()["detail"]
+    assert governed.get(POLICY).json()["rules"]["checks"] == ["good"]
+
+
+def test_approvals_over_rest(api: Caller, governed: Any) -> None:
+    governed.put(POLICY, {"rules": {"checks": ["good"], "approvals": 1}})
+    asked = {"version": "v1", "approve": True, "comment": "fine"}
+    problem(governed.post(f"{ALIAS}/approvals", asked), 403)  # ada published it
+    problem(api("vic").post(f"{ALIAS}/approvals", asked), 403)
+    problem(governed.put(ALIAS, {"version": "v1"}), 409)
+    assert api("abe").post(f"{ALIAS}/approvals", asked).json()["kind"] == "version.approved"
+    assert governed.put(ALIAS, {"version": "v1"}).status_code == 200
+
+
+def test_a_report_of_the_champion_takes_it_back(governed: Any) -> None:
+    governed.put(POLICY, {"rules": {"checks": ["good"], "fall_back": True}})
+    model(governed, "v3", 0.95)
+    governed.put(ALIAS, {"version": "v3"})
+    said = governed.put(f"{MODEL}/versions/v3/checks/good", {"value": 0.6, "message": "this week"}).json()
+    assert (said["status"], said["actor"]) == ("failed", "ada")
+    settle()
+    assert Alias.objects.get().version.version == "v1"
+    rows = governed.get("/api/v1/happenings?kind=alias.fallen_back").json()["results"]
+    assert [row["name"] for row in rows] == ["champion"]
+    assert Happening.objects.get(pk=rows[0]["cause"]).kind == "check.failed"
+    found = governed.get(f"{MODEL}/versions/v3").json()
+    assert found["quarantined_at"] is not None
+    problem(governed.put(f"{MODEL}/versions/v3/checks/good", {"passed": True}), 400)
+
+
+def test_quarantine_and_resolve(api: Caller, governed: Any) -> None:
+    where = f"{MODEL}/versions/v2/quarantine"
+    problem(api("vic").put(where, {"reason": "x"}), 403)
+    problem(governed.put(where, {}), 400)
+    assert governed.get(f"{MODEL}/resolve").json()["version"]["version"] == "v2"
+    assert governed.get(f"{MODEL}/resolve?checks=passed").json()["version"]["version"] == "v1"
+    assert governed.put(where, {"reason": "wrong labels"}).status_code == 204
+    assert governed.get(f"{MODEL}/resolve").json()["version"]["version"] == "v1"
+    assert governed.get(f"{MODEL}/resolve?quarantined=true").json()["version"]["version"] == "v2"
+    assert governed.delete(f"{where}?reason=right").status_code == 204
+    problem(governed.get(f"{MODEL}/resolve?checks=some"), 400)
+
+
+def test_happenings_are_for_those_who_may_read_there(api: Caller, governed: Any) -> None:
+    mine = api("vic").get("/api/v1/happenings?kind=check.failed").json()["results"]
+    assert [row["subject"].rpartition("@")[2] for row in mine] == ["v2"]
+    assert api("sue").get("/api/v1/happenings").json()["results"] == []
+    problem(governed.get("/api/v1/happenings?kind=check.wondered"), 400)
+    assert CheckResult.objects.count() == 2

@@ -1,0 +1,60 @@
+"""Spark, Dask, Ray and MPI on one machine, through their plug-ins as they are on PyPI.
+
+A lab: its libraries have some 700 MB, so it runs where CAUSEWAY_LABS=1 asks for it, and Spark only where there is Java.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.environments import environment
+from tests.e2e.flytekit_user import DOMAIN, PROJECT, FlytekitUser
+from tests.stack import running_stack
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(os.environ.get("CAUSEWAY_LABS") != "1", reason="a lab of large libraries: CAUSEWAY_LABS=1"),
+]
+
+PINNED = Path(__file__).parent / "together.txt"
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlytekitUser]:
+    folder = tmp_path_factory.mktemp("together")
+    lab = environment(PINNED, folder / "environment")
+    with running_stack(folder / "home", CAUSEWAY_ENVIRONMENTS=f"ghcr.io/isles/together={lab / 'python'}") as stack:
+        user = FlytekitUser(stack, folder / "programs", commands=lab)
+        registered = user.pyflyte(
+            *("register", "-p", PROJECT, "-d", DOMAIN, "--version", "v1", "--copy", "all", "together")
+        )
+        assert "Successfully registered" in registered
+        yield user
+
+
+def said(user: FlytekitUser, workflow: str) -> str:
+    run = user.wait(user.remote.execute(user.fetch(f"together.flows.{workflow}"), inputs={"n": 10}))
+    assert run.error is None, run.error.message
+    return str(run.outputs.get("o0", str))
+
+
+@pytest.mark.skipif(shutil.which("java") is None, reason="Spark needs a Java runtime")
+def test_spark_has_its_configuration_and_as_many_slots_as_executors(user: FlytekitUser) -> None:
+    assert said(user, "spark_wf") == "285 Skye local[2]"
+
+
+def test_dask_has_a_scheduler_and_its_workers(user: FlytekitUser) -> None:
+    assert said(user, "dask_wf") == "285 2"
+
+
+def test_ray_has_a_core_for_the_head_and_for_each_worker(user: FlytekitUser) -> None:
+    assert said(user, "ray_wf") == "285 3"
+
+
+def test_mpi_has_its_ranks_and_the_outputs_are_those_of_the_first(user: FlytekitUser) -> None:
+    assert said(user, "mpi_wf") == "285 0 of 2"

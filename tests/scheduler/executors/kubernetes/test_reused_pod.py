@@ -1,0 +1,224 @@
+"""What runs in a pod that stays: tasks come in as lines, each runs in a fork, and nothing of one reaches the next."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flyteidl.core import literals_pb2
+
+from artifacts.store import ObjectStore
+from scheduler.executors.kubernetes.runner import start
+from tests.scheduler.executors.kubernetes.test_runner import Place
+
+pytestmark = pytest.mark.e2e  # flytekit itself
+PROGRAM = b"""
+import os, signal, subprocess, sys, tempfile, time
+from pathlib import Path
+from flytekit import task
+
+KEPT = []
+
+@task
+def add(n: int) -> int:
+    print("adding to", n)
+    return n + 1
+
+@task
+def leave(n: int) -> str:
+    KEPT.append(n)
+    os.environ["LEFT"] = "here"
+    sys.path.append("/left")
+    for folder in (".", "~", tempfile.gettempdir()):
+        (Path(folder).expanduser() / "left.txt").write_text("here")
+    left = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    return str(left.pid)
+
+@task
+def look(n: int) -> str:
+    files = [str(p) for f in (".", "~", tempfile.gettempdir()) for p in Path(f).expanduser().glob("left*")]
+    return repr((KEPT, os.environ.get("LEFT"), os.environ.get("OWN"), "/left" in sys.path, files))
+
+@task
+def end(n: int) -> int:
+    print("last words", flush=True)
+    os._exit(n)
+
+@task
+def sleep(n: int) -> int:
+    time.sleep(n)
+    return n
+"""
+
+
+class Program:
+    """The program of a pod, without the pod."""
+
+    def __init__(self, place: Place, *, silence: float = 60) -> None:
+        place.pack({"buoys.py": PROGRAM})
+        self.place, self.said, self.number = place, queue.Queue[dict[str, Any]](), 0
+        (here := place.folder / "image").mkdir()
+        (here / "of-the-image.txt").write_text("hello")
+        self.process = subprocess.Popen(
+            start.pool_words(silence, str(place.folder / "tasks"), []),
+            cwd=here,
+            env={**place.env, start.VARIABLE: start.pool_code(), "OF_THE_POD": "1"},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        threading.Thread(target=self._read, daemon=True).start()
+        assert self.hear()["is"] == "ready"
+
+    def _read(self) -> None:
+        for line in self.process.stdout or ():
+            self.said.put(json.loads(line))
+
+    def say(self, **told: Any) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(told).encode() + b"\n")
+        self.process.stdin.flush()
+
+    def hear(self, kind: str = "") -> dict[str, Any]:
+        while True:
+            told = self.said.get(timeout=30)
+            if kind in ("", told["is"]):
+                return told
+
+    def hear_all(self) -> list[dict[str, Any]]:
+        """Up to the end of a task."""
+        found = [self.hear()]
+        while found[-1]["is"] != "ended":
+            found.append(self.hear())
+        return found
+
+    def run(self, task: str, n: int = 1, **over: Any) -> int:
+        self.number += 1
+        prefix = f"{self.place.store.root}/{self.number}/{task}"
+        given = {"n": literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(integer=n)))}
+        self.place.store.put(f"{prefix}/in.pb", literals_pb2.LiteralMap(literals=given).SerializeToString())
+        argv = self.place.command(str(self.number), task)
+        self.say(**{"do": "run", "id": self.number, "argv": argv, "env": {}, **over})
+        return self.number
+
+    def result(self, number: int, task: str) -> Any:
+        """What it gave, once it has ended."""
+        while self.hear("ended")["id"] != number:
+            pass
+        read = self.place.store.get(f"{self.place.store.root}/{number}/{task}/out/outputs.pb")
+        primitive = literals_pb2.LiteralMap.FromString(read).literals["o0"].scalar.primitive
+        return getattr(primitive, primitive.WhichOneof("value"))
+
+    def gives(self, task: str, n: int = 1, **over: Any) -> Any:
+        return self.result(self.run(task, n, **over), task)
+
+
+@pytest.fixture
+def program(s3_store: ObjectStore, tmp_path: Path) -> Iterator[Program]:
+    made = Program(Place(s3_store, tmp_path))
+    yield made
+    made.process.kill()
+
+
+def test_tasks_run_one_after_the_other_in_one_pod(program: Program) -> None:
+    assert [program.gives("add", n) for n in range(3)] == [1, 2, 3]
+    assert program.process.poll() is None
+
+
+def test_nothing_of_one_task_reaches_the_next(program: Program) -> None:
+    left = int(program.gives("leave", env={"OWN": "first"}))
+    assert program.gives("look") == repr(([], None, None, False, []))
+    assert not os.path.exists(f"/proc/{left}"), "what it left running was ended"
+    assert not [one for one in (program.place.folder / "tasks").iterdir() if one.is_dir()]
+    assert [one.name for one in (program.place.folder / "image").iterdir()] == ["of-the-image.txt"]
+
+
+def test_how_a_task_ended_is_told_with_its_log_before_it(program: Program) -> None:
+    program.run("end", 3)
+    first, *pieces, ended = program.hear_all()
+    text = b"".join(base64.b64decode(one["data"]) for one in pieces)
+    assert first["is"] == "started" and {one["is"] for one in pieces} == {"log"}
+    assert b"last words" in text
+    assert (ended["code"], ended["log"]) == (3, len(text))
+
+
+def test_what_ended_is_told_again_until_it_is_forgotten(program: Program) -> None:
+    number = program.run("end", 3)
+    program.hear("ended")
+    for _ in range(2):
+        program.say(do="state")
+        state = program.hear("state")
+        assert state["runs"] == [] and [one["id"] for one in state["ended"]] == [number]
+    program.say(do="log", id=number, **{"from": 5})
+    assert program.hear("log")["at"] == 5
+    program.say(do="forget", id=number)
+    program.say(do="state")
+    assert program.hear("state")["ended"] == []
+
+
+def test_a_task_is_stopped_and_one_that_takes_too_long_ended(program: Program) -> None:
+    number = program.run("sleep", 60)
+    program.hear("started")
+    program.say(do="stop", id=number, grace=1)
+    stopped = program.hear("ended")
+    assert (stopped["why"], stopped["code"]) == ("stopped", 128 + signal.SIGTERM)
+    program.run("sleep", 60, timeout=1)
+    assert program.hear("ended")["why"] == "timeout"
+    assert program.gives("add", 4) == 5
+
+
+def test_a_log_is_cut_where_it_is_too_long(program: Program) -> None:
+    program.run("end", 0, log=4)
+    _, *pieces, ended = program.hear_all()
+    text = b"".join(base64.b64decode(one["data"]) for one in pieces)
+    assert text[4:].startswith(b"\n[Causeway left out ") and ended["log"] == len(text)
+
+
+def test_code_that_belongs_elsewhere_is_refused(program: Program) -> None:
+    argv = [word if word != "." else "/somewhere" for word in program.place.command("causeway", "add")]
+    program.say(do="run", id=9, argv=argv, env={})
+    refused = program.hear("refused")
+    assert refused["id"] == 9 and refused["why"]
+
+
+def test_what_somebody_did_not_say_to_its_end_harms_nobody(program: Program) -> None:
+    assert program.process.stdin is not None
+    program.process.stdin.write(b'{"do": "ru\n{"do": "state"}\n')
+    program.process.stdin.flush()
+    assert program.hear("state")["runs"] == []
+
+
+def test_a_pod_that_is_asked_to_end_says_so_of_its_tasks(program: Program) -> None:
+    program.run("sleep", 60)
+    program.hear("started")
+    program.process.send_signal(signal.SIGTERM)
+    assert program.hear("ended")["why"] == "closing"
+    assert program.process.wait(10) == 0
+
+
+def test_a_pod_that_nobody_speaks_to_ends(s3_store: ObjectStore, tmp_path: Path) -> None:
+    program = Program(Place(s3_store, tmp_path), silence=1)
+    began = time.monotonic()
+    assert program.process.wait(20) == 0
+    assert time.monotonic() - began < 10
+
+
+def test_a_line_without_a_program_costs_no_time(program: Program) -> None:
+    """Idle, it waits for nothing but a word."""
+    before = _cpu(program.process.pid)
+    time.sleep(2)
+    assert _cpu(program.process.pid) == before
+
+
+def _cpu(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11]) + int(fields[12])
