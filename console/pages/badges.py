@@ -156,4 +156,7 @@ SUBJECT: Mapping[str, str] = {
     Subject.TIMED_OUT: "timed out",
     Subject.GATE_WAITING: "a gate waits",
     Subject.QUOTA_WARNING: "a quota is nearly used up",
+    Subject.CHECK_FAILED: "a check of an artifact fails",
+    Subject.ALIAS_FELL_BACK: "an alias falls back to an older version",
+    Subject.ALIAS_STRANDED: "an alias finds nothing to fall back to",
 }
