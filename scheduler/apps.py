@@ -8,8 +8,9 @@ class SchedulerConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # What follows from happenings is said by these two.
+        # What follows from happenings is said by these.
         import artifacts.governance.following  # noqa: F401
+        import scheduler.notifications.outbox  # noqa: F401
         import scheduler.triggers.consequences  # noqa: F401
         from scheduler import signals
 

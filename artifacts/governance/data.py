@@ -93,11 +93,7 @@ def judge_drift(parameters: Mapping[str, Any], before: VersionProfile | None, af
     numbers = {"value": worst["psi"], **worst, "columns": float(len(found)), "drifted": float(len(broken))}
     evidence = {"against": before.version_id, "columns": {one.name: _told(one) for one in found}}
     status = CheckStatus.FAILED if broken else CheckStatus.PASSED
-    said = (
-        f"against {against}: {'; '.join(broken[:10])}"
-        if broken
-        else f"psi at most {worst['psi']:.4g} against {against}"
-    )
+    said = "; ".join(broken[:10]) or f"psi at most {worst['psi']:.4g}"
     return Verdict(status, f"against {against}: {said}", numbers, evidence)
 
 

@@ -158,4 +158,7 @@ SUBJECT: Mapping[str, str] = {
     Subject.GATE_ESCALATED: "a gate's time is nearly up",
     Subject.QUOTA_WARNING: "a quota is nearly used up",
     Subject.SERVICE_LEVEL: "a service level is not kept",
+    Subject.CHECK_FAILED: "a check of an artifact fails",
+    Subject.ALIAS_FELL_BACK: "an alias falls back to an older version",
+    Subject.ALIAS_STRANDED: "an alias finds nothing to fall back to",
 }

@@ -6,14 +6,15 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from artifacts.models import Happening
 from scheduler.models.execution import Execution
 from scheduler.models.quota import Quota
 
 
 class Subject(models.TextChoices):
     """What people are told of: the ends of an execution, by their FlyteIDL names, gates that want a person (and
-    others, when its time is nearly up), quotas that are about to be used up, and service levels
-    that were not kept.
+    others, when its time is nearly up), quotas that are about to be used up, service levels that were not kept, checks
+    that failed, and aliases that left a bad version or could not.
     """
 
     SUCCEEDED = "SUCCEEDED"
@@ -24,6 +25,9 @@ class Subject(models.TextChoices):
     GATE_ESCALATED = "GATE_ESCALATED"
     QUOTA_WARNING = "QUOTA_WARNING"
     SERVICE_LEVEL = "SERVICE_LEVEL"
+    CHECK_FAILED = "CHECK_FAILED"
+    ALIAS_FELL_BACK = "ALIAS_FELL_BACK"
+    ALIAS_STRANDED = "ALIAS_STRANDED"
 
 
 class Channel(models.TextChoices):
@@ -60,9 +64,10 @@ class Notification(models.Model):
     `next_at` is also the lease of who sends it: a sender that dies leaves it to be sent again later.
     """
 
-    # What it is about: an execution, or a quota and what was said of its use
+    # What it is about: an execution, a quota or a happening, and what was said of these two
     execution = models.ForeignKey(Execution, null=True, on_delete=models.CASCADE, related_name="notifications")
     quota = models.ForeignKey(Quota, null=True, on_delete=models.CASCADE, related_name="+")
+    happening = models.ForeignKey(Happening, null=True, on_delete=models.CASCADE, related_name="+")
     said = models.TextField(blank=True, default="")
     subject = models.CharField(max_length=16, choices=Subject.choices)
     signal_id = models.CharField(max_length=255, blank=True, default="")  # of the gate that waits
@@ -81,6 +86,11 @@ class Notification(models.Model):
             models.UniqueConstraint(
                 fields=["execution", "subject", "signal_id", "channel", "address"], name="notification_once"
             ),
+            models.UniqueConstraint(
+                fields=["happening", "channel", "address"],
+                name="notification_of_happening",
+                condition=Q(happening__isnull=False),
+            ),
         ]
         indexes = [
             models.Index(
@@ -92,6 +102,7 @@ class Notification(models.Model):
 
     def __str__(self) -> str:
         of = f"execution {self.execution_id}" if self.execution_id is not None else f"quota {self.quota_id}"
+        of = f"happening {self.happening_id}" if self.happening_id is not None else of
         return f"{self.subject} of {of} to {self.shown_address}"
 
     @property

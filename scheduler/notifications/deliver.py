@@ -73,7 +73,9 @@ def _take() -> tuple[int, str] | None:
 
 
 def _row(pk: int) -> Notification:
-    rows = Notification.objects.select_related("execution__launch_plan", "execution__workflow", "subscription")
+    rows = Notification.objects.select_related(
+        "execution__launch_plan", "execution__workflow", "subscription", "happening"
+    )
     heavy = ("execution__launch_plan__spec", "execution__workflow__spec", "execution__workflow__closure")
     return rows.defer(*heavy).get(pk=pk)
 

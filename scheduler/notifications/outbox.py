@@ -10,6 +10,8 @@ from typing import Any
 from django.db.models import Q
 from flyteidl.admin import common_pb2, execution_pb2
 
+from artifacts.happenings import CHECK_FAILED, FALLEN_BACK, STRANDED, follow
+from artifacts.models import Happening
 from scheduler.models import Channel, Execution, Gate, Notification, Quota, ServiceLevel, Subject, Subscription
 from scheduler.phases import ExecutionPhase
 from scheduler.wake import wake_notifications
@@ -77,6 +79,34 @@ def note_level(level: ServiceLevel, said: str, *, at: datetime) -> None:
     )
     recipients = [_Recipient(Channel(row.channel), row.address, row) for row in rows]
     _write(recipients, Subject.SERVICE_LEVEL, at=at, said=said)
+
+
+_TOLD = {
+    CHECK_FAILED.name: Subject.CHECK_FAILED,
+    FALLEN_BACK.name: Subject.ALIAS_FELL_BACK,
+    STRANDED.name: Subject.ALIAS_STRANDED,
+}
+
+
+@follow(CHECK_FAILED)
+@follow(FALLEN_BACK)
+@follow(STRANDED)
+def note_happening(happening: Happening) -> None:
+    """Tell subscribers of the project, those of one launch plan left out."""
+    scoped = Q(project=happening.project, domain__in=("", happening.domain), launch_plan="")
+    subject = _TOLD[happening.kind]
+    rows = Subscription.objects.filter(scoped, subjects__contains=[subject])
+    recipients = [_Recipient(Channel(row.channel), row.address, row) for row in rows]
+    _write(recipients, subject, at=happening.at, happening=happening, said=_said_of(happening))
+
+
+def _said_of(happening: Happening) -> str:
+    detail = happening.detail
+    if happening.kind == CHECK_FAILED.name:
+        message = f": {detail['message']}" if detail.get("message") else ""
+        return f"check {happening.name} of {happening.subject} failed{message}"
+    did = f"fell back to {detail['version']}" if happening.kind == FALLEN_BACK.name else "found nothing to fall back to"
+    return f"{happening.subject} {did}: {detail.get('reason', '')}"
 
 
 def _own(execution: Execution, phase: ExecutionPhase) -> Iterator[_Recipient]:

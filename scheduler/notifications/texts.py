@@ -30,8 +30,7 @@ def subject_of(notification: Notification) -> str:
 def text_of(notification: Notification) -> str:
     execution = notification.execution
     if execution is None:
-        page = "service-levels" if notification.subject == Subject.SERVICE_LEVEL else "quotas"
-        return f"{notification.said}.\n\n{settings.CAUSEWAY_PUBLIC_URL}/{page}/"
+        return f"{notification.said}.\n\n{_page_of(notification)}"
     if notification.subject == Subject.GATE_WAITING:
         lines = [f"Execution {execution.key} waits for a person to decide: {notification.signal_id}."]
     elif notification.subject == Subject.GATE_ESCALATED:
@@ -50,6 +49,10 @@ def body_of(notification: Notification) -> dict[str, Any]:
     """What a webhook is sent. `id` is the same whenever it is sent again."""
     execution = notification.execution
     told = {"id": notification.pk, "event": notification.subject, "at": notification.created_at.isoformat()}
+    if notification.happening is not None:
+        happening = notification.happening
+        about = {"id": happening.pk, "kind": happening.kind, "subject": happening.subject, "name": happening.name}
+        return {**told, "happening": about, "message": notification.said, "url": _page_of(notification)}
     if execution is None:
         return {**told, "quota": notification.quota_id, "message": notification.said}
     return {
@@ -70,6 +73,15 @@ def body_of(notification: Notification) -> dict[str, Any]:
         "error": _error_of(execution) or None,
         "abort_cause": execution.abort_cause or None,
     }
+
+
+def _page_of(notification: Notification) -> str:
+    happening = notification.happening
+    if happening is not None:
+        where = f"artifacts/governance/{happening.artifact_id}/"
+    else:
+        where = "service-levels/" if notification.subject == Subject.SERVICE_LEVEL else "quotas/"
+    return f"{settings.CAUSEWAY_PUBLIC_URL}/{where}"
 
 
 def url_of(execution: Execution) -> str:

@@ -26,6 +26,7 @@ def addresses(world: World) -> list[str]:
         "/",
         "/artifacts/",
         "/artifacts/demo/development/ml-model/",
+        f"/artifacts/governance/{world.model.artifact_id}/",
         *(version + tab for tab in ("", "object/", "object/preview/", "card/", "lineage/", "graph/", "canvas/")),
         f"/compare/?v={world.model.pk}&v={world.dataset.pk}",
         f"/compare/?x={world.trains.key}&x={world.failed.key}",

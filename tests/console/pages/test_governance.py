@@ -1,0 +1,94 @@
+"""The pages of checks and policies, and what a version's page shows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from django.test import Client
+
+from artifacts.governance.checks import Wish, set_check
+from artifacts.governance.pointers import set_alias_policy
+from artifacts.models import Alias, AliasMove, AliasPolicy, CheckRule
+from console.accounts.models import User
+from tests.console.pages.cast import World
+
+Browse = Callable[[User], Client]
+
+
+@pytest.fixture
+def page(world: World) -> str:
+    return f"/artifacts/governance/{world.model.artifact_id}/"
+
+
+def text(client: Client, address: str) -> str:
+    response = client.get(address)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def test_it_sets_shows_and_removes_a_check(world: World, browse: Browse, page: str) -> None:
+    client = browse(world.admin)
+    form = {"name": "good", "kind": "metric", "parameters": '{"metric": "nothing", "at_least": 1}', "severity": "warn"}
+    client.post(f"{page}check/", form)
+    assert CheckRule.objects.get().parameters == {"metric": "nothing", "at_least": 1.0}
+    shown = text(client, page)
+    assert "good" in shown and "it has no metric &#x27;nothing&#x27;" in shown
+    assert "it has no metric" in text(client, f"/artifacts/versions/{world.model.pk}/")
+    client.post(f"{page}check/", {"name": "good", "do": "remove"})
+    assert not CheckRule.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"), [("{", "must be JSON"), ('{"metric": "auc"}', "needs a bound"), ("[]", "must be an object")]
+)
+def test_what_was_typed_and_refused_stands_there_again(
+    world: World, browse: Browse, page: str, parameters: str, said: str
+) -> None:
+    client = browse(world.admin)
+    form = {"name": "my-check", "kind": "metric", "parameters": parameters, "severity": "block"}
+    shown = client.post(f"{page}check/", form, follow=True).content.decode()
+    assert said in shown and 'value="my-check"' in shown
+    assert not CheckRule.objects.exists()
+
+
+def test_it_sets_a_policy_that_the_version_page_obeys(world: World, browse: Browse, page: str) -> None:
+    artifact, client = world.model.artifact, browse(world.admin)
+    set_check(artifact, Wish("good", "metric", {"metric": "nothing", "at_least": 1}), actor="root")
+    client.post(f"{page}policy/", {"alias": "best", "rules": '{"checks": ["good"]}'})
+    assert AliasPolicy.objects.get().rules["checks"] == ["good"]
+    version = f"/artifacts/versions/{world.model.pk}/"
+    refused = client.post(f"{version}alias/", {"alias": "best"}, follow=True).content.decode()
+    assert "cannot name" in refused and "check good failed" in refused
+    assert not Alias.objects.filter(name="best").exists()
+    client.post(f"{version}alias/", {"alias": "best", "force": "yes", "reason": "a demo"})
+    assert AliasMove.objects.get(name="best").forced
+    shown = text(client, page)
+    assert "forced" in shown and "broken" in shown
+    client.post(f"{page}policy/", {"alias": "best", "do": "remove"})
+    assert not AliasPolicy.objects.exists()
+
+
+def test_it_quarantines_and_lets_out(world: World, browse: Browse) -> None:
+    client, version = browse(world.admin), f"/artifacts/versions/{world.model.pk}/"
+    client.post(f"{version}judge/", {"do": "quarantine", "reason": "wrong labels"})
+    assert "It was quarantined" in text(client, version)
+    client.post(f"{version}judge/", {"do": "release", "reason": "right"})
+    assert "It was quarantined" not in text(client, version)
+
+
+def test_a_viewer_reads_and_changes_nothing(world: World, browse: Browse, page: str) -> None:
+    artifact = world.model.artifact
+    set_check(artifact, Wish("good", "reported"), actor="root")
+    set_alias_policy(artifact, "best", {"checks": ["good"], "approvals": 1}, actor="root")
+    viewer = browse(world.viewer)
+    assert "Set the check" not in text(viewer, page)
+    version = f"/artifacts/versions/{world.model.pk}/"
+    for address, form in (
+        (f"{page}check/", {"name": "good", "do": "remove"}),
+        (f"{page}policy/", {"alias": "best", "do": "remove"}),
+        (f"{version}judge/", {"do": "quarantine", "reason": "x"}),
+        (f"{version}judge/", {"do": "approve", "alias": "best"}),
+    ):
+        assert viewer.post(address, form).status_code == 403
+    assert CheckRule.objects.exists() and AliasPolicy.objects.exists()
