@@ -6,7 +6,7 @@ its project and domain; where none does, whoever may decide there promotes at on
 
 from __future__ import annotations
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from artifacts.actions.aliases import move_alias
@@ -29,6 +29,7 @@ from scheduler.promoting.cache import carry_cache
 
 MAX_REASON = 2000  # characters
 State = Promotion.State
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
 def promote(
@@ -52,8 +53,10 @@ def promote(
     name = name or source.artifact.name
     _check(source, project, domain, name, alias, reason)
     with transaction.atomic():
+        with connection.cursor() as cursor:  # of two at once the second finds the first one's
+            cursor.execute(_LOCK, [f"promote:{source.pk}:{project}/{domain}/{name}"])
         there = Promotion.objects.filter(source=source, project=project, domain=domain, name=name)
-        present = there.exclude(state=State.REJECTED).select_for_update().first()
+        present = there.exclude(state=State.REJECTED).first()
         if present is not None:
             return present
         promotion = Promotion.objects.create(
