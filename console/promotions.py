@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from artifacts.governance.pointers import Mover
+from artifacts.models import Artifact
 from console.accounts import access, scopes
 from console.accounts.access import Action
 from console.accounts.models import User
 from console.accounts.roles import check_scope
+from console.governance import mover_of
 from scheduler.approving.reading import promotion_rule
 from scheduler.models import Promotion
 
@@ -19,6 +22,11 @@ def require_promoter(user: User, project: str, domain: str, name: str) -> None:
     what = f"project {project} with domain {domain}"
     access.require_found(user, Action.PUBLISH if governed else Action.DECIDE, project, domain, what=what)
     check_scope(project, domain)
+
+
+def mover_there(user: User, project: str, domain: str) -> Mover:
+    """The user as somebody who moves aliases there, with the roles that he holds."""
+    return mover_of(user, Artifact(project=project, domain=domain))
 
 
 def require_voter(user: User, promotion: Promotion) -> None:

@@ -12,6 +12,9 @@ class SchedulerConfig(AppConfig):
         import artifacts.governance.following  # noqa: F401
         import scheduler.notifications.outbox  # noqa: F401
         import scheduler.triggers.consequences  # noqa: F401
+        from artifacts.governance import reviewing
         from scheduler import signals
+        from scheduler.approving.review import review_of_version
 
+        reviewing.install(lambda version: review_of_version(version).digest)
         signals.connect()

@@ -337,7 +337,7 @@ def _vote(vote: GateVote, run: Execution, gate: Gate) -> Step:
 
 def _moved(reader: _Reader, focus: Collection[int]) -> Iterator[Step]:
     rows = AliasMove.objects.filter(Q(to_version__in=reader.versions) | Q(from_version__in=focus))
-    for move in rows.select_related("artifact").order_by("-pk")[:STEPS]:
+    for move in rows.select_related("artifact", "happening").order_by("-pk")[:STEPS]:
         place = move.artifact.project, move.artifact.domain
         node = reader.versions.get(move.to_version_id or 0)
         if move.to_version_id in reader.versions:
@@ -347,14 +347,20 @@ def _moved(reader: _Reader, focus: Collection[int]) -> Iterator[Step]:
         yield Step(
             move.at,
             move.actor,
-            "alias.move",
-            words,
+            move.happening.kind if move.happening is not None else "alias.moved",
+            words + (", against its policy" if move.forced else ""),
             place,
             "alias_move",
             move.pk,
-            move.reason,
+            _stood_on(move),
             version=move.to_version_id,
         )
+
+
+def _stood_on(move: AliasMove) -> str:
+    """The reason given, and what the policy's clauses found."""
+    clauses = [str(clause.get("said", "")) for clause in move.evidence.get("clauses", [])]
+    return "; ".join(part for part in (move.reason, *clauses) if part)
 
 
 def _promoted(reader: _Reader, ids: Sequence[int]) -> Iterator[Step]:
@@ -416,7 +422,8 @@ def _kept(reader: _Reader, ids: Sequence[int]) -> Iterator[Step]:
 
 def _happened(reader: _Reader, ids: Sequence[int], keys: Sequence[str]) -> Iterator[Step]:
     """Whatever else happened to them: checks, fall-backs, forced moves, escalations, what does not count any more."""
-    rows = Happening.objects.filter(Q(version__in=ids) | Q(execution_key__in=keys)).exclude(kind__in=TOLD_OTHERWISE)
+    rows = Happening.objects.filter(Q(version__in=ids) | Q(execution_key__in=keys), alias_move__isnull=True)
+    rows = rows.exclude(kind__in=TOLD_OTHERWISE)
     for row in rows.order_by("pk")[:STEPS]:
         kind = KINDS.get(row.kind)
         what = f"{row.name} of {row.subject}" if row.name and row.name not in row.subject else row.subject

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -24,6 +24,7 @@ from artifacts.governance.policies import (
     merits,
     read_policy,
 )
+from artifacts.governance.reviewing import reviewed, unchanged
 from artifacts.happenings import VERSION_APPROVED, VERSION_REJECTED, a_happening, write
 from artifacts.models import Alias, AliasPolicy, Artifact, ArtifactVersion, CheckResult, Happening
 from artifacts.names import check_alias
@@ -91,22 +92,29 @@ def candidates_of(versions: Sequence[ArtifactVersion], alias: str) -> dict[int, 
     checks: dict[int, dict[str, CheckFact]] = {pk: {} for pk in ids}
     for row in CheckResult.objects.filter(version__in=ids).order_by("name"):
         checks[row.version_id][row.name] = CheckFact(row.status, row.message, row.numbers)
-    words: dict[int, dict[str, bool]] = {pk: {} for pk in ids}
+    words: dict[int, dict[str, tuple[bool, str]]] = {pk: {} for pk in ids}
     kinds = (VERSION_APPROVED.name, VERSION_REJECTED.name)
     said = Happening.objects.filter(version__in=ids, name=alias, kind__in=kinds).order_by("pk")
-    for pk, actor, kind in said.values_list("version_id", "actor", "kind"):
-        words[pk or 0][actor] = kind == VERSION_APPROVED.name
+    for pk, actor, kind, detail in said.values_list("version_id", "actor", "kind", "detail"):
+        words[pk or 0][actor] = kind == VERSION_APPROVED.name, str(detail.get("reviewed", ""))
     return {
         version.pk: Candidate(
             partitions=version.partitions,
             checks=checks[version.pk],
-            approved_by=tuple(sorted(name for name, approved in words[version.pk].items() if approved)),
+            approved_by=_approving(version, words[version.pk]),
             author=version.created_by,
             is_removed=version.removed_at is not None,
             is_quarantined=version.quarantined_at is not None,
         )
         for version in versions
     }
+
+
+def _approving(version: ArtifactVersion, words: Mapping[str, tuple[bool, str]]) -> tuple[str, ...]:
+    """Those who approved it as it is now."""
+    digests = {digest for approved, digest in words.values() if approved}
+    same = {digest for digest in digests if unchanged(version, digest)}
+    return tuple(sorted(name for name, (approved, digest) in words.items() if approved and digest in same))
 
 
 def clauses_of(policy: Policy, version: ArtifactVersion, alias: str) -> list[Clause]:
@@ -206,6 +214,8 @@ def approve_version(
             raise PermissionDenied(f"{actor} published {version} and cannot approve it")
         kind = VERSION_APPROVED if approve else VERSION_REJECTED
         detail = {"comment": comment[:MAX_REASON]} if comment else {}
+        if approve and (digest := reviewed(version)):
+            detail["reviewed"] = digest
         row = a_happening(kind, actor=actor, version=version, name=alias, detail=detail)
         write([row])
         verb = "version.approve" if approve else "version.reject"

@@ -14,7 +14,7 @@ from console.pages.form_fields import texts
 from console.pages.responses import PageRequest, attempt, page
 from console.pages.scope import in_scope
 from console.pages.typed_values import form_text
-from console.promotions import require_promoter, require_voter
+from console.promotions import mover_there, require_promoter, require_voter
 from scheduler.approving.review import review_of_version
 from scheduler.models import GateVote, Promotion
 from scheduler.promoting.promote import promote, rule_of, vote
@@ -66,7 +66,8 @@ def promote_version(request: PageRequest, version_id: int) -> HttpResponse:
     made: list[Promotion] = []
 
     def act() -> None:
-        made.append(promote(version, **form, actor=request.user.username))
+        mover = mover_there(request.user, form["project"], form["domain"])
+        made.append(promote(version, **form, actor=request.user.username, mover=mover))
 
     if attempt(request, act, ""):
         return redirect("promotion", promotion_id=made[0].pk)
@@ -84,7 +85,8 @@ def decide_promotion(request: PageRequest, promotion_id: int) -> HttpResponse:
     def act() -> None:
         if request.POST.get("decision") not in ("approve", "reject"):
             raise InvalidArgument("choose Approve or Reject")
-        vote(row, approve=approve, actor=request.user.username, **told)
+        mover = mover_there(request.user, row.project, row.domain)
+        vote(row, approve=approve, actor=request.user.username, **told, mover=mover)
 
     attempt(request, act, "Your vote is kept.")
     return redirect("promotion", promotion_id=row.pk)

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from artifacts.models import ArtifactVersion
 from console.access_objects import access_promotion, access_version_id
 from console.accounts import access
-from console.promotions import require_promoter, require_voter
+from console.promotions import mover_there, require_promoter, require_voter
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
 from console.rest.gates import VoteOut
 from console.rest.lineage import VersionRef
@@ -120,7 +120,8 @@ class PromoteView(ApiView):
         body = read_body(PromoteBody, request)
         body.setdefault("project", version.artifact.project)
         require_promoter(user, body["project"], body["domain"], body["name"] or version.artifact.name)
-        return Response(shown(promote(version, **body, actor=user.username), user))
+        mover = mover_there(user, body["project"], body["domain"])
+        return Response(shown(promote(version, **body, actor=user.username, mover=mover), user))
 
 
 class VoteBody(Body):
@@ -138,7 +139,8 @@ class PromotionVoteView(ApiView):
         row = access_promotion(user, promotion_id)
         require_voter(user, row)
         told = {"actor": user.username, "comment": body["comment"], "seen": body["digest"]}
-        return Response(shown(vote(row, approve=body["approve"], **told), user))
+        mover = mover_there(user, row.project, row.domain)
+        return Response(shown(vote(row, approve=body["approve"], **told, mover=mover), user))
 
 
 class PromotionEvidenceView(ApiView):

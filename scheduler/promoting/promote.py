@@ -6,12 +6,14 @@ its project and domain; where none does, whoever may decide there promotes at on
 
 from __future__ import annotations
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from artifacts.actions.aliases import move_alias
 from artifacts.actions.reference import publish_reference
 from artifacts.exceptions import FailedPrecondition, InvalidArgument
+from artifacts.governance.pointers import Mover
+from artifacts.governance.standing import standing_of
 from artifacts.happenings import Kind, happened
 from artifacts.models import ArtifactVersion
 from artifacts.names import check_alias, check_name, check_place
@@ -27,6 +29,7 @@ from scheduler.promoting.cache import carry_cache
 
 MAX_REASON = 2000  # characters
 State = Promotion.State
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
 
 
 def promote(
@@ -38,18 +41,22 @@ def promote(
     alias: str = "",
     reason: str = "",
     actor: str,
+    mover: Mover | None = None,
 ) -> Promotion:
     """Take the version there: at once, or, where a rule governs it, when it is approved. `name`: of the artifact there,
-    the same unless given; `alias`: is moved to it there. Asked for again, it is the first one.
+    the same unless given; `alias`: is moved to it there, by `mover`, with the roles he holds there. Asked for again, it
+    is the first one.
 
-    InvalidArgument for its own place, FailedPrecondition for a version that was removed, or was promoted there before
-    and rejected by nobody.
+    InvalidArgument for its own place, FailedPrecondition for a version that was removed, is quarantined or did not pass
+    its checks, PolicyBroken where the alias's policy does not allow it.
     """
     name = name or source.artifact.name
     _check(source, project, domain, name, alias, reason)
     with transaction.atomic():
+        with connection.cursor() as cursor:  # of two at once the second finds the first one's
+            cursor.execute(_LOCK, [f"promote:{source.pk}:{project}/{domain}/{name}"])
         there = Promotion.objects.filter(source=source, project=project, domain=domain, name=name)
-        present = there.exclude(state=State.REJECTED).select_for_update().first()
+        present = there.exclude(state=State.REJECTED).first()
         if present is not None:
             return present
         promotion = Promotion.objects.create(
@@ -65,7 +72,7 @@ def promote(
         _record(promotion, actor, "promotion.request", {"reason": reason, "alias": alias})
         _happened(PROMOTION_ASKED, promotion, source, actor=actor, detail={"reason": reason})
         if rule_of(promotion).is_default:
-            carry_out(promotion, actor=actor)
+            carry_out(promotion, actor=actor, mover=mover)
     return promotion
 
 
@@ -78,8 +85,18 @@ def _check(source: ArtifactVersion, project: str, domain: str, name: str, alias:
         raise InvalidArgument(f"{source} is there already: promote it to another domain, project or name")
     if source.removed_at is not None:
         raise FailedPrecondition(f"{source} was removed: there is nothing to promote")
+    check_merits(source)
     if len(reason) > MAX_REASON:
         raise InvalidArgument(f"reason: at most {MAX_REASON} characters")
+
+
+def check_merits(source: ArtifactVersion) -> None:
+    """FailedPrecondition for a version that is quarantined, or that its checks do not let pass."""
+    if source.quarantined_at is not None:
+        raise FailedPrecondition(f"{source} is quarantined: release it before it is promoted")
+    standing = standing_of(source.pk)
+    if not standing.passed:
+        raise FailedPrecondition(f"{source} cannot be promoted: it {standing.said()}")
 
 
 def rule_of(promotion: Promotion) -> Rule:
@@ -87,7 +104,15 @@ def rule_of(promotion: Promotion) -> Rule:
     return reading.promotion_rule(promotion.project, promotion.domain, promotion.name)
 
 
-def vote(promotion: Promotion, *, approve: bool, actor: str, comment: str = "", seen: str = "") -> Promotion:
+def vote(
+    promotion: Promotion,
+    *,
+    approve: bool,
+    actor: str,
+    comment: str = "",
+    seen: str = "",
+    mover: Mover | None = None,
+) -> Promotion:
     """One word about a promotion that waits; when those of the rule come together it is carried out, or rejected.
 
     `seen`: the digest of what was reviewed; FailedPrecondition when that changed, for a second vote and for one that
@@ -119,7 +144,7 @@ def vote(promotion: Promotion, *, approve: bool, actor: str, comment: str = "", 
         standing = list(votes.order_by("pk"))
         outcome = tally(rule, reading.as_votes(standing), digest=review.digest)
         if outcome is not Outcome.PENDING:
-            _conclude(row, outcome, rule, standing, review, actor=actor)
+            _conclude(row, outcome, rule, standing, review, mover=mover or Mover(actor))
     return row
 
 
@@ -134,7 +159,7 @@ def seats_of(row: Promotion, rule: Rule) -> Seats:
 
 
 def _conclude(
-    row: Promotion, outcome: Outcome, rule: Rule, votes: list[GateVote], review: Review, *, actor: str
+    row: Promotion, outcome: Outcome, rule: Rule, votes: list[GateVote], review: Review, *, mover: Mover
 ) -> None:
     now = timezone.now()
     Decision.objects.create(
@@ -149,17 +174,19 @@ def _conclude(
         checked_at=now,
     )
     if outcome is Outcome.APPROVED:
-        carry_out(row, actor=row.requested_by)
+        row.source.refresh_from_db(fields=["quarantined_at", "removed_at"])
+        check_merits(row.source)  # checks may have judged it since it was asked for
+        carry_out(row, actor=row.requested_by, mover=mover)
         return
     row.state, row.ended_at = State.REJECTED, now
     row.save(update_fields=["state", "ended_at"])
-    _record(row, actor, "promotion.reject", {"comment": votes[-1].comment})
-    _happened(PROMOTION_REJECTED, row, row.source, actor=actor, detail={"comment": votes[-1].comment})
+    _record(row, mover.name, "promotion.reject", {"comment": votes[-1].comment})
+    _happened(PROMOTION_REJECTED, row, row.source, actor=mover.name, detail={"comment": votes[-1].comment})
 
 
-def carry_out(promotion: Promotion, *, actor: str) -> None:
+def carry_out(promotion: Promotion, *, actor: str, mover: Mover | None = None) -> None:
     """Publish it there, with its lineage, its cache entry and the alias, in the caller's transaction. Triggers there
-    see it as any version.
+    see it as any version. `mover`: who moves the alias, whoever asked for it.
     """
     source = promotion.source
     target = publish_reference(
@@ -170,7 +197,8 @@ def carry_out(promotion: Promotion, *, actor: str) -> None:
     promotion.target, promotion.state, promotion.ended_at = target, State.PROMOTED, timezone.now()
     promotion.save(update_fields=["cache_key", "target", "state", "ended_at"])
     if promotion.alias:
-        move_alias(target, promotion.alias, actor=actor, reason=promotion.reason or f"promoted from {source}")
+        reason = promotion.reason or f"promoted from {source}"
+        move_alias(target, promotion.alias, actor=mover.name if mover else actor, reason=reason, mover=mover)
     _record(promotion, actor, "promotion.carry_out", {"target": str(target), "reason": promotion.reason})
     for version in (source, target):
         _happened(PROMOTED, promotion, version, actor=actor, detail={"reason": promotion.reason})

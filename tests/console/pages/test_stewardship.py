@@ -164,7 +164,7 @@ def test_why_tells_every_decision_in_order_with_its_proof(world: World, browse: 
     browse(approver).post(f"/approvals/{world.gate.pk}/decide/", {"decision": "approve", "comment": "fine"})
     why = why_version(world.model, may_read=everything)
     told = [step.verb for step in why.steps]
-    for verb in ("version.publish", "execution.launch", "trigger.fire", "alias.move"):
+    for verb in ("version.publish", "execution.launch", "trigger.fire", "alias.moved"):
         assert verb in told, told
     assert [step.at for step in why.steps] == sorted(step.at for step in why.steps)
     assert {step.is_automatic for step in why.steps if step.verb == "trigger.fire"} == {True}

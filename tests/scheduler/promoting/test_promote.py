@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Annotated
 
 import pytest
+from django.utils import timezone
 from flytekit import Artifact as FlyteArtifact
 from flytekit import task, workflow
 
 from artifacts.actions.aliases import move_alias
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, InvalidArgument, PermissionDenied
+from artifacts.governance.pointers import Mover, PolicyBroken, approve_version, set_alias_policy
 from artifacts.literals import carried
-from artifacts.models import Alias, ArtifactVersion, Kind
+from artifacts.models import Alias, ArtifactVersion, CheckResult, CheckStatus, Kind, Severity
 from artifacts.store import store
 from console.accounts.models import User
 from lineage.walks import ancestry, impact
@@ -160,6 +162,59 @@ def test_an_approval_of_a_deck_that_changed_counts_for_nothing(source: ArtifactV
     store().put(uri, b"<p>0.99</p>")
     assert approvals_of([source.pk]) == []
     assert Decision.objects.get().void_reason.endswith(": deck changed since")
+
+
+def test_what_its_checks_do_not_let_pass_goes_nowhere(source: ArtifactVersion) -> None:
+    now = timezone.now()
+    result = CheckResult.objects.create(
+        version=source,
+        name="auc",
+        kind="metric",
+        severity=Severity.BLOCK,
+        status=CheckStatus.FAILED,
+        message="0.4",
+        actor="system:checks",
+        at=now,
+    )
+    with pytest.raises(FailedPrecondition, match=r"did not pass its checks: auc \(0.4\)"):
+        promote(source, **TO, actor="ann")
+    CheckResult.objects.filter(pk=result.pk).update(status=CheckStatus.PASSED)
+    ArtifactVersion.objects.filter(pk=source.pk).update(quarantined_at=now)
+    source.refresh_from_db()
+    with pytest.raises(FailedPrecondition, match="is quarantined"):
+        promote(source, **TO, actor="ann")
+    assert not Promotion.objects.exists()
+
+
+def test_the_alias_there_moves_by_its_policy(source: ArtifactVersion) -> None:
+    first = promote(source, **TO, alias="champion", actor="ann").target
+    assert first is not None
+    set_alias_policy(first.artifact, "champion", {"approvals": 1}, actor="root")
+    ran("development", [9])  # cached: no other version
+    other = make_version("other", Kind.MODEL, partitions={})
+    mover = Mover("bob", roles=("approver",))
+    with pytest.raises(PolicyBroken):
+        promote(other, **TO, name=source.artifact.name, alias="champion", actor="bob", mover=mover)
+    assert Promotion.objects.count() == 1
+    assert Alias.objects.get(artifact=first.artifact, name="champion").version == first
+
+
+def test_an_approval_for_an_alias_counts_for_the_deck_that_was_seen(source: ArtifactVersion) -> None:
+    uri = store().join(store().root, "metadata", source.execution_key, "deck.html")
+    store().put(uri, b"<p>0.93</p>")
+    NodeExecution.objects.filter(node_id=source.node_id).update(deck_uri=uri)
+    set_alias_policy(source.artifact, "champion", {"approvals": 1}, actor="root")
+    mover = Mover("bob", roles=("approver",))
+
+    def approve() -> None:
+        approve_version(source, "champion", approve=True, comment="", actor="bob", may_decide=True)
+
+    approve()
+    store().put(uri, b"<p>0.99</p>")
+    with pytest.raises(PolicyBroken):
+        move_alias(source, "champion", actor="bob", mover=mover)
+    approve()
+    assert move_alias(source, "champion", actor="bob", mover=mover).version == source
 
 
 def test_a_rejected_one_may_be_asked_for_again(source: ArtifactVersion) -> None:
