@@ -7,13 +7,15 @@ from typing import Any
 
 from console.pages import badges
 from console.pages.badges import Badge
-from console.pages.map_items import COLUMNS, SIDE
+from console.pages.map_items import SIDE
 from scheduler.attempts import replicas
 from scheduler.attempts.observations import Replica
 from scheduler.models import TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL
 
 SHOWN = 100  # in the table; the picture has all
+FEW, MANY = 25, 50  # squares in a row, of at most SHOWN replicas and of more
+_FIRST = ("failed", "waiting")  # in a table that has not all
 BADGES = {
     "waiting": badges.WAITING,
     "running": badges.RUNNING,
@@ -44,22 +46,32 @@ def replicas_context(row: TaskExecution) -> dict[str, Any]:
     if not found:
         return {}
     over = row.phase in ATTEMPT_TERMINAL
-    shown = [_shown(place, one, over=over) for place, one in enumerate(found)]
+    columns = FEW if len(found) <= SHOWN else MANY
+    shown = [_shown(divmod(place, columns), one, over=over) for place, one in enumerate(found)]
     counts: dict[Badge, int] = {}
     for one in shown:
         counts[one.badge] = counts.get(one.badge, 0) + 1
     return {
         "replicas": shown,
-        "replicas_in_table": shown[:SHOWN],
+        "replicas_in_table": _in_table(shown),
         "replicas_attempt": row,
         "replica_counts": list(counts.items()),
-        "replicas_width": min(len(shown), COLUMNS) * SIDE,
-        "replicas_height": ((len(shown) - 1) // COLUMNS + 1) * SIDE,
+        "replicas_width": columns * SIDE,
+        "replicas_height": ((len(shown) - 1) // columns + 1) * SIDE,
     }
 
 
-def _shown(place: int, one: Replica, *, over: bool) -> Shown:
+def _in_table(shown: list[Shown]) -> list[Shown]:
+    """In the order of the picture; where there are too many, those first that somebody looks for."""
+    if len(shown) <= SHOWN:
+        return shown
+    order = sorted(shown, key=lambda one: _FIRST.index(one.replica.state) if one.replica.state in _FIRST else 2)
+    return order[:SHOWN]
+
+
+def _shown(place: tuple[int, int], one: Replica, *, over: bool) -> Shown:
     """Of a job that is over whatever still ran was stopped with it: nobody watched that any more."""
     state = "stopped" if over and one.state in ("running", "waiting") else one.state
     badge = BADGES.get(state, badges.WAITING)
-    return Shown(one, badge, place % COLUMNS * SIDE, place // COLUMNS * SIDE)
+    row, column = place
+    return Shown(one, badge, column * SIDE, row * SIDE)

@@ -12,8 +12,11 @@ from flyteidl.core import execution_pb2
 from artifacts.models import Kind
 from artifacts.store import store
 from console.accounts.models import Role, RoleBinding, User
-from scheduler.models import Execution, ExecutorInstance
+from scheduler.attempts import replicas
+from scheduler.attempts.observations import Replica, Replicas
+from scheduler.models import Execution, ExecutorInstance, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+from scheduler.uris import log_of_replica
 from tests.console.pages import program
 from tests.console.pages.cast import make_attempt, make_execution, make_node, make_version, put_literals, text
 from tests.flyte import register_module
@@ -86,6 +89,17 @@ def test_it_prints_logs_of_all_nodes_or_of_one(causeway: Command, failed: Execut
     rows = json.loads(causeway("execution", "logs", "afailed", "--json"))
     assert [(row["node"], row["attempt"], row["text"]) for row in rows][0] == ("n0", 1, "first\n")
     assert "node n9" in causeway("execution", "logs", "afailed", "--node", "n9", exit_code=3)
+
+
+def test_it_prints_the_log_of_a_replica(causeway: Command, failed: Execution) -> None:
+    row = TaskExecution.objects.get(node__execution=failed, node__node_id="n1")
+    uri = log_of_replica(row.log_uri, "worker-1")
+    store().put(uri, b"of the worker\n")
+    replicas.keep([Replicas(row.pk, row.created_at, (Replica("worker-1", "worker", 1, log_uri=uri),))])
+    assert causeway("execution", "logs", "afailed", "--node", "n1", "--replica", "worker-1") == "of the worker\n"
+    assert "no replica worker-2" in causeway(
+        "execution", "logs", "afailed", "--node", "n1", "--replica", "worker-2", exit_code=3
+    )
 
 
 def test_it_aborts_with_a_cause_and_repeats(causeway: Command, failed: Execution, waits: Execution) -> None:

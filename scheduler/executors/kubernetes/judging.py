@@ -23,10 +23,13 @@ def judge(
 ) -> Outcome:
     """Outputs that are there count, whatever became of the pod afterwards: flytekit writes them after the task's
     function has returned, in one piece. A raw container's are written beside it, by what does not know how it ended:
-    they count only if it ended well and nobody cut it off. Raises what the store raises.
+    they count only if it ended well and nobody cut it off. Of a job any replica may have written them: they count only
+    if the whole ended well, as in Flyte. Raises what the store raises.
     """
     told = told_by_files(spec.addresses.output_prefix, store, shown, max_deck_bytes=max_deck_bytes)
     if spec.data_config is not None and (found.failed or found.cut_off):
+        told = None
+    if told is not None and told.phase == AttemptPhase.SUCCEEDED and spec.job is not None and found.failed:
         told = None
     if told is not None and told.phase == AttemptPhase.SUCCEEDED:
         return told

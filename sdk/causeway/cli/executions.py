@@ -171,6 +171,7 @@ def _fail_unless_succeeded(found: Execution) -> None:
 @click.option("--node", default="", help="Only of this node; else of all, one after the other.")
 @click.option("--attempt", type=click.IntRange(min=1), help="Only this one; else the newest.")
 @click.option("--item", type=click.IntRange(min=0), help="Only this item of a map.")
+@click.option("--replica", default="", help="Only this one of a distributed job, such as worker-1; else its main one.")
 @click.option("--tail", type=click.IntRange(min=1), help="Only the last lines.")
 @click.option("--follow", "-f", is_flag=True, help="Go on while it is written.")
 @click.pass_obj
@@ -181,13 +182,14 @@ def logs(
     node: str,
     attempt: int | None,
     item: int | None,
+    replica: str,
     tail: int | None,
     follow: bool,
     as_json: bool,
 ) -> None:
     """What its tasks wrote, in the order in which they began."""
     path = _path(client, name)
-    found = list(_attempts(client, path, node, attempt, item))
+    found = [{**each, "replica": replica} for each in _attempts(client, path, node, attempt, item)]
     if not found:
         raise click.ClickException("no task of it has begun yet")
     if as_json:
@@ -237,6 +239,7 @@ def _log(
 ) -> tuple[str, int]:
     """Its text, and the offset that goes on."""
     asked: dict[str, Any] = {"index": row["index"]} | ({"tail": tail} if tail else {"offset": offset})
+    asked |= {"replica": row["replica"]} if row["replica"] else {}
     place = f"{path}/nodes/{quote(row['node'], safe='')}/attempts/{row['attempt']}/log"
     answer = client.connection.raw("GET", place, params=asked)
     return answer.content.decode("utf-8", "replace"), int(answer.headers.get("Causeway-Next-Offset") or offset)

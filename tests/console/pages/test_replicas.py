@@ -61,6 +61,18 @@ def test_the_node_shows_a_picture_of_its_ranks_and_what_each_does(
     assert "kubectl --namespace ns describe pytorchjob/j" in page
 
 
+def test_of_very_many_those_are_in_the_table_that_somebody_looks_for(
+    world: World, job: TaskExecution, browse: Browse
+) -> None:
+    many = [Replica(f"worker-{number}", "worker", number, state="running") for number in range(300)]
+    many[250] = Replica("worker-250", "worker", 250, state="failed", exit_code=9)
+    replicas.keep([Replicas(job.pk, NOW, tuple(many))])
+    page = browse(world.viewer).get(f"/executions/{_node(job)}/").content.decode()
+    assert 'aria-label="300 replicas, 299 running, 1 failed"' in page
+    assert '<td class="main nowrap">worker-250</td>' in page and '<td class="main nowrap">worker-99</td>' not in page
+    assert "100 of 300" in page
+
+
 def test_of_a_job_that_is_over_nothing_runs(world: World, job: TaskExecution, browse: Browse) -> None:
     TaskExecution.objects.filter(pk=job.pk).update(phase=AttemptPhase.FAILED)
     page = browse(world.viewer).get(f"/executions/{_node(job)}/").content.decode()

@@ -20,7 +20,7 @@ import yaml
 from artifacts.exceptions import InvalidArgument
 from scheduler.attempts.outcomes import SYSTEM, USER
 from scheduler.attempts.spec import AttemptSpec
-from scheduler.executors.kubernetes import merge, pods
+from scheduler.executors.kubernetes import kueue, merge, pods
 from scheduler.executors.kubernetes.ending import Verdict
 from scheduler.executors.kubernetes.jobs import replicas
 from scheduler.executors.kubernetes.jobs.kind import Json, Kind, Plan, Rank, Scene, Seen, Sight
@@ -101,6 +101,7 @@ def _node(plan: Plan, role: str, container: str, group: Mapping[str, Any], ports
     metadata = (group.get("k8sPod") or {}).get("metadata") or {}
     for kind in ("labels", "annotations"):
         made["metadata"][kind] = {**(metadata.get(kind) or {}), **made["metadata"][kind]}
+    made["metadata"]["labels"].pop(kueue.QUEUE, None)  # the job waits, and nobody in another project's queue
     params = {str(name): str(value) for name, value in (group.get("rayStartParams") or {}).items()}
     return {"rayStartParams": params, "template": made}
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 from artifacts.exceptions import InvalidArgument
 from scheduler.attempts.outcomes import USER
@@ -144,6 +145,8 @@ def observe(scene: Scene) -> Sight:
         return leaving
     if pods.part(scene.job, "spec").get("suspend") is True:
         return replicas.evicted(scene) if scene.ran else replicas.held_by_kueue(scene)
+    if (over := replicas.cannot_start(scene)) is not None:
+        return _with_entrypoint(over)
     driver = scene.pods.get(Rank("driver"))
     if driver is not None and replicas.has_started(driver):
         return Runs(pods.started_at(driver, DRIVER))
@@ -165,7 +168,15 @@ def _failure(scene: Scene, state: str, said: str) -> Over:
     if over.verdict.code == "JobFailed":
         code = "SubmissionFailed" if state == "SUBMISSION_FAILED" else "JobFailed"
         return Over(Verdict(code, said or f"{scene.operator} says {state}", USER), over.started_at, None)
-    return over
+    return _with_entrypoint(over)
+
+
+def _with_entrypoint(over: Over) -> Over:
+    """Spark's pods are started with the words `driver` and `executor`, which its own images understand."""
+    if over.verdict.code != "StartError":
+        return over
+    words = f"{over.verdict.message}; Spark's pods need an image whose entrypoint is Spark's own (entrypoint.sh)"
+    return replace(over, verdict=replace(over.verdict, message=words))
 
 
 def _main(spec: AttemptSpec) -> Rank:

@@ -222,6 +222,7 @@ def test_rays_probes_need_no_wget() -> None:
 def test_container_0_of_a_ray_pod_counts_whatever_is_called_primary() -> None:
     given = {
         "primaryContainerName": "primary",
+        "metadata": {"labels": {"team": "a", "kueue.x-k8s.io/queue-name": "another", names.OWNER: "other"}},
         "podSpec": {
             "containers": [{"name": "ray-worker", "image": "own:2", "env": [{"name": "X", "value": "1"}]}],
             "nodeSelector": {"pool": "gpu"},
@@ -232,6 +233,9 @@ def test_container_0_of_a_ray_pod_counts_whatever_is_called_primary() -> None:
     assert container(group["template"])["image"] == "own:2"
     assert {"name": "X", "value": "1"} in container(group["template"])["env"]
     assert group["template"]["spec"]["nodeSelector"] == {"pool": "gpu"}
+    labels = group["template"]["metadata"]["labels"]
+    assert (labels["team"], labels[names.OWNER]) == ("a", "me"), "its marks are Causeway's"
+    assert "kueue.x-k8s.io/queue-name" not in labels
 
 
 def test_an_older_runtime_env_is_read_from_its_base64_and_a_bad_one_is_told() -> None:

@@ -116,6 +116,19 @@ def test_when_a_worker_fails_the_others_are_stopped(bench: Bench, fake: FakeClus
 
 
 @pytest.mark.usefixtures("operators")
+def test_outputs_that_a_worker_wrote_do_not_make_up_for_a_master_that_was_killed(
+    bench: Bench, fake: FakeCluster
+) -> None:
+    """With flytekit's PyTorch plug-in each rank writes them."""
+    given = begin(bench, fake)
+    bench.succeed(given)
+    fake.end(pod_of(fake, "worker-0"))
+    fake.end(pod_of(fake, "master-0"), 137, container_reason="OOMKilled")
+    fake.tell_job(**conditions("Failed", message="1 Master replica(s) failed."))
+    assert bench.error().code == "OOMKilled"
+
+
+@pytest.mark.usefixtures("operators")
 def test_where_ended_pods_stay_to_be_looked_at_those_that_run_do_not(fake: FakeCluster, bench: Bench) -> None:
     bench.executor.stop()
     bench.settings = type(bench.settings)(image="base:1", keep_ended_seconds=600)

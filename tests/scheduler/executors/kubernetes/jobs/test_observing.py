@@ -269,6 +269,14 @@ def test_a_spark_application_from_its_submission_to_its_end() -> None:
     assert found.code == "SubmissionFailed" and "no image" in found.message
 
 
+def test_an_image_that_is_none_of_sparks_is_said_to_be_that() -> None:
+    absent = pod("Failed", ended(128, "StartError", 'exec: "driver": executable file not found in $PATH'))
+    for state in ("SUBMITTED", "FAILED"):
+        found = verdict_of(application(state, {"driver-0": absent}))
+        assert found.code == "StartError" and not found.retryable
+        assert "whose entrypoint is Spark's own" in found.message
+
+
 # --- Dask -------------------------------------------------------------------------------------------------------------
 
 
