@@ -95,8 +95,15 @@ class Lines:
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Lines:
+def lines(monkeypatch: pytest.MonkeyPatch, fake: FakeCluster) -> Lines:
+    """Pods end once they are deleted, as a kubelet sees to it."""
     made = Lines()
+
+    def kubelet(what: str, pod: Json) -> None:
+        if what == "deleted":
+            fake.end(pod["metadata"]["name"], 137)
+
+    fake.kubelet = kubelet
     monkeypatch.setattr(pools, "Link", made)
     return made
 
@@ -144,12 +151,12 @@ def test_tasks_go_to_a_pod_one_after_the_other(shared: Bench, fake: FakeCluster,
     assert isinstance(running, Running) and names.is_shared(running.handle)
     (order,) = pod.orders
     assert order["argv"] == list(first.spec.argv) and order["env"]["FLYTE_PLATFORM_URL"] == "here"
-    (second,) = submit(shared, 2)
-    for assignment in (first, second):
-        shared.until(lambda of=assignment: of.attempt_id in pod.runs)
+    for number in (1, 2):
+        assignment = first if number == 1 else submit(shared, 2)[0]
+        shared.until(lambda number=number: number in pod.runs)
         shared.succeed(assignment)
-        pod.end(assignment.attempt_id, log=b"said\n")
-        assert shared.outcome(assignment.attempt_id).phase == AttemptPhase.SUCCEEDED
+        pod.end(number, log=b"said\n")
+        assert shared.outcome(number).phase == AttemptPhase.SUCCEEDED
     shared.record()
     shared.until(lambda: not pod.ended)
     assert shared.store.get(first.log_uri) == b"said\n"
