@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,13 @@ def publish_entry(
     from kedro.framework.session import KedroSession
     from kedro.framework.startup import bootstrap_project
 
-    bootstrap_project(project)
-    with KedroSession.create(project_path=project, env=env) as session:
-        catalog = session.load_context().catalog
-        if entry not in catalog:
-            raise CausewayError(f"{project} has no entry {entry!r} in its catalog")
-        dataset = catalog[entry]
+    with redirect_stdout(sys.stderr):  # where Kedro's logging goes: the other one is for what was asked for
+        bootstrap_project(project)
+        with KedroSession.create(project_path=project, env=env) as session:
+            catalog = session.load_context().catalog
+            if entry not in catalog:
+                raise CausewayError(f"{project} has no entry {entry!r} in its catalog")
+            dataset = catalog[entry]
     return publish_dataset(client, dataset, entry, name=name, **details)
 
 

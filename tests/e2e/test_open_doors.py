@@ -131,13 +131,18 @@ def lab(request: pytest.FixtureRequest, watching: RunningStack, tmp_path: Path) 
     return Lab(_environment(request.param, request), watching, tmp_path)
 
 
+_made: dict[str, Path] = {}  # for all tests of a lab
+
+
 def _environment(name: str, request: pytest.FixtureRequest) -> Path:
     if ready := os.environ.get(f"CAUSEWAY_LAB_{name.upper()}"):  # the folder of the commands of one made before
         return Path(ready)
     if not ASKED & {name, "all"}:
         pytest.skip(f"the lab of {name} runs where CAUSEWAY_LABS={name} (or all) asks for it")
-    factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
-    return environment(LABS / f"{name}.txt", factory.mktemp(name) / "environment")
+    if name not in _made:
+        factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+        _made[name] = environment(LABS / f"{name}.txt", factory.mktemp(name) / "environment")
+    return _made[name]
 
 
 def of(name: str) -> pytest.MarkDecorator:
