@@ -21,10 +21,10 @@ def publish_entry(
     """Publish what an entry of the project's catalog holds now: a file of this machine is uploaded, others are referred
     to where they lie. CausewayError for entries that lie nowhere (memory, SQL queries).
     """
-    from kedro.framework.session import KedroSession
-    from kedro.framework.startup import bootstrap_project
+    with redirect_stdout(sys.stderr):  # Kedro logs to the other one, which is for what was asked for, once imported
+        from kedro.framework.session import KedroSession
+        from kedro.framework.startup import bootstrap_project
 
-    with redirect_stdout(sys.stderr):  # where Kedro's logging goes: the other one is for what was asked for
         bootstrap_project(project)
         with KedroSession.create(project_path=project, env=env) as session:
             catalog = session.load_context().catalog

@@ -210,7 +210,7 @@ PROFILE = "lab: {target: dev, outputs: {dev: {type: duckdb, path: lab.duckdb}}}\
 def test_dbt_tells_of_its_models(lab: Lab) -> None:
     """`dbt-ol run` over DuckDB: each model is a job with a run, in a run of the whole."""
     (lab.folder / "models").mkdir()
-    (lab.folder / "dbt_project.yml").write_text("{name: lab, version: '1', profile: lab, model-paths: [models]}\n")
+    (lab.folder / "dbt_project.yml").write_text("{name: lab, version: 1.0.0, profile: lab, model-paths: [models]}\n")
     (lab.folder / "profiles.yml").write_text(PROFILE)
     (lab.folder / "models/orders.sql").write_text("select 1 as id, 2.5 as eur")
     (lab.folder / "models/totals.sql").write_text("select sum(eur) as eur from {{ ref('orders') }}")
