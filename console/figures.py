@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import redis
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
+from django.db.backends.utils import CursorWrapper
 
 from scheduler import figures, heartbeat
 from scheduler.models import Figure
@@ -150,9 +151,9 @@ _WAITING = """
     SELECT 'causeway_database_oldest_transaction_seconds', '', '', '',
         COALESCE(extract(epoch FROM max(clock_timestamp() - xact_start)), 0) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
-    UNION ALL
-    SELECT 'causeway_database_bytes', '', '', '', pg_database_size(current_database())
 """
+MEASURED_FOR = 60.0  # seconds: the size is that of every file, which takes longer than all other figures together
+_size: tuple[float, float] = (-MEASURED_FOR, 0.0)  # when (monotonic), bytes
 
 
 def gather() -> dict[str, list[Sample]]:
@@ -188,9 +189,11 @@ def _from_database() -> Iterator[tuple[str, Sample]]:
             cursor.execute(_WAITING, {"held": sorted(ATTEMPT_HELD), "alive": heartbeat.SECONDS})
             rows = cursor.fetchall()
             late = figures.late_work()
+            size = _database_size(cursor)
             grown = list(Figure.objects.values_list("name", "labels", "value"))
     except DatabaseError:
         return
+    yield "causeway_database_bytes", Sample((), size)
     yield "causeway_database_answer_seconds", Sample((), time.perf_counter() - began)
     for name, *values, value in rows:
         yield name, Sample(_named(name, values), float(value))
@@ -199,6 +202,15 @@ def _from_database() -> Iterator[tuple[str, Sample]]:
     for name, labels, value in grown:
         if name in KINDS:  # of a later version, or an earlier one
             yield name, Sample(tuple(tuple(label.split("=", 1)) for label in labels.split(",") if label), value)  # type: ignore[misc]
+
+
+def _database_size(cursor: CursorWrapper) -> float:
+    """In bytes, as it was at most MEASURED_FOR ago."""
+    global _size
+    if time.monotonic() - _size[0] >= MEASURED_FOR:
+        cursor.execute("SELECT pg_database_size(current_database())")
+        _size = time.monotonic(), float(cursor.fetchone()[0])
+    return _size[1]
 
 
 def _named(name: str, values: list[str]) -> Labels:

@@ -70,7 +70,8 @@ def publication_in(data: dict[str, Any], sender: str) -> dict[str, Any] | None:
     told = data.get("data")
     if not isinstance(told, dict) or not all(isinstance(told.get(one), str) for one in ("name", "version", "source")):
         raise InvalidArgument("an event of MLflow about a model's version has data with its name, version and source")
-    tags = told.get("tags") if isinstance(told.get("tags"), dict) else {}
+    said = told.get("tags")
+    tags: dict[Any, Any] = said if isinstance(said, dict) else {}
     run = {"mlflow.run": str(told["run_id"])} if told.get("run_id") else {}
     source = {"mlflow.model": told["name"], "mlflow.version": told["version"], "mlflow.source": told["source"]}
     return {

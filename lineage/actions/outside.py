@@ -7,7 +7,7 @@ batch, whatever its size. Rows are locked in one order, so that senders side by 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -38,12 +38,16 @@ def take_in(events: Sequence[Event], place: Place, *, sender: Sender) -> int:
     """
     folded = fold(events)
     with transaction.atomic():
-        jobs = _things(_JOBS, place, folded.jobs)
-        datasets = _things(_DATASETS, place, folded.datasets)
+        jobs, old_jobs = _begun(_JOBS, place, folded.jobs)
+        datasets, old_datasets = _begun(_DATASETS, place, folded.datasets)
         runs = _runs(place, folded.runs, jobs)
         _uses(folded, jobs, datasets, runs)
         _find_own(folded, datasets, runs, sender)
-        return publish_outputs(place, list(runs.values()), publish=sender.publish)
+        made = publish_outputs(place, list(runs.values()), publish=sender.publish)
+        # What many runs share is changed last, so that senders wait for each other as shortly as can be.
+        _refresh(_JOBS, old_jobs)
+        _refresh(_DATASETS, old_datasets)
+        return made
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,7 @@ class _Table:
     """Statements about jobs or about datasets."""
 
     insert: str
+    find: str
     lock: str
     update: str
 
@@ -61,34 +66,43 @@ INSERT INTO lineage_outsidejob (project, domain, key, namespace, name, facets, s
 SELECT %s, %s, * FROM unnest(%s::text[], %s::text[], %s::text[], %s::jsonb[], %s::timestamptz[]) AS new(key)
 ORDER BY key ON CONFLICT DO NOTHING RETURNING key, id
 """,
-    lock="""
-SELECT key, id, facets, seen_at FROM lineage_outsidejob WHERE project = %s AND domain = %s AND key = ANY(%s)
-ORDER BY key FOR NO KEY UPDATE
-""",
+    find="SELECT key, id FROM lineage_outsidejob WHERE project = %s AND domain = %s AND key = ANY(%s)",
+    lock="SELECT id, facets, seen_at FROM lineage_outsidejob WHERE id = ANY(%s) ORDER BY id FOR NO KEY UPDATE",
     update="""
 UPDATE lineage_outsidejob AS kept SET facets = new.facets, seen_at = new.seen_at
 FROM unnest(%s::bigint[], %s::jsonb[], %s::timestamptz[]) AS new(id, facets, seen_at) WHERE kept.id = new.id
 """,
 )
-_DATASETS = _Table(*(one.replace("outsidejob", "outsidedataset") for one in (_JOBS.insert, _JOBS.lock, _JOBS.update)))
+_DATASETS = _Table(
+    *(one.replace("outsidejob", "outsidedataset") for one in (_JOBS.insert, _JOBS.find, _JOBS.lock, _JOBS.update))
+)
 
 
-def _things(table: _Table, place: Place, things: Mapping[str, Thing]) -> dict[str, int]:
-    """The ids by key."""
-    if not things:
-        return {}
-    rows = [(key, one.name.namespace, one.name.name, stored(one.facets), one.seen_at) for key, one in things.items()]
-    ids = dict(run_columns(table.insert, rows, before=place))
-    present = [key for key in things if key not in ids]
+def _begun(table: _Table, place: Place, things: Mapping[str, Thing]) -> tuple[dict[str, int], dict[int, Thing]]:
+    """The ids by key, and those that were there before, with what is told of them now."""
+
+    def find(keys: Collection[str]) -> dict[str, int]:
+        return dict(rows_of(table.find, [*place, list(keys)])) if keys else {}
+
+    old = find(things.keys())
+    rows = [
+        (key, one.name.namespace, one.name.name, stored(one.facets), one.seen_at)
+        for key, one in things.items()
+        if key not in old
+    ]
+    new = dict(run_columns(table.insert, rows, before=place))
+    old |= find(things.keys() - old.keys() - new.keys())  # begun by another sender this very moment
+    return {**old, **new}, {pk: things[key] for key, pk in old.items()}
+
+
+def _refresh(table: _Table, things: Mapping[int, Thing]) -> None:
     changed = []
-    for key, pk, facets, seen_at in rows_of(table.lock, [*place, present]) if present else ():
-        ids[key] = pk
-        before = Thing(things[key].name, loaded(facets), seen_at)
-        after = before | things[key]
+    for pk, facets, seen_at in rows_of(table.lock, [list(things)]) if things else ():
+        before = Thing(things[pk].name, loaded(facets), seen_at)
+        after = before | things[pk]
         if after != before:
             changed.append((pk, stored(after.facets), after.seen_at))
     run_columns(table.update, changed)
-    return ids
 
 
 _NEW_RUNS = """

@@ -60,14 +60,13 @@ RETURNING kept.dataset_id, kept.made_at
 
 def publish_outputs(place: tuple[str, str], runs: Sequence[int], *, publish: Publish) -> int:
     """The number of versions that the rules of the place made of what these runs wrote."""
-    if not runs:
-        return 0
     project, domain = place
-    rules = list(DatasetRule.objects.filter(project=project, domain=domain).order_by("position", "id"))
-    made = _made(rules, place, runs, publish) if rules else []
-    changed = [row for row in made if row[1] is not None]
-    _derive([*runs, *_readers_of(changed)])
-    return len(changed)
+    rules = list(DatasetRule.objects.filter(project=project, domain=domain).order_by("position", "id")) if runs else []
+    if not rules:
+        return 0
+    made = [row for row in _made(rules, place, runs, publish) if row[1] is not None]
+    _derive(runs, made, place)
+    return len(made)
 
 
 def _made(
@@ -206,10 +205,11 @@ ON CONFLICT DO NOTHING
 """
 
 
-def _readers_of(made: Sequence[tuple[Any, ...]]) -> list[int]:
-    return [run for (run,) in run_columns(_READERS, made)]
-
-
-def _derive(runs: Sequence[int]) -> None:
+def _derive(runs: Sequence[int], made: Sequence[tuple[Any, ...]], place: tuple[str, str]) -> None:
+    """One after the other in a place, each seeing what those before it wrote: else neither of two late versions of a
+    dataset would know that the other one takes its readers away. Whoever waits here asks for no further locks.
+    """
     with connection.cursor() as cursor:
-        cursor.execute(_DERIVE, {"runs": list(runs)})
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 16))", ["/".join(place)])
+        readers = [run for (run,) in run_columns(_READERS, made)]
+        cursor.execute(_DERIVE, {"runs": [*runs, *readers]})

@@ -52,7 +52,8 @@ class Derivation(models.Model):
     """`target` was made of `source`: a value that was it, or was computed of it, flowed into the node that published.
 
     Only the nearest published versions are named; what those were made of is found by walking on. Who made it is told
-    by the target, which is published once. Written with the target, never changed; the source is always the older one.
+    by the target, which is published once. Written with the target and never changed, but for those of runs elsewhere
+    (lineage.actions.outside_versions); the source is always the older one, though of those not by its id.
     """
 
     source = models.ForeignKey(ArtifactVersion, on_delete=models.PROTECT, related_name="derived", db_index=False)

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
+from functools import cached_property
 from hashlib import blake2b
 from typing import Any
 
@@ -54,7 +55,7 @@ class Name:
     namespace: str
     name: str
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Short, for the names may be longer than an index takes."""
         return blake2b(f"{self.namespace}\0{self.name}".encode(), digest_size=16).hexdigest()

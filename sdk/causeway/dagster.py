@@ -36,7 +36,7 @@ def publishing_sensor(
     keys = {one: dagster.AssetKey.from_user_string(one) for one in assets}
 
     @dagster.sensor(name=name, minimum_interval_seconds=seconds, default_status=dagster.DefaultSensorStatus.RUNNING)
-    def sensor(context: dagster.SensorEvaluationContext) -> Any:
+    def sensor(context: Any) -> Any:  # Dagster reads the types of sensors, and finds none that a function imported
         seen = _numbers(context.cursor)
         published = []
         for text, key in keys.items():
@@ -105,7 +105,7 @@ def version_sensor(
     @dagster.sensor(
         name=title, job=job, minimum_interval_seconds=seconds, default_status=dagster.DefaultSensorStatus.RUNNING
     )
-    def sensor(context: dagster.SensorEvaluationContext) -> Any:
+    def sensor(context: Any) -> Any:  # Dagster reads the types of sensors, and finds none that a function imported
         versions = newer_than(client or Client(), artifact, context.cursor)
         if context.cursor is None:
             context.update_cursor(str(versions[-1].fields["id"] if versions else 0))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +21,16 @@ def publish_entry(
     """Publish what an entry of the project's catalog holds now: a file of this machine is uploaded, others are referred
     to where they lie. CausewayError for entries that lie nowhere (memory, SQL queries).
     """
-    from kedro.framework.session import KedroSession
-    from kedro.framework.startup import bootstrap_project
+    with redirect_stdout(sys.stderr):  # Kedro logs to the other one, which is for what was asked for, once imported
+        from kedro.framework.session import KedroSession
+        from kedro.framework.startup import bootstrap_project
 
-    bootstrap_project(project)
-    with KedroSession.create(project_path=project, env=env) as session:
-        catalog = session.load_context().catalog
-        if entry not in catalog:
-            raise CausewayError(f"{project} has no entry {entry!r} in its catalog")
-        dataset = catalog[entry]
+        bootstrap_project(project)
+        with KedroSession.create(project_path=project, env=env) as session:
+            catalog = session.load_context().catalog
+            if entry not in catalog:
+                raise CausewayError(f"{project} has no entry {entry!r} in its catalog")
+            dataset = catalog[entry]
     return publish_dataset(client, dataset, entry, name=name, **details)
 
 

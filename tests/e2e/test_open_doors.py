@@ -131,13 +131,18 @@ def lab(request: pytest.FixtureRequest, watching: RunningStack, tmp_path: Path) 
     return Lab(_environment(request.param, request), watching, tmp_path)
 
 
+_made: dict[str, Path] = {}  # for all tests of a lab
+
+
 def _environment(name: str, request: pytest.FixtureRequest) -> Path:
     if ready := os.environ.get(f"CAUSEWAY_LAB_{name.upper()}"):  # the folder of the commands of one made before
         return Path(ready)
     if not ASKED & {name, "all"}:
         pytest.skip(f"the lab of {name} runs where CAUSEWAY_LABS={name} (or all) asks for it")
-    factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
-    return environment(LABS / f"{name}.txt", factory.mktemp(name) / "environment")
+    if name not in _made:
+        factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+        _made[name] = environment(LABS / f"{name}.txt", factory.mktemp(name) / "environment")
+    return _made[name]
 
 
 def of(name: str) -> pytest.MarkDecorator:
@@ -205,7 +210,7 @@ PROFILE = "lab: {target: dev, outputs: {dev: {type: duckdb, path: lab.duckdb}}}\
 def test_dbt_tells_of_its_models(lab: Lab) -> None:
     """`dbt-ol run` over DuckDB: each model is a job with a run, in a run of the whole."""
     (lab.folder / "models").mkdir()
-    (lab.folder / "dbt_project.yml").write_text("{name: lab, version: '1', profile: lab, model-paths: [models]}\n")
+    (lab.folder / "dbt_project.yml").write_text("{name: lab, version: 1.0.0, profile: lab, model-paths: [models]}\n")
     (lab.folder / "profiles.yml").write_text(PROFILE)
     (lab.folder / "models/orders.sql").write_text("select 1 as id, 2.5 as eur")
     (lab.folder / "models/totals.sql").write_text("select sum(eur) as eur from {{ ref('orders') }}")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from artifacts.models import ArtifactVersion
+from artifacts.models import ArtifactVersion, Happening
 from audit.models import AuditEvent
 from console import openlineage
 from console.accounts import tokens
@@ -77,10 +77,8 @@ def picture() -> dict[str, Any]:
 
 
 def clear() -> None:
-    for model in (OutsideUse, OutsideRun, OutsideJob, OutsideDataset, Derivation):
-        model.objects.all().delete()
-    with_partitions = ArtifactVersion.objects.all()
-    with_partitions.delete()
+    for model in (OutsideUse, OutsideRun, OutsideJob, OutsideDataset, Derivation, Happening, ArtifactVersion):
+        model._default_manager.all().delete()
 
 
 def test_shuffled_doubled_and_batched_events_give_the_same_graph_as_in_order(api: Caller) -> None:
