@@ -48,6 +48,10 @@ def addresses(world: World) -> list[str]:
         "/tokens/",
         "/password/",
         "/notifications/",
+        "/sessions/",
+        "/projects/",
+        "/schedules/calendar/",
+        "/oauth2/device",
         "/sql/",
     ]
 
