@@ -54,11 +54,14 @@ def _stand_in(name: str) -> type[StandIn]:
     return type("StandInOf", (StandIn,), {"name": name})
 
 
-class _Reader(pickle._Unpickler):  # type: ignore[name-defined, misc] # the one in Python: its steps can be changed
+_InPython: Any = pickle._Unpickler  # the one that is written in Python: its steps can be changed
+
+
+class _Reader(_InPython):  # type: ignore[misc]
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
         self._file = file
-        self.dispatch = {**pickle._Unpickler.dispatch, pickle.BUILD[0]: _Reader.build}  # type: ignore[attr-defined]
+        self.dispatch = {**_InPython.dispatch, pickle.BUILD[0]: _Reader.build}
 
     def find_class(self, module: str, name: str) -> type[StandIn]:
         return _stand_in(f"{module}.{name}")

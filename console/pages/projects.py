@@ -69,11 +69,11 @@ def _done(request: PageRequest, identifier: str, action: Callable[[], object], s
 @page
 def change_project(request: PageRequest, identifier: str) -> HttpResponse:
     row = access_project(request.user, identifier, action=Action.ADMIN)
-    given = {"name": request.POST.get("name", "").strip(), "description": request.POST.get("description", "").strip()}
+    name, description = request.POST.get("name", "").strip(), request.POST.get("description", "").strip()
     return _done(
         request,
         identifier,
-        lambda: update_project(row, **given, actor=request.user.username),
+        lambda: update_project(row, name=name, description=description, actor=request.user.username),
         "The project is changed.",
     )
 

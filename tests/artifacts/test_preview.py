@@ -190,7 +190,7 @@ def test_a_models_parameters_are_read_without_running_it(how: str) -> None:
     joblib.dump(_model(), file) if how == "joblib" else pickle.dump(_model(), file)
     seen = preview(put(f"model-{how}.pkl", file.getvalue()))
     assert (seen.kind, seen.what, seen.problem) == (Kind.PICKLE, "sklearn.pipeline.Pipeline", "")
-    told = dict(seen.parameters)
+    told = {row[0]: row[1] for row in seen.parameters}
     assert told["steps.scale.with_mean"] == "False"
     assert (told["steps.forest"], told["steps.forest.n_estimators"]) == ("RandomForestClassifier", "3")
     assert (told["steps.forest.max_depth"], told["steps.forest.criterion"]) == ("4", "gini")

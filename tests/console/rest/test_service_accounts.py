@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from rest_framework.test import APIClient
 
 from audit.models import AuditEvent
@@ -20,11 +23,10 @@ def test_a_projects_admin_makes_one_gives_it_a_token_and_closes_it(api: Caller, 
     }
     token = sue.post(f"{URL}/ci/tokens", {"name": "nightly"}).json()
     assert token["project"] == "elsewhere"
-    robot = APIClient()
-    robot.credentials(HTTP_AUTHORIZATION=f"Bearer {token['secret']}")
-    assert robot.get("/api/v1/me").json()["username"] == "ci"
+    robot, headers = APIClient(), {"Authorization": f"Bearer {token['secret']}"}
+    assert robot.get("/api/v1/me", headers=headers).json()["username"] == "ci"
     assert sue.delete(f"{URL}/ci").status_code == 204
-    assert robot.get("/api/v1/me").status_code == 401
+    assert robot.get("/api/v1/me", headers=headers).status_code == 401
     assert [row["is_open"] for row in sue.get(URL).json()["results"]] == [False]
     problem(sue.post(f"{URL}/ci/tokens", {"name": "again"}), 409)
     verbs = AuditEvent.objects.filter(actor="sue", verb__startswith="service_account").order_by("id")
@@ -36,12 +38,13 @@ def test_a_projects_admin_makes_one_gives_it_a_token_and_closes_it(api: Caller, 
 
 def test_nobody_else_may(api: Caller, cast: dict[str, User]) -> None:
     api("sue").post(URL, {"name": "ci", "role": "viewer"})
-    for call in (
+    calls: tuple[Callable[[APIClient], Any], ...] = (
         lambda who: who.get(URL),
         lambda who: who.post(URL, {"name": "x", "role": "admin"}),
         lambda who: who.delete(f"{URL}/ci"),
         lambda who: who.post(f"{URL}/ci/tokens", {"name": "x"}),
-    ):
+    )
+    for call in calls:
         problem(call(api("vic")), 404)
     demo = "/api/v1/projects/demo/service-accounts"
     problem(api("vic").get(demo), 403)
