@@ -25,15 +25,17 @@ class Summary(NamedTuple):
     partitions: int
 
 
-_SUMMARIES = """
+_NEWEST = """
 SELECT artifact.id, newest.id, newest.version, newest.created_at, newest.size_bytes, newest.producer,
-       newest.created_by, versions.count, partitions.count
+       newest.created_by, {counts}
 FROM unnest(%(artifacts)s::bigint[]) AS artifact(id)
 LEFT JOIN LATERAL (
     SELECT id, version, created_at, size_bytes, producer, created_by FROM artifacts_artifactversion
     WHERE artifact_id = artifact.id AND removed_at IS NULL AND quarantined_at IS NULL
     ORDER BY created_at DESC, id DESC LIMIT 1
 ) AS newest ON true
+"""
+_COUNTS = """
 CROSS JOIN LATERAL (
     SELECT count(*) FROM (
         SELECT 1 FROM artifacts_artifactversion WHERE artifact_id = artifact.id AND removed_at IS NULL LIMIT %(most)s
@@ -45,8 +47,12 @@ CROSS JOIN LATERAL (
 """
 
 
-def summaries_of(artifacts: Sequence[int]) -> dict[int, Summary]:
-    """One query, a few looks into indexes for each."""
+_PLAIN = _NEWEST.format(counts="0, 0")
+_COUNTED = _NEWEST.format(counts="versions.count, partitions.count") + _COUNTS
+
+
+def summaries_of(artifacts: Sequence[int], *, with_counts: bool = True) -> dict[int, Summary]:
+    """One query, a few looks into indexes for each; without counts, which are 0 then, it is many times as fast."""
     with connection.cursor() as cursor:
-        cursor.execute(_SUMMARIES, {"artifacts": list(artifacts), "most": COUNTED + 1})
+        cursor.execute(_COUNTED if with_counts else _PLAIN, {"artifacts": list(artifacts), "most": COUNTED + 1})
         return {row[0]: Summary(*row) for row in cursor.fetchall()}

@@ -12,8 +12,9 @@ from artifacts.models import Artifact, ArtifactVersion
 from lineage.queries import HEAVY
 
 RECENT = 100  # versions of each artifact that are looked at: what it is made of today, not ever
+RECENT_OF_MANY = 20  # where many artifacts are drawn at once
 MAX_ARTIFACTS = 500
-PARTITIONS = 20_000  # the youngest partitions, of all asked for, whose newest versions are looked at
+PARTITIONS = 5_000  # the youngest partitions, of all asked for, whose newest versions are looked at
 
 
 class NameStep(NamedTuple):
@@ -32,6 +33,8 @@ class NameGraph:
     truncated: bool
 
 
+# OFFSET 0 keeps each look a look into an index, of a row at a time: the planner, which cannot know how few derivations
+# there are, would read the whole table of versions instead.
 # Recent versions of some artifacts, and what stood on the other side of the executions that made or used them.
 _NEIGHBOURS = """
 WITH recent AS (
@@ -41,8 +44,10 @@ WITH recent AS (
         ORDER BY created_at DESC, id DESC LIMIT %(recent)s
     ) AS newest
 ), pairs AS (
-    SELECT derivation.source_id AS source, recent.id AS target
-    FROM recent JOIN lineage_derivation AS derivation ON derivation.target_id = recent.id
+    SELECT used.source_id AS source, recent.id AS target
+    FROM recent CROSS JOIN LATERAL (
+        SELECT source_id FROM lineage_derivation WHERE target_id = recent.id OFFSET 0
+    ) AS used
     UNION
     SELECT recent.id, made.target_id
     FROM recent CROSS JOIN LATERAL (
@@ -52,23 +57,25 @@ WITH recent AS (
 SELECT source.artifact_id, target.artifact_id, regexp_replace(target.producer, '@.*$', ''),
        count(DISTINCT target.id)
 FROM pairs
-JOIN artifacts_artifactversion AS source ON source.id = pairs.source
-JOIN artifacts_artifactversion AS target ON target.id = pairs.target
+CROSS JOIN LATERAL (SELECT artifact_id FROM artifacts_artifactversion WHERE id = pairs.source OFFSET 0) AS source
+CROSS JOIN LATERAL (
+    SELECT id, artifact_id, producer FROM artifacts_artifactversion WHERE id = pairs.target OFFSET 0
+) AS target
 GROUP BY 1, 2, 3
 """
 
 
 def name_graph(artifact: Artifact, *, limit: int = MAX_ARTIFACTS) -> NameGraph:
     """The whole meta-workflow that the artifact is part of, both ways; a query for each step of distance."""
-    return _graph([artifact.pk], limit=limit, distance=None)
+    return _graph([artifact.pk], limit=limit, distance=None, recent=RECENT)
 
 
 def name_graph_of(artifacts: Iterable[int], *, limit: int = MAX_ARTIFACTS) -> NameGraph:
     """The meta-workflow of many artifacts at once, with their direct neighbours. One query for the steps."""
-    return _graph(artifacts, limit=limit, distance=1)
+    return _graph(artifacts, limit=limit, distance=1, recent=RECENT_OF_MANY)
 
 
-def _graph(starts: Iterable[int], *, limit: int, distance: int | None) -> NameGraph:
+def _graph(starts: Iterable[int], *, limit: int, distance: int | None, recent: int) -> NameGraph:
     wanted = list(starts)
     found = set(wanted[:limit])
     steps: dict[tuple[int, int, str], int] = {}
@@ -76,7 +83,7 @@ def _graph(starts: Iterable[int], *, limit: int, distance: int | None) -> NameGr
     truncated = len(wanted) > limit
     while frontier and distance != 0:
         distance = distance - 1 if distance is not None else None
-        rows = _neighbours(frontier)
+        rows = _neighbours(frontier, recent)
         for source, target, producer, versions in rows:
             steps[source, target, producer] = max(versions, steps.get((source, target, producer), 0))
         frontier = {pk for row in rows for pk in row[:2]} - found
@@ -96,9 +103,9 @@ def _graph(starts: Iterable[int], *, limit: int, distance: int | None) -> NameGr
     )
 
 
-def _neighbours(artifacts: Iterable[int]) -> list[tuple[int, int, str, int]]:
+def _neighbours(artifacts: Iterable[int], recent: int) -> list[tuple[int, int, str, int]]:
     with connection.cursor() as cursor:
-        cursor.execute(_NEIGHBOURS, {"artifacts": sorted(artifacts), "recent": RECENT})
+        cursor.execute(_NEIGHBOURS, {"artifacts": sorted(artifacts), "recent": recent})
         return list(cursor.fetchall())
 
 
@@ -120,8 +127,13 @@ _OUT_OF_DATE = """
         WHERE artifact_id = part.artifact_id AND partition_digest = part.digest AND removed_at IS NULL
         ORDER BY created_at DESC, id DESC LIMIT 1
     ) AS newest
-    JOIN lineage_derivation AS derivation ON derivation.target_id = newest.id
-    JOIN artifacts_artifactversion AS used ON used.id = derivation.source_id
+    CROSS JOIN LATERAL (
+        SELECT source_id FROM lineage_derivation WHERE target_id = newest.id OFFSET 0
+    ) AS derivation
+    CROSS JOIN LATERAL (
+        SELECT id, artifact_id, partition_digest, time_partition, created_at FROM artifacts_artifactversion
+        WHERE id = derivation.source_id OFFSET 0
+    ) AS used
     CROSS JOIN LATERAL (
         SELECT id FROM artifacts_artifactversion AS candidate
         WHERE candidate.artifact_id = used.artifact_id AND candidate.partition_digest = used.partition_digest

@@ -109,6 +109,6 @@ def newest_of_each(owners: QuerySet[Any], rows: QuerySet[Any], relation: str, mo
     """
     plain = rows.select_related(None).prefetch_related(None).order_by("-created_at", "-pk")
     newest = plain.filter(**{relation: OuterRef("pk")})
-    of_each = owners.annotate(newest=Subquery(newest.values("pk")[:1]), at=Subquery(newest.values("created_at")[:1]))
-    found = [(at, pk) for pk, at in of_each.values_list("newest", "at") if pk is not None]
-    return [pk for _, pk in sorted(found, reverse=True)[:most]]
+    of_each = owners.annotate(newest=Subquery(newest.values("pk")[:1])).values_list("newest", flat=True)
+    found = [pk for pk in of_each if pk is not None]
+    return list(plain.filter(pk__in=found).values_list("pk", flat=True)[:most])

@@ -19,9 +19,11 @@ class Kind(str, Enum):
     TEXT = "text"
     IMAGE = "image"
     AUDIO = "audio"
+    PICKLE = "pickled object"
     BINARY = "binary"
 
 
+PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")  # of pickle, that say so at the beginning
 TABLES = frozenset({Kind.PARQUET, Kind.ARROW, Kind.CSV, Kind.JSON_LINES})
 _MAGIC = {
     b"PAR1": Kind.PARQUET,
@@ -51,6 +53,8 @@ def kind_of(name: str, head: bytes) -> Kind:
     """`head`: the first bytes. What is named as text but holds NUL bytes is binary."""
     if head.startswith(b"RIFF"):
         return _RIFF.get(head[8:12], Kind.BINARY)
+    if head[:1] == b"\x80" and head[1:2] in PROTOCOLS:
+        return Kind.PICKLE
     found = next((kind for magic, kind in _MAGIC.items() if head.startswith(magic)), None)
     if found is not None:
         return found

@@ -29,7 +29,7 @@ BEGINNING, END = 32 << 20, 8 << 20  # bytes of a remote table that are fetched
 CPU_SECONDS, SECONDS = 8, 20.0
 MEMORY = 4 << 30  # of addresses: pyarrow reserves more than it uses
 AT_ONCE = 2  # processes that look, of each of ours
-FORMAT = "1"  # of what is kept
+FORMAT = "2"  # of what is kept
 
 _ROOT = Path(__file__).resolve().parent.parent.parent
 _PROGRAM = f"import sys; sys.path.insert(0, {str(_ROOT)!r}); from artifacts.preview.reading import main; main()"
@@ -39,7 +39,8 @@ _turns = threading.BoundedSemaphore(AT_ONCE)
 
 @dataclass(frozen=True)
 class Preview:
-    """`text` of text, JSON and Markdown as it is written; a table has columns and rows. `problem`: why there is no more
+    """`text` of text, JSON and Markdown as it is written; a table has columns and rows; a pickled object
+    the name of its class (`what`) and its parameters, each with its value. `problem`: why there is no more
     to show. `is_cut`: there is more than is shown.
     """
 
@@ -51,6 +52,8 @@ class Preview:
     rows: Sequence[Sequence[str | None]] = ()
     sampled: int = 0  # rows that the statistics are of
     total_rows: int | None = None
+    what: str = ""
+    parameters: Sequence[Sequence[str]] = ()
     problem: str = ""
     is_cut: bool = False
 
@@ -65,8 +68,8 @@ def preview(uri: str) -> Preview:
     with store().open(uri) as stream:
         head = stream.read(HEAD)
     kind = kind_of(uri, head)
-    if kind in TABLES:
-        return _table(uri, kind, size)
+    if kind in TABLES or kind is Kind.PICKLE:
+        return _within_limits(uri, kind, size)
     if kind in (Kind.TEXT, Kind.JSON, Kind.MARKDOWN):
         return _text(uri, kind, size)
     return Preview(kind, size)
@@ -89,7 +92,7 @@ def _indented(text: str) -> str:
         return text
 
 
-def _table(uri: str, kind: Kind, size: int) -> Preview:
+def _within_limits(uri: str, kind: Kind, size: int) -> Preview:
     kept = Kept("previews", f"{FORMAT} {kind.value} {size} {_state(uri, size)} {uri}".encode(), "json")
     found = kept.read()
     if found is None:
@@ -104,6 +107,8 @@ def _table(uri: str, kind: Kind, size: int) -> Preview:
     told = json.loads(found)
     if told.get("problem") and kind in (Kind.CSV, Kind.JSON_LINES):
         return _text(uri, Kind.TEXT, size)
+    if kind is Kind.PICKLE:
+        return Preview(kind, size, **told)
     total = told.get("total_rows")
     return Preview(kind, size, **told, is_cut=total is None or total > len(told.get("rows", ())))
 

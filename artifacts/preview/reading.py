@@ -9,6 +9,7 @@ import io
 import json
 import math
 import os
+import pickle
 import resource
 import sys
 from collections.abc import Iterable
@@ -20,11 +21,14 @@ import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 import pyarrow.parquet as pq
 
+from artifacts.preview.pickled import read_pickled
+
 ROWS_SHOWN, COLUMNS_SHOWN = 50, 100
 SAMPLED = 10_000  # rows that statistics are of
 CELL = 200  # characters
 LINES = 4 << 20  # bytes of JSON lines that are read
 BLOCK = 1 << 20
+BROKEN = (pickle.UnpicklingError, EOFError, LookupError, TypeError, AttributeError, RecursionError)  # of a pickle
 
 
 def read_table(file: BinaryIO, kind: str, name: str) -> dict[str, Any]:
@@ -124,7 +128,11 @@ def main() -> None:
     pa.set_cpu_count(1)
     with open(int(descriptor), "rb") as file:
         try:
-            told = read_table(file, kind, name)
+            told = read_pickled(file) if kind == "pickled object" else read_table(file, kind, name)
+        except BROKEN as error:
+            if kind != "pickled object":
+                raise
+            told = {"problem": f"It is no pickle that can be read: {type(error).__name__}."}
         except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
             told = {"problem": " ".join(str(error).split()[:60]) or type(error).__name__}
     json.dump(told, sys.stdout, default=str)

@@ -15,12 +15,14 @@ from django.views.decorators.http import require_GET
 from artifacts.models import Alias, Artifact
 from artifacts.producers import name_of
 from artifacts.summaries import COUNTED, Summary, summaries_of
+from console.pages.paging import number
 from console.pages.responses import PageRequest, page, respond
 from console.pages.scope import in_scope
 from lineage.names import stale_counts
 from scheduler.models import TriggerSource
 
-SHOWN = 500  # artifacts; a search or the scope narrows more of them
+SHOWN = 500  # artifacts that are ordered; a search or the scope narrows more of them
+PAGE = 100  # of them on a page
 NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -82,13 +84,14 @@ _SORTS: dict[str, Callable[[Row], Any]] = {
     "size": lambda row: row.summary.size_bytes or -1,
     "newest": lambda row: row.summary.newest_at or NEVER,
 }
+_PLAIN = ("name", "kind", "producer", "size", "newest")  # ordered by the newest version and the name alone
 _DOWN_FIRST = ("versions", "partitions", "stale", "readers", "size", "newest")
 
 
 @require_GET
 @page
 def list_names(request: PageRequest) -> HttpResponse:
-    """`?q=` words of names and descriptions, `?kind=`, `?sort=name` or `-name`."""
+    """`?q=` words of names and descriptions, `?kind=`, `?sort=name` or `-name`, `?page=` from 1 on."""
     text, kind = request.GET.get("q", "").strip(), request.GET.get("kind", "")
     rows = in_scope(request, Artifact.objects.all())
     for word in text.split():
@@ -98,10 +101,12 @@ def list_names(request: PageRequest) -> HttpResponse:
     found = list(rows.order_by("-pk")[: SHOWN + 1])
     sort = request.GET.get("sort", "-newest")
     sort = sort if sort.removeprefix("-") in _SORTS else "-newest"
-    shown = _rows(found[:SHOWN])
-    by_name = sorted(shown, key=_SORTS["name"])
+    pages = max(1, -(-min(len(found), SHOWN) // PAGE))
+    at = min(max(number(request.GET.get("page", "")) or 1, 1), pages)
     context = {
-        "rows": sorted(by_name, key=_SORTS[sort.removeprefix("-")], reverse=sort.startswith("-")),
+        "rows": _ordered(found[:SHOWN], sort, at),
+        "page": at,
+        "pages": range(1, pages + 1),
         "columns": _columns(request, sort),
         "kinds": [(label, each, kinds[each]) for each, label in Artifact._meta.get_field("kind").choices or ()],
         "kind": kind,
@@ -110,6 +115,24 @@ def list_names(request: PageRequest) -> HttpResponse:
         "filtered": bool(text or kind),
     }
     return respond(request, "artifacts/names.html", "artifacts/_names.html", context, live=True)
+
+
+def _ordered(artifacts: list[Artifact], sort: str, page: int) -> list[Row]:
+    """One page. What is counted is counted of its rows alone, unless it is what they are ordered by."""
+    key = sort.removeprefix("-")
+    plain = key in _PLAIN
+    rows = _plain_rows(artifacts) if plain else _rows(artifacts)
+    by_name = sorted(rows, key=_SORTS["name"])
+    ordered = sorted(by_name, key=_SORTS[key], reverse=sort.startswith("-"))[(page - 1) * PAGE : page * PAGE]
+    if not plain:
+        return ordered
+    filled = {row.artifact.pk: row for row in _rows([row.artifact for row in ordered])}
+    return [filled[row.artifact.pk] for row in ordered]
+
+
+def _plain_rows(artifacts: list[Artifact]) -> list[Row]:
+    summaries = summaries_of([artifact.pk for artifact in artifacts], with_counts=False)
+    return [Row(one, summaries[one.pk], [], 0, 0) for one in artifacts]
 
 
 def _rows(artifacts: list[Artifact]) -> list[Row]:
@@ -129,6 +152,7 @@ def _columns(request: PageRequest, sort: str) -> list[Column]:
     found = []
     for column in _COLUMNS:
         query = request.GET.copy()
+        query.pop("page", None)
         down = f"-{column.key}"
         if column.key == sort.removeprefix("-"):
             query["sort"] = column.key if sort == down else down

@@ -19,6 +19,7 @@ from artifacts.queries import newest_of, newest_of_partition
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
 from console.pages.executions_context import begun_by
+from console.pages.partition_runs import runs_of_places
 from console.pages.scope import in_scope
 from console.pages.values import spell
 from lineage.models import VersionEdge, VersionRole
@@ -56,7 +57,7 @@ def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
         "version_count": artifact.versions.count(),
         "newest": newest_of(artifact),
         "may_launch": access.can(user, Action.LAUNCH, artifact.project, artifact.domain),
-        **_matrix(artifact),
+        **_matrix(request, artifact),
         "triggers": list(triggers.defer(*heavy).order_by("-active", "launch_plan__name", "-launch_plan__created_at")),
         "aliases": list(artifact.aliases.select_related("version").defer("version__literal", "version__card")),
         "moves": alias_moves(artifact),
@@ -71,13 +72,14 @@ def alias_moves(artifact: Artifact, *, limit: int = MOVES_SHOWN) -> list[AliasMo
     return list(rows.order_by("-at", "-id")[:limit])
 
 
-def _matrix(artifact: Artifact) -> dict[str, Any]:
-    """Which partitions there are, and which are out of date; nothing where there is but one place."""
+def _matrix(request: HttpRequest, artifact: Artifact) -> dict[str, Any]:
+    """Which partitions there are, which are out of date, made or failed; nothing where there is but one place."""
     found = matrix_of(artifact)
     if found is None or len(found.rows) * len(found.columns) < 2:
         return {}
     stale = stale_among(found.versions)
-    return {"matrix": found, "stale_places": stale, "missing": found.missing}
+    runs = runs_of_places(request, artifact, found)
+    return {"matrix": found, "stale_places": stale, "missing": found.missing, "place_runs": runs}
 
 
 @dataclass(frozen=True)

@@ -23,17 +23,16 @@ from console.accounts.views_kept import MOST_NAME, drop_view, keep_view
 from console.pages import badges
 from console.pages.artifacts_context import readable_versions
 from console.pages.navigation import ITEMS
-from console.pages.plans_context import newest_plans
 from console.pages.responses import PageRequest, attempt, back, is_fragment, page, respond
 from console.pages.scope import in_scope
 from console.pages.typed_values import form_text
-from scheduler.models import Execution, LaunchPlan, Task, Workflow
+from scheduler.models import Execution, NamedEntity, ResourceType
 
 SHOWN = 6  # of each kind
 SHORTEST = 2  # letters from which on more than pages is looked through
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 GENERATED = ".flytegen"
-Row = TypeVar("Row", Artifact, LaunchPlan)
+Row = TypeVar("Row", Artifact, NamedEntity)
 
 
 @dataclass(frozen=True)
@@ -67,11 +66,11 @@ def found(request: HttpRequest, text: str) -> Iterator[Group]:
     yield Group("Pages and actions", list(_pages(request, text)))
     if len(text) < SHORTEST:
         return
-    yield Group("Launch plans", [_plan(row) for row in _named(newest_plans(request), text)])
+    yield Group("Launch plans", list(_entities(request, "launch-plan", text)))
     yield Group("Artifacts", [_artifact(row) for row in _named(in_scope(request, Artifact.objects.all()), text)])
     yield Group("Executions", [_execution(row) for row in _executions(request, text)])
-    yield Group("Workflows", list(_entities(request, Workflow, text, "workflow")))
-    yield Group("Tasks", list(_entities(request, Task, text, "task")))
+    yield Group("Workflows", list(_entities(request, "workflow", text)))
+    yield Group("Tasks", list(_entities(request, "task", text)))
     yield Group("Versions", [_version(row) for row in _versions(request, text)])
 
 
@@ -112,11 +111,6 @@ def _named(rows: QuerySet[Row], text: str) -> list[Row]:
     return sorted(rows.order_by("name")[: 10 * SHOWN], key=lambda row: (len(row.name), row.name))[:SHOWN]
 
 
-def _plan(row: LaunchPlan) -> Hit:
-    url = reverse("launch-plan", args=[row.project, row.domain, row.name])
-    return Hit(row.name.rsplit(".", 1)[-1], url, f"{row.project} / {row.domain}", "plan")
-
-
 def _artifact(row: Artifact) -> Hit:
     url = reverse("artifact", args=[row.project, row.domain, row.name])
     return Hit(row.name, url, f"{row.kind}, {row.project} / {row.domain}", "artifact")
@@ -137,13 +131,21 @@ def _execution(row: Execution) -> Hit:
     return Hit(row.name, reverse("execution", args=[row.project, row.domain, row.name]), more, "run")
 
 
-def _entities(request: HttpRequest, model: type[Workflow] | type[Task], text: str, what: str) -> Iterator[Hit]:
-    rows = in_scope(request, model.objects.exclude(name__startswith=GENERATED))
-    for word in text.split():
-        rows = rows.filter(name__icontains=word)
-    names = rows.order_by("project", "domain", "name").values_list("project", "domain", "name").distinct()
-    for project, domain, name in sorted(names[: 10 * SHOWN], key=lambda key: (len(key[2]), key))[:SHOWN]:
-        yield Hit(name.rsplit(".", 1)[-1], reverse(what, args=[project, domain, name]), f"{project} / {domain}", what)
+# Name of the view, which registered names it shows, icon.
+_ENTITIES = {
+    "launch-plan": (ResourceType.LAUNCH_PLAN, "plan"),
+    "workflow": (ResourceType.WORKFLOW, "workflow"),
+    "task": (ResourceType.TASK, "task"),
+}
+
+
+def _entities(request: HttpRequest, view: str, text: str) -> Iterator[Hit]:
+    """From the table of names, which has one row for each, however many versions were registered of it."""
+    kind, icon = _ENTITIES[view]
+    rows = in_scope(request, NamedEntity.objects.filter(resource_type=kind))
+    for row in _named(rows.exclude(name__startswith=GENERATED), text):
+        url = reverse(view, args=[row.project, row.domain, row.name])
+        yield Hit(row.name.rsplit(".", 1)[-1], url, f"{row.project} / {row.domain}", icon)
 
 
 def _versions(request: HttpRequest, text: str) -> list[ArtifactVersion]:

@@ -66,15 +66,23 @@ def filled_in(
     """What the form's fields are given: inputs that are called as a partition key, and the one input of a date and
     time, or of text with the key's name, for the period.
     """
-    typed = {name: one for name, one in inputs.items() if query_of(one) is None}
-    filled = {f"in.{key}": partition[key] for key in artifact.partition_keys if key in typed and key in partition}
-    period = partition.get(TIME, "") if artifact.granularity else ""
-    moments = [name for name, one in typed.items() if one.var.type.simple == types_pb2.DATETIME]
-    if period and len(moments) == 1:
-        filled[f"in.{moments[0]}"] = _moment(period)
+    named = inputs_named(inputs, artifact)
+    filled = {f"in.{named[key]}": partition[key] for key in named if key != TIME and key in partition}
+    if TIME in named and partition.get(TIME):
+        filled[f"in.{named[TIME]}"] = moment_of(partition[TIME])
     return filled
 
 
-def _moment(period: str) -> str:
+def inputs_named(inputs: Mapping[str, interface_pb2.Parameter], artifact: Artifact) -> dict[str, str]:
+    """By partition key, and TIME for the period: the input of a launch that says it."""
+    typed = {name: one for name, one in inputs.items() if query_of(one) is None}
+    named = {key: key for key in artifact.partition_keys if key in typed}
+    moments = [name for name, one in typed.items() if one.var.type.simple == types_pb2.DATETIME]
+    if artifact.granularity and len(moments) == 1:
+        named[TIME] = moments[0]
+    return named
+
+
+def moment_of(period: str) -> str:
     """`2026-11`, `2026-11-26` and `2026-11-26 14:00` as a form takes them."""
     return f"{period}-01" if len(period) == len("2026-11") else period.replace(" ", "T")

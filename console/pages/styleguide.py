@@ -30,7 +30,9 @@ from console.pages.charts import (
 from console.pages.facets import FacetGroup, FacetValue
 from console.pages.failures import Failure
 from console.pages.paging import Page
+from console.pages.partition_runs import PlaceRun
 from console.pages.responses import PageRequest, page
+from scheduler.models import Execution
 
 TONES = ("neutral", "info", "good", "warn", "bad", "odd")
 START = datetime(2026, 3, 1, tzinfo=timezone.utc)
@@ -52,6 +54,7 @@ def show_styleguide(request: PageRequest) -> HttpResponse:
         "parallel_chart": _parallel(),
         "matrix": _matrix(),
         "stale_places": {2},
+        "place_runs": {("LAX", "2026-03-02"): PlaceRun(Execution(project="demo", domain="d", name="x", phase=6))},
         "missing": 1,
         "facets": [FacetGroup("region", [FacetValue("SEA", "12", "?", True), FacetValue("LAX", "3+", "?", False)])],
         "page": Page([], "?before=x", "?"),

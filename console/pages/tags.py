@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from artifacts.literals.numbers import plain
+from artifacts.matrix import Place
 from artifacts.models import ArtifactVersion, CheckResult
 from artifacts.search.language import Condition
 from console.accounts import access
@@ -23,6 +24,7 @@ from console.accounts.access import Action, AnyUser
 from console.doing import doing_of, doing_of_attempt
 from console.pages import badges, metrics
 from console.pages.badges import Badge
+from console.pages.partition_runs import PlaceRun
 from console.pages.wording import spell_ago, spell_duration, spell_size
 from lineage.walks import VersionNode
 from scheduler.doing import Doing
@@ -30,6 +32,14 @@ from scheduler.models import Execution, TaskExecution, TriggerFiring
 from scheduler.triggers.telling import told_reason
 
 register = template.Library()
+
+
+@register.filter
+def at_place(runs: Mapping[tuple[str, str], PlaceRun] | str, place: Place) -> PlaceRun | None:
+    """What makes a place of the matrix, or failed to (console.pages.partition_runs)."""
+    return runs.get((place.row, place.column)) if isinstance(runs, Mapping) else None
+
+
 REASON_SHOWN = 160  # characters of what something waits for
 
 

@@ -24,7 +24,7 @@ from console.accounts import access
 from console.accounts.models import User
 from console.rest.base import ApiView, Body, read_query, user_of
 from lineage.compare import compare_versions
-from lineage.names import MAX_ARTIFACTS, name_graph, name_graph_of, stale_versions
+from lineage.names import MAX_ARTIFACTS, name_graph, name_graph_of, stale_among, stale_versions
 from lineage.render import (
     CONTENT_TYPES,
     FORMATS,
@@ -61,6 +61,7 @@ class NodeOut(serializers.Serializer[Any]):
     producer = serializers.CharField(required=False)
     same_data_as = serializers.IntegerField(required=False, allow_null=True)
     depth = serializers.IntegerField(required=False, help_text="steps away from the start")
+    stale = serializers.BooleanField(required=False, help_text="with `stale=1`: made of what was published anew since")
 
 
 class EdgeOut(serializers.Serializer[Any]):
@@ -81,6 +82,7 @@ class GraphFilters(Body):
     depth = serializers.IntegerField(required=False, min_value=1, max_value=MAX_DEPTH, default=MAX_DEPTH)
     limit = serializers.IntegerField(required=False, min_value=1, max_value=MAX_NODES, default=DEFAULT_NODES)
     format = serializers.ChoiceField(choices=FORMATS, required=False, default="json")
+    stale = serializers.BooleanField(required=False, default=False, help_text="say of each whether it is out of date")
 
 
 _TEXTS = {
@@ -122,7 +124,18 @@ class GraphView(ApiView):
             return Response(graph_events(reached, readable=readable))
         if asked["format"] != "json":
             return text_response(graph_text(reached, asked["format"], readable=readable), asked["format"])
-        return Response({"direction": asked["direction"], **graph_json(reached, readable=readable)})
+        graph = graph_json(reached, readable=readable)
+        if asked["stale"]:
+            _mark_stale(graph["nodes"])
+        return Response({"direction": asked["direction"], **graph})
+
+
+def _mark_stale(nodes: list[dict[str, Any]]) -> None:
+    """Of those that may be read; one query."""
+    shown = [node for node in nodes if not node["hidden"]]
+    stale = stale_among(node["id"] for node in shown)
+    for node in shown:
+        node["stale"] = node["id"] in stale
 
 
 def text_response(text: str, form: str) -> HttpResponse:

@@ -72,9 +72,9 @@ class TokenBody(Body):
 class TokensView(ListView):
     @extend_schema(responses=Token(many=True), tags=["identity"])
     def get(self, request: Request) -> Response:
-        """My tokens, newest first; never their secrets."""
+        """My tokens, newest first; never their secrets. Those of programs that I logged in are not among them."""
         read_query(Filters, request)
-        return self.page(request, ApiToken.objects.filter(user=user_of(request)), Token)
+        return self.page(request, ApiToken.objects.filter(user=user_of(request), sign_in=None), Token)
 
     @extend_schema(request=TokenBody, responses={201: NewToken}, tags=["identity"])
     def post(self, request: Request) -> Response:

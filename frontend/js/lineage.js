@@ -1,13 +1,15 @@
 // The canvas of lineage: what a version was made of to its left, what was made of it to its right. Nodes are placed in
 // columns by their distance; what comes later finds a free place, and nothing that is there moves.
 //   <div id="lineage-canvas" data-start="17" data-api="/api/v1/artifact-versions/0/lineage" data-page="/artifacts/versions/0/">
+import { ageColours, minimap, slider } from "./lineage_views.js";
+
 const COLUMN = 250, ROW = 64, LIMIT = 250, DEPTH = 2;
 const root = document.getElementById("lineage-canvas");
 const status = document.getElementById("lineage-status");
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const KINDS = { model: "--odd-line", dataset: "--info-line", file: "--good-line", directory: "--good-line", value: "--warn-line" };
 
-const state = { versions: new Map(), edges: new Map(), expanded: new Map(), columns: new Map(), groups: false, runs: false };
+const state = { versions: new Map(), edges: new Map(), expanded: new Map(), columns: new Map(), groups: false, runs: false, until: Infinity, colour: "kind" };
 
 function address(template, id) { return template.replace("/0/", `/${id}/`); }
 
@@ -16,7 +18,7 @@ function column(id) { return state.columns.get(id) ?? 0; }
 async function load(id, depth) {
   const found = { added: new Set(), cut: false };
   for (const direction of ["upstream", "downstream"]) {
-    const answer = await fetch(`${address(root.dataset.api, id)}?direction=${direction}&depth=${depth}&limit=${LIMIT}`, { headers: { Accept: "application/json" } });
+    const answer = await fetch(`${address(root.dataset.api, id)}?direction=${direction}&depth=${depth}&limit=${LIMIT}&stale=1`, { headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
     const graph = await answer.json();
     found.cut ||= graph.truncated;
@@ -41,10 +43,13 @@ function words(node) {
 function elements() {
   const keyOf = (node) => (state.groups && !node.hidden ? `g:${node.project}/${node.domain}/${node.name}` : `v:${node.id}`);
   const nodes = new Map(), edges = new Map();
+  const ages = ageColours([...state.versions.values()]);
+  const isShown = (node) => node.id === state.start || node.hidden || Date.parse(node.created_at) <= state.until;
   for (const node of state.versions.values()) {
+    if (!isShown(node)) continue;
     const key = keyOf(node), known = nodes.get(key);
-    if (known) { known.data.count += 1; known.data.ids.push(node.id); continue; }
-    nodes.set(key, { data: { id: key, ids: [node.id], count: 1, label: words(node), kind: node.hidden ? "hidden" : node.kind, isStart: node.id === state.start, column: column(node.id), node } });
+    if (known) { known.data.stale ||= node.stale ? 1 : 0; known.data.age = Math.max(known.data.age, ages(node)); known.data.count += 1; known.data.ids.push(node.id); continue; }
+    nodes.set(key, { data: { id: key, ids: [node.id], count: 1, label: words(node), kind: node.hidden ? "hidden" : node.kind, isStart: node.id === state.start, column: column(node.id), node, age: ages(node), stale: node.stale ? 1 : 0 } });
   }
   for (const each of nodes.values()) {
     if (each.data.count > 1) each.data.label = `${each.data.node.name}\n${each.data.count} versions`;
@@ -53,7 +58,7 @@ function elements() {
   const link = (source, target) => { if (source !== target) edges.set(`${source}>${target}`, { data: { id: `${source}>${target}`, source, target } }); };
   for (const edge of state.edges.values()) {
     const source = state.versions.get(edge.source), target = state.versions.get(edge.target);
-    if (!source || !target) continue;
+    if (!source || !target || !isShown(source) || !isShown(target)) continue;
     if (!state.runs || !target.execution || state.groups) { link(keyOf(source), keyOf(target)); continue; }
     const run = `x:${target.execution}`;
     if (!nodes.has(run)) nodes.set(run, { data: { id: run, ids: [], count: 1, kind: "run", label: `${target.producer.replace(/@.*$/, "").split(".").pop()}\n${target.execution.split("/").pop()}`, column: column(target.id) - 0.5, execution: target.execution } });
@@ -95,6 +100,8 @@ function style() {
   return [
     { selector: "node", style: { shape: "round-rectangle", width: 200, height: 44, label: "data(label)", "text-wrap": "wrap", "text-max-width": 184, "text-valign": "center", "font-size": 12, "font-family": "system-ui, sans-serif", "line-height": 1.3, "min-zoomed-font-size": 6, color: token("--text"), "background-color": token("--surface"), "border-width": 1.5, "border-color": token("--border-strong") } },
     ...Object.entries(KINDS).map(([kind, name]) => ({ selector: `node[kind="${kind}"]`, style: { "border-color": token(name) } })),
+    ...(state.colour === "age" ? [1, 2, 3, 4].map((age) => ({ selector: `node[age=${age}]`, style: { "border-color": token("--border-strong"), "background-color": token("--accent"), "background-opacity": (age - 1) * 0.14 } })) : []),
+    ...(state.colour === "stale" ? [[0, "--good"], [1, "--warn"]].map(([stale, name]) => ({ selector: `node[stale=${stale}]`, style: { "border-color": token(`${name}-line`), "background-color": token(`${name}-soft`) } })) : []),
     { selector: 'node[kind="run"]', style: { shape: "round-tag", width: 170, height: 38, "background-color": token("--surface-2") } },
     { selector: 'node[kind="hidden"]', style: { "border-style": "dashed", color: token("--text-3") } },
     { selector: "node[?isStart]", style: { "background-color": token("--accent-soft"), "border-color": token("--accent"), "border-width": 2.5 } },
@@ -129,6 +136,7 @@ async function toggle(cy, node) { // opens what is around a version, or takes aw
     const { added, cut } = await load(id, 1);
     state.expanded.set(id, added);
     redraw(cy);
+    root.dispatchEvent(new Event("lineage:loaded"));
     tell(`${added.size} more${cut ? ", and there are others beyond what is drawn" : ""}.`);
   } catch (error) { tell(`That did not work: ${error.message}.`); }
 }
@@ -176,6 +184,12 @@ function keyboard(cy) {
   }
 }
 
+function views(cy) { // what is drawn, in which colours, up to when
+  document.getElementById("lineage-colour").addEventListener("change", (event) => { state.colour = event.target.value; cy.style(style()); });
+  minimap(cy, document.getElementById("lineage-minimap"), token);
+  slider(document.getElementById("lineage-time"), () => [...state.versions.values()], (until, said) => { state.until = until; redraw(cy); tell(said); });
+}
+
 async function start() {
   state.start = Number(root.dataset.start);
   document.getElementById("lineage-tools").hidden = false;
@@ -185,12 +199,14 @@ async function start() {
   cy.on("dbltap", "node", (event) => toggle(cy, event.target));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => cy.style(style()));
   keyboard(cy);
+  views(cy);
   try {
     const { cut } = await load(state.start, DEPTH);
     redraw(cy);
     cy.fit(undefined, 30);
     if (cy.zoom() > 1) cy.zoom(1).center();
     tell(`${state.versions.size} versions, ${DEPTH} steps each way${cut ? "; there are more" : ""}.`);
+    root.dispatchEvent(new Event("lineage:loaded"));
     root.dataset.drawn = String(state.versions.size);
     document.getElementById("lineage-fallback").open = false;
   } catch (error) {

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import pickle
+from pathlib import Path
 
+import joblib
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
 from artifacts.exceptions import NotFound
 from artifacts.preview import looking
@@ -106,7 +114,7 @@ def test_a_long_text_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
         ("x.png", b"<html>no image", Kind.TEXT),
         ("x.wav", b"RIFF\x00\x00\x00\x00WAVEfmt ", Kind.AUDIO),
         ("x.avi", b"RIFF\x00\x00\x00\x00AVI LIST", Kind.BINARY),
-        ("x.joblib", b"\x80\x04\x95\x00\x00", Kind.BINARY),
+        ("x.joblib", b"\x80\x04\x95\x00\x00", Kind.PICKLE),
         ("x.csv", b"a,b\x00", Kind.BINARY),
         ("x.txt", "zwölf Monate 15€".encode()[:16], Kind.TEXT),
         ("x.txt", "zwölf Monate 1€€".encode()[:16], Kind.TEXT),
@@ -159,3 +167,43 @@ def test_a_large_table_elsewhere_is_read_by_its_ends(monkeypatch: pytest.MonkeyP
 def test_there_must_be_something() -> None:
     with pytest.raises(NotFound):
         preview(store().join(store().root, "previews", "nothing"))
+
+
+class Evil:
+    mark: Path
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.mark}",)
+
+
+def _model() -> Pipeline:
+    data = np.arange(40.0).reshape(20, 2)
+    model = Pipeline(
+        [("scale", StandardScaler(with_mean=False)), ("forest", RandomForestClassifier(n_estimators=3, max_depth=4))]
+    )
+    return model.fit(data, ["a" if at % 2 else "b" for at in range(20)])
+
+
+@pytest.mark.parametrize("how", ["joblib", "pickle"])
+def test_a_models_parameters_are_read_without_running_it(how: str) -> None:
+    file = io.BytesIO()
+    joblib.dump(_model(), file) if how == "joblib" else pickle.dump(_model(), file)
+    seen = preview(put(f"model-{how}.pkl", file.getvalue()))
+    assert (seen.kind, seen.what, seen.problem) == (Kind.PICKLE, "sklearn.pipeline.Pipeline", "")
+    told = {row[0]: row[1] for row in seen.parameters}
+    assert told["steps.scale.with_mean"] == "False"
+    assert (told["steps.forest"], told["steps.forest.n_estimators"]) == ("RandomForestClassifier", "3")
+    assert (told["steps.forest.max_depth"], told["steps.forest.criterion"]) == ("4", "gini")
+
+
+def test_nothing_in_a_pickle_is_run(tmp_path: Path) -> None:
+    Evil.mark = tmp_path / "ran"
+    seen = preview(put("evil.pkl", pickle.dumps({"model": Evil(), "depth": 3})))
+    assert ["depth", "3"] in [list(row) for row in seen.parameters]
+    assert not Evil.mark.exists()
+
+
+@pytest.mark.parametrize("data", [b"\x80\x04nonsense", b"\x80\x04", pickle.dumps([1, 2])[:-2]])
+def test_what_is_no_whole_pickle_is_said(data: bytes) -> None:
+    seen = preview(put("broken.pkl", data))
+    assert seen.kind is Kind.PICKLE and seen.problem and not seen.parameters

@@ -25,6 +25,7 @@ OPTIONS = {"runOnly": {"type": "tag", "values": RULES}, "iframes": False, "resul
 BAD = ("serious", "critical")
 OTHERS = [
     *("/styleguide/", "/schedules/", "/quotas/", "/usage/", "/artifacts/names/", "/password/", "/secrets/"),
+    *("/sessions/", "/projects/", "/projects/demo/", "/schedules/calendar/", "/oauth2/device"),
     *("/compare/?v={model}&v={other}", "/compare/?x=demo/development/atrains&x=demo/development/afailed"),
     *("/artifacts/versions/{model}/canvas/", "/artifacts/versions/{model}/graph/", "/artifacts/versions/{model}/card/"),
     *("/artifacts/versions/{model}/triggers/", "/artifacts/versions/{model}/remove/"),

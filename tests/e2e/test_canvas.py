@@ -79,6 +79,29 @@ def test_versions_of_a_name_are_one_and_executions_stand_between(desk: Page, wor
     assert not complaints_of(desk)
 
 
+def test_it_shows_where_one_is_how_old_things_are_and_how_it_was(desk: Page, chain: list[int]) -> None:
+    canvas(desk, chain[1])
+    status, drawing = desk.locator("#lineage-status"), desk.locator("#lineage-canvas")
+    small = desk.locator("#lineage-minimap")
+    expect(small).to_be_visible()
+    drawn = small.evaluate("(c) => new Set(c.getContext('2d').getImageData(0, 0, c.width, c.height).data).size > 2")
+    assert drawn, "the small picture is empty"
+    for colour in ("age", "stale", "kind"):
+        desk.get_by_label("Colour").select_option(colour)
+    time = desk.get_by_label("As of")
+    expect(time).to_be_visible()
+    time.focus()
+    desk.keyboard.press("Home")
+    expect(status).to_contain_text("As it was on")
+    drawing.focus()
+    desk.keyboard.press("ArrowRight")
+    expect(status).to_contain_text("feeds 0 that are drawn")  # what was made of it was not there yet
+    time.focus()
+    desk.keyboard.press("End")
+    expect(status).to_have_text("As it is now.")
+    assert not complaints_of(desk)
+
+
 def test_without_scripts_the_same_stands_in_pictures_and_tables(
     browser: Browser, live_server: LiveServer, world: World, chain: list[int]
 ) -> None:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from itertools import count
 
+import pytest
 from django.test import Client
 
 from artifacts.actions.publish import Publication, publish
 from artifacts.models import ArtifactVersion, Granularity
 from console.accounts.models import User
 from lineage.actions.record import record_derivations
+from scheduler.models import Execution, ExecutionValue, LaunchPlan, ValueSide
+from scheduler.phases import ExecutionPhase
 from tests.artifacts.publishing import INT, integer
-from tests.console.pages.cast import World
+from tests.console.pages import shop_program
+from tests.console.pages.cast import World, make_execution
+from tests.flyte import register_module
 
 Browse = Callable[[User], Client]
 DAY = datetime(2026, 3, 1, tzinfo=timezone.utc)
@@ -48,6 +54,52 @@ def test_it_shows_what_is_fresh_out_of_date_and_missing_and_leads_there(world: W
         and 'aria-label="SEA, 2026-03-02, missing: launch it"' in page
     )
     assert (answer.context["missing"], answer.context["stale_places"]) == (4, {stale.pk})
+
+
+@pytest.fixture
+def shops(world: World) -> Callable[..., Execution]:
+    """Sales by region and day that a launch plan makes from `region` and `day`; a run of it for such inputs."""
+    register_module(shop_program, project="demo", domain="development")
+    plan = LaunchPlan.objects.get(name=f"{shop_program.__name__}.sell")
+    numbers = count(1)
+
+    def run(region: str, day: str, phase: ExecutionPhase, age: timedelta = timedelta(0)) -> Execution:
+        row = make_execution(f"sell{next(numbers)}", plan.name, phase, age=age)
+        for name, text in (("region", region), ("day", f"{day}T00:00:00Z")):
+            ExecutionValue.objects.create(execution=row, side=ValueSide.INPUT, name=name, text=text)
+        return row
+
+    first = run("SEA", "2026-03-01", ExecutionPhase.SUCCEEDED, age=timedelta(days=1))
+    for version in (made("sales", 0, "SEA"), made("sales", 2, "LAX")):
+        ArtifactVersion.objects.filter(pk=version.pk).update(execution_key=first.key)
+    return run
+
+
+def test_it_shows_what_runs_and_what_failed_where_it_would_be(
+    world: World, browse: Browse, shops: Callable[..., Execution]
+) -> None:
+    page = "/artifacts/demo/development/sales/"
+    running = shops("SEA", "2026-03-02", ExecutionPhase.RUNNING)
+    failed = shops("LAX", "2026-03-03", ExecutionPhase.FAILED)  # after what is there was published
+    shops("SEA", "2026-03-01", ExecutionPhase.FAILED, age=timedelta(days=2))  # made since
+    shops("LAX", "2026-03-02", ExecutionPhase.ABORTED)
+    told = browse(world.viewer).get(page)
+    found = {place: (run.execution.name, run.words) for place, run in told.context["place_runs"].items()}
+    assert found == {
+        ("SEA", "2026-03-02"): (running.name, "running"),
+        ("LAX", "2026-03-03"): (failed.name, "failed"),
+    }
+    text = told.content.decode()
+    assert f'aria-label="SEA, 2026-03-02, running: {running.name}"' in text
+    assert 'aria-label="SEA, 2026-03-01, fresh"' in text
+
+
+def test_runs_that_one_may_not_read_are_not_shown(
+    world: World, browse: Browse, shops: Callable[..., Execution]
+) -> None:
+    run = shops("SEA", "2026-03-02", ExecutionPhase.RUNNING)
+    Execution.objects.filter(pk=run.pk).update(project="elsewhere")
+    assert browse(world.viewer).get("/artifacts/demo/development/sales/").context["place_runs"] == {}
 
 
 def test_one_place_alone_is_no_matrix(world: World, browse: Browse) -> None:

@@ -68,6 +68,18 @@ def test_it_goes_downstream_as_far_as_asked(api: Caller, chain: dict[str, int]) 
     problem(vic.get(f"{BY_ID}/999999/lineage"), 404)
 
 
+def test_it_says_of_each_whether_it_is_out_of_date_where_asked(api: Caller, chain: dict[str, int]) -> None:
+    publish(api("root"), "/api/v1/artifacts/demo/development/raw", version="v2", kind="dataset")
+    found = api("vic").get(f"{BY_ID}/{chain['model']}/lineage?stale=1").json()
+    assert {node["id"]: node.get("stale") for node in found["nodes"]} == {
+        chain["model"]: False,
+        chain["clean"]: True,
+        chain["raw"]: False,
+        chain["secret"]: None,
+    }
+    assert "stale" not in api("vic").get(f"{BY_ID}/{chain['model']}/lineage").json()["nodes"][0]
+
+
 def test_it_exports_dot_mermaid_and_openlineage(api: Caller, chain: dict[str, int]) -> None:
     vic = api("vic")
     dot = vic.get(f"{BY_ID}/{chain['model']}/lineage?format=dot")
