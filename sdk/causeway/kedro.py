@@ -54,7 +54,8 @@ def publish_dataset(client: Client, dataset: Any, entry: str, *, name: str = "",
     local = Path(path.removeprefix("file://"))
     if not local.exists():
         raise CausewayError(f"{entry} has no data yet: nothing lies at {local}")
-    return client.create(name or entry, **({"directory": local} if local.is_dir() else {"file": local}), **told)
+    told["directory" if local.is_dir() else "file"] = local
+    return client.create(name or entry, **told)
 
 
 def publishing(entries: Iterable[str], *, client: Client | None = None) -> Any:

@@ -102,7 +102,7 @@ def _blob(value: Mapping[str, Any], kind: Mapping[str, Any], fetch: Fetch, allow
         )
     path = fetch(value["uri"])
     if data_format == "joblib":
-        import joblib  # type: ignore[import-untyped]
+        import joblib
 
         return joblib.load(path)
     return pickle.loads(path.read_bytes())  # noqa: S301 (asked for)

@@ -61,10 +61,10 @@ class Lab:
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done.stdout
 
-    def python(self, text: str, **variables: str) -> str:
+    def python(self, text: str, **variables: Any) -> str:
         return self.run("python", "-c", text, **variables)
 
-    def causeway(self, *words: str, **variables: str) -> Any:
+    def causeway(self, *words: str, **variables: Any) -> Any:
         """The command of this checkout, which needs nothing of the lab's libraries unless it says so."""
         return json.loads(self.run("python", "-c", COMMAND, *words, "--json", **variables))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -167,7 +168,7 @@ def test_who_was_delegated_to_decides_in_the_others_seat_until_it_ends() -> None
 
 def test_delegations_that_go_round_are_refused() -> None:
     until = timezone.now() + HOUR
-    told = {"project": "demo", "starts_at": None, "ends_at": until, "reason": "", "actor": "root"}
+    told: dict[str, Any] = {"project": "demo", "starts_at": None, "ends_at": until, "reason": "", "actor": "root"}
     delegate(giver="ann", to="bob", **told)
     delegate(giver="bob", to="cat", **told | {"project": ""})
     with pytest.raises(InvalidArgument, match="cat -> ann -> bob -> cat"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from django.utils import timezone
@@ -32,7 +32,7 @@ from tests.scheduler.driving import Driver, outputs, start
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("object_store")]
 Model = FlyteArtifact(name="promoted-model")
-TO = {"project": "demo", "domain": "production"}
+TO: dict[str, Any] = {"project": "demo", "domain": "production"}
 
 
 @task(cache=True, cache_version="1")
