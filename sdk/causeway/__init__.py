@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from causeway.client import CausewayError, Client, Version
     from causeway.connections import connection, connection_secret
     from causeway.facts import Attributes, Metrics
+    from causeway.mounts import mounted
     from causeway.queries import start_of
     from causeway.triggers import AllOf, AnyOf, OnArtifact
 
@@ -35,6 +36,7 @@ __all__ = [
     "Version",
     "connection",
     "connection_secret",
+    "mounted",
     "start_of",
 ]
 
@@ -51,6 +53,7 @@ _MODULES = {
     "connection": "connections",
     "connection_secret": "connections",
     "DataCard": "cards",
+    "mounted": "mounts",
     "ModelCard": "cards",
     "OnArtifact": "triggers",
     "start_of": "queries",

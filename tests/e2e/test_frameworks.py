@@ -22,7 +22,7 @@ HERE = Path(__file__).parent / "frameworks"
 SDK = Path(__file__).parents[2] / "sdk"
 LABS = {
     "trees": ("xgboost_model", "keras_model", "frames", "pandera_report"),
-    "torch": ("torch_module", "lightning_training", "hugging_face"),
+    "torch": ("torch_module", "torch_replicas", "lightning_training", "hugging_face"),
     "expectations": ("great_expectations_report",),
 }
 

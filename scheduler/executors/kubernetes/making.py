@@ -78,6 +78,7 @@ class Maker:
             secret_env=env,
             secret_files=files,
             secret_paths=mounts.paths,
+            elsewhere=mounts.elsewhere,
         )
         built = build(spec, self.cluster, around)
         if around.has_secrets:

@@ -106,6 +106,67 @@ def keras_model() -> None:
     assert len(predictor(model)([[1, 2], [3, 4]])) == 2
 
 
+MEETING = """
+import flytekit
+import torch
+import torch.distributed as dist
+from flytekit import task
+from flytekitplugins.kfpytorch import Elastic, PyTorch, Worker
+
+
+@task(task_config=PyTorch(worker=Worker(replicas=2), increase_shared_mem=False))
+def replicas(n: int) -> str:
+    dist.init_process_group("gloo")
+    total = torch.tensor([float(dist.get_rank() + n)])
+    dist.all_reduce(total)
+    return f"{total.item():.0f} of {dist.get_world_size()} by {dist.get_rank()}"
+
+
+@task(task_config=Elastic(nnodes=2, nproc_per_node=2, start_method="fork", increase_shared_mem=False))
+def elastic(n: int) -> str:
+    dist.init_process_group("gloo")
+    total = torch.tensor([float(dist.get_rank() + n)])
+    dist.all_reduce(total)
+    return f"{total.item():.0f} of {dist.get_world_size()} by {dist.get_rank()}"
+"""
+
+
+def torch_replicas() -> None:
+    """As the local executor runs them, without it: by the module that its task processes use."""
+    import importlib.util
+
+    from flyteidl.core import literals_pb2
+    from flytekit.bin import entrypoint
+
+    folder = Path(tempfile.mkdtemp())
+    (folder / "meeting.py").write_text(MEETING)
+    sys.path.insert(0, str(folder))
+    os.environ.update(PYTHONPATH=os.pathsep.join(sys.path), FLYTE_INTERNAL_EXECUTION_ID="meeting", USE_LIBUV="0")
+    path = Path(__file__).parents[3] / "scheduler/executors/local/zygote/together.py"
+    spec = importlib.util.spec_from_file_location("together", path)
+    together: Any = importlib.util.module_from_spec(spec)  # type: ignore[arg-type]
+    spec.loader.exec_module(together)  # type: ignore[union-attr]
+    given = literals_pb2.LiteralMap()
+    given.literals["n"].scalar.primitive.integer = 10
+    (folder / "inputs.pb").write_bytes(given.SerializeToString())
+
+    def alone(args: list[str]) -> int:
+        entrypoint.execute_task_cmd.main(args=args[1:], standalone_mode=False)
+        return 0
+
+    for name, form, said in (
+        ("replicas", {"form": "torch", "count": 3}, "33 of 3 by 0"),
+        ("elastic", {"form": "elastic", "count": 2}, "46 of 4 by 0"),
+    ):
+        places = ["--inputs", str(folder / "inputs.pb"), "--output-prefix", str(folder / name)]
+        places += ["--raw-output-data-prefix", str(folder / "raw")]
+        resolver = ["--resolver", "flytekit.core.python_auto_container.default_task_resolver"]
+        loader = ["--", "task-module", "meeting", "task-name", name]
+        assert together.run(form, ["pyflyte-execute", *places, *resolver, *loader], alone) == 0
+        outputs = literals_pb2.LiteralMap.FromString((folder / name / "outputs.pb").read_bytes())
+        assert outputs.literals["o0"].scalar.primitive.string_value == said, outputs
+
+
 def lightning_training() -> None:
     import lightning as L
     import torch
