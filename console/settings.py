@@ -196,6 +196,8 @@ CAUSEWAY_SWEEP_SECONDS = float(os.environ.get("CAUSEWAY_SWEEP_SECONDS", "5"))
 CAUSEWAY_RETRY_BACKOFF_SECONDS = float(os.environ.get("CAUSEWAY_RETRY_BACKOFF_SECONDS") or "1")
 # "image=/path/of/python,...": tasks of these images run in these Pythons (virtual environments), others in our own.
 CAUSEWAY_ENVIRONMENTS = os.environ.get("CAUSEWAY_ENVIRONMENTS", "")
+# Where `pyflyte register` leaves environments that are built of ImageSpecs; only who may write there chooses Pythons.
+CAUSEWAY_ENVIRONMENTS_DIR = os.environ.get("CAUSEWAY_ENVIRONMENTS_DIR") or str(CAUSEWAY_HOME / "environments")
 # Clusters that tasks run on as pods: a YAML file that describes them, or a kubeconfig and an image for plain tasks
 CAUSEWAY_CLUSTERS = os.environ.get("CAUSEWAY_CLUSTERS", "")
 CAUSEWAY_KUBECONFIG = os.environ.get("CAUSEWAY_KUBECONFIG", "")

@@ -26,6 +26,7 @@ MODEL_FORMATS = frozenset(
         "pytorchcheckpoint",
         "sklearnestimator",
         "tensorflowmodel",
+        "xgboostmodel",
         "onnx",
         "joblib",
         "pt",
@@ -40,7 +41,9 @@ MODEL_FORMATS = frozenset(
         "mlmodel",
     }
 )
-DATASET_FORMATS = frozenset({"numpyarray", "pytorchtensor", "tensorflowrecord", "tfrecord", "parquet", "csv", "jsonl"})
+DATASET_FORMATS = frozenset(
+    {"numpyarray", "pytorchtensor", "huggingfacedatasetdict", "tensorflowrecord", "tfrecord", "parquet", "csv", "jsonl"}
+)
 MODEL_MODULES = ("sklearn.", "torch.", "keras.", "tensorflow.", "xgboost.", "lightgbm.", "catboost.", "transformers.")
 DATASET_MODULES = ("pandas.", "polars.", "pyarrow.", "numpy.", "datasets.")
 PICKLE_FORMAT = "PythonPickle"

@@ -22,15 +22,27 @@ class SecretNotSet(NotFound):
     """The message names the secret and who can set it."""
 
 
-def mounts_for(attempt_id: int, asked: Iterable[Request]) -> Mounts:
-    """`asked`: AttemptSpec.secrets.
+def mounts_for(attempt_id: int, asked: Iterable[Request], *, elsewhere: bool = False) -> Mounts:
+    """`asked`: AttemptSpec.secrets. `elsewhere`: what has group and key and is set nowhere here is left to the place
+    that runs the attempt.
 
     Raises SecretNotSet, InvalidArgument, CannotOpen, and the database's errors.
     """
     execution_id = TaskExecution.objects.values_list("execution_id", flat=True).get(pk=attempt_id)
     project, domain = Execution.objects.values_list("project", "domain").get(pk=execution_id)
     masked: dict[Name, list[bytes]] = {}
-    return mount(list(_find_all(list(asked), project, domain, masked)), masked)
+    found: list[tuple[Request, Name, bytes]] = []
+    left: list[Request] = []
+    for request in asked:
+        try:
+            found += _find_all([request], project, domain, masked)
+        except SecretNotSet:
+            if not (elsewhere and request.name.group and request.name.key):
+                raise
+            left.append(request)
+    mounts = mount(found, masked)
+    mounts.elsewhere = tuple(left)
+    return mounts
 
 
 def _find_all(

@@ -26,6 +26,7 @@ class Mounts:
     files: dict[str, bytes] = field(default_factory=dict)
     paths: dict[str, str] = field(default_factory=dict)
     hidden: tuple[str, ...] = ()  # texts that messages must not show
+    elsewhere: tuple[Request, ...] = ()  # what is not set here, and the place that runs the attempt is asked for
 
     def as_json(self) -> str:
         """For the file that the task's process reads and removes."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from causeway.deciding import approvals
     from causeway.facts import Attributes, Check, Metrics
     from causeway.governance import report_check
+    from causeway.mounts import mounted
     from causeway.queries import start_of
     from causeway.triggers import AllOf, AnyOf, OnAlias, OnArtifact
 
@@ -41,6 +42,7 @@ __all__ = [
     "connection",
     "connection_secret",
     "report_check",
+    "mounted",
     "start_of",
 ]
 
@@ -58,6 +60,7 @@ _MODULES = {
     "connection": "connections",
     "connection_secret": "connections",
     "DataCard": "cards",
+    "mounted": "mounts",
     "ModelCard": "cards",
     "OnAlias": "triggers",
     "OnArtifact": "triggers",

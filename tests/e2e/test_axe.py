@@ -24,7 +24,16 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 OPTIONS = {"runOnly": {"type": "tag", "values": RULES}, "iframes": False, "resultTypes": ["violations"]}
 BAD = ("serious", "critical")
 OTHERS = [
-    *("/styleguide/", "/schedules/", "/quotas/", "/usage/", "/artifacts/names/", "/password/", "/secrets/"),
+    *(
+        "/styleguide/",
+        "/schedules/",
+        "/quotas/",
+        "/usage/",
+        "/artifacts/names/",
+        "/password/",
+        "/secrets/",
+        "/connections/",
+    ),
     *("/sessions/", "/projects/", "/projects/demo/", "/schedules/calendar/", "/oauth2/device"),
     *("/compare/?v={model}&v={other}", "/compare/?x=demo/development/atrains&x=demo/development/afailed"),
     *("/artifacts/versions/{model}/canvas/", "/artifacts/versions/{model}/graph/", "/artifacts/versions/{model}/card/"),

@@ -283,3 +283,13 @@ def test_every_kind_of_task_asks_by_name() -> None:
     asked = [command["secrets"] for command in commands]
     assert sorted(asked, key=lambda one: str(one[0]["mount"])) == [[by_any], [by_env], [by_env]]
     assert not any(command["reuse"] for command in commands), "a process that had secrets is not used again"
+
+
+def test_what_is_set_nowhere_is_left_to_a_cluster_that_has_secrets_of_its_own() -> None:
+    put("s3cr3t")
+    asked = [Request(TOKEN), Request(Name("warehouse", "password"))]
+    found = mounts_for(attempt().pk, asked, elsewhere=True)
+    assert found.env["_FSEC_TEAM_TOKEN"] == "s3cr3t" and found.elsewhere == (asked[1],)
+    for names in (asked, [Request(Name("warehouse"))], [Request(Name("", "password"))]):
+        with pytest.raises(SecretNotSet):
+            mounts_for(attempt().pk, names, elsewhere=names is not asked)

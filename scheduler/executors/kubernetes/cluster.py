@@ -86,6 +86,7 @@ class Cluster:
     env: Mapping[str, str] = field(default_factory=dict)
     env_from_secrets: tuple[str, ...] = ()
     env_from_config_maps: tuple[str, ...] = ()
+    namespace_secrets: bool = False  # whether tasks may ask for Secret objects of their namespace, by group and key
     requests: Mapping[str, str] = field(default_factory=dict)  # for containers that ask for nothing of that name
     accelerators: Accelerators = Accelerators()
     tolerations: tuple[Json, ...] = ()

@@ -12,6 +12,7 @@ from scheduler.attempts.spec import AttemptSpec, Needs, Pod
 from scheduler.executors.kubernetes.cluster import Cluster
 from scheduler.executors.kubernetes.merge import over, resources_beneath
 from scheduler.executors.kubernetes.runner import start
+from scheduler.secrets.names import Request
 
 Json = dict[str, Any]
 MAIN = "main"  # the container of a task that brings no pod
@@ -37,9 +38,11 @@ class Surroundings:
     secret_env: Mapping[str, str] = field(default_factory=dict)  # variable: key in the attempt's Secret object
     secret_files: Mapping[str, str] = field(default_factory=dict)  # path below the folder of secrets: key
     secret_paths: Mapping[str, str] = field(default_factory=dict)  # variable: path below the folder of secrets
+    elsewhere: tuple[Request, ...] = ()  # secrets that are objects of the namespace, by group and key
 
     @property
     def has_secrets(self) -> bool:
+        """Whether the attempt needs a Secret object of its own."""
         return bool(self.secret_env or self.secret_files)
 
 

@@ -38,7 +38,7 @@ def make(setup: Setup) -> KubernetesExecutor:
         store(),
         logs_folder(setup.home, found.name),
         owner=owner(),
-        secrets_of=_find_secrets,
+        secrets_of=lambda attempt_id, asked: _find_secrets(attempt_id, asked, elsewhere=found.namespace_secrets),
         env_of=lambda assignment: addresses(assignment, found),
         store_keys=keys_of(found),
         max_log_bytes=settings.CAUSEWAY_MAX_LOG_BYTES,
@@ -83,10 +83,10 @@ def _log_of(attempt_id: int, handle: str) -> str:
         close_old_connections()
 
 
-def _find_secrets(attempt_id: int, asked: Sequence[Request]) -> Mounts:
+def _find_secrets(attempt_id: int, asked: Sequence[Request], *, elsewhere: bool) -> Mounts:
     """In a thread of the executor, whose connection may have been lost since the last time."""
     close_old_connections()
     try:
-        return mounts_for(attempt_id, asked)
+        return mounts_for(attempt_id, asked, elsewhere=elsewhere)
     finally:
         close_old_connections()

@@ -125,6 +125,7 @@ class Maker:
             secret_env=env,
             secret_files=files,
             secret_paths=mounts.paths,
+            elsewhere=mounts.elsewhere,
         )
 
     def surroundings(self, spec: AttemptSpec, namespace: str, *, attempt_id: int) -> Surroundings:

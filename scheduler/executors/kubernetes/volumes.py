@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from artifacts.exceptions import InvalidArgument
 from scheduler.attempts.spec import SharedMemory
 from scheduler.executors.kubernetes.containers import Surroundings
+from scheduler.secrets.names import ENV_VAR, Request
 
 Json = dict[str, Any]
 SHARED_MEMORY, SHARED_MEMORY_PATH = "flyte-shared-memory", "/dev/shm"  # noqa: S108 - that is where programs look for it
+_OBJECT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)  # a DNS subdomain
 SECRETS, SECRETS_PATH = "causeway-secrets", "/etc/flyte/secrets"  # flytekit's default folder, which commands may say
 
 
@@ -25,20 +29,55 @@ def share_memory(pod: Json, container: Json, asked: SharedMemory) -> None:
 
 
 def mount_secrets(pod: Json, container: Json, secret: str, around: Surroundings) -> None:
-    """Secrets of Causeway's own store, from the Secret object of the attempt: variables and files as flytekit reads."""
-    if not around.has_secrets:
-        return
-    env = [entry for entry in container["env"] if entry["name"] not in {*around.secret_env, *around.secret_paths}]
-    for variable, key in around.secret_env.items():
-        env.append({"name": variable, "valueFrom": {"secretKeyRef": {"name": secret, "key": key}}})
-    if around.secret_files:
-        env = [entry for entry in env if entry["name"] != "FLYTE_SECRETS_DEFAULT_DIR"]
-        env.append({"name": "FLYTE_SECRETS_DEFAULT_DIR", "value": SECRETS_PATH})
-        env += [{"name": name, "value": f"{SECRETS_PATH}/{path}"} for name, path in around.secret_paths.items()]
-        items = [{"key": key, "path": path} for path, key in around.secret_files.items()]
-        volume = {"name": SECRETS, "secret": {"secretName": secret, "items": items, "defaultMode": 0o444}}
-        _mount(pod, container, volume, {"name": SECRETS, "mountPath": SECRETS_PATH, "readOnly": True})
-    container["env"] = env
+    """Secrets of Causeway's own store, from the Secret object of the attempt, and those of the namespace that the task
+    names: variables and files as flytekit reads them. InvalidArgument for a group that can be no object's name.
+    """
+    env: dict[str, Json] = {name: _key_of(secret, key) for name, key in around.secret_env.items()}
+    items: dict[str, list[Json]] = {}
+    for path, key in around.secret_files.items():
+        items.setdefault(secret, []).append({"key": key, "path": path})
+    for name, path in around.secret_paths.items():
+        env[name] = {"value": f"{SECRETS_PATH}/{path}"}
+    for request in around.elsewhere:
+        _of_namespace(request, env, items)
+    if items:
+        env["FLYTE_SECRETS_DEFAULT_DIR"] = {"value": SECRETS_PATH}
+        _mount(pod, container, _volume(items), {"name": SECRETS, "mountPath": SECRETS_PATH, "readOnly": True})
+    if env:
+        kept = [entry for entry in container["env"] if entry["name"] not in env]
+        container["env"] = [*kept, *({"name": name, **value} for name, value in env.items())]
+
+
+def _of_namespace(request: Request, env: dict[str, Json], items: dict[str, list[Json]]) -> None:
+    """As Flyte's own injector: the group is the object's name, and a file is the choice where the platform may choose.
+    The version is left out, as it does.
+    """
+    name, group = request.name.without_version(), request.name.group.lower()
+    if not _OBJECT.fullmatch(group):
+        raise InvalidArgument(
+            f"the task asks for the secret {name}, which is not set in Causeway, and {group!r} cannot be the name of a "
+            "Secret object of the cluster"
+        )
+    if request.mount == ENV_VAR:
+        env[name.variable] = _key_of(group, name.key)
+    else:
+        items.setdefault(group, []).append({"key": name.key, "path": name.path})
+    if request.env_var:
+        as_value = request.mount == ENV_VAR
+        env[request.env_var] = _key_of(group, name.key) if as_value else {"value": f"{SECRETS_PATH}/{name.path}"}
+
+
+def _key_of(secret: str, key: str) -> Json:
+    return {"valueFrom": {"secretKeyRef": {"name": secret, "key": key}}}
+
+
+def _volume(items: Mapping[str, list[Json]]) -> Json:
+    """One folder, whatever objects its files come from."""
+    if len(items) == 1:
+        ((secret, files),) = items.items()
+        return {"name": SECRETS, "secret": {"secretName": secret, "items": files, "defaultMode": 0o444}}
+    sources = [{"secret": {"name": secret, "items": files}} for secret, files in items.items()]
+    return {"name": SECRETS, "projected": {"sources": sources, "defaultMode": 0o444}}
 
 
 def _mount(pod: Json, container: Json, volume: Json, mount: Json) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 
 class BadEnvironments(ValueError):
@@ -39,8 +42,30 @@ def check(environments: Mapping[str, str]) -> None:
             raise BadEnvironments(f"CAUSEWAY_ENVIRONMENTS: {python}, for {image}, has no flytekit: {said}")
 
 
-def python_for(image: str, environments: Mapping[str, str]) -> str:
-    """The image itself counts before the image without its tag or digest; what is not named runs in our own Python."""
+def python_for(image: str, environments: Mapping[str, str], built: Path | None = None) -> str:
+    """The image itself counts before what was built of its ImageSpec, and that before the image without its tag or
+    digest; what is not named runs in our own Python. `built`: the folder that causeway.images builds in.
+    """
+    if image in environments:
+        return environments[image]
+    if python := _python_built(image, built):
+        return python
     name, tag = image.partition("@")[0], image.rpartition("/")[2].partition("@")[0].partition(":")[2]
     untagged = name.removesuffix(f":{tag}") if tag else name
     return environments.get(image) or environments.get(name) or environments.get(untagged) or sys.executable
+
+
+def _python_built(image: str, folder: Path | None) -> str:
+    """Of the environment that the image's name leads to, which is noted as used; empty: there is none that is whole."""
+    if folder is None or not image:
+        return ""
+    link = folder / "images" / hashlib.sha256(image.encode()).hexdigest()[:32]  # causeway.images.pin_of
+    try:
+        place = folder / os.readlink(link).rpartition("/")[2]
+    except OSError:
+        return ""
+    if not (place / "ready").exists():
+        return ""
+    with contextlib.suppress(OSError):
+        (place / "used").touch()
+    return str(place / "bin" / "python")

@@ -56,6 +56,7 @@ class LocalExecutor(Executor):
         endpoint: str = "",
         token_of: Callable[[int], str] | None = None,
         environments: Mapping[str, str] | None = None,
+        built: Path | None = None,
         limits: Limits = Limits(),  # noqa: B008 - it is frozen
         secrets_of: SecretsOf | None = None,
         users: TaskUsers | None = None,
@@ -68,6 +69,7 @@ class LocalExecutor(Executor):
             total or machine_resources(home),
             limits=limits,
             environments=dict(environments or {}),
+            built=built,
             endpoint=endpoint,
             token_of=token_of,
             secrets_of=secrets_of,

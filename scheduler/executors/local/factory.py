@@ -42,6 +42,7 @@ def make(setup: Setup) -> LocalExecutor:
         warm_limit=setup.options["warm"],
         endpoint=settings.CAUSEWAY_GRPC_ENDPOINT,
         environments=environments,
+        built=Path(settings.CAUSEWAY_ENVIRONMENTS_DIR),
         limits=limits,
         users=users,
         may_read=reads.may_read,

@@ -12,6 +12,7 @@ from artifacts.task_users import TaskUsers
 from scheduler.attempts.resources import Resources
 from scheduler.executors.local.code import CodeCache
 from scheduler.executors.local.environments import python_for
+from scheduler.executors.local.identities import let_through
 from scheduler.executors.local.limits import Limits
 from scheduler.executors.local.run import Run
 from scheduler.executors.local.shortage import Disks
@@ -34,6 +35,7 @@ class Means:
     total: Resources
     limits: Limits = Limits()
     environments: Mapping[str, str] = field(default_factory=dict)
+    built: Path | None = None  # where causeway.images builds environments of ImageSpecs
     endpoint: str = ""
     token_of: Callable[[int], str] | None = None
     secrets_of: SecretsOf | None = None
@@ -49,7 +51,11 @@ class Means:
         return self.code.path(run.plan.distribution, run.user) if run.plan.distribution else None
 
     def python_of(self, run: Run) -> str:
-        return python_for(run.spec.image, self.environments)
+        python = python_for(run.spec.image, self.environments, self.built)
+        if self.users is not None and self.built is not None and python.startswith(f"{self.built}/"):
+            let_through(Path(python))
+            let_through(Path(python).resolve())
+        return python
 
     def secrets(self, run: Run) -> Mounts:
         """Raises what `secrets_of` raises."""

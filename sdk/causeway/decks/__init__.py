@@ -15,6 +15,7 @@ from causeway.decks.curves import precision_recall, roc
 from causeway.decks.importances import importance, shap_importance
 from causeway.decks.matrices import confusion_matrix
 from causeway.decks.page import show
+from causeway.decks.quality import quality
 from causeway.decks.residuals import residuals
 from causeway.decks.tables import table
 
@@ -22,6 +23,7 @@ __all__ = [
     "confusion_matrix",
     "importance",
     "precision_recall",
+    "quality",
     "residuals",
     "roc",
     "shap_importance",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from causeway.http import CausewayError
 from causeway.version import Version
 
 Predict = Callable[[Sequence[Any]], Any]
@@ -55,6 +56,10 @@ def load(version: Version, folder: Path, *, loader: str = "", allow_pickle: bool
         value = version.pull(folder, allow_pickle=allow_pickle)
         model = _named(loader)(value) if loader else _by_form(value, allow_pickle=allow_pickle)
     except (CannotLoad, ModuleNotFoundError) as error:
+        raise CannotLoad(f"{version.name}@{version.version} cannot be loaded: {error}") from error
+    except CausewayError as error:
+        if error.status or error.unreachable:  # of the server, which may say another thing the next time
+            raise
         raise CannotLoad(f"{version.name}@{version.version} cannot be loaded: {error}") from error
     return Loaded(version, predictor(model))
 

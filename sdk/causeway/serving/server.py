@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 MOST_BYTES = 32 * 1024**2  # of a request
 MOST_ROWS = 100_000
 IDLE_SECONDS = 75.0  # of a connection
-TOKEN = "CAUSEWAY_SERVE_TOKEN"  # noqa: S105 - the name of a variable
 
 
 class Refused(Exception):
@@ -168,7 +167,7 @@ def serve(served: Served, *, host: str = "127.0.0.1", port: int = 8080) -> None:
     """Until it is interrupted. Callers show what CAUSEWAY_SERVE_TOKEN says, where that is set. Raises CausewayError and
     CannotLoad for the first version, OSError for a port that is taken.
     """
-    with Server(served, (host, port), os.environ.get(TOKEN, "")) as server:
+    with Server(served, (host, port), os.environ.get("CAUSEWAY_SERVE_TOKEN", "")) as server:
         served.start()
         try:
             server.serve_forever(poll_interval=0.1)

@@ -6,6 +6,7 @@ finds threads begins again without such plugins, and its forks load them before 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -34,6 +35,8 @@ def import_flytekit() -> None:
     finally:
         importlib.metadata.entry_points = ask
     flytekit.entry_points = ask
+    with contextlib.suppress(ImportError):  # in our own Python the SDK lies beside us and has no entry point
+        importlib.import_module("causeway.types")
 
 
 def are_loaded() -> bool:

@@ -75,7 +75,9 @@ def _spark(told: Mapping[str, Any]) -> Iterator[None]:
 
 
 def _name_for_java() -> None:
-    """Hadoop asks the system for the user's name, and fails where there is none (UnixPrincipal: invalid null input)."""
+    """Java takes user.home from the system's list of users and makes it `?` for one who is not in there, and Hadoop's
+    login fails for want of a name (UnixPrincipal: invalid null input), whatever HOME, USER and HADOOP_USER_NAME say.
+    """
     import pwd
 
     with contextlib.suppress(KeyError):

@@ -15,6 +15,7 @@ from scheduler.attempts.spec import Accelerator, DataConfig, Needs, Pod, SharedM
 from scheduler.executors.kubernetes import names
 from scheduler.executors.kubernetes.cluster import Accelerators, BadCluster, Cluster, Placing, described
 from scheduler.executors.kubernetes.raw.containers import INPUTS, OUTPUTS, code
+from scheduler.secrets.names import Name, Request
 from tests.scheduler.executors.kubernetes.specs import around, built, main_of
 
 
@@ -310,6 +311,30 @@ def test_secrets_come_from_the_attempts_own_object_as_flytekit_reads_them() -> N
     assert found["FLYTE_SECRETS_DEFAULT_DIR"] == "/etc/flyte/secrets"
     assert found["MY_TOKEN"] == "/etc/flyte/secrets/team/token"
     assert made.pod["spec"]["volumes"][0]["secret"]["items"] == [{"key": "file-0", "path": "team/token"}]
+
+
+def test_secrets_of_the_namespace_are_left_to_the_kubelet_beside_our_own() -> None:
+    place = around(
+        secret_files={"team/token": "file-0"},
+        elsewhere=(
+            Request(Name("Warehouse", "password"), "ANY", "CERT"),
+            Request(Name("other", "key"), "ENV_VAR", "KEY"),
+        ),
+    )
+    made = built(place=place)
+    found, name = env_of(main_of(made)), names.secret_name(made.name)
+    assert found["_FSEC_OTHER_KEY"] == {"secretKeyRef": {"name": "other", "key": "key"}} == found["KEY"]
+    assert found["CERT"] == "/etc/flyte/secrets/warehouse/password"
+    (volume,) = made.pod["spec"]["volumes"]
+    assert volume["projected"]["sources"] == [
+        {"secret": {"name": name, "items": [{"key": "file-0", "path": "team/token"}]}},
+        {"secret": {"name": "warehouse", "items": [{"key": "password", "path": "warehouse/password"}]}},
+    ]
+
+
+def test_a_group_that_can_be_no_object_of_the_cluster_is_refused_by_name() -> None:
+    with pytest.raises(InvalidArgument, match="'my_team' cannot be the name of a Secret object"):
+        built(place=around(elsewhere=(Request(Name("my_team", "token")),)))
 
 
 # --- raw containers ---------------------------------------------------------------------------------------------------

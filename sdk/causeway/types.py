@@ -1,0 +1,154 @@
+"""Types of frameworks whose newest releases flytekit 1.16 cannot carry, or carries as a pickle that only Python reads.
+
+flytekit loads this by itself where the SDK is installed (entry point `flytekit.plugins`). A framework is touched once
+the program has imported it:
+
+    torch.nn.Module        read again since torch 2.6, which refuses to unpickle modules unless it is told to
+    xgboost.Booster        XGBoost's own format (`.ubj`), which every release and language reads, in place of a pickle
+    datasets.DatasetDict   a folder with a Parquet file for each split; flytekit takes it for a dict and fails
+
+What is read so is said in the log. A plugin of yours that registers one of these types first keeps it.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from flytekit.core.context_manager import FlyteContext
+from flytekit.core.type_engine import TypeEngine, TypeTransformer, TypeTransformerFailedError
+from flytekit.models.core.types import BlobType
+from flytekit.models.literals import Blob, BlobMetadata, Literal, Scalar
+from flytekit.models.types import LiteralType
+
+from causeway import images
+
+logger = logging.getLogger("causeway.types")
+
+XGBOOST, DATASETS = "XGBoostModel", "HuggingFaceDatasetDict"
+_SINGLE, _MANY = BlobType.BlobDimensionality.SINGLE, BlobType.BlobDimensionality.MULTIPART
+
+
+class _Files(TypeTransformer[Any]):
+    """A value that is written to files of a format of its own. `written` gets a path that is not there yet."""
+
+    def __init__(self, python_type: type, kind: str, dimensionality: int) -> None:
+        super().__init__(name=kind, t=python_type)
+        self.blob = BlobType(format=kind, dimensionality=dimensionality)
+
+    def get_literal_type(self, t: type[Any]) -> LiteralType:
+        return LiteralType(blob=self.blob)
+
+    def to_literal(self, ctx: FlyteContext, python_val: Any, python_type: type[Any], expected: LiteralType) -> Literal:
+        if not isinstance(python_val, self.python_type):
+            said = f"expected {self.python_type.__name__}, the task gave {type(python_val).__name__}"
+            raise TypeTransformerFailedError(said)
+        path = Path(ctx.file_access.get_random_local_path() + self.suffix)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.write(python_val, path)
+        put = ctx.file_access.put_raw_data
+        uri = put(str(path), is_multipart=True) if self.blob.dimensionality == _MANY else put(str(path))
+        return Literal(scalar=Scalar(blob=Blob(metadata=BlobMetadata(type=self.blob), uri=uri)))
+
+    def to_python_value(self, ctx: FlyteContext, lv: Literal, expected_python_type: type[Any]) -> Any:
+        many = self.blob.dimensionality == _MANY
+        path = ctx.file_access.get_random_local_directory() if many else ctx.file_access.get_random_local_path()
+        ctx.file_access.get_data(lv.scalar.blob.uri, path, is_multipart=many)
+        return self.read(Path(path))
+
+    def guess_python_type(self, literal_type: LiteralType) -> type[Any]:
+        if literal_type.blob is not None and literal_type.blob.format == self.blob.format:
+            found: type[Any] = self.python_type
+            return found
+        raise ValueError(f"{self.name} cannot reverse {literal_type}")
+
+    suffix = ""
+
+    def write(self, value: Any, path: Path) -> None:
+        raise NotImplementedError
+
+    def read(self, path: Path) -> Any:
+        raise NotImplementedError
+
+
+def _take_torch(torch: Any) -> None:
+    """flytekit's own, which says which file it is; a plain `torch.load` since 2.6 takes tensors and states only."""
+    from flytekit.extras.pytorch.native import PyTorchModuleTransformer
+
+    original = PyTorchModuleTransformer.to_python_value
+
+    def to_python_value(self: Any, ctx: FlyteContext, lv: Literal, expected_python_type: type[Any]) -> Any:
+        load = torch.load
+
+        def load_whole(*args: Any, **options: Any) -> Any:
+            logger.info("torch.nn.Module is read with weights_only=False, which torch >= 2.6 has to be told")
+            return load(*args, **{"weights_only": False, **options})
+
+        torch.load = load_whole
+        try:
+            return original(self, ctx, lv, expected_python_type)
+        finally:
+            torch.load = load
+
+    PyTorchModuleTransformer.to_python_value = to_python_value
+
+
+def _take_xgboost(xgboost: Any) -> None:
+    class Booster(_Files):
+        suffix = ".ubj"
+
+        def write(self, value: Any, path: Path) -> None:
+            value.save_model(path)
+
+        def read(self, path: Path) -> Any:
+            found = xgboost.Booster()
+            found.load_model(bytearray(path.read_bytes()))  # by its content: the path may have no ending
+            return found
+
+    _register(Booster(xgboost.Booster, XGBOOST, _SINGLE))
+
+
+def _take_datasets(datasets: Any) -> None:
+    class Splits(_Files):
+        def write(self, value: Any, path: Path) -> None:
+            path.mkdir()
+            for name, split in value.items():
+                split.to_parquet(path / f"{name}.parquet")
+
+        def read(self, path: Path) -> Any:
+            files = sorted(path.rglob("*.parquet"))
+            return datasets.DatasetDict({file.stem: datasets.Dataset.from_parquet(str(file)) for file in files})
+
+    _register(Splits(datasets.DatasetDict, DATASETS, _MANY))
+
+
+def _register(transformer: TypeTransformer[Any]) -> None:
+    try:
+        TypeEngine.register(transformer)
+    except ValueError:
+        logger.info("%s stays with the plugin that registered it", transformer.python_type)
+
+
+_TAKEN: dict[str, Callable[[Any], None]] = {"torch": _take_torch, "xgboost": _take_xgboost, "datasets": _take_datasets}
+
+
+def register() -> None:
+    """Whenever flytekit looks whether a framework has come, so do we. Once; does nothing the next time."""
+    original = TypeEngine.lazy_import_transformers
+    if getattr(original, "causeway", False):
+        return
+
+    def lazy_import_transformers() -> None:
+        original()
+        for name in [name for name in _TAKEN if hasattr(sys.modules.get(name), "__version__")]:
+            _TAKEN.pop(name)(sys.modules[name])
+
+    lazy_import_transformers.causeway = True  # type: ignore[attr-defined]
+    TypeEngine.lazy_import_transformers = staticmethod(lazy_import_transformers)  # type: ignore[assignment]
+
+
+register()
+images.register()
