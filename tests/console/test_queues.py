@@ -20,7 +20,14 @@ from scheduler import wake
 from scheduler.actions import retention
 from scheduler.notifications import deliver, smtp, webhooks
 from scheduler.shell import flush
-from scheduler.tasks import apply_retention, deliver_notifications, fire_schedules, index_plain_values, sweep
+from scheduler.tasks import (
+    apply_retention,
+    deliver_notifications,
+    fire_schedules,
+    index_plain_values,
+    judge_data_of,
+    sweep,
+)
 
 SLOW: tuple[Any, ...] = (
     deliver_notifications,
@@ -28,12 +35,14 @@ SLOW: tuple[Any, ...] = (
     index_plain_values,
     send_run_events,
     send_password_reset,
+    judge_data_of,
 )
+ARGUMENTS: dict[Any, list[Any]] = {send_password_reset: ["ann@example.com"], judge_data_of: [1]}
 
 
 def test_every_task_that_waits_for_strangers_is_routed_to_the_slow_queue(valkey: redis.Redis) -> None:
     for task in SLOW:
-        task.delay(*(["ann@example.com"] if task is send_password_reset else []))
+        task.delay(*ARGUMENTS.get(task, []))
     assert (valkey.llen("causeway"), valkey.llen("causeway-slow")) == (0, len(SLOW))
     for task in (sweep, fire_schedules):
         task.delay()

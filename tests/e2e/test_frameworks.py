@@ -15,7 +15,9 @@ from tests.e2e.environments import environment
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.environ.get("CAUSEWAY_LABS") != "1", reason="a lab of large libraries: CAUSEWAY_LABS=1"),
+    pytest.mark.skipif(
+        os.environ.get("CAUSEWAY_LABS") not in ("1", "all"), reason="a lab of large libraries: CAUSEWAY_LABS=1"
+    ),
 ]
 
 HERE = Path(__file__).parent / "frameworks"

@@ -19,7 +19,9 @@ from tests.stack import running_stack
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.skipif(os.environ.get("CAUSEWAY_LABS") != "1", reason="a lab of large libraries: CAUSEWAY_LABS=1"),
+    pytest.mark.skipif(
+        os.environ.get("CAUSEWAY_LABS") not in ("1", "all"), reason="a lab of large libraries: CAUSEWAY_LABS=1"
+    ),
 ]
 
 PINNED = Path(__file__).parent / "together.txt"

@@ -22,6 +22,7 @@ from scheduler.attempts.spec import (
     AttemptSpec,
     DataConfig,
     Identity,
+    Job,
     Needs,
     Pod,
     SharedMemory,
@@ -63,6 +64,7 @@ WHOLE = AttemptSpec(
     interruptible=True,
     timeout_seconds=2.5,
     reuse=True,
+    job=Job({"workerReplicas": {"replicas": 2}}, {"worker": Needs({"cpu": "1"})}),
 )
 
 
@@ -75,7 +77,9 @@ def test_a_spec_says_the_same_when_it_is_read_back() -> None:
     assert read_back(AttemptSpec(Identity("bare"))) == AttemptSpec(Identity("bare"))
 
 
-@pytest.mark.parametrize("part", [AttemptSpec, Identity, DataConfig, Pod, Needs, Accelerator, SharedMemory, Addresses])
+@pytest.mark.parametrize(
+    "part", [AttemptSpec, Identity, DataConfig, Pod, Needs, Accelerator, SharedMemory, Addresses, Job]
+)
 def test_no_field_is_forgotten_in_the_example_above(part: type[Any]) -> None:
     """So that a new field cannot be left out of the JSON without anybody seeing it."""
     made = next(one for one in _parts(WHOLE) if type(one) is part)

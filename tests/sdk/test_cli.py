@@ -64,7 +64,7 @@ def _commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[
 
 def test_every_command_prints_json_if_asked() -> None:
     takes = {name: any("--json" in each.opts for each in command.params) for name, command in _commands(main)}
-    assert [name for name, with_json in takes.items() if not with_json] == ["completion"]
+    assert [name for name, with_json in takes.items() if not with_json] == ["completion", "serve"]
 
 
 def test_it_says_in_a_line_that_a_folder_cannot_be_written(causeway: Command, tmp_path: Path) -> None:
