@@ -63,7 +63,8 @@ class Stack:
             fresh = self.options.postgres and not (self.home.postgres / "PG_VERSION").exists()
             self._say("making the database" if fresh else "starting the database and the broker")
             self._rpc("startProcessGroup", "core")
-            self._rpc("causeway.warm")
+            if is_prepared(self.options):  # else files that are found while it is imported are not there yet
+                self._rpc("causeway.warm")
             self._wait_for_core()
         if not is_prepared(self.options):
             if self.options.postgres:

@@ -11,6 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import grpc
 import psutil
@@ -129,6 +130,11 @@ def test_it_recovers_from_the_death_of_its_supervisors_and_stops_cleanly(start: 
     with browser.open(link[0], timeout=30) as page:
         assert page.status == 200
         assert "/login/" not in page.url
+        sheets = re.findall(r'<link rel="stylesheet" href="([^"]+)"', page.read().decode())
+    assert sheets
+    for sheet in sheets:  # collected by this first start, after the supervisor had begun
+        with browser.open(urljoin(page.url, sheet), timeout=30) as found:
+            assert found.headers.get_content_type() == "text/css"
 
     running(home)["supervisor"].kill()
     wait_until(lambda: up.says("the supervisor was killed"), seconds=30, what="noticing")
