@@ -73,6 +73,7 @@ def test_it_quarantines_and_lets_out(world: World, browse: Browse) -> None:
     client, version = browse(world.admin), f"/artifacts/versions/{world.model.pk}/"
     client.post(f"{version}judge/", {"do": "quarantine", "reason": "wrong labels"})
     assert "It was quarantined" in text(client, version)
+    assert "quarantined" in text(client, f"/artifacts/{'/'.join(world.model.artifact.key)}/"), "its list marks it"
     client.post(f"{version}judge/", {"do": "release", "reason": "right"})
     assert "It was quarantined" not in text(client, version)
 
