@@ -16,6 +16,7 @@ from __future__ import annotations
 import atexit
 import gc
 import importlib
+import logging
 import os
 import runpy
 import signal
@@ -33,6 +34,8 @@ from supervisor.options import ServerOptions
 
 from console.supervisor.leftovers import began_at
 from console.supervisor.processes import FORK
+
+logger = logging.getLogger(__name__)
 
 # What they import before they do anything; all at once, as pages that are written to between two forks are not shared.
 MODULES = (
@@ -84,6 +87,16 @@ def warm() -> None:
     gc.freeze()
 
 
+def try_to_warm() -> bool:
+    """Whether it is warm. What cannot be imported is no reason for supervisord to end: each fork says so in its log."""
+    try:
+        warm()
+    except Exception:
+        logger.exception("Causeway cannot be imported")
+        return False
+    return True
+
+
 class Interface:
     """What our own code asks of supervisord beside what everybody may."""
 
@@ -92,8 +105,7 @@ class Interface:
 
     def warm(self) -> bool:
         """Do it now, while the servers begin that the programs need."""
-        warm()
-        return True
+        return try_to_warm()
 
 
 class Options(ServerOptions):  # type: ignore[misc]
@@ -102,7 +114,7 @@ class Options(ServerOptions):  # type: ignore[misc]
     def check_execv_args(self, filename: str, argv: Sequence[str], st: object) -> None:
         """Called in supervisord itself, right before each fork."""
         if is_forked(argv):
-            warm()
+            try_to_warm()
             return
         super().check_execv_args(filename, argv, st)
 

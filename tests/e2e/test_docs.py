@@ -16,8 +16,8 @@ pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted((ROOT / "docs/howto").glob("*.md")), ROOT / "docs/from-the-articles.md"]
-# Its commands want a cluster of their reader's: tests/scheduler/executors/kubernetes/test_how_to.py, tests/cluster.
-OF_A_CLUSTER = ROOT / "docs/howto/kubernetes.md"
+# Their commands want a cluster of their reader's: tests/scheduler/executors/kubernetes/test_how_to.py, tests/cluster.
+OF_A_CLUSTER = (ROOT / "docs/howto/kubernetes.md", ROOT / "docs/howto/on-a-cluster.md")
 # Its commands start an installation and fill it, which has to be empty: tests/console/test_filling.py.
 OF_AN_EMPTY_ONE = ROOT / "docs/howto/fill.md"
 # Commands of whoever runs the machine: in the checkout, with the settings of the set-up.
@@ -26,7 +26,7 @@ BLOCK = re.compile(r"^```(\w+)(?: file=(\S+))?\n(.*?)^```$", re.MULTILINE | re.D
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page not in (OF_A_CLUSTER, OF_AN_EMPTY_ONE)], ids=lambda page: page.stem
+    "page", [page for page in PAGES if page not in (*OF_A_CLUSTER, OF_AN_EMPTY_ONE)], ids=lambda page: page.stem
 )
 def test_it_runs_what_the_page_shows(page: Path, stack: RunningStack, tmp_path: Path) -> None:
     environment = {

@@ -103,7 +103,7 @@ def test_it_approves_after_asking(desk: Page, world: World) -> None:
     desk.get_by_role("button", name="Approve").click()
     dialog.get_by_role("button", name="Approve").click()
 
-    expect(desk.get_by_text("looked at the plots")).to_be_visible()
+    expect(desk.get_by_role("complementary", name="Decision").get_by_text("looked at the plots")).to_be_visible()
     world.gate.refresh_from_db()
     assert world.gate.decided_by == "admin"
     assert not complaints_of(desk)

@@ -6,6 +6,7 @@ import venv
 from dataclasses import replace
 from pathlib import Path
 
+import causeway
 import pytest
 
 from scheduler.executors.local.environments import BadEnvironments, check, parse, python_for
@@ -13,6 +14,8 @@ from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, error
 from tests.scheduler.executors.test_local_outcomes import unpack
 
+# flytekit, and our SDK, whose types it loads
+OURS = f"{sysconfig.get_path('purelib')}\n{Path(causeway.__file__).parents[1]}\n"
 pytestmark = pytest.mark.e2e  # real processes
 
 OTHER = {"ghcr.io/team/train": "/train", "ghcr.io/team/train:v2": "/train2", "localhost:5000/notebooks": "/notebooks"}
@@ -60,7 +63,7 @@ def test_a_task_runs_in_the_python_of_its_image(own_bench: Bench, tmp_path: Path
     home = tmp_path / "env"
     venv.create(home, symlinks=True)
     packages = next(home.glob("lib/python*/site-packages"))
-    (packages / "ours.pth").write_text(sysconfig.get_path("purelib"))  # flytekit, without installing it again
+    (packages / "ours.pth").write_text(OURS)  # flytekit, without installing it again
     own_bench.executor.means.environments = {"team/other": str(home / "bin" / "python")}
 
     def prefix_of(image: str) -> str:
@@ -96,7 +99,7 @@ def environment_with(plugin: str, home: Path) -> str:
     """The Python of an environment in which flytekit loads a plugin of this source by itself."""
     venv.create(home, symlinks=True)
     packages = next(home.glob("lib/python*/site-packages"))
-    (packages / "ours.pth").write_text(sysconfig.get_path("purelib"))
+    (packages / "ours.pth").write_text(OURS)
     (packages / "busy_plugin.py").write_text(plugin)
     described = packages / "busy_plugin-1.dist-info"
     described.mkdir()
