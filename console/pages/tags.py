@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 from django import template
 from django.templatetags.static import static
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -41,6 +42,12 @@ def at_place(runs: Mapping[tuple[str, str], PlaceRun] | str, place: Place) -> Pl
 
 
 REASON_SHOWN = 160  # characters of what something waits for
+
+
+@register.filter
+def execution_page(key: str) -> str:
+    """The address of an execution's page, from `project/domain/name`."""
+    return reverse("execution", args=key.split("/", 2))
 
 
 @register.simple_tag

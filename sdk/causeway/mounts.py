@@ -58,8 +58,8 @@ def _address(value: Any) -> str:
     for name in ("remote_source", "_remote_source", "path"):
         found = getattr(value, name, None)
         if found and isinstance(found, (str, os.PathLike)):
-            return os.fspath(found)
-    return os.fspath(value)
+            return str(os.fspath(found))
+    return str(os.fspath(value))
 
 
 def _file_system(uri: str) -> tuple[Any, str]:

@@ -32,7 +32,7 @@ XGBOOST, DATASETS = "XGBoostModel", "HuggingFaceDatasetDict"
 _SINGLE, _MANY = BlobType.BlobDimensionality.SINGLE, BlobType.BlobDimensionality.MULTIPART
 
 
-class _Files(TypeTransformer[Any]):
+class _Files(TypeTransformer[Any]):  # type: ignore[misc]
     """A value that is written to files of a format of its own. `written` gets a path that is not there yet."""
 
     def __init__(self, python_type: type, kind: str, dimensionality: int) -> None:
@@ -147,7 +147,7 @@ def register() -> None:
             _TAKEN.pop(name)(sys.modules[name])
 
     lazy_import_transformers.causeway = True  # type: ignore[attr-defined]
-    TypeEngine.lazy_import_transformers = staticmethod(lazy_import_transformers)  # type: ignore[assignment]
+    TypeEngine.lazy_import_transformers = staticmethod(lazy_import_transformers)
 
 
 register()
