@@ -81,7 +81,7 @@ def test_it_goes_from_a_dataset_to_a_deployment(stack: RunningStack, tmp_path: P
         page.get_by_label("Comment").fill("The curve is fine")
         page.get_by_role("button", name="Approve").click()
         page.get_by_role("dialog").get_by_role("button", name="Approve").click()
-        expect(page.get_by_text("The curve is fine")).to_be_visible()
+        expect(page.get_by_role("complementary", name="Decision").get_by_text("The curve is fine")).to_be_visible()
 
         deployment = wait_for(lambda: newest(client, "deployment"))
         page.goto(f"{stack.http_url}/artifacts/versions/{deployment.id}/lineage/")
