@@ -54,8 +54,9 @@ def publish_dataset(client: Client, dataset: Any, entry: str, *, name: str = "",
     local = Path(path.removeprefix("file://"))
     if not local.exists():
         raise CausewayError(f"{entry} has no data yet: nothing lies at {local}")
-    told["directory" if local.is_dir() else "file"] = local
-    return client.create(name or entry, **told)
+    if local.is_dir():
+        return client.create(name or entry, directory=local, **told)
+    return client.create(name or entry, file=local, **told)
 
 
 def publishing(entries: Iterable[str], *, client: Client | None = None) -> Any:

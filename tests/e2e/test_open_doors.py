@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -20,7 +21,7 @@ import pytest
 import requests
 from causeway.client import Client
 
-from tests.e2e.environments import environment
+from tests.e2e.environments import UV, environment
 from tests.e2e.flytekit_user import DOMAIN, PROJECT, FlytekitUser
 from tests.stack import RunningStack
 
@@ -61,12 +62,12 @@ class Lab:
         assert done.returncode == 0, f"{command}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
         return done.stdout
 
-    def python(self, text: str, **variables: Any) -> str:
-        return self.run("python", "-c", text, **variables)
+    def python(self, text: str, **variables: str) -> str:
+        return self.run("python", "-c", text, cwd=None, **variables)
 
     def causeway(self, *words: str, **variables: Any) -> Any:
         """The command of this checkout, which needs nothing of the lab's libraries unless it says so."""
-        return json.loads(self.run("python", "-c", COMMAND, *words, "--json", **variables))
+        return json.loads(self.run("python", "-c", COMMAND, *words, "--json", cwd=None, **variables))
 
     def serve(self, *command: str, address: str, **variables: str) -> subprocess.Popen[bytes]:
         """A server of the lab's, once it answers at the address."""
@@ -87,7 +88,7 @@ class Lab:
                     return process
             except requests.RequestException:
                 time.sleep(0.5)
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)
         raise AssertionError((self.folder / "server.log").read_text()[-3000:])
 
     def launched(self, artifact: str) -> bool:
@@ -279,13 +280,13 @@ def test_runs_and_models_of_mlflow_become_versions_and_back(lab: Lab) -> None:
         assert "s3://models/forecast" in shown
         assert "forecast@v7" in shown
     finally:
-        server.kill()
+        os.killpg(server.pid, signal.SIGKILL)  # its workers too
 
 
 @of("mlflow")
 def test_a_run_of_mlflow_within_a_task_says_its_execution(lab: Lab) -> None:
     """By MLflow's own search for entry points: the SDK is installed as tasks have it."""
-    lab.run("python", "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", "site", SDK)
+    lab.run(str(UV), "pip", "install", "-q", "--no-deps", "--target", "site", SDK)
     text = "import mlflow; mlflow.set_tracking_uri('sqlite:///x.db'); print(mlflow.start_run().data.tags)"
     tags = lab.python(
         text,
@@ -457,4 +458,4 @@ def test_assets_of_prefect_become_versions_and_versions_events(lab: Lab) -> None
 
         assert until(told), "once, though told twice"
     finally:
-        server.kill()
+        os.killpg(server.pid, signal.SIGKILL)  # its workers too
