@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,8 +156,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 def _link(place: Path, target: Path) -> None:
     """In one step, whoever reads it meanwhile."""
-    partial = place.with_name(f".{place.name}.{os.getpid()}")
-    partial.unlink(missing_ok=True)
+    partial = place.with_name(f".{place.name}.{uuid.uuid4().hex}")  # processes and threads do this at once
     partial.symlink_to(target)
     os.replace(partial, place)
 

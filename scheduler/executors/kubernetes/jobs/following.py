@@ -45,7 +45,8 @@ class _State:
     pods: dict[Rank, Seen] = field(default_factory=dict)
     events: dict[Rank, list[Seen]] = field(default_factory=dict)
     gone: bool = False
-    looked: bool = False  # at its pods, since it is known that it has failed
+    looking: bool = False  # at its pods, since it is known that it has failed
+    looked: bool = False  # and what they say is known
     left_at: float = 0.0  # monotonic; when it was asked to go
     told: tuple[Replica, ...] = ()
     told_at: float = 0.0  # monotonic
@@ -112,6 +113,7 @@ class Jobs:
         with self.board.lock:
             state = self._states.get(held.id)
             resource = state.resource if state is not None else None
+            for_the_end = state is not None and state.looking
         if state is None or resource is None:
             return
         try:
@@ -121,6 +123,7 @@ class Jobs:
         except ApiError as error:
             logger.warning("the job %s cannot be read for now: %s", held.handle, error)
             with self.board.lock:
+                state.looking = state.looking and not for_the_end  # it is tried again
                 held.look_at = time.monotonic() + LOOK_SECONDS
             return
         with self.board.lock:
@@ -135,6 +138,7 @@ class Jobs:
                 state.gone = True
             elif state.job is None or _version(job) >= _version(state.job):
                 state.job = job
+            state.looked = state.looked or for_the_end
             self._consider(held, state)
 
     def _events(self, held: Held, state: _State, found: list[pods.Json]) -> dict[Rank, list[pods.Json]]:
@@ -169,8 +173,9 @@ class Jobs:
             case Leaving():
                 held.look_at = time.monotonic() + SOON_SECONDS
             case Over(found, _, _) if found.failed and not state.looked:
-                state.looked = True  # its pods may be told later than it: what they say of the end is read first
-                self.board.do(partial(self.look, held))
+                if not state.looking:  # its pods may be told later than it: what they say of the end is read first
+                    state.looking = True
+                    self.board.do(partial(self.look, held))
             case Over():
                 if self.board.to_judge(held):
                     self.board.do(partial(self._finisher().judge, held, seen))
