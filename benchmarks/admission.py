@@ -2,6 +2,7 @@
 
 Usage: .venv/bin/python benchmarks/admission.py [attempts=10000] [projects=10] [decisions=300]
 It needs a database of its own (DATABASE_URL, migrated): it fills it with attempts, and rolls all of it back.
+CPU is that of this process and of the database's session together, where the database is on this (Linux) machine.
 """
 
 from __future__ import annotations
@@ -11,10 +12,13 @@ import statistics
 import sys
 import time
 from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
 
 import django
 from django.db import connection, transaction
 
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
 
@@ -24,10 +28,8 @@ def main(attempts: int = 10_000, projects: int = 10, decisions: int = 300) -> No
         _fill(attempts, projects)
         for label, limit in (("nothing may start", 0), ("one may start each time", attempts)):
             _set_limit(limit)
-            times = _measure(decisions)
-            figures = f"best {min(times):.2f}, median {statistics.median(times):.2f}"
-            p95 = statistics.quantiles(times, n=20)[-1]
-            print(f"{attempts} waiting of {projects} projects, {label}: {figures}, p95 {p95:.2f} ms")
+            print(f"{attempts} waiting of {projects} projects, {label}:")
+            _show("  a decision", _measure(decisions))
             if limit == 0:
                 _pages()
         transaction.set_rollback(True)
@@ -45,15 +47,46 @@ def _pages(times: int = 20) -> None:
     client = Client()
     client.force_login(user)
     for address in ("/quotas/", "/api/v1/queue", "/executions/", "/"):
-        found = []
+        statements, found = 0, []
+
+        def count(execute: Any, *told: Any) -> Any:
+            nonlocal statements
+            statements += 1
+            return execute(*told)
+
+        with connection.execute_wrapper(count):
+            client.get(address)
         for _ in range(times):
-            start = time.perf_counter()
+            clock = Clock()
             answer = client.get(address)
-            found.append((time.perf_counter() - start) * 1000)
+            found.append(clock.told())
             if answer.status_code != 200:
                 raise SystemExit(f"{address}: {answer.status_code} {answer.content[:300]!r}")
-        p95 = statistics.quantiles(found, n=20)[-1]
-        print(f"  {address}: best {min(found):.1f}, median {statistics.median(found):.1f}, p95 {p95:.1f} ms")
+        _show(f"  {address}, {statements} statements", found)
+
+
+class Clock:
+    """Milliseconds since it was made: passed, of this process's CPU, and of the database session's."""
+
+    def __init__(self) -> None:
+        self._began = self._now()
+
+    def told(self) -> tuple[float, ...]:
+        return tuple((now - began) * 1000 for now, began in zip(self._now(), self._began, strict=True))
+
+    def _now(self) -> tuple[float, ...]:
+        session = Path(f"/proc/{connection.connection.info.backend_pid}/schedstat")
+        return time.perf_counter(), time.process_time(), int(session.read_text().split()[0]) / 1e9
+
+
+def _show(name: str, found: list[tuple[float, ...]]) -> None:
+    passed, here, session = (list(column) for column in zip(*found, strict=True))
+    both = [one + other for one, other in zip(here, session, strict=True)]
+    told = f"{name}: "
+    for what, times in (("passed", passed), ("CPU", both)):
+        p95 = statistics.quantiles(times, n=20)[-1]
+        told += f"{what} best {min(times):.2f}, median {statistics.median(times):.2f}, p95 {p95:.2f} ms; "
+    print(f"{told}of that the session's {statistics.median(session):.2f}", flush=True)
 
 
 def _fill(attempts: int, projects: int) -> None:
@@ -102,15 +135,15 @@ def _set_limit(limit: int) -> None:
             set_quota(wanted, by=Setter("bench", platform=True))
 
 
-def _measure(decisions: int) -> list[float]:
+def _measure(decisions: int) -> list[tuple[float, ...]]:
     from scheduler.attempts.claims import claim
     from scheduler.executors.packing import Unbounded
 
     found = []
     for _ in range(decisions):
-        start = time.perf_counter()
+        clock = Clock()
         claim("local", "bench", Unbounded(1), now=datetime.now(timezone.utc))
-        found.append((time.perf_counter() - start) * 1000)
+        found.append(clock.told())
     return found
 
 

@@ -22,7 +22,8 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.search import Facet, Facets
 from artifacts.search.filters import moment_q
 from artifacts.search.language import Condition, grouped, parse
-from scheduler.doing import State, executions_in, of_all
+from scheduler.doing import State
+from scheduler.doing.everywhere import executions_in, states_of
 from scheduler.models import ExecutionMode, LaunchPlan, TriggerSource, ValueSide, Workflow
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.value_index import searched
@@ -179,8 +180,8 @@ def _state_or_phase(value: str) -> Q:
 
 def _states_for_phases(rows: Sequence[tuple[int, Any]]) -> list[str]:
     """Of (primary key, phase): the state of what goes on, the name of the phase else."""
-    now = of_all() if any(phase not in EXECUTION_TERMINAL for _, phase in rows) else {}
-    return [now[pk].state.value if pk in now else _PHASE_NAMES[phase] for pk, phase in rows]
+    now = states_of([pk for pk, phase in rows if phase not in EXECUTION_TERMINAL])
+    return [now[pk].value if pk in now else _PHASE_NAMES[phase] for pk, phase in rows]
 
 
 def _starts(value: str) -> Q:

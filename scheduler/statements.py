@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
@@ -49,6 +49,14 @@ def insert(rows: Sequence[models.Model], *, returning: bool = False) -> Statemen
 
 def inserts(rows: Sequence[models.Model], *, returning: bool = False) -> list[Statement]:
     return [insert(rows[start : start + MAX_ROWS], returning=returning) for start in range(0, len(rows), MAX_ROWS)]
+
+
+def assignments(model: type[models.Model], values: Mapping[str, Any]) -> Statement:
+    """What follows SET in an UPDATE that gives the attributes these values."""
+    columns = {attribute: (column, is_json) for attribute, column, is_json in _columns(model)}
+    named = [(*columns[attribute], value) for attribute, value in values.items()]
+    sql = ", ".join(f'"{column}" = %s' for column, _, _ in named)
+    return sql, [json.dumps(value) if is_json else value for _, is_json, value in named]
 
 
 class Result(NamedTuple):

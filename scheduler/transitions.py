@@ -15,7 +15,7 @@ from typing import Any
 from django.db import connection
 
 from scheduler.announce import tell
-from scheduler.models import Execution, PhaseEvent
+from scheduler.models import Execution
 from scheduler.phases import (
     EXECUTION_TERMINAL,
     EXECUTION_TRANSITIONS,
@@ -25,6 +25,7 @@ from scheduler.phases import (
     Machine,
     NodePhase,
 )
+from scheduler.statements import Statement, assignments, execute
 
 logger = logging.getLogger(__name__)
 
@@ -170,12 +171,29 @@ def nodes_aborted(execution_id: int, *, at: datetime, reason: str, actor: str) -
         cursor.execute(_NODES_ABORTED, [execution_id, active, at, at, execution_id, at, reason, actor])
 
 
+_MOVE_EXECUTION = """
+    WITH moved AS (UPDATE scheduler_execution SET {} WHERE id = %s AND phase = %s RETURNING id)
+    INSERT INTO scheduler_phaseevent (execution_id, machine, object_id, from_phase, to_phase, at, reason, actor)
+    SELECT id, %s, id, %s, %s, %s, %s, %s FROM moved
+"""
+
+
 def move_execution(
-    execution: Execution, to: ExecutionPhase, *, at: datetime, reason: str = "", actor: str, **fields: Any
+    execution: Execution,
+    to: ExecutionPhase,
+    *,
+    at: datetime,
+    reason: str = "",
+    actor: str,
+    first: Sequence[Statement] = (),
+    **fields: Any,
 ) -> bool:
-    """Compare-and-set of an execution's phase with its PhaseEvent; False if it may not move there."""
+    """Compare-and-set of an execution's phase with its PhaseEvent; False if it may not move there. What is to be
+    written `first` travels with it, and is written in either case.
+    """
     before = ExecutionPhase(execution.phase)
     if to not in EXECUTION_TRANSITIONS[before]:
+        execute(first)
         logger.info("execution %s: ignored %s -> %s", execution.key, before.label, to.label)
         return False
     times: dict[str, Any] = {"updated_at": at}
@@ -184,20 +202,13 @@ def move_execution(
     if to is ExecutionPhase.RUNNING and execution.started_at is None:
         times["started_at"] = at
     changes = {"phase": to, **times, **fields}
-    if not Execution.objects.filter(pk=execution.pk, phase=before).update(**changes):
+    setting, values = assignments(Execution, {**changes, "phase": int(to)})
+    event = [Machine.EXECUTION.value, int(before), int(to), at, reason, actor]
+    moving = (_MOVE_EXECUTION.format(setting), [*values, execution.pk, int(before), *event])
+    if not execute([*first, moving])[-1].touched:
         logger.info("execution %s: somebody moved it away from %s first", execution.key, before.label)
         return False
     for name, value in changes.items():
         setattr(execution, name, value)
-    PhaseEvent.objects.create(
-        execution_id=execution.pk,
-        machine=Machine.EXECUTION,
-        object_id=execution.pk,
-        from_phase=before,
-        to_phase=to,
-        at=at,
-        reason=reason,
-        actor=actor,
-    )
     tell(execution, to, at=at)
     return True

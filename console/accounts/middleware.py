@@ -12,6 +12,7 @@ from django.shortcuts import render
 
 from console.accounts import sessions
 from console.accounts.throttle import TooManyAttempts
+from console.fair import callers
 
 
 class SeenSessions:
@@ -25,6 +26,7 @@ class SeenSessions:
         session = request.session
         if session.accessed and (user_id := session.get(SESSION_KEY)):
             sessions.note(request, int(user_id))
+            callers.remember(request.COOKIES.get(settings.SESSION_COOKIE_NAME, ""), int(user_id))
         return response
 
 

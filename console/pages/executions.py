@@ -27,7 +27,6 @@ from console.pages.typed_values import form_text
 from console.pages.values import read_values
 from scheduler.actions import executions, launch
 from scheduler.actions.gates import gates_ahead
-from scheduler.doing import one_look
 from scheduler.models import Execution, Notification
 from scheduler.phases import EXECUTION_TERMINAL
 from scheduler.search import EXECUTIONS
@@ -40,9 +39,8 @@ LONGEST_CAUSE = 500
 @require_GET
 @page
 def list_executions(request: PageRequest) -> HttpResponse:
-    with one_look():
-        context = searched_context(request, readable_executions(request).filter(archived=False), EXECUTIONS)
-        with_doing(context["page"].rows)
+    context = searched_context(request, readable_executions(request).filter(archived=False), EXECUTIONS)
+    with_doing(context["page"].rows)
     context["is_live"] = any(row.phase not in EXECUTION_TERMINAL for row in context["page"].rows)
     return respond(request, "executions/list.html", "executions/_list.html", context, live=True)
 

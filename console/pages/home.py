@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from datetime import timedelta
 
-from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_GET
@@ -15,8 +12,8 @@ from console.pages import home_context as home
 from console.pages.executions_context import readable_executions
 from console.pages.responses import PageRequest, is_fragment, page, respond
 from console.pages.scope import scope_of
-from scheduler.doing import Doing, State, of_all
-from scheduler.models import Execution
+from scheduler.doing import State
+from scheduler.doing.everywhere import counts
 from scheduler.phases import ExecutionPhase
 from scheduler.queries import phase_counts
 
@@ -26,16 +23,15 @@ from scheduler.queries import phase_counts
 def show_home(request: PageRequest) -> HttpResponse:
     now = timezone.now()
     executions = readable_executions(request).filter(archived=False)
-    counts = phase_counts(executions.filter(created_at__gt=now - timedelta(days=1)))
-    doing = of_all()
-    doings = _counted(executions, doing)
+    ended = phase_counts(executions.filter(created_at__gt=now - timedelta(days=1)))
+    doings = counts(executions)
     runs = home.runs(request)
-    with_doing([one.newest for one in runs], doing)
+    with_doing([one.newest for one in runs])
     context = {
         "running": doings[State.RUNNING] + doings[State.STARTING],
         "queued": doings[State.QUEUED] + doings[State.WAITING],
-        "succeeded": counts.get(ExecutionPhase.SUCCEEDED, 0),
-        "failed": counts.get(ExecutionPhase.FAILED, 0) + counts.get(ExecutionPhase.TIMED_OUT, 0),
+        "succeeded": ended.get(ExecutionPhase.SUCCEEDED, 0),
+        "failed": ended.get(ExecutionPhase.FAILED, 0) + ended.get(ExecutionPhase.TIMED_OUT, 0),
         "near": quotas.near(request.user, project=scope_of(request).project),
         "asks": home.asks(request),
         "failures": home.failed(request, now),
@@ -48,9 +44,3 @@ def show_home(request: PageRequest) -> HttpResponse:
         **home.due(request, now),
     }
     return respond(request, "home/home.html", "home/_home.html", context, live=True)
-
-
-def _counted(executions: QuerySet[Execution], doing: Mapping[int, Doing]) -> Counter[State]:
-    """How many of the executions do what."""
-    here = executions.filter(ended_at__isnull=True).order_by().values_list("pk", flat=True)
-    return Counter(doing[pk].state for pk in here if pk in doing)

@@ -7,6 +7,7 @@ from rest_framework.request import Request
 from artifacts.exceptions import Unauthenticated
 from console.accounts import access, throttle
 from console.accounts.models import User
+from console.fair import callers
 
 
 class BearerAuthentication(BaseAuthentication):
@@ -18,7 +19,9 @@ class BearerAuthentication(BaseAuthentication):
             return None
         if scheme.lower() != "bearer" or not secret.strip():
             raise Unauthenticated("the Authorization header must read: Bearer <token>")
-        return access.authenticate_token(secret.strip(), address=throttle.address_of(request)), "token"
+        user = access.authenticate_token(secret.strip(), address=throttle.address_of(request))
+        callers.remember(secret.strip(), user.pk or user.get_username())
+        return user, "token"
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

@@ -27,7 +27,8 @@ from console.rest.nodes import WhyOut
 from console.rest.waiting import WaitFilters, wait_until_ended
 from scheduler.actions.executions import abort, archive
 from scheduler.actions.launch import recover
-from scheduler.doing import State, executions_in, of_execution
+from scheduler.doing import State, of_execution
+from scheduler.doing.everywhere import executions_in
 from scheduler.models import Execution, ExecutionMode
 from scheduler.phases import ExecutionPhase, NodePhase
 

@@ -9,6 +9,7 @@ from artifacts.exceptions import Unauthenticated
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
+from console.fair import callers
 
 # flytekit's own name for the header, used when a client does not ask GetPublicClientConfig first.
 _TOKEN_KEYS = ("authorization", "flyte-authorization")
@@ -45,7 +46,9 @@ def authenticate(metadata: Iterable[tuple[str, str | bytes]], address: str = "")
             scheme, _, secret = text.partition(" ")
             if scheme.lower() != "bearer" or not secret.strip():
                 raise Unauthenticated("the authorization metadata must be: Bearer <token>")
-            return Caller(access.authenticate_token(secret.strip(), address=address))
+            user = access.authenticate_token(secret.strip(), address=address)
+            callers.remember(secret.strip(), user.pk or user.get_username())
+            return Caller(user)
     if settings.CAUSEWAY_GRPC_AUTH == "open":
         return Caller(access.local_admin())
     raise Unauthenticated("send an API token in the metadata: authorization: Bearer <token>")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 from django.db import DatabaseError, close_old_connections, connection
 
+from console.fair import callers
+from console.fair.pool import Calls
+from console.fair.turns import Caller
 from console.rpc.services import handlers
 
 logger = logging.getLogger(__name__)
@@ -34,8 +37,8 @@ class PortTaken(Exception):
 
 def build_server(address: str, *, threads: int = DEFAULT_THREADS) -> tuple[grpc.Server, int]:
     """A server bound to `host:port` but not started, and its port. Port 0 picks a free one. Raises PortTaken."""
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="rpc")
-    server = grpc.server(pool, options=OPTIONS)
+    pool = Calls(threads, "rpc", _caller_of)
+    server = grpc.server(pool, options=OPTIONS)  # type: ignore[arg-type] # it only submits
     server.add_generic_rpc_handlers((*handlers(), _health()))
     try:
         port = server.add_insecure_port(address)
@@ -44,6 +47,12 @@ def build_server(address: str, *, threads: int = DEFAULT_THREADS) -> tuple[grpc.
     if port == 0:
         raise PortTaken(f"cannot listen on {address}: is another server running there?")
     return server, port
+
+
+def _caller_of(given: tuple[Any, ...]) -> Caller:
+    """Among what gRPC gives to its pool is the event of the call, with its metadata."""
+    found = (getattr(one, "invocation_metadata", None) for one in given)
+    return callers.of_metadata(next((metadata for metadata in found if metadata is not None), ()))
 
 
 def _health() -> grpc.GenericRpcHandler:

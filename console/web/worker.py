@@ -19,6 +19,7 @@ from waitress.task import ThreadedTaskDispatcher
 
 if TYPE_CHECKING:
     from console.web.channels import Server
+    from console.web.turns import TaskDispatcher
 
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
@@ -38,8 +39,9 @@ class Worker(GunicornWorker):  # type: ignore[misc]
 
     def run(self) -> None:
         receive_into(settings.CAUSEWAY_HOME / "spool")
-        tasks, alive = ThreadedTaskDispatcher(), ThreadedTaskDispatcher()
-        tasks.set_thread_count(self.cfg.threads)
+        from console.web.turns import TaskDispatcher  # as in _serve
+
+        tasks, alive = TaskDispatcher(self.cfg.threads), ThreadedTaskDispatcher()
         alive.set_thread_count(1)
         self.servers = [self._serve(listener, tasks) for listener in self.sockets]
         for server in self.servers:
@@ -48,7 +50,7 @@ class Worker(GunicornWorker):  # type: ignore[misc]
             self._turn()
         self._finish()
 
-    def _serve(self, listener: Any, tasks: ThreadedTaskDispatcher) -> Server:
+    def _serve(self, listener: Any, tasks: TaskDispatcher) -> Server:
         from console.web.channels import Server  # Django's applications are there since gunicorn loaded ours
 
         # gunicorn's object stands for a socket; waitress wants the socket itself

@@ -15,7 +15,6 @@ class Queued(NamedTuple):
     resources: str  # TaskExecution.resources as text
     created_at: datetime
     reason: str  # what it says so far
-    has_quotas: bool = False  # whether any quota is set: seen by the same statement
 
 
 @dataclass

@@ -6,7 +6,7 @@ from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from scheduler.attempts import in_turns
 from scheduler.attempts.choices import Choice as Choice  # executors' packings ask for them here
@@ -20,7 +20,7 @@ from scheduler.attempts.reports import end_all
 from scheduler.attempts.resources import Resources
 from scheduler.models import ExecutorInstance, TaskExecution
 from scheduler.phases import AttemptPhase
-from scheduler.statements import select
+from scheduler.statements import execute, select
 from scheduler.uris import log_of
 
 LOOK_AHEAD = 64  # queued attempts looked at in one claim
@@ -28,8 +28,14 @@ AT_A_TIME = 200  # rows of attempts to adopt
 FAR = 1000  # queued attempts among which those that ask for something else are looked for
 # Without locks: what others take meanwhile, the move into the next phase finds out.
 CANDIDATES = """
-SELECT id, resources, created_at, reason, (SELECT EXISTS (SELECT 1 FROM scheduler_quota)) FROM scheduler_taskexecution
+SELECT id, resources, created_at, reason FROM scheduler_taskexecution
 WHERE executor = %s AND cluster = %s AND phase = %s ORDER BY priority DESC, id LIMIT %s
+"""
+# Where quotas are set turns are taken between lanes (in_turns): then none of these is read.
+UNCOUNTED_CANDIDATES = CANDIDATES.replace("WHERE", "WHERE NOT EXISTS (SELECT FROM scheduler_quota) AND")
+ASKED = """
+SELECT EXISTS (SELECT FROM scheduler_quota),
+    EXISTS (SELECT FROM scheduler_taskexecution WHERE executor = %s AND cluster = %s AND phase = %s)
 """
 FURTHER_CANDIDATES = f"""
 SELECT * FROM ({CANDIDATES}) AS queued WHERE resources <> ALL(%s::jsonb[]) LIMIT %s
@@ -50,8 +56,11 @@ def claim(executor: str, instance: str, packing: Packing, *, now: datetime, clus
     """
     choice = packing.choice
     with transaction.atomic():
-        queued = _queued(executor, cluster)
-        counted = bool(queued) and queued[0].has_quotas
+        where = [executor, cluster, AttemptPhase.QUEUED.value]
+        asked, candidates = execute([(ASKED, where), (UNCOUNTED_CANDIDATES, [*where, LOOK_AHEAD])])
+        has_quotas, is_queued = asked.returned[0]
+        counted = has_quotas and is_queued
+        queued = [Queued(*found) for found in candidates.returned]
         if counted:
             more = in_turns.choose(executor, cluster, packing, now=now, most=LOOK_AHEAD)
         else:
@@ -72,19 +81,14 @@ def _in_order(queued: Sequence[Queued], packing: Packing, executor: str, cluster
     more = len(queued) == LOOK_AHEAD or len(queued) > len(choice.fitting) + len(choice.refused)
     if len(queued) == LOOK_AHEAD and choice.waiting and packing.has_room():
         # Behind many that wait for the same, others may fit.
-        packing.sort(_queued(executor, cluster, without=sorted(choice.shapes)))
+        packing.sort(_further(executor, cluster, without=sorted(choice.shapes)))
     return more
 
 
-def _queued(executor: str, cluster: str, *, without: Sequence[str] = ()) -> list[Queued]:
-    """The next in the queue; `without`: not those that ask for just these resources (JSON), as far as FAR goes."""
-    phase = AttemptPhase.QUEUED.value
-    with connection.cursor() as cursor:
-        if without:
-            cursor.execute(FURTHER_CANDIDATES, [executor, cluster, phase, FAR, list(without), LOOK_AHEAD])
-        else:
-            cursor.execute(CANDIDATES, [executor, cluster, phase, LOOK_AHEAD])
-        return [Queued(*found) for found in cursor.fetchall()]
+def _further(executor: str, cluster: str, *, without: Sequence[str]) -> list[Queued]:
+    """The next in the queue that do not ask for just these resources (JSON), as far as FAR goes."""
+    given = [executor, cluster, AttemptPhase.QUEUED.value, FAR, list(without), LOOK_AHEAD]
+    return [Queued(*found) for found in execute([(FURTHER_CANDIDATES, given)])[0].returned]
 
 
 def _take(ids: list[int], instance: str, *, now: datetime) -> list[TaskExecution]:

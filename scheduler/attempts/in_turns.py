@@ -46,9 +46,9 @@ WITH RECURSIVE heads AS (
 SELECT lane, execution_id, id, created_at FROM heads
 """  # noqa: S608 - constants
 _LANELESS = f"SELECT id FROM scheduler_taskexecution WHERE {_QUEUED} AND lane IS NULL LIMIT {GIVEN}"  # noqa: S608
-# Of each lane the oldest executions, of each the oldest attempts
+# Of each lane the oldest executions, of each the oldest attempts, and how many of it are held
 _LINES = f"""
-SELECT given.lane, execution.id, attempt.id, attempt.created_at, attempt.reason, attempt.resources::text
+SELECT given.lane, execution.id, held.count, attempt.id, attempt.created_at, attempt.reason, attempt.resources::text
 FROM unnest(%s::bigint[]) AS given (lane) CROSS JOIN LATERAL (
     WITH RECURSIVE found AS (
         (
@@ -62,22 +62,19 @@ FROM unnest(%s::bigint[]) AS given (lane) CROSS JOIN LATERAL (
         ) AS following WHERE found.step < %s
     ) SELECT id FROM found
 ) AS execution CROSS JOIN LATERAL (
+    SELECT count(*) FROM scheduler_taskexecution
+    WHERE lane = given.lane AND execution_id = execution.id AND phase IN ({_HELD})
+) AS held CROSS JOIN LATERAL (
     SELECT id, created_at, reason, resources FROM scheduler_taskexecution
     WHERE {_QUEUED} AND lane = given.lane AND execution_id = execution.id ORDER BY id LIMIT %s
 ) AS attempt
 """  # noqa: S608 - constants
 
-_HELD_OF = f"""
-SELECT execution_id, count(*) FROM scheduler_taskexecution
-WHERE lane = ANY(%s) AND execution_id = ANY(%s) AND phase IN ({_HELD}) GROUP BY execution_id
-"""  # noqa: S608 - constants
-
 
 def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most: int) -> bool:
     """Fill the packing's choice with what may start; whether others stay queued. In the transaction that takes them."""
-    execute(reading.lock(reading.ADMITTING))
     where = [executor, cluster]
-    found = _look(where, now)
+    found = _look(where, now, locked=False)
     if lacking := found.lacking():
         found = _look_again(where, lacking, now)
     limits, counted, heads = found.limits, found.held, found.heads
@@ -108,11 +105,13 @@ class _Found:
         return [0, *missing] if self.laneless or self.held.unknown else missing
 
 
-def _look(where: list[Any], now: datetime) -> _Found:
-    answers = execute(
-        [(_LANELESS, where), reading.limits_statement(now), (reading.HELD, []), (_HEADS, [*where, *where])]
-    )
-    laneless, limits, held, heads = (one.returned for one in answers)
+def _look(where: list[Any], now: datetime, *, locked: bool = True) -> _Found:
+    """`locked`: this transaction has the lock already. What follows it in one round trip sees all that was committed
+    before it was had: each statement has a snapshot of its own.
+    """
+    locking = [] if locked else reading.lock(reading.ADMITTING)
+    looking = [(_LANELESS, where), reading.limits_statement(now), (reading.HELD, []), (_HEADS, [*where, *where])]
+    laneless, limits, held, heads = (one.returned for one in execute([*locking, *looking])[len(locking) :])
     return _Found(reading.limits_of(limits), reading.held_of(held), heads, [pk for (pk,) in laneless])
 
 
@@ -137,12 +136,13 @@ def _complete(where: list[Any], lines: Sequence[Line], turns: Turns, rows: dict[
     waiting: dict[int, list[Waiting]] = {line.lane.id: [] for line in lines}
     ids = list(waiting)
     (found,) = execute([(_LINES, [ids, *where, *where, EXECUTIONS, *where, each])])
-    for lane, execution, pk, at, reason, resources in found.returned:
+    held: dict[tuple[int, int], int] = {}
+    for lane, execution, count, pk, at, reason, resources in found.returned:
         waiting[lane].append(Waiting(pk, execution, at))
         rows[pk] = Queued(pk, resources, at, reason)
-    executions = sorted({one.execution for ones in waiting.values() for one in ones})
-    (held,) = execute([(_HELD_OF, [ids, executions])])
-    turns.execution_held.update({execution: int(count) for execution, count in held.returned})  # added up
+        held[lane, execution] = count
+    for (_, execution), count in held.items():
+        turns.execution_held[execution] += count
     for line in lines:
         line.fill(waiting[line.lane.id])
 

@@ -3,15 +3,14 @@ or gated. Lists, pages, searches, REST and the command line all ask here.
 
 FlyteIDL's phases do not say it: an execution is RUNNING from its first evaluation on, whether its tasks run, wait for a
 GPU or for a person. What says it is what is active below it, so each *source* names facts: so many attempts wait for
-cpu, this gate is open. Whatever makes things wait adds a source (`SOURCES`), and is seen everywhere.
+cpu, this gate is open. Whatever makes things wait adds a source (`sources.SOURCES`), and is seen everywhere.
+Searches and counts ask `scheduler.doing.everywhere`, which knows the states of all.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import NamedTuple
@@ -19,7 +18,8 @@ from typing import NamedTuple
 from django.db.models import F, Q
 
 from scheduler.doing import sources
-from scheduler.doing.sources import Source, of_attempt
+from scheduler.doing.everywhere import GOES_ON
+from scheduler.doing.sources import of_attempt
 from scheduler.doing.sources import state_of as state_of
 from scheduler.doing.states import Doing as Doing
 from scheduler.doing.states import Fact as Fact
@@ -30,12 +30,10 @@ from scheduler.phases import ATTEMPT_TERMINAL, AttemptPhase, ExecutionPhase
 from scheduler.quotas import why
 from scheduler.quotas.why import Picture, Queued
 
-SOURCES: list[Source] = [sources.attempts, sources.admissions, sources.gates, sources.nodes]
 
-
-def facts(executions: Collection[int] | None = None) -> list[Fact]:
-    """Of these executions themselves; None: of all."""
-    return [fact for source in SOURCES for fact in source(executions)]
+def facts(executions: Collection[int]) -> list[Fact]:
+    """Of these executions themselves."""
+    return [fact for source in sources.SOURCES for fact in source.facts(executions)]
 
 
 def of_executions(rows: Iterable[Execution]) -> dict[int, Doing]:
@@ -46,8 +44,6 @@ def of_executions(rows: Iterable[Execution]) -> dict[int, Doing]:
     live = {row.pk: row for row in rows if _goes_on(row.phase)}
     if not live:
         return {}
-    if (looked := _look.get()) is not None and looked:
-        return {pk: looked[pk] for pk in live if pk in looked}
     # Of one that nobody has looked at yet there is nothing else.
     begun = [pk for pk, row in live.items() if row.phase != ExecutionPhase.UNDEFINED or row.waits_since is not None]
     below = _started_by(begun) if begun else {}
@@ -91,7 +87,7 @@ def of_attempts(rows: Iterable[TaskExecution]) -> dict[int, Doing]:
 
 def _goes_on(phase: int) -> bool:
     """Whether its phase says no more than that it has not ended."""
-    return phase in (ExecutionPhase.UNDEFINED, ExecutionPhase.QUEUED, ExecutionPhase.RUNNING)
+    return phase in GOES_ON
 
 
 def _of_engine(phase: int, created: datetime, started: datetime | None) -> Doing:
@@ -169,48 +165,3 @@ def _parents(shown: list[NodeExecution], others: set[int]) -> dict[int, int | No
         known |= found
         missing = {pk for pk in found.values() if pk is not None} - known.keys()
     return known
-
-
-_COLUMNS = ("pk", "phase", "created_at", "started_at", "project", "domain")
-_ABOVE = ("parent_node__execution", "parent_node__execution__project", "parent_node__execution__domain")
-
-
-def of_all() -> dict[int, Doing]:
-    """Of every execution that goes on: for searches and counts. Cost follows what is active, not what there is."""
-    looked = _look.get()
-    if looked:
-        return looked
-    found = _of_all()
-    if looked is not None:
-        looked.update(found)
-    return found
-
-
-_look: ContextVar[dict[int, Doing] | None] = ContextVar("look", default=None)
-
-
-@contextmanager
-def one_look() -> Iterator[None]:
-    """Within, everything is looked at once at most: a list, its facets and its filters say the same. For doors that
-    only read."""
-    token = _look.set({})
-    try:
-        yield
-    finally:
-        _look.reset(token)
-
-
-def _of_all() -> dict[int, Doing]:
-    rows = list(Execution.objects.filter(ended_at__isnull=True).values_list(*_COLUMNS, *_ABOVE))
-    above = {row[0]: Above(row[6], row[4:6] == row[7:9]) for row in rows if row[6] is not None}
-    found = _by_execution(facts(), above) if rows else {}
-    return {
-        pk: combined(found.get(pk, ())) or _of_engine(phase, created, started)
-        for pk, phase, created, started, *_ in rows
-        if _goes_on(phase)
-    }
-
-
-def executions_in(*states: State) -> list[int]:
-    """Primary keys of the executions that are in one of the states now."""
-    return [pk for pk, doing in of_all().items() if doing.state in states]

@@ -28,7 +28,7 @@ class State(str, Enum):
 
 # What an execution of which several things are true is called: the furthest on. A gate is told before a queue, since it
 # is somebody's turn.
-_RANK = {State.QUEUED: 0, State.WAITING: 1, State.GATED: 2, State.STARTING: 3, State.RUNNING: 4}
+RANKS = {State.QUEUED: 0, State.WAITING: 1, State.GATED: 2, State.STARTING: 3, State.RUNNING: 4}
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def combined(found: Sequence[Fact]) -> Doing | None:
     """One answer for several facts; None for none."""
     if not found:
         return None
-    state = max((fact.state for fact in found), key=_RANK.__getitem__)
+    state = max((fact.state for fact in found), key=RANKS.__getitem__)
     counts: dict[State, int] = defaultdict(int)
     for fact in found:
         counts[fact.state] += fact.count

@@ -135,6 +135,8 @@ class Ledger:
         self.used: dict[int, float] = defaultdict(float, spent or {})
         self.reserved: dict[int, float] = {}
         self._covering = {} if covering is None else covering
+        self._blocks: dict[int, Block | None] = {}  # by a lane's number, as long as nothing changes
+        self._nevers: dict[int, Block | None] = {}
         self._borrowers: dict[int, list[Limit]] = defaultdict(list)
         for one in self.limits.values():
             if one.lender in self.limits:
@@ -142,6 +144,7 @@ class Ledger:
 
     def hold(self, lane: Lane, count: float = 1) -> None:
         """So many of the lane are held; negative: given back."""
+        self._blocks.clear()
         for limit, amount in self.covering(lane):
             if limit.resource not in HOURS:
                 self.used[limit.id] += amount * count
@@ -160,10 +163,10 @@ class Ledger:
 
     def block(self, lane: Lane) -> Block | None:
         """What keeps one more of the lane from starting now; None: it may."""
-        for limit, amount in self.covering(lane):
-            if found := self._block(limit, amount, lane):
-                return found
-        return None
+        if lane.id not in self._blocks:
+            blocks = (self._block(limit, amount, lane) for limit, amount in self.covering(lane))
+            self._blocks[lane.id] = next((found for found in blocks if found is not None), None)
+        return self._blocks[lane.id]
 
     def _block(self, limit: Limit, amount: float, lane: Lane) -> Block | None:
         used = self.total(limit)
@@ -243,9 +246,15 @@ class Ledger:
             is_wider = any(limit.scope.contains(other.scope) for other, _ in short)
             if not is_wider and limit.id not in self.reserved and limit.lender is None:
                 self.reserved[limit.id] = amount
+                self._blocks.clear()
 
     def never(self, lane: Lane) -> Block | None:
         """A limit that one of the lane exceeds even when nothing else runs."""
+        if lane.id not in self._nevers:
+            self._nevers[lane.id] = self._never(lane)
+        return self._nevers[lane.id]
+
+    def _never(self, lane: Lane) -> Block | None:
         for limit, amount in self.covering(lane):
             if not limit.lasting or limit.resource in PAUSES:
                 continue

@@ -26,7 +26,7 @@ Code = Literal["quota", "capacity", "priority", "launch limit", "parallelism", "
 CODES: tuple[Code, ...] = get_args(Code)
 AWAY = timedelta(seconds=30)  # an executor unheard of for so long is away
 # What clusters say of pods that they have no room for, or are not reached for
-_SAID: dict[str, Code] = {
+SAID: dict[str, Code] = {
     "QuotaExceeded": "quota",
     "SchedulingGated": "quota",
     "Queued": "quota",
@@ -113,11 +113,15 @@ class Picture:
             self._blocks[number] = self.ledger.block(lane)
         return self._blocks[number]
 
-    def instances(self, executor: str, cluster: str) -> list[ExecutorInstance]:
-        """Those alive."""
+    @property
+    def alive(self) -> list[ExecutorInstance]:
         if self._instances is None:
             self._instances = list(ExecutorInstance.objects.filter(seen_at__gt=self.now - AWAY))
-        return [one for one in self._instances if (one.executor, one.cluster) == (executor, cluster)]
+        return self._instances
+
+    def instances(self, executor: str, cluster: str) -> list[ExecutorInstance]:
+        """Those alive."""
+        return [one for one in self.alive if (one.executor, one.cluster) == (executor, cluster)]
 
 
 class Queued(NamedTuple):
@@ -145,13 +149,13 @@ def of_queued(one: Queued, picture: Picture) -> Why:
 
 def says_waiting(reason: str) -> bool:
     """Whether a place says of an attempt that it holds that it waits in line; else it makes something ready."""
-    return reason.partition(": ")[0] in _SAID
+    return reason.partition(": ")[0] in SAID
 
 
 def of_held(reason: str, since: datetime) -> Why:
     """Of an attempt that waits where it is held, by what is said there."""
     code, _, message = reason.partition(": ")
-    return Why(_SAID.get(code, "capacity"), message or code or "its place has no room for it yet", since)
+    return Why(SAID.get(code, "capacity"), message or code or "its place has no room for it yet", since)
 
 
 def _capacity(alive: Iterable[ExecutorInstance]) -> str:
@@ -264,7 +268,13 @@ def _of_waiting(execution: Execution, picture: Picture) -> Why:
 
 def _block_of_execution(execution: Execution, picture: Picture) -> Block | None:
     plan = execution.launch_plan.name if execution.launch_plan is not None else ""
-    lane = Lane(
-        execution.pk, execution.project, execution.domain, execution.principal, plan, demand=admission.DEMAND
-    )  # its number is of no other: those of counts are negative
-    return picture.of_executions.block(lane)
+    return keeps(picture, execution.project, execution.domain, execution.principal, plan)
+
+
+def keeps(picture: Picture, project: str, domain: str, user: str, launch_plan: str) -> Block | None:
+    """What keeps such an execution from starting."""
+    number = lanes.number_of(
+        project=project, domain=domain, user=user, launch_plan=launch_plan, priority=0, resources={},
+        demand=admission.DEMAND,
+    )  # fmt: skip
+    return picture.of_executions.block(Lane(number, project, domain, user, launch_plan, demand=admission.DEMAND))

@@ -256,7 +256,6 @@ def _write_execution(turn: Turn, rest: list[Statement]) -> None:
         parameters = [json.dumps(fields["counters"]), turn.more_to_do, wake_at, execution.pk]
         execute([*rest, (_BOOKKEEPING, parameters)])
         return
-    execute(rest)
     for phase in targets:
         ends = phase in EXECUTION_TERMINAL
         extra = dict(fields)
@@ -265,7 +264,8 @@ def _write_execution(turn: Turn, rest: list[Statement]) -> None:
         if ends and turn.outputs_uri:
             extra["outputs_uri"] = turn.outputs_uri
         reason = root.failure.code if root.failure is not None else ""
-        move_execution(execution, phase, at=turn.now, reason=reason, actor=ACTOR, **extra)
+        move_execution(execution, phase, at=turn.now, reason=reason, actor=ACTOR, first=rest, **extra)
+        rest = []
 
 
 def _next_wake(turn: Turn) -> datetime | None:

@@ -70,6 +70,7 @@ def gather(turn: Turn) -> list[Event]:
     if turn.rows[ROOT].phase is Phase.UNDEFINED:
         events.append(Launched())
         turn.rows.expect_new_children(turn.rows[ROOT], turn.scope)
+        return events  # nothing of it is there yet that could have ended, or could be due
     ended = _ended_attempts(turn)
     keys = [turn.rows.key_of(attempt.node_id) for attempt in ended]
     turn.rows.load_downstream(keys)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from datetime import timezone as dt_timezone
+from itertools import product
 
 import pytest
 from django.db import connection
@@ -18,13 +20,19 @@ from artifacts.store import store
 from console.accounts.models import User
 from console.pages.failures import describe_error
 from scheduler import doing
-from scheduler.doing import Fact, State, sources
+from scheduler.actions import quotas
+from scheduler.actions.quotas import Setter
+from scheduler.doing import Fact, State, everywhere, sources
+from scheduler.doing.sources import Source
+from scheduler.doing.states import RANKS
 from scheduler.models import Execution, ExecutorInstance, GateKind, NodeExecution, NodeKind, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+from scheduler.quotas import lanes
 from tests.console.pages.cast import World, make_attempt, make_execution, make_node
 
 Browse = Callable[[User], Client]
 RUN = "/executions/demo/development/{}/"
+COUNTED = 19  # statements of a list of executions that is filtered by what they do
 NODE_OF = {AttemptPhase.RUNNING: NodePhase.RUNNING}
 
 
@@ -177,19 +185,81 @@ def test_places_are_numbered_only_where_something_asked_about_is_queued(world: W
     assert "(never executed)" in plans[0] and plans[0].count("never executed") > plans[1].count("never executed")
 
 
-def test_a_list_with_its_filters_and_facets_looks_once(world: World, browse: Browse) -> None:
+def agrees() -> dict[int, State]:
+    """What searches and counts say is what lists say of the rows that they show."""
+    rows = list(Execution.objects.all())
+    shown = {pk: now.state for pk, now in doing.of_executions(rows).items()}
+    assert everywhere.states_of([row.pk for row in rows]) == shown
+    assert everywhere.counts(Execution.objects.all()) == Counter(shown.values())
+    for state in State:
+        found = Execution.objects.filter(pk__in=everywhere.executions_in(state)).values_list("pk", flat=True)
+        assert set(found) == {pk for pk, one in shown.items() if one is state}
+    return shown
+
+
+def test_searches_and_counts_say_of_all_what_lists_say_of_those_they_show(world: World) -> None:
+    later, now = timezone.now() + timedelta(hours=1), timezone.now()
+    held = (AttemptPhase.INITIALIZING, AttemptPhase.WAITING_FOR_RESOURCES, AttemptPhase.RUNNING)
+    reasons = ("", "waiting for cpu 1", "Unschedulable: 0/3 nodes", "pulling the image")
+    for number, (phase, reason) in enumerate(product((AttemptPhase.QUEUED, *held), reasons)):
+        run_with(f"an{number}", phase, reason)
+    run_with("aaway", AttemptPhase.QUEUED, executor="kubernetes", cluster="away")
+    ExecutorInstance.objects.filter(cluster="away").delete()
+    several = run_with("aseveral", AttemptPhase.QUEUED, "waiting for cpu 1")
+    make_attempt(make_node(several, "n1", NodePhase.RUNNING), AttemptPhase.RUNNING)
+    asleep, parked, parent, fresh, ending = (
+        make_execution(name, "train_on_dataset", phase, age=timedelta(minutes=1))
+        for name, phase in {
+            "asleep": ExecutionPhase.RUNNING,
+            "aparked": ExecutionPhase.RUNNING,
+            "aparent": ExecutionPhase.RUNNING,
+            "afresh": ExecutionPhase.UNDEFINED,
+            "aborting": ExecutionPhase.ABORTING,
+        }.items()
+    )
+    make_node(asleep, "n0", NodePhase.RUNNING, kind=NodeKind.GATE, wake_at=later)
+    make_node(parked, "n0", NodePhase.QUEUED, parked=True, attempts=0)
+    starts = make_node(parent, "n0", NodePhase.RUNNING, kind=NodeKind.LAUNCH_PLAN)
+    middle = make_execution("amiddle", "train_on_dataset", ExecutionPhase.RUNNING, age=timedelta(minutes=1))
+    Execution.objects.filter(pk=middle.pk).update(parent_node=starts)
+    again = make_node(middle, "n0", NodePhase.RUNNING, kind=NodeKind.LAUNCH_PLAN)
+    Execution.objects.filter(pk=run_with("abelow", AttemptPhase.QUEUED, "waiting for gpu 1").pk).update(
+        parent_node=again
+    )
+    for number, project in enumerate(("demo", "other")):
+        one = make_execution(f"await{number}", "train_on_dataset", ExecutionPhase.QUEUED, age=timedelta(minutes=1))
+        Execution.objects.filter(pk=one.pk).update(waits_since=now, project=project)
+    nobody = Setter("root", platform=True)
+    quotas.set_quota(quotas.Wanted(quotas.scope_of(project="demo"), "executions", 0), by=nobody)
+
+    shown = agrees()
+
+    assert set(shown.values()) == set(State)
+    assert ending.pk not in shown and shown[fresh.pk] is State.QUEUED and shown[parent.pk] is State.WAITING
+    with CaptureQueriesContext(connection) as captured:
+        everywhere.counts(Execution.objects.all())
+    quotas.set_quota(quotas.Wanted(quotas.scope_of(project="demo"), "attempts", 0), by=nobody)
+    for attempt in TaskExecution.objects.filter(phase=AttemptPhase.QUEUED):
+        lanes.give([attempt.pk])
+    assert agrees() != shown
+    for number in range(30):
+        run_with(f"more{number}", AttemptPhase.QUEUED, "waiting for cpu 1")
+    with CaptureQueriesContext(connection) as more:
+        everywhere.counts(Execution.objects.all())
+    assert len(captured) <= len(more) <= 8, [one["sql"][:90] for one in more]
+
+
+def test_a_list_with_its_filters_and_facets_asks_of_its_rows_once(world: World, browse: Browse) -> None:
+    counted = []
     for number in range(3):
         run_with(f"a{number}", AttemptPhase.QUEUED, "waiting for cpu 1")
-    client = browse(world.admin)
-
-    with CaptureQueriesContext(connection) as captured:
-        rows = client.get("/executions/?phase=waiting").context["page"].rows
-
-    assert len(rows) == 3
-    for told in ("AS active", "scheduler_executorinstance", 'waits_since" IS NOT NULL'):
-        asked = [one["sql"] for one in captured if told in one["sql"] and "parked" not in one["sql"]]
-        assert len(asked) == 1, (told, asked)
-    assert len(captured) == 12, [one["sql"][:90] for one in captured]
+        client = browse(world.admin)
+        with CaptureQueriesContext(connection) as captured:
+            rows = client.get("/executions/?phase=waiting").context["page"].rows
+        assert len(rows) == number + 1
+        counted.append(len(captured))
+    assert len([one for one in captured if "AS active" in one["sql"]]) == 1
+    assert counted[1:] == [COUNTED] * 2, [one["sql"][:90] for one in captured]
 
 
 def test_who_started_others_does_what_they_do_and_tells_nothing_of_another_project(world: World) -> None:
@@ -204,7 +274,7 @@ def test_who_started_others_does_what_they_do_and_tells_nothing_of_another_proje
 
     now = doing.of_execution(parent)
     assert now is not None and (now.state, now.what) == (State.WAITING, "an execution it started")
-    assert doing.of_all()[parent.pk] == now
+    agrees()
 
 
 def test_a_node_does_what_the_nodes_below_it_do(world: World, browse: Browse) -> None:
@@ -226,8 +296,9 @@ def test_whatever_makes_things_wait_adds_a_source_and_is_seen_everywhere(
     world: World, browse: Browse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = make_execution("aheld", "train_on_dataset", ExecutionPhase.RUNNING, age=timedelta(minutes=1))
-    source = lambda _: [Fact(held.pk, None, State.WAITING, "the quota of demo", timezone.now(), place=3)]  # noqa: E731
-    monkeypatch.setattr(doing, "SOURCES", [*doing.SOURCES, source])
+    fact = Fact(held.pk, None, State.WAITING, "the quota of demo", timezone.now(), place=3)
+    source = Source(lambda _: [fact], lambda _: ("SELECT %s::bigint, %s", [held.pk, RANKS[State.WAITING]]))
+    monkeypatch.setattr(sources, "SOURCES", [*sources.SOURCES, source])
     client = browse(world.admin)
 
     assert "Waiting for the quota of demo, number 3 in line" in row_of(

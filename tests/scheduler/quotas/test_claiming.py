@@ -208,7 +208,7 @@ def test_it_takes_as_many_steps_whatever_waits(django_assert_num_queries: Any) -
     for project in ("a", "b"):
         attempts(project, 30)
     claim(most=1)  # lanes are known now
-    with django_assert_num_queries(2 + 7):  # savepoint; candidates, lock, what is held, lines (2), rows, the move
+    with django_assert_num_queries(2 + 5):  # savepoint; candidates, what is held, lines, rows, the move
         assert len(claim(most=5)) == 5
 
 

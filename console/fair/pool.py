@@ -1,0 +1,76 @@
+"""Threads that take turns (console.fair.turns)."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from typing import Any
+
+from console.fair.turns import Caller, Turn, Turns
+
+logger = logging.getLogger(__name__)
+Work = Callable[[], object]
+
+
+class Pool:
+    """Begins with as many threads as it has; they are daemons, and end with the process."""
+
+    def __init__(self, threads: int, name: str) -> None:
+        self._turns: Turns[Work] = Turns(threads)
+        self._changed = threading.Condition()
+        for number in range(threads):
+            threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True).start()
+
+    def add(self, caller: Caller, work: Work) -> None:
+        """Do it when its turn comes. What it raises is logged."""
+        with self._changed:
+            self._turns.add(caller, work, time.monotonic())
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while True:
+            turn = self._next()
+            began = time.thread_time()
+            try:
+                turn.work()
+            except BaseException:
+                logger.exception("a request of %s failed", turn.caller)
+            cost = time.thread_time() - began
+            with self._changed:
+                self._turns.ended(turn, cost, time.monotonic())
+            del turn  # nothing of a request is kept while the next is waited for
+
+    def _next(self) -> Turn[Work]:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                if turn := self._turns.next(now):
+                    if self._turns:
+                        self._changed.notify()  # the next may begin too
+                    return turn
+                again = self._turns.looks_again_at(now)
+                self._changed.wait(None if again is None else max(0.001, again - now))
+
+
+class Calls(Executor):
+    """A pool as what gRPC wants. `caller_of` gets what is submitted, without its function."""
+
+    def __init__(self, threads: int, name: str, caller_of: Callable[[tuple[Any, ...]], Caller]) -> None:
+        self._pool, self._caller_of = Pool(threads, name), caller_of
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+
+        def work() -> None:
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - whoever asked is told
+                future.set_exception(error)
+
+        self._pool.add(self._caller_of(args), work)
+        return future
