@@ -5,8 +5,11 @@ Consequences of happenings (artifacts.happenings.follow): each is carried out on
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 from artifacts.actions.aliases import move_alias
-from artifacts.governance.pointers import Mover, PolicyBroken, alias_of, clauses_of, satisfying
+from artifacts.exceptions import FailedPrecondition
+from artifacts.governance.pointers import Mover, alias_of, clauses_of, satisfying
 from artifacts.governance.policies import Policy, failing, kept_policy
 from artifacts.governance.quarantine import quarantine
 from artifacts.happenings import (
@@ -28,34 +31,25 @@ ACTOR = "system:policy"
 @follow(VERSION_APPROVED)
 def earn(happening: Happening) -> None:
     """The version goes to automatic aliases whose policy it satisfies now, where it is newer than what they name."""
+    version = None
     for alias, policy in _policies(happening):
         if policy.automatic:
-            _earn(happening, alias, policy)
+            version = version or _version(happening)
+            _earn(happening, alias, version)
 
 
-def _earn(happening: Happening, alias: str, policy: Policy) -> None:
-    version = _version(happening)
-    if failing(clauses_of(policy, version, alias)):
-        return
-    present = alias_of(version.artifact_id, alias)
-    if present is not None and _order(present.version) >= _order(version):
-        return
-    reason = "it satisfies the policy and is newer"
-    try:
-        move_alias(version, alias, actor=ACTOR, reason=reason, mover=Mover(ACTOR, by_hand=False), cause=happening)
-    except PolicyBroken:  # its quiet hours: it waits for the next version, or for a person
-        return
-
-
-def _order(version: ArtifactVersion) -> tuple[object, int]:
-    return version.created_at, version.pk
+def _earn(happening: Happening, alias: str, version: ArtifactVersion) -> None:
+    """The move itself asks whether the policy holds, with the artifact locked."""
+    reason, mover = "it satisfies the policy and is newer", Mover(ACTOR, by_hand=False)
+    with suppress(FailedPrecondition):  # it was removed, or something does not hold
+        move_alias(version, alias, actor=ACTOR, reason=reason, mover=mover, cause=happening, only_newer=True)
 
 
 @follow(CHECK_FAILED)
 @follow(VERSION_REJECTED)
 def fall_back(happening: Happening) -> None:
     """Aliases that fall back leave the version for the newest that satisfies their policy, and it is quarantined."""
-    for alias, policy in _policies(happening):
+    for alias, policy in _policies(happening, locked=True):
         concerned = (
             happening.name == alias if happening.kind == VERSION_REJECTED.name else happening.name in policy.checks
         )
@@ -88,12 +82,12 @@ def _version(happening: Happening) -> ArtifactVersion:
     return rows.get(pk=happening.version_id or 0)
 
 
-def _policies(happening: Happening) -> list[tuple[str, Policy]]:
-    """The policies of the artifact's aliases, with the artifact locked: what follows from two happenings of it comes
-    one after the other.
+def _policies(happening: Happening, *, locked: bool = False) -> list[tuple[str, Policy]]:
+    """The policies of the artifact's aliases; `locked`: with the artifact locked, where one of them falls back, so that
+    what follows from two happenings of it comes one after the other.
     """
     rows = AliasPolicy.objects.filter(artifact=happening.artifact_id).order_by("alias")
     found = [(row.alias, kept_policy(row.rules)) for row in rows]
-    if any(policy.automatic or policy.fall_back for _, policy in found):
+    if locked and any(policy.fall_back for _, policy in found):
         Artifact.objects.select_for_update(no_key=True).get(pk=happening.artifact_id or 0)
     return found

@@ -141,6 +141,8 @@ def judge_move(version: ArtifactVersion, alias: str, mover: Mover, *, reason: st
     """
     policy = policy_of(version.artifact_id, alias)
     if policy is None:
+        if not mover.by_hand:  # it was taken away a moment ago
+            raise PolicyBroken(f"'{alias}' has no policy by which it could move")
         return UNGOVERNED
     clauses = clauses_of(policy, version, alias)
     clauses += _around(policy, mover, now)
