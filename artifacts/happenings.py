@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MAX_NAME = 255
 recorded = Signal()  # sent with `ids` of happenings that something follows from, inside their transaction
-Consequence = Callable[[Happening], None]
+Consequence = Callable[[Happening], datetime | None]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ def follow(kind: Kind) -> Callable[[Consequence], Consequence]:
     """Decorates what follows from happenings of a kind.
 
     Called with the happening after its commit, in a transaction of its own that also notes the happening as handled: it
-    takes effect once. It must not talk to anything but the database.
+    takes effect once. It may return when it wants to be called once more; one that raises is undone and called again,
+    a few times (scheduler.happenings). It must not talk to anything but the database.
     """
 
     def decorate(consequence: Consequence) -> Consequence:

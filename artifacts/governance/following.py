@@ -5,12 +5,14 @@ Consequences of happenings (artifacts.happenings.follow): each is carried out on
 
 from __future__ import annotations
 
-from contextlib import suppress
+from datetime import datetime
+
+from django.utils import timezone
 
 from artifacts.actions.aliases import move_alias
 from artifacts.exceptions import FailedPrecondition
-from artifacts.governance.pointers import Mover, alias_of, clauses_of, satisfying
-from artifacts.governance.policies import Policy, failing, kept_policy
+from artifacts.governance.pointers import Mover, PolicyBroken, alias_of, clauses_of, satisfying
+from artifacts.governance.policies import Policy, failing, kept_policy, quiet_until
 from artifacts.governance.quarantine import quarantine
 from artifacts.happenings import (
     CHECK_FAILED,
@@ -29,20 +31,29 @@ ACTOR = "system:policy"
 
 @follow(CHECK_PASSED)
 @follow(VERSION_APPROVED)
-def earn(happening: Happening) -> None:
-    """The version goes to automatic aliases whose policy it satisfies now, where it is newer than what they name."""
-    version = None
+def earn(happening: Happening) -> datetime | None:
+    """The version goes to automatic aliases whose policy it satisfies now, where it is newer than what they name.
+
+    What its quiet hours forbid is tried again when they end: that is when.
+    """
+    version, ends = None, []
     for alias, policy in _policies(happening):
         if policy.automatic:
             version = version or _version(happening)
-            _earn(happening, alias, version)
+            ends.append(_earn(happening, alias, version, policy))
+    return min((end for end in ends if end is not None), default=None)
 
 
-def _earn(happening: Happening, alias: str, version: ArtifactVersion) -> None:
+def _earn(happening: Happening, alias: str, version: ArtifactVersion, policy: Policy) -> datetime | None:
     """The move itself asks whether the policy holds, with the artifact locked."""
     reason, mover = "it satisfies the policy and is newer", Mover(ACTOR, by_hand=False)
-    with suppress(FailedPrecondition):  # it was removed, or something does not hold
+    try:
         move_alias(version, alias, actor=ACTOR, reason=reason, mover=mover, cause=happening, only_newer=True)
+    except PolicyBroken as error:
+        return quiet_until(policy, timezone.now()) if error.only("quiet") else None
+    except FailedPrecondition:  # it was removed meanwhile
+        return None
+    return None
 
 
 @follow(CHECK_FAILED)
