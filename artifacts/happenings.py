@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TYPE_CHECKING, TypedDict
 
 from django.db import connection
 from django.dispatch import Signal
@@ -16,9 +17,12 @@ from django.utils import timezone
 
 from artifacts.models import Artifact, ArtifactVersion, Happening
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 MAX_NAME = 255
 recorded = Signal()  # sent with `ids` of happenings that something follows from, inside their transaction
-Consequence = Callable[[Happening], None]
+Consequence = Callable[[Happening], datetime | None]
 
 
 @dataclass(frozen=True)
@@ -45,7 +49,8 @@ def follow(kind: Kind) -> Callable[[Consequence], Consequence]:
     """Decorates what follows from happenings of a kind.
 
     Called with the happening after its commit, in a transaction of its own that also notes the happening as handled: it
-    takes effect once. It must not talk to anything but the database.
+    takes effect once. It may return when it wants to be called once more; one that raises is undone and called again,
+    a few times (scheduler.happenings). It must not talk to anything but the database.
     """
 
     def decorate(consequence: Consequence) -> Consequence:
@@ -61,6 +66,8 @@ REMOVED = register("version.removed", "was removed")
 EXPIRED = register("version.expired", "was let go by its retention policy")
 ALIAS_MOVED = register("alias.moved", "was moved")
 ALIAS_REMOVED = register("alias.removed", "was removed")
+CHECK_ASKED = register("check.asked", "was asked")
+CHECK_WITHDRAWN = register("check.withdrawn", "was taken away before it said anything")
 CHECK_PASSED = register("check.passed", "passed")
 CHECK_FAILED = register("check.failed", "failed")
 VERSION_APPROVED = register("version.approved", "was approved")
@@ -71,78 +78,54 @@ QUARANTINED = register("version.quarantined", "was quarantined")
 RELEASED = register("version.released", "was released from quarantine")
 APPROVED = register("gate.approved", "was approved")
 REJECTED = register("gate.rejected", "was rejected")
+VOIDED = register("gate.voided", "does not count any more, as what was reviewed changed")
 
 
-def happened(
-    kind: Kind,
-    *,
-    actor: str,
-    version: ArtifactVersion | None = None,
-    artifact: Artifact | None = None,
-    subject: str = "",
-    place: tuple[str, str] | None = None,
-    execution_key: str = "",
-    name: str = "",
-    cause: Happening | None = None,
-    detail: Mapping[str, object] | None = None,
-    at: datetime | None = None,
-    key: str | None = None,
-) -> Happening | None:
+class About(TypedDict, total=False):
+    """What a happening is about. `place` (project, domain) and `subject` are the version's or the artifact's where
+    these are given; `detail` is JSON-able; `at`: now.
+    """
+
+    version: ArtifactVersion | None
+    artifact: Artifact | None
+    subject: str
+    place: tuple[str, str]
+    execution_key: str
+    name: str  # of the alias, the check, the signal
+    cause: Happening | None
+    detail: Mapping[str, object]
+    at: datetime
+
+
+def happened(kind: Kind, *, actor: str, key: str | None = None, **about: Unpack[About]) -> Happening | None:
     """Write that something happened, in the caller's transaction, which must be that of the fact.
 
-    `place` (project, domain) and `subject` are the version's or the artifact's where these are given. `detail` is
-    JSON-able. `key`: None is returned, and nothing written, where a happening of that key is there already. `at`: now.
+    `key`: None is returned, and nothing written, where a happening of that key is there already.
     """
-    row = a_happening(
-        kind,
-        actor=actor,
-        version=version,
-        artifact=artifact,
-        subject=subject,
-        place=place,
-        execution_key=execution_key,
-        name=name,
-        cause=cause,
-        detail=detail,
-        at=at,
-        key=key,
-    )
+    row = a_happening(kind, actor=actor, **about)
+    row.key = key
     return write([row])[0] if key is None or _claim(key) else None
 
 
-def a_happening(
-    kind: Kind,
-    *,
-    actor: str,
-    version: ArtifactVersion | None = None,
-    artifact: Artifact | None = None,
-    subject: str = "",
-    place: tuple[str, str] | None = None,
-    execution_key: str = "",
-    name: str = "",
-    cause: Happening | None = None,
-    detail: Mapping[str, object] | None = None,
-    at: datetime | None = None,
-    key: str | None = None,
-) -> Happening:
+def a_happening(kind: Kind, *, actor: str, **about: Unpack[About]) -> Happening:
     """The row that `happened` writes, for whoever writes many at once (`write`)."""
-    now = timezone.now()
-    artifact = version.artifact if version is not None else artifact
-    project, domain = place or ((artifact.project, artifact.domain) if artifact is not None else ("", ""))
+    now, version = timezone.now(), about.get("version")
+    artifact = version.artifact if version is not None else about.get("artifact")
+    execution_key = about.get("execution_key", "")
+    project, domain = about.get("place") or (artifact.key[:2] if artifact is not None else ("", ""))
     return Happening(
         kind=kind.name,
-        at=at or now,
+        at=about.get("at") or now,
         project=project,
         domain=domain,
-        subject=(subject or str(version or artifact or execution_key))[:700],
+        subject=(about.get("subject") or str(version or artifact or execution_key))[:700],
         artifact=artifact,
         version=version,
         execution_key=execution_key,
-        name=name[:MAX_NAME],
+        name=about.get("name", "")[:MAX_NAME],
         actor=actor[:150],
-        cause=cause,
-        detail=dict(detail or {}),
-        key=key,
+        cause=about.get("cause"),
+        detail=dict(about.get("detail", {})),
         handled_at=None if kind.consequences else now,
     )
 

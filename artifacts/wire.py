@@ -162,6 +162,21 @@ def decode_trigger(conditions: any_pb2.Any) -> TriggerParts:
     return TriggerParts(message.trigger, dict(message.trigger_inputs.parameters), _read_more(more, "trigger"))
 
 
+def encode_trigger(
+    artifact: tuple[str, str, str], inputs: Mapping[str, interface_pb2.Parameter], more: Mapping[str, Any]
+) -> any_pb2.Any:
+    """Launch conditions on the artifact (project, domain, name), as `decode_trigger` reads them."""
+    project, domain, name = artifact
+    key = artifact_id_pb2.ArtifactKey(project=project, domain=domain, name=name)
+    message = Trigger(
+        trigger=artifact_id_pb2.ArtifactID(artifact_key=key),
+        trigger_inputs=interface_pb2.ParameterMap(parameters=inputs),
+    )
+    ours = _TriggerMore(causeway=json.dumps(dict(more), sort_keys=True))
+    value = message.SerializeToString(deterministic=True) + ours.SerializeToString()
+    return any_pb2.Any(type_url=f"type.googleapis.com/{PACKAGE}.Trigger", value=value)
+
+
 def _read_more(text: str, what: str) -> Mapping[str, Any]:
     try:
         found = json.loads(text or "{}")

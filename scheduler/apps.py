@@ -11,10 +11,13 @@ class SchedulerConfig(AppConfig):
         # What follows from happenings is said by these.
         import artifacts.governance.following  # noqa: F401
         import scheduler.notifications.outbox  # noqa: F401
-        import scheduler.triggers.consequences  # noqa: F401
-        from artifacts.governance import reviewing
+        import scheduler.triggers.consequences
+        import scheduler.triggers.judging.asking  # noqa: F401
+        from artifacts.governance import kinds, reviewing
         from scheduler import signals
         from scheduler.approving.review import review_of_version
+        from scheduler.triggers.judging.declaring import PROGRAM
 
+        kinds.add(PROGRAM)
         reviewing.install(lambda version: review_of_version(version).digest)
         signals.connect()

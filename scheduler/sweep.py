@@ -26,6 +26,7 @@ from scheduler.quotas.used import sum_up
 from scheduler.shell.children import abort_children_of
 from scheduler.shell.ends import tell_parent
 from scheduler.triggers.evaluate import sweep_triggers
+from scheduler.triggers.judging.settling import due, settle
 from scheduler.wake import wake_data_checks
 
 logger = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ def sweep_all() -> None:
         _executions,
         _triggers,
         _happenings,
+        _checks,
         _usage,
         _warnings,
         _figures,
@@ -137,6 +139,11 @@ def _happenings() -> None:
     _each("happening", unhandled(limit=BATCH), handle)
     for version_id in overdue(limit=BATCH):
         wake_data_checks(version_id)
+
+
+def _checks() -> None:
+    for version_id, name in due(limit=BATCH):
+        _guarded(f"check {name} of version {version_id}", partial(settle, version_id, name))
 
 
 def _column(sql: str, parameters: list[Any]) -> list[int]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from celery import shared_task
 
 from artifacts.governance.data import judge_data
@@ -17,7 +20,7 @@ from scheduler.triggers.evaluate import evaluate_version
 from scheduler.triggers.evaluate_many import pass_by
 from scheduler.triggers.queue import settle_queue
 from scheduler.value_index import index_values
-from scheduler.wake import continue_retention, keeping_one_execution
+from scheduler.wake import continue_retention, one_turn
 
 
 @shared_task
@@ -32,17 +35,22 @@ def admit_executions() -> None:
 
 @shared_task
 def evaluate_triggers(version_id: int) -> None:
-    with keeping_one_execution() as launched:
-        evaluate_version(version_id)
-    for execution_id in launched:
-        advance(execution_id)
+    _with_what_follows(partial(evaluate_version, version_id))
 
 
 @shared_task
 def handle_happening(happening_id: int) -> None:
-    with keeping_one_execution() as launched:
-        handle(happening_id)
-    for execution_id in launched:
+    _with_what_follows(partial(handle, happening_id))
+
+
+def _with_what_follows(action: Callable[[], object]) -> None:
+    """Do it, and what follows from it by happenings, each in a transaction of its own; then what it launched."""
+    with one_turn() as turn:
+        action()
+        while turn.happenings:
+            handle(turn.happenings[0])
+            del turn.happenings[0]
+    for execution_id in turn.executions:
         advance(execution_id)
 
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal
@@ -58,31 +59,46 @@ def _send(task: TaskName, *args: object, **options: Any) -> None:
     current_app.send_task(f"scheduler.tasks.{task}", args, **options)
 
 
-_kept: ContextVar[list[int] | None] = ContextVar("kept", default=None)
+MOST_AT_ONCE = 20  # happenings whose consequences one turn does by itself
+
+
+@dataclass
+class Turn:
+    """What a worker goes on with by itself. `executions`: at most one, the others go to other workers."""
+
+    executions: list[int] = field(default_factory=list)
+    happenings: list[int] = field(default_factory=list)
+    room: int = MOST_AT_ONCE  # for so many more happenings: a chain of them without end does not hold a worker
+
+
+_turn: ContextVar[Turn | None] = ContextVar("turn", default=None)
 
 
 @contextmanager
-def keeping_one_execution() -> Iterator[list[int]]:
-    """The first execution woken in here is not sent: the caller finds it in the list and advances it itself.
+def one_turn() -> Iterator[Turn]:
+    """What is woken in here is kept for the caller, who does it next: that spares the way through the broker.
 
-    That spares the way through the broker. The others are sent, so that other workers take them.
+    Of executions the first is kept, of happenings MOST_AT_ONCE. Those that the caller leaves in the list, because
+    something raised, are sent after all; what a killed worker leaves, the sweep finds.
     """
-    kept: list[int] = []
-    token = _kept.set(kept)
+    turn = Turn()
+    token = _turn.set(turn)
     try:
-        yield kept
+        yield turn
     finally:
-        _kept.reset(token)
+        _turn.reset(token)
+        for happening_id in turn.happenings:
+            wake_happening(happening_id)
 
 
 def wake_execution(execution_id: int) -> None:
     """Have the execution evaluated."""
 
     def send() -> None:
-        kept = _kept.get()
-        if kept is not None and not kept:
-            kept.append(execution_id)
-        elif kept is None or execution_id not in kept:
+        turn = _turn.get()
+        if turn is not None and not turn.executions:
+            turn.executions.append(execution_id)
+        elif turn is None or execution_id not in turn.executions:
             _send("advance_execution", execution_id)
 
     _after_commit(send, f"execution {execution_id}")
@@ -150,7 +166,16 @@ def _last_after_commit() -> _TriggersToWake | None:
 
 def wake_happening(happening_id: int) -> None:
     """Have what follows from the happening done."""
-    _after_commit(lambda: _send("handle_happening", happening_id), f"what follows from happening {happening_id}")
+
+    def send() -> None:
+        turn = _turn.get()
+        if turn is not None and turn.room:
+            turn.room -= 1
+            turn.happenings.append(happening_id)
+        else:
+            _send("handle_happening", happening_id)
+
+    _after_commit(send, f"what follows from happening {happening_id}")
 
 
 def wake_data_checks(version_id: int) -> None:

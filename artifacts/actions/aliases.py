@@ -35,8 +35,10 @@ def move_alias(
     mover: Mover | None = None,
     kind: Kind = ALIAS_MOVED,
     cause: Happening | None = None,
+    only_newer: bool = False,
 ) -> Alias:
     """Point the alias at the version. `expected` is the version it must name now, or AliasMoved tells which it does.
+    With `only_newer` it stays where it names one that is not older.
 
     `mover`: with which roles the actor moves it, or that the control plane does; somebody without any, where it is not
     said. Pointing it where it points already changes nothing and leaves no entry in the history. PolicyBroken where the
@@ -51,6 +53,8 @@ def move_alias(
         _check_expected(present, name, expected)
         if present is not None and present.version_id == version.pk:
             return present
+        if only_newer and present is not None and _order(present.version) >= _order(version):
+            return present
         if not hold([version.pk]):
             raise FailedPrecondition(f"{version.version} was removed: an alias cannot name it")
         if present is None:
@@ -59,12 +63,16 @@ def move_alias(
         version.refresh_from_db(fields=["quarantined_at", "removed_at"])
         judged = judge_move(version, name, mover, reason=reason, now=now)
         before = present.version if present is not None else None
-        alias, _ = Alias.objects.update_or_create(
-            artifact=version.artifact, name=name, defaults={"version": version, "moved_at": now}
-        )
+        alias = present or Alias(artifact=version.artifact, name=name)
+        alias.version, alias.moved_at = version, now
+        alias.save()  # whoever else would write it waits for the artifact's lock
         move = AliasMove(artifact=version.artifact, name=name, from_version=before, to_version=version)
         _note(move, judged, kind, actor=actor, reason=reason, cause=cause)
         return alias
+
+
+def _order(version: ArtifactVersion) -> tuple[object, int]:
+    return version.created_at, version.pk
 
 
 def drop_alias(

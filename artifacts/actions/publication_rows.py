@@ -23,8 +23,9 @@ _ROWS = """
         SELECT * FROM unnest(%(metric_of)s::bigint[], %(metric_names)s::text[], %(metric_values)s::float8[])
     )
     INSERT INTO artifacts_happening
-        (kind, at, project, domain, subject, artifact_id, version_id, execution_key, name, actor, detail, handled_at)
-    SELECT %(kind)s, at, project, domain, left(subject, 700), artifact, version, execution, '', actor, '{}', at
+        (kind, at, project, domain, subject, artifact_id, version_id, execution_key, name, actor, detail, handled_at,
+         undone, tries)
+    SELECT %(kind)s, at, project, domain, left(subject, 700), artifact, version, execution, '', actor, '{}', at, '{}', 0
     FROM unnest(
         %(ats)s::timestamptz[], %(projects)s::text[], %(domains)s::text[], %(subjects)s::text[],
         %(artifacts)s::bigint[], %(versions)s::bigint[], %(executions)s::text[], %(actors)s::text[]

@@ -17,7 +17,7 @@ from django.utils import timezone
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, NotFound
 from artifacts.governance.kinds import KINDS, PREVIOUS, Facts, Kind, Verdict, judge_bounds, read_parameters
 from artifacts.governance.reading import Members
-from artifacts.happenings import CHECK_FAILED, CHECK_PASSED, a_happening, write
+from artifacts.happenings import CHECK_ASKED, CHECK_FAILED, CHECK_PASSED, CHECK_WITHDRAWN, a_happening, write
 from artifacts.models import (
     Alias,
     AliasPolicy,
@@ -26,6 +26,7 @@ from artifacts.models import (
     CheckResult,
     CheckRule,
     CheckStatus,
+    Happening,
     Severity,
 )
 from artifacts.names import check_alias, check_partition_value
@@ -36,6 +37,7 @@ ACTOR = "system:checks"
 MAX_RULES = 50  # of one artifact
 MAX_MESSAGE = 10_000
 JUDGED_AT_ONCE = 20  # versions that a new rule judges at once: the newest, and those that aliases name
+ASKED_AT_ONCE = 1  # as above, where each costs an execution
 data_wanted = Signal()  # sent with `version_ids` whose data is to be read, inside the transaction
 
 
@@ -76,17 +78,19 @@ def set_check(artifact: Artifact, wish: Wish, *, actor: str) -> CheckRule:
         others = CheckRule.objects.filter(artifact=artifact).exclude(name=wish.name)
         if others.count() >= MAX_RULES:
             raise InvalidArgument(f"{artifact} has {MAX_RULES} checks, and that is how many there may be")
+        KINDS[wish.kind].declare(artifact, wish.name, parameters, actor)
         rule, _ = CheckRule.objects.update_or_create(artifact=artifact, name=wish.name, defaults=values)
         detail = {"kind": wish.kind, "parameters": parameters, "severity": str(wish.severity)}
         record(actor, "check.set", f"{artifact} {wish.name}", **_place(artifact), detail=detail)
         if rule.kind != "reported":  # of what was published before, nobody was asked to report
-            _judge(_to_judge(artifact), [rule], actor=ACTOR)
+            newest = ASKED_AT_ONCE if KINDS[rule.kind].asks else JUDGED_AT_ONCE
+            _judge(_to_judge(artifact, newest), [rule], actor=ACTOR)
     return rule
 
 
 def drop_check(artifact: Artifact, name: str, *, actor: str) -> None:
-    """From now on nothing is judged by it; what it said stays. NotFound when there is none, FailedPrecondition while a
-    policy demands it.
+    """From now on nothing is judged by it; what it said stays, and what waits for it waits no more. NotFound when there
+    is none, FailedPrecondition while a policy demands it.
     """
     with transaction.atomic():
         _lock(artifact)
@@ -97,7 +101,21 @@ def drop_check(artifact: Artifact, name: str, *, actor: str) -> None:
             if name in policy.rules.get("checks", []):
                 raise FailedPrecondition(f"the policy of '{policy.alias}' demands '{name}': change that first")
         rule.delete()
+        withdraw(artifact, name, actor=actor)
         record(actor, "check.remove", f"{artifact} {name}", **_place(artifact))
+
+
+def withdraw(artifact: Artifact, name: str, *, actor: str, version_id: int | None = None) -> None:
+    """Nobody waits for a verdict that nobody will give: of one version, or of all that the check did not judge yet."""
+    pending = CheckResult.objects.filter(status=CheckStatus.PENDING, name=name, version__artifact=artifact)
+    if version_id is not None:
+        pending = pending.filter(version=version_id)
+    light = [f"version__{column}" for column in _LIGHT]
+    rows = list(pending.select_related("version").defer(*light).select_for_update(of=("self",), no_key=True))
+    CheckResult.objects.filter(pk__in=[row.pk for row in rows]).delete()
+    for row in rows:
+        row.version.artifact = artifact
+    write([a_happening(CHECK_WITHDRAWN, actor=actor, version=row.version, name=name) for row in rows])
 
 
 def names_of(artifact: Artifact) -> list[str]:
@@ -122,9 +140,9 @@ def _partitions(artifact: Artifact, values: Mapping[str, str]) -> dict[str, str]
 _LIGHT = ("card", "terms", "literal", "literal_type", "metadata")
 
 
-def _to_judge(artifact: Artifact) -> list[ArtifactVersion]:
+def _to_judge(artifact: Artifact, count: int) -> list[ArtifactVersion]:
     rows = ArtifactVersion.objects.filter(artifact=artifact, removed_at__isnull=True).defer(*_LIGHT)
-    newest = list(rows.order_by("-created_at", "-pk")[:JUDGED_AT_ONCE])
+    newest = list(rows.order_by("-created_at", "-pk")[:count])
     named = rows.filter(aliases__isnull=False).exclude(pk__in=[row.pk for row in newest]).distinct()
     found = [*newest, *named]
     for row in found:
@@ -225,7 +243,7 @@ class Judgement:
 
 
 def write_results(judgements: Iterable[Judgement], *, actor: str) -> list[CheckResult]:
-    """What is said now, in the place of what was said before, and the happenings of what is decided."""
+    """What is said now, in the place of what was said before, and the happenings of what is decided, or asked for."""
     now, found = timezone.now(), list(judgements)
     rows = [
         CheckResult(
@@ -248,12 +266,15 @@ def write_results(judgements: Iterable[Judgement], *, actor: str) -> list[CheckR
         unique_fields=["version", "name"],
         update_fields=["kind", "severity", "status", "message", "numbers", "evidence", "actor", "at"],
     )
-    write([_happening(one, actor) for one in found if one.verdict.status != CheckStatus.PENDING])
+    write([_happening(one, actor) for one in found if one.kind.asks or one.verdict.status != CheckStatus.PENDING])
     return rows
 
 
-def _happening(one: Judgement, actor: str) -> Any:
-    kind = CHECK_PASSED if one.verdict.status == CheckStatus.PASSED else CHECK_FAILED
+_KINDS = {CheckStatus.PASSED: CHECK_PASSED, CheckStatus.FAILED: CHECK_FAILED, CheckStatus.PENDING: CHECK_ASKED}
+
+
+def _happening(one: Judgement, actor: str) -> Happening:
+    kind = _KINDS[one.verdict.status]
     detail = {
         "kind": one.kind.name,
         "severity": str(one.severity),
@@ -321,22 +342,22 @@ def judgement_of(version: ArtifactVersion, said: Report, rule: CheckRule | None)
     if said.severity and said.severity not in Severity.values:
         raise InvalidArgument(f"the severity is {' or '.join(Severity.values)}, not {said.severity[:80]!r}")
     severity = rule.severity if rule is not None else said.severity or Severity.BLOCK
-    return Judgement(version, said.name, kind, severity, _verdict(said, rule, kind))
+    if said.passed is not None and kind.name != "reported":
+        raise InvalidArgument(f"the check '{said.name}' has bounds: report a 'value', not that it passed")
+    return Judgement(version, said.name, kind, severity, verdict_of(said, rule.parameters if rule is not None else {}))
 
 
-def _verdict(said: Report, rule: CheckRule | None, kind: Kind) -> Verdict:
+def verdict_of(said: Report, bounds: Mapping[str, Any]) -> Verdict:
+    """What the report comes to. InvalidArgument where it says neither that it passed nor a value for the bounds."""
     numbers = check_metrics(said.numbers or {})
     if said.value is not None:
         numbers |= check_metrics({"value": said.value})
     check_text(said.message, "the message")
     evidence = dict(said.evidence or {})
-    bounds = rule.parameters if rule is not None else {}
     if said.passed is None and said.value is not None and {"at_least", "at_most"} & set(bounds):
         told = judge_bounds(bounds.get("metric", said.name), numbers["value"], bounds)
         message = f"{told.message}: {said.message}" if said.message else told.message
         return Verdict(told.status, message, {**numbers, **told.numbers}, evidence)
     if said.passed is None:
         raise InvalidArgument(f"say whether '{said.name}' passed: 'passed', or a 'value' where the check has bounds")
-    if kind.name != "reported":
-        raise InvalidArgument(f"the check '{said.name}' has bounds: report a 'value', not that it passed")
     return Verdict(CheckStatus.PASSED if said.passed else CheckStatus.FAILED, said.message, numbers, evidence)

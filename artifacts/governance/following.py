@@ -5,9 +5,14 @@ Consequences of happenings (artifacts.happenings.follow): each is carried out on
 
 from __future__ import annotations
 
+from datetime import datetime
+
+from django.utils import timezone
+
 from artifacts.actions.aliases import move_alias
+from artifacts.exceptions import FailedPrecondition
 from artifacts.governance.pointers import Mover, PolicyBroken, alias_of, clauses_of, satisfying
-from artifacts.governance.policies import Policy, failing, kept_policy
+from artifacts.governance.policies import Policy, failing, kept_policy, quiet_until
 from artifacts.governance.quarantine import quarantine
 from artifacts.happenings import (
     CHECK_FAILED,
@@ -26,36 +31,36 @@ ACTOR = "system:policy"
 
 @follow(CHECK_PASSED)
 @follow(VERSION_APPROVED)
-def earn(happening: Happening) -> None:
-    """The version goes to automatic aliases whose policy it satisfies now, where it is newer than what they name."""
+def earn(happening: Happening) -> datetime | None:
+    """The version goes to automatic aliases whose policy it satisfies now, where it is newer than what they name.
+
+    What its quiet hours forbid is tried again when they end: that is when.
+    """
+    version, ends = None, []
     for alias, policy in _policies(happening):
         if policy.automatic:
-            _earn(happening, alias, policy)
+            version = version or _version(happening)
+            ends.append(_earn(happening, alias, version, policy))
+    return min((end for end in ends if end is not None), default=None)
 
 
-def _earn(happening: Happening, alias: str, policy: Policy) -> None:
-    version = _version(happening)
-    if failing(clauses_of(policy, version, alias)):
-        return
-    present = alias_of(version.artifact_id, alias)
-    if present is not None and _order(present.version) >= _order(version):
-        return
-    reason = "it satisfies the policy and is newer"
+def _earn(happening: Happening, alias: str, version: ArtifactVersion, policy: Policy) -> datetime | None:
+    """The move itself asks whether the policy holds, with the artifact locked."""
+    reason, mover = "it satisfies the policy and is newer", Mover(ACTOR, by_hand=False)
     try:
-        move_alias(version, alias, actor=ACTOR, reason=reason, mover=Mover(ACTOR, by_hand=False), cause=happening)
-    except PolicyBroken:  # its quiet hours: it waits for the next version, or for a person
-        return
-
-
-def _order(version: ArtifactVersion) -> tuple[object, int]:
-    return version.created_at, version.pk
+        move_alias(version, alias, actor=ACTOR, reason=reason, mover=mover, cause=happening, only_newer=True)
+    except PolicyBroken as error:
+        return quiet_until(policy, timezone.now()) if error.only("quiet") else None
+    except FailedPrecondition:  # it was removed meanwhile
+        return None
+    return None
 
 
 @follow(CHECK_FAILED)
 @follow(VERSION_REJECTED)
 def fall_back(happening: Happening) -> None:
     """Aliases that fall back leave the version for the newest that satisfies their policy, and it is quarantined."""
-    for alias, policy in _policies(happening):
+    for alias, policy in _policies(happening, locked=True):
         concerned = (
             happening.name == alias if happening.kind == VERSION_REJECTED.name else happening.name in policy.checks
         )
@@ -88,12 +93,12 @@ def _version(happening: Happening) -> ArtifactVersion:
     return rows.get(pk=happening.version_id or 0)
 
 
-def _policies(happening: Happening) -> list[tuple[str, Policy]]:
-    """The policies of the artifact's aliases, with the artifact locked: what follows from two happenings of it comes
-    one after the other.
+def _policies(happening: Happening, *, locked: bool = False) -> list[tuple[str, Policy]]:
+    """The policies of the artifact's aliases; `locked`: with the artifact locked, where one of them falls back, so that
+    what follows from two happenings of it comes one after the other.
     """
     rows = AliasPolicy.objects.filter(artifact=happening.artifact_id).order_by("alias")
     found = [(row.alias, kept_policy(row.rules)) for row in rows]
-    if any(policy.automatic or policy.fall_back for _, policy in found):
+    if locked and any(policy.fall_back for _, policy in found):
         Artifact.objects.select_for_update(no_key=True).get(pk=happening.artifact_id or 0)
     return found

@@ -15,7 +15,7 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.governance.reading import Members
 from artifacts.literals.numbers import plain
 from artifacts.measures import Better, better_of
-from artifacts.models import CheckStatus
+from artifacts.models import Artifact, CheckStatus
 from artifacts.profiles.drift import MOVED_FROM
 
 PREVIOUS = "previous"
@@ -56,7 +56,9 @@ class Kind:
     """`read` gives the parameters as they are kept, or raises InvalidArgument. `judge` is given them and the facts.
 
     `compares_with` names the version whose metrics are among the facts; `reads_data`: a worker judges it, by
-    `artifacts.governance.data`; `takes_values`: a reported number is judged by the parameters.
+    `artifacts.governance.data`; `takes_values`: a reported number is judged by the parameters. `asks`: somebody else
+    judges it, who is asked of each version by a happening (`check.asked`); `declare(artifact, check, parameters,
+    actor)` raises what is wrong where nobody could be, in the transaction that sets the check.
     """
 
     name: str
@@ -66,6 +68,15 @@ class Kind:
     compares_with: Callable[[Mapping[str, Any]], str] = lambda parameters: ""
     reads_data: bool = False
     takes_values: bool = False
+    asks: bool = False
+    declare: Callable[[Artifact, str, Mapping[str, Any], str], None] = lambda artifact, check, parameters, actor: None
+
+
+def add(kind: Kind) -> None:
+    """A kind that is judged further up. ValueError for a second one of the same name."""
+    if kind.name in KINDS:
+        raise ValueError(f"there is a kind of check {kind.name!r} already")
+    KINDS[kind.name] = kind
 
 
 def read_parameters(kind: str, given: object) -> dict[str, Any]:
@@ -78,7 +89,8 @@ def read_parameters(kind: str, given: object) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value not in (None, "", [], {})}
 
 
-def _bounds(members: Members, *, required: bool = True, least: float | None = None) -> dict[str, Any]:
+def bounds_of(members: Members, *, required: bool = True, least: float | None = None) -> dict[str, Any]:
+    """`at_least` and `at_most`, as they are kept. InvalidArgument where nothing lies between them."""
     low, high = members.number("at_least", least=least), members.number("at_most", least=least)
     if required and low is None and high is None:
         raise InvalidArgument(f"{members.what} needs a bound: 'at_least' or 'at_most', or both")
@@ -101,7 +113,7 @@ def judge_bounds(what: str, value: float, parameters: Mapping[str, Any]) -> Verd
 
 
 def _read_metric(members: Members) -> dict[str, Any]:
-    return {"metric": members.text("metric", required=True), **_bounds(members)}
+    return {"metric": members.text("metric", required=True), **bounds_of(members)}
 
 
 def _judge_metric(parameters: Mapping[str, Any], facts: Facts) -> Verdict:
@@ -144,7 +156,7 @@ def _judge_comparison(parameters: Mapping[str, Any], facts: Facts) -> Verdict:
 
 
 def _read_rows(members: Members) -> dict[str, Any]:
-    return _bounds(members, least=0)
+    return bounds_of(members, least=0)
 
 
 def _read_schema(members: Members) -> dict[str, Any]:
@@ -183,7 +195,7 @@ def _judge_freshness(parameters: Mapping[str, Any], facts: Facts) -> Verdict:
 
 
 def _read_reported(members: Members) -> dict[str, Any]:
-    return _bounds(members, required=False)
+    return bounds_of(members, required=False)
 
 
 def _wait(parameters: Mapping[str, Any], facts: Facts) -> Verdict:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -38,6 +40,11 @@ SEARCHED = 1000  # versions that a fall-back looks back over
 
 class PolicyBroken(FailedPrecondition):
     """A move that the alias's policy does not allow. `detail` lists every clause."""
+
+    def only(self, name: str) -> bool:
+        """Whether nothing but clauses of that name are in the way."""
+        clauses: list[dict[str, Any]] = self.detail or []  # type: ignore[assignment]
+        return {clause["name"] for clause in clauses if not clause["holds"]} == {name}
 
 
 @dataclass(frozen=True)
@@ -123,6 +130,24 @@ def clauses_of(policy: Policy, version: ArtifactVersion, alias: str) -> list[Cla
 
 
 @dataclass(frozen=True)
+class Shown:
+    """What somebody has before him who is to approve a version. `digest`: of that, of the policy and of what there is
+    to review of the version; what others say of it meanwhile changes nothing.
+    """
+
+    clauses: list[Clause]
+    reviewed: str
+    digest: str
+
+
+def shown_of(policy: Policy, version: ArtifactVersion, alias: str) -> Shown:
+    clauses, review = clauses_of(policy, version, alias), reviewed(version)
+    told = [asdict(clause) for clause in clauses if clause.name != "approvals"]
+    parts = {"alias": alias, "policy": policy.as_json(), "clauses": told, "reviewed": review}
+    return Shown(clauses, review, hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest())
+
+
+@dataclass(frozen=True)
 class Judged:
     """A move that may be made: whether against the policy, and what it stands on."""
 
@@ -141,6 +166,8 @@ def judge_move(version: ArtifactVersion, alias: str, mover: Mover, *, reason: st
     """
     policy = policy_of(version.artifact_id, alias)
     if policy is None:
+        if not mover.by_hand:  # it was taken away a moment ago
+            raise PolicyBroken(f"'{alias}' has no policy by which it could move")
         return UNGOVERNED
     clauses = clauses_of(policy, version, alias)
     clauses += _around(policy, mover, now)
@@ -192,12 +219,14 @@ def roles_from(role: str) -> tuple[str, ...]:
 
 
 def approve_version(
-    version: ArtifactVersion, alias: str, *, approve: bool, comment: str, actor: str, may_decide: bool
+    version: ArtifactVersion, alias: str, *, approve: bool, comment: str, actor: str, may_decide: bool, seen: str = ""
 ) -> Happening:
     """Say that the alias may name the version, or may not; somebody's last word counts, never that of who published it.
 
-    PermissionDenied for whom the policy does not name, or who may not decide where it names nobody; FailedPrecondition
-    where the policy of the alias asks for no approval, and for a version that was removed.
+    `seen`: the digest of what he was shown (`shown_of`): FailedPrecondition where that is not what there is now. What
+    was there is kept with his word. PermissionDenied for whom the policy does not name, or who may not decide where it
+    names nobody; FailedPrecondition where the policy of the alias asks for no approval, and for a version that was
+    removed.
     """
     check_text(comment, "the comment")
     with transaction.atomic():
@@ -212,10 +241,14 @@ def approve_version(
             raise PermissionDenied(f"{actor} may not approve {version} for '{alias}': that is for {who}")
         if actor == version.created_by:
             raise PermissionDenied(f"{actor} published {version} and cannot approve it")
+        shown = shown_of(policy, version, alias)
+        if seen and seen != shown.digest:
+            raise FailedPrecondition(f"{version} or what its checks say changed since you looked: look at it again")
         kind = VERSION_APPROVED if approve else VERSION_REJECTED
-        detail = {"comment": comment[:MAX_REASON]} if comment else {}
-        if approve and (digest := reviewed(version)):
-            detail["reviewed"] = digest
+        detail: dict[str, Any] = {"comment": comment[:MAX_REASON]} if comment else {}
+        detail |= {"shown": shown.digest, "clauses": [asdict(clause) for clause in shown.clauses]}
+        if approve and shown.reviewed:
+            detail["reviewed"] = shown.reviewed
         row = a_happening(kind, actor=actor, version=version, name=alias, detail=detail)
         write([row])
         verb = "version.approve" if approve else "version.reject"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -34,6 +34,14 @@ class Quiet:
         if begin < end:
             return begin <= now < end and self._on(today)
         return (now >= begin and self._on(today)) or (now < end and self._on(yesterday))
+
+    def until(self, moment: datetime) -> datetime:
+        """When they end that hold now."""
+        local = moment.astimezone(ZoneInfo(self.timezone))
+        end = time.fromisoformat(self.end)
+        day = local.date() if local.time() < end else local.date() + timedelta(days=1)
+        found = datetime.combine(day, end, tzinfo=ZoneInfo(self.timezone))
+        return found if found > moment else found.replace(fold=1)  # the hour comes twice when clocks are put back
 
     def _on(self, day: str) -> bool:
         return not self.days or day in self.days
@@ -221,6 +229,11 @@ def circumstances(policy: Policy, *, by_hand: bool, roles: Collection[str], now:
         if now is not None and one.holds(now):
             found.append(Clause("quiet", False, f"now are its quiet hours, {one}"))
     return found
+
+
+def quiet_until(policy: Policy, now: datetime) -> datetime | None:
+    """When the quiet hours of now are over, by the last of those that hold; None: there are none now."""
+    return max((one.until(now) for one in policy.quiet if one.holds(now)), default=None)
 
 
 def failing(clauses: Sequence[Clause]) -> list[Clause]:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -10,8 +11,9 @@ from artifacts.models.version import ArtifactVersion
 class Happening(models.Model):
     """Something that happened, once: a version was published, an alias moved, a check failed, a gate was approved.
 
-    Written in the transaction of the fact and never changed but for `handled_at`. Triggers, notifications and all that
-    tells why something is as it is read these rows. `kind` is one of `artifacts.happenings.KINDS`.
+    Written in the transaction of the fact and never changed but for what became of it, the last columns. Triggers,
+    notifications and all that tells why something is as it is read these rows. `kind` is one of
+    `artifacts.happenings.KINDS`.
     """
 
     kind = models.CharField(max_length=32)
@@ -35,10 +37,16 @@ class Happening(models.Model):
     # Of what may happen once only, whoever tries: a second one with the same key is not written.
     key = models.CharField(max_length=200, null=True, unique=True)  # noqa: DJ001 - null: any number of them
     handled_at = models.DateTimeField(null=True)  # null: what follows from it is still to be done
+    # Of what follows, by name: what broke or asked for another time. It is done again at `retry_at`, or was given up.
+    undone = ArrayField(models.CharField(max_length=100), default=list, blank=True)
+    retry_at = models.DateTimeField(null=True)
+    tries = models.SmallIntegerField(default=0)  # of those that broke
 
     class Meta:
         indexes = [
             models.Index(fields=["id"], name="happening_open", condition=Q(handled_at__isnull=True)),
+            models.Index(fields=["retry_at"], name="happening_again", condition=Q(retry_at__isnull=False)),
+            models.Index(fields=["-id"], name="happening_undone", condition=~Q(undone=[])),
             models.Index(fields=["version", "id"], name="happening_version", condition=Q(version__isnull=False)),
             models.Index(
                 fields=["artifact", "kind", "-id"], name="happening_artifact", condition=Q(artifact__isnull=False)

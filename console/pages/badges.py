@@ -161,4 +161,5 @@ SUBJECT: Mapping[str, str] = {
     Subject.CHECK_FAILED: "a check of an artifact fails",
     Subject.ALIAS_FELL_BACK: "an alias falls back to an older version",
     Subject.ALIAS_STRANDED: "an alias finds nothing to fall back to",
+    Subject.APPROVAL_VOIDED: "votes do not count any more",
 }

@@ -146,11 +146,12 @@ def judge(request: PageRequest, version_id: int) -> HttpResponse:
     action, actor = request.POST.get("do", ""), request.user.username
     place, reason = (version.artifact.project, version.artifact.domain), form_text(request.POST, "reason")
     if action in ("approve", "reject"):
-        alias, may = form_text(request.POST, "alias"), access.can(request.user, Action.DECIDE, *place)
+        alias, seen = form_text(request.POST, "alias"), form_text(request.POST, "digest")
+        may = access.can(request.user, Action.DECIDE, *place)
 
         def say() -> None:
             pointers.approve_version(
-                version, alias, approve=action == "approve", comment=reason, actor=actor, may_decide=may
+                version, alias, approve=action == "approve", comment=reason, actor=actor, may_decide=may, seen=seen
             )
 
         attempt(request, say, "It is written down.")
@@ -170,9 +171,10 @@ def version_governance(request: PageRequest, version: ArtifactVersion) -> dict[s
     place = (version.artifact.project, version.artifact.domain)
     policies = list(AliasPolicy.objects.filter(artifact=version.artifact_id).order_by("alias"))
     read: list[tuple[str, Policy]] = [(row.alias, kept_policy(row.rules)) for row in policies]
+    shown = [(alias, policy, pointers.shown_of(policy, version, alias)) for alias, policy in read]
     return {
         "check_results": list(CheckResult.objects.filter(version=version).order_by("name")),
-        "policies": [(alias, policy, pointers.clauses_of(policy, version, alias)) for alias, policy in read],
+        "policies": shown,
         "may_judge": access.can(request.user, Action.PUBLISH, *place),
         "may_quarantine": access.can(request.user, Action.DECIDE, *place),
     }

@@ -21,6 +21,9 @@ class HappeningFilters(ScopeFilters):
     execution_key = serializers.CharField(required=False, help_text="project/domain/name")
     name = serializers.CharField(required=False, help_text="of the alias, the check, the signal")
     actor = serializers.CharField(required=False)
+    unfinished = serializers.BooleanField(
+        required=False, default=False, help_text="only those of which something is tried again, or was given up"
+    )
 
 
 class HappeningOut(serializers.Serializer[Any]):
@@ -36,6 +39,9 @@ class HappeningOut(serializers.Serializer[Any]):
     actor = serializers.CharField()
     cause = serializers.IntegerField(source="cause_id", allow_null=True, help_text="the happening that it follows from")
     detail = serializers.DictField()
+    undone = serializers.ListField(child=serializers.CharField(), help_text="what follows from it and is not done")
+    retry_at = serializers.DateTimeField(allow_null=True, help_text="when that is tried again; null: it was given up")
+    tries = serializers.IntegerField(help_text="of what broke")
 
 
 class HappeningsView(ListView):
@@ -45,5 +51,6 @@ class HappeningsView(ListView):
     def get(self, request: Request) -> Response:
         """Publications, moves of aliases, checks, approvals and all else that is kept as having happened."""
         filters = read_query(HappeningFilters, request)
+        unfinished = filters.pop("unfinished")
         rows = Happening.objects.filter(access.readable(user_of(request)), **filters)
-        return self.page(request, rows, HappeningOut)
+        return self.page(request, rows.exclude(undone=[]) if unfinished else rows, HappeningOut)

@@ -18,6 +18,7 @@ from artifacts.governance.pointers import (
     drop_alias_policy,
     policy_of,
     set_alias_policy,
+    shown_of,
 )
 from artifacts.models import AliasPolicy, Artifact
 from console.access_objects import access_artifact, access_version
@@ -96,6 +97,19 @@ class ApprovalBody(Body):
     version = serializers.CharField(help_text="a version, or another alias")
     approve = serializers.BooleanField(help_text="false: it may not")
     comment = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
+    digest = serializers.CharField(
+        required=False, allow_blank=True, default="", help_text="of what you were shown: 409 when it changed since"
+    )
+
+
+class ReviewFilters(Filters):
+    version = serializers.CharField(help_text="a version, or another alias")
+
+
+class ReviewOut(serializers.Serializer[Any]):
+    version = serializers.CharField()
+    clauses = ClauseOut(many=True, help_text="what of the policy holds for the version now")
+    digest = serializers.CharField(help_text="of that and of the version: send it with what you say")
 
 
 class ApprovalOut(serializers.Serializer[Any]):
@@ -106,6 +120,18 @@ class ApprovalOut(serializers.Serializer[Any]):
 
 
 class AliasApprovalView(ApiView):
+    @extend_schema(parameters=[ReviewFilters], responses=ReviewOut, tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
+        """What there is to look at before one says that the alias may name the version; 404: nothing governs it."""
+        asked = read_query(ReviewFilters, request)
+        version = access_version(user_of(request), project, domain, name, asked["version"])
+        policy = policy_of(version.artifact_id, alias)
+        if policy is None:
+            raise NotFound(f"'{alias}' of {version.artifact} has no policy")
+        shown = shown_of(policy, version, alias)
+        told = {"version": version.version, "clauses": [asdict(one) for one in shown.clauses], "digest": shown.digest}
+        return Response(ReviewOut(told).data)
+
     @extend_schema(request=ApprovalBody, responses=ApprovalOut, tags=TAGS)
     def post(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
         """Say that the alias may name a version, or may not; who published it cannot. The last word of each counts."""
@@ -119,5 +145,6 @@ class AliasApprovalView(ApiView):
             comment=body["comment"],
             actor=user.username,
             may_decide=access.can(user, Action.DECIDE, project, domain),
+            seen=body["digest"],
         )
         return Response(ApprovalOut(row).data)

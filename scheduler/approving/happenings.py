@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from artifacts.happenings import register
 
-VOIDED = register("gate.voided", "does not count any more, as what was reviewed changed")
 ESCALATED = register("gate.escalated", "was asked of others too")
 PROMOTED = register("version.promoted", "was promoted")
 PROMOTION_ASKED = register("promotion.asked", "was asked to be promoted")

@@ -13,9 +13,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from artifacts.happenings import happened
+from artifacts.happenings import VOIDED, happened
 from audit.record import record
-from scheduler.approving.happenings import VOIDED
 from scheduler.approving.reading import is_decision, rule_for
 from scheduler.approving.review import review_again
 from scheduler.approving.rules import difference
@@ -70,7 +69,7 @@ def void(decision: Decision, reason: str, *, at: datetime) -> None:
             place=decision.place,
             execution_key=decision.gate.execution.key if decision.gate is not None else "",
             name=decision.gate.signal_id if decision.gate is not None else "promote",
-            detail=detail,
+            detail={**detail, "voters": sorted({str(vote["actor"]) for vote in decision.votes})},
             at=at,
         )
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, PermissionDenied
+from artifacts.happenings import VOIDED, happened
 from audit.record import record
 from scheduler.approving import reading
 from scheduler.approving.review import Review
@@ -15,6 +16,7 @@ from scheduler.approving.rules import Outcome, Rule, Seats, seat_for, tally
 from scheduler.authority import is_called_by_task
 from scheduler.models import Decision, Gate, GateVote
 
+ACTOR = "system:approvals"
 MAX_COMMENT = 10_000  # characters
 
 
@@ -112,7 +114,18 @@ def _void_others(gate: Gate, digest: str, *, at: datetime) -> None:
     if names := list(stale.values_list("actor", flat=True)):
         stale.update(voided_at=at)
         detail: dict[str, object] = {"votes_of": sorted(names), "reason": "what was reviewed changed"}
-        _record("system:approvals", "gate.void", gate, detail)
+        _record(ACTOR, "gate.void", gate, detail)
+        execution = gate.execution
+        happened(
+            VOIDED,
+            actor=ACTOR,
+            subject=f"{execution.key}/{gate.signal_id}",
+            place=(execution.project, execution.domain),
+            execution_key=execution.key,
+            name=gate.signal_id,
+            detail={"voters": sorted(names), "reason": "what was reviewed changed"},
+            at=at,
+        )
 
 
 def _record_vote(gate: Gate, row: GateVote, votes: list[GateVote], rule: Rule) -> None:

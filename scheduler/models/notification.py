@@ -14,7 +14,7 @@ from scheduler.models.quota import Quota
 class Subject(models.TextChoices):
     """What people are told of: the ends of an execution, by their FlyteIDL names, gates that want a person (and
     others, when its time is nearly up), quotas that are about to be used up, service levels that were not kept, checks
-    that failed, and aliases that left a bad version or could not.
+    that failed, aliases that left a bad version or could not, and votes that do not count any more.
     """
 
     SUCCEEDED = "SUCCEEDED"
@@ -28,6 +28,7 @@ class Subject(models.TextChoices):
     CHECK_FAILED = "CHECK_FAILED"
     ALIAS_FELL_BACK = "ALIAS_FELL_BACK"
     ALIAS_STRANDED = "ALIAS_STRANDED"
+    APPROVAL_VOIDED = "APPROVAL_VOIDED"
 
 
 class Channel(models.TextChoices):

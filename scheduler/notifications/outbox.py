@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.contrib.auth import get_user_model
 from django.db.models import Q
 from flyteidl.admin import common_pb2, execution_pb2
 
-from artifacts.happenings import CHECK_FAILED, FALLEN_BACK, STRANDED, follow
+from artifacts.happenings import CHECK_FAILED, FALLEN_BACK, STRANDED, VOIDED, follow
 from artifacts.models import Happening
 from scheduler.models import Channel, Execution, Gate, Notification, Quota, ServiceLevel, Subject, Subscription
 from scheduler.phases import ExecutionPhase
@@ -85,18 +86,23 @@ _TOLD = {
     CHECK_FAILED.name: Subject.CHECK_FAILED,
     FALLEN_BACK.name: Subject.ALIAS_FELL_BACK,
     STRANDED.name: Subject.ALIAS_STRANDED,
+    VOIDED.name: Subject.APPROVAL_VOIDED,
 }
 
 
 @follow(CHECK_FAILED)
 @follow(FALLEN_BACK)
 @follow(STRANDED)
+@follow(VOIDED)
 def note_happening(happening: Happening) -> None:
-    """Tell subscribers of the project, those of one launch plan left out."""
+    """Tell subscribers of the project, those of one launch plan left out; by mail those whose votes do not count."""
     scoped = Q(project=happening.project, domain__in=("", happening.domain), launch_plan="")
     subject = _TOLD[happening.kind]
     rows = Subscription.objects.filter(scoped, subjects__contains=[subject])
     recipients = [_Recipient(Channel(row.channel), row.address, row) for row in rows]
+    if voters := happening.detail.get("voters"):
+        people = get_user_model().objects.filter(username__in=voters, is_active=True).order_by("pk")
+        recipients += [_Recipient(Channel.EMAIL, email) for email in people.values_list("email", flat=True)]
     _write(recipients, subject, at=happening.at, happening=happening, said=_said_of(happening))
 
 
@@ -105,6 +111,9 @@ def _said_of(happening: Happening) -> str:
     if happening.kind == CHECK_FAILED.name:
         message = f": {detail['message']}" if detail.get("message") else ""
         return f"check {happening.name} of {happening.subject} failed{message}"
+    if happening.kind == VOIDED.name:
+        voters = ", ".join(detail.get("voters", [])) or "nobody"
+        return f"what {voters} said about {happening.subject} does not count any more: {detail.get('reason', '')}"
     did = f"fell back to {detail['version']}" if happening.kind == FALLEN_BACK.name else "found nothing to fall back to"
     return f"{happening.subject} {did}: {detail.get('reason', '')}"
 

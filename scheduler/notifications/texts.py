@@ -77,7 +77,9 @@ def body_of(notification: Notification) -> dict[str, Any]:
 
 def _page_of(notification: Notification) -> str:
     happening = notification.happening
-    if happening is not None:
+    if happening is not None and happening.execution_key:
+        where = f"executions/{quote(happening.execution_key)}/"
+    elif happening is not None:
         where = f"artifacts/governance/{happening.artifact_id}/"
     else:
         where = "service-levels/" if notification.subject == Subject.SERVICE_LEVEL else "quotas/"

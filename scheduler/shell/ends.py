@@ -1,4 +1,6 @@
-"""The end of an execution: its parent and queues of triggers are told, without locking two executions at once."""
+"""The end of an execution: its parent, queues of triggers and the check that it answers are told, without locking two
+executions at once.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,7 @@ from django.db import connection, transaction
 
 from scheduler.models import Execution, ExecutionMode, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL, NODE_TERMINAL
+from scheduler.triggers.judging.settling import is_judging, settle_end
 from scheduler.triggers.queue import queues_of
 from scheduler.wake import wake_execution, wake_trigger_queue
 
@@ -18,6 +21,8 @@ def after_end(execution: Execution) -> None:
         transaction.on_commit(lambda: tell_parent(node_id))
     if execution.mode == ExecutionMode.TRIGGER:
         transaction.on_commit(lambda: tell_queues(execution))
+        if is_judging(execution):
+            transaction.on_commit(lambda: settle_end(execution), robust=True)  # what it misses the sweep finds
 
 
 def tell_queues(execution: Execution) -> None:

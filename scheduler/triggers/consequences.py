@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from artifacts.happenings import ALIAS_MOVED, CHECK_FAILED, CHECK_PASSED, FALLEN_BACK, follow
+from artifacts.happenings import ALIAS_MOVED, CHECK_FAILED, CHECK_PASSED, CHECK_WITHDRAWN, FALLEN_BACK, follow
 from artifacts.models import Happening
 from scheduler.triggers.evaluate import evaluate_move, evaluate_version, release_held
 
@@ -15,6 +15,7 @@ def launch_on_alias(happening: Happening) -> None:
 
 @follow(CHECK_PASSED)
 @follow(CHECK_FAILED)
+@follow(CHECK_WITHDRAWN)
 def look_again(happening: Happening) -> None:
     """Whoever reports holds the version's lock, which an evaluation passes by: it may be due now."""
     if happening.version_id is not None:

@@ -104,7 +104,7 @@ def _lock(*triggers: Iterable[Trigger]) -> dict[int, Trigger]:
 
 @dataclass(frozen=True)
 class Fact:
-    """What triggers fire for: that a version was published, or that an alias moved to it, and when."""
+    """What triggers fire for: that a version was published, an alias moved to it, a check of it is asked for; when."""
 
     version: ArtifactVersion
     at: datetime
@@ -120,6 +120,13 @@ def evaluate_move(happening: Happening) -> None:
     guarded = _lock(triggers)
     still = [trigger for trigger in triggers if trigger.pk not in guarded or guarded[trigger.pk].active]
     _fire_all(Fact(version, happening.at, happening.pk), still, guarded)
+
+
+def evaluate_asked(happening: Happening, trigger: Trigger) -> TriggerFiring:
+    """Fire the trigger of the check that is asked for, as above: what came of it."""
+    version = _VERSIONS.get(pk=happening.version_id or 0)
+    _fire_all(Fact(version, happening.at, happening.pk), [trigger], _lock([trigger]))
+    return TriggerFiring.objects.select_related("execution").get(trigger=trigger, happening=happening)
 
 
 def _fire_all(fact: Fact, triggers: Sequence[Trigger], guarded: dict[int, Trigger]) -> None:

@@ -24,8 +24,8 @@ def execution_name(trigger_id: int, version_id: int) -> str:
 
 
 def name_for(firing: TriggerFiring) -> str:
-    """As execution_name; of an alias that may name the same version again, for each time that it moved there."""
-    if not firing.trigger.alias:
+    """As execution_name; of what may happen to a version again (an alias names it, a check is asked for), each time."""
+    if not firing.trigger.alias and not plan_of(firing.trigger_id).spec.check:
         return execution_name(firing.trigger_id, firing.version_id)
     named = f"{firing.trigger_id}:happening:{firing.happening_id}"
     return "t" + hashlib.blake2b(named.encode(), digest_size=10).hexdigest()[:19]

@@ -49,12 +49,13 @@ class TriggerSpec:
     members: Mapping[str, int] = field(default_factory=dict)
     alias: str = ""  # fires when it moves, instead of for publications
     needs_checks: bool = False  # only versions whose checks passed
+    check: str = ""  # fires when this check of the artifact is asked for, instead of for publications
 
 
 def trigger_from(conditions: any_pb2.Any, *, project: str, domain: str) -> TriggerSpec:
     """InvalidArgument says what is wrong. A missing project or domain is the launch plan's."""
     artifact, inputs, more = wire.decode_trigger(conditions)
-    _known(more, {"also", "mode", "on", "window", "limits", "members", "alias", "checks"}, "the trigger")
+    _known(more, {"also", "mode", "on", "window", "limits", "members", "alias", "checks", "check"}, "the trigger")
     also = _list(more, "also")
     sources = (_first(artifact, project, domain), *(_other(one, project, domain) for one in also))
     for source in sources:
@@ -75,6 +76,7 @@ def trigger_from(conditions: any_pb2.Any, *, project: str, domain: str) -> Trigg
         members=_members(more, inputs, len(sources)),
         alias=alias,
         needs_checks=_needs_checks(more),
+        check=check_alias(more["check"]) if "check" in more else "",
     )
 
 

@@ -31,7 +31,7 @@ class TriggerPlan:
     fallbacks: Mapping[str, literals_pb2.Literal] = field(default_factory=dict)
 
 
-_TRIGGERING = artifact_id_pb2.ArtifactQuery(binding=artifact_id_pb2.ArtifactBindingData())
+TRIGGERING = artifact_id_pb2.ArtifactQuery(binding=artifact_id_pb2.ArtifactBindingData())
 
 
 def make_plan(
@@ -72,7 +72,7 @@ def make_plan(
         elif name not in fixed and not literals.is_optional(variable.type):
             missing.append(name)
     if len(missing) == 1 and len(spec.sources) == 1:
-        sources[missing[0]] = interface_pb2.Parameter(var=variables[missing[0]], artifact_query=_TRIGGERING)
+        sources[missing[0]] = interface_pb2.Parameter(var=variables[missing[0]], artifact_query=TRIGGERING)
     elif missing:
         raise InvalidArgument(
             f"a trigger has nobody to ask: give the inputs {', '.join(sorted(missing))} in OnArtifact(inputs=...), "

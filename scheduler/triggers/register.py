@@ -12,6 +12,7 @@ from artifacts import literals
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import Artifact
 from artifacts.queries import newest_of
+from scheduler.compiler.single_task import PREFIX
 from scheduler.models import LaunchPlan, Trigger, TriggerSource
 from scheduler.triggers.parse import TIME, Source
 from scheduler.triggers.plan import TriggerPlan, conditions_of, plan_of_launch_plan
@@ -26,6 +27,8 @@ def attach(launch_plan: LaunchPlan) -> Trigger | None:
     if conditions is None:
         return None
     plan = plan_of_launch_plan(launch_plan, conditions)
+    if plan.spec.check and not launch_plan.name.startswith(PREFIX):
+        raise InvalidArgument("'check' of a trigger is for launch plans that Causeway makes of checks")
     check_types(plan)
     spec, first, limits = plan.spec, plan.spec.sources[0], plan.spec.limits
     trigger = Trigger.objects.create(

@@ -40,7 +40,7 @@ class Governance:
     ) -> dict[str, Any]:
         """Set a check, in the place of one of that name; the newest versions are judged by it at once.
 
-        :param kind: metric, comparison, rows, schema, freshness, drift or reported
+        :param kind: metric, comparison, rows, schema, freshness, drift, reported or program
         :param partitions: only versions with these values are judged
         :param severity: "block", or "warn": people are told, and nothing is held up
         :param parameters: as the kind takes them: metric="auc", at_least=0.8
@@ -88,15 +88,23 @@ class Governance:
         """Let whoever may decide move the alias."""
         self._call("DELETE", name, f"aliases/{_segment(alias)}/policy")
 
+    def review(self, name: str, alias: str, version: str) -> dict[str, Any]:
+        """What of the alias's policy holds for the version, and the `digest` of all there is to look at."""
+        return dict(self._call("GET", name, f"aliases/{_segment(alias)}/approvals", params={"version": version}))
+
     def approve(
-        self, name: str, alias: str, version: str, *, approve: bool = True, comment: str = ""
+        self, name: str, alias: str, version: str, *, approve: bool = True, comment: str = "", digest: str = ""
     ) -> dict[str, Any]:
-        """Say that the alias may name the version, or may not. The last word of each counts."""
-        body = {"version": version, "approve": approve, "comment": comment}
+        """Say that the alias may name the version, or may not. The last word of each counts.
+
+        :param digest: of what you looked at, by `review`; CausewayError (409) where it changed since
+        """
+        body = {"version": version, "approve": approve, "comment": comment, "digest": digest}
         return dict(self._call("POST", name, f"aliases/{_segment(alias)}/approvals", json=body))
 
     def happenings(self, **filters: Any) -> Iterator[dict[str, Any]]:
-        """What happened, newest first; `filters`: project, domain, kind, version (id), execution_key, name, actor."""
+        """What happened, newest first; `filters`: project, domain, kind, version (id), execution_key, name, actor,
+        unfinished (true: of which something is tried again, or was given up)."""
         return self._client.connection.pages("happenings", **filters)
 
 

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from artifacts.actions.aliases import drop_alias, move_alias
 from artifacts.actions.retention import remove
 from artifacts.happenings import EXPIRED, KINDS, Kind, follow, happened, register
 from artifacts.models import Happening, Metric
-from scheduler.happenings import handle, unhandled
+from scheduler.happenings import TRIES, handle, unhandled
 from tests.artifacts.publishing import published
 
 pytestmark = pytest.mark.django_db
@@ -113,3 +115,63 @@ def test_of_one_key_there_is_one(kind: Kind) -> None:
 def test_a_kind_is_registered_once(kind: Kind) -> None:
     with pytest.raises(ValueError, match=r"test\.fell"):
         register("test.fell", "fell over")
+
+
+def test_what_breaks_is_done_again_alone_until_it_works(kind: Kind) -> None:
+    calls: list[str] = []
+
+    @follow(kind)
+    def breaks_once(happening: Happening) -> None:
+        calls.append("breaks_once")
+        if calls.count("breaks_once") == 1:
+            raise RuntimeError("no such luck")
+
+    @follow(kind)
+    def works(happening: Happening) -> None:
+        calls.append("works")
+
+    row = happened(kind, actor="ada", subject="a tree")
+    assert row is not None
+    handle(row.pk)
+    row.refresh_from_db()
+    assert (row.undone, row.tries, row.detail["broken"]) == (["breaks_once"], 1, ["breaks_once: no such luck"])
+    assert row.retry_at is not None and unhandled(limit=10) == []
+    assert not handle(row.pk)
+    Happening.objects.update(retry_at=timezone.now())
+    assert unhandled(limit=10) == [row.pk]
+    assert [handle(row.pk), handle(row.pk)] == [True, False]
+    done = Happening.objects.get(pk=row.pk)
+    assert (done.undone, done.retry_at, done.detail) == ([], None, {})
+    assert calls == ["breaks_once", "works", "breaks_once"]
+
+
+def test_what_breaks_again_and_again_is_given_up_and_stays_to_be_seen(kind: Kind) -> None:
+    @follow(kind)
+    def breaks(happening: Happening) -> None:
+        raise RuntimeError("no such luck")
+
+    row = happened(kind, actor="ada", subject="a tree")
+    assert row is not None
+    pauses = []
+    while handle(row.pk):
+        row.refresh_from_db()
+        pauses.append(round((row.retry_at - timezone.now()).total_seconds(), -1) if row.retry_at else None)
+        Happening.objects.filter(retry_at__isnull=False).update(retry_at=timezone.now())
+    assert pauses == [10, 60, 600, 3600, 21600, None]
+    row.refresh_from_db()
+    assert (row.undone, row.tries, row.detail["broken"]) == (["breaks"], TRIES, ["breaks: no such luck"])
+
+
+def test_what_asks_for_another_time_is_done_then(kind: Kind) -> None:
+    later = timezone.now() + timedelta(hours=3)
+    answers = iter([later, None])
+    follow(kind)(lambda happening: next(answers))
+    row = happened(kind, actor="ada", subject="a tree")
+    assert row is not None
+    handle(row.pk)
+    row.refresh_from_db()
+    assert (row.retry_at, row.tries) == (later, 0)
+    Happening.objects.update(retry_at=timezone.now())
+    assert handle(row.pk)
+    assert next(answers, "all were asked") == "all were asked"
+    assert unhandled(limit=10) == []

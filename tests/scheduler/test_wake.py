@@ -98,3 +98,27 @@ def test_versions_published_together_wake_their_triggers_together(valkey: redis.
     assert valkey.llen("causeway") == 1
     (message,) = valkey.lrange("causeway", 0, -1)
     assert json.loads(base64.b64decode(json.loads(message)["body"]))[0] == [[1, 3, 4]]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_turn_does_what_follows_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[object, ...]] = []
+    monkeypatch.setattr(wake, "_send", lambda *args, **options: sent.append(args))
+    with wake.one_turn() as turn:
+        wake.wake_happening(1)
+        wake.wake_execution(7)
+        wake.wake_execution(8)
+    assert (turn.executions, sent) == ([7], [("advance_execution", 8), ("handle_happening", 1)])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_turn_is_not_held_by_a_chain_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[object, ...]] = []
+    monkeypatch.setattr(wake, "_send", lambda *args, **options: sent.append(args))
+    with wake.one_turn() as turn:
+        wake.wake_happening(0)
+        for number in range(1, 100):  # each sets off the next
+            if turn.happenings:
+                del turn.happenings[0]
+                wake.wake_happening(number)
+    assert len(sent) == 1

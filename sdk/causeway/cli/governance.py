@@ -63,7 +63,8 @@ def set_check(
 ) -> None:
     """Have CHECK judge each new version of NAME: `causeway check set model good metric metric=auc at_least=0.8`.
 
-    KIND is metric, comparison, rows, schema, freshness or reported; PARAMETERS are NAME=VALUE, values as JSON or text.
+    KIND is metric, comparison, rows, schema, drift, freshness, reported or program (a task or launch plan of yours);
+    PARAMETERS are NAME=VALUE, values as JSON or text.
     """
     if clash := sorted({"partitions", "severity"} & {key for key, _ in parameters}):
         raise click.UsageError(f"{', '.join(clash)}: give it as an option")
@@ -202,13 +203,27 @@ def remove_policy(client: Client, name: str, alias: str, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("alias")
 @click.argument("version")
+@json_anyway
+@click.pass_obj
+def review(client: Client, name: str, alias: str, version: str) -> None:
+    """What of the policy of ALIAS of NAME holds for VERSION, with the digest of all there is to look at, as JSON."""
+    click.echo(json.dumps(client.governance.review(name, alias, version), indent=2))
+
+
+@policy.command()
+@click.argument("name")
+@click.argument("alias")
+@click.argument("version")
 @click.option("--reject", is_flag=True, help="It may not.")
 @click.option("--comment", default="")
+@click.option("--digest", default="", help="Of what you looked at: refused where it changed since (policy review).")
 @json_option
 @click.pass_obj
-def approve(client: Client, name: str, alias: str, version: str, reject: bool, comment: str, as_json: bool) -> None:
+def approve(
+    client: Client, name: str, alias: str, version: str, reject: bool, comment: str, digest: str, as_json: bool
+) -> None:
     """Say that ALIAS of NAME may name VERSION."""
-    found = client.governance.approve(name, alias, version, approve=not reject, comment=comment)
+    found = client.governance.approve(name, alias, version, approve=not reject, comment=comment, digest=digest)
     said = "may not" if reject else "may"
     say(found, f"{found['actor']} says that {name}:{alias} {said} be {version}", as_json=as_json)
 
@@ -235,15 +250,18 @@ def quarantine(client: Client, name: str, version: str, reason: str, release: bo
 @main.command()
 @click.option("--kind", default="", help="check.failed, alias.moved ...")
 @click.option("--name", default="", help="Of the alias, the check, the signal.")
+@click.option("--unfinished", is_flag=True, help="Of which something is tried again, or was given up.")
 @click.option("--limit", default=50, show_default=True)
 @json_option
 @click.pass_obj
-def happenings(client: Client, kind: str, name: str, limit: int, as_json: bool) -> None:
+def happenings(client: Client, kind: str, name: str, unfinished: bool, limit: int, as_json: bool) -> None:
     """What happened in the project, newest first."""
-    asked = {"project": client.project, "domain": client.domain, "kind": kind, "name": name}
+    asked: dict[str, Any] = {"project": client.project, "domain": client.domain, "kind": kind, "name": name}
+    asked["unfinished"] = "true" if unfinished else ""
     rows = []
     for row in client.governance.happenings(**{key: one for key, one in asked.items() if one}):
         rows.append(row)
         if len(rows) >= limit:
             break
-    show_rows(rows, ["at", "kind", "subject", "name", "actor"], as_json=as_json)
+    columns = ["at", "kind", "subject", "name", "actor", *(["undone", "retry_at"] if unfinished else [])]
+    show_rows(rows, columns, as_json=as_json)

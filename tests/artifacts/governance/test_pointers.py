@@ -1,11 +1,21 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.utils import timezone
 
 from artifacts.actions.aliases import drop_alias, move_alias
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from artifacts.governance.checks import Report, report
-from artifacts.governance.pointers import Mover, PolicyBroken, approve_version, set_alias_policy
+from artifacts.governance.pointers import (
+    Mover,
+    PolicyBroken,
+    approve_version,
+    policy_of,
+    set_alias_policy,
+    shown_of,
+)
 from artifacts.governance.quarantine import quarantine, release
 from artifacts.models import Alias, AliasMove, ArtifactVersion, Happening
 from artifacts.queries import find, newest_of
@@ -119,6 +129,52 @@ def test_nobody_approves_what_no_policy_asks_about(versions: list[ArtifactVersio
     govern()
     with pytest.raises(FailedPrecondition, match="no policy of 'champion' asks for approvals"):
         approve_version(versions[0], "champion", approve=True, comment="", actor="bob", may_decide=True)
+
+
+def say_yes(version: ArtifactVersion, actor: str, seen: str = "") -> Happening:
+    return approve_version(version, "champion", approve=True, comment="", actor=actor, may_decide=True, seen=seen)
+
+
+def test_an_approval_is_about_what_was_shown(versions: list[ArtifactVersion]) -> None:
+    govern(approvals=1)
+    version, policy = versions[0], policy_of(the_artifact().pk, "champion")
+    assert policy is not None
+    shown = shown_of(policy, version, "champion")
+    report(version, Report("good", value=0.82), actor="monitor")
+    with pytest.raises(FailedPrecondition, match="what its checks say changed since you looked"):
+        say_yes(version, "bob", shown.digest)
+    assert not Happening.objects.filter(kind="version.approved").exists()
+    again = shown_of(policy, version, "champion")
+    say_yes(version, "eve")  # what others say changes nothing
+    row = say_yes(version, "bob", again.digest)
+    assert row.detail["shown"] == again.digest != shown.digest
+    assert row.detail["clauses"][0]["numbers"] == {"value": 0.82, "at_least": 0.8}
+
+
+def test_what_quiet_hours_forbid_is_done_when_they_end() -> None:
+    model("v1", auc=0.85)
+    auc_check()
+    now = timezone.now()
+    begin, end = ((now + timedelta(hours=hours)).strftime("%H:%M") for hours in (-1, 1))
+    govern(automatic=True, quiet=[{"begin": begin, "end": end}])
+    model("v2", auc=0.9)
+    settle()
+    assert not Alias.objects.exists()
+    row = Happening.objects.get(kind="check.passed", version__version="v2")
+    assert row.undone == ["earn"] and row.retry_at is not None
+    assert row.retry_at.strftime("%H:%M") == end
+    Happening.objects.filter(pk=row.pk).update(retry_at=now)
+    govern(automatic=True)  # as it is when they have ended
+    settle()
+    assert champion() == "v2"
+    assert AliasMove.objects.get(happening__cause=row.pk)
+    settle()
+    assert AliasMove.objects.count() == 1
+
+
+def test_a_policy_that_was_taken_away_moves_nothing(versions: list[ArtifactVersion]) -> None:
+    with pytest.raises(PolicyBroken, match="has no policy by which it could move"):
+        move_alias(versions[0], "champion", actor="system:policy", mover=Mover("system:policy", by_hand=False))
 
 
 def test_an_automatic_alias_goes_to_what_earned_it() -> None:

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.governance.policies import (
+    DAYS,
     Candidate,
     CheckFact,
+    Policy,
     Quiet,
     circumstances,
     failing,
     kept_policy,
     merits,
+    quiet_until,
     read_policy,
 )
 
@@ -114,6 +119,25 @@ def test_what_is_quarantined_or_elsewhere_satisfies_nothing() -> None:
 def test_quiet_hours_are_those_of_their_time_zone(utc: str, quiet: bool) -> None:
     moment = datetime.fromisoformat(utc).replace(tzinfo=timezone.utc)
     assert Quiet("22:00", "06:00", ("fri",), "Europe/Berlin").holds(moment) is quiet
+
+
+@given(
+    minutes=st.integers(0, 2 * 365 * 24 * 60),
+    begin=st.integers(0, 23),
+    length=st.integers(1, 23),
+    days=st.lists(st.sampled_from(DAYS), unique=True),
+)
+def test_quiet_hours_end_when_they_do_not_hold_any_more(minutes: int, begin: int, length: int, days: list[str]) -> None:
+    moment = datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(minutes=minutes)
+    end = (begin + length) % 24
+    quiet = Quiet(f"{begin:02}:00", f"{end:02}:00", tuple(days), "Europe/Berlin")
+    policy = Policy(quiet=(quiet,))
+    ends = quiet_until(policy, moment)
+    assert (ends is not None) is quiet.holds(moment)
+    if ends is not None:
+        assert moment < ends <= moment + timedelta(hours=25)
+        assert not quiet.holds(ends)
+        assert quiet.holds(moment + (ends - moment) * 0.999)
 
 
 def test_quiet_hours_of_a_day() -> None:

@@ -113,7 +113,11 @@ def test_approvals_over_rest(api: Caller, governed: Any) -> None:
     problem(governed.post(f"{ALIAS}/approvals", asked), 403)  # ada published it
     problem(api("vic").post(f"{ALIAS}/approvals", asked), 403)
     problem(governed.put(ALIAS, {"version": "v1"}), 409)
-    assert api("abe").post(f"{ALIAS}/approvals", asked).json()["kind"] == "version.approved"
+    problem(api("abe").post(f"{ALIAS}/approvals", {**asked, "digest": "0" * 64}), 409)
+    shown = api("vic").get(f"{ALIAS}/approvals?version=v1").json()
+    assert [one["name"] for one in shown["clauses"]] == ["check:good", "approvals"]
+    told = {**asked, "digest": shown["digest"]}
+    assert api("abe").post(f"{ALIAS}/approvals", told).json()["kind"] == "version.approved"
     assert governed.put(ALIAS, {"version": "v1"}).status_code == 200
 
 

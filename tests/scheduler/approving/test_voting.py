@@ -19,8 +19,10 @@ from scheduler.actions.gates import decide, get_or_create_signal, set_signal
 from scheduler.approving.escalation import escalate_due
 from scheduler.approving.rules import Rule
 from scheduler.approving.standing import look_again
-from scheduler.models import Decision, Execution, Gate, GateVote, NodeExecution, Notification, Subject
+from scheduler.models import Channel, Decision, Execution, Gate, GateVote, NodeExecution, Notification, Subject
+from scheduler.notifications.texts import subject_of, text_of
 from scheduler.phases import ExecutionPhase
+from tests.artifacts.governance.making import settle
 from tests.flyte import register_all
 from tests.scheduler.driving import Driver, error_of, outputs, start, workflow_of
 from tests.scheduler.test_children import run_all
@@ -184,6 +186,13 @@ def test_a_vote_about_a_deck_that_changed_counts_for_nothing() -> None:
     store().put(uri, b"<p>0.99</p>")
     assert decide(gate, approve=True, actor="bob").decided_at is None  # ann's is void
     assert GateVote.objects.get(actor="ann").voided_at is not None
+    settle()
+    told = Notification.objects.get(subject=Subject.APPROVAL_VOIDED)
+    assert (told.address, told.channel) == ("ann@example.org", Channel.EMAIL)
+    assert subject_of(told) == (
+        f"what ann said about {gate.execution.key}/{gate.signal_id} does not count any more: what was reviewed changed"
+    )
+    assert f"/executions/{gate.execution.key}/" in text_of(told)
     assert decide(gate, approve=True, actor="ann").decided_at is not None
 
 
