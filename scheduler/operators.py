@@ -141,10 +141,22 @@ def _numbers(kind: str, custom: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
                 yield role, told
     if kind == DASK and (number := part(custom, "workers").get("numberOfWorkers")) is not None:
         yield "worker", number
+    conf = part(custom, "sparkConf") if kind == SPARK else {}
+    for name in ("spark.executor.instances", "spark.dynamicAllocation.maxExecutors"):
+        if told := conf.get(name):
+            yield f"executor ({name})", _number(told)
     for group in _groups(custom) if kind == RAY else ():
         for name in ("replicas", "minReplicas", "maxReplicas"):
             if group.get(name) is not None:
                 yield f"group {group.get('groupName')}'s ({name})", group[name]
+
+
+def _number(told: object) -> object:
+    """Of a configuration, whose numbers are texts."""
+    try:
+        return float(str(told))
+    except ValueError:
+        return told
 
 
 def _lacking(kind: str, roles: set[str], custom: Mapping[str, Any]) -> Iterator[str]:
@@ -153,6 +165,8 @@ def _lacking(kind: str, roles: set[str], custom: Mapping[str, Any]) -> Iterator[
         yield "it asks for no worker: mpirun starts its processes on workers, so one at least is needed"
     if kind == TENSORFLOW and not roles & {"chief", "worker"} and (roles or _has_group(custom)):
         yield "it asks for neither a chief nor a worker: nothing would ever end the job"
+    if kind == SPARK and "executor" not in roles:
+        yield "it asks for no executor: a Spark driver waits for one for ever"
     if kind == DASK and part(custom, "workers") and "worker" not in roles:
         yield "it asks for no worker: a Dask cluster without workers computes nothing"
     if kind == RAY and not custom.get("rayCluster", {}).get("enableAutoscaling"):

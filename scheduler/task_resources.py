@@ -10,6 +10,7 @@ from flyteidl.core import tasks_pb2
 
 from artifacts.exceptions import InvalidArgument
 from scheduler import operators, pods
+from scheduler.environment import REUSE
 from scheduler.graphs import Target
 from scheduler.quantities import quantity
 
@@ -132,12 +133,30 @@ def _needs(resources: tasks_pb2.Resources) -> dict[str, float]:
     return {**_entries(resources.limits), **_entries(resources.requests)}
 
 
+def _check_reuse(task: tasks_pb2.TaskTemplate) -> None:
+    """InvalidArgument where a task says that it may share a process or a pod with others and asks for what it could
+    not have there: it would quietly get its own.
+    """
+    container = pods.container_of(task)
+    if {pair.key: pair.value for pair in container.env}.get(REUSE) != "1":
+        return
+    reasons = {
+        "secrets, which those that come after it in the process or the pod could find": task.security_context.secrets,
+        "several containers, whose pod is made for one attempt": pods.parts_of(task).beside,
+        "a container of its own words, which ends with the attempt": container.data_config.enabled,
+        "several processes, which are started for one attempt": operators.roles_of(task),
+    }
+    if asked := next((reason for reason, found in reasons.items() if found), ""):
+        raise InvalidArgument(f"task {task.id.name} says {REUSE}=1 and asks for {asked}: leave one of the two out")
+
+
 def check_template(task: tasks_pb2.TaskTemplate, platform: Platform | None) -> None:
     """`check_task` of wherever the task says what it needs: container, pod, the plugin's own words, shared memory."""
     check_task(pods.container_of(task).resources, platform, name=task.id.name)
     if (told := operators.resources_in_custom(task)) is not None:
         check_task(told, platform, name=task.id.name)
     operators.check(task)
+    _check_reuse(task)
     for role in operators.roles_of(task):
         if role.resources is not None:
             check_task(role.resources, platform, name=f"{task.id.name}, {role.name}")

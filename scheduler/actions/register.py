@@ -26,7 +26,7 @@ from scheduler.compiler import compile_closure, requirements_of
 from scheduler.compiler.errors import spell
 from scheduler.compiler.lookup import load
 from scheduler.compiler.requirements import places_of
-from scheduler.environment import check_environment, check_variable
+from scheduler.environment import check_environment, check_setting, check_variable
 from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Task, Workflow
 from scheduler.models.registry import RegisteredVersion
 from scheduler.schedules.parse import schedule_of
@@ -84,7 +84,9 @@ def _check_environment(template: tasks_pb2.TaskTemplate) -> None:
         for entry in template.k8s_pod.pod_spec.fields["containers"].list_value.values:
             for item in entry.struct_value.fields["env"].list_value.values:
                 variable = item.struct_value.fields
-                check_variable(variable["name"].string_value, variable["value"].string_value, "the pod's env")
+                name, value = variable["name"].string_value, variable["value"].string_value
+                check_variable(name, value, "the pod's env")
+                check_setting(name, value, "the pod's env")
 
 
 def register_workflow(

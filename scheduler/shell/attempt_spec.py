@@ -14,7 +14,7 @@ from artifacts.exceptions import InvalidArgument
 from scheduler import operators, pods, together
 from scheduler.attempts.spec import Addresses, AttemptSpec, DataConfig, Identity, Job, Needs, Pod
 from scheduler.container_needs import needs_of, needs_of_roles
-from scheduler.environment import check_variable
+from scheduler.environment import REUSE, check_variable
 from scheduler.graphs import Target
 from scheduler.secrets.names import Request, requests_of
 from scheduler.shell.task_command import Run, filler
@@ -130,7 +130,7 @@ def spec_of(run: Run, target: Target, platform: bytes = b"") -> AttemptSpec:
         interruptible=run.interruptible,
         timeout_seconds=template.timeout_seconds,
         # A process that had secrets is not left for the next attempt.
-        reuse=not template.secrets and env.get("CAUSEWAY_REUSE", "1" if run.index >= 0 else "0") == "1",
+        reuse=not template.secrets and env.get(REUSE, "1" if run.index >= 0 else "0") == "1",
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scheduler.attempts.spec import AttemptSpec, Identity
+from scheduler.environment import REUSE
 from scheduler.executors.kubernetes import names
 from scheduler.executors.kubernetes.build import build
 from scheduler.executors.kubernetes.cluster import Cluster
@@ -22,7 +23,6 @@ from scheduler.executors.kubernetes.reuse.policy import ALL, NONE, Reuse
 from scheduler.executors.kubernetes.runner import start
 
 Json = dict[str, Any]
-VARIABLE = "CAUSEWAY_REUSE"
 SILENCE_SECONDS = 900.0  # without a word of an executor, after which an idle pod ends by itself
 END_SECONDS = 5  # that a pod which is deleted is given
 TEMPORARY = "causeway-tmp"  # a volume
@@ -49,7 +49,7 @@ def fits(spec: AttemptSpec, cluster: Cluster, policy: Reuse) -> bool:
     """Whether it may run in a pod that others run in, by what it says itself. Never one that asks for secrets: they
     would have to be in the pod. One that holds a device only where it asks: an idle pod holds it, too.
     """
-    said = spec.env.get(VARIABLE)
+    said = spec.env.get(REUSE)
     wanted = spec.reuse or (policy.tasks == ALL and said != "0")
     if policy.tasks == NONE or not wanted or spec.secrets or spec.echo is not None:
         return False
