@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import yaml
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
 from artifacts.models import Artifact
@@ -58,6 +59,25 @@ class SuperuserAdmin:
     """
 
     audits: ClassVar[bool] = True
+
+    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
+        return self._told(request, lambda: super(SuperuserAdmin, self).changeform_view(request, *args, **options))  # type: ignore[misc]
+
+    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
+        return self._told(request, lambda: super(SuperuserAdmin, self).changelist_view(request, *args, **options))  # type: ignore[misc]
+
+    def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
+        return self._told(request, lambda: super(SuperuserAdmin, self).delete_view(request, *args, **options))  # type: ignore[misc]
+
+    @staticmethod
+    def _told(request: HttpRequest, view: Callable[[], HttpResponseBase]) -> HttpResponseBase:
+        """What an action refuses although the form was fine, because somebody else was first, is said on the page."""
+        try:
+            with transaction.atomic():
+                return view()
+        except CausewayError as error:
+            messages.error(request, error.message)
+            return redirect(request.get_full_path())
 
     def construct_change_message(self, request: HttpRequest, form: Any, formsets: Any, add: bool = False) -> Any:
         setattr(request, _CHANGED, sorted({_FORM_FIELDS.get(name, name) for name in form.changed_data}))

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.db.models import Count
 
-from artifacts.exceptions import FailedPrecondition, NotFound
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
-from console.described import Described
+from console.described import Described, named
 from scheduler import heartbeat
 from scheduler.attempts.phases import HELD
 from scheduler.executors.kubernetes import clusters
@@ -33,14 +32,13 @@ OVERVIEW_SECONDS = 15.0
 class Shown(Described[ClusterSettings]):
     """A cluster as people see it. `row` None: it stands in the settings file, and is changed there."""
 
+    noun = "cluster"
+    settings = "settings file"
+
     cluster: Cluster | None  # None: this version does not understand the description
     problem: str = ""
     seen_at: datetime | None = None  # when its executor was last alive
     attempts: int = 0  # on it, that have not ended
-
-    @property
-    def source(self) -> str:
-        return "settings file" if self.row is None else "database"
 
     @property
     def open(self) -> bool:
@@ -78,18 +76,7 @@ def shown(user: User) -> list[Shown]:
 
 
 def access_cluster(user: User, name: str) -> Shown:
-    found = next((one for one in shown(user) if one.name == name), None)
-    if found is None:
-        raise NotFound(f"no cluster {name}")
-    return found
-
-
-def access_row(user: User, name: str) -> ClusterSettings:
-    """For changing it. FailedPrecondition for one of the settings file."""
-    found = access_cluster(user, name)
-    if found.row is None:
-        raise FailedPrecondition(f"cluster {name} is set in the settings file of this installation: change it there")
-    return found.row
+    return named(Shown, shown(user), name)
 
 
 def overview(found: Shown) -> Overview:

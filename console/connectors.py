@@ -9,11 +9,10 @@ from typing import Any
 
 from django.db.models import Max
 
-from artifacts.exceptions import FailedPrecondition, NotFound
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
-from console.described import Described
+from console.described import Described, named
 from scheduler import heartbeat
 from scheduler.executors.connectors import connectors
 from scheduler.executors.connectors.connector import Connector
@@ -25,13 +24,11 @@ from scheduler.models import ConnectorCatalogue, ConnectorSettings, ExecutorInst
 class Shown(Described[ConnectorSettings]):
     """A connector as people see it. `row` None: it stands in the settings, and is changed there."""
 
+    noun = "connector"
+
     connector: Connector | None  # None: this version does not understand the description
     said: ConnectorCatalogue | None = None  # what it was heard to run, at the address it has now
     problem: str = ""  # why it gets nothing; empty: it does
-
-    @property
-    def source(self) -> str:
-        return "settings" if self.row is None else "database"
 
     @property
     def open(self) -> bool:
@@ -70,18 +67,7 @@ def shown(user: User) -> list[Shown]:
 
 
 def access_connector(user: User, name: str) -> Shown:
-    found = next((one for one in shown(user) if one.name == name), None)
-    if found is None:
-        raise NotFound(f"no connector {name}")
-    return found
-
-
-def access_row(user: User, name: str) -> ConnectorSettings:
-    """For changing it. FailedPrecondition for one of the settings."""
-    found = access_connector(user, name)
-    if found.row is None:
-        raise FailedPrecondition(f"connector {name} is set in the settings of this installation: change it there")
-    return found.row
+    return named(Shown, shown(user), name)
 
 
 def _of_row(row: ConnectorSettings) -> Shown:

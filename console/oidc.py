@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 from authlib.integrations.base_client import OAuthError
 from authlib.integrations.django_client import OAuth
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from joserfc.errors import JoseError
 
@@ -25,20 +26,34 @@ def is_set() -> bool:
     return bool(settings.CAUSEWAY_OIDC_ISSUER and settings.CAUSEWAY_OIDC_CLIENT_ID)
 
 
-def start(request: HttpRequest) -> HttpResponse:
-    """To the provider; state, nonce and PKCE's verifier are kept in the session.
+def start(request: HttpRequest) -> str:
+    """The address at the provider; state, nonce and PKCE's verifier are kept in the session.
 
     Raises FailedPrecondition where it does not answer.
     """
     try:
-        answer: HttpResponse = _client().authorize_redirect(request, _callback())
+        return str(_client().authorize_redirect(request, _callback()).headers["Location"])
     except (requests.RequestException, OAuthError, ValueError) as error:
         raise FailedPrecondition(f"the provider of single sign-on does not answer: {error}") from error
-    return answer
 
 
-def finish(request: HttpRequest) -> Person:
-    """Whom the provider sent back. Raises Unauthenticated for one whom it did not prove, FailedPrecondition."""
+def end(id_token: str) -> str:
+    """The address at the provider that ends the session there as well (OpenID Connect RP-Initiated Logout 1.0), and
+    leads back to the login page; empty where it has none or does not answer.
+    """
+    try:
+        there = _client().load_server_metadata().get("end_session_endpoint")
+    except (requests.RequestException, OAuthError, ValueError):
+        return ""
+    back = f"{settings.CAUSEWAY_PUBLIC_URL}{reverse('login')}"
+    asked = {"id_token_hint": id_token, "client_id": settings.CAUSEWAY_OIDC_CLIENT_ID, "post_logout_redirect_uri": back}
+    return f"{there}{'&' if '?' in there else '?'}{urlencode(asked)}" if there else ""
+
+
+def finish(request: HttpRequest) -> tuple[Person, str]:
+    """Whom the provider sent back, and the ID token that says so. Raises Unauthenticated for one whom it did not prove,
+    FailedPrecondition.
+    """
     client = _client()
     try:
         token = client.authorize_access_token(request, timeout=SECONDS)
@@ -52,7 +67,7 @@ def finish(request: HttpRequest) -> Person:
         raise Unauthenticated(f"single sign-on failed: {error}") from error
     if not claims.get("sub"):
         raise Unauthenticated("single sign-on failed: the provider sent no ID token")
-    return _person(claims)
+    return _person(claims), str(token["id_token"])
 
 
 def _person(claims: Mapping[str, Any]) -> Person:

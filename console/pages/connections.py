@@ -5,22 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import yaml
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.exceptions import InvalidArgument
 from console.access_objects import access_connection
-from console.accounts import access, connections
-from console.accounts.access import Action
-from console.pages.paging import newest_first
+from console.accounts import connections
+from console.pages.placed import show_placed
 from console.pages.responses import PageRequest, attempt, page
 from console.pages.scope import scope_of
-from console.pages.secrets import administered_projects
 from scheduler.actions.connections import Wanted
 from scheduler.models import Connection
 
@@ -45,22 +42,7 @@ def _typed(row: Connection) -> dict[str, str]:
 
 
 def _show(request: PageRequest, typed: dict[str, str], problem: str = "") -> HttpResponse:
-    rows, scope = connections.visible(request.user), scope_of(request)
-    if scope.project:  # and what holds there because it holds everywhere
-        rows = rows.filter(project__in=("", scope.project))
-    if scope.domain:
-        rows = rows.filter(domain__in=("", scope.domain))
-    administered = access.readable(request.user, action=Action.ADMIN)
-    context: dict[str, Any] = {
-        "page": newest_first(request, rows),
-        "mine": set(Connection.objects.filter(administered).values_list("pk", flat=True)),
-        "projects": administered_projects(request.user),
-        "everywhere": access.can(request.user, Action.ADMIN),
-        "domains": settings.CAUSEWAY_DOMAINS,
-        "typed": typed,
-        "problem": problem,
-    }
-    return render(request, "account/connections.html", context, status=400 if problem else 200)
+    return show_placed(request, "account/connections.html", connections.visible(request.user), typed, problem)
 
 
 @sensitive_post_parameters("password", "secrets")

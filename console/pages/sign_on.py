@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.contrib import messages
-from django.contrib.auth import login
+from django.contrib.auth import login, logout
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, resolve_url
+from django.shortcuts import redirect, render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
@@ -18,7 +19,7 @@ from console.accounts import sign_on
 from console.accounts.models import Identity, User
 from console.pages.responses import PageRequest, attempt, page
 
-_NEXT, _LINK = "oidc_next", "oidc_link"  # in the session
+_NEXT, _LINK, _ID_TOKEN = "oidc_next", "oidc_link", "oidc_id_token"  # in the session
 
 
 @never_cache
@@ -29,7 +30,7 @@ def start(request: HttpRequest) -> HttpResponse:
         raise Http404("no single sign-on is set")
     request.session[_NEXT] = request.POST.get("next", "")
     request.session[_LINK] = request.user.pk if request.user.is_authenticated and request.POST.get("link") else None
-    return _tried(request, lambda: oidc.start(request))
+    return _tried(request, lambda: _away(request, oidc.start(request)))
 
 
 @never_cache
@@ -41,15 +42,31 @@ def callback(request: HttpRequest) -> HttpResponse:
 
 
 def _finish(request: HttpRequest) -> HttpResponse:
-    person = oidc.finish(request)
+    person, id_token = oidc.finish(request)
     wanted, linking = request.session.pop(_NEXT, ""), request.session.pop(_LINK, None)
     if linking is not None and isinstance(request.user, User) and request.user.pk == linking:
         sign_on.link(request.user, person)
         messages.success(request, "Your account is linked: you can log in there from now on.")
         return redirect("sessions")
     login(request, sign_on.log_in(person), backend="django.contrib.auth.backends.ModelBackend")
+    request.session[_ID_TOKEN] = id_token
     safe = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
     return redirect(wanted if safe and wanted else resolve_url("/"))
+
+
+@never_cache
+@require_POST
+def log_out(request: HttpRequest) -> HttpResponse:
+    """Here, and at the provider by which one had logged in."""
+    id_token = request.session.get(_ID_TOKEN, "")
+    logout(request)
+    there = oidc.end(id_token) if id_token and oidc.is_set() else ""
+    return _away(request, there) if there else redirect("login")
+
+
+def _away(request: HttpRequest, url: str) -> HttpResponse:
+    """To another site after a form: by a page, for a redirect is stopped by browsers that keep to `form-action`."""
+    return render(request, "account/away.html", {"url": url, "where": settings.CAUSEWAY_OIDC_NAME})
 
 
 def _tried(request: HttpRequest, step: Callable[[], HttpResponse]) -> HttpResponse:

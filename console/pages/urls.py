@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from django.contrib.auth.views import LogoutView
-from django.urls import include, path
+from django.urls import URLPattern, include, path
 
 from console import names_in_paths  # noqa: F401 - the converters of names
 from console.pages import (
@@ -16,8 +15,8 @@ from console.pages import (
     clusters,
     comparing,
     connections,
-    connectors,
     consent,
+    described,
     everywhere,
     execution_logs,
     executions,
@@ -57,6 +56,17 @@ _EXECUTION = "executions/<str:project>/<str:domain>/<str:name>/"
 _NODE = f"{_EXECUTION}nodes/<name:node_id>/"
 _PLAN = "launch-plans/<str:project>/<str:domain>/<pagename:name>/"
 
+
+def _described(kind: described.Kind) -> list[URLPattern]:
+    given = {"kind": kind}
+    return [
+        path(f"{kind.view}/", described.list_all, given, name=kind.view),
+        path(f"{kind.view}/set/", described.set_one, given, name=f"{kind.noun}-set"),
+        path(f"{kind.view}/<str:name>/switch/", described.switch, given, name=f"{kind.noun}-switch"),
+        path(f"{kind.view}/<str:name>/remove/", described.remove, given, name=f"{kind.noun}-remove"),
+    ]
+
+
 urlpatterns = [
     path("", home.show_home, name="home"),
     path("", include("console.pages.flyte_links")),
@@ -73,7 +83,7 @@ urlpatterns = [
     path("sessions/end-others/", sessions.end_others, name="sessions-end-others"),
     path("sessions/<int:session_id>/end/", sessions.end_session, name="session-end"),
     path("sessions/programs/<int:sign_in_id>/end/", sessions.end_sign_in, name="sign-in-end"),
-    path("logout/", LogoutView.as_view(next_page="login"), name="logout"),
+    path("logout/", sign_on.log_out, name="logout"),
     path("theme/", account.set_theme, name="theme"),
     path("search/", everywhere.search_everything, name="search"),
     path("views/keep/", everywhere.save_view, name="view-keep"),
@@ -87,16 +97,10 @@ urlpatterns = [
     path("notifications/create/", notifications.create_subscription, name="subscription-create"),
     path("notifications/<int:subscription_id>/remove/", notifications.remove_subscription, name="subscription-remove"),
     path("notifications/<int:notification_id>/send/", notifications.send_notification_again, name="notification-send"),
-    path("clusters/", clusters.list_clusters, name="clusters"),
-    path("clusters/set/", clusters.set_cluster, name="cluster-set"),
     path("clusters/<str:name>/overview/", clusters.show_overview, name="cluster-overview"),
     path("clusters/<str:name>/pools/", clusters.show_pools, name="cluster-pools"),
-    path("clusters/<str:name>/switch/", clusters.switch, name="cluster-switch"),
-    path("clusters/<str:name>/remove/", clusters.remove, name="cluster-remove"),
-    path("connectors/", connectors.list_connectors, name="connectors"),
-    path("connectors/set/", connectors.set_connector, name="connector-set"),
-    path("connectors/<str:name>/switch/", connectors.switch, name="connector-switch"),
-    path("connectors/<str:name>/remove/", connectors.remove, name="connector-remove"),
+    *_described(described.CLUSTERS),
+    *_described(described.CONNECTORS),
     path("projects/", projects.list_projects, name="projects"),
     path("projects/<str:identifier>/", projects.show_project, name="project"),
     path("projects/<str:identifier>/change/", projects.change_project, name="project-change"),

@@ -139,7 +139,7 @@ class ClusterView(ApiView):
     def patch(self, request: Request, name: str) -> Response:
         """Change what is named of the description (a JSON merge patch: null takes a setting away)."""
         user = user_of(request)
-        row = clusters.access_row(user, name)
+        row = clusters.access_cluster(user, name).changeable()
         body = read_body(ClusterBody, request)
         change_cluster(row, _described(body), kubeconfig_text=body.get("kubeconfig"), actor=user.username)
         return _answer(request, name)
@@ -148,7 +148,7 @@ class ClusterView(ApiView):
     def delete(self, request: Request, name: str) -> Response:
         """Remove a cluster on which no attempts are."""
         user = user_of(request)
-        remove_cluster(clusters.access_row(user, name), actor=user.username)
+        remove_cluster(clusters.access_cluster(user, name).changeable(), actor=user.username)
         return Response(status=204)
 
 

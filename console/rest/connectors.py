@@ -80,7 +80,7 @@ class ConnectorView(ApiView):
     def patch(self, request: Request, name: str) -> Response:
         """Change what is named of the description (a JSON merge patch: null takes a setting away)."""
         user = user_of(request)
-        row = connectors.access_row(user, name)
+        row = connectors.access_connector(user, name).changeable()
         change_connector(row, _described(read_body(ConnectorBody, request)), actor=user.username)
         return _answer(request, name)
 
@@ -88,7 +88,7 @@ class ConnectorView(ApiView):
     def delete(self, request: Request, name: str) -> Response:
         """Remove a connector that has no jobs."""
         user = user_of(request)
-        remove_connector(connectors.access_row(user, name), actor=user.username)
+        remove_connector(connectors.access_connector(user, name).changeable(), actor=user.username)
         return Response(status=204)
 
 

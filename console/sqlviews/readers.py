@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import QuerySet
 from psycopg import sql
 
@@ -70,22 +70,23 @@ def make(
     """
     _check_places(places, actor)
     check(name, places)
-    if Reader.objects.filter(name=name).exists():
-        raise AlreadyExists(f"there is a reader {name}")
-    with transaction.atomic():
-        reader = Reader.objects.create(
-            name=name,
-            role=f"{PREFIX}{name}",
-            description=description,
-            statement_seconds=limits.seconds,
-            connections=limits.connections,
-            created_by=actor.get_username(),
-        )
-        ReaderScope.objects.bulk_create(
-            ReaderScope(reader=reader, project=project, domain=domain) for project, domain in sorted(set(places))
-        )
-        secret = _make_role(reader, limits)
-        _record(actor, "reader.create", reader, places=_spelled(places))
+    try:
+        with transaction.atomic():
+            reader = Reader.objects.create(
+                name=name,
+                role=f"{PREFIX}{name}",
+                description=description,
+                statement_seconds=limits.seconds,
+                connections=limits.connections,
+                created_by=actor.get_username(),
+            )
+            ReaderScope.objects.bulk_create(
+                ReaderScope(reader=reader, project=project, domain=domain) for project, domain in sorted(set(places))
+            )
+            secret = _make_role(reader, limits)
+            _record(actor, "reader.create", reader, places=_spelled(places))
+    except IntegrityError as error:
+        raise AlreadyExists(f"there is a reader {name}") from error
     return reader, secret
 
 

@@ -11,7 +11,8 @@ from django.urls import reverse
 
 from audit.models import AuditEvent
 from console.accounts import access
-from console.accounts.models import ApiToken, GroupRole, RoleBinding, User
+from console.accounts.models import ApiToken, GroupRole, Reader, RoleBinding, User
+from console.sqlviews import readers
 from lineage.models import DatasetRule
 from scheduler.models import ClusterSettings, Project
 from tests.scheduler.executors.kubernetes.kubeconfigs import TOKEN, kubeconfig
@@ -111,6 +112,28 @@ def test_role_bindings_leave_a_trace(client: Client, root: User) -> None:
         ("role.bind", "ann:admin", "p"),
         ("role.unbind", "ann:admin", "p"),
     ]
+
+
+def test_what_somebody_else_did_first_is_said_on_the_page(
+    client: Client, root: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[None] = []
+
+    def made_meanwhile() -> None:  # looked at for the form, and when it is done
+        looks.append(None)
+        if len(looks) == 2:
+            Reader.objects.create(name="bi", role="causeway_reader_bi", created_by="another")
+
+    monkeypatch.setattr(readers, "_check_database", made_meanwhile)
+    address = reverse("admin:accounts_reader_add")
+    form = {"name": "bi", "places": "*", "statement_seconds": 30, "connections": 2, "description": ""}
+
+    answer = client.post(address, form)
+
+    assert answer.status_code == 302, answer.context["errors"]
+    assert answer["Location"] == address
+    assert [str(message) for message in client.get(address).context["messages"]] == ["there is a reader bi"]
+    assert not trail()
 
 
 def test_many_bindings_deleted_at_once_leave_a_trace_each(client: Client, root: User) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from html import unescape
 from typing import Any
 
 import pytest
@@ -63,12 +65,19 @@ def _person(provider: str, subject: str, **claims: Any) -> None:
     requests.put(f"{provider}/users/{subject}", json=claims, timeout=10).raise_for_status()
 
 
+def _url_of(page: Any) -> str:
+    """Where the browser goes next. No redirect: `form-action` of the page with the form holds for those too."""
+    found = re.search('http-equiv="refresh" content="0;url=([^"]+)"', page.content.decode())
+    assert page.status_code == 200 and found
+    return unescape(found.group(1))
+
+
 def _go(client: Client, subject: str, **form: str) -> Any:
     """To the provider, whose page asks who one is, and back; the last answer of Causeway."""
     away = client.post("/login/sso/", form)
-    if not away.headers["Location"].startswith("http"):
+    if away.status_code == 302:
         return away
-    back = requests.post(away.headers["Location"], {"sub": subject}, timeout=10, allow_redirects=False)
+    back = requests.post(_url_of(away), {"sub": subject}, timeout=10, allow_redirects=False)
     assert back.headers["Location"].startswith(f"{HERE}/login/sso/callback/"), back.text
     return client.get(back.headers["Location"].removeprefix(HERE))
 
@@ -82,6 +91,20 @@ def test_the_login_page_offers_it_and_a_new_person_gets_an_account(sign_on: str,
     assert (user.email, user.first_name, user.has_usable_password()) == ("mara@example.com", "Mara", False)
     assert client.get("/api/v1/me").json()["username"] == "mara"
     assert {"user.create", "login.sign_on"} <= set(AuditEvent.objects.values_list("verb", flat=True))
+
+
+def test_who_logs_out_is_logged_out_at_the_provider_as_well(sign_on: str, client: Client) -> None:
+    _person(sign_on, "out", preferred_username="otto")
+    _go(client, "out")
+
+    there = _url_of(client.post("/logout/"))
+
+    assert there.startswith(f"{sign_on}/oauth2/end_session?")
+    assert "post_logout_redirect_uri=http%3A%2F%2Ftestserver%2Flogin%2F" in there
+    assert requests.get(there, timeout=10).status_code == 200
+    assert "_auth_user_id" not in client.session
+    client.force_login(User.objects.create_user("by-password"))
+    assert client.post("/logout/").headers["Location"] == "/login/"
 
 
 def test_an_account_belongs_to_the_subject_whatever_its_name(sign_on: str, client: Client) -> None:

@@ -9,7 +9,9 @@ import pytest
 from causeway.cli.output import fitted, local_time
 from causeway.cli.suggestions import near
 
+from artifacts.exceptions import Unauthenticated
 from artifacts.models import Kind
+from console.accounts import tokens
 from console.accounts.models import ApiToken, Role, RoleBinding, User
 from scheduler.models import Project
 from tests.console.pages.cast import make_version
@@ -50,6 +52,25 @@ def test_who_does_not_administer_gives_no_role(causeway: Command) -> None:
     User.objects.create(username="vic")
     causeway("member", "add", "vic", "viewer", exit_code=4)
     assert not RoleBinding.objects.filter(user__username="vic").exists()
+
+
+def test_accounts_of_programs_are_made_given_tokens_and_closed(causeway: Command, admin: User) -> None:
+    assert "ci is made" in causeway("service-account", "create", "ci", "contributor")
+    causeway("service-account", "create", "ci", "contributor", exit_code=1)
+    secret = causeway("service-account", "token", "ci", "pipeline", "--days", "30").strip()
+    made = ApiToken.objects.get(user__username="ci")
+    assert made.name == "pipeline" and made.project == "demo" and made.expires_at is not None
+    assert tokens.authenticate(secret).username == "ci"
+    assert "ci" in causeway("service-account", "list")
+
+    assert causeway("service-account", "close", "ci") == "ci is closed\n"
+
+    with pytest.raises(Unauthenticated):
+        tokens.authenticate(secret)
+    assert "ci" not in causeway("service-account", "list")
+    assert "ci" in causeway("service-account", "list", "--all")
+    causeway("service-account", "token", "ci", "again", exit_code=1)
+    causeway("service-account", "close", "nobody", exit_code=3)
 
 
 def test_projects_are_made_archived_and_put_back(causeway: Command, admin: User) -> None:

@@ -56,6 +56,11 @@ def _is_valid(row: dict[str, str], now: datetime) -> bool:
     return not row["revoked_at"] and (not ends or datetime.fromisoformat(ends.replace("Z", "+00:00")) > now)
 
 
+def expiry(days: int | None) -> dict[str, str]:
+    """What a request for a token says of when it ends; None: never."""
+    return {"expires_at": (datetime.now(timezone.utc) + timedelta(days=days)).isoformat()} if days else {}
+
+
 @token.command()
 @click.argument("name")
 @click.option("--days", type=click.IntRange(min=1), help="Until it expires; left out: never.")
@@ -65,9 +70,7 @@ def _is_valid(row: dict[str, str], now: datetime) -> bool:
 @click.pass_obj
 def create(client: Client, name: str, days: int | None, scopes: tuple[str, ...], only_in: str, as_json: bool) -> None:
     """Make a token; its secret is printed this once, alone on standard output."""
-    body: dict[str, object] = {"name": name, "scopes": list(scopes), "project": only_in}
-    if days:
-        body["expires_at"] = (datetime.now(timezone.utc) + timedelta(days=days)).isoformat()
+    body: dict[str, object] = {"name": name, "scopes": list(scopes), "project": only_in, **expiry(days)}
     made = client.connection.call("POST", "tokens", json=body)
     say(made, made["secret"], as_json=as_json)
 
