@@ -129,7 +129,8 @@ def _install(place: Path, version: str, lock: str, options: list[str]) -> None:
     shutil.rmtree(place, ignore_errors=True)
     _uv("venv", "--quiet", "--python", version, str(place))
     (place / LOCK).write_text(lock)
-    _uv("pip", "install", "--quiet", "--python", str(place), *options, "-r", str(place / LOCK))
+    # Compiled now: tasks have users of their own, who may not write here, and each of them would compile it all again.
+    _uv("pip", "install", "--quiet", "--compile-bytecode", "--python", str(place), *options, "-r", str(place / LOCK))
     (place / READY).touch()
 
 

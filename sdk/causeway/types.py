@@ -6,6 +6,8 @@ the program has imported it:
     torch.nn.Module        read again since torch 2.6, which refuses to unpickle modules unless it is told to
     xgboost.Booster        XGBoost's own format (`.ubj`), which every release and language reads, in place of a pickle
     datasets.DatasetDict   a folder with a Parquet file for each split; flytekit takes it for a dict and fails
+    numpy.ndarray          as an artifact: flytekit refuses every annotation of an array that it does not know
+    h2o.model.ModelBase    H2O's binary model in place of a pickle, which names no more than a key of a server
 
 What is read so is said in the log. A plugin of yours that registers one of these types first keeps it.
 """
@@ -28,7 +30,8 @@ from causeway import images
 
 logger = logging.getLogger("causeway.types")
 
-XGBOOST, DATASETS = "XGBoostModel", "HuggingFaceDatasetDict"
+XGBOOST, DATASETS, H2O = "XGBoostModel", "HuggingFaceDatasetDict", "H2OModel"
+H2O_PORTS = "54400+"  # the first free one: at H2O's own 54321 a task would meet the server of another
 _SINGLE, _MANY = BlobType.BlobDimensionality.SINGLE, BlobType.BlobDimensionality.MULTIPART
 
 
@@ -125,6 +128,43 @@ def _take_datasets(datasets: Any) -> None:
     _register(Splits(datasets.DatasetDict, DATASETS, _MANY))
 
 
+def _take_numpy(numpy: Any) -> None:
+    """Its own words are kwtypes (`allow_pickle`) and hash methods; an artifact says nothing about how to store."""
+    from collections import OrderedDict
+    from typing import Annotated, get_args, get_origin
+
+    from flytekit.core.hash import HashMethod
+    from flytekit.types.numpy import ndarray
+
+    original = ndarray.extract_metadata
+
+    def extract_metadata(t: Any) -> Any:
+        if get_origin(t) is not Annotated:
+            return original(t)
+        kind, *said = get_args(t)
+        known = [one for one in said if isinstance(one, (OrderedDict, HashMethod))]
+        return original(Annotated[(kind, *known)] if known else kind)
+
+    ndarray.extract_metadata = extract_metadata
+
+
+def _take_h2o(h2o: Any) -> None:
+    class Binary(_Files):
+        """What the same release of H2O reads: a MOJO, which later ones read, wants H2O-3 Secure."""
+
+        def write(self, value: Any, path: Path) -> None:
+            h2o.download_model(value, path=str(path.parent), filename=path.name)
+
+        def read(self, path: Path) -> Any:
+            """In the server that the task began, or else in one of its own on this machine, which ends with it."""
+            if h2o.connection() is None or not h2o.connection().connected:
+                server = h2o.backend.H2OLocalServer.start(port=H2O_PORTS, bind_to_localhost=True, verbose=False)
+                h2o.connect(server=server, verbose=False)
+            return h2o.upload_model(str(path))
+
+    _register(Binary(h2o.model.ModelBase, H2O, _SINGLE))
+
+
 def _register(transformer: TypeTransformer[Any]) -> None:
     try:
         TypeEngine.register(transformer)
@@ -132,7 +172,13 @@ def _register(transformer: TypeTransformer[Any]) -> None:
         logger.info("%s stays with the plugin that registered it", transformer.python_type)
 
 
-_TAKEN: dict[str, Callable[[Any], None]] = {"torch": _take_torch, "xgboost": _take_xgboost, "datasets": _take_datasets}
+_TAKEN: dict[str, Callable[[Any], None]] = {
+    "torch": _take_torch,
+    "xgboost": _take_xgboost,
+    "datasets": _take_datasets,
+    "numpy": _take_numpy,
+    "h2o": _take_h2o,
+}
 
 
 def register() -> None:

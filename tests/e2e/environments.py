@@ -17,7 +17,7 @@ def environment(pinned: Path, home: Path) -> Path:
     """The folder of the commands of a new one in `home`. Where its packages cannot be had the test is skipped."""
     venv.create(home, symlinks=True)
     if UV.exists():
-        installer = [str(UV), "pip", "install", "--python", str(home)]
+        installer = [str(UV), "pip", "install", "--compile-bytecode", "--python", str(home)]
     else:
         installer = [sys.executable, "-m", "pip", "--python", str(home), "install"]
     done = subprocess.run([*installer, "-r", str(pinned)], capture_output=True, text=True, timeout=300)

@@ -6,6 +6,7 @@ Labs: some of them have gigabytes, so they run where CAUSEWAY_LABS=1 asks for th
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -23,8 +24,9 @@ pytestmark = [
 HERE = Path(__file__).parent / "frameworks"
 SDK = Path(__file__).parents[2] / "sdk"
 LABS = {
-    "trees": ("xgboost_model", "keras_model", "frames", "pandera_report"),
+    "trees": ("xgboost_model", "keras_model", "frames", "arrays", "pandera_report"),
     "torch": ("torch_module", "torch_replicas", "lightning_training", "hugging_face"),
+    "h2o": ("h2o_model",),  # with Java
     "expectations": ("great_expectations_report",),
 }
 
@@ -33,6 +35,12 @@ LABS = {
 def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     name = str(request.param)
     return name, environment(HERE / f"{name}.txt", tmp_path_factory.mktemp(name) / "environment")
+
+
+@pytest.fixture(autouse=True)
+def with_java(lab: tuple[str, Path]) -> None:
+    if lab[0] == "h2o" and shutil.which("java") is None:
+        pytest.skip("H2O needs Java")
 
 
 def test_what_frameworks_make_is_carried_kept_and_shown(lab: tuple[str, Path]) -> None:

@@ -251,6 +251,49 @@ def frames() -> None:
             assert pl.DataFrame(found).equals(made), (kind, other)
 
 
+def arrays() -> None:
+    """An array as an artifact, whose annotation says nothing to flytekit's transformer; with what it knows, too."""
+    from typing import Annotated
+
+    import numpy as np
+    from flytekit import kwtypes
+    from flytekit.core.artifact import Artifact
+
+    weights: Any = Annotated[np.ndarray, Artifact(name="weights")]
+    found, stored = carried(np.eye(2), weights)
+    assert stored == "NumpyArray" and (found == np.eye(2)).all()
+    objects: Any = Annotated[np.ndarray, Artifact(name="words"), kwtypes(allow_pickle=True)]
+    assert carried(np.array([{"a": 1}], dtype=object), objects)[0][0] == {"a": 1}
+
+
+def h2o_model() -> None:
+    """Read in the server that trained it, and in one of its own where there is none."""
+    import h2o
+    import pandas as pd
+    from h2o.estimators import H2OGradientBoostingEstimator
+
+    server = h2o.backend.H2OLocalServer.start(port="54450+", bind_to_localhost=True, verbose=False)
+    h2o.connect(server=server, verbose=False)
+    rows = pd.DataFrame({"a": range(40), "y": [2.0 * n for n in range(40)]})
+    model = H2OGradientBoostingEstimator(ntrees=3, seed=1)
+    model.train(x=["a"], y="y", training_frame=h2o.H2OFrame(rows))
+    context, kind = FlyteContextManager.current_context(), H2OGradientBoostingEstimator
+    literal = TypeEngine.to_literal(context, model, kind, TypeEngine.to_literal_type(kind))
+    said = predictions(model, rows)
+    assert literal.scalar.blob.metadata.type.format == "H2OModel"
+    assert predictions(TypeEngine.to_python_value(context, literal, kind), rows) == said
+    h2o.connection().close()
+    server.shutdown()
+    found = TypeEngine.to_python_value(context, literal, kind)
+    assert isinstance(found, H2OGradientBoostingEstimator) and predictions(found, rows) == said
+
+
+def predictions(model: Any, rows: Any) -> list[float]:
+    import h2o
+
+    return [round(float(one[0]), 6) for one in model.predict(h2o.H2OFrame(rows)).as_data_frame(use_pandas=False)[1:]]
+
+
 def pandera_report() -> None:
     import pandas as pd
     import pandera.pandas as pa
