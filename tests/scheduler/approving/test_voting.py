@@ -19,7 +19,7 @@ from scheduler.actions.gates import decide, get_or_create_signal, set_signal
 from scheduler.approving.escalation import escalate_due
 from scheduler.approving.rules import Rule
 from scheduler.approving.standing import look_again
-from scheduler.models import Decision, Execution, Gate, GateVote, NodeExecution, Notification, Subject
+from scheduler.models import Decision, Execution, Gate, GateVote, NodeExecution, Notification
 from scheduler.phases import ExecutionPhase
 from tests.flyte import register_all
 from tests.scheduler.driving import Driver, error_of, outputs, start, workflow_of
@@ -279,8 +279,8 @@ def test_others_are_asked_before_the_time_is_up_once() -> None:
         decide(gate, approve=True, actor="dan")
     with later(HOUR * 0.6):
         assert (escalate_due(), escalate_due()) == (1, 0)
-        told = Notification.objects.filter(subject=Subject.GATE_ESCALATED)
-        assert [row.address for row in told] == ["dan@example.org"]
+        told = Notification.objects.filter(happening__kind="gate.escalated").order_by("pk")
+        assert [(row.channel, row.recipient) for row in told] == [("console", "dan"), ("email", "dan")]
         gate.refresh_from_db()
         assert decide(gate, approve=True, actor="dan").decided_at is not None
 
