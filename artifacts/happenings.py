@@ -6,6 +6,7 @@ says so beside it (`follow`); scheduler.happenings does it after the commit, exa
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
 MAX_NAME = 255
+COLUMNS = (
+    *("kind", "at", "project", "domain", "subject", "artifact_id", "version_id", "execution_key", "name", "actor"),
+    *("cause_id", "detail", "key", "handled_at"),
+)
 recorded = Signal()  # sent with `ids` of happenings that something follows from, inside their transaction
 Consequence = Callable[[Happening], datetime | None]
 
@@ -132,10 +137,61 @@ def a_happening(kind: Kind, *, actor: str, **about: Unpack[About]) -> Happening:
 
 def write(rows: Sequence[Happening]) -> Sequence[Happening]:
     """Several at once, as `happened` writes one."""
-    Happening.objects.bulk_create(rows)
+    if not rows:
+        return rows
+    values = {name: [getattr(row, name) for row in rows] for name in COLUMNS}
+    with connection.cursor() as cursor:
+        cursor.execute(_write_sql(), {**values, "detail": [json.dumps(row.detail) for row in rows]})
+        written = cursor.fetchall()
+    for row, (pk, _) in zip(rows, written, strict=True):
+        row.pk, row._state.adding, row._state.db = pk, False, connection.alias
     if ids := [row.pk for row in rows if row.handled_at is None]:
         recorded.send(Happening, ids=ids)
+    told(written)
     return rows
+
+
+_TYPES = {"at": "timestamptz", "handled_at": "timestamptz", "detail": "jsonb"}
+
+
+def _write_sql() -> str:
+    types = ((name, _TYPES.get(name, "bigint" if name.endswith("_id") else "text")) for name in COLUMNS)
+    columns = ", ".join(f"%({name})s::{kind}[]" for name, kind in types)
+    source = f"SELECT * FROM unnest({columns})"  # noqa: S608 - names of columns
+    return f"WITH {inserting(source)} {WRITTEN}"  # noqa: S608 - as above
+
+
+WRITTEN = "SELECT fresh.id, (SELECT count(*) FROM told) FROM fresh ORDER BY fresh.id"
+_NOBODY = "SELECT FROM fresh WHERE false"
+_tellers: list[tuple[str, Callable[[], None]]] = []
+
+
+def install_teller(sql: str, wake: Callable[[], None]) -> None:
+    """Whom else rows are written for in the statement that writes happenings.
+
+    `sql` reads `fresh`, the rows of this table just written, and returns one row for each that it wrote itself; when
+    there are any, `wake` is called in the same transaction. By whoever tells people (scheduler.notifications.outbox).
+    """
+    _tellers[:] = [(sql, wake)]
+
+
+def inserting(source: str) -> str:
+    """The common table expressions `fresh` and `told` of a statement that writes happenings: `source` selects COLUMNS.
+
+    The statement ends with WRITTEN, and its answer goes to `told`.
+    """
+    teller = _tellers[0][0] if _tellers else _NOBODY
+    return f"""fresh AS (
+        INSERT INTO artifacts_happening ({", ".join(COLUMNS)}, undone, tries)
+        SELECT given.*, ARRAY[]::varchar[], 0 FROM ({source}) AS given RETURNING *
+    ), told AS ({teller})"""  # noqa: S608 - names of columns, and what callers select
+
+
+def told(written: Sequence[tuple[int, int]]) -> None:
+    """Take the answer of a statement made by `inserting`: (key, number of rows told) for each happening."""
+    if written and written[0][1]:
+        for _, wake in _tellers:
+            wake()
 
 
 def _claim(key: str) -> bool:

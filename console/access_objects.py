@@ -153,10 +153,13 @@ def access_gate(user: AnyUser, gate_id: int, *, action: Action = Action.READ) ->
 
 
 def access_subscription(user: AnyUser, subscription_id: int) -> Subscription:
-    """For administrators of its project only: addresses can be secrets."""
+    """Of an address: for administrators of its project only, as addresses can be secrets; of a person: for him."""
     what = f"subscription {subscription_id}"
-    found = _one(Subscription.objects.filter(pk=subscription_id), what)
-    access.require_found(user, Action.ADMIN, found.project, found.domain, what=what)
+    found: Subscription = _one(Subscription.objects.filter(pk=subscription_id), what)
+    if not found.owner:
+        access.require_found(user, Action.ADMIN, found.project, found.domain, what=what)
+    elif not user.pk or found.owner != user.get_username():
+        raise NotFound(f"no {what}")
     return found
 
 
@@ -177,11 +180,15 @@ def access_connection(user: AnyUser, connection_id: int) -> Connection:
 
 
 def access_notification(user: AnyUser, notification_id: int, *, action: Action = Action.READ) -> Notification:
+    """For those who may do `action` where it happened; what a person subscribed to is his alone."""
     what = f"notification {notification_id}"
-    found: Notification = _one(Notification.objects.select_related("execution").filter(pk=notification_id), what)
-    if found.execution is None:  # of a quota
+    rows = Notification.objects.select_related("happening", "subscription")
+    found: Notification = _one(rows.filter(pk=notification_id), what)
+    is_own = bool(user.pk) and found.recipient == user.get_username()
+    if found.recipient and found.subscription is not None and not is_own:
         raise NotFound(f"no {what}")
-    access.require_found(user, action, found.execution.project, found.execution.domain, what=what)
+    place = found.happening.project, found.happening.domain
+    access.require_found(user, Action.READ if is_own else action, *place, what=what)
     return found
 
 

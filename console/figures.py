@@ -17,12 +17,12 @@ from django.db import DatabaseError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 
 from scheduler import figures, heartbeat
-from scheduler.models import Figure
 from scheduler.phases import ATTEMPT_HELD, ATTEMPT_TERMINAL, AttemptPhase, ExecutionPhase
 from scheduler.wake import broker
 
 Labels = tuple[tuple[str, str], ...]
-SECONDS = 5  # for each statement
+SECONDS = 5  # for the statement
+_GROWN = "="  # marks what is in `Figure`, with its labels written out
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,8 @@ KINDS = {
     )
 }
 
-_WAITING = """
+# One statement: most of what a figure costs is asking for it.
+_ALL = f"""
     SELECT 'causeway_executions', phase::text, '', '', count(*)::float8
     FROM scheduler_execution WHERE ended_at IS NULL GROUP BY phase
     UNION ALL
@@ -151,7 +152,11 @@ _WAITING = """
     SELECT 'causeway_database_oldest_transaction_seconds', '', '', '',
         COALESCE(extract(epoch FROM max(clock_timestamp() - xact_start)), 0) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()
-"""
+    UNION ALL
+    SELECT 'causeway_late_work', late.what, '', '', late.number FROM ({figures.LATE_WORK}) AS late
+    UNION ALL
+    SELECT name, labels, '{_GROWN}', '', value FROM scheduler_figure
+"""  # noqa: S608 - of constants
 MEASURED_FOR = 60.0  # seconds: the size is that of every file, which takes longer than all other figures together
 _size: tuple[float, float] = (-MEASURED_FOR, 0.0)  # when (monotonic), bytes
 
@@ -186,22 +191,20 @@ def _from_database() -> Iterator[tuple[str, Sample]]:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute("SELECT set_config('statement_timeout', %s, true)", [f"{SECONDS}s"])
-            cursor.execute(_WAITING, {"held": sorted(ATTEMPT_HELD), "alive": heartbeat.SECONDS})
+            known = {"held": sorted(ATTEMPT_HELD), "alive": heartbeat.SECONDS, **figures.OF_LATE_WORK}
+            cursor.execute(_ALL, known)
             rows = cursor.fetchall()
-            late = figures.late_work()
             size = _database_size(cursor)
-            grown = list(Figure.objects.values_list("name", "labels", "value"))
     except DatabaseError:
         return
     yield "causeway_database_bytes", Sample((), size)
     yield "causeway_database_answer_seconds", Sample((), time.perf_counter() - began)
     for name, *values, value in rows:
-        yield name, Sample(_named(name, values), float(value))
-    for what, count in late.items():
-        yield "causeway_late_work", Sample((("what", what),), float(count))
-    for name, labels, value in grown:
-        if name in KINDS:  # of a later version, or an earlier one
-            yield name, Sample(tuple(tuple(label.split("=", 1)) for label in labels.split(",") if label), value)  # type: ignore[misc]
+        if values[1] != _GROWN:
+            yield name, Sample(_named(name, values), float(value))
+        elif name in KINDS:  # of a later version, or an earlier one
+            labels = (label.partition("=") for label in values[0].split(",") if label)
+            yield name, Sample(tuple((label, said) for label, _, said in labels), value)
 
 
 def _database_size(cursor: CursorWrapper) -> float:

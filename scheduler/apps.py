@@ -8,16 +8,19 @@ class SchedulerConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # What follows from happenings is said by these.
+        # Kinds of happenings, and what follows from them, are said by these.
         import artifacts.governance.following  # noqa: F401
-        import scheduler.notifications.outbox  # noqa: F401
+        import scheduler.approving.happenings  # noqa: F401
+        import scheduler.levels.look  # noqa: F401
         import scheduler.triggers.consequences
         import scheduler.triggers.judging.asking  # noqa: F401
         from artifacts.governance import kinds, reviewing
         from scheduler import signals
         from scheduler.approving.review import review_of_version
+        from scheduler.notifications import outbox
         from scheduler.triggers.judging.declaring import PROGRAM
 
         kinds.add(PROGRAM)
         reviewing.install(lambda version: review_of_version(version).digest)
+        outbox.install()
         signals.connect()

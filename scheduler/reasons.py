@@ -37,6 +37,7 @@ STEPS = 2_000  # rows of each kind
 # Kinds of happenings that rows of their own tell of: those are read instead.
 TOLD_OTHERWISE = (
     *("version.published", "version.removed", "version.expired", "alias.moved", "alias.removed"),
+    *("execution.succeeded", "execution.failed", "execution.aborted", "execution.timed_out", "gate.waiting"),
     *("gate.approved", "gate.rejected", "version.promoted", "promotion.asked", "promotion.rejected"),
 )
 HIDDEN = "something you may not read"
@@ -444,7 +445,8 @@ def _happened(reader: _Reader, ids: Sequence[int], keys: Sequence[str]) -> Itera
 
 def _detail(detail: dict[str, Any]) -> str:
     """Words and numbers of it, as far as people say them."""
-    told = {name: value for name, value in detail.items() if isinstance(value, str | int | float) and value != ""}
+    said = {name: value for name, value in detail.items() if name != "said"}  # the same once more, as a sentence
+    told = {name: value for name, value in said.items() if isinstance(value, str | int | float) and value != ""}
     return ", ".join(f"{name}: {value}" for name, value in told.items())
 
 

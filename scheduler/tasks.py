@@ -12,7 +12,7 @@ from artifacts.uploads import drop_abandoned
 from scheduler.actions.retention import apply_all
 from scheduler.advance import advance
 from scheduler.happenings import handle
-from scheduler.notifications.deliver import deliver_due
+from scheduler.notifications.deliver import deliver_due, forget_settled
 from scheduler.quotas.admission import admit
 from scheduler.schedules.fire import fire_due
 from scheduler.sweep import sweep_all
@@ -86,6 +86,7 @@ def apply_retention(after: int = 0) -> None:
     left = apply_all(after=after)
     if left is None:
         drop_abandoned()
+        forget_settled()
     else:  # others have their turn first
         continue_retention(left)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from django.db import connection
 
-from artifacts.happenings import PUBLISHED
+from artifacts.happenings import PUBLISHED, WRITTEN, inserting, told
 from artifacts.models import ArtifactVersion
 
 # With every publication: one statement, as the ORM would take longer to put these together than the database to carry
@@ -21,11 +21,13 @@ _ROWS = """
     ), metric AS (
         INSERT INTO artifacts_metric (version_id, name, value)
         SELECT * FROM unnest(%(metric_of)s::bigint[], %(metric_names)s::text[], %(metric_values)s::float8[])
-    )
-    INSERT INTO artifacts_happening
-        (kind, at, project, domain, subject, artifact_id, version_id, execution_key, name, actor, detail, handled_at,
-         undone, tries)
-    SELECT %(kind)s, at, project, domain, left(subject, 700), artifact, version, execution, '', actor, '{}', at, '{}', 0
+    ),
+    {inserting}
+    {WRITTEN}
+"""
+_HAPPENINGS = """
+    SELECT %(kind)s, at, project, domain, left(subject, 700), artifact, version, execution, '', actor,
+        NULL::bigint, '{}'::jsonb, NULL::text, at
     FROM unnest(
         %(ats)s::timestamptz[], %(projects)s::text[], %(domains)s::text[], %(subjects)s::text[],
         %(artifacts)s::bigint[], %(versions)s::bigint[], %(executions)s::text[], %(actors)s::text[]
@@ -42,7 +44,7 @@ def write_beside(rows: Sequence[ArtifactVersion]) -> None:
     metrics = [(row.pk, name, float(value)) for row in rows for name, value in row.metrics.items()]
     with connection.cursor() as cursor:
         cursor.execute(
-            _ROWS,
+            _ROWS.format(inserting=inserting(_HAPPENINGS), WRITTEN=WRITTEN),
             {
                 "partition_of": [artifact for (artifact, _), _ in partitions],
                 "partition_digests": [digest for (_, digest), _ in partitions],
@@ -61,3 +63,4 @@ def write_beside(rows: Sequence[ArtifactVersion]) -> None:
                 "actors": [row.created_by for row in rows],
             },
         )
+        told(cursor.fetchall())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from artifacts.models import CheckStatus, Kind
 from lineage.models import Via
 from scheduler.doing import State, state_of
-from scheduler.models import Channel, ExecutionMode, FiringOutcome, LaunchPlan, NodeKind, Subject
+from scheduler.models import Channel, ExecutionMode, FiringOutcome, LaunchPlan, NodeKind
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 
 
@@ -147,19 +147,9 @@ VIA: Mapping[str, str] = {
     Via.FETCH: "download",
 }
 
-CHANNEL: Mapping[str, str] = {Channel.EMAIL: "mail", Channel.WEBHOOK: "webhook", Channel.SLACK: "Slack"}
-
-SUBJECT: Mapping[str, str] = {
-    Subject.SUCCEEDED: "succeeded",
-    Subject.FAILED: "failed",
-    Subject.ABORTED: "aborted",
-    Subject.TIMED_OUT: "timed out",
-    Subject.GATE_WAITING: "a gate waits",
-    Subject.GATE_ESCALATED: "a gate's time is nearly up",
-    Subject.QUOTA_WARNING: "a quota is nearly used up",
-    Subject.SERVICE_LEVEL: "a service level is not kept",
-    Subject.CHECK_FAILED: "a check of an artifact fails",
-    Subject.ALIAS_FELL_BACK: "an alias falls back to an older version",
-    Subject.ALIAS_STRANDED: "an alias finds nothing to fall back to",
-    Subject.APPROVAL_VOIDED: "votes do not count any more",
+CHANNEL: Mapping[str, str] = {
+    Channel.CONSOLE: "console",
+    Channel.EMAIL: "mail",
+    Channel.WEBHOOK: "webhook",
+    Channel.SLACK: "Slack",
 }

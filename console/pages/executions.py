@@ -7,6 +7,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.exceptions import InvalidArgument
+from console import subscribing
 from console.access_objects import access_execution
 from console.accounts.access import Action
 from console.doing import with_doing
@@ -27,7 +28,7 @@ from console.pages.typed_values import form_text
 from console.pages.values import read_values
 from scheduler.actions import executions, launch
 from scheduler.actions.gates import gates_ahead
-from scheduler.models import Execution, Notification
+from scheduler.models import Execution
 from scheduler.phases import EXECUTION_TERMINAL
 from scheduler.search import EXECUTIONS
 
@@ -99,7 +100,7 @@ def show_data(request: PageRequest, project: str, domain: str, name: str) -> Htt
 @page
 def show_events(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
     execution = access_execution(request.user, project, domain, name)
-    told = Notification.objects.filter(execution=execution).order_by("-id")[:NOTIFICATIONS_SHOWN]
+    told = subscribing.told_of(request.user, execution).order_by("-id")[:NOTIFICATIONS_SHOWN]
     context = _shown(request, execution, "events") | {"events": events_of(execution), "told": told}
     live = execution.phase not in EXECUTION_TERMINAL
     return respond(request, "executions/events.html", "executions/_live.html", context, live=live)

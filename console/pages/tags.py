@@ -209,11 +209,6 @@ def channel_words(channel: str) -> str:
     return badges.CHANNEL.get(channel, channel)
 
 
-@register.filter
-def subject_words(subject: str) -> str:
-    return badges.SUBJECT.get(subject, subject)
-
-
 @register.simple_tag
 def ago(moment: datetime | None) -> SafeString | str:
     if moment is None:

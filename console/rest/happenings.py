@@ -12,7 +12,7 @@ from rest_framework.response import Response
 from artifacts.happenings import KINDS
 from artifacts.models import Happening
 from console.accounts import access
-from console.rest.base import ListView, ScopeFilters, read_query, user_of
+from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_query, user_of
 
 
 class HappeningFilters(ScopeFilters):
@@ -54,3 +54,16 @@ class HappeningsView(ListView):
         unfinished = filters.pop("unfinished")
         rows = Happening.objects.filter(access.readable(user_of(request)), **filters)
         return self.page(request, rows.exclude(undone=[]) if unfinished else rows, HappeningOut)
+
+
+class KindOut(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    words = serializers.CharField(help_text="what it did, behind its subject")
+
+
+class KindsView(ApiView):
+    @extend_schema(responses=KindOut(many=True), tags=["governance"])
+    def get(self, request: Request) -> Response:
+        """The kinds of happenings that there are: what a subscription may name."""
+        read_query(Body, request)
+        return Response(KindOut([KINDS[name] for name in sorted(KINDS)], many=True).data)

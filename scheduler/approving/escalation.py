@@ -13,7 +13,7 @@ from audit.record import record
 from scheduler.approving import reading
 from scheduler.approving.happenings import ESCALATED
 from scheduler.models import ApprovalRule, Gate
-from scheduler.notifications.outbox import note_escalation
+from scheduler.notifications.outbox import note_asked
 from scheduler.phases import EXECUTION_TERMINAL
 
 ACTOR = "system:approvals"
@@ -58,16 +58,17 @@ def _escalate(gate: Gate, names: list[str], *, at: datetime) -> bool:
             domain=execution.domain,
             detail={"asked": names},
         )
-        happened(
+        happening = happened(
             ESCALATED,
             actor=ACTOR,
             subject=f"{execution.key}/{gate.signal_id}",
             place=(execution.project, execution.domain),
             execution_key=execution.key,
             name=gate.signal_id,
-            detail={"asked": names},
+            detail={"asked": names, "said": f"the time of {gate.signal_id} of {execution.key} is nearly up"},
             at=at,
         )
         people = get_user_model().objects.filter(username__in=names, is_active=True)
-        note_escalation(gate, [email for email in people.values_list("email", flat=True) if email], at=at)
+        if happening is not None:
+            note_asked(happening, people.values_list("username", "email"))
     return True

@@ -15,7 +15,6 @@ from artifacts.happenings import happened, register
 from artifacts.models import ArtifactVersion
 from scheduler.levels.rules import DAY, days, deadlines
 from scheduler.models import LevelOutcome, ServiceLevel
-from scheduler.notifications.outbox import note_level
 
 logger = logging.getLogger(__name__)
 
@@ -188,18 +187,24 @@ def _write(
         },
     )
     if made and not met:
-        _happened(BREACHED, level, row)
-        note_level(level, _said(level, row), at=timezone.now())
+        _happened(BREACHED, level, row, _said(level, row))
 
 
-def _happened(kind: Happens, level: ServiceLevel, row: LevelOutcome) -> None:
+_OF_PLANS = (Kind.ENDS_WITHIN, Kind.P95_WITHIN)
+
+
+def _happened(kind: Happens, level: ServiceLevel, row: LevelOutcome, said: str = "") -> None:
+    plan = level.name if level.kind in _OF_PLANS else ""
     happened(
         kind,
         actor=ACTOR,
         subject=str(level),
         place=(level.project, level.domain),
         name=level.name,
-        detail={"level": level.pk, "outcome": row.pk, "kind": level.kind, "value": row.value, "of": row.subject},
+        detail={
+            **{"level": level.pk, "outcome": row.pk, "kind": level.kind, "value": row.value, "of": row.subject},
+            **{"launch_plan": plan, "said": said},
+        },
     )
 
 

@@ -13,7 +13,7 @@ from scheduler.models.figure import Figure, FiguresMark
 from scheduler.models.gate import Gate, GateKind
 from scheduler.models.level import LevelOutcome, ServiceLevel, UpTime
 from scheduler.models.node import NodeExecution, NodeKind
-from scheduler.models.notification import Channel, Notification, Subject, Subscription
+from scheduler.models.notification import Channel, Notification, Subscription
 from scheduler.models.preemption import Preemption
 from scheduler.models.promotion import Promotion
 from scheduler.models.quota import Lane, Quota, QuotaScope, QuotaWindow
@@ -84,7 +84,6 @@ __all__ = [
     "Schedule",
     "ScheduleFire",
     "Secret",
-    "Subject",
     "Subscription",
     "Task",
     "TaskExecution",

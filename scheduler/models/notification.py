@@ -7,91 +7,71 @@ from django.db import models
 from django.db.models import Q
 
 from artifacts.models import Happening
-from scheduler.models.execution import Execution
-from scheduler.models.quota import Quota
-
-
-class Subject(models.TextChoices):
-    """What people are told of: the ends of an execution, by their FlyteIDL names, gates that want a person (and
-    others, when its time is nearly up), quotas that are about to be used up, service levels that were not kept, checks
-    that failed, aliases that left a bad version or could not, and votes that do not count any more.
-    """
-
-    SUCCEEDED = "SUCCEEDED"
-    FAILED = "FAILED"
-    ABORTED = "ABORTED"
-    TIMED_OUT = "TIMED_OUT"
-    GATE_WAITING = "GATE_WAITING"
-    GATE_ESCALATED = "GATE_ESCALATED"
-    QUOTA_WARNING = "QUOTA_WARNING"
-    SERVICE_LEVEL = "SERVICE_LEVEL"
-    CHECK_FAILED = "CHECK_FAILED"
-    ALIAS_FELL_BACK = "ALIAS_FELL_BACK"
-    ALIAS_STRANDED = "ALIAS_STRANDED"
-    APPROVAL_VOIDED = "APPROVAL_VOIDED"
 
 
 class Channel(models.TextChoices):
-    """How they are told. Slack and PagerDuty of flytekit are addresses that mail is sent to, as in Flyte."""
+    """How somebody is told. Slack and PagerDuty of flytekit are addresses that mail is sent to, as in Flyte."""
 
     EMAIL = "email"
     WEBHOOK = "webhook"
     SLACK = "slack"  # an incoming webhook of Slack, or of what understands its body
+    CONSOLE = "console"  # the bell: the row itself is what is shown
 
 
 class Subscription(models.Model):
-    """An address that is told of a project's executions; empty `domain` or `launch_plan`: of all of them."""
+    """Who is told of which happenings: an address of a project's, or a person (`owner`), of what he may see.
 
-    project = models.CharField(max_length=64)
+    Empty `project`, `domain`, `artifact` or `launch_plan`: of all of them. These two are patterns of names, in which
+    `*` stands for any characters.
+    """
+
+    owner = models.CharField(max_length=150, blank=True, default="")  # empty: it is the project's, not a person's
+    kinds = ArrayField(models.CharField(max_length=32))  # of happenings, `<subject>.*`, or `*`
+    project = models.CharField(max_length=64, blank=True, default="")
     domain = models.CharField(max_length=64, blank=True, default="")
+    artifact = models.CharField(max_length=255, blank=True, default="")
     launch_plan = models.CharField(max_length=255, blank=True, default="")
-    subjects = ArrayField(models.CharField(max_length=16, choices=Subject.choices))
     channel = models.CharField(max_length=8, choices=Channel.choices)
-    address = models.TextField()  # a URL, or a mail address
-    secret = models.TextField(blank=True, default="")  # webhooks are signed with it; never shown again
+    address = models.TextField(blank=True, default="")  # a URL, or a mail address; empty: the owner's
+    sealed = models.BinaryField(null=True)  # the secret that webhooks are signed with (scheduler.notifications.signing)
     created_by = models.CharField(max_length=150)
     created_at = models.DateTimeField()
 
     class Meta:
-        indexes = [models.Index(fields=["project", "-created_at", "-id"], name="subscription_project")]
+        indexes = [
+            models.Index(fields=["project", "-created_at", "-id"], name="subscription_project"),
+            models.Index(fields=["owner", "-created_at", "-id"], name="subscription_owner", condition=~Q(owner="")),
+        ]
 
     def __str__(self) -> str:
-        return f"{self.channel} for {self.project}: {', '.join(self.subjects)}"
+        return f"{self.channel} for {self.owner or self.project}: {', '.join(self.kinds)}"
 
 
 class Notification(models.Model):
-    """Something that somebody is to be told: written with what it tells of, sent after the commit, tried again.
+    """A happening that somebody is to be told of: written with it, sent after the commit, tried again.
 
     `next_at` is also the lease of who sends it: a sender that dies leaves it to be sent again later.
     """
 
-    # What it is about: an execution, a quota or a happening, and what was said of these two
-    execution = models.ForeignKey(Execution, null=True, on_delete=models.CASCADE, related_name="notifications")
-    quota = models.ForeignKey(Quota, null=True, on_delete=models.CASCADE, related_name="+")
-    happening = models.ForeignKey(Happening, null=True, on_delete=models.CASCADE, related_name="+")
-    said = models.TextField(blank=True, default="")
-    subject = models.CharField(max_length=16, choices=Subject.choices)
-    signal_id = models.CharField(max_length=255, blank=True, default="")  # of the gate that waits
+    happening = models.ForeignKey(Happening, on_delete=models.CASCADE, related_name="notifications", db_index=False)
+    subscription = models.ForeignKey(  # null: asked for by a launch plan or an approval rule, or removed since
+        Subscription, null=True, on_delete=models.SET_NULL, related_name="notifications", db_index=False
+    )
     channel = models.CharField(max_length=8, choices=Channel.choices)
-    address = models.TextField()
-    subscription = models.ForeignKey(Subscription, null=True, on_delete=models.SET_NULL)  # null: the launch plan's own
+    recipient = models.CharField(max_length=150, blank=True, default="")  # the person, of what goes to a person
+    address = models.TextField(blank=True, default="")
     created_at = models.DateTimeField()
     attempts = models.IntegerField(default=0)
     next_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
     given_up_at = models.DateTimeField(null=True)
+    read_at = models.DateTimeField(null=True)  # of the console's
     error = models.TextField(blank=True, default="")  # of the last attempt
+    log = models.JSONField(default=list)  # of its attempts, oldest first: at, seconds, said (empty: it was taken)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                fields=["execution", "subject", "signal_id", "channel", "address"], name="notification_once"
-            ),
-            models.UniqueConstraint(
-                fields=["happening", "channel", "address"],
-                name="notification_of_happening",
-                condition=Q(happening__isnull=False),
-            ),
+            models.UniqueConstraint(fields=["happening", "channel", "recipient", "address"], name="notification_once"),
         ]
         indexes = [
             models.Index(
@@ -99,14 +79,20 @@ class Notification(models.Model):
                 name="notification_open",
                 condition=Q(sent_at__isnull=True, given_up_at__isnull=True),
             ),
+            models.Index(fields=["recipient", "-id"], name="notification_bell", condition=Q(channel="console")),
+            models.Index(
+                fields=["subscription", "-created_at", "-id"],
+                name="notification_log",
+                condition=Q(subscription__isnull=False),
+            ),
         ]
 
     def __str__(self) -> str:
-        of = f"execution {self.execution_id}" if self.execution_id is not None else f"quota {self.quota_id}"
-        of = f"happening {self.happening_id}" if self.happening_id is not None else of
-        return f"{self.subject} of {of} to {self.shown_address}"
+        return f"{self.happening_id} to {self.shown_address}"
 
     @property
     def shown_address(self) -> str:
-        """For everybody who may see the execution: what follows the host of a URL is often a secret."""
+        """For everybody who may see the happening: what follows the host of a URL is often a secret."""
+        if self.recipient:
+            return self.recipient
         return self.address if self.channel == Channel.EMAIL else urlsplit(self.address).hostname or ""

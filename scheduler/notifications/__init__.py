@@ -1,5 +1,6 @@
-"""Telling people and programs how executions end, and that a gate waits for them.
+"""Telling people and programs of happenings.
 
-`outbox` writes what is to be told in the transaction it tells of; `deliver` sends it afterwards, and again if need be;
-`mail` and `webhooks` are the ways it goes; `texts` is what it says.
+`outbox` writes who is to be told in the statement that writes the happening; `deliver` sends it afterwards, and again
+if need be; `mail` and `webhooks` are the ways it goes, the console's bell shows the rows as they are; `texts` is what
+is said.
 """

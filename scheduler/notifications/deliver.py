@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from artifacts.exceptions import InvalidArgument
 from audit.record import record
+from scheduler.authority import Action, Authority
 from scheduler.models import Channel, Notification
 from scheduler.notifications import mail, smtp, webhooks
 from scheduler.notifications.refusal import NotSetUp, Refused
@@ -20,6 +22,8 @@ from scheduler.notifications.refusal import NotSetUp, Refused
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 12  # about three hours
+KEPT = 24  # attempts of one in its log: those of sending it again too
+SETTLED_FOR = timedelta(days=30)  # so long after it was told, or could not be, a notification is kept
 FIRST_WAIT, SLOWEST = timedelta(seconds=2), timedelta(hours=1)
 # For one sending, and the writing of what came of it: each way has a deadline of its own for all that it does.
 LEASE = timedelta(seconds=3 * max(webhooks.SECONDS, smtp.SECONDS))
@@ -37,9 +41,9 @@ SENDERS: Mapping[str, Callable[[Notification], None]] = {
 _TAKE = """
     UPDATE scheduler_notification SET next_at = %s, attempts = attempts + 1 WHERE id = (
         SELECT id FROM scheduler_notification WHERE sent_at IS NULL AND given_up_at IS NULL AND next_at <= %s
-            AND (channel <> 'email' OR error = '' OR %s) AND address <> ALL(%s)
+            AND (channel <> 'email' OR error = '' OR %s) AND recipient || address <> ALL(%s)
         ORDER BY next_at LIMIT 1 FOR UPDATE SKIP LOCKED
-    ) RETURNING id, address
+    ) RETURNING id, recipient || address
 """
 _taking = threading.Lock()
 _busy: set[str] = set()  # addresses that threads of this process send to just now: a slow one holds one thread only
@@ -73,14 +77,14 @@ def _take() -> tuple[int, str] | None:
 
 
 def _row(pk: int) -> Notification:
-    rows = Notification.objects.select_related(
-        "execution__launch_plan", "execution__workflow", "subscription", "happening"
-    )
-    heavy = ("execution__launch_plan__spec", "execution__workflow__spec", "execution__workflow__closure")
-    return rows.defer(*heavy).get(pk=pk)
+    return Notification.objects.select_related("subscription", "happening").get(pk=pk)
 
 
 def _deliver(notification: Notification) -> bool:
+    if not _may_see(notification):
+        notification.delete()  # without a trace: that there was something is not told either
+        return False
+    began = time.monotonic()
     try:
         SENDERS[notification.channel](notification)
     except NotSetUp as missing:
@@ -89,24 +93,43 @@ def _deliver(notification: Notification) -> bool:
         )
         return False
     except Refused as refused:
-        _put_off(notification, str(refused), for_good=refused.for_good)
+        _put_off(notification, str(refused), began, for_good=refused.for_good)
         if refused.no_answer:
             _spare(notification)
         return False
     except Exception as error:
         logger.exception("notification %s", notification.pk)
-        _put_off(notification, f"{type(error).__name__}: {error}", for_good=False)
+        _put_off(notification, f"{type(error).__name__}: {error}", began, for_good=False)
         return False
-    Notification.objects.filter(pk=notification.pk).update(sent_at=timezone.now(), error="")
+    log = _logged(notification, began)
+    Notification.objects.filter(pk=notification.pk).update(sent_at=timezone.now(), error="", log=log)
     return True
 
 
-def _put_off(notification: Notification, reason: str, *, for_good: bool) -> None:
+def _may_see(notification: Notification) -> bool:
+    """What goes to a person goes only as long as he may read where it happened. An address is its project's."""
+    happening = notification.happening
+    who = notification.recipient
+    return not who or Authority(who).may(Action.READ, happening.project, happening.domain)
+
+
+def _logged(notification: Notification, began: float, said: str = "") -> list[dict[str, object]]:
+    """The log with this attempt: when it began, how long it took (s), and what came of it."""
+    took = time.monotonic() - began
+    at = (timezone.now() - timedelta(seconds=took)).isoformat(timespec="seconds")
+    return [*notification.log, {"at": at, "seconds": round(took, 3), "said": said}][-KEPT:]
+
+
+def _put_off(notification: Notification, reason: str, began: float, *, for_good: bool) -> None:
     now = timezone.now()
+    reason = reason.replace("\0", "")[:2000]
     hopeless = for_good or notification.attempts >= ATTEMPTS
     wait = min(FIRST_WAIT * 2 ** (notification.attempts - 1), SLOWEST)
     Notification.objects.filter(pk=notification.pk).update(
-        error=reason.replace("\0", "")[:2000], next_at=now + wait, given_up_at=now if hopeless else None
+        error=reason,
+        next_at=now + wait,
+        given_up_at=now if hopeless else None,
+        log=_logged(notification, began, reason[:300]),
     )
     logger.warning("notification %s to %s: %s", notification.pk, notification.channel, reason[:200])
 
@@ -121,13 +144,30 @@ def _spare(notification: Notification) -> None:
 
 
 def send_again(notification: Notification, *, actor: str) -> None:
-    """Whatever became of it: it is due now, with all its attempts."""
-    run = notification.execution
-    if run is None:
-        raise InvalidArgument("only what was told of an execution is sent again")
+    """Whatever became of it: it is due now, with all its attempts. InvalidArgument for what cannot be sent."""
+    happening = notification.happening
+    if notification.channel == Channel.CONSOLE:
+        raise InvalidArgument("what the console shows is not sent")
+    if notification.subscription is None and notification.channel != Channel.EMAIL:
+        raise InvalidArgument("its subscription was removed, and with it the secret that it is signed with")
     with transaction.atomic():
         Notification.objects.filter(pk=notification.pk).update(
             attempts=0, next_at=timezone.now(), sent_at=None, given_up_at=None, error=""
         )
+        about = happening.execution_key or happening.subject
         detail = {"notification": notification.pk}
-        record(actor, "notification.resend", run, detail=detail)
+        record(
+            actor,
+            "notification.resend",
+            about,
+            project=happening.project,
+            domain=happening.domain,
+            detail=detail,
+        )
+
+
+def forget_settled() -> int:
+    """Remove what was told, or given up, long ago; the number."""
+    return Notification.objects.filter(
+        Q(sent_at__isnull=False) | Q(given_up_at__isnull=False), created_at__lt=timezone.now() - SETTLED_FOR
+    )._raw_delete(DEFAULT_DB_ALIAS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import smtplib
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.core.mail import EmailMessage
 
 from scheduler.models import Notification
@@ -19,7 +20,8 @@ def send(notification: Notification) -> None:
     if not is_set_up():
         raise NotSetUp("waits until a mail server is set: CAUSEWAY_SMTP_HOST")
     headers = {"Message-ID": f"<causeway-{notification.pk}@{_domain()}>"}  # sent twice, a reader shows it once
-    message = EmailMessage(subject_of(notification), text_of(notification), to=[notification.address], headers=headers)
+    to = _address_of(notification)
+    message = EmailMessage(subject_of(notification), text_of(notification), to=[to], headers=headers)
     try:
         message.send()
     except smtplib.SMTPRecipientsRefused as refused:
@@ -33,6 +35,16 @@ def send(notification: Notification) -> None:
         raise Refused(f"{type(error).__name__}: {error}") from None
     except ValueError as error:  # an address that cannot be written into a header
         raise Refused(str(error), for_good=True) from None
+
+
+def _address_of(notification: Notification) -> str:
+    """A person's is the one of his account now."""
+    if not notification.recipient:
+        return notification.address
+    person = get_user_model().objects.filter(username=notification.recipient, is_active=True).first()
+    if person is None or not person.email:
+        raise Refused(f"{notification.recipient} has no mail address", for_good=True)
+    return person.email
 
 
 def is_set_up() -> bool:

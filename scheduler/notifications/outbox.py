@@ -1,168 +1,123 @@
-"""Who is to be told of what: rows written in the transaction of what they tell of."""
+"""Who is to be told of what: rows written by the statement that writes the happening."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db.models import Q
 from flyteidl.admin import common_pb2, execution_pb2
 
-from artifacts.happenings import CHECK_FAILED, FALLEN_BACK, STRANDED, VOIDED, follow
+from artifacts.happenings import VOIDED, a_happening, follow, happened, install_teller, write
 from artifacts.models import Happening
-from scheduler.models import Channel, Execution, Gate, Notification, Quota, ServiceLevel, Subject, Subscription
+from scheduler.models import Channel, Execution, Gate, Notification
+from scheduler.notifications.kinds import ENDS, GATE_WAITING
 from scheduler.phases import ExecutionPhase
 from scheduler.wake import wake_notifications
 
-SUBJECTS = {
-    ExecutionPhase.SUCCEEDED: Subject.SUCCEEDED,
-    ExecutionPhase.FAILED: Subject.FAILED,
-    ExecutionPhase.ABORTED: Subject.ABORTED,
-    ExecutionPhase.TIMED_OUT: Subject.TIMED_OUT,
-}
+ACTOR = "system:engine"
+_LIKE = r"replace(replace(replace(replace({}, '\', '\\'), '%%', '\%%'), '_', '\_'), '*', '%%')"
+# A happening's launch plan: as its detail says, or that of its execution.
+_PLAN = """coalesce(nullif(fresh.detail->>'launch_plan', ''), (
+        SELECT plan.name
+        FROM scheduler_execution AS run JOIN scheduler_launchplan AS plan ON plan.id = run.launch_plan_id
+        WHERE run.project = split_part(fresh.execution_key, '/', 1)
+            AND run.domain = split_part(fresh.execution_key, '/', 2)
+            AND run.name = split_part(fresh.execution_key, '/', 3)
+    ), '')"""
+# `fresh`: artifacts.happenings.inserting. What the console shows needs no sending. Whether a person may see it is asked
+# when it is sent or shown, by the roles of that moment.
+_TELL = f"""
+    INSERT INTO scheduler_notification
+        (happening_id, subscription_id, channel, recipient, address, created_at, attempts, next_at, sent_at, error, log)
+    SELECT fresh.id, wish.id, wish.channel, wish.owner, wish.address, fresh.at, 0, fresh.at,
+        CASE WHEN wish.channel = 'console' THEN fresh.at END, '', '[]'
+    FROM fresh JOIN scheduler_subscription AS wish
+        ON wish.kinds && ARRAY[fresh.kind, split_part(fresh.kind, '.', 1) || '.*', '*']::varchar[]
+        AND wish.project IN ('', fresh.project) AND wish.domain IN ('', fresh.domain)
+    WHERE (wish.artifact = '' OR EXISTS (
+            SELECT FROM artifacts_artifact AS made WHERE made.id = fresh.artifact_id
+                AND made.project = fresh.project AND made.domain = fresh.domain
+                AND made.name LIKE {_LIKE.format("wish.artifact")}
+        ))
+        AND (wish.launch_plan = '' OR {_PLAN} LIKE {_LIKE.format("wish.launch_plan")})
+    ORDER BY fresh.id, wish.id
+    ON CONFLICT DO NOTHING RETURNING 1
+"""  # noqa: S608 - of constants
 
 
-@dataclass(frozen=True, slots=True)
-class _Recipient:
-    channel: Channel
-    address: str
-    subscription: Subscription | None = None
+def install() -> None:
+    install_teller(_TELL, wake_notifications)
 
 
 def note_phase(execution: Execution, phase: ExecutionPhase, *, at: datetime) -> None:
-    """Tell those whom the execution's own notifications name for this phase, and the subscribers."""
-    subject = SUBJECTS.get(phase)
-    if subject is not None:
-        _note(execution, subject, [*_own(execution, phase), *_subscribed(execution, subject)], at=at)
+    """The end of an execution, as a happening; and those are told whom its own notifications name for this phase."""
+    kind = ENDS.get(phase)
+    if kind is None:
+        return
+    actor = execution.aborted_by if phase is ExecutionPhase.ABORTED else ""
+    happening = happened(kind, actor=actor or ACTOR, at=at, **_about(execution))
+    if happening is not None:
+        ask(happening, [(Channel.EMAIL, "", address) for address in _own(execution, phase)])
 
 
 def note_gates(execution: Execution, gates: Iterable[Gate], *, at: datetime) -> None:
-    """Tell subscribers that gates which wait for a person were reached."""
+    """That gates which wait for a person were reached."""
     waiting = [gate.signal_id for gate in gates if gate.decided_at is None]
-    if not waiting:
-        return
-    recipients = list(_subscribed(execution, Subject.GATE_WAITING))
-    for signal_id in waiting:
-        _note(execution, Subject.GATE_WAITING, recipients, at=at, signal_id=signal_id)
+    write([a_happening(GATE_WAITING, actor=ACTOR, at=at, name=name, **_about(execution, name)) for name in waiting])
 
 
-def note_escalation(gate: Gate, addresses: Iterable[str], *, at: datetime) -> None:
-    """Tell those who are asked too now, at their mail addresses, and subscribers, that a gate's time is nearly up."""
-    execution = gate.execution
-    asked = [_Recipient(Channel.EMAIL, address) for address in addresses]
-    recipients = [*asked, *_subscribed(execution, Subject.GATE_ESCALATED)]
-    _note(execution, Subject.GATE_ESCALATED, recipients, at=at, signal_id=gate.signal_id)
+def note_asked(happening: Happening, people: Iterable[tuple[str, str]]) -> None:
+    """Tell them by the console, and at their mail addresses: (name, address), where they have one."""
+    told = [(Channel.CONSOLE, name, "") for name, _ in people]
+    ask(happening, [*told, *((Channel.EMAIL, name, "") for name, address in people if address)])
 
 
-def note_quota(quota: Quota, said: str, *, at: datetime) -> None:
-    """Tell subscribers of the quota's project that its use is above the warning level."""
-    scoped = Q(project=quota.project, launch_plan__in=("", quota.launch_plan)) if quota.project else Q(pk__in=())
-    if quota.domain:
-        scoped &= Q(domain__in=("", quota.domain))
-    else:
-        scoped &= Q(domain="")
-    rows = Subscription.objects.filter(scoped, subjects__contains=[Subject.QUOTA_WARNING])
-    recipients = [_Recipient(Channel(row.channel), row.address, row) for row in rows]
-    _write(recipients, Subject.QUOTA_WARNING, at=at, quota=quota, said=said)
+def ask(happening: Happening, recipients: Iterable[tuple[Channel, str, str]]) -> None:
+    """Tell these of it, each once, whatever others subscribed to: (channel, person, address)."""
+    at = happening.at
+    rows = [
+        Notification(
+            happening=happening,
+            channel=channel,
+            recipient=person,
+            address=address,
+            created_at=at,
+            next_at=at,
+            sent_at=at if channel is Channel.CONSOLE else None,
+        )
+        for channel, person, address in recipients
+        if person or address
+    ]
+    if rows:
+        Notification.objects.bulk_create(rows, ignore_conflicts=True)
+        wake_notifications()
 
 
-def note_level(level: ServiceLevel, said: str, *, at: datetime) -> None:
-    """Tell subscribers of the place, and of the launch plan, that a service level was not kept."""
-    names = ("", level.name) if level.kind in (ServiceLevel.Kind.ENDS_WITHIN, ServiceLevel.Kind.P95_WITHIN) else ("",)
-    rows = Subscription.objects.filter(
-        project=level.project,
-        domain__in=("", level.domain),
-        launch_plan__in=names,
-        subjects__contains=[Subject.SERVICE_LEVEL],
-    )
-    recipients = [_Recipient(Channel(row.channel), row.address, row) for row in rows]
-    _write(recipients, Subject.SERVICE_LEVEL, at=at, said=said)
+def _about(execution: Execution, signal_id: str = "") -> dict[str, Any]:
+    return {
+        "subject": f"{execution.key}/{signal_id}" if signal_id else execution.key,
+        "place": (execution.project, execution.domain),
+        "execution_key": execution.key,
+    }
 
 
-_TOLD = {
-    CHECK_FAILED.name: Subject.CHECK_FAILED,
-    FALLEN_BACK.name: Subject.ALIAS_FELL_BACK,
-    STRANDED.name: Subject.ALIAS_STRANDED,
-    VOIDED.name: Subject.APPROVAL_VOIDED,
-}
-
-
-@follow(CHECK_FAILED)
-@follow(FALLEN_BACK)
-@follow(STRANDED)
 @follow(VOIDED)
-def note_happening(happening: Happening) -> None:
-    """Tell subscribers of the project, those of one launch plan left out; by mail those whose votes do not count."""
-    scoped = Q(project=happening.project, domain__in=("", happening.domain), launch_plan="")
-    subject = _TOLD[happening.kind]
-    rows = Subscription.objects.filter(scoped, subjects__contains=[subject])
-    recipients = [_Recipient(Channel(row.channel), row.address, row) for row in rows]
-    if voters := happening.detail.get("voters"):
-        people = get_user_model().objects.filter(username__in=voters, is_active=True).order_by("pk")
-        recipients += [_Recipient(Channel.EMAIL, email) for email in people.values_list("email", flat=True)]
-    _write(recipients, subject, at=happening.at, happening=happening, said=_said_of(happening))
+def tell_voters(happening: Happening) -> None:
+    """Whose votes do not count any more."""
+    voters = get_user_model().objects.filter(username__in=happening.detail.get("voters", []), is_active=True)
+    note_asked(happening, voters.order_by("pk").values_list("username", "email"))
 
 
-def _said_of(happening: Happening) -> str:
-    detail = happening.detail
-    if happening.kind == CHECK_FAILED.name:
-        message = f": {detail['message']}" if detail.get("message") else ""
-        return f"check {happening.name} of {happening.subject} failed{message}"
-    if happening.kind == VOIDED.name:
-        voters = ", ".join(detail.get("voters", [])) or "nobody"
-        return f"what {voters} said about {happening.subject} does not count any more: {detail.get('reason', '')}"
-    did = f"fell back to {detail['version']}" if happening.kind == FALLEN_BACK.name else "found nothing to fall back to"
-    return f"{happening.subject} {did}: {detail.get('reason', '')}"
-
-
-def _own(execution: Execution, phase: ExecutionPhase) -> Iterator[_Recipient]:
+def _own(execution: Execution, phase: ExecutionPhase) -> Iterable[str]:
     """What flytekit's Email, Slack and PagerDuty say: in Flyte all three are mail addresses."""
     spec = execution_pb2.ExecutionSpec.FromString(bytes(execution.spec))
     for rule in spec.notifications.notifications:
         if int(phase) in map(int, rule.phases):
-            for address in _addresses(rule):
-                yield _Recipient(Channel.EMAIL, address.strip())
+            yield from (address.strip() for address in _addresses(rule))
 
 
 def _addresses(rule: common_pb2.Notification) -> Iterable[str]:
     kind = rule.WhichOneof("type")
     return getattr(rule, kind).recipients_email if kind else ()
-
-
-def _subscribed(execution: Execution, subject: Subject) -> Iterator[_Recipient]:
-    scoped = Q(project=execution.project) & Q(domain__in=("", execution.domain)) & Q(subjects__contains=[subject])
-    rows = list(Subscription.objects.filter(scoped))
-    if not rows:
-        return
-    name = execution.launch_plan.name if execution.launch_plan else ""
-    for row in rows:
-        if row.launch_plan in ("", name):
-            yield _Recipient(Channel(row.channel), row.address, row)
-
-
-def _note(
-    execution: Execution, subject: Subject, recipients: Iterable[_Recipient], *, at: datetime, signal_id: str = ""
-) -> None:
-    _write(recipients, subject, at=at, execution=execution, signal_id=signal_id)
-
-
-def _write(recipients: Iterable[_Recipient], subject: Subject, *, at: datetime, **about: Any) -> None:
-    rows = [
-        Notification(
-            **about,
-            subject=subject,
-            channel=recipient.channel,
-            address=recipient.address,
-            subscription=recipient.subscription,
-            created_at=at,
-            next_at=at,
-        )
-        for recipient in recipients
-        if recipient.address
-    ]
-    if rows:
-        Notification.objects.bulk_create(rows, ignore_conflicts=True)  # an address that two rules name is told once
-        wake_notifications()

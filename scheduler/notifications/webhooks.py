@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 import time
 
@@ -12,6 +10,7 @@ from django.conf import settings
 from lineage import outgoing
 from scheduler.models import Channel, Notification
 from scheduler.notifications.refusal import Refused
+from scheduler.notifications.signing import secret_of, signature
 from scheduler.notifications.texts import body_of, text_of
 
 SECONDS = 20.0  # for one sending, whatever the receiver does
@@ -23,8 +22,8 @@ def send(notification: Notification) -> None:
     body = {"text": text_of(notification)} if notification.channel == Channel.SLACK else body_of(notification)
     raw = json.dumps(body).encode()
     headers = {"Content-Type": "application/json", "User-Agent": "Causeway", "Causeway-Delivery": str(notification.pk)}
-    if notification.subscription is not None and notification.subscription.secret:
-        headers["Causeway-Signature"] = signature(notification.subscription.secret, raw, at=int(time.time()))
+    if notification.subscription is not None and (secret := secret_of(notification.subscription)):
+        headers["Causeway-Signature"] = signature(secret, raw, at=int(time.time()))
     private = settings.CAUSEWAY_WEBHOOK_PRIVATE
     try:
         answer = outgoing.post(notification.address, raw, headers, seconds=SECONDS, private=private)
@@ -35,8 +34,3 @@ def send(notification: Notification) -> None:
     if not 200 <= answer.status < 300:
         hopeless = 300 <= answer.status < 500 and answer.status not in PASSING
         raise Refused(f"{answer.status} {answer.reason}: {answer.text}", for_good=hopeless)
-
-
-def signature(secret: str, body: bytes, *, at: int) -> str:
-    """`t=<seconds>,v1=<hex>`: HMAC-SHA256 of "<seconds>.<body>", so that neither can be taken from another message."""
-    return f"t={at},v1=" + hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()

@@ -8,11 +8,13 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from artifacts.happenings import happened
 from scheduler.models import Quota
-from scheduler.notifications.outbox import note_quota
+from scheduler.notifications.kinds import QUOTA_WARNED
 from scheduler.quotas.resources import HOURS, LAUNCHES, OF_EXECUTIONS, SETTINGS, words
 from scheduler.quotas.why import Picture
 
+ACTOR = "system:quotas"
 QUIET = timedelta(hours=1)  # between two messages of a quota, however often its use goes up and down meanwhile
 
 
@@ -52,7 +54,15 @@ def _note(row: Quota, used: float, *, is_warned: bool, now: datetime) -> int:
         is_due = Q(told_at=None) | Q(told_at__lte=now - QUIET)
         if not Quota.objects.filter(is_due, pk=row.pk).update(told_at=now):
             return 0
-        note_quota(row, said_of(row, used), at=now)
+        happened(
+            QUOTA_WARNED,
+            actor=ACTOR,
+            subject=row.subject,
+            place=(row.project, row.domain),
+            name=row.resource,
+            detail={"quota": row.pk, "launch_plan": row.launch_plan, "said": said_of(row, used)},
+            at=now,
+        )
     return 1
 
 

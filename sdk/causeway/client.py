@@ -24,6 +24,7 @@ from causeway.connectors import Connectors
 from causeway.governance import Governance
 from causeway.http import CausewayError, Connection
 from causeway.lineage import Lineage, Retention
+from causeway.notifications import Notifications
 from causeway.publishing import Content, StrPath
 from causeway.quotas import Quotas
 from causeway.secrets import Secrets
@@ -66,6 +67,7 @@ class Client:
         self.connectors = Connectors(self)
         self.quotas = Quotas(self)
         self.approvers = Approvers(self)
+        self.notifications = Notifications(self)
         self.stewardship = Stewardship(self)
 
     def artifact_path(self, name: str) -> str:

@@ -18,14 +18,13 @@ from artifacts.actions.retention import set_policy
 from artifacts.models import Artifact, ArtifactVersion
 from console.accounts import tokens
 from console.accounts.models import RoleBinding, User
-from scheduler.actions.subscriptions import subscribe
+from scheduler.actions.subscriptions import Wish, subscribe
 from scheduler.models import (
     Channel,
     Gate,
     LaunchPlan,
     Notification,
     Schedule,
-    Subject,
     Subscription,
     TaskExecution,
     Trigger,
@@ -33,6 +32,7 @@ from scheduler.models import (
 )
 from tests.console.pages.cast import World
 from tests.console.pages.conftest import browse, cheap_passwords, world
+from tests.scheduler.notifications.rows import make_notification
 
 __all__ = ["browse", "cheap_passwords", "world"]
 
@@ -99,24 +99,9 @@ def filled(world: World) -> dict[str, str]:
     Schedule.objects.create(
         launch_plan=plan, kind=Schedule.Kind.RATE, expression="60", offset_seconds=0, kickoff_input=""
     )
-    subscription = subscribe(
-        project="demo",
-        domain="",
-        launch_plan="",
-        subjects=[Subject.FAILED],
-        channel=Channel.EMAIL,
-        address="a@example.org",
-        secret="",
-        actor="admin",
-    )
-    Notification.objects.create(
-        execution=world.failed,
-        subject=Subject.FAILED,
-        channel=subscription.channel,
-        address=subscription.address,
-        created_at=timezone.now(),
-        next_at=timezone.now() + timedelta(hours=1),
-    )
+    wish = Wish(kinds=["execution.failed"], project="demo", channel=Channel.EMAIL, address="a@example.org")
+    subscribe(wish, actor="admin")
+    make_notification(world.failed, next_at=timezone.now() + timedelta(hours=1))
     found = {name: str(model.objects.order_by("pk")[0].pk) for name, model in MODELS.items()}  # type: ignore[attr-defined]
     return found | {"binding_id": str(RoleBinding.objects.get(user=world.viewer).pk)}
 

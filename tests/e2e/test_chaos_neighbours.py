@@ -203,7 +203,7 @@ def test_each_version_fires_once_and_the_console_answers_among_bad_neighbours(
     neighbours = Neighbours(stack)
     with dripping(neighbours) as address:
         for number in range(2):
-            body = {"project": "flytesnacks", "channel": "webhook", "subjects": ["SUCCEEDED"]}
+            body = {"project": "flytesnacks", "channel": "webhook", "kinds": ["execution.succeeded"]}
             client.connection.call("POST", "subscriptions", json={**body, "address": f"{address}/{number}"})
         deeds = (neighbours.kill, neighbours.ask_the_console, neighbours.send_half, neighbours.take_descriptors)
         with neighbours.at_work(*deeds, lambda: neighbours.fill_the_disk(disk)):

@@ -12,9 +12,10 @@ from audit.models import AuditEvent
 from console.accounts.models import User
 from console.pages import executions_context, nodes
 from console.rpc.convert.executions import execution as to_flyte
-from scheduler.models import Channel, Execution, ExecutionMode, NodeKind, Notification, PhaseEvent, Subject
+from scheduler.models import Channel, Execution, ExecutionMode, NodeKind, PhaseEvent
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 from tests.console.pages.cast import World, make_attempt, make_node
+from tests.scheduler.notifications.rows import make_notification
 
 Browse = Callable[[User], Client]
 HTMX = {"HX-Request": "true"}
@@ -201,17 +202,9 @@ def test_it_pages_the_items_of_a_map_and_filters_them_by_phase(
 
 def test_it_shows_who_was_told_and_who_could_not_be(world: World, browse: Browse) -> None:
     failed = Execution.objects.get(name="afailed")
-    common = {
-        "execution": failed,
-        "subject": Subject.FAILED,
-        "created_at": failed.created_at,
-        "next_at": timezone.now(),
-    }
-    Notification.objects.create(
-        channel=Channel.EMAIL, address="ann@example.org", sent_at=timezone.now(), attempts=1, **common
-    )
-    hook = "https://hooks.example.org/secret-path"
-    Notification.objects.create(channel=Channel.WEBHOOK, address=hook, error="503 <b>later", attempts=2, **common)
+    mail = {"channel": Channel.EMAIL, "address": "ann@example.org"}
+    make_notification(failed, sent_at=timezone.now(), attempts=1, **mail)
+    make_notification(failed, error="503 <b>later", attempts=2)
 
     text = browse(world.admin).get(RUN.format("afailed") + "events/").content.decode()
 

@@ -9,33 +9,31 @@ from django.utils import timezone
 
 from audit.models import AuditEvent
 from console.accounts.models import Role, User
-from scheduler.actions.subscriptions import subscribe
-from scheduler.models import Channel, Notification, Subject, Subscription
+from scheduler.actions.subscriptions import Wish, subscribe
+from scheduler.models import Channel, Project, Subscription
 from tests.console.pages.cast import World, user
+from tests.scheduler.notifications.rows import make_notification
 
 Browse = Callable[[User], Client]
 FORM: dict[str, Any] = {
     "project": "demo",
     "domain": "development",
     "launch_plan": "train_on_dataset",
-    "subjects": ["FAILED", "GATE_WAITING"],
+    "kinds": ["execution.failed", "gate.waiting"],
     "channel": "webhook",
     "address": "https://hooks.example.com/a/b",
     "secret": "s3cret",
 }
 
 
+EVENTS = "/executions/demo/development/afailed/events/"
+
+
 def subscribed(number: int = 0, project: str = "demo") -> Subscription:
-    return subscribe(
-        project=project,
-        domain="",
-        launch_plan="",
-        subjects=[Subject.FAILED],
-        channel=Channel.EMAIL,
-        address=f"ann{number}@example.com",
-        secret="",
-        actor="admin",
-    )
+    Project.objects.get_or_create(identifier=project)
+    address = f"ann{number}@example.com"
+    wish = Wish(kinds=["execution.failed"], project=project, channel=Channel.EMAIL, address=address)
+    return subscribe(wish, actor="admin")
 
 
 def test_it_subscribes_an_address_and_removes_it_with_audit_rows(world: World, browse: Browse) -> None:
@@ -43,8 +41,8 @@ def test_it_subscribes_an_address_and_removes_it_with_audit_rows(world: World, b
     shown = client.post("/notifications/create/", FORM, follow=True).content.decode()
     assert "https://hooks.example.com/a/b" in shown and "signed" in shown and "s3cret" not in shown
     made = Subscription.objects.get()
-    assert (made.subjects, made.launch_plan, made.created_by) == (
-        ["FAILED", "GATE_WAITING"],
+    assert (made.kinds, made.launch_plan, made.created_by) == (
+        ["execution.failed", "gate.waiting"],
         "train_on_dataset",
         "admin",
     )
@@ -59,11 +57,11 @@ def test_it_subscribes_an_address_and_removes_it_with_audit_rows(world: World, b
     [
         ({"address": "nowhere"}, "a webhook needs a URL"),
         ({"channel": "email"}, "is not a mail address"),
-        ({"subjects": []}, "what: one or more of"),
-        ({"subjects": ["EVERYTHING"]}, "what: one or more of"),
+        ({"kinds": []}, "kinds: choose one"),
+        ({"kinds": ["EVERYTHING"]}, "kinds: choose one"),
         ({"channel": "pigeon"}, "how: one of"),
-        ({"domain": "moon"}, "domain: one of"),
-        ({"project": "nothing"}, "project: choose one"),
+        ({"domain": "moon"}, "domain [moon] is unrecognized"),
+        ({"project": "nothing"}, "project [nothing] is not registered"),
     ],
 )
 def test_it_says_what_is_wrong_and_keeps_what_was_typed(
@@ -106,20 +104,11 @@ def test_it_pages_subscriptions_with_the_same_queries(
 
 
 def test_it_sends_a_notification_again_from_the_executions_page(world: World, browse: Browse) -> None:
-    now = timezone.now()
-    told = Notification.objects.create(
-        execution=world.failed,
-        subject=Subject.FAILED,
-        channel=Channel.EMAIL,
-        address="ops@example.com",
-        created_at=now,
-        next_at=now,
-        given_up_at=now,
-        error="550 no such mailbox",
-    )
+    mail = {"channel": Channel.EMAIL, "address": "ops@example.com", "error": "550 no such mailbox"}
+    told = make_notification(world.failed, given_up_at=timezone.now(), **mail)
     address = f"/notifications/{told.pk}/send/"
     assert browse(world.viewer).post(address).status_code == 403
-    shown = browse(world.admin).post(address, follow=True).content.decode()
+    shown = browse(world.admin).post(address, {"next": EVENTS}, follow=True).content.decode()
 
     told.refresh_from_db()
     assert told.given_up_at is None and "ops@example.com" in shown and "It is sent again" in shown

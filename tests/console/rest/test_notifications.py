@@ -6,29 +6,19 @@ import pytest
 from django.utils import timezone
 
 from audit.models import AuditEvent
-from scheduler.models import Channel, Execution, Notification, Subject, Subscription
+from scheduler.models import Channel, Subscription
 from tests.console.rest.conftest import Caller, problem
-from tests.console.rest.rows import START, make_execution
+from tests.console.rest.rows import make_execution
+from tests.scheduler.notifications.rows import make_notification
 
 URL = "/api/v1/subscriptions"
 HOOK = {
     "project": "demo",
-    "subjects": ["FAILED", "GATE_WAITING"],
+    "kinds": ["execution.failed", "gate.waiting"],
     "channel": "webhook",
     "address": "https://hooks.example.org/secret-path",
     "secret": "s3cret",
 }
-
-
-def make_notification(execution: Execution, **over: Any) -> Notification:
-    fields: dict[str, Any] = {
-        "subject": Subject.FAILED,
-        "channel": Channel.WEBHOOK,
-        "address": HOOK["address"],
-        "created_at": START,
-        "next_at": START,
-    }
-    return Notification.objects.create(execution=execution, **{**fields, **over})
 
 
 def test_an_admin_subscribes_and_unsubscribes(api: Caller, django_assert_num_queries: Any) -> None:
@@ -58,8 +48,12 @@ def test_others_neither_see_nor_make_any(api: Caller) -> None:
 @pytest.mark.parametrize(
     ("over", "word"),
     [
-        ({"subjects": []}, "subjects"),
-        ({"subjects": ["RUNNING"]}, "subjects"),
+        ({"kinds": []}, "kinds"),
+        ({"kinds": ["execution.running"]}, "kinds"),
+        ({"kinds": ["execution.f*"]}, "kinds"),
+        ({"domain": "moon"}, "domain"),
+        ({"channel": "console"}, "address"),
+        ({"artifact": "a\nb"}, "artifact"),
         ({"channel": "pigeon"}, "channel"),
         ({"address": "hooks.example.org"}, "address"),
         ({"channel": "email"}, "address"),

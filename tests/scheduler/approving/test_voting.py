@@ -19,7 +19,7 @@ from scheduler.actions.gates import decide, get_or_create_signal, set_signal
 from scheduler.approving.escalation import escalate_due
 from scheduler.approving.rules import Rule
 from scheduler.approving.standing import look_again
-from scheduler.models import Channel, Decision, Execution, Gate, GateVote, NodeExecution, Notification, Subject
+from scheduler.models import Channel, Decision, Execution, Gate, GateVote, NodeExecution, Notification
 from scheduler.notifications.texts import subject_of, text_of
 from scheduler.phases import ExecutionPhase
 from tests.artifacts.governance.making import settle
@@ -187,8 +187,8 @@ def test_a_vote_about_a_deck_that_changed_counts_for_nothing() -> None:
     assert decide(gate, approve=True, actor="bob").decided_at is None  # ann's is void
     assert GateVote.objects.get(actor="ann").voided_at is not None
     settle()
-    told = Notification.objects.get(subject=Subject.APPROVAL_VOIDED)
-    assert (told.address, told.channel) == ("ann@example.org", Channel.EMAIL)
+    bell, told = Notification.objects.filter(happening__kind="gate.voided").order_by("pk")
+    assert (bell.channel, told.channel, told.recipient) == (Channel.CONSOLE, Channel.EMAIL, "ann")
     assert subject_of(told) == (
         f"what ann said about {gate.execution.key}/{gate.signal_id} does not count any more: what was reviewed changed"
     )
@@ -288,8 +288,8 @@ def test_others_are_asked_before_the_time_is_up_once() -> None:
         decide(gate, approve=True, actor="dan")
     with later(HOUR * 0.6):
         assert (escalate_due(), escalate_due()) == (1, 0)
-        told = Notification.objects.filter(subject=Subject.GATE_ESCALATED)
-        assert [row.address for row in told] == ["dan@example.org"]
+        told = Notification.objects.filter(happening__kind="gate.escalated").order_by("pk")
+        assert [(row.channel, row.recipient) for row in told] == [("console", "dan"), ("email", "dan")]
         gate.refresh_from_db()
         assert decide(gate, approve=True, actor="dan").decided_at is not None
 

@@ -21,7 +21,6 @@ from scheduler.models import (
     LevelOutcome,
     Notification,
     ServiceLevel,
-    Subject,
     Subscription,
     UpTime,
 )
@@ -74,7 +73,7 @@ def test_a_new_version_by_seven_in_berlin() -> None:
     published(NOON - DAY, 0)
     row = level(Kind.NEW_BY, time="07:00", zone="Europe/Berlin")
     Subscription.objects.create(
-        project="demo", subjects=[Subject.SERVICE_LEVEL], channel=Channel.EMAIL, address="a@x.org", created_at=NOON
+        project="demo", kinds=["level.*"], channel=Channel.EMAIL, address="a@x.org", created_at=NOON
     )
     published(NOON + 17 * HOUR, 1)  # 06:00 in Berlin
     published(NOON + DAY + 19 * HOUR, 2)  # 08:00: too late for that day, in time for the next
@@ -83,7 +82,7 @@ def test_a_new_version_by_seven_in_berlin() -> None:
     days = [datetime(2026, 3, day, 6, tzinfo=timezone.utc).isoformat() for day in (3, 4, 5, 6)]
     assert told(row) == list(zip(days, [True, False, True, False], strict=True))
     assert Happening.objects.filter(kind="level.breached").count() == 2
-    assert Notification.objects.filter(subject=Subject.SERVICE_LEVEL).count() == 2
+    assert Notification.objects.filter(happening__kind="level.breached").count() == 2
     found = attainment([row], now=NOON + 4 * DAY)[row.pk]
     assert (found.met, found.breached, found.share) == (2, 2, 0.5)
     assert [(met, bad) for _, met, bad in over_time(row, now=NOON + 4 * DAY)] == [(1, 0), (0, 1), (1, 0), (0, 1)]

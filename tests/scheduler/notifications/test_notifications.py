@@ -25,8 +25,8 @@ from artifacts.exceptions import InvalidArgument
 from scheduler.actions.executions import abort
 from scheduler.actions.gates import decide
 from scheduler.actions.launch import LaunchRequest, launch
-from scheduler.actions.subscriptions import subscribe
-from scheduler.models import Channel, Execution, Gate, Notification, Subject, Subscription
+from scheduler.actions.subscriptions import Wish, subscribe
+from scheduler.models import Channel, Execution, Gate, Notification, Project, Subscription
 from scheduler.notifications import deliver, smtp, webhooks
 from scheduler.notifications.deliver import deliver_due, send_again
 from scheduler.phases import ExecutionPhase
@@ -74,9 +74,11 @@ def mails_for(*phases: ExecutionPhase, to: str = "ann@example.org") -> execution
     return execution_pb2.NotificationList(notifications=[rule])
 
 
-def webhook(url: str, *subjects: Subject, **over: str) -> Subscription:
-    fields = {"project": "demo", "domain": "", "launch_plan": "", "secret": "", "actor": "ada", **over}
-    return subscribe(subjects=subjects or list(Subject), channel=Channel.WEBHOOK, address=url, **fields)
+def webhook(url: str, *kinds: str, **over: str) -> Subscription:
+    fields = {"project": "demo", **over}
+    Project.objects.get_or_create(identifier=fields["project"])
+    wish = Wish(kinds=kinds or ["execution.*", "gate.*"], channel=Channel.WEBHOOK, address=url, **fields)
+    return subscribe(wish, actor="ada")
 
 
 def read(raw: object) -> Message:
@@ -150,7 +152,7 @@ class TestMail:
         self, mailbox: Mailbox, receiver: Receiver, settings: Settings
     ) -> None:
         host, settings.EMAIL_HOST = settings.EMAIL_HOST, ""
-        webhook(receiver.url, Subject.SUCCEEDED)
+        webhook(receiver.url, "execution.succeeded")
         SUCCEED.run(start(workflow_of(plain), {"a": 1}, notifications=mails_for(ExecutionPhase.SUCCEEDED)))
         assert deliver_due() == 1, "the webhook does not wait"
         row = Notification.objects.get(channel=Channel.EMAIL)
@@ -219,15 +221,15 @@ class TestLaunchPlans:
 
 class TestWebhooks:
     def test_it_sends_what_happened_signed(self, receiver: Receiver) -> None:
-        webhook(receiver.url + "/hook", Subject.FAILED, secret="s3cret")
+        webhook(receiver.url + "/hook", "execution.failed", secret="s3cret")
         SUCCEED.run(start(workflow_of(plain), {"a": 1}))
         execution = FAIL.run(start(workflow_of(plain), {"a": 1}))
         assert deliver_due() == 1
         ((headers, raw),) = receiver.taken
         body = json.loads(raw)
-        assert body["event"] == "FAILED" and "no more snow" in body["error"]
+        assert body["event"] == "execution.failed" and "no more snow" in body["error"]
         assert body["execution"]["name"] == execution.name
-        assert body["execution"]["url"].endswith(f"/executions/{execution.key}/")
+        assert body["url"].endswith(f"/executions/{execution.key}/")
         at, mac = (part.split("=")[1] for part in headers["causeway-signature"].split(","))
         assert hmac.compare_digest(mac, hmac.new(b"s3cret", at.encode() + b"." + raw, hashlib.sha256).hexdigest())
         assert int(headers["causeway-delivery"]) == body["id"]
@@ -241,15 +243,16 @@ class TestWebhooks:
         assert [row.address for row in Notification.objects.all()] == [receiver.url + "/all"]
 
     def test_slack_gets_a_text(self, receiver: Receiver) -> None:
-        scope = {"project": "demo", "domain": "", "launch_plan": "", "secret": ""}
-        subscribe(subjects=[Subject.SUCCEEDED], channel=Channel.SLACK, address=receiver.url, actor="ada", **scope)
+        Project.objects.get_or_create(identifier="demo")
+        wish = Wish(kinds=["execution.succeeded"], project="demo", channel=Channel.SLACK, address=receiver.url)
+        subscribe(wish, actor="ada")
         execution = SUCCEED.run(start(workflow_of(plain), {"a": 1}))
         deliver_due()
         body = json.loads(receiver.taken[0][1])
         assert list(body) == ["text"] and execution.key in body["text"]
 
     def test_a_gate_that_waits_is_told_once_and_not_when_it_was_decided_before(self, receiver: Receiver) -> None:
-        webhook(receiver.url, Subject.GATE_WAITING)
+        webhook(receiver.url, "gate.waiting")
         driver = Driver({"double": lambda a: 2 * a})
         execution = driver.run(start(workflow_of(approved), {"a": 1}))
         driver.run(execution)

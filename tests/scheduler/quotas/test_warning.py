@@ -6,8 +6,8 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from scheduler.actions.subscriptions import subscribe
-from scheduler.models import Channel, Notification, Project, Quota, Subject, TaskExecution
+from scheduler.actions.subscriptions import Wish, subscribe
+from scheduler.models import Channel, Notification, Project, Quota, TaskExecution
 from scheduler.notifications.texts import body_of, subject_of, text_of
 from scheduler.phases import AttemptPhase
 from scheduler.quotas import warning
@@ -20,12 +20,10 @@ def told() -> list[str]:
     return list(Notification.objects.order_by("pk").values_list("address", flat=True))
 
 
-def subscriber(name: str, domain: str = "", *, project: str = "p", subject: Subject = Subject.QUOTA_WARNING) -> None:
+def subscriber(name: str, domain: str = "", *, project: str = "p", kind: str = "quota.warned") -> None:
     Project.objects.get_or_create(identifier=project)
-    subscribe(
-        project=project, domain=domain, launch_plan="", subjects=[subject], channel=Channel.EMAIL,
-        address=f"{name}@example.org", secret="", actor="ann",
-    )  # fmt: skip
+    wish = Wish(kinds=[kind], project=project, domain=domain, channel=Channel.EMAIL, address=f"{name}@example.org")
+    subscribe(wish, actor="ann")
 
 
 def test_it_is_told_once_when_the_level_is_reached_and_again_when_it_is_reached_again() -> None:
@@ -64,7 +62,7 @@ def test_it_is_told_once_when_the_level_is_reached_and_again_when_it_is_reached_
 def test_whose_quota_it_is_says_who_is_told() -> None:
     subscriber("project")
     subscriber("domain", "development")
-    subscriber("failures", subject=Subject.FAILED)
+    subscriber("failures", kind="execution.failed")
     subscriber("other", project="q")
     attempts("p", 1)
     for resource, where in (("attempts", {"project": "p"}), ("cpu", {})):
@@ -86,8 +84,8 @@ def test_what_it_says() -> None:
     assert subject_of(found) == "Project p uses 1 of 1 attempts"
     assert text_of(found).startswith("Project p uses 1 of 1 attempts.") and text_of(found).endswith("/quotas/")
     body = body_of(found)
-    assert (body["event"], body["quota"], body["message"]) == (
-        "QUOTA_WARNING",
+    assert (body["event"], body["detail"]["quota"], body["message"]) == (
+        "quota.warned",
         row.pk,
         "Project p uses 1 of 1 attempts",
     )
