@@ -25,7 +25,8 @@ def bind(username: str, role: Role, *, project: str, domain: str, actor: User) -
         raise NotFound(f"no user {username}")
     with transaction.atomic():
         binding, created = RoleBinding.objects.get_or_create(user=user, role=role, project=project, domain=domain)
-        if created:
+        if created or binding.group:  # what a group gave, and a person now gives, does not go with the group
+            RoleBinding.objects.filter(pk=binding.pk).update(group="")
             record_binding(actor.get_username(), "role.bind", binding)
     return binding
 

@@ -15,6 +15,7 @@ from pytest_django import Settings
 
 from audit.models import AuditEvent
 from console.accounts.models import GroupRole, Identity, Role, RoleBinding, User
+from console.accounts.roles import bind
 from console.oidc import _registered
 from scheduler.models import Project
 from tests.stack import free_port
@@ -137,6 +138,17 @@ def test_groups_give_roles_and_take_them_away_and_leave_those_of_people_alone(si
     _person(sign_on, "s3", preferred_username="eve")  # how many providers say that there are none
     _go(Client(), "s3")
     assert roles() == {("weather", "", "admin")}
+
+
+def test_a_role_that_a_group_gave_stays_once_a_person_gives_it_too(sign_on: str, client: Client) -> None:
+    GroupRole.objects.create(group="ml", project="demo", role=Role.VIEWER)
+    _person(sign_on, "s6", preferred_username="kim", groups=["ml"])
+    _go(client, "s6")
+    root = User.objects.create_superuser("root")
+    bind("kim", Role.VIEWER, project="demo", domain="", actor=root)
+    _person(sign_on, "s6", preferred_username="kim", groups=[])
+    _go(Client(), "s6")
+    assert RoleBinding.objects.get(user__username="kim").group == ""
 
 
 def test_one_group_makes_platform_administrators(sign_on: str, client: Client, settings: Settings) -> None:
