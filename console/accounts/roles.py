@@ -45,8 +45,8 @@ def unbind(binding: RoleBinding, *, actor: User) -> None:
     """Takes the role away. The taker needs ADMIN over the binding's scope."""
     access.require(actor, Action.ADMIN, binding.project, binding.domain)
     with transaction.atomic():
-        record_binding(actor.get_username(), "role.unbind", binding)
-        binding.delete()
+        if RoleBinding.objects.filter(pk=binding.pk).delete()[0]:  # of two at once one did it
+            record_binding(actor.get_username(), "role.unbind", binding)
 
 
 def record_binding(actor: str, verb: str, binding: RoleBinding) -> None:

@@ -66,8 +66,8 @@ def link(user: User, person: Person) -> None:
 
 def unlink(identity: Identity, *, actor: str) -> None:
     with transaction.atomic():
-        record(actor, "user.unlink", identity.user.username, detail={"issuer": identity.issuer})
-        identity.delete()
+        if Identity.objects.filter(pk=identity.pk).delete()[0]:  # of two at once one did it
+            record(actor, "user.unlink", identity.user.username, detail={"issuer": identity.issuer})
 
 
 def _make(person: Person) -> User:
