@@ -83,7 +83,7 @@ QUARANTINED = register("version.quarantined", "was quarantined")
 RELEASED = register("version.released", "was released from quarantine")
 APPROVED = register("gate.approved", "was approved")
 REJECTED = register("gate.rejected", "was rejected")
-VOIDED = register("gate.voided", "does not count any more, as what was reviewed changed")
+VOIDED = register("gate.voided", "does not count any more")
 
 
 class About(TypedDict, total=False):

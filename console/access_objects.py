@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from django.db.models import Model, QuerySet
 
-from artifacts.exceptions import NotFound
+from artifacts.exceptions import NotFound, PermissionDenied
 from artifacts.models import Artifact, ArtifactVersion, Hold
 from artifacts.queries import version_called
 from console.accounts import access
@@ -95,9 +95,19 @@ def _require_of_project(user: AnyUser, project: str, domain: str, action: Action
 
 
 def access_decision(user: AnyUser, decision_id: int) -> Decision:
+    """For its evidence."""
     what = f"decision {decision_id}"
     row = _one(whole().filter(pk=decision_id), what)
     access.require_found(user, Action.READ, *row.place, what=what)
+    return with_evidence_for(user, row)
+
+
+def with_evidence_for(user: AnyUser, row: Decision) -> Decision:
+    """A decision that the user may read. PermissionDenied where its evidence, which is signed as a whole, names a
+    version that he may not: one of another project that was promoted, for instance.
+    """
+    if row.version is not None and not access.can(user, Action.READ, *row.version.artifact.key[:2]):
+        raise PermissionDenied("the evidence names a version that you may not read: it is for who may")
     return row
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils import timezone
 
-from artifacts.exceptions import PermissionDenied
+from artifacts.exceptions import NotFound, PermissionDenied
 from console.accounts import access, scopes
 from console.accounts.access import Action
 from console.accounts.models import User
@@ -14,13 +14,23 @@ from scheduler.models import Delegation, Gate
 from scheduler.subjects import subjects_of
 
 
+def require_word(user: User, project: str, domain: str, *, governed: bool) -> None:
+    """Before a word of the user's counts: PermissionDenied for a token that is not good for deciding; for programs
+    (running tasks, service accounts) where it is `governed` by a rule or policy, which asks people and says which; and
+    where it is not, for who is no approver there.
+    """
+    if not governed or not scopes.allows(user, Action.DECIDE):
+        access.require(user, Action.DECIDE, project, domain)
+    elif not user.pk or user.service_of:
+        raise PermissionDenied(f"{user.get_username()} calls as a program: this is decided by people")
+
+
 def require_decider(user: User, gate: Gate) -> None:
     """PermissionDenied for who may not decide about gates there, where no rule says who may; where one does, it is
     enough to read, if the token is good for deciding. To be called with a gate that the user was given to read.
     """
-    place = gate.execution.project, gate.execution.domain
-    if not is_decision(gate) or rule_for(gate).is_default or not scopes.allows(user, Action.DECIDE):
-        access.require(user, Action.DECIDE, *place)
+    governed = is_decision(gate) and not rule_for(gate).is_default
+    require_word(user, gate.execution.project, gate.execution.domain, governed=governed)
 
 
 def may_decide(user: User, gate: Gate) -> bool:
@@ -40,8 +50,12 @@ def may_decide(user: User, gate: Gate) -> bool:
 def require_delegator(user: User, *, giver: str, project: str) -> None:
     """PermissionDenied unless the user gives away his own decisions, or administers the project (all: of no project).
 
-    A token has to be good for deciding, or for administering; a running task gives nothing away.
+    A token has to be good for deciding, or for administering; a running task gives nothing away. NotFound for a project
+    that the user may not read.
     """
+    known = access.known_projects(user)
+    if project and known is not None and project not in known:
+        raise NotFound(f"no project {project}")
     own = giver == user.get_username() and user.pk and scopes.allows(user, Action.DECIDE)
     if not own and not access.can(user, Action.ADMIN, project):
         raise PermissionDenied(

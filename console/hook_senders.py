@@ -87,7 +87,10 @@ def publication_in(data: dict[str, Any], sender: str) -> dict[str, Any] | None:
 
 def _address(source: str) -> str:
     """An event does not say which server it comes from: what only that one can resolve opens nothing for others."""
-    parts = urlsplit(source)
+    try:
+        parts = urlsplit(source)
+    except ValueError as error:
+        raise InvalidArgument(f"the source {source[:200]!r} of the model's version is no address: {error}") from None
     if parts.netloc and parts.scheme != "file":
         return source
     scheme = parts.scheme if len(parts.scheme) > 1 and parts.scheme != "file" else "mlflow"

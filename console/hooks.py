@@ -103,8 +103,8 @@ def rotate(hook: Hook, *, actor: User) -> str:
 def remove(hook: Hook, *, actor: User) -> None:
     access.require(actor, Action.PUBLISH, hook.project, hook.domain)
     with transaction.atomic():
-        _record(actor, "hook.remove", hook)
-        hook.delete()
+        if Hook.objects.filter(pk=hook.pk).delete()[0]:  # of two at once one did it
+            _record(actor, "hook.remove", hook)
 
 
 def take(key: str, call: Call) -> Outcome | None:

@@ -55,6 +55,9 @@ def finish(request: HttpRequest) -> tuple[Person, str]:
     FailedPrecondition.
     """
     client = _client()
+    if client.framework.get_state_data(request.session, request.GET.get("state", "")) is None:
+        # Before anything is read of the address: nobody's words but the provider's are shown.
+        raise Unauthenticated("single sign-on failed: it was not begun in this browser, or an hour ago; begin again")
     try:
         token = client.authorize_access_token(request, timeout=SECONDS)
         claims = dict(token.get("userinfo") or {})
@@ -71,8 +74,6 @@ def finish(request: HttpRequest) -> tuple[Person, str]:
 
 
 def _person(claims: Mapping[str, Any]) -> Person:
-    groups = claims.get(settings.CAUSEWAY_OIDC_GROUPS)
-    known = [groups] if isinstance(groups, str) else groups
     return Person(
         issuer=settings.CAUSEWAY_OIDC_ISSUER,
         subject=str(claims["sub"])[:255],
@@ -80,8 +81,21 @@ def _person(claims: Mapping[str, Any]) -> Person:
         email=str(claims.get("email") or ""),
         first_name=str(claims.get("given_name") or ""),
         last_name=str(claims.get("family_name") or ""),
-        groups=frozenset(str(one) for one in known) if isinstance(known, list) else None,
+        groups=_groups(claims),
     )
+
+
+def _groups(claims: Mapping[str, Any]) -> frozenset[str] | None:
+    """No such claim: of none. Many providers leave it out for who is in no group any more (Okta, Entra). None: there
+    are more than the provider sends, as it says by `_claim_names` (OpenID Connect Core, 5.6.2) or Entra's `hasgroups`.
+    """
+    name = settings.CAUSEWAY_OIDC_GROUPS
+    told = claims.get(name)
+    elsewhere = claims.get("_claim_names")
+    if told is None and (claims.get("hasgroups") or (isinstance(elsewhere, dict) and name in elsewhere)):
+        return None
+    listed = told if isinstance(told, list) else [told] if isinstance(told, str) else []
+    return frozenset(str(one) for one in listed)
 
 
 def _callback() -> str:

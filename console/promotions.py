@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from artifacts.governance.pointers import Mover
 from artifacts.models import Artifact
-from console.accounts import access, scopes
+from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import User
 from console.accounts.roles import check_scope
+from console.deciding import require_word
 from console.governance import mover_of
 from scheduler.approving.reading import promotion_rule
 from scheduler.models import Promotion
@@ -32,5 +33,4 @@ def mover_there(user: User, project: str, domain: str) -> Mover:
 def require_voter(user: User, promotion: Promotion) -> None:
     """A token has to be good for deciding; whether the user has a seat is asked by the action."""
     governed = not promotion_rule(promotion.project, promotion.domain, promotion.name).is_default
-    if not governed or not scopes.allows(user, Action.DECIDE):
-        access.require(user, Action.DECIDE, promotion.project, promotion.domain)
+    require_word(user, promotion.project, promotion.domain, governed=governed)

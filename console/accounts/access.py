@@ -84,12 +84,14 @@ def rights_of(name: str) -> Rights:
 
 
 def holders_of(action: Action, project: str, domain: str) -> frozenset[str]:
-    """The active people who may do it there; without a domain: in some domain of the project. Superusers among them."""
+    """The active people who may do it there; without a domain: in some domain of the project. Superusers among them,
+    accounts of programs not.
+    """
     least = [role for role in Role if _RANK[role] >= _RANK[_LEAST_ROLE[action]]]
     bound = Q(role_bindings__role__in=least, role_bindings__project__in=("", project))
     if domain:
         bound &= Q(role_bindings__domain__in=("", domain))
-    rows = User.objects.filter(Q(is_superuser=True) | bound, is_active=True)
+    rows = User.objects.filter(Q(is_superuser=True) | bound, is_active=True, service_of="")
     return frozenset(rows.distinct().values_list("username", flat=True))
 
 

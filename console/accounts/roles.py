@@ -25,7 +25,8 @@ def bind(username: str, role: Role, *, project: str, domain: str, actor: User) -
         raise NotFound(f"no user {username}")
     with transaction.atomic():
         binding, created = RoleBinding.objects.get_or_create(user=user, role=role, project=project, domain=domain)
-        if created:
+        if created or binding.group:  # what a group gave, and a person now gives, does not go with the group
+            RoleBinding.objects.filter(pk=binding.pk).update(group="")
             record_binding(actor.get_username(), "role.bind", binding)
     return binding
 
@@ -44,8 +45,8 @@ def unbind(binding: RoleBinding, *, actor: User) -> None:
     """Takes the role away. The taker needs ADMIN over the binding's scope."""
     access.require(actor, Action.ADMIN, binding.project, binding.domain)
     with transaction.atomic():
-        record_binding(actor.get_username(), "role.unbind", binding)
-        binding.delete()
+        if RoleBinding.objects.filter(pk=binding.pk).delete()[0]:  # of two at once one did it
+            record_binding(actor.get_username(), "role.unbind", binding)
 
 
 def record_binding(actor: str, verb: str, binding: RoleBinding) -> None:

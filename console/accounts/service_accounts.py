@@ -15,6 +15,7 @@ from audit.record import record
 from console.accounts import access, roles, tokens
 from console.accounts.access import Action
 from console.accounts.models import ApiToken, Role, User
+from console.accounts.scopes import grant_of
 
 
 def of(project: str) -> QuerySet[User]:
@@ -45,6 +46,9 @@ def make(name: str, role: Role, *, project: str, domain: str = "", actor: User) 
         raise InvalidArgument(f"the name of an account has letters, digits and @.+-_, not {name!r}") from error
     if len(name) > 150:
         raise InvalidArgument("the name of an account has at most 150 characters")
+    # As sign_on: in trails and votes `Root` would be taken for `root`.
+    if User.objects.filter(username__iexact=name).exists():
+        raise AlreadyExists(f"there is an account {name} already")
     user = User(username=name, service_of=project)
     user.set_unusable_password()
     try:
@@ -59,14 +63,17 @@ def make(name: str, role: Role, *, project: str, domain: str = "", actor: User) 
 
 
 def give_token(account: User, name: str, expires_at: datetime | None, *, actor: User) -> tuple[ApiToken, str]:
-    """A token of it, good for its project only, and the secret, which nobody can read again.
+    """A token of it, good for its project only, and the secret, which nobody can read again. Made with a token of less
+    than everything, it may do no more and ends with that one.
 
     Raises FailedPrecondition for an account that is closed.
     """
     access.require(actor, Action.ADMIN, account.service_of)
     if not account.is_active:
         raise FailedPrecondition(f"the service account {account.username} is closed")
-    return tokens.create(account, name, expires_at, project=account.service_of, actor=actor.username)
+    grant = grant_of(actor)
+    limits = None if grant is None or grant.is_whole else grant
+    return tokens.create(account, name, expires_at, project=account.service_of, actor=actor.username, within=limits)
 
 
 def close(account: User, *, actor: User) -> None:

@@ -24,7 +24,7 @@ _UNFIT = re.compile(r"[^\w.@+-]")  # what a user name cannot have, as Django say
 
 @dataclass(frozen=True)
 class Person:
-    """What the provider says of somebody. `groups` is None where it says nothing of groups."""
+    """What the provider says of somebody. `groups` is None where there are some and it does not say which."""
 
     issuer: str
     subject: str
@@ -66,12 +66,13 @@ def link(user: User, person: Person) -> None:
 
 def unlink(identity: Identity, *, actor: str) -> None:
     with transaction.atomic():
-        record(actor, "user.unlink", identity.user.username, detail={"issuer": identity.issuer})
-        identity.delete()
+        if Identity.objects.filter(pk=identity.pk).delete()[0]:  # of two at once one did it
+            record(actor, "user.unlink", identity.user.username, detail={"issuer": identity.issuer})
 
 
 def _make(person: Person) -> User:
-    name = _UNFIT.sub("-", person.name)[:150]
+    # As Django writes names: else one of wide letters would look like somebody else's.
+    name = _UNFIT.sub("-", User.normalize_username(person.name))[:150]
     if not name:
         raise InvalidArgument(f"the provider gives no name: its claim {settings.CAUSEWAY_OIDC_USERNAME} is empty")
     refused = AlreadyExists(

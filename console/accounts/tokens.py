@@ -35,11 +35,13 @@ def create(
     scopes: Sequence[str] = (),
     project: str = "",
     actor: str | None = None,
+    within: Grant | None = None,
 ) -> tuple[ApiToken, str]:
     """A new token and its secret, which nobody can read again.
 
-    Made by somebody who came with a token, it may do no more, lives no longer, and ends with that one. Raises
-    InvalidArgument for an expiry in the past or later than that, and for more than that; PermissionDenied for a task.
+    Made by somebody who came with a token (or `within` that of another), it may do no more, lives no longer, and ends
+    with that one. Raises InvalidArgument for an expiry in the past or later than that, and for more than that;
+    PermissionDenied for a task.
     """
     name = name.strip()
     if not name or len(name) > 100:
@@ -52,7 +54,7 @@ def create(
         raise InvalidArgument("a project's name has 1 to 64 characters")
     secret = PREFIX + secrets.token_urlsafe(32)
     with transaction.atomic():
-        grant = grant_of(user)
+        grant = within or grant_of(user)
         parent = _parent(grant)
         allowed, where = checked(scopes, project, within=grant)
         token = ApiToken.objects.create(

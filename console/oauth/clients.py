@@ -16,6 +16,7 @@ REDIRECT_URI = "http://localhost:53593/callback"
 # What Flyte's clients ask for and means no less than everything.
 NO_SCOPES = ("all", "offline", "openid", "profile", "offline_access")
 GRANTS = ("authorization_code", "refresh_token", DEVICE_CODE_GRANT_TYPE)
+LONGEST_URI = 500  # characters, as a code keeps it (console.accounts.models)
 ALL_SCOPES = [*NO_SCOPES, *SCOPES]
 
 
@@ -31,10 +32,15 @@ class PublicClient(ClientMixin):  # type: ignore[misc] # Authlib ships no types
         return REDIRECT_URI
 
     def get_allowed_scope(self, scope: str | None) -> str:
-        return " ".join(one for one in (scope or "").split() if one in ALL_SCOPES)
+        """Those that there are, each once: what is kept of a request has bounds, however long that was."""
+        return " ".join(dict.fromkeys(one for one in (scope or "").split() if one in ALL_SCOPES))
 
     def check_redirect_uri(self, redirect_uri: str) -> bool:
-        """The browser's own machine, any port (RFC 8252, 7.3): a code is sent nowhere else."""
+        """The browser's own machine, any port (RFC 8252, 7.3): a code is sent nowhere else. Never with a fragment
+        (RFC 6749, 3.1.2), to which a browser would add the code.
+        """
+        if len(redirect_uri) > LONGEST_URI or "#" in redirect_uri:
+            return False
         try:
             parts = urlsplit(redirect_uri)
             port = parts.port

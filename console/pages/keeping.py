@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.conf import settings
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -13,6 +15,7 @@ from artifacts.models import Erasure, Hold
 from console.access_objects import access_hold, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
+from console.erasing import known_of, require_eraser
 from console.pages.artifacts_context import version_context
 from console.pages.responses import PageRequest, attempt, page
 from console.pages.typed_values import form_text
@@ -75,20 +78,20 @@ def erase_version(request: PageRequest, version_id: int) -> HttpResponse:
     derived = "derived" in (request.POST if request.method == "POST" else request.GET)
     plan = plan_erasure(version, derived=derived)
     if request.method != "POST":
-        may_read = access.reader(request.user)
-        known = [(one, steps) for one, steps in plan.derived if may_read(*one.artifact.key[:2])]
+        known = known_of(plan, request.user)
         hidden = len(plan.derived) - len(known)
-        blocked = [reason for reasons in plan.blocked.values() for reason in reasons]
+        shown = [version.pk, *(one.pk for one, _ in known)]
+        blocked = [reason for pk in shown for reason in plan.blocked.get(pk, [])]
         context = {"version": version, "plan": plan, "derived": known, "hidden": hidden, "with_derived": derived}
         return render(request, "stewardship/erase.html", {**context, "blocked": blocked})
-    for place in sorted({one.artifact.key[:2] for one in plan.goes}):
-        access.require(request.user, Action.ADMIN, *place)
+    require_eraser(request.user, plan)
     reason = form_text(request.POST, "reason")
 
     def act() -> None:
         if request.POST.get("version") != version.version:
             raise InvalidArgument("type the name of the version to confirm that it is erased")
-        erase(version, derived=derived, reason=reason, actor=request.user.username)
+        allowed = partial(require_eraser, request.user)
+        erase(version, derived=derived, reason=reason, actor=request.user.username, allowed=allowed)
 
     done = "Erased. That it was there, and its lineage, stay readable."
     if not attempt(request, act, done, together=False):

@@ -13,7 +13,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from artifacts.exceptions import NotFound
-from console.access_objects import access_approval_rule, access_approver_group, access_delegation, access_gate
+from console.access_objects import (
+    access_approval_rule,
+    access_approver_group,
+    access_delegation,
+    access_gate,
+    with_evidence_for,
+)
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.roles import check_scope
@@ -251,7 +257,7 @@ def decision_of(gate_id: int, user: Any) -> Decision:
     if found is None:
         why = "nothing was decided about it so far" if gate.decided_at is None else "none was kept then"
         raise NotFound(f"there is no evidence of gate {gate_id}: {why}")
-    return found
+    return with_evidence_for(user, found)
 
 
 class EvidenceView(ApiView):

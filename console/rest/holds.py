@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from django.db.models import Q
@@ -15,6 +16,7 @@ from artifacts.models import Erasure, Hold
 from console.access_objects import access_artifact, access_hold, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
+from console.erasing import known_of, require_eraser
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
 from console.rest.lineage import VersionRef
 from scheduler.actions.erasure import ErasurePlan, erase, plan_erasure
@@ -148,8 +150,7 @@ class EraseBody(EraseFilters):
 
 
 def plan_json(plan: ErasurePlan, user: Any) -> dict[str, Any]:
-    may_read, goes = access.reader(user), {one.pk for one in plan.goes}
-    known = [(one, steps) for one, steps in plan.derived if may_read(*one.artifact.key[:2])]
+    known, goes = known_of(plan, user), {one.pk for one in plan.goes}
     return {
         "version": VersionRef(plan.version).data,
         "blocked": plan.blocked.get(plan.version.pk, []),
@@ -168,12 +169,6 @@ def plan_json(plan: ErasurePlan, user: Any) -> dict[str, Any]:
     }
 
 
-def require_eraser(user: Any, plan: ErasurePlan) -> None:
-    """PermissionDenied unless the user administers every place of which something would go."""
-    for place in sorted({one.artifact.key[:2] for one in plan.goes}):
-        access.require(user, Action.ADMIN, *place)
-
-
 class EraseView(ApiView):
     @extend_schema(parameters=[EraseFilters], responses=ErasePlanOut, tags=TAGS, operation_id="versions_erase_plan")
     def get(self, request: Request, version_id: int) -> Response:
@@ -189,8 +184,7 @@ class EraseView(ApiView):
         user = user_of(request)
         version = access_version_id(user, version_id, action=Action.ADMIN)
         body = read_body(EraseBody, request)
-        require_eraser(user, plan_erasure(version, derived=body["derived"]))
-        done = erase(version, derived=body["derived"], reason=body["reason"], actor=user.username)
+        done = erase(version, **body, actor=user.username, allowed=partial(require_eraser, user))
         return Response(ErasureOut(done).data)
 
 

@@ -24,6 +24,7 @@ from artifacts.models import AliasPolicy, Artifact
 from console.access_objects import access_artifact, access_version
 from console.accounts import access
 from console.accounts.access import Action
+from console.deciding import require_word
 from console.rest.base import ApiView, Body, Filters, read_body, read_query, user_of
 from console.rest.checks import TAGS
 
@@ -138,6 +139,7 @@ class AliasApprovalView(ApiView):
         user = user_of(request)
         body = read_body(ApprovalBody, request)
         version = access_version(user, project, domain, name, body["version"])
+        require_word(user, project, domain, governed=True)
         row = approve_version(
             version,
             alias,

@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from artifacts.models import ArtifactVersion
-from console.access_objects import access_promotion, access_version_id
+from console.access_objects import access_promotion, access_version_id, with_evidence_for
 from console.accounts import access
 from console.promotions import mover_there, require_promoter, require_voter
 from console.rest.base import ApiView, Body, ListView, ScopeFilters, read_body, read_query, user_of
@@ -147,5 +147,6 @@ class PromotionEvidenceView(ApiView):
     @extend_schema(responses={200: OpenApiTypes.OBJECT}, tags=TAGS, operation_id="promotions_evidence")
     def get(self, request: Request, promotion_id: int) -> Response:
         """The signed evidence of the decision about a promotion."""
-        found = evidence.decision_about(access_promotion(user_of(request), promotion_id))
-        return Response(evidence.evidence_of(found))
+        user = user_of(request)
+        found = evidence.decision_about(access_promotion(user, promotion_id))
+        return Response(evidence.evidence_of(with_evidence_for(user, found)))

@@ -28,6 +28,7 @@ from console.rest.base import Body, validate
 from console.rest.parsing import read_json
 from scheduler.actions.identifiers import check_project
 
+_PASSWORD = re.compile(r"[a-z][a-z0-9+.-]*://[^/@]*:[^/@]*@", re.IGNORECASE)
 SHAPES = ("file", "directory", "dataset")
 SIMPLE = {
     bool: types_pb2.BOOLEAN,
@@ -204,8 +205,13 @@ def check_reference(uri: str, user: User) -> bool:
     """Whether the reference leads into our own store.
 
     Then it opens what lies there to the artifact's readers: PermissionDenied unless the publisher is one. Objects lie
-    below `<root>/<area>/<project>/<domain>/`.
+    below `<root>/<area>/<project>/<domain>/`. InvalidArgument for an address with a password in it.
     """
+    if _PASSWORD.match(uri):
+        raise InvalidArgument(
+            "the address of the data holds a password (scheme://user:password@host): leave it out, as whoever may read "
+            "the artifact reads its address"
+        )
     place = place_of(uri)
     elsewhere = re.match(r"[a-z][a-z0-9+.-]*://", uri) and not uri.startswith("file:")
     if elsewhere and place is None:

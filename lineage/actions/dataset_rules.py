@@ -71,8 +71,8 @@ def change_rule(rule: DatasetRule, wanted: Wanted, *, actor: str) -> DatasetRule
 def remove_rule(rule: DatasetRule, *, actor: str) -> None:
     """What it made stays."""
     with transaction.atomic():
-        _record(actor, "dataset_rule.remove", rule)
-        rule.delete()
+        if DatasetRule.objects.filter(pk=rule.pk).delete()[0]:  # of two at once one did it
+            _record(actor, "dataset_rule.remove", rule)
 
 
 def wanted_of(rule: DatasetRule) -> Wanted:

@@ -146,11 +146,18 @@ def _metrics(statistics: Any) -> dict[str, float]:
     if not isinstance(statistics, dict):
         return {}
     names = {"rowCount": "rows", "size": "bytes", "fileCount": "files"}
-    return {
-        ours: float(value)
-        for theirs, ours in names.items()
-        if isinstance(value := statistics.get(theirs), int | float) and not isinstance(value, bool)
-    }
+    found = {ours: _number(statistics.get(theirs)) for theirs, ours in names.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _number(value: Any) -> float | None:
+    """None for what is none, or larger than a metric can be: no event is refused for it."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _time_of(output: _Output) -> datetime:

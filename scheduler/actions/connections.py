@@ -50,8 +50,8 @@ def set_connection(name: str, wanted: Wanted, *, project: str, domain: str, acto
 def remove_connection(row: Connection, *, actor: str) -> None:
     """Attempts that run have it still; those that start fail by its name."""
     with transaction.atomic():
-        record(actor, "connection.remove", row)
-        row.delete()
+        if Connection.objects.filter(pk=row.pk).delete()[0]:  # of two at once one did it
+            record(actor, "connection.remove", row)
 
 
 def reseal() -> int:
@@ -79,6 +79,11 @@ def check(name: str, wanted: Wanted) -> None:
         text = getattr(wanted, column)
         if len(text) > most or not text.isprintable():
             raise InvalidArgument(f"{column}: at most {most} characters, on one line")
+    if wanted.kind and not connections.KIND.fullmatch(wanted.kind):
+        raise InvalidArgument(
+            "kind: the scheme of its address, as postgresql or postgresql+psycopg: letters, digits, '+', '-', '.' and "
+            "'_', beginning with a letter"
+        )
     if wanted.port is not None and not 0 < wanted.port <= MOST_PORT:
         raise InvalidArgument(f"port: a number from 1 to {MOST_PORT}")
     _check_names(wanted)

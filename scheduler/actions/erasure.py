@@ -6,7 +6,7 @@ go. What stays is the tombstone: that there was a version of that name, when, by
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -72,9 +72,17 @@ def _blocked(versions: Sequence[ArtifactVersion]) -> dict[int, list[str]]:
     return found
 
 
-def erase(version: ArtifactVersion, *, derived: bool, reason: str, actor: str) -> Erasure:
+def erase(
+    version: ArtifactVersion,
+    *,
+    derived: bool,
+    reason: str,
+    actor: str,
+    allowed: Callable[[ErasurePlan], None] = lambda plan: None,
+) -> Erasure:
     """Erase the version, and with `derived` everything that was made of it: all, or nothing where something keeps one.
 
+    `allowed` raises where the actor may not erase all that goes.
     InvalidArgument without a reason; FailedPrecondition where a hold, an alias, an unfinished execution or a waiting
     trigger keeps one of them, with all of these.
     """
@@ -87,6 +95,9 @@ def erase(version: ArtifactVersion, *, derived: bool, reason: str, actor: str) -
             lock_for_removal(ArtifactVersion.objects.filter(pk__in=ids)).order_by("pk").values_list("pk", flat=True)
         )
         plan = plan_erasure(version, derived=derived)
+        if {one.pk for one in plan.goes} - set(ids):
+            raise FailedPrecondition(f"nothing was erased: something was made of {version} at this moment; ask again")
+        allowed(plan)
         _check(plan)
         gone = [one for one in plan.goes if one.pk in locked]
         removals = tombstone(gone, actor=actor, reason=reason)

@@ -53,8 +53,8 @@ def remove_price(pk: int, *, actor: str) -> None:
         row = Price.objects.filter(pk=pk).first()
         if row is None:
             raise NotFound(f"no price {pk}")
-        record(actor, "price.remove", row, detail=_shown(row))
-        row.delete()
+        if Price.objects.filter(pk=row.pk).delete()[0]:  # of two at once one did it
+            record(actor, "price.remove", row, detail=_shown(row))
 
 
 def _amount(given: object) -> float:

@@ -146,8 +146,8 @@ def remove_quota(pk: int, *, by: Setter) -> None:
             raise PermissionDenied(f"the quota {row} was set by an administrator of everything: only one lifts it")
         if borrowers := [str(one) for one in row.lends_to.order_by("pk")]:
             raise FailedPrecondition(f"the quota {row} lends to {', '.join(borrowers)}: change these first")
-        record(by.name, "quota.remove", row, project=row.project, domain=row.domain, detail=_shown(row))
-        row.delete()
+        if Quota.objects.filter(pk=row.pk).delete()[0]:  # of two at once one did it
+            record(by.name, "quota.remove", row, project=row.project, domain=row.domain, detail=_shown(row))
         _wake()
 
 

@@ -32,8 +32,8 @@ def reasons_to_stay(ids: Sequence[int], *, descendants: bool = True) -> dict[int
         reasons.setdefault(version_id, []).append(f"alias '{name}' names it")
     for version_id, holds in held(ids).items():
         reasons.setdefault(version_id, []).extend(words_of(one) for one in holds)
-    for version_id, key in _used_by_unfinished(ids):
-        reasons.setdefault(version_id, []).append(f"execution {key} is using it")
+    for version_id, execution in _used_by_unfinished(ids):
+        reasons.setdefault(version_id, []).append(f"{execution} is using it")
     waiting = TriggerFiring.objects.filter(
         version__in=ids, outcome__in=[FiringOutcome.UNRESOLVED, FiringOutcome.WAITING]
     )
@@ -47,13 +47,21 @@ def reasons_to_stay(ids: Sequence[int], *, descendants: bool = True) -> dict[int
 
 
 def _used_by_unfinished(ids: Iterable[int]) -> list[tuple[int, str]]:
-    """Versions that an unfinished execution took in or published, with its key."""
-    edges = set(VersionEdge.objects.filter(version__in=list(ids)).values_list("version_id", "execution_key"))
-    keys = {key for _, key in edges}
+    """Versions that an unfinished execution took in or published, with its name: that of another place is none that
+    every reader of the version may know.
+    """
+    rows = VersionEdge.objects.filter(version__in=list(ids))
+    places = ("version__artifact__project", "version__artifact__domain")
+    edges = set(rows.values_list("version_id", "execution_key", *places))
+    keys = {key for _, key, *_ in edges}
     unfinished = {
         execution.key for execution in Execution.objects.filter(ended_at__isnull=True).only("project", "domain", "name")
     }
-    return [(version_id, key) for version_id, key in sorted(edges) if key in unfinished & keys]
+    return [
+        (pk, f"execution {key}" if key.startswith(f"{project}/{domain}/") else "an execution of another place")
+        for pk, key, project, domain in sorted(edges)
+        if key in unfinished & keys
+    ]
 
 
 @dataclass

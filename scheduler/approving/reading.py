@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 from django.contrib.auth import get_user_model
@@ -133,8 +133,8 @@ def escalation_of(rule: Rule, project: str) -> frozenset[str]:
 
 
 def active_of(names: Collection[str]) -> frozenset[str]:
-    """Those of the names that active accounts have."""
-    rows = get_user_model().objects.filter(username__in=names, is_active=True)
+    """Those of the names that people have whose accounts are active: what a rule governs no program decides."""
+    rows = get_user_model().objects.filter(username__in=names, is_active=True, service_of="")
     return frozenset(rows.values_list("username", flat=True))
 
 
@@ -146,6 +146,12 @@ def authors_of(gate: Gate, versions: Iterable[str] = ()) -> frozenset[str]:
 
 def standing_votes(gate: Gate) -> list[GateVote]:
     return list(GateVote.objects.filter(gate=gate, voided_at__isnull=True).order_by("pk"))
+
+
+def without_seat(votes: Sequence[GateVote], seats: Seats) -> list[GateVote]:
+    """Those given in a seat that is no more (somebody left the group), or by an account that was switched off since."""
+    active = active_of({one.actor for one in votes}) if votes else frozenset()
+    return [one for one in votes if one.acting_for not in seats.holders or one.actor not in active]
 
 
 def as_votes(rows: Iterable[GateVote]) -> list[Vote]:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import NamedTuple
 
+from django.db.models import QuerySet
+
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, PermissionDenied
 from artifacts.happenings import VOIDED, happened
 from audit.record import record
@@ -17,6 +19,7 @@ from scheduler.authority import is_called_by_task
 from scheduler.models import Decision, Gate, GateVote
 
 ACTOR = "system:approvals"
+LOST = "who gave them may not decide any more"
 MAX_COMMENT = 10_000  # characters
 
 
@@ -84,6 +87,9 @@ def check_said(said: Said, *, digest: str, what: str, reasoned: bool) -> None:
 def _seat(gate: Gate, said: Said, rule: Rule, review: Review | None, *, at: datetime) -> str:
     published_by = [review.version.created_by] if review is not None and review.version is not None else []
     seats = reading.seats_of(gate, rule, published_by=published_by)
+    if lost := reading.without_seat(reading.standing_votes(gate), seats):
+        _void(gate, GateVote.objects.filter(pk__in=[one.pk for one in lost]), LOST, at=at)
+        seats = reading.seats_of(gate, rule, published_by=published_by)
     votes = reading.standing_votes(gate)
     return take_seat(said.actor, votes, seats, rule, project=gate.execution.project, what=gate.signal_id, at=at)
 
@@ -111,9 +117,13 @@ def take_seat(
 def _void_others(gate: Gate, digest: str, *, at: datetime) -> None:
     """Votes about what has changed since count for nothing; who gave them may vote again."""
     stale = GateVote.objects.filter(gate=gate, voided_at__isnull=True).exclude(digest=digest)
-    if names := list(stale.values_list("actor", flat=True)):
-        stale.update(voided_at=at)
-        detail: dict[str, object] = {"votes_of": sorted(names), "reason": "what was reviewed changed"}
+    _void(gate, stale, "what was reviewed changed", at=at)
+
+
+def _void(gate: Gate, votes: QuerySet[GateVote], reason: str, *, at: datetime) -> None:
+    if names := list(votes.values_list("actor", flat=True)):
+        votes.update(voided_at=at)
+        detail: dict[str, object] = {"votes_of": sorted(names), "reason": reason}
         _record(ACTOR, "gate.void", gate, detail)
         execution = gate.execution
         happened(
@@ -123,7 +133,7 @@ def _void_others(gate: Gate, digest: str, *, at: datetime) -> None:
             place=(execution.project, execution.domain),
             execution_key=execution.key,
             name=gate.signal_id,
-            detail={"voters": sorted(names), "reason": "what was reviewed changed"},
+            detail={"voters": sorted(names), "reason": reason},
             at=at,
         )
 

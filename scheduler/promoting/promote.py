@@ -129,6 +129,8 @@ def vote(
         rule, now = rule_of(row), timezone.now()
         votes = GateVote.objects.filter(promotion=row, voided_at__isnull=True)
         votes.exclude(digest=review.digest).update(voided_at=now)
+        lost = reading.without_seat(list(votes), seats_of(row, rule))
+        votes.filter(pk__in=[one.pk for one in lost]).update(voided_at=now)
         seats = seats_of(row, rule)
         seat = take_seat(actor, votes, seats, rule, project=row.project, what=str(row), at=now)
         GateVote.objects.create(
@@ -197,7 +199,7 @@ def carry_out(promotion: Promotion, *, actor: str, mover: Mover | None = None) -
     promotion.target, promotion.state, promotion.ended_at = target, State.PROMOTED, timezone.now()
     promotion.save(update_fields=["cache_key", "target", "state", "ended_at"])
     if promotion.alias:
-        reason = promotion.reason or f"promoted from {source}"
+        reason = promotion.reason or f"promotion {promotion.pk}"  # who reads it there may not read the source
         move_alias(target, promotion.alias, actor=mover.name if mover else actor, reason=reason, mover=mover)
     _record(promotion, actor, "promotion.carry_out", {"target": str(target), "reason": promotion.reason})
     for version in (source, target):

@@ -25,6 +25,7 @@ GROUP = "connection"
 PASSWORD, URL = "password", "url"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}", re.ASCII)
+KIND = re.compile(r"[A-Za-z][A-Za-z0-9+._-]*", re.ASCII)
 PLAIN = ("kind", "host", "port", "user", "database")
 
 

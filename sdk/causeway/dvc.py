@@ -7,6 +7,7 @@ nor its cache is needed.
 from __future__ import annotations
 
 import configparser
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +17,11 @@ import yaml
 
 from causeway.client import Client
 from causeway.http import CausewayError
+from causeway.trackers import without_password
 from causeway.version import Version
 
 FOLDER = ".dir"  # ends the hash of a directory, whose object lists its files
+_HASH = re.compile(r"[0-9a-f]{32}(\.dir)?")
 
 
 @dataclass(frozen=True)
@@ -47,21 +50,26 @@ def read(file: Path) -> list[Output]:
         raise CausewayError(f"{file} is not YAML: {error}") from None
     if not isinstance(found, dict) or not ("outs" in found or "stages" in found):
         raise CausewayError(f"{file} is neither a .dvc file nor a dvc.lock: it has no `outs` and no `stages`")
-    if "outs" in found:
-        return [_output(row, file, "") for row in found["outs"] or ()]
-    stages: Mapping[str, Any] = found["stages"] or {}
-    return [_output(row, file, name) for name, stage in stages.items() for row in stage.get("outs") or ()]
+    stages = {"": found} if "outs" in found else found["stages"] or {}
+    if not isinstance(stages, dict) or not all(isinstance(stage, dict) for stage in stages.values()):
+        raise CausewayError(f"{file}: `stages` holds the stages by their names")
+    return [_output(row, file, str(name)) for name, stage in stages.items() for row in _rows(stage.get("outs"), file)]
+
+
+def _rows(outs: object, file: Path) -> list[Any]:
+    if not isinstance(outs, list | None) or not all(isinstance(row, dict) for row in outs or ()):
+        raise CausewayError(f"{file}: `outs` is a list of mappings with `path` and `md5`")
+    return outs or []
 
 
 def _output(row: Mapping[str, Any], file: Path, stage: str) -> Output:
-    digest = row.get("md5")
-    if not isinstance(digest, str) or not isinstance(row.get("path"), str):
-        raise CausewayError(
-            f"{file}: {row.get('path', 'an output')} has no md5: `dvc commit` or `dvc repro` gives it one"
-        )
-    return Output(
-        row["path"], digest, row.get("size"), row.get("nfiles"), row.get("hash") == "md5", stage, row.get("remote", "")
-    )
+    digest, path = row.get("md5"), row.get("path")
+    if not isinstance(digest, str) or not isinstance(path, str):
+        raise CausewayError(f"{file}: {path or 'an output'} has no md5: `dvc commit` or `dvc repro` gives it one")
+    if not _HASH.fullmatch(digest):  # an address is made of it
+        raise CausewayError(f"{file}: the md5 of {path} is none: 32 hexadecimal digits, with .dir for a directory")
+    size, files = (value if isinstance(value := row.get(name), int) else None for name in ("size", "nfiles"))
+    return Output(path, digest, size, files, row.get("hash") == "md5", stage, str(row.get("remote") or ""))
 
 
 def publish(client: Client, file: Path, *, output: str | None = None, name: str = "") -> list[Version]:
@@ -118,11 +126,14 @@ def remote_of(root: Path, name: str = "") -> str:
     if not url:
         raise CausewayError(f"{root} has no remote called {chosen}")
     if "://" in url and not url.startswith("file:"):
-        return url.rstrip("/")
+        return without_password(url).rstrip("/")
     return f"dvc://{(root / '.dvc' / url.removeprefix('file://')).resolve().as_posix().lstrip('/')}"
 
 
 def _config(path: Path) -> configparser.ConfigParser:
     found = configparser.ConfigParser(interpolation=None)
-    found.read(path, encoding="utf-8")
+    try:
+        found.read(path, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError) as error:
+        raise CausewayError(f"{path} cannot be read: {error}") from None
     return found

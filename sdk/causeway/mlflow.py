@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import requests
 
 from causeway.http import CausewayError
-from causeway.trackers import Tracked
+from causeway.trackers import Tracked, without_password
 from causeway.version import Version
 
 EXECUTION_TAG = "causeway.execution"  # of runs made within a task (causeway.mlflow_context)
@@ -94,7 +94,7 @@ class MlflowTracker:
         if parts.scheme in ("", "file") or len(parts.scheme) == 1:  # on the server's disk
             return f"mlflow://{self._host}/{source.removeprefix('file:').lstrip('/')}"
         if parts.netloc:
-            return source
+            return without_password(source)
         return f"{parts.scheme}://{self._host}/{parts.path.lstrip('/')}"
 
     @property

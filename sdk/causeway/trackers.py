@@ -7,6 +7,7 @@ three methods.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -31,6 +32,11 @@ class Tracked:
     metadata: Mapping[str, str] = field(default_factory=dict)
     description: str = ""
     producer: str = ""
+
+
+def without_password(address: str) -> str:
+    """`ftp://user:password@host/path` without the password, for whoever may read an artifact reads its address."""
+    return re.sub(r"^([a-zA-Z][\w+.-]*://[^/@:]*):[^/@]*@", r"\1@", address)
 
 
 class Tracker(Protocol):

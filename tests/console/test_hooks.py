@@ -80,6 +80,7 @@ def test_mlflows_webhook_publishes_a_models_version_once(ann: User) -> None:
     other = {"entity": "registered_model", "action": "created", "timestamp": "x", "data": {"name": "churn"}}
     assert send_mlflow(mlflow(secret, other)) == 200
     assert send_mlflow(mlflow(secret, {**new_model(), "data": {"name": "churn"}})) == 400
+    assert send_mlflow(mlflow(secret, new_model("6", "http://[half"), delivery="d6")) == 400
     assert send_mlflow(mlflow(secret, new_model("5", "s3://models/churn/5"), delivery="d5")) == 201
     assert sorted(ArtifactVersion.objects.values_list("uri", flat=True)) == [
         "models://mlflow/m-5f1e",

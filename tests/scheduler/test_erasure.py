@@ -5,11 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from artifacts.actions.holds import release, set_hold
 from artifacts.actions.publish import Publication, publish
-from artifacts.actions.retention import remove, set_policy
+from artifacts.actions.retention import lock_for_removal, remove, set_policy
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
 from artifacts.models import ArtifactVersion, Hold, Kind, Metric, Removal
 from artifacts.store import store
@@ -134,3 +135,16 @@ def test_inline_values_go_too() -> None:
     version.refresh_from_db()
     assert version.metadata == {} and bytes(version.literal) != integer(42).SerializeToString()
     assert version.removed_at is not None and version.removed_at <= timezone.now()
+
+
+def test_what_is_made_of_it_at_that_moment_is_not_said_to_be_erased(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, late = made("data"), made("model", 1)
+
+    def lock_a_moment_later(rows: QuerySet[ArtifactVersion]) -> QuerySet[ArtifactVersion]:
+        record_derivations([(data.pk, late.pk)])
+        return lock_for_removal(rows)
+
+    monkeypatch.setattr("scheduler.actions.erasure.lock_for_removal", lock_a_moment_later)
+    with pytest.raises(FailedPrecondition, match="at this moment; ask again"):
+        erase(data, derived=True, reason="gdpr", actor="ann")
+    assert not ArtifactVersion.objects.filter(removed_at__isnull=False).exists()

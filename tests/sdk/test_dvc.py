@@ -70,12 +70,22 @@ def test_a_remote_of_this_machine_opens_nothing_for_others(repository: Path) -> 
     assert dvc.remote_of(repository) == f"dvc://{(repository / 'store').as_posix().lstrip('/')}"
 
 
+def test_a_remotes_password_is_not_published(repository: Path) -> None:
+    (repository / ".dvc/config.local").write_text("['remote \"storage\"']\n    url = ssh://ada:s3cr3t@host/store\n")
+    assert dvc.remote_of(repository) == "ssh://ada@host/store"
+
+
 @pytest.mark.parametrize(
     ("file", "text", "words"),
     [
         ("data.xml.dvc", "outs: [{path: x}]", "no md5"),
         ("data.xml.dvc", "a: [", "not YAML"),
         ("data.xml.dvc", "- 1", "neither a .dvc file nor a dvc.lock"),
+        ("data.xml.dvc", "outs: [x]", "a list of mappings"),
+        ("data.xml.dvc", "outs: {a: b}", "a list of mappings"),
+        ("data.xml.dvc", "stages: [x]", "stages by their names"),
+        ("data.xml.dvc", "outs: [{path: x, md5: ../../../../etc}]", "the md5 of x is none"),
+        (".dvc/config", "[core", "cannot be read"),
         (".dvc/config", "[core]\n", "no default remote"),
         (".dvc/config", "[core]\nremote = other\n", "no remote called other"),
     ],

@@ -12,7 +12,7 @@ import pytest
 import requests
 from causeway.client import Client
 from causeway.serving import Served, Server
-from causeway.serving.models import CannotLoad
+from causeway.serving.models import BadRows, CannotLoad, _array, _plain
 
 Stop = threading.Event
 
@@ -21,6 +21,8 @@ class Scale:
     """A model: each number times the factor."""
 
     def __init__(self, value: Any) -> None:
+        if value == "odd":
+            raise RuntimeError("no such layer")
         self.factor = json.loads(value.read_text())["factor"] if isinstance(value, Path) else value
 
     def predict(self, rows: list[Any]) -> list[Any]:
@@ -28,6 +30,8 @@ class Scale:
             raise ValueError("a row has what is no number")
         if rows == [[666]]:
             raise RuntimeError("s3cr3t of the model")
+        if rows == [[667]]:
+            return [float("nan")]
         return [[self.factor * one for one in row] for row in rows]
 
 
@@ -100,6 +104,28 @@ def test_a_version_that_cannot_be_loaded_changes_nothing_and_says_so(url: str, c
     assert "no_such_module" in requests.get(f"{url}/model", timeout=10).json()["problem"]
 
 
+def test_a_loader_that_raises_whatever_it_likes_does_not_end_the_looking(client: Client, served: Served) -> None:
+    client.create("scale", "odd", version="v2")
+    while not served.problem:
+        threading.Event().wait(0.01)
+    assert "RuntimeError: no such layer" in served.problem
+    client.create("scale", 5, version="v3")
+    while served.problem:
+        threading.Event().wait(0.01)
+    assert served.current is not None and served.current.version.version == "v3"
+
+
+def test_rows_with_names_are_taken_by_their_names_and_answers_become_plain() -> None:
+    import numpy
+    import pandas
+
+    assert _array([{"a": 1, "b": 2}, {"b": 4, "a": 3}]).tolist() == [[1, 2], [3, 4]]
+    with pytest.raises(BadRows, match="the columns of the first one: a, b"):
+        _array([{"a": 1, "b": 2}, {"a": 3}])
+    assert _plain(pandas.DataFrame({"x": [1, 2], "y": [3, 4]})) == [[1, 3], [2, 4]]
+    assert json.dumps(_plain([numpy.int64(1)])) == "[1]"
+
+
 @pytest.mark.parametrize(
     ("rows", "status", "said"),
     [
@@ -108,6 +134,7 @@ def test_a_version_that_cannot_be_loaded_changes_nothing_and_says_so(url: str, c
         ("x", 400, "a list of 1 to"),
         ([[1], {"a": 1}], 400, "all rows of one form"),
         ([[666]], 500, "the model failed"),
+        ([[667]], 500, "JSON has nothing like what it predicts"),
     ],
 )
 def test_what_is_refused_says_why(url: str, rows: Any, status: int, said: str) -> None:
@@ -119,6 +146,7 @@ def test_what_is_refused_says_why(url: str, rows: Any, status: int, said: str) -
 def test_other_bad_requests(url: str) -> None:
     assert requests.post(f"{url}/predict", data="{", timeout=10).status_code == 400
     assert requests.post(f"{url}/predict", json=[1], timeout=10).status_code == 400
+    assert requests.post(f"{url}/predict", data="[" * 50_000, timeout=10).status_code == 400
     assert requests.post(f"{url}/other", json={"instances": [[1]]}, timeout=10).status_code == 404
     assert requests.get(f"{url}/", timeout=10).status_code == 404
     assert requests.post(f"{url}/predict", data=iter([b"x"]), timeout=10).status_code == 411

@@ -61,6 +61,11 @@ def load(version: Version, folder: Path, *, loader: str = "", allow_pickle: bool
         if error.status or error.unreachable:  # of the server, which may say another thing the next time
             raise
         raise CannotLoad(f"{version.name}@{version.version} cannot be loaded: {error}") from error
+    except OSError:  # of this machine, likewise
+        raise
+    except Exception as error:  # whatever a framework or a loader raises: the version that answers goes on
+        said = f"{type(error).__name__}: {error}"
+        raise CannotLoad(f"{version.name}@{version.version} cannot be loaded: {said}") from error
     return Loaded(version, predictor(model))
 
 
@@ -126,11 +131,20 @@ def _framed(rows: Sequence[Any]) -> Any:
 
 
 def _array(rows: Sequence[Any]) -> Any:
+    """Mappings by the columns of the first one, in its order. BadRows where another one has others."""
     import numpy
 
-    return numpy.asarray([list(row.values()) if isinstance(row, Mapping) else row for row in rows], dtype=float)
+    if isinstance(rows[0], Mapping):
+        columns = list(rows[0])
+        if any(row.keys() != rows[0].keys() for row in rows):
+            raise BadRows(f"all rows have the columns of the first one: {', '.join(map(str, columns))}")
+        rows = [[row[column] for column in columns] for row in rows]
+    return numpy.asarray(rows, dtype=float)
 
 
 def _plain(predictions: Any) -> Any:
     """What JSON has: lists and numbers."""
-    return predictions.tolist() if hasattr(predictions, "tolist") else list(predictions)
+    found = predictions.to_numpy() if hasattr(predictions, "to_numpy") else predictions  # a frame's rows
+    if hasattr(found, "tolist"):
+        return found.tolist()
+    return [one.tolist() if hasattr(one, "tolist") else one for one in found]

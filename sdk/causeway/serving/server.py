@@ -72,13 +72,13 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(Refused(HTTPStatus.NOT_FOUND, f"there is {', '.join(self.pages)} and POST /predict"))
             return
         status, body = getattr(self, f"_{name}")()
-        self._answer(status, body)
+        self._answer(status, json.dumps(body))
 
     def do_POST(self) -> None:
         try:
             rows = self._rows()
             made = self._loaded()
-            answer = {"predictions": self._predict(made, rows), "model": made.told()}
+            answer = f'{{"predictions": {self._predict(made, rows)}, "model": {json.dumps(made.told())}}}'
         except Refused as refused:
             self._refuse(refused)
             return
@@ -117,7 +117,7 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.UNAUTHORIZED, "send the token: Authorization: Bearer ...")
         try:
             rows = json.loads(body)["instances"]
-        except (ValueError, TypeError, KeyError):
+        except (ValueError, TypeError, KeyError, RecursionError):
             raise Refused(HTTPStatus.BAD_REQUEST, 'send JSON: {"instances": [[1, 2], ...]}') from None
         if not isinstance(rows, list) or not 0 < len(rows) <= MOST_ROWS:
             raise Refused(HTTPStatus.BAD_REQUEST, f"instances: a list of 1 to {MOST_ROWS:,} rows")
@@ -135,20 +135,27 @@ class Handler(BaseHTTPRequestHandler):
             raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"at most {MOST_BYTES:,} bytes at once")
         return self.rfile.read(int(told))
 
-    def _predict(self, made: Loaded, rows: list[Any]) -> Any:
+    def _predict(self, made: Loaded, rows: list[Any]) -> str:
+        """As JSON."""
         try:
-            return made.predict(rows)
+            predictions = made.predict(rows)
         except (ValueError, TypeError, KeyError) as error:  # how frameworks say that rows do not fit
             raise Refused(HTTPStatus.BAD_REQUEST, f"the model does not take these rows: {error}"[:2000]) from None
         except Exception:
             logger.exception("%s failed", made.version.name)
             raise Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "the model failed; its log says how") from None
+        try:
+            return json.dumps(predictions, allow_nan=False)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise Refused(
+                HTTPStatus.INTERNAL_SERVER_ERROR, f"JSON has nothing like what it predicts: {error}"
+            ) from None
 
     def _refuse(self, refused: Refused) -> None:
-        self._answer(refused.status, {"status": refused.status, "detail": str(refused)})
+        self._answer(refused.status, json.dumps({"status": refused.status, "detail": str(refused)}))
 
-    def _answer(self, status: HTTPStatus, body: Any, made: Loaded | None = None) -> None:
-        data = json.dumps(body).encode()
+    def _answer(self, status: HTTPStatus, body: str, made: Loaded | None = None) -> None:
+        data = body.encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import tempfile
 import threading
 from collections.abc import Callable
@@ -66,13 +67,17 @@ class Served:
         """Whether there was another version, which answers now. Raises CausewayError and CannotLoad."""
         found = self.client.get(self.name, alias=self.alias, version=self.fixed)
         before = self.current
-        if (before is not None and found.id == before.version.id) or found.id == self._refused:
+        if before is not None and found.id == before.version.id:
+            self.problem = ""  # what there was is over
+            return False
+        if found.id == self._refused:
             return False
         folder = Path(tempfile.mkdtemp(prefix="causeway-model-"))
         try:
             made = load(found, folder, loader=self.loader, allow_pickle=self.allow_pickle)
-        except CannotLoad:
-            self._refused = found.id
+        except BaseException as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            self._refused = found.id if isinstance(error, CannotLoad) else None
             raise
         self.current, self.swapped_at, self.problem = made, datetime.now(timezone.utc), ""  # one reference: no lock
         logger.info("%s@%s answers now", made.version.name, made.version.version)

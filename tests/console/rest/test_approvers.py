@@ -69,6 +69,9 @@ def test_people_let_others_decide_for_them_but_not_in_a_circle(api: Caller) -> N
     assert made.status_code == 201, made.content
     assert "vic -> abe -> vic" in problem(api("vic").post(DELEGATIONS, body | {"to": "abe"}), 400)["detail"]
     problem(api("ann").post(DELEGATIONS, body | {"giver": "abe"}), 403)
+    for project in ("elsewhere", "nowhere"):  # which of them there is, is not told
+        refused = problem(api("ann").post(DELEGATIONS, body | {"project": project}), 404)
+        assert refused["detail"] == f"no project {project}"
     problem(api("abe").post(DELEGATIONS, {"to": "vic"}), 400)  # without an end
     assert len(api("vic").get(DELEGATIONS).json()["results"]) == 1
     assert api("ann").get(DELEGATIONS).json()["results"] == []
@@ -170,3 +173,20 @@ def test_a_promotion_waits_for_the_approvals_of_its_rule(api: Caller) -> None:
     document = api("abe").get(f"{path}/evidence").json()
     assert document["promotion"]["requested_by"] == "ann" and document["votes"][0]["actor"] == "abe"
     assert api("abe").post("/api/v1/evidence/verify", document).json()["valid"]
+
+
+def test_evidence_of_what_somebody_may_not_read_is_not_for_him(api: Caller, cast: dict[str, User]) -> None:
+    RoleBinding.objects.create(user=cast["ann"], role=Role.CONTRIBUTOR, project="elsewhere")
+    assert (
+        api("root").put(RULES, {"project": "elsewhere", "signal_id": "promote", "people": ["sue"]}).status_code == 200
+    )
+    source = make_version("weights", Kind.MODEL, created_by="ada")
+    body = {"project": "elsewhere", "domain": "production", "alias": "champion"}
+    asked = api("ann").post(f"/api/v1/artifact-versions/{source.pk}/promote", body).json()
+    path = f"/api/v1/promotions/{asked['id']}"
+    assert api("sue").post(f"{path}/decide", {"approve": True}).json()["state"] == "promoted"
+    assert api("sue").get(path).json()["source"] is None
+    refused = problem(api("sue").get(f"{path}/evidence"), 403)
+    moves = api("sue").get("/api/v1/artifacts/elsewhere/production/weights/aliases/champion/moves").json()["results"]
+    assert "demo" not in refused["detail"] and "demo" not in str(moves)
+    assert api("ann").get(f"{path}/evidence").json()["promotion"]["source"] == str(source)

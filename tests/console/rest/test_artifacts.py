@@ -64,6 +64,7 @@ def test_it_publishes_the_same_once(api: Caller) -> None:
         ({"uri": "no-scheme"}, "not an object"),
         ({"uri": "/etc/passwd"}, "not an object"),
         ({"uri": "file:///etc/passwd"}, "not an object"),
+        ({"uri": "ftp://ada:s3cr3t@host/model"}, "holds a password"),
         ({"value": 1, "version": "a/b"}, "version"),
         ({"value": 1, "partitions": {"region": ""}}, "region"),
         ({"value": 1, "partitions": {"region": {"a": 1}}}, "region"),

@@ -5,10 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from rest_framework.test import APIClient
 
 from artifacts.models import Alias, AliasMove, CheckResult, Happening
+from console.accounts import tokens
+from console.accounts.models import Role, RoleBinding, User
+from scheduler import task_tokens
 from tests.artifacts.governance.making import settle
 from tests.console.rest.conftest import Caller, problem
+from tests.console.rest.rows import make_attempt, make_execution, make_node
 from tests.console.rest.test_artifacts import MODEL, publish
 
 CHECK, POLICY, ALIAS = f"{MODEL}/checks/good", f"{MODEL}/aliases/champion/policy", f"{MODEL}/aliases/champion"
@@ -119,6 +124,18 @@ def test_approvals_over_rest(api: Caller, governed: Any) -> None:
     told = {**asked, "digest": shown["digest"]}
     assert api("abe").post(f"{ALIAS}/approvals", told).json()["kind"] == "version.approved"
     assert governed.put(ALIAS, {"version": "v1"}).status_code == 200
+
+
+def test_a_person_approves_not_his_tokens_for_less_nor_programs(cast: dict[str, User], governed: Any) -> None:
+    governed.put(POLICY, {"rules": {"checks": ["good"], "approvals": 1, "approvers": ["abe", "robot"]}})
+    robot = User.objects.create(username="robot", service_of="demo")
+    RoleBinding.objects.create(user=robot, project="demo", role=Role.APPROVER)
+    attempt = make_attempt(make_node(make_execution(principal="abe")))
+    _, for_less = tokens.create(cast["abe"], "less", scopes=["read"])
+    for secret in (for_less, tokens.create(robot, "robot")[1], task_tokens.issue(attempt.pk)):
+        client = APIClient(headers={"Authorization": f"Bearer {secret}"})
+        problem(client.post(f"{ALIAS}/approvals", {"version": "v1", "approve": True}, format="json"), 403)
+    assert not Happening.objects.filter(kind="version.approved").exists()
 
 
 def test_a_report_of_the_champion_takes_it_back(governed: Any) -> None:

@@ -143,6 +143,14 @@ def test_what_is_told_late_is_put_between(api: Caller) -> None:
     assert [str(row.source.version)[:36] for row in Derivation.objects.all()] == [str(second)], "written after it began"
 
 
+def test_a_count_that_no_metric_can_hold_is_left_out(api: Caller) -> None:
+    rules(api)
+    told = {"outputStatistics": {"rowCount": 10**400, "size": 7}}
+    output = dataset("s3://features", "daily/features", outputFacets=told)
+    assert api("ann").post(HERE, event("COMPLETE", RUN, "big", outputs=[output])).json()["versions"] == 1
+    assert ArtifactVersion.objects.get().metrics == {"bytes": 7.0}
+
+
 def test_a_run_that_failed_publishes_nothing(api: Caller) -> None:
     rules(api)
     table = dataset("postgres://db:5432", "shop.public.orders")

@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework.test import APIClient
 
 from audit.models import AuditEvent
+from console.accounts import tokens
 from console.accounts.models import User
 from tests.console.rest.conftest import Caller, problem
 
@@ -55,7 +56,19 @@ def test_nobody_else_may(api: Caller, cast: dict[str, User]) -> None:
 def test_what_is_wrong_is_said(api: Caller, cast: dict[str, User]) -> None:
     sue = api("sue")
     problem(sue.post(URL, {"name": "sue", "role": "viewer"}), 409)
+    problem(sue.post(URL, {"name": "Root", "role": "viewer"}), 409)  # would be taken for another
     problem(sue.post(URL, {"name": "a b", "role": "viewer"}), 400)
     problem(sue.post(URL, {"name": "x", "role": "emperor"}), 400)
     problem(sue.post(URL, {"name": "x", "role": "viewer", "domain": "moon"}), 400)
     assert not User.objects.filter(service_of="elsewhere").exists()
+
+
+def test_a_limited_token_makes_none_that_may_more_or_outlives_it(api: Caller, cast: dict[str, User]) -> None:
+    api("sue").post(URL, {"name": "ci", "role": "admin"})
+    limited, secret = tokens.create(cast["sue"], "for a day", scopes=["admin"])
+    client = APIClient(headers={"Authorization": f"Bearer {secret}"})
+    made = client.post(f"{URL}/ci/tokens", {"name": "nightly"}, format="json").json()
+    assert (made["scopes"], made["project"], made["made_with"]) == (["admin"], "elsewhere", limited.pk)
+    tokens.revoke(limited, actor="sue")
+    robot = APIClient(headers={"Authorization": f"Bearer {made['secret']}"})
+    assert robot.get("/api/v1/me").status_code == 401

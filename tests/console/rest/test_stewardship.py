@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
+from artifacts.actions.holds import release, set_hold
 from artifacts.models import Hold, Kind
 from lineage.actions.record import record_derivations
+from lineage.models import VersionEdge, VersionRole, Via
 from scheduler.levels.look import look_at
-from scheduler.models import ServiceLevel
+from scheduler.models import Execution, ServiceLevel
 from tests.console.pages.cast import make_version
 from tests.console.rest.conftest import Caller, problem
 from tests.console.rest.rows import make_execution
@@ -41,7 +45,9 @@ def test_an_approver_pins_and_an_admin_holds(api: Caller) -> None:
     assert len(api("vic").get("/api/v1/holds?released=true").json()["results"]) == 2
 
 
-def test_an_erase_needs_the_right_everywhere_and_names_nothing_hidden(api: Caller) -> None:
+def test_an_erase_needs_the_right_everywhere_and_names_nothing_hidden(
+    api: Caller, browser: Callable[[str], Client]
+) -> None:
     data = make_version("data", Kind.DATASET, execution_key=RUN)
     made = make_version("model", Kind.MODEL, number=1, project="elsewhere", execution_key="elsewhere/development/e1")
     record_derivations([(data.pk, made.pk)])
@@ -49,8 +55,18 @@ def test_an_erase_needs_the_right_everywhere_and_names_nothing_hidden(api: Calle
     problem(api("abe").get(path), 403)
     plan = api("ada").get(f"{path}?derived=true").json()
     assert (plan["derived"], plan["hidden"], plan["bytes_before"]) == ([], 1, 4096)
-    problem(api("ada").post(path, {"derived": True, "reason": "gdpr"}), 403)
+    refused = problem(api("ada").post(path, {"derived": True, "reason": "gdpr"}), 403)
+    assert refused["detail"] == "1 of what would go lies where ada may not read: who administers all of it erases it"
     problem(api("ada").post(path, {"derived": False}), 400)
+    hold = set_hold(Hold.Kind.LEGAL, artifact=made.artifact, version=made, reason="a case of theirs", actor="sue")
+    page = browser("ada").get(f"/artifacts/versions/{data.pk}/erase/?derived=on").content.decode()
+    assert "1 more lie" in page and "a case of theirs" not in page
+    release(hold, reason="closed", actor="sue")
+    make_execution("e7", project="elsewhere")
+    used = {"role": VersionRole.CONSUMED, "via": Via.FETCH, "at": timezone.now()}
+    VersionEdge.objects.create(version=data, execution_key="elsewhere/development/e7", **used)
+    assert api("ada").get(path).json()["blocked"] == ["an execution of another place is using it"]
+    Execution.objects.update(ended_at=timezone.now())
     assert api("root").get(path).json()["derived"][0]["version"]["name"] == "model"
     done = api("root").post(path, {"derived": True, "reason": "gdpr"}).json()
     assert (done["bytes_freed"], sorted(done["erased"])) == (4096, [data.pk, made.pk])

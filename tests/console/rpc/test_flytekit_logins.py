@@ -203,6 +203,8 @@ def _code(web: str, browser: Browser, **changed: str) -> requests.Response:
         {"redirect_uri": "https://evil.example.com/callback"},
         {"redirect_uri": "http://localhost.evil.example.com:53593/callback"},
         {"redirect_uri": "http://localhost:1@evil.example.com:80/"},
+        {"redirect_uri": f"{REDIRECT_URI}#here"},
+        {"redirect_uri": f"{REDIRECT_URI}?{'a' * 600}"},
         {"client_id": "somebody"},
         {"response_type": "token"},
         {"code_challenge": ""},
@@ -246,6 +248,13 @@ def test_scopes_that_are_asked_for_narrow_the_token(web: str) -> None:
     assert requests.post(f"{web}/oauth2/token", form, timeout=10).ok
     headers = {"Authorization": f"Bearer {found['refresh_token']}"}
     assert requests.get(f"{web}/api/v1/me", headers=headers, timeout=10).status_code == 401  # it is no token itself
+
+
+def test_a_scope_that_is_said_often_is_one(web: str) -> None:
+    asked = {"client_id": "causeway", "scope": "all read " * 100}
+    assert requests.post(f"{web}/oauth2/device_authorization", asked, timeout=10).ok
+    assert DeviceCode.objects.get().scope == "all read"
+    assert _code(web, Browser(web), scope=asked["scope"]).status_code == 302
 
 
 def test_a_machine_is_told_to_wait_and_to_ask_seldom(web: str) -> None:

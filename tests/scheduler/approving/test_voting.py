@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -19,6 +20,7 @@ from scheduler.actions.gates import decide, get_or_create_signal, set_signal
 from scheduler.approving.escalation import escalate_due
 from scheduler.approving.rules import Rule
 from scheduler.approving.standing import look_again
+from scheduler.approving.voting import LOST
 from scheduler.models import Channel, Decision, Execution, Gate, GateVote, NodeExecution, Notification
 from scheduler.notifications.texts import subject_of, text_of
 from scheduler.phases import ExecutionPhase
@@ -132,6 +134,35 @@ def test_nobody_counts_twice_and_strangers_do_not_count() -> None:
     with pytest.raises(PermissionDenied, match="lets ann, bob, cat"):
         decide(gate, approve=True, actor="dan")
     assert GateVote.objects.count() == 1
+
+
+def _leaves_the_group() -> None:
+    set_group(project="demo", name="board", members=["bob", "cat"], actor="root")
+
+
+def _is_switched_off() -> None:
+    User.objects.filter(username="ann").update(is_active=False)
+
+
+@pytest.mark.parametrize("loses", [_leaves_the_group, _is_switched_off])
+def test_who_may_not_decide_any_more_has_decided_nothing_that_others_conclude(loses: Callable[[], None]) -> None:
+    gate = asked()
+    decide(gate, approve=True, actor="ann")
+    loses()
+    assert decide(gate, approve=True, actor="bob").decided_at is None
+    assert GateVote.objects.get(actor="ann").voided_at is not None
+    assert AuditEvent.objects.get(verb="gate.void").detail == {"votes_of": ["ann"], "reason": LOST}
+    assert decide(gate, approve=True, actor="cat").decided_at is not None
+    assert [one["actor"] for one in Decision.objects.get().votes] == ["bob", "cat"]
+
+
+def test_accounts_of_programs_have_no_seat() -> None:
+    robot = User.objects.create(username="robot", service_of="demo")
+    RoleBinding.objects.create(user=robot, role=Role.APPROVER, project="demo")
+    with pytest.raises(InvalidArgument, match="no active user 'robot'"):
+        set_group(project="demo", name="board", members=["ann", "robot"], actor="root")
+    with pytest.raises(InvalidArgument, match="at most 0 is allowed"):
+        set_rule(Rule(role="approver"), project="demo", actor="root")
 
 
 def test_the_author_does_not_decide_unless_the_rule_lets_him() -> None:

@@ -136,6 +136,15 @@ def test_a_rule_there_asks_for_approvals_before_anything_is_there(source: Artifa
         vote(promotion, approve=True, actor="bob")
 
 
+def test_who_was_switched_off_since_has_approved_nothing(source: ArtifactVersion) -> None:
+    rule = Rule(people=frozenset({"bob", "cat"}), quorum=2)
+    set_rule(rule, **TO, signal_id="promote", actor="root")
+    promotion = promote(source, **TO, actor="ann")
+    vote(promotion, approve=True, actor="bob")
+    User.objects.filter(username="bob").update(is_active=False)
+    assert vote(promotion, approve=True, actor="cat").state == "requested"
+
+
 def test_an_approval_of_metrics_that_changed_counts_for_nothing(source: ArtifactVersion) -> None:
     rule = Rule(people=frozenset({"bob", "cat"}), quorum=2)
     set_rule(rule, **TO, signal_id="promote", actor="root")
