@@ -44,6 +44,17 @@ hypothesis_settings.register_profile("any machine", deadline=None, suppress_heal
 hypothesis_settings.load_profile("any machine")
 
 
+SERVERS = {"db", "transactional_db", "valkey_socket", "s3_endpoint", "stack"}  # fixtures that stand for one
+
+
+@pytest.hookimpl(tryfirst=True)  # before `-m` chooses
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What asks a server is told from unit tests by what it uses."""
+    for item in items:
+        if item.get_closest_marker("django_db") or SERVERS.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("server")
+
+
 @pytest.fixture(autouse=True)
 def _no_backoff(settings: Settings) -> None:
     """Failed attempts are repeated at once, unless the test is about waiting. (Not in the processes of a stack.)"""
