@@ -43,6 +43,8 @@ def _pages(times: int = 20) -> None:
     from console.accounts.models import User
 
     settings.ALLOWED_HOSTS = ["testserver"]
+    with connection.cursor() as cursor:  # a decision that was interrupted would end the session (reading.STALLED)
+        cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
     user = User.objects.create(username="bench", is_superuser=True, is_staff=True)
     client = Client()
     client.force_login(user)

@@ -18,6 +18,7 @@ from django.shortcuts import redirect
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
 from artifacts.models import Artifact
 from audit.record import record
+from console.quotas import access_quota
 from scheduler.actions import clusters, connections, connectors, prices, quotas
 from scheduler.actions.projects import check_new, create_project, update_project
 from scheduler.models import (
@@ -427,6 +428,8 @@ class QuotaAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     def save_model(self, request: HttpRequest, obj: Quota, form: Any, change: bool) -> None:
         row, _ = quotas.set_quota(form.cleaned_data["wanted"], by=quotas.Setter(actor_of(request), platform=True))
         obj.pk = row.pk
+        if warning := access_quota(request.user, row.pk).warning:  # type: ignore[arg-type] # a superuser of ours
+            messages.warning(request, warning)
 
     def delete_model(self, request: HttpRequest, obj: Quota) -> None:
         quotas.remove_quota(obj.pk, by=quotas.Setter(actor_of(request), platform=True))

@@ -65,6 +65,14 @@ class Shown:
         return "warning" if is_near(self.row, self.used) else "ok"
 
     @property
+    def warning(self) -> str:
+        """What whoever set it below what is used now has to know; empty: nothing."""
+        if self.state != "over":
+            return ""
+        said = f"{self.used_words} of {self.limit_words} {self.row.resource} of {self.row.subject} are in use"
+        return f"{said}: what runs goes on, and nothing more starts until less is."
+
+    @property
     def limit_words(self) -> str:
         return words(self.row.resource, self.row.limit) + self._unit
 

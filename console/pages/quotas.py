@@ -90,6 +90,8 @@ def set_one(request: PageRequest) -> HttpResponse:
             raise
         return _show(request, typed, error.message)
     messages.success(request, f"{row} is {'set' if made else 'changed'}.")
+    if warning := quotas.access_quota(request.user, row.pk).warning:
+        messages.warning(request, warning)
     return redirect("quotas")
 
 

@@ -22,6 +22,7 @@ from scheduler.doing.states import RANKS, Fact, State
 from scheduler.models import Execution, Gate, GateKind, NodeExecution, NodeKind
 from scheduler.phases import AttemptPhase
 from scheduler.quotas import why
+from scheduler.quotas.resources import OF_EXECUTIONS
 from scheduler.quotas.why import Picture, Queued, Why
 from scheduler.statements import Statement, execute
 
@@ -160,6 +161,8 @@ FROM scheduler_execution WHERE waits_since IS NOT NULL AND ended_at IS NULL
 
 def admission_ranks(picture: Picture) -> Statement:
     """Those of the same project, user and launch plan are blocked together."""
+    if all(limit.resource not in OF_EXECUTIONS for limit in picture.limits):
+        return _ADMISSION_RANKS, [[], [], [], []]
     (groups,) = execute([(_ADMISSION_GROUPS, [])])
     blocked = [group for group in groups.returned if why.keeps(picture, group[0], group[1], group[2], group[4])]
     return _ADMISSION_RANKS, [[group[place] for group in blocked] for place in range(4)]

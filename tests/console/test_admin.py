@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import html
 import re
 
 import pytest
@@ -14,7 +15,10 @@ from console.accounts import access
 from console.accounts.models import ApiToken, GroupRole, Reader, RoleBinding, User
 from console.sqlviews import readers
 from lineage.models import DatasetRule
-from scheduler.models import ClusterSettings, Project
+from scheduler.models import ClusterSettings, Execution, Project, Quota, TaskExecution
+from scheduler.phases import AttemptPhase
+from scheduler.quotas import lanes
+from tests.scheduler.attempts import make_attempt, make_node
 from tests.scheduler.executors.kubernetes.kubeconfigs import TOKEN, kubeconfig
 
 pytestmark = pytest.mark.django_db
@@ -274,3 +278,58 @@ def test_roles_of_groups_are_set_where_there_are_such_projects(client: Client, r
     assert "there is no project nowhere" in refused.content.decode()
     assert [str(row) for row in GroupRole.objects.all()] == ["ml: viewer in p/*"]
     assert AuditEvent.objects.filter(verb="grouprole.create", actor="root").count() == 1
+
+
+QUOTA = {"scope": "project", "project": "demo", "resource": "attempts", "limit": "4", "warn_at": "80"}
+QUOTA |= {"guaranteed": "0"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"limit": "-3"}, "cannot be negative"),
+        ({"limit": "1e400"}, "between 0 and 2^53"),
+        ({"limit": "nan"}, "resource quantity"),
+        ({"limit": "1.5"}, "whole number"),
+        ({"limit": "9" * 40}, "between 0 and 2^53"),
+        ({"limit": ""}, "This field is required"),
+        ({"guaranteed": "5"}, "above the limit"),
+        ({"warn_at": "0"}, "1 to 100 percent"),
+        ({"warn_at": "99999"}, "less than or equal to 32767"),
+        ({"resource": "bananas"}, "no resource: there are executions"),
+        ({"window": "day"}, "a window is of hours"),
+        ({"project": "nowhere"}, "no project nowhere"),
+        ({"domain": "mars"}, "does not go with what is named"),
+        ({"user": "ann"}, "does not go with what is named"),
+        ({"borrows_from": "1234567"}, "not one of the available choices"),
+    ],
+)
+def test_a_quota_that_cannot_be_is_refused_in_a_sentence(
+    client: Client, root: User, wrong: dict[str, str], said: str
+) -> None:
+    Project.objects.get_or_create(identifier="demo", defaults={"name": "demo"})
+    answer = client.post(reverse("admin:scheduler_quota_add"), QUOTA | wrong)
+    assert answer.status_code == 200 and said in html.unescape(answer.content.decode())
+    assert not Quota.objects.exists()
+
+
+def test_a_quota_below_what_runs_is_set_and_said_and_a_lender_stays(client: Client, root: User) -> None:
+    for name in ("demo", "other"):
+        Project.objects.get_or_create(identifier=name, defaults={"name": name})
+    add = reverse("admin:scheduler_quota_add")
+    assert client.post(add, QUOTA | {"limit": "9"}).status_code == 302
+    lender = Quota.objects.get()
+    assert client.post(add, QUOTA | {"project": "other", "borrows_from": str(lender.pk)}).status_code == 302
+    change = reverse("admin:scheduler_quota_change", args=[lender.pk])
+    circle = QUOTA | {"borrows_from": str(Quota.objects.get(project="other").pk)}
+    assert "borrowing in a circle" in client.post(change, circle).content.decode()
+    node = make_node()
+    Execution.objects.filter(pk=node.execution_id).update(project="demo")
+    attempts = [make_attempt(node, phase=AttemptPhase.RUNNING, index=index) for index in range(3)]
+    lanes.give([one.pk for one in attempts])
+    shown = client.post(change, QUOTA | {"limit": "2"}, follow=True).content.decode()
+    assert "3 of 2 attempts of project demo are in use: what runs goes on, and nothing more starts" in shown
+    assert TaskExecution.objects.filter(phase=AttemptPhase.RUNNING).count() == 3
+    delete = reverse("admin:scheduler_quota_delete", args=[lender.pk])
+    assert "would require deleting the following protected" in client.post(delete, {"post": "yes"}).content.decode()
+    assert Quota.objects.filter(pk=lender.pk).exists()

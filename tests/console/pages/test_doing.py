@@ -32,7 +32,7 @@ from tests.console.pages.cast import World, make_attempt, make_execution, make_n
 
 Browse = Callable[[User], Client]
 RUN = "/executions/demo/development/{}/"
-COUNTED = 19  # statements of a list of executions that is filtered by what they do
+COUNTED = 17  # statements of a list of executions that is filtered by what they do
 NODE_OF = {AttemptPhase.RUNNING: NodePhase.RUNNING}
 
 

@@ -13,7 +13,7 @@ from scheduler.attempts.spec import Identity
 from scheduler.executors.kubernetes import kueue, queues
 from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.executors.kubernetes.ending import verdict
-from scheduler.quotas.why import _SAID, CODES
+from scheduler.quotas.why import CODES, SAID
 from tests.scheduler.executors.kubernetes.conftest import Bench
 from tests.scheduler.executors.kubernetes.fake_api import FakeCluster
 from tests.scheduler.executors.kubernetes.pods import at, condition, ended, pod
@@ -160,7 +160,7 @@ def test_an_evicted_pod_is_a_system_failure_in_kueues_words_however_it_left(
 def test_every_code_is_one_of_the_closed_list() -> None:
     codes = {"Queued", "QueueFull", "QueueTooSmall", "QueueMissing", "QueueStopped", "QueueClosed", "QueueUnseen"}
     codes |= {"KueueChecks", "KueueDeactivated", "KueueSilent", "WebhookAway"}
-    assert {_SAID[code] for code in codes} <= set(CODES)
+    assert {SAID[code] for code in codes} <= set(CODES)
 
 
 # --- on the fake API ---
