@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from scheduler.executors.kubernetes.cluster import load
-from scheduler.executors.kubernetes.rights import OF_QUEUES, RIGHTS
+from scheduler.executors.kubernetes.jobs.registry import RESOURCES
+from scheduler.executors.kubernetes.rights import OF_QUEUES, RIGHTS, of_jobs
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docker" / "kubernetes"
@@ -36,7 +37,8 @@ def pods() -> list[tuple[str, Json]]:
 def test_the_executor_has_the_rights_that_it_asks_for_and_no_others() -> None:
     rules = of("ClusterRole")["causeway-executor"]["rules"]
     given = {(verb, name) for rule in rules for name in rule["resources"] for verb in rule["verbs"]}
-    assert given == {(right.verb, right.resource) for right in (*RIGHTS, OF_QUEUES)}
+    jobs = {right for one in RESOURCES for right in of_jobs(one)}
+    assert given == {(right.verb, right.resource) for right in (*RIGHTS, OF_QUEUES, *jobs)}
 
 
 def test_pages_may_look_and_nothing_else() -> None:

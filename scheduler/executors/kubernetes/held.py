@@ -6,6 +6,7 @@ import enum
 import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
 from scheduler.attempts.judge import Showing
 from scheduler.attempts.resources import Resources
@@ -13,10 +14,11 @@ from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.jobs.registry import KINDS
-from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.packed import Packed
-from scheduler.executors.kubernetes.reuse.logs import TaskLog
 from scheduler.executors.kubernetes.wait import Wait
+
+if TYPE_CHECKING:
+    from scheduler.executors.kubernetes.form import Form, Log
 
 OVERDUE_SECONDS = 5.0  # after its timeout, a task that its node did not end is ended
 
@@ -40,6 +42,7 @@ class Held:
     packed: Packed
     namespace: str
     name: str  # of its pod, or of its job
+    form: Form = field(kw_only=True, repr=False)
     pool: str = field(default="", kw_only=True)  # key of the one whose pods it shares
     log_uri: str = ""
     given: str = ""  # the handle that an earlier process had written down; empty: none had
@@ -66,7 +69,7 @@ class Held:
     failing_since: float | None = None  # monotonic; steps fail since then
     hidden: tuple[str, ...] = field(default=(), repr=False)  # texts that messages must not show
     main: str = ""  # the name of its main container, once that runs or has ended
-    log: LogKeeper | TaskLog | None = None  # once somebody reads it
+    log: Log | None = None  # once somebody reads it
     others: tuple[str, ...] = ()  # its containers besides the main one
     to_settle: int = 2  # what the pod has to stay for: its end is to be written down, its log to be kept
 

@@ -11,7 +11,7 @@ from scheduler.executors.kubernetes import pods, rights
 from scheduler.executors.kubernetes.capacity import CPU, MEMORY, Has, capacity, is_ready
 from scheduler.executors.kubernetes.client import Api, ApiError, connect
 from scheduler.executors.kubernetes.cluster import Accelerators, Cluster
-from scheduler.executors.kubernetes.jobs.registry import KINDS
+from scheduler.executors.kubernetes.jobs.registry import RESOURCES
 from scheduler.executors.kubernetes.objects import Objects, kueue_version
 from scheduler.executors.kubernetes.resource import Resource
 
@@ -101,7 +101,7 @@ def _told(nodes: Sequence[pods.Json] | None, has: Sequence[Has]) -> Iterator[str
 def _kinds_of_jobs(api: Api) -> list[Resource]:
     """Those that operators of the cluster bring."""
     objects = Objects(api)
-    return [one for kind in KINDS.values() for one in kind.resources if objects.serves(one)]
+    return [one for one in RESOURCES if objects.serves(one)]
 
 
 def _lacking_rights(api: Api, jobs: Sequence[Resource], *, with_queues: bool) -> Iterator[str]:

@@ -22,7 +22,6 @@ from scheduler.executors.vital import may_pass
 
 logger = logging.getLogger(__name__)
 
-OnMade = Callable[[Held, pods.Json], None]
 Conclude = Callable[[Held, Outcome], None]
 AGAIN_SECONDS = 1.0
 OPERATOR_SECONDS = 2.0  # between two looks for an operator that is not there
@@ -32,11 +31,9 @@ PATIENCE_SECONDS = 300.0  # for what fails without a known reason
 class Submission:
     """`conclude` ends an attempt that gets no pod; `lost` one whose pod was there and is gone."""
 
-    def __init__(
-        self, board: Board, maker: Maker, *, on_made: OnMade, conclude: Conclude, lost: Callable[[Held], None]
-    ) -> None:
+    def __init__(self, board: Board, maker: Maker, *, conclude: Conclude, lost: Callable[[Held], None]) -> None:
         self.board, self.maker = board, maker
-        self.on_made, self.conclude, self.lost = on_made, conclude, lost
+        self.conclude, self.lost = conclude, lost
         self._threads = Threads(board.turns.most, "make-pods")
         self._unqueued: set[str] = set()  # namespaces of which it was said
 
@@ -126,7 +123,7 @@ class Submission:
             return
         self._see_whether_it_is_queued(held, pod)
         self.board.accepted(held)
-        self.on_made(held, pod)
+        held.form.made(held, pod)
 
     def _see_whether_it_is_queued(self, held: Held, pod: pods.Json) -> None:
         """A pod that names a queue and is not held was let go at once: said once for each namespace."""

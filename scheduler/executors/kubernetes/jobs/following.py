@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 
 from scheduler.attempts.observations import Replica, Replicas
-from scheduler.executors.kubernetes import pods
-from scheduler.executors.kubernetes.board import Board, from_now
+from scheduler.attempts.spec import AttemptSpec
+from scheduler.executors.base import Assignment
+from scheduler.executors.kubernetes import names, pods
+from scheduler.executors.kubernetes.board import from_now
 from scheduler.executors.kubernetes.client import ApiError
-from scheduler.executors.kubernetes.cluster import Graces
-from scheduler.executors.kubernetes.finishing import Finisher
+from scheduler.executors.kubernetes.form import Form, Means
 from scheduler.executors.kubernetes.held import Held, Stage
-from scheduler.executors.kubernetes.hopeless import Hopeless
 from scheduler.executors.kubernetes.jobs import replicas
-from scheduler.executors.kubernetes.jobs.kind import Kind, Leaving, Rank, Scene, Seen
-from scheduler.executors.kubernetes.jobs.logs import ReplicaLogs
-from scheduler.executors.kubernetes.jobs.registry import KINDS, resource_of
+from scheduler.executors.kubernetes.jobs.kind import NAME_LETTERS, Kind, Leaving, Rank, Scene, Seen
+from scheduler.executors.kubernetes.jobs.kubeflow import own_deadline
+from scheduler.executors.kubernetes.jobs.logs import FOLLOWERS, ReplicaLogs
+from scheduler.executors.kubernetes.jobs.registry import KINDS, kind_of, resource_of
 from scheduler.executors.kubernetes.jobs.shown import shown
-from scheduler.executors.kubernetes.objects import Objects
+from scheduler.executors.kubernetes.jobs.watching import JobWatching
+from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Waits
 from scheduler.executors.kubernetes.resource import Resource
+from scheduler.executors.kubernetes.threads import Threads
 
 logger = logging.getLogger(__name__)
 
@@ -52,29 +56,51 @@ class _State:
     told_at: float = 0.0  # monotonic
 
 
-class Jobs:
-    """Methods are called under the board's lock, unless they say otherwise."""
+class Jobs(Form):
+    """Methods are called under the board's lock, unless they or the port's say otherwise."""
 
-    def __init__(
-        self,
-        board: Board,
-        objects: Objects,
-        graces: Graces,
-        owner: str,
-        finisher: Callable[[], Finisher],
-        logs_of: Callable[[Held, Rank], ReplicaLogs],
-        hopeless: Callable[[], Hopeless],
-    ) -> None:
-        self.board, self.objects, self.graces, self.owner = board, objects, graces, owner
-        self._finisher, self._logs_of, self._hopeless = finisher, logs_of, hopeless
+    name_letters = NAME_LETTERS
+
+    def __init__(self, means: Means) -> None:
+        self.means, self.board, self.objects = means, means.board, means.objects
+        self.graces, self.owner = means.cluster.graces, means.maker.owner
+        self.watching = JobWatching(means, self.on_job)
+        self._followers = Threads(FOLLOWERS, "replica-logs")
+        self._settled = False
         self._states: dict[int, _State] = {}  # by attempt
 
-    def add(self, held: Held) -> None:
-        kind, spec = KINDS[held.job], held.spec
-        main = kind.main(spec)
-        self._states[held.id] = _State(kind, main, kind.expected(spec), self._logs_of(held, main))
+    def begin(self) -> None:
+        self.board.do(self.watching.begin)
 
-    def on_job(self, held: Held, job: pods.Json, *, gone: bool) -> None:
+    def takes(self, assignment: Assignment) -> bool:
+        return kind_of(assignment.spec) is not None
+
+    def seconds(self, spec: AttemptSpec) -> float:
+        """The shorter of the task's timeout and what its kind of job says."""
+        return min((one for one in (spec.timeout_seconds, own_deadline(spec)) if one), default=0)
+
+    def add(self, held: Held, spec: AttemptSpec) -> None:
+        kind = KINDS[spec.task_type]
+        held.job, main = kind.task_type, kind.main(spec)
+        self._states[held.id] = _State(kind, main, kind.expected(spec), self._logs_of(held, main))
+        self.means.submission.add(held, spec.identity.execution)
+
+    def _logs_of(self, held: Held, main: Rank) -> ReplicaLogs:
+        means = self.means
+
+        def keeper(pod: str, container: str, path: Path, uri: str) -> LogKeeper:
+            handle = (held.namespace, pod)
+            return LogKeeper(means.objects, handle, container, path, uri, means.store, means.max_log_bytes)
+
+        return ReplicaLogs(main, held.log_uri, means.home / f"{held.id}.log", keeper, self._followers)
+
+    def made(self, held: Held, found: pods.Json) -> None:
+        self.watching.made(held, found)
+
+    def cancel(self, held: Held) -> None:
+        self.means.deadlines.tend(held)
+
+    def on_job(self, held: Held, job: pods.Json, gone: bool) -> None:
         state = self._states.get(held.id)
         if state is None or (held.uid and held.uid != pods.uid_of(job)):
             return
@@ -84,7 +110,15 @@ class Jobs:
             state.job, state.gone = job, state.gone or gone
             self._consider(held, state)
 
-    def on_pod(self, held: Held, pod: pods.Json, *, gone: bool) -> None:
+    def on_pod(self, pod: pods.Json, *, gone: bool) -> bool:
+        held = self.board.held.get(names.attempt_id_of(pod) or 0)
+        if held is None or held.form is not self or held.namespace != pods.namespace_of(pod):
+            return False
+        self._on_pod(held, pod, gone=gone)
+        self.means.deadlines.tend(held)
+        return True
+
+    def _on_pod(self, held: Held, pod: pods.Json, *, gone: bool) -> None:
         state = self._states.get(held.id)
         if state is None:
             return
@@ -102,14 +136,13 @@ class Jobs:
             state.logs.saw(rank, pod)
         self._consider(held, state)
 
-    def forget_versions(self) -> None:
-        """The cluster was set back: what was seen of each is not to be compared with what comes."""
+    def restored(self) -> None:
         for state in self._states.values():
             state.job = None
             state.pods.clear()
 
-    def look(self, held: Held) -> None:
-        """Without the lock: read the job and its pods, and what events say where nothing else does."""
+    def look(self, held: Held, events: Sequence[pods.Json] | None = None) -> None:
+        """Read the job and its pods, and what events say where nothing else does."""
         with self.board.lock:
             state = self._states.get(held.id)
             resource = state.resource if state is not None else None
@@ -119,7 +152,7 @@ class Jobs:
         try:
             job = self.objects.job(resource, held.namespace, held.name)
             found = self.objects.pods_of(held.namespace, held.id, self.owner)
-            events = self._events(held, state, found)
+            said = self._events(held, state, found)
         except ApiError as error:
             logger.warning("the job %s cannot be read for now: %s", held.handle, error)
             with self.board.lock:
@@ -127,13 +160,13 @@ class Jobs:
                 held.look_at = time.monotonic() + LOOK_SECONDS
             return
         with self.board.lock:
-            state.events = events
+            state.events = said
             present = {pods.uid_of(pod) for pod in found}
             for rank, pod in list(state.pods.items()):
                 if pods.uid_of(pod) not in present and not replicas.is_over(pod):
                     del state.pods[rank]
             for pod in found:
-                self.on_pod(held, pod, gone=False)
+                self._on_pod(held, pod, gone=False)
             if job is None or pods.uid_of(job) != held.uid:
                 state.gone = True
             elif state.job is None or _version(job) >= _version(state.job):
@@ -159,7 +192,7 @@ class Jobs:
         scene = self._scene(held, state)
         match seen := state.kind.observe(scene):
             case Waits(wait):
-                self._hopeless().saw(held, wait, _waiting_pod(scene))
+                self.means.hopeless.saw(held, wait, _waiting_pod(scene))
                 if not (wait.queued and held.wait is not None and held.wait.queued):  # else its Workload says more
                     self.board.waits(held, wait)
                 held.look_at = held.look_at or time.monotonic() + LOOK_SECONDS
@@ -169,7 +202,7 @@ class Jobs:
                 self.board.runs(held, replicas.started_at(scene))
                 held.look_at = min(from_now(until) if until is not None else _far(), time.monotonic() + SOON_SECONDS)
                 if well:
-                    self.board.do(partial(self._finisher().early, held))
+                    self.board.do(partial(self.means.finisher.early, held))
             case Leaving():
                 held.look_at = time.monotonic() + SOON_SECONDS
             case Over(found, _, _) if found.failed and not state.looked:
@@ -178,7 +211,7 @@ class Jobs:
                     self.board.do(partial(self.look, held))
             case Over():
                 if self.board.to_judge(held):
-                    self.board.do(partial(self._finisher().judge, held, seen))
+                    self.board.do(partial(self.means.finisher.judge, held, seen))
         self._tell(held, state)
 
     def _scene(self, held: Held, state: _State) -> Scene:
@@ -217,7 +250,7 @@ class Jobs:
             if (state := self._states.get(held.id)) is not None and held.stage in (Stage.TO_MAKE, Stage.MADE):
                 self._tell(held, state, at_once=True)
 
-    # --- for the finisher (finishing.Things): without the lock --------------------------------------------------------
+    # --- its end ------------------------------------------------------------------------------------------------------
 
     def delete(self, held: Held, *, grace: int) -> None:
         """The job, with whatever bears its marks: not all that an operator makes goes with its object."""
@@ -265,23 +298,25 @@ class Jobs:
                 self._tell(held, state, at_once=True)
 
     def send_grown(self) -> None:
-        """So that the logs of those that live can be read."""
         for state in list(self._states.values()):
             self.board.do(state.logs.send_grown)
+
+    def settle(self) -> None:
+        self._settled = True
+
+    def tick(self) -> None:
+        if self._settled:
+            self.watching.remove_strays()
 
     def stop(self) -> None:
         for state in list(self._states.values()):
             state.logs.stop()
+        self._followers.stop()
 
 
 def _waiting_pod(scene: Scene) -> str:
     """The name of the one whose wait is told."""
     return next((pods.name_of(pod) for pod in replicas.unstarted(scene).values()), "")
-
-
-def is_job_of(found: Mapping[str, object], held: Held) -> bool:
-    """Whether the object is the attempt's job."""
-    return (held.namespace, held.name) == (pods.namespace_of(found), pods.name_of(found))
 
 
 def _version(found: pods.Json | None) -> int:

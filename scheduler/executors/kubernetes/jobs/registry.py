@@ -11,11 +11,14 @@ from scheduler.executors.kubernetes.resource import Resource
 
 KINDS: Mapping[str, Kind] = {one.KIND.task_type: one.KIND for one in (pytorch, tensorflow, mpi, ray, spark, dask)}
 
+RESOURCES: tuple[Resource, ...] = tuple(one for kind in KINDS.values() for one in kind.resources)
+
 
 def resource_of(job: Mapping[str, object]) -> Resource | None:
     """Which of the kinds an object is; None: of none of them."""
-    known = (one for kind in KINDS.values() for one in kind.resources)
-    return next((one for one in known if (one.api_version, one.kind) == (job.get("apiVersion"), job.get("kind"))), None)
+    return next(
+        (one for one in RESOURCES if (one.api_version, one.kind) == (job.get("apiVersion"), job.get("kind"))), None
+    )
 
 
 def kind_of(spec: AttemptSpec) -> Kind | None:

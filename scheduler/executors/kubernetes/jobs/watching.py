@@ -7,38 +7,28 @@ from collections.abc import Callable
 from functools import partial
 
 from scheduler.executors.kubernetes import names, pods
-from scheduler.executors.kubernetes.board import Board
 from scheduler.executors.kubernetes.client import ApiError
+from scheduler.executors.kubernetes.form import Means
 from scheduler.executors.kubernetes.held import Held, is_missing
-from scheduler.executors.kubernetes.jobs.following import Jobs, is_job_of
 from scheduler.executors.kubernetes.jobs.registry import KINDS
 from scheduler.executors.kubernetes.jobs.strays import StrayJobs
-from scheduler.executors.kubernetes.making import Maker, NoOperator
+from scheduler.executors.kubernetes.making import NoOperator
 from scheduler.executors.kubernetes.resource import Resource
-from scheduler.executors.kubernetes.watch import Watcher
-from scheduler.executors.vital import vital
+from scheduler.executors.kubernetes.watches import Followed
 
 logger = logging.getLogger(__name__)
 
 
-class JobWatching:
-    """`look` reads a job anew, `tend` sees to its deadlines; both are called under the board's lock."""
+OnJob = Callable[[Held, pods.Json, bool], None]
 
-    def __init__(
-        self,
-        board: Board,
-        maker: Maker,
-        jobs: Jobs,
-        *,
-        look: Callable[[Held], None],
-        tend: Callable[[Held], object],
-        on_restored: Callable[[], None],
-    ) -> None:
-        self.board, self.maker, self.jobs = board, maker, jobs
-        self._look, self._tend, self._on_restored = look, tend, on_restored
-        self.strays = StrayJobs(maker.objects)
-        self.scoped = False  # whether rights are there for single namespaces only
-        self._watchers: dict[tuple[Resource, str], Watcher] = {}  # by namespace, of all under ""
+
+class JobWatching:
+    """`on_job` is told of an attempt's job, under the board's lock; and whether it is gone, and this its last state."""
+
+    def __init__(self, means: Means, on_job: OnJob) -> None:
+        self.means, self.board, self.maker = means, means.board, means.maker
+        self._on_job = on_job
+        self.strays = StrayJobs(means.objects)
 
     def begin(self) -> None:
         """Each kind that is there now; of others the first job begins it. Waits for the cluster."""
@@ -58,45 +48,23 @@ class JobWatching:
         self.on_job(job, False)
 
     def follow(self, resource: Resource, namespace: str) -> None:
-        """In all namespaces where that may be, else in this one."""
-        place = namespace if self.scoped else ""
-        if self.scoped and not place:
-            return
-        with self.board.lock:
-            if (resource, place) in self._watchers or self.board.stopping:
-                return
-            watcher = Watcher(
-                self.maker.objects.api,
-                names.selector(self.maker.owner),
-                self.on_job,
-                partial(self._listed, resource),
-                on_restored=self._on_restored,
-                namespace=place,
-                resource=resource,
-            )
-            self._watchers[resource, place] = watcher
-        vital(watcher.run, name=f"watch {resource.plural} {place}".strip()).start()
+        self.means.watches.follow(Followed(self.on_job, partial(self._listed, resource), resource), namespace)
 
     def on_job(self, job: pods.Json, gone: bool) -> None:
         """From the watch, and from who makes it."""
         with self.board.lock:
             held = self.board.held.get(names.attempt_id_of(job) or 0)
-            if held is None or not held.job or not is_job_of(job, held):
+            if held is None or not held.job or not _is_job_of(job, held):
                 self.strays.saw(job, gone=gone)
                 return
             self.strays.forget(pods.uid_of(job))
-            self.jobs.on_job(held, job, gone=gone)
-            self._tend(held)
+            self._on_job(held, job, gone)
+            self.means.deadlines.tend(held)
 
     def remove_strays(self) -> None:
         with self.board.lock:
             for job in self.strays.due():
                 self.board.do(partial(self.strays.remove, job))
-
-    def stop(self) -> None:
-        for watcher in list(self._watchers.values()):
-            watcher.stop()
-        self.jobs.stop()
 
     def _listed(self, resource: Resource, present: frozenset[str], began: float, namespace: str) -> None:
         """Of jobs that should be there and were not listed it is asked what became of them."""
@@ -104,4 +72,8 @@ class JobWatching:
             for held in self.board.held.values():
                 ours = held.job and resource in KINDS[held.job].resources and namespace in ("", held.namespace)
                 if ours and is_missing(held, present, began):
-                    self._look(held)
+                    self.means.looks.one(held)
+
+
+def _is_job_of(job: pods.Json, held: Held) -> bool:
+    return (held.namespace, held.name) == (pods.namespace_of(job), pods.name_of(job))

@@ -40,7 +40,7 @@ def heard(of: Pools, member: Member, told: Json) -> None:
             ended(of, held, member, told)
         elif kind == "refused":
             del member.tasks[held.id]
-            of.means.own_pod(held)
+            of.own_pod(held)
             of.go_on(member.pool)
 
 

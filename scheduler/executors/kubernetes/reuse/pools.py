@@ -9,22 +9,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from artifacts.store import ObjectStore
 from scheduler.attempts.outcomes import aborted
+from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes import names, pods
-from scheduler.executors.kubernetes.board import Board, waited
-from scheduler.executors.kubernetes.cluster import Cluster
-from scheduler.executors.kubernetes.finishing import Finisher
+from scheduler.executors.kubernetes.board import waited
+from scheduler.executors.kubernetes.form import Form, Means
 from scheduler.executors.kubernetes.held import Held, Stage
-from scheduler.executors.kubernetes.making import EnvOf, Maker
-from scheduler.executors.kubernetes.objects import Objects
+from scheduler.executors.kubernetes.making import EnvOf
 from scheduler.executors.kubernetes.observe import Over, Runs, Waits, observe
 from scheduler.executors.kubernetes.reuse import filling, hearing, shape
 from scheduler.executors.kubernetes.reuse.link import Link
@@ -39,42 +35,22 @@ Json = dict[str, Any]
 STOP_SECONDS = 30.0  # after its grace, a task that is to stop and does not takes its pod along
 
 
-@dataclass(frozen=True)
-class Means:
-    """What pools work with."""
-
-    board: Board
-    objects: Objects
-    cluster: Cluster
-    maker: Maker
-    finisher: Finisher
-    store: ObjectStore
-    home: Path
-    env_of: EnvOf
-    max_log_bytes: int
-    own_pod: Callable[[Held], None]  # the attempt gets a pod of its own after all; under the lock
-
-
-class Pools:
-    """Its methods may be called from any thread; they take the board's lock, and wait for nothing."""
-
-    def __init__(self, means: Means) -> None:
-        self.means, self.board = means, means.board
+class Pools(Form):
+    def __init__(self, means: Means, env_of: EnvOf, own_pod: Callable[[Held], None]) -> None:
+        """`own_pod`: the attempt gets a pod of its own after all; called under the lock."""
+        self.means, self.board, self.env_of, self.own_pod = means, means.board, env_of, own_pod
         self.pools: dict[str, Pool] = {}
         self.sorter = Sorter(means.maker, means.cluster)
         self.unsure: dict[int, Held] = {}  # adopted: a pod may have them
         self._listed: set[str] = set()  # namespaces whose pods are known; "": of all
         self._settled = False
-        means.finisher.left = self._left
 
     def takes(self, assignment: Assignment) -> bool:
-        """Whether an attempt that comes is for pods that stay, as far as it says itself."""
         if assignment.handle:
             return names.is_shared(assignment.handle)
         return self.sorter.fits(assignment.spec)
 
-    def add(self, held: Held) -> None:
-        """Under the lock, of one that `takes` said yes to."""
+    def add(self, held: Held, spec: AttemptSpec) -> None:
         held.stage = Stage.POOLED
         if held.adopted:
             self.unsure[held.id] = held
@@ -105,7 +81,7 @@ class Pools:
             if held.cancelled:
                 self._never_began(held)
             elif found is None:
-                self.means.own_pod(held)
+                self.own_pod(held)
             else:
                 self._enter(held, *found)
 
@@ -113,7 +89,7 @@ class Pools:
         pool = self.pools.setdefault(found.key, Pool(found.key, found.namespace))
         pool.shape, pool.policy = found, policy
         if pool.broken_until > time.monotonic():
-            self.means.own_pod(held)
+            self.own_pod(held)
             return
         held.pool = pool.key
         pool.waiting.append(held)
@@ -133,7 +109,7 @@ class Pools:
         """Under the lock: for so long its attempts get pods of their own, which say better what is wrong."""
         pool.broken_until = time.monotonic() + seconds
         while pool.waiting:
-            self.means.own_pod(pool.waiting.popleft())
+            self.own_pod(pool.waiting.popleft())
 
     def _hand(self, held: Held, member: Member, link: Link) -> None:
         if held.stage == Stage.POOLED:
@@ -148,12 +124,11 @@ class Pools:
     def order(self, held: Held) -> Json:
         """What its pod is told, made just before: thousands may wait."""
         told = held.assignment
-        variables = shape.variables(told.spec, self.means.cluster, self.means.env_of(told))
+        variables = shape.variables(told.spec, self.means.cluster, self.env_of(told))
         run = {"do": "run", "id": held.id, "argv": list(told.spec.argv), "env": variables}
         return {**run, "timeout": held.timeout, "log": self.means.max_log_bytes}
 
     def cancel(self, held: Held) -> None:
-        """Under the lock; it is noted that it is to stop."""
         member = self._member_of(held)
         if member is not None and member.link is not None:
             held.look_at = time.monotonic() + self.means.cluster.abort_grace_seconds + STOP_SECONDS
@@ -177,9 +152,14 @@ class Pools:
 
     # --- what the cluster says ----------------------------------------------------------------------------------------
 
-    def on_pod(self, pod: pods.Json, gone: bool) -> None:
-        """Of a pod that stays. Under the lock."""
-        key = str(pods.part(pod, "metadata", "labels").get(names.POOL))
+    def on_pod(self, pod: pods.Json, *, gone: bool) -> bool:
+        key = pods.part(pod, "metadata", "labels").get(names.POOL)
+        if key is None:
+            return False
+        self._on_pod(str(key), pod, gone=gone)
+        return True
+
+    def _on_pod(self, key: str, pod: pods.Json, *, gone: bool) -> None:
         pool = self.pools.get(key)
         if pool is None:
             if gone:
@@ -202,16 +182,13 @@ class Pools:
             self.lose(member, pod)
         self.go_on(pool)
 
-    def listed(self, namespace: str) -> None:
-        """Under the lock: the pods of that namespace, or of all, are known."""
-        self._listed.add(namespace)
-
-    def missed(self, present: frozenset[str], began: float, namespace: str) -> None:
-        """Under the lock: pods that were not listed are gone."""
+    def listed(self, present: frozenset[str], began: float, namespace: str) -> None:
+        """Pods that were not listed are gone, and those that are there are known from now on."""
         for member in self._members():
             known = namespace in ("", member.pool.namespace) and member.uid and member.made_at < began
             if known and member.uid not in present:
                 self.lose(member, None)
+        self._listed.add(namespace)
 
     def _connect(self, member: Member, container: str) -> None:
         if member.link is not None:
@@ -261,7 +238,7 @@ class Pools:
             held.look_at = None
             self.board.do(partial(self.means.finisher.judge, held, over))
 
-    def _left(self, held: Held) -> None:
+    def forget(self, held: Held) -> None:
         """Its end is written down and its log kept: its pod need not remember it."""
         with self.board.lock:
             pool = self.pools.get(held.pool)
@@ -346,7 +323,6 @@ class Pools:
                 del member.strangers[number]
 
     def send_grown(self) -> None:
-        """So that the logs of those that live can be read."""
         with self.board.lock:
             for member in self._members():
                 for held in member.tasks.values():

@@ -12,10 +12,11 @@ from flyteidl.core import errors_pb2, execution_pb2, literals_pb2
 
 from scheduler.attempts.observations import Accepted, Running, Waiting
 from scheduler.attempts.outcomes import Outcome
-from scheduler.executors.kubernetes import follows, names
+from scheduler.executors.kubernetes import names
 from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.executors.kubernetes.held import OVERDUE_SECONDS
 from scheduler.executors.kubernetes.logs import TAIL_LINES
+from scheduler.executors.kubernetes.single import follows
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Name, Request
@@ -53,7 +54,7 @@ def test_an_attempt_is_a_pod_from_submission_to_success(bench: Bench, fake: Fake
     fake.wait_for_pod()
     name = fake.only()
     fake.run(name)
-    bench.until(lambda: bench.of(Running))
+    bench.until(lambda: bench.of(Running) and bench.of(Accepted))  # the watch may be faster than the answer
     bench.succeed(assignment)
     fake.end(name)
     assert bench.outcome().phase == AttemptPhase.SUCCEEDED
@@ -444,7 +445,7 @@ def test_a_namespace_that_is_being_deleted_keeps_no_other_waiting(bench: Bench, 
 def test_pods_that_may_not_be_followed_are_read_one_by_one(
     bench: Bench, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("scheduler.executors.kubernetes.looks.LOOK_SECONDS", 0.1)
     monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOG_SECONDS", 0.1)
     fake.may_list = False
     bench.restart()
@@ -454,7 +455,7 @@ def test_pods_that_may_not_be_followed_are_read_one_by_one(
 def test_pods_that_may_not_be_seen_at_all_end_with_the_right_that_is_missing(
     bench: Bench, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOOK_SECONDS", 0.1)
+    monkeypatch.setattr("scheduler.executors.kubernetes.looks.LOOK_SECONDS", 0.1)
     monkeypatch.setattr("scheduler.executors.kubernetes.executor.LOG_SECONDS", 0.1)
     bench.settings = replace(bench.settings, graces=Graces(creating=0.5))
     fake.may_list = fake.may_get = False
@@ -469,7 +470,7 @@ def test_a_cluster_that_was_away_at_the_start_may_yet_allow_single_namespaces_on
     bench: Bench, fake: FakeCluster
 ) -> None:
     fake.allowed = False
-    bench.executor._watchers[""].refused = "pods is forbidden"
+    bench.executor.watches.watchers[None, ""].refused = "pods is forbidden"
     bench.executor._narrow()
     assignment = bench.assignment()
     bench.executor.submit(assignment)

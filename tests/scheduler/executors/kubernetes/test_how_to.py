@@ -20,7 +20,7 @@ from flytekit.configuration import Image, ImageConfig, SerializationSettings
 
 from console.supervisor.up import parse
 from scheduler.executors.kubernetes.cluster import Cluster, load
-from scheduler.executors.kubernetes.jobs.registry import KINDS
+from scheduler.executors.kubernetes.jobs.registry import RESOURCES
 from scheduler.executors.kubernetes.rights import OF_QUEUES, RIGHTS, of_jobs
 
 PAGE = (Path(__file__).parents[4] / "docs/howto/kubernetes.md").read_text()
@@ -45,7 +45,7 @@ def test_its_role_gives_the_rights_that_are_asked_for_and_no_others() -> None:
     role = yaml.safe_load(FILES["role.yaml"])
     given = {(verb, name) for rule in role["rules"] for name in rule["resources"] for verb in rule["verbs"]}
     leases = {(verb, "leases") for verb in ("get", "create", "update")}
-    jobs = {right for kind in KINDS.values() for one in kind.resources for right in of_jobs(one)}
+    jobs = {right for one in RESOURCES for right in of_jobs(one)}
     assert given == {(right.verb, right.resource) for right in (*RIGHTS, OF_QUEUES, *jobs)} | leases
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from scheduler.attempts.observations import Running
-from scheduler.executors.kubernetes import follows, logs, looks
+from scheduler.executors.kubernetes import logs, looks
 from scheduler.executors.kubernetes.held import Stage
 from scheduler.executors.kubernetes.logs import LogKeeper
+from scheduler.executors.kubernetes.single import follows
 from tests.scheduler.executors.kubernetes.conftest import Bench
 from tests.scheduler.executors.kubernetes.fake_api import FakeCluster
 
@@ -40,8 +41,8 @@ def test_logs_are_followed_in_turn_and_none_is_lost(
         fake.logs[name, "main"] = STAMP % 1 + name.encode() + b"\n"
         fake.run(name)
     bench.until(lambda: len(bench.of(Running)) == 3 and begun)
-    assert len(begun) == len(bench.executor.follows.followed) == 1
-    waiting = next(one.attempt_id for one in given if one.attempt_id not in bench.executor.follows.followed)
+    assert len(begun) == len(bench.executor.single.follows.followed) == 1
+    waiting = next(one.attempt_id for one in given if one.attempt_id not in bench.executor.single.follows.followed)
     fake.end(bench.executor.board.held[waiting].name, 1)  # before its turn has come: it is read at its end
     bench.outcome(waiting)
     may_end.set()
@@ -64,7 +65,7 @@ def test_a_log_that_cannot_be_had_yet_is_forgotten_until_the_end(
     fake.wait_for_pod()
     fake.logs[fake.only(), "main"] = STAMP % 1 + b"said\n"
     fake.run(fake.only())
-    bench.until(lambda: bench.of(Running) and not bench.executor.follows.followed)
+    bench.until(lambda: bench.of(Running) and not bench.executor.single.follows.followed)
     assert bench.executor.board.held[1].log is None
     fake.end(fake.only(), 1)
     bench.outcome()
@@ -122,7 +123,7 @@ def test_what_is_kept_of_a_pod_that_runs_is_small(
     fake.wait_for_pod(2)
     for _, name in list(fake.pods):
         fake.run(name)
-    bench.until(lambda: len(bench.of(Running)) == 2 and not bench.executor.follows.followed)
+    bench.until(lambda: len(bench.of(Running)) == 2 and not bench.executor.single.follows.followed)
     held = bench.executor.board.held[2]
     kept = [held, *(getattr(held, name) for name in held.__slots__), held.packed.body]
     assert held.spec.argv == words
@@ -132,7 +133,7 @@ def test_what_is_kept_of_a_pod_that_runs_is_small(
 def test_follows_begin_a_few_at_a_time(bench: Bench, fake: FakeCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(follows, "BEGUN_A_SECOND", 0.0)
     executor = bench.executor
-    executor.follows._may = 2.0
+    executor.single.follows._may = 2.0
     begun: list[str] = []
 
     def follow(self: LogKeeper) -> None:
@@ -147,5 +148,5 @@ def test_follows_begin_a_few_at_a_time(bench: Bench, fake: FakeCluster, monkeypa
         fake.run(name)
     bench.until(lambda: len(bench.of(Running)) == 4)
     assert len(begun) == 2
-    executor.follows._may = 2.0
+    executor.single.follows._may = 2.0
     bench.until(lambda: len(begun) == 4)

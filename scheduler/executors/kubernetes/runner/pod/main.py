@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 from .door import Door, Elsewhere
 
 FAST, COMMANDS = "pyflyte-fast-execute", ("pyflyte-execute", "pyflyte-map-execute")
+SMALL = 1 << 20  # bytes
 LATE = ("sitecustomize", "usercustomize")  # of the import path, imported when an interpreter starts
 
 
@@ -82,7 +83,17 @@ def _fetch(door: Any, package: str, folder: str) -> None:
         return
     path = os.path.join(folder, os.path.basename(package))
     door.get(package, path)
-    subprocess.run(["tar", "-xf", path, "-C", folder], stdout=subprocess.DEVNULL, check=True)  # noqa: S603, S607
+    _unpack(path, folder)
+
+
+def _unpack(path: str, folder: str) -> None:
+    """As `tar` does, which flytekit starts for it: of a small package to start it costs more than all the rest."""
+    tarfile = importlib.import_module("tarfile")
+    if os.path.getsize(path) > SMALL or not hasattr(tarfile, "tar_filter"):
+        subprocess.run(["tar", "-xf", path, "-C", folder], stdout=subprocess.DEVNULL, check=True)  # noqa: S603, S607
+        return
+    with tarfile.open(path) as archive:
+        archive.extractall(folder, filter="tar")
 
 
 def _told(command: list[str], package: str, folder: str) -> list[str]:

@@ -30,6 +30,7 @@ PIPE_SECONDS = 0.5  # for which the last words of an ended task are waited for, 
 # prctl: whether others of the same user may look into a process (memory, environment, open files); whether it is the
 # parent of descendants who lost theirs.
 DUMPABLE, REAPER = 4, 36
+REHEARSALS = 10
 KNOWN_AT_HOME = (".aws", ".flyte", ".uctl", ".config")  # says how to reach the store
 ASKING = {signal.SIGTERM}
 GROUPS_EVENTS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
@@ -346,10 +347,25 @@ def serve(argv: list[str]) -> NoReturn:
     with contextlib.suppress(Exception):  # then each task tells what is wrong
         __import__("flytekit.bin.entrypoint")
         __import__("docstring_parser").parse("Patterns that every task would compile.")
+        _rehearse()
     gc.collect()
     gc.freeze()  # what is shared with the forks stays so
     gc.enable()
     pool.run()
+
+
+def _rehearse() -> None:
+    """Of what each task begins with, all that is flytekit's and changes nothing: its caches are filled once then, and
+    its code is fast (the interpreter rewrites what has run some times), for all forks together.
+    """
+    from flytekit.bin.entrypoint import execute_task_cmd
+    from flytekit.configuration import ImageConfig, SerializationSettings
+
+    told = SerializationSettings(ImageConfig.auto(img_name="of/an:image"), "project", "domain", "v").serialized_context
+    words = ["--inputs", "i", "--output-prefix", "o", "--raw-output-data-prefix", "r", "--resolver", "r", "--", "t"]
+    for _ in range(REHEARSALS):
+        SerializationSettings.from_transport(told)
+        execute_task_cmd.make_context("pyflyte-execute", list(words))
 
 
 def _understood(argv: list[str], here: str) -> list[str]:

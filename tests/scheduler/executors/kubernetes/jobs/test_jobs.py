@@ -249,7 +249,7 @@ def test_a_job_of_no_attempt_is_removed_and_not_its_pods_alone(bench: Bench, fak
     bench.executor.stop()
     fake.kubelet = lambda what, pod: fake.end(pod["metadata"]["name"], 137) if what == "deleted" else None
     bench.executor = bench.make()
-    bench.executor.watching.strays.patience = bench.executor.strays.patience = 0.1
+    bench.executor.jobs.watching.strays.patience = bench.executor.strays.patience = 0.1
     bench.executor.start(bench.seen.append)
     bench.executor.settle()
     bench.until(lambda: not fake.jobs and not fake.pods)

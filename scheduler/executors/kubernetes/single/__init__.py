@@ -1,0 +1,1 @@
+"""Attempts that are a pod of their own each."""
