@@ -17,7 +17,7 @@ from tests.console.pages.cast import World, make_execution, make_version
 
 # Session and user are 2; the frame of a page takes 2 more: projects and the count of waiting gates.
 MOST = {
-    "/": 24,  # what unfinished executions do is asked in five
+    "/": 25,  # what unfinished executions do is asked in five; of what failed only what is shown is read whole
     "/artifacts/": 18,  # the page and its facets are searched for, each within limits that are set and taken off again
     "/executions/": 16,  # of all for the facets, and of those shown
     "/approvals/": 8,  # two for what is decided about
@@ -26,6 +26,10 @@ MOST = {
     "/tasks/": 7,
     "/artifacts/demo/development/ml-dataset/": 23,  # three for the matrix, five for charts and approvals
     "/artifacts/names/": 11,  # the newest of all, and all of those on the page
+    "/artifacts/names/?sort=-stale": 12,  # and what all are ordered by
+    "/map/": 8,
+    "/search/?q=train": 17,
+    "/schedules/": 5,
 }
 
 
