@@ -90,8 +90,8 @@ def _artifacts() -> Iterator[str]:
 
     most = Artifact.objects.annotate(n=Count("versions")).order_by("-n").values_list("pk", flat=True)[:2]
     named = Alias.objects.order_by("-pk").values_list("version", flat=True)[:1]
-    newest = ArtifactVersion.objects.filter(artifact__in=list(most)).values("artifact").annotate(pk=Max("pk"))
-    versions = ArtifactVersion.objects.in_bulk([*named, *(row["pk"] for row in newest)])
+    newest = ArtifactVersion.objects.filter(artifact__in=list(most)).values("artifact").annotate(newest=Max("pk"))
+    versions = ArtifactVersion.objects.in_bulk([*named, *(row["newest"] for row in newest)])
     for artifact in Artifact.objects.filter(versions__in=list(versions)):
         yield "/artifacts/{}/{}/{}/".format(*artifact.key)
         yield f"/map/?{urlencode({'artifact': str(artifact)})}"

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from console.pages.failures import Failure, describe_error
 from scheduler.models import Execution, TaskExecution
@@ -21,7 +21,7 @@ class Fallible(Protocol):
     """A row of what failed, or as much of it as is needed."""
 
     @property
-    def error(self) -> bytes | memoryview | None: ...
+    def error(self) -> Any: ...  # bytes of an ExecutionError, or None
 
 
 Row = TypeVar("Row", bound=Fallible)
