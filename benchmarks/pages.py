@@ -154,6 +154,7 @@ def measure(found: Sequence[Address], client: Client, looks: int) -> None:
         headers = FRAGMENT if address.is_fragment else {}
         with CaptureQueriesContext(connection) as captured:
             response = client.get(address.path, headers=headers)
+        statements = len(captured)  # the next request forgets them
         if response.status_code not in (200, 286):
             print(f"{response.status_code} {address.label}")
             continue
@@ -166,7 +167,7 @@ def measure(found: Sequence[Address], client: Client, looks: int) -> None:
         slow = "*" if _p95(cpus) > 100 else " "
         size = len(gzip.compress(response.getvalue())) / 1000
         figures = f"{statistics.median(walls):9.0f} {_p95(walls):7.0f} {_p95(cpus):7.0f}{slow}"
-        print(f"{figures} {len(captured):10} {size:6.1f}  {address.label}", flush=True)
+        print(f"{figures} {statements:10} {size:6.1f}  {address.label}", flush=True)
 
 
 def _spent(schedstat: Path) -> float:
