@@ -61,14 +61,14 @@ class SuperuserAdmin:
 
     audits: ClassVar[bool] = True
 
-    def changeform_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        return self._told(request, lambda: super(SuperuserAdmin, self).changeform_view(request, *args, **options))  # type: ignore[misc]
+    def changeform_view(self, *args: Any, **options: Any) -> Any:
+        return self._told(args[0], lambda: super(SuperuserAdmin, self).changeform_view(*args, **options))  # type: ignore[misc]
 
-    def changelist_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        return self._told(request, lambda: super(SuperuserAdmin, self).changelist_view(request, *args, **options))  # type: ignore[misc]
+    def changelist_view(self, *args: Any, **options: Any) -> Any:
+        return self._told(args[0], lambda: super(SuperuserAdmin, self).changelist_view(*args, **options))  # type: ignore[misc]
 
-    def delete_view(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponseBase:
-        return self._told(request, lambda: super(SuperuserAdmin, self).delete_view(request, *args, **options))  # type: ignore[misc]
+    def delete_view(self, *args: Any, **options: Any) -> Any:
+        return self._told(args[0], lambda: super(SuperuserAdmin, self).delete_view(*args, **options))  # type: ignore[misc]
 
     @staticmethod
     def _told(request: HttpRequest, view: Callable[[], HttpResponseBase]) -> HttpResponseBase:

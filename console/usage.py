@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -68,6 +68,24 @@ def usage(
         Used(dict(zip(by, group, strict=True)), resource, seconds, cost if priced else None)
         for (group, resource), (seconds, cost, priced) in sorted(total.items())
     ]
+
+
+def together(found: Iterable[Used], name: str, *, letters: int | None = None) -> list[Used]:
+    """What was asked for by several groups, summed up by one of them, or by the first letters of it (of an hour: its
+    day); in their order.
+    """
+    total: dict[tuple[str, str], list[Used]] = defaultdict(list)
+    for one in found:
+        total[one.group[name][:letters], one.resource].append(one)
+    return [
+        Used({name: value}, resource, sum(one.seconds for one in some), _sum([one.cost for one in some]))
+        for (value, resource), some in sorted(total.items())
+    ]
+
+
+def _sum(costs: Sequence[float | None]) -> float | None:
+    priced = [cost for cost in costs if cost is not None]
+    return sum(priced) if priced else None
 
 
 def cost_of(resource: str, seconds: float, per_hour: float) -> float:

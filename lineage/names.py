@@ -15,6 +15,7 @@ RECENT = 100  # versions of each artifact that are looked at: what it is made of
 RECENT_OF_MANY = 20  # where many artifacts are drawn at once
 MAX_ARTIFACTS = 500
 PARTITIONS = 5_000  # the youngest partitions, of all asked for, whose newest versions are looked at
+LISTED_OF = 2_000  # where they are listed, not counted
 
 
 class NameStep(NamedTuple):
@@ -187,7 +188,7 @@ def stale_versions(artifacts: Iterable[Artifact], *, limit: int = 200) -> list[S
     """
     with connection.cursor() as cursor:
         ids = [artifact.pk for artifact in artifacts]
-        cursor.execute(_STALE, {"artifacts": ids, "limit": limit, "partitions": PARTITIONS})
+        cursor.execute(_STALE, {"artifacts": ids, "limit": limit, "partitions": LISTED_OF})
         rows = cursor.fetchall()
     wanted = {pk for row in rows for pk in row}
     found = ArtifactVersion.objects.select_related("artifact").defer(*HEAVY).in_bulk(wanted)

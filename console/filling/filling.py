@@ -22,6 +22,7 @@ from console.filling.versions import Versions
 from console.filling.writing import Executions, Written
 from scheduler.actions import launch_plans
 from scheduler.models import Execution, ExecutionMode, FiringOutcome, LaunchPlan, Schedule, ScheduleFire, TriggerFiring
+from scheduler.quotas import used
 from scheduler.schedules.parse import recurrence_of
 
 MOST_VERSIONS, MOST_EXECUTIONS = 1_000_000, 100_000
@@ -63,6 +64,7 @@ def fill(sizes: Sizes, *, more: bool = False, say: Say) -> None:
             say(f"{count:,} versions")
         versions.aliases()
         _schedules(written, now)
+        used.sum_up_past(now=now)
     _told(versions, written, time.monotonic() - begun, say)
 
 

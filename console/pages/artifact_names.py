@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -15,14 +15,13 @@ from django.views.decorators.http import require_GET
 from artifacts.models import Alias, Artifact
 from artifacts.producers import name_of
 from artifacts.summaries import COUNTED, Summary, summaries_of
-from console.pages.paging import number
+from console.pages.paging import PAGE_SIZE, number
 from console.pages.responses import PageRequest, page, respond
 from console.pages.scope import in_scope
 from lineage.names import stale_counts
 from scheduler.models import TriggerSource
 
 SHOWN = 500  # artifacts that are ordered; a search or the scope narrows more of them
-PAGE = 100  # of them on a page
 NEVER = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -84,7 +83,9 @@ _SORTS: dict[str, Callable[[Row], Any]] = {
     "size": lambda row: row.summary.size_bytes or -1,
     "newest": lambda row: row.summary.newest_at or NEVER,
 }
-_PLAIN = ("name", "kind", "producer", "size", "newest")  # ordered by the newest version and the name alone
+# What is asked for besides the newest version and the name, by what it is ordered by.
+_NEEDS = {"versions": "counts", "partitions": "counts", "stale": "stale", "readers": "readers"}
+_ALL = frozenset(("counts", "stale", "readers", "aliases"))
 _DOWN_FIRST = ("versions", "partitions", "stale", "readers", "size", "newest")
 
 
@@ -101,7 +102,7 @@ def list_names(request: PageRequest) -> HttpResponse:
     found = list(rows.order_by("-pk")[: SHOWN + 1])
     sort = request.GET.get("sort", "-newest")
     sort = sort if sort.removeprefix("-") in _SORTS else "-newest"
-    pages = max(1, -(-min(len(found), SHOWN) // PAGE))
+    pages = max(1, -(-min(len(found), SHOWN) // PAGE_SIZE))
     at = min(max(number(request.GET.get("page", "")) or 1, 1), pages)
     context = {
         "rows": _ordered(found[:SHOWN], sort, at),
@@ -118,34 +119,32 @@ def list_names(request: PageRequest) -> HttpResponse:
 
 
 def _ordered(artifacts: list[Artifact], sort: str, page: int) -> list[Row]:
-    """One page. What is counted is counted of its rows alone, unless it is what they are ordered by."""
+    """One page. Of all only what they are ordered by is asked for, the rest of the rows of the page alone."""
     key = sort.removeprefix("-")
-    plain = key in _PLAIN
-    rows = _plain_rows(artifacts) if plain else _rows(artifacts)
-    by_name = sorted(rows, key=_SORTS["name"])
-    ordered = sorted(by_name, key=_SORTS[key], reverse=sort.startswith("-"))[(page - 1) * PAGE : page * PAGE]
-    if not plain:
-        return ordered
-    filled = {row.artifact.pk: row for row in _rows([row.artifact for row in ordered])}
+    by_name = sorted(_rows(artifacts, {_NEEDS.get(key, "")}), key=_SORTS["name"])
+    ordered = sorted(by_name, key=_SORTS[key], reverse=sort.startswith("-"))[(page - 1) * PAGE_SIZE : page * PAGE_SIZE]
+    filled = {row.artifact.pk: row for row in _rows([row.artifact for row in ordered], _ALL)}
     return [filled[row.artifact.pk] for row in ordered]
 
 
-def _plain_rows(artifacts: list[Artifact]) -> list[Row]:
-    summaries = summaries_of([artifact.pk for artifact in artifacts], with_counts=False)
-    return [Row(one, summaries[one.pk], [], 0, 0) for one in artifacts]
-
-
-def _rows(artifacts: list[Artifact]) -> list[Row]:
-    """Four queries for all of them."""
+def _rows(artifacts: list[Artifact], needs: Collection[str]) -> list[Row]:
+    """A query for the newest versions, with their counts where these are needed, and one for each other need."""
     ids = [artifact.pk for artifact in artifacts]
-    summaries, stale = summaries_of(ids), stale_counts(ids)
+    summaries = summaries_of(ids, with_counts="counts" in needs)
+    stale = stale_counts(ids) if "stale" in needs else {}
+    readers = _readers(artifacts) if "readers" in needs else Counter()
     aliases: dict[int, list[str]] = defaultdict(list)
-    for artifact_id, name in Alias.objects.filter(artifact__in=ids).order_by("name").values_list("artifact_id", "name"):
+    rows = Alias.objects.filter(artifact__in=ids if "aliases" in needs else []).order_by("name")
+    for artifact_id, name in rows.values_list("artifact_id", "name"):
         aliases[artifact_id].append(name)
+    return [Row(one, summaries[one.pk], aliases[one.pk], stale.get(one.pk, 0), readers[one.key]) for one in artifacts]
+
+
+def _readers(artifacts: list[Artifact]) -> Counter[tuple[str, str, str]]:
+    """By an artifact's key."""
     sources = TriggerSource.objects.filter(active=True, name__in={artifact.name for artifact in artifacts})
-    readers = Counter(set(sources.values_list("project", "domain", "name", "trigger")))
-    by_key = Counter(key[:3] for key in readers)
-    return [Row(one, summaries[one.pk], aliases[one.pk], stale.get(one.pk, 0), by_key[one.key]) for one in artifacts]
+    found = set(sources.values_list("project", "domain", "name", "trigger"))
+    return Counter((project, domain, name) for project, domain, name, _ in found)
 
 
 def _columns(request: PageRequest, sort: str) -> list[Column]:

@@ -18,6 +18,7 @@ from artifacts.exceptions import CausewayError, InvalidArgument
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.search import read_search
 from console.accounts import access
+from console.accounts.access import Action
 from console.accounts.models import SavedView
 from console.accounts.views_kept import MOST_NAME, drop_view, keep_view
 from console.pages import badges
@@ -37,12 +38,13 @@ Row = TypeVar("Row", Artifact, NamedEntity)
 
 @dataclass(frozen=True)
 class Hit:
-    """`more`: what else to know it by."""
+    """`more`: what else to know it by; `launch`: where it is launched, empty where it cannot be."""
 
     title: str
     url: str
     more: str = ""
     icon: str = "link"
+    launch: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ _ACTIONS: tuple[tuple[str, str, str, str], ...] = (
     ("What waits or is queued", "executions", "phase=idle", "run"),
     ("Artifacts by name", "artifact-names", "", "artifact"),
     ("Champions", "artifacts", "q=alias:champion", "artifact"),
-    ("Usage of this month", "usage", "", "layers"),
+    ("Usage of this month by user", "usage", "by=user", "usage"),
     ("Approvers", "approvers", "", "gate"),
     ("Promotions", "promotions", "", "gate"),
     ("Notifications", "inbox", "", "bell"),
@@ -98,7 +100,7 @@ def _pages(request: HttpRequest, text: str) -> Iterator[Hit]:
     words = text.lower().split()
     every = [(label, reverse(view), icon) for label, icon, view, _ in ITEMS]
     every += [(label, reverse(view) + (f"?{query}" if query else ""), icon) for label, view, query, icon in _ACTIONS]
-    if access.can(request.user, access.Action.ADMIN):
+    if access.can(request.user, Action.ADMIN):
         every.append(("Clusters", reverse("clusters"), "layers"))
     for label, url, icon in every:
         if all(word in label.lower() for word in words):
@@ -139,14 +141,18 @@ _ENTITIES = {
     "task": (ResourceType.TASK, "task"),
 }
 
+_LAUNCHED = {"launch-plan": "launch-plan-launch", "task": "task-launch"}
+
 
 def _entities(request: HttpRequest, view: str, text: str) -> Iterator[Hit]:
     """From the table of names, which has one row for each, however many versions were registered of it."""
     kind, icon = _ENTITIES[view]
     rows = in_scope(request, NamedEntity.objects.filter(resource_type=kind))
     for row in _named(rows.exclude(name__startswith=GENERATED), text):
-        url = reverse(view, args=[row.project, row.domain, row.name])
-        yield Hit(row.name.rsplit(".", 1)[-1], url, f"{row.project} / {row.domain}", icon)
+        place, title = (row.project, row.domain), row.name.rsplit(".", 1)[-1]
+        to = _LAUNCHED.get(view)
+        launch = reverse(to, args=[*place, row.name]) if to and access.can(request.user, Action.LAUNCH, *place) else ""
+        yield Hit(title, reverse(view, args=[*place, row.name]), " / ".join(place), icon, launch)
 
 
 def _versions(request: HttpRequest, text: str) -> list[ArtifactVersion]:

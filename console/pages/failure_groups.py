@@ -6,16 +6,25 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from console.pages.failures import Failure, describe_error
-from scheduler.models import Execution, NodeExecution, TaskExecution
+from scheduler.models import Execution, TaskExecution
 from scheduler.phases import AttemptPhase
 
 LOOKED_AT = 2_000  # failed attempts of an execution
 EXAMPLES = 3
 _VARYING = re.compile(r"0x[0-9a-fA-F]+|\b[0-9a-fA-F]{8,}\b|\d+(?:\.\d+)?")
-Row = TypeVar("Row", Execution, TaskExecution, NodeExecution)
+
+
+class Fallible(Protocol):
+    """A row of what failed, or as much of it as is needed."""
+
+    @property
+    def error(self) -> Any: ...  # bytes of an ExecutionError, or None
+
+
+Row = TypeVar("Row", bound=Fallible)
 
 
 @dataclass(frozen=True)

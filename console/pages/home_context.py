@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.http import HttpRequest
 
@@ -23,7 +23,8 @@ from console.pages.artifacts_context import readable_versions
 from console.pages.badges import Badge
 from console.pages.charts import Bar, BarChart, Part, bars
 from console.pages.executions_context import readable_executions
-from console.pages.failure_groups import FailureGroup, grouped
+from console.pages.failure_groups import grouped
+from console.pages.failures import Failure
 from console.pages.scope import in_scope
 from scheduler.actions.gates import takes_approval
 from scheduler.activity import SAMPLE, Repeated, Storm, by_workflow, days, newest_of_each, storms
@@ -46,9 +47,22 @@ class Asks:
     is_mine: bool  # the user may decide it
 
 
+class Slim(NamedTuple):
+    """As much of an execution that failed as tells it from others."""
+
+    pk: int
+    error: bytes | None
+    principal: str
+    project: str
+    domain: str
+    workflow__name: str
+
+
 @dataclass(frozen=True)
 class Failed:
-    group: FailureGroup[Execution]
+    newest: Execution
+    failure: Failure
+    count: int
     is_mine: bool  # the user launched one of them
 
 
@@ -81,19 +95,24 @@ def _may_decide(request: HttpRequest, gate: Gate) -> bool:
 
 
 def failed(request: HttpRequest, now: datetime) -> list[Failed]:
-    """Of a day, equal failures of a workflow together; those of the user first, then the most frequent."""
-    rows = readable_executions(request).defer(None).defer("spec", "workflow__spec", "workflow__closure")
-    rows = (
-        rows.select_related(None)
-        .select_related("workflow", "launch_plan")
-        .defer("spec", "workflow__spec", "workflow__closure", "launch_plan__spec", "launch_plan__closure")
-    )
+    """Of a day, equal failures of a workflow together; those of the user first, then the most frequent. Only what is
+    shown is read whole.
+    """
+    rows = readable_executions(request)
     day = rows.filter(archived=False, created_at__gt=now - timedelta(days=1), phase__in=_BAD)
-    newest = list(day.order_by("-created_at", "-id")[:FAILURES])
-    mine = {row.pk for row in newest if row.principal == request.user.get_username()}
-    groups = grouped(newest, by=lambda row: (row.project, row.domain, row.workflow.name))
-    found = [Failed(group, any(row.pk in mine for row in group.rows)) for group in groups]
-    return sorted(found, key=lambda one: not one.is_mine)[:SHOWN]
+    slim = day.select_related(None).defer(None).order_by("-created_at", "-id").values_list(*Slim._fields)
+    newest = [Slim(*row) for row in slim[:FAILURES]]
+    name = request.user.get_username()
+    groups = [
+        (group, any(row.principal == name for row in group.rows)) for group in grouped(newest, by=lambda row: row[3:])
+    ]
+    chosen = sorted(groups, key=lambda one: not one[1])[:SHOWN]
+    whole = rows.in_bulk([group.newest.pk for group, _ in chosen])
+    return [
+        Failed(whole[group.newest.pk], group.failure, group.count, is_mine)
+        for group, is_mine in chosen
+        if group.newest.pk in whole
+    ]
 
 
 def blowing(request: HttpRequest, now: datetime) -> list[Blown]:

@@ -39,8 +39,9 @@ ITEMS = (
     ("Reactions", "reaction", "reactions", "/reactions/"),
     ("Workflows", "workflow", "workflows", "/workflows/"),
     ("Tasks", "task", "tasks", "/tasks/"),
-    ("Service levels", "clock", "service-levels", "/service-levels/"),
+    ("Service levels", "level", "service-levels", "/service-levels/"),
     ("Queue and quotas", "layers", "quotas", "/quotas/"),
+    ("Usage", "usage", "usage", "/usage/"),
 )
 
 

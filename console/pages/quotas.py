@@ -23,6 +23,20 @@ _WHOSE = ("project", "domain", "user", "launch_plan")
 _TEXTS = (*_WHOSE, "resource", "limit", "warn_at", "guaranteed", "borrows_from", "window", "valid_from", "valid_until")
 
 
+_RESOURCES = (
+    ("gpu", "GPUs at once; gpu:MODEL for one kind"),
+    ("cpu", "cores at once"),
+    ("memory", "at once, such as 64Gi"),
+    ("executions", "that go on at once"),
+    ("launches", "that start within a minute"),
+    ("attempts", "tasks that run at once"),
+    ("cpu-hours", "of a window"),
+    ("gpu-hours", "of a window"),
+    ("weight", "turns beside other projects"),
+    ("preemption", "1: takes part in it"),
+)
+
+
 @require_GET
 @page
 def list_quotas(request: PageRequest) -> HttpResponse:
@@ -52,6 +66,8 @@ def _show(request: PageRequest, typed: dict[str, str], problem: str = "") -> Htt
         "problem": problem,
         "windows": QuotaWindow.values,
         "may_set": _may_set(request),
+        "resources": _RESOURCES,
+        "more": any(value for name, value in typed.items() if name not in ("project", "resource", "limit", "warn_at")),
     }
     response = respond(request, "quotas/list.html", "quotas/_list.html", context, live=True)
     if problem:

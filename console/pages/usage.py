@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -23,6 +22,8 @@ from scheduler.actions.prices import remove_price, set_price
 from scheduler.models import Price
 from scheduler.quotas.resources import ATTEMPTS, BYTES
 from scheduler.quotas.used import window_start
+
+FIRST = "cpu"  # what is shown where nobody asked for another resource
 
 
 @dataclass(frozen=True)
@@ -44,21 +45,23 @@ def _show(request: PageRequest, typed: dict[str, str], problem: str = "") -> Htt
     by = request.GET.get("by", "project")
     by = by if by in usage.GROUPS else "project"
     start = window_start("month", timezone.now())
-    found = usage.usage(request.user, start=start, by=(by,))
+    step = by if by in usage.STEPS else "day"
+    found = usage.usage(request.user, start=start, by=(by,) if by == step else (by, step))
     resources = sorted({one.resource for one in found})
     chosen = request.GET.get("resource", "")
-    resource = chosen if chosen in resources else (resources or [ATTEMPTS])[0]
+    resource = next((one for one in (chosen, FIRST, *resources) if one in resources), ATTEMPTS)
     rows = [one for one in found if one.resource == resource]
+    days = usage.together(rows, step, letters=len("2026-05-31"))
     query = urlencode({"by": by, "start": start.isoformat()})
     context = {
-        "rows": _bars(rows, by),
+        "rows": _bars(usage.together(rows, by), by),
         "by": by,
         "groups": usage.GROUPS,
         "resource": resource,
         "resources": resources,
         "start": start,
         "csv": f"{reverse('rest:usage-csv')}?{query}",
-        "days": _days(request, start, resource),
+        "days": [_column(one, one.group[step], days) for one in days],
         "prices": Price.objects.order_by("resource", "valid_from"),
         "currency": usage.currency(),
         "may_set": access.can(request.user, Action.ADMIN),
@@ -78,15 +81,10 @@ class Column:
     words: str
 
 
-def _days(request: PageRequest, start: datetime, resource: str) -> list[Column]:
-    rows = [one for one in usage.usage(request.user, start=start, by=("day",)) if one.resource == resource]
-    most = max((one.hours for one in rows), default=0.0)
-    columns = []
-    for one in rows:
-        day = one.group["day"]
-        height = round(100 * one.hours / most) if most else 0
-        columns.append(Column(10 * (int(day[-2:]) - 1), 100 - height, height, f"{day}: {_hours(one)} hours"))
-    return columns
+def _column(one: usage.Used, day: str, all_days: list[usage.Used]) -> Column:
+    most = max(each.hours for each in all_days)
+    height = round(100 * one.hours / most) if most else 0
+    return Column(10 * (int(day[-2:]) - 1), 100 - height, height, f"{day}: {_hours(one)} hours")
 
 
 @require_POST

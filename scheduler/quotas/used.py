@@ -41,6 +41,24 @@ SELECT lane, sum(extract(epoch FROM ran))::float8, count(*) FROM part
 WHERE lane IS NOT NULL AND ran > interval '0' GROUP BY lane
 """  # noqa: S608 - constants
 
+_PAST = f"""
+INSERT INTO scheduler_usagehour (hour, lane, seconds, attempts)
+SELECT hour, lane,
+       sum(extract(epoch FROM least(ended, hour + interval '1 hour') - greatest(began, hour)))::float8, count(*)
+FROM (
+    SELECT lane, started_at AS began, least(coalesce(ended_at, %(now)s), %(to)s) AS ended FROM scheduler_taskexecution
+    WHERE lane IS NOT NULL AND started_at < %(to)s AND (ended_at IS NOT NULL OR phase = {int(AttemptPhase.RUNNING)})
+) AS ran
+CROSS JOIN LATERAL generate_series(date_trunc('hour', began, 'UTC'), ended, interval '1 hour') AS hour
+WHERE least(ended, hour + interval '1 hour') > greatest(began, hour)
+GROUP BY hour, lane
+"""  # noqa: S608 - constants
+_SAID = f"""
+INSERT INTO scheduler_usagehour (hour, lane, seconds, attempts)
+SELECT hour, {SUMMED}, 0, 0
+FROM generate_series((SELECT min(hour) FROM scheduler_usagehour), %(to)s - interval '1 hour', interval '1 hour') AS hour
+"""  # noqa: S608 - constants
+
 
 def window_start(window: str, now: datetime) -> datetime:
     """Of the calendar, in UTC."""
@@ -67,6 +85,19 @@ def of_attempts(start: datetime, end: datetime, *, now: datetime) -> dict[int, t
     with connection.cursor() as cursor:
         cursor.execute(_SECONDS, {"from": start, "to": end, "now": now})
         return {lane: (seconds, count) for lane, seconds, count in cursor.fetchall()}
+
+
+def sum_up_past(*, now: datetime | None = None) -> None:
+    """Sum up all hours that are over since the first attempt, in place of whatever was: two statements, however many.
+
+    For attempts that were there before anybody summed up.
+    """
+    now = now or timezone.now()
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", list(SUMMING))
+        UsageHour.objects.filter(hour__lt=hour_of(now)).delete()
+        for statement in (_PAST, _SAID):
+            cursor.execute(statement, {"now": now, "to": hour_of(now)})
 
 
 def sum_up(*, now: datetime | None = None) -> int:

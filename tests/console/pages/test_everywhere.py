@@ -31,7 +31,7 @@ def test_it_finds_things_of_every_kind(world: World, browse: Browse) -> None:
     assert _found(client, "atra")["Executions"] == ["atrains"]
     assert _found(client, "kind:model region=SEA")["Versions"] == ["ml-model"]
     assert _found(client, "failed")["Pages and actions"] == ["What failed"]
-    assert _found(client, "usage")["Pages and actions"] == ["Usage of this month"]
+    assert _found(client, "usage")["Pages and actions"] == ["Usage", "Usage of this month by user"]
 
 
 def test_every_hit_leads_somewhere(world: World, browse: Browse) -> None:
@@ -40,6 +40,17 @@ def test_every_hit_leads_somewhere(world: World, browse: Browse) -> None:
         for group in client.get("/search/", {"q": text}).context["groups"]:
             for hit in group.hits:
                 assert client.get(hit.url).status_code == 200, hit.url
+
+
+def test_what_one_may_launch_is_launched_from_there(world: World, browse: Browse) -> None:
+    def launches(user: User) -> list[str]:
+        groups = browse(user).get("/search/?q=train").context["groups"]
+        return [hit.launch for group in groups for hit in group.hits if hit.launch]
+
+    assert launches(world.viewer) == []
+    found = launches(world.admin)
+    assert "/launch-plans/demo/development/train_on_dataset/launch/" in found
+    assert all(browse(world.admin).get(url).status_code == 200 for url in found)
 
 
 def test_nobody_finds_what_he_may_not_read(world: World, browse: Browse) -> None:

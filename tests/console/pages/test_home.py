@@ -109,7 +109,7 @@ def test_equal_failures_are_one_row_and_those_of_the_reader_come_first(world: Wo
         make_execution(f"f{number}", _evaluates(), ExecutionPhase.FAILED, age=timedelta(hours=1), error=error)
     Execution.objects.filter(pk=world.failed.pk).update(principal="viewer")
     rows = browse(world.viewer).get("/").context["failures"]
-    assert [(row.group.newest.name, row.group.count, row.is_mine) for row in rows] == [
+    assert [(row.newest.name, row.count, row.is_mine) for row in rows] == [
         ("afailed", 1, True),
         ("f2", 3, False),
     ]

@@ -15,7 +15,7 @@ from scheduler.attempts import claims
 from scheduler.executors.packing import Unbounded
 from scheduler.models import Execution, Project, Quota, TaskExecution
 from scheduler.phases import AttemptPhase
-from scheduler.quotas import lanes
+from scheduler.quotas import lanes, used
 from tests.console.pages.cast import user
 from tests.scheduler.attempts import make_attempt, make_node
 
@@ -86,16 +86,24 @@ def test_what_waits_is_there_in_numbers(root: User, browse: Browse) -> None:
 def test_what_was_used_this_month(root: User, browse: Browse) -> None:
     now = timezone.now()
     begin = max(now - timedelta(hours=2), now.replace(day=1, hour=0, minute=0, second=0, microsecond=0))
-    for project, cpu in (("demo", 1), ("other", 3)):
+    month = now.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    second = month, month + timedelta(seconds=1)  # from which on there is something to be summed up
+    for project, cpu, (start, end) in (("demo", 1, (begin, now)), ("other", 3, (begin, now)), ("other", 3, second)):
         node = make_node()
         Execution.objects.filter(pk=node.execution_id).update(project=project, domain="development")
-        row = make_attempt(node, phase=AttemptPhase.SUCCEEDED, started_at=begin, ended_at=now, resources={"cpu": cpu})
+        row = make_attempt(node, phase=AttemptPhase.SUCCEEDED, started_at=start, ended_at=end, resources={"cpu": cpu})
         lanes.give([row.pk])
     shown = browse(root).get("/usage/?by=project&resource=cpu").content.decode()
     assert "25 percent of all" in shown and "75 percent of all" in shown
     table = shown.split("<tbody>")[1]
     assert table.index("other") < table.index("demo"), "the most first"
     assert "/api/v1/usage.csv?by=project" in shown
+    used.sum_up_past(now=now)
+    summed = browse(root).get("/usage/?by=project&resource=cpu").content.decode()
+    assert summed.split("<tbody>")[1].partition("</tbody>")[0] == table.partition("</tbody>")[0]
+    assert f"{begin:%Y-%m-%d}: " in summed, "a column for the day"
+    by_hour = browse(root).get("/usage/?by=hour&resource=cpu").content.decode()
+    assert by_hour.count("<title>") >= 1 and f"{begin:%Y-%m-%d}: " in by_hour
     ann = user("ann")
     RoleBinding.objects.create(user=ann, role=Role.VIEWER, project="demo")
     shown = browse(ann).get("/usage/?by=nonsense&resource=nonsense").content.decode()

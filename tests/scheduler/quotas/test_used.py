@@ -39,9 +39,9 @@ def test_it_is_the_sum_over_attempts_to_the_second() -> None:
         end = start + timedelta(seconds=chance.uniform(0, 15_000))
         rows.append(ran(start, end if end < NOW else None, chance.choice("ab"), cpu=chance.choice([1, 2])))
     make_attempt(phase=AttemptPhase.FAILED, ended_at=NOW - HOUR)  # it never ran
-    for summed in (False, True, True):
-        if summed:
-            used.sum_up(now=NOW)
+    for summed in (None, used.sum_up, used.sum_up, used.sum_up_past, used.sum_up):
+        if summed is not None:
+            summed(now=NOW)
         for start, end in ((NOW - 9 * HOUR, NOW), (NOW - timedelta(hours=5.3), NOW - timedelta(hours=1.2))):
             expected: dict[int, float] = defaultdict(float)
             for row in rows:
@@ -50,7 +50,11 @@ def test_it_is_the_sum_over_attempts_to_the_second() -> None:
                 expected[row.lane] += max(0.0, part)
             found = used.seconds(start, end, now=NOW)
             assert found == pytest.approx({lane: s for lane, s in expected.items() if s}, abs=1e-3), summed
-    assert UsageHour.objects.filter(lane=used.SUMMED).count() > 0
+    oldest = min(row.started_at for row in rows if row.started_at is not None)
+    said = list(UsageHour.objects.filter(lane=used.SUMMED).order_by("hour").values_list("hour", flat=True))
+    assert said == [used.hour_of(oldest) + number * HOUR for number in range(len(said))] and said[-1] == NOW.replace(
+        hour=13, minute=0
+    )
 
 
 def test_an_end_that_is_reported_late_is_counted_right_with_the_next_hour() -> None:
