@@ -30,7 +30,12 @@ def list_clusters(request: PageRequest) -> HttpResponse:
 
 
 def _show(request: PageRequest, typed: dict[str, str], problem: str = "") -> HttpResponse:
-    context = {"clusters": clusters.shown(request.user), "typed": typed, "problem": problem}
+    context = {
+        "clusters": clusters.shown(request.user),
+        "kept": clusters.kept(request.user),
+        "typed": typed,
+        "problem": problem,
+    }
     return render(request, "account/clusters.html", context, status=400 if problem else 200)
 
 
