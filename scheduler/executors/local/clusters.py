@@ -26,6 +26,7 @@ from scheduler.executors.local.means import Means
 from scheduler.executors.local.pools import Pools
 from scheduler.executors.local.run import Run
 from scheduler.executors.local.rundir import RunDirectory
+from scheduler.executors.local.surroundings import of_any_process
 from scheduler.executors.local.zygote import kept
 from scheduler.executors.local.zygote.together import CLUSTERS, VARIABLE
 
@@ -106,7 +107,7 @@ class Clusters:
         code = code if told["form"] == "dask" else None  # whose workers import it; to the others tasks bring theirs
         spec = {
             "args": [kept.PROGRAM, json.dumps(told)],
-            "env": _shared(run),
+            "env": {**of_any_process(run, self.means), **_shared(run)},
             "code": str(code or ""),
             "log": str(member.log),
             "threads": max(1, round(run.assignment.resources.cpu)),

@@ -23,6 +23,7 @@ from scheduler.executors.local.means import Means
 from scheduler.executors.local.run import Run
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.zygote import kept, together
+from scheduler.executors.store_keys import store_keys
 
 FORK = get_context("fork")
 
@@ -204,7 +205,14 @@ def test_a_machine_keeps_so_many_and_no_more(office: Office) -> None:
 def test_the_cluster_is_told_nothing_of_the_attempt_that_it_began_for(office: Office) -> None:
     office.folder(office.run(FLYTE_INTERNAL_EXECUTION_ID="e1", ISLE="Skye"))
     told = RunDirectory(office.started.members[0]).told()
-    assert told["env"] == {"ISLE": "Skye"} and told["args"][0] == kept.PROGRAM
+    assert told["env"] == {"ISLE": "Skye", **store_keys()} and told["args"][0] == kept.PROGRAM
+
+
+def test_a_cluster_that_waits_sees_no_gpu(office: Office) -> None:
+    office.clusters.means.total = Resources(cpu=4, gpu=2)
+    office.folder(office.run())
+    assert RunDirectory(office.started.members[0]).variable("CUDA_VISIBLE_DEVICES") == ""
+    assert "CUDA_VISIBLE_DEVICES" in RunDirectory(office.started.members[0]).told()["env"]
 
 
 def test_what_has_ended_goes(office: Office) -> None:
