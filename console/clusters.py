@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -73,6 +73,32 @@ def shown(user: User) -> list[Shown]:
     rows = ClusterSettings.objects.exclude(name__in=named).order_by("name")
     found += [_of_row(row, seen.get(row.name)) for row in rows]
     return [dataclasses.replace(one, attempts=busy.get(one.name, 0)) for one in found]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A cluster of Spark, Dask or Ray that stays on a machine for later tasks (CAUSEWAY_REUSE_CLUSTER)."""
+
+    machine: str
+    project: str
+    domain: str
+    form: str
+    image: str
+    keep: int  # seconds that it waits for the next task
+    since: datetime
+    in_use: bool
+
+
+def kept(user: User) -> list[Kept]:
+    """Those that executors told of lately; for administrators of the platform."""
+    access.require(user, Action.ADMIN)
+    rows = ExecutorInstance.objects.exclude(kept=[]).order_by("name").values_list("name", "kept", "seen_at")
+    return [
+        Kept(machine=name, **{**one, "since": datetime.fromtimestamp(one["since"], timezone.utc)})
+        for name, told, seen_at in rows
+        if heartbeat.is_recent(seen_at)
+        for one in told
+    ]
 
 
 def access_cluster(user: User, name: str) -> Shown:

@@ -19,6 +19,9 @@ from scheduler import quantities
 from scheduler.operators import PYTORCH, RAY, asks_for, count, part
 
 VARIABLE = "CAUSEWAY_TOGETHER"
+KEEP = "CAUSEWAY_REUSE_CLUSTER"  # in a task's environment: seconds that its cluster waits for the next such task
+KEPT = frozenset({"spark", "dask", RAY})
+LONGEST = 86_400
 MOST = 64  # processes, slots or cores of one task on one machine
 ON_ONE_MACHINE = frozenset({PYTORCH, "tensorflow", "mpi", "spark", "dask", RAY})
 _ROLES = {"chief": "chiefReplicas", "ps": "psReplicas", "worker": "workerReplicas", "evaluator": "evaluatorReplicas"}
@@ -26,8 +29,11 @@ _ROLES = {"chief": "chiefReplicas", "ps": "psReplicas", "worker": "workerReplica
 Form = dict[str, Any]
 
 
-def environment(task: tasks_pb2.TaskTemplate) -> dict[str, str]:
-    """Empty where one plain process does what the task means. InvalidArgument for more than MOST processes."""
+def environment(task: tasks_pb2.TaskTemplate, env: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Empty where one plain process does what the task means. InvalidArgument for more than MOST processes, and for a
+    `KEEP` in the task's own `env` that says no time, or of a task that has no cluster.
+    """
+    keep = _kept(task, (env or {}).get("CAUSEWAY_REUSE_CLUSTER", ""))
     if task.type not in _FORMS:
         return {}
     form = _FORMS[task.type](json_format.MessageToDict(task.custom), bool(asks_for(task)))
@@ -35,7 +41,17 @@ def environment(task: tasks_pb2.TaskTemplate) -> dict[str, str]:
         return {}
     if (number := form.get("count", 1)) > MOST:
         raise InvalidArgument(f"{task.id.name} asks for {number} processes; one machine runs at most {MOST} of a task")
-    return {VARIABLE: json.dumps(form, sort_keys=True)}
+    return {VARIABLE: json.dumps({**form, "keep": keep} if keep else form, sort_keys=True)}
+
+
+def _kept(task: tasks_pb2.TaskTemplate, told: str) -> int:
+    if not told:
+        return 0
+    if task.type not in KEPT:
+        raise InvalidArgument(f"{task.id.name}: {KEEP} is for tasks of Spark, Dask and Ray, not of type {task.type}")
+    if not (told.isascii() and told.isdigit() and 0 < int(told[:6]) <= LONGEST):
+        raise InvalidArgument(f"{task.id.name}: {KEEP} is {told[:40]!r}; it is whole seconds, 1 to {LONGEST:,}")
+    return int(told)
 
 
 def _pytorch(custom: Mapping[str, Any], several: bool) -> Form:

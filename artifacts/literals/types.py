@@ -27,6 +27,7 @@ MODEL_FORMATS = frozenset(
         "sklearnestimator",
         "tensorflowmodel",
         "xgboostmodel",
+        "h2omodel",
         "onnx",
         "joblib",
         "pt",

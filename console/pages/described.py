@@ -27,7 +27,7 @@ from scheduler.actions.connectors import change_connector, remove_connector, set
 @dataclass(frozen=True)
 class Kind:
     """`noun`: begins the names of its pages. `more`: what its form has besides name and description, as the action that
-    sets one takes it. `closed`: what becomes of what is on one that is closed.
+    sets one takes it. `closed`: what becomes of what is on one that is closed. `others`: what its list shows besides.
     """
 
     noun: str
@@ -38,6 +38,7 @@ class Kind:
     take_away: Callable[..., object]
     closed: str
     more: Callable[[PageRequest], dict[str, Any]] = lambda request: {}
+    others: Callable[[User], dict[str, Any]] = lambda user: {}
 
     @property
     def view(self) -> str:
@@ -59,6 +60,7 @@ CLUSTERS = Kind(
     remove_cluster,
     closed="those on it go on",
     more=_kubeconfig,
+    others=lambda user: {"kept": clusters.kept(user)},
 )
 CONNECTORS = Kind(
     "connector",
@@ -84,6 +86,7 @@ def list_all(request: PageRequest, kind: Kind) -> HttpResponse:
 
 def _show(request: PageRequest, kind: Kind, typed: dict[str, str], problem: str = "") -> HttpResponse:
     context = {"noun": kind.noun, "all": kind.shown(request.user), "typed": typed, "problem": problem}
+    context |= kind.others(request.user)
     return render(request, f"account/{kind.view}.html", context, status=400 if problem else 200)
 
 

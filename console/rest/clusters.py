@@ -112,6 +112,29 @@ class PoolsOut(serializers.Serializer[Any]):
     problem = serializers.CharField(help_text="why the cluster does not say; empty: it does")
 
 
+class KeptOut(serializers.Serializer[Any]):
+    machine = serializers.CharField()
+    project = serializers.CharField()
+    domain = serializers.CharField()
+    form = serializers.CharField(help_text="`spark`, `dask` or `ray`")
+    image = serializers.CharField()
+    keep = serializers.IntegerField(help_text="seconds that it waits for the next task")
+    since = serializers.DateTimeField()
+    in_use = serializers.BooleanField()
+
+
+class KeptListOut(serializers.Serializer[Any]):
+    results = KeptOut(many=True)
+
+
+class KeptView(ApiView):
+    @extend_schema(operation_id="kept_clusters_list", responses=KeptListOut, tags=TAGS)
+    def get(self, request: Request) -> Response:
+        """Spark, Dask and Ray that stay on Causeway's machines for later tasks; for administrators of the platform."""
+        read_query(Filters, request)
+        return Response(KeptListOut({"results": clusters.kept(user_of(request))}).data)
+
+
 class ClustersView(ApiView):
     @extend_schema(operation_id="clusters_list", responses=ClustersOut, tags=TAGS)
     def get(self, request: Request) -> Response:

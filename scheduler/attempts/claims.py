@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 
@@ -127,10 +128,18 @@ def cancelled(instance: str) -> list[int]:
 
 
 def heartbeat(
-    instance: str, executor: str, capacity: Resources, *, now: datetime, starting: bool = False, cluster: str = ""
+    instance: str,
+    executor: str,
+    capacity: Resources,
+    *,
+    now: datetime,
+    starting: bool = False,
+    cluster: str = "",
+    kept: Sequence[dict[str, Any]] = (),
 ) -> None:
-    """Say that the instance is alive. `cluster`: whose pods it looks after."""
+    """Say that the instance is alive. `cluster`: whose pods it looks after; `kept`: Executor.kept."""
     defaults = {"executor": executor, "cluster": cluster, "capacity": capacity.as_json(), "seen_at": now}
+    defaults["kept"] = list(kept)
     first = {"started_at": now} if starting else {}
     ExecutorInstance.objects.update_or_create(
         name=instance, defaults={**defaults, **first}, create_defaults={**defaults, "started_at": now}

@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from scheduler.attempts.observations import Observation
 from scheduler.attempts.resources import Resources
@@ -52,6 +52,10 @@ class Executor(ABC):
     @abstractmethod
     def capacity(self) -> Resources:
         """What it has in total, to be shown and, on a machine, to be packed into."""
+
+    def kept(self) -> list[dict[str, Any]]:
+        """Clusters of Spark, Dask and Ray that stay here for later tasks, as pages show them (local/clusters.py)."""
+        return []
 
     @abstractmethod
     def start(self, emit: Emit) -> None:

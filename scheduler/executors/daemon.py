@@ -204,7 +204,9 @@ class Daemon:
 
     def _say_alive(self, now: datetime, *, starting: bool = False) -> None:
         of = self.executor
-        claims.heartbeat(self.instance, of.name, of.capacity(), cluster=of.cluster, now=now, starting=starting)
+        claims.heartbeat(
+            self.instance, of.name, of.capacity(), cluster=of.cluster, kept=of.kept(), now=now, starting=starting
+        )
 
     def _wait_for_wake_ups(self) -> None:
         channel = executor_channel(self.executor.name, self.executor.cluster)

@@ -10,6 +10,7 @@ class ExecutorInstance(models.Model):
     executor = models.CharField(max_length=32)
     cluster = models.CharField(max_length=64, blank=True, default="")  # whose pods it looks after; empty: of none
     capacity = models.JSONField(default=dict)  # as TaskExecution.resources
+    kept = models.JSONField(default=list)  # clusters that wait there for later tasks, as Executor.kept gives them
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
 

@@ -223,14 +223,15 @@ def _variables(run: Run) -> dict[str, str]:
 
 
 def _own_variables(task: tasks_pb2.TaskTemplate, container: tasks_pb2.Container) -> dict[str, str]:
+    own = {pair.key: pair.value for pair in container.env}
     return {
         "FLYTE_INTERNAL_TASK_PROJECT": task.id.project,
         "FLYTE_INTERNAL_TASK_DOMAIN": task.id.domain,
         "FLYTE_INTERNAL_TASK_NAME": task.id.name,
         "FLYTE_INTERNAL_TASK_VERSION": task.id.version,
         **operators.environment(task),
-        **together.environment(task),
-        **{pair.key: pair.value for pair in container.env},
+        **together.environment(task, own),
+        **own,
     }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from causeway.governance import report_check
     from causeway.mounts import mounted
     from causeway.queries import start_of
+    from causeway.reusing import reuse
     from causeway.triggers import AllOf, AnyOf, OnAlias, OnArtifact
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "connection_secret",
     "report_check",
     "mounted",
+    "reuse",
     "start_of",
 ]
 
@@ -66,6 +68,7 @@ _MODULES = {
     "OnArtifact": "triggers",
     "approvals": "deciding",
     "report_check": "governance",
+    "reuse": "reusing",
     "start_of": "queries",
 }
 

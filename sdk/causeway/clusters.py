@@ -55,6 +55,10 @@ class Clusters:
         """What it has and what is missing there, line by line, asked of it now."""
         return list(self.overview(name)["lines"])
 
+    def kept(self) -> list[dict[str, Any]]:
+        """Spark, Dask and Ray that stay on machines for later tasks: `form`, `project`, `in_use` and so on."""
+        return list(self._client.connection.call("GET", "kept-clusters")["results"])
+
     def list(self) -> list[dict[str, Any]]:
         """All of them, those of the settings file first."""
         return list(self._client.connection.call("GET", "clusters")["results"])

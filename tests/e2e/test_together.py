@@ -62,5 +62,19 @@ def test_ray_has_a_core_for_the_head_and_for_each_worker(user: FlytekitUser) -> 
     assert said(user, "ray_wf") == "285 3"
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("spark", marks=pytest.mark.skipif(shutil.which("java") is None or not NAMED, reason="no Java")),
+        "dask",
+        "ray",
+    ],
+)
+def test_the_next_task_has_the_cluster_of_the_one_before(user: FlytekitUser, kind: str) -> None:
+    """What a task says of where it was: the JVM's process, the scheduler's or the node's address."""
+    first, second = said(user, f"kept_{kind}_wf"), said(user, f"kept_{kind}_wf")
+    assert first == second and first.startswith("285 ")
+
+
 def test_mpi_has_its_ranks_and_the_outputs_are_those_of_the_first(user: FlytekitUser) -> None:
     assert said(user, "mpi_wf") == "285 0 of 2"

@@ -10,7 +10,7 @@ import pytest
 from artifacts.exceptions import InvalidArgument
 from scheduler.executors import registry
 from scheduler.placement import Asked, NoExecutor, Place, place
-from scheduler.together import VARIABLE, environment
+from scheduler.together import KEEP, VARIABLE, environment
 from tests.scheduler.test_operators import elastic, replicas, template
 
 
@@ -97,3 +97,23 @@ def test_this_machine_takes_them(kind: str) -> None:
 def test_a_service_of_its_own_is_still_needed_for_databricks() -> None:
     with pytest.raises(NoExecutor):
         place(Asked("1", task_type="databricks", processes="several"), registry.kinds())
+
+
+def kept(kind: str, seconds: str) -> dict[str, Any]:
+    return dict(json.loads(environment(template(kind, {"workers": {}}), {KEEP: seconds})[VARIABLE]))
+
+
+def test_a_cluster_is_kept_for_as_long_as_the_task_says() -> None:
+    assert kept("dask", "600")["keep"] == 600
+    assert "keep" not in told("dask", {"workers": {}})
+
+
+@pytest.mark.parametrize("seconds", ["10m", "0", "-1", "86401", "1.5", "٣", "9" * 40])
+def test_a_time_to_keep_that_is_none_is_refused(seconds: str) -> None:
+    with pytest.raises(InvalidArgument, match="whole seconds, 1 to 86,400"):
+        kept("ray", seconds)
+
+
+def test_what_has_no_cluster_cannot_keep_one() -> None:
+    with pytest.raises(InvalidArgument, match="for tasks of Spark, Dask and Ray, not of type python-task"):
+        kept("python-task", "600")

@@ -4,6 +4,7 @@ means       what there is to work with          starting   how an attempt comes 
 runs        the attempts it holds               following  what becomes of it meanwhile
 pools       zygotes for each Python             ending     how its end is found out and told
 sampling    what its processes use
+clusters    of Spark, Dask and Ray that stay for later tasks
 steps       each step guarded, some put off     tending    what need not be done at once
 """
 
@@ -16,8 +17,10 @@ import shutil
 import signal
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from artifacts.store import ObjectStore
 from artifacts.task_users import TaskUsers
@@ -25,6 +28,7 @@ from scheduler.attempts.observations import Observation
 from scheduler.attempts.resources import Resources
 from scheduler.executors.base import Assignment, Emit, Executor
 from scheduler.executors.local import stopping
+from scheduler.executors.local.clusters import Clusters
 from scheduler.executors.local.ending import Ending
 from scheduler.executors.local.following import Following
 from scheduler.executors.local.identities import let_group_through
@@ -39,6 +43,7 @@ from scheduler.executors.local.sampling import Sampling
 from scheduler.executors.local.starting import Starting
 from scheduler.executors.local.steps import Steps, quietly
 from scheduler.executors.local.tending import Tending
+from scheduler.executors.local.zygote.together import CLUSTERS
 
 logger = logging.getLogger(__name__)
 
@@ -88,16 +93,20 @@ class LocalExecutor(Executor):
             warm_limit=warm_limit,
             group=users.group if users is not None else None,
         )
-        self.starting = Starting(self.means, self.runs, self.steps, self.pools, self.ending)
+        self.clusters = Clusters(self.means, self.pools)
+        self.starting = Starting(self.means, self.runs, self.steps, self.pools, self.ending, self.clusters)
         self.following.launch = self.starting.launch
         self.sampling = Sampling(self.workers, self._tell)
-        self.tending = Tending(self.means, self.runs, self.pools, self.workers)
+        self.tending = Tending(self.means, self.runs, self.pools, self.clusters, self.workers)
 
     def _tell(self, seen: Observation) -> None:
         self.emit(seen)
 
     def capacity(self) -> Resources:
         return self.means.total
+
+    def kept(self) -> list[dict[str, Any]]:
+        return [asdict(one) for one in self.clusters.seen()]
 
     def start(self, emit: Emit) -> None:
         self.emit = emit
@@ -117,7 +126,7 @@ class LocalExecutor(Executor):
             self.starting.start(run)
             return
         self.starting.equip(run)
-        run.gpus = run.directory.gpus()
+        run.gpus, run.clusters = run.directory.gpus(), run.directory.variable(CLUSTERS)
         self.following.found(run)
 
     def settle(self) -> None:
@@ -146,12 +155,14 @@ class LocalExecutor(Executor):
             quietly(partial(self.following.watch, run))
         for zygotes in self.pools.all():
             quietly(zygotes.tick)
+        quietly(self.clusters.tick)
         quietly(partial(self.tending.tend, runs))
         quietly(partial(self.sampling.sample, runs))
         limited = [run for run in runs if run.assignment.memory_limit and not run.stopped]
         quietly(partial(stopping.kill_what_uses_too_much, limited))
 
     def stop(self) -> None:
+        quietly(self.clusters.stop)
         for zygotes in self.pools.all():
             zygotes.stop()
         self.workers.shutdown(wait=False, cancel_futures=True)

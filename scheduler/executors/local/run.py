@@ -25,6 +25,7 @@ class Run:
     log: AttemptLog = AttemptLog(Path())
     user: Identity | None = None  # whom it runs as; None: as ourselves
     gpus: tuple[int, ...] = ()
+    clusters: str = ""  # the folder of kept clusters of which it takes one (clusters.py); empty: of none
     secrets: Mounts | None = None  # once they are found
     process: Process | None = None
     since: float = field(default_factory=time.monotonic)  # when this executor took it

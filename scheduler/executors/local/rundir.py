@@ -123,12 +123,16 @@ class RunDirectory:
                 raise
             raise FileNotFoundError(name) from error
 
+    def told(self) -> dict[str, Any]:
+        """What its process was told (`spec.json`, which is ours); empty: nothing yet."""
+        try:
+            return dict(json.loads((self.path / "spec.json").read_text()))
+        except (FileNotFoundError, ValueError):
+            return {}
+
     def uid(self) -> int | None:
         """Whom its process runs as; None: as ourselves."""
-        try:
-            uid = json.loads((self.path / "spec.json").read_text()).get("uid")
-        except (FileNotFoundError, ValueError):
-            return None
+        uid = self.told().get("uid")
         return int(uid) if uid is not None else None
 
     def process(self) -> Process | None:
@@ -171,12 +175,15 @@ class RunDirectory:
         except (FileNotFoundError, ValueError, AttributeError):
             return False
 
+    def variable(self, name: str) -> str:
+        """That its process was given; empty: it was not."""
+        return str(self.told().get("env", {}).get(name, ""))
+
     def gpus(self) -> tuple[int, ...]:
         """The devices that its process was given."""
         try:
-            env = json.loads((self.path / "spec.json").read_text())["env"]
-            return tuple(int(number) for number in env.get("CUDA_VISIBLE_DEVICES", "").split(",") if number)
-        except (FileNotFoundError, ValueError, KeyError):
+            return tuple(int(number) for number in self.variable("CUDA_VISIBLE_DEVICES").split(",") if number)
+        except ValueError:
             return ()
 
     def remove(self) -> None:

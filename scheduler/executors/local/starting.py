@@ -14,6 +14,7 @@ from scheduler.attempts.echo import echo
 from scheduler.attempts.outcomes import SYSTEM, USER, Outcome, failure
 from scheduler.executors.local import gpus, memory, notebooks
 from scheduler.executors.local.attempt_log import AttemptLog
+from scheduler.executors.local.clusters import Clusters
 from scheduler.executors.local.command import own_variables, plan, warm_key
 from scheduler.executors.local.ending import Ending
 from scheduler.executors.local.identities import identity_of
@@ -29,8 +30,11 @@ from scheduler.uris import raw_folder_of
 class Starting:
     """Its methods are steps: what they raise is dealt with by Steps. Thread-safe for different runs."""
 
-    def __init__(self, means: Means, runs: Runs, steps: Steps, pools: Pools, ending: Ending) -> None:
+    def __init__(
+        self, means: Means, runs: Runs, steps: Steps, pools: Pools, ending: Ending, clusters: Clusters
+    ) -> None:
         self.means, self.runs, self.steps, self.pools, self.ending = means, runs, steps, pools, ending
+        self.clusters = clusters
 
     def equip(self, run: Run) -> None:
         """What has to be known of it, whether it is started or found."""
@@ -118,7 +122,7 @@ class Starting:
         """Its directory, with what its process is told."""
         told: dict[str, Any] = {
             "args": run.plan.args,
-            "env": {**surroundings(run, self.means), **run.spec.env},
+            "env": {**surroundings(run, self.means), **run.spec.env, **self._cluster(run, code)},
             "code": str(code or ""),
             "log": str(run.log.path),
             "threads": max(1, round(run.assignment.resources.cpu)),
@@ -133,6 +137,10 @@ class Starting:
             self._hand_over(run, run.user)
         secrets = run.secrets.as_json() if run.secrets else ""
         run.directory.prepare(told, code, secrets=secrets, user=run.user)
+
+    def _cluster(self, run: Run, code: Path | None) -> dict[str, str]:
+        with self.runs.lock:
+            return self.clusters.of(run, code, list(self.runs.by_id.values()))
 
     def _hand_over(self, run: Run, user: Identity) -> None:
         """What the attempt writes in a local store becomes its user's: where its outputs go, where its execution

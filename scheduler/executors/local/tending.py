@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from scheduler.executors.local.clusters import Clusters
 from scheduler.executors.local.means import Means
 from scheduler.executors.local.pools import Pools
 from scheduler.executors.local.run import Run
@@ -23,8 +24,8 @@ LOG_SECONDS = 3.0  # between looks at logs that have to be sent to be read
 
 
 class Tending:
-    def __init__(self, means: Means, runs: Runs, pools: Pools, workers: ThreadPoolExecutor) -> None:
-        self.means, self.runs, self.pools, self.workers = means, runs, pools, workers
+    def __init__(self, means: Means, runs: Runs, pools: Pools, clusters: Clusters, workers: ThreadPoolExecutor) -> None:
+        self.means, self.runs, self.pools, self.clusters, self.workers = means, runs, pools, clusters, workers
         self._pruned_at = self._logs_sent_at = time.monotonic()
 
     def tend(self, runs: Sequence[Run]) -> None:
@@ -46,7 +47,8 @@ class Tending:
             shutil.rmtree(path, ignore_errors=True)
         running = {code for run in self.runs.held() if (code := self.means.code_of(run)) is not None}
         try:
-            self.means.code.prune(running.union(*(zygotes.codes() for zygotes in self.pools.all())))
+            warm = (zygotes.codes() for zygotes in self.pools.all())
+            self.means.code.prune(running.union(self.clusters.codes(), *warm))
         except OSError:
             logger.exception("unused code could not be removed")
 

@@ -28,6 +28,15 @@ def list_clusters(client: Client, as_json: bool) -> None:
 
 
 @cluster.command()
+@json_option
+@click.pass_obj
+def kept(client: Client, as_json: bool) -> None:
+    """Spark, Dask and Ray that stay on Causeway's machines for later tasks."""
+    columns = ["form", "project", "domain", "image", "in_use", "keep", "since", "machine"]
+    show_rows(client.clusters.kept(), columns, as_json=as_json)
+
+
+@cluster.command()
 @click.argument("name")
 @json_option
 @click.pass_obj

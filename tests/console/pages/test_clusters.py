@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from pytest_django import Settings
 
 from audit.models import AuditEvent
 from console.accounts.models import User
+from scheduler.attempts.claims import heartbeat
+from scheduler.attempts.resources import Resources
 from scheduler.executors.kubernetes import asking, clusters
 from scheduler.models import ClusterSettings, TaskExecution
 from scheduler.phases import AttemptPhase
@@ -124,3 +127,19 @@ def test_it_is_for_administrators_of_the_platform(world: World, root: User, brow
         for url in ("/clusters/set/", "/clusters/gpu/switch/", "/clusters/gpu/remove/"):
             assert client.post(url, FORM).status_code == 403
     assert ClusterSettings.objects.exists()
+
+
+def test_what_stays_on_machines_for_later_tasks_is_shown(root: User, browse: Browse) -> None:
+    since = {"form": "dask", "image": "team/birds:1", "keep": 600, "since": 0.0}
+    used = {**since, "form": "ray", "project": "fish", "domain": "staging", "in_use": True}
+    waits = {**since, "project": "birds", "domain": "development", "in_use": False}
+    heartbeat("isle", "local", Resources(), now=datetime.now(timezone.utc), kept=[waits, used])
+    heartbeat("gone", "local", Resources(), now=datetime.now(timezone.utc) - timedelta(hours=1), kept=[waits])
+    shown = browse(root).get("/clusters/").content.decode()
+    assert "birds/development" in shown and "Waits up to 600 s" in shown and "In use" in shown and "gone" not in shown
+    found = browse(root).get("/api/v1/kept-clusters").json()["results"]
+    assert [(one["machine"], one["form"], one["project"]) for one in found] == [
+        ("isle", "dask", "birds"),
+        ("isle", "ray", "fish"),
+    ]
+    assert browse(user("ann")).get("/api/v1/kept-clusters").status_code == 403

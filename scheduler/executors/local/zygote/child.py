@@ -31,7 +31,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from . import images, strays, together
+from . import images, kept, strays, together
 
 DUPLICATE = 197  # exit code of a process that found its attempt started already
 FLYTE_COMMANDS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
@@ -329,6 +329,8 @@ def _run(args: list[str], *, last: bool) -> int:
     if (told := together.asked()) is not None:
         return together.run(told, args, lambda words: _run(words, last=last))
     name = os.path.basename(args[0])
+    if args[0] == kept.PROGRAM:
+        return kept.main(args[1])
     if name not in FLYTE_COMMANDS:
         os.execvpe(args[0], args, os.environ)  # noqa: S606 - the user's own command, no shell in between
     from . import plugins

@@ -6,6 +6,8 @@
     mpi         the task's own `mpirun`, of this machine's programs
     torch, elastic, tensorflow    a process for each replica; the outputs are those of the one that has them
 
+What of Spark, Dask and Ray may stay for later tasks is begun by `serving`, and used by `using` (kept.py).
+
 Every replica writes below a folder of its own: that of the first one that has outputs, or that failed, is the task's.
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import secrets
 import shlex
 import shutil
 import signal
@@ -27,6 +30,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 VARIABLE = "CAUSEWAY_TOGETHER"
+CLUSTERS = "CAUSEWAY_KEPT"  # the folder of those that are kept for such tasks
 HERE = "127.0.0.1"
 POLL_SECONDS = 0.02
 START_SECONDS = 60.0  # for a scheduler to say where it is
@@ -48,13 +52,42 @@ def run(told: Mapping[str, Any], args: list[str], alone: Alone) -> int:
     form = told["form"]
     if form == "mpi":
         _become_mpirun(args)
-    if form in ("spark", "dask", "ray"):
-        with {"spark": _spark, "dask": _dask, "ray": _ray}[form](told):
+    if form in _OWN:
+        with _cluster(told):
             return alone(args)
     return _replicas(_environments(told), _deciding(told), args, alone)
 
 
 # --- frameworks that start their own ------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _cluster(told: Mapping[str, Any]) -> Iterator[None]:
+    """One that is kept for such tasks, or one of this task's own, that ends with it."""
+    folder = os.environ.pop(CLUSTERS, "")
+    if not folder:
+        with _OWN[told["form"]](told):
+            yield
+        return
+    from . import kept
+
+    with kept.taken(folder) as where, using(where) if where else _OWN[told["form"]](told):
+        yield
+
+
+@contextlib.contextmanager
+def serving(told: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Callable[[], bool]]]:
+    """A cluster for processes of this user: where it is, with what opens it, and whether it lives still."""
+    form = told["form"]
+    with {"spark": _spark_gateway, "dask": _dask_cluster, "ray": _ray_head}[form](told) as (where, alive):
+        yield {"form": form, **where}, alive
+
+
+@contextlib.contextmanager
+def using(where: Mapping[str, Any]) -> Iterator[None]:
+    """This process's framework finds the one that is served."""
+    with {"spark": _in_gateway, "dask": _in_dask, "ray": _in_ray}[where["form"]](where):
+        yield
 
 
 @contextlib.contextmanager
@@ -65,6 +98,7 @@ def _spark(told: Mapping[str, Any]) -> Iterator[None]:
         "spark.driver.bindAddress": HERE,
         "spark.driver.host": HERE,
         "spark.ui.enabled": "false",
+        "spark.authenticate": "true",  # its ports are all of this machine's; Spark makes up the secret
         "spark.local.dir": tempfile.gettempdir(),
     }
     conf = [word for pair in sorted({**own, **told["conf"]}.items()) for word in ("--conf", "=".join(pair))]
@@ -95,32 +129,82 @@ def _name_for_java() -> None:
 
 
 @contextlib.contextmanager
+def _spark_gateway(told: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Callable[[], bool]]]:
+    """A JVM in which a context after the other is made; py4j's secret opens it."""
+    with _spark(told):
+        from pyspark.java_gateway import launch_gateway  # type: ignore[import-not-found, unused-ignore]
+
+        gateway = launch_gateway()
+        found = gateway.gateway_parameters
+        try:
+            yield {"port": found.port, "secret": found.auth_token}, lambda: gateway.proc.poll() is None
+        finally:
+            gateway.proc.terminate()
+
+
+@contextlib.contextmanager
+def _in_gateway(where: Mapping[str, Any]) -> Iterator[None]:
+    os.environ.update(PYSPARK_GATEWAY_PORT=str(where["port"]), PYSPARK_GATEWAY_SECRET=where["secret"])
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    try:
+        yield
+    finally:
+        context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
+        if (active := getattr(context, "_active_spark_context", None)) is not None:
+            active.stop()  # a JVM has one at a time
+
+
+@contextlib.contextmanager
 def _dask(told: Mapping[str, Any]) -> Iterator[None]:
+    with _dask_cluster(told) as (where, _), _in_dask(where):
+        yield
+
+
+@contextlib.contextmanager
+def _dask_cluster(told: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Callable[[], bool]]]:
+    """By TLS, with a key of its own: all of this machine reach its ports, and who is let in runs code there."""
     with _folder("dask-") as folder:
-        file = Path(folder, "scheduler.json")
-        common = ["--scheduler-file", str(file), "--no-dashboard"]
+        file, pem = Path(folder, "scheduler.json"), _dask_keys(folder)
+        tls = [f"--tls-{name}={pem}" for name in ("ca-file", "cert", "key")]
+        common = ["--scheduler-file", str(file), "--no-dashboard", *tls]
         limit = ["--memory-limit", _bytes(told["memory"])] if "memory" in told else ["--memory-limit", "0"]
         counts = ["--nworkers", str(told["count"]), "--nthreads", str(told["threads"])]
         with contextlib.ExitStack() as stack:
-            module = ["distributed.cli.dask_scheduler", *common, "--host", HERE, "--port", "0"]
-            stack.enter_context(_beside(module))
+            module = ["distributed.cli.dask_scheduler", *common, "--protocol", "tls", "--host", HERE, "--port", "0"]
+            scheduler = stack.enter_context(_beside(module))
             address = _address_in(file)
             worker = ["distributed.cli.dask_worker", *common, *counts, *limit, "--local-directory", folder]
-            stack.enter_context(_beside([*worker, "--no-nanny"] if told["count"] == 1 else worker))
-            _tell_dask(address)
-            yield
+            workers = stack.enter_context(_beside([*worker, "--no-nanny"] if told["count"] == 1 else worker))
+            lives = (scheduler, workers)
+            yield {"address": address, "pem": pem}, lambda: all(one.poll() is None for one in lives)
+
+
+def _dask_keys(folder: str) -> str:
+    """A file with a certificate and its key, which vouch for themselves."""
+    from distributed.security import Security  # type: ignore[import-not-found, unused-ignore]
+
+    made, path = Security.temporary(), os.path.join(folder, "dask.pem")
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+        file.write(f"{made.tls_client_key}\n{made.tls_ca_file}")
+    return path
+
+
+@contextlib.contextmanager
+def _in_dask(where: Mapping[str, Any]) -> Iterator[None]:
+    """Also where dask was imported, and has read its environment, before."""
+    found = {"scheduler-address": where["address"], "distributed.comm.require-encryption": True}
+    found["distributed.comm.tls.ca-file"] = where["pem"]
+    found |= {f"distributed.comm.tls.client.{name}": where["pem"] for name in ("cert", "key")}
+    for name, value in found.items():
+        os.environ[f"DASK_{name.upper().replace('.', '__').replace('-', '_')}"] = str(value)
+    if (dask := sys.modules.get("dask")) is not None:
+        dask.config.set(found)
+    yield
 
 
 def _bytes(quantity: str) -> str:
     """Dask reads `2GiB`; Kubernetes says `2Gi`."""
     return f"{quantity}B" if quantity.endswith("i") else quantity
-
-
-def _tell_dask(address: str) -> None:
-    """Also where it was imported, and has read its environment, before."""
-    os.environ["DASK_SCHEDULER_ADDRESS"] = address
-    if (dask := sys.modules.get("dask")) is not None:
-        dask.config.set({"scheduler-address": address})
 
 
 def _address_in(file: Path) -> str:
@@ -133,13 +217,13 @@ def _address_in(file: Path) -> str:
 
 
 @contextlib.contextmanager
-def _beside(module: list[str]) -> Iterator[None]:
+def _beside(module: list[str]) -> Iterator[subprocess.Popen[bytes]]:
     """A program of this Python beside the task, which finds the task's modules."""
     path = os.pathsep.join(one for one in sys.path if one)
     command = [sys.executable, "-m", *module]
     process = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})  # noqa: S603 - the task's own Python
     try:
-        yield
+        yield process
     finally:
         process.terminate()
         try:
@@ -152,23 +236,70 @@ def _beside(module: list[str]) -> Iterator[None]:
 @contextlib.contextmanager
 def _ray(told: Mapping[str, Any]) -> Iterator[None]:
     """Its sockets need a short path (107 bytes), which the attempt's own folder may not have."""
+    with _folder("ray-", where="/tmp") as folder, _ray_begins(**_ray_node(told, folder)):  # noqa: S108 - mkdtemp's
+        yield
+
+
+def _ray_node(told: Mapping[str, Any], folder: str) -> dict[str, Any]:
+    return {"num_cpus": told["count"], "include_dashboard": False, "_temp_dir": folder}
+
+
+@contextlib.contextmanager
+def _ray_begins(**ours: Any) -> Iterator[None]:
+    """`ray.init` without an address does so with this, where the task says nothing else."""
     import ray  # type: ignore[import-not-found, unused-ignore]
 
     begin = ray.init
 
     def init(address: str | None = None, **options: Any) -> Any:
         if address is None and "RAY_ADDRESS" not in os.environ:
-            ours = {"num_cpus": told["count"], "include_dashboard": False, "_temp_dir": folder}
             options = {**ours, **options}
+            address = options.pop("address", None)
         return begin(address, **options)
 
+    ray.init = init
+    try:
+        yield
+    finally:
+        ray.init = begin
+        ray.shutdown()
+
+
+@contextlib.contextmanager
+def _ray_head(told: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Callable[[], bool]]]:
+    """A node whose first driver is this process, which asks nothing of it; others show the token."""
+    token = secrets.token_hex(32)
+    _show_to_ray(token)
+    import ray  # type: ignore[import-not-found, unused-ignore]
+
     with _folder("ray-", where="/tmp") as folder:  # noqa: S108 - mkdtemp's
-        ray.init = init
+        ray.init(**_ray_node(told, folder))
+        address = ray.get_runtime_context().gcs_address
         try:
-            yield
+            yield {"address": address, "token": token}, lambda: _answers(address)
         finally:
-            ray.init = begin
             ray.shutdown()
+
+
+@contextlib.contextmanager
+def _in_ray(where: Mapping[str, Any]) -> Iterator[None]:
+    _show_to_ray(where["token"])
+    with _ray_begins(address=where["address"]):
+        yield
+
+
+def _show_to_ray(token: str) -> None:
+    """Also where it was imported, and has read its environment, before. Releases before 2.52 know no token."""
+    os.environ.update(RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=token)
+    if (core := getattr(sys.modules.get("ray"), "_raylet", None)) is not None:
+        core.Config.initialize("")
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=5):
+        return True
+    return False
 
 
 @contextlib.contextmanager
@@ -197,6 +328,13 @@ def _become_mpirun(args: list[str]) -> NoReturn:
     os.environ.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     os.environ.update(OMPI_MCA_rmaps_base_oversubscribe="1", PRTE_MCA_rmaps_default_mapping_policy=":oversubscribe")
     os.execve(program, [args[0], *words], os.environ)  # noqa: S606 - the task's own command
+
+
+_OWN: dict[str, Callable[[Mapping[str, Any]], contextlib.AbstractContextManager[None]]] = {
+    "spark": _spark,
+    "dask": _dask,
+    "ray": _ray,
+}
 
 
 # --- a process for each replica -----------------------------------------------------------------------

@@ -57,6 +57,55 @@ def with_mpi(n: int) -> str:
     return f"{total} {ranks.rank} of {ranks.size}"
 
 
+KEPT = {"CAUSEWAY_REUSE_CLUSTER": "120"}  # what causeway.reuse(minutes=2) gives
+
+
+@task(
+    container_image=IMAGE,
+    environment=KEPT,
+    task_config=Spark(spark_conf={"spark.executor.instances": "1", "spark.driver.memory": "600m"}),
+)
+def in_kept_spark(n: int) -> str:
+    session = flytekit.current_context().spark_session
+    total = session.sparkContext.parallelize(range(n), 2).map(square).sum()
+    return f"{total} {session._jvm.java.lang.ProcessHandle.current().pid()}"
+
+
+@task(container_image=IMAGE, environment=KEPT, task_config=Dask(workers=WorkerGroup(number_of_workers=1)))
+def in_kept_dask(n: int) -> str:
+    from distributed import Client
+
+    with Client() as client:
+        return f"{sum(client.gather(client.map(square, range(n))))} {client.scheduler.address}"
+
+
+@task(
+    container_image=IMAGE,
+    environment=KEPT,
+    task_config=RayJobConfig(worker_node_config=[WorkerNodeConfig(group_name="workers", replicas=1)]),
+)
+def in_kept_ray(n: int) -> str:
+    import ray
+
+    total = sum(ray.get([ray.remote(square).remote(number) for number in range(n)]))
+    return f"{total} {ray.get_runtime_context().gcs_address}"
+
+
+@workflow
+def kept_spark_wf(n: int = 10) -> str:
+    return in_kept_spark(n=n)
+
+
+@workflow
+def kept_dask_wf(n: int = 10) -> str:
+    return in_kept_dask(n=n)
+
+
+@workflow
+def kept_ray_wf(n: int = 10) -> str:
+    return in_kept_ray(n=n)
+
+
 @workflow
 def spark_wf(n: int = 10) -> str:
     return with_spark(n=n)
