@@ -271,6 +271,8 @@ CAUSEWAY_OPENLINEAGE_API_KEY = os.environ.get("CAUSEWAY_OPENLINEAGE_API_KEY", ""
 CAUSEWAY_OPENLINEAGE_NAMESPACE = os.environ.get("CAUSEWAY_OPENLINEAGE_NAMESPACE", "causeway")
 # Where events of other systems belong that name no place and come with a token of no project: project/domain.
 CAUSEWAY_OPENLINEAGE_PLACE = os.environ.get("CAUSEWAY_OPENLINEAGE_PLACE") or "flytesnacks/development"
+# How long what they told is kept after the last word about it; 0: for ever. What versions came of is kept with these.
+CAUSEWAY_OPENLINEAGE_DAYS = int(os.environ.get("CAUSEWAY_OPENLINEAGE_DAYS") or "400")
 if CAUSEWAY_OPENLINEAGE_URL:
     CELERY_BEAT_SCHEDULE["lineage"] = {
         "task": "lineage.tasks.send_run_events",

@@ -7,6 +7,8 @@ from typing import Any
 
 from django.db import connection
 
+from artifacts.arrays import array_of
+
 
 def rows_of(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
@@ -23,5 +25,9 @@ def run_columns(
     if not rows:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*before, *(list(column) for column in zip(*rows, strict=True))])
+        cursor.execute(statement, [*before, *map(_array, zip(*rows, strict=True))])
         return list(cursor.fetchall()) if cursor.description else []
+
+
+def _array(column: Sequence[Any]) -> object:
+    return array_of(column) if all(isinstance(value, str) for value in column) else list(column)

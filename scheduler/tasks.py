@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 from celery import shared_task
+from django.conf import settings
+from django.utils import timezone
 
 from artifacts.governance.data import judge_data
 from artifacts.uploads import drop_abandoned
+from lineage.actions.outside_retention import forget_outside
 from scheduler.actions.retention import apply_all
 from scheduler.advance import advance
 from scheduler.happenings import handle
@@ -21,6 +25,8 @@ from scheduler.triggers.evaluate_many import pass_by
 from scheduler.triggers.queue import settle_queue
 from scheduler.value_index import index_values
 from scheduler.wake import continue_retention, one_turn
+
+FORGETTING = 20.0  # seconds that retention takes for what other systems told
 
 
 @shared_task
@@ -87,6 +93,9 @@ def apply_retention(after: int = 0) -> None:
     if left is None:
         drop_abandoned()
         forget_settled()
+        if settings.CAUSEWAY_OPENLINEAGE_DAYS:
+            before = timezone.now() - timedelta(days=settings.CAUSEWAY_OPENLINEAGE_DAYS)
+            forget_outside(before=before, seconds=FORGETTING)
     else:  # others have their turn first
         continue_retention(left)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from django.db import connection
 
+from artifacts.arrays import array_of
 from artifacts.happenings import PUBLISHED, WRITTEN, inserting, told
 from artifacts.models import ArtifactVersion
 
@@ -48,7 +49,7 @@ def write_beside(rows: Sequence[ArtifactVersion]) -> None:
             {
                 "partition_of": [artifact for (artifact, _), _ in partitions],
                 "partition_digests": [digest for (_, digest), _ in partitions],
-                "partition_values": [json.dumps(values) for _, values in partitions],
+                "partition_values": array_of(json.dumps(values) for _, values in partitions),
                 "metric_of": [pk for pk, _, _ in metrics],
                 "metric_names": [name for _, name, _ in metrics],
                 "metric_values": [value for _, _, value in metrics],

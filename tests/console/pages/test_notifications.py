@@ -7,10 +7,13 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from artifacts.happenings import happened
 from audit.models import AuditEvent
 from console.accounts.models import Role, User
 from scheduler.actions.subscriptions import Wish, subscribe
 from scheduler.models import Channel, Project, Subscription
+from scheduler.notifications.kinds import ENDS
+from scheduler.phases import ExecutionPhase
 from tests.console.pages.cast import World, user
 from tests.scheduler.notifications.rows import make_notification
 
@@ -113,3 +116,31 @@ def test_it_sends_a_notification_again_from_the_executions_page(world: World, br
     told.refresh_from_db()
     assert told.given_up_at is None and "ops@example.com" in shown and "It is sent again" in shown
     assert AuditEvent.objects.filter(verb="notification.resend").count() == 1
+
+
+def test_the_bell_counts_what_one_was_told_until_it_is_read(
+    world: World, browse: Browse, django_assert_max_num_queries: Any
+) -> None:
+    client = browse(world.viewer)
+    mine = {"project": "", "domain": "", "launch_plan": "", "channel": "console", "address": "", "secret": ""}
+    assert client.post("/notifications/create/", FORM | mine | {"kinds": ["execution.*"]}).status_code == 302
+    execution = world.failed
+    for project in ("demo", "elsewhere"):
+        happened(
+            ENDS[ExecutionPhase.FAILED],
+            actor="system:engine",
+            subject=execution.key,
+            place=(project, execution.domain),
+            execution_key=execution.key if project == "demo" else "elsewhere/development/a1",
+        )
+    assert "1 unread" in client.get("/notifications/bell/").content.decode()
+    with django_assert_max_num_queries(7):  # the rows, and what ran; else as every page
+        shown = client.get("/notifications/inbox/")
+    text = shown.content.decode()
+    assert f"failed: {execution.key}" in text and "elsewhere" not in text
+    client.post("/notifications/inbox/read/", {"until": shown.context["newest"]})
+    assert "unread" not in client.get("/notifications/bell/").content.decode()
+    (made,) = Subscription.objects.filter(owner=world.viewer.username)
+    log = client.get(f"/notifications/{made.pk}/log/").content.decode()
+    assert execution.key in log and "shown by the console" in log
+    assert browse(world.admin).get(f"/notifications/{made.pk}/log/").status_code == 404

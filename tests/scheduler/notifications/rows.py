@@ -24,6 +24,7 @@ def make_notification(execution: Execution, *, at: datetime | None = None, **ove
         execution_key=execution.key,
         at=at,
     )
+    assert happening is not None
     now = at or timezone.now()
     if over.get("channel", Channel.WEBHOOK) == Channel.WEBHOOK:
         over["subscription"] = Subscription.objects.create(
