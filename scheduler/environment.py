@@ -1,4 +1,6 @@
-"""Environment variables of tasks: what an operating system has no place for is refused where it is said."""
+"""Environment variables of tasks: what an operating system has no place for, and what says nothing to us, is refused
+where it is said.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +9,7 @@ from typing import Protocol
 
 from artifacts.exceptions import InvalidArgument
 
+SWITCHES = {"CAUSEWAY_REUSE": ("0", "1")}  # of ours, with what they may say: else a slip would be silent
 MAX_BYTES = 128 * 1024 - 1  # of `name=value`: Linux takes no longer string for a new process
 
 
@@ -34,5 +37,7 @@ def check_variable(name: str, value: str, what: str = "envs") -> None:
         )
     if "\x00" in value:
         raise InvalidArgument(f"{what}: the value of {shown} holds a NUL character")
+    if name in SWITCHES and value not in SWITCHES[name]:
+        raise InvalidArgument(f"{what}: {name} is {' or '.join(SWITCHES[name])}, not {value[:80]!r}")
     if len(name.encode()) + len(value.encode()) + 1 > MAX_BYTES:
         raise InvalidArgument(f"{what}: {shown} is longer than {MAX_BYTES} bytes")
