@@ -16,7 +16,6 @@ from lineage.outside.facets import shown
 from lineage.statements import rows_of
 
 SHOWN = 100  # runs, jobs or datasets beside one thing
-MAX_GRAPH = 2000  # datasets and jobs of one graph
 
 
 class Column(NamedTuple):

@@ -15,7 +15,6 @@ from django.utils import timezone
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from artifacts.governance.checks import names_of
 from artifacts.governance.policies import (
-    ROLES,
     Candidate,
     CheckFact,
     Clause,
@@ -211,11 +210,6 @@ def _check_force(policy: Policy, mover: Mover, alias: str, reason: str) -> None:
         )
     if not reason.strip():
         raise InvalidArgument(f"say why '{alias}' is moved against its policy: a reason is kept with it for ever")
-
-
-def roles_from(role: str) -> tuple[str, ...]:
-    """Those of ROLES that somebody holds whose highest is `role`."""
-    return ROLES[: ROLES.index(role) + 1] if role in ROLES else ()
 
 
 def approve_version(

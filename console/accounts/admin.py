@@ -90,12 +90,26 @@ class GroupRoleForm(RoleBindingForm):
 
 @admin.register(GroupRole)
 class GroupRoleAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
-    """What groups of single sign-on give. It is given and taken when their members log in."""
+    """What groups of single sign-on give: given when members log in, taken when a group gives it no more."""
 
     form = GroupRoleForm
     list_display = ("group", "role", "project", "domain")
     list_filter = ("role", "project")
     search_fields = ("group",)
+
+    def save_model(self, request: HttpRequest, obj: GroupRole, form: Any, change: bool) -> None:
+        before = GroupRole.objects.filter(pk=obj.pk).first()
+        super().save_model(request, obj, form, change)
+        if before is not None and str(before) != str(obj):
+            sign_on.take_back(before, actor=actor_of(request))
+
+    def delete_model(self, request: HttpRequest, obj: GroupRole) -> None:
+        sign_on.take_back(obj, actor=actor_of(request))
+        super().delete_model(request, obj)
+
+    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
 
 
 @admin.register(Identity)

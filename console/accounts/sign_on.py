@@ -70,6 +70,17 @@ def unlink(identity: Identity, *, actor: str) -> None:
             record(actor, "user.unlink", identity.user.username, detail={"issuer": identity.issuer})
 
 
+def take_back(row: GroupRole, *, actor: str) -> None:
+    """What the group gave and gives no more goes at once: who has a token may never log in again. Whom another of his
+    groups gives the same gets it with his next login.
+    """
+    given = RoleBinding.objects.filter(group=row.group, project=row.project, domain=row.domain, role=row.role)
+    with transaction.atomic():
+        for binding in given.select_related("user"):
+            roles.record_binding(actor, "role.unbind", binding)
+            binding.delete()
+
+
 def _make(person: Person) -> User:
     # As Django writes names: else one of wide letters would look like somebody else's.
     name = _UNFIT.sub("-", User.normalize_username(person.name))[:150]

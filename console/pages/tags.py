@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -97,11 +96,6 @@ def execution_duration(execution: Execution) -> SafeString | str:
     if now is not None and not now.state.is_going:
         return ""
     return duration(execution.started_at, execution.ended_at)
-
-
-@register.simple_tag
-def node_phase(phase: int) -> SafeString:
-    return _badge(badges.NODE.get(phase))
 
 
 @register.simple_tag
@@ -277,11 +271,6 @@ def percent(share: float) -> str:
 @register.filter
 def words(name: str) -> str:
     return name.replace("_", " ")
-
-
-@register.filter
-def pretty_json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str)
 
 
 @register.filter

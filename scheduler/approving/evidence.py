@@ -134,5 +134,5 @@ def decision_about(promotion: Promotion) -> Decision:
     """The last decision about a promotion; NotFound where there is none."""
     found = whole().filter(promotion=promotion).order_by("-pk").first()
     if found is None:
-        raise NotFound(f"nothing was decided about {promotion}")
+        raise NotFound(f"nothing was decided about promotion {promotion.pk}")
     return found

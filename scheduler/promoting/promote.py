@@ -123,16 +123,17 @@ def vote(
     with transaction.atomic():
         row = Promotion.objects.select_for_update(of=("self",)).get(pk=promotion.pk)
         row.source = promotion.source
+        what = f"the promotion to {row.project}/{row.domain}/{row.name}"  # of what, a voter may not read
         if row.state != State.REQUESTED:
-            raise FailedPrecondition(f"{row} was {row.state}: nothing waits any more")
-        check_said(said, digest=review.digest, what=str(row), reasoned=True)
+            raise FailedPrecondition(f"{what} was {row.state}: nothing waits any more")
+        check_said(said, digest=review.digest, what=what, reasoned=True)
         rule, now = rule_of(row), timezone.now()
         votes = GateVote.objects.filter(promotion=row, voided_at__isnull=True)
         votes.exclude(digest=review.digest).update(voided_at=now)
         lost = reading.without_seat(list(votes), seats_of(row, rule))
         votes.filter(pk__in=[one.pk for one in lost]).update(voided_at=now)
         seats = seats_of(row, rule)
-        seat = take_seat(actor, votes, seats, rule, project=row.project, what=str(row), at=now)
+        seat = take_seat(actor, votes, seats, rule, project=row.project, what=what, at=now)
         GateVote.objects.create(
             promotion=row,
             actor=actor,

@@ -76,12 +76,16 @@ def _protocols(fs: Any) -> tuple[str, ...]:
 
 
 def _listed(fs: Any, path: str, uri: str) -> dict[str, list[Any]]:
-    """What is there, by its path below; "" for a single file. Size, and the store's mark of its content."""
+    """What is there, by its path below; "" for a single file. Size, and the store's mark of its content. ValueError for
+    a name that would lead out of the folder.
+    """
     if fs.isfile(path):
         return {"": _marks(fs.info(path))}
     found = {name[len(path) :].lstrip("/"): _marks(info) for name, info in fs.find(path, detail=True).items()}
     if not found:
         raise FileNotFoundError(f"there is nothing at {uri}")
+    if outside := [name for name in found if ".." in Path(name).parts]:  # stores keep any name
+        raise ValueError(f"{uri} has an object called {outside[0]!r}, which would not lie in its folder")
     return dict(sorted(found.items()))
 
 

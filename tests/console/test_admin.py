@@ -333,3 +333,18 @@ def test_a_quota_below_what_runs_is_set_and_said_and_a_lender_stays(client: Clie
     delete = reverse("admin:scheduler_quota_delete", args=[lender.pk])
     assert "would require deleting the following protected" in client.post(delete, {"post": "yes"}).content.decode()
     assert Quota.objects.filter(pk=lender.pk).exists()
+
+
+def test_what_a_group_gives_no_more_is_taken_at_once_and_what_people_gave_stays(client: Client, root: User) -> None:
+    Project.objects.get_or_create(identifier="p", defaults={"name": "p"})
+    rows = [GroupRole.objects.create(group="ml", project="p", role=role) for role in ("viewer", "admin")]
+    ann, bob = (User.objects.create(username=name) for name in ("ann", "bob"))
+    for role in ("viewer", "admin"):
+        RoleBinding.objects.create(user=ann, project="p", role=role, group="ml")
+    RoleBinding.objects.create(user=bob, project="p", role="viewer")
+    change = {"group": "ml", "role": "viewer", "project": "p", "domain": "development"}
+    client.post(reverse("admin:accounts_grouprole_change", args=[rows[0].pk]), change)
+    chosen = {"action": "delete_selected", "_selected_action": [rows[1].pk], "post": "yes"}
+    client.post(reverse("admin:accounts_grouprole_changelist"), chosen)
+    assert [str(row) for row in RoleBinding.objects.all()] == ["bob viewer in p/*"]
+    assert AuditEvent.objects.filter(verb="role.unbind", actor="root").count() == 2

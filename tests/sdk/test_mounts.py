@@ -108,3 +108,10 @@ def test_what_is_on_this_machine_is_used_where_it_is(downloads: list[str], tmp_p
         with pytest.raises(FileNotFoundError, match="there is nothing at"):
             mounted(uri)
     assert not downloads
+
+
+def test_what_would_lie_outside_of_the_folder_is_refused(store: Any, downloads: list[str]) -> None:
+    store.store["/bucket/pictures/../../../escaped"] = store.store["/bucket/pictures/a.txt"]
+    with pytest.raises(ValueError, match="would not lie in its folder"):
+        mounted(URI)
+    assert downloads == []

@@ -187,6 +187,7 @@ def test_evidence_of_what_somebody_may_not_read_is_not_for_him(api: Caller, cast
     assert api("sue").post(f"{path}/decide", {"approve": True}).json()["state"] == "promoted"
     assert api("sue").get(path).json()["source"] is None
     refused = problem(api("sue").get(f"{path}/evidence"), 403)
+    assert "demo" not in problem(api("sue").post(f"{path}/decide", {"approve": True}), 409)["detail"]
     moves = api("sue").get("/api/v1/artifacts/elsewhere/production/weights/aliases/champion/moves").json()["results"]
     assert "demo" not in refused["detail"] and "demo" not in str(moves)
     assert api("ann").get(f"{path}/evidence").json()["promotion"]["source"] == str(source)

@@ -25,6 +25,7 @@ Message = Json | Callable[[], Json | None]  # or how it is made, just before it 
 STDIN, STDOUT, PROBLEM = 0, 1, 3  # channels of the protocol v4.channel.k8s.io
 PING_SECONDS = 20.0
 SILENT_SECONDS = 65.0  # after which a line counts as dead
+LONGEST_LINE = 16 * 1024**2  # bytes; what a pod says of itself and its tasks has far fewer
 PAUSES = (0.1, 0.3, 1.0, 3.0, 5.0)  # seconds between two tries
 
 
@@ -94,6 +95,8 @@ class Link:
             if data[0] != STDOUT:
                 continue
             *lines, unread = (unread + data[1:]).split(b"\n")
+            if len(unread) > LONGEST_LINE:
+                raise ValueError(f"a line of more than {LONGEST_LINE} bytes")  # of whoever else writes there
             for line in filter(None, lines):
                 self._take(line)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from scheduler.attempts.spec import Identity, Needs, Pod
 from scheduler.executors.kubernetes import names
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster, parse
+from scheduler.executors.kubernetes.reuse.link import Link
 from scheduler.executors.kubernetes.reuse.members import end_of, lost
 from scheduler.executors.kubernetes.reuse.policy import Reuse
 from scheduler.executors.kubernetes.reuse.shape import Shape, fits, shape, variables
@@ -180,3 +182,11 @@ def test_a_lost_pod_is_nobodys_fault_unless_one_task_alone_used_its_memory() -> 
 
 def test_an_identity_without_a_project_is_possible() -> None:
     assert shape_of(identity=Identity("a")).key != shape_of().key
+
+
+def test_a_line_that_never_ends_is_not_kept_for_ever() -> None:
+    line = Link(None, "ns", "pod", "main", heard=print, connected=print, refused=print)  # type: ignore[arg-type]
+    frames = iter([b"\x01" + b"x" * 1024**2] * 20)
+    line._socket = SimpleNamespace(recv=lambda: next(frames))
+    with pytest.raises(ValueError, match="a line of more than"):
+        line._listen()
