@@ -14,7 +14,16 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.governance import checks, pointers, quarantine
 from artifacts.governance.kinds import KINDS
 from artifacts.governance.policies import Clause, Policy, kept_policy
-from artifacts.models import Alias, AliasPolicy, Artifact, ArtifactVersion, CheckResult, CheckRule, Severity
+from artifacts.models import (
+    Alias,
+    AliasPolicy,
+    Artifact,
+    ArtifactVersion,
+    CheckResult,
+    CheckRule,
+    Happening,
+    Severity,
+)
 from console.access_objects import access_artifact_id, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
@@ -23,6 +32,7 @@ from console.pages.responses import PageRequest, attempt, page
 from console.pages.typed_values import form_text
 
 JUDGED_SHOWN = 20  # the newest versions, with what checks say of them
+UNDONE_SHOWN = 20  # the newest happenings of which something is tried again, or was given up
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ def show(request: PageRequest, artifact_id: int) -> HttpResponse:
         "governed": _governed(artifact),
         "judged": _judged(artifact),
         "moves": alias_moves(artifact),
+        "undone": Happening.objects.filter(artifact=artifact).exclude(undone=[]).order_by("-pk")[:UNDONE_SHOWN],
         "may_check": access.can(request.user, Action.DECIDE, *place),
         "may_govern": access.can(request.user, Action.ADMIN, *place),
         "typed": request.session.pop("governance_typed", {}),

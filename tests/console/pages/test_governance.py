@@ -6,10 +6,11 @@ from collections.abc import Callable
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from artifacts.governance.checks import Wish, set_check
 from artifacts.governance.pointers import set_alias_policy
-from artifacts.models import Alias, AliasMove, AliasPolicy, CheckRule
+from artifacts.models import Alias, AliasMove, AliasPolicy, CheckRule, Happening
 from console.accounts.models import User
 from tests.console.pages.cast import World
 
@@ -93,3 +94,13 @@ def test_a_viewer_reads_and_changes_nothing(world: World, browse: Browse, page: 
     ):
         assert viewer.post(address, form).status_code == 403
     assert CheckRule.objects.exists() and AliasPolicy.objects.exists()
+
+
+def test_it_shows_what_did_not_follow(world: World, browse: Browse, page: str) -> None:
+    about = {"artifact": world.model.artifact, "kind": "check.passed", "subject": "model@v7", "at": timezone.now()}
+    broken = {**about, "undone": ["earn"], "tries": 6, "detail": {"broken": ["earn: <no> such luck"]}}
+    Happening.objects.create(**about, handled_at=timezone.now())
+    assert "What did not follow yet" not in text(browse(world.admin), page)
+    Happening.objects.create(**broken, handled_at=timezone.now())
+    shown = text(browse(world.admin), page)
+    assert "given up" in shown and "earn: &lt;no&gt; such luck" in shown
