@@ -33,7 +33,7 @@ STEPS = st.lists(
         st.tuples(st.just("end"), PLACE, st.sampled_from([True, False, None])),
         st.tuples(st.just("wait"), PLACE),
     ),
-    max_size=10,
+    max_size=8,
 )
 
 
@@ -110,7 +110,7 @@ class World:
                 assert result.status == self.answers[execution.pk]
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(steps=STEPS)
 def test_each_asking_is_answered_once_by_its_own_program(steps: list[tuple[Any, ...]]) -> None:
     with transaction.atomic():
