@@ -177,15 +177,22 @@ def judge(request: PageRequest, version_id: int) -> HttpResponse:
     return redirect("version", version_id=version.pk)
 
 
+def _shown(policy: Policy, version: ArtifactVersion, alias: str) -> tuple[list[Clause], str]:
+    """What of the policy holds; where somebody may approve it, also the digest of what he looks at."""
+    if not policy.approvals or version.removed_at is not None:
+        return pointers.clauses_of(policy, version, alias), ""
+    shown = pointers.shown_of(policy, version, alias)
+    return shown.clauses, shown.digest
+
+
 def version_governance(request: PageRequest, version: ArtifactVersion) -> dict[str, Any]:
     """What a version's page shows: the checks, and for each governed alias what of its policy holds."""
     place = (version.artifact.project, version.artifact.domain)
     policies = list(AliasPolicy.objects.filter(artifact=version.artifact_id).order_by("alias"))
     read: list[tuple[str, Policy]] = [(row.alias, kept_policy(row.rules)) for row in policies]
-    shown = [(alias, policy, pointers.shown_of(policy, version, alias)) for alias, policy in read]
     return {
         "check_results": list(CheckResult.objects.filter(version=version).order_by("name")),
-        "policies": shown,
+        "policies": [(alias, policy, *_shown(policy, version, alias)) for alias, policy in read],
         "may_judge": access.can(request.user, Action.PUBLISH, *place),
         "may_quarantine": access.can(request.user, Action.DECIDE, *place),
     }

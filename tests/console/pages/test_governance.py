@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 from django.test import Client
 from django.utils import timezone
 
-from artifacts.governance.checks import Wish, set_check
+from artifacts.governance.checks import Report, Wish, report, set_check
 from artifacts.governance.pointers import set_alias_policy
 from artifacts.models import Alias, AliasMove, AliasPolicy, CheckRule, Happening
 from console.accounts.models import User
@@ -104,3 +105,18 @@ def test_it_shows_what_did_not_follow(world: World, browse: Browse, page: str) -
     Happening.objects.create(**broken, handled_at=timezone.now())
     shown = text(browse(world.admin), page)
     assert "given up" in shown and "earn: &lt;no&gt; such luck" in shown
+
+
+def test_who_approves_approves_what_the_page_showed(world: World, browse: Browse) -> None:
+    artifact, client = world.model.artifact, browse(world.admin)
+    set_check(artifact, Wish("good", "reported"), actor="root")
+    set_alias_policy(artifact, "best", {"checks": ["good"], "approvals": 1}, actor="root")
+    version = f"/artifacts/versions/{world.model.pk}/"
+    [digest] = re.findall(r'name="digest" value="(\w{64})"', text(client, version))
+    form = {"do": "approve", "alias": "best", "digest": digest}
+    report(world.model, Report("good", passed=True), actor="eve")
+    assert "changed since you looked" in client.post(f"{version}judge/", form, follow=True).content.decode()
+    assert not Happening.objects.filter(kind="version.approved").exists()
+    [form["digest"]] = re.findall(r'name="digest" value="(\w{64})"', text(client, version))
+    client.post(f"{version}judge/", form)
+    assert Happening.objects.get(kind="version.approved").detail["shown"] == form["digest"]
