@@ -108,9 +108,11 @@ def test_it_shows_what_did_not_follow(world: World, browse: Browse, page: str) -
 
 
 def test_who_approves_approves_what_the_page_showed(world: World, browse: Browse) -> None:
-    artifact, client = world.model.artifact, browse(world.admin)
+    artifact, client = world.model.artifact, browse(world.viewer)
     set_check(artifact, Wish("good", "reported"), actor="root")
-    set_alias_policy(artifact, "best", {"checks": ["good"], "approvals": 1}, actor="root")
+    set_alias_policy(
+        artifact, "best", {"approvals": 1, "approvers": [world.viewer.username], "checks": ["good"]}, actor="root"
+    )
     version = f"/artifacts/versions/{world.model.pk}/"
     [digest] = re.findall(r'name="digest" value="(\w{64})"', text(client, version))
     form = {"do": "approve", "alias": "best", "digest": digest}
