@@ -100,7 +100,7 @@ class About(TypedDict, total=False):
     name: str  # of the alias, the check, the signal
     cause: Happening | None
     detail: Mapping[str, object]
-    at: datetime
+    at: datetime | None
 
 
 def happened(kind: Kind, *, actor: str, key: str | None = None, **about: Unpack[About]) -> Happening | None:

@@ -234,7 +234,67 @@ class ClusterAdmin(DescribedAdmin):
         obj.pk = row.pk
 
 
-class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
+@contextmanager
+def tried() -> Iterator[None]:
+    """What is done within is done as it will be, and not kept. Raises ValidationError with why it cannot be."""
+    try:
+        with transaction.atomic():
+            yield
+            transaction.set_rollback(True)
+    except CausewayError as error:
+        raise forms.ValidationError(error.message) from error
+
+
+class ActingForm(forms.ModelForm):  # type: ignore[type-arg]
+    """What is typed is tried, and then done, by the action that does it everywhere."""
+
+    def act(self, *, actor: str) -> Model:
+        """Do it, with what `cleaned_data` holds: the row. Errors of ours are shown above the form."""
+        raise NotImplementedError
+
+    def clean(self) -> dict[str, Any] | None:
+        found = super().clean() or self.cleaned_data
+        if not self.errors:
+            with tried():
+                self.act(actor="system:check")
+        return found
+
+
+class ActingAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+    """Of the same. What says whose a row is (`whose`) stays; what `take_away` refuses stays too, and is said why."""
+
+    audits = False
+    whose: ClassVar[tuple[str, ...]] = ()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return self.whose if obj is not None else ()
+
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        obj.pk = form.act(actor=actor_of(request)).pk
+        obj.refresh_from_db()
+
+    def take_away(self, row: Any, *, actor: str) -> None:
+        raise NotImplementedError
+
+    def get_deleted_objects(self, objs: Iterable[Model], request: HttpRequest) -> Any:
+        *found, protected = super().get_deleted_objects(objs, request)  # type: ignore[arg-type]
+        for row in objs:
+            try:
+                with tried():
+                    self.take_away(row, actor="system:check")
+            except forms.ValidationError as error:
+                protected = [*protected, *error.messages]
+        return (*found, protected)
+
+    def delete_model(self, request: HttpRequest, obj: Model) -> None:
+        self.take_away(obj, actor=actor_of(request))
+
+    def delete_queryset(self, request: HttpRequest, queryset: Iterable[Model]) -> None:
+        for row in queryset:
+            self.delete_model(request, row)
+
+
+class ConnectionForm(ActingForm):
     """As on the page of connections; what is sealed is not shown."""
 
     port = forms.IntegerField(required=False, min_value=1, max_value=connections.MOST_PORT)
@@ -253,43 +313,25 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]
         plain = {name: found.get(name) or "" for name in ("kind", "host", "user", "database")}
         return connections.Wanted(**plain, port=found.get("port"), options=found.get("options") or {}, secrets=secrets)
 
-    def clean(self) -> dict[str, Any] | None:
-        found = super().clean() or self.cleaned_data
-        if self.errors:
-            return found
-        with tried():
-            _set_connection(self, self.instance, actor="")
-        return found
-
-
-def _set_connection(form: ConnectionForm, row: Connection, *, actor: str) -> Connection:
-    found = form.cleaned_data
-    place = {name: found.get(name, getattr(row, name)) for name in ("project", "domain")}
-    return connections.set_connection(found.get("name", row.name), form.wanted(), **place, actor=actor)[0]
+    def act(self, *, actor: str) -> Model:
+        found = self.cleaned_data
+        place = {name: found.get(name, getattr(self.instance, name)) for name in ("project", "domain")}
+        name = found.get("name", self.instance.name)
+        return connections.set_connection(name, self.wanted(), **place, actor=actor)[0]
 
 
 @admin.register(Connection)
-class ConnectionAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+class ConnectionAdmin(ActingAdmin):
     """Secrets beside the password are set on the console's page."""
 
-    audits = False
     form = ConnectionForm
+    whose = ("project", "domain", "name")
     list_display = ("name", "project", "domain", "kind", "host", "updated_by", "updated_at")
     list_filter = ("project", "domain")
     search_fields = ("name", "host")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        return ("project", "domain", "name") if obj is not None else ()
-
-    def save_model(self, request: HttpRequest, obj: Connection, form: Any, change: bool) -> None:
-        obj.pk = _set_connection(form, obj, actor=actor_of(request)).pk
-
-    def delete_model(self, request: HttpRequest, obj: Connection) -> None:
-        connections.remove_connection(obj, actor=actor_of(request))
-
-    def delete_queryset(self, request: HttpRequest, queryset: Iterable[Connection]) -> None:
-        for row in queryset:
-            connections.remove_connection(row, actor=actor_of(request))
+    def take_away(self, row: Connection, *, actor: str) -> None:
+        connections.remove_connection(row, actor=actor)
 
 
 class ConnectorForm(DescribedForm):
@@ -322,18 +364,7 @@ class ConnectorAdmin(DescribedAdmin):
         obj.pk = row.pk
 
 
-@contextmanager
-def tried() -> Iterator[None]:
-    """What is done within is done as it will be, and not kept. Raises ValidationError with why it cannot be."""
-    try:
-        with transaction.atomic():
-            yield
-            transaction.set_rollback(True)
-    except CausewayError as error:
-        raise forms.ValidationError(error.message) from error
-
-
-class QuotaForm(forms.ModelForm):  # type: ignore[type-arg]
+class QuotaForm(ActingForm):
     """As on the page of quotas: amounts are numbers or quantities such as 16Gi."""
 
     limit = forms.CharField(help_text="a number, or a quantity of Kubernetes such as 500m or 16Gi")
@@ -357,21 +388,17 @@ class QuotaForm(forms.ModelForm):  # type: ignore[type-arg]
             "valid_until",
         )
 
-    def clean(self) -> dict[str, Any] | None:
-        found = super().clean() or self.cleaned_data
-        if self.errors:
-            return found
+    def act(self, *, actor: str) -> Model:
+        found = self.cleaned_data
         given = {name: found.get(name, getattr(self.instance, name)) for name in self.Meta.fields}
         names = ("project", "domain", "user", "launch_plan")
         lender = given.pop("borrows_from")
-        with tried():
-            scope = quotas.scope_of(given.pop("scope"), **{name: given.pop(name) for name in names})
-            found["wanted"] = quotas.Wanted(scope=scope, borrows_from=lender.subject if lender else "", **given)
-            quotas.set_quota(found["wanted"], by=quotas.Setter("system:check", platform=True))
-        return found
+        scope = quotas.scope_of(given.pop("scope"), **{name: given.pop(name) for name in names})
+        wanted = quotas.Wanted(scope=scope, borrows_from=lender.subject if lender else "", **given)
+        return quotas.set_quota(wanted, by=quotas.Setter(actor, platform=True))[0]
 
 
-class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
+class PriceForm(ActingForm):
     per_hour = forms.CharField(help_text="of a core, a GiB, a device, an attempt")
     valid_from = forms.DateTimeField(required=False, help_text="in UTC; now, if left out")
 
@@ -379,20 +406,14 @@ class PriceForm(forms.ModelForm):  # type: ignore[type-arg]
         model = Price
         fields = ("resource", "per_hour", "currency", "valid_from")
 
-    def clean(self) -> dict[str, Any] | None:
-        found = super().clean() or self.cleaned_data
-        if self.errors:
-            return found
-        with tried():
-            prices.set_price(**found, actor="system:check")
-        return found
+    def act(self, *, actor: str) -> Model:
+        return prices.set_price(**self.cleaned_data, actor=actor)
 
 
 @admin.register(Price)
-class PriceAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+class PriceAdmin(ActingAdmin):
     """A price is set anew rather than changed: what was said before stays to be seen."""
 
-    audits = False
     form = PriceForm
     list_display = ("resource", "per_hour", "currency", "valid_from", "set_by", "set_at")
     list_filter = ("resource",)
@@ -400,43 +421,26 @@ class PriceAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
-    def save_model(self, request: HttpRequest, obj: Price, form: Any, change: bool) -> None:
-        obj.pk = prices.set_price(**form.cleaned_data, actor=actor_of(request)).pk
-        obj.refresh_from_db()
-
-    def delete_model(self, request: HttpRequest, obj: Price) -> None:
-        prices.remove_price(obj.pk, actor=actor_of(request))
-
-    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
-        for row in queryset:
-            self.delete_model(request, row)
+    def take_away(self, row: Price, *, actor: str) -> None:
+        prices.remove_price(row.pk, actor=actor)
 
 
 @admin.register(Quota)
-class QuotaAdmin(SuperuserAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
+class QuotaAdmin(ActingAdmin):
     """What is in use is on the console's page of quotas."""
 
-    audits = False
     form = QuotaForm
+    whose = ("scope", "project", "domain", "user", "launch_plan", "resource", "window")
     list_display = ("subject", "resource", "limit", "window", "guaranteed", "valid_until", "updated_by", "updated_at")
     list_filter = ("scope", "resource", "project")
-    _WHOSE = ("scope", "project", "domain", "user", "launch_plan", "resource", "window")
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        return self._WHOSE if obj is not None else ()
-
-    def save_model(self, request: HttpRequest, obj: Quota, form: Any, change: bool) -> None:
-        row, _ = quotas.set_quota(form.cleaned_data["wanted"], by=quotas.Setter(actor_of(request), platform=True))
-        obj.pk = row.pk
-        if warning := access_quota(request.user, row.pk).warning:  # type: ignore[arg-type] # a superuser of ours
+    def save_model(self, request: HttpRequest, obj: Model, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if warning := access_quota(request.user, obj.pk).warning:  # type: ignore[arg-type] # a superuser of ours
             messages.warning(request, warning)
 
-    def delete_model(self, request: HttpRequest, obj: Quota) -> None:
-        quotas.remove_quota(obj.pk, by=quotas.Setter(actor_of(request), platform=True))
-
-    def delete_queryset(self, request: HttpRequest, queryset: Any) -> None:
-        for row in queryset:
-            self.delete_model(request, row)
+    def take_away(self, row: Quota, *, actor: str) -> None:
+        quotas.remove_quota(row.pk, by=quotas.Setter(actor, platform=True))
 
 
 @admin.register(LaunchPlan)
@@ -472,3 +476,6 @@ class ArtifactAdmin(ReadOnlyAdmin, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("name", "project", "domain", "kind", "partition_keys", "created_at")
     list_filter = ("kind", "domain")
     search_fields = ("name",)
+
+
+from console import admin_governance  # noqa: E402, F401 - its forms are of what stands above

@@ -62,6 +62,8 @@ class CheckResult(models.Model):
                 condition=Q(severity="block") & ~Q(status="passed"),
             ),
             models.Index(fields=["status", "name", "version"], name="check_result_status"),
+            # What the control plane, or a program, is still to say; what nobody reported may be any number.
+            models.Index(fields=["id"], name="check_result_due", condition=Q(status="pending") & ~Q(kind="reported")),
         ]
 
     def __str__(self) -> str:

@@ -14,7 +14,16 @@ from artifacts.exceptions import InvalidArgument
 from artifacts.governance import checks, pointers, quarantine
 from artifacts.governance.kinds import KINDS
 from artifacts.governance.policies import Clause, Policy, kept_policy
-from artifacts.models import Alias, AliasPolicy, Artifact, ArtifactVersion, CheckResult, CheckRule, Severity
+from artifacts.models import (
+    Alias,
+    AliasPolicy,
+    Artifact,
+    ArtifactVersion,
+    CheckResult,
+    CheckRule,
+    Happening,
+    Severity,
+)
 from console.access_objects import access_artifact_id, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
@@ -23,6 +32,7 @@ from console.pages.responses import PageRequest, attempt, page
 from console.pages.typed_values import form_text
 
 JUDGED_SHOWN = 20  # the newest versions, with what checks say of them
+UNDONE_SHOWN = 20  # the newest happenings of which something is tried again, or was given up
 
 
 @dataclass(frozen=True)
@@ -49,6 +59,7 @@ def show(request: PageRequest, artifact_id: int) -> HttpResponse:
         "governed": _governed(artifact),
         "judged": _judged(artifact),
         "moves": alias_moves(artifact),
+        "undone": Happening.objects.filter(artifact=artifact).exclude(undone=[]).order_by("-pk")[:UNDONE_SHOWN],
         "may_check": access.can(request.user, Action.DECIDE, *place),
         "may_govern": access.can(request.user, Action.ADMIN, *place),
         "typed": request.session.pop("governance_typed", {}),
@@ -166,15 +177,22 @@ def judge(request: PageRequest, version_id: int) -> HttpResponse:
     return redirect("version", version_id=version.pk)
 
 
+def _shown(policy: Policy, version: ArtifactVersion, alias: str) -> tuple[list[Clause], str]:
+    """What of the policy holds; where somebody may approve it, also the digest of what he looks at."""
+    if not policy.approvals or version.removed_at is not None:
+        return pointers.clauses_of(policy, version, alias), ""
+    shown = pointers.shown_of(policy, version, alias)
+    return shown.clauses, shown.digest
+
+
 def version_governance(request: PageRequest, version: ArtifactVersion) -> dict[str, Any]:
     """What a version's page shows: the checks, and for each governed alias what of its policy holds."""
     place = (version.artifact.project, version.artifact.domain)
     policies = list(AliasPolicy.objects.filter(artifact=version.artifact_id).order_by("alias"))
     read: list[tuple[str, Policy]] = [(row.alias, kept_policy(row.rules)) for row in policies]
-    shown = [(alias, policy, pointers.shown_of(policy, version, alias)) for alias, policy in read]
     return {
         "check_results": list(CheckResult.objects.filter(version=version).order_by("name")),
-        "policies": shown,
+        "policies": [(alias, policy, *_shown(policy, version, alias)) for alias, policy in read],
         "may_judge": access.can(request.user, Action.PUBLISH, *place),
         "may_quarantine": access.can(request.user, Action.DECIDE, *place),
     }

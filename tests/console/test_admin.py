@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import html
 import re
+from datetime import timedelta
 
 import pytest
 from django.contrib import admin
@@ -9,15 +10,19 @@ from django.contrib.auth.models import Permission
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
+from artifacts.models import AliasPolicy, CheckResult, CheckRule, Hold
 from audit.models import AuditEvent
 from console.accounts import access
 from console.accounts.models import ApiToken, GroupRole, Reader, RoleBinding, User
 from console.sqlviews import readers
 from lineage.models import DatasetRule
-from scheduler.models import ClusterSettings, Execution, Project, Quota, TaskExecution
+from scheduler.models import ClusterSettings, Delegation, Execution, Project, Quota, ServiceLevel, TaskExecution
 from scheduler.phases import AttemptPhase
 from scheduler.quotas import lanes
+from tests.artifacts.governance.making import model
+from tests.artifacts.publishing import published
 from tests.scheduler.attempts import make_attempt, make_node
 from tests.scheduler.executors.kubernetes.kubeconfigs import TOKEN, kubeconfig
 
@@ -348,3 +353,61 @@ def test_what_a_group_gives_no_more_is_taken_at_once_and_what_people_gave_stays(
     client.post(reverse("admin:accounts_grouprole_changelist"), chosen)
     assert [str(row) for row in RoleBinding.objects.all()] == ["bob viewer in p/*"]
     assert AuditEvent.objects.filter(verb="role.unbind", actor="root").count() == 2
+
+
+def test_checks_and_policies_are_set_and_removed_by_the_same_actions_as_elsewhere(client: Client, root: User) -> None:
+    version = model("v1", auc=0.9)
+    add = reverse("admin:artifacts_checkrule_add")
+    typed = {"artifact": str(version.artifact_id), "name": "good", "kind": "metric", "severity": "block"}
+    typed |= {"parameters": '{"metric": "auc", "at_least": "much"}', "partitions": "{}"}
+    assert b"must be a finite number" in client.post(add, typed).content
+    assert not CheckRule.objects.exists() and not AuditEvent.objects.filter(verb="check.set").exists()
+    assert client.post(add, {**typed, "parameters": '{"metric": "auc", "at_least": 0.8}'}).status_code == 302
+    rule = CheckRule.objects.get()
+    assert (rule.set_by, CheckResult.objects.get().status) == ("root", "passed")
+    change = reverse("admin:artifacts_checkrule_change", args=[rule.pk])
+    assert client.post(change, {**typed, "parameters": '{"metric": "auc", "at_least": 0.95}'}).status_code == 302
+    assert CheckResult.objects.get().status == "failed"
+
+    policy = {"artifact": str(version.artifact_id), "alias": "champion"}
+    add_policy = reverse("admin:artifacts_aliaspolicy_add")
+    assert b"no check best" in client.post(add_policy, {**policy, "rules": '{"checks": ["best"]}'}).content
+    assert client.post(add_policy, {**policy, "rules": '{"checks": ["good"]}'}).status_code == 302
+    delete = reverse("admin:artifacts_checkrule_delete", args=[rule.pk])
+    assert b"change that first" in client.get(delete).content
+    client.post(delete, {"post": "yes"})
+    assert CheckRule.objects.exists()
+    row = AliasPolicy.objects.get()
+    client.post(reverse("admin:artifacts_aliaspolicy_delete", args=[row.pk]), {"post": "yes"})
+    client.post(delete, {"post": "yes"})
+    assert not CheckRule.objects.exists() and not AliasPolicy.objects.exists()
+    verbs = AuditEvent.objects.order_by("pk").values_list("verb", flat=True)
+    assert list(verbs) == ["check.set", "check.set", "alias_policy.set", "alias_policy.remove", "check.remove"]
+
+
+def test_delegations_levels_and_holds_are_set_there_and_ended_on_their_pages(client: Client, root: User) -> None:
+    version, other = model("v1"), published("other", 1)
+    for name in ("ann", "bob"):
+        User.objects.create(username=name)
+    day = timezone.now() + timedelta(days=1)
+    until = {"ends_at_0": f"{day:%Y-%m-%d}", "ends_at_1": "12:00", "ends_at": f"{day:%Y-%m-%d} 12:00"}
+    given = {"giver": "ann", "to": "bob", "project": "", "reason": "holiday", **until}
+    add = reverse("admin:scheduler_delegation_add")
+    assert b"no active user" in client.post(add, {**given, "to": "zoe"}).content
+    assert client.post(add, given).status_code == 302
+    row = Delegation.objects.get()
+    assert (row.giver, row.to, row.created_by) == ("ann", "bob", "root")
+    assert client.post(reverse("admin:scheduler_delegation_delete", args=[row.pk]), {"post": "yes"}).status_code == 403
+
+    level = {"project": "flytesnacks", "domain": "development", "kind": "fresh", "name": "model", "partitions": "{}"}
+    add = reverse("admin:scheduler_servicelevel_add")
+    assert client.post(add, {**level, "seconds": "-1", "time": "", "zone": ""}).status_code == 200
+    assert client.post(add, {**level, "seconds": "3600", "time": "", "zone": ""}).status_code == 302
+    assert ServiceLevel.objects.get().set_by == "root"
+
+    hold = {"kind": "legal", "artifact": str(version.artifact_id), "version": str(version.pk), "reason": "a case"}
+    add = reverse("admin:artifacts_hold_add")
+    assert b"is no version of" in client.post(add, {**hold, "version": str(other.pk)}).content
+    assert client.post(add, hold).status_code == 302
+    assert Hold.objects.get().set_by == "root"
+    assert b"is held so already" in client.post(add, hold).content

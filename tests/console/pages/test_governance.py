@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from artifacts.governance.checks import Wish, set_check
+from artifacts.governance.checks import Report, Wish, report, set_check
 from artifacts.governance.pointers import set_alias_policy
-from artifacts.models import Alias, AliasMove, AliasPolicy, CheckRule
+from artifacts.models import Alias, AliasMove, AliasPolicy, CheckRule, Happening
 from console.accounts.models import User
 from tests.console.pages.cast import World
 
@@ -93,3 +95,30 @@ def test_a_viewer_reads_and_changes_nothing(world: World, browse: Browse, page: 
     ):
         assert viewer.post(address, form).status_code == 403
     assert CheckRule.objects.exists() and AliasPolicy.objects.exists()
+
+
+def test_it_shows_what_did_not_follow(world: World, browse: Browse, page: str) -> None:
+    about = {"artifact": world.model.artifact, "kind": "check.passed", "subject": "model@v7", "at": timezone.now()}
+    broken = {**about, "undone": ["earn"], "tries": 6, "detail": {"broken": ["earn: <no> such luck"]}}
+    Happening.objects.create(**about, handled_at=timezone.now())
+    assert "What did not follow yet" not in text(browse(world.admin), page)
+    Happening.objects.create(**broken, handled_at=timezone.now())
+    shown = text(browse(world.admin), page)
+    assert "given up" in shown and "earn: &lt;no&gt; such luck" in shown
+
+
+def test_who_approves_approves_what_the_page_showed(world: World, browse: Browse) -> None:
+    artifact, client = world.model.artifact, browse(world.viewer)
+    set_check(artifact, Wish("good", "reported"), actor="root")
+    set_alias_policy(
+        artifact, "best", {"approvals": 1, "approvers": [world.viewer.username], "checks": ["good"]}, actor="root"
+    )
+    version = f"/artifacts/versions/{world.model.pk}/"
+    [digest] = re.findall(r'name="digest" value="(\w{64})"', text(client, version))
+    form = {"do": "approve", "alias": "best", "digest": digest}
+    report(world.model, Report("good", passed=True), actor="eve")
+    assert "changed since you looked" in client.post(f"{version}judge/", form, follow=True).content.decode()
+    assert not Happening.objects.filter(kind="version.approved").exists()
+    [form["digest"]] = re.findall(r'name="digest" value="(\w{64})"', text(client, version))
+    client.post(f"{version}judge/", form)
+    assert Happening.objects.get(kind="version.approved").detail["shown"] == form["digest"]

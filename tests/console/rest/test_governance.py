@@ -172,4 +172,8 @@ def test_happenings_are_for_those_who_may_read_there(api: Caller, governed: Any)
     assert [row["subject"].rpartition("@")[2] for row in mine] == ["v2"]
     assert api("sue").get("/api/v1/happenings").json()["results"] == []
     problem(governed.get("/api/v1/happenings?kind=check.wondered"), 400)
+    assert governed.get("/api/v1/happenings?unfinished=true").json()["results"] == []
+    Happening.objects.filter(pk=mine[0]["id"]).update(undone=["fall_back"], tries=6)
+    [row] = governed.get("/api/v1/happenings?unfinished=true").json()["results"]
+    assert (row["undone"], row["retry_at"], row["tries"]) == (["fall_back"], None, 6)
     assert CheckResult.objects.count() == 2

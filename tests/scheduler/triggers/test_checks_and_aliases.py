@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from causeway import Artifact, OnAlias, OnArtifact, wire
@@ -14,8 +15,9 @@ from artifacts.actions.aliases import move_alias
 from artifacts.exceptions import InvalidArgument
 from artifacts.governance.checks import Report, Wish, report, set_check
 from artifacts.governance.pointers import set_alias_policy
-from artifacts.models import ArtifactVersion
+from artifacts.models import ArtifactVersion, Happening
 from scheduler.actions.launch_plans import set_state
+from scheduler.happenings import handle, unhandled
 from scheduler.models import Execution, FiringOutcome, LaunchPlan, Trigger, TriggerFiring
 from scheduler.triggers.evaluate import evaluate_version, retry_by_hand
 from scheduler.triggers.parse import trigger_from
@@ -204,3 +206,20 @@ def test_the_sdk_refuses_the_same() -> None:
         with pytest.raises(ValueError):
             wrong()
     assert FlyteArtifact(name="x").query().name == "x"
+
+
+def test_what_follows_from_a_check_costs_so_many_statements(django_assert_num_queries: Any) -> None:
+    first = publish(1, rows=3)
+    set_check(first.artifact, Wish("big", "metric", {"metric": "rows", "at_least": 10}), actor="root")
+    set_alias_policy(first.artifact, "champion", {"checks": ["big"], "automatic": True}, actor="root")
+    active_plan(OnAlias(PRIME, "champion"))
+    for number in (2, 3):  # what never changes of the launch plan is read once
+        evaluate_version(publish(number, rows=30).pk)
+        settle()
+    publish(4, rows=30)
+    for kind, count in (("check.passed", 28), ("alias.moved", 19)):
+        [pk] = unhandled(limit=5)
+        assert Happening.objects.get(pk=pk).kind == kind
+        with django_assert_num_queries(count):
+            handle(pk)
+    assert TriggerFiring.objects.filter(outcome=FiringOutcome.FIRED).count() == 3

@@ -229,10 +229,8 @@ def test_a_new_version_of_the_program_judges_unless_one_is_named(artifact: Artif
     version = publish(3)
     settle_all()
     launched = Execution.objects.filter(firings__version=version)
-    assert sorted(launched.values_list("firings__happening__name", "task__version", "launch_plan__name")) == [
-        ("fair", None, ".flytegen.check.prime.fair"),
-        ("fixed", None, ".flytegen.check.prime.fixed"),
-    ]
+    names = launched.order_by("firings__happening__name").values_list("launch_plan__name", flat=True)
+    assert list(names) == [".flytegen.check.prime.fair", ".flytegen.check.prime.fixed"]
     workflows = launched.order_by("firings__happening__name").values_list("workflow__version", flat=True)
     assert list(workflows) == ["v2", "v1"]
 
