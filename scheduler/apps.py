@@ -10,6 +10,8 @@ class SchedulerConfig(AppConfig):
     def ready(self) -> None:
         # What follows from happenings is said by these.
         import artifacts.governance.following  # noqa: F401
+        import scheduler.contests.champion  # noqa: F401
+        import scheduler.contests.shadows  # noqa: F401
         import scheduler.notifications.outbox  # noqa: F401
         import scheduler.triggers.consequences  # noqa: F401
         from artifacts.governance import reviewing

@@ -51,6 +51,8 @@ def move_alias(
         _check_expected(present, name, expected)
         if present is not None and present.version_id == version.pk:
             return present
+        if version.is_shadow:
+            raise FailedPrecondition(f"{version.version} is the output of a run beside production: no alias names it")
         if not hold([version.pk]):
             raise FailedPrecondition(f"{version.version} was removed: an alias cannot name it")
         if present is None:

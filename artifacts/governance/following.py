@@ -5,6 +5,8 @@ Consequences of happenings (artifacts.happenings.follow): each is carried out on
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from artifacts.actions.aliases import move_alias
 from artifacts.governance.pointers import Mover, PolicyBroken, alias_of, clauses_of, satisfying
 from artifacts.governance.policies import Policy, failing, kept_policy
@@ -38,13 +40,38 @@ def _earn(happening: Happening, alias: str, policy: Policy) -> None:
     if failing(clauses_of(policy, version, alias)):
         return
     present = alias_of(version.artifact_id, alias)
-    if present is not None and _order(present.version) >= _order(version):
-        return
-    reason = "it satisfies the policy and is newer"
+    reason = "it satisfies the policy"
+    if present is not None:
+        present.version.artifact = version.artifact
+        leads = _leads(version, present.version, alias)
+        if not leads:
+            return
+        reason += f" and {leads}"
     try:
         move_alias(version, alias, actor=ACTOR, reason=reason, mover=Mover(ACTOR, by_hand=False), cause=happening)
     except PolicyBroken:  # its quiet hours: it waits for the next version, or for a person
         return
+
+
+Arbiter = Callable[[ArtifactVersion, ArtifactVersion, str], bool | None]
+_arbiters: list[Arbiter] = []
+
+
+def arbiter(judge: Arbiter) -> Arbiter:
+    """Decorates what says whether a version takes the place of the one that an alias names; None: that is not its
+    business. Where it is nobody's, the newer one does.
+    """
+    if judge not in _arbiters:
+        _arbiters.append(judge)
+    return judge
+
+
+def _leads(version: ArtifactVersion, present: ArtifactVersion, alias: str) -> str:
+    """Why it takes the place of the present one, in words; empty: it does not."""
+    for judge in _arbiters:
+        if (said := judge(version, present, alias)) is not None:
+            return "leads its contest" if said else ""
+    return "is newer" if _order(version) > _order(present) else ""
 
 
 def _order(version: ArtifactVersion) -> tuple[object, int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from artifacts.models import CheckStatus, Kind
 from lineage.models import Via
+from scheduler.contests.rules import Standing
 from scheduler.doing import State, state_of
 from scheduler.models import Channel, ExecutionMode, FiringOutcome, LaunchPlan, NodeKind, Subject
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
@@ -162,3 +163,20 @@ SUBJECT: Mapping[str, str] = {
     Subject.ALIAS_FELL_BACK: "an alias falls back to an older version",
     Subject.ALIAS_STRANDED: "an alias finds nothing to fall back to",
 }
+
+
+_STANDINGS = {
+    Standing.MISSING: "warn",
+    Standing.WAITING: "neutral",
+    Standing.REFUSED: "warn",
+    Standing.RUNNING: "info",
+    Standing.FAILED: "bad",
+    Standing.NOTHING: "warn",
+    Standing.UNMEASURED: "warn",
+    Standing.SCORED: "good",
+}
+
+
+def of_standing(standing: Standing) -> Badge:
+    """What came of a version of a contest's dataset at a member."""
+    return Badge(standing.value, _STANDINGS[standing])

@@ -34,7 +34,7 @@ class _Recipient:
 def note_phase(execution: Execution, phase: ExecutionPhase, *, at: datetime) -> None:
     """Tell those whom the execution's own notifications name for this phase, and the subscribers."""
     subject = SUBJECTS.get(phase)
-    if subject is not None:
+    if subject is not None and execution.shadow_id is None:  # runs beside production tell nobody
         _note(execution, subject, [*_own(execution, phase), *_subscribed(execution, subject)], at=at)
 
 
