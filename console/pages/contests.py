@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.actions.aliases import move_alias
+from artifacts.exceptions import InvalidArgument, NotFound
 from artifacts.governance.pointers import policy_of
 from artifacts.models import Happening
 from console.access_objects import access_contest_id, access_version_id
@@ -131,7 +132,10 @@ def set_one(request: PageRequest) -> HttpResponse:
             members=[name.strip() for name in form["members"].replace("\n", ",").split(",") if name.strip()],
             **{name: form[name] for name in ("metric", "better", "shadow_plan", "shadow_input")},
         )
-        made.append(contests.set_contest(*place, form["model"], form["alias"], wish, actor=request.user.username))
+        try:
+            made.append(contests.set_contest(*place, form["model"], form["alias"], wish, actor=request.user.username))
+        except NotFound as error:  # a name in the form, which is to be mended there
+            raise InvalidArgument(error.message) from None
 
     if not attempt(request, act, "Each new version of the dataset trains every member from now on."):
         request.session["contest_typed"] = {name: text[:2000] for name, text in form.items()}

@@ -172,10 +172,13 @@ def _entry(
     return Entry(member, standing, reason or outcome.label.lower())
 
 
+_SAID = {ExecutionPhase.UNDEFINED: "about to start", ExecutionPhase.RUNNING: ""}
+
+
 def _of_run(run: Execution) -> tuple[Standing, str]:
     phase = ExecutionPhase(run.phase)
     if phase not in EXECUTION_TERMINAL:
-        return Standing.RUNNING, phase.label.lower()
+        return Standing.RUNNING, _SAID.get(phase, phase.label.lower())
     if phase == ExecutionPhase.SUCCEEDED:
         return Standing.NOTHING, "it published no version of the model"
     return Standing.FAILED, phase.label.lower()
