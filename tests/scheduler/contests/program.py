@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timezone
-from typing import Any
+from typing import Annotated, Any
 
 from causeway import OnArtifact
 from flyteidl.admin import execution_pb2
@@ -29,6 +29,8 @@ from tests.flyte import register_all
 RIDES = FlyteArtifact(name="rides")
 OTHER = FlyteArtifact(name="other")
 MODEL = FlyteArtifact(name="demand")
+FORECASTS = FlyteArtifact(name="forecasts")
+REPORT = FlyteArtifact(name="forecast-report")
 DATASET = ("flytesnacks", "development", "rides")
 PLACE = ("flytesnacks", "development", "demand", "champion")
 
@@ -70,12 +72,12 @@ def train_without() -> int:
 
 
 @task
-def predict(model: int, rides: int) -> int:
+def predict(model: int, rides: int) -> Annotated[int, FORECASTS]:
     return model * rides
 
 
 @workflow
-def infer(model: int, rides: int) -> int:
+def infer(model: int, rides: int) -> Annotated[int, REPORT]:
     return predict(model=model, rides=rides)
 
 

@@ -6,29 +6,29 @@ import pytest
 from causeway import OnArtifact
 from flyteidl.admin import execution_pb2
 from flyteidl.core import literals_pb2
-from flytekit.core.artifact import Artifact as FlyteArtifact
 
 from artifacts import shadows
 from artifacts.actions.aliases import move_alias
 from artifacts.actions.publish import Publication, publish
 from artifacts.exceptions import FailedPrecondition, QueryUnresolved
 from artifacts.governance.quarantine import release
-from artifacts.models import Happening
+from artifacts.models import ArtifactVersion, Happening
 from artifacts.queries import find
 from artifacts.store import store
 from artifacts.wanted import Wanted
 from console.accounts.models import User
 from scheduler.actions.launch import relaunch
 from scheduler.models import Contest, Execution, ExecutionMode, LaunchPlan, TriggerFiring
+from scheduler.phases import ExecutionPhase
 from scheduler.promoting.promote import check_merits
 from scheduler.triggers.evaluate import evaluate_version
 from tests.artifacts.governance.making import ADMIN, settle
 from tests.artifacts.publishing import INT, integer, publish_output
-from tests.scheduler.contests.program import World, plan
+from tests.scheduler.contests.program import FORECASTS, World, plan
+from tests.scheduler.driving import Driver
 from tests.scheduler.triggers.plans import one_input
 
 pytestmark = pytest.mark.django_db
-FORECASTS = FlyteArtifact(name="forecasts")
 
 
 @pytest.fixture(autouse=True)
@@ -81,6 +81,18 @@ def test_what_is_started_of_a_shadow_is_one(world: World) -> None:
         shadows.call_by_shadow(None)
     settle()
     assert Happening.objects.filter(kind="champion.ran").count() == 1
+
+
+def test_what_its_tasks_and_its_workflow_publish_is_marked(world: World) -> None:
+    production = world.production(world.champion)
+    run = Execution.objects.get(shadow=world.contest)
+    driver = Driver({"predict": lambda model, rides: model * rides})
+    for execution in (production, run):
+        assert driver.run(execution).phase == ExecutionPhase.SUCCEEDED
+    made = ArtifactVersion.objects.filter(artifact__name__in=["forecasts", "forecast-report"])
+    expected = {f"{one.name}.{node}.0.o0": one == run for one in (production, run) for node in ("n0", "end-node")}
+    assert dict(made.values_list("version", "is_shadow")) == expected
+    assert not made.filter(is_shadow=True, triggers_evaluated_at=None).exists()
 
 
 def test_its_outputs_are_passed_over_and_trigger_nothing(world: World) -> None:
