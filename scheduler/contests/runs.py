@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from django.db import connection
 
@@ -63,7 +64,7 @@ _MAKERS = """
 
 
 def _asked(sql: str, contest: Contest, ids: Collection[int]) -> list[tuple[int, int, str]]:
-    parameters = {
+    parameters: dict[str, Any] = {
         "project": contest.project,
         "domain": contest.domain,
         "members": list(contest.members),
