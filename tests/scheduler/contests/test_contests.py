@@ -23,9 +23,9 @@ from scheduler.contests.members import states
 from scheduler.contests.rules import Standing
 from scheduler.models import Contest, Execution, LaunchPlan, Trigger
 from scheduler.phases import ExecutionPhase
-from tests.artifacts.governance.making import ADMIN, settle
-from tests.artifacts.publishing import publish_output
-from tests.scheduler.contests import program
+from scheduler.triggers.evaluate import evaluate_version
+from tests.artifacts.governance.making import ADMIN, later, settle
+from tests.artifacts.publishing import integer, publish_output
 from tests.scheduler.contests.program import (
     MODEL,
     ON_RIDES,
@@ -86,7 +86,7 @@ def champion() -> ArtifactVersion:
 
 def test_a_new_version_trains_every_member_once(contest: Contest) -> None:
     first = rides(1)
-    program.evaluate_version(first.pk)
+    evaluate_version(first.pk)
     rides(2)
     members = ("deep", "forest", "linear")
     assert launched() == sorted((name, f"rides{number}") for name in members for number in (1, 2))
@@ -291,8 +291,8 @@ def test_versions_of_others_are_taken_as_they_ever_were(contest: Contest) -> Non
     trained("forest", first, 0.9)
     govern()
     settle()
-    stranger = publish_output(
-        MODEL, program.integer(1, {"_um": '{"auc": 0.7}'}), execution="notebook", at=program.later(30)
-    ).versions[0][1]
+    stranger = publish_output(MODEL, integer(1, {"_um": '{"auc": 0.7}'}), execution="notebook", at=later(30)).versions[
+        0
+    ][1]
     assert champion() == stranger
     assert all(entry.standing in (Standing.SCORED, Standing.RUNNING) for entry in board(contest).rounds[0].entries)
