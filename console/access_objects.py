@@ -21,6 +21,7 @@ from scheduler.models import (
     ApprovalRule,
     ApproverGroup,
     Connection,
+    Contest,
     Decision,
     Delegation,
     Execution,
@@ -272,6 +273,22 @@ def access_trigger(user: AnyUser, trigger_id: int, *, action: Action = Action.RE
     trigger = _one(rows.filter(pk=trigger_id), what)
     access.require_found(user, action, trigger.launch_plan.project, trigger.launch_plan.domain, what=what)
     return trigger
+
+
+def access_contest(
+    user: AnyUser, project: str, domain: str, model: str, alias: str, *, action: Action = Action.READ
+) -> Contest:
+    what = f"contest for {project}/{domain}/{model}:{alias}"
+    access.require_found(user, action, project, domain, what=what)
+    rows = Contest.objects.filter(project=project, domain=domain, model=model, alias=alias, removed_at__isnull=True)
+    return _one(rows, what)
+
+
+def access_contest_id(user: AnyUser, contest_id: int, *, action: Action = Action.READ) -> Contest:
+    what = f"contest {contest_id}"
+    contest = _one(Contest.objects.filter(pk=contest_id, removed_at__isnull=True), what)
+    access.require_found(user, action, contest.project, contest.domain, what=what)
+    return contest
 
 
 def access_schedule(user: AnyUser, schedule_id: int, *, action: Action = Action.READ) -> Schedule:

@@ -11,6 +11,8 @@ class SchedulerConfig(AppConfig):
         # Kinds of happenings, and what follows from them, are said by these.
         import artifacts.governance.following  # noqa: F401
         import scheduler.approving.happenings  # noqa: F401
+        import scheduler.contests.champion  # noqa: F401
+        import scheduler.contests.shadows  # noqa: F401
         import scheduler.levels.look  # noqa: F401
         import scheduler.triggers.consequences
         import scheduler.triggers.judging.asking  # noqa: F401

@@ -135,7 +135,7 @@ def _executions(keys: Iterable[str]) -> list[Execution]:
         wanted |= Q(project=project, domain=domain, name__in=some)
     rows = Execution.objects.select_related("launch_plan", "workflow").only(
         *("project", "domain", "name", "created_at", "mode", "principal", "parent_node__execution_id"),
-        *("launch_plan__name", "launch_plan__version", "workflow__name", "reference_id"),
+        *("launch_plan__name", "launch_plan__version", "workflow__name", "reference_id", "shadow_id"),
     )
     fresh = list(rows.filter(wanted).select_related("parent_node")[:STEPS])
     while fresh and len(found) < STEPS:
@@ -212,7 +212,8 @@ _MODES = {
 def _launched(reader: _Reader) -> Iterator[Step]:
     for run in reader.runs.values():
         what = run.launch_plan.name if run.launch_plan is not None else run.workflow.name
-        words = f"execution {run.name} of {what} {_MODES[ExecutionMode(run.mode)]}"
+        how = "ran beside production, for a contest" if run.shadow_id else _MODES[ExecutionMode(run.mode)]
+        words = f"execution {run.name} of {what} {how}"
         automatic = run.mode in (ExecutionMode.SCHEDULED, ExecutionMode.SYSTEM, ExecutionMode.TRIGGER)
         actor = f"system:{ExecutionMode(run.mode).name.lower()}" if automatic else run.principal
         yield Step(

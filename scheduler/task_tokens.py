@@ -29,4 +29,4 @@ def execution_of(token: str) -> Execution:
     execution_id = running.values_list("execution_id", flat=True).first()
     if execution_id is None:
         raise Unauthenticated("the task that this token was made for has ended")
-    return Execution.objects.only("project", "domain", "principal", "principal_project").get(pk=execution_id)
+    return Execution.objects.only("project", "domain", "principal", "principal_project", "shadow").get(pk=execution_id)

@@ -5,6 +5,8 @@ An alias with a policy (artifacts.governance) is moved where that holds, or by f
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from django.db import transaction
 from django.utils import timezone
 
@@ -35,10 +37,11 @@ def move_alias(
     mover: Mover | None = None,
     kind: Kind = ALIAS_MOVED,
     cause: Happening | None = None,
-    only_newer: bool = False,
+    leads: Callable[[ArtifactVersion], str] | None = None,
 ) -> Alias:
     """Point the alias at the version. `expected` is the version it must name now, or AliasMoved tells which it does.
-    With `only_newer` it stays where it names one that is not older.
+    `leads`, with the artifact locked, says of the one that it names now why this one takes its place, or
+    nothing: it stays.
 
     `mover`: with which roles the actor moves it, or that the control plane does; somebody without any, where it is not
     said. Pointing it where it points already changes nothing and leaves no entry in the history. PolicyBroken where the
@@ -53,8 +56,13 @@ def move_alias(
         _check_expected(present, name, expected)
         if present is not None and present.version_id == version.pk:
             return present
-        if only_newer and present is not None and _order(present.version) >= _order(version):
-            return present
+        if version.is_shadow:
+            raise FailedPrecondition(f"{version.version} is the output of a run beside production: no alias names it")
+        if leads is not None and present is not None:
+            present.version.artifact = version.artifact
+            if not (why := leads(present.version)):
+                return present
+            reason = f"{reason} and {why}"
         if not hold([version.pk]):
             raise FailedPrecondition(f"{version.version} was removed: an alias cannot name it")
         if present is None:
@@ -69,10 +77,6 @@ def move_alias(
         move = AliasMove(artifact=version.artifact, name=name, from_version=before, to_version=version)
         _note(move, judged, kind, actor=actor, reason=reason, cause=cause)
         return alias
-
-
-def _order(version: ArtifactVersion) -> tuple[object, int]:
-    return version.created_at, version.pk
 
 
 def drop_alias(

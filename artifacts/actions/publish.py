@@ -27,6 +27,7 @@ from artifacts.literals.identity import CARRIED_KEY
 from artifacts.models import Alias, Artifact, ArtifactVersion, Granularity, Kind
 from artifacts.names import MAX_VERSION, check_name, check_partition_keys, check_partition_value, check_version
 from artifacts.partitions import digest_of, format_time, truncate
+from artifacts.shadows import mark, shadow_of_call
 from artifacts.terms import terms_of
 from artifacts.uploads import recorded_hash, size_of_value
 
@@ -46,6 +47,7 @@ class Source:
     producer: str  # `task:<name>@<version>` or `workflow:<name>@<version>`
     actor: str
     index: int = -1  # item of a map; -1: not a map
+    is_shadow: bool = False  # beside production: what it publishes is marked
 
     def version_of(self, output: str, key: Key) -> str:
         """The identity under which an output is published: a repeated report finds the first publication by it."""
@@ -97,6 +99,8 @@ def publish_outputs(
     artifacts = declare([(p.declaration, _kind(p)) for p in publishing])
     rows = [_row(p, artifacts[p.declaration.key], source, at) for p in publishing]
     _refuse_aliases(rows)
+    if source.is_shadow:
+        mark(rows)
     versions = insert_versions(rows)
     for p, version in zip(publishing, versions, strict=True):
         literal = literals_pb2.Literal()
@@ -295,6 +299,8 @@ def _publish_all(publications: Sequence[Publication], actor: str, new_place: New
             rows.append(_row_from_outside(publication, artifacts[declaration.key], kind, actor))
     _refuse_aliases(rows, publications)
     hold_data({row.uri for row in rows if recorded_hash(row.uri)})  # uploads: the same content lies at one place
+    if shadow_of_call() is not None:
+        mark(rows)
     found = insert_versions(rows)
     for index, version in enumerate(found):
         if version.removed_at is not None:

@@ -5,6 +5,7 @@ Consequences of happenings (artifacts.happenings.follow): each is carried out on
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from django.utils import timezone
@@ -46,14 +47,43 @@ def earn(happening: Happening) -> datetime | None:
 
 def _earn(happening: Happening, alias: str, version: ArtifactVersion, policy: Policy) -> datetime | None:
     """The move itself asks whether the policy holds, with the artifact locked."""
-    reason, mover = "it satisfies the policy and is newer", Mover(ACTOR, by_hand=False)
+
+    def leads(present: ArtifactVersion) -> str:
+        return _leads(version, present, alias)
+
+    reason, mover = "it satisfies the policy", Mover(ACTOR, by_hand=False)
     try:
-        move_alias(version, alias, actor=ACTOR, reason=reason, mover=mover, cause=happening, only_newer=True)
+        move_alias(version, alias, actor=ACTOR, reason=reason, mover=mover, cause=happening, leads=leads)
     except PolicyBroken as error:
         return quiet_until(policy, timezone.now()) if error.only("quiet") else None
     except FailedPrecondition:  # it was removed meanwhile
         return None
     return None
+
+
+Arbiter = Callable[[ArtifactVersion, ArtifactVersion, str], bool | None]
+_arbiters: list[Arbiter] = []
+
+
+def arbiter(judge: Arbiter) -> Arbiter:
+    """Decorates what says whether a version takes the place of the one that an alias names; None: that is not its
+    business. Where it is nobody's, the newer one does.
+    """
+    if judge not in _arbiters:
+        _arbiters.append(judge)
+    return judge
+
+
+def _leads(version: ArtifactVersion, present: ArtifactVersion, alias: str) -> str:
+    """Why it takes the place of the present one, in words; empty: it does not."""
+    for judge in _arbiters:
+        if (said := judge(version, present, alias)) is not None:
+            return "leads its contest" if said else ""
+    return "is newer" if _order(version) > _order(present) else ""
+
+
+def _order(version: ArtifactVersion) -> tuple[object, int]:
+    return version.created_at, version.pk
 
 
 @follow(CHECK_FAILED)

@@ -93,6 +93,10 @@ def read_policy(given: object, *, checks: Collection[str], partition_keys: Colle
     _check_names("check", policy.checks, checks)
     _check_names("partition", policy.partitions, partition_keys)
     _check_approvers(policy)
+    if policy.automatic and not (policy.checks or policy.approvals):
+        raise InvalidArgument(
+            "a policy moves its alias by itself when a check passes or somebody approves: name 'checks', or 'approvals'"
+        )
     if policy.fall_back and not policy.checks:
         raise InvalidArgument("a policy falls back when one of its checks fails: name some in 'checks'")
     if len(policy.quiet) > MAX_QUIET:

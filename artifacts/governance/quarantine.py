@@ -32,6 +32,8 @@ def release(version: ArtifactVersion, *, actor: str, reason: str) -> None:
     check_text(reason, "the reason")
     with transaction.atomic():
         rows = ArtifactVersion.objects.filter(pk=version.pk, quarantined_at__isnull=False)
+        if version.is_shadow:
+            raise FailedPrecondition(f"{version} is the output of a run beside production: it is passed over for ever")
         if not rows.update(quarantined_at=None):
             raise FailedPrecondition(f"{version} is not quarantined")
         _note(version, RELEASED, "version.release", actor=actor, reason=reason[:MAX_REASON], cause=None)

@@ -59,6 +59,8 @@ class ArtifactVersion(models.Model):
     created_at = models.DateTimeField()
     triggers_evaluated_at = models.DateTimeField(null=True)
     quarantined_at = models.DateTimeField(null=True)  # turned out bad: queries pass it over unless asked
+    # Output of a run beside production: passed over as what is quarantined, and that for ever (artifacts.shadows)
+    is_shadow = models.BooleanField(default=False, db_default=False)
     removed_at = models.DateTimeField(null=True)  # its data is gone (see Removal): no query finds it, lineage shows it
 
     has_new_name = False  # of a row being published: its version was made up, so nobody else has it

@@ -14,6 +14,7 @@ from django.db import connection
 from django.db.models import Q, prefetch_related_objects
 
 from artifacts.exceptions import NotFound, PermissionDenied, Unauthenticated
+from artifacts.shadows import call_by_shadow
 from console.accounts import scopes, throttle, tokens
 from console.accounts.models import Role, RoleBinding, User
 from scheduler import task_tokens
@@ -65,6 +66,7 @@ def _task(execution: Execution) -> User:
     No row stands for it, so it has no id that anything could be kept under.
     """
     call_by_task(True)
+    call_by_shadow(execution.shadow_id)
     user = User(pk=0, username=execution.principal[:150])
     where = (execution.project, execution.domain)
     launcher_may = Authority(execution.principal).may

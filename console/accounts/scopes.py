@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 from artifacts.exceptions import InvalidArgument
+from artifacts.shadows import call_by_shadow
 from console.accounts.models import Role, RoleBinding, User
 from scheduler.authority import Action, call_by_task
 
@@ -58,6 +59,7 @@ def forget_caller(**_: object) -> None:
     """At the beginning of every call: threads answer one after the other."""
     _caller.set(None)
     call_by_task(False)
+    call_by_shadow(None)
 
 
 def caller_named(name: str) -> User | None:

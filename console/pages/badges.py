@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from artifacts.models import CheckStatus, Kind
 from lineage.models import Via
+from scheduler.contests.rules import Standing
 from scheduler.doing import State, state_of
 from scheduler.models import Channel, ExecutionMode, FiringOutcome, LaunchPlan, NodeKind
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
@@ -153,3 +154,20 @@ CHANNEL: Mapping[str, str] = {
     Channel.WEBHOOK: "webhook",
     Channel.SLACK: "Slack",
 }
+
+
+_STANDINGS = {
+    Standing.MISSING: "warn",
+    Standing.WAITING: "neutral",
+    Standing.REFUSED: "warn",
+    Standing.RUNNING: "info",
+    Standing.FAILED: "bad",
+    Standing.NOTHING: "warn",
+    Standing.UNMEASURED: "warn",
+    Standing.SCORED: "good",
+}
+
+
+def of_standing(standing: Standing) -> Badge:
+    """What came of a version of a contest's dataset at a member."""
+    return Badge(standing.value, _STANDINGS[standing])

@@ -39,6 +39,7 @@ ITEMS = (
     ("Reactions", "reaction", "reactions", "/reactions/"),
     ("Workflows", "workflow", "workflows", "/workflows/"),
     ("Tasks", "task", "tasks", "/tasks/"),
+    ("Contests", "check", "contests", "/contests/"),
     ("Service levels", "level", "service-levels", "/service-levels/"),
     ("Queue and quotas", "layers", "quotas", "/quotas/"),
     ("Usage", "usage", "usage", "/usage/"),

@@ -27,6 +27,7 @@ from console.pages.badges import Badge
 from console.pages.partition_runs import PlaceRun
 from console.pages.wording import spell_ago, spell_duration, spell_size
 from lineage.walks import VersionNode
+from scheduler.contests.rules import Standing
 from scheduler.doing import Doing
 from scheduler.models import Execution, TaskExecution, TriggerFiring
 from scheduler.triggers.telling import told_reason
@@ -129,6 +130,11 @@ def plan_state(state: int) -> SafeString:
 @register.simple_tag
 def check_badge(result: CheckResult) -> SafeString:
     return _badge(badges.CHECK.get(result.status))
+
+
+@register.simple_tag
+def standing_badge(standing: Standing) -> SafeString:
+    return _badge(badges.of_standing(standing))
 
 
 @register.simple_tag

@@ -56,6 +56,7 @@ class ExecutionSummary(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     archived = serializers.BooleanField()
+    shadow = serializers.SerializerMethodField(help_text="whether it runs beside production, for a contest")
     doing = serializers.SerializerMethodField(help_text="what it does right now; null: it has ended, or is about to")
     why = serializers.SerializerMethodField(help_text="why it waits, while nothing of it runs; null: it does not")
     url = serializers.SerializerMethodField(help_text="of this execution in the API")
@@ -69,6 +70,9 @@ class ExecutionSummary(serializers.Serializer[Any]):
     def get_why(self, execution: Execution) -> Any:
         now = doing_of(execution)
         return None if now is None or now.why is None else WhyOut(now.why).data
+
+    def get_shadow(self, execution: Execution) -> bool:
+        return execution.shadow_id is not None
 
     def get_url(self, execution: Execution) -> str:
         return execution_url(self.context["request"], execution.project, execution.domain, execution.name)

@@ -61,6 +61,7 @@ class VersionSummary(serializers.Serializer[Any]):
     created_by = serializers.CharField()
     created_at = serializers.DateTimeField()
     quarantined_at = serializers.DateTimeField(allow_null=True, help_text="from when on queries pass it over")
+    is_shadow = serializers.BooleanField(help_text="of a run beside production: passed over for ever")
     removed_at = serializers.DateTimeField(allow_null=True, help_text="when its data was removed; null: it is there")
     metadata = serializers.DictField(child=serializers.CharField())
     metrics = serializers.DictField(child=serializers.FloatField())

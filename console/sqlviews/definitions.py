@@ -114,6 +114,7 @@ VIEWS: tuple[View, ...] = (
             Column("metadata", JSON, "v.metadata", "Texts by name."),
             *_times("v", "created_at"),
             Column("removed_at", TIME, "v.removed_at", "When its data was removed; null: it is there."),
+            Column("is_shadow", BOOL, "v.is_shadow", "Whether a run beside production published it."),
         ),
     ),
     View(
@@ -225,6 +226,7 @@ VIEWS: tuple[View, ...] = (
             Column("tags", "text[]", "e.tags", "Labels and tags."),
             Column("archived", BOOL, "e.archived", "Whether lists leave it out."),
             *_times("e", "created_at", "started_at", "ended_at", "updated_at"),
+            Column("contest_id", BIG, "e.shadow_id", "contests.id, of a run beside production; null: it is none."),
         ),
     ),
     View(

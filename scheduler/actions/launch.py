@@ -12,10 +12,12 @@ from flyteidl.admin import execution_pb2, launch_plan_pb2
 from flyteidl.core import execution_pb2 as core_execution
 from flyteidl.core import literals_pb2
 
+from artifacts import literals
 from artifacts.actions.holding import Removed, hold
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, ResourceExhausted
 from artifacts.models import ArtifactVersion
 from artifacts.places import place_of
+from artifacts.shadows import shadow_of_call
 from artifacts.store import store
 from audit.record import record
 from lineage.actions.record import Use, record_consumed, record_started
@@ -27,8 +29,9 @@ from scheduler.actions.launch_spec import complete_spec
 from scheduler.actions.launchable import Launchable, find_launchable
 from scheduler.attributes import Applied, Place, applied_at
 from scheduler.authority import Action, Authority, is_called_by_task, project_of_call
+from scheduler.contests.facts import note_champion
 from scheduler.environment import check_environment
-from scheduler.models import Execution, ExecutionMode, LaunchPlan, NodeExecution
+from scheduler.models import Contest, Execution, ExecutionMode, LaunchPlan, NodeExecution
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.tags import tags_of
 from scheduler.uris import Uris
@@ -68,14 +71,17 @@ def launch(
     parent_node: NodeExecution | None = None,
     reference: Execution | None = None,
     trigger: ArtifactVersion | None = None,
+    trigger_id: int | None = None,
     resolved: Mapping[str, Resolved] | None = None,
     origins: Mapping[str, Sequence[int]] | None = None,
     only_in: str = "",
+    shadow_id: int | None = None,
 ) -> Execution:
     """Starts an execution of a launch plan or task and wakes the engine after the commit.
 
     Inputs are completed with the launch plan's defaults and fixed values; artifact queries among the defaults are
-    resolved now. `trigger` is the artifact version that caused the launch; `resolved` says how those of
+    resolved now. `trigger` is the artifact version that caused the launch, by the
+    trigger of `trigger_id`; `resolved` says how those of
     `request.inputs` were found that the caller resolved himself; `origins`, by input, the versions that flowed into
     those that are no versions themselves (scheduler.shell.origins). The row, its inputs in the store and its lineage
     appear together or not at all.
@@ -89,6 +95,8 @@ def launch(
     NotFound (no such launch plan or task, or none for the principal to read),
     QueryUnresolved (an input's query matches nothing), AlreadyExists (an execution of that name), ResourceExhausted
     (the launch plan's concurrency policy).
+
+    `shadow_id`: the contest for which it runs beside production; what such a run starts is one too.
     """
     if request.name:
         check_execution_name(request.name)
@@ -98,7 +106,8 @@ def launch(
     home = (request.project, request.domain)
     confined = parent_node.execution.principal_project if parent_node else only_in or project_of_call(actor)
     authority = Authority(principal, home, confined)
-    plan, task_id, configured = find_launchable(request.spec.launch_plan, place=home, authority=authority)
+    found = find_launchable(request.spec.launch_plan, place=home, authority=authority)
+    plan = found.plan
     gathered = gather(
         request.inputs.literals,
         expected=plan.expected,
@@ -111,7 +120,7 @@ def launch(
         authority=authority,
     )
     place = Place(request.project, request.domain, plan.spec.workflow_id.name)
-    applied = applied_at(place) if configured else Applied()
+    applied = applied_at(place) if found.is_configured else Applied()
     spec = complete_spec(
         request.spec,
         plan.spec,
@@ -129,7 +138,7 @@ def launch(
         name=request.name or generate_name(),
         launch_plan_id=plan.pk,
         workflow_id=plan.workflow_id,
-        task_id=task_id,
+        task_id=found.task_id,
         spec=spec.SerializeToString(),
         tags=tags_of(spec),
         task_resources=applied.task_resources.SerializeToString() if applied.task_resources else None,
@@ -141,6 +150,7 @@ def launch(
         is_part=parent_node is not None or is_called_by_task(),
         priority=PRIORITIES.get(spec.quality_of_service.tier, 0),
         reference=reference,
+        shadow_id=shadow_id or _shadow_of(parent_node, reference),
         created_at=now,
         updated_at=now,
         dirty=True,
@@ -149,21 +159,32 @@ def launch(
     execution.inputs_uri = Uris.of_key(execution.key).inputs("")
     try:
         with transaction.atomic():
-            _check_concurrency(plan)
+            if execution.shadow_id is None:
+                _check_concurrency(plan)
             _hold_inputs(gathered)
             execution.save(force_insert=True)
             # After the insert: whoever loses the race for a name must not overwrite the winner's inputs.
             store().put(execution.inputs_uri, gathered.inputs.SerializeToString(deterministic=True))
-            _record_lineage(execution, plan, gathered, trigger)
+            _record_lineage(execution, gathered, trigger, trigger_id)
             if parent_node is None and mode in _VERBS:
                 detail = {"source": reference.key} if reference is not None else {}
                 record(actor, _VERBS[mode], execution, detail=detail)
+            if found.is_shadowed and execution.shadow_id is None and mode != ExecutionMode.RECOVERED:
+                taken = {name: one.version for name, one in gathered.resolved.items()}
+                note_champion(execution, (plan.project, plan.domain, plan.name), taken)
             wake_execution(execution.pk)
     except IntegrityError as error:
         if NAME_CONSTRAINT not in str(error):
             raise
         raise AlreadyExists(f"an execution {execution.key} already exists") from None
     return execution
+
+
+def _shadow_of(parent_node: NodeExecution | None, reference: Execution | None) -> int | None:
+    """What a run beside production starts, and what is started of one again, is one too."""
+    if parent_node is not None:
+        return parent_node.execution.shadow_id
+    return shadow_of_call() if reference is None else reference.shadow_id or shadow_of_call()
 
 
 def _check_prefix(prefix: str, authority: Authority, home: tuple[str, str]) -> None:
@@ -199,22 +220,25 @@ def _check_concurrency(plan: Launchable) -> None:
     with connection.cursor() as cursor:
         cursor.execute(_LAUNCHING, [f"launch:{plan.project}/{plan.domain}/{plan.name}"])
     running = Execution.objects.filter(
-        launch_plan__project=plan.project, launch_plan__domain=plan.domain, launch_plan__name=plan.name
+        launch_plan__project=plan.project,
+        launch_plan__domain=plan.domain,
+        launch_plan__name=plan.name,
+        shadow__isnull=True,
     ).exclude(phase__in=EXECUTION_TERMINAL)
     if running.count() >= policy.max:
         raise ResourceExhausted(f"launch plan {plan.name} already runs {policy.max} executions, as many as it may")
 
 
 def _record_lineage(
-    execution: Execution, plan: Launchable, gathered: Gathered, trigger: ArtifactVersion | None
+    execution: Execution, gathered: Gathered, trigger: ArtifactVersion | None, trigger_id: int | None
 ) -> None:
     at = execution.created_at
     uses = [Use(one.version.pk, variable=name, via=one.via) for name, one in sorted(gathered.resolved.items())]
     if uses:
         record_consumed(execution.key, uses, at=at)
-    if trigger is not None and plan.trigger_id is not None:
+    if trigger is not None and trigger_id is not None:
         detail = {"version_id": trigger.pk, "version": trigger.version}
-        record_started(execution.key, kind=LinkKind.TRIGGER, source=f"trigger:{plan.trigger_id}", at=at, detail=detail)
+        record_started(execution.key, kind=LinkKind.TRIGGER, source=f"trigger:{trigger_id}", at=at, detail=detail)
     if execution.parent_node is not None:
         parent = execution.parent_node
         record_started(
@@ -278,6 +302,26 @@ def recover(execution: Execution, *, name: str = "", actor: str) -> Execution:
     )
 
 
+def shadow(execution: Execution, contest: Contest, version: ArtifactVersion, *, name: str, why: str) -> Execution:
+    """Runs the same beside it, with another version of the model: behind whatever else waits, and telling nobody.
+
+    On the authority of whoever set the contest. What it publishes is marked (artifacts.shadows).
+    """
+    changed = literals_pb2.LiteralMap()
+    literal = literals_pb2.Literal.FromString(bytes(version.literal))
+    changed.literals[contest.shadow_input].CopyFrom(literals.carry(literal, version.pk))
+    return _again(
+        execution,
+        name=name,
+        mode=ExecutionMode.SYSTEM,
+        overwrite_cache=False,
+        changed=changed,
+        resolved={contest.shadow_input: Resolved(Via.QUERY, version, why)},
+        actor=contest.set_by,
+        contest=contest,
+    )
+
+
 def _again(
     execution: Execution,
     *,
@@ -288,9 +332,13 @@ def _again(
     newest: bool = False,
     resolved: Mapping[str, Resolved] | None = None,
     actor: str,
+    contest: Contest | None = None,
 ) -> Execution:
     spec = execution_pb2.ExecutionSpec.FromString(bytes(execution.spec))
     spec.overwrite_cache = overwrite_cache
+    if contest is not None:
+        spec.disable_all = True
+        spec.quality_of_service.tier = core_execution.QualityOfService.LOW
     inputs = literals_pb2.LiteralMap.FromString(store().get(execution.inputs_uri))
     if execution.launch_plan is not None:
         fixed = launch_plan_pb2.LaunchPlanSpec.FromString(bytes(execution.launch_plan.spec)).fixed_inputs
@@ -303,7 +351,16 @@ def _again(
     kept = {**_kept_resolutions(execution, same), **(resolved or {})}
     taken = execution.counters.get("origins", {}).get("taken", {})
     origins = {name: ids for name, ids in taken.items() if name in same}
-    return launch(request, actor=actor, mode=mode, reference=execution, resolved=kept, origins=origins)
+    return launch(
+        request,
+        actor=actor,
+        mode=mode,
+        reference=execution,
+        resolved=kept,
+        origins=origins,
+        only_in=contest.set_project if contest is not None else "",
+        shadow_id=contest.pk if contest is not None else None,
+    )
 
 
 def _queried(plan: LaunchPlan) -> list[str]:

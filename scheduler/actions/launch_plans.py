@@ -13,6 +13,7 @@ from audit.record import record
 from scheduler.actions.launchable import check_places, launchable
 from scheduler.actions.register import check_sources
 from scheduler.authority import Authority, project_of_call
+from scheduler.contests.members import join
 from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Trigger
 from scheduler.schedules import switch as schedules
 from scheduler.triggers.register import begin_of
@@ -87,6 +88,7 @@ def _activate(
     launch_plan.state = LaunchPlan.State.ACTIVE
     launch_plan.state_changed_at = at
     launch_plan.save(update_fields=["state", "state_changed_at"])
+    join(launch_plan)
     switch_on(launch_plan, since=triggered_since, replaced=replaced)
     for schedule in Schedule.objects.select_for_update().filter(launch_plan=launch_plan):
         schedules.start(schedule, at=at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from django.db import connection, transaction
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
@@ -17,7 +18,7 @@ from scheduler.authority import Action, Authority, Place
 from scheduler.compiler.errors import spell
 from scheduler.compiler.requirements import places_of
 from scheduler.compiler.single_task import PREFIX, generated_identifier, launch_plan_for, workflow_for
-from scheduler.models import LaunchPlan, Task, Trigger
+from scheduler.models import LaunchPlan, Task
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,6 @@ class Launchable:
     name: str
     spec: launch_plan_pb2.LaunchPlanSpec
     expected: interface_pb2.ParameterMap
-    trigger_id: int | None
     places: frozenset[Place]  # of its workflow and all that this holds or starts, its own among them
 
 
@@ -49,29 +49,37 @@ def launchable(launch_plan_id: int) -> Launchable:
         name=row.name,
         spec=launch_plan_pb2.LaunchPlanSpec.FromString(bytes(row.spec)),
         expected=launch_plan_pb2.LaunchPlanClosure.FromString(bytes(row.closure)).expected_inputs,
-        trigger_id=Trigger.objects.filter(launch_plan=row).values_list("pk", flat=True).first(),
         places=places_of(closure) | own,
     )
 
 
-def find_launchable(
-    wanted: identifier_pb2.Identifier, *, place: Place, authority: Authority
-) -> tuple[Launchable, int | None, bool]:
-    """The launch plan, the task's key when it is a task that is launched, and whether the project has attributes.
+class Found(NamedTuple):
+    """`task_id`: of the task, when it is one that is launched. `is_configured`: the project where it is to run takes
+    attributes. `is_shadowed`: challengers of a contest run beside it.
+    """
 
-    One query also answers whether the project of `place`, where it is to run, takes any. Raises InvalidArgument;
-    NotFound for what is not registered and for what the principal may not read; PermissionDenied where that leads to
-    what he may not read.
+    plan: Launchable
+    task_id: int | None
+    is_configured: bool
+    is_shadowed: bool
+
+
+def find_launchable(wanted: identifier_pb2.Identifier, *, place: Place, authority: Authority) -> Found:
+    """The launch plan, or that of the task, with all that a launch has to know, by one query.
+
+    Raises InvalidArgument; NotFound for what is not registered and for what the principal may not read;
+    PermissionDenied where that leads to what he may not read.
     """
     check_fields(wanted)
     if wanted.resource_type == identifier_pb2.LAUNCH_PLAN:
-        pk, configured = _find(_FIND_LAUNCH_PLAN, "launch plan", wanted, place, authority)
+        pk, configured, shadowed = _find(_FIND_LAUNCH_PLAN, "launch plan", wanted, place, authority)
         plan = launchable(pk)
         check_places(plan, authority)
-        return plan, None, configured
+        return Found(plan, None, configured, shadowed)
     if wanted.resource_type == identifier_pb2.TASK:
-        pk, configured = _find(_FIND_TASK, "task", wanted, place, authority)
-        return launchable(_generated_launch_plan(wanted, pk, actor=authority.principal)), pk, configured
+        pk, configured, _ = _find(_FIND_TASK, "task", wanted, place, authority)
+        plan = launchable(_generated_launch_plan(wanted, pk, actor=authority.principal))
+        return Found(plan, pk, configured, is_shadowed=False)
     raise InvalidArgument("invalid reference entity resource type: a launch plan or a task can be launched")
 
 
@@ -84,7 +92,12 @@ def check_places(plan: Launchable, authority: Authority) -> None:
 # Written by hand: every launch asks this, and building the query took longer than answering it.
 _FIND = """
     SELECT project.state, found.id,
-        EXISTS (SELECT 1 FROM scheduler_matchableattributes AS set_there WHERE set_there.project = project.identifier)
+        EXISTS (SELECT 1 FROM scheduler_matchableattributes AS set_there WHERE set_there.project = project.identifier),
+        EXISTS (
+            SELECT 1 FROM scheduler_contest AS contest
+            WHERE contest.removed_at IS NULL AND contest.shadow_plan <> '' AND contest.project = found.project
+              AND contest.domain = found.domain AND contest.shadow_plan = found.name
+        )
     FROM scheduler_project AS project
     LEFT JOIN {table} AS found
         ON found.project = %s AND found.domain = %s AND found.name = %s AND found.version = %s
@@ -96,14 +109,14 @@ _FIND_TASK = _FIND.format(table="scheduler_task")
 
 def _find(
     sql: str, what: str, wanted: identifier_pb2.Identifier, place: Place, authority: Authority
-) -> tuple[int, bool]:
+) -> tuple[int, bool, bool]:
     with connection.cursor() as cursor:
         cursor.execute(sql, [wanted.project, wanted.domain, wanted.name, wanted.version, place[0]])
-        state, found, configured = cursor.fetchone() or (None, None, False)
+        state, found, configured, shadowed = cursor.fetchone() or (None, None, False, False)
     check_project_state(*place, state)
     if found is None or not authority.reads(wanted.project, wanted.domain):
         raise NotFound(f"{what} {spell(wanted)} is not registered")
-    return int(found), bool(configured)
+    return int(found), bool(configured), bool(shadowed)
 
 
 def _generated_launch_plan(wanted: identifier_pb2.Identifier, task_id: int, *, actor: str) -> int:

@@ -69,6 +69,7 @@ def _newest(level: ServiceLevel, *, after: datetime | None, until: datetime) -> 
         artifact__domain=level.domain,
         artifact__name=level.name,
         created_at__lte=until,
+        is_shadow=False,
     )
     rows = rows.filter(created_at__gt=after) if after is not None else rows
     rows = rows.filter(partitions__contains=level.partitions) if level.partitions else rows
@@ -99,7 +100,7 @@ _JUDGED = """
         run.ended_at IS NOT NULL AND run.ended_at - run.created_at <= %(most)s * interval '1 second'
     FROM scheduler_execution AS run JOIN scheduler_launchplan AS plan ON plan.id = run.launch_plan_id
     WHERE plan.project = %(project)s AND plan.domain = %(domain)s AND plan.name = %(name)s
-        AND run.created_at >= %(since)s
+        AND run.shadow_id IS NULL AND run.created_at >= %(since)s
         AND (run.ended_at IS NOT NULL OR run.created_at + %(most)s * interval '1 second' < %(now)s)
         AND NOT EXISTS (
             SELECT FROM scheduler_leveloutcome AS outcome
@@ -129,7 +130,7 @@ P95 = """
         count(*)
     FROM scheduler_execution AS run JOIN scheduler_launchplan AS plan ON plan.id = run.launch_plan_id
     WHERE plan.project = %(project)s AND plan.domain = %(domain)s AND plan.name = %(name)s
-        AND run.ended_at >= %(since)s AND run.ended_at < %(until)s
+        AND run.shadow_id IS NULL AND run.ended_at >= %(since)s AND run.ended_at < %(until)s
 """
 
 

@@ -5,6 +5,7 @@ from scheduler.models.cache import CacheEntry
 from scheduler.models.cluster import ClusterSettings
 from scheduler.models.connection import Connection
 from scheduler.models.connector import ConnectorCatalogue, ConnectorJob, ConnectorSettings
+from scheduler.models.contest import Contest
 from scheduler.models.ended_child import EndedChild
 from scheduler.models.event import PhaseEvent
 from scheduler.models.execution import Execution, ExecutionMode
@@ -53,6 +54,7 @@ __all__ = [
     "ConnectorCatalogue",
     "ConnectorJob",
     "ConnectorSettings",
+    "Contest",
     "EndedChild",
     "Execution",
     "ExecutionMode",

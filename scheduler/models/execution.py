@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Coalesce
 
+from scheduler.models.contest import Contest
 from scheduler.models.registry import LaunchPlan, Task, Workflow
 from scheduler.phases import ExecutionPhase
 
@@ -55,6 +56,8 @@ class Execution(models.Model):
         "scheduler.NodeExecution", null=True, on_delete=models.PROTECT, related_name="child_executions"
     )
     reference = models.ForeignKey("self", null=True, on_delete=models.PROTECT, related_name="derived")
+    # Of a run beside production: what it publishes is marked, and so is what it starts (scheduler.contests.shadows)
+    shadow = models.ForeignKey(Contest, null=True, on_delete=models.PROTECT, related_name="shadows", db_index=False)
     archived = models.BooleanField(default=False)
     # Labels and tags as lists of executions are filtered by them: of each `key` and `key=value` (scheduler.tags)
     tags = ArrayField(models.TextField(), default=list, blank=True)
@@ -96,6 +99,7 @@ class Execution(models.Model):
                 condition=Q(waits_since__isnull=False, phase=ExecutionPhase.QUEUED),
             ),
             models.Index(fields=["admitted_at"], name="execution_admitted", condition=Q(admitted_at__isnull=False)),
+            models.Index(fields=["shadow", "-id"], name="execution_shadow", condition=Q(shadow__isnull=False)),
             models.Index(fields=["wake_at"], name="execution_wake", condition=Q(wake_at__isnull=False)),
         ]
 

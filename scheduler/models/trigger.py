@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models import Q
 
 from artifacts.models import ArtifactVersion, Happening
+from scheduler.models.contest import Contest
 from scheduler.models.execution import Execution
 from scheduler.models.registry import LaunchPlan
 
@@ -51,6 +52,8 @@ class Trigger(models.Model):
     activated_project = models.CharField(max_length=64, blank=True, default="")  # as principal_project
     alias = models.CharField(max_length=64, blank=True, default="")  # fires when it moves, not for publications
     needs_checks = models.BooleanField(default=False)  # versions wait until their checks passed
+    # That gave it to a launch plan which had none (scheduler.contests.members); empty: the program's own
+    contest = models.ForeignKey(Contest, null=True, on_delete=models.PROTECT, related_name="triggers")
     mode = models.CharField(max_length=4, choices=TriggerMode.choices, default=TriggerMode.ANY)
     join_on = models.JSONField(default=list)  # what the versions of a round share: partition keys, "time_partition"
     window_seconds = models.FloatField(null=True)  # how long a round waits, from its first version's publication on

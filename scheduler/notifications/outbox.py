@@ -54,7 +54,7 @@ def install() -> None:
 def note_phase(execution: Execution, phase: ExecutionPhase, *, at: datetime) -> None:
     """The end of an execution, as a happening; and those are told whom its own notifications name for this phase."""
     kind = ENDS.get(phase)
-    if kind is None:
+    if kind is None or execution.shadow_id is not None:  # runs beside production tell nobody
         return
     actor = execution.aborted_by if phase is ExecutionPhase.ABORTED else ""
     happening = happened(kind, actor=actor or ACTOR, at=at, **_about(execution))

@@ -92,6 +92,8 @@ def _check(source: ArtifactVersion, project: str, domain: str, name: str, alias:
 
 def check_merits(source: ArtifactVersion) -> None:
     """FailedPrecondition for a version that is quarantined, or that its checks do not let pass."""
+    if source.is_shadow:
+        raise FailedPrecondition(f"{source} is the output of a run beside production: it is not promoted")
     if source.quarantined_at is not None:
         raise FailedPrecondition(f"{source} is quarantined: release it before it is promoted")
     standing = standing_of(source.pk)

@@ -122,6 +122,7 @@ def _source(turn: Turn, key: str, task: tasks_pb2.TaskTemplate, *, attempt: int,
         producer=producers.written("task", task.id.name, task.id.version),
         actor=execution.principal,
         index=index,
+        is_shadow=execution.shadow_id is not None,
     )
 
 
@@ -183,6 +184,7 @@ def publish_workflow(turn: Turn, scope: Scope, outputs: literals_pb2.LiteralMap)
         attempt=0,
         producer=producers.written("workflow", described.identifier.name, described.identifier.version),
         actor=execution.principal,
+        is_shadow=execution.shadow_id is not None,
     )
     inputs = turn.literals.read(execution.inputs_uri)
     check_publishing(turn, described.interface.outputs, outputs)

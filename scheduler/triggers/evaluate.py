@@ -117,9 +117,25 @@ def evaluate_move(happening: Happening) -> None:
         return
     version = _VERSIONS.get(pk=happening.version_id)
     triggers = matching(version, alias=happening.name, at=happening.at)
+    _fire_active(Fact(version, happening.at, happening.pk), triggers)
+
+
+def fire_for(version_id: int, trigger_ids: Sequence[int]) -> None:
+    """Fire these triggers for a version that was published before they were active, in the caller's transaction, which
+    holds the version's lock.
+
+    By the publication's happening, as they would have been then: one that has fired for it does nothing.
+    """
+    version = _VERSIONS.annotate(publication=_PUBLICATION).get(pk=version_id)
+    publication: int | None = version.publication
+    triggers = list(Trigger.objects.filter(pk__in=trigger_ids, active=True).defer("condition").order_by("pk"))
+    _fire_active(Fact(version, version.created_at, publication), triggers)
+
+
+def _fire_active(fact: Fact, triggers: Sequence[Trigger]) -> None:
     guarded = _lock(triggers)
     still = [trigger for trigger in triggers if trigger.pk not in guarded or guarded[trigger.pk].active]
-    _fire_all(Fact(version, happening.at, happening.pk), still, guarded)
+    _fire_all(fact, still, guarded)
 
 
 def evaluate_asked(happening: Happening, trigger: Trigger) -> TriggerFiring:

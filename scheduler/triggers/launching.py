@@ -76,5 +76,6 @@ def launch_for(
         only_in=authority.project,
         mode=ExecutionMode.TRIGGER,
         trigger=version,
+        trigger_id=trigger.pk,
         resolved=resolved.versions,
     )

@@ -7,13 +7,14 @@ from dataclasses import asdict
 from datetime import datetime
 
 from flyteidl.core import interface_pb2, types_pb2
+from google.protobuf import any_pb2
 
 from artifacts import literals
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import Artifact
 from artifacts.queries import newest_of
 from scheduler.compiler.single_task import PREFIX
-from scheduler.models import LaunchPlan, Trigger, TriggerSource
+from scheduler.models import Contest, LaunchPlan, Trigger, TriggerSource
 from scheduler.triggers.parse import TIME, Source
 from scheduler.triggers.plan import TriggerPlan, conditions_of, plan_of_launch_plan
 
@@ -24,8 +25,14 @@ def attach(launch_plan: LaunchPlan) -> Trigger | None:
     InvalidArgument, before anything is written, for a trigger that could never launch it.
     """
     conditions = conditions_of(launch_plan)
-    if conditions is None:
-        return None
+    return give(launch_plan, conditions) if conditions is not None else None
+
+
+def give(launch_plan: LaunchPlan, conditions: any_pb2.Any, *, contest: Contest | None = None) -> Trigger:
+    """Write a trigger of the launch plan, which has none, inactive; the program's own, or one that a contest gives it.
+
+    InvalidArgument as for `attach`.
+    """
     plan = plan_of_launch_plan(launch_plan, conditions)
     if plan.spec.check and not launch_plan.name.startswith(PREFIX):
         raise InvalidArgument("'check' of a trigger is for launch plans that Causeway makes of checks")
@@ -43,6 +50,7 @@ def attach(launch_plan: LaunchPlan) -> Trigger | None:
         window_seconds=spec.window_seconds,
         alias=spec.alias,
         needs_checks=spec.needs_checks,
+        contest=contest,
         **asdict(limits),
     )
     sources = [
@@ -71,10 +79,8 @@ def check_types(plan: TriggerPlan) -> None:
     """What is known of the artifacts by now must fit: partition keys, and the types of the inputs they fill."""
     watched = check_sources(plan.spec.sources, plan.spec.join_on)
     for name, parameter in plan.sources.items():
-        if _takes_triggering(parameter):
-            artifact = watched[plan.spec.members.get(name, 0)]
-        else:
-            artifact = _queried(parameter, plan)
+        position = plan.spec.members.get(name, 0)
+        artifact = watched[position] if takes_triggering(parameter) else _queried(parameter, plan)
         held = _held(artifact) if artifact is not None else None
         if artifact is not None and held is not None and not literals.is_castable(held, parameter.var.type):
             raise InvalidArgument(
@@ -99,7 +105,7 @@ def _check_source(source: Source | TriggerSource, join_on: Sequence[str]) -> Art
     return watched
 
 
-def _takes_triggering(parameter: interface_pb2.Parameter) -> bool:
+def takes_triggering(parameter: interface_pb2.Parameter) -> bool:
     query = parameter.artifact_query
     return query.WhichOneof("identifier") == "binding" and query.binding.WhichOneof("partition_data") is None
 

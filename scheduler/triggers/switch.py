@@ -26,7 +26,7 @@ def switch_on(launch_plan: LaunchPlan, *, since: datetime, replaced: Iterable[La
     registration does not have the partitions that the trigger asks for or joins on: it would wait for ever.
     """
     trigger = Trigger.objects.select_for_update(no_key=True).filter(launch_plan=launch_plan).first()
-    if trigger is None:
+    if trigger is None or (trigger.contest is not None and not trigger.contest.has(launch_plan.name)):
         return
     check_sources(TriggerSource.objects.filter(trigger=trigger), trigger.join_on)
     trigger.active, trigger.activated_at = True, since

@@ -21,6 +21,7 @@ from causeway.cards import Card
 from causeway.clusters import Clusters
 from causeway.connections import Connections
 from causeway.connectors import Connectors
+from causeway.contests import Contests
 from causeway.governance import Governance
 from causeway.http import CausewayError, Connection
 from causeway.lineage import Lineage, Retention
@@ -69,6 +70,7 @@ class Client:
         self.approvers = Approvers(self)
         self.notifications = Notifications(self)
         self.stewardship = Stewardship(self)
+        self.contests = Contests(self)
 
     def artifact_path(self, name: str) -> str:
         """Where the API has an artifact, named plainly or by a flyte:// address."""

@@ -39,7 +39,8 @@ CONTRACT = {
     "partition_keys text[], granularity text, created_at timestamptz",
     "versions": "id bigint, artifact_id bigint, project text, domain text, artifact text, version text, kind text, "
     "partitions jsonb, time_partition timestamptz, uri text, size_bytes bigint, content_hash text, execution_key text, "
-    "created_by text, metrics jsonb, metadata jsonb, created_at timestamptz, removed_at timestamptz",
+    "created_by text, metrics jsonb, metadata jsonb, created_at timestamptz, removed_at timestamptz, "
+    "is_shadow boolean",
     "partitions": "id bigint, artifact_id bigint, project text, domain text, artifact text, partitions jsonb",
     "metrics": "id bigint, version_id bigint, project text, domain text, artifact text, metric text, value float8",
     "aliases": "id bigint, artifact_id bigint, project text, domain text, artifact text, alias text, "
@@ -52,7 +53,7 @@ CONTRACT = {
     "executions": "id bigint, key text, project text, domain text, name text, launch_plan text, "
     "launch_plan_version text, phase text, mode text, principal text, error_code text, abort_cause text, "
     "tags text[], archived boolean, created_at timestamptz, started_at timestamptz, ended_at timestamptz, "
-    "updated_at timestamptz",
+    "updated_at timestamptz, contest_id bigint",
     "nodes": "id bigint, execution_id bigint, execution_key text, project text, domain text, node_id text, kind text, "
     "phase text, attempts integer, error_code text, created_at timestamptz, started_at timestamptz, "
     "ended_at timestamptz",
@@ -83,6 +84,9 @@ CONTRACT = {
     "state text, alias text, reason text, requested_by text, requested_at timestamptz, ended_at timestamptz",
     "holds": "id bigint, project text, domain text, artifact text, version_id bigint, kind text, reason text, "
     "set_by text, set_at timestamptz, released_at timestamptz, released_by text",
+    "contests": "id bigint, project text, domain text, model text, alias text, dataset_project text, "
+    "dataset_domain text, dataset text, members text[], metric text, better text, shadow_plan text, "
+    "set_by text, set_at timestamptz, removed_at timestamptz",
     "service_levels": "id bigint, project text, domain text, kind text, name text, partitions jsonb, time text, "
     "zone text, seconds float8, set_at timestamptz, removed_at timestamptz",
     "level_outcomes": "id bigint, level_id bigint, project text, domain text, met boolean, at timestamptz, "

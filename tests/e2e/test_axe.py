@@ -43,7 +43,7 @@ OTHERS = [
     *("/executions/demo/development/atrains/events/", "/workflows/demo/development/{workflow}/"),
     *("/tasks/demo/development/tests.console.pages.program.train/", "/nothing-is-here/"),
     "/tasks/demo/development/tests.console.pages.program.train/launch/",
-    *("/approvers/", "/promotions/", "/service-levels/", "/executions/demo/development/atrains/why/"),
+    *("/approvers/", "/promotions/", "/service-levels/", "/contests/", "/executions/demo/development/atrains/why/"),
     *(f"/artifacts/versions/{{model}}/{tab}/" for tab in ("why", "keep", "erase")),
 ]
 

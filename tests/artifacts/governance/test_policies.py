@@ -42,6 +42,7 @@ def read(given: Any) -> Any:
         ({"approvals": 1, "approvers": ["ada", "ada"]}, "without repetitions"),
         ({"role": "boss"}, "'role' must be one of approver, admin"),
         ({"fall_back": True}, "name some in 'checks'"),
+        ({"automatic": True}, "name 'checks', or 'approvals'"),
         ({"fall_back": "yes", "checks": ["good"]}, "'fall_back' must be true or false"),
         ({"quiet": {"begin": "22:00"}}, "'quiet' must be a list of objects"),
         ({"quiet": [{"begin": "22:00"}]}, "'end' must be a text"),

@@ -43,6 +43,7 @@ def addresses(world: World) -> list[str]:
         "/approvers/",
         "/promotions/",
         "/service-levels/",
+        "/contests/",
         "/launch-plans/",
         "/launch-plans/demo/development/train_on_dataset/",
         f"/launch-plans/demo/development/{workflow}/launch/",

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('scheduler', '0034_happening_notifications'),
+        ('scheduler', '0035_subscriptions'),
     ]
 
     operations = [
