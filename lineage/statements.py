@@ -25,7 +25,8 @@ def run_columns(
     if not rows:
         return []
     with connection.cursor() as cursor:
-        cursor.execute(statement, [*before, *map(_array, zip(*rows, strict=True))])
+        arrays: list[Any] = [_array(column) for column in zip(*rows, strict=True)]
+        cursor.execute(statement, [*before, *arrays])
         return list(cursor.fetchall()) if cursor.description else []
 
 

@@ -68,7 +68,7 @@ def trigger_of(artifact: Artifact, check: str, parameters: Mapping[str, Any], *,
     authority = Authority(principal, project=artifact.project)
     authority.require(Action.LAUNCH, [place], what=", where the check's program runs")
     wanted = _wanted(artifact, parameters)
-    plan, _, _ = find_launchable(wanted, place=place, authority=authority)
+    plan = find_launchable(wanted, place=place, authority=authority).plan
     spec = _spec_of(artifact, check, parameters, plan)
     digest = hashlib.sha256(spec.SerializeToString(deterministic=True)).hexdigest()[:16]
     identifier = identifier_pb2.Identifier(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -202,7 +203,7 @@ def test_it_pages_the_items_of_a_map_and_filters_them_by_phase(
 
 def test_it_shows_who_was_told_and_who_could_not_be(world: World, browse: Browse) -> None:
     failed = Execution.objects.get(name="afailed")
-    mail = {"channel": Channel.EMAIL, "address": "ann@example.org"}
+    mail: dict[str, Any] = {"channel": Channel.EMAIL, "address": "ann@example.org"}
     make_notification(failed, sent_at=timezone.now(), attempts=1, **mail)
     make_notification(failed, error="503 <b>later", attempts=2)
 

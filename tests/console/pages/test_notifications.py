@@ -107,7 +107,7 @@ def test_it_pages_subscriptions_with_the_same_queries(
 
 
 def test_it_sends_a_notification_again_from_the_executions_page(world: World, browse: Browse) -> None:
-    mail = {"channel": Channel.EMAIL, "address": "ops@example.com", "error": "550 no such mailbox"}
+    mail: dict[str, Any] = {"channel": Channel.EMAIL, "address": "ops@example.com", "error": "550 no such mailbox"}
     told = make_notification(world.failed, given_up_at=timezone.now(), **mail)
     address = f"/notifications/{told.pk}/send/"
     assert browse(world.viewer).post(address).status_code == 403
