@@ -51,7 +51,8 @@ SERVERS = {"db", "transactional_db", "valkey_socket", "s3_endpoint", "stack"}  #
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What asks a server is told from unit tests by what it uses."""
     for item in items:
-        if item.get_closest_marker("django_db") or SERVERS.intersection(getattr(item, "fixturenames", ())):
+        is_case = isinstance(item, pytest.Function) and issubclass(item.cls or object, TransactionTestCase)
+        if is_case or item.get_closest_marker("django_db") or SERVERS.intersection(getattr(item, "fixturenames", ())):
             item.add_marker("server")
 
 
