@@ -88,7 +88,7 @@ class SubscriptionView(ApiView):
         return Response(status=204)
 
 
-class AttemptOut(serializers.Serializer[Any]):
+class DeliveryAttemptOut(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
     seconds = serializers.FloatField()
     said = serializers.CharField(help_text="why it was not taken; empty: it was")
@@ -108,7 +108,7 @@ class NotificationOut(serializers.Serializer[Any]):
     sent_at = serializers.DateTimeField(allow_null=True)
     given_up_at = serializers.DateTimeField(allow_null=True)
     error = serializers.CharField(help_text="of the last attempt")
-    log = AttemptOut(many=True)
+    log = DeliveryAttemptOut(many=True)
 
 
 class LogView(ListView):
