@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
@@ -16,23 +17,40 @@ Work = Callable[[], object]
 
 
 class Pool:
-    """Begins with as many threads as it has; they are daemons, and end with the process."""
+    """Begins with as many threads as it has. They are daemons, and end when nobody has the pool any more."""
 
     def __init__(self, threads: int, name: str) -> None:
-        self._turns: Turns[Work] = Turns(threads)
-        self._changed = threading.Condition()
+        self._line = _Line(threads)
+        weakref.finalize(self, self._line.close)
         for number in range(threads):
-            threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True).start()
+            threading.Thread(target=self._line.run, name=f"{name}-{number}", daemon=True).start()
 
     def add(self, caller: Caller, work: Work) -> None:
         """Do it when its turn comes. What it raises is logged."""
+        self._line.add(caller, work)
+
+
+class _Line:
+    """What the threads of a pool share: they know it, and not the pool, so that the pool can go."""
+
+    def __init__(self, threads: int) -> None:
+        self._turns: Turns[Work] = Turns(threads)
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def add(self, caller: Caller, work: Work) -> None:
         with self._changed:
             self._turns.add(caller, work, time.monotonic())
             self._changed.notify()
 
-    def _run(self) -> None:
-        while True:
-            turn = self._next()
+    def close(self) -> None:
+        """Threads end once nothing waits."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def run(self) -> None:
+        while turn := self._next():
             began = time.thread_time()
             try:
                 turn.work()
@@ -43,9 +61,9 @@ class Pool:
                 self._turns.ended(turn, cost, time.monotonic())
             del turn  # nothing of a request is kept while the next is waited for
 
-    def _next(self) -> Turn[Work]:
+    def _next(self) -> Turn[Work] | None:
         with self._changed:
-            while True:
+            while self._turns or not self._closed:
                 now = time.monotonic()
                 if turn := self._turns.next(now):
                     if self._turns:
@@ -53,6 +71,7 @@ class Pool:
                     return turn
                 again = self._turns.looks_again_at(now)
                 self._changed.wait(None if again is None else max(0.001, again - now))
+        return None
 
 
 class Calls(Executor):

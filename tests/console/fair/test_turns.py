@@ -142,6 +142,19 @@ def test_a_pool_of_calls_answers_and_tells_what_was_raised() -> None:
     assert isinstance(calls.submit(int, "x").exception(10), ValueError)
 
 
+def test_threads_end_with_their_pool_once_all_is_answered() -> None:
+    calls = Calls(2, "ending", lambda given: Caller(str(given[0])))
+    woken = threading.Event()
+    answers = [calls.submit(woken.wait, 20) for _ in range(5)]
+    del calls
+    woken.set()
+    assert all(each.result(10) for each in answers)
+    mine = [each for each in threading.enumerate() if each.name.startswith("ending-")]
+    for each in mine:
+        each.join(10)
+    assert not any(each.is_alive() for each in mine)
+
+
 def _request(path: str, query: str = "", body: bytes = b"", **headers: str) -> SimpleNamespace:
     buffer = OverflowableBuffer(1000)
     buffer.append(body)
