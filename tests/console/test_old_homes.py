@@ -45,7 +45,7 @@ _SHAPE = """
         column_default, is_generated) FROM information_schema.columns WHERE table_schema = 'public'
     UNION ALL SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
     UNION ALL SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
-        WHERE connamespace = 'public'::regnamespace AND contype <> 'n' -- a column's own, said above; it keeps an old name
+        WHERE connamespace = 'public'::regnamespace AND contype <> 'n' -- columns say those, with old names
 """
 
 
