@@ -20,4 +20,4 @@ class TaskDispatcher:
         self._pool.add(callers.of_request(request, address), channel.service)
 
     def shutdown(self, cancel_pending: bool = True, timeout: int = 5) -> None:
-        """Nothing: threads end with the process, and `Worker` waits for answers that are being made."""
+        """Nothing: threads end with their pool, and `Worker` waits for answers that are being made."""
