@@ -158,10 +158,10 @@ def lender_meant(scope: Scope, resource: str, name: str) -> str:
     return name if lender is None else str(lender)
 
 
-def near(user: User, *, project: str = "") -> list[Quota]:
-    """Those he may see whose use has come to the warning level, as of the last sweep."""
-    rows = Quota.objects.filter(warned_since__isnull=False).order_by("warned_since", "pk")
-    return [one for one in rows if may_see(user, one) and (not project or one.project in ("", project))]
+def near(rows: Iterable[Shown]) -> list[Quota]:
+    """Those whose use has come to the warning level, as of the last sweep, the longest warned of first."""
+    warned = [(one.row.warned_since, one.row.pk, one.row) for one in rows if one.row.warned_since is not None]
+    return [row for _, _, row in sorted(warned, key=lambda each: each[:2])]
 
 
 def may_see(user: User, row: Quota) -> bool:

@@ -27,12 +27,13 @@ def show_home(request: PageRequest) -> HttpResponse:
     doings = counts(executions)
     runs = home.runs(request)
     with_doing([one.newest for one in runs])
+    limits = quotas.shown(request.user, project=scope_of(request).project)
     context = {
         "running": doings[State.RUNNING] + doings[State.STARTING],
         "queued": doings[State.QUEUED] + doings[State.WAITING],
         "succeeded": ended.get(ExecutionPhase.SUCCEEDED, 0),
         "failed": ended.get(ExecutionPhase.FAILED, 0) + ended.get(ExecutionPhase.TIMED_OUT, 0),
-        "near": quotas.near(request.user, project=scope_of(request).project),
+        "near": quotas.near(limits),
         "asks": home.asks(request),
         "failures": home.failed(request, now),
         "storms": home.blowing(request, now),
@@ -40,7 +41,7 @@ def show_home(request: PageRequest) -> HttpResponse:
         "published": home.published(request),
         # A poll leaves the drawing alone: it reads an entry of an index for each execution of the week.
         "week": None if is_fragment(request) else home.week(request, now),
-        "quota_bars": home.quota_bars(request.user, scope_of(request).project),
+        "quota_bars": home.quota_bars(limits),
         **home.due(request, now),
     }
     return respond(request, "home/home.html", "home/_home.html", context, live=True)

@@ -5,7 +5,7 @@ Nothing that repeats fills it: what is the same stands once, with a count.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -16,7 +16,6 @@ from artifacts.models import Artifact, ArtifactVersion
 from console import quotas
 from console.accounts import access
 from console.accounts.access import Action
-from console.accounts.models import User
 from console.pages import badges
 from console.pages.approvals_context import waiting_gates
 from console.pages.artifacts_context import readable_versions
@@ -186,7 +185,6 @@ def _parts(phases: Mapping[int, int]) -> list[Part]:
     return [Part(count, badge.tone, badge.label.lower()) for badge, count in counts if count]
 
 
-def quota_bars(user: User, project: str) -> Sequence[quotas.Shown]:
+def quota_bars(limits: Iterable[quotas.Shown]) -> Sequence[quotas.Shown]:
     """Those that are used most."""
-    rows = [one for one in quotas.shown(user, project=project) if one.valid and one.percent]
-    return sorted(rows, key=lambda one: -one.percent)[:DUE]
+    return sorted((one for one in limits if one.valid and one.percent), key=lambda one: -one.percent)[:DUE]
