@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.client
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from console.web.worker import adjustments
 from tests.stack import free_port
 
 KEY = "k" * 50
+PATIENCE = channels.HEAD / 2  # seconds; whoever is answered within it has not waited for a deadline of others
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 HALVES = {
     "no byte": b"",
@@ -51,7 +53,7 @@ class Web:
     def ask(
         self, path: str, method: str = "GET", body: Any = None, **headers: str
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         with contextlib.closing(connection):
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             response = connection.getresponse()
@@ -101,9 +103,7 @@ def test_others_are_answered_while_requests_stay_half_sent(web: Web, half: str, 
     held = connections(web, count, HALVES[half])
     try:
         for path in ("/healthz", "/login/"):
-            began = time.monotonic()
             assert web.ask(path)[0].status == 200
-            assert time.monotonic() - began < 1
     finally:
         for each in held:
             each.close()
@@ -119,9 +119,7 @@ def test_others_are_answered_while_answers_stay_unread(web: Web) -> None:
     held = connections(web, 20, request + b"\r\n") + connections(web, 20, request + b"Range: bytes=1-\r\n\r\n")
     time.sleep(1)  # what fits into the sockets' buffers is sent
     try:
-        began = time.monotonic()
         assert web.ask("/login/")[0].status == 200
-        assert time.monotonic() - began < 1
     finally:
         for each in held:
             each.close()
@@ -131,9 +129,9 @@ def test_others_are_answered_while_answers_stay_unread(web: Web) -> None:
 def test_a_sign_of_life_needs_no_thread_of_the_others(web: Web) -> None:
     busy = connections(web, 64, b"GET /readyz HTTP/1.1\r\nHost: localhost\r\n\r\n")  # no database here: each takes time
     try:
-        began = time.monotonic()
         assert web.ask("/healthz")[0].status == 200
-        assert time.monotonic() - began < 1
+        answered = select.select(busy, [], [], 0)[0]
+        assert len(answered) < len(busy), "it was answered after the others"
     finally:
         for each in busy:
             each.close()
