@@ -6,7 +6,6 @@ sweep of those that were not looked at for a while.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -23,7 +22,6 @@ from scheduler.models import Decision, Gate, GateVote
 ACTOR = "system:approvals"
 EVERY = timedelta(minutes=10)  # a decision is looked at again
 WATCHED = timedelta(days=90)  # for so long by the sweep; later when it counts
-MOST = 50  # approvals of the versions asked about
 BATCH = 10  # in one sweep: decks are read for it
 
 
@@ -91,13 +89,6 @@ def whole() -> QuerySet[Decision]:
     heavy = [f"gate__execution__{name}" for name in ("spec", "workflow__spec", "workflow__closure")]
     heavy += [f"{name}__{one}" for name in ("promotion__source", "version") for one in ("literal", "card", "terms")]
     return Decision.objects.select_related(*related).defer(*heavy)
-
-
-def approvals_of(versions: Collection[int]) -> list[Decision]:
-    """Approvals of these versions that stand, newest first; those that do not are voided on the way."""
-    rows = whole().filter(version__in=versions, approved=True, voided_at__isnull=True)
-    found = list(rows.order_by("-at", "-pk")[:MOST])
-    return [decision for decision in found if stands(decision)]
 
 
 def look_again() -> int:

@@ -19,8 +19,8 @@ from console.accounts.models import User
 from lineage.walks import ancestry, impact
 from scheduler.actions.approvers import set_rule
 from scheduler.actions.removal import remove_version
+from scheduler.approving import standing
 from scheduler.approving.rules import Rule
-from scheduler.approving.standing import approvals_of
 from scheduler.models import Decision, Execution, NodeExecution, Promotion, TriggerFiring, Workflow
 from scheduler.phases import ExecutionPhase
 from scheduler.promoting.promote import promote, vote
@@ -54,6 +54,12 @@ def ran(domain: str, answers: list[int]) -> Execution:
     Driver({"train": lambda a: answers.pop(0)}).run(execution)
     assert execution.phase == ExecutionPhase.SUCCEEDED
     return execution
+
+
+def approvals_of(version: ArtifactVersion) -> list[Decision]:
+    """Those that stand; those that do not are voided on the way."""
+    given = standing.whole().filter(version=version, approved=True, voided_at__isnull=True)
+    return [decision for decision in given if standing.stands(decision)]
 
 
 @pytest.fixture
@@ -131,7 +137,7 @@ def test_a_rule_there_asks_for_approvals_before_anything_is_there(source: Artifa
     done = vote(promotion, approve=True, actor="cat")
     assert done.state == "promoted" and done.target is not None
     decision = Decision.objects.get(promotion=promotion)
-    assert decision.approved and approvals_of([source.pk]) == [decision]
+    assert decision.approved and approvals_of(source) == [decision]
     with pytest.raises(FailedPrecondition, match="nothing waits any more"):
         vote(promotion, approve=True, actor="bob")
 
@@ -156,7 +162,7 @@ def test_an_approval_of_metrics_that_changed_counts_for_nothing(source: Artifact
     vote(promotion, approve=True, actor="bob")
     decision = Decision.objects.get(promotion=promotion)
     ArtifactVersion.objects.filter(pk=source.pk).update(metrics={"auc": 0.5})
-    assert approvals_of([source.pk]) == []
+    assert approvals_of(source) == []
     decision.refresh_from_db()
     assert decision.void_reason.endswith("metrics changed since")
 
@@ -167,9 +173,9 @@ def test_an_approval_of_a_deck_that_changed_counts_for_nothing(source: ArtifactV
     NodeExecution.objects.filter(node_id=source.node_id).update(deck_uri=uri)
     set_rule(Rule(people=frozenset({"bob"})), **TO, signal_id="promote", actor="root")
     vote(promote(source, **TO, actor="ann"), approve=True, actor="bob")
-    assert len(approvals_of([source.pk])) == 1
+    assert len(approvals_of(source)) == 1
     store().put(uri, b"<p>0.99</p>")
-    assert approvals_of([source.pk]) == []
+    assert approvals_of(source) == []
     assert Decision.objects.get().void_reason.endswith(": deck changed since")
 
 
