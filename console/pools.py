@@ -53,7 +53,7 @@ def pools(found: Shown) -> Pools:
         return Pools((), attempts, found.problem)
     tasks, mark = Counter(f"{one.namespace}/{one.pod}" for one in attempts), owner()
     try:
-        asked = asking.ask(found.cluster, lambda api: seen.look(api, mark, tasks), seconds=OVERVIEW_SECONDS)
+        asked = asking.ask(found.cluster, lambda api: seen.look(api, mark, found.name, tasks), seconds=OVERVIEW_SECONDS)
     except asking.Unanswered as error:
         return Pools((), attempts, str(error))
     return Pools(asked, attempts)

@@ -130,7 +130,7 @@ def _metadata(spec: AttemptSpec) -> Json:
 
 
 def _marked(metadata: Json, name: str, primary: str, spec: AttemptSpec, cluster: Cluster, around: Surroundings) -> Json:
-    labels, annotations = names.marks(spec.identity, around.owner, around.attempt_id)
+    labels, annotations = names.marks(spec.identity, around.owner, around.attempt_id, cluster.name)
     if spec.timeout_seconds:
         annotations[names.TIMEOUT] = f"{spec.timeout_seconds:g}"
     kept = {kind: metadata.get(kind) or {} for kind in ("labels", "annotations")}

@@ -92,7 +92,7 @@ class KubernetesExecutor(Executor):
         self.queues = Queues(self.board, self.objects, cluster.graces)
         self.strays = Strays(self.objects, store, max_log_bytes=max_log_bytes, folder=home, log_of=log_of)
         self.packer = Packer()
-        self.watches = Watches(self.board, api, names.selector(owner), self._restored)
+        self.watches = Watches(self.board, api, owner, cluster.name, self._restored)
         self._pods = Followed(self.on_pod, self._listed)
         means = Means(
             self.board,

@@ -18,6 +18,7 @@ EXECUTION, NODE, ATTEMPT = f"{PREFIX}execution", f"{PREFIX}node", f"{PREFIX}atte
 ITEM, PROJECT, DOMAIN, USER = f"{PREFIX}item", f"{PREFIX}project", f"{PREFIX}domain", f"{PREFIX}user"
 TASK, NAME = f"{PREFIX}task", f"{PREFIX}attempt-name"
 OWNER = f"{PREFIX}owner"  # which installation of Causeway a pod belongs to
+CLUSTER = f"{PREFIX}cluster"  # and which of its clusters: two of them may be descriptions of one real cluster
 ATTEMPT_ID = f"{PREFIX}attempt-id"  # of the attempt's row
 TIMEOUT = f"{PREFIX}timeout-seconds"  # of the task, counted from when its container starts
 PRIMARY = f"{PREFIX}primary-container"
@@ -55,7 +56,7 @@ def secret_name(pod: str) -> str:
     return f"{pod}-secrets"
 
 
-def marks(identity: Identity, owner: str, attempt_id: int) -> tuple[dict[str, str], dict[str, str]]:
+def marks(identity: Identity, owner: str, attempt_id: int, cluster: str) -> tuple[dict[str, str], dict[str, str]]:
     """Labels, then annotations, of an attempt's pod."""
     whole = {
         EXECUTION: identity.execution,
@@ -69,7 +70,7 @@ def marks(identity: Identity, owner: str, attempt_id: int) -> tuple[dict[str, st
         whole[ITEM] = str(identity.index)
     whole = {name: value for name, value in whole.items() if value}
     labels = {name: label_value(value) for name, value in whole.items()}
-    labels |= {OWNER: owner, ATTEMPT_ID: str(attempt_id)}
+    labels |= {OWNER: owner, ATTEMPT_ID: str(attempt_id), CLUSTER: cluster}
     return labels, whole | {NAME: identity.name, **({TASK: identity.task} if identity.task else {})}
 
 
@@ -88,10 +89,19 @@ def selector(owner: str) -> str:
 
 def attempt_id_of(pod: Mapping[str, object]) -> int | None:
     """Of which attempt a pod is; None if it does not say, or says nonsense."""
-    metadata = pod.get("metadata")
-    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
-    told = labels.get(ATTEMPT_ID) if isinstance(labels, Mapping) else None
+    told = _label(pod, ATTEMPT_ID)
     return int(told) if isinstance(told, str) and told.isascii() and told.isdigit() else None
+
+
+def is_of(made: Mapping[str, object], cluster: str) -> bool:
+    """Whether a pod or a job of this installation is of that cluster: whoever works for another leaves it alone."""
+    return _label(made, CLUSTER) in (None, cluster)
+
+
+def _label(made: Mapping[str, object], name: str) -> object:
+    metadata = made.get("metadata")
+    labels = metadata.get("labels") if isinstance(metadata, Mapping) else None
+    return labels.get(name) if isinstance(labels, Mapping) else None
 
 
 def wrong_label(name: str, value: str) -> str:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from scheduler.executors.kubernetes import names, pods
 from scheduler.executors.kubernetes.board import Board
 from scheduler.executors.kubernetes.client import Api
 from scheduler.executors.kubernetes.resource import Resource
@@ -26,8 +27,10 @@ class Followed:
 
 
 class Watches:
-    def __init__(self, board: Board, api: Api, selector: str, on_restored: OnRestored) -> None:
-        self.board, self.api, self.selector, self.on_restored = board, api, selector, on_restored
+    def __init__(self, board: Board, api: Api, owner: str, cluster: str, on_restored: OnRestored) -> None:
+        """`owner`: the mark of the installation; what it has there for another cluster of its settings is not told."""
+        self.board, self.api, self.selector, self.on_restored = board, api, names.selector(owner), on_restored
+        self.cluster = cluster
         self.scoped = False  # whether rights are there for single namespaces only
         self.watchers: dict[tuple[Resource | None, str], Watcher] = {}  # by namespace, of all under ""
 
@@ -46,7 +49,7 @@ class Watches:
             watcher = Watcher(
                 self.api,
                 self.selector,
-                what.on_object,
+                self._of_this_cluster(what.on_object),
                 what.on_listed,
                 on_restored=self.on_restored,
                 namespace=place,
@@ -55,6 +58,13 @@ class Watches:
             self.watchers[what.resource, place] = watcher
         plural = what.resource.plural if what.resource is not None else "pods"
         vital(watcher.run, name=f"watch {plural} {place}".strip()).start()
+
+    def _of_this_cluster(self, on_object: OnPod) -> OnPod:
+        def told(found: pods.Json, gone: bool) -> None:
+            if names.is_of(found, self.cluster):
+                on_object(found, gone)
+
+        return told
 
     def refused(self) -> frozenset[str]:
         """Namespaces whose pods may not be followed; "": those of all together."""

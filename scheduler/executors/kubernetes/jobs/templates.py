@@ -60,7 +60,7 @@ def main_of(pod: Mapping[str, Any], name: str) -> Json:
 
 def job(plan: Plan, spec: Json, *, labels: Mapping[str, str] | None = None) -> Json:
     """The whole object, marked as the attempt's; in the project's queue, if it has one."""
-    own, annotations = names.marks(plan.spec.identity, plan.around.owner, plan.around.attempt_id)
+    own, annotations = names.marks(plan.spec.identity, plan.around.owner, plan.around.attempt_id, plan.cluster.name)
     queue = plan.cluster.queue_of(*plan.spec.identity.place)
     queued = {kueue.QUEUE: queue} if queue else {}
     return {

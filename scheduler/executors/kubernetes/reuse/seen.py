@@ -45,12 +45,14 @@ class SeenPool:
         return sum(pod.tasks for pod in self.pods)
 
 
-def look(api: Api, owner: str, tasks: Mapping[str, int]) -> tuple[SeenPool, ...]:
+def look(api: Api, owner: str, cluster: str, tasks: Mapping[str, int]) -> tuple[SeenPool, ...]:
     """`tasks`: how many run in a pod, by `namespace/pod`. Raises what Api raises."""
     query = {"labelSelector": f"{names.selector(owner)},{names.POOL}", "limit": MOST}
     found: dict[str, SeenPool] = {}
     members: dict[str, list[SeenPod]] = {}
     for pod in pods.items(api.call("GET", "/api/v1/pods", query=query, timeout=QUICK), "items"):
+        if not names.is_of(pod, cluster):
+            continue
         key = str(pods.part(pod, "metadata", "labels").get(names.POOL))
         found.setdefault(key, _pool(key, pod))
         handle = f"{pods.namespace_of(pod)}/{pods.name_of(pod)}"

@@ -15,6 +15,11 @@ def at(seconds: float = 0) -> str:
     return (CREATED + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def now(seconds: float = 0) -> str:
+    """That much later than it really is."""
+    return (datetime.now(timezone.utc) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
 def pod(phase: str = "Running", main: Json | None = None, **over: Any) -> Json:
     """`main`: state of the main container; over: reason, message, conditions, deleted, init, other, spec, labels."""
     status: Json = {"phase": phase, "conditions": over.get("conditions", [condition("PodScheduled")])}

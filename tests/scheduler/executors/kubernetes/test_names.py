@@ -30,24 +30,26 @@ def test_the_same_attempt_has_the_same_pod_and_another_installations_has_another
 @given(st.builds(Identity, name=st.text(), project=st.text(), execution=st.text(), node=st.text(), user=st.text()))
 def test_whatever_things_are_called_a_cluster_takes_it(identity: Identity) -> None:
     assert DNS.fullmatch(names.pod_name(identity, "me"))
-    labels, annotations = names.marks(identity, "me", 7)
+    labels, annotations = names.marks(identity, "me", 7, "gpu-1")
     for value in labels.values():
         assert VALUE.fullmatch(value)
     assert annotations.get(names.NODE, "") == identity.node
-    assert names.attempt_id_of({"metadata": {"labels": labels}}) == 7
+    pod = {"metadata": {"labels": labels}}
+    assert names.attempt_id_of(pod) == 7
+    assert names.is_of(pod, "gpu-1") and not names.is_of(pod, "gpu-2")
 
 
 def test_what_is_too_long_for_a_label_is_hashed_and_whole_in_the_annotation() -> None:
     long = "n0-" + "x" * 80
-    labels, annotations = names.marks(replace(IDENTITY, node=long), "me", 7)
+    labels, annotations = names.marks(replace(IDENTITY, node=long), "me", 7, "gpu-1")
     assert annotations[names.NODE] == long
     assert len(labels[names.NODE]) <= 63
-    other, _ = names.marks(replace(IDENTITY, node=long + "y"), "me", 7)
+    other, _ = names.marks(replace(IDENTITY, node=long + "y"), "me", 7, "gpu-1")
     assert other[names.NODE] != labels[names.NODE]
 
 
 def test_plain_names_stand_in_labels_as_they_are() -> None:
-    labels, _ = names.marks(replace(IDENTITY, index=2), "me", 7)
+    labels, _ = names.marks(replace(IDENTITY, index=2), "me", 7, "gpu-1")
     assert labels[names.EXECUTION] == "f1"
     assert labels[names.NODE] == "n0"
     assert labels[names.ATTEMPT] == "0"
