@@ -90,7 +90,8 @@ def visitor(browser: Browser, live_server: LiveServer, transactional_db: None) -
     with browser.new_context(viewport={"width": 1280, "height": 900}, base_url=live_server.url) as context:
         _log_in(context, live_server, admin)
         page = watched(context.new_page())
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(30_000)
+        page.goto("/", timeout=120_000)  # the first page loads all of Django
         yield Visitor(page)
 
 
