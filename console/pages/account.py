@@ -22,7 +22,7 @@ from console import oidc
 from console.access_objects import access_token
 from console.accounts import sessions, sign_ins, throttle, tokens
 from console.accounts.scopes import SCOPES
-from console.pages.navigation import THEMES
+from console.pages.navigation import THEMES, TIMES
 from console.pages.responses import PageRequest, attempt, back, page
 
 EXPIRIES = {"30": "30 days", "90": "90 days", "365": "1 year", "": "never"}
@@ -42,10 +42,11 @@ class Login(LoginView):
 
 @require_POST
 def set_theme(request: HttpRequest) -> HttpResponse:
+    """How pages look to this browser: `theme`, and whether `times` are those of its zone."""
     response = back(request, "/")
-    theme = request.POST.get("theme", "")
-    if theme in THEMES:
-        response.set_cookie("theme", theme, max_age=ONE_YEAR, samesite="Lax", httponly=True)
+    for name, allowed in (("theme", THEMES), ("times", TIMES)):
+        if (chosen := request.POST.get(name, "")) in allowed:
+            response.set_cookie(name, chosen, max_age=ONE_YEAR, samesite="Lax", httponly=True)
     return response
 
 

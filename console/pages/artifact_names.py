@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -12,7 +12,7 @@ from django.db.models import Q
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
-from artifacts.models import Alias, Artifact
+from artifacts.models import Alias, Artifact, CheckResult, CheckStatus
 from artifacts.producers import name_of
 from artifacts.summaries import COUNTED, Summary, summaries_of
 from console.pages.paging import PAGE_SIZE, number
@@ -32,6 +32,7 @@ class Row:
     aliases: list[str]
     stale: int  # partitions whose newest version is out of date
     readers: int  # launch plans that react to it
+    checked: str = ""  # what checks say of its newest version, the worst of them; empty: nothing
 
     @property
     def versions(self) -> str:
@@ -67,26 +68,29 @@ _COLUMNS = (
     Column("versions", "Versions", is_number=True),
     Column("partitions", "Partitions", is_number=True),
     Column("stale", "Out of date", is_number=True),
+    Column("checked", "Checks"),
     Column("producer", "Produced by"),
     Column("readers", "Read by", is_number=True),
     Column("size", "Size", is_number=True),
     Column("newest", "Newest", is_number=True),
 )
+_WORST = ("", CheckStatus.PASSED, CheckStatus.PENDING, CheckStatus.FAILED)  # the worst last
 _SORTS: dict[str, Callable[[Row], Any]] = {
     "name": lambda row: (row.artifact.name, row.artifact.project, row.artifact.domain),
     "kind": lambda row: row.artifact.kind,
     "versions": lambda row: row.summary.versions,
     "partitions": lambda row: row.summary.partitions,
     "stale": lambda row: row.stale,
+    "checked": lambda row: _WORST.index(row.checked),
     "producer": lambda row: row.producer,
     "readers": lambda row: row.readers,
     "size": lambda row: row.summary.size_bytes or -1,
     "newest": lambda row: row.summary.newest_at or NEVER,
 }
 # What is asked for besides the newest version and the name, by what it is ordered by.
-_NEEDS = {"versions": "counts", "partitions": "counts", "stale": "stale", "readers": "readers"}
-_ALL = frozenset(("counts", "stale", "readers", "aliases"))
-_DOWN_FIRST = ("versions", "partitions", "stale", "readers", "size", "newest")
+_NEEDS = {"versions": "counts", "partitions": "counts", "stale": "stale", "readers": "readers", "checked": "checks"}
+_ALL = frozenset(("counts", "stale", "readers", "aliases", "checks"))
+_DOWN_FIRST = ("versions", "partitions", "stale", "checked", "readers", "size", "newest")
 
 
 @require_GET
@@ -137,7 +141,20 @@ def _rows(artifacts: list[Artifact], needs: Collection[str]) -> list[Row]:
     rows = Alias.objects.filter(artifact__in=ids if "aliases" in needs else []).order_by("name")
     for artifact_id, name in rows.values_list("artifact_id", "name"):
         aliases[artifact_id].append(name)
-    return [Row(one, summaries[one.pk], aliases[one.pk], stale.get(one.pk, 0), readers[one.key]) for one in artifacts]
+    checked = _checked(summaries) if "checks" in needs else {}
+    return [
+        Row(one, summaries[one.pk], aliases[one.pk], stale.get(one.pk, 0), readers[one.key], checked.get(one.pk, ""))
+        for one in artifacts
+    ]
+
+
+def _checked(summaries: Mapping[int, Summary]) -> dict[int, str]:
+    """By artifact: the worst that checks say of its newest version."""
+    found: dict[int, str] = {}
+    rows = CheckResult.objects.filter(version__in=[one.newest for one in summaries.values() if one.newest is not None])
+    for artifact, status in rows.values_list("version__artifact", "status"):
+        found[artifact] = max(found.get(artifact, ""), status, key=_WORST.index)
+    return found
 
 
 def _readers(artifacts: list[Artifact]) -> Counter[tuple[str, str, str]]:

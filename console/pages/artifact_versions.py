@@ -30,7 +30,7 @@ from console.pages.paging import newest_first as newest_page
 from scheduler.subjects import Approval, decisions_about
 
 HEAVY = ("literal", "literal_type", "card", "terms")
-CHARTED = 400  # versions, the newest
+CHARTED = 200  # versions, the newest
 CHARTS = 6  # metrics that are drawn; others when they are chosen
 COLUMNS = 4  # metrics that are columns unless others are chosen
 _TITLES = {"by": "Produced by", "kind": "Kind"}

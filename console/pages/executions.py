@@ -11,10 +11,10 @@ from console import subscribing
 from console.access_objects import access_execution
 from console.accounts.access import Action
 from console.doing import with_doing
+from console.pages.execution_graph import graph_context
 from console.pages.executions_context import (
     artifacts_of,
     events_of,
-    graph_context,
     head_context,
     nodes_context,
     readable_executions,
@@ -79,7 +79,7 @@ def show_graph(request: PageRequest, project: str, domain: str, name: str) -> Ht
     execution = access_execution(request.user, project, domain, name)
     context = _shown(request, execution, "graph")
     nodes = nodes_context(execution, context["open_gates"])  # type: ignore[arg-type]
-    context |= nodes | graph_context(execution, nodes["titles"], nodes["nodes"])
+    context |= nodes | graph_context(request, execution, nodes["titles"], nodes["nodes"])
     live = execution.phase not in EXECUTION_TERMINAL
     return respond(request, "executions/graph.html", "executions/_live.html", context, live=live)
 

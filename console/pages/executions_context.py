@@ -10,19 +10,18 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils import timezone
 
 from artifacts.models import ArtifactVersion
 from console.accounts import access
 from console.accounts.access import Action
 from console.doing import with_doing
-from console.pages import badges, graphs
+from console.pages import badges
 from console.pages.badges import Badge
 from console.pages.failures import describe_error
 from console.pages.node_paths import Path, dynamic_of, paths_above, spec_of
 from console.pages.scope import in_scope
-from console.pages.specs import NodeTitles, SpecNode, compiled_workflow, edges_of
+from console.pages.specs import NodeTitles, SpecNode, compiled_workflow
 from lineage.models import VersionEdge
 from scheduler import doing
 from scheduler.doing import Doing
@@ -92,6 +91,7 @@ class NodeRow:
     gate: Gate | None
     attempts: int
     doing: Doing | None
+    upstream: tuple[str, ...] = ()  # ids of spec nodes beside it
 
     @property
     def is_still(self) -> bool:
@@ -214,41 +214,14 @@ def _row(
     name = spec.name if spec is not None else node.spec_node_id
     kind = badges.NODE_KIND.get(node.kind, node.kind)
     entity = spec.entity if spec is not None else ""
-    return NodeRow(node, name, kind, entity, depth, badge, x, width, gate, max(node.attempts, 0), now)
+    upstream = spec.upstream if spec is not None else ()
+    return NodeRow(node, name, kind, entity, depth, badge, x, width, gate, max(node.attempts, 0), now, upstream)
 
 
 def node_badge(node: NodeExecution, now: Doing | None) -> Badge:
     """What it does while it goes on, its phase else."""
     plain = node.phase in (NodePhase.UNDEFINED, NodePhase.QUEUED, NodePhase.RUNNING, NodePhase.DYNAMIC_RUNNING)
     return badges.STATE[now.state] if now is not None and plain else badges.NODE[node.phase]
-
-
-@dataclass(frozen=True)
-class GraphBox:
-    id: str
-    title: str
-    sub: str
-    tone: str
-    url: str
-    x: float
-    y: float
-
-
-def graph_context(execution: Execution, titles: NodeTitles, rows: list[NodeRow]) -> dict[str, Any]:
-    """The workflow as a drawing, each node in the colour of its phase."""
-    top = {row.node.spec_node_id: row for row in rows if row.node.parent_id is None}
-    nodes = titles.top()
-    drawing = graphs.layout([node.id for node in nodes], edges_of(titles.primary))
-    boxes = []
-    for node in nodes:
-        row, place = top.get(node.id), drawing.places[node.id]
-        badge = row.badge if row is not None else badges.NODE[NodePhase.UNDEFINED]
-        title = graphs.shorten(node.name)
-        sub = f"{badges.NODE_KIND.get(node.kind, node.kind)} · {badge.label.lower()}"
-        where = (execution.project, execution.domain, execution.name)
-        url = reverse("node", args=[*where, row.node.node_id]) if row is not None else ""
-        boxes.append(GraphBox(node.id, title, sub, badge.tone, url, place.x, place.y))
-    return {"drawing": drawing, "boxes": boxes}
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,14 @@ TITLE_LETTERS, SUB_LETTERS = 23, 27  # what fits into a box
 
 @dataclass(frozen=True)
 class Place(Generic[Key]):
-    """Where a node's box goes: its upper left corner."""
+    """Where a node's box goes: its upper left corner, and how large it is."""
 
     key: Key
     x: float
     y: float
     layer: int
+    width: float = BOX_WIDTH
+    height: float = BOX_HEIGHT
 
 
 @dataclass(frozen=True)
@@ -45,22 +47,29 @@ class Drawing(Generic[Key]):
     paths: Sequence[Path[Key]]
 
 
-def layout(nodes: Sequence[Key], edges: Iterable[tuple[Key, Key]]) -> Drawing[Key]:
-    """Places the nodes. Edges that name an unknown node are left out; the order of `nodes` breaks ties."""
+def layout(
+    nodes: Sequence[Key], edges: Iterable[tuple[Key, Key]], sizes: Mapping[Key, tuple[float, float]] | None = None
+) -> Drawing[Key]:
+    """Places the nodes. Edges that name an unknown node are left out; the order of `nodes` breaks ties.
+
+    `sizes`: width and height of boxes that are no ordinary ones.
+    """
     known = set(nodes)
     kept = list(dict.fromkeys((a, b) for a, b in edges if a in known and b in known and a != b))
     forward = _without_cycles(nodes, kept)
     layers = _ordered(nodes, forward, _layers(nodes, forward))
-    tallest = max((len(layer) for layer in layers), default=0)
-    height = _span(tallest, BOX_HEIGHT, GAP_Y)
+    boxes = {key: (sizes or {}).get(key, (BOX_WIDTH, BOX_HEIGHT)) for key in nodes}
+    heights = [_span([boxes[key][1] for key in layer], GAP_Y) for layer in layers]
+    height, left = max(heights, default=0.0), MARGIN
     places: dict[Key, Place[Key]] = {}
     for column, layer in enumerate(layers):
-        top = MARGIN + (height - _span(len(layer), BOX_HEIGHT, GAP_Y)) / 2
-        for row, key in enumerate(layer):
-            x = MARGIN + column * (BOX_WIDTH + GAP_X)
-            places[key] = Place(key, x, top + row * (BOX_HEIGHT + GAP_Y), column)
+        top = MARGIN + (height - heights[column]) / 2
+        for key in layer:
+            places[key] = Place(key, left, top, column, *boxes[key])
+            top += boxes[key][1] + GAP_Y
+        left += max(boxes[key][0] for key in layer) + GAP_X
     paths = [Path(a, b, _curve(places[a], places[b])) for a, b in kept]
-    return Drawing(_span(len(layers), BOX_WIDTH, GAP_X) + 2 * MARGIN, height + 2 * MARGIN, places, paths)
+    return Drawing((left - GAP_X if layers else MARGIN) + MARGIN, height + 2 * MARGIN, places, paths)
 
 
 def shorten(text: str, most: int = TITLE_LETTERS) -> str:
@@ -68,8 +77,8 @@ def shorten(text: str, most: int = TITLE_LETTERS) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
-def _span(count: int, size: float, gap: float) -> float:
-    return count * size + max(count - 1, 0) * gap
+def _span(sizes: Sequence[float], gap: float) -> float:
+    return sum(sizes) + max(len(sizes) - 1, 0) * gap
 
 
 def _without_cycles(nodes: Sequence[Key], edges: Sequence[tuple[Key, Key]]) -> list[tuple[Key, Key]]:
@@ -140,10 +149,10 @@ def _ordered(nodes: Sequence[Key], edges: Sequence[tuple[Key, Key]], layer: Mapp
 
 def _curve(source: Place[Key], target: Place[Key]) -> str:
     """A level-ended curve; an edge that leads back swings below the boxes."""
-    x1, y1 = source.x + BOX_WIDTH, source.y + BOX_HEIGHT / 2
-    x2, y2 = target.x, target.y + BOX_HEIGHT / 2
+    x1, y1 = source.x + source.width, source.y + source.height / 2
+    x2, y2 = target.x, target.y + target.height / 2
     if x2 <= x1:
-        low = max(y1, y2) + BOX_HEIGHT / 2 + GAP_Y / 2
+        low = max(source.y + source.height, target.y + target.height) + GAP_Y / 2
         return f"M{x1:g} {y1:g} C{x1 + 40:g} {low:g} {x2 - 40:g} {low:g} {x2:g} {y2:g}"
     bend = min((x2 - x1) / 2, GAP_X)
     return f"M{x1:g} {y1:g} C{x1 + bend:g} {y1:g} {x2 - bend:g} {y2:g} {x2:g} {y2:g}"

@@ -17,6 +17,7 @@ from console.pages.scope import scope_of
 from scheduler.models import Project
 
 THEMES = ("system", "light", "dark")
+TIMES = ("local", "utc")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Item:
 # Label, icon, name of the view, and the beginning of the addresses that belong to it.
 ITEMS = (
     ("Overview", "home", "home", ""),
-    ("Artifacts", "artifact", "artifacts", "/artifacts/"),
+    ("Artifacts", "artifact", "artifact-names", "/artifacts/"),
     ("Map", "map", "map", "/map/"),
     ("Executions", "run", "executions", "/executions/"),
     ("Approvals", "gate", "approvals", "/approvals/"),
@@ -50,6 +51,7 @@ def navigation(request: HttpRequest) -> dict[str, Any]:
     """Context processor; what needs the database is looked up only by pages that show it."""
     theme = request.COOKIES.get("theme", "system")
     context: dict[str, Any] = {"theme": theme if theme in THEMES else "system", "themes": THEMES}
+    context |= {"times": "utc" if request.COOKIES.get("times") == "utc" else "local", "time_choices": TIMES}
     user = getattr(request, "user", None)
     if user is None or not user.is_authenticated or request.path.startswith("/admin/"):
         return context

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.exceptions import CausewayError, InvalidArgument
-from console import quotas
+from console import places, quotas
 from console.accounts import access
 from console.accounts.access import Action
 from console.pages.responses import PageRequest, attempt, page, respond
@@ -62,6 +62,10 @@ def _show(request: PageRequest, typed: dict[str, str], problem: str = "") -> Htt
     context = {
         "quotas": quotas.shown(request.user, project=project),
         "queue": quotas.queue(request.user, project=project),
+        "places": places.places(request.user),
+        "workers": places.workers(),
+        "running": [(one, places.asked(one)) for one in places.running(request.user, project=project)],
+        "longest": places.LONGEST,
         "typed": typed,
         "problem": problem,
         "windows": QuotaWindow.values,

@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from artifacts.matrix import Matrix, Place
+from console import places
 from console.pages import badges, graphs
 from console.pages.badges import Badge
 from console.pages.charts import (
@@ -27,6 +28,7 @@ from console.pages.charts import (
     lines,
     parallel,
 )
+from console.pages.execution_graph import HEAD, ROOM, Box, Frame, Mark
 from console.pages.facets import FacetGroup, FacetValue
 from console.pages.failures import Failure
 from console.pages.paging import Page
@@ -73,8 +75,39 @@ def show_styleguide(request: PageRequest) -> HttpResponse:
             }
             for name, kind in boxes.items()
         ],
+        **_nodes(),
+        "places": [
+            places.Place("local", "", 2, START, 3, 40, _loads()),
+            places.Place("kubernetes", "lab", 0, START, 0, 2),
+        ],
+        "workers": [
+            places.Worker("worker", "evaluates", alive=True),
+            places.Worker("slow", "talks to strangers", alive=False),
+        ],
     }
     return render(request, "styleguide/styleguide.html", context)
+
+
+def _loads() -> list[places.Load]:
+    return [places.Load("cpu", 6, 8), places.Load("memory", 2.0**34, 2.0**33), places.Load("gpu", 0, 1)]
+
+
+def _nodes() -> dict[str, Any]:
+    """Of an execution: one that is open, around a map and one that could be opened."""
+    inside = graphs.layout(["items", "more"], [("items", "more")], {"items": (graphs.BOX_WIDTH, 68)})
+    width, height = inside.width + 2 * ROOM, inside.height + HEAD + ROOM
+    items, more = inside.places["items"], inside.places["more"]
+    marks = [Mark(22 + 10 * at, 48, 8, "bad" if at == 3 else "good") for at in range(9)]
+    here = "#drawings"
+    outer = Frame("outer", "workflow · running", "info", here, 0, 0, width, height, here, "Close outer")
+    closed = Box("more", "sub-workflow · queued", "neutral", here, ROOM + more.x, HEAD + more.y, 52, here, "Open more")
+    mapped = Box("items", "9 items · running", "info", here, ROOM + items.x, HEAD + items.y, items.height, marks=marks)
+    return {
+        "frames": [outer],
+        "path_groups": [(ROOM, HEAD, inside.paths)],
+        "node_boxes": [mapped, closed],
+        "node_drawing": graphs.Drawing(width, height, {}, []),
+    }
 
 
 def _badges() -> list[tuple[str, list[Badge]]]:
@@ -84,6 +117,7 @@ def _badges() -> list[tuple[str, list[Badge]]]:
         "Nodes": badges.NODE,
         "Attempts": badges.ATTEMPT,
         "Firings": badges.FIRING,
+        "Checks": badges.CHECK,
         "Launch plans": badges.LAUNCH_PLAN_STATE,
         "Kinds": badges.KIND,
     }

@@ -25,7 +25,7 @@ from console.doing import doing_of, doing_of_attempt
 from console.pages import badges, metrics
 from console.pages.badges import Badge
 from console.pages.partition_runs import PlaceRun
-from console.pages.wording import spell_ago, spell_duration, spell_size
+from console.pages.wording import spell_ago, spell_browser, spell_duration, spell_size
 from lineage.walks import VersionNode
 from scheduler.contests.rules import Standing
 from scheduler.doing import Doing
@@ -133,6 +133,12 @@ def check_badge(result: CheckResult) -> SafeString:
 
 
 @register.simple_tag
+def check_status(status: str) -> SafeString:
+    """Of CheckStatus."""
+    return _badge(badges.CHECK.get(status))
+
+
+@register.simple_tag
 def standing_badge(standing: Standing) -> SafeString:
     return _badge(badges.of_standing(standing))
 
@@ -232,10 +238,16 @@ def deadline(moment: datetime | None) -> SafeString | str:
 
 
 @register.simple_tag
-def moment(at: datetime | None) -> SafeString | str:
+def moment(at: datetime | None, shape: str = "%Y-%m-%d %H:%M:%S") -> SafeString | str:
+    """In UTC; where scripts run and nobody chose UTC, they show the same in the browser's zone (clocks.js). `shape`:
+    of strftime, with %Y-%m-%d, %H:%M:%S or %H:%M in it.
+    """
     if at is None:
         return ""
-    return format_html('<time datetime="{}">{}</time>', at.isoformat(), at.strftime("%Y-%m-%d %H:%M:%S UTC"))
+    text = at.strftime(shape)
+    html = '<time datetime="{}" data-clock="at" title="{}">{}{}</time>'
+    whole = at.strftime("%Y-%m-%d %H:%M:%S UTC")
+    return format_html(html, at.isoformat(), whole, text, " UTC" if "%Y" in shape else "")
 
 
 @register.simple_tag
@@ -247,6 +259,11 @@ def duration(start: datetime | None, end: datetime | None) -> SafeString | str:
     if end is not None:
         return text
     return format_html('<span class="nowrap" data-clock="running" data-since="{}">{}</span>', start.isoformat(), text)
+
+
+@register.filter
+def browser(agent: str) -> str:
+    return spell_browser(agent)
 
 
 @register.filter

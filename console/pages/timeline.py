@@ -44,6 +44,7 @@ class Line:
     segments: list[Segment]
     is_cached: bool
     words: str  # for who cannot see it
+    critical: tuple[float, float] | None = None  # where it begins and how long it is, if the end waited for it
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,30 @@ def timeline_context(execution: Execution, rows: Sequence[NodeRow]) -> dict[str,
     axis = _Axis(start, execution.ended_at or steady_end(start, timezone.now()))
     tries = _tries([row.node.pk for row in rows])
     parts = [spell_duration(timedelta(seconds=axis.span * part / MARKS)) for part in range(MARKS + 1)]
-    return {"lines": [_line(row, tries[row.node.pk], axis) for row in rows], "axis": ["0", *parts[1:]], "began": start}
+    critical = critical_path(rows, axis.end)
+    lines = [_line(row, tries[row.node.pk], axis, is_critical=row.node.pk in critical) for row in rows]
+    return {"lines": lines, "axis": ["0", *parts[1:]], "began": start}
+
+
+def critical_path(rows: Sequence[NodeRow], now: datetime) -> set[int]:
+    """Primary keys of the nodes that the end waited for: of those beside each other the one that ended last, of what it
+    waited for again the one that ended last, and so on; and the same inside each of them.
+    """
+    below: dict[int | None, dict[str, NodeRow]] = defaultdict(dict)
+    for row in rows:
+        if row.node.started_at is not None:
+            below[row.node.parent_id][row.node.spec_node_id] = row
+    found: set[int] = set()
+    inside: list[int | None] = [None]
+    while inside:
+        beside = below[inside.pop()]
+        last = max(beside.values(), key=lambda row: row.node.ended_at or now, default=None)
+        while last is not None:
+            found.add(last.node.pk)
+            inside.append(last.node.pk)
+            before = [beside[up] for up in last.upstream if up in beside and beside[up].node.pk not in found]
+            last = max(before, key=lambda row: row.node.ended_at or now, default=None)
+    return found
 
 
 def _tries(nodes: list[int]) -> dict[int, list[_Try]]:
@@ -93,7 +117,7 @@ def _tries(nodes: list[int]) -> dict[int, list[_Try]]:
     return found
 
 
-def _line(row: NodeRow, tries: list[_Try], axis: _Axis) -> Line:
+def _line(row: NodeRow, tries: list[_Try], axis: _Axis, *, is_critical: bool) -> Line:
     node = row.node
     cached = node.cache_status == CACHED
     if node.kind == NodeKind.ARRAY and tries:
@@ -108,7 +132,10 @@ def _line(row: NodeRow, tries: list[_Try], axis: _Axis) -> Line:
         segments = [axis.segment(node.started_at, node.ended_at, row.badge.tone, "run", words)]
     else:
         segments, words = [], "not begun"
-    return Line(row, segments, cached, f"from the cache; {words}" if cached else words)
+    words = ("from the cache; " if cached else "") + words + ("; on the critical path" if is_critical else "")
+    begun = axis.at(node.created_at)
+    critical = (round(begun, 1), round(max(axis.at(node.ended_at or axis.end) - begun, LEAST), 1))
+    return Line(row, segments, cached, words, critical if is_critical else None)
 
 
 def _of_try(one: _Try, axis: _Axis) -> list[Segment]:

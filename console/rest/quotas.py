@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from console import quotas
+from console import places, quotas
 from console.rest.base import ApiView, Body, Filters, read_body, read_query, user_of
 from scheduler.actions.quotas import Wanted, change_quota, remove_quota, scope_of, set_quota
 from scheduler.models import QuotaScope, QuotaWindow
@@ -107,6 +107,26 @@ class QueueOut(serializers.Serializer[Any]):
     results = InLineOut(many=True)
 
 
+class LoadOut(serializers.Serializer[Any]):
+    resource = serializers.CharField(help_text="cpu (cores), memory (bytes) or gpu (devices)")
+    asked = serializers.FloatField()
+    capacity = serializers.FloatField(help_text="0: not known; a cluster places by itself")
+
+
+class PlaceOut(serializers.Serializer[Any]):
+    executor = serializers.CharField()
+    cluster = serializers.CharField(help_text="empty: there is one of that kind")
+    processes = serializers.IntegerField(help_text="executors heard of lately")
+    seen_at = serializers.DateTimeField(allow_null=True)
+    running = serializers.IntegerField(help_text="attempts that it has")
+    queued = serializers.IntegerField()
+    loads = LoadOut(many=True)
+
+
+class PlacesOut(serializers.Serializer[Any]):
+    results = PlaceOut(many=True)
+
+
 class ProjectFilter(Filters):
     project = serializers.CharField(required=False, default="", max_length=64)
 
@@ -157,6 +177,13 @@ class QueueView(ApiView):
         """What waits now and for what, of the projects you may read; what waits longest first."""
         project = read_query(ProjectFilter, request)["project"]
         return Response(QueueOut({"results": quotas.queue(user_of(request), project=project)}).data)
+
+
+class PlacesView(ApiView):
+    @extend_schema(operation_id="queue_places", responses=PlacesOut, tags=TAGS)
+    def get(self, request: Request) -> Response:
+        """Where work runs: executors and clusters, what is asked of them and what they have, over all projects."""
+        return Response(PlacesOut({"results": places.places(user_of(request))}).data)
 
 
 def _answer(request: Request, pk: int, status: int = 200) -> Response:

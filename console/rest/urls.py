@@ -168,6 +168,7 @@ v1 = [
     path("usage", usage.UsageView.as_view(), name="usage"),
     path("usage.csv", usage.UsageCsvView.as_view(), name="usage-csv"),
     path("queue", quotas.QueueView.as_view(), name="queue"),
+    path("queue/places", quotas.PlacesView.as_view(), name="queue-places"),
     path("kept-clusters", clusters.KeptView.as_view(), name="kept-clusters"),
     path("clusters", clusters.ClustersView.as_view(), name="clusters"),
     path("clusters/<str:name>", clusters.ClusterView.as_view(), name="cluster"),

@@ -1,7 +1,7 @@
 // Ctrl-K searches everywhere, / the page (or everywhere), ? tells the keys, g and a letter goes somewhere.
 //   <a href="/search/" data-palette>Search</a>   <dialog id="palette"> with an input and #palette-results
 //   <input name="next" data-here>                an address that is kept as it is when the form is sent
-const PLACES = { h: "/", a: "/artifacts/", e: "/executions/", p: "/launch-plans/", w: "/approvals/", s: "/schedules/" };
+const PLACES = { h: "/", a: "/artifacts/names/", e: "/executions/", p: "/launch-plans/", w: "/approvals/", s: "/schedules/" };
 const WAIT = 1200; // ms in which the letter after g has to come
 let bound = false;
 let going = 0;

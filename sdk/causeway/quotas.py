@@ -57,3 +57,7 @@ class Quotas:
         """What waits now and for what, of the projects you may read."""
         named = {"project": project} if project else {}
         return self._client.connection.call("GET", "queue", params=named)["results"]
+
+    def places(self) -> Any:
+        """Executors and clusters, with what is asked of them and what they have."""
+        return self._client.connection.call("GET", "queue/places")["results"]

@@ -31,6 +31,7 @@ def test_one_is_set_shown_listed_and_removed(causeway: Command) -> None:
     assert "gpu-hours/week" in causeway("quota", "list", "--of", "demo")
     assert f"quota {number} is removed" in causeway("quota", "remove", number)
     assert "PROJECT" in causeway("queue")
+    assert "PROCESSES" in causeway("queue", "--places")
     assert causeway("usage", "--by", "project,user").split() == ["PROJECT", "USER", "RESOURCE", "HOURS", "COST"]
     assert json.loads(causeway("usage", "--start", "2026-01-01", "--json")) == []
     assert "not kept by colour" in causeway("usage", "--by", "colour", exit_code=1)

@@ -8,6 +8,8 @@ from datetime import datetime
 
 from console.pages.charts.scales import COLOURS, TimeScale, scale_of, spell_mark
 
+DOTS = 40  # that can be pointed at: each weighs as much as ten points of a line
+
 
 @dataclass(frozen=True)
 class Dot:
@@ -64,6 +66,7 @@ class LineChart:
     left_out: Sequence[str] = ()
     bound: tuple[float, str] | None = None
     has_dots: bool = True
+    untold: int = 0  # older dots that are part of the lines only
     template = "partials/charts/lines.html"
 
 
@@ -82,7 +85,8 @@ def lines(
 
     The first COLOURS series are drawn, the others are in the table. `since`: moments are told as the time that had
     passed since then, the first first; without, as dates, the newest first. `with_zero`: the axis begins at nothing.
-    Without dots a line is a curve of many values. Where the first of `head` is empty, the table names no series.
+    Without dots a line is a curve of many values; else the newest DOTS can be pointed at and stand in the table, and
+    those that stand out. Where the first of `head` is empty, the table names no series.
     """
     dots = [dot for one in series for dot in one.dots]
     if not dots:
@@ -91,14 +95,16 @@ def lines(
     drawn = [dot for one in shown for dot in one.dots]
     scale = scale_of([*(dot.value for dot in drawn), *([bound.value] if bound else [])], with_zero=with_zero)
     time = TimeScale(min(dot.at for dot in drawn), max(dot.at for dot in drawn), since)
-    rows = [(one.name, time.spell(dot.at), dot) for one in series for dot in one.dots]
+    told = _told(dots) if with_dots and since is None else {id(dot) for dot in dots}
+    rows = [(one.name, time.spell(dot.at), dot) for one in series for dot in one.dots if id(dot) in told]
 
     def placed(colour: int, one: Series) -> DrawnSeries:
         places = [
             PlacedDot(dot, time.at(dot.at), round(100 - scale.at(dot.value), 2))
             for dot in sorted(one.dots, key=lambda dot: dot.at)
         ]
-        return DrawnSeries(one.name, colour, " ".join(f"{dot.x:g},{dot.y:g}" for dot in places), places)
+        line = " ".join(f"{round(dot.x, 1):g},{round(dot.y, 1):g}" for dot in places)
+        return DrawnSeries(one.name, colour, line, [place for place in places if id(place.dot) in told])
 
     return LineChart(
         title=title,
@@ -111,4 +117,10 @@ def lines(
         left_out=[one.name for one in series if one.dots][COLOURS:],
         bound=(round(100 - scale.at(bound.value), 2), bound.words) if bound else None,
         has_dots=with_dots,
+        untold=len(dots) - len(rows),
     )
+
+
+def _told(dots: Sequence[Dot]) -> set[int]:
+    newest = sorted(dots, key=lambda dot: dot.at, reverse=True)
+    return {id(dot) for place, dot in enumerate(newest) if place < DOTS or dot.mark or dot.is_ringed}

@@ -102,10 +102,16 @@ def remove(client: Client, number: int, as_json: bool) -> None:
 
 @main.command()
 @click.option("--of", "project", default="", help="Only of this project.")
+@click.option("--places", is_flag=True, help="Where work runs instead: executors and clusters, and how full they are.")
 @json_option
 @click.pass_obj
-def queue(client: Client, project: str, as_json: bool) -> None:
+def queue(client: Client, project: str, places: bool, as_json: bool) -> None:
     """What waits now and for what, what waits longest first."""
+    if places:
+        rows = client.quotas.places()
+        shown = rows if as_json else [{**row, **_told(row)} for row in rows]
+        show_rows(shown, ["place", "processes", "running", "queued", "cpu", "memory", "gpu"], as_json=as_json)
+        return
     columns = ["project", "domain", "place", "code", "count", "since", "starts_at", "message"]
     show_rows(client.quotas.queue(project), columns, as_json=as_json)
 
@@ -127,6 +133,16 @@ def usage(client: Client, by: str, start: str, end: str, as_json: bool) -> None:
     columns = [name.strip() for name in by.split(",") if name.strip()]
     shown = rows if as_json else [{**row["group"], **row, **_amounts(row)} for row in rows]
     show_rows(shown, [*columns, "resource", "hours", "cost"], as_json=as_json)
+
+
+def _told(row: dict[str, Any]) -> dict[str, str]:
+    """Which place it is, and of each resource what is asked for of what there is."""
+    found = {"place": row["cluster"] or row["executor"], "cpu": "", "memory": "", "gpu": ""}
+    for load in row["loads"]:
+        unit = 2**30 if load["resource"] == "memory" else 1
+        of = f" of {load['capacity'] / unit:g}" if load["capacity"] else ""
+        found[load["resource"]] = f"{load['asked'] / unit:.4g}{of}{' GiB' if unit > 1 else ''}"
+    return found
 
 
 def _amounts(row: dict[str, Any]) -> dict[str, str]:

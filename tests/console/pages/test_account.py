@@ -73,3 +73,7 @@ def test_it_keeps_the_theme(world: World, browse: Browse) -> None:
     assert 'data-theme="dark"' in client.get("/").content.decode()
     client.post("/theme/", {"theme": "neon"})
     assert 'data-theme="dark"' in client.get("/").content.decode()
+    assert "data-times" not in client.get("/").content.decode()
+    client.post("/theme/", {"times": "utc"})
+    page = client.get("/").content.decode()
+    assert 'data-times="utc"' in page and 'data-theme="dark"' in page

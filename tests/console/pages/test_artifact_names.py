@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from artifacts import summaries
 from artifacts.actions.publish import Publication, publish
-from artifacts.models import ArtifactVersion, Kind
+from artifacts.models import ArtifactVersion, CheckResult, CheckStatus, Kind
 from console.accounts.models import User
 from lineage.actions.record import record_derivations
 from scheduler.models import TriggerSource
@@ -49,6 +49,19 @@ def test_each_name_stands_once_with_what_there_is_of_it(world: World, browse: Br
     assert [row.artifact.name for row in client.get("/artifacts/?q=name%3Astorm").context["page"].rows][0] == "storm"
 
 
+def test_it_says_what_checks_say_of_the_newest_version(world: World, browse: Browse) -> None:
+    passed = {"kind": "metric", "severity": "block", "status": CheckStatus.PASSED, "at": timezone.now()}
+    for name, over in (("good", {}), ("fresh", {"status": CheckStatus.FAILED})):
+        CheckResult.objects.create(version=world.model, name=name, **(passed | over))
+    CheckResult.objects.create(version=make_version("ml-dataset", Kind.DATASET, number=800), name="old", **passed)
+    client = browse(world.admin)
+
+    found = rows(client, "?sort=-checked")
+
+    assert [(name, row.checked) for name, row in found.items()][0] == ("ml-model", CheckStatus.FAILED)
+    assert found["ml-dataset"].checked == "", "an older version's does not count"
+
+
 def test_it_counts_what_is_out_of_date(world: World, browse: Browse) -> None:
     source, model = made("raw"), made("made-of-raw")
     record_derivations([(source.pk, model.pk)])
@@ -59,14 +72,14 @@ def test_it_counts_what_is_out_of_date(world: World, browse: Browse) -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["name", "kind", "versions", "partitions", "stale", "producer", "readers", "size", "newest"]
+    "key", ["name", "kind", "versions", "partitions", "stale", "checked", "producer", "readers", "size", "newest"]
 )
 def test_every_column_sorts_both_ways(world: World, browse: Browse, key: str) -> None:
     made("alone", size_bytes=7)
     TriggerSource.objects.update(active=True)
     client = browse(world.admin)
     up, down = list(rows(client, f"?sort={key}")), list(rows(client, f"?sort=-{key}"))
-    assert set(up) == set(down) and up != down or key in ("stale", "partitions")
+    assert set(up) == set(down) and up != down or key in ("stale", "partitions", "checked")
     column = next(each for each in client.get(f"{NAMES}?sort={key}").context["columns"] if each.key == key)
     assert (column.way, column.href) == ("ascending", f"?sort=-{key}")
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from console.pages.charts import Axis, Bar, Bound, Dot, Part, Path, Series, bars, lines, parallel
+from console.pages.charts.lines import DOTS
 from console.pages.charts.scales import COLOURS, TimeScale, scale_of, spell_mark
 from console.pages.charts.tags import chart, strip
 
@@ -66,6 +67,16 @@ def test_lines_place_dots_by_time_and_value() -> None:
     assert [label for _, label in drawn.grid] == ["100", "75", "50", "25", "0"]
 
 
+def test_of_many_dots_the_newest_are_told_and_those_that_stand_out() -> None:
+    dots = [Dot(START + timedelta(days=day), 1.0, mark="champion" if day == 3 else "") for day in range(DOTS + 20)]
+    drawn = lines("auc", [Series("SEA", dots)])
+
+    assert drawn is not None
+    assert drawn.untold == 19 and len(drawn.rows) == len(drawn.series[0].dots) == DOTS + 1
+    assert drawn.series[0].points.count(",") == DOTS + 20
+    assert "Without 19 older ones" in chart(drawn)
+
+
 def test_more_series_than_colours_are_named_and_in_the_table() -> None:
     drawn = lines("auc", [Series(f"region {at}", [Dot(START, float(at))]) for at in range(COLOURS + 2)])
 
@@ -114,7 +125,7 @@ def test_a_curve_tells_the_time_that_had_passed_and_what_bounds_it() -> None:
     )  # fmt: skip
 
     assert drawn is not None
-    assert drawn.series[0].points == "0,87.5 33.33,50 100,75"
+    assert drawn.series[0].points == "0,87.5 33.3,50 100,75"
     assert drawn.below == ["0.00 s", "45 s", "1 min 30 s"]
     assert [when for _, when, _ in drawn.rows] == ["0.00 s", "30 s", "1 min 30 s"]
     page = chart(drawn)

@@ -25,8 +25,8 @@ MOST = {
     "/workflows/": 7,
     "/tasks/": 7,
     "/artifacts/demo/development/ml-dataset/": 23,  # three for the matrix, five for charts and approvals
-    "/artifacts/names/": 11,  # the newest of all, and all of those on the page
-    "/artifacts/names/?sort=-stale": 12,  # and what all are ordered by
+    "/artifacts/names/": 12,  # the newest of all, and all of those on the page
+    "/artifacts/names/?sort=-stale": 13,  # and what all are ordered by
     "/map/": 8,
     "/search/?q=train": 17,
     "/schedules/": 5,

@@ -13,7 +13,7 @@ from audit.models import AuditEvent
 from console.accounts.models import Role, RoleBinding, User
 from scheduler.attempts import claims
 from scheduler.executors.packing import Unbounded
-from scheduler.models import Execution, Project, Quota, TaskExecution
+from scheduler.models import Execution, ExecutorInstance, Project, Quota, TaskExecution
 from scheduler.phases import AttemptPhase
 from scheduler.quotas import lanes, used
 from tests.console.pages.cast import user
@@ -81,6 +81,31 @@ def test_what_waits_is_there_in_numbers(root: User, browse: Browse) -> None:
     assert "used up" in shown and "100 %" in shown
     shown = client.get("/quotas/", HTTP_HX_REQUEST="true").content.decode()
     assert 'id="quota-list"' in shown and "<form class" not in shown.replace("data-confirm", "")
+
+
+def test_it_says_what_each_place_has_and_what_runs_there(root: User, browse: Browse) -> None:
+    now = timezone.now()
+    alive = {"executor": "local", "capacity": {"cpu": 4, "memory": 2**33}, "started_at": now, "seen_at": now}
+    ExecutorInstance.objects.create(name="here", **alive)
+    ExecutorInstance.objects.create(name="there", **alive)
+    gone = alive | {"executor": "kubernetes", "cluster": "lab", "seen_at": now - timedelta(hours=1), "capacity": {}}
+    ExecutorInstance.objects.create(name="pods", **gone)
+    node = make_node()
+    Execution.objects.filter(pk=node.execution_id).update(project="demo", domain="development")
+    runs = {"phase": AttemptPhase.RUNNING, "started_at": now, "executor": "local", "claimed_by": "here"}
+    make_attempt(node, resources={"cpu": 2, "memory": 2**32}, **runs)
+    make_attempt(node, resources={"cpu": 1}, executor="local")
+
+    answer = browse(root).get("/quotas/")
+
+    lab, local = answer.context["places"]
+    assert (lab.name, lab.alive, lab.running) == ("lab", False, 0)
+    assert (local.name, local.processes, local.running, local.queued) == ("local", 2, 1, 1)
+    assert [(one.words, one.percent) for one in local.loads] == [("2 of 8", 25), ("4 GiB of 16 GiB", 25)]
+    assert [asks for _, asks in answer.context["running"]] == ["2 cpu, 4 GiB memory"]
+    shown = browse(user("reader", role=Role.VIEWER, project="elsewhere")).get("/quotas/")
+    assert len(shown.context["places"]) == 2 and not shown.context["running"]  # totals, and nobody's names
+    assert browse(user("nobody")).get("/quotas/").context["places"] == []
 
 
 def test_what_was_used_this_month(root: User, browse: Browse) -> None:

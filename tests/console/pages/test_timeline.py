@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
@@ -10,14 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from console.accounts.models import User
-from console.pages.executions_context import STEADY, steady_end
-from console.pages.timeline import UNITS, Line
-from scheduler.models import Execution, NodeKind
+from console.pages.badges import Badge
+from console.pages.executions_context import STEADY, NodeRow, steady_end
+from console.pages.timeline import UNITS, Line, critical_path
+from scheduler.models import Execution, NodeExecution, NodeKind
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 from tests.console.pages.cast import World, make_attempt, make_execution, make_node
 
 Browse = Callable[[User], Client]
 SECOND = timedelta(seconds=1)
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 
 
 def lines_of(client: Client, execution: Execution) -> dict[str, Line]:
@@ -101,3 +104,31 @@ def test_the_end_of_what_runs_is_close_and_moves_seldom(age: float) -> None:
         for moment, end in zip(moments, ends, strict=True)
     )
     assert len(set(ends)) <= 6
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.sets(st.integers(0, 8))), min_size=1, max_size=9),
+    st.integers(0, 9),
+)
+def test_the_critical_path_is_what_the_end_waited_for(nodes: list[tuple[int, set[int]]], still: int) -> None:
+    """Nodes by when they ended, each after some of those before it; one of them may still run."""
+    rows = [_row(pk, START + ended * SECOND if pk != still else None, above) for pk, (ended, above) in enumerate(nodes)]
+    now = START + 60 * SECOND
+
+    found = critical_path(rows, now)
+
+    def end(pk: int) -> datetime:
+        return rows[pk].node.ended_at or now
+
+    assert max(end(row.node.pk) for row in rows) == max(end(pk) for pk in found)
+    walked = sorted(found, reverse=True)
+    for later, earlier in itertools.pairwise(walked):
+        above = {int(name) for name in rows[later].upstream if int(name) < len(rows)}
+        assert end(earlier) == max(end(pk) for pk in above)
+    assert not [name for name in rows[walked[-1]].upstream if int(name) < len(rows)]
+
+
+def _row(pk: int, ended: datetime | None, above: set[int]) -> NodeRow:
+    node = NodeExecution(pk=pk, spec_node_id=str(pk), started_at=START, ended_at=ended)
+    upstream = tuple(str(one) for one in sorted(above) if one < pk)
+    return NodeRow(node, "", "", "", 0, Badge("Running"), 0, 0, None, 1, None, upstream)

@@ -7,7 +7,7 @@ from flyteidl.core import execution_pb2
 
 from console.pages.failures import describe_error
 from console.pages.tags import metric, milliseconds
-from console.pages.wording import spell_ago, spell_duration, spell_size
+from console.pages.wording import spell_ago, spell_browser, spell_duration, spell_size
 
 NOW = datetime(2026, 5, 17, 12, 0, tzinfo=timezone.utc)
 
@@ -48,6 +48,23 @@ def test_it_spells_sizes(count: int, words: str) -> None:
 )
 def test_it_writes_metrics_as_people_do(value: object, words: str) -> None:
     assert metric(value) == words
+
+
+@pytest.mark.parametrize(
+    ("agent", "words"),
+    [
+        (
+            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/156.0 Safari/537.36",
+            "Chrome on Linux",
+        ),
+        ("Mozilla/5.0 (Windows NT 10.0) AppleWebKit/537.36 Chrome/156.0 Safari/537.36 Edg/156.0", "Edge on Windows"),
+        ("Mozilla/5.0 (Android 15; Mobile; rv:140.0) Gecko/140.0 Firefox/140.0", "Firefox on Android"),
+        ("curl/8.5.0", "curl/8.5.0"),
+        ("", ""),
+    ],
+)
+def test_it_says_which_browser_it_is(agent: str, words: str) -> None:
+    assert spell_browser(agent) == words
 
 
 @pytest.mark.parametrize(("count", "words"), [(12.4, "12 ms"), (16350, "16 s"), (1500, "1.5 s")])

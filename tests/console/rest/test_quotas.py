@@ -71,6 +71,9 @@ def test_it_says_what_is_in_use_and_what_waits_and_why(api: Caller) -> None:
     (line,) = root.get("/api/v1/queue").json()["results"]
     said = "asks for 1 nvidia.com/gpu, 4 of 4 are in use (quota of project demo)"
     assert (line["code"], line["message"], line["count"], line["place"]) == ("quota", said, 2, "local")
+    (place,) = root.get("/api/v1/queue/places").json()["results"]
+    assert (place["executor"], place["processes"], place["running"], place["queued"]) == ("local", 1, 4, 2)
+    assert place["loads"][-1] == {"resource": "gpu", "asked": 4.0, "capacity": 4.0}
     lowered = root.patch(f"{URL}/{shown['id']}", {"limit": 1}, format="json").json()
     assert lowered["state"] == "over" and lowered["used"] == 4.0
     waiting = TaskExecution.objects.filter(phase=AttemptPhase.QUEUED).order_by("-pk").first()

@@ -1,0 +1,193 @@
+"""The everyday tasks of the console, as somebody new does them, on a filled installation: each takes at most two clicks
+or one search to get where the answer or the form is.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.test import Client
+from django.utils import timezone
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from pytest_django.live_server_helper import LiveServer
+
+from artifacts.models import ArtifactVersion
+from console.accounts.models import User
+from scheduler.models import Execution, ExecutorInstance, Gate, Quota, Schedule, Trigger
+from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+from tests.console.pages.cast import make_attempt, make_node
+from tests.e2e.test_pages import browser, complaints_of, watched
+
+__all__ = ["browser"]
+
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+
+SIZES = ("--versions=900", "--executions=400", "--storm=200", "--waiting=2", "--map-items=20", "--seed=5")
+CLICKS = 2
+
+
+class Visitor:
+    """Somebody at the console who counts what he does: `task` begins at home, and two clicks or one search later he has
+    to be there. What is typed into a form, and its button, is the task itself.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.clicks, self.searches = page, 0, 0
+
+    @contextmanager
+    def task(self, name: str) -> Iterator[None]:
+        self.clicks = self.searches = 0
+        self.page.goto("/")
+        yield
+        assert self.clicks + CLICKS * self.searches <= CLICKS, f"{name}: {self.clicks} clicks, {self.searches} searches"
+
+    def click(self, what: Locator) -> None:
+        self.clicks += 1
+        what.click()
+
+    def go(self, name: str) -> None:
+        """By the navigation."""
+        self.click(self.page.get_by_role("navigation", name="Main").get_by_role("link", name=name, exact=True))
+
+    def search(self, text: str, hit: str) -> None:
+        """Ctrl-K, some letters, and the link that is called so."""
+        self.searches += 1
+        self.page.keyboard.press("Control+k")
+        palette = self.page.get_by_role("dialog", name="Search everywhere")
+        palette.get_by_role("combobox").fill(text)
+        palette.get_by_role("link", name=hit).first.click()
+
+
+def _log_in(context: BrowserContext, live_server: LiveServer, user: User) -> None:
+    client = Client()
+    client.force_login(user)
+    context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": live_server.url}])
+
+
+def _wait_for_a_gpu() -> Execution:
+    """One of those that go on has an attempt that waits."""
+    now = timezone.now()
+    ExecutorInstance.objects.create(name="local", executor="local", capacity={}, started_at=now, seen_at=now)
+    run = Execution.objects.filter(phase=ExecutionPhase.SUCCEEDED).order_by("-created_at")[0]
+    Execution.objects.filter(pk=run.pk).update(phase=ExecutionPhase.RUNNING, ended_at=None, created_at=now)
+    run.refresh_from_db()
+    make_attempt(
+        make_node(run, "waits", NodePhase.QUEUED, started_at=None), AttemptPhase.QUEUED, reason="waiting for gpu 1"
+    )
+    return run
+
+
+@pytest.fixture
+def visitor(browser: Browser, live_server: LiveServer, transactional_db: None) -> Iterator[Visitor]:
+    call_command("fill", *SIZES, stdout=StringIO())
+    admin = User.objects.create_superuser("admin")
+    with browser.new_context(viewport={"width": 1280, "height": 900}, base_url=live_server.url) as context:
+        _log_in(context, live_server, admin)
+        page = watched(context.new_page())
+        page.set_default_timeout(30_000)
+        page.goto("/", timeout=120_000)  # the first page loads all of Django
+        yield Visitor(page)
+
+
+def test_every_task_of_every_day_takes_two_clicks_or_one_search(
+    visitor: Visitor, browser: Browser, live_server: LiveServer
+) -> None:
+    page = visitor.page
+    with visitor.task("the newest version of each partition"):
+        visitor.search("sales-daily", "sales-daily")
+        matrix = page.get_by_role("region", name="Partitions")
+        expect(matrix.get_by_role("rowheader", name="SEA")).to_be_visible()
+        newest = ArtifactVersion.objects.filter(artifact__name="sales-daily", partitions__region="SEA")
+        shown = matrix.get_by_role("row", name=re.compile("^SEA")).get_by_role("link").last
+        assert str(newest.latest("created_at").pk) in str(shown.get_attribute("href"))
+
+    waiting = _wait_for_a_gpu()
+    with visitor.task("why an execution waits"):
+        visitor.click(page.get_by_role("link", name="queued or waiting"))
+        row = page.get_by_role("row").filter(has=page.get_by_role("link", name=waiting.name, exact=True))
+        expect(row).to_contain_text("for gpu 1")
+
+    with visitor.task("what failed tonight, and why"):
+        failures = page.locator("#home-failures")
+        first = failures.locator("li").first
+        why = first.locator("p").first.inner_text().removesuffix("…").strip()
+        visitor.click(first.get_by_role("link"))
+        expect(page.locator(".page-head .badge").first).to_have_text("Failed")
+        assert why and why in page.get_by_role("main").inner_text()
+
+    with visitor.task("approve a model with evidence"):
+        gate = Gate.objects.filter(decided_at__isnull=True, signal_id="approve_demand_model").order_by("pk")[0]
+        asked = page.locator("li").filter(has_text=re.compile("approve_demand_model"))
+        visitor.click(asked.get_by_role("link", name="Review"))
+        expect(page.get_by_role("main")).to_contain_text("demand-model")
+        expect(page.get_by_role("main")).to_contain_text("mape")
+        page.get_by_role("button", name="Approve").click()
+        page.get_by_role("dialog").get_by_role("button", name="Approve").click()
+        expect(page.get_by_role("complementary", name="Decision")).to_contain_text("Approved by admin")
+        assert Gate.objects.filter(signal_id=gate.signal_id, decided_by="admin").count() == 1
+
+    with visitor.task("launch with another version"):
+        visitor.search("train_on_features", "Launch train_on_features")
+        page.locator(".field", has=page.locator("#in-features")).get_by_text("Take a version of an artifact").click()
+        page.get_by_label("Search versions for features").fill("features-daily")
+        page.get_by_role("radio", name=re.compile("features-daily")).nth(1).check()
+        page.locator("#in-region").fill("SEA")
+        page.get_by_role("button", name="Launch").click()
+        expect(page).to_have_url(re.compile("/executions/retail/development/"))
+        assert Execution.objects.filter(principal="admin", launch_plan__name="train_on_features").exists()
+
+    with visitor.task("give a project 4 GPUs"):
+        visitor.go("Queue and quotas")
+        for label, text in (("Project", "risk"), ("Resource", "gpu"), ("Limit", "4")):
+            page.get_by_label(label, exact=True).fill(text)
+        page.get_by_role("button", name="Set", exact=True).click()
+        expect(page.locator("tr[id^=quota-]").filter(has_text=re.compile("risk.*gpu"))).to_be_visible()
+        assert Quota.objects.get(project="risk", resource="gpu").limit == 4
+
+    with visitor.task("who used what this month"):
+        visitor.go("Usage")
+        visitor.click(page.get_by_role("navigation", name="By").get_by_role("link", name="By user", exact=True))
+        expect(page.get_by_role("cell", name="chloe")).to_be_visible()
+
+    with visitor.task("pause a storm"):
+        storm = page.get_by_role("status").filter(has_text="storms")
+        visitor.click(storm.get_by_role("button", name="Pause, keep backlog"))
+        expect(storm).to_contain_text("paused by admin")
+        assert Trigger.objects.get(launch_plan__name="heartbeat", active=True).paused_by == "admin"
+
+    with visitor.task("backfill a schedule"):
+        schedule = Schedule.objects.get(launch_plan__name="nightly_sea", active=True)
+        visitor.go("Schedules")
+        row = page.get_by_role("row").filter(has_text="nightly_sea")
+        visitor.click(row.get_by_role("link", name="Backfill"))
+        day = f"{timezone.now() - timedelta(days=50):%Y-%m-%d}"
+        page.get_by_label("From").fill(f"{day}T00:00")
+        page.get_by_label("Before").fill(f"{timezone.now():%Y-%m-%d}T00:00")
+        page.get_by_role("button", name="Look").click()
+        page.get_by_role("button", name=re.compile(r"Launch \d+")).click()
+        page.get_by_role("dialog").get_by_role("button", name="Launch").click()
+        expect(page.get_by_text("launched").first).to_be_visible()
+        assert schedule.fires.filter(execution__principal="admin").exists() or schedule.fires.exists()
+
+    with visitor.task("compare two models"):
+        visitor.search("fraud-model", "fraud-model")
+        page.get_by_role("button", name="Compare the chosen").click()
+        expect(page.get_by_role("main")).to_contain_text("auc")
+        expect(page.get_by_role("columnheader")).not_to_have_count(0)
+
+    with visitor.task("share a link"):
+        visitor.click(page.get_by_role("link", name="failed in 24 h"))
+        rows = page.locator("#execution-list tbody tr a[id^=x]")
+        mine, address = rows.all_inner_texts(), page.url
+        with browser.new_context(base_url=live_server.url) as elsewhere:
+            _log_in(elsewhere, live_server, User.objects.create_superuser("other"))
+            seen = elsewhere.new_page()
+            seen.goto(address)
+            assert seen.locator("#execution-list tbody tr a[id^=x]").all_inner_texts() == mine and mine
+    assert not complaints_of(page)
