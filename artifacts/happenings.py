@@ -16,7 +16,7 @@ from django.db import connection
 from django.dispatch import Signal
 from django.utils import timezone
 
-from artifacts.arrays import array_of
+from artifacts.arrays import column_of
 from artifacts.models import Artifact, ArtifactVersion, Happening
 
 if TYPE_CHECKING:
@@ -140,9 +140,9 @@ def write(rows: Sequence[Happening]) -> Sequence[Happening]:
     """Several at once, as `happened` writes one."""
     if not rows:
         return rows
-    values = {name: [getattr(row, name) for row in rows] for name in COLUMNS}
+    values = {name: column_of(getattr(row, name) for row in rows) for name in COLUMNS}
     with connection.cursor() as cursor:
-        cursor.execute(_write_sql(), {**values, "detail": array_of(json.dumps(row.detail) for row in rows)})
+        cursor.execute(_write_sql(), {**values, "detail": column_of(json.dumps(row.detail) for row in rows)})
         written = cursor.fetchall()
     for row, (pk, _) in zip(rows, written, strict=True):
         row.pk, row._state.adding, row._state.db = pk, False, connection.alias

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any
 
-from django.contrib.postgres.search import SearchQuery, SearchVectorField
+from django.contrib.postgres.search import SearchQuery
 from django.db.models import Func, Value
 
 from artifacts.models import ArtifactVersion
@@ -19,8 +20,17 @@ _WORD = re.compile(r"[^\W_]+(?:[._-][^\W_]+)*")
 _PIECE = re.compile(r"[^\W_]+")
 
 
-def _words(text: str) -> Iterator[str]:
+def _words(text: str) -> Iterable[str]:
     """Lower-cased words, and the pieces of compound ones: `auto_backtest.run` gives itself, auto, backtest, run."""
+    return _words_again(text) if len(text) <= 200 else _each_word(text)  # producers and attributes come again and again
+
+
+@lru_cache(maxsize=10_000)
+def _words_again(text: str) -> tuple[str, ...]:
+    return tuple(_each_word(text))
+
+
+def _each_word(text: str) -> Iterator[str]:
     for match in _WORD.finditer(text.lower()):
         whole = match.group()
         yield whole
@@ -54,15 +64,15 @@ def words_of(version: ArtifactVersion) -> set[str]:
     return {term for term in found if len(term.encode()) < 1024}
 
 
-class _Lexemes(Func):
-    function = "array_to_tsvector"
-    template = "%(function)s(%(expressions)s::text[])"
-    output_field = SearchVectorField()
+def terms_of(version: ArtifactVersion) -> str:
+    """What to store in `terms`, as PostgreSQL reads a tsvector. No text search configuration: words are kept as they
+    are, in any language."""
+    return tsvector(words_of(version))
 
 
-def terms_of(version: ArtifactVersion) -> Func:
-    """What to store in `terms`. No text search configuration: words are kept as they are, in any language."""
-    return _Lexemes(Value(sorted(words_of(version))))
+def tsvector(words: Iterable[str]) -> str:
+    """Lexemes as PostgreSQL reads them."""
+    return " ".join("'" + word.replace("\\", "\\\\").replace("'", "''") + "'" for word in sorted(words))
 
 
 class _Query(SearchQuery):

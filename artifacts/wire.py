@@ -285,7 +285,11 @@ def check_text(text: str, what: str) -> None:
 
 def _is_unicode(text: str) -> bool:
     """False for lone surrogates, which JSON can say and UTF-8 cannot."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_metrics(values: Mapping[str, object]) -> dict[str, float]:

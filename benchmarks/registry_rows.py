@@ -20,7 +20,7 @@ from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.models import ArtifactVersion
 from artifacts.partitions import digest_of, truncate
-from artifacts.terms import words_of
+from artifacts.terms import terms_of
 
 PROJECTS = ("search", "ads", "risk", "vision", "flytesnacks", "logistics")
 DOMAINS = ("development", "staging", "production")
@@ -128,7 +128,7 @@ class Rows:
                 metadata={"framework": rng.choice(("sklearn", "torch", "xgboost"))} if name.kind == "model" else {},
                 card=self._card(rng) if rng.random() < 0.1 else "",
             )
-            lexemes = " ".join("'" + w.replace("\\", "\\\\").replace("'", "''") + "'" for w in words_of(version))
+            lexemes = terms_of(version)
             literal = literals_pb2.Literal(scalar={"primitive": {"integer": pk}})  # type: ignore[arg-type]
             yield (
                 *(pk, name.pk, version.version, name.kind, literal.SerializeToString(), kind_type),

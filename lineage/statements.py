@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db import connection
 
-from artifacts.arrays import array_of
+from artifacts.arrays import column_of
 
 
 def rows_of(statement: str, parameters: Sequence[Any]) -> list[tuple[Any, ...]]:
@@ -25,10 +25,5 @@ def run_columns(
     if not rows:
         return []
     with connection.cursor() as cursor:
-        arrays: list[Any] = [_array(column) for column in zip(*rows, strict=True)]
-        cursor.execute(statement, [*before, *arrays])
+        cursor.execute(statement, [*before, *map(column_of, zip(*rows, strict=True))])
         return list(cursor.fetchall()) if cursor.description else []
-
-
-def _array(column: Sequence[Any]) -> object:
-    return array_of(column) if all(isinstance(value, str) for value in column) else list(column)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from django.db import connection
 
-from artifacts.arrays import array_of
+from artifacts.arrays import column_of
 from artifacts.happenings import PUBLISHED, WRITTEN, inserting, told
 from artifacts.models import ArtifactVersion
 
@@ -47,21 +47,21 @@ def write_beside(rows: Sequence[ArtifactVersion]) -> None:
         cursor.execute(
             _ROWS.format(inserting=inserting(_HAPPENINGS), WRITTEN=WRITTEN),
             {
-                "partition_of": [artifact for (artifact, _), _ in partitions],
-                "partition_digests": [digest for (_, digest), _ in partitions],
-                "partition_values": array_of(json.dumps(values) for _, values in partitions),
-                "metric_of": [pk for pk, _, _ in metrics],
-                "metric_names": [name for _, name, _ in metrics],
-                "metric_values": [value for _, _, value in metrics],
+                "partition_of": column_of(artifact for (artifact, _), _ in partitions),
+                "partition_digests": column_of(digest for (_, digest), _ in partitions),
+                "partition_values": column_of(json.dumps(values) for _, values in partitions),
+                "metric_of": column_of(pk for pk, _, _ in metrics),
+                "metric_names": column_of(name for _, name, _ in metrics),
+                "metric_values": column_of(value for _, _, value in metrics),
                 "kind": PUBLISHED.name,
-                "ats": [row.created_at for row in rows],
-                "projects": [row.artifact.project for row in rows],
-                "domains": [row.artifact.domain for row in rows],
-                "subjects": [str(row) for row in rows],
-                "artifacts": [row.artifact_id for row in rows],
-                "versions": [row.pk for row in rows],
-                "executions": [row.execution_key for row in rows],
-                "actors": [row.created_by for row in rows],
+                "ats": column_of(row.created_at for row in rows),
+                "projects": column_of(row.artifact.project for row in rows),
+                "domains": column_of(row.artifact.domain for row in rows),
+                "subjects": column_of(str(row) for row in rows),
+                "artifacts": column_of(row.artifact_id for row in rows),
+                "versions": column_of(row.pk for row in rows),
+                "executions": column_of(row.execution_key for row in rows),
+                "actors": column_of(row.created_by for row in rows),
             },
         )
         told(cursor.fetchall())

@@ -23,6 +23,7 @@ from artifacts.cards import LARGE_CARD_BYTES, store_card
 from artifacts.declarations import Declaration, Key, Publishing, read_output
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
 from artifacts.governance.checks import judge_published
+from artifacts.inserting import insert_rows
 from artifacts.literals.identity import CARRIED_KEY
 from artifacts.models import Alias, Artifact, ArtifactVersion, Granularity, Kind
 from artifacts.names import MAX_VERSION, check_name, check_partition_keys, check_partition_value, check_version
@@ -198,10 +199,7 @@ def _present(rows: Sequence[ArtifactVersion]) -> dict[tuple[int, str], ArtifactV
 def _insert(rows: Sequence[ArtifactVersion]) -> None:
     for row in rows:
         row.terms = terms_of(row)
-    if len(rows) == 1:
-        rows[0].save(force_insert=True)
-        return
-    ArtifactVersion.objects.bulk_create(rows, batch_size=200)
+    insert_rows(rows)
     for row in rows:  # as `save` would: it is what wakes the triggers
         post_save.send(ArtifactVersion, instance=row, created=True, raw=False, using=DEFAULT_DB_ALIAS)
 

@@ -62,11 +62,6 @@ def reserve(model: type[models.Model], count: int) -> int:
         return int(cursor.fetchone()[0]) - max(count - 1, 0)
 
 
-def tsvector(words: Iterable[str]) -> str:
-    """Lexemes as PostgreSQL reads them."""
-    return " ".join("'" + word.replace("\\", "\\\\").replace("'", "''") + "'" for word in sorted(words))
-
-
 def put_shared(area: str, project: str, name: str, data: bytes) -> str:
     """An object to which many rows point; returns its address."""
     uri = store().join(store().root, area, project, DOMAIN, "filled", name)

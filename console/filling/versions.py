@@ -14,9 +14,9 @@ from flyteidl.core import literals_pb2, types_pb2
 from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion, Metric, Partition
 from artifacts.partitions import digest_of, truncate
 from artifacts.store import store
-from artifacts.terms import words_of
+from artifacts.terms import terms_of
 from console.filling.company import DAYS, DOMAIN, REGIONS, THINGS, Step, Thing
-from console.filling.copying import Copy, put_shared, reserve, tsvector
+from console.filling.copying import Copy, put_shared, reserve
 from console.filling.runs import Run
 from lineage.models import Derivation, VersionEdge, VersionRole, Via
 
@@ -173,7 +173,7 @@ class Versions:
             (
                 *(pk, artifact.pk, version, thing.kind, literal.SerializeToString(), BLOB.SerializeToString(), uri),
                 *(size, partitions, digest, time, key, node, 0, "o0"),
-                *(producer, by, metadata, metrics, tsvector(words_of(row)), at, at),
+                *(producer, by, metadata, metrics, terms_of(row), at, at),
             )
         )
         self.waiting["metric"].extend((pk, name, value) for name, value in metrics.items())

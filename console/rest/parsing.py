@@ -11,6 +11,7 @@ from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
 MAX_DEPTH = 100
+_NESTING = frozenset({dict, list})
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # an escaped surrogate: half a character, if it stands alone
 
 
@@ -44,13 +45,10 @@ def _refuse(constant: str) -> NoReturn:
 
 
 def _is_deeper(data: Any, depth: int) -> bool:
-    level = [data]
+    level = [data] if type(data) in _NESTING else []
     for _ in range(depth):
         level = [
-            item
-            for each in level
-            if isinstance(each, dict | list)
-            for item in (each.values() if isinstance(each, dict) else each)
+            item for each in level for item in (each.values() if type(each) is dict else each) if type(item) in _NESTING
         ]
         if not level:
             return False

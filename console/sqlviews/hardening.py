@@ -1,7 +1,7 @@
 """What PostgreSQL lets everybody do who can connect, and a reader must not: only a superuser can take it from them.
 
-Advisory locks are what Causeway decides by who evaluates an execution; large objects are written to disk; and whatever
-language functions are written in would let a reader write some (DO).
+Advisory locks are what Causeway decides by who evaluates an execution; large objects and messages of one's own in the
+write-ahead log are written to disk; and whatever language functions are written in would let a reader write some (DO).
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from typing import Any
 
 from psycopg import sql
 
-_FUNCTIONS = """
-    SELECT pg_proc.oid::regprocedure::text FROM pg_proc
-    WHERE pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f' AND (
-        proname ~ '^pg_(try_)?advisory_' OR proname ~ '^lo_' OR proname IN ('loread', 'lowrite')
-    ) ORDER BY 1
+_CLOSED = """
+    pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f' AND (
+        proname ~ '^pg_(try_)?advisory_' OR proname ~ '^lo_'
+        OR proname IN ('loread', 'lowrite', 'pg_logical_emit_message')
+    )
 """
-_OPEN = """
-    SELECT count(*) FROM pg_proc WHERE pronamespace = 'pg_catalog'::regnamespace
-    AND (proname ~ '^pg_(try_)?advisory_' OR proname ~ '^lo_' OR proname IN ('loread', 'lowrite'))
+_FUNCTIONS = f"SELECT pg_proc.oid::regprocedure::text FROM pg_proc WHERE {_CLOSED} ORDER BY 1"  # noqa: S608 - a constant
+_OPEN = f"""
+    SELECT count(*) FROM pg_proc WHERE {_CLOSED}
     AND EXISTS (SELECT FROM aclexplode(coalesce(proacl, acldefault('f', proowner))) AS acl
                 WHERE acl.grantee = 0 AND acl.privilege_type = 'EXECUTE')
-"""
+"""  # noqa: S608 - a constant
 _LANGUAGES = """
     SELECT lanname FROM pg_language
     WHERE lanpltrusted AND EXISTS (SELECT FROM aclexplode(coalesce(lanacl, acldefault('l', lanowner))) AS acl
@@ -59,6 +59,9 @@ def statements(cursor: Any, owner: str, others: Iterable[str] = ()) -> list[sql.
         found.append(
             sql.SQL("GRANT USAGE ON LANGUAGE {} TO {}").format(sql.Identifier(language), sql.Identifier(owner))
         )
+    cursor.execute("SELECT current_setting('server_version_num')::int >= 150000")
+    if cursor.fetchone()[0]:  # so that the owner may say it of readers; before, no role but a superuser could
+        found.append(sql.SQL("GRANT SET ON PARAMETER temp_file_limit TO {}").format(sql.Identifier(owner)))
     cursor.execute("SELECT current_database()")
     database = sql.Identifier(cursor.fetchone()[0])
     found.append(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(database))
@@ -70,7 +73,7 @@ def open_doors(cursor: Any) -> list[str]:
     found = []
     cursor.execute(_OPEN)
     if cursor.fetchone()[0]:
-        found.append("take advisory locks or write large objects")
+        found.append("take advisory locks or write large objects and the log")
     cursor.execute(_LANGUAGES)
     if cursor.fetchall():
         found.append("write functions (DO)")

@@ -22,6 +22,7 @@ PREFIX = "causeway_reader_"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 MOST_SECONDS, MOST_CONNECTIONS = 3600, 50
 DEFAULT_SECONDS, DEFAULT_CONNECTIONS = 60, 5
+TEMPORARY = "2GB"  # on disk, of a session's sorts and the like; it cannot set this otherwise
 Place = tuple[str, str]  # project, domain; empty: all
 
 
@@ -246,7 +247,9 @@ def _limit_role(reader: Reader, limits: Limits) -> None:
     if not _exists(reader.role):
         return
     _run("ALTER ROLE {} CONNECTION LIMIT {}", reader.role, sql.Literal(limits.connections))
+    limited = [("temp_file_limit", TEMPORARY)] if _may_limit_files() else []
     for name, value in (
+        *limited,
         ("statement_timeout", f"{limits.seconds}s"),
         ("idle_in_transaction_session_timeout", f"{limits.seconds}s"),
         ("lock_timeout", "5s"),
@@ -254,6 +257,16 @@ def _limit_role(reader: Reader, limits: Limits) -> None:
         ("search_path", schema.SCHEMA),
     ):
         _run(f"ALTER ROLE {{}} SET {name} = {{}}", reader.role, sql.Literal(value))
+
+
+def _may_limit_files() -> bool:
+    """From PostgreSQL 15 on, where the database was prepared for it (hardening)."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_version_num')::int >= 150000")
+        if not cursor.fetchone()[0]:
+            return False
+        cursor.execute("SELECT has_parameter_privilege('temp_file_limit', 'SET')")
+        return bool(cursor.fetchone()[0])
 
 
 def _set_password(role: str) -> str:

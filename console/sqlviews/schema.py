@@ -22,12 +22,18 @@ GROUP = "causeway_readers"
 
 # EXPLAIN tells how many rows were left out, and estimates how many there are: of everybody's. It is refused, by what
 # the planner has to evaluate to estimate anything. `current_query` is what the client sent, whatever is prepared in it.
+# The plan itself is printed where `debug_print_plan` says so, and to the client where it asks for the server's log.
 _WHO = """
 CREATE FUNCTION causeway.reader() RETURNS name LANGUAGE plpgsql STABLE PARALLEL RESTRICTED COST 1 AS $$
 BEGIN
     IF current_query() ~* '\\mexplain\\M' AND session_user <> {owner} THEN
         RAISE insufficient_privilege USING MESSAGE =
             'EXPLAIN is not for readers: it tells of rows that they may not see. (No query may hold this word.)';
+    END IF;
+    IF (current_setting('debug_print_plan')::boolean OR current_setting('client_min_messages') ~ '^(debug|log)')
+        AND session_user <> {owner} THEN
+        RAISE insufficient_privilege USING MESSAGE =
+            'The server''s log is not for readers: RESET debug_print_plan and client_min_messages.';
     END IF;
     RETURN session_user;
 END $$

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any
 
@@ -154,7 +154,13 @@ def _name(row: Mapping[str, Any], where: str) -> Name:
             raise InvalidArgument(f"{where}.{member} is a text of 1 to {most} characters")
         if "\0" in value:
             raise InvalidArgument(f"{where}.{member} holds a NUL character")
-    return Name(row["namespace"], row["name"])
+    return _named(row["namespace"], row["name"])
+
+
+@lru_cache(maxsize=4000)
+def _named(namespace: str, name: str) -> Name:
+    """The same object for the same names, which come again and again: its key is made once."""
+    return Name(namespace, name)
 
 
 def _facets(row: Mapping[str, Any], member: str, where: str, at: datetime) -> Facets:

@@ -6,15 +6,18 @@ Merging is commutative, associative and idempotent, so that events may come late
 from __future__ import annotations
 
 import json
+import marshal
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from artifacts.exceptions import InvalidArgument
 
 MAX_FACETS = 100  # of one thing: with more, those told last stay
 MAX_FACET = 256 * 1024  # letters of one, as JSON
+SMALL = 4096  # bytes of one that is kept in memory
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")  # as JSON writes it; not the six letters
 # One for all: `json.dumps` makes an encoder each time, which costs more than what it writes.
 _written = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
@@ -50,15 +53,31 @@ def _checked_name(name: str, where: str) -> str:
 
 
 def _text(name: str, value: Any, where: str) -> str:
+    """Producers say the same with every event (a schema): that is written once, and known again by what `marshal` makes
+    of it, which takes a tenth of the time."""
+    told = marshal.dumps(value, 2)
+    text, wrong = _written_again(told) if len(told) <= SMALL else _checked(value)
+    if wrong:
+        raise InvalidArgument(f"{where}.{name} {wrong}")
+    return text
+
+
+@lru_cache(maxsize=2000)
+def _written_again(told: bytes) -> tuple[str, str]:
+    return _checked(marshal.loads(told))  # noqa: S302 - our own, of this process
+
+
+def _checked(value: Any) -> tuple[str, str]:
+    """As JSON; and what is wrong with it, if anything."""
     try:
         text = _written(value)
     except ValueError:
-        raise InvalidArgument(f"{where}.{name} holds a number out of range") from None
+        return "", "holds a number out of range"
     if len(text) > MAX_FACET:
-        raise InvalidArgument(f"{where}.{name} has {len(text)} characters, a facet may have {MAX_FACET}")
+        return "", f"has {len(text)} characters, a facet may have {MAX_FACET}"
     if "\\u0000" in text and _NUL.search(text):
-        raise InvalidArgument(f"{where}.{name} holds a NUL character")
-    return text
+        return "", "holds a NUL character"
+    return text, ""
 
 
 def merge(one: Facets, other: Facets) -> Facets:

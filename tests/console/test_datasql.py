@@ -229,6 +229,7 @@ PRYING = [
     "SELECT E'\\'' , * FROM read_text('{file}') WHERE '' = ''",
     "SELECT * FROM glob('{folder}/*')",
     "SELECT * FROM query('SELECT * FROM read_text(''{file}'')')",
+    "SELECT * FROM json_execute_serialized_sql(json_serialize_sql('SELECT * FROM read_text(''{file}'')'))",
     "SELECT * FROM read_text('/proc/self/environ')",
     "SELECT * FROM read_parquet('http://127.0.0.1:1/x')",
     "SELECT * FROM read_parquet('s3://bucket/x')",

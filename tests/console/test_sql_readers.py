@@ -102,6 +102,10 @@ REFUSED = [
     "SELECT rolpassword FROM pg_authid",
     "LOAD 'auto_explain'",
     "SECURITY LABEL ON ROLE CURRENT_USER IS 'x'",
+    "SET debug_print_plan = on; SELECT * FROM causeway.executions WHERE project = 'other'; RESET debug_print_plan",
+    "SET client_min_messages = 'log'; SELECT * FROM causeway.executions",
+    "SELECT pg_logical_emit_message(false, 'x', 'fills the disk')",
+    "SET temp_file_limit = -1",
 ]
 SILENT = [
     "SELECT * FROM causeway.executions WHERE name = 'hidden'",
@@ -137,6 +141,21 @@ def test_no_statement_gets_further(prying: psycopg.Connection[Any]) -> None:
             assert "hidden" not in str(error), statement
         assert not prying.closed, statement
     assert passed == []
+
+
+def test_no_plan_is_printed_to_it(prying: psycopg.Connection[Any]) -> None:
+    told: list[str] = []
+    prying.add_notice_handler(lambda notice: told.append(notice.message_detail or ""))
+    prying.execute("SET debug_print_plan = on; SET client_min_messages = 'log'")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="not for readers"):
+        prying.execute("SELECT * FROM causeway.executions WHERE project = 'other'")
+    assert "scheduler_execution" not in "".join(told)
+    prying.execute("RESET debug_print_plan; RESET client_min_messages")
+    assert prying.execute("SELECT name FROM causeway.executions").fetchall() == [("own",)]
+
+
+def test_what_it_may_write_to_disk_has_an_end(prying: psycopg.Connection[Any]) -> None:
+    assert prying.execute("SHOW temp_file_limit").fetchone() == ("2GB",)
 
 
 def test_no_error_or_catalogue_tells_of_others(prying: psycopg.Connection[Any]) -> None:
