@@ -283,6 +283,21 @@ def check_text(text: str, what: str) -> None:
         raise InvalidArgument(f"{what} holds a NUL character or half a character")
 
 
+def check_json(value: object, what: str) -> None:
+    """InvalidArgument for what the database cannot hold as JSON: as `check_text`, and numbers that are not finite."""
+    if isinstance(value, str):
+        check_text(value, what)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise InvalidArgument(f"{what} holds {value}, and not a finite number")
+    elif isinstance(value, Mapping):
+        for name, one in value.items():
+            check_text(str(name), what)
+            check_json(one, what)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            check_json(one, what)
+
+
 def _is_unicode(text: str) -> bool:
     """False for lone surrogates, which JSON can say and UTF-8 cannot."""
     try:

@@ -19,6 +19,7 @@ from django.conf import settings
 
 # What flytekit calls the files that an attempt leaves at its output prefix.
 OUTPUTS, ERROR, DECK = "outputs.pb", "error.pb", "deck.html"
+CHECKS = "checks.json"  # causeway.validators, beside a deck
 FUTURES = "futures.pb"  # the outputs of a dynamic task that returned a workflow
 _EXECUTION = re.compile(r"/metadata/([^/]+)/([^/]+)/([^/]+)/")
 

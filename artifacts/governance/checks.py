@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -30,7 +31,7 @@ from artifacts.models import (
     Severity,
 )
 from artifacts.names import check_alias, check_partition_value
-from artifacts.wire import check_metrics, check_text
+from artifacts.wire import check_json, check_metrics, check_text
 from audit.record import record
 
 ACTOR = "system:checks"
@@ -217,14 +218,16 @@ def other_of(version: ArtifactVersion, against: str) -> ArtifactVersion | None:
 
 def previous_of(version: ArtifactVersion) -> ArtifactVersion | None:
     """The newest of the same partition that is older, neither removed nor quarantined."""
+    return older_of(version).defer(*_LIGHT).order_by("-created_at", "-pk").first()
+
+
+def older_of(version: ArtifactVersion, *, itself: bool = False) -> QuerySet[ArtifactVersion]:
+    """Those of the same partition that are older, neither removed nor quarantined; with `itself`, whatever it is."""
     rows = ArtifactVersion.objects.filter(
-        artifact=version.artifact_id,
-        partition_digest=version.partition_digest,
-        created_at__lte=version.created_at,
-        removed_at__isnull=True,
-        quarantined_at__isnull=True,
-    ).exclude(pk__gte=version.pk)
-    return rows.defer(*_LIGHT).order_by("-created_at", "-pk").first()
+        artifact=version.artifact_id, partition_digest=version.partition_digest, created_at__lte=version.created_at
+    )
+    older = Q(removed_at__isnull=True, quarantined_at__isnull=True, pk__lt=version.pk)
+    return rows.filter(older | Q(pk=version.pk)) if itself else rows.filter(older)
 
 
 @dataclass(frozen=True)
@@ -354,6 +357,7 @@ def verdict_of(said: Report, bounds: Mapping[str, Any]) -> Verdict:
         numbers |= check_metrics({"value": said.value})
     check_text(said.message, "the message")
     evidence = dict(said.evidence or {})
+    check_json(evidence, "the evidence")
     if said.passed is None and said.value is not None and {"at_least", "at_most"} & set(bounds):
         told = judge_bounds(bounds.get("metric", said.name), numbers["value"], bounds)
         message = f"{told.message}: {said.message}" if said.message else told.message

@@ -1,17 +1,20 @@
-"""Checks of what a dataset holds: judged by a worker that has its profile made, after the publication."""
+"""Checks of what a dataset holds, and of many versions: judged by a worker, after the publication."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from artifacts.governance.checks import ACTOR, Judgement, other_of, write_results
+from artifacts.governance.checks import ACTOR, Judgement, older_of, other_of, write_results
 from artifacts.governance.kinds import KINDS, Verdict, failed, judge_bounds, passed
+from artifacts.literals.numbers import plain
+from artifacts.measures import Better
 from artifacts.models import ArtifactVersion, CheckResult, CheckRule, CheckStatus, VersionProfile
+from artifacts.profiles.concept import change
 from artifacts.profiles.drift import drift
 from artifacts.profiles.making import Unreadable, profile_of
 
@@ -45,6 +48,8 @@ def overdue(*, limit: int, seconds: float = 30.0) -> list[int]:
 
 
 def _verdict(version: ArtifactVersion, rule: CheckRule) -> Verdict:
+    if rule.kind == "concept":
+        return judge_concept(rule.parameters, history_of(version, rule.parameters))
     try:
         profile = profile_of(version)
         if rule.kind == "rows":
@@ -55,6 +60,33 @@ def _verdict(version: ArtifactVersion, rule: CheckRule) -> Verdict:
         return judge_drift(rule.parameters, profile_of(other) if other is not None else None, profile)
     except Unreadable as error:
         return failed(f"its data cannot be read: {error}")
+
+
+def judge_concept(parameters: Mapping[str, Any], values: Sequence[float]) -> Verdict:
+    """Whether the `recent` newest values are no worse than those `before` them, but by chance or by so much (`by`).
+
+    :param values: of the metric, in versions of one partition that have it; the newest first
+    """
+    name, size, by = parameters["metric"], int(parameters["recent"]), float(parameters.get("by", 0.0))
+    recent, before = values[:size], values[size : size + int(parameters["before"])]
+    found = change(recent, before, more_is_better=parameters["better"] == Better.MORE.value)
+    if found is None:
+        return passed(f"{len(values)} versions have {name}: too few to compare the newest {size} with those before")
+    numbers = {"value": found.worse, "p_value": found.p_value, "before": found.before, "recent": found.recent}
+    numbers |= {"allowed": by, "versions": float(len(recent) + len(before))}
+    said = f"the median of {name} is {plain(found.recent)} in the newest {len(recent)} versions"
+    said += f", {plain(found.before)} in the {len(before)} before"
+    if found.p_value < parameters["p"] and found.worse > by:
+        return failed(f"{said}: worse by {found.worse:.6g}, at most {plain(by)} is allowed", **numbers)
+    return passed(said, **numbers)
+
+
+def history_of(version: ArtifactVersion, parameters: Mapping[str, Any]) -> list[float]:
+    """The metric of the version and of the newest before it in its partition that have it, the newest first."""
+    rows = older_of(version, itself=True).filter(metrics__has_key=parameters["metric"])
+    newest = rows.order_by("-created_at", "-pk").values_list("metrics", flat=True)
+    count = int(parameters["recent"]) + int(parameters["before"])
+    return [float(metrics[parameters["metric"]]) for metrics in newest[:count]]
 
 
 def judge_schema(parameters: Mapping[str, Any], profile: VersionProfile) -> Verdict:

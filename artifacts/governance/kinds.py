@@ -21,6 +21,7 @@ from artifacts.profiles.drift import MOVED_FROM
 PREVIOUS = "previous"
 MAX_ROWS = 10**15
 MAX_COLUMNS = 10_000
+MAX_WINDOW = 500  # versions
 
 
 @dataclass(frozen=True)
@@ -124,16 +125,20 @@ def _judge_metric(parameters: Mapping[str, Any], facts: Facts) -> Verdict:
 
 
 def _read_comparison(members: Members) -> dict[str, Any]:
+    return {
+        **_read_better(members),
+        "against": members.text("against", required=True),
+        "by": members.number("by", least=0) or 0.0,
+    }
+
+
+def _read_better(members: Members) -> dict[str, str]:
+    """`metric`, and which way it is better."""
     metric = members.text("metric", required=True)
     better = members.choice("better", (Better.MORE.value, Better.LESS.value), better_of(metric).value)
     if better == Better.UNKNOWN.value:
         raise InvalidArgument(f"{members.what}: which way is '{metric}' better? Give 'better': more or less")
-    return {
-        "metric": metric,
-        "against": members.text("against", required=True),
-        "by": members.number("by", least=0) or 0.0,
-        "better": better,
-    }
+    return {"metric": metric, "better": better}
 
 
 def _judge_comparison(parameters: Mapping[str, Any], facts: Facts) -> Verdict:
@@ -174,6 +179,16 @@ def _read_drift(members: Members) -> dict[str, Any]:
     if all(bound is None for bound in found.values()):
         found["psi"] = MOVED_FROM
     return {"against": members.text("against", required=True), "columns": list(members.texts("columns")), **found}
+
+
+def _read_concept(members: Members) -> dict[str, Any]:
+    return {
+        **_read_better(members),
+        "recent": members.whole("recent", least=3, most=MAX_WINDOW) or 5,
+        "before": members.whole("before", least=3, most=MAX_WINDOW) or 20,
+        "p": members.number("p", least=1e-9, most=1) or 0.05,
+        "by": members.number("by", least=0) or 0.0,
+    }
 
 
 def _read_freshness(members: Members) -> dict[str, Any]:
@@ -225,6 +240,13 @@ KINDS: dict[str, Kind] = {
             _read_drift,
             _unread,
             compares_with=lambda parameters: str(parameters["against"]),
+            reads_data=True,
+        ),
+        Kind(
+            "concept",
+            "a metric did not get worse over the versions",
+            _read_concept,
+            lambda parameters, facts: Verdict(CheckStatus.PENDING, "it is still to be compared with those before"),
             reads_data=True,
         ),
         Kind("freshness", "the time partition is so young at publication", _read_freshness, _judge_freshness),

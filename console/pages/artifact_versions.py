@@ -134,7 +134,7 @@ def _charts(
         for version in versions:
             value = version.metrics.get(name)
             if is_number(value):
-                series[_line_of(version)].append(_dot(artifact, version, name, value, decisions.get(version.pk, ())))
+                series[line_of(version)].append(_dot(artifact, version, name, value, decisions.get(version.pk, ())))
         if sum(map(len, series.values())) > 1:
             when = "Period" if artifact.granularity else "Published"
             head = ("Partition", when, name)
@@ -142,7 +142,7 @@ def _charts(
     return [one for one in drawn if one is not None]
 
 
-def _line_of(version: ArtifactVersion) -> str:
+def line_of(version: ArtifactVersion) -> str:
     return ", ".join(str(value) for _, value in sorted(version.partitions.items())) or "all"
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse, QueryDict
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.exceptions import InvalidArgument
@@ -21,17 +23,22 @@ from artifacts.models import (
     ArtifactVersion,
     CheckResult,
     CheckRule,
+    CheckStatus,
     Happening,
     Severity,
 )
 from console.access_objects import access_artifact_id, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
+from console.pages.artifact_versions import line_of
 from console.pages.artifacts_context import HEAVY, alias_moves
+from console.pages.charts import Bound, Dot, LineChart, Series, lines
+from console.pages.metrics import spell
 from console.pages.responses import PageRequest, attempt, page
 from console.pages.typed_values import form_text
 
 JUDGED_SHOWN = 20  # the newest versions, with what checks say of them
+CHARTED, CHARTS = 100, 12  # newest versions whose checks are drawn, and how many checks
 UNDONE_SHOWN = 20  # the newest happenings of which something is tried again, or was given up
 
 
@@ -58,6 +65,7 @@ def show(request: PageRequest, artifact_id: int) -> HttpResponse:
         "severities": Severity.choices,
         "governed": _governed(artifact),
         "judged": _judged(artifact),
+        "charts": _charts(artifact),
         "moves": alias_moves(artifact),
         "undone": Happening.objects.filter(artifact=artifact).exclude(undone=[]).order_by("-pk")[:UNDONE_SHOWN],
         "may_check": access.can(request.user, Action.DECIDE, *place),
@@ -93,6 +101,37 @@ def _judged(artifact: Artifact) -> list[tuple[ArtifactVersion, list[CheckResult]
     for row in CheckResult.objects.filter(version__in=list(results)).order_by("name"):
         results[row.version_id].append(row)
     return [(version, results[version.pk]) for version in newest]
+
+
+def _charts(artifact: Artifact) -> list[LineChart]:
+    """What each check found in the newest versions, where it was a number: a line for each partition."""
+    rows = ArtifactVersion.objects.filter(artifact=artifact, is_shadow=False).order_by("-created_at", "-pk")
+    versions = rows.only("version", "created_at", "partitions").in_bulk(
+        list(rows.values_list("pk", flat=True)[:CHARTED])
+    )
+    found: dict[str, dict[str, list[Dot]]] = defaultdict(lambda: defaultdict(list))
+    bounds: dict[str, Bound] = {}
+    for row in CheckResult.objects.filter(version__in=versions, numbers__has_key="value").order_by("name", "version"):
+        version = versions[row.version_id]
+        found[row.name][line_of(version)].append(_dot(version, row))
+        if (bound := next((row.numbers[name] for name in BOUNDS if name in row.numbers), None)) is not None:
+            bounds[row.name] = Bound(bound, f"{spell(bound)} is the bound")
+    charts = [
+        lines(name, [Series(*one) for one in series.items()], spell=spell, head=HEAD, bound=bounds.get(name))
+        for name, series in found.items()
+        if sum(map(len, series.values())) > 1
+    ]
+    return [one for one in charts[:CHARTS] if one is not None]
+
+
+BOUNDS = ("at_least", "at_most", "allowed")  # numbers of a result that say what was asked
+HEAD = ("Partition", "Published", "Value")
+
+
+def _dot(version: ArtifactVersion, row: CheckResult) -> Dot:
+    words = f"{version.version} {row.status}: {row.message or spell(row.numbers['value'])}"
+    url = reverse("version", args=[version.pk])
+    return Dot(version.created_at, row.numbers["value"], words, url, is_ringed=row.status == CheckStatus.FAILED)
 
 
 @require_POST

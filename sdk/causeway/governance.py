@@ -40,7 +40,7 @@ class Governance:
     ) -> dict[str, Any]:
         """Set a check, in the place of one of that name; the newest versions are judged by it at once.
 
-        :param kind: metric, comparison, rows, schema, freshness, drift, reported or program
+        :param kind: metric, comparison, rows, schema, freshness, drift, concept, reported or program
         :param partitions: only versions with these values are judged
         :param severity: "block", or "warn": people are told, and nothing is held up
         :param parameters: as the kind takes them: metric="auc", at_least=0.8

@@ -9,7 +9,8 @@ the program has imported it:
     numpy.ndarray          as an artifact: flytekit refuses every annotation of an array that it does not know
     h2o.model.ModelBase    H2O's binary model in place of a pickle, which names no more than a key of a server
 
-What is read so is said in the log. A plugin of yours that registers one of these types first keeps it.
+What is read so is said in the log. A plugin of yours that registers one of these types first keeps it. What validators
+of data say is listened to as well (causeway.validators).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from flytekit.models.core.types import BlobType
 from flytekit.models.literals import Blob, BlobMetadata, Literal, Scalar
 from flytekit.models.types import LiteralType
 
-from causeway import images
+from causeway import images, validators
 
 logger = logging.getLogger("causeway.types")
 
@@ -191,6 +192,7 @@ def register() -> None:
         original()
         for name in [name for name in _TAKEN if hasattr(sys.modules.get(name), "__version__")]:
             _TAKEN.pop(name)(sys.modules[name])
+        validators.take()
 
     lazy_import_transformers.causeway = True  # type: ignore[attr-defined]
     TypeEngine.lazy_import_transformers = staticmethod(lazy_import_transformers)
@@ -198,3 +200,4 @@ def register() -> None:
 
 register()
 images.register()
+validators.register()

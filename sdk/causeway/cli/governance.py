@@ -63,8 +63,8 @@ def set_check(
 ) -> None:
     """Have CHECK judge each new version of NAME: `causeway check set model good metric metric=auc at_least=0.8`.
 
-    KIND is metric, comparison, rows, schema, drift, freshness, reported or program (a task or launch plan of yours);
-    PARAMETERS are NAME=VALUE, values as JSON or text.
+    KIND is metric, comparison, rows, schema, drift, concept, freshness, reported or program (a task or launch
+    plan of yours); PARAMETERS are NAME=VALUE, values as JSON or text.
     """
     if clash := sorted({"partitions", "severity"} & {key for key, _ in parameters}):
         raise click.UsageError(f"{', '.join(clash)}: give it as an option")

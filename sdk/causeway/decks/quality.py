@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ def quality(result: Any, *, title: str = "Data quality") -> str:
 
     ValueError for anything else.
     """
-    rows = list(_rows(result))
+    rows = list(rows_of(result))
     if not rows:
         return table([{"result": "nothing failed"}], title=title)
     return table(rows, columns=list(rows[0]), title=title)
@@ -31,16 +32,17 @@ def passed(result: Any) -> bool:
         return False
     if hasattr(result, "success"):
         return bool(result.success)
-    list(_rows(result))
+    list(rows_of(result))
     return True
 
 
-def _rows(result: Any) -> Iterator[dict[str, Any]]:
+def rows_of(result: Any) -> Iterator[dict[str, Any]]:
+    """The rows of `quality`."""
     if hasattr(result, "failure_cases"):
         yield from _of_pandera(result.failure_cases)
     elif hasattr(result, "run_results"):  # a checkpoint: validations by name
         for one in result.run_results.values():
-            yield from _rows(one)
+            yield from rows_of(one)
     elif hasattr(result, "to_json_dict"):
         yield from map(_expectation, result.to_json_dict().get("results", []))
     elif hasattr(result, "view") or hasattr(result, "get_columns"):
@@ -64,7 +66,7 @@ def _expectation(told: Mapping[str, Any]) -> dict[str, Any]:
     exception = (told.get("exception_info") or {}).get("exception_message")
     return {
         "expectation": config.get("type", config.get("expectation_type", "")),
-        "column": config.get("kwargs", {}).get("column", ""),
+        "column": _short(config.get("kwargs", {}).get("column", "")),
         "passed": "yes" if told.get("success") else "no",
         "unexpected": found.get("unexpected_count"),
         "unexpected %": found.get("unexpected_percent"),
@@ -79,7 +81,8 @@ def _profiled(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    if value is None or isinstance(value, (int, float)):
+    """A number, or a text that JSON and databases take: no NaN, no NUL, no half characters."""
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    text = str(value)
+    text = str(value).replace("\0", "␀").encode(errors="replace").decode()
     return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"

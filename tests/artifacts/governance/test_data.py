@@ -15,8 +15,10 @@ from flyteidl.core import literals_pb2, types_pb2
 from artifacts.actions.publish import Publication, publish
 from artifacts.governance.checks import Wish, set_check
 from artifacts.governance.data import judge_data, overdue
+from artifacts.governance.quarantine import quarantine
 from artifacts.models import ArtifactVersion, CheckResult, VersionProfile
 from artifacts.store import store
+from tests.artifacts.governance.making import model, the_artifact
 
 pytestmark = pytest.mark.django_db
 
@@ -115,4 +117,40 @@ def test_what_cannot_be_read_fails_with_the_reason() -> None:
     assert judged(version)["many"] == (
         "failed",
         "its data cannot be read: only parquet, CSV and Arrow files can be profiled",
+    )
+
+
+def test_a_metric_that_gets_worse_over_versions_is_concept_drift() -> None:
+    model("v0", auc=0.9)
+    for number in range(1, 9):
+        model(f"v{number}", auc=0.9 + 0.001 * (number % 3))
+    set_check(the_artifact(), Wish("steady", "concept", {"metric": "auc", "recent": 3, "by": 0.01}), actor="root")
+    steady = model("v9", auc=0.901)
+    assert said(steady)["steady"][0] == "pending"  # scipy is no part of a publication
+    assert judged(steady)["steady"][0] == "passed"
+    quarantine(steady, actor="root", reason="to be left out")
+    worse = [model(f"w{number}", auc=0.85) for number in range(3)]
+    status, message = judged(worse[-1])["steady"]
+    assert status == "failed"
+    assert message.startswith(
+        "the median of auc is 0.85 in the newest 3 versions, 0.901 in the 9 before: worse by 0.05"
+    )
+    row = CheckResult.objects.get(version=worse[-1])
+    assert row.numbers["p_value"] < 0.05 and row.numbers["versions"] == 12
+    assert row.numbers["value"] == pytest.approx(0.051)
+    assert judged(worse[0])["steady"][0] == "passed"  # one bad version among three is no drift
+    slight = [model(f"x{number}", auc=0.849 - 0.0001 * number) for number in range(3)]
+    rows = CheckResult.objects.filter(version=slight[-1])
+    near = {"metric": "auc", "recent": 3, "before": 3, "by": 0.01}
+    set_check(the_artifact(), Wish("steady", "concept", near), actor="root")
+    judge_data(slight[-1].pk)
+    assert rows.get().status == "passed"  # surely worse, and by less than matters
+
+
+def test_with_too_few_versions_it_passes_and_says_so() -> None:
+    first = model("v1", auc=0.9)
+    set_check(first.artifact, Wish("steady", "concept", {"metric": "auc"}), actor="root")
+    assert judged(first)["steady"] == (
+        "passed",
+        "1 versions have auc: too few to compare the newest 5 with those before",
     )

@@ -40,6 +40,9 @@ def judged(kind: str, parameters: dict[str, Any], **facts: Any) -> tuple[CheckSt
         ("schema", {"not_null": ["a", "a"]}, "without repetitions"),
         ("freshness", {}, "needs 'hours'"),
         ("freshness", {"hours": "a day"}, "'hours' must be a finite number"),
+        ("concept", {"metric": "auc", "recent": 2}, "'recent' must be a whole number from 3 to 500"),
+        ("concept", {"metric": "auc", "p": 2}, "'p' must be a finite number"),
+        ("concept", {"metric": "zzz"}, "which way is 'zzz' better"),
         ("opinion", {}, "there is no check of the kind 'opinion'; kinds: metric, comparison"),
     ],
 )

@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from artifacts.governance.checks import Report, Wish, report, set_check
 from artifacts.governance.pointers import set_alias_policy
-from artifacts.models import Alias, AliasMove, AliasPolicy, CheckRule, Happening
+from artifacts.models import Alias, AliasMove, AliasPolicy, CheckRule, Happening, Kind
 from console.accounts.models import User
-from tests.console.pages.cast import World
+from tests.console.pages.cast import World, make_version
 
 Browse = Callable[[User], Client]
 
@@ -122,3 +122,15 @@ def test_who_approves_approves_what_the_page_showed(world: World, browse: Browse
     [form["digest"]] = re.findall(r'name="digest" value="(\w{64})"', text(client, version))
     client.post(f"{version}judge/", form)
     assert Happening.objects.get(kind="version.approved").detail["shown"] == form["digest"]
+
+
+def test_what_checks_found_is_drawn_over_versions(world: World, browse: Browse, page: str) -> None:
+    artifact, client = world.model.artifact, browse(world.admin)
+    set_check(artifact, Wish("gap", "reported", {"at_most": 0.1}), actor="root")
+    report(world.model, Report("gap", value=0.05), actor="ada")
+    assert 'id="found"' not in text(client, page)  # one value is no change
+    again = make_version("ml-model", Kind.MODEL, number=77)
+    report(again, Report("gap", value=0.3), actor="ada")
+    shown = text(client, page)
+    assert 'id="found"' in shown and "0.1 is the bound" in shown
+    assert "failed: gap is 0.3, at most 0.1 is asked" in shown

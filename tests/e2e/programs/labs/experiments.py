@@ -1,11 +1,12 @@
 """Notebooks, frames with a schema, Polars: what flytekit's plug-ins bring, in an image of their own."""
 
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
 import pandera.pandas as pa
 import polars as pl
-from flytekit import kwtypes, task, workflow
+from flytekit import Artifact, kwtypes, task, workflow
 from flytekitplugins.papermill import NotebookTask
 from pandera.typing import DataFrame, Series
 
@@ -61,6 +62,26 @@ def pandera_wf(fish: int = 41) -> int:
 @workflow
 def pandera_input_wf(fish: int = 41) -> int:
     return count(catch=land_untyped(fish=fish))
+
+
+@task(container_image=IMAGE)
+def keep(fish: int) -> Annotated[DataFrame[Catch], Artifact(name="lab-catches")]:
+    return pd.DataFrame({"boat": ["Gull", "Tern"], "fish": [1, fish]})
+
+
+@task(container_image=IMAGE)
+def keep_untyped(fish: int) -> Annotated[pd.DataFrame, Artifact(name="lab-landings")]:
+    return pd.DataFrame({"boat": ["Gull", "Tern"], "fish": [1, fish]})
+
+
+@workflow
+def kept_wf(fish: int = 41) -> None:
+    keep(fish=fish)
+
+
+@workflow
+def read_wf(fish: int = 101) -> int:
+    return count(catch=keep_untyped(fish=fish))
 
 
 @task(container_image=IMAGE)

@@ -1,0 +1,114 @@
+"""What validators of data said while an attempt ran, as checks of the versions that it read.
+
+The SDK leaves it beside the outputs (causeway.validators): rows of a check's name and what it says, with the id of the
+version where it is about one. What is about none kept the task from publishing: that is a happening of the execution.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from artifacts.exceptions import CausewayError, InvalidArgument
+from artifacts.governance.checks import Report, read_report, report
+from artifacts.governance.reading import Members
+from artifacts.happenings import CHECK_FAILED, happened
+from artifacts.models import ArtifactVersion, CheckResult, CheckRule, CheckStatus, Severity
+from lineage.models import VersionEdge, VersionRole
+from scheduler.attempts.observations import Ended
+from scheduler.attempts.phases import HELD
+from scheduler.models import Execution, TaskExecution
+
+logger = logging.getLogger(__name__)
+MAX_SAID = 100  # rows of an attempt
+
+
+@dataclass(frozen=True)
+class Said:
+    report: Report
+    version_id: int | None = None
+
+
+def read(document: bytes) -> list[Said]:
+    """InvalidArgument for what the SDK does not write: a task may leave anything."""
+    try:
+        rows = json.loads(document)
+    except (ValueError, RecursionError) as error:
+        raise InvalidArgument(f"it is not JSON: {error}") from error
+    if not isinstance(rows, list) or len(rows) > MAX_SAID:
+        raise InvalidArgument(f"it is not a list of at most {MAX_SAID} rows")
+    return [_read(row) for row in rows]
+
+
+def _read(row: object) -> Said:
+    members = Members(row, "a row of it")
+    version, said = members.whole("version", least=1, most=2**63 - 1), members.mapping_of_any("said")
+    name = members.text("check", required=True)
+    members.done()
+    return Said(read_report(name, said), version)
+
+
+def keep(ends: Iterable[Ended]) -> None:
+    """Before the ends themselves are written down, so that none is lost: where somebody is killed in between it is kept
+    once more, which changes nothing. Of an attempt that ended already nothing is kept.
+    """
+    said = {end.attempt_id: end.outcome.checks for end in ends if end.outcome.checks}
+    if not said:
+        return
+    attempts = TaskExecution.objects.filter(pk__in=said, phase__in=HELD).values_list("pk", "execution_id", "name")
+    executions = Execution.objects.in_bulk([execution_id for _, execution_id, _ in attempts])
+    for pk, execution_id, name in attempts:
+        try:
+            for one in read(said[pk]):
+                _keep(one, executions[execution_id], name)
+        except CausewayError as error:
+            logger.warning("what validators said in %s is not kept: %s", name, error.message)
+
+
+def _keep(said: Said, execution: Execution, attempt: str) -> None:
+    actor = execution.principal or "system:checks"
+    if said.version_id is None:
+        _stopped(said.report, execution, attempt, actor)
+        return
+    version = _read_by(said.version_id, execution)
+    if version is None:
+        raise InvalidArgument(f"{execution.key} did not read the version {said.version_id} of its project and domain")
+    found = said.report
+    there = CheckResult.objects.filter(version=version, name=found.name).first()
+    if not CheckRule.objects.filter(artifact=version.artifact_id, name=found.name).exists():
+        if there is not None and there.severity == Severity.BLOCK:  # whoever published it said so
+            return
+        found = replace(found, severity=Severity.WARN)  # one reader's wish holds up nobody else
+    status = CheckStatus.PASSED if found.passed else CheckStatus.FAILED
+    if there is None or (there.status, there.message, there.actor) != (status, found.message, actor):
+        report(version, found, actor=actor)
+
+
+def _read_by(version_id: int, execution: Execution) -> ArtifactVersion | None:
+    consumed = VersionEdge.objects.filter(
+        version=version_id, execution_key=execution.key, role=VersionRole.CONSUMED
+    ).exists()
+    place = {"artifact__project": execution.project, "artifact__domain": execution.domain}
+    rows = ArtifactVersion.objects.select_related("artifact").defer("card", "terms", "literal", "literal_type")
+    return rows.filter(pk=version_id, **place).first() if consumed else None
+
+
+def _stopped(found: Report, execution: Execution, attempt: str, actor: str) -> None:
+    """The task failed by it, and published nothing that the check could be a check of."""
+    happened(
+        CHECK_FAILED,
+        actor=actor,
+        key=f"said:{attempt}:{found.name}",
+        place=(execution.project, execution.domain),
+        subject=execution.key,
+        execution_key=execution.key,
+        name=found.name,
+        detail={
+            "kind": "reported",
+            "message": found.message,
+            "numbers": dict(found.numbers or {}) | ({"value": found.value} if found.value is not None else {}),
+            "evidence": dict(found.evidence or {}),
+        },
+    )
