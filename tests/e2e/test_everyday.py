@@ -171,6 +171,7 @@ def test_every_task_of_every_day_takes_two_clicks_or_one_search(
 
     with visitor.task("backfill a schedule"):
         schedule = Schedule.objects.get(launch_plan__name="nightly_sea", active=True)
+        launched = schedule.fires.filter(execution__isnull=False).count()
         visitor.go("Schedules")
         row = page.get_by_role("row").filter(has_text="nightly_sea")
         visitor.click(row.get_by_role("link", name="Backfill"))
@@ -180,8 +181,8 @@ def test_every_task_of_every_day_takes_two_clicks_or_one_search(
         page.get_by_role("button", name="Look").click()
         page.get_by_role("button", name=re.compile(r"Launch \d+")).click()
         page.get_by_role("dialog").get_by_role("button", name="Launch").click()
-        expect(page.get_by_text("launched").first).to_be_visible()
-        assert schedule.fires.filter(execution__principal="admin").exists() or schedule.fires.exists()
+        expect(page.locator(".flash")).to_contain_text(re.compile("Launched [1-9]"))
+        assert schedule.fires.filter(execution__isnull=False).count() > launched
 
     with visitor.task("compare two models"):
         visitor.search("fraud-model", "fraud-model")
