@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from django.conf import settings
@@ -13,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.happenings import KINDS
+from artifacts.models import Happening
 from console import subscribing
 from console.access_objects import access_notification, access_subscription
 from console.accounts import access
@@ -33,14 +37,33 @@ _TEXTS = {  # with their longest values
 MOST_SHOWN = 100  # of what the bell counts
 
 
+@dataclass(frozen=True)
+class _Told:
+    row: Notification
+    sentence: str
+    url: str
+
+
 @require_GET
 @page
 def show_inbox(request: PageRequest) -> HttpResponse:
     shown = newest_first(request, subscribing.inbox(request.user))
     plans = plans_of([row.happening for row in shown.rows])
-    said = [(row, said_of(row.happening, plans), page_of(row.happening)) for row in shown.rows]
+    said = [_Told(row, said_of(row.happening, plans), page_of(row.happening)) for row in shown.rows]
+    alike = [list(group) for _, group in groupby(said, key=lambda told: _kind_of(told.row.happening, plans))]
     newest = shown.rows[0].pk if shown.rows and shown.is_first else 0
-    return render(request, "account/inbox.html", {"page": shown, "said": said, "newest": newest})
+    return render(
+        request,
+        "account/inbox.html",
+        {"page": shown, "said": [(first, others) for first, *others in alike], "newest": newest},
+    )
+
+
+def _kind_of(happening: Happening, plans: Mapping[str, str]) -> tuple[object, ...]:
+    """What is alike stands together: the same thing that happened to versions of one artifact, or runs of one plan."""
+    plan = plans.get(happening.execution_key, "")
+    whose = happening.artifact_id or plan or happening.subject
+    return happening.kind, happening.project, happening.domain, whose, happening.name
 
 
 @require_GET

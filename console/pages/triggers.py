@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.exceptions import InvalidArgument
@@ -15,7 +17,7 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.pages.artifacts_context import version_context
 from console.pages.paging import newest_first, number
-from console.pages.responses import PageRequest, attempt, page, respond
+from console.pages.responses import PageRequest, attempt, back, page, respond
 from console.pages.scope import in_scope
 from scheduler.authority import Authority
 from scheduler.models import Backlog, FiringOutcome, LaunchPlan, OnLimit, Trigger, TriggerFiring
@@ -122,9 +124,8 @@ def switch_trigger(request: PageRequest, trigger_id: int) -> HttpResponse:
             set_limits(trigger_id, read_limits(_limits_of(request)), actor=actor)
 
     attempt(request, act, "The trigger was changed.")
-    address = redirect("launch-plan", project=plan.project, domain=plan.domain, name=plan.name)
-    address["Location"] += f"?version={plan.version}"
-    return address
+    address = reverse("launch-plan", args=[plan.project, plan.domain, plan.name])
+    return back(request, f"{address}?{urlencode({'version': plan.version})}")
 
 
 def _limits_of(request: PageRequest) -> dict[str, Any]:

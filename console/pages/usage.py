@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -16,6 +17,8 @@ from artifacts.exceptions import CausewayError
 from console import usage
 from console.accounts import access
 from console.accounts.access import Action
+from console.pages import charts
+from console.pages.charts import BarChart
 from console.pages.quotas import parse_utc
 from console.pages.responses import PageRequest, attempt, page
 from scheduler.actions.prices import remove_price, set_price
@@ -61,7 +64,7 @@ def _show(request: PageRequest, typed: dict[str, str], problem: str = "") -> Htt
         "resources": resources,
         "start": start,
         "csv": f"{reverse('rest:usage-csv')}?{query}",
-        "days": [_column(one, one.group[step], days) for one in days],
+        "days": _days(days, step, start, resource),
         "prices": Price.objects.order_by("resource", "valid_from"),
         "currency": usage.currency(),
         "may_set": access.can(request.user, Action.ADMIN),
@@ -71,20 +74,14 @@ def _show(request: PageRequest, typed: dict[str, str], problem: str = "") -> Htt
     return response
 
 
-@dataclass(frozen=True)
-class Column:
-    """A day in the chart, of 100 high and 10 wide."""
-
-    x: int
-    y: int
-    height: int
-    words: str
-
-
-def _column(one: usage.Used, day: str, all_days: list[usage.Used]) -> Column:
-    most = max(each.hours for each in all_days)
-    height = round(100 * one.hours / most) if most else 0
-    return Column(10 * (int(day[-2:]) - 1), 100 - height, height, f"{day}: {_hours(one)} hours")
+def _days(rows: list[usage.Used], step: str, start: datetime, resource: str) -> BarChart | None:
+    """Every day since the start, those without use too."""
+    unit = 2**30 if resource in BYTES else 1
+    hours = {one.group[step]: one.hours / unit for one in rows}
+    names = [f"{start + timedelta(days=day):%Y-%m-%d}" for day in range((timezone.now() - start).days + 1)]
+    given = [charts.Bar.of(name, round(hours.get(name, 0.0), 2)) for name in names]
+    title = f"{resource}: {'GiB ' if unit > 1 else ''}hours by day"
+    return charts.bars(title, given, head=("Day", "Hours")) if hours else None
 
 
 @require_POST

@@ -1,11 +1,15 @@
-// Scrolls a drawing that is wider than the page to its main node.
+// Scrolls what is wider than the page to what matters in it: a drawing to its main node, and on a phone the navigation and
+// tabs, which are strips there, to the present page.
 //   <div class="drawing" data-centre=".node-self"><svg>...</svg></div>
+function centre(frame, node) {
+  if (!node) return;
+  const box = node.getBoundingClientRect();
+  const around = frame.getBoundingClientRect();
+  frame.scrollLeft += box.left + box.width / 2 - around.left - around.width / 2;
+}
+
 export function bind(root) {
-  for (const drawing of root.querySelectorAll("[data-centre]")) {
-    const node = drawing.querySelector(drawing.dataset.centre);
-    if (!node) continue;
-    const box = node.getBoundingClientRect();
-    const frame = drawing.getBoundingClientRect();
-    drawing.scrollLeft += box.left + box.width / 2 - frame.left - frame.width / 2;
-  }
+  for (const drawing of root.querySelectorAll("[data-centre]")) centre(drawing, drawing.querySelector(drawing.dataset.centre));
+  if (!matchMedia("(max-width: 860px)").matches) return;
+  for (const strip of root.querySelectorAll(".nav, .tabs")) centre(strip, strip.querySelector("[aria-current]"));
 }

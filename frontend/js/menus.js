@@ -1,5 +1,4 @@
 // Menus are <details class="menu">: close them on Escape, on a click elsewhere, and when another one opens.
-// The main navigation, a scrolling strip on a phone, shows the present page.
 function closeAll(except) {
   for (const menu of document.querySelectorAll("details.menu[open]")) if (menu !== except) menu.open = false;
 }
@@ -8,9 +7,6 @@ let bound = false;
 export function bind() {
   if (bound) return;
   bound = true;
-  const nav = document.querySelector(".nav");
-  const here = nav?.querySelector("[aria-current]");
-  if (here) nav.scrollLeft = here.offsetLeft - (nav.clientWidth - here.offsetWidth) / 2;
   document.addEventListener("click", (event) => closeAll(event.target.closest("details.menu")));
   document.addEventListener("toggle", (event) => {
     if (event.target.matches?.("details.menu[open]")) event.target.querySelector("input:not([type=hidden])")?.focus();

@@ -83,6 +83,13 @@ def _wait_for_a_gpu() -> Execution:
     return run
 
 
+def _fail_tonight() -> None:
+    """The newest of those that failed did so an hour ago."""
+    hour_ago = timezone.now() - timedelta(hours=1)
+    run = Execution.objects.filter(phase=ExecutionPhase.FAILED).latest("created_at")
+    Execution.objects.filter(pk=run.pk).update(created_at=hour_ago, started_at=hour_ago, ended_at=timezone.now())
+
+
 @pytest.fixture
 def visitor(browser: Browser, live_server: LiveServer, transactional_db: None) -> Iterator[Visitor]:
     call_command("fill", *SIZES, stdout=StringIO())
@@ -113,6 +120,7 @@ def test_every_task_of_every_day_takes_two_clicks_or_one_search(
         row = page.get_by_role("row").filter(has=page.get_by_role("link", name=waiting.name, exact=True))
         expect(row).to_contain_text("for gpu 1")
 
+    _fail_tonight()
     with visitor.task("what failed tonight, and why"):
         failures = page.locator("#home-failures")
         first = failures.locator("li").first
@@ -148,7 +156,7 @@ def test_every_task_of_every_day_takes_two_clicks_or_one_search(
             page.get_by_label(label, exact=True).fill(text)
         page.get_by_role("button", name="Set", exact=True).click()
         expect(page.locator("tr[id^=quota-]").filter(has_text=re.compile("risk.*gpu"))).to_be_visible()
-        assert Quota.objects.get(project="risk", resource="gpu").limit == 4
+        assert Quota.objects.get(project="risk", resource="nvidia.com/gpu").limit == 4
 
     with visitor.task("who used what this month"):
         visitor.go("Usage")
@@ -163,17 +171,18 @@ def test_every_task_of_every_day_takes_two_clicks_or_one_search(
 
     with visitor.task("backfill a schedule"):
         schedule = Schedule.objects.get(launch_plan__name="nightly_sea", active=True)
+        launched = schedule.fires.filter(execution__isnull=False).count()
         visitor.go("Schedules")
         row = page.get_by_role("row").filter(has_text="nightly_sea")
         visitor.click(row.get_by_role("link", name="Backfill"))
-        day = f"{timezone.now() - timedelta(days=50):%Y-%m-%d}"
+        day = f"{timezone.now() - timedelta(days=65):%Y-%m-%d}"
         page.get_by_label("From").fill(f"{day}T00:00")
         page.get_by_label("Before").fill(f"{timezone.now():%Y-%m-%d}T00:00")
         page.get_by_role("button", name="Look").click()
         page.get_by_role("button", name=re.compile(r"Launch \d+")).click()
         page.get_by_role("dialog").get_by_role("button", name="Launch").click()
-        expect(page.get_by_text("launched").first).to_be_visible()
-        assert schedule.fires.filter(execution__principal="admin").exists() or schedule.fires.exists()
+        expect(page.locator(".flash")).to_contain_text(re.compile("Launched [1-9]"))
+        assert schedule.fires.filter(execution__isnull=False).count() > launched
 
     with visitor.task("compare two models"):
         visitor.search("fraud-model", "fraud-model")

@@ -125,7 +125,7 @@ def test_the_bell_counts_what_one_was_told_until_it_is_read(
     mine = {"project": "", "domain": "", "launch_plan": "", "channel": "console", "address": "", "secret": ""}
     assert client.post("/notifications/create/", FORM | mine | {"kinds": ["execution.*"]}).status_code == 302
     execution = world.failed
-    for project in ("demo", "elsewhere"):
+    for project in ("demo", "demo", "elsewhere"):
         happened(
             ENDS[ExecutionPhase.FAILED],
             actor="system:engine",
@@ -133,11 +133,13 @@ def test_the_bell_counts_what_one_was_told_until_it_is_read(
             place=(project, execution.domain),
             execution_key=execution.key if project == "demo" else "elsewhere/development/a1",
         )
-    assert "1 unread" in client.get("/notifications/bell/").content.decode()
+    assert "2 unread" in client.get("/notifications/bell/").content.decode()
     with django_assert_max_num_queries(7):  # the rows, and what ran; else as every page
         shown = client.get("/notifications/inbox/")
     text = shown.content.decode()
     assert f"failed: {execution.key}" in text and "elsewhere" not in text
+    ((first, others),) = shown.context["said"]
+    assert first.row.pk > others[0].row.pk and "1 more like it" in text
     client.post("/notifications/inbox/read/", {"until": shown.context["newest"]})
     assert "unread" not in client.get("/notifications/bell/").content.decode()
     (made,) = Subscription.objects.filter(owner=world.viewer.username)
