@@ -27,8 +27,7 @@ def array_of(texts: Iterable[str | None]) -> str:
 
 def column_of(values: Iterable[object]) -> str:
     """As `array_of`, of what PostgreSQL reads from its text too: numbers, truth values, times, UUIDs and bytes."""
-    all_of_them = list(values)
-    return array_of(all_of_them if set(map(type, all_of_them)) == {str} else map(_text, all_of_them))
+    return array_of(map(_text, values))
 
 
 def _text(value: object) -> str | None:
