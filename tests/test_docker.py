@@ -107,7 +107,7 @@ def test_the_roles_are_made_as_it_says(tmp_path: Path, monkeypatch: pytest.Monke
     with server(home):
         with psycopg.connect(host=host, user="postgres", dbname="postgres", autocommit=True) as cluster:
             cluster.execute("DROP DATABASE causeway")
-            cluster.execute("REVOKE ALL ON DATABASE postgres, template1 FROM causeway, causeway_executor")
+            cluster.execute("DROP OWNED BY causeway, causeway_executor")  # what they were granted
             cluster.execute("DROP ROLE causeway, causeway_executor")
         path = f"{binaries()}{os.pathsep}{os.environ['PATH']}"
         env = {**os.environ, **passwords, "PGHOST": host, "PATH": path}

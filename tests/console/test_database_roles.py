@@ -68,7 +68,7 @@ def as_an_earlier_causeway_left_it(home: Home) -> None:
             old.execute("DROP DATABASE causeway")
             for database in ("postgres", "template1"):
                 old.execute(f"GRANT CONNECT ON DATABASE {database} TO PUBLIC")
-                old.execute(f"REVOKE ALL ON DATABASE {database} FROM causeway, causeway_executor")
+            old.execute("DROP OWNED BY causeway, causeway_executor")  # what they were granted
             old.execute("DROP ROLE causeway, causeway_executor")
             old.execute("CREATE DATABASE causeway")
         with connect(home, roles.SUPERUSER) as old:

@@ -146,7 +146,7 @@ def test_follows_begin_a_few_at_a_time(bench: Bench, fake: FakeCluster, monkeypa
     fake.wait_for_pod(4)
     for _, name in list(fake.pods):
         fake.run(name)
-    bench.until(lambda: len(bench.of(Running)) == 4)
+    bench.until(lambda: len(bench.of(Running)) == 4 and len(begun) >= 2)
     assert len(begun) == 2
     executor.single.follows._may = 2.0
     bench.until(lambda: len(begun) == 4)
