@@ -70,10 +70,10 @@ class Attempts:
     def close(self) -> None:
         """At the end of a test: what it left goes with its namespace, which finalizers would keep."""
         self.stop()
-        for pod in self.namespace.kubectl("get", "pods", "-o", "name").split():
+        for pod in self.namespace.pods():
             gone = '{"metadata": {"finalizers": null}}'
             with contextlib.suppress(AssertionError):  # it is gone by itself
-                self.namespace.kubectl("patch", pod, "-p", gone)
+                self.namespace.kubectl("patch", "pod", pod, "-p", gone)
 
     def restart(self, **settings: Any) -> None:
         self.stop()
@@ -143,7 +143,7 @@ class Attempts:
 
     def gone(self, assignment: Assignment) -> None:
         """Its pod, once its end is stored."""
-        self.until(lambda: self.pod(assignment) not in self.namespace.kubectl("get", "pods", "-o", "name"))
+        self.until(lambda: self.pod(assignment) not in self.namespace.pods())
 
     def log(self, assignment: Assignment) -> str:
         self.gone(assignment)

@@ -17,7 +17,7 @@ SAY_GPU = "echo $NVIDIA_VISIBLE_DEVICES; "
 
 
 def _is_ready(cluster: Cluster, node: str) -> bool:
-    conditions = cluster.get("node", node)["status"]["conditions"]
+    conditions = cluster.get("nodes", node)["status"]["conditions"]
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
@@ -39,7 +39,7 @@ def test_it_runs_flytekit_in_a_pod_as_pinned(namespace: Namespace) -> None:
 def test_a_failing_pod_says_how_it_ended(namespace: Namespace) -> None:
     namespace.run("failing", "exit 7")
     namespace.wait_for_phase("failing", "Failed")
-    (status,) = namespace.get("pod", "failing")["status"]["containerStatuses"]
+    (status,) = namespace.get("pods", "failing")["status"]["containerStatuses"]
     assert status["state"]["terminated"]["exitCode"] == 7
 
 
@@ -65,7 +65,7 @@ def test_it_hands_out_each_gpu_once_and_lets_one_more_pod_wait(namespace: Namesp
     assert "" not in held
 
     namespace.run("late", SAY_GPU, resources=ONE_GPU)
-    waiting = eventually(lambda: namespace.get("pod", "late")["status"].get("conditions"))
+    waiting = eventually(lambda: namespace.get("pods", "late")["status"].get("conditions"))
     assert [(each["reason"], each["status"]) for each in waiting if each["type"] == "PodScheduled"] == [
         ("Unschedulable", "False")
     ]

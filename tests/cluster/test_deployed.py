@@ -58,7 +58,7 @@ class Deployed:
         self.cluster.kubectl("apply", "--kustomize", str(self.folder))
 
     def address(self, service: str) -> str:
-        return str(self.cluster.get("--namespace", SPACE, "service", service)["spec"]["clusterIP"])
+        return str(self.cluster.get("services", service, namespace=SPACE)["spec"]["clusterIP"])
 
     def ready(self, seconds: int = 300) -> None:
         for name in WORKLOADS:
@@ -239,7 +239,7 @@ def test_flytekit_drives_it_from_outside(deployed: Deployed, outside: Outside) -
 
 
 def test_its_pods_are_closed(deployed: Deployed) -> None:
-    for pod in deployed.cluster.get("--namespace", SPACE, "pods")["items"]:
+    for pod in deployed.cluster.get("pods", namespace=SPACE)["items"]:
         for container in (*pod["spec"]["containers"], *pod["spec"].get("initContainers", ())):
             assert container["securityContext"]["readOnlyRootFilesystem"] is True, container["name"]
     may = ("auth", "can-i", "delete", "deployments", "--all-namespaces")

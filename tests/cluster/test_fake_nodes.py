@@ -49,7 +49,7 @@ def test_pods_on_fake_nodes_run_and_end_as_told(namespace: Namespace, fake_nodes
     _run(namespace, "endless")
     eventually(lambda: namespace.phase("good") == "Succeeded")
     eventually(lambda: namespace.phase("bad") == "Failed")
-    (status,) = namespace.get("pod", "bad")["status"]["containerStatuses"]
+    (status,) = namespace.get("pods", "bad")["status"]["containerStatuses"]
     assert status["state"]["terminated"]["exitCode"] == 3
     assert namespace.phase("endless") == "Running"
     namespace.kubectl("delete", "pod", "endless")  # returns when it is gone
@@ -60,4 +60,4 @@ def test_pods_on_fake_nodes_run_and_end_as_told(namespace: Namespace, fake_nodes
 def test_other_pods_do_not_come_there(namespace: Namespace, fake_nodes: int) -> None:
     namespace.run("real", "true")
     namespace.wait_for_phase("real", "Succeeded")
-    assert namespace.get("pod", "real")["spec"]["nodeName"] == "node-1"
+    assert namespace.get("pods", "real")["spec"]["nodeName"] == "node-1"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.phases import AttemptPhase
 from tests.cluster.attempts import SYSTEM, USER, Attempts
-from tests.cluster.running import GPU, SCRIPT, Cluster, Namespace
+from tests.cluster.running import GPU, Cluster, Namespace
 
 MASTER_AND_TWO = {"masterReplicas": {"replicas": 1.0}, "workerReplicas": {"replicas": 2.0}}
 ELASTIC = {
@@ -36,23 +34,6 @@ MPI = {
 }
 ONE_GPU = Needs(requests={"cpu": "10m", GPU: "1"}, limits={GPU: "1"})
 SAYS_ITS_RANK = 'echo "rank $RANK of $WORLD_SIZE at $MASTER_ADDR"; '
-
-
-def _operators(verb: str) -> None:
-    done = subprocess.run([SCRIPT, "operators", verb], capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def operators(cluster: Cluster) -> Iterator[Cluster]:
-    if not cluster.ours:
-        pytest.skip("operators are started beside a cluster of ours only")
-    built = cluster.environment.get("CLUSTER_OPERATORS", "").split()
-    if not {"training", "mpi"} <= set(built) and os.environ.get("CAUSEWAY_REQUIRE_CLUSTER") != "1":
-        pytest.skip("the operators are not built: script/cluster build training, script/cluster build mpi")
-    _operators("on")
-    yield cluster
-    _operators("off")
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,36 +13,15 @@ from scheduler.attempts.spec import Job, Needs
 from scheduler.executors.base import Assignment
 from scheduler.phases import AttemptPhase
 from tests.cluster.attempts import SYSTEM, Attempts
-from tests.cluster.running import GPU, SCRIPT, Cluster, Namespace
+from tests.cluster.running import GPU, Cluster, Namespace
 from tests.cluster.test_kueue import Queue
 
 ONE_AND_ONE = {"masterReplicas": {"replicas": 1.0}, "workerReplicas": {"replicas": 1.0}}
 ONE_GPU = Needs(requests={"cpu": "10m", "memory": "16Mi", GPU: "1"}, limits={GPU: "1"})
 
 
-def _script(*words: str) -> None:
-    done = subprocess.run([SCRIPT, *words], capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def both(cluster: Cluster) -> Iterator[Cluster]:
-    """Kueue and the operators. The operators are there first: Kueue looks for their kinds when it starts."""
-    if not cluster.ours:
-        pytest.skip("operators are started beside a cluster of ours only")
-    built = cluster.environment.get("CLUSTER_OPERATORS", "").split()
-    lacks = cluster.environment["CLUSTER_KUEUE"] == "no" or "training" not in built
-    if lacks and os.environ.get("CAUSEWAY_REQUIRE_CLUSTER") != "1":
-        pytest.skip("Kueue or the training operator is not built: script/cluster build kueue, training")
-    _script("operators", "on")
-    _script("kueue", "on")
-    yield cluster
-    _script("kueue", "off")
-    _script("operators", "off")
-
-
 @pytest.fixture
-def queue(both: Cluster, namespace: Namespace) -> Iterator[Queue]:
+def queue(kueue: Cluster, namespace: Namespace) -> Iterator[Queue]:
     namespace.cluster.kubectl("label", "namespace", namespace.name, "kueue=on")
     made = Queue(namespace)
     made.make(gpus=2)

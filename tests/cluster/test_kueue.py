@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,26 +16,10 @@ from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes.overview import lines
 from scheduler.phases import AttemptPhase
 from tests.cluster.attempts import NOTHING_ASKED, QUICK, SYSTEM, USER, Attempts
-from tests.cluster.running import GPU, SCRIPT, Cluster, Namespace, eventually
+from tests.cluster.running import GPU, Cluster, Namespace, eventually
 
 ONE_GPU = Needs(requests={"cpu": "10m", GPU: "1"}, limits={GPU: "1"})
 KINDS = "kueue.x-k8s.io/v1beta2"
-
-
-def _kueue(verb: str) -> None:
-    done = subprocess.run([SCRIPT, "kueue", verb], capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.fixture(scope="module")
-def kueue(cluster: Cluster) -> Iterator[Cluster]:
-    if not cluster.ours:
-        pytest.skip("Kueue is started beside a cluster of ours only")
-    if cluster.environment["CLUSTER_KUEUE"] == "no" and os.environ.get("CAUSEWAY_REQUIRE_CLUSTER") != "1":
-        pytest.skip("Kueue is not built: script/cluster build kueue")
-    _kueue("on")
-    yield cluster
-    _kueue("off")
 
 
 class Queue:
@@ -61,14 +43,14 @@ class Queue:
         self._create("LocalQueue", "team", {"clusterQueue": self.name})
         for name, value in (("low", 1), ("high", 100)):
             self._create("WorkloadPriorityClass", f"{self.name}-{name}", {}, value=value)
-        eventually(lambda: self._is_active("clusterqueue", self.name))
+        eventually(self._is_active)
 
     def _create(self, kind: str, name: str, spec: dict[str, Any], **rest: Any) -> None:
         made = {"apiVersion": KINDS, "kind": kind, "metadata": {"name": name}, **rest}
         self.namespace.create({**made, "spec": spec} if "value" not in rest else made)
 
-    def _is_active(self, kind: str, name: str) -> bool:
-        conditions = self.namespace.get(f"{kind}.kueue.x-k8s.io", name).get("status", {}).get("conditions", [])
+    def _is_active(self) -> bool:
+        conditions = self.namespace.get("clusterqueues", self.name).get("status", {}).get("conditions", [])
         return any(one["type"] == "Active" and one["status"] == "True" for one in conditions)
 
     def stop(self, policy: str) -> None:
@@ -98,8 +80,8 @@ def queue(kueue: Cluster, namespace: Namespace) -> Iterator[Queue]:
 def attempts(queue: Queue, gpus: int, tmp_path: Path) -> Iterator[Attempts]:
     made = Attempts(queue.namespace, tmp_path, queues={"*": "team"})
     yield made
-    for pod in made.namespace.kubectl("get", "pods", "-o", "name").split():
-        made.namespace.kubectl("delete", pod, "--wait=false", "--grace-period=0")
+    for pod in made.namespace.pods():
+        made.namespace.kubectl("delete", "pod", pod, "--wait=false", "--grace-period=0", "--ignore-not-found")
     made.close()
 
 

@@ -324,7 +324,7 @@ def test_secrets_are_there_as_variables_and_files_and_go_with_the_pod(attempts: 
     given = attempts.submit(f"{script} && exit 9", secrets=(Request(Name("team", "key")),))
     assert "exit code 9" in attempts.error(given).message
     attempts.gone(given)
-    attempts.until(lambda: not attempts.namespace.kubectl("get", "secrets", "-o", "name"))
+    attempts.until(lambda: not attempts.namespace.get("secrets")["items"])
 
 
 SHARED = Needs(requests={"cpu": "10m"}, shared_memory=SharedMemory("130Mi"))

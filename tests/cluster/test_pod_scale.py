@@ -64,7 +64,7 @@ def _allow(attempts: Attempts, pods: int) -> None:
     hard = {"hard": {"pods": str(pods)}}
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": hard}
     attempts.namespace.kubectl("create", "-f", "-", stdin=json.dumps(quota))
-    attempts.until(lambda: attempts.namespace.get("resourcequota", "few").get("status", {}).get("hard"))
+    attempts.until(lambda: attempts.namespace.get("resourcequotas", "few").get("status", {}).get("hard"))
 
 
 def test_a_thousand_against_a_quota_of_fifty(attempts: Attempts) -> None:

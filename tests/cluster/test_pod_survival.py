@@ -57,7 +57,7 @@ def test_an_api_server_that_is_killed_loses_and_doubles_nothing(attempts: Attemp
 def test_many_against_a_quota_all_run(attempts: Attempts) -> None:
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few"}, "spec": {"hard": {"pods": "3"}}}
     attempts.namespace.kubectl("create", "-f", "-", stdin=json.dumps(quota))
-    attempts.until(lambda: attempts.namespace.get("resourcequota", "few").get("status", {}).get("hard"))
+    attempts.until(lambda: attempts.namespace.get("resourcequotas", "few").get("status", {}).get("hard"))
     given = [attempts.submit("true", with_outputs=True) for _ in range(12)]
     attempts.until(lambda: any(isinstance(seen, Waiting) and seen.code == "QuotaExceeded" for seen in attempts.seen))
     for one in given:

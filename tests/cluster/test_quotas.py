@@ -3,62 +3,42 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-from causeway.client import Client
-from flytekit.remote import FlyteRemote, FlyteWorkflowExecution
+from flytekit.remote import FlyteWorkflowExecution
 
-from tests.cluster.programs import sharing as program
+from scheduler.executors.kubernetes.cluster import Accelerators
+from tests.cluster.driving import PATIENCE, PROGRAMS, Programs
 from tests.cluster.running import GPU, Cluster, eventually
-from tests.cluster.test_programs_on_pods import STORE, remove_pods
-from tests.stack import RunningStack, running_stack
+from tests.stack import RunningStack
 
-DOMAIN = "development"
-FIRST, SECOND = f"one-{os.getpid()}", f"two-{os.getpid()}"  # projects, and so namespaces, of this run
-LABEL = "causeway-test/gpu"  # by which the node says which GPU it has
-PATIENCE = 240.0
+FIRST, SECOND = "sharing-one", "sharing-two"
+LABEL = Accelerators.device_label  # by which the node says which GPU it has
 
 
 class Place:
-    """Causeway with the cluster, and two projects with the same program."""
+    """Two projects with the same program."""
 
-    def __init__(self, stack: RunningStack, cluster: Cluster, folder: Path) -> None:
+    def __init__(self, stack: RunningStack, cluster: Cluster) -> None:
         self.stack, self.cluster = stack, cluster
-        self.client = Client(stack.http_url, stack.admin_token, FIRST, DOMAIN)
-        shutil.copy(Path(program.__file__), folder)
-        for project in (FIRST, SECOND):
-            self.client.connection.call("POST", "projects", json={"id": project, "name": project})
-            self._register(project, folder)
-
-    def _register(self, project: str, folder: Path) -> None:
-        command = [str(Path(sys.executable).parent / "pyflyte"), "register", "-p", project, "-d", DOMAIN]
-        command += ["--version", "v1", "--image", self.cluster.environment["CLUSTER_TASK_IMAGE"], "sharing.py"]
-        env = {**os.environ, "FLYTECTL_CONFIG": str(self.stack.flyte_config_file)}
-        done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=180)
-        assert done.returncode == 0, done.stdout + done.stderr
+        self.of = {name: Programs(stack, cluster, PROGRAMS / "sharing.py", name) for name in (FIRST, SECOND)}
+        self.client = self.of[FIRST].client
 
     def launch(self, project: str, name: str, **inputs: Any) -> FlyteWorkflowExecution:
-        remote = FlyteRemote(self.stack.flyte_config(), project, DOMAIN)
-        return remote.execute(remote.fetch_workflow(name=f"sharing.{name}", version="v1"), inputs=inputs)
+        return self.of[project].launch(name, **inputs)
 
     def state(self, execution: FlyteWorkflowExecution) -> dict[str, Any]:
-        path = f"executions/{execution.id.project}/{DOMAIN}/{execution.id.name}"
-        return dict(self.client.connection.call("GET", path))
+        return dict(self.of[execution.id.project].get(execution))
 
     def held(self) -> Counter[str]:
         """GPUs of pods that are there and have not ended, by project: what the cluster says."""
         found: Counter[str] = Counter()
-        for project in (FIRST, SECOND):
-            for pod in self.cluster.get("pods", "--namespace", f"{project}-{DOMAIN}")["items"]:
+        for project, programs in self.of.items():
+            for pod in programs.pods("causeway/execution"):
                 over = pod["status"]["phase"] in ("Succeeded", "Failed") or "deletionTimestamp" in pod["metadata"]
                 asked = sum(int(one["resources"].get("limits", {}).get(GPU, 0)) for one in pod["spec"]["containers"])
                 found[project] += 0 if over else asked
@@ -80,27 +60,12 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(pods_stack: RunningStack, cluster: Cluster) -> Iterator[Place]:
     if cluster.gpus == 0:
         pytest.skip("this cluster has no GPUs")
-    node = cluster.get("nodes", "--selector", "fake!=node")["items"][0]["metadata"]["name"]
+    node = cluster.get("nodes", selector="fake!=node")["items"][0]["metadata"]["name"]
     cluster.kubectl("label", "node", node, f"{LABEL}=nvidia-tesla-t4", "--overwrite")
-    folder = tmp_path_factory.mktemp("quotas")
-    described = {
-        "name": "gpus",
-        "kubeconfig": cluster.environment["KUBECONFIG"],
-        "image": cluster.environment["CLUSTER_TASK_IMAGE"],
-        "accelerators": {"device_label": LABEL},
-    }
-    (folder / "clusters.yaml").write_text(json.dumps(described))
-    env = {name: cluster.environment[name] for name in STORE} | {"CAUSEWAY_CLUSTERS": str(folder / "clusters.yaml")}
-    with running_stack(folder / "home", **env) as stack:
-        say = "from scheduler.executors.kubernetes.factory import owner; print(owner())"
-        owner = stack.manage("shell", "-v", "0", "-c", say).splitlines()[-1]
-        yield Place(stack, cluster, folder)
-    for project in (FIRST, SECOND):
-        remove_pods(cluster, f"{project}-{DOMAIN}", owner)
-        cluster.kubectl("delete", "namespace", f"{project}-{DOMAIN}", "--ignore-not-found", "--wait=false")
+    yield Place(pods_stack, cluster)
     cluster.kubectl("label", "node", node, f"{LABEL}-")
 
 
@@ -146,7 +111,7 @@ def test_an_executor_that_is_killed_again_and_again_never_exceeds_the_limit(
         if sum(held.values()) > 2:
             over.append(held)
         if sum(held.values()) and time.monotonic() - killed_at > 4 and kills < 3:
-            kills += place.stack.kill("executor-gpus") is not None
+            kills += place.stack.kill("executor-pods") is not None
             killed_at = time.monotonic()
 
     place.through(given, look)
@@ -167,7 +132,7 @@ def test_a_quota_of_the_namespace_below_ours_is_waited_for_and_named(
     place: Place, quota: Callable[..., int], gpus: int
 ) -> None:
     quota(GPU, 3, project=SECOND)
-    namespace = f"{SECOND}-{DOMAIN}"
+    namespace = place.of[SECOND].namespace
     spec = {"hard": {f"requests.{GPU}": "1"}}
     low = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "low"}, "spec": spec}
     _in_namespace(place.cluster, namespace, low)
@@ -177,9 +142,8 @@ def test_a_quota_of_the_namespace_below_ours_is_waited_for_and_named(
 
     def look(held: Counter[str]) -> None:
         counts.append(held[SECOND])
-        path = f"executions/{SECOND}/{DOMAIN}/{given.id.name}/nodes"
-        if any(node["node_id"] == "n0" for node in place.client.connection.call("GET", path)["results"]):
-            attempts = place.client.connection.call("GET", f"{path}/n0")["newest_attempts"]
+        if any(node["node_id"] == "n0" for node in place.of[SECOND].get(given, "nodes")["results"]):
+            attempts = place.of[SECOND].get(given, "nodes/n0")["newest_attempts"]
             whys.extend(one["why"]["message"] for one in attempts if one["why"])
 
     try:
@@ -195,13 +159,13 @@ def _in_namespace(cluster: Cluster, namespace: str, made: dict[str, Any]) -> Non
     if not cluster.kubectl("get", "namespace", namespace, "--ignore-not-found", "-o", "name"):
         cluster.kubectl("create", "namespace", namespace)
     cluster.kubectl("create", "--namespace", namespace, "-f", "-", stdin=json.dumps(made))
-    eventually(lambda: cluster.get("resourcequota", "low", "--namespace", namespace).get("status", {}).get("hard"))
+    eventually(lambda: cluster.get("resourcequotas", "low", namespace=namespace).get("status", {}).get("hard"))
 
 
 def test_a_pod_that_is_lost_gives_back_once(place: Place, quota: Callable[..., int], gpus: int) -> None:
     number = quota(GPU, 1, project=FIRST)
     given = [place.launch(FIRST, "many", seconds=[6]) for _ in range(2)]
-    namespace, lost = f"{FIRST}-{DOMAIN}", list[str]()
+    namespace, lost = place.of[FIRST].namespace, list[str]()
     over: list[Counter[str]] = []
 
     def look(held: Counter[str]) -> None:

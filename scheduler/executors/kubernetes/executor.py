@@ -41,7 +41,7 @@ from scheduler.executors.kubernetes.queues import Queues
 from scheduler.executors.kubernetes.reuse.pools import Pools
 from scheduler.executors.kubernetes.single.echoes import Echoes
 from scheduler.executors.kubernetes.single.pods import SinglePods
-from scheduler.executors.kubernetes.strays import LogOf, Strays
+from scheduler.executors.kubernetes.strays import LogOf, Stray, Strays
 from scheduler.executors.kubernetes.submission import Submission
 from scheduler.executors.kubernetes.wait import Wait
 from scheduler.executors.kubernetes.watches import Followed, Watches
@@ -203,7 +203,8 @@ class KubernetesExecutor(Executor):
                 if waiter is not None and waiter.wait is None:
                     self.board.waits(waiter, Wait.of_reason(why))
             for stray in self.strays.due() if self._settled else ():
-                self.board.do(partial(self.strays.remove, stray))
+                if not self._is_needed(stray):
+                    self.board.do(partial(self.strays.remove, stray))
         if time.monotonic() - self._looked_at > NEEDS_SECONDS:
             self._looked_at = time.monotonic()
             self.board.do(self.maker.look_again)
@@ -223,6 +224,11 @@ class KubernetesExecutor(Executor):
         self.looks.stop()
         if self.lease is not None:
             self.lease.stop()
+
+    def _is_needed(self, stray: Stray) -> bool:
+        """Of a pod that was told before its attempt was adopted: one that just runs is not told again."""
+        held = self.board.held.get(stray.attempt_id or 0)
+        return held is not None and held.namespace == stray.namespace and (bool(held.job) or held.name == stray.name)
 
     # --- what the cluster says ----------------------------------------------------------------------------------------
 

@@ -32,7 +32,8 @@ class Stray:
     uid: str
     since: float  # monotonic
     containers: tuple[str, ...] = ()  # the main one first
-    attempt_id: int | None = None  # which it says it is of, if it has ended
+    attempt_id: int | None = None  # which it says it is of
+    ended: bool = False
 
 
 class Strays:
@@ -89,7 +90,7 @@ class Strays:
 
     def _keep_log(self, stray: Stray) -> None:
         """Unless a longer one is there: what was followed may be more than the node has still."""
-        if stray.attempt_id is None:
+        if stray.attempt_id is None or not stray.ended:
             return
         try:
             if uri := self.log_of(stray.attempt_id, f"{stray.namespace}/{stray.name}"):
@@ -117,7 +118,8 @@ def _stray(pod: pods.Json, uid: str, since: float) -> Stray:
         uid,
         since,
         (main, *(name for name in pods.container_names(pod) if name != main)),
-        names.attempt_id_of(pod) if ended else None,
+        names.attempt_id_of(pod),
+        ended,
     )
 
 

@@ -104,6 +104,23 @@ def test_what_ran_while_nobody_looked_is_adopted(bench: Bench, fake: FakeCluster
     assert bench.outcome().phase == AttemptPhase.SUCCEEDED
 
 
+def test_a_pod_that_was_told_before_its_attempt_was_adopted_is_no_stray(bench: Bench, fake: FakeCluster) -> None:
+    assignment = bench.assignment()
+    bench.executor.submit(assignment)
+    fake.wait_for_pod()
+    fake.run(fake.only())
+    bench.restart()
+    bench.executor.strays.patience = 0.0
+    bench.until(lambda: bench.executor.strays._found)
+    bench.executor.adopt(replace(assignment, handle=f"p-d/{fake.only()}"))
+    bench.executor.settle()
+    bench.until(lambda: bench.of(Running) and not bench.executor.strays._found)
+    bench.succeed(assignment)
+    fake.end(fake.only())
+    assert bench.outcome().phase == AttemptPhase.SUCCEEDED
+    assert not any(call.startswith("DELETE") for call in fake.calls)
+
+
 def test_an_adopted_attempt_that_never_had_a_pod_gets_one(bench: Bench, fake: FakeCluster) -> None:
     bench.executor.adopt(bench.assignment())
     fake.wait_for_pod()
