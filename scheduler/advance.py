@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from django.db.utils import IntegrityError, OperationalError
 from django.utils import timezone
 
+from scheduler.attempts import validators
 from scheduler.models import EndedChild, Execution, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL
 from scheduler.quotas import admission
@@ -91,6 +92,7 @@ def take_turn(execution_id: int) -> bool:
             events = perform(turn, turn.evaluate(events))
         flush(turn)
         write_entries(turn)
+        validators.keep(execution, turn.decks)
         if execution.phase in EXECUTION_TERMINAL:
             after_end(execution)
             if has_quotas and not execution.is_part:

@@ -7,7 +7,7 @@ none the executor says what it saw (an exit status, a pod's conditions).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from flyteidl.core import errors_pb2, execution_pb2
 from google.protobuf.message import DecodeError
@@ -28,7 +28,6 @@ DISK_FULL = (
     *("XMinioStorageFull", "InsufficientStorage"),  # of S3 servers
 )
 MAX_ERROR_BYTES = 32 * 1024**2  # of error.pb
-MAX_CHECKS_BYTES = 1024**2  # of checks.json
 
 
 @dataclass(frozen=True)
@@ -56,14 +55,8 @@ def told_by_files(prefix: str, store: ObjectStore, shown: Showing, *, max_deck_b
     A deck of more than `max_deck_bytes` (0: any) is replaced by a word about it, one that shows secrets by one that
     does not. Raises what the store raises.
     """
-    outcome = _told(prefix, store, shown, max_deck_bytes) if prefix else None
-    if outcome is not None and outcome.deck_uri:  # without a deck there are none: most ends are spared a look
-        checks = _read(store, store.join(prefix, CHECKS), MAX_CHECKS_BYTES)
-        return replace(outcome, checks=shown.masked(checks)) if checks else outcome
-    return outcome
-
-
-def _told(prefix: str, store: ObjectStore, shown: Showing, max_deck_bytes: int) -> Outcome | None:
+    if not prefix:
+        return None
     if document := _read(store, store.join(prefix, ERROR)):
         return _told_by_task(document, shown, _deck(store, prefix, max_deck_bytes, shown))
     for name in (OUTPUTS, FUTURES):
@@ -119,18 +112,24 @@ def _deck(store: ObjectStore, prefix: str, max_bytes: int, shown: Showing) -> st
         )
         store.put(uri, f"<!doctype html><title>Deck</title><p>{words}</p>".encode())
     elif shown.hidden:
-        with store.open(uri) as stream:
-            deck = stream.read()
-        if (masked := shown.masked(deck)) != deck:
-            store.put(uri, masked)
+        _mask(store, uri, shown)
+    if shown.hidden and store.exists(checks := store.join(prefix, CHECKS)):
+        _mask(store, checks, shown)
     return uri
 
 
-def _read(store: ObjectStore, uri: str, most: int = MAX_ERROR_BYTES) -> bytes:
+def _mask(store: ObjectStore, uri: str, shown: Showing) -> None:
+    with store.open(uri) as stream:
+        text = stream.read()
+    if (masked := shown.masked(text)) != text:
+        store.put(uri, masked)
+
+
+def _read(store: ObjectStore, uri: str) -> bytes:
     """Not more than any error can need: what a task leaves there may have any size."""
     try:
         with store.open(uri) as stream:
-            return stream.read(most)
+            return stream.read(MAX_ERROR_BYTES)
     except NotFound:
         return b""
 

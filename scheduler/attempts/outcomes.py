@@ -23,7 +23,6 @@ class Outcome:
     retryable: bool = False
     output_uri: str = ""
     deck_uri: str = ""
-    checks: bytes = b""  # what validators of data said (scheduler.attempts.validators)
 
 
 def failure(code: str, message: str, kind: int, *, retryable: bool) -> Outcome:

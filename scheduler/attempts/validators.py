@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from artifacts.exceptions import CausewayError, InvalidArgument
+from django.db import OperationalError, transaction
+
+from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
 from artifacts.governance.checks import Report, read_report, report
 from artifacts.governance.reading import Members
 from artifacts.happenings import CHECK_FAILED, happened
 from artifacts.models import ArtifactVersion, CheckResult, CheckRule, CheckStatus, Severity
+from artifacts.store import store
 from lineage.models import VersionEdge, VersionRole
-from scheduler.attempts.observations import Ended
-from scheduler.attempts.phases import HELD
-from scheduler.models import Execution, TaskExecution
+from scheduler.models import Execution
+from scheduler.uris import CHECKS
 
 logger = logging.getLogger(__name__)
-MAX_SAID = 100  # rows of an attempt
+MAX_SAID, MAX_BYTES = 100, 1024**2  # rows of an attempt, and their document
 
 
 @dataclass(frozen=True)
@@ -50,27 +52,35 @@ def _read(row: object) -> Said:
     return Said(read_report(name, said), version)
 
 
-def keep(ends: Iterable[Ended]) -> None:
-    """Before the ends themselves are written down, so that none is lost: where somebody is killed in between it is kept
-    once more, which changes nothing. Of an attempt that ended already nothing is kept.
+def keep(execution: Execution, decks: Mapping[int, str]) -> None:
+    """Of attempts that ended, by their ids with where their decks lie: what was said lies beside them. In the
+    transaction that takes the ends into account, so once. What cannot be kept is told in the log, and stops nothing.
     """
-    said = {end.attempt_id: end.outcome.checks for end in ends if end.outcome.checks}
-    if not said:
-        return
-    attempts = TaskExecution.objects.filter(pk__in=said, phase__in=HELD).values_list("pk", "execution_id", "name")
-    executions = Execution.objects.in_bulk([execution_id for _, execution_id, _ in attempts])
-    for pk, execution_id, name in attempts:
+    for attempt_id, deck in decks.items():
         try:
-            for one in read(said[pk]):
-                _keep(one, executions[execution_id], name)
+            with transaction.atomic():
+                for one in read(_document(deck)):
+                    _keep(one, execution, attempt_id)
+        except OperationalError:
+            raise  # the database itself: the turn is taken again
+        except NotFound:
+            continue
         except CausewayError as error:
-            logger.warning("what validators said in %s is not kept: %s", name, error.message)
+            logger.warning("what validators said in attempt %s is not kept: %s", attempt_id, error.message)
+        except Exception:
+            logger.exception("what validators said in attempt %s is not kept", attempt_id)
 
 
-def _keep(said: Said, execution: Execution, attempt: str) -> None:
+def _document(deck: str) -> bytes:
+    """NotFound where nothing was said."""
+    with store().open(store().join(deck.rpartition("/")[0], CHECKS)) as stream:
+        return bytes(stream.read(MAX_BYTES))
+
+
+def _keep(said: Said, execution: Execution, attempt_id: int) -> None:
     actor = execution.principal or "system:checks"
     if said.version_id is None:
-        _stopped(said.report, execution, attempt, actor)
+        _stopped(said.report, execution, attempt_id, actor)
         return
     version = _read_by(said.version_id, execution)
     if version is None:
@@ -95,12 +105,12 @@ def _read_by(version_id: int, execution: Execution) -> ArtifactVersion | None:
     return rows.filter(pk=version_id, **place).first() if consumed else None
 
 
-def _stopped(found: Report, execution: Execution, attempt: str, actor: str) -> None:
+def _stopped(found: Report, execution: Execution, attempt_id: int, actor: str) -> None:
     """The task failed by it, and published nothing that the check could be a check of."""
     happened(
         CHECK_FAILED,
         actor=actor,
-        key=f"said:{attempt}:{found.name}",
+        key=f"said:{attempt_id}:{found.name}",
         place=(execution.project, execution.domain),
         subject=execution.key,
         execution_key=execution.key,

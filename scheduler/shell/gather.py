@@ -99,6 +99,7 @@ def _ended_attempts(turn: Turn) -> list[Ended]:
     found = [Ended(*record[:width]) for record in records]
     turn.rows.adopt([record[width:] for record in records])
     turn.handled += [attempt.pk for attempt in found]
+    turn.decks |= {attempt.pk: attempt.deck_uri for attempt in found if attempt.deck_uri}
     return found
 
 

@@ -53,6 +53,7 @@ class Turn:
     expected: dict[str, int] = field(default_factory=dict)  # phase of the changed rows as they were read
     fields: dict[str, NodeFields] = field(default_factory=dict)
     handled: list[int] = field(default_factory=list)  # attempts
+    decks: dict[int, str] = field(default_factory=dict)  # of those that have one
     attempts: list[tuple[str, TaskExecution]] = field(default_factory=list)
     lanes: dict[int, Lane] = field(default_factory=dict)  # those that the attempts wait in
     cancels: list[tuple[str, int]] = field(default_factory=list)  # (node key, item or -1)

@@ -13,18 +13,16 @@ import pytest
 from artifacts.exceptions import InvalidArgument
 from artifacts.governance.checks import Report, Wish, report, set_check
 from artifacts.models import ArtifactVersion, CheckResult, Happening
-from artifacts.store import LocalStore
+from artifacts.store import LocalStore, store
 from lineage.actions.record import Use, record_consumed
 from scheduler.attempts import validators
 from scheduler.attempts.judge import Showing, told_by_files
-from scheduler.attempts.observations import Ended
-from scheduler.attempts.outcomes import Outcome, failure
-from scheduler.attempts.reports import report_ends
 from scheduler.models import Execution, TaskExecution
 from scheduler.phases import AttemptPhase
 from tests.artifacts.governance.making import model, settle
 from tests.scheduler.attempts import make_attempt
 
+pytestmark = pytest.mark.usefixtures("object_store")
 FAILED = {"passed": False, "value": 2.0, "message": "2 cases failed", "evidence": {"cases": [{"column": "fish"}]}}
 
 
@@ -43,11 +41,16 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def end(attempt: TaskExecution, *rows: dict[str, Any], outcome: Outcome | None = None) -> None:
-    ended = outcome or Outcome(AttemptPhase.SUCCEEDED)
-    checks = json.dumps(rows).encode()
-    told = Outcome(ended.phase, ended.reason, ended.error, checks=checks)
-    report_ends([Ended(attempt.pk, told, now())], actor="one")
+def end(attempt: TaskExecution, *rows: dict[str, Any]) -> None:
+    left(attempt, json.dumps(rows).encode())
+
+
+def left(attempt: TaskExecution, document: bytes) -> None:
+    """As a turn of its execution finds it."""
+    folder = store().join(store().root, "said", attempt.name)
+    store().put(store().join(folder, "checks.json"), document)
+    execution = Execution.objects.get(pk=attempt.execution_id)
+    validators.keep(execution, {attempt.pk: store().join(folder, "deck.html"), 0: f"{folder}/none/deck.html"})
 
 
 def about(version: ArtifactVersion, said: dict[str, Any] = FAILED) -> dict[str, Any]:
@@ -87,21 +90,19 @@ def test_it_does_not_contradict_who_published() -> None:
 
 @pytest.mark.django_db
 def test_told_twice_it_happened_once() -> None:
-    version, other = model("v1"), model("v2")
+    version = model("v1")
     for attempt in (running(version), running(version)):
         end(attempt, about(version), {"check": "whylogs-constraints", "said": FAILED})
-        end(attempt, about(version, {"passed": True}), about(other))  # it ended before
+        end(attempt, about(version), {"check": "whylogs-constraints", "said": FAILED})
     assert Happening.objects.filter(kind="check.failed", version=version).count() == 1
     assert Happening.objects.filter(kind="check.failed", version=None).count() == 2
     assert result(version)[0] == "failed"
-    assert not CheckResult.objects.filter(version=other).exists()
 
 
 @pytest.mark.django_db
 def test_what_kept_a_task_from_publishing_is_a_happening_of_its_execution() -> None:
     attempt = running()
-    broken = failure("USER:SchemaErrors", "the frame breaks its schema", 1, retryable=False)
-    end(attempt, {"check": "pandera-Catch", "said": FAILED}, outcome=broken)
+    end(attempt, {"check": "pandera-Catch", "said": FAILED})
     row = Happening.objects.get(kind="check.failed")
     assert row.execution_key == Execution.objects.get(pk=attempt.execution_id).key == row.subject
     assert (row.version, row.name, row.project, row.actor) == (None, "pandera-Catch", "flytesnacks", "eve")
@@ -121,13 +122,10 @@ def test_what_kept_a_task_from_publishing_is_a_happening_of_its_execution() -> N
         lambda version: [7],
     ],
 )
-def test_what_is_forged_or_broken_ends_the_attempt_all_the_same(document: Callable[[ArtifactVersion], Any]) -> None:
+def test_what_is_forged_or_broken_is_not_kept(document: Callable[[ArtifactVersion], Any]) -> None:
     version, read = model("v1"), model("v2")
     attempt = running(read)
-    ended = Outcome(AttemptPhase.SUCCEEDED, checks=json.dumps(document(version)).encode())
-    report_ends([Ended(attempt.pk, ended, now())], actor="one")
-    attempt.refresh_from_db()
-    assert attempt.phase == AttemptPhase.SUCCEEDED
+    left(attempt, json.dumps(document(version)).encode())
     assert not CheckResult.objects.exists() and not Happening.objects.filter(kind="check.failed").exists()
 
 
@@ -140,14 +138,11 @@ def test_what_cannot_be_read_is_refused(document: bytes) -> None:
         validators.read(document)
 
 
-def test_it_is_looked_for_beside_a_deck_and_shows_no_secret(tmp_path: Path) -> None:
-    store = LocalStore(str(tmp_path), public_url="http://testserver", max_upload_bytes=0)
+def test_it_shows_no_secret(tmp_path: Path) -> None:
+    local = LocalStore(str(tmp_path), public_url="http://testserver", max_upload_bytes=0)
     prefix = f"file://{tmp_path}/out"
-    store.put(store.join(prefix, "outputs.pb"), b"")
-    store.put(store.join(prefix, "checks.json"), b'[{"said": "hunter22"}]')
-    shown = Showing(hidden=("hunter22",))
-    told = told_by_files(prefix, store, shown)
-    assert told is not None and told.checks == b""
-    store.put(store.join(prefix, "deck.html"), b"<p>")
-    told = told_by_files(prefix, store, shown)
-    assert told is not None and told.checks == b'[{"said": "****"}]'
+    for name in ("outputs.pb", "deck.html"):
+        local.put(local.join(prefix, name), b"")
+    local.put(checks := local.join(prefix, "checks.json"), b'[{"said": "hunter22"}]')
+    assert told_by_files(prefix, local, Showing(hidden=("hunter22",))) is not None
+    assert local.get(checks) == b'[{"said": "****"}]'
