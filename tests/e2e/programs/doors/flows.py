@@ -6,7 +6,7 @@ from causeway import OnArtifact
 from flytekit import LaunchPlan, task, workflow
 from flytekit.core.artifact import Artifact
 
-WATCHED = ("mart-sums", "churn", "orders", "sales", "weather", "answers")
+WATCHED = ("mart-sums", "churn", "orders", "sales", "weather", "answers", "flown-daily", "sparked-sums")
 
 
 @task
