@@ -6,10 +6,10 @@ import os
 import sys
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 FOLDER = Path(__file__).resolve().parent
-SIZE = {"width": 1280, "height": 800}
+SIZE: ViewportSize = {"width": 1280, "height": 800}
 # Picture, where it is taken, and the links that lead on from there: the first that each selector finds.
 PICTURES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("overview", "/", ()),

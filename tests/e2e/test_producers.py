@@ -81,8 +81,8 @@ def test_airflow_tells_of_its_dags(lab: Lab, rules: None) -> None:  # noqa: F811
         "AIRFLOW__OPENLINEAGE__TRANSPORT": json.dumps({"type": "http", "url": lab.stack.http_url, "auth": key}),
         "AIRFLOW__OPENLINEAGE__NAMESPACE": "airflow-lab",
     }
-    lab.run("airflow", "db", "migrate", **variables)
-    lab.run("airflow", "dags", "test", "shop", "2026-05-17", **variables)
+    lab.run("airflow", "db", "migrate", cwd=None, **variables)
+    lab.run("airflow", "dags", "test", "shop", "2026-05-17", cwd=None, **variables)
     runs = runs_of(lab, "airflow-lab")
     assert {name: run["state"] for name, run in runs.items()} == dict.fromkeys(
         ["shop", "shop.load", "shop.sum_up"], "COMPLETE"
