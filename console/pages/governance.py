@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,7 +61,7 @@ def show(request: PageRequest, artifact_id: int) -> HttpResponse:
     rules = list(CheckRule.objects.filter(artifact=artifact).order_by("name"))
     context = {
         "artifact": artifact,
-        "rules": [(rule, json.dumps(rule.parameters)) for rule in rules],
+        "rules": [(rule, _in_words(rule.parameters)) for rule in rules],
         "kinds": KINDS.values(),
         "severities": Severity.choices,
         "governed": _governed(artifact),
@@ -179,6 +180,21 @@ def set_policy(request: PageRequest, artifact_id: int) -> HttpResponse:
 def _remember(request: PageRequest, *names: str) -> None:
     """What was typed, and refused, stands in the form again."""
     request.session["governance_typed"] = {name: form_text(request.POST, name)[:5000] for name in names}
+
+
+def _in_words(parameters: Mapping[str, Any]) -> str:
+    """`metric auc, at least 0.8`: names as people write them, lists by their items, what is deeper as JSON."""
+    told = []
+    for name, value in parameters.items():
+        items = value if isinstance(value, list) else [value]
+        told.append(f"{name.replace('_', ' ')} {' '.join(map(_word, items))}")
+    return ", ".join(told)
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _json(form: QueryDict, name: str) -> object:

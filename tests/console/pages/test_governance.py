@@ -35,7 +35,7 @@ def test_it_sets_shows_and_removes_a_check(world: World, browse: Browse, page: s
     client.post(f"{page}check/", form)
     assert CheckRule.objects.get().parameters == {"metric": "nothing", "at_least": 1.0}
     shown = text(client, page)
-    assert "good" in shown and "it has no metric &#x27;nothing&#x27;" in shown
+    assert "metric: metric nothing, at least 1<" in shown and "it has no metric &#x27;nothing&#x27;" in shown
     assert "it has no metric" in text(client, f"/artifacts/versions/{world.model.pk}/")
     client.post(f"{page}check/", {"name": "good", "do": "remove"})
     assert not CheckRule.objects.exists()
