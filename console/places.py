@@ -14,6 +14,7 @@ from django.db import connection
 from django.utils import timezone
 
 from console.accounts import access
+from console.accounts.access import Action
 from console.accounts.models import User
 from scheduler import heartbeat
 from scheduler.attempts.phases import HELD
@@ -23,6 +24,7 @@ from scheduler.quotas.resources import words
 
 MEASURED = ("cpu", "memory", "gpu")  # of TaskExecution.resources
 LONGEST = 20  # of what runs: those that run longest
+_COLUMN = "node__execution__"  # of TaskExecution
 
 # What attempts that an executor has ask for, and how many they are; and how many nobody has yet.
 _BUSY = """
@@ -88,12 +90,14 @@ class Worker:
 
 
 def places(user: User) -> list[Place]:
-    """Those that said something within a day, and those that have work, by name; for whoever has a role anywhere: in
-    all, so that nobody learns whose work it is. Two statements, however much runs.
+    """Those that said something within a day, and those that have work, by name; for whoever has a role anywhere. What
+    is asked of a place is told in all, so that nobody learns whose work it is; a cluster is shown to who administers
+    Causeway, and to whose projects have work there: its name may say what others do. Three statements at most.
     """
     known = access.known_projects(user)
     if known is not None and not known:
         return []
+    may_see_all = access.can(user, Action.ADMIN)
     since = timezone.now() - timedelta(days=1)
     instances: dict[tuple[str, str], list[ExecutorInstance]] = defaultdict(list)
     for one in ExecutorInstance.objects.filter(seen_at__gt=since).order_by("name"):
@@ -105,6 +109,11 @@ def places(user: User) -> list[Place]:
         for executor, cluster, what, number in cursor.fetchall():
             busy[executor, cluster][what] = number
     keys = sorted({*instances, *busy})
+    if not may_see_all:
+        readable = access.readable(user, project=f"{_COLUMN}project", domain=f"{_COLUMN}domain")
+        work = TaskExecution.objects.filter(readable, phase__in=(*HELD, AttemptPhase.QUEUED)).order_by()
+        theirs = set(work.values_list("executor", "cluster").distinct())
+        keys = [key for key in keys if not key[1] or key in theirs]
     return [_place(key, instances[key], busy[key]) for key in keys]
 
 
@@ -126,25 +135,20 @@ def _capacity(alive: Iterable[ExecutorInstance]) -> Counter[str]:
 def workers() -> list[Worker]:
     """What evaluates, and what talks to strangers."""
     kinds = (("worker", "evaluates executions, triggers and schedules"), ("slow", "webhooks, mail, lineage, retention"))
-    return [Worker(kind, does, _is_alive(kind)) for kind, does in kinds]
-
-
-def _is_alive(kind: str) -> bool | None:
     try:
-        return heartbeat.is_alive(kind)
-    except redis.RedisError:
-        return None
+        return [Worker(kind, does, heartbeat.is_alive(kind)) for kind, does in kinds]
+    except redis.RedisError:  # whoever does not answer is asked once
+        return [Worker(kind, does, None) for kind, does in kinds]
 
 
 def running(user: User, *, project: str = "") -> list[TaskExecution]:
     """Attempts that run, of the projects the user may read: those that began first, at most LONGEST."""
-    column = "node__execution__"
     rows = TaskExecution.objects.filter(
-        access.readable(user, project=f"{column}project", domain=f"{column}domain"), phase=AttemptPhase.RUNNING
+        access.readable(user, project=f"{_COLUMN}project", domain=f"{_COLUMN}domain"), phase=AttemptPhase.RUNNING
     )
-    rows = rows.filter(**{f"{column}project": project}) if project else rows
+    rows = rows.filter(**{f"{_COLUMN}project": project}) if project else rows
     needed = ("name", "index", "executor", "cluster", "claimed_by", "resources", "started_at", "node__node_id")
-    names = tuple(f"{column}{name}" for name in ("project", "domain", "name", "principal"))
+    names = tuple(f"{_COLUMN}{name}" for name in ("project", "domain", "name", "principal"))
     return list(rows.select_related("node__execution").only(*needed, *names).order_by("started_at", "pk")[:LONGEST])
 
 

@@ -51,6 +51,7 @@ class Box:
     height: float = graphs.BOX_HEIGHT
     toggle: str = ""  # the address that opens it
     toggle_words: str = ""
+    toggle_id: str = ""
     marks: list[Mark] = field(default_factory=list)
 
 
@@ -68,6 +69,7 @@ class Frame:
     height: float
     toggle: str  # the address that closes it
     toggle_words: str
+    toggle_id: str = ""
 
 
 @dataclass
@@ -82,14 +84,14 @@ class _Drawn:
 def graph_context(
     request: HttpRequest, execution: Execution, titles: NodeTitles, rows: list[NodeRow]
 ) -> dict[str, Any]:
-    """`?turn=NODE`, as often as wanted: open where it would be closed, or closed where it would be open."""
+    """`?open=NODE` and `?close=NODE`, as often as wanted; of the others all are open as long as there are few."""
     return _Graph(request, execution, rows).context(titles)
 
 
 class _Graph:
     def __init__(self, request: HttpRequest, execution: Execution, rows: list[NodeRow]) -> None:
         self.request, self.execution = request, execution
-        self.turned = request.GET.getlist("turn")
+        self.opened, self.closed = request.GET.getlist("open"), request.GET.getlist("close")
         self.are_open = len(rows) <= OPEN
         self.below: dict[int | None, list[NodeRow]] = defaultdict(list)
         for row in rows:
@@ -111,7 +113,8 @@ class _Graph:
         return {"drawing": drawing, "boxes": drawn.boxes, "frames": drawn.frames, "path_groups": drawn.groups}
 
     def _is_open(self, row: NodeRow, depth: int) -> bool:
-        open_ = self.are_open != (row.node.node_id in self.turned)
+        name = row.node.node_id
+        open_ = name in self.opened or (self.are_open and name not in self.closed)
         return bool(self.below[row.node.pk]) and depth <= DEEPEST and open_
 
     def _inside(self, row: NodeRow, depth: int) -> graphs.Drawing[int]:
@@ -135,10 +138,22 @@ class _Graph:
             return
         inside = self._inside(row, depth)
         width, height = self._size(row, depth)
-        toggle = self._turned(row)
+        toggle = self._turned(row, "close")
         title, sub = graphs.shorten(row.name), _sub(row.kind, row.badge)
         drawn.frames.append(
-            Frame(title, sub, row.badge.tone, self._url(row), x, y, width, height, toggle, f"Close {row.name}")
+            Frame(
+                title,
+                sub,
+                row.badge.tone,
+                self._url(row),
+                x,
+                y,
+                width,
+                height,
+                toggle,
+                f"Close {row.name}",
+                _toggle_id(row),
+            )
         )
         left, top = x + (width - inside.width) / 2, y + HEAD
         drawn.groups.append((left, top, inside.paths))
@@ -148,23 +163,29 @@ class _Graph:
 
     def _box(self, row: NodeRow, x: float, y: float, *, can_open: bool) -> Box:
         found = self.items.get(row.node.pk, [])
-        sub = _sub(row.kind, row.badge) if not found else f"{len(found):,} items · {row.badge.label.lower()}"
+        many = "+" if len(found) == ITEMS else ""
+        sub = _sub(row.kind, row.badge) if not found else f"{len(found):,}{many} items · {row.badge.label.lower()}"
         marks, height = _marks(found), _TITLE + _height_of(len(found))
         opens = can_open and bool(self.below[row.node.pk])
-        toggle, words = (self._turned(row), f"Open {row.name}") if opens else ("", "")
+        toggle, words = (self._turned(row, "open"), f"Open {row.name}") if opens else ("", "")
         title = graphs.shorten(row.name)
-        return Box(title, sub, row.badge.tone, self._url(row), x, y, height, toggle, words, marks)
+        return Box(title, sub, row.badge.tone, self._url(row), x, y, height, toggle, words, _toggle_id(row), marks)
 
     def _url(self, row: NodeRow) -> str:
         one = self.execution
         return reverse("node", args=[one.project, one.domain, one.name, row.node.node_id])
 
-    def _turned(self, row: NodeRow) -> str:
-        """The address of the page with this node turned."""
-        query = self.request.GET.copy()
-        others = [one for one in self.turned if one != row.node.node_id]
-        query.setlist("turn", others if row.node.node_id in self.turned else [*others, row.node.node_id])
-        return f"?{query.urlencode()}"
+    def _turned(self, row: NodeRow, way: str) -> str:
+        """The address of the page with this node open or closed, at the node."""
+        query, name = self.request.GET.copy(), row.node.node_id
+        for key, asked in (("open", self.opened), ("close", self.closed)):
+            query.setlist(key, [*(one for one in asked if one != name), *([name] if key == way else [])])
+        return f"?{query.urlencode()}#{_toggle_id(row)}"
+
+
+def _toggle_id(row: NodeRow) -> str:
+    """What keeps the focus while the page is polled."""
+    return f"toggle-{row.node.pk}"
 
 
 def _not_begun(name: str, kind: str, place: graphs.Place[str]) -> Box:

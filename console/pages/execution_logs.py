@@ -44,7 +44,7 @@ def show_all_logs(request: PageRequest, project: str, domain: str, name: str) ->
         "log_nodes": nodes_with_logs(execution),
         "levels": LEVELS,
         "wraps": request.GET.get("wrap") != "no",
-        "times": request.GET.get("times") != "no",
+        "stamped": request.GET.get("times") != "no",
         "read_of_each": TAIL,
         "most_attempts": ATTEMPTS,
     }

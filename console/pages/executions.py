@@ -68,7 +68,8 @@ def show_timeline(request: PageRequest, project: str, domain: str, name: str) ->
     execution = access_execution(request.user, project, domain, name)
     context = _shown(request, execution, "timeline")
     context |= nodes_context(execution, context["open_gates"], request.GET.get("after", ""))  # type: ignore[arg-type]
-    context |= timeline_context(execution, context["nodes"])  # type: ignore[arg-type]
+    are_all = not (context["more_nodes"] or context["first_nodes"])
+    context |= timeline_context(execution, context["nodes"], are_all=are_all)  # type: ignore[arg-type]
     live = execution.phase not in EXECUTION_TERMINAL
     return respond(request, "executions/timeline.html", "executions/_live.html", context, live=live)
 

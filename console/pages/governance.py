@@ -112,7 +112,8 @@ def _charts(artifact: Artifact) -> list[LineChart]:
     )
     found: dict[str, dict[str, list[Dot]]] = defaultdict(lambda: defaultdict(list))
     bounds: dict[str, Bound] = {}
-    for row in CheckResult.objects.filter(version__in=versions, numbers__has_key="value").order_by("name", "version"):
+    results = CheckResult.objects.filter(version__in=versions, numbers__has_key="value")
+    for row in results.defer("evidence").order_by("name", "version"):
         version = versions[row.version_id]
         found[row.name][line_of(version)].append(_dot(version, row))
         if (bound := next((row.numbers[name] for name in BOUNDS if name in row.numbers), None)) is not None:

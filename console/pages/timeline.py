@@ -14,7 +14,7 @@ from console.pages import badges
 from console.pages.executions_context import NodeRow, steady_end
 from console.pages.wording import spell_duration
 from scheduler.models import Execution, NodeKind, TaskExecution
-from scheduler.phases import AttemptPhase
+from scheduler.phases import AttemptPhase, NodePhase
 
 UNITS = 1000.0  # of the axis
 LEAST = 4.0  # units of a bar that would be thinner
@@ -68,43 +68,51 @@ class _Axis:
         return UNITS * min(max((moment - self.start).total_seconds() / self.span, 0.0), 1.0)
 
     def segment(self, begin: datetime, end: datetime | None, tone: str, kind: str, words: str) -> Segment:
-        x, stop = self.at(begin), self.at(end or self.end)
-        width = max(stop - x, LEAST)
         thin = kind == "wait"
         y, height = (7.0, 6.0) if thin else (2.0, 16.0)
-        return Segment(round(min(x, UNITS - width), 1), round(width, 1), y, height, tone, kind, words)
+        return Segment(*self.stretch(begin, end), y, height, tone, kind, words)
+
+    def stretch(self, begin: datetime, end: datetime | None) -> tuple[float, float]:
+        """Where it begins and how long it is, inside the axis and never too short to be seen."""
+        x, stop = self.at(begin), self.at(end or self.end)
+        width = max(stop - x, LEAST)
+        return round(min(x, UNITS - width), 1), round(width, 1)
 
 
-def timeline_context(execution: Execution, rows: Sequence[NodeRow]) -> dict[str, Any]:
-    """`rows`: the nodes of the page. One query for all their tries."""
+def timeline_context(execution: Execution, rows: Sequence[NodeRow], *, are_all: bool) -> dict[str, Any]:
+    """`rows`: the nodes of the page. One query for all their tries. What the end waited for is known of all only."""
     begun = [row.node.created_at for row in rows]
     start = min([execution.started_at or execution.created_at, *begun])
     axis = _Axis(start, execution.ended_at or steady_end(start, timezone.now()))
     tries = _tries([row.node.pk for row in rows])
     parts = [spell_duration(timedelta(seconds=axis.span * part / MARKS)) for part in range(MARKS + 1)]
-    critical = critical_path(rows, axis.end)
-    lines = [_line(row, tries[row.node.pk], axis, is_critical=row.node.pk in critical) for row in rows]
-    return {"lines": lines, "axis": ["0", *parts[1:]], "began": start}
+    critical = critical_path(rows, axis.end) if are_all else {}
+    lines = [_line(row, tries[row.node.pk], axis, critical.get(row.node.pk)) for row in rows]
+    return {"lines": lines, "axis": ["0", *parts[1:]], "began": start, "has_critical": bool(critical)}
 
 
-def critical_path(rows: Sequence[NodeRow], now: datetime) -> set[int]:
+def critical_path(rows: Sequence[NodeRow], now: datetime) -> dict[int, datetime]:
     """Primary keys of the nodes that the end waited for: of those beside each other the one that ended last, of what it
-    waited for again the one that ended last, and so on; and the same inside each of them.
+    waited for again the one that ended last, and so on; and the same inside each of them. With each, from when on it
+    was waited for: the end of the one before it.
     """
     below: dict[int | None, dict[str, NodeRow]] = defaultdict(dict)
     for row in rows:
-        if row.node.started_at is not None:
+        if row.node.phase != NodePhase.UNDEFINED:
             below[row.node.parent_id][row.node.spec_node_id] = row
-    found: set[int] = set()
+    found: dict[int, datetime] = {}
     inside: list[int | None] = [None]
     while inside:
         beside = below[inside.pop()]
         last = max(beside.values(), key=lambda row: row.node.ended_at or now, default=None)
         while last is not None:
-            found.add(last.node.pk)
+            found[last.node.pk] = last.node.created_at
             inside.append(last.node.pk)
             before = [beside[up] for up in last.upstream if up in beside and beside[up].node.pk not in found]
-            last = max(before, key=lambda row: row.node.ended_at or now, default=None)
+            earlier = max(before, key=lambda row: row.node.ended_at or now, default=None)
+            if earlier is not None:
+                found[last.node.pk] = earlier.node.ended_at or now
+            last = earlier
     return found
 
 
@@ -117,7 +125,7 @@ def _tries(nodes: list[int]) -> dict[int, list[_Try]]:
     return found
 
 
-def _line(row: NodeRow, tries: list[_Try], axis: _Axis, *, is_critical: bool) -> Line:
+def _line(row: NodeRow, tries: list[_Try], axis: _Axis, awaited: datetime | None) -> Line:
     node = row.node
     cached = node.cache_status == CACHED
     if node.kind == NodeKind.ARRAY and tries:
@@ -132,10 +140,9 @@ def _line(row: NodeRow, tries: list[_Try], axis: _Axis, *, is_critical: bool) ->
         segments = [axis.segment(node.started_at, node.ended_at, row.badge.tone, "run", words)]
     else:
         segments, words = [], "not begun"
-    words = ("from the cache; " if cached else "") + words + ("; on the critical path" if is_critical else "")
-    begun = axis.at(node.created_at)
-    critical = (round(begun, 1), round(max(axis.at(node.ended_at or axis.end) - begun, LEAST), 1))
-    return Line(row, segments, cached, words, critical if is_critical else None)
+    words = ("from the cache; " if cached else "") + words + ("; on the critical path" if awaited is not None else "")
+    critical = axis.stretch(awaited, node.ended_at) if awaited is not None else None
+    return Line(row, segments, cached, words, critical)
 
 
 def _of_try(one: _Try, axis: _Axis) -> list[Segment]:

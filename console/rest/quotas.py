@@ -183,6 +183,7 @@ class PlacesView(ApiView):
     @extend_schema(operation_id="queue_places", responses=PlacesOut, tags=TAGS)
     def get(self, request: Request) -> Response:
         """Where work runs: executors and clusters, what is asked of them and what they have, over all projects."""
+        read_query(Filters, request)
         return Response(PlacesOut({"results": places.places(user_of(request))}).data)
 
 

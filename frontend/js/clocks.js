@@ -28,9 +28,9 @@ function ago(seconds) {
 function tick() {
   if (!isHeard()) return;
   const now = Date.now() / 1000;
-  for (const element of document.querySelectorAll("[data-clock]")) {
+  for (const element of document.querySelectorAll('[data-clock]:not([data-clock="at"])')) {
     const at = Date.parse(element.dataset.since || element.dateTime) / 1000;
-    if (Number.isNaN(at) || element.dataset.clock === "at") continue;
+    if (Number.isNaN(at)) continue;
     const kind = element.dataset.clock;
     let text = "";
     if (kind === "running") text = spell(now - at);
@@ -40,6 +40,7 @@ function tick() {
   }
 }
 
+const ZONE = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const two = (number) => String(number).padStart(2, "0");
 
 // What the text shows of the moment (a day, a time, both), as clocks here say it.
@@ -53,7 +54,7 @@ function localise(element) {
   const at = new Date(element.dateTime), words = element.title;
   element.dataset.local = "";
   if (Number.isNaN(at.getTime()) || !words.endsWith(" UTC")) return;
-  element.title = `${local(words, at)} ${Intl.DateTimeFormat().resolvedOptions().timeZone}, ${words}`;
+  element.title = `${local(words, at)} ${ZONE}, ${words}`;
   if (element.dataset.clock === "at") element.textContent = local(element.textContent, at);
 }
 

@@ -107,6 +107,8 @@ def remove(client: Client, number: int, as_json: bool) -> None:
 @click.pass_obj
 def queue(client: Client, project: str, places: bool, as_json: bool) -> None:
     """What waits now and for what, what waits longest first."""
+    if places and project:
+        raise click.UsageError("--of does not go with --places, which tells of all projects")
     if places:
         rows = client.quotas.places()
         shown = rows if as_json else [{**row, **_told(row)} for row in rows]

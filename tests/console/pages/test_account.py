@@ -77,3 +77,6 @@ def test_it_keeps_the_theme(world: World, browse: Browse) -> None:
     client.post("/theme/", {"times": "utc"})
     page = client.get("/").content.decode()
     assert 'data-times="utc"' in page and 'data-theme="dark"' in page
+    run = world.attempt.node.execution
+    logs = client.get(f"/executions/{run.key}/logs/").content.decode()  # where times may be left out
+    assert 'data-times="utc"' in logs and 'value="utc" aria-pressed="true"' in logs

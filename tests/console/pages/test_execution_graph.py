@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+import pytest
 from django.test import Client
 
 from console.accounts.models import User
+from console.pages import execution_graph
 from console.pages.execution_graph import Box, Frame
 from scheduler.models import Execution, NodeKind
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
@@ -50,12 +52,23 @@ def test_what_a_node_is_made_of_is_drawn_inside_it(world: World, browse: Browse)
 def test_it_is_closed_and_opened_by_an_address(world: World, browse: Browse) -> None:
     nested()
     client = browse(world.admin)
-    frames, boxes, page = drawn(client, "?turn=n0")
+    frames, boxes, page = drawn(client, "?close=n0")
 
     assert not frames and all("/nodes/n0-0-" not in box.url for box in boxes)
     assert 'aria-label="Open ' in page
     (outer,) = (box for box in boxes if box.toggle)
     assert len(drawn(client, outer.toggle)[0]) == 1
+    assert f'id="{outer.toggle_id}"' in page and outer.toggle.endswith(f"#{outer.toggle_id}")
+
+
+def test_an_address_says_the_same_however_many_nodes_come(
+    world: World, browse: Browse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nested()
+    client = browse(world.admin)
+    assert len(drawn(client, "?open=n0")[0]) == 1 and not drawn(client, "?close=n0")[0]
+    monkeypatch.setattr(execution_graph, "OPEN", 0)
+    assert len(drawn(client, "?open=n0")[0]) == 1 and not drawn(client)[0]
 
 
 def test_a_map_shows_a_square_for_the_newest_try_of_each_item(world: World, browse: Browse) -> None:

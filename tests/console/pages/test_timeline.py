@@ -124,11 +124,13 @@ def test_the_critical_path_is_what_the_end_waited_for(nodes: list[tuple[int, set
     walked = sorted(found, reverse=True)
     for later, earlier in itertools.pairwise(walked):
         above = {int(name) for name in rows[later].upstream if int(name) < len(rows)}
-        assert end(earlier) == max(end(pk) for pk in above)
+        assert end(earlier) == max(end(pk) for pk in above) == found[later]
     assert not [name for name in rows[walked[-1]].upstream if int(name) < len(rows)]
 
 
 def _row(pk: int, ended: datetime | None, above: set[int]) -> NodeRow:
-    node = NodeExecution(pk=pk, spec_node_id=str(pk), started_at=START, ended_at=ended)
+    phase = NodePhase.QUEUED if ended is None else NodePhase.SUCCEEDED  # what waits has not begun, and is waited for
+    began = START if ended is not None else None
+    node = NodeExecution(pk=pk, spec_node_id=str(pk), phase=phase, created_at=START, started_at=began, ended_at=ended)
     upstream = tuple(str(one) for one in sorted(above) if one < pk)
     return NodeRow(node, "", "", "", 0, Badge("Running"), 0, 0, None, 1, None, upstream)

@@ -74,6 +74,8 @@ def test_it_says_what_is_in_use_and_what_waits_and_why(api: Caller) -> None:
     (place,) = root.get("/api/v1/queue/places").json()["results"]
     assert (place["executor"], place["processes"], place["running"], place["queued"]) == ("local", 1, 4, 2)
     assert place["loads"][-1] == {"resource": "gpu", "asked": 4.0, "capacity": 4.0}
+    assert root.get("/api/v1/queue/places?project=demo").status_code == 400, "they are of all projects"
+    assert api("sue").get("/api/v1/queue/places").json()["results"][0]["cluster"] == "", "totals of this machine"
     lowered = root.patch(f"{URL}/{shown['id']}", {"limit": 1}, format="json").json()
     assert lowered["state"] == "over" and lowered["used"] == 4.0
     waiting = TaskExecution.objects.filter(phase=AttemptPhase.QUEUED).order_by("-pk").first()
