@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
 
 
 def array_of(texts: Iterable[str | None]) -> str:
@@ -26,7 +28,9 @@ def array_of(texts: Iterable[str | None]) -> str:
 
 
 def column_of(values: Iterable[object]) -> str:
-    """As `array_of`, of what PostgreSQL reads from its text too: numbers, truth values, times, UUIDs and bytes."""
+    """As `array_of`, of what PostgreSQL reads from its text too: numbers, truth values, times, UUIDs and bytes.
+    TypeError for anything else.
+    """
     return array_of(map(_text, values))
 
 
@@ -35,6 +39,8 @@ def _text(value: object) -> str | None:
         return value
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, bytes):
-        return f"\\x{value.hex()}"
-    return str(value)
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return f"\\x{bytes(value).hex()}"
+    if isinstance(value, (bool, int, float, Decimal, UUID)):
+        return str(value)
+    raise TypeError(f"PostgreSQL is not told of a {type(value).__name__} here")

@@ -140,7 +140,7 @@ def write(rows: Sequence[Happening]) -> Sequence[Happening]:
     """Several at once, as `happened` writes one."""
     if not rows:
         return rows
-    values = {name: column_of(getattr(row, name) for row in rows) for name in COLUMNS}
+    values = {name: column_of(getattr(row, name) for row in rows) for name in COLUMNS if name != "detail"}
     with connection.cursor() as cursor:
         cursor.execute(_write_sql(), {**values, "detail": column_of(json.dumps(row.detail) for row in rows)})
         written = cursor.fetchall()

@@ -21,7 +21,8 @@ Row = TypeVar("Row", bound=models.Model)
 def insert_rows(rows: Sequence[Row]) -> None:
     """Insert them, all of one model whose key the database counts up, and give them their keys. No signal is sent.
 
-    Values are as fields hold them (of a search vector: its text); no `auto_now`, no expressions. Raises IntegrityError.
+    Values are as fields hold them (of a search vector: its text); no `auto_now`, no expressions. Raises IntegrityError,
+    and DataError for what does not fit.
     """
     if not rows:
         return
@@ -41,13 +42,18 @@ def _insert(model: type[models.Model]) -> tuple[str, list[models.Field[Any, Any]
     key = model._meta.pk
     fields = [field for field in model._meta.concrete_fields if field is not key]
     names = ", ".join(quote(str(field.column)) for field in fields)
-    arrays = ", ".join(f"%s::{field.db_type(connection)}[]" for field in fields)
+    arrays = ", ".join(f"%s::{_type(field)}[]" for field in fields)
     statement = (
         f"INSERT INTO {quote(model._meta.db_table)} ({names}) "  # noqa: S608 - our own models
         f"SELECT {names} FROM unnest({arrays}) WITH ORDINALITY AS new({names}, ordinality) "
         f"ORDER BY ordinality RETURNING {quote(str(key.column))}"
     )
     return statement, fields
+
+
+def _type(field: models.Field[Any, Any]) -> str:
+    """A cast to a type with a length would cut what is too long: of texts the column itself says so."""
+    return "text" if isinstance(field, models.CharField) else str(field.db_type(connection))
 
 
 def _column(field: models.Field[Any, Any], values: Sequence[Any]) -> str:

@@ -92,7 +92,7 @@ def take_turn(execution_id: int) -> bool:
             events = perform(turn, turn.evaluate(events))
         flush(turn)
         write_entries(turn)
-        validators.keep(execution, turn.decks)
+        validators.keep(execution, turn.decks, turn.authority)
         if execution.phase in EXECUTION_TERMINAL:
             after_end(execution)
             if has_quotas and not execution.is_part:

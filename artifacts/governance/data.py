@@ -49,6 +49,8 @@ def overdue(*, limit: int, seconds: float = 30.0) -> list[int]:
 
 def _verdict(version: ArtifactVersion, rule: CheckRule) -> Verdict:
     if rule.kind == "concept":
+        if (name := rule.parameters["metric"]) not in version.metrics:
+            return failed(f"it has no metric {name!r}")
         return judge_concept(rule.parameters, history_of(version, rule.parameters))
     try:
         profile = profile_of(version)
@@ -76,7 +78,7 @@ def judge_concept(parameters: Mapping[str, Any], values: Sequence[float]) -> Ver
     numbers |= {"allowed": by, "versions": float(len(recent) + len(before))}
     said = f"the median of {name} is {plain(found.recent)} in the newest {len(recent)} versions"
     said += f", {plain(found.before)} in the {len(before)} before"
-    if found.p_value < parameters["p"] and found.worse > by:
+    if found.p_value <= parameters["p"] and found.worse > by:
         return failed(f"{said}: worse by {found.worse:.6g}, at most {plain(by)} is allowed", **numbers)
     return passed(said, **numbers)
 

@@ -6,6 +6,7 @@ none the executor says what it saw (an exit status, a pod's conditions).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -42,10 +43,12 @@ class Showing:
         return trim(self.masked(text.encode(errors="surrogatepass")).decode(errors="surrogatepass"), *self.code_folders)
 
     def masked(self, text: bytes) -> bytes:
-        """Of a log, a deck. One of fewer than HIDDEN_FROM letters would be found in half the words there are."""
+        """Of a log, a deck, JSON. One of fewer than HIDDEN_FROM letters would be found in half the words there are."""
         for secret in self.hidden:
             if len(secret) >= HIDDEN_FROM:
-                text = text.replace(secret.encode(errors="surrogatepass"), MASK)
+                as_json = (json.dumps(secret, ensure_ascii=only)[1:-1] for only in (True, False))
+                for spelled in dict.fromkeys((secret, *as_json)):
+                    text = text.replace(spelled.encode(errors="surrogatepass"), MASK)
         return text
 
 

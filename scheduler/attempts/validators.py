@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from django.db import OperationalError, transaction
 
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound
-from artifacts.governance.checks import Report, read_report, report
+from artifacts.governance.checks import Report, read_report, report, verdict_of
 from artifacts.governance.reading import Members
 from artifacts.happenings import CHECK_FAILED, happened
 from artifacts.models import ArtifactVersion, CheckResult, CheckRule, CheckStatus, Severity
 from artifacts.store import store
 from lineage.models import VersionEdge, VersionRole
+from scheduler.authority import Action, Authority
 from scheduler.models import Execution
 from scheduler.uris import CHECKS
 
@@ -52,32 +53,41 @@ def _read(row: object) -> Said:
     return Said(read_report(name, said), version)
 
 
-def keep(execution: Execution, decks: Mapping[int, str]) -> None:
+def keep(execution: Execution, decks: Mapping[int, str], authority: Authority) -> None:
     """Of attempts that ended, by their ids with where their decks lie: what was said lies beside them. In the
     transaction that takes the ends into account, so once. What cannot be kept is told in the log, and stops nothing.
     """
     for attempt_id, deck in decks.items():
-        try:
-            with transaction.atomic():
-                for one in read(_document(deck)):
-                    _keep(one, execution, attempt_id)
-        except OperationalError:
-            raise  # the database itself: the turn is taken again
-        except NotFound:
-            continue
-        except CausewayError as error:
-            logger.warning("what validators said in attempt %s is not kept: %s", attempt_id, error.message)
-        except Exception:
-            logger.exception("what validators said in attempt %s is not kept", attempt_id)
+        for one in _said(deck, attempt_id):
+            try:
+                with transaction.atomic():
+                    _keep(one, execution, attempt_id, authority)
+            except OperationalError:
+                raise  # the database itself: the turn is taken again
+            except CausewayError as error:
+                logger.warning("what validators said in attempt %s is not kept: %s", attempt_id, error.message)
+            except Exception:
+                logger.exception("what validators said in attempt %s is not kept", attempt_id)
 
 
-def _document(deck: str) -> bytes:
-    """NotFound where nothing was said."""
-    with store().open(store().join(deck.rpartition("/")[0], CHECKS)) as stream:
-        return bytes(stream.read(MAX_BYTES))
+def _said(deck: str, attempt_id: int) -> list[Said]:
+    """Nothing where nothing was said, or nothing that can be read."""
+    try:
+        with store().open(store().join(deck.rpartition("/")[0], CHECKS)) as stream:
+            return read(bytes(stream.read(MAX_BYTES)))
+    except NotFound:
+        return []
+    except CausewayError as error:
+        logger.warning("what validators said in attempt %s cannot be read: %s", attempt_id, error.message)
+    except Exception:
+        logger.exception("what validators said in attempt %s cannot be read", attempt_id)
+    return []
 
 
-def _keep(said: Said, execution: Execution, attempt_id: int) -> None:
+def _keep(said: Said, execution: Execution, attempt_id: int, authority: Authority) -> None:
+    """Who says it needs the right that reporting a check over REST needs. What somebody else said stays: where the
+    artifact has a check of that name one may say worse of a version, but nobody makes good what another found.
+    """
     actor = execution.principal or "system:checks"
     if said.version_id is None:
         _stopped(said.report, execution, attempt_id, actor)
@@ -85,14 +95,16 @@ def _keep(said: Said, execution: Execution, attempt_id: int) -> None:
     version = _read_by(said.version_id, execution)
     if version is None:
         raise InvalidArgument(f"{execution.key} did not read the version {said.version_id} of its project and domain")
+    authority.require(Action.PUBLISH, [(execution.project, execution.domain)], what=", so report no checks")
     found = said.report
-    there = CheckResult.objects.filter(version=version, name=found.name).first()
-    if not CheckRule.objects.filter(artifact=version.artifact_id, name=found.name).exists():
-        if there is not None and there.severity == Severity.BLOCK:  # whoever published it said so
-            return
+    there = CheckResult.objects.filter(version=version, name=found.name).exclude(status=CheckStatus.PENDING).first()
+    has_rule = CheckRule.objects.filter(artifact=version.artifact_id, name=found.name).exists()
+    if there is not None and there.actor != actor and (not has_rule or there.status == CheckStatus.FAILED):
+        return
+    if not has_rule:
         found = replace(found, severity=Severity.WARN)  # one reader's wish holds up nobody else
     status = CheckStatus.PASSED if found.passed else CheckStatus.FAILED
-    if there is None or (there.status, there.message, there.actor) != (status, found.message, actor):
+    if there is None or (there.status, there.message) != (status, found.message):
         report(version, found, actor=actor)
 
 
@@ -107,6 +119,7 @@ def _read_by(version_id: int, execution: Execution) -> ArtifactVersion | None:
 
 def _stopped(found: Report, execution: Execution, attempt_id: int, actor: str) -> None:
     """The task failed by it, and published nothing that the check could be a check of."""
+    verdict = verdict_of(found, {})
     happened(
         CHECK_FAILED,
         actor=actor,
@@ -117,8 +130,8 @@ def _stopped(found: Report, execution: Execution, attempt_id: int, actor: str) -
         name=found.name,
         detail={
             "kind": "reported",
-            "message": found.message,
-            "numbers": dict(found.numbers or {}) | ({"value": found.value} if found.value is not None else {}),
-            "evidence": dict(found.evidence or {}),
+            "message": verdict.message,
+            "numbers": dict(verdict.numbers),
+            "evidence": dict(verdict.evidence),
         },
     )

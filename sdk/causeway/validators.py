@@ -31,7 +31,7 @@ from flytekit.core.base_task import PythonTask
 from flytekit.core.context_manager import ExecutionState, FlyteContext
 
 from causeway.decks.page import STYLE, section
-from causeway.decks.quality import rows_of
+from causeway.decks.quality import cases_of, rows_of, short
 from causeway.decks.tables import table
 from causeway.facts import Check
 
@@ -42,6 +42,7 @@ LEFT, DECK = "checks.json", "deck.html"
 CARRIED_KEY = "_ua"  # literal metadata that names the version a literal is
 MOST_CASES = 20  # of what failed, kept as evidence
 MOST_MESSAGE = 250  # letters
+MOST_ROWS, MOST_BYTES = 100, 1024**2  # of LEFT
 
 
 @dataclass(eq=False)
@@ -99,15 +100,21 @@ def of_pandera(data: Any, schema: Any, error: Any, *, warns: bool = False) -> It
     if error is None:
         yield Check(name, True, value=0.0, numbers=numbers, message="every row keeps to the schema")
         return
-    cases = list(rows_of(error)) if hasattr(error.failure_cases, "columns") else [{"check": str(error)}]
-    told = ", ".join(dict.fromkeys(f"{one.get('column') or 'frame'} {one.get('check')}" for one in cases))
+    found = error.failure_cases
+    if hasattr(found, "columns"):  # of millions of rows no more than what is shown is taken out of the frame
+        count, cases = len(found), list(cases_of(found.head(MOST_CASES)))
+        kinds = list(cases_of(found.drop_duplicates(["column", "check"]).head(MOST_CASES)))
+    else:
+        count, cases = 1, [{"check": short(str(error))}]
+        kinds = cases
+    told = ", ".join(f"{one.get('column') or 'frame'} {one.get('check')}" for one in kinds)
     yield Check(
         name,
         False,
-        value=float(len(cases)),
+        value=float(count),
         numbers=numbers,
-        message=f"{len(cases)} cases failed: {told}"[:MOST_MESSAGE],
-        evidence={"cases": cases[:MOST_CASES]},
+        message=f"{count} cases failed: {told}"[:MOST_MESSAGE],
+        evidence={"cases": cases},
         severity="warn" if warns else "",
     )
 
@@ -225,13 +232,22 @@ def take_whylogs(plugin: Any) -> None:
     renderer.to_html = staticmethod(to_html)
 
 
+def _heeded(listen: Callable[..., Any], *arguments: Any) -> Any:
+    """What it returns; a plug-in of another release, which may have changed, fails no task."""
+    try:
+        return listen(*arguments)
+    except Exception:
+        logger.warning("what validators say may not be taken for checks", exc_info=True)
+        return None
+
+
 def _bind_literals(transformer: Any, warns: Callable[[Any, Any], bool]) -> None:
     """What is said while the transformer makes or reads a literal is said of that literal."""
     make, read = transformer.to_literal, transformer.to_python_value
 
     @contextmanager
     def looking_at(self: Any, python_type: Any, subject: _Subject) -> Iterator[_Subject]:
-        token = _warns.set(warns(self, python_type))
+        token = _warns.set(bool(_heeded(warns, self, python_type)))
         try:
             with about(subject):
                 yield subject
@@ -264,11 +280,8 @@ def take() -> None:
     """Listen to those that have come since. One that is only to be imported lazily has not."""
     for name, (sign, listen) in list(TAKEN.items()):
         if (module := sys.modules.get(name)) is not None and sign in object.__getattribute__(module, "__dict__"):
-            del TAKEN[name]
-            try:
-                listen(module)
-            except Exception:
-                logger.warning("what %s says is not taken for checks", name, exc_info=True)
+            TAKEN.pop(name, None)
+            _heeded(listen, module)
 
 
 def _inside(literal: Any) -> Iterator[Any]:
@@ -311,9 +324,18 @@ def _leave(ctx: FlyteContext, run: _Run, *, failed: bool) -> None:
         rows += [_row(check) for check in broken if not check.said["passed"]]
     if not rows:
         return
-    _put(ctx, LEFT, json.dumps(rows))
+    _put(ctx, LEFT, _document(rows))
     if not ctx.file_access.exists(_path(ctx, DECK)):
         _put(ctx, DECK, _shown(check for _, check in run.said))
+
+
+def _document(rows: list[dict[str, Any]]) -> str:
+    """As much as is taken: what failed first, and without the cases where they are too many."""
+    rows = sorted(rows, key=lambda row: row["said"]["passed"])[:MOST_ROWS]
+    text = json.dumps(rows)
+    if len(text) > MOST_BYTES:
+        text = json.dumps([{**row, "said": {**row["said"], "evidence": {}}} for row in rows])
+    return text
 
 
 def _row(check: Check, **about: int) -> dict[str, Any]:
@@ -370,10 +392,7 @@ def register() -> None:
             failed = False
         finally:
             _run.reset(token)
-            try:
-                _leave(ctx, run, failed=failed)
-            except Exception:
-                logger.warning("what validators said could not be left", exc_info=True)
+            _heeded(functools.partial(_leave, failed=failed), ctx, run)
         return outputs
 
     @functools.wraps(convert)
@@ -381,7 +400,7 @@ def register() -> None:
         literals, natives = await convert(self, native_outputs, ctx)
         if (run := _run.get()) is not None:
             variables = self._outputs_interface
-            _mark(literals, run, lambda name: variables[name].artifact_partial_id is not None)
+            _heeded(_mark, literals, run, lambda name: variables[name].artifact_partial_id is not None)
         return literals, natives
 
     dispatch_execute.causeway = True  # type: ignore[attr-defined]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import DataError, IntegrityError, transaction
 
 from artifacts.inserting import insert_rows
 from artifacts.models import Artifact, ArtifactVersion, Kind, Metric
@@ -58,3 +58,12 @@ def test_a_key_that_is_taken_is_the_databases_error() -> None:
     insert_rows([version(artifact, 1)])
     with pytest.raises(IntegrityError, match="artifact_version_unique"), transaction.atomic():
         insert_rows([version(artifact, 2), version(artifact, 1)])
+
+
+def test_what_is_too_long_is_refused_and_not_cut() -> None:
+    artifact = Artifact.objects.create(project="p", domain="d", name="a", kind=Kind.DATASET)
+    row = version(artifact, 1)
+    row.node_id = "n" * 256
+    with pytest.raises(DataError, match="too long"), transaction.atomic():
+        insert_rows([row])
+    assert not ArtifactVersion.objects.exists()

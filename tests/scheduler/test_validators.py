@@ -17,6 +17,7 @@ from artifacts.store import LocalStore, store
 from lineage.actions.record import Use, record_consumed
 from scheduler.attempts import validators
 from scheduler.attempts.judge import Showing, told_by_files
+from scheduler.authority import Authority
 from scheduler.models import Execution, TaskExecution
 from scheduler.phases import AttemptPhase
 from tests.artifacts.governance.making import model, settle
@@ -50,7 +51,8 @@ def left(attempt: TaskExecution, document: bytes) -> None:
     folder = store().join(store().root, "said", attempt.name)
     store().put(store().join(folder, "checks.json"), document)
     execution = Execution.objects.get(pk=attempt.execution_id)
-    validators.keep(execution, {attempt.pk: store().join(folder, "deck.html"), 0: f"{folder}/none/deck.html"})
+    decks = {attempt.pk: store().join(folder, "deck.html"), 0: f"{folder}/none/deck.html"}
+    validators.keep(execution, decks, Authority(execution.principal))
 
 
 def about(version: ArtifactVersion, said: dict[str, Any] = FAILED) -> dict[str, Any]:
@@ -86,6 +88,45 @@ def test_it_does_not_contradict_who_published() -> None:
     report(version, Report("pandera-Catch", passed=True), actor="ada")
     end(running(version), about(version))
     assert result(version) == ("passed", "block", "ada")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("severity", ["warn", "block"])
+@pytest.mark.parametrize("has_rule", [False, True])
+def test_it_makes_nothing_good_that_another_found(severity: str, has_rule: bool) -> None:
+    version = model("v1")
+    if has_rule:
+        set_check(version.artifact, Wish("pandera-Catch", "reported", severity=severity), actor="root")
+    report(version, Report("pandera-Catch", passed=False, severity="" if has_rule else severity), actor="ada")
+    end(running(version), about(version, {"passed": True}))
+    assert result(version) == ("failed", severity, "ada")
+
+
+@pytest.mark.django_db
+def test_of_who_took_turns_each_change_is_told_and_no_repetition() -> None:
+    version = model("v1")
+    set_check(version.artifact, Wish("pandera-Catch", "reported"), actor="root")
+    for principal in ("eve", "bob", "eve"):
+        attempt = running(version)
+        Execution.objects.filter(pk=attempt.execution_id).update(principal=principal)
+        end(attempt, about(version))
+    assert Happening.objects.filter(kind="check.failed", version=version).count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.accounts
+def test_who_may_not_publish_reports_nothing() -> None:
+    version = model("v1")
+    end(running(version), about(version))
+    assert not CheckResult.objects.filter(version=version).exists()
+
+
+@pytest.mark.django_db
+def test_what_cannot_be_kept_takes_nothing_else_along() -> None:
+    version, other = model("v1"), model("v2")
+    end(running(version), about(other), about(version), {"check": "whylogs", "said": FAILED})
+    assert result(version)[0] == "failed" and not CheckResult.objects.filter(version=other).exists()
+    assert Happening.objects.filter(kind="check.failed", version=None).count() == 1
 
 
 @pytest.mark.django_db
@@ -143,6 +184,8 @@ def test_it_shows_no_secret(tmp_path: Path) -> None:
     prefix = f"file://{tmp_path}/out"
     for name in ("outputs.pb", "deck.html"):
         local.put(local.join(prefix, name), b"")
-    local.put(checks := local.join(prefix, "checks.json"), b'[{"said": "hunter22"}]')
-    assert told_by_files(prefix, local, Showing(hidden=("hunter22",))) is not None
-    assert local.get(checks) == b'[{"said": "****"}]'
+    quoted = 'pä"ss\\word'
+    said = {"said": ["hunter22", quoted]}
+    local.put(checks := local.join(prefix, "checks.json"), json.dumps(said).encode())
+    assert told_by_files(prefix, local, Showing(hidden=("hunter22", quoted))) is not None
+    assert json.loads(local.get(checks)) == {"said": ["****", "****"]}

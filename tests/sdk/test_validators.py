@@ -12,6 +12,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Annotated, Any
 
 import causeway.types  # noqa: F401 - listens
+import pandas
 import pytest
 from causeway import Check, validators
 from flytekit import Artifact, FlyteContextManager, task
@@ -36,7 +37,7 @@ class Catch:
 class SchemaErrors(Exception):
     def __init__(self, cases: list[dict[str, Any]]) -> None:
         super().__init__({"DATA": cases})
-        self.failure_cases = SimpleNamespace(to_dicts=lambda: cases, columns=["column", "check", "failure_case"])
+        self.failure_cases = pandas.DataFrame(cases, columns=["column", "check", "failure_case", "index"])
 
 
 class PandasReportRenderer:
@@ -266,6 +267,27 @@ def test_great_expectations_own_task_speaks_of_its_input(tmp_path: Path) -> None
         assert [(row["version"], row["check"], row["said"]["passed"]) for row in run.left] == [
             (7, "expectations-catch", passed)
         ]
+
+
+def test_of_very_many_cases_a_few_are_kept_and_all_are_counted(tmp_path: Path) -> None:
+    error = SchemaErrors([{"column": "fish", "check": f"at_most({number % 2})"} for number in range(5_000)])
+    (check,) = validators.of_pandera(Catch([1.0]), SimpleNamespace(name="Catch"), error)
+    assert check.said["value"] == 5_000 and len(check.said["evidence"]["cases"]) == validators.MOST_CASES
+    assert check.said["message"] == "5000 cases failed: fish at_most(0), fish at_most(1)"
+
+
+def test_a_plugin_of_another_release_fails_no_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(PanderaPandasTransformer, "_get_pandera_schema")
+    monkeypatch.setattr(PanderaPandasTransformer, "_validate", lambda *_: None)
+    assert Run(land, tmp_path, fish=[1.0]).error is None
+
+
+def test_what_is_left_is_no_more_than_is_taken_and_what_failed_first() -> None:
+    rows = [{"check": f"c{number}", "said": {"passed": number != 150}} for number in range(200)]
+    kept = json.loads(validators._document(rows))
+    assert len(kept) == validators.MOST_ROWS and kept[0]["check"] == "c150"
+    large = [{"check": "c", "said": {"passed": False, "evidence": {"cases": ["x" * validators.MOST_BYTES]}}}]
+    assert json.loads(validators._document(large)) == [{"check": "c", "said": {"passed": False, "evidence": {}}}]
 
 
 def test_a_validator_that_says_nonsense_fails_no_task(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

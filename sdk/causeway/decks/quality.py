@@ -39,7 +39,7 @@ def passed(result: Any) -> bool:
 def rows_of(result: Any) -> Iterator[dict[str, Any]]:
     """The rows of `quality`."""
     if hasattr(result, "failure_cases"):
-        yield from _of_pandera(result.failure_cases)
+        yield from cases_of(result.failure_cases)
     elif hasattr(result, "run_results"):  # a checkpoint: validations by name
         for one in result.run_results.values():
             yield from rows_of(one)
@@ -54,11 +54,11 @@ def rows_of(result: Any) -> Iterator[dict[str, Any]]:
         )
 
 
-def _of_pandera(cases: Any) -> Iterator[dict[str, Any]]:
-    """The same columns of pandas and of Polars frames."""
+def cases_of(cases: Any) -> Iterator[dict[str, Any]]:
+    """Of pandera's failure cases, the same columns of pandas and of Polars frames."""
     rows = cases.to_dicts() if hasattr(cases, "to_dicts") else cases.to_dict("records")
     for row in rows:
-        yield {name: _short(row.get(name)) for name in ("column", "check", "failure_case", "index")}
+        yield {name: short(row.get(name)) for name in ("column", "check", "failure_case", "index")}
 
 
 def _expectation(told: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,21 +66,21 @@ def _expectation(told: Mapping[str, Any]) -> dict[str, Any]:
     exception = (told.get("exception_info") or {}).get("exception_message")
     return {
         "expectation": config.get("type", config.get("expectation_type", "")),
-        "column": _short(config.get("kwargs", {}).get("column", "")),
+        "column": short(config.get("kwargs", {}).get("column", "")),
         "passed": "yes" if told.get("success") else "no",
         "unexpected": found.get("unexpected_count"),
         "unexpected %": found.get("unexpected_percent"),
-        "observed": _short(exception or found.get("observed_value", found.get("partial_unexpected_list"))),
+        "observed": short(exception or found.get("observed_value", found.get("partial_unexpected_list"))),
     }
 
 
 def _profiled(row: Mapping[str, Any]) -> dict[str, Any]:
     names = {"counts/n": "values", "counts/null": "missing", "cardinality/est": "distinct"}
     names |= {"distribution/min": "least", "distribution/mean": "mean", "distribution/max": "most"}
-    return {"column": row["column"], **{said: _short(row.get(name)) for name, said in names.items()}}
+    return {"column": row["column"], **{said: short(row.get(name)) for name, said in names.items()}}
 
 
-def _short(value: Any) -> Any:
+def short(value: Any) -> Any:
     """A number, or a text that JSON and databases take: no NaN, no NUL, no half characters."""
     if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value

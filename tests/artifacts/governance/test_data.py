@@ -14,7 +14,7 @@ from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.actions.publish import Publication, publish
 from artifacts.governance.checks import Wish, set_check
-from artifacts.governance.data import judge_data, overdue
+from artifacts.governance.data import judge_concept, judge_data, overdue
 from artifacts.governance.quarantine import quarantine
 from artifacts.models import ArtifactVersion, CheckResult, VersionProfile
 from artifacts.store import store
@@ -145,6 +145,18 @@ def test_a_metric_that_gets_worse_over_versions_is_concept_drift() -> None:
     set_check(the_artifact(), Wish("steady", "concept", near), actor="root")
     judge_data(slight[-1].pk)
     assert rows.get().status == "passed"  # surely worse, and by less than matters
+
+
+def test_three_that_are_all_worse_than_three_are_told_from_chance() -> None:
+    values = [0.7, 0.71, 0.72, 0.9, 0.91, 0.92]
+    parameters = {"metric": "auc", "recent": 3, "before": 3, "p": 0.05, "better": "more"}
+    assert judge_concept(parameters, values).status == "failed"  # 1 of 20 deals is as bad: p is 0.05
+    assert judge_concept(parameters, [*values[:2], 0.9, *values[3:]]).status == "passed"
+
+
+def test_a_version_without_the_metric_is_not_judged_by_others() -> None:
+    set_check(model("v1", auc=0.9).artifact, Wish("steady", "concept", {"metric": "auc"}), actor="root")
+    assert judged(model("v2"))["steady"] == ("failed", "it has no metric 'auc'")
 
 
 def test_with_too_few_versions_it_passes_and_says_so() -> None:
