@@ -171,6 +171,19 @@ function enhance(area) {
   if (area.getAttribute("aria-invalid")) json.open = true;
 }
 
+// What was chosen of a list stays chosen when the list is searched anew, in it or on top of it.
+let chosen = null;
+document.body.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+  chosen = target.matches(".picked") && target.querySelector("input:checked")?.closest("label");
+});
+document.body.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
+  if (!chosen || !target.matches(".picked")) return;
+  const { value } = chosen.querySelector("input");
+  const same = [...target.querySelectorAll("input")].find((input) => input.value === value);
+  if (same) same.checked = true;
+  else target.querySelector("legend")?.after(chosen);
+});
+
 export function bind(root) {
   for (const area of root.querySelectorAll("textarea[data-shape]")) {
     if (area.dataset.shapeBound) continue;

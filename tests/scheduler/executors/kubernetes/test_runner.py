@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,10 +48,18 @@ own = 1
 """
 
 
-def _as_in_a_container() -> None:
-    """Whoever runs the tests in the background has them ignore these."""
-    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_DFL)
+@pytest.fixture(scope="module", autouse=True)
+def _as_in_a_container() -> Iterator[None]:
+    """Whoever runs the tests in the background has them ignore these, and what they start too. (Not between fork and
+    exec of each: other tests leave threads here that live through no fork.)
+    """
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)}
+    for number, how in before.items():
+        if how == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, how in before.items():
+        signal.signal(number, how)
 
 
 @dataclass
@@ -151,7 +160,6 @@ class Place:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            preexec_fn=_as_in_a_container,  # noqa: PLW1509 - no threads that hold locks here
         )
 
     def end(self, way: str, task: str, process: subprocess.Popen[str]) -> End:
