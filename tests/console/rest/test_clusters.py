@@ -170,7 +170,7 @@ def test_its_pools_say_who_runs_where(api: Caller) -> None:
     make_attempt(executor="kubernetes", cluster="gpu", phase=AttemptPhase.RUNNING, handle="p-d/own-pod")
     make_attempt(executor="kubernetes", cluster="other", phase=AttemptPhase.RUNNING, handle="p-d/pool-k-2")
     place = around(owner=owner(), namespace="p-d")
-    body = shape(spec(identity=replace(IDENTITY, project="p", domain="d")), Cluster(), place)
+    body = shape(spec(identity=replace(IDENTITY, project="p", domain="d")), Cluster(name="gpu"), place)
     assert body is not None
     with serving(fake) as client:
         root.put(GPU, BODY | {"kubeconfig": kubeconfig(client.host)}, format="json")
