@@ -19,13 +19,15 @@ from console.accounts.tokens import digest
 VALID_FOR = timedelta(minutes=10)
 
 
-def create(user: User, *, valid_for: timedelta = VALID_FOR) -> str:
-    """The whole URL of a link that logs the user in once, within `valid_for`."""
+def create(user: User, *, valid_for: timedelta = VALID_FOR, at: str = "") -> str:
+    """The whole URL of a link that logs the user in once, within `valid_for`. `at`: of the console; default: the
+    public one.
+    """
     now = timezone.now()
     LoginLink.objects.filter(user=user, expires_at__lt=now).delete()
     secret = secrets.token_urlsafe(32)
     LoginLink.objects.create(user=user, digest=digest(secret), expires_at=now + valid_for)
-    return f"{settings.CAUSEWAY_PUBLIC_URL}{reverse('login-link', args=[secret])}"
+    return f"{at or settings.CAUSEWAY_PUBLIC_URL}{reverse('login-link', args=[secret])}"
 
 
 def redeem(secret: str, *, address: str = "") -> User:

@@ -64,7 +64,7 @@ class Body(serializers.Serializer[Any]):
         unknown = sorted(set(data) - set(self.fields) - self.also_allowed(data)) if hasattr(data, "keys") else []
         if unknown:
             known = ", ".join(sorted(set(self.fields)))
-            raise serializers.ValidationError({name: [f"unknown; known are: {known}"] for name in unknown})
+            raise serializers.ValidationError({name: [f"unknown; known are: {known or 'none'}"] for name in unknown})
         return super().to_internal_value(data)
 
     def also_allowed(self, given: Iterable[str]) -> set[str]:

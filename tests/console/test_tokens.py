@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import io
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
+from pytest_django import Settings
 
 from artifacts.exceptions import InvalidArgument, Unauthenticated
 from audit.models import AuditEvent
@@ -104,6 +106,21 @@ def test_a_login_link_logs_in_once(ann: User, client: Client) -> None:
     other = Client()
     other.get(path)
     assert "_auth_user_id" not in other.session
+
+
+def test_a_login_link_leads_to_where_the_set_up_was_started(
+    ann: User, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CAUSEWAY_HOME = tmp_path
+    (tmp_path / "flyte.yaml").write_text('{"console": {"endpoint": "http://localhost:8123"}}')
+    for name in ("CAUSEWAY_PUBLIC_URL", "CAUSEWAY_HTTP_PORT"):
+        monkeypatch.delenv(name, raising=False)
+    out = io.StringIO()
+    call_command("login_link", user="ann", stdout=out)
+    assert out.getvalue().startswith("http://localhost:8123/login/link/")
+    monkeypatch.setenv("CAUSEWAY_HTTP_PORT", "8000")
+    call_command("login_link", user="ann", stdout=out)
+    assert "http://localhost:8000/login/link/" in out.getvalue()
 
 
 def test_a_login_link_leads_nowhere_else(ann: User, client: Client) -> None:
