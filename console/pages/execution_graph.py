@@ -5,7 +5,7 @@ sub-workflow or a dynamic task, and the items of maps as squares.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,9 +26,6 @@ SQUARES, ACROSS, PITCH, SIDE = 200, 19, 10, 8  # a square for each item as far a
 ITEMS = 20_000  # of maps that are looked at
 _TITLE = 52.0  # height of a box's texts
 
-Parents = Mapping[int | None, list[NodeRow]]
-Items = Mapping[int, list[Badge]]
-
 
 @dataclass(frozen=True)
 class Mark:
@@ -41,13 +38,17 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Box:
+class _Placed:
     title: str
     sub: str
     tone: str
     url: str
     x: float
     y: float
+
+
+@dataclass(frozen=True)
+class Box(_Placed):
     height: float = graphs.BOX_HEIGHT
     toggle: str = ""  # the address that opens it
     toggle_words: str = ""
@@ -56,15 +57,9 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Frame:
+class Frame(_Placed):
     """A node that is open, around its own."""
 
-    title: str
-    sub: str
-    tone: str
-    url: str
-    x: float
-    y: float
     width: float
     height: float
     toggle: str  # the address that closes it
@@ -97,6 +92,7 @@ class _Graph:
         for row in rows:
             self.below[row.node.parent_id].append(row)
         self.items = _items(row.node.pk for row in rows if row.node.kind == NodeKind.ARRAY)
+        self.laid_out: dict[int, graphs.Drawing[int]] = {}  # by node: what is in it, asked for by each frame around it
 
     def context(self, titles: NodeTitles) -> dict[str, Any]:
         top = {row.node.spec_node_id: row for row in self.below[None]}
@@ -119,12 +115,14 @@ class _Graph:
 
     def _inside(self, row: NodeRow, depth: int) -> graphs.Drawing[int]:
         """Of the nodes that it has so far."""
+        if (found := self.laid_out.get(row.node.pk)) is not None:
+            return found
         rows = self.below[row.node.pk]
         known = {one.node.spec_node_id: one.node.pk for one in rows}
         edges = [(known[up], one.node.pk) for one in rows for up in one.upstream if up in known]
-        return graphs.layout(
-            [one.node.pk for one in rows], edges, {one.node.pk: self._size(one, depth + 1) for one in rows}
-        )
+        sizes = {one.node.pk: self._size(one, depth + 1) for one in rows}
+        drawing = self.laid_out[row.node.pk] = graphs.layout([one.node.pk for one in rows], edges, sizes)
+        return drawing
 
     def _size(self, row: NodeRow, depth: int) -> tuple[float, float]:
         if not self._is_open(row, depth):
