@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import subprocess
 import time
@@ -38,6 +39,9 @@ def _empty_tables(case: TransactionTestCase) -> None:
 
 TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]
 
+
+# flytekit keeps in the user's folder what cached tasks returned, and where it lies: it may be gone since.
+os.environ["FLYTE_LOCAL_CACHE_ENABLED"] = "false"
 
 # How long an example takes says how busy the machine is, not whether the code is right.
 hypothesis_settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
