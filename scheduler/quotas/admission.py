@@ -1,8 +1,9 @@
 """Which executions may start, where quotas of executions or launches are set: the others wait, and lose nothing.
 
-Whoever first evaluates an execution that such a quota covers puts it in line (`waits_since`). Who lets executions go
-does it under one lock, by the rules of turns, as executors do for attempts. Parts of others (children, and what a
-running task launches) go with the whole: if they waited for a place that it holds, both would wait for ever.
+Whoever first evaluates an execution that such a quota covers lets it go, where there is room and nobody in line waits
+for it, or puts it in line (`waits_since`). Who lets executions go does it under one lock; those in line go by the rules
+of turns, as executors do for attempts. Parts of others (children, and what a running task launches) go with the whole:
+if they waited for a place that it holds, both would wait for ever.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ DEMAND = {EXECUTIONS: 1.0, LAUNCHES: 1.0}
 _WAITS = f"waits_since IS NOT NULL AND phase = {int(ExecutionPhase.QUEUED)}"
 # Of each project, user and launch plan those that wait longest: from one of these groups straight to the next
 _GROUP = "project, domain, principal, coalesce(launch_plan_id, 0), priority"
-_HEADS = f"""
+_GROUPS = f"""
 WITH RECURSIVE groups AS (
     (
         SELECT project, domain, principal, coalesce(launch_plan_id, 0) AS plan, priority FROM scheduler_execution
@@ -54,6 +55,9 @@ WITH RECURSIVE groups AS (
         ORDER BY {_GROUP} LIMIT 1
     ) AS following
 )
+"""  # noqa: S608 - constants
+_HEADS = f"""
+{_GROUPS}
 SELECT groups.project, groups.domain, groups.principal, coalesce(named.name, ''), groups.priority, one.id,
     one.waits_since
 FROM groups LEFT JOIN scheduler_launchplan named ON named.id = groups.plan CROSS JOIN LATERAL (
@@ -63,6 +67,11 @@ FROM groups LEFT JOIN scheduler_launchplan named ON named.id = groups.plan CROSS
     ORDER BY id LIMIT {AT_ONCE}
 ) AS one
 """  # noqa: S608 - constants
+_IN_LINE: Statement = (
+    f"{_GROUPS} SELECT DISTINCT groups.project, groups.domain, groups.principal, coalesce(named.name, '')"  # noqa: S608
+    " FROM groups LEFT JOIN scheduler_launchplan named ON named.id = groups.plan",
+    [],
+)
 _COUNT = """
 SELECT e.project, e.domain, e.principal, coalesce(named.name, ''), count(*), min(e.admitted_at)
 FROM scheduler_execution e LEFT JOIN scheduler_launchplan named ON named.id = e.launch_plan_id
@@ -82,7 +91,8 @@ def is_new(execution: Execution) -> bool:
 
 
 def keeps_waiting(execution: Execution) -> bool:
-    """Whether it waits, from now on or still. In the transaction that evaluates it; `admit` lets it go."""
+    """Whether its first turn is for later: it waits, from now on or still, until `admit` lets it go; or it was let go
+    here, in a transaction that ends before its work begins, so that nobody who decides waits for that."""
     if execution.waits_since is not None:
         if execution.dirty:
             Execution.objects.filter(pk=execution.pk).update(dirty=False)
@@ -92,11 +102,34 @@ def keeps_waiting(execution: Execution) -> bool:
     now = timezone.now()
     plan = execution.launch_plan.name if execution.launch_plan is not None else ""
     lane = Lane(0, execution.project, execution.domain, execution.principal, plan, demand=DEMAND)
-    if not Ledger(of_executions(reading.limits(now))).covering(lane):
+    limits, in_line = (one.returned for one in execute([reading.limits_statement(now), _IN_LINE]))
+    ledger = Ledger(of_executions(reading.limits_of(limits)))
+    if not ledger.covering(lane):
         return False
-    move_execution(execution, ExecutionPhase.QUEUED, at=now, reason="", actor=ACTOR, waits_since=now, dirty=False)
-    wake_admission()
+    if not _share(ledger, lane, in_line) and _has_room(lane, now):
+        move_execution(execution, ExecutionPhase.QUEUED, at=now, actor=ACTOR, admitted_at=now, dirty=True)
+    else:
+        move_execution(execution, ExecutionPhase.QUEUED, at=now, actor=ACTOR, waits_since=now, dirty=False)
+        wake_admission()
     return True
+
+
+def _share(ledger: Ledger, lane: Lane, in_line: list[tuple[Any, ...]]) -> bool:
+    """Whether somebody in line may wait for what the lane would take."""
+    mine = {related for limit, _ in ledger.covering(lane) for related in ledger.related(limit)}
+    waiting = (
+        Lane(number, project, domain, user, plan, demand=DEMAND)
+        for number, (project, domain, user, plan) in enumerate(in_line, start=1)
+    )
+    return any(limit.id in mine for other in waiting for limit, _ in ledger.covering(other))
+
+
+def _has_room(lane: Lane, now: datetime) -> bool:
+    """Whether one more of the lane may start before anybody in line. Until the transaction ends nobody else decides."""
+    locking = reading.lock(reading.ADMITTING_EXECUTIONS)
+    *use, in_line = (one.returned for one in execute([*locking, *_of_use(now), _IN_LINE])[len(locking) :])
+    ledger = _ledger(*use)
+    return not _share(ledger, lane, in_line) and ledger.block(lane) is None
 
 
 def of_executions(limits: Iterable[Limit]) -> list[Limit]:

@@ -77,9 +77,8 @@ def end_one() -> None:
 def test_no_more_run_than_the_quota_says_and_each_at_its_turn() -> None:
     quota("executions", 2)
     found = launch(5)
-    assert {row.phase for row in found} == {ExecutionPhase.QUEUED} and not any(row.dirty for row in found)
-    go_on()
-    assert started() == [found[0].pk, found[1].pk]
+    assert started() == [found[0].pk, found[1].pk], "there was room, and nobody in line"
+    assert {row.phase for row in found[2:]} == {ExecutionPhase.QUEUED} and not any(row.dirty for row in found)
     go_on()
     assert len(started()) == 2
     for n in range(3, 6):
@@ -90,6 +89,25 @@ def test_no_more_run_than_the_quota_says_and_each_at_its_turn() -> None:
     end_one()
     assert Execution.objects.filter(phase=ExecutionPhase.SUCCEEDED).count() == 5
     assert not Execution.objects.filter(waits_since__isnull=False).exists()
+
+
+def test_nobody_starts_before_those_in_line_for_the_same_room() -> None:
+    """A place has become free, and who has waited for it longest has not been told yet."""
+    quota("executions", 1)
+    first, second = launch(2)
+    Execution.objects.filter(pk=first.pk).update(phase=ExecutionPhase.SUCCEEDED, ended_at=timezone.now())
+    (late,) = launch(1)
+    assert started() == [] and late.waits_since is not None
+    go_on()
+    assert started() == [second.pk]
+
+
+def test_a_line_of_others_is_passed() -> None:
+    quota("executions", 0, "theirs")
+    quota("executions", 1)
+    launch(3, project="theirs")
+    (mine,) = launch(1)
+    assert started() == [mine.pk] and mine.admitted_at is not None
 
 
 def test_other_projects_are_not_touched() -> None:
@@ -170,9 +188,10 @@ def test_parts_go_with_the_whole() -> None:
 
 
 def test_projects_take_turns() -> None:
-    quota("executions", 4, "")
+    quota("executions", 0, "")
     mine = launch(10)
     theirs = launch(3, project="theirs")
+    quotas.set_quota(Wanted(scope_of(project=""), "executions", 4), by=ADMIN)
     go_on()
     assert len(set(started()) & {row.pk for row in mine}) == 2
     assert len(set(started()) & {row.pk for row in theirs}) == 2
