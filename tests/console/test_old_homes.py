@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
 
 from console import old_homes
 from scheduler.models import Notification, Subscription
@@ -37,6 +38,8 @@ PASTS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "eb409bc": ({}, {"lineage": "0002_derivations", "artifacts": "0002_complete", "scheduler": "0003_trigger_sources"}),
     "7a061ab": ({}, {"lineage": "0003_complete", "artifacts": "0002_complete", "scheduler": "0006_execution_tags"}),
 }
+LAST = "7a061ab"  # the others become what it was, and it alone goes on from there to today
+_WHOLE_LAST = [("accounts", "0001_initial"), *PASTS[LAST][1].items()]
 NOW = datetime(2026, 11, 21, 4, 24, tzinfo=timezone.utc)
 
 Shape = set[tuple[str, ...]]
@@ -60,9 +63,9 @@ def today(transactional_db: None) -> Shape:
     return shape()
 
 
-@pytest.fixture
-def past(today: Shape) -> Iterator[None]:
-    """For this test, an empty database in the place of the tests' own."""
+@contextmanager
+def an_empty_database() -> Iterator[None]:
+    """In the place of the tests' own."""
     whole, name = connection.settings_dict["NAME"], f"{connection.settings_dict['NAME']}_past"
     with connection.cursor() as cursor:
         cursor.execute(f'DROP DATABASE IF EXISTS "{name}"')
@@ -74,6 +77,20 @@ def past(today: Shape) -> Iterator[None]:
     connection.settings_dict["NAME"] = whole
     with connection.cursor() as cursor:
         cursor.execute(f'DROP DATABASE "{name}"')
+
+
+@pytest.fixture
+def past(today: Shape) -> Iterator[None]:
+    with an_empty_database():
+        yield
+
+
+@pytest.fixture(scope="module")
+def last(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Shape:
+    """What a new database was at the last of those commits."""
+    with django_db_blocker.unblock(), an_empty_database():
+        of_that_day().migrate(_WHOLE_LAST)
+        return shape()
 
 
 def rows(apps: Any) -> None:
@@ -107,25 +124,32 @@ def of_that_day() -> MigrationExecutor:
     return executor
 
 
-@pytest.mark.parametrize("commit", PASTS)
-def test_a_home_of_that_commit_is_opened_with_every_row(
-    commit: str, today: Shape, past: None, settings: Settings
-) -> None:
+def goes_back_to(commit: str, settings: Settings) -> None:
+    """The database, with its rows."""
     modules, targets = PASTS[commit]
     settings.MIGRATION_MODULES = modules
-    executor = of_that_day()
     first = dict.fromkeys(("artifacts", "accounts", "lineage", "scheduler"), "0001_initial")
+    executor = of_that_day()
     executor.migrate(list(first.items()))
     rows(executor.loader.project_state(list(first.items())).apps)
     executor = of_that_day()
     executor.migrate(list({**first, **targets}.items()))
-
     settings.MIGRATION_MODULES = {}
+
+
+@pytest.mark.parametrize("commit", PASTS)
+def test_a_home_of_that_commit_is_opened_with_every_row(
+    commit: str, today: Shape, last: Shape, past: None, settings: Settings
+) -> None:
+    goes_back_to(commit, settings)
     for _ in range(2):  # what is prepared already stays as it is
         old_homes.prepare()
-        call_command("migrate", verbosity=0, interactive=False)
+        if commit == LAST:
+            call_command("migrate", verbosity=0, interactive=False)
+        else:
+            MigrationExecutor(connection).migrate(_WHOLE_LAST)
 
-    assert shape() == today
+    assert shape() == (today if commit == LAST else last)
     with connection.cursor() as cursor:
         cursor.execute("SELECT username, name FROM accounts_user AS u JOIN accounts_apitoken AS t ON t.user_id = u.id")
         assert cursor.fetchall() == [("ann", "ci")]
