@@ -102,14 +102,17 @@ def keeps_waiting(execution: Execution) -> bool:
     now = timezone.now()
     plan = execution.launch_plan.name if execution.launch_plan is not None else ""
     lane = Lane(0, execution.project, execution.domain, execution.principal, plan, demand=DEMAND)
-    limits, in_line = (one.returned for one in execute([reading.limits_statement(now), _IN_LINE]))
-    ledger = Ledger(of_executions(reading.limits_of(limits)))
-    if not ledger.covering(lane):
+    if not Ledger(of_executions(reading.limits(now))).covering(lane):
         return False
-    if not _share(ledger, lane, in_line) and _has_room(lane, now):
+    locking = reading.lock(reading.ADMITTING_EXECUTIONS)  # until this transaction ends
+    *use, in_line = (one.returned for one in execute([*locking, *_of_use(now), _IN_LINE])[len(locking) :])
+    ledger = _ledger(*use)
+    block = ledger.block(lane)
+    if block is None and not _share(ledger, lane, in_line):
         move_execution(execution, ExecutionPhase.QUEUED, at=now, actor=ACTOR, admitted_at=now, dirty=True)
-    else:
-        move_execution(execution, ExecutionPhase.QUEUED, at=now, actor=ACTOR, waits_since=now, dirty=False)
+        return True
+    move_execution(execution, ExecutionPhase.QUEUED, at=now, actor=ACTOR, waits_since=now, dirty=False)
+    if block is None or block.limit.resource != EXECUTIONS:  # else the end of one of them wakes
         wake_admission()
     return True
 
@@ -122,14 +125,6 @@ def _share(ledger: Ledger, lane: Lane, in_line: list[tuple[Any, ...]]) -> bool:
         for number, (project, domain, user, plan) in enumerate(in_line, start=1)
     )
     return any(limit.id in mine for other in waiting for limit, _ in ledger.covering(other))
-
-
-def _has_room(lane: Lane, now: datetime) -> bool:
-    """Whether one more of the lane may start before anybody in line. Until the transaction ends nobody else decides."""
-    locking = reading.lock(reading.ADMITTING_EXECUTIONS)
-    *use, in_line = (one.returned for one in execute([*locking, *_of_use(now), _IN_LINE])[len(locking) :])
-    ledger = _ledger(*use)
-    return not _share(ledger, lane, in_line) and ledger.block(lane) is None
 
 
 def of_executions(limits: Iterable[Limit]) -> list[Limit]:
