@@ -16,7 +16,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 HALF_LIFE = 4.0  # seconds after which half as much counts of what was used
 EXPECTED = 0.02  # seconds of CPU that a request is taken to cost until it has ended
-FRESH = 0.1  # seconds for which a request that is answered holds back others
+FRESH = 0.3  # seconds for which a request that is answered holds back others: a page on a slow machine takes so long
 PATIENCE = 1.0  # seconds after which a request that waits is held back no more
 A_FREE_ONE = 3  # threads that one may hold for each that is free
 FORGOTTEN = 0.001  # seconds of CPU: less than that is nothing
