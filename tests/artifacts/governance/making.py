@@ -18,12 +18,12 @@ ADMIN = Mover("root", roles=("approver", "admin"))
 APPROVER = Mover("bob", roles=("approver",))
 
 
-def model(version: str, *, actor: str = "ada", **metrics: float) -> ArtifactVersion:
-    """A published version of `model`."""
-    return publish(_publication(version, metrics), actor=actor)
+def model(version: str, *, actor: str = "ada", region: str = "", **metrics: float) -> ArtifactVersion:
+    """A published version of `model`; partitioned where the first of them is of a region."""
+    return publish(_publication(version, metrics, {"region": region} if region else {}), actor=actor)
 
 
-def _publication(version: str, metrics: dict[str, float]) -> Publication:
+def _publication(version: str, metrics: dict[str, float], partitions: dict[str, str]) -> Publication:
     literal: literals_pb2.Literal = integer(7)
     kind = types_pb2.LiteralType(simple=types_pb2.INTEGER)
     return Publication(
@@ -34,6 +34,7 @@ def _publication(version: str, metrics: dict[str, float]) -> Publication:
         literal_type=kind,
         version=version,
         metrics=metrics,
+        partitions=partitions,
     )
 
 
