@@ -63,35 +63,61 @@ def move_alias(
     alias's policy does not allow it; FailedPrecondition for a version that was removed; AlreadyExists for a new alias
     that is called as a version of the artifact is.
     """
+    with transaction.atomic():
+        return move_within(
+            version,
+            name,
+            actor=actor,
+            reason=reason,
+            expected=expected,
+            mover=mover,
+            kind=kind,
+            cause=cause,
+            leads=leads,
+        )
+
+
+def move_within(
+    version: ArtifactVersion,
+    name: str,
+    *,
+    actor: str,
+    reason: str = "",
+    expected: str = ANYWHERE,
+    mover: Mover | None = None,
+    kind: Kind = ALIAS_MOVED,
+    cause: Happening | None = None,
+    leads: Callable[[ArtifactVersion], str] | None = None,
+) -> Alias:
+    """As `move_alias`, in the caller's transaction: what is refused is refused before anything is written."""
     check_alias(name)
     _check_reason(reason)
-    mover = mover or Mover(actor)
-    with transaction.atomic():
-        policy, present = _locked(version.artifact, name, version.partitions)
-        _check_expected(present, name, expected)
-        if present is not None and present.version_id == version.pk:
+    policy, present = _locked(version.artifact, name, version.partitions)
+    _check_expected(present, name, expected)
+    if present is not None and present.version_id == version.pk:
+        return present
+    if version.is_shadow:
+        raise FailedPrecondition(f"{version.version} is the output of a run beside production: no alias names it")
+    if leads is not None and present is not None:
+        present.version.artifact = version.artifact
+        if not (why := leads(present.version)):
             return present
-        if version.is_shadow:
-            raise FailedPrecondition(f"{version.version} is the output of a run beside production: no alias names it")
-        if leads is not None and present is not None:
-            present.version.artifact = version.artifact
-            if not (why := leads(present.version)):
-                return present
-            reason = f"{reason} and {why}"
-        if not hold([version.pk]):
-            raise FailedPrecondition(f"{version.version} was removed: an alias cannot name it")
-        if present is None:
-            _refuse_version(version.artifact, name)
-        now = timezone.now()
-        version.refresh_from_db(fields=["quarantined_at", "removed_at"])
-        judged = judge_move(policy, version, name, mover, reason=reason, now=now)
-        before = present.version if present is not None else None
-        alias = present or _new(version, name, policy)
-        alias.version, alias.moved_at = version, now
-        alias.save()  # whoever else would write it waits for the artifact's lock
-        move = AliasMove(from_version=before, to_version=version)
-        _note(alias, move, judged, kind, actor=actor, reason=reason, cause=cause)
-        return alias
+        reason = f"{reason} and {why}"
+    held = hold([version.pk])
+    if version.pk not in held:
+        raise FailedPrecondition(f"{version.version} was removed: an alias cannot name it")
+    if present is None:
+        _refuse_version(version.artifact, name)
+    now = timezone.now()
+    version.removed_at, version.quarantined_at = None, held[version.pk]
+    judged = judge_move(policy, version, name, mover or Mover(actor), reason=reason, now=now)
+    before = present.version if present is not None else None
+    alias = present or _new(version, name, policy)
+    alias.version, alias.moved_at = version, now
+    alias.save()  # whoever else would write it waits for the artifact's lock
+    move = AliasMove(from_version=before, to_version=version)
+    _note(alias, move, judged, kind, actor=actor, reason=reason, cause=cause)
+    return alias
 
 
 def drop_alias(

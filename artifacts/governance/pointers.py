@@ -100,17 +100,22 @@ def policy_of(artifact_id: int, alias: str) -> Policy | None:
     return kept_policy(row.rules) if row is not None else None
 
 
-def candidates_of(versions: Sequence[ArtifactVersion], alias: str) -> dict[int, Candidate]:
-    """What is known of the versions that the alias may name. Two queries, whatever their number."""
+def candidates_of(policy: Policy, versions: Sequence[ArtifactVersion], alias: str) -> dict[int, Candidate]:
+    """What is known of the versions that the alias may name, of what the policy asks: a query for the checks and one
+    for the approvals, whatever their number.
+    """
     ids = [version.pk for version in versions]
     checks: dict[int, dict[str, CheckFact]] = {pk: {} for pk in ids}
-    for row in CheckResult.objects.filter(version__in=ids).order_by("name"):
-        checks[row.version_id][row.name] = CheckFact(row.status, row.message, row.numbers)
+    if policy.checks:
+        results = CheckResult.objects.filter(version__in=ids, name__in=policy.checks)
+        for pk, name, *fact in results.values_list("version_id", "name", "status", "message", "numbers"):
+            checks[pk][name] = CheckFact(*fact)
     words: dict[int, dict[str, tuple[bool, str]]] = {pk: {} for pk in ids}
-    kinds = (VERSION_APPROVED.name, VERSION_REJECTED.name)
-    said = Happening.objects.filter(version__in=ids, name=alias, kind__in=kinds).order_by("pk")
-    for pk, actor, kind, detail in said.values_list("version_id", "actor", "kind", "detail"):
-        words[pk or 0][actor] = kind == VERSION_APPROVED.name, str(detail.get("reviewed", ""))
+    if policy.approvals:
+        kinds = (VERSION_APPROVED.name, VERSION_REJECTED.name)
+        said = Happening.objects.filter(version__in=ids, name=alias, kind__in=kinds).order_by("pk")
+        for of, actor, kind, detail in said.values_list("version_id", "actor", "kind", "detail"):
+            words[of or 0][actor] = kind == VERSION_APPROVED.name, str(detail.get("reviewed", ""))
     return {
         version.pk: Candidate(
             partitions=version.partitions,
@@ -133,7 +138,7 @@ def _approving(version: ArtifactVersion, words: Mapping[str, tuple[bool, str]]) 
 
 def clauses_of(policy: Policy, version: ArtifactVersion, alias: str) -> list[Clause]:
     """What the policy asks of the version itself."""
-    return merits(policy, candidates_of([version], alias)[version.pk])
+    return merits(policy, candidates_of(policy, [version], alias)[version.pk])
 
 
 @dataclass(frozen=True)
@@ -275,7 +280,7 @@ def _satisfying(
     ordered = rows.order_by("-created_at", "-pk")
     for start in range(0, SEARCHED, BATCH):
         found = list(ordered[start : start + BATCH])
-        candidates = candidates_of(found, alias)
+        candidates = candidates_of(policy, found, alias)
         yield from (version for version in found if not failing(merits(policy, candidates[version.pk])))
         if len(found) < BATCH:
             return
@@ -291,14 +296,14 @@ def alias_of(policy: Policy | None, artifact_id: int, alias: str, partitions: Ma
     rows = Alias.objects.filter(
         artifact=artifact_id, name=alias, partition_digest=digest_of(kept_by(policy, partitions))
     )
-    return rows.select_related("version").first()
+    return rows.select_related("version").defer(*(f"version__{column}" for column in _LIGHT)).first()
 
 
 def pointers_of(artifact_id: int, alias: str, policy: Policy) -> list[tuple[Alias, list[Clause]]]:
     """The versions that the alias names, and what of its policy holds for each now; those moved last, SHOWN of them."""
     rows = Alias.objects.filter(artifact=artifact_id, name=alias).select_related("version__artifact")
     found = list(rows.defer(*(f"version__{column}" for column in _LIGHT)).order_by("-moved_at", "-pk")[:SHOWN])
-    candidates = candidates_of([one.version for one in found], alias)
+    candidates = candidates_of(policy, [one.version for one in found], alias)
     return [(one, merits(policy, candidates[one.version_id])) for one in found]
 
 

@@ -120,7 +120,7 @@ def _models(contest: Contest, model: Artifact | None, datasets: Sequence[Artifac
     makers = makers_of(contest, [version.pk for version in versions])
     made = [version for version in versions if version.pk in makers]
     policy = policy_of(model.pk, contest.alias)
-    candidates = candidates_of(made, contest.alias) if policy is not None else {}
+    candidates = candidates_of(policy, made, contest.alias) if policy is not None else {}
     found: dict[int, list[Model]] = {}
     for version in made:
         broken = failing(merits(policy, candidates[version.pk])) if policy is not None else []

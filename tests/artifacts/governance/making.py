@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from flyteidl.core import literals_pb2, types_pb2
@@ -23,7 +25,9 @@ def model(version: str, *, actor: str = "ada", region: str = "", **metrics: floa
     return publish(_publication(version, metrics, {"region": region} if region else {}), actor=actor)
 
 
-def _publication(version: str, metrics: dict[str, float], partitions: dict[str, str]) -> Publication:
+def _publication(
+    version: str, metrics: dict[str, float], partitions: Mapping[str, str] = MappingProxyType({})
+) -> Publication:
     literal: literals_pb2.Literal = integer(7)
     kind = types_pb2.LiteralType(simple=types_pb2.INTEGER)
     return Publication(

@@ -238,7 +238,7 @@ def test_what_follows_from_a_check_costs_so_many_statements(django_assert_num_qu
         evaluate_version(publish(number, rows=30).pk)
         settle()
     publish(4, rows=30)
-    for kind, count in (("check.passed", 29), ("alias.moved", 19)):  # one asks whether the alias is a contest's
+    for kind, count in (("check.passed", 21), ("alias.moved", 17)):  # one asks whether the alias is a contest's
         [pk] = unhandled(limit=5)
         assert Happening.objects.get(pk=pk).kind == kind
         with django_assert_num_queries(count):
