@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from django.db import connection
 
 from artifacts.models import Artifact, Granularity, Partition
-from artifacts.partitions import NO_PARTITIONS
+from artifacts.partition_values import NO_PARTITIONS
 from artifacts.periods import TIME, format_period
 
 ROWS, PERIODS = 40, 45

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
 
 from flyteidl.core import artifact_id_pb2, literals_pb2
@@ -13,15 +10,6 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from artifacts.exceptions import InvalidArgument
 from artifacts.literals import times
 from artifacts.models import Granularity
-
-
-def digest_of(partitions: Mapping[str, str]) -> str:
-    """32 hexadecimal digits that stand for the partition values, whatever their order."""
-    canonical = json.dumps(dict(partitions), sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.blake2b(canonical.encode(), digest_size=16).hexdigest()
-
-
-NO_PARTITIONS = digest_of({})
 
 
 def truncate(moment: datetime, granularity: int) -> datetime:

@@ -15,7 +15,8 @@ from flyteidl.core import artifact_id_pb2
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, QueryUnresolved
 from artifacts.governance.standing import NOT_BLOCKED, passing, standing_of
 from artifacts.models import Artifact, ArtifactVersion, Partition
-from artifacts.partitions import digest_of, format_time, truncate
+from artifacts.partition_values import called, digest_of, read_called
+from artifacts.partitions import format_time, truncate
 from artifacts.wanted import Inputs, Wanted, read_query
 
 NEWEST_FIRST = ("-created_at", "-id")
@@ -96,8 +97,14 @@ def matches(version: ArtifactVersion, wanted: Wanted) -> bool:
         and all(version.partitions.get(key) == value for key, value in wanted.partitions.items())
         and (moment is None or version.time_partition == truncate(moment, artifact.granularity))
         and _in_range(version, wanted)
-        and (not wanted.alias or find(wanted).version.pk == version.pk)
+        and (not wanted.alias or _is_called(version, wanted))
     )
+
+
+def _is_called(version: ArtifactVersion, wanted: Wanted) -> bool:
+    if wanted.alias == LATEST:
+        return find(wanted).version.pk == version.pk
+    return version.aliases.filter(name=wanted.alias).exists()
 
 
 def broken_by(version: ArtifactVersion, wanted: Wanted) -> str:
@@ -182,11 +189,24 @@ def _lookup(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
 def _named(artifact: Artifact, wanted: Wanted) -> ArtifactVersion | None:
     if wanted.version:
         return ArtifactVersion.objects.filter(artifact=artifact, version=wanted.version).first()
-    return _aliased(artifact, wanted.alias)
+    return _aliased(artifact, wanted.alias, wanted.partitions)
 
 
-def _aliased(artifact: Artifact, alias: str) -> ArtifactVersion | None:
-    return ArtifactVersion.objects.filter(artifact=artifact, aliases__name=alias).defer("terms").first()
+def _aliased(artifact: Artifact, alias: str, partitions: Mapping[str, str]) -> ArtifactVersion | None:
+    """The version that the alias names, for these partition values where it is kept per partition."""
+    rows = ArtifactVersion.objects.filter(
+        artifact=artifact, aliases__name=alias, aliases__partitions__contained_by=dict(partitions)
+    )
+    return rows.defer("terms").first()
+
+
+def _kept_per(artifact: Artifact, alias: str, partitions: Mapping[str, str]) -> str:
+    """Which partition values tell the version that the alias names, where these do not; else empty."""
+    pointer = artifact.aliases.filter(name=alias).values_list("partitions", flat=True).order_by("pk").first()
+    if not pointer or not pointer.keys() - partitions.keys():
+        return ""
+    example = called(alias, {**pointer, **partitions})
+    return f"'{alias}' of {artifact.name} is kept per {', '.join(sorted(pointer))}: ask for one, as in {example}"
 
 
 def candidates(artifact: Artifact, wanted: Wanted) -> QuerySet[ArtifactVersion]:
@@ -307,8 +327,12 @@ def _explain_no_version(artifact: Artifact, wanted: Wanted) -> str:
             return f"version {wanted.version} of {name} does not have {wanted.conditions()}"
         return f"{name} has no version '{wanted.version}'"
     if wanted.alias not in ("", LATEST):
-        aliases = list(artifact.aliases.order_by("name").values_list("name", flat=True)[:SEEN])
+        if said := _kept_per(artifact, wanted.alias, wanted.partitions):
+            return said
+        aliases = list(artifact.aliases.order_by("name").values_list("name", flat=True).distinct()[:SEEN])
         if wanted.alias in aliases:
+            if artifact.aliases.filter(name=wanted.alias).exclude(partitions={}).exists():
+                return f"'{wanted.alias}' of {name} names no version for {wanted.conditions()}"
             return f"the version that '{wanted.alias}' names of {name} does not have {wanted.conditions()}"
         return f"{name} has no alias '{wanted.alias}'; aliases: {', '.join([LATEST, *aliases])}"
     conditions = wanted.conditions()
@@ -368,14 +392,23 @@ def get_artifact(project: str, domain: str, name: str) -> Artifact:
 def version_called(artifact: Artifact, name: str) -> ArtifactVersion | None:
     """What somebody means who names a version of the artifact by one word: `latest`, an alias, or a version.
 
-    In this order: whoever publishes chooses what a version is called, but not whom an alias names. A version whose data
-    was removed is found by its own name alone.
+    An alias that is kept per partition is asked for as `champion?region=SEA`; InvalidArgument where it does not say
+    which. In this order: whoever publishes chooses what a version is called, but not whom an alias names. A version
+    whose data was removed is found by its own name alone.
     """
+    word, partitions = read_called(name)
+    if partitions:
+        check_keys(artifact, Wanted(*artifact.key, partitions=partitions))
     if name == LATEST:
         found = newest_of(artifact)
     else:
         rows = ArtifactVersion.objects.filter(artifact=artifact).defer("terms")
-        found = _aliased(artifact, name) or rows.filter(version=name).first()
+        found = _aliased(artifact, word, partitions)
+        if found is not None and partitions.items() - found.partitions.items():
+            return None
+        found = found or rows.filter(version=name).first()
+        if found is None and (said := _kept_per(artifact, word, partitions)):
+            raise InvalidArgument(said)
     if found is not None:
         found.artifact = artifact
     return found

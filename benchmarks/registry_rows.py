@@ -19,7 +19,8 @@ import psycopg
 from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.models import ArtifactVersion
-from artifacts.partitions import digest_of, truncate
+from artifacts.partition_values import NO_PARTITIONS, digest_of
+from artifacts.partitions import truncate
 from artifacts.terms import terms_of
 
 PROJECTS = ("search", "ads", "risk", "vision", "flytesnacks", "logistics")
@@ -171,9 +172,8 @@ class Rows:
 
     def aliases(self) -> Iterator[tuple[object, ...]]:
         for artifact, pk in self.newest.items():
-            yield artifact, "champion", pk, END
-            if artifact % 10 == 0:
-                yield artifact, "production", pk, END
+            for name in ("champion", "production") if artifact % 10 == 0 else ("champion",):
+                yield artifact, name, "{}", NO_PARTITIONS, pk, END
 
     def edges(self) -> Iterator[tuple[object, ...]]:
         rng = seeded(3)
@@ -197,7 +197,7 @@ COLUMNS = {
     "removed_at",
     "artifacts_partition": "artifact_id, digest, values",
     "artifacts_metric": "version_id, name, value",
-    "artifacts_alias": "artifact_id, name, version_id, moved_at",
+    "artifacts_alias": "artifact_id, name, partitions, partition_digest, version_id, moved_at",
     "lineage_versionedge": "version_id, execution_key, node_id, attempt, variable, role, via, at",
 }
 

@@ -7,6 +7,7 @@ to be seen in `undone` and in the happening's detail.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -28,6 +29,15 @@ def handle(happening_id: int) -> bool:
 
     A consequence that breaks is undone alone, logged, noted in the happening's detail, tried again: the others go on.
     """
+    try:
+        return _handle(happening_id, _together)
+    except OperationalError:  # the database's own trouble is everybody's: all is tried again
+        raise
+    except Exception:  # noqa: BLE001 - nothing of it is done: once more, to tell which breaks
+        return _handle(happening_id, _apart)
+
+
+def _handle(happening_id: int, run: Callable[[Consequence, Happening], _Outcome]) -> bool:
     now = timezone.now()
     with transaction.atomic():
         rows = Happening.objects.filter(Q(handled_at__isnull=True) | Q(retry_at__lte=now), pk=happening_id)
@@ -38,7 +48,7 @@ def handle(happening_id: int) -> bool:
         kind = KINDS.get(happening.kind)
         again = happening.handled_at is not None
         due = [one for one in (kind.consequences if kind else ()) if not again or one.__name__ in happening.undone]
-        outcomes = {one.__name__: _outcome(one, happening) for one in due}
+        outcomes = {one.__name__: run(one, happening) for one in due}
         _note(happening, outcomes, now)
     return True
 
@@ -51,8 +61,13 @@ class _Outcome:
     broke: str = ""
 
 
-def _outcome(consequence: Consequence, happening: Happening) -> _Outcome:
-    """What became of it. The database's own trouble is everybody's: all is tried again."""
+def _together(consequence: Consequence, happening: Happening) -> _Outcome:
+    """What became of it, in one transaction with the others: where nothing breaks, no savepoint is needed."""
+    return _Outcome(again=consequence(happening))
+
+
+def _apart(consequence: Consequence, happening: Happening) -> _Outcome:
+    """What became of it, undone alone where it breaks."""
     try:
         with transaction.atomic():
             return _Outcome(again=consequence(happening))

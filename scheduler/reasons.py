@@ -343,9 +343,9 @@ def _moved(reader: _Reader, focus: Collection[int]) -> Iterator[Step]:
         place = move.artifact.project, move.artifact.domain
         node = reader.versions.get(move.to_version_id or 0)
         if move.to_version_id in reader.versions:
-            words = f"{move.artifact}:{move.name} was moved to {reader.name(node)}"
+            words = f"{move.artifact}:{move.called} was moved to {reader.name(node)}"
         else:
-            words = f"{move.artifact}:{move.name} was moved away from it"
+            words = f"{move.artifact}:{move.called} was moved away from it"
         yield Step(
             move.at,
             move.actor,

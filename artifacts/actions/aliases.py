@@ -1,21 +1,36 @@
 """Aliases: movable names of one version each. Every move is kept, with who, when, why and what it stood on.
 
-An alias with a policy (artifacts.governance) is moved where that holds, or by force.
+An alias with a policy (artifacts.governance) is moved where that holds, or by force. Where that keeps it per partition
+it has a pointer for each: the one of the version's values is moved, and the others stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
 from artifacts.actions.holding import hold
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound
-from artifacts.governance.pointers import MAX_REASON, Judged, Mover, judge_drop, judge_move
+from artifacts.governance.pointers import (
+    MAX_REASON,
+    Judged,
+    Mover,
+    alias_of,
+    judge_drop,
+    judge_move,
+    kept_by,
+    policy_of,
+)
+from artifacts.governance.policies import Policy
 from artifacts.happenings import ALIAS_MOVED, ALIAS_REMOVED, Kind, a_happening, write
 from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion, Happening
 from artifacts.names import check_alias
+from artifacts.partition_values import digest_of, in_words
+from artifacts.queries import check_keys
+from artifacts.wanted import Wanted
 from audit.record import record
 
 
@@ -48,35 +63,61 @@ def move_alias(
     alias's policy does not allow it; FailedPrecondition for a version that was removed; AlreadyExists for a new alias
     that is called as a version of the artifact is.
     """
+    with transaction.atomic():
+        return move_within(
+            version,
+            name,
+            actor=actor,
+            reason=reason,
+            expected=expected,
+            mover=mover,
+            kind=kind,
+            cause=cause,
+            leads=leads,
+        )
+
+
+def move_within(
+    version: ArtifactVersion,
+    name: str,
+    *,
+    actor: str,
+    reason: str = "",
+    expected: str = ANYWHERE,
+    mover: Mover | None = None,
+    kind: Kind = ALIAS_MOVED,
+    cause: Happening | None = None,
+    leads: Callable[[ArtifactVersion], str] | None = None,
+) -> Alias:
+    """As `move_alias`, in the caller's transaction: what is refused is refused before anything is written."""
     check_alias(name)
     _check_reason(reason)
-    mover = mover or Mover(actor)
-    with transaction.atomic():
-        present = _locked(version.artifact, name)
-        _check_expected(present, name, expected)
-        if present is not None and present.version_id == version.pk:
+    policy, present = _locked(version.artifact, name, version.partitions)
+    _check_expected(present, name, expected)
+    if present is not None and present.version_id == version.pk:
+        return present
+    if version.is_shadow:
+        raise FailedPrecondition(f"{version.version} is the output of a run beside production: no alias names it")
+    if leads is not None and present is not None:
+        present.version.artifact = version.artifact
+        if not (why := leads(present.version)):
             return present
-        if version.is_shadow:
-            raise FailedPrecondition(f"{version.version} is the output of a run beside production: no alias names it")
-        if leads is not None and present is not None:
-            present.version.artifact = version.artifact
-            if not (why := leads(present.version)):
-                return present
-            reason = f"{reason} and {why}"
-        if not hold([version.pk]):
-            raise FailedPrecondition(f"{version.version} was removed: an alias cannot name it")
-        if present is None:
-            _refuse_version(version.artifact, name)
-        now = timezone.now()
-        version.refresh_from_db(fields=["quarantined_at", "removed_at"])
-        judged = judge_move(version, name, mover, reason=reason, now=now)
-        before = present.version if present is not None else None
-        alias = present or Alias(artifact=version.artifact, name=name)
-        alias.version, alias.moved_at = version, now
-        alias.save()  # whoever else would write it waits for the artifact's lock
-        move = AliasMove(artifact=version.artifact, name=name, from_version=before, to_version=version)
-        _note(move, judged, kind, actor=actor, reason=reason, cause=cause)
-        return alias
+        reason = f"{reason} and {why}"
+    held = hold([version.pk])
+    if version.pk not in held:
+        raise FailedPrecondition(f"{version.version} was removed: an alias cannot name it")
+    if present is None:
+        _refuse_version(version.artifact, name)
+    now = timezone.now()
+    version.removed_at, version.quarantined_at = None, held[version.pk]
+    judged = judge_move(policy, version, name, mover or Mover(actor), reason=reason, now=now)
+    before = present.version if present is not None else None
+    alias = present or _new(version, name, policy)
+    alias.version, alias.moved_at = version, now
+    alias.save()  # whoever else would write it waits for the artifact's lock
+    move = AliasMove(from_version=before, to_version=version)
+    _note(alias, move, judged, kind, actor=actor, reason=reason, cause=cause)
+    return alias
 
 
 def drop_alias(
@@ -87,19 +128,27 @@ def drop_alias(
     reason: str = "",
     expected: str = ANYWHERE,
     mover: Mover | None = None,
+    partitions: Mapping[str, str] | None = None,
 ) -> None:
-    """Remove the alias; its history stays. NotFound: there is none; PolicyBroken: its policy does not allow it."""
+    """Remove the alias; its history stays. `partitions`: which of its pointers, where it is kept per partition; the
+    version that it names must have them.
+
+    NotFound: there is none; InvalidArgument: that does not say which; PolicyBroken: its policy does not allow it.
+    """
     check_alias(name)
     _check_reason(reason)
+    said = dict(partitions or {})
+    check_keys(artifact, Wanted(*artifact.key, partitions=said))
     with transaction.atomic():
-        present = _locked(artifact, name)
-        if present is None:
-            raise NotFound(f"{artifact.name} has no alias '{name}'")
+        policy, present = _locked(artifact, name, said)
+        if present is None or said.items() - present.version.partitions.items():
+            of = f" for {in_words(said)}" if said else ""
+            raise NotFound(f"{artifact.name} has no alias '{name}'{of}")
         _check_expected(present, name, expected)
-        judged = judge_drop(artifact, name, mover or Mover(actor), reason=reason, now=timezone.now())
+        judged = judge_drop(policy, name, mover or Mover(actor), reason=reason, now=timezone.now())
         present.delete()
-        move = AliasMove(artifact=artifact, name=name, from_version=present.version)
-        _note(move, judged, ALIAS_REMOVED, actor=actor, reason=reason, cause=None)
+        move = AliasMove(from_version=present.version)
+        _note(present, move, judged, ALIAS_REMOVED, actor=actor, reason=reason, cause=None)
 
 
 def _check_reason(reason: str) -> None:
@@ -112,10 +161,25 @@ def _refuse_version(artifact: Artifact, name: str) -> None:
         raise AlreadyExists(f"{artifact.name} has a version '{name}': no alias can be called so")
 
 
-def _locked(artifact: Artifact, name: str) -> Alias | None:
-    """The alias, with the artifact locked: two moves of an alias that does not exist yet contend for that."""
+def _locked(artifact: Artifact, name: str, partitions: Mapping[str, str]) -> tuple[Policy | None, Alias | None]:
+    """The alias's policy and its pointer for these values, with the artifact locked: two moves of an alias that does
+    not exist yet contend for that. InvalidArgument where they do not say which pointer.
+    """
     Artifact.objects.select_for_update(no_key=True).get(pk=artifact.pk)
-    return Alias.objects.filter(artifact=artifact, name=name).select_related("version").first()
+    policy = policy_of(artifact.pk, name)
+    if policy is not None and (open_ := [key for key in policy.per if key not in partitions]):
+        raise InvalidArgument(
+            f"'{name}' of {artifact.name} is kept per {', '.join(policy.per)}: say {', '.join(open_)}"
+        )
+    if (present := alias_of(policy, artifact.pk, name, partitions)) is not None:
+        present.artifact = artifact
+    return policy, present
+
+
+def _new(version: ArtifactVersion, name: str, policy: Policy | None) -> Alias:
+    partitions = kept_by(policy, version.partitions)
+    digest = digest_of(partitions)
+    return Alias(artifact=version.artifact, name=name, partitions=partitions, partition_digest=digest)
 
 
 def _check_expected(present: Alias | None, name: str, expected: str) -> None:
@@ -130,11 +194,15 @@ def _check_expected(present: Alias | None, name: str, expected: str) -> None:
         )
 
 
-def _note(move: AliasMove, judged: Judged, kind: Kind, *, actor: str, reason: str, cause: Happening | None) -> None:
+def _note(
+    alias: Alias, move: AliasMove, judged: Judged, kind: Kind, *, actor: str, reason: str, cause: Happening | None
+) -> None:
     """The row of the history, the happening and the audit trail's."""
-    artifact, before, after = move.artifact, move.from_version, move.to_version
-    subject = f"{artifact}:{move.name}"
-    detail = {"from": before and before.version, "version": after and after.version, "reason": reason}
+    artifact, before, after = alias.artifact, move.from_version, move.to_version
+    subject = f"{artifact}:{alias.called}"
+    detail: dict[str, Any] = {"from": before and before.version, "version": after and after.version, "reason": reason}
+    if alias.partitions:
+        detail["partitions"] = alias.partitions
     if judged.forced:
         detail["forced"] = "against its policy"
     happening = a_happening(
@@ -143,11 +211,12 @@ def _note(move: AliasMove, judged: Judged, kind: Kind, *, actor: str, reason: st
         version=after,
         artifact=artifact,
         subject=subject,
-        name=move.name,
+        name=alias.name,
         detail={**detail, "forced": judged.forced, "clauses": judged.evidence.get("clauses", [])},
         cause=cause,
     )
     write([happening])
+    move.artifact, move.name, move.partitions = artifact, alias.name, alias.partitions
     move.at, move.actor, move.reason, move.happening = happening.at, actor, reason, happening
     move.forced, move.evidence = judged.forced, judged.evidence
     move.save()

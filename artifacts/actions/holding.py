@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 from django.db import connection
 
@@ -15,18 +16,20 @@ class Removed(FailedPrecondition):
 
 # The weakest lock: it keeps nobody from anything but removing, which locks FOR UPDATE before it asks who needs them.
 _HOLD = """
-    SELECT id FROM artifacts_artifactversion WHERE id = ANY(%s) AND removed_at IS NULL ORDER BY id FOR KEY SHARE
+    SELECT id, quarantined_at FROM artifacts_artifactversion
+    WHERE id = ANY(%s) AND removed_at IS NULL ORDER BY id FOR KEY SHARE
 """
 
 
-def hold(version_ids: Collection[int]) -> set[int]:
-    """Those of the versions that are not removed, nor will be before the caller's transaction has ended.
+def hold(version_ids: Collection[int]) -> dict[int, datetime | None]:
+    """Those of the versions that are not removed, nor will be before the caller's transaction has ended, with the time
+    since which each is quarantined.
 
     Whoever wants to remove one waits for that, and then finds what the transaction wrote (`remove`).
     """
     with connection.cursor() as cursor:
         cursor.execute(_HOLD, [sorted(version_ids)])
-        return {pk for (pk,) in cursor.fetchall()}
+        return dict(cursor.fetchall())
 
 
 _LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('data:' || %s, 0))"

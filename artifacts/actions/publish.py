@@ -27,7 +27,8 @@ from artifacts.inserting import insert_rows
 from artifacts.literals.identity import CARRIED_KEY
 from artifacts.models import Alias, Artifact, ArtifactVersion, Granularity, Kind
 from artifacts.names import MAX_VERSION, check_name, check_partition_keys, check_partition_value, check_version
-from artifacts.partitions import digest_of, format_time, truncate
+from artifacts.partition_values import digest_of
+from artifacts.partitions import format_time, truncate
 from artifacts.shadows import mark, shadow_of_call
 from artifacts.terms import terms_of
 from artifacts.uploads import recorded_hash, size_of_value

@@ -208,10 +208,14 @@ def _facts(version: ArtifactVersion, rule: CheckRule) -> Facts:
 
 
 def other_of(version: ArtifactVersion, against: str) -> ArtifactVersion | None:
-    """What the version is compared with: the one before it in its partition, or the one that an alias names."""
+    """What the version is compared with: the one before it in its partition, or the one that an alias names, for its
+    partition values where it is kept per partition.
+    """
     if against == PREVIOUS:
         return previous_of(version)
-    named = Alias.objects.filter(artifact=version.artifact_id, name=against).exclude(version=version.pk)
+    named = Alias.objects.filter(
+        artifact=version.artifact_id, name=against, partitions__contained_by=version.partitions
+    ).exclude(version=version.pk)
     alias = named.select_related("version").defer(*(f"version__{column}" for column in _LIGHT)).first()
     return alias.version if alias is not None else None
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from artifacts.actions.aliases import move_alias
+from artifacts.actions.aliases import move_within
 from artifacts.exceptions import FailedPrecondition
 from artifacts.governance.pointers import Mover, PolicyBroken, alias_of, clauses_of, satisfying
 from artifacts.governance.policies import Policy, failing, kept_policy, quiet_until
@@ -53,7 +53,7 @@ def _earn(happening: Happening, alias: str, version: ArtifactVersion, policy: Po
 
     reason, mover = "it satisfies the policy", Mover(ACTOR, by_hand=False)
     try:
-        move_alias(version, alias, actor=ACTOR, reason=reason, mover=mover, cause=happening, leads=leads)
+        move_within(version, alias, actor=ACTOR, reason=reason, mover=mover, cause=happening, leads=leads)
     except PolicyBroken as error:
         return quiet_until(policy, timezone.now()) if error.only("quiet") else None
     except FailedPrecondition:  # it was removed meanwhile
@@ -99,23 +99,23 @@ def fall_back(happening: Happening) -> None:
 
 
 def _fall_back(happening: Happening, alias: str, policy: Policy) -> None:
-    present = alias_of(happening.artifact_id or 0, alias)
-    if present is None or present.version_id != happening.version_id:
-        return
     bad = _version(happening)
+    present = alias_of(policy, bad.artifact_id, alias, bad.partitions)
+    if present is None or present.version_id != bad.pk:
+        return
     broken = failing(clauses_of(policy, bad, alias))
     if not broken:  # it passed again since, or a check that the policy does not ask for failed
         return
     why = f"{bad.version} no longer satisfies the policy: {'; '.join(clause.said for clause in broken)}"
     quarantine(bad, actor=ACTOR, reason=why, cause=happening)
-    good = satisfying(policy, bad.artifact_id, alias, but=bad.pk)
+    good = satisfying(policy, alias, instead_of=bad)
     if good is None:
-        subject = f"{bad.artifact}:{alias}"
-        detail = {"version": bad.version, "reason": why}
+        subject = f"{bad.artifact}:{present.called}"
+        detail = {"version": bad.version, "reason": why, "partitions": present.partitions}
         happened(STRANDED, actor=ACTOR, version=bad, subject=subject, name=alias, cause=happening, detail=detail)
         return
     mover = Mover(ACTOR, by_hand=False, urgent=True)
-    move_alias(good, alias, actor=ACTOR, reason=why, mover=mover, kind=FALLEN_BACK, cause=happening)
+    move_within(good, alias, actor=ACTOR, reason=why, mover=mover, kind=FALLEN_BACK, cause=happening)
 
 
 def _version(happening: Happening) -> ArtifactVersion:

@@ -27,14 +27,17 @@ from artifacts.governance.policies import (
 )
 from artifacts.governance.reviewing import reviewed, unchanged
 from artifacts.happenings import VERSION_APPROVED, VERSION_REJECTED, a_happening, write
-from artifacts.models import Alias, AliasPolicy, Artifact, ArtifactVersion, CheckResult, Happening
+from artifacts.models import Alias, AliasMove, AliasPolicy, Artifact, ArtifactVersion, CheckResult, Happening
 from artifacts.names import check_alias
+from artifacts.partition_values import digest_of, in_words
 from artifacts.wire import check_text
 from audit.record import record
 
 MAX_REASON = 10_000
 BATCH = 50  # versions looked at in one go for one that satisfies a policy
 SEARCHED = 1000  # versions that a fall-back looks back over
+SHOWN = 100  # pointers of an alias that is kept per partition
+_LIGHT = ("card", "terms", "literal", "literal_type", "metadata")
 
 
 class PolicyBroken(FailedPrecondition):
@@ -61,12 +64,14 @@ def set_alias_policy(artifact: Artifact, alias: str, given: object, *, actor: st
     """Set what must hold for the alias to name a version, in the place of what had to. Where it points now it stays.
 
     InvalidArgument says what is wrong with the policy: checks that the artifact does not have, wrong types.
+    FailedPrecondition where it would name two versions for what it is to be kept per.
     """
     check_alias(alias)
     with transaction.atomic():
         Artifact.objects.select_for_update(no_key=True).get(pk=artifact.pk)
         policy = read_policy(given, checks=names_of(artifact), partition_keys=artifact.partition_keys)
         rules = policy.as_json()
+        keep_per(artifact, alias, policy.per, actor=actor)
         row, _ = AliasPolicy.objects.update_or_create(
             artifact=artifact, alias=alias, defaults={"rules": rules, "set_by": actor, "set_at": timezone.now()}
         )
@@ -75,9 +80,12 @@ def set_alias_policy(artifact: Artifact, alias: str, given: object, *, actor: st
 
 
 def drop_alias_policy(artifact: Artifact, alias: str, *, actor: str) -> None:
-    """Nothing governs the alias any more. NotFound when nothing did."""
+    """Nothing governs the alias any more, and it names one version. NotFound when nothing did, FailedPrecondition where
+    it names several.
+    """
     with transaction.atomic():
         Artifact.objects.select_for_update(no_key=True).get(pk=artifact.pk)
+        keep_per(artifact, alias, (), actor=actor)
         if not AliasPolicy.objects.filter(artifact=artifact, alias=alias).delete()[0]:
             raise NotFound(f"'{alias}' of {artifact} has no policy")
         record(actor, "alias_policy.remove", f"{artifact}:{alias}", **_place(artifact))
@@ -92,17 +100,22 @@ def policy_of(artifact_id: int, alias: str) -> Policy | None:
     return kept_policy(row.rules) if row is not None else None
 
 
-def candidates_of(versions: Sequence[ArtifactVersion], alias: str) -> dict[int, Candidate]:
-    """What is known of the versions that the alias may name. Two queries, whatever their number."""
+def candidates_of(policy: Policy, versions: Sequence[ArtifactVersion], alias: str) -> dict[int, Candidate]:
+    """What is known of the versions that the alias may name, of what the policy asks: a query for the checks and one
+    for the approvals, whatever their number.
+    """
     ids = [version.pk for version in versions]
     checks: dict[int, dict[str, CheckFact]] = {pk: {} for pk in ids}
-    for row in CheckResult.objects.filter(version__in=ids).order_by("name"):
-        checks[row.version_id][row.name] = CheckFact(row.status, row.message, row.numbers)
+    if policy.checks:
+        results = CheckResult.objects.filter(version__in=ids, name__in=policy.checks)
+        for pk, name, *fact in results.values_list("version_id", "name", "status", "message", "numbers"):
+            checks[pk][name] = CheckFact(*fact)
     words: dict[int, dict[str, tuple[bool, str]]] = {pk: {} for pk in ids}
-    kinds = (VERSION_APPROVED.name, VERSION_REJECTED.name)
-    said = Happening.objects.filter(version__in=ids, name=alias, kind__in=kinds).order_by("pk")
-    for pk, actor, kind, detail in said.values_list("version_id", "actor", "kind", "detail"):
-        words[pk or 0][actor] = kind == VERSION_APPROVED.name, str(detail.get("reviewed", ""))
+    if policy.approvals:
+        kinds = (VERSION_APPROVED.name, VERSION_REJECTED.name)
+        said = Happening.objects.filter(version__in=ids, name=alias, kind__in=kinds).order_by("pk")
+        for of, actor, kind, detail in said.values_list("version_id", "actor", "kind", "detail"):
+            words[of or 0][actor] = kind == VERSION_APPROVED.name, str(detail.get("reviewed", ""))
     return {
         version.pk: Candidate(
             partitions=version.partitions,
@@ -125,7 +138,7 @@ def _approving(version: ArtifactVersion, words: Mapping[str, tuple[bool, str]]) 
 
 def clauses_of(policy: Policy, version: ArtifactVersion, alias: str) -> list[Clause]:
     """What the policy asks of the version itself."""
-    return merits(policy, candidates_of([version], alias)[version.pk])
+    return merits(policy, candidates_of(policy, [version], alias)[version.pk])
 
 
 @dataclass(frozen=True)
@@ -157,13 +170,14 @@ class Judged:
 UNGOVERNED = Judged(False, {})
 
 
-def judge_move(version: ArtifactVersion, alias: str, mover: Mover, *, reason: str, now: datetime) -> Judged:
-    """Whether the alias may be moved to the version; the caller holds the artifact's lock.
+def judge_move(
+    policy: Policy | None, version: ArtifactVersion, alias: str, mover: Mover, *, reason: str, now: datetime
+) -> Judged:
+    """Whether the alias, of that policy, may be moved to the version; the caller holds the artifact's lock.
 
     PolicyBroken names the clauses that do not hold, with what was found. With force they need not, from somebody with
     the policy's `force_role` and for a reason: PermissionDenied and InvalidArgument otherwise.
     """
-    policy = policy_of(version.artifact_id, alias)
     if policy is None:
         if not mover.by_hand:  # it was taken away a moment ago
             raise PolicyBroken(f"'{alias}' has no policy by which it could move")
@@ -183,9 +197,8 @@ def judge_move(version: ArtifactVersion, alias: str, mover: Mover, *, reason: st
     return Judged(True, evidence)
 
 
-def judge_drop(artifact: Artifact, alias: str, mover: Mover, *, reason: str, now: datetime) -> Judged:
+def judge_drop(policy: Policy | None, alias: str, mover: Mover, *, reason: str, now: datetime) -> Judged:
     """As `judge_move`, of taking the alias away: who does it, and when."""
-    policy = policy_of(artifact.pk, alias)
     if policy is None:
         return UNGOVERNED
     clauses = _around(policy, mover, now)
@@ -250,25 +263,81 @@ def approve_version(
     return row
 
 
-def satisfying(policy: Policy, artifact_id: int, alias: str, *, but: int) -> ArtifactVersion | None:
-    """The newest version that satisfies the policy, but that one; among the newest SEARCHED."""
-    return next((version for version in _satisfying(policy, artifact_id, alias) if version.pk != but), None)
+def satisfying(policy: Policy, alias: str, *, instead_of: ArtifactVersion) -> ArtifactVersion | None:
+    """The newest version that satisfies the policy and can take the place of that one; among the newest SEARCHED."""
+    asked = {**policy.partitions, **kept_by(policy, instead_of.partitions)}
+    found = _satisfying(policy, instead_of.artifact_id, alias, asked)
+    return next((version for version in found if version.pk != instead_of.pk), None)
 
 
-def _satisfying(policy: Policy, artifact_id: int, alias: str) -> Iterator[ArtifactVersion]:
+def _satisfying(
+    policy: Policy, artifact_id: int, alias: str, partitions: Mapping[str, str]
+) -> Iterator[ArtifactVersion]:
     rows = ArtifactVersion.objects.filter(artifact=artifact_id, removed_at__isnull=True, quarantined_at__isnull=True)
-    if policy.partitions:
-        rows = rows.filter(partitions__contains=dict(policy.partitions))
-    rows = rows.select_related("artifact").defer("card", "terms", "literal", "literal_type", "metadata")
+    if partitions:
+        rows = rows.filter(partitions__contains=dict(partitions))
+    rows = rows.select_related("artifact").defer(*_LIGHT)
     ordered = rows.order_by("-created_at", "-pk")
     for start in range(0, SEARCHED, BATCH):
         found = list(ordered[start : start + BATCH])
-        candidates = candidates_of(found, alias)
+        candidates = candidates_of(policy, found, alias)
         yield from (version for version in found if not failing(merits(policy, candidates[version.pk])))
         if len(found) < BATCH:
             return
 
 
-def alias_of(artifact_id: int, alias: str) -> Alias | None:
-    rows = Alias.objects.filter(artifact=artifact_id, name=alias)
-    return rows.select_related("version").first()
+def kept_by(policy: Policy | None, partitions: Mapping[str, str]) -> dict[str, str]:
+    """Of a version's partition values those by which the alias is kept: they tell which of its pointers is meant."""
+    return {key: partitions[key] for key in policy.per} if policy is not None else {}
+
+
+def alias_of(policy: Policy | None, artifact_id: int, alias: str, partitions: Mapping[str, str]) -> Alias | None:
+    """The alias's pointer for versions of these partition values."""
+    rows = Alias.objects.filter(
+        artifact=artifact_id, name=alias, partition_digest=digest_of(kept_by(policy, partitions))
+    )
+    return rows.select_related("version").defer(*(f"version__{column}" for column in _LIGHT)).first()
+
+
+def pointers_of(artifact_id: int, alias: str, policy: Policy) -> list[tuple[Alias, list[Clause]]]:
+    """The versions that the alias names, and what of its policy holds for each now; those moved last, SHOWN of them."""
+    rows = Alias.objects.filter(artifact=artifact_id, name=alias).select_related("version__artifact")
+    found = list(rows.defer(*(f"version__{column}" for column in _LIGHT)).order_by("-moved_at", "-pk")[:SHOWN])
+    candidates = candidates_of(policy, [one.version for one in found], alias)
+    return [(one, merits(policy, candidates[one.version_id])) for one in found]
+
+
+def keep_per(artifact: Artifact, alias: str, per: Sequence[str], *, actor: str) -> None:
+    """Keep the alias by these partition keys from now on: each of its pointers goes on as that of its version's values.
+
+    Nothing moves, but the history tells where each pointer begins. The caller holds the artifact's lock.
+    FailedPrecondition where two would become one.
+    """
+    present = list(Alias.objects.filter(artifact=artifact, name=alias).select_related("version").order_by("pk"))
+    wanted = [{key: row.version.partitions[key] for key in per} for row in present]
+    if all(row.partitions == own for row, own in zip(present, wanted, strict=True)):
+        return
+    kept: dict[str, Alias] = {}
+    for row, own in zip(present, wanted, strict=True):
+        other = kept.setdefault(digest_of(own), row)
+        if other is not row:
+            whole = f"kept per {', '.join(per)}" if per else "kept for all partitions together"
+            raise FailedPrecondition(
+                f"'{alias}' names {other.version.version} ({in_words(other.partitions)}) and {row.version.version} "
+                f"({in_words(row.partitions)}): {whole} it could name one of them only. Take the other away first"
+            )
+    reason = f"it is kept per {', '.join(per)} from now on" if per else "it is kept for all partitions from now on"
+    moves = []
+    for row, own in zip(present, wanted, strict=True):
+        of: dict[str, Any] = {
+            "artifact": artifact,
+            "name": alias,
+            "at": timezone.now(),
+            "actor": actor,
+            "reason": reason,
+        }
+        moves.append(AliasMove(**of, partitions=row.partitions, from_version=row.version))
+        moves.append(AliasMove(**of, partitions=own, to_version=row.version))
+        row.partitions, row.partition_digest = own, digest_of(own)
+    AliasMove.objects.bulk_create(moves)
+    Alias.objects.bulk_update(present, ["partitions", "partition_digest"])

@@ -53,14 +53,16 @@ class Quiet:
 
 @dataclass(frozen=True)
 class Policy:
-    """`checks` are names of the artifact's. `approvals`: so many, of the `approvers` (empty: of anybody who may
-    decide), none of whom published the version. `automatic`: a version that satisfies all of it becomes the alias's by
-    itself, when it is newer than the one it names. `fall_back`: when one of the checks fails for the version that it
-    names, it goes back to the newest that satisfies all of it.
+    """`checks` are names of the artifact's. `per`: partition keys; the alias names a version for each of their values,
+    and whatever moves one of these pointers leaves the others. `approvals`: so many, of the `approvers` (empty: of
+    anybody who may decide), none of whom published the version. `automatic`: a version that satisfies all of it becomes
+    the alias's by itself, when it is newer than the one it names. `fall_back`: when one of the checks fails for the
+    version that it names, it goes back to the newest that satisfies all of it.
     """
 
     checks: tuple[str, ...] = ()
     partitions: Mapping[str, str] = field(default_factory=dict)
+    per: tuple[str, ...] = ()
     approvals: int = 0
     approvers: tuple[str, ...] = ()
     role: str = "approver"
@@ -70,7 +72,10 @@ class Policy:
     fall_back: bool = False
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "checks": list(self.checks), "approvers": list(self.approvers)}
+        return {**asdict(self), **{name: list(getattr(self, name)) for name in _LISTS}}
+
+
+_LISTS = ("checks", "per", "approvers")
 
 
 def read_policy(given: object, *, checks: Collection[str], partition_keys: Collection[str]) -> Policy:
@@ -81,6 +86,7 @@ def read_policy(given: object, *, checks: Collection[str], partition_keys: Colle
     policy = Policy(
         checks=members.texts("checks"),
         partitions=members.mapping("partitions"),
+        per=tuple(sorted(members.texts("per"))),
         approvals=members.whole("approvals", least=0, most=MAX_QUORUM) or 0,
         approvers=members.texts("approvers"),
         role=members.choice("role", ROLES, "approver"),
@@ -92,6 +98,7 @@ def read_policy(given: object, *, checks: Collection[str], partition_keys: Colle
     members.done()
     _check_names("check", policy.checks, checks)
     _check_names("partition", policy.partitions, partition_keys)
+    _check_names("partition", policy.per, partition_keys)
     _check_approvers(policy)
     if policy.automatic and not (policy.checks or policy.approvals):
         raise InvalidArgument(
@@ -154,7 +161,7 @@ def kept_policy(rules: Mapping[str, Any]) -> Policy:
     """The policy as it is kept."""
     values = dict(rules)
     values["quiet"] = tuple(Quiet(**{**one, "days": tuple(one["days"])}) for one in rules.get("quiet", ()))
-    for name in ("checks", "approvers"):
+    for name in _LISTS:
         values[name] = tuple(rules.get(name, ()))
     return Policy(**values)
 

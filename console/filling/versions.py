@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion, Metric, Partition
-from artifacts.partitions import digest_of, truncate
+from artifacts.partition_values import digest_of
+from artifacts.partitions import truncate
 from artifacts.store import store
 from artifacts.terms import terms_of
 from console.filling.company import DAYS, DOMAIN, REGIONS, THINGS, Step, Thing

@@ -28,7 +28,15 @@ def move(request: PageRequest, version_id: int) -> HttpResponse:
 
     def act() -> None:
         if removes:
-            drop_alias(version.artifact, name, actor=actor, reason=reason, expected=version.version, mover=mover)
+            drop_alias(
+                version.artifact,
+                name,
+                actor=actor,
+                reason=reason,
+                expected=version.version,
+                mover=mover,
+                partitions=version.partitions,
+            )
         else:
             move_alias(version, name, actor=actor, reason=reason, expected=expected, mover=mover)
 

@@ -139,7 +139,7 @@ def _rows(artifacts: list[Artifact], needs: Collection[str]) -> list[Row]:
     readers = _readers(artifacts) if "readers" in needs else Counter()
     aliases: dict[int, list[str]] = defaultdict(list)
     rows = Alias.objects.filter(artifact__in=ids if "aliases" in needs else []).order_by("name")
-    for artifact_id, name in rows.values_list("artifact_id", "name"):
+    for artifact_id, name in rows.values_list("artifact_id", "name").distinct():
         aliases[artifact_id].append(name)
     checked = _checked(summaries) if "checks" in needs else {}
     return [

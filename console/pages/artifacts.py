@@ -60,7 +60,8 @@ def show_version(request: PageRequest, version_id: int) -> HttpResponse:
         "may_remove": access.can(request.user, Action.ADMIN, *place),
         "may_name": version.removed_at is None and access.can(request.user, Action.DECIDE, *place),
         "names": list(
-            version.artifact.aliases.order_by("name")
+            version.artifact.aliases.filter(partitions__contained_by=version.partitions)
+            .order_by("name")
             .select_related("version")
             .only("name", "version__version", "artifact")
         ),

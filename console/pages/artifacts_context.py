@@ -29,6 +29,7 @@ from lineage.walks import staleness
 from scheduler.models import Execution, LaunchPlan, Trigger, TriggerSource
 
 MOVES_SHOWN = 20
+POINTERS_SHOWN = 100  # of its aliases, which may be kept per partition
 DIRECT = 200  # versions directly made use of that are looked at on every page
 LINK_VALID = timedelta(minutes=10)
 HEAVY = ("literal", "literal_type", "card")
@@ -59,7 +60,11 @@ def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
         "may_launch": access.can(user, Action.LAUNCH, artifact.project, artifact.domain),
         **_matrix(request, artifact),
         "triggers": list(triggers.defer(*heavy).order_by("-active", "launch_plan__name", "-launch_plan__created_at")),
-        "aliases": list(artifact.aliases.select_related("version").defer("version__literal", "version__card")),
+        "aliases": list(
+            artifact.aliases.select_related("version")
+            .defer("version__literal", "version__card")
+            .order_by("name", "-moved_at", "pk")[:POINTERS_SHOWN]
+        ),
         "moves": alias_moves(artifact),
         "consumers": _consumers(user, consumed),
     }

@@ -107,7 +107,7 @@ def _chart(board: Board) -> LineChart | None:
 def _dot(board: Board, round_: Round, entry: Entry, value: float) -> Dot:
     at: datetime = round_.version.created_at
     model = entry.model
-    is_champion = board.champion is not None and model is not None and model.version_id == board.champion.pk
+    is_champion = model is not None and model.version_id in board.named
     wins = round_.winner is not None and round_.winner.member == entry.member
     words = f"{entry.member}: {spell(value)} on {round_.version.version}" + (", the winner" if wins else "")
     url = reverse("version", kwargs={"version_id": model.version_id}) if model is not None else ""

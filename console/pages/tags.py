@@ -17,7 +17,7 @@ from django.utils.text import Truncator
 
 from artifacts.literals.numbers import plain
 from artifacts.matrix import Place
-from artifacts.models import ArtifactVersion, CheckResult
+from artifacts.models import Alias, AliasMove, ArtifactVersion, CheckResult
 from artifacts.search.language import Condition
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
@@ -314,6 +314,12 @@ def chips(pairs: Mapping[str, Any]) -> SafeString:
 def partitions(version: ArtifactVersion | VersionNode) -> SafeString:
     """All partitions of a version, the time at its granularity among them."""
     return format_html_join(" ", _CHIP, version.shown_partitions)
+
+
+@register.simple_tag
+def pointer_of(alias: Alias | AliasMove) -> SafeString:
+    """Of which partitions a pointer is, or its move, where the alias is kept per partition."""
+    return format_html_join("", _CHIP + " ", sorted(alias.partitions.items()))
 
 
 @register.filter

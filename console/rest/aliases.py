@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -11,11 +12,14 @@ from rest_framework.response import Response
 
 from artifacts.actions.aliases import ANYWHERE, NOWHERE, drop_alias, move_alias
 from artifacts.models import AliasMove
+from artifacts.queries import check_keys
+from artifacts.wanted import Wanted
 from console.access_objects import access_artifact, access_version
 from console.accounts.access import Action
 from console.governance import mover_of
 from console.rest.artifacts import TAGS, AliasOut
 from console.rest.base import ApiView, Body, Filters, ListView, read_body, read_query, user_of
+from console.rest.versions import PARTITION_PARAMETER, partition_filters, partitions_among
 
 
 class AliasBody(Body):
@@ -35,6 +39,9 @@ class DropFilters(Filters):
     reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
     force = serializers.BooleanField(required=False, default=False, help_text="against its policy")
 
+    def also_allowed(self, given: Iterable[str]) -> set[str]:
+        return partitions_among(given)
+
 
 class AliasView(ApiView):
     @extend_schema(request=AliasBody, responses=AliasOut, tags=TAGS)
@@ -48,19 +55,21 @@ class AliasView(ApiView):
         row = move_alias(version, alias, actor=user.username, reason=body["reason"], expected=expected, mover=mover)
         return Response(AliasOut(row).data)
 
-    @extend_schema(parameters=[DropFilters], responses={204: None}, tags=TAGS)
+    @extend_schema(parameters=[DropFilters, PARTITION_PARAMETER], responses={204: None}, tags=TAGS)
     def delete(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
-        """Remove an alias; its history stays."""
+        """Remove an alias, or the pointer of these partitions where it is kept per partition; its history stays."""
         user = user_of(request)
         artifact = access_artifact(user, project, domain, name, action=Action.DECIDE)
         asked = read_query(DropFilters, request)
         mover = mover_of(user, artifact, force=asked["force"])
-        drop_alias(artifact, alias, actor=user.username, reason=asked["reason"], mover=mover)
+        partitions = partition_filters(request)
+        drop_alias(artifact, alias, actor=user.username, reason=asked["reason"], mover=mover, partitions=partitions)
         return Response(status=204)
 
 
 class AliasMoveOut(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
+    partitions = serializers.DictField(help_text="of the pointer that moved; empty: the alias is kept for all")
     from_version = serializers.CharField(source="from_version.version", default=None, allow_null=True)
     to_version = serializers.CharField(source="to_version.version", default=None, allow_null=True)
     actor = serializers.CharField()
@@ -69,13 +78,22 @@ class AliasMoveOut(serializers.Serializer[Any]):
     evidence = serializers.DictField(help_text="the policy as it was, and what of it held; empty: none governed it")
 
 
+class MoveFilters(Filters):
+    def also_allowed(self, given: Iterable[str]) -> set[str]:
+        return partitions_among(given)
+
+
 class AliasMovesView(ListView):
     newest_by = "at"
 
-    @extend_schema(responses=AliasMoveOut(many=True), tags=TAGS)
+    @extend_schema(parameters=[PARTITION_PARAMETER], responses=AliasMoveOut(many=True), tags=TAGS)
     def get(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
-        """Where an alias has been."""
-        read_query(Filters, request)
+        """Where an alias has been; with partitions, its pointers for these."""
+        read_query(MoveFilters, request)
         artifact = access_artifact(user_of(request), project, domain, name)
+        partitions = partition_filters(request)
+        check_keys(artifact, Wanted(*artifact.key, partitions=partitions))
         rows = AliasMove.objects.filter(artifact=artifact, name=alias).select_related("from_version", "to_version")
+        if partitions:
+            rows = rows.filter(partitions__contains=partitions)
         return self.page(request, rows.defer("from_version__literal", "to_version__literal"), AliasMoveOut)

@@ -20,7 +20,7 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.rest.base import ApiView, ListView, ScopeFilters, read_query, user_of
 from console.rest.fields import NameOf
-from console.rest.versions import PARTITION_PREFIX, TimeFilters, VersionSummary, partition_filters
+from console.rest.versions import TimeFilters, VersionSummary, partition_filters, partitions_among
 
 TAGS = ["artifacts"]
 
@@ -45,6 +45,7 @@ class ArtifactSummary(serializers.Serializer[Any]):
 
 class AliasOut(serializers.Serializer[Any]):
     name = serializers.CharField()
+    partitions = serializers.DictField(help_text="of the versions that it is for; empty: it is kept for all")
     version = serializers.CharField(source="version.version")
     version_id = serializers.IntegerField()
     moved_at = serializers.DateTimeField()
@@ -86,7 +87,8 @@ class ArtifactView(ApiView):
         """One artifact with its aliases."""
         artifact = access_artifact(user_of(request), project, domain, name)
         row = with_newest(Artifact.objects.filter(pk=artifact.pk)).get()
-        row.all_aliases = artifact.aliases.select_related("version").defer("version__literal").order_by("name")
+        aliases = artifact.aliases.select_related("version").defer("version__literal")
+        row.all_aliases = aliases.order_by("name", "partitions", "pk")
         return Response(ArtifactDetail(row).data)
 
 
@@ -98,7 +100,7 @@ class ResolveFilters(TimeFilters):
     quarantined = serializers.BooleanField(required=False, default=False, help_text="quarantined ones too")
 
     def also_allowed(self, given: Iterable[str]) -> set[str]:
-        return {key for key in given if key.startswith(PARTITION_PREFIX)}
+        return partitions_among(given)
 
 
 class Resolved(serializers.Serializer[Any]):

@@ -146,7 +146,8 @@ class RoundOut(serializers.Serializer[Any]):
 class BoardOut(serializers.Serializer[Any]):
     metric = serializers.CharField()
     better = serializers.CharField()
-    champion = serializers.CharField(allow_null=True, help_text="the version that the alias names")
+    champion = serializers.CharField(allow_null=True, help_text="the version that the alias names for all partitions")
+    champions = AliasOut(many=True, help_text="what it names, one for each where it is kept per partition")
     rounds = RoundOut(many=True, help_text="a dataset version each, newest first")
 
 
@@ -174,6 +175,7 @@ def board_json(board: Board) -> dict[str, Any]:
         "metric": board.contest.metric,
         "better": board.contest.better,
         "champion": board.champion.version if board.champion is not None else None,
+        "champions": board.champions,
         "rounds": [
             {
                 "dataset_version": one.version.version,

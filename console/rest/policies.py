@@ -12,14 +12,14 @@ from rest_framework.response import Response
 
 from artifacts.exceptions import NotFound
 from artifacts.governance.pointers import (
-    alias_of,
     approve_version,
-    clauses_of,
     drop_alias_policy,
+    pointers_of,
     policy_of,
     set_alias_policy,
     shown_of,
 )
+from artifacts.governance.policies import kept_policy
 from artifacts.models import AliasPolicy, Artifact
 from console.access_objects import access_artifact, access_version
 from console.accounts import access
@@ -31,7 +31,7 @@ from console.rest.checks import TAGS
 
 class AliasPolicyBody(Body):
     rules = serializers.JSONField(
-        help_text="checks, partitions, approvals, approvers, role, force_role, quiet, automatic, fall_back"
+        help_text="checks, partitions, per, approvals, approvers, role, force_role, quiet, automatic, fall_back"
     )
 
 
@@ -42,27 +42,42 @@ class ClauseOut(serializers.Serializer[Any]):
     numbers = serializers.DictField(child=serializers.FloatField())
 
 
+class PointerOut(serializers.Serializer[Any]):
+    partitions = serializers.DictField()
+    version = serializers.CharField()
+    clauses = ClauseOut(many=True, help_text="what of the policy holds for that version now")
+
+
 class AliasPolicyOut(serializers.Serializer[Any]):
     alias = serializers.CharField()
     rules = serializers.DictField()
     set_by = serializers.CharField()
     set_at = serializers.DateTimeField()
-    version = serializers.CharField(allow_null=True, help_text="that the alias names now")
+    version = serializers.CharField(allow_null=True, help_text="that the alias names now, for all partitions")
     clauses = ClauseOut(many=True, help_text="what of the policy holds for that version now")
+    pointers = PointerOut(many=True, help_text="one for each version that it names, those moved last")
 
 
 def policy_json(row: AliasPolicy, artifact: Artifact) -> dict[str, Any]:
-    """The policy, and whether the version that the alias names satisfies it now."""
-    present = alias_of(artifact.pk, row.alias)
-    policy = policy_of(artifact.pk, row.alias)
-    clauses = clauses_of(policy, present.version, row.alias) if policy is not None and present is not None else []
+    """The policy, and whether the versions that the alias names satisfy it now."""
+    found = pointers_of(artifact.pk, row.alias, kept_policy(row.rules))
+    pointers = [
+        {
+            "partitions": one.partitions,
+            "version": one.version.version,
+            "clauses": [asdict(clause) for clause in clauses],
+        }
+        for one, clauses in found
+    ]
+    whole: dict[str, Any] = next((one for one in pointers if not one["partitions"]), {})
     return {
         "alias": row.alias,
         "rules": row.rules,
         "set_by": row.set_by,
         "set_at": row.set_at,
-        "version": present.version.version if present is not None else None,
-        "clauses": [asdict(clause) for clause in clauses],
+        "version": whole.get("version"),
+        "clauses": whole.get("clauses", []),
+        "pointers": pointers,
     }
 
 

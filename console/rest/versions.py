@@ -21,7 +21,8 @@ from artifacts.cards import render_card
 from artifacts.exceptions import NotFound
 from artifacts.literals import describe_type, to_json
 from artifacts.models import ArtifactVersion, CardFormat, Kind
-from artifacts.partitions import digest_of, truncate
+from artifacts.partition_values import digest_of
+from artifacts.partitions import truncate
 from artifacts.periods import format_period
 from artifacts.queries import LATEST, check_keys, newest_of
 from artifacts.search import Search, read_search
@@ -120,7 +121,7 @@ class VersionFilters(TimeFilters):
     execution = serializers.CharField(required=False, help_text="that produced it: project/domain/name")
 
     def also_allowed(self, given: Iterable[str]) -> set[str]:
-        return super().also_allowed(given) | {key for key in given if key.startswith(PARTITION_PREFIX)}
+        return super().also_allowed(given) | partitions_among(given)
 
 
 PARTITION_PARAMETER = OpenApiParameter(
@@ -137,6 +138,11 @@ _COLUMNS = {
     "time_from": "time_partition__gte",
     "time_before": "time_partition__lt",
 }
+
+
+def partitions_among(given: Iterable[str]) -> set[str]:
+    """Of the names of parameters those that are partitions."""
+    return {key for key in given if key.startswith(PARTITION_PREFIX)}
 
 
 def partition_filters(request: Request) -> dict[str, str]:

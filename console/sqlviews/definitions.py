@@ -155,6 +155,7 @@ VIEWS: tuple[View, ...] = (
             Column("alias", TEXT, "al.name::text", "Its name."),
             Column("version_id", BIG, "al.version_id", "versions.id"),
             Column("moved_at", TIME, "al.moved_at", "Since when it names that one."),
+            Column("partitions", JSON, "al.partitions", "Of the versions that it is for; empty: it is kept for all."),
         ),
     ),
     View(
@@ -172,6 +173,7 @@ VIEWS: tuple[View, ...] = (
             Column("at", TIME, "al.at", "When."),
             Column("actor", TEXT, "al.actor::text", "Who."),
             Column("reason", TEXT, IF_NOT_EMPTY.format("al.reason"), "Why, if it was said."),
+            Column("partitions", JSON, "al.partitions", "Of the pointer that moved; empty: it is kept for all."),
         ),
     ),
     View(

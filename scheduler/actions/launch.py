@@ -200,7 +200,7 @@ def _hold_inputs(gathered: Gathered) -> None:
     """
     found = gathered.resolved.items()
     there = {one.version.pk: (name, one.version) for name, one in found if one.via != Via.TRIGGER}
-    gone = [there[pk] for pk in there.keys() - hold(there)] if there else []
+    gone = [there[pk] for pk in there.keys() - hold(there).keys()] if there else []
     for name, version in gone:
         if version.removed_at is None:
             raise Removed(f'input "{name}": {version} was removed at this very moment')

@@ -16,6 +16,7 @@ from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.triggers.telling import told_reason
 
 SHOWN = 20  # versions of the dataset
+CHAMPIONS_SHOWN = 100  # of partitions, those moved last
 _LIGHT = ("card", "terms", "literal", "literal_type", "metadata")
 _WAITING = (FiringOutcome.WAITING, FiringOutcome.UNRESOLVED, FiringOutcome.FIRED)
 
@@ -41,12 +42,22 @@ class Round:
 
 @dataclass(frozen=True)
 class Board:
-    """Newest first. `champion`: the version that the alias names."""
+    """Newest first. `champions`: what the alias names, a version for each where it is kept per partition."""
 
     contest: Contest
     rounds: Sequence[Round]
-    champion: ArtifactVersion | None
+    champions: Sequence[Alias]
     model: Artifact | None
+
+    @property
+    def champion(self) -> ArtifactVersion | None:
+        """The one for all partitions."""
+        return next((alias.version for alias in self.champions if not alias.partitions), None)
+
+    @property
+    def named(self) -> set[int]:
+        """Keys of the versions that the alias names."""
+        return {alias.version_id for alias in self.champions}
 
     @property
     def leader(self) -> Entry | None:
@@ -62,8 +73,8 @@ def board_of(contest: Contest, *, may_read: MayRead, before: int | None = None, 
     """
     versions = _versions(contest, before, limit) if may_read(contest.dataset_project, contest.dataset_domain) else []
     model = _artifact(contest.project, contest.domain, contest.model)
-    alias = Alias.objects.filter(artifact=model, name=contest.alias).select_related("version__artifact").first()
-    champion = alias.version if alias is not None else None
+    pointers = Alias.objects.filter(artifact=model, name=contest.alias).select_related("version__artifact")
+    champions = list(pointers.order_by("-moved_at", "-pk")[:CHAMPIONS_SHOWN])
     ids = [version.pk for version in versions]
     runs = runs_on(contest, ids)
     executions = Execution.objects.defer("spec", "task_resources", "resolution", "counters").in_bulk(
@@ -78,7 +89,7 @@ def board_of(contest: Contest, *, may_read: MayRead, before: int | None = None, 
             own = [executions[run] for of, run, name in runs if of == version.pk and name == member]
             entries.append(_entry(contest, member, own, models, firings.get((version.pk, member))))
         rounds.append(Round(version, entries, winner(entries, contest.better)))
-    return Board(contest, rounds, champion, model)
+    return Board(contest, rounds, champions, model)
 
 
 def _artifact(project: str, domain: str, name: str) -> Artifact | None:
@@ -109,7 +120,7 @@ def _models(contest: Contest, model: Artifact | None, datasets: Sequence[Artifac
     makers = makers_of(contest, [version.pk for version in versions])
     made = [version for version in versions if version.pk in makers]
     policy = policy_of(model.pk, contest.alias)
-    candidates = candidates_of(made, contest.alias) if policy is not None else {}
+    candidates = candidates_of(policy, made, contest.alias) if policy is not None else {}
     found: dict[int, list[Model]] = {}
     for version in made:
         broken = failing(merits(policy, candidates[version.pk])) if policy is not None else []

@@ -21,7 +21,8 @@ def is_led_by(challenger: ArtifactVersion, champion: ArtifactVersion, alias: str
     claims = _claims(contest, [challenger, champion])
     if len(claims) < 2:
         return None
-    last = AliasMove.objects.filter(artifact=champion.artifact_id, name=alias).order_by("-pk").first()
+    moves = AliasMove.objects.filter(to_version=champion.pk, name=alias, happening__isnull=False)
+    last = moves.order_by("-pk").first()
     by_hand = last is not None and last.actor != ACTOR
     return outranks(
         claims[challenger.pk],

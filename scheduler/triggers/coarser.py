@@ -15,7 +15,8 @@ from datetime import timedelta
 from django.db.models import Q, QuerySet
 
 from artifacts.models import Artifact, ArtifactVersion, Granularity
-from artifacts.partitions import digest_of, format_time, parse_time, truncate
+from artifacts.partition_values import digest_of
+from artifacts.partitions import format_time, parse_time, truncate
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerRound, TriggerSource
 from scheduler.triggers.firings import light, with_literals
 from scheduler.triggers.parse import TIME

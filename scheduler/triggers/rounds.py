@@ -13,7 +13,8 @@ from django.utils import timezone
 
 from artifacts.literals.numbers import plain
 from artifacts.models import ArtifactVersion
-from artifacts.partitions import digest_of, format_time
+from artifacts.partition_values import digest_of
+from artifacts.partitions import format_time
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerRound, TriggerSource
 from scheduler.triggers.coarser import (
     Coarser,

@@ -44,6 +44,11 @@ def _segment(text: str) -> str:
     return quote(text, safe="")
 
 
+def _partitions(name: str, more: Mapping[str, str] | None) -> dict[str, str]:
+    """As the API takes them: those of an address, and more."""
+    return {f"partition.{key}": value for key, value in {**addresses.parse(name).partitions, **(more or {})}.items()}
+
+
 class Client:
     """Artifacts, launches and approvals over the REST API, in one project and domain unless told otherwise.
 
@@ -120,7 +125,7 @@ class Client:
         :param quarantined: versions in quarantine too
         """
         asked = addresses.parse(name)
-        query = {f"partition.{key}": value for key, value in {**asked.partitions, **(partitions or {})}.items()}
+        query = _partitions(name, partitions)
         moments = {
             "time_partition": time_partition.isoformat() if time_partition else asked.time_partition,
             "time_from": time_from.isoformat() if time_from else "",
@@ -200,6 +205,8 @@ class Client:
     ) -> None:
         """Point an alias such as `champion` at a version. CausewayError (409) says what of its policy does not hold.
 
+        An alias that its policy keeps per partition (`per`) has a pointer for each: that of the version's values moves.
+
         :param force: against its policy, with the role that this takes and a reason
         :param expected: the version it must be at now, None: it must not exist; otherwise CausewayError (409)
         """
@@ -208,14 +215,31 @@ class Client:
         body |= {"force": True} if force else {}
         self.connection.call("PUT", f"{self.artifact_path(name)}/aliases/{_segment(alias)}", json=body)
 
-    def remove_alias(self, name: str, alias: str, *, reason: str = "", force: bool = False) -> None:
-        """Remove an alias; its history stays. `force`: against its policy, as of move_alias."""
+    def remove_alias(
+        self,
+        name: str,
+        alias: str,
+        *,
+        partitions: Mapping[str, str] | None = None,
+        reason: str = "",
+        force: bool = False,
+    ) -> None:
+        """Remove an alias; its history stays. `force`: against its policy, as of move_alias.
+
+        :param partitions: of the pointer that goes, where the alias is kept per partition; the others stay
+        """
         asked = {**({"reason": reason} if reason else {}), **({"force": "true"} if force else {})}
+        asked |= _partitions(name, partitions)
         self.connection.call("DELETE", f"{self.artifact_path(name)}/aliases/{_segment(alias)}", params=asked)
 
-    def alias_history(self, name: str, alias: str) -> Iterator[dict[str, Any]]:
-        """Where an alias has been, newest first: at, from_version, to_version, actor, reason, forced, evidence."""
-        return self.connection.pages(f"{self.artifact_path(name)}/aliases/{_segment(alias)}/moves")
+    def alias_history(
+        self, name: str, alias: str, *, partitions: Mapping[str, str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """Where an alias has been, newest first: at, partitions, from_version, to_version, actor, reason, forced,
+        evidence. `partitions`: its pointers for these only.
+        """
+        path = f"{self.artifact_path(name)}/aliases/{_segment(alias)}/moves"
+        return self.connection.pages(path, **_partitions(name, partitions))
 
     # Executions
 

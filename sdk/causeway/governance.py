@@ -74,13 +74,16 @@ class Governance:
         self._call("DELETE", name, f"versions/{_segment(version)}/quarantine", params={"reason": reason})
 
     def policy(self, name: str, alias: str) -> dict[str, Any]:
-        """The alias's policy, and what of it holds for the version that it names. CausewayError (404): it has none."""
+        """The alias's policy, and what of it holds for the version that it names, or for each of its `pointers`.
+        CausewayError (404): it has none.
+        """
         return dict(self._call("GET", name, f"aliases/{_segment(alias)}/policy"))
 
     def set_policy(self, name: str, alias: str, **rules: Any) -> dict[str, Any]:
         """Set what must hold for the alias to name a version.
 
-        :param rules: checks, partitions, approvals, approvers, role, force_role, quiet, automatic, fall_back
+        :param rules: checks, partitions, per, approvals, approvers, role, force_role, quiet, automatic, fall_back;
+            per=["region"]: the alias names a version for each region
         """
         return dict(self._call("PUT", name, f"aliases/{_segment(alias)}/policy", json={"rules": rules}))
 

@@ -123,7 +123,7 @@ def test_what_breaks_is_done_again_alone_until_it_works(kind: Kind) -> None:
     @follow(kind)
     def breaks_once(happening: Happening) -> None:
         calls.append("breaks_once")
-        if calls.count("breaks_once") == 1:
+        if calls.count("breaks_once") <= 2:
             raise RuntimeError("no such luck")
 
     @follow(kind)
@@ -142,7 +142,7 @@ def test_what_breaks_is_done_again_alone_until_it_works(kind: Kind) -> None:
     assert [handle(row.pk), handle(row.pk)] == [True, False]
     done = Happening.objects.get(pk=row.pk)
     assert (done.undone, done.retry_at, done.detail) == ([], None, {})
-    assert calls == ["breaks_once", "works", "breaks_once"]
+    assert calls == ["breaks_once", "breaks_once", "works", "breaks_once"]  # all at once, each apart, then alone
 
 
 def test_what_breaks_again_and_again_is_given_up_and_stays_to_be_seen(kind: Kind) -> None:

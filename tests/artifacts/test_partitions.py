@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import Granularity
-from artifacts.partitions import digest_of, literal_as_text, literal_as_time, parse_time, shift, truncate
+from artifacts.partition_values import digest_of
+from artifacts.partitions import literal_as_text, literal_as_time, parse_time, shift, truncate
 from tests.artifacts.publishing import integer, moment, text
 
 moments = st.datetimes(timezones=st.timezones(), min_value=datetime(1971, 1, 1), max_value=datetime(2200, 1, 1))  # noqa: DTZ001

@@ -21,7 +21,7 @@ from artifacts.actions.aliases import move_alias
 from artifacts.addresses import Address, address_of, parse_address
 from artifacts.exceptions import InvalidArgument, NotFound, QueryUnresolved
 from artifacts.models import Alias, Artifact, ArtifactVersion, Partition
-from artifacts.partitions import digest_of
+from artifacts.partition_values import digest_of
 from artifacts.queries import Resolution, find, get_version, matches, resolve_query, satisfies
 from artifacts.wanted import Wanted
 from tests.artifacts.publishing import START, at_run_time, integer, moment, publish_output, published, text

@@ -16,7 +16,7 @@ from hypothesis.extra.django import TestCase
 
 from artifacts.exceptions import InvalidArgument, SearchTooLong
 from artifacts.models import Artifact, ArtifactVersion, Metric, Partition
-from artifacts.partitions import digest_of
+from artifacts.partition_values import digest_of
 from artifacts.search import order, read_search
 from artifacts.terms import terms_of
 from tests.artifacts.publishing import START

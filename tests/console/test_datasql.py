@@ -25,7 +25,7 @@ from pytest_django import Settings
 from artifacts import store as stores
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, ResourceExhausted, SearchTooLong
 from artifacts.models import Artifact, ArtifactVersion, Kind
-from artifacts.partitions import digest_of
+from artifacts.partition_values import digest_of
 from artifacts.store import ObjectStore, store
 from console.accounts import tokens
 from console.accounts.models import Role, RoleBinding, User

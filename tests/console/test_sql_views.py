@@ -44,9 +44,10 @@ CONTRACT = {
     "partitions": "id bigint, artifact_id bigint, project text, domain text, artifact text, partitions jsonb",
     "metrics": "id bigint, version_id bigint, project text, domain text, artifact text, metric text, value float8",
     "aliases": "id bigint, artifact_id bigint, project text, domain text, artifact text, alias text, "
-    "version_id bigint, moved_at timestamptz",
+    "version_id bigint, moved_at timestamptz, partitions jsonb",
     "alias_moves": "id bigint, artifact_id bigint, project text, domain text, artifact text, alias text, "
-    "from_version_id bigint, to_version_id bigint, at timestamptz, actor text, reason text",
+    "from_version_id bigint, to_version_id bigint, at timestamptz, actor text, reason text, "
+    "partitions jsonb",
     "edges": "id bigint, version_id bigint, project text, domain text, artifact text, execution_key text, "
     "node_id text, attempt integer, variable text, role text, via text, at timestamptz",
     "derivations": "id bigint, source_id bigint, target_id bigint",

@@ -18,6 +18,8 @@ from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts import uploads
 from artifacts.actions.publish import Publication, publish
+from artifacts.governance.pointers import set_alias_policy
+from artifacts.models import Artifact
 from artifacts.store import store
 from tests.sdk.conftest import Command
 
@@ -48,6 +50,14 @@ def test_it_publishes_finds_and_pulls(causeway: Command, tmp_path: Path) -> None
         "artifact", "alias", "rides", "champion", made["version"], "--expected", "x", exit_code=1
     )
     causeway("artifact", "unalias", "rides", "champion")
+    set_alias_policy(Artifact.objects.get(name="rides"), "champion", {"per": ["region"]}, actor="root")
+    causeway("artifact", "alias", "rides", "champion", made["version"])
+    assert "region=SEA" in causeway("artifact", "aliases", "rides", "-P", "region=SEA")
+    assert made["version"] not in causeway("artifact", "aliases", "rides", "champion", "-P", "region=LAX")
+    assert "champion?region=SEA" in causeway("artifact", "show", "rides")
+    assert json.loads(causeway("artifact", "get", "rides:champion?region=SEA", "--json"))["id"] == made["id"]
+    assert "kept per region" in causeway("artifact", "get", "rides:champion", exit_code=3)
+    causeway("artifact", "unalias", "rides", "champion", "-P", "region=SEA")
 
     causeway("artifact", "create", "threshold", "--value", "0.8", "--version", "v1")
     assert causeway("artifact", "pull", "threshold") == "0.8\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from causeway.cli.artifacts import artifact
-from causeway.cli.options import json_option
+from causeway.cli.options import json_option, partition_option
 from causeway.cli.output import say, show_rows
 from causeway.client import Client
 
@@ -41,25 +41,32 @@ def alias(
 @artifact.command()
 @click.argument("name")
 @click.argument("alias")
+@partition_option
 @click.option("--reason", default="", help="For the alias's history.")
 @click.option("--force", is_flag=True, help="Against its policy: this takes the policy's role, and a reason.")
 @json_option
 @click.pass_obj
-def unalias(client: Client, name: str, alias: str, reason: str, force: bool, as_json: bool) -> None:
-    """Remove ALIAS of NAME; its history stays."""
-    client.remove_alias(name, alias, reason=reason, force=force)
+def unalias(
+    client: Client, name: str, alias: str, partitions: dict[str, str], reason: str, force: bool, as_json: bool
+) -> None:
+    """Remove ALIAS of NAME; its history stays. With --partition: of these, where it is kept per partition."""
+    client.remove_alias(name, alias, partitions=partitions, reason=reason, force=force)
     say({"name": name, "alias": alias, "version": None}, f"{name}:{alias} is removed", as_json=as_json)
 
 
 @artifact.command()
 @click.argument("name")
 @click.argument("alias", required=False)
+@partition_option
 @json_option
 @click.pass_obj
-def aliases(client: Client, name: str, alias: str | None, as_json: bool) -> None:
-    """The aliases of NAME; with ALIAS, where that one has been."""
+def aliases(client: Client, name: str, alias: str | None, partitions: dict[str, str], as_json: bool) -> None:
+    """The aliases of NAME; with ALIAS, where that one has been; with --partition, the pointers of those only."""
     if alias is None:
-        show_rows(client.artifact(name)["aliases"], ["name", "version", "moved_at"], as_json=as_json)
+        rows = client.artifact(name)["aliases"]
+        rows = [row for row in rows if partitions.items() <= row["partitions"].items()]
+        columns = ["name", "partitions", "version", "moved_at"]
     else:
-        columns = ["at", "from_version", "to_version", "actor", "forced", "reason"]
-        show_rows(list(client.alias_history(name, alias)), columns, as_json=as_json)
+        rows = list(client.alias_history(name, alias, partitions=partitions))
+        columns = ["at", "partitions", "from_version", "to_version", "actor", "forced", "reason"]
+    show_rows(rows, columns, as_json=as_json)

@@ -6,6 +6,7 @@ import json
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import click
 
@@ -66,10 +67,15 @@ def list_artifacts(
 def show(client: Client, name: str, as_json: bool) -> None:
     """What is declared and known of NAME: partition keys, granularity, aliases, its newest version."""
     found = client.artifact(name)
-    aliases = ", ".join(f"{each['name']} at {each['version']}" for each in found["aliases"])
+    aliases = ", ".join(f"{_called(each)} at {each['version']}" for each in found["aliases"])
     rows = {**found, "partition_keys": ", ".join(found["partition_keys"]), "aliases": aliases}
     text = "\n".join(f"{key.replace('_', ' '):<15} {value}" for key, value in rows.items() if value)
     say(found, text, as_json=as_json)
+
+
+def _called(alias: dict[str, Any]) -> str:
+    """`champion`, or `champion?region=SEA` where it is kept per region."""
+    return str(alias["name"]) + (f"?{urlencode(alias['partitions'])}" if alias["partitions"] else "")
 
 
 @artifact.command()

@@ -86,7 +86,7 @@ def board(client: Client, model: str, alias: str, limit: int, as_json: bool) -> 
 
 def _marks(entry: dict[str, Any], one: dict[str, Any], found: dict[str, Any]) -> str:
     marks = ["winner"] if entry["member"] == one["winner"] else []
-    if entry["version"] is not None and entry["version"] == found["champion"]:
+    if entry["version"] in {one["version"] for one in found["champions"]}:
         marks.append("champion")
     return ", ".join(marks)
 

@@ -150,6 +150,7 @@ def policy() -> None:
 @click.argument("alias")
 @click.option("--check", "checks", multiple=True, help="Must pass.")
 @partition_option
+@click.option("--per", multiple=True, metavar="KEY", help="A version for each value of this partition key.")
 @click.option("--approvals", type=int, help="So many people must approve it.")
 @click.option("--approver", "approvers", multiple=True, help="One of those who may; nobody named: who may decide.")
 @click.option("--role", type=click.Choice(["approver", "admin"]), help="Who may move it by hand.")
@@ -162,7 +163,7 @@ def policy() -> None:
 def set_policy(client: Client, /, name: str, alias: str, partitions: dict[str, str], **given: Any) -> None:
     """Govern ALIAS of NAME."""
     rules: dict[str, Any] = {key: one for key, one in given.items() if one not in (None, (), False)}
-    rules |= {key: list(rules[key]) for key in ("checks", "approvers") if key in rules}
+    rules |= {key: list(rules[key]) for key in ("checks", "per", "approvers") if key in rules}
     if partitions:
         rules["partitions"] = partitions
     if "quiet" in rules:

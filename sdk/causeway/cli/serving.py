@@ -6,6 +6,7 @@ import logging
 
 import click
 
+from causeway import addresses
 from causeway.cli.root import main
 from causeway.client import CausewayError, Client
 
@@ -28,7 +29,7 @@ def serve(client: Client, name: str, host: str, port: int, loader: str, allow_pi
     from causeway.serving.models import CannotLoad
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    fixed = name.rpartition("/")[2].partition("@")[2]
+    fixed = addresses.parse(name).version
     served = Served(client, name, version=fixed, loader=loader, allow_pickle=allow_pickle, every=every)
     try:
         answer(served, host=host, port=port)

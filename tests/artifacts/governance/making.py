@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from flyteidl.core import literals_pb2, types_pb2
@@ -18,12 +20,14 @@ ADMIN = Mover("root", roles=("approver", "admin"))
 APPROVER = Mover("bob", roles=("approver",))
 
 
-def model(version: str, *, actor: str = "ada", **metrics: float) -> ArtifactVersion:
-    """A published version of `model`."""
-    return publish(_publication(version, metrics), actor=actor)
+def model(version: str, *, actor: str = "ada", region: str = "", **metrics: float) -> ArtifactVersion:
+    """A published version of `model`; partitioned where the first of them is of a region."""
+    return publish(_publication(version, metrics, {"region": region} if region else {}), actor=actor)
 
 
-def _publication(version: str, metrics: dict[str, float]) -> Publication:
+def _publication(
+    version: str, metrics: dict[str, float], partitions: Mapping[str, str] = MappingProxyType({})
+) -> Publication:
     literal: literals_pb2.Literal = integer(7)
     kind = types_pb2.LiteralType(simple=types_pb2.INTEGER)
     return Publication(
@@ -34,6 +38,7 @@ def _publication(version: str, metrics: dict[str, float]) -> Publication:
         literal_type=kind,
         version=version,
         metrics=metrics,
+        partitions=partitions,
     )
 
 

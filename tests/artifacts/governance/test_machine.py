@@ -13,7 +13,7 @@ from artifacts.actions.aliases import move_alias
 from artifacts.exceptions import CausewayError
 from artifacts.governance.checks import Report, report
 from artifacts.governance.pointers import Mover, approve_version, clauses_of, policy_of, set_alias_policy
-from artifacts.governance.policies import failing
+from artifacts.governance.policies import Policy, failing
 from artifacts.models import Alias, AliasMove, ArtifactVersion, Happening
 from scheduler.happenings import handle, unhandled
 from tests.artifacts.governance.making import auc_check, model, the_artifact
@@ -21,9 +21,11 @@ from tests.artifacts.governance.making import auc_check, model, the_artifact
 pytestmark = pytest.mark.django_db
 
 VERSIONS = st.integers(0, 4)
+REGIONS = st.sampled_from(["SEA", "LAX"])
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("publish"), st.sampled_from([0.5, 0.85, 0.9])),
+        st.tuples(st.just("publish"), st.sampled_from([0.5, 0.85, 0.9]), REGIONS),
+        st.tuples(st.just("keep"), st.booleans()),
         st.tuples(st.just("report"), VERSIONS, st.sampled_from([0.4, 0.95])),
         st.tuples(st.just("move"), VERSIONS, st.booleans()),
         st.tuples(st.just("approve"), VERSIONS, st.sampled_from(["bob", "eve", "ada"]), st.booleans()),
@@ -47,16 +49,20 @@ class Model:
 
 
 class World:
-    def __init__(self, approvals: int) -> None:
+    def __init__(self, approvals: int, apart: bool) -> None:
         self.model = Model(approvals)
         self.versions: list[ArtifactVersion] = []
-        self.publish(0.9)
+        self.publish(0.9, "SEA")
         auc_check()
-        rules = {"checks": ["good"], "approvals": approvals, "automatic": True, "fall_back": True}
-        set_alias_policy(the_artifact(), "champion", rules, actor="root")
+        self.keep(apart)
 
-    def publish(self, auc: float) -> None:
-        self.versions.append(model(f"v{len(self.versions)}", auc=auc))
+    def keep(self, apart: bool) -> None:
+        """The alias per region, or for all of them."""
+        rules = {"checks": ["good"], "approvals": self.model.asked, "automatic": True, "fall_back": True}
+        set_alias_policy(the_artifact(), "champion", {**rules, "per": ["region"] if apart else []}, actor="root")
+
+    def publish(self, auc: float, region: str) -> None:
+        self.versions.append(model(f"v{len(self.versions)}", auc=auc, region=region))
         self.model.values.append(auc)
         self.model.approved.append({})
 
@@ -98,31 +104,41 @@ class World:
                 handle(pk)
 
     def check(self) -> None:
-        """Settled: the alias satisfies its policy, or its last move was forced, or nothing could take its place."""
-        alias = Alias.objects.filter(name="champion").select_related("version").first()
-        moves = list(AliasMove.objects.order_by("pk"))
-        for before, after in zip([None, *moves], moves, strict=False):  # a history without gaps
-            assert after.from_version_id == (before.to_version_id if before is not None else None)
-        assert len({move.happening_id for move in moves}) == len(moves)
-        if alias is None:
-            assert not moves
-            return
-        assert moves[-1].to_version_id == alias.version_id
-        number = next(at for at, one in enumerate(self.versions) if one.pk == alias.version_id)
-        policy = policy_of(alias.artifact_id, "champion")
+        """Settled: each pointer satisfies its policy, or its last move was forced, or nothing could take its place."""
+        policy = policy_of(the_artifact().pk, "champion")
         assert policy is not None
+        moves: dict[str, list[AliasMove]] = {}
+        for move in AliasMove.objects.order_by("pk"):
+            own = moves.setdefault(move.called, [])
+            assert move.from_version_id == (own[-1].to_version_id if own else None)  # a history without gaps
+            for version in filter(None, (move.from_version, move.to_version)):
+                assert move.partitions.items() <= version.partitions.items()
+            own.append(move)
+        assert AliasMove.objects.filter(happening=None).count() % 2 == 0
+        pointers = {alias.called: alias for alias in Alias.objects.filter(name="champion").select_related("version")}
+        assert pointers.keys() == {called for called, own in moves.items() if own[-1].to_version_id is not None}
+        for called, alias in pointers.items():
+            assert tuple(alias.partitions) == policy.per
+            assert moves[called][-1].to_version_id == alias.version_id
+            self.check_one(alias, policy, [move for move in AliasMove.objects.order_by("pk") if move.happening_id])
+
+    def check_one(self, alias: Alias, policy: Policy, moves: list[AliasMove]) -> None:
+        number = next(at for at, one in enumerate(self.versions) if one.pk == alias.version_id)
         alias.version.refresh_from_db()
         merit = not failing([one for one in clauses_of(policy, alias.version, "champion") if one.name != "quarantine"])
         assert merit is self.model.satisfies(number)
         stranded = Happening.objects.filter(kind="alias.stranded", version=alias.version).exists()
-        assert merit or moves[-1].forced or stranded
+        forced = [move for move in moves if move.to_version_id == alias.version_id][-1].forced
+        assert merit or forced or stranded
 
 
 @settings(max_examples=40)
-@given(steps=STEPS, approvals=st.integers(0, 1))
-def test_the_pointer_satisfies_its_policy_or_is_marked(steps: list[tuple[Any, ...]], approvals: int) -> None:
+@given(steps=STEPS, approvals=st.integers(0, 1), apart=st.booleans())
+def test_each_pointer_satisfies_its_policy_or_is_marked(
+    steps: list[tuple[Any, ...]], approvals: int, apart: bool
+) -> None:
     with transaction.atomic():
-        world = World(approvals)
+        world = World(approvals, apart)
         for step in steps:
             world.do(step)
         world.settle()
@@ -131,8 +147,8 @@ def test_the_pointer_satisfies_its_policy_or_is_marked(steps: list[tuple[Any, ..
 
 
 def test_each_move_that_followed_by_itself_has_one_cause() -> None:
-    world = World(0)
-    for step in [("publish", 0.9), ("handle", 0), ("handle", 0), ("report", 1, 0.4), ("report", 1, 0.4)]:
+    world = World(0, apart=False)
+    for step in [("publish", 0.9, "LAX"), ("handle", 0), ("handle", 0), ("report", 1, 0.4), ("report", 1, 0.4)]:
         world.do(step)
     world.settle()
     world.check()

@@ -12,7 +12,7 @@ from flyteidl.core import execution_pb2, identifier_pb2, literals_pb2, types_pb2
 
 from artifacts.literals import carry
 from artifacts.models import Alias, Artifact, ArtifactVersion, CardFormat, Kind
-from artifacts.partitions import digest_of
+from artifacts.partition_values import digest_of
 from artifacts.store import store
 from console.accounts.models import Role, RoleBinding, User
 from lineage.actions.record import record_derivations

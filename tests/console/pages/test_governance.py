@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from artifacts.governance.checks import Report, Wish, report, set_check
 from artifacts.governance.pointers import set_alias_policy
-from artifacts.models import Alias, AliasMove, AliasPolicy, CheckRule, Happening, Kind
+from artifacts.models import Alias, AliasMove, AliasPolicy, ArtifactVersion, CheckRule, Happening, Kind
 from console.accounts.models import User
 from tests.console.pages.cast import World, make_version
 
@@ -69,6 +69,23 @@ def test_it_sets_a_policy_that_the_version_page_obeys(world: World, browse: Brow
     assert "forced" in shown and "broken" in shown
     client.post(f"{page}policy/", {"alias": "best", "do": "remove"})
     assert not AliasPolicy.objects.exists()
+
+
+def test_an_alias_kept_per_region_is_shown_for_each(world: World, browse: Browse) -> None:
+    client, artifact = browse(world.admin), world.dataset.artifact
+    other = ArtifactVersion.objects.get(artifact=artifact, partitions={"region": "LAX"})
+    page = f"/artifacts/governance/{artifact.pk}/"
+    client.post(f"{page}policy/", {"alias": "best", "rules": '{"per": ["region"]}'})
+    for version in (world.dataset, other):
+        client.post(f"/artifacts/versions/{version.pk}/alias/", {"alias": "best", "reason": "first"})
+    assert Alias.objects.filter(name="best").count() == 2
+    for address in (page, f"/artifacts/{'/'.join(artifact.key)}/"):
+        shown = text(client, address)
+        assert shown.count('title="region = LAX"') >= 2, "the pointer, and its move"
+    shown = text(client, f"/artifacts/versions/{world.dataset.pk}/")
+    assert f"now {world.dataset.version}" in shown and f"now {other.version}" not in shown, "what would move from here"
+    client.post(f"/artifacts/versions/{other.pk}/alias/", {"alias": "best", "do": "remove"})
+    assert [alias.version for alias in Alias.objects.filter(name="best")] == [world.dataset]
 
 
 def test_it_quarantines_and_lets_out(world: World, browse: Browse) -> None:

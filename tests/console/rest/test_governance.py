@@ -177,3 +177,35 @@ def test_happenings_are_for_those_who_may_read_there(api: Caller, governed: Any)
     [row] = governed.get("/api/v1/happenings?unfinished=true").json()["results"]
     assert (row["undone"], row["retry_at"], row["tries"]) == (["fall_back"], None, 6)
     assert CheckResult.objects.count() == 2
+
+
+def test_an_alias_is_kept_per_region(api: Caller) -> None:
+    ada, vic = api("ada"), api("vic")
+    for version, region in (("s1", "SEA"), ("l1", "LAX"), ("s2", "SEA")):
+        publish(ada, MODEL, version=version, kind="model", metrics={"auc": 0.9}, partitions={"region": region})
+    assert ada.put(CHECK, GOOD).status_code == 200
+    problem(ada.put(POLICY, {"rules": {"checks": ["good"], "per": ["zone"]}}), 400)
+    assert ada.put(POLICY, {"rules": {"checks": ["good"], "per": ["region"]}}).status_code == 200
+    moved = [ada.put(ALIAS, {"version": version}) for version in ("s1", "l1", "s2")]
+    assert [one.json()["partitions"]["region"] for one in moved] == ["SEA", "LAX", "SEA"]
+    found = [(one["partitions"]["region"], one["version"]) for one in vic.get(MODEL).json()["aliases"]]
+    assert found == [("LAX", "l1"), ("SEA", "s2")]
+    policy = vic.get(POLICY).json()
+    assert (policy["version"], policy["clauses"]) == (None, [])
+    assert [(one["version"], one["clauses"][0]["holds"]) for one in policy["pointers"]] == [("s2", True), ("l1", True)]
+    for address in ("/resolve?alias=champion&partition.region=LAX", "/versions/champion%3Fregion=LAX"):
+        answer = vic.get(f"{MODEL}{address}").json()["version"]
+        assert (answer if isinstance(answer, str) else answer["version"]) == "l1"
+    assert "kept per region" in problem(vic.get(f"{MODEL}/resolve?alias=champion"), 404)["detail"]
+    assert "kept per region" in problem(vic.get(f"{MODEL}/versions/champion"), 400)["detail"]
+    moves = vic.get(f"{ALIAS}/moves?partition.region=SEA").json()["results"]
+    assert [(move["from_version"], move["to_version"]) for move in moves] == [("s1", "s2"), (None, "s1")]
+    assert len(vic.get(f"{ALIAS}/moves").json()["results"]) == 3
+    problem(vic.get(f"{ALIAS}/moves?partition.zone=1"), 400)
+    problem(ada.delete(ALIAS), 400)
+    problem(ada.delete(f"{ALIAS}?partition.region=NYC"), 404)
+    problem(ada.put(POLICY, {"rules": {"checks": ["good"]}}), 409)
+    problem(ada.delete(POLICY), 409)
+    assert ada.delete(f"{ALIAS}?partition.region=LAX").status_code == 204
+    assert ada.put(POLICY, {"rules": {"checks": ["good"]}}).json()["version"] == "s2"
+    assert vic.get(f"{MODEL}/versions/champion").json()["version"] == "s2"
