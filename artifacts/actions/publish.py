@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, transaction
 from django.db.models.signals import post_save
 from django.utils import timezone
 from flyteidl.core import interface_pb2, literals_pb2, types_pb2
@@ -19,6 +19,7 @@ from artifacts import literals, wire
 from artifacts.actions.declare import NewPlace, artifacts_of, declare
 from artifacts.actions.holding import hold_data
 from artifacts.actions.publication_rows import write_beside
+from artifacts.arrays import column_of
 from artifacts.cards import LARGE_CARD_BYTES, store_card
 from artifacts.declarations import Declaration, Key, Publishing, read_output
 from artifacts.exceptions import AlreadyExists, CausewayError, InvalidArgument
@@ -185,12 +186,26 @@ def insert_versions(rows: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
     return found
 
 
+# Pair by pair: asked for any of the artifacts and any of the names, the index is searched for all combinations.
+_PRESENT = """
+    SELECT version.id FROM unnest(%s::bigint[], %s::text[]) AS wanted(artifact, version)
+    JOIN artifacts_artifactversion AS version
+        ON version.artifact_id = wanted.artifact AND version.version = wanted.version
+"""
+
+
 def _present(rows: Sequence[ArtifactVersion]) -> dict[tuple[int, str], ArtifactVersion]:
-    if all(row.has_new_name for row in rows):
+    wanted = [row for row in rows if not row.has_new_name]
+    if not wanted:
         return {}
-    names = {row.version for row in rows}
+    with connection.cursor() as cursor:
+        columns = column_of(row.artifact_id for row in wanted), column_of(row.version for row in wanted)
+        cursor.execute(_PRESENT, columns)
+        keys = [key for (key,) in cursor.fetchall()]
+    if not keys:
+        return {}
     artifacts = {row.artifact_id: row.artifact for row in rows}
-    found = ArtifactVersion.objects.filter(artifact__in=artifacts, version__in=names).defer("terms")
+    found = ArtifactVersion.objects.filter(pk__in=keys).defer("terms")
     present = {(version.artifact_id, version.version): version for version in found}
     for version in present.values():
         version.artifact = artifacts[version.artifact_id]

@@ -18,7 +18,6 @@ class View:
     name: str
     comment: str
     source: str  # FROM ...
-    places: tuple[tuple[str, str], ...]  # SQL of (project, domain)
     columns: tuple[Column, ...]
 
 

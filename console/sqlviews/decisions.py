@@ -38,7 +38,6 @@ DECISIONS: tuple[View, ...] = (
         "decisions",
         "What came of votes about approvals and promotions, and whether it still counts.",
         _DECIDED,
-        (_PLACE,),
         (
             Column("id", BIG, "d.id", "Key."),
             *_ABOUT,
@@ -55,7 +54,6 @@ DECISIONS: tuple[View, ...] = (
         "votes",
         "What each person said about an approval or a promotion.",
         _VOTED,
-        (_PLACE,),
         (
             Column("id", BIG, "d.id", "Key."),
             *_ABOUT,
@@ -70,9 +68,7 @@ DECISIONS: tuple[View, ...] = (
     View(
         "promotions",
         "Versions that go to another domain or project by reference.",
-        "scheduler_promotion p JOIN artifacts_artifactversion v ON v.id = p.source_id"
-        " JOIN artifacts_artifact a ON a.id = v.artifact_id",
-        (("p.project", "p.domain"), ("a.project", "a.domain")),
+        "scheduler_promotion p",
         (
             Column("id", BIG, "p.id", "Key."),
             *where_of("p"),
@@ -91,7 +87,6 @@ DECISIONS: tuple[View, ...] = (
         "holds",
         "Legal holds and pins that keep versions.",
         "artifacts_hold h JOIN artifacts_artifact a ON a.id = h.artifact_id",
-        (("a.project", "a.domain"),),
         (
             Column("id", BIG, "h.id", "Key."),
             *where_of("a"),
@@ -109,7 +104,6 @@ DECISIONS: tuple[View, ...] = (
         "contests",
         "Launch plans that train on the same dataset, for an alias of the model that they publish.",
         "scheduler_contest c",
-        (("c.project", "c.domain"), ("c.dataset_project", "c.dataset_domain")),
         (
             Column("id", BIG, "c.id", "Key."),
             *where_of("c"),
@@ -131,7 +125,6 @@ DECISIONS: tuple[View, ...] = (
         "service_levels",
         "What was promised of artifacts and launch plans.",
         "scheduler_servicelevel s",
-        (("s.project", "s.domain"),),
         (
             Column("id", BIG, "s.id", "Key."),
             *where_of("s"),
@@ -149,7 +142,6 @@ DECISIONS: tuple[View, ...] = (
         "level_outcomes",
         "Whether service levels were kept: by deadline, execution, day; of fresh, spans of being too old.",
         "scheduler_leveloutcome o JOIN scheduler_servicelevel s ON s.id = o.level_id",
-        (("s.project", "s.domain"),),
         (
             Column("id", BIG, "o.id", "Key."),
             Column("level_id", BIG, "o.level_id", "service_levels.id"),

@@ -1,7 +1,7 @@
 """The views of the schema `causeway`: their columns are a contract, kept by tests/console/test_sql_views.py.
 
-Every view names the places (project, domain) that a row tells of; whoever reads it sees the rows all of whose places he
-may see. Columns are SQL over the FROM beside them: constants, as no user's text gets in here.
+Which rows of them somebody sees is said of the tables (`policies`). Columns are SQL over the FROM beside them:
+constants, as no user's text gets in here.
 """
 
 from __future__ import annotations
@@ -41,10 +41,6 @@ def _error_code(column: str) -> str:
     )
 
 
-def _place(key: str) -> tuple[str, str]:
-    return f"split_part({key}, '/', 1)", f"split_part({key}, '/', 2)"
-
-
 _ARTIFACT = (*where_of("a"), Column("artifact", TEXT, "a.name::text", "The artifact's name."))
 _RUN = (
     Column("execution_id", BIG, "e.id", "executions.id"),
@@ -52,9 +48,6 @@ _RUN = (
     *where_of("e"),
 )
 _PLAN = (*where_of("lp"), Column("launch_plan", TEXT, "lp.name::text", "Name of the launch plan."))
-_OF_ARTIFACT = (("a.project", "a.domain"),)
-_OF_RUN = (("e.project", "e.domain"),)
-_OF_PLAN = (("lp.project", "lp.domain"),)
 
 
 def _times(row: str, *names: str) -> tuple[Column, ...]:
@@ -72,7 +65,6 @@ VIEWS: tuple[View, ...] = (
         "artifacts",
         "Names that versions are published under.",
         "artifacts_artifact a",
-        _OF_ARTIFACT,
         (
             Column("id", BIG, "a.id", "Key."),
             *_ARTIFACT,
@@ -87,7 +79,6 @@ VIEWS: tuple[View, ...] = (
         "versions",
         "Publications of artifacts: what, where its data lies, who made it.",
         "artifacts_artifactversion v JOIN artifacts_artifact a ON a.id = v.artifact_id",
-        _OF_ARTIFACT,
         (
             Column("id", BIG, "v.id", "Key."),
             Column("artifact_id", BIG, "v.artifact_id", "artifacts.id"),
@@ -121,7 +112,6 @@ VIEWS: tuple[View, ...] = (
         "partitions",
         "Combinations of partition values that an artifact was published under.",
         "artifacts_partition p JOIN artifacts_artifact a ON a.id = p.artifact_id",
-        _OF_ARTIFACT,
         (
             Column("id", BIG, "p.id", "Key."),
             Column("artifact_id", BIG, "p.artifact_id", "artifacts.id"),
@@ -134,7 +124,6 @@ VIEWS: tuple[View, ...] = (
         "Numbers of versions, one a row.",
         "artifacts_metric m JOIN artifacts_artifactversion v ON v.id = m.version_id"
         " JOIN artifacts_artifact a ON a.id = v.artifact_id",
-        _OF_ARTIFACT,
         (
             Column("id", BIG, "m.id", "Key."),
             Column("version_id", BIG, "m.version_id", "versions.id"),
@@ -147,7 +136,6 @@ VIEWS: tuple[View, ...] = (
         "aliases",
         "Movable names of versions, as they are now.",
         "artifacts_alias al JOIN artifacts_artifact a ON a.id = al.artifact_id",
-        _OF_ARTIFACT,
         (
             Column("id", BIG, "al.id", "Key."),
             Column("artifact_id", BIG, "al.artifact_id", "artifacts.id"),
@@ -162,7 +150,6 @@ VIEWS: tuple[View, ...] = (
         "alias_moves",
         "What aliases named before.",
         "artifacts_aliasmove al JOIN artifacts_artifact a ON a.id = al.artifact_id",
-        _OF_ARTIFACT,
         (
             Column("id", BIG, "al.id", "Key."),
             Column("artifact_id", BIG, "al.artifact_id", "artifacts.id"),
@@ -181,7 +168,6 @@ VIEWS: tuple[View, ...] = (
         "Lineage: a version was produced or consumed by an execution.",
         "lineage_versionedge l JOIN artifacts_artifactversion v ON v.id = l.version_id"
         " JOIN artifacts_artifact a ON a.id = v.artifact_id",
-        (("a.project", "a.domain"), _place("l.execution_key")),
         (
             Column("id", BIG, "l.id", "Key."),
             Column("version_id", BIG, "l.version_id", "versions.id"),
@@ -198,10 +184,7 @@ VIEWS: tuple[View, ...] = (
     View(
         "derivations",
         "A version was made of another.",
-        "lineage_derivation d JOIN artifacts_artifactversion s ON s.id = d.source_id"
-        " JOIN artifacts_artifact a ON a.id = s.artifact_id"
-        " JOIN artifacts_artifactversion t ON t.id = d.target_id JOIN artifacts_artifact b ON b.id = t.artifact_id",
-        (("a.project", "a.domain"), ("b.project", "b.domain")),
+        "lineage_derivation d",
         (
             Column("id", BIG, "d.id", "Key."),
             Column("source_id", BIG, "d.source_id", "versions.id of what it was made of."),
@@ -212,7 +195,6 @@ VIEWS: tuple[View, ...] = (
         "executions",
         "Runs of launch plans.",
         "scheduler_execution e LEFT JOIN scheduler_launchplan lp ON lp.id = e.launch_plan_id",
-        _OF_RUN,
         (
             Column("id", BIG, "e.id", "Key."),
             Column("key", TEXT, key_of("e"), "project/domain/name: how versions and edges name it; indexed."),
@@ -235,7 +217,6 @@ VIEWS: tuple[View, ...] = (
         "nodes",
         "Nodes of executions.",
         "scheduler_nodeexecution n JOIN scheduler_execution e ON e.id = n.execution_id",
-        _OF_RUN,
         (
             Column("id", BIG, "n.id", "Key."),
             *_RUN,
@@ -252,7 +233,6 @@ VIEWS: tuple[View, ...] = (
         "Tries to run a task, and items of maps.",
         "scheduler_taskexecution t JOIN scheduler_nodeexecution n ON n.id = t.node_id"
         " JOIN scheduler_execution e ON e.id = n.execution_id",
-        _OF_RUN,
         (
             Column("id", BIG, "t.id", "Key."),
             Column("node", BIG, "t.node_id", "nodes.id"),
@@ -275,7 +255,6 @@ VIEWS: tuple[View, ...] = (
         "approvals",
         "Gates: what waits for a person or a signal, and what was decided.",
         "scheduler_gate g JOIN scheduler_execution e ON e.id = g.execution_id",
-        _OF_RUN,
         (
             Column("id", BIG, "g.id", "Key."),
             *_RUN,
@@ -292,7 +271,6 @@ VIEWS: tuple[View, ...] = (
         "triggers",
         "Launch plans that run when a version is published.",
         "scheduler_trigger tr JOIN scheduler_launchplan lp ON lp.id = tr.launch_plan_id",
-        _OF_PLAN,
         (
             Column("id", BIG, "tr.id", "Key."),
             *_PLAN,
@@ -309,7 +287,6 @@ VIEWS: tuple[View, ...] = (
         "Artifacts that a trigger watches.",
         "scheduler_triggersource ts JOIN scheduler_trigger tr ON tr.id = ts.trigger_id"
         " JOIN scheduler_launchplan lp ON lp.id = tr.launch_plan_id",
-        (("lp.project", "lp.domain"), ("ts.project", "ts.domain")),
         (
             Column("id", BIG, "ts.id", "Key."),
             Column("trigger_id", BIG, "ts.trigger_id", "triggers.id"),
@@ -323,9 +300,7 @@ VIEWS: tuple[View, ...] = (
         "What came of each version at each trigger.",
         "scheduler_triggerfiring f JOIN scheduler_trigger tr ON tr.id = f.trigger_id"
         " JOIN scheduler_launchplan lp ON lp.id = tr.launch_plan_id"
-        " JOIN artifacts_artifactversion v ON v.id = f.version_id JOIN artifacts_artifact a ON a.id = v.artifact_id"
         " LEFT JOIN scheduler_execution e ON e.id = f.execution_id",
-        (("lp.project", "lp.domain"), ("a.project", "a.domain")),
         (
             Column("id", BIG, "f.id", "Key."),
             Column("trigger_id", BIG, "f.trigger_id", "triggers.id"),
@@ -345,7 +320,6 @@ VIEWS: tuple[View, ...] = (
         "schedules",
         "Launch plans that run by the clock.",
         "scheduler_schedule s JOIN scheduler_launchplan lp ON lp.id = s.launch_plan_id",
-        _OF_PLAN,
         (
             Column("id", BIG, "s.id", "Key."),
             *_PLAN,
@@ -364,7 +338,6 @@ VIEWS: tuple[View, ...] = (
         "scheduler_schedulefire sf JOIN scheduler_schedule s ON s.id = sf.schedule_id"
         " JOIN scheduler_launchplan lp ON lp.id = s.launch_plan_id"
         " LEFT JOIN scheduler_execution e ON e.id = sf.execution_id",
-        _OF_PLAN,
         (
             Column("id", BIG, "sf.id", "Key."),
             Column("schedule_id", BIG, "sf.schedule_id", "schedules.id"),
@@ -379,7 +352,6 @@ VIEWS: tuple[View, ...] = (
         "usage",
         "What attempts asked for times the seconds that they ran, by hour; hours that are over.",
         "scheduler_usagehour u JOIN scheduler_lane l ON l.id = u.lane",
-        (("l.project", "l.domain"),),
         (
             Column("hour", TIME, "u.hour", "Its beginning."),
             *where_of("l"),

@@ -16,7 +16,7 @@ from audit.record import record
 from console.accounts import access, roles
 from console.accounts.access import Action
 from console.accounts.models import Reader, ReaderScope, User
-from console.sqlviews import hardening, schema
+from console.sqlviews import hardening, policies, schema
 
 PREFIX = "causeway_reader_"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -187,8 +187,7 @@ def _record(actor: User, verb: str, reader: Reader, **detail: object) -> None:
 def _check_database() -> None:
     """FailedPrecondition unless readers can be made here, and could do nothing but read."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
-        if not cursor.fetchone()[0]:
+        if not policies.may_make_roles(cursor):
             raise FailedPrecondition(
                 "Causeway's role in the database may make no roles: ALTER ROLE ... CREATEROLE, as its superuser"
             )

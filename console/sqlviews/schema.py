@@ -2,8 +2,8 @@
 change below the views. Nothing is kept in it.
 
 What a row's reader may see is asked of `accounts_reader` by `session_user`, which no statement of his changes: SET ROLE
-and the like change the current user alone. The views are security barriers, so no function of a query sees a row before
-that was asked, and belong to the owner of the tables, so that readers need no right to these.
+and the like change the current user alone. It is asked of the tables' rows (`policies`), so no function of a query sees
+a row before; readers need no right to the tables, as the views' own role has it.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from typing import Any
 from django.db import connection, transaction
 from psycopg import sql
 
+from artifacts.exceptions import FailedPrecondition
+from console.sqlviews import policies
 from console.sqlviews.columns import Column, View
 from console.sqlviews.definitions import VIEWS
 
 SCHEMA = "causeway"
 GROUP = "causeway_readers"
+_NAMES = [view.name for view in VIEWS]
 
 # EXPLAIN tells how many rows were left out, and estimates how many there are: of everybody's. It is refused, by what
 # the planner has to evaluate to estimate anything. `current_query` is what the client sent, whatever is prepared in it.
@@ -38,30 +41,23 @@ BEGIN
     RETURN session_user;
 END $$
 """
-_SEES = """EXISTS (
-        SELECT FROM public.accounts_readerscope seen JOIN public.accounts_reader reader ON reader.id = seen.reader_id
-        WHERE reader.role = causeway.reader()
-            AND (seen.project = '' OR seen.project = {project}) AND (seen.domain = '' OR seen.domain = {domain}))"""
 
 
 def definition(view: View) -> str:
     """CREATE VIEW; of constants of ours alone."""
     columns = ",\n    ".join(f"({_sql(column)})::{column.type} AS {column.name}" for column in view.columns)
-    where = " AND ".join(_SEES.format(project=project, domain=domain) for project, domain in view.places)
-    return (
-        f"CREATE VIEW {SCHEMA}.{view.name} WITH (security_barrier) AS SELECT\n    {columns}\n"  # noqa: S608
-        f"FROM {view.source}\nWHERE {where}"
-    )
+    return f"CREATE VIEW {SCHEMA}.{view.name} AS SELECT\n    {columns}\nFROM {view.source}"  # noqa: S608
 
 
 def _sql(column: Column) -> str:
-    project, domain = "split_part(v.execution_key, '/', 1)", "split_part(v.execution_key, '/', 2)"
-    return column.sql.replace("{visible_execution}", _SEES.format(project=project, domain=domain))
+    place = "split_part(v.execution_key, '/', 1)", "split_part(v.execution_key, '/', 2)"
+    return column.sql.replace("{visible_execution}", policies.sees(*place))
 
 
 def digest() -> str:
     """Of all that is made here."""
-    text = "\n".join([_WHO, *(definition(view) for view in VIEWS), *(repr(view) for view in VIEWS)])
+    parts = [_WHO, *(definition(view) for view in VIEWS), *(repr(view) for view in VIEWS), repr(policies.POLICIES)]
+    text = "\n".join(parts)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
@@ -69,18 +65,24 @@ def drop() -> None:
     """Before a migration; also has this session look for tables where they are, whatever the schema's name."""
     with connection.cursor() as cursor:
         cursor.execute("SET search_path = public")
-        cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+        _drop(cursor)
+
+
+def _drop(cursor: Any) -> None:
+    cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+    policies.drop(cursor)
 
 
 def make() -> bool:
     """Make the views unless they are there as defined; whether they were made. Needs all tables."""
     wanted = digest()
     with transaction.atomic(), connection.cursor() as cursor:
+        in_place = policies.in_place(cursor)  # not in a database that was restored without its roles
         cursor.execute("SELECT obj_description(to_regnamespace(%s)::oid, 'pg_namespace')", [SCHEMA])
-        if str(cursor.fetchone()[0] or "").endswith(wanted):
+        if str(cursor.fetchone()[0] or "").endswith(wanted) and (in_place or not policies.may_make_roles(cursor)):
             return False
         cursor.execute("SET LOCAL search_path = public")
-        cursor.execute(f"DROP SCHEMA IF EXISTS {SCHEMA} CASCADE")
+        _drop(cursor)
         cursor.execute(f"CREATE SCHEMA {SCHEMA}")
         cursor.execute(sql.SQL(_WHO).format(owner=sql.Literal(_owner(cursor))))
         for view in VIEWS:
@@ -88,7 +90,8 @@ def make() -> bool:
         said = f"What Causeway knows, for analysts (docs/reference/sql.md). {wanted}"
         cursor.execute(sql.SQL("COMMENT ON SCHEMA causeway IS {}").format(said))
         _close(cursor)
-        _grant(cursor)
+        if policies.make(cursor, _NAMES):
+            _grant(cursor)
     return True
 
 
@@ -134,6 +137,11 @@ def _grant(cursor: Any) -> None:
 
 
 def grant(cursor: Any) -> None:
-    """What all readers may: look at the views."""
+    """What all readers may: look at the views. FailedPrecondition where nothing keeps them to their places."""
+    if not policies.in_place(cursor) and not policies.make(cursor, _NAMES):
+        raise FailedPrecondition(
+            f"the database server has a role {policies.VIEWER} that Causeway's own does not administer: another "
+            "Causeway's, perhaps"
+        )
     cursor.execute(f"GRANT USAGE ON SCHEMA {SCHEMA} TO {GROUP}")
     cursor.execute(f"GRANT SELECT ON ALL TABLES IN SCHEMA {SCHEMA} TO {GROUP}")

@@ -131,6 +131,11 @@ FROM unnest(
 ) AS new(id, job_id, parent, state, state_at, first_at, started_at, ended_at, seen_at, facets)
 WHERE kept.id = new.id
 """
+_MOVE_READS = """
+UPDATE lineage_outsideuse AS kept SET read_at = new.began
+FROM unnest(%s::bigint[], %s::timestamptz[]) AS new(run, began)
+WHERE kept.run_id = new.run AND kept.role = 'input'
+"""
 
 
 def _runs(place: Place, runs: Mapping[uuid.UUID, Run], jobs: Mapping[str, int]) -> dict[uuid.UUID, int]:
@@ -139,14 +144,17 @@ def _runs(place: Place, runs: Mapping[uuid.UUID, Run], jobs: Mapping[str, int]) 
         return {}
     ids = dict(run_columns(_NEW_RUNS, [(key, *_columns(run, jobs)) for key, run in runs.items()], before=place))
     present = [key for key in runs if key not in ids]
-    changed = []
+    changed, moved = [], []
     for key, pk, *kept in rows_of(_LOCK_RUNS, [*place, present]) if present else ():
         ids[key] = pk
         before = _kept_run(*kept)
         after = before | runs[key]
         if after != before:
             changed.append((pk, *_columns(after, jobs if after.job in jobs else _job_ids(place, after.job))))
+        if after.began_at != before.began_at:
+            moved.append((pk, after.began_at))
     run_columns(_CHANGE_RUNS, changed)
+    run_columns(_MOVE_READS, moved)
     return ids
 
 
@@ -185,8 +193,9 @@ def _job_ids(place: Place, key: str) -> dict[str, int]:
 
 # Of a run's use the run tells the job; a use without a run is one of the job itself.
 _NEW_USES = """
-INSERT INTO lineage_outsideuse (job_id, run_id, dataset_id, role, facets, refusal)
-SELECT coalesce(run.job_id, new.job), new.run, new.dataset, new.role, new.facets, ''
+INSERT INTO lineage_outsideuse (job_id, run_id, dataset_id, role, facets, refusal, read_at)
+SELECT coalesce(run.job_id, new.job), new.run, new.dataset, new.role, new.facets, '',
+    CASE WHEN new.role = 'input' THEN coalesce(run.started_at, run.first_at) END
 FROM unnest(%s::bigint[], %s::bigint[], %s::bigint[], %s::text[], %s::jsonb[]) AS new(job, run, dataset, role, facets)
 LEFT JOIN lineage_outsiderun AS run ON run.id = new.run
 ORDER BY new.run, new.job, new.dataset, new.role

@@ -177,10 +177,8 @@ FROM unnest(%s::bigint[], %s::timestamptz[]) AS made(dataset, at)
 CROSS JOIN LATERAL (
     SELECT min(made_at) AS at FROM lineage_outsideuse WHERE dataset_id = made.dataset AND made_at > made.at
 ) AS next
-JOIN lineage_outsideuse AS reading ON reading.dataset_id = made.dataset AND reading.role = 'input'
-JOIN lineage_outsiderun AS run ON run.id = reading.run_id
-WHERE coalesce(run.started_at, run.first_at) >= made.at
-  AND (next.at IS NULL OR coalesce(run.started_at, run.first_at) < next.at)
+JOIN lineage_outsideuse AS reading ON reading.dataset_id = made.dataset
+    AND reading.read_at >= made.at AND reading.read_at < coalesce(next.at, 'infinity')
 """
 # What a run read of a dataset is the version that a facet names, or the last one made before the run began. A source
 # was made before its target, by the runs' times: there are no circles, whatever the order in which they were told of.

@@ -82,6 +82,7 @@ class OutsideUse(models.Model):
         ArtifactVersion, on_delete=models.PROTECT, related_name="outside_uses", null=True, db_index=False
     )
     made_at = models.DateTimeField(null=True)  # of an output that became a version: when its run ended
+    read_at = models.DateTimeField(null=True)  # of an input: when its run began, as far as is known
     refusal = models.TextField(blank=True, default="")  # why it became none, though a rule fits
 
     class Meta:
@@ -98,6 +99,7 @@ class OutsideUse(models.Model):
             models.Index(
                 fields=["dataset", "-made_at", "-id"], name="outside_use_made", condition=Q(made_at__isnull=False)
             ),
+            models.Index(fields=["dataset", "read_at"], name="outside_use_read", condition=Q(read_at__isnull=False)),
         ]
 
     def __str__(self) -> str:

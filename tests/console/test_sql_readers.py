@@ -92,7 +92,7 @@ REFUSED = [
     "ALTER ROLE CURRENT_USER CONNECTION LIMIT 100",
     "GRANT postgres TO CURRENT_USER",
     "CREATE ROLE another",
-    "ALTER VIEW causeway.executions SET (security_barrier = false)",
+    "ALTER VIEW causeway.executions SET (security_invoker = true)",
     "ALTER DATABASE CURRENT_DATABASE SET x = 1",
     "SELECT last_value FROM public.scheduler_execution_id_seq",
     "SELECT nextval('public.scheduler_execution_id_seq')",
@@ -106,6 +106,11 @@ REFUSED = [
     "SET client_min_messages = 'log'; SELECT * FROM causeway.executions",
     "SELECT pg_logical_emit_message(false, 'x', 'fills the disk')",
     "SET temp_file_limit = -1",
+    "SET ROLE causeway_views",
+    "SET row_security = off; SELECT * FROM causeway.executions",
+    "ALTER TABLE public.scheduler_execution DISABLE ROW LEVEL SECURITY",
+    "DROP POLICY causeway_seen ON public.scheduler_execution",
+    "CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)",
 ]
 SILENT = [
     "SELECT * FROM causeway.executions WHERE name = 'hidden'",
@@ -166,6 +171,29 @@ def test_no_error_or_catalogue_tells_of_others(prying: psycopg.Connection[Any]) 
             found = [str(error)]
         told = str(found).replace("'hidden'", "")
         assert "other/" not in told and "hidden" not in told, (statement, told)
+
+
+# A row that is looked at before it is asked whether it may be seen divides by zero.
+LOOKS = (
+    "SELECT FROM {view} WHERE 1 / (CASE WHEN {column} IS NULL THEN 1 ELSE 0 END) = 1",
+    "SELECT FROM {view} x, {view} y WHERE 1 / (CASE WHEN coalesce(x.{column}, y.{column}) IS NULL THEN 1 ELSE 0 END) = 1",
+    "SELECT max(1 / (CASE WHEN {column} IS NULL THEN 1 ELSE 0 END)) FROM {view} GROUP BY {column} HAVING count(*) > 0",
+    "SELECT FROM {view} ORDER BY 1 / (CASE WHEN {column} IS NULL THEN 1 ELSE 0 END) LIMIT 1",
+)
+
+
+def test_no_row_of_others_is_looked_at(projects: None, object_store: str) -> None:
+    make_world()  # in demo
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    with reader("other") as (_, where), psycopg.connect(**where, autocommit=True) as session:
+        for view in VIEWS:
+            for column in view.columns:
+                for look in LOOKS:
+                    query = look.format(view=view.name, column=column.name)
+                    assert session.execute(query).fetchall() == [], query  # type: ignore[call-overload]
+    with reader("demo") as (_, where), pytest.raises(psycopg.errors.DivisionByZero):
+        rows(where, LOOKS[0].format(view="versions", column="id"))
 
 
 def test_no_role_that_it_can_become_changes_what_it_sees(prying: psycopg.Connection[Any]) -> None:

@@ -12,7 +12,7 @@ from django.db import connection
 from django.utils import timezone
 
 from artifacts.models import Alias, AliasMove, Metric
-from console.sqlviews import schema
+from console.sqlviews import policies, schema
 from console.sqlviews.definitions import VIEWS
 from lineage.models import VersionEdge
 from scheduler.models import Execution, Lane, Project, TaskExecution, UsageHour
@@ -140,6 +140,32 @@ def test_every_row_of_a_world_is_there_as_it_is(object_store: str) -> None:
         assert rows(where, "SELECT core_seconds, gpu_seconds, principal FROM usage") == [(20.0, 10.0, "ann")]
         joined = rows(where, "SELECT count(*) FROM edges JOIN executions ON key = execution_key")
         assert joined == [(VersionEdge.objects.filter(execution_key__in=phases).count(),)]
+
+
+TABLES = """
+SELECT DISTINCT below.relname, below.relrowsecurity FROM pg_rewrite
+JOIN pg_class view ON view.oid = ev_class AND view.relnamespace = 'causeway'::regnamespace
+JOIN pg_depend ON classid = 'pg_rewrite'::regclass AND objid = pg_rewrite.oid
+JOIN pg_class below ON refclassid = 'pg_class'::regclass AND below.oid = refobjid AND below.relkind = 'r'
+"""
+
+
+def test_every_table_below_a_view_asks_whose_its_rows_are() -> None:
+    tables = dict(sql(TABLES))
+    asked = {name for name, secured in tables.items() if secured}
+    assert asked == tables.keys() - set(policies.READ_BESIDE) == set(policies.POLICIES)
+    seen = sql(f"SELECT tablename FROM pg_policies WHERE policyname = '{policies.FOR_VIEWER}'")  # noqa: S608
+    assert {name for (name,) in seen} == asked
+
+
+def test_views_that_lost_their_role_are_made_anew() -> None:
+    """As in a database that was restored by somebody else."""
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER VIEW causeway.usage OWNER TO CURRENT_USER")
+        assert not policies.in_place(cursor)
+    assert schema.make() is True
+    with connection.cursor() as cursor:
+        assert policies.in_place(cursor)
 
 
 def test_an_execution_s_key_is_what_an_index_holds() -> None:

@@ -9,6 +9,8 @@ import uuid
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from artifacts.models import ArtifactVersion, Happening
 from audit.models import AuditEvent
@@ -141,6 +143,35 @@ def test_what_is_told_late_is_put_between(api: Caller) -> None:
     assert [str(row.source.version)[:36] for row in Derivation.objects.all()] == [str(second)]
     ann.post(HERE, event("COMPLETE", uuid.UUID(int=4), "load", minute=11, outputs=[table]))
     assert [str(row.source.version)[:36] for row in Derivation.objects.all()] == [str(second)], "written after it began"
+
+
+def test_a_run_whose_begin_is_told_last_reads_what_was_there_when_it_began(api: Caller) -> None:
+    rules(api)
+    table = dataset("postgres://db:5432", "shop.public.orders")
+    mart = dataset("postgres://db:5432", "shop.marts.daily")
+    first, second, third, reader = (uuid.UUID(int=number) for number in (1, 2, 3, 4))
+    for one in (
+        event("COMPLETE", first, "load", minute=1, outputs=[table]),
+        event("COMPLETE", reader, "mart", minute=12, inputs=[table], outputs=[mart]),
+        event("START", reader, "mart", minute=10, inputs=[table]),
+        event("COMPLETE", third, "load", minute=11, outputs=[table]),
+        event("COMPLETE", second, "load", minute=5, outputs=[table]),
+    ):
+        assert api("ann").post(HERE, one).status_code == 201
+    assert [str(row.source.version)[:36] for row in Derivation.objects.all()] == [str(second)]
+
+
+def test_statements_do_not_grow_with_a_batch(api: Caller) -> None:
+    rules(api)
+    api("ann").post(HERE, day_of(0))
+    counted = []
+    for days in (range(1, 2), range(2, 12)):
+        with CaptureQueriesContext(connection) as caught:
+            assert api("ann").post(HERE, [one for day in days for one in day_of(day)]).json()["versions"] == 3 * len(
+                days
+            )
+        counted.append(len(caught))
+    assert counted[0] == counted[1]
 
 
 def test_a_count_that_no_metric_can_hold_is_left_out(api: Caller) -> None:
