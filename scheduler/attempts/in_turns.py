@@ -21,11 +21,12 @@ from scheduler.phases import ATTEMPT_HELD, AttemptPhase
 from scheduler.quotas import lanes, reading
 from scheduler.quotas.lately import add_lately
 from scheduler.quotas.rules import Lane, Limit, costs
-from scheduler.quotas.turns import Fit, Line, Turns, Waiting
+from scheduler.quotas.turns import Fit, Line, Served, Turns, Waiting
 from scheduler.statements import execute
 
 EXECUTIONS = 16  # of a lane that take turns: its oldest
 AT_ONCE = 128  # attempts read at once
+_served = Served()  # by this process: a hint, which decides where all else is equal
 GIVEN = 500  # lanes given in one claim to attempts that have none
 
 _HELD = ", ".join(str(int(phase)) for phase in sorted(ATTEMPT_HELD))
@@ -82,9 +83,11 @@ def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most
     ledger = reading.ledger(limits, counted, now=now)
     project_costs = add_lately(costs(counted.counts.items()), now=now)
     lines = [Line.of(known[lane], [Waiting(pk, of, at)], whole=False) for lane, of, pk, at in heads if lane in known]
-    turns = Turns(ledger, now, project_costs, Counter({lane.id: count for lane, count in counted.counts.items()}))
+    lane_held = Counter({lane.id: count for lane, count in counted.counts.items()})
+    turns = Turns(ledger, now, project_costs, lane_held, served=_served)
     rows: dict[int, Queued] = {}
     turns.choose(lines, _Fits(packing, rows), most, lambda some: _complete(where, some, turns, rows), packing.has_room)
+    _served.note(turns.taken, now)
     for _, one, block in turns.never:
         said = f"the task can never run: it {block.words}"
         packing.choice.refused.append((one.pk, failure("QuotaTooSmall", said, USER, retryable=False)))

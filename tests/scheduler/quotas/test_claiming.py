@@ -166,7 +166,7 @@ def test_the_machine_is_packed_as_ever_and_what_it_cannot_run_ends() -> None:
     attempts("p", 3, resources={"cpu": 1})
     (large,) = attempts("p", resources={"cpu": 4})
     (waits,) = attempts("p", resources={"cpu": 2})
-    TaskExecution.objects.filter(pk=waits.pk).update(created_at=now() - timedelta(seconds=5))
+    TaskExecution.objects.update(created_at=now() - timedelta(seconds=5))
     packing = MachinePacking(machine, machine, now=now())
     claimed = claims.claim("local", "one", packing, now=now())
     assert [row.resources["cpu"] for row in claimed.rows] == [1, 1] and claimed.more
