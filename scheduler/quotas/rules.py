@@ -112,6 +112,8 @@ class Block:
             )
         if numbers and self.kept > EPSILON:
             said += f" and {words(of, self.kept)} kept for others"
+        if numbers and limit.lender is not None:
+            said += ", and nobody lends it so much now"
         return f"{said} (quota of {limit.name or limit.scope.kind})"
 
 
