@@ -107,7 +107,7 @@ def shown(user: User, *, project: str = "") -> list[Shown]:
     picture = why.Picture()
     known, waiting = {one.id: one for one in picture.limits}, _waiting(picture)
     if any(one.resource in OF_EXECUTIONS for one in rows):
-        waiting |= _waiting_executions(rows)
+        waiting |= _waiting_executions(picture)
     return [_shown(user, row, picture, known.get(row.pk), waiting) for row in rows]
 
 
@@ -128,15 +128,14 @@ def _shown(user: User, row: Quota, picture: why.Picture, limit: Limit | None, wa
     return Shown(row, used, number, limit is not None, may_change(user, row), _lender(user, row))
 
 
-def _waiting_executions(rows: Iterable[Quota]) -> dict[int, int]:
-    """How many executions wait that each of the quotas of executions covers."""
-    of_executions = [(one.pk, quotas.scope_of_row(one)) for one in rows if one.resource in OF_EXECUTIONS]
+def _waiting_executions(picture: why.Picture) -> dict[int, int]:
+    """How many executions wait for each of the quotas of executions: for each that is in their way."""
     kinds = Execution.objects.filter(waits_since__isnull=False, phase=ExecutionPhase.QUEUED).order_by()
     found: Counter[int] = Counter()
     groups = kinds.values_list(*_WHOSE, "launch_plan__name").annotate(count=Count("pk"))
     for project, domain, principal, plan, count in groups:
-        lane = Lane(0, project, domain, principal, plan or "")
-        found.update({pk: count for pk, scope in of_executions if scope.covers(lane)})
+        for limit in why.keeping(picture, project, domain, principal, plan or ""):
+            found[limit.id] += count
     return found
 
 

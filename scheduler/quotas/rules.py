@@ -170,6 +170,10 @@ class Ledger:
             self._blocks[lane.id] = next((found for found in blocks if found is not None), None)
         return self._blocks[lane.id]
 
+    def blocking(self, lane: Lane) -> list[Limit]:
+        """All that keep one more of the lane from starting now."""
+        return [limit for limit, amount in self.covering(lane) if self._block(limit, amount, lane) is not None]
+
     def _block(self, limit: Limit, amount: float, lane: Lane) -> Block | None:
         used = self.total(limit)
         if limit.resource in HOURS:

@@ -287,8 +287,17 @@ def _block_of_execution(execution: Execution, picture: Picture) -> Block | None:
 
 def keeps(picture: Picture, project: str, domain: str, user: str, launch_plan: str) -> Block | None:
     """What keeps such an execution from starting."""
+    return picture.of_executions.block(_lane_of_execution(project, domain, user, launch_plan))
+
+
+def keeping(picture: Picture, project: str, domain: str, user: str, launch_plan: str) -> list[Limit]:
+    """All that do."""
+    return picture.of_executions.blocking(_lane_of_execution(project, domain, user, launch_plan))
+
+
+def _lane_of_execution(project: str, domain: str, user: str, launch_plan: str) -> Lane:
     number = lanes.number_of(
         project=project, domain=domain, user=user, launch_plan=launch_plan, priority=0, resources={},
         demand=admission.DEMAND,
     )  # fmt: skip
-    return picture.of_executions.block(Lane(number, project, domain, user, launch_plan, demand=admission.DEMAND))
+    return Lane(number, project, domain, user, launch_plan, demand=admission.DEMAND)

@@ -314,6 +314,11 @@ def test_executions_in_line_are_counted_by_one_query_each_for_the_line_and_the_q
         found = root.get(URL).json()["results"]
     assert sorted((row["project"], row["waiting"]) for row in found) == [("demo", 3)] * 2 + [("elsewhere", 1)] * 2
     assert sum("waits_since" in one["sql"] for one in captured) == 2
+    Quota.objects.filter(project="demo", resource="executions").update(limit=9)
+    found = root.get(f"{URL}?project=demo").json()["results"]
+    assert {row["resource"]: row["waiting"] for row in found} == {"executions": 0, "launches": 3}, (
+        "what is in their way"
+    )
 
 
 def test_a_launch_plan_and_a_time(api: Caller) -> None:
