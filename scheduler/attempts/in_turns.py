@@ -19,7 +19,7 @@ from scheduler.attempts.choices import Packing, Queued
 from scheduler.attempts.outcomes import USER, failure
 from scheduler.phases import ATTEMPT_HELD, AttemptPhase
 from scheduler.quotas import lanes, reading
-from scheduler.quotas.lately import add_lately
+from scheduler.quotas.lately import costs_lately
 from scheduler.quotas.rules import Lane, Limit, costs
 from scheduler.quotas.turns import Fit, Line, Served, Turns, Waiting
 from scheduler.statements import execute
@@ -75,13 +75,15 @@ FROM unnest(%s::bigint[]) AS given (lane) CROSS JOIN LATERAL (
 def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most: int) -> bool:
     """Fill the packing's choice with what may start; whether others stay queued. In the transaction that takes them."""
     where = [executor, cluster]
+    project_costs = costs_lately(now=now)
     found = _look(where, now, locked=False)
     if lacking := found.lacking():
         found = _look_again(where, lacking, now)
     limits, counted, heads = found.limits, found.held, found.heads
     known = lanes.load([lane for lane, *_ in heads])
     ledger = reading.ledger(limits, counted, now=now)
-    project_costs = add_lately(costs(counted.counts.items()), now=now)
+    for project, amount in costs(counted.counts.items()).items():
+        project_costs[project] = project_costs.get(project, 0.0) + amount
     lines = [Line.of(known[lane], [Waiting(pk, of, at)], whole=False) for lane, of, pk, at in heads if lane in known]
     lane_held = Counter({lane.id: count for lane, count in counted.counts.items()})
     turns = Turns(ledger, now, project_costs, lane_held, served=_served)

@@ -112,10 +112,9 @@ def test_who_used_much_lately_comes_later(monkeypatch: pytest.MonkeyPatch) -> No
     used.sum_up(now=NOW)
     ran(NOW - HOUR, NOW - HOUR / 4, "c", cpu=6)
     monkeypatch.setattr("django.utils.timezone.now", lambda: NOW)
-    for cache in (lately._lately, lately._this_hour):
-        cache.cache_clear()
-    found = lately.add_lately({"b": 1.0}, now=NOW)
-    for cache in (lately._lately, lately._this_hour):
-        cache.cache_clear()
-    assert found["b"] == 1.0 and found["a"] == pytest.approx(8 * 0.5), "a whole hour, the last one"
+    monkeypatch.setattr(lately, "_kept", lately._Kept())
+    lately._lately.cache_clear()
+    found = lately.costs_lately(now=NOW)
+    lately._lately.cache_clear()
+    assert found["a"] == pytest.approx(8 * 0.5), "a whole hour, the last one"
     assert found["c"] == pytest.approx(6 / 4), "of the hour that goes on"
