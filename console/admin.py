@@ -394,7 +394,7 @@ class QuotaForm(ActingForm):
         names = ("project", "domain", "user", "launch_plan")
         lender = given.pop("borrows_from")
         scope = quotas.scope_of(given.pop("scope"), **{name: given.pop(name) for name in names})
-        wanted = quotas.Wanted(scope=scope, borrows_from=lender.subject if lender else "", **given)
+        wanted = quotas.Wanted(scope=scope, borrows_from=lender.pk if lender else "", **given)
         return quotas.set_quota(wanted, by=quotas.Setter(actor, platform=True))[0]
 
 

@@ -25,6 +25,7 @@ from scheduler.quotas.warning import is_near
 from scheduler.quotas.why import Queued
 
 _WHOSE = ("project", "domain", "principal")
+MOST_PERCENT = 1e9  # told of a limit, however small it is
 MOST_KINDS = 200  # projects, users and launch plans of which the line of executions tells
 
 
@@ -49,17 +50,20 @@ class Shown:
         """Of the limit; 100 where the limit is none at all."""
         if self.is_setting:
             return 0
-        return round(100 * self.used / self.row.limit) if self.row.limit else (100 if self.used else 0)
+        if not self.row.limit:
+            return 100 if self.used else 0
+        return round(min(100 * self.used / self.row.limit, MOST_PERCENT))
 
     @property
     def state(self) -> str:
-        """`ok`, `warning` from the warning level on, `full`, `over` (it was lowered below what runs), `off`."""
+        """`ok`, `warning` from the warning level on, `full`, `borrowing` (more than the limit, of a lender's), `over`
+        (it was lowered below what runs), `off`."""
         if not self.valid:
             return "off"
         if self.is_setting:
             return "ok"
         if self.used > self.row.limit + 1e-6:
-            return "over"
+            return "borrowing" if self.row.borrows_from_id else "over"
         if self.used >= self.row.limit - 1e-6:
             return "full"
         return "warning" if is_near(self.row, self.used) else "ok"
@@ -103,7 +107,7 @@ def shown(user: User, *, project: str = "") -> list[Shown]:
     picture = why.Picture()
     known, waiting = {one.id: one for one in picture.limits}, _waiting(picture)
     if any(one.resource in OF_EXECUTIONS for one in rows):
-        waiting |= _waiting_executions(rows)
+        waiting |= _waiting_executions(picture)
     return [_shown(user, row, picture, known.get(row.pk), waiting) for row in rows]
 
 
@@ -124,15 +128,14 @@ def _shown(user: User, row: Quota, picture: why.Picture, limit: Limit | None, wa
     return Shown(row, used, number, limit is not None, may_change(user, row), _lender(user, row))
 
 
-def _waiting_executions(rows: Iterable[Quota]) -> dict[int, int]:
-    """How many executions wait that each of the quotas of executions covers."""
-    of_executions = [(one.pk, quotas.scope_of_row(one)) for one in rows if one.resource in OF_EXECUTIONS]
+def _waiting_executions(picture: why.Picture) -> dict[int, int]:
+    """How many executions wait for each of the quotas of executions: for each that is in their way."""
     kinds = Execution.objects.filter(waits_since__isnull=False, phase=ExecutionPhase.QUEUED).order_by()
     found: Counter[int] = Counter()
     groups = kinds.values_list(*_WHOSE, "launch_plan__name").annotate(count=Count("pk"))
     for project, domain, principal, plan, count in groups:
-        lane = Lane(0, project, domain, principal, plan or "")
-        found.update({pk: count for pk, scope in of_executions if scope.covers(lane)})
+        for limit in why.keeping(picture, project, domain, principal, plan or ""):
+            found[limit.id] += count
     return found
 
 
@@ -148,14 +151,15 @@ def _another(scope: str) -> str:
     return f"another {kind}"
 
 
-def lender_meant(scope: Scope, resource: str, name: str) -> str:
-    """`another project`, as a form shows it, stands for the lender that the quota has."""
-    if name != _another(scope.kind):
-        return name
+def lender_meant(user: User, scope: Scope, resource: str, name: str) -> str | int:
+    """The number of the lender that the quota has, where it is called as the user sees it; else the name."""
     whose = {"project": scope.project, "domain": scope.domain, "user": scope.user, "launch_plan": scope.launch_plan}
-    rows = Quota.objects.filter(**whose, scope=scope.kind, resource=named(resource), borrows_from__isnull=False)
-    lender = rows.values_list("borrows_from", flat=True).first()
-    return name if lender is None else str(lender)
+    rows = Quota.objects.filter(**whose, scope=scope.kind, resource=named(resource)) if name else Quota.objects.none()
+    row = rows.exclude(borrows_from=None).select_related("borrows_from").first()
+    if row is None or row.borrows_from is None:
+        return name
+    shown = _lender(user, row)
+    return row.borrows_from.pk if name in (shown, shown.removeprefix("project ")) else name
 
 
 def near(rows: Iterable[Shown]) -> list[Quota]:
@@ -263,6 +267,16 @@ def _executions(user: User, picture: why.Picture, project: str) -> list[InLine]:
     firsts = list(Execution.objects.filter(pk__in=counts).select_related("launch_plan").only(*needed))
     whys = why.of_waiting(firsts, picture)
     return [
-        InLine(one.project, one.domain, "", whys[one.pk].code, whys[one.pk].message, counts[one.pk], whys[one.pk].since)
+        InLine(
+            one.project,
+            one.domain,
+            "",
+            because.code,
+            because.message,
+            counts[one.pk],
+            because.since,
+            why.next_of_executions(one, picture),
+        )
         for one in firsts
+        for because in [whys[one.pk]]
     ]

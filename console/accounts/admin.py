@@ -70,6 +70,10 @@ class CausewayUserAdmin(BindingsInTheTrail, SuperuserAdmin, UserAdmin):  # type:
     )
     inlines = (RoleBindingInline,)
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
+        """A name stays: executions, triggers, quotas and the trail know people by it."""
+        return (*self.readonly_fields, *(("username",) if obj is not None else ()))
+
     def told_of(self, obj: User, changed: Collection[str]) -> dict[str, object]:
         return {name: getattr(obj, name) for name in ("is_active", "is_staff", "is_superuser") if name in changed}
 

@@ -99,7 +99,7 @@ def set_one(request: PageRequest) -> HttpResponse:
             limit=typed["limit"],
             warn_at=_percent(typed["warn_at"]),
             guaranteed=typed["guaranteed"] or 0,
-            borrows_from=quotas.lender_meant(scope, typed["resource"], typed["borrows_from"]),
+            borrows_from=quotas.lender_meant(request.user, scope, typed["resource"], typed["borrows_from"]),
             window=typed["window"],
             valid_from=parse_utc(typed["valid_from"]),
             valid_until=parse_utc(typed["valid_until"]),

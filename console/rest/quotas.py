@@ -11,7 +11,7 @@ from rest_framework.response import Response
 
 from console import places, quotas
 from console.rest.base import ApiView, Body, Filters, read_body, read_query, user_of
-from scheduler.actions.quotas import Wanted, change_quota, remove_quota, scope_of, set_quota
+from scheduler.actions.quotas import Wanted, access, change_quota, remove_quota, scope_of, scope_of_row, set_quota
 from scheduler.models import QuotaScope, QuotaWindow
 from scheduler.models.quota import WARN_AT
 
@@ -70,7 +70,7 @@ class QuotaOut(serializers.Serializer[Any]):
     limit = serializers.FloatField(source="row.limit", help_text="in cores, bytes, pieces or hours")
     used = serializers.FloatField(help_text="now; of hours in this window; what others borrow counts")
     percent = serializers.IntegerField(help_text="of the limit")
-    state = serializers.ChoiceField(choices=["ok", "warning", "full", "over", "off"])
+    state = serializers.ChoiceField(choices=["ok", "warning", "full", "borrowing", "over", "off"])
     waiting = serializers.IntegerField(help_text="attempts (of executions and launches: executions) that wait for it")
     warn_at = serializers.IntegerField(source="row.warn_at")
     guaranteed = serializers.FloatField(source="row.guaranteed")
@@ -147,7 +147,9 @@ class QuotasView(ApiView):
         user, body = user_of(request), read_body(QuotaBody, request)
         names = ("project", "domain", "user", "launch_plan")
         scope = scope_of(body.pop("scope", ""), **{name: body.pop(name) for name in names})
-        row, made = set_quota(Wanted(scope=scope, **body), by=quotas.setter(user, scope))
+        by = quotas.setter(user, scope)
+        body["borrows_from"] = quotas.lender_meant(user, scope, body["resource"], body.get("borrows_from", ""))
+        row, made = set_quota(Wanted(scope=scope, **body), by=by)
         return _answer(request, row.pk, status=201 if made else 200)
 
 
@@ -160,8 +162,14 @@ class QuotaView(ApiView):
     @extend_schema(request=ChangesBody, responses=QuotaOut, tags=TAGS)
     def patch(self, request: Request, pk: int) -> Response:
         """Change what is named."""
-        by = quotas.setter_of(user_of(request), pk)
-        change_quota(pk, read_body(ChangesBody, request), by=by)
+        user, changes = user_of(request), read_body(ChangesBody, request)
+        by = quotas.setter_of(user, pk)
+        if "borrows_from" in changes:
+            row = access(pk)
+            changes["borrows_from"] = quotas.lender_meant(
+                user, scope_of_row(row), row.resource, changes["borrows_from"]
+            )
+        change_quota(pk, changes, by=by)
         return _answer(request, pk)
 
     @extend_schema(responses={204: None}, tags=TAGS)

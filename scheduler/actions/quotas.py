@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -52,7 +53,7 @@ class Wanted:
     limit: object
     warn_at: int = WARN_AT
     guaranteed: object = 0
-    borrows_from: str = ""  # of a project: another project; of other scopes: what the quota's subject is called
+    borrows_from: str | int = ""  # a project, or what the quota's subject is called; a number: that quota
     window: str = ""
     valid_from: datetime | None = None
     valid_until: datetime | None = None
@@ -82,8 +83,8 @@ def scope_of(kind: str = "", *, project: str = "", domain: str = "", user: str =
 def set_quota(wanted: Wanted, *, by: Setter) -> tuple[Quota, bool]:
     """The row, and whether it is new: one of the same scope, resource and window is replaced.
 
-    InvalidArgument for what is not understood or cannot be, NotFound for a project or launch plan that is not there,
-    PermissionDenied for what an administrator of a project may not.
+    InvalidArgument for what is not understood or cannot be, NotFound for a project, user or launch plan that is not
+    there, PermissionDenied for what an administrator of a project may not.
     """
     resource, window = named(wanted.resource), _window(wanted)
     _check_scope(wanted.scope, resource)
@@ -101,16 +102,15 @@ def set_quota(wanted: Wanted, *, by: Setter) -> tuple[Quota, bool]:
         before = _shown(row) if row is not None else {}
         now = timezone.now()
         row = row or Quota(**_key(wanted.scope, resource, window), created_by=by.name, created_at=now)
-        lender = _lender(row, wanted.borrows_from) if wanted.borrows_from else None
-        _check_rights(row, given, lender, by, made=made)
+        lender = _lender(row, wanted.borrows_from, by) if wanted.borrows_from else None
+        _check_rights(row, given, by, made=made)
         for name, value in {**given, "borrows_from": lender}.items():
             setattr(row, name, value)
         row.by_platform = row.by_platform and not made or by.platform
         row.updated_by, row.updated_at = by.name, now
         _check(row)
         row.save()
-        after = _shown(row)
-        changed = {name: after[name] for name in after if after[name] != before.get(name)}
+        changed = _changes(before, _shown(row))
         if made or changed:
             verb = "quota.create" if made else "quota.update"
             record(by.name, verb, row, project=row.project, domain=row.domain, detail=changed)
@@ -129,7 +129,7 @@ def change_quota(pk: int, changes: Mapping[str, Any], *, by: Setter) -> Quota:
             row.limit,
             row.warn_at,
             row.guaranteed,
-            row.borrows_from.subject if row.borrows_from else "",
+            row.borrows_from_id or "",
             row.window,
             row.valid_from,
             row.valid_until,
@@ -145,6 +145,8 @@ def remove_quota(pk: int, *, by: Setter) -> None:
         if row.by_platform and not by.platform:
             raise PermissionDenied(f"the quota {row} was set by an administrator of everything: only one lifts it")
         if borrowers := [str(one) for one in row.lends_to.order_by("pk")]:
+            if not by.platform:  # whom it lends to he may not know
+                raise FailedPrecondition(f"the quota {row} lends to others: an administrator of everything ends that")
             raise FailedPrecondition(f"the quota {row} lends to {', '.join(borrowers)}: change these first")
         if Quota.objects.filter(pk=row.pk).delete()[0]:  # of two at once one did it
             record(by.name, "quota.remove", row, project=row.project, domain=row.domain, detail=_shown(row))
@@ -187,12 +189,14 @@ def _window(wanted: Wanted) -> str:
 
 
 def _check_scope(scope: Scope, resource: str) -> None:
-    """That what it names is there: a quota of a misspelt project would hold nobody back."""
+    """That what it names is there: a quota of a misspelt project or user would hold nobody back."""
     if scope.project and not Project.objects.filter(identifier=scope.project).exists():
         raise NotFound(f"no project {scope.project}")
     domains = list(settings.CAUSEWAY_DOMAINS)
     if scope.domain and scope.domain not in domains:
         raise NotFound(f"no domain {scope.domain}: there are {', '.join(domains)}")
+    if scope.user and not get_user_model().objects.filter(username=scope.user).exists():
+        raise NotFound(f"no user {scope.user}")
     if scope.launch_plan:
         plans = NamedEntity.objects.filter(
             resource_type=ResourceType.LAUNCH_PLAN, project=scope.project, domain=scope.domain, name=scope.launch_plan
@@ -205,7 +209,11 @@ def _check_scope(scope: Scope, resource: str) -> None:
         raise InvalidArgument("a project takes part in preemption, or a domain of it: nothing else does")
 
 
-def _check_rights(row: Quota, given: Mapping[str, Any], lender: Quota | None, by: Setter, *, made: bool) -> None:
+def _takes_from_others() -> PermissionDenied:
+    return PermissionDenied("what is guaranteed or lent takes from others: an administrator of everything sets it")
+
+
+def _check_rights(row: Quota, given: Mapping[str, Any], by: Setter, *, made: bool) -> None:
     """An administrator of a project may lower what it has, and lift again only what he set himself."""
     if by.platform:
         return
@@ -214,9 +222,8 @@ def _check_rights(row: Quota, given: Mapping[str, Any], lender: Quota | None, by
             f"a quota of {row.resource} of {row.subject} is for administrators of everything: those of a project set "
             "limits inside it"
         )
-    was = 0.0 if made else row.guaranteed
-    if given["guaranteed"] != was or (lender is not None and lender.pk != (None if made else row.borrows_from_id)):
-        raise PermissionDenied("what is guaranteed or lent takes from others: an administrator of everything sets it")
+    if given["guaranteed"] != (0.0 if made else row.guaranteed):
+        raise _takes_from_others()
     if made or not row.by_platform:
         return
     same = row.valid_from == given["valid_from"] and row.valid_until == given["valid_until"]
@@ -227,11 +234,17 @@ def _check_rights(row: Quota, given: Mapping[str, Any], lender: Quota | None, by
         )
 
 
-def _lender(row: Quota, name: str) -> Quota:
-    """Another quota of that kind and resource, by what it is called: `b` or `project b`."""
+def _lender(row: Quota, name: str | int, by: Setter) -> Quota:
+    """Another quota of that kind and resource, by what it is called: `b` or `project b`.
+
+    Who does not administer everything keeps the one that there is, which doors give by its number: what is answered to
+    names would tell him whose quotas there are.
+    """
+    if not by.platform and name != row.borrows_from_id:
+        raise _takes_from_others()
     others = Quota.objects.filter(scope=row.scope, resource=row.resource, window=row.window)
     for one in others:
-        if name in (one.subject, one.project if one.scope == QuotaScope.PROJECT else "", str(one.pk)):
+        if name in (one.pk, one.subject, one.project if one.scope == QuotaScope.PROJECT else one.subject):
             if one.pk == row.pk or one.subject == row.subject:
                 raise InvalidArgument(f"{row.subject} cannot borrow from itself")
             return one
@@ -278,15 +291,21 @@ def _check_promises(row: Quota) -> None:
 
 
 def _shown(row: Quota) -> dict[str, object]:
+    """For the trail, which those of the project read: a lender by its number, for he may be none of theirs."""
     return {
         "limit": row.limit,
         "warn_at": row.warn_at,
         "guaranteed": row.guaranteed,
-        "borrows_from": row.borrows_from.subject if row.borrows_from else "",
+        "borrows_from": f"quota {row.borrows_from_id}" if row.borrows_from_id else "",
         "window": row.window,
         "valid_from": row.valid_from.isoformat() if row.valid_from else "",
         "valid_until": row.valid_until.isoformat() if row.valid_until else "",
     }
+
+
+def _changes(before: Mapping[str, object], after: Mapping[str, object]) -> dict[str, object]:
+    """For the trail: what is other than before, of a new one what is said at all. What was taken away is `none`."""
+    return {name: "none" if one == "" else one for name, one in after.items() if one != before.get(name, "")}
 
 
 def _alone() -> None:

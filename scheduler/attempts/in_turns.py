@@ -19,13 +19,14 @@ from scheduler.attempts.choices import Packing, Queued
 from scheduler.attempts.outcomes import USER, failure
 from scheduler.phases import ATTEMPT_HELD, AttemptPhase
 from scheduler.quotas import lanes, reading
-from scheduler.quotas.lately import add_lately
+from scheduler.quotas.lately import costs_lately
 from scheduler.quotas.rules import Lane, Limit, costs
-from scheduler.quotas.turns import Fit, Line, Turns, Waiting
+from scheduler.quotas.turns import Fit, Line, Served, Turns, Waiting
 from scheduler.statements import execute
 
 EXECUTIONS = 16  # of a lane that take turns: its oldest
 AT_ONCE = 128  # attempts read at once
+_served = Served()  # by this process: a hint, which decides where all else is equal
 GIVEN = 500  # lanes given in one claim to attempts that have none
 
 _HELD = ", ".join(str(int(phase)) for phase in sorted(ATTEMPT_HELD))
@@ -74,17 +75,21 @@ FROM unnest(%s::bigint[]) AS given (lane) CROSS JOIN LATERAL (
 def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most: int) -> bool:
     """Fill the packing's choice with what may start; whether others stay queued. In the transaction that takes them."""
     where = [executor, cluster]
+    project_costs = costs_lately(now=now)
     found = _look(where, now, locked=False)
     if lacking := found.lacking():
         found = _look_again(where, lacking, now)
     limits, counted, heads = found.limits, found.held, found.heads
     known = lanes.load([lane for lane, *_ in heads])
     ledger = reading.ledger(limits, counted, now=now)
-    project_costs = add_lately(costs(counted.counts.items()), now=now)
+    for project, amount in costs(counted.counts.items()).items():
+        project_costs[project] = project_costs.get(project, 0.0) + amount
     lines = [Line.of(known[lane], [Waiting(pk, of, at)], whole=False) for lane, of, pk, at in heads if lane in known]
-    turns = Turns(ledger, now, project_costs, Counter({lane.id: count for lane, count in counted.counts.items()}))
+    lane_held = Counter({lane.id: count for lane, count in counted.counts.items()})
+    turns = Turns(ledger, now, project_costs, lane_held, served=_served)
     rows: dict[int, Queued] = {}
     turns.choose(lines, _Fits(packing, rows), most, lambda some: _complete(where, some, turns, rows), packing.has_room)
+    _served.note(turns.taken, now)
     for _, one, block in turns.never:
         said = f"the task can never run: it {block.words}"
         packing.choice.refused.append((one.pk, failure("QuotaTooSmall", said, USER, retryable=False)))

@@ -181,7 +181,7 @@ def _capacity(instance: ExecutorInstance) -> Room:
 
 def _preempt_for(waiter: _Waiter, world: _World, now: datetime) -> int:
     if waiter.is_pod:
-        place, gone, short = "", _in_place_of(waiter, world), "room on a node"
+        place, gone, short = "", _in_place_of(waiter, world), _lacks(["room on a node"])
     else:
         place, gone, short = _cheapest(waiter, world)
     if not gone:
@@ -202,7 +202,7 @@ def _cheapest(waiter: _Waiter, world: _World) -> tuple[str, list[Running], str]:
         if block is None and not short:
             return "", [], ""  # it starts as it is
         if gone := preempting.victims(want, world.candidates, ledger, room, place):
-            found.append((place, gone, block.words if block else ", ".join(UNITS[name] for name in sorted(short))))
+            found.append((place, gone, block.words if block else _lacks(UNITS[name] for name in sorted(short))))
     return min(found, key=lambda one: (len(one[1]), [preempting.price(gone) for gone in one[1]]), default=("", [], ""))
 
 
@@ -220,10 +220,14 @@ def _in_place_of(waiter: _Waiter, world: _World) -> list[Running]:
     return [min(fitting, key=preempting.price)] if fitting else []
 
 
+def _lacks(names: Iterable[str]) -> str:
+    return f"was short of {', '.join(names)}"
+
+
 def _said(of: Execution, lane: Lane, short: str) -> str:
     """To those of the lane: they may not be readers of another project, or of another domain."""
     if (of.project, of.domain) == (lane.project, lane.domain):
-        return f"preempted for the execution {of.key}, which has a higher priority: it was short of {short}"
+        return f"preempted for the execution {of.key}, which has a higher priority: it {short}"
     return "preempted for an execution of another project or domain, which has a higher priority"
 
 

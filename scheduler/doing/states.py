@@ -20,6 +20,8 @@ class State(str, Enum):
     STARTING = "starting"  # an executor prepares it: a process, a pod, an image
     RUNNING = "running"  # a program of it runs
 
+    __str__ = str.__str__  # also where it is a key of what is answered
+
     @property
     def is_going(self) -> bool:
         """Whether its clock counts: work is done."""

@@ -31,6 +31,7 @@ _WHOLE = frozenset({EXECUTIONS, LAUNCHES, ATTEMPTS, GPU, PREEMPTION})
 _EXTENDED = re.compile(r"(?=.{1,128}\Z)[a-z0-9]([-a-z0-9.]*[a-z0-9])?/[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _MODEL = re.compile(r"gpu:[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 MOST = 2.0**53  # above it floats are no whole numbers any more
+LEAST = 0.001  # the smallest part that Kubernetes knows (`1m`)
 DEFAULT_CPU = 0.125  # cores of a task that does not say: what an executor counts for it
 
 
@@ -50,6 +51,8 @@ def amount(resource: str, given: object, what: str = "the limit") -> float:
     number = _number(given, what)
     if not 0 <= number <= MOST:
         raise InvalidArgument(f"{what} of {resource} must be between 0 and 2^53, not {given}")
+    if 0 < number < LEAST:
+        raise InvalidArgument(f"{what} of {resource} must be 0 or at least {LEAST}, not {given}")
     if is_whole(resource) and number != math.floor(number):
         raise InvalidArgument(f"{what} of {resource} must be a whole number, not {given}")
     if resource == WEIGHT and what == "the limit" and not 0.01 <= number <= 1000:

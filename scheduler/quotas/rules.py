@@ -112,6 +112,8 @@ class Block:
             )
         if numbers and self.kept > EPSILON:
             said += f" and {words(of, self.kept)} kept for others"
+        if numbers and limit.lender is not None:
+            said += ", and nobody lends it so much now"
         return f"{said} (quota of {limit.name or limit.scope.kind})"
 
 
@@ -167,6 +169,10 @@ class Ledger:
             blocks = (self._block(limit, amount, lane) for limit, amount in self.covering(lane))
             self._blocks[lane.id] = next((found for found in blocks if found is not None), None)
         return self._blocks[lane.id]
+
+    def blocking(self, lane: Lane) -> list[Limit]:
+        """All that keep one more of the lane from starting now."""
+        return [limit for limit, amount in self.covering(lane) if self._block(limit, amount, lane) is not None]
 
     def _block(self, limit: Limit, amount: float, lane: Lane) -> Block | None:
         used = self.total(limit)

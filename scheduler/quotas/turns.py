@@ -1,5 +1,6 @@
 """Whose turn it is among those that wait, pure: priority, then the project that uses least for its weight, then, inside
-a project, the lane and in it the execution that hold least, then age. What may not start now keeps nobody else waiting,
+a project, the lane and in it the execution that hold least, then who waits longest, or since he got something last:
+where there is one place, nobody holds anything when it becomes free. What may not start now keeps nobody else waiting,
 until it has waited for long: then what it is short of is kept for it.
 """
 
@@ -17,6 +18,7 @@ from scheduler.quotas.rules import Block, Lane, Ledger, cost, weight
 
 PATIENCE = timedelta(seconds=30)  # then others may not take what something waits for
 TOGETHER = 16  # lines made whole at once
+MOST_SERVED = 10_000  # lanes, and executions, that are remembered
 
 
 class Waiting(NamedTuple):
@@ -37,19 +39,35 @@ class Fit(Enum):
 
 
 @dataclass
+class Served:
+    """When lanes and executions got something last, as far as whoever decides remembers: what he forgets is age."""
+
+    lanes: dict[int, float] = field(default_factory=dict)
+    executions: dict[int, float] = field(default_factory=dict)
+
+    def note(self, taken: Iterable[tuple[Lane, Waiting]], at: datetime) -> None:
+        for known in (self.lanes, self.executions):
+            if len(known) > MOST_SERVED:
+                known.clear()
+        for lane, one in taken:
+            self.lanes[lane.id] = self.executions[one.execution] = at.timestamp()
+
+
+@dataclass
 class Line:
     """The oldest of a lane that wait, at most some of each of its oldest executions."""
 
     lane: Lane
     waiting: dict[int, deque[Waiting]] = field(default_factory=dict)  # by execution, each oldest first
-    oldest: int = 0  # its first, when it was made
+    oldest: tuple[float, int] = (0.0, 0)  # since when its first waits, when it was made, and its number
     whole: bool = True  # False: only the oldest is there until its turn comes (Turns.choose, `complete`)
 
     @classmethod
     def of(cls, lane: Lane, waiting: Iterable[Waiting], *, whole: bool = True) -> Line:
         line = cls(lane, whole=whole)
         line.fill(waiting)
-        line.oldest = min((queue[0].pk for queue in line.waiting.values()), default=0)
+        heads = ((queue[0].created_at.timestamp(), queue[0].pk) for queue in line.waiting.values())
+        line.oldest = min(heads, default=(0.0, 0))
         return line
 
     def fill(self, waiting: Iterable[Waiting]) -> None:
@@ -58,11 +76,16 @@ class Line:
         for one in waiting:
             self.waiting.setdefault(one.execution, deque()).append(one)
 
-    def next(self, held: Mapping[int, int]) -> Waiting | None:
+    def next(self, held: Mapping[int, int], served: Served) -> Waiting | None:
         if not self.waiting:
             return None
-        key = min(self.waiting, key=lambda execution: (held.get(execution, 0), self.waiting[execution][0].pk))
-        return self.waiting[key][0]
+
+        def order(execution: int) -> tuple[float, ...]:
+            head = self.waiting[execution][0]
+            since = max(head.created_at.timestamp(), served.executions.get(execution, 0.0))
+            return (held.get(execution, 0), since, head.pk)
+
+        return self.waiting[min(self.waiting, key=order)][0]
 
     def pop(self, one: Waiting) -> None:
         queue = self.waiting[one.execution]
@@ -81,6 +104,7 @@ class Turns:
     project_costs: dict[str, float] = field(default_factory=dict)
     lane_held: Counter[int] = field(default_factory=Counter)
     execution_held: Counter[int] = field(default_factory=Counter)
+    served: Served = field(default_factory=Served)
     taken: list[tuple[Lane, Waiting]] = field(default_factory=list)
     blocked: dict[int, Block] = field(default_factory=dict)  # by lane
     never: list[tuple[Lane, Waiting, Block]] = field(default_factory=list)
@@ -113,7 +137,7 @@ class Turns:
                     return
                 together = min(2 * together, TOGETHER, most - len(self.taken))
                 self._complete(line, heap, together, complete)
-            one = line.next(self.execution_held)
+            one = line.next(self.execution_held, self.served)
             if one is None:
                 continue
             match self._try(line, one, fits):
@@ -142,7 +166,8 @@ class Turns:
     def _order(self, line: Line) -> tuple[float, ...]:
         lane = line.lane
         share = self.project_costs.get(lane.project, 0.0) / weight(self.ledger.weights, lane.project)
-        return (-lane.priority, share, self.lane_held[lane.id], line.oldest)
+        since, number = line.oldest
+        return (-lane.priority, share, self.lane_held[lane.id], max(since, self.served.lanes.get(lane.id, 0.0)), number)
 
     def _try(self, line: Line, one: Waiting, fits: Callable[[Lane, Waiting], Fit]) -> Fit:
         lane = line.lane

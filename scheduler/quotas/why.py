@@ -24,6 +24,7 @@ from scheduler.quotas.rules import Block, Lane, Ledger, Limit
 
 Code = Literal["quota", "capacity", "priority", "launch limit", "parallelism", "gate", "schedule", "cluster away"]
 CODES: tuple[Code, ...] = get_args(Code)
+NEXTS = 20
 AWAY = timedelta(seconds=30)  # an executor unheard of for so long is away
 # What clusters say of pods that they have no room for, or are not reached for
 SAID: dict[str, Code] = {
@@ -76,6 +77,7 @@ class Picture:
         self._turns: Ledger | None = None
         self._blocks: dict[int, Block | None] = {}
         self.attempts = Attempts(self.now)
+        self.nexts: dict[int, datetime | None] = {}  # by limit of executions: when the next one starts
 
     @property
     def limits(self) -> tuple[Limit, ...]:
@@ -252,6 +254,18 @@ def place_of_execution(execution: Execution, picture: Picture) -> Place:
     return Place(place, max(counts["of"], place), estimate.of_execution(block, place, picture.now))
 
 
+def next_of_executions(execution: Execution, picture: Picture) -> datetime | None:
+    """About when it starts, if nobody else comes first: the same of all that one limit keeps. Of NEXTS limits; beyond
+    these nobody looks."""
+    block = _block_of_execution(execution, picture)
+    if block is None:
+        return None
+    if block.limit.id not in picture.nexts:
+        told = len(picture.nexts) < NEXTS
+        picture.nexts[block.limit.id] = estimate.of_execution(block, 1, picture.now) if told else None
+    return picture.nexts[block.limit.id]
+
+
 def of_waiting(executions: Sequence[Execution], picture: Picture | None = None) -> dict[int, Why]:
     """By primary key, of executions that wait for their turn, with their launch plans."""
     picture = picture or Picture()
@@ -273,8 +287,17 @@ def _block_of_execution(execution: Execution, picture: Picture) -> Block | None:
 
 def keeps(picture: Picture, project: str, domain: str, user: str, launch_plan: str) -> Block | None:
     """What keeps such an execution from starting."""
+    return picture.of_executions.block(_lane_of_execution(project, domain, user, launch_plan))
+
+
+def keeping(picture: Picture, project: str, domain: str, user: str, launch_plan: str) -> list[Limit]:
+    """All that do."""
+    return picture.of_executions.blocking(_lane_of_execution(project, domain, user, launch_plan))
+
+
+def _lane_of_execution(project: str, domain: str, user: str, launch_plan: str) -> Lane:
     number = lanes.number_of(
         project=project, domain=domain, user=user, launch_plan=launch_plan, priority=0, resources={},
         demand=admission.DEMAND,
     )  # fmt: skip
-    return picture.of_executions.block(Lane(number, project, domain, user, launch_plan, demand=admission.DEMAND))
+    return Lane(number, project, domain, user, launch_plan, demand=admission.DEMAND)

@@ -202,6 +202,8 @@ def test_what_is_done_to_users_leaves_a_trace(client: Client, root: User) -> Non
     client.post(page, _user_form(bo, is_superuser="on", **bound))
     client.post(page, _user_form(bo, is_superuser="on", **{"role_bindings-0-DELETE": "on"}))
     client.post(page, _user_form(bo, is_superuser="on"))  # nothing changed
+    client.post(page, _user_form(bo, is_superuser="on", username="ann"))  # quotas and executions know bo by the name
+    assert User.objects.get(pk=bo.pk).username == "bo"
     other = {"password1": "another-horse-battery", "password2": "another-horse-battery", "usable_password": "true"}
     client.post(reverse("admin:auth_user_password_change", args=[bo.pk]), other)
     client.post(reverse("admin:accounts_user_delete", args=[bo.pk]), {"post": "yes"})

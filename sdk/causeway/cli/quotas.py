@@ -148,8 +148,10 @@ def _told(row: dict[str, Any]) -> dict[str, str]:
 
 
 def _amounts(row: dict[str, Any]) -> dict[str, str]:
-    cost = row.get("cost")
-    return {"hours": f"{row['hours']:.3f}", "cost": "" if cost is None else f"{cost:.2f}"}
+    cost, of, hours = row.get("cost"), row["resource"], row["hours"]
+    if of in ("memory", "ephemeral-storage"):  # told in bytes
+        of, hours = f"{of} (GiB)", hours / 2**30
+    return {"resource": of, "hours": f"{hours:.3f}", "cost": "" if cost is None else f"{cost:.2f}"}
 
 
 @main.group()

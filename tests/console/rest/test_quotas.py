@@ -145,6 +145,8 @@ def test_other_reasons(api: Caller) -> None:
         ({"resource": "preemption", "limit": 1, "project": "", "user": "ann"}, 400, "takes part in preemption"),
         ({"resource": "preemption", "limit": 1, "project": ""}, 400, "takes part in preemption"),
         ({"warn_at": 10**9}, 400, "1 to 100 percent"),
+        ({"project": "", "user": "anm"}, 404, "no user anm"),
+        ({"resource": "memory", "limit": 1e-300}, 400, "0 or at least 0.001"),
         ({"pods": 3}, 400, "unknown"),
     ],
 )
@@ -252,6 +254,43 @@ def test_whom_one_borrows_from_is_told_to_those_who_may_read_it(api: Caller) -> 
     assert (changed["borrows_from"], changed["limit"]) == ("another project", 3.0)
     assert "elsewhere" not in api("vic").get(URL).content.decode()
     assert str(Quota.objects.get(pk=number).borrows_from) == "nvidia.com/gpu of project elsewhere"
+    kept = ada.post(URL, GPUS | {"limit": 2, "borrows_from": "another project"}, format="json").json()
+    assert (kept["borrows_from"], kept["limit"]) == ("another project", 2.0)
+    shown = root.patch(one, {"limit": 3, "borrows_from": "project elsewhere"}, format="json").json()
+    assert (shown["borrows_from"], shown["limit"]) == ("project elsewhere", 3.0)
+
+
+def test_nobody_finds_out_whose_quotas_there_are(api: Caller) -> None:
+    """Neither by names that he tries, nor by what is refused, nor in the trail of his project."""
+    root, ada = api("root"), api("ada")
+    lender = root.post(URL, GPUS | {"project": "elsewhere"}, format="json").json()["id"]
+    number = root.post(URL, GPUS | {"borrows_from": "elsewhere"}, format="json").json()["id"]
+    tried = ("elsewhere", "project elsewhere", "nowhere", str(lender), "another user")
+    told = {str(problem(ada.post(URL, GPUS | {"borrows_from": name}, format="json"), 403)) for name in tried}
+    assert len(told) == 1, "the same of what is there and what is not"
+    event = AuditEvent.objects.get(verb="quota.create", project="demo")
+    assert event.detail["borrows_from"] == f"quota {lender}" and "elsewhere" not in str(event.detail)
+    assert ada.post(URL, GPUS, format="json").json()["borrows_from"] == ""
+    assert AuditEvent.objects.latest("pk").detail == {"borrows_from": "none"}, "what was taken away is told"
+    root.delete(f"{URL}/{number}")
+    own = ada.post(URL, GPUS, format="json").json()["id"]
+    root.post(URL, GPUS | {"project": "elsewhere", "borrows_from": "demo"}, format="json")
+    refused = str(problem(ada.delete(f"{URL}/{own}"), 409))
+    assert "lends to others" in refused and "elsewhere" not in refused
+
+
+def test_who_borrows_is_not_over_his_limit_and_a_limit_of_nearly_nothing_has_a_percentage(api: Caller) -> None:
+    root = api("root")
+    root.post(URL, {"project": "elsewhere", "resource": "attempts", "limit": 9}, format="json")
+    number = root.post(
+        URL, {"project": "demo", "resource": "attempts", "limit": 1, "borrows_from": "elsewhere"}, format="json"
+    ).json()["id"]
+    attempts(3, resources={"cpu": 1})
+    claims.claim("local", "one", Unbounded(9), now=_now())
+    found = root.get(f"{URL}/{number}").json()
+    assert (found["used"], found["state"]) == (3.0, "borrowing")
+    Quota.objects.filter(pk=number).update(limit=1e-320)  # of an older release
+    assert root.get(f"{URL}/{number}").json()["percent"] == 10**9
 
 
 def test_executions_in_line_are_counted_by_one_query_each_for_the_line_and_the_quotas(api: Caller) -> None:
@@ -267,6 +306,7 @@ def test_executions_in_line_are_counted_by_one_query_each_for_the_line_and_the_q
     with CaptureQueriesContext(connection) as captured:
         line = root.get("/api/v1/queue").json()["results"]
     assert sorted((row["project"], row["count"]) for row in line) == [("demo", 1), ("demo", 2), ("elsewhere", 1)]
+    assert all(row["starts_at"] is None for row in line), "of a limit of nothing"
     asked = [one["sql"] for one in captured if "waits_since" in one["sql"]]
     assert len(asked) == 3, "groups, their first, what is used"
     assert not any('"spec"' in sql for sql in asked)
@@ -274,6 +314,11 @@ def test_executions_in_line_are_counted_by_one_query_each_for_the_line_and_the_q
         found = root.get(URL).json()["results"]
     assert sorted((row["project"], row["waiting"]) for row in found) == [("demo", 3)] * 2 + [("elsewhere", 1)] * 2
     assert sum("waits_since" in one["sql"] for one in captured) == 2
+    Quota.objects.filter(project="demo", resource="executions").update(limit=9)
+    found = root.get(f"{URL}?project=demo").json()["results"]
+    assert {row["resource"]: row["waiting"] for row in found} == {"executions": 0, "launches": 3}, (
+        "what is in their way"
+    )
 
 
 def test_a_launch_plan_and_a_time(api: Caller) -> None:

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.db import connection, connections
 from flyteidl.core import execution_pb2
 
@@ -38,6 +39,8 @@ def quota(resource: str, limit: object, project: str = "", **given: Any) -> Quot
     if project:
         Project.objects.get_or_create(identifier=project)
     scoped = {name: given.pop(name) for name in ("domain", "user", "launch_plan") if name in given}
+    if "user" in scoped:
+        get_user_model().objects.get_or_create(username=scoped["user"])
     return quotas.set_quota(Wanted(scope_of(project=project, **scoped), resource, limit, **given), by=ADMIN)[0]
 
 
@@ -166,7 +169,7 @@ def test_the_machine_is_packed_as_ever_and_what_it_cannot_run_ends() -> None:
     attempts("p", 3, resources={"cpu": 1})
     (large,) = attempts("p", resources={"cpu": 4})
     (waits,) = attempts("p", resources={"cpu": 2})
-    TaskExecution.objects.filter(pk=waits.pk).update(created_at=now() - timedelta(seconds=5))
+    TaskExecution.objects.update(created_at=now() - timedelta(seconds=5))
     packing = MachinePacking(machine, machine, now=now())
     claimed = claims.claim("local", "one", packing, now=now())
     assert [row.resources["cpu"] for row in claimed.rows] == [1, 1] and claimed.more

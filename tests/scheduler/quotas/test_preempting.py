@@ -177,7 +177,8 @@ def test_the_youngest_of_the_lowest_goes_and_fails_with_who_came_instead() -> No
     assert (young.phase, young.error_retryable) == (AttemptPhase.FAILED, True)
     assert (error.code, error.kind) == ("Preempted", execution_pb2.ExecutionError.SYSTEM)
     by = Execution.objects.get(pk=wants.execution_id)
-    assert by.key in error.message and "3 of 3 are in use" in error.message
+    assert by.key in error.message and "a higher priority: it asks for" in error.message
+    assert "3 of 3 are in use" in error.message
     assert Preemption.objects.get().by_attempt == wants.pk
     assert TaskExecution.objects.filter(pk__in=[old.pk, high.pk], phase=AttemptPhase.RUNNING).count() == 2
     assert preemption.preempt() == 0, "there is room now"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections import Counter
 from datetime import datetime, timedelta, timezone
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scheduler.quotas.rules import DOMAIN, EVERYTHING, PROJECT, USER, Block, Lane, Ledger, Limit, Scope, circle
-from scheduler.quotas.turns import PATIENCE, Fit, Line, Turns, Waiting
+from scheduler.quotas.turns import PATIENCE, Fit, Line, Served, Turns, Waiting
 
 NOW = datetime(2026, 5, 1, tzinfo=timezone.utc)
 PROJECTS = ("a", "b", "c")
@@ -174,6 +175,32 @@ def test_executions_of_a_project_take_turns_item_by_item() -> None:
     turns = Turns(Ledger([]), NOW)
     turns.choose([line], anything, most=5)
     assert [one.pk for _, one in turns.taken] == [1, 10, 2, 11, 3]
+
+
+@given(sizes=st.lists(st.integers(1, 6), min_size=2, max_size=4), lanes_apart=st.booleans())
+def test_where_there_is_one_place_they_take_turns_too(sizes: list[int], lanes_apart: bool) -> None:
+    """A map and what was launched after it: nobody holds anything whenever the place becomes free."""
+    served, order, ahead = Served(), [], itertools.count()
+    left = {
+        execution: [Waiting(next(ahead), execution, NOW + timedelta(seconds=execution / 100)) for _ in range(size)]
+        for execution, size in enumerate(sizes, start=1)
+    }
+    for step in range(1, sum(sizes) + 1):
+        now = NOW + timedelta(seconds=step)
+        lane_of = {
+            execution: Lane(execution if lanes_apart else 1, "a", demand={"attempts": 1.0}) for execution in left
+        }
+        lines: dict[Lane, list[Waiting]] = {}
+        for execution, ones in left.items():
+            lines.setdefault(lane_of[execution], []).extend(ones)
+        turns = Turns(Ledger([Limit(1, Scope(), "attempts", 1.0)]), now, served=served)
+        turns.choose([Line.of(lane, ones) for lane, ones in lines.items() if ones], anything, most=5)
+        ((_, one),) = turns.taken
+        served.note(turns.taken, now)
+        left[one.execution].remove(one)
+        order.append(one.execution)
+    rounds = [[one for one, size in enumerate(sizes, start=1) if size > turn] for turn in range(max(sizes))]
+    assert order == [one for each in rounds for one in each]
 
 
 def test_small_ones_pass_a_large_one_until_it_has_waited_for_long() -> None:

@@ -107,10 +107,14 @@ def test_windows_of_the_calendar(window: str, day: int) -> None:
     assert used.window_start(window, NOW) == datetime(2026, 5, day, tzinfo=timezone.utc)
 
 
-def test_who_used_much_lately_comes_later() -> None:
+def test_who_used_much_lately_comes_later(monkeypatch: pytest.MonkeyPatch) -> None:
     ran(NOW - timedelta(hours=1.5), NOW - HOUR / 2, "a", cpu=8)
     used.sum_up(now=NOW)
+    ran(NOW - HOUR, NOW - HOUR / 4, "c", cpu=6)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: NOW)
+    monkeypatch.setattr(lately, "_kept", lately._Kept())
     lately._lately.cache_clear()
-    found = lately.add_lately({"b": 1.0}, now=NOW)
+    found = lately.costs_lately(now=NOW)
     lately._lately.cache_clear()
-    assert found["b"] == 1.0 and found["a"] == pytest.approx(8 * 0.5), "a whole hour, the last one"
+    assert found["a"] == pytest.approx(8 * 0.5), "a whole hour, the last one"
+    assert found["c"] == pytest.approx(6 / 4), "of the hour that goes on"
