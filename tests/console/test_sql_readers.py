@@ -176,7 +176,8 @@ def test_no_error_or_catalogue_tells_of_others(prying: psycopg.Connection[Any]) 
 # A row that is looked at before it is asked whether it may be seen divides by zero.
 LOOKS = (
     "SELECT FROM {view} WHERE 1 / (CASE WHEN {column} IS NULL THEN 1 ELSE 0 END) = 1",
-    "SELECT FROM {view} x, {view} y WHERE 1 / (CASE WHEN coalesce(x.{column}, y.{column}) IS NULL THEN 1 ELSE 0 END) = 1",
+    "SELECT FROM {view} x, {view} y"
+    " WHERE 1 / (CASE WHEN coalesce(x.{column}, y.{column}) IS NULL THEN 1 ELSE 0 END) = 1",
     "SELECT max(1 / (CASE WHEN {column} IS NULL THEN 1 ELSE 0 END)) FROM {view} GROUP BY {column} HAVING count(*) > 0",
     "SELECT FROM {view} ORDER BY 1 / (CASE WHEN {column} IS NULL THEN 1 ELSE 0 END) LIMIT 1",
 )
