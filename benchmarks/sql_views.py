@@ -52,7 +52,7 @@ def fill(running: Bench, rows: int) -> None:
     url = f"postgresql://postgres@/causeway?host={running.stack.home / 'postgres'}"
     with psycopg.connect(url, autocommit=True) as session:
         for statement in FILL:
-            session.execute(statement.format(project=PROJECT, other=OTHER, domain=DOMAIN, rows=rows))  # type: ignore[arg-type]
+            session.execute(statement.format(project=PROJECT, other=OTHER, domain=DOMAIN, rows=rows))
 
 
 def main() -> None:

@@ -106,7 +106,7 @@ def make(cursor: Any, views: Iterable[str]) -> bool:
     done, where Causeway may make no roles, or the server's role of that name is another's: then nobody can be given
     the views.
     """
-    if not _role_is_ours(cursor):
+    if not role_is_ours(cursor):
         return False
     for table, condition in POLICIES.items():
         cursor.execute(f"ALTER TABLE public.{table} ENABLE ROW LEVEL SECURITY")
@@ -146,8 +146,8 @@ def drop(cursor: Any) -> None:
             cursor.execute(sql.SQL("DROP POLICY IF EXISTS {} ON {}").format(sql.Identifier(policy), name))
 
 
-def _role_is_ours(cursor: Any) -> bool:
-    """Makes the role where there is none yet."""
+def role_is_ours(cursor: Any) -> bool:
+    """Makes the role where there is none yet. A database is restored only where it is: policies name it."""
     if not may_make_roles(cursor):
         return False
     cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [VIEWER])

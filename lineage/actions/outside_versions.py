@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from flyteidl.core import literals_pb2, types_pb2
@@ -58,14 +59,38 @@ RETURNING kept.dataset_id, kept.made_at
 """
 
 
+# An output in the namespace of the place's own artifacts is the version that its facet names. What an execution of ours
+# made of what is known; of one from outside the run tells.
+_OWN = """
+UPDATE lineage_outsideuse AS kept
+SET version_id = version.id, made_at = CASE WHEN version.execution_key = '' THEN run.ended_at END
+FROM lineage_outsiderun AS run, lineage_outsidedataset AS dataset, artifacts_artifact AS artifact,
+    artifacts_artifactversion AS version
+WHERE kept.run_id = ANY(%s) AND kept.role = 'output' AND kept.version_id IS NULL
+    AND run.id = kept.run_id AND run.state = 'COMPLETE'
+    AND dataset.id = kept.dataset_id AND dataset.namespace = %s
+    AND artifact.project = %s AND artifact.domain = %s AND artifact.name = dataset.name
+    AND version.artifact_id = artifact.id AND version.version = kept.facets #>> '{version,1,datasetVersion}'
+RETURNING kept.dataset_id, kept.made_at
+"""
+_ANY_MADE = """
+SELECT EXISTS (SELECT FROM lineage_outsideuse WHERE run_id = ANY(%s) AND role = 'output' AND made_at IS NOT NULL)
+"""
+
+
 def publish_outputs(place: tuple[str, str], runs: Sequence[int], *, publish: Publish) -> int:
-    """The number of versions that the rules of the place made of what these runs wrote."""
+    """The number of versions that the rules of the place made of what these runs wrote; those that are there already,
+    as the runs say themselves, hang together with the others.
+    """
     project, domain = place
-    rules = list(DatasetRule.objects.filter(project=project, domain=domain).order_by("position", "id")) if runs else []
-    if not rules:
+    if not runs:
         return 0
-    made = [row for row in _made(rules, place, runs, publish) if row[1] is not None]
-    _derive(runs, made, place)
+    namespace = f"{settings.CAUSEWAY_OPENLINEAGE_NAMESPACE}/{project}/{domain}"
+    there = rows_of(_OWN, [list(runs), namespace, project, domain])
+    rules = list(DatasetRule.objects.filter(project=project, domain=domain).order_by("position", "id"))
+    made = [row for row in _made(rules, place, runs, publish) if row[1] is not None] if rules else []
+    if rules or rows_of(_ANY_MADE, [list(runs)])[0][0]:
+        _derive(runs, [*made, *(row for row in there if row[1] is not None)], place)
     return len(made)
 
 

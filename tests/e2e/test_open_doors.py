@@ -129,13 +129,13 @@ def watching(stack: RunningStack, tmp_path_factory: pytest.TempPathFactory) -> R
 @pytest.fixture
 def lab(request: pytest.FixtureRequest, watching: RunningStack, tmp_path: Path) -> Lab:
     """Of the name that the test gives: `@pytest.mark.parametrize("lab", ["mlflow"], indirect=True)`."""
-    return Lab(_environment(request.param, request), watching, tmp_path)
+    return Lab(made_environment(request.param, request), watching, tmp_path)
 
 
 _made: dict[str, Path] = {}  # for all tests of a lab
 
 
-def _environment(name: str, request: pytest.FixtureRequest) -> Path:
+def made_environment(name: str, request: pytest.FixtureRequest) -> Path:
     if ready := os.environ.get(f"CAUSEWAY_LAB_{name.upper()}"):  # the folder of the commands of one made before
         return Path(ready)
     if name not in _made:

@@ -8,13 +8,14 @@ import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
-from django.db import connection
+from django.db import connection, transaction
 from psycopg import sql
 
 from artifacts.store import LocalStore, store, task_users
 from artifacts.store.folders import settle_existing
 from console import installation, old_homes
 from console.accounts import access, tokens
+from console.sqlviews import policies
 from console.supervisor.paths import Home
 from scheduler.models import Project
 
@@ -34,7 +35,9 @@ class Command(BaseCommand):
 
     def handle(self, *, no_static: bool, no_token: bool, only_database: bool, verbosity: int, **_: object) -> None:
         make_database()
-        if only_database:
+        if only_database:  # to restore one into: its dump names the role
+            with transaction.atomic(), connection.cursor() as cursor:
+                policies.role_is_ours(cursor)
             return
         try:
             installation.check()

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from pytest_django import Settings
 
 from artifacts.models import ArtifactVersion, Happening
 from audit.models import AuditEvent
@@ -159,6 +160,27 @@ def test_a_run_whose_begin_is_told_last_reads_what_was_there_when_it_began(api: 
     ):
         assert api("ann").post(HERE, one).status_code == 201
     assert [str(row.source.version)[:36] for row in Derivation.objects.all()] == [str(second)]
+
+
+def test_an_output_that_is_a_version_of_ours_is_made_of_the_run_s_inputs(api: Caller, settings: Settings) -> None:
+    """As training sets of a feature store are, which are published first and told of then."""
+    own = f"{settings.CAUSEWAY_OPENLINEAGE_NAMESPACE}/demo/development"
+    for name in ("raw", "training", "other"):
+        answer = api("ann").post(f"/api/v1/artifacts/demo/development/{name}/versions", {"value": 1, "version": "v1"})
+        assert answer.status_code == 201, answer.content
+    said = {"version": {"datasetVersion": "v1"}}
+    view, raw = dataset("shop", "drivers"), dataset(own, "raw", facets=said)
+    for place, output in ((HERE, "training"), (HERE.replace("=development", "=staging"), "other")):
+        for one in (
+            event("COMPLETE", RUN, "set", minute=9, outputs=[dataset(own, output, facets=said)]),
+            event("START", RUN, "set", minute=1, inputs=[view, raw]),
+        ):
+            assert api("ann").post(place, one).status_code == 201
+    assert [(row.target.artifact.name, row.source.artifact.name) for row in Derivation.objects.all()] == [
+        ("training", "raw")
+    ], "and nothing of a place that the events are not for"
+    (use,) = OutsideUse.objects.filter(version__artifact__name="training")
+    assert [one.dataset.name for one in OutsideUse.objects.filter(run=use.run, version=None)] == ["drivers"]
 
 
 def test_statements_do_not_grow_with_a_batch(api: Caller) -> None:
