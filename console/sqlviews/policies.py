@@ -11,8 +11,10 @@ scalar subqueries, never as EXISTS: that may be hashed, which reads the whole ot
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
+from django.db import IntegrityError, ProgrammingError, transaction
 from psycopg import sql
 
 VIEWER = "causeway_views"  # owns the views; nobody logs in as it, or becomes it but who owns the tables
@@ -146,14 +148,21 @@ def drop(cursor: Any) -> None:
             cursor.execute(sql.SQL("DROP POLICY IF EXISTS {} ON {}").format(sql.Identifier(policy), name))
 
 
+def make_role(cursor: Any, name: str) -> None:
+    """Unless it is there. Another database of the server may make it at this moment: roles are the server's, and
+    advisory locks a database's.
+    """
+    cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [name])
+    if cursor.fetchone() is None:
+        with suppress(IntegrityError, ProgrammingError), transaction.atomic():
+            cursor.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(name)))
+
+
 def role_is_ours(cursor: Any) -> bool:
     """Makes the role where there is none yet. A database is restored only where it is: policies name it."""
     if not may_make_roles(cursor):
         return False
-    cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [VIEWER])
-    cursor.execute("SELECT FROM pg_roles WHERE rolname = %s", [VIEWER])
-    if cursor.fetchone() is None:
-        cursor.execute(f"CREATE ROLE {VIEWER} NOLOGIN")
+    make_role(cursor, VIEWER)
     cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
     if cursor.fetchone()[0]:
         return True

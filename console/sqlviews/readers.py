@@ -211,8 +211,7 @@ def _run(statement: str, role: str, *more: sql.Composable) -> None:
 
 def _make_role(reader: Reader, limits: Limits) -> str:
     with connection.cursor() as cursor:
-        if not _exists(schema.GROUP):
-            cursor.execute(f"CREATE ROLE {schema.GROUP} NOLOGIN")
+        policies.make_role(cursor, schema.GROUP)
         schema.grant(cursor)
     if _exists(reader.role):
         raise AlreadyExists(f"the database server has a role {reader.role} already: another Causeway's, perhaps")
