@@ -1,8 +1,9 @@
 """What PostgreSQL lets everybody do who can connect, and a reader must not: only a superuser can take it from them.
 
-Advisory locks are what Causeway decides by who evaluates an execution; large objects and messages of one's own in the
-write-ahead log are written to disk, as notifications are; and whatever language functions are written in would let a reader write
-some (DO). Counters of scans, rows and blocks tell what a query of one's own looked through: whether others have a row.
+Advisory locks are what Causeway decides by who evaluates an execution; large objects, notifications and messages of
+one's own in the write-ahead log are written to disk; and whatever language functions are written in would let a reader
+write some (DO). Counters of scans, rows and blocks tell what a query of one's own looked through: whether others have a
+row.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ GROUP = "causeway_readers"
 _NAMES = [view.name for view in VIEWS]
 
 # EXPLAIN tells how many rows were left out, and estimates how many there are: of everybody's. It is refused, by what
-# the planner has to evaluate to estimate anything. `current_query` is what the client sent; what was prepared or opened by
-# messages before (Parse, Bind) runs by EXECUTE and FETCH without its text, so what the session keeps is asked too.
+# the planner has to evaluate to estimate anything. `current_query` is what the client sent; what messages prepared or
+# opened before (Parse, Bind) runs by EXECUTE and FETCH without its text, so what the session keeps is asked too.
 # The plan itself is printed where `debug_print_plan` says so, and to the client where it asks for the server's log.
 _WHO = """
 CREATE FUNCTION causeway.reader() RETURNS name LANGUAGE plpgsql STABLE PARALLEL RESTRICTED COST 1 AS $$

@@ -187,6 +187,7 @@ def test_it_reads_what_its_reader_may(ann: User) -> None:
         ("SELECT 1; SELECT 2", "one SELECT"),
         ("", "one SELECT"),
         ("SELECT missing FROM artifact('sales')", "missing"),
+        ("SELECT 1,\n  missing", 'Referenced column "missing" [^\n]+ LINE 2: +missing$'),
         ("CREATE TABLE t AS SELECT 1", "one SELECT"),
     ],
 )
@@ -195,6 +196,17 @@ def test_bad_queries_are_told_what_is_wrong(ann: User, sql: str, told: str) -> N
     with pytest.raises(InvalidArgument, match=told) as error:
         ask(ann, sql)
     assert store().root not in error.value.message and "/proc/" not in error.value.message
+
+
+def test_what_json_has_no_word_for_is_text(ann: User) -> None:
+    publish()
+    sql = (
+        "SELECT 'NaN'::FLOAT, [1 / 0], {'a': -1 / 0}, MAP {DATE '2026-01-31': 1}, amount FROM artifact('sales') LIMIT 1"
+    )
+    with run(Query(sql, "demo", "development"), user=ann).body as body:
+        rows = json.loads(body.read(), parse_constant=pytest.fail)
+    assert rows == [["NaN", ["Infinity"], {"a": "-Infinity"}, {"2026-01-31": 1}, 1]]
+    assert b'"{""2026-01-31"": 1}"' in ask(ann, "SELECT MAP {DATE '2026-01-31': 1} AS m", format="csv")
 
 
 def test_what_is_no_table_says_so(ann: User) -> None:
