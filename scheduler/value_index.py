@@ -102,6 +102,8 @@ def searched(side: ValueSide, condition: Condition) -> Q:
     such a value. InvalidArgument.
     """
     name = condition.key.partition(".")[2]
+    if not name:
+        raise InvalidArgument(f"'{condition}' names no {side.value}: {side.value}.learning_rate:0.1")
     found = ExecutionValue.objects.filter(_fits(name, condition), side=side, name=name)
     return Q(pk__in=found.values("execution"))
 

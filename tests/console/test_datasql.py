@@ -401,8 +401,29 @@ def test_rest_answers_in_each_format_and_refuses_in_problems(ann: User, client: 
     assert post(format="xml").status_code == 400
     assert post(project="other").status_code == 404
     assert client.post("/api/v1/sql", body, "application/json").status_code == 401
+    for other in (tokens.create(ann, "m", scopes=["metrics"]), tokens.create(User.objects.create(username="new"), "t")):
+        one = {"HTTP_AUTHORIZATION": f"Bearer {other[1]}"}
+        assert client.post("/api/v1/sql", {**body, "sql": "SELECT 1"}, "application/json", **one).status_code == 403  # type: ignore[arg-type]
     lineage = client.get("/api/v1/artifacts/demo/development/sales/versions/v1/lineage", **header).json()  # type: ignore[arg-type]
     assert [(read["by"], read["times"]) for read in lineage["reads"]] == [("ann", 3)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "drawn"),
+    [
+        ("SELECT city, amount::DECIMAL(9, 2) AS paid FROM artifact('sales')", "paid by city"),
+        ("SELECT city, 'x' AS x, 1 / (amount - 1) AS part FROM artifact('sales')", "part by city"),
+        ("SELECT city, city AS other FROM artifact('sales')", ""),
+        ("SELECT amount FROM artifact('sales')", ""),
+        ("SELECT city, amount FROM artifact('sales') LIMIT 1", ""),
+    ],
+)
+def test_the_page_draws_what_has_names_and_numbers(ann: User, client: Client, sql: str, drawn: str) -> None:
+    publish()
+    client.force_login(ann)
+    answered = client.post("/sql/", {"sql": sql, "project": "demo", "domain": "development"})
+    page = answered.content.decode()
+    assert answered.status_code == 200 and ("<figure" in page) == bool(drawn) and drawn in page
 
 
 def test_the_page_shows_a_table_and_what_is_wrong(ann: User, client: Client) -> None:

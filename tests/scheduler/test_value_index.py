@@ -160,6 +160,7 @@ def test_an_execution_that_goes_takes_its_values_along() -> None:
         ("input.x:*", "stands at the end"),
         ("input.x:a*b*", "stands at the end"),
         ("other.x:1", "input.NAME:"),
+        ("output.:1", "names no output"),
     ],
 )
 def test_what_makes_no_sense_is_told(text: str, told: str) -> None:
