@@ -76,6 +76,8 @@ def plain_value(literal: literals_pb2.Literal) -> tuple[str, float | None] | Non
     """(text, number) of a number, text, truth value, time or address; None of all others, and of times and durations
     outside of what a calendar holds: whoever writes a literal may write such.
     """
+    while literal.scalar.HasField("union"):  # Optional[float] and the like: what it is this time
+        literal = literal.scalar.union.value
     primitive = literal.scalar.primitive
     kind = primitive.WhichOneof("value") if literal.scalar.HasField("primitive") else None
     if kind is None:
@@ -102,6 +104,8 @@ def searched(side: ValueSide, condition: Condition) -> Q:
     such a value. InvalidArgument.
     """
     name = condition.key.partition(".")[2]
+    if not name:
+        raise InvalidArgument(f"'{condition}' names no {side.value}: {side.value}.learning_rate:0.1")
     found = ExecutionValue.objects.filter(_fits(name, condition), side=side, name=name)
     return Q(pk__in=found.values("execution"))
 
@@ -117,7 +121,9 @@ def _fits(name: str, condition: Condition) -> Q:
         if not value.rstrip("*") or "*" in value.rstrip("*"):
             raise InvalidArgument(f"'{condition}': a * stands at the end, after what the value begins with")
         return Q(text__startswith=value.rstrip("*"))
-    return Q(text=value) | Q(number=number) if number is not None else Q(text=value)
+    if number is not None:
+        return Q(text=value) | Q(number=number)
+    return Q(text__in=[value, value.lower()]) if value in ("True", "False") else Q(text=value)  # as Python has them
 
 
 def _number(text: str) -> float | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import math
 import os
 import resource
 import sys
@@ -80,7 +81,7 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     except duckdb.OutOfMemoryException as error:
         return {"error": f"the query needs more memory than it may have: {first_line(error)}", "kind": "limit"}
     except duckdb.Error as error:
-        raise Refused(without_paths(str(error), paths)) from None
+        raise Refused(without_marks(without_paths(str(error), paths))) from None
 
 
 def first_line(error: Exception) -> str:
@@ -92,6 +93,12 @@ def without_paths(text: str, paths: Iterable[str]) -> str:
         for known in (os.path.realpath(one), one):
             text = text.replace(known, "its file")
     return text
+
+
+def without_marks(text: str) -> str:
+    """In one line, without what points below a word of the line above."""
+    lines = (line.strip() for line in text.splitlines())
+    return " ".join(line for line in lines if line.strip("^~"))
 
 
 def path(file: int) -> str:
@@ -167,9 +174,27 @@ def write_json(found: Any, columns: list[dict[str, str]], limit: int, out: Any) 
         for row in rows:
             count += 1
             if count <= limit:
-                out.write((",\n" if count > 1 else "\n").encode() + json.dumps(row, default=plain).encode())
+                out.write((",\n" if count > 1 else "\n").encode() + as_json(row).encode())
     out.write(b"\n]")
     return min(count, limit), count > limit
+
+
+def as_json(value: Any) -> str:
+    """Of RFC 8259, which has no number for what is not finite and no key but texts: those are texts, as `NaN`."""
+    try:
+        return json.dumps(value, default=plain, allow_nan=False)
+    except (ValueError, TypeError):
+        return json.dumps(told(value), default=plain)
+
+
+def told(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, list | tuple):
+        return [told(each) for each in value]
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else str(plain(key)): told(each) for key, each in value.items()}
+    return value
 
 
 def plain(value: Any) -> Any:
@@ -196,7 +221,7 @@ def write_csv(found: Any, columns: list[dict[str, str]], limit: int, out: Any) -
 def cell(value: Any) -> Any:
     if value is None or isinstance(value, str | int | float):
         return value
-    return json.dumps(value, default=plain) if isinstance(value, list | dict | tuple) else plain(value)
+    return as_json(value) if isinstance(value, list | dict | tuple) else plain(value)
 
 
 def write_arrow(found: Any, columns: list[dict[str, str]], limit: int, out: Any) -> tuple[int, bool]:

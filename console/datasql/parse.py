@@ -29,7 +29,9 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 # Functions of DuckDB that take a path or another query
-_CLOSED = re.compile(r"(read|parquet|sniff|scan|duckdb)_\w*|\w*_scan\w*|glob|query|query_table")
+_CLOSED = re.compile(
+    r"(read|parquet|sniff|scan|duckdb|json_execute)_\w*|\w*_scan\w*|glob|query|query_table|which_secret"
+)
 
 
 @dataclass(frozen=True)

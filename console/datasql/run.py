@@ -19,8 +19,9 @@ from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
-from artifacts.exceptions import InvalidArgument, ResourceExhausted, SearchTooLong
+from artifacts.exceptions import InvalidArgument, PermissionDenied, ResourceExhausted, SearchTooLong
 from artifacts.store import LocalStore, store
+from console.accounts import access
 from console.accounts.models import User
 from console.datasql.parse import parse
 from console.datasql.resolve import Source, Table, resolve
@@ -69,9 +70,14 @@ class Answer:
 
 
 def run(query: Query, *, user: User) -> Answer:
-    """InvalidArgument with DuckDB's own words for a wrong query; ResourceExhausted for one over its limits of memory or
-    size, and while others run; SearchTooLong for one over its time.
+    """PermissionDenied for who may read nothing; InvalidArgument with DuckDB's own words for a wrong query;
+    ResourceExhausted for one over its limits of memory or size, and while others run; SearchTooLong for one over its
+    time.
     """
+    if (
+        access.known_projects(user) == []
+    ):  # also of a token that is not for reading: a query without data takes time too
+        raise PermissionDenied("queries are for who may read a project")
     parsed = parse(query.sql)
     tables = resolve(parsed.references, user=user, project=query.project, domain=query.domain)
     sources = [source for table in tables.values() for source in table.sources]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 from typing import Any
 
 from django.conf import settings
@@ -14,12 +16,15 @@ from django.views.decorators.http import require_http_methods
 from artifacts.exceptions import CausewayError
 from console.accounts import access
 from console.datasql import run
+from console.pages.charts.bars import Bar, BarChart, bars
 from console.pages.responses import PageRequest, page
 from console.pages.scope import scope_of
 from scheduler.models import Project
 
 SHOWN = 200  # rows
 MAX_CELL = 300  # letters
+MAX_BARS, MAX_NAME = 60, 40
+NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?(INT(EGER)?)$|FLOAT|DOUBLE|DECIMAL|NUMBER")
 
 
 @never_cache
@@ -57,7 +62,34 @@ def _answered(request: PageRequest, typed: dict[str, str]) -> dict[str, Any]:
     with found.body as body:
         rows = json.load(body)
     shown = [[_cell(value) for value in row] for row in rows]
-    return {"columns": found.columns, "rows": shown, "truncated": found.truncated, "versions": found.versions}
+    return {
+        "columns": found.columns,
+        "rows": shown,
+        "truncated": found.truncated,
+        "versions": found.versions,
+        "chart": _chart(found.columns, rows),
+    }
+
+
+def _chart(columns: list[dict[str, str]], rows: list[list[Any]]) -> BarChart | None:
+    """A bar for each row, where the first column names it and one of the others is a number: the first of these."""
+    if not 1 < len(rows) <= MAX_BARS:
+        return None
+    place = next((place for place in range(1, len(columns)) if NUMBER.match(columns[place]["type"])), None)
+    if place is None:
+        return None
+    counted = [(_cell(row[0]) or "null", row[place]) for row in rows]
+    drawn = [Bar.of(name[:MAX_NAME], float(value)) for name, value in counted if _is_finite(value)]
+    title, named = columns[place]["name"], columns[0]["name"]
+    return bars(f"{title} by {named}", drawn, head=(named, title))
+
+
+def _is_finite(value: Any) -> bool:
+    """Decimals come as texts, as do numbers without end, which cannot be drawn."""
+    try:
+        return math.isfinite(float(value))
+    except (TypeError, ValueError, OverflowError):
+        return False
 
 
 def _cell(value: Any) -> str:

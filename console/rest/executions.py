@@ -31,6 +31,7 @@ from scheduler.doing import State, of_execution
 from scheduler.doing.everywhere import executions_in
 from scheduler.models import Execution, ExecutionMode
 from scheduler.phases import ExecutionPhase, NodePhase
+from scheduler.search import EXECUTIONS
 
 TAGS = ["executions"]
 _ENTITIES, _LARGE = ("launch_plan", "workflow", "task"), ("spec", "closure", "digest")
@@ -119,6 +120,10 @@ def detail(request: Request, execution: Execution) -> dict[str, Any]:
 
 
 class ExecutionFilters(ScopeFilters):
+    q = serializers.CharField(
+        required=False,
+        help_text="as in the console's search box: words, `phase:failed`, `input.learning_rate:0.1`",
+    )
     phase = ExecutionPhaseField(required=False)
     launch_plan = serializers.CharField(required=False, help_text="its name")
     workflow = serializers.CharField(required=False, help_text="its name")
@@ -155,8 +160,9 @@ class ExecutionsView(ListView):
         filters = read_query(ExecutionFilters, request)
         if state := filters.pop("state", ""):
             filters["pk__in"] = executions_in(State(state))
+        text = filters.pop("q", "")
         wanted = Q(**{_COLUMNS.get(key, key): value for key, value in filters.items()})
-        rows = Execution.objects.filter(access.readable(user_of(request)), wanted)
+        rows = EXECUTIONS.narrow(Execution.objects.filter(access.readable(user_of(request)), wanted), text)
         rows = rows.select_related("launch_plan", "workflow", "task").defer("spec", "error", "counters", *_HEAVY)
         return self.page(request, rows, ExecutionSummary, context_of=_at_present)
 

@@ -1,7 +1,9 @@
 """What PostgreSQL lets everybody do who can connect, and a reader must not: only a superuser can take it from them.
 
-Advisory locks are what Causeway decides by who evaluates an execution; large objects and messages of one's own in the
-write-ahead log are written to disk; and whatever language functions are written in would let a reader write some (DO).
+Advisory locks are what Causeway decides by who evaluates an execution; large objects, notifications and messages of
+one's own in the write-ahead log are written to disk; and whatever language functions are written in would let a reader
+write some (DO). Counters of scans, rows and blocks tell what a query of one's own looked through: whether others have a
+row.
 """
 
 from __future__ import annotations
@@ -14,7 +16,8 @@ from psycopg import sql
 _CLOSED = """
     pronamespace = 'pg_catalog'::regnamespace AND prokind = 'f' AND (
         proname ~ '^pg_(try_)?advisory_' OR proname ~ '^lo_'
-        OR proname IN ('loread', 'lowrite', 'pg_logical_emit_message')
+        OR proname ~ '^pg_stat_get_(xact_|(db_)?(numscans|lastscan|tuples_(returned|fetched)|blocks_)|(backend_)?io$)'
+        OR proname IN ('loread', 'lowrite', 'pg_logical_emit_message', 'pg_notify')
     )
 """
 _FUNCTIONS = f"SELECT pg_proc.oid::regprocedure::text FROM pg_proc WHERE {_CLOSED} ORDER BY 1"  # noqa: S608 - a constant
@@ -73,7 +76,7 @@ def open_doors(cursor: Any) -> list[str]:
     found = []
     cursor.execute(_OPEN)
     if cursor.fetchone()[0]:
-        found.append("take advisory locks or write large objects and the log")
+        found.append("take advisory locks, write large objects and the log or read counters of scans")
     cursor.execute(_LANGUAGES)
     if cursor.fetchall():
         found.append("write functions (DO)")

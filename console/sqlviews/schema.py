@@ -24,14 +24,20 @@ GROUP = "causeway_readers"
 _NAMES = [view.name for view in VIEWS]
 
 # EXPLAIN tells how many rows were left out, and estimates how many there are: of everybody's. It is refused, by what
-# the planner has to evaluate to estimate anything. `current_query` is what the client sent, whatever is prepared in it.
+# the planner has to evaluate to estimate anything. `current_query` is what the client sent; what messages prepared or
+# opened before (Parse, Bind) runs by EXECUTE and FETCH without its text, so what the session keeps is asked too.
 # The plan itself is printed where `debug_print_plan` says so, and to the client where it asks for the server's log.
 _WHO = """
 CREATE FUNCTION causeway.reader() RETURNS name LANGUAGE plpgsql STABLE PARALLEL RESTRICTED COST 1 AS $$
 BEGIN
-    IF current_query() ~* '\\mexplain\\M' AND session_user <> {owner} THEN
+    IF session_user <> {owner} AND (
+        current_query() ~* '\\mexplain\\M'
+        OR EXISTS (SELECT FROM pg_catalog.pg_prepared_statements WHERE statement ~* '\\mexplain\\M')
+        OR EXISTS (SELECT FROM pg_catalog.pg_cursors WHERE statement ~* '\\mexplain\\M')
+    ) THEN
         RAISE insufficient_privilege USING MESSAGE =
-            'EXPLAIN is not for readers: it tells of rows that they may not see. (No query may hold this word.)';
+            'EXPLAIN is not for readers: it tells of rows that they may not see. (No query may hold this word, also '
+            'none that the session has prepared.)';
     END IF;
     IF (current_setting('debug_print_plan')::boolean OR current_setting('client_min_messages') ~ '^(debug|log)')
         AND session_user <> {owner} THEN

@@ -177,6 +177,9 @@ class Client:
         )
         content = Content(value, file, directory, frame, model, uri or external_ref).sorted()
         publishing.check_json({**said, **to_wire(content.value)})
+        asked = addresses.parse(name)
+        if asked.version or asked.alias or asked.partitions or asked.time_partition:
+            raise CausewayError(f"{name!r} is more than a name: the version and its partitions are said by themselves")
         path = f"{self.artifact_path(name)}/versions"
         _, project, domain, *_ = path.split("/")
         what = publishing.members(

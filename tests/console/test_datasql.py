@@ -187,6 +187,7 @@ def test_it_reads_what_its_reader_may(ann: User) -> None:
         ("SELECT 1; SELECT 2", "one SELECT"),
         ("", "one SELECT"),
         ("SELECT missing FROM artifact('sales')", "missing"),
+        ("SELECT 1,\n  missing", 'Referenced column "missing" [^\n]+ LINE 2: +missing$'),
         ("CREATE TABLE t AS SELECT 1", "one SELECT"),
     ],
 )
@@ -195,6 +196,17 @@ def test_bad_queries_are_told_what_is_wrong(ann: User, sql: str, told: str) -> N
     with pytest.raises(InvalidArgument, match=told) as error:
         ask(ann, sql)
     assert store().root not in error.value.message and "/proc/" not in error.value.message
+
+
+def test_what_json_has_no_word_for_is_text(ann: User) -> None:
+    publish()
+    sql = (
+        "SELECT 'NaN'::FLOAT, [1 / 0], {'a': -1 / 0}, MAP {DATE '2026-01-31': 1}, amount FROM artifact('sales') LIMIT 1"
+    )
+    with run(Query(sql, "demo", "development"), user=ann).body as body:
+        rows = json.loads(body.read(), parse_constant=pytest.fail)
+    assert rows == [["NaN", ["Infinity"], {"a": "-Infinity"}, {"2026-01-31": 1}, 1]]
+    assert b'"{""2026-01-31"": 1}"' in ask(ann, "SELECT MAP {DATE '2026-01-31': 1} AS m", format="csv")
 
 
 def test_what_is_no_table_says_so(ann: User) -> None:
@@ -389,8 +401,29 @@ def test_rest_answers_in_each_format_and_refuses_in_problems(ann: User, client: 
     assert post(format="xml").status_code == 400
     assert post(project="other").status_code == 404
     assert client.post("/api/v1/sql", body, "application/json").status_code == 401
+    for other in (tokens.create(ann, "m", scopes=["metrics"]), tokens.create(User.objects.create(username="new"), "t")):
+        one = {"HTTP_AUTHORIZATION": f"Bearer {other[1]}"}
+        assert client.post("/api/v1/sql", {**body, "sql": "SELECT 1"}, "application/json", **one).status_code == 403  # type: ignore[arg-type]
     lineage = client.get("/api/v1/artifacts/demo/development/sales/versions/v1/lineage", **header).json()  # type: ignore[arg-type]
     assert [(read["by"], read["times"]) for read in lineage["reads"]] == [("ann", 3)]
+
+
+@pytest.mark.parametrize(
+    ("sql", "drawn"),
+    [
+        ("SELECT city, amount::DECIMAL(9, 2) AS paid FROM artifact('sales')", "paid by city"),
+        ("SELECT city, 'x' AS x, 1 / (amount - 1) AS part FROM artifact('sales')", "part by city"),
+        ("SELECT city, city AS other FROM artifact('sales')", ""),
+        ("SELECT amount FROM artifact('sales')", ""),
+        ("SELECT city, amount FROM artifact('sales') LIMIT 1", ""),
+    ],
+)
+def test_the_page_draws_what_has_names_and_numbers(ann: User, client: Client, sql: str, drawn: str) -> None:
+    publish()
+    client.force_login(ann)
+    answered = client.post("/sql/", {"sql": sql, "project": "demo", "domain": "development"})
+    page = answered.content.decode()
+    assert answered.status_code == 200 and ("<figure" in page) == bool(drawn) and drawn in page
 
 
 def test_the_page_shows_a_table_and_what_is_wrong(ann: User, client: Client) -> None:

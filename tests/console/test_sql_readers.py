@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from typing import Any
 
@@ -105,6 +107,14 @@ REFUSED = [
     "SET debug_print_plan = on; SELECT * FROM causeway.executions WHERE project = 'other'; RESET debug_print_plan",
     "SET client_min_messages = 'log'; SELECT * FROM causeway.executions",
     "SELECT pg_logical_emit_message(false, 'x', 'fills the disk')",
+    "SELECT pg_notify('x', repeat('fills the disk', 500))",
+    "SELECT * FROM pg_stat_xact_user_tables",  # what a query of one's own looked through
+    "SELECT * FROM pg_stat_user_tables",
+    "SELECT * FROM pg_stat_user_indexes",
+    "SELECT * FROM pg_statio_user_tables",
+    "SELECT * FROM pg_stat_database",
+    "SELECT * FROM pg_stat_io",
+    "SELECT pg_stat_get_tuples_returned('public.scheduler_execution'::regclass)",
     "SET temp_file_limit = -1",
     "SET ROLE causeway_views",
     "SET row_security = off; SELECT * FROM causeway.executions",
@@ -157,6 +167,36 @@ def test_no_plan_is_printed_to_it(prying: psycopg.Connection[Any]) -> None:
     assert "scheduler_execution" not in "".join(told)
     prying.execute("RESET debug_print_plan; RESET client_min_messages")
     assert prying.execute("SELECT name FROM causeway.executions").fetchall() == [("own",)]
+
+
+def test_no_plan_is_prepared_by_message(prying: psycopg.Connection[Any]) -> None:
+    """EXECUTE does not say what the protocol's own message prepared."""
+    prying.pgconn.prepare(b"told", b"EXPLAIN (ANALYZE) SELECT * FROM causeway.executions WHERE project = 'other'")
+    for statement in ("EXECUTE told", "SELECT name FROM causeway.executions"):
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="not for readers"):
+            prying.execute(statement)  # type: ignore[call-overload]
+    prying.execute("DEALLOCATE told")
+    assert prying.execute("SELECT name FROM causeway.executions").fetchall() == [("own",)]
+
+
+def test_no_plan_is_opened_by_message(prying: psycopg.Connection[Any]) -> None:
+    """FETCH does not say what a portal of the protocol holds, which libpq has no call for."""
+
+    def message(kind: bytes, body: bytes) -> bytes:
+        return kind + (len(body) + 4).to_bytes(4, "big") + body
+
+    prepared = message(b"P", b"p\0EXPLAIN (ANALYZE) SELECT * FROM causeway.executions\0\0\0")
+    bound = message(b"B", b"c\0p\0" + bytes(6))
+    fetched = message(b"Q", b"DEALLOCATE p; FETCH ALL FROM c\0")
+    os.set_blocking(prying.fileno(), True)
+    with socket.socket(fileno=os.dup(prying.fileno())) as wire:
+        wire.settimeout(10)
+        wire.sendall(message(b"Q", b"BEGIN\0") + prepared + bound + message(b"S", b"") + fetched)
+        told = b""
+        while told.count(b"Z\0\0\0\5") < 3:  # ready for more
+            told += wire.recv(65536)
+    assert b"not for readers" in told and b"actual time" not in told
+    prying.close()
 
 
 def test_what_it_may_write_to_disk_has_an_end(prying: psycopg.Connection[Any]) -> None:

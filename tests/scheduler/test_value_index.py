@@ -89,6 +89,17 @@ def test_inputs_of_each_plain_kind_are_found() -> None:
     assert found("output.epochs:3") == set()
 
 
+def test_what_may_be_one_of_several_types_is_found_as_what_it_is() -> None:
+    def one_of(value: literals_pb2.Literal) -> literals_pb2.Literal:
+        return literals_pb2.Literal(scalar=literals_pb2.Scalar(union=literals_pb2.Union(value=value)))
+
+    nothing = literals_pb2.Literal(scalar=literals_pb2.Scalar(none_type=literals_pb2.Void()))
+    launched("a", rate=one_of(literal_of(0.1)), deep=one_of(one_of(literal_of("x"))), none=one_of(nothing), dry=True)
+    assert indexed() == 3
+    assert found("input.rate:0.1") == found("input.deep:x") == found("input.dry:True") == {"a"}
+    assert found("input.dry:False") == found("input.none:x") == set()
+
+
 def test_outputs_are_found_once_it_succeeded() -> None:
     execution = launched("a", x=1)
     launched("b", x=1)
@@ -160,6 +171,7 @@ def test_an_execution_that_goes_takes_its_values_along() -> None:
         ("input.x:*", "stands at the end"),
         ("input.x:a*b*", "stands at the end"),
         ("other.x:1", "input.NAME:"),
+        ("output.:1", "names no output"),
     ],
 )
 def test_what_makes_no_sense_is_told(text: str, told: str) -> None:

@@ -63,6 +63,7 @@ def test_it_lists_what_they_do_and_why_they_wait(causeway: Command, failed: Exec
         "afailed"
     ]
     assert "awaits" not in causeway("execution", "list", "--state", "running")
+    assert "awaits" not in causeway("execution", "list", "--search", "phase:failed")
     assert "awaits" in causeway("execution", "list", "--by", "abe", "--plan", PLAN, "--limit", 1)
 
 

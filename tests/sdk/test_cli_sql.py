@@ -19,7 +19,9 @@ def test_a_query_is_shown_as_a_table_json_or_a_file(client: Client, causeway: Co
     file.write_text("city,amount\na,1\nb,2\n")
     causeway("artifact", "create", "sales", "--file", file)
     query = "SELECT city, amount FROM artifact('sales') ORDER BY 2 DESC"
-    assert causeway("sql", query).split() == ["CITY", "AMOUNT", "b", "2", "a", "1"]
+    assert causeway("sql", query).split() == ["city", "amount", "b", "2", "a", "1"]
+    own = "SELECT 1 AS _a_b, '2026-01-01T00:00:00+09:00' AS made_at"
+    assert causeway("sql", own).split() == ["_a_b", "made_at", "1", "2026-01-01T00:00:00+09:00"]
     assert json.loads(causeway("sql", "-", "--json", typed=query))[0] == {"city": "b", "amount": 2}
     out = tmp_path / "out.csv"
     causeway("sql", query, "--format", "csv", "-o", out)

@@ -187,6 +187,8 @@ def test_it_finds_versions_in_every_way(client: Client) -> None:
         (lambda client, path: client.create("x", file=path), "directory|no files"),
         (lambda client, path: client.create("x", file=path / "none"), "no file"),
         (lambda client, path: client.create("a/b", 1), "no artifact"),
+        (lambda client, path: client.create("a@v1", 1), "more than a name"),
+        (lambda client, path: client.create("a:best", 1), "more than a name"),
         (lambda client, path: client.get("flyte://elsewhere/x"), "address"),
         (lambda client, path: client.create("x", frame=[1]), "frame"),
     ],

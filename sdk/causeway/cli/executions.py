@@ -68,16 +68,25 @@ def _path(client: Client, name: str) -> str:
 @click.option("--plan", default="", help="Only those of this launch plan.")
 @click.option("--workflow", default="", help="Only those of this workflow.")
 @click.option("--by", default="", help="Only those this account launched.")
+@click.option("--search", default="", help="As in the console: words, 'input.learning_rate:0.1 phase:failed'.")
 @click.option("--all-projects", is_flag=True, help="Not only the project and domain chosen.")
 @click.option("--limit", default=20, show_default=True)
 @json_option
 @click.pass_obj
 def list_executions(
-    client: Client, state: str | None, plan: str, workflow: str, by: str, all_projects: bool, limit: int, as_json: bool
+    client: Client,
+    state: str | None,
+    plan: str,
+    workflow: str,
+    by: str,
+    search: str,
+    all_projects: bool,
+    limit: int,
+    as_json: bool,
 ) -> None:
     """Executions, newest first, with what they do and why they wait."""
     asked = {} if all_projects else {"project": client.project, "domain": client.domain}
-    named = {"launch_plan": plan, "workflow": workflow, "principal": by}
+    named = {"launch_plan": plan, "workflow": workflow, "principal": by, "q": search}
     asked |= {key: value for key, value in named.items() if value}
     if state:
         asked["state" if state.lower() in STATES else "phase"] = state.lower()

@@ -23,16 +23,23 @@ def say(data: Any, text: str, *, as_json: bool) -> None:
     click.echo(json.dumps(data, indent=2) if as_json else text)
 
 
-def show_rows(rows: Sequence[Mapping[str, Any]], columns: list[str], *, as_json: bool) -> None:
-    """A table; on a terminal no line is wider than it: the widest columns are cut, the first one last."""
+def show_rows(rows: Sequence[Mapping[str, Any]], columns: list[str], *, as_json: bool, verbatim: bool = False) -> None:
+    """A table; on a terminal no line is wider than it: the widest columns are cut, the first one last.
+
+    :param verbatim: the columns are a user's own: their names and values are shown as they are
+    """
     if as_json:
         click.echo(json.dumps(list(rows), indent=2))
         return
-    table = [[_cell(column, _value(row, column)) for column in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip([each.upper() for each in columns], *table, strict=True)]
+    if verbatim:
+        heads, table = columns, [[_cell("", row.get(column)) for column in columns] for row in rows]
+    else:
+        heads = [column.upper().replace("_", " ") for column in columns]
+        table = [[_cell(column, _value(row, column)) for column in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(heads, *table, strict=True)]
     if sys.stdout.isatty():
         widths = fitted(widths, shutil.get_terminal_size().columns)
-    for line in [[column.upper().replace("_", " ") for column in columns], *table]:
+    for line in [heads, *table]:
         cells = (_cut(text, width).ljust(width) for text, width in zip(line, widths, strict=True))
         click.echo((" " * GAP).join(cells).rstrip())
 

@@ -55,4 +55,4 @@ def _show(rows: list[list[Any]], facts: dict[str, Any], *, as_json: bool) -> Non
     width = len(rows[0]) if rows else 0
     names = [column["name"] for column in facts.get("columns", ())] or [f"column{n + 1}" for n in range(width)]
     unique = [name if name not in names[:place] else f"{name}_{place + 1}" for place, name in enumerate(names)]
-    show_rows([dict(zip(unique, row, strict=True)) for row in rows], unique, as_json=as_json)
+    show_rows([dict(zip(unique, row, strict=True)) for row in rows], unique, as_json=as_json, verbatim=True)

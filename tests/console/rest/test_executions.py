@@ -59,9 +59,13 @@ def test_it_filters_the_list(api: Caller) -> None:
         "workflow=w&project=demo": ["e2", "e1"],
         "project=elsewhere": [],
         "limit=1": ["e2"],
+        "q=phase:failed+-e1": ["e2"],
+        "q=e1&principal=ann": ["e1"],
+        "q=input.rate:0.1": [],
     }.items():
         assert [each["name"] for each in client.get(f"{URL}?{query}").json()["results"]] == names, query
     problem(client.get(f"{URL}?phase=FINE"), 400)
+    problem(client.get(f"{URL}?q=input.rate>fast"), 400)
     problem(client.get(f"{URL}?created_after=yesterday"), 400)
 
 
