@@ -187,6 +187,7 @@ SLOW_TASKS = (
     "scheduler.tasks.apply_retention",
     "scheduler.tasks.judge_data_of",
     "scheduler.tasks.index_plain_values",
+    "scheduler.tasks.send_traces",
     "console.tasks.send_password_reset",
     "lineage.tasks.send_run_events",
 )
@@ -278,6 +279,17 @@ if CAUSEWAY_OPENLINEAGE_URL:
         "task": "lineage.tasks.send_run_events",
         "schedule": 1.0,
         "options": {"expires": 5.0},
+    }
+
+# Executions that ended are told as OpenTelemetry traces to this collector (OTLP over HTTP, `/v1/traces` follows), with
+# these headers: `name=value,name=value`.
+CAUSEWAY_OTLP_URL = os.environ.get("CAUSEWAY_OTLP_URL", "")
+CAUSEWAY_OTLP_HEADERS = os.environ.get("CAUSEWAY_OTLP_HEADERS", "")
+if CAUSEWAY_OTLP_URL:
+    CELERY_BEAT_SCHEDULE["traces"] = {
+        "task": "scheduler.tasks.send_traces",
+        "schedule": 2.0,
+        "options": {"expires": 10.0},
     }
 
 # Object store: a local directory or an S3 bucket (s3://bucket/prefix; endpoint and keys from AWS_*). A directory stands

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
+from importlib import import_module
 
 from celery import shared_task
 from django.conf import settings
@@ -103,6 +104,12 @@ def apply_retention(after: int = 0) -> None:
 @shared_task
 def index_plain_values() -> None:
     index_values()
+
+
+@shared_task
+def send_traces() -> None:
+    """What it needs is imported where traces are wanted."""
+    import_module("scheduler.traces.sending").send_traces()
 
 
 @shared_task

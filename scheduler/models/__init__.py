@@ -10,7 +10,7 @@ from scheduler.models.ended_child import EndedChild
 from scheduler.models.event import PhaseEvent
 from scheduler.models.execution import Execution, ExecutionMode
 from scheduler.models.executor import ExecutorInstance
-from scheduler.models.figure import Figure, FiguresMark
+from scheduler.models.figure import Figure, FiguresMark, TracesMark
 from scheduler.models.gate import Gate, GateKind
 from scheduler.models.level import LevelOutcome, ServiceLevel, UpTime
 from scheduler.models.node import NodeExecution, NodeKind
@@ -97,6 +97,7 @@ __all__ = [
     "UpTime",
     "UsageHour",
     "ValueSide",
+    "TracesMark",
     "ValuesMark",
     "Workflow",
 ]

@@ -39,3 +39,7 @@ class Mark(models.Model):
 
 class FiguresMark(Mark):
     """Up to which PhaseEvent figures are counted: one row."""
+
+
+class TracesMark(Mark):
+    """Up to which PhaseEvent ended executions are told as traces (scheduler.traces): one row."""

@@ -1,0 +1,1 @@
+"""Executions that ended, as OpenTelemetry traces (CAUSEWAY_OTLP_URL): from the launch to each attempt."""
