@@ -7,6 +7,7 @@ told later; what it refuses for good is noted in the log and left out, for it wo
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from django.conf import settings
@@ -23,10 +24,11 @@ from scheduler.traces.spans import spans_of
 logger = logging.getLogger(__name__)
 
 SENDING = (428, 18)  # advisory lock
-AT_ONCE = 200  # phase events looked through in one go
+AT_ONCE = 500  # phase events looked through in one go
 MOST_ROWS = 2000  # nodes, and attempts, of one execution that are told: the first ones
 SPANS = 1000  # of one request, or those of one execution
 SECONDS = 10.0  # for one request
+BUDGET = 30.0  # seconds after which one run begins with nothing more
 PASSING = frozenset({401, 403, 404, 408, 429, 500, 502, 503, 504})  # answers that may be others later
 MOST_ABOVE = 100  # executions above one another
 
@@ -37,18 +39,29 @@ class NotTaken(Exception):
 
 def send_traces() -> int:
     """Tell of the executions that ended since the last time; how many. The first time begins with what ends from then
-    on. NotTaken: all of it is tried again the next time, and those that were told are the same spans then.
+    on. NotTaken: what was not told yet is tried again the next time.
     """
-    if not settings.CAUSEWAY_OTLP_URL:
-        return 0
+    total, until = 0, time.monotonic() + BUDGET
+    while settings.CAUSEWAY_OTLP_URL and time.monotonic() < until:
+        sent = _send_some()
+        if sent is None:
+            break
+        total += sent
+    return total
+
+
+def _send_some() -> int | None:
+    """None: there is nothing to read, or somebody else does. What was told before it broke off is told again, as the
+    same spans.
+    """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", list(SENDING))
         if not cursor.fetchone()[0]:
-            return 0
+            return None
         mark = TracesMark.objects.first() or TracesMark()
         after, upto = marks.step(mark, "scheduler_phaseevent", most=AT_ONCE)
         if after == upto:
-            return 0
+            return None
         events = PhaseEvent.objects.filter(pk__gt=after, pk__lte=upto, machine=Machine.EXECUTION)
         ended = events.filter(to_phase__in=sorted(EXECUTION_TERMINAL)).values("object_id")
         found = Execution.objects.filter(pk__in=ended).select_related("launch_plan", "workflow", "task")

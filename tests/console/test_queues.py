@@ -26,6 +26,7 @@ from scheduler.tasks import (
     fire_schedules,
     index_plain_values,
     judge_data_of,
+    send_traces,
     sweep,
 )
 
@@ -36,6 +37,7 @@ SLOW: tuple[Any, ...] = (
     send_run_events,
     send_password_reset,
     judge_data_of,
+    send_traces,
 )
 ARGUMENTS: dict[Any, list[Any]] = {send_password_reset: ["ann@example.com"], judge_data_of: [1]}
 
