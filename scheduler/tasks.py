@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -28,6 +29,8 @@ from scheduler.value_index import index_values
 from scheduler.wake import continue_retention, one_turn
 
 FORGETTING = 20.0  # seconds that retention takes for what other systems told
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task
@@ -109,7 +112,11 @@ def index_plain_values() -> None:
 @shared_task
 def send_traces() -> None:
     """What it needs is imported where traces are wanted."""
-    import_module("scheduler.traces.sending").send_traces()
+    sending = import_module("scheduler.traces.sending")
+    try:
+        sending.send_traces()
+    except sending.NotTaken as error:
+        logger.warning("traces wait: %s", error)
 
 
 @shared_task

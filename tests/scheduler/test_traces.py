@@ -8,11 +8,13 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from django.conf import settings
 from flytekit import map_task, task, workflow
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from pytest_django import Settings
 
+from scheduler import tasks
 from scheduler.models import Execution, TaskExecution
 from scheduler.traces.sending import NotTaken, headers, send_traces
 from tests.flyte import register_all
@@ -133,6 +135,13 @@ def test_nothing_is_lost_while_the_collector_is_away(collector: Collector) -> No
         with pytest.raises(NotTaken):
             told()
     assert told() == 1 and len(collector.spans) == 3
+
+
+def test_a_collector_that_is_away_is_a_line_of_the_log(collector: Collector, caplog: pytest.LogCaptureFixture) -> None:
+    Driver({"double": lambda n: n}).run(start(workflow_of(doubled), {"ns": [1]}))
+    collector.statuses = [503, 503]
+    read_on(lambda: tasks.send_traces() or 0)
+    assert f"traces wait: {settings.CAUSEWAY_OTLP_URL}: 503" in caplog.text
 
 
 def test_what_is_refused_for_good_is_left_out(collector: Collector) -> None:
