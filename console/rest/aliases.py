@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from drf_spectacular.utils import extend_schema
@@ -18,8 +17,8 @@ from console.access_objects import access_artifact, access_version
 from console.accounts.access import Action
 from console.governance import mover_of
 from console.rest.artifacts import TAGS, AliasOut
-from console.rest.base import ApiView, Body, Filters, ListView, read_body, read_query, user_of
-from console.rest.versions import PARTITION_PARAMETER, partition_filters, partitions_among
+from console.rest.base import ApiView, Body, ListView, read_body, read_query, user_of
+from console.rest.versions import PARTITION_PARAMETER, PartitionFilters, partition_filters
 
 
 class AliasBody(Body):
@@ -35,12 +34,10 @@ class AliasBody(Body):
     )
 
 
-class DropFilters(Filters):
+class DropFilters(PartitionFilters):
+    paged = False
     reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
     force = serializers.BooleanField(required=False, default=False, help_text="against its policy")
-
-    def also_allowed(self, given: Iterable[str]) -> set[str]:
-        return partitions_among(given)
 
 
 class AliasView(ApiView):
@@ -78,18 +75,13 @@ class AliasMoveOut(serializers.Serializer[Any]):
     evidence = serializers.DictField(help_text="the policy as it was, and what of it held; empty: none governed it")
 
 
-class MoveFilters(Filters):
-    def also_allowed(self, given: Iterable[str]) -> set[str]:
-        return partitions_among(given)
-
-
 class AliasMovesView(ListView):
     newest_by = "at"
 
     @extend_schema(parameters=[PARTITION_PARAMETER], responses=AliasMoveOut(many=True), tags=TAGS)
     def get(self, request: Request, project: str, domain: str, name: str, alias: str) -> Response:
         """Where an alias has been; with partitions, its pointers for these."""
-        read_query(MoveFilters, request)
+        read_query(PartitionFilters, request)
         artifact = access_artifact(user_of(request), project, domain, name)
         partitions = partition_filters(request)
         check_keys(artifact, Wanted(*artifact.key, partitions=partitions))

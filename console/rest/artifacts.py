@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import OuterRef, Q, Subquery
@@ -20,7 +19,7 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.rest.base import ApiView, ListView, ScopeFilters, read_query, user_of
 from console.rest.fields import NameOf
-from console.rest.versions import TimeFilters, VersionSummary, partition_filters, partitions_among
+from console.rest.versions import TimeFilters, VersionSummary, partition_filters
 
 TAGS = ["artifacts"]
 
@@ -93,14 +92,12 @@ class ArtifactView(ApiView):
 
 
 class ResolveFilters(TimeFilters):
+    paged = False
     version = serializers.CharField(required=False, default="")
     alias = serializers.CharField(required=False, default="")
     created_before = serializers.DateTimeField(required=False, default=None, help_text="the newest as of then")
     checks = serializers.ChoiceField(choices=[PASSED], required=False, default="", help_text="no check blocks it")
     quarantined = serializers.BooleanField(required=False, default=False, help_text="quarantined ones too")
-
-    def also_allowed(self, given: Iterable[str]) -> set[str]:
-        return partitions_among(given)
 
 
 class Resolved(serializers.Serializer[Any]):

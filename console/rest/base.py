@@ -72,8 +72,10 @@ class Body(serializers.Serializer[Any]):
 
 
 class Filters(Body):
+    paged = True  # whether what is answered comes in pages
+
     def also_allowed(self, given: Iterable[str]) -> set[str]:
-        return PAGING
+        return PAGING if self.paged else set()
 
 
 class ScopeFilters(Filters):

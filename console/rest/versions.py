@@ -106,7 +106,14 @@ def value_of(version: ArtifactVersion) -> Any:
     return to_json(literal, types_pb2.LiteralType.FromString(bytes(version.literal_type)), exact=True)
 
 
-class TimeFilters(Filters):
+class PartitionFilters(Filters):
+    """With partitions, as `partition.<key>=<value>` (partition_filters)."""
+
+    def also_allowed(self, given: Iterable[str]) -> set[str]:
+        return super().also_allowed(given) | {key for key in given if key.startswith(PARTITION_PREFIX)}
+
+
+class TimeFilters(PartitionFilters):
     time_partition = serializers.DateTimeField(required=False, default=None)
     time_from = serializers.DateTimeField(required=False, default=None, help_text="time partition at or after")
     time_before = serializers.DateTimeField(required=False, default=None, help_text="time partition before")
@@ -119,9 +126,6 @@ class VersionFilters(TimeFilters):
     created_before = serializers.DateTimeField(required=False)
     removed = serializers.BooleanField(required=False, default=False, help_text="those whose data is gone, instead")
     execution = serializers.CharField(required=False, help_text="that produced it: project/domain/name")
-
-    def also_allowed(self, given: Iterable[str]) -> set[str]:
-        return super().also_allowed(given) | partitions_among(given)
 
 
 PARTITION_PARAMETER = OpenApiParameter(
@@ -138,11 +142,6 @@ _COLUMNS = {
     "time_from": "time_partition__gte",
     "time_before": "time_partition__lt",
 }
-
-
-def partitions_among(given: Iterable[str]) -> set[str]:
-    """Of the names of parameters those that are partitions."""
-    return {key for key in given if key.startswith(PARTITION_PREFIX)}
 
 
 def partition_filters(request: Request) -> dict[str, str]:

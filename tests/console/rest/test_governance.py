@@ -201,6 +201,8 @@ def test_an_alias_is_kept_per_region(api: Caller) -> None:
     moves = vic.get(f"{ALIAS}/moves?partition.region=SEA").json()["results"]
     assert [(move["from_version"], move["to_version"]) for move in moves] == [("s1", "s2"), (None, "s1")]
     assert len(vic.get(f"{ALIAS}/moves").json()["results"]) == 3
+    first = vic.get(f"{ALIAS}/moves?partition.region=SEA&limit=1").json()
+    assert [first["results"], vic.get(first["next"]).json()["results"]] == [[move] for move in moves]
     problem(vic.get(f"{ALIAS}/moves?partition.zone=1"), 400)
     problem(ada.delete(ALIAS), 400)
     problem(ada.delete(f"{ALIAS}?partition.region=NYC"), 404)
