@@ -42,41 +42,6 @@ ANYWHERE = ""  # as `expected`: wherever it points now
 NOWHERE = "-"  # as `expected`: it must not exist yet
 
 
-def move_alias(
-    version: ArtifactVersion,
-    name: str,
-    *,
-    actor: str,
-    reason: str = "",
-    expected: str = ANYWHERE,
-    mover: Mover | None = None,
-    kind: Kind = ALIAS_MOVED,
-    cause: Happening | None = None,
-    leads: Callable[[ArtifactVersion], str] | None = None,
-) -> Alias:
-    """Point the alias at the version. `expected` is the version it must name now, or AliasMoved tells which it does.
-    `leads`, with the artifact locked, says of the one that it names now why this one takes its place, or
-    nothing: it stays.
-
-    `mover`: with which roles the actor moves it, or that the control plane does; somebody without any, where it is not
-    said. Pointing it where it points already changes nothing and leaves no entry in the history. PolicyBroken where the
-    alias's policy does not allow it; FailedPrecondition for a version that was removed; AlreadyExists for a new alias
-    that is called as a version of the artifact is.
-    """
-    with transaction.atomic():
-        return move_within(
-            version,
-            name,
-            actor=actor,
-            reason=reason,
-            expected=expected,
-            mover=mover,
-            kind=kind,
-            cause=cause,
-            leads=leads,
-        )
-
-
 def move_within(
     version: ArtifactVersion,
     name: str,
@@ -89,7 +54,16 @@ def move_within(
     cause: Happening | None = None,
     leads: Callable[[ArtifactVersion], str] | None = None,
 ) -> Alias:
-    """As `move_alias`, in the caller's transaction: what is refused is refused before anything is written."""
+    """Point the alias at the version, in the caller's transaction (`move_alias`: in one of its own); what is refused is
+    refused before anything is written. `expected` is the version it must name now, or AliasMoved tells which it does.
+    `leads`, with the artifact locked, says of the one that it names now why this one takes its place, or
+    nothing: it stays.
+
+    `mover`: with which roles the actor moves it, or that the control plane does; somebody without any, where it is not
+    said. Pointing it where it points already changes nothing and leaves no entry in the history. PolicyBroken where the
+    alias's policy does not allow it; FailedPrecondition for a version that was removed; AlreadyExists for a new alias
+    that is called as a version of the artifact is.
+    """
     check_alias(name)
     _check_reason(reason)
     policy, present = _locked(version.artifact, name, version.partitions)
@@ -118,6 +92,9 @@ def move_within(
     move = AliasMove(from_version=before, to_version=version)
     _note(alias, move, judged, kind, actor=actor, reason=reason, cause=cause)
     return alias
+
+
+move_alias = transaction.atomic(move_within)
 
 
 def drop_alias(

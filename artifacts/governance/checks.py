@@ -111,7 +111,7 @@ def withdraw(artifact: Artifact, name: str, *, actor: str, version_id: int | Non
     pending = CheckResult.objects.filter(status=CheckStatus.PENDING, name=name, version__artifact=artifact)
     if version_id is not None:
         pending = pending.filter(version=version_id)
-    light = [f"version__{column}" for column in _LIGHT]
+    light = [f"version__{column}" for column in HEAVY]
     rows = list(pending.select_related("version").defer(*light).select_for_update(of=("self",), no_key=True))
     CheckResult.objects.filter(pk__in=[row.pk for row in rows]).delete()
     for row in rows:
@@ -138,11 +138,11 @@ def _partitions(artifact: Artifact, values: Mapping[str, str]) -> dict[str, str]
     return {key: check_partition_value(key, value) for key, value in sorted(values.items())}
 
 
-_LIGHT = ("card", "terms", "literal", "literal_type", "metadata")
+HEAVY = ("card", "terms", "literal", "literal_type", "metadata")
 
 
 def _to_judge(artifact: Artifact, count: int) -> list[ArtifactVersion]:
-    rows = ArtifactVersion.objects.filter(artifact=artifact, removed_at__isnull=True).defer(*_LIGHT)
+    rows = ArtifactVersion.objects.filter(artifact=artifact, removed_at__isnull=True).defer(*HEAVY)
     newest = list(rows.order_by("-created_at", "-pk")[:count])
     named = rows.filter(aliases__isnull=False).exclude(pk__in=[row.pk for row in newest]).distinct()
     found = [*newest, *named]
@@ -216,13 +216,13 @@ def other_of(version: ArtifactVersion, against: str) -> ArtifactVersion | None:
     named = Alias.objects.filter(
         artifact=version.artifact_id, name=against, partitions__contained_by=version.partitions
     ).exclude(version=version.pk)
-    alias = named.select_related("version").defer(*(f"version__{column}" for column in _LIGHT)).first()
+    alias = named.select_related("version").defer(*(f"version__{column}" for column in HEAVY)).first()
     return alias.version if alias is not None else None
 
 
 def previous_of(version: ArtifactVersion) -> ArtifactVersion | None:
     """The newest of the same partition that is older, neither removed nor quarantined."""
-    return older_of(version).defer(*_LIGHT).order_by("-created_at", "-pk").first()
+    return older_of(version).defer(*HEAVY).order_by("-created_at", "-pk").first()
 
 
 def older_of(version: ArtifactVersion, *, itself: bool = False) -> QuerySet[ArtifactVersion]:

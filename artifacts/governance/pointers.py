@@ -13,7 +13,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
-from artifacts.governance.checks import names_of
+from artifacts.governance.checks import HEAVY, names_of
 from artifacts.governance.policies import (
     Candidate,
     CheckFact,
@@ -37,7 +37,6 @@ MAX_REASON = 10_000
 BATCH = 50  # versions looked at in one go for one that satisfies a policy
 SEARCHED = 1000  # versions that a fall-back looks back over
 SHOWN = 100  # pointers of an alias that is kept per partition
-_LIGHT = ("card", "terms", "literal", "literal_type", "metadata")
 
 
 class PolicyBroken(FailedPrecondition):
@@ -276,7 +275,7 @@ def _satisfying(
     rows = ArtifactVersion.objects.filter(artifact=artifact_id, removed_at__isnull=True, quarantined_at__isnull=True)
     if partitions:
         rows = rows.filter(partitions__contains=dict(partitions))
-    rows = rows.select_related("artifact").defer(*_LIGHT)
+    rows = rows.select_related("artifact").defer(*HEAVY)
     ordered = rows.order_by("-created_at", "-pk")
     for start in range(0, SEARCHED, BATCH):
         found = list(ordered[start : start + BATCH])
@@ -296,13 +295,13 @@ def alias_of(policy: Policy | None, artifact_id: int, alias: str, partitions: Ma
     rows = Alias.objects.filter(
         artifact=artifact_id, name=alias, partition_digest=digest_of(kept_by(policy, partitions))
     )
-    return rows.select_related("version").defer(*(f"version__{column}" for column in _LIGHT)).first()
+    return rows.select_related("version").defer(*(f"version__{column}" for column in HEAVY)).first()
 
 
 def pointers_of(artifact_id: int, alias: str, policy: Policy) -> list[tuple[Alias, list[Clause]]]:
     """The versions that the alias names, and what of its policy holds for each now; those moved last, SHOWN of them."""
     rows = Alias.objects.filter(artifact=artifact_id, name=alias).select_related("version__artifact")
-    found = list(rows.defer(*(f"version__{column}" for column in _LIGHT)).order_by("-moved_at", "-pk")[:SHOWN])
+    found = list(rows.defer(*(f"version__{column}" for column in HEAVY)).order_by("-moved_at", "-pk")[:SHOWN])
     candidates = candidates_of(policy, [one.version for one in found], alias)
     return [(one, merits(policy, candidates[one.version_id])) for one in found]
 

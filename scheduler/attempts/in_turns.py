@@ -75,15 +75,14 @@ FROM unnest(%s::bigint[]) AS given (lane) CROSS JOIN LATERAL (
 def choose(executor: str, cluster: str, packing: Packing, *, now: datetime, most: int) -> bool:
     """Fill the packing's choice with what may start; whether others stay queued. In the transaction that takes them."""
     where = [executor, cluster]
-    project_costs = costs_lately(now=now)
+    lately = costs_lately(now=now)
     found = _look(where, now, locked=False)
     if lacking := found.lacking():
         found = _look_again(where, lacking, now)
     limits, counted, heads = found.limits, found.held, found.heads
     known = lanes.load([lane for lane, *_ in heads])
     ledger = reading.ledger(limits, counted, now=now)
-    for project, amount in costs(counted.counts.items()).items():
-        project_costs[project] = project_costs.get(project, 0.0) + amount
+    project_costs = costs(counted.counts.items(), beside=lately)
     lines = [Line.of(known[lane], [Waiting(pk, of, at)], whole=False) for lane, of, pk, at in heads if lane in known]
     lane_held = Counter({lane.id: count for lane, count in counted.counts.items()})
     turns = Turns(ledger, now, project_costs, lane_held, served=_served)

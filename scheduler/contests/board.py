@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from artifacts.governance.pointers import candidates_of, policy_of
 from artifacts.governance.policies import failing, merits
@@ -54,7 +55,7 @@ class Board:
         """The one for all partitions."""
         return next((alias.version for alias in self.champions if not alias.partitions), None)
 
-    @property
+    @cached_property
     def named(self) -> set[int]:
         """Keys of the versions that the alias names."""
         return {alias.version_id for alias in self.champions}

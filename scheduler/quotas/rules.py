@@ -298,9 +298,9 @@ def cost(demand: Mapping[str, float]) -> float:
     return max(0.125, demand.get("cpu", 0.0), demand.get("memory", 0.0) / 2**32, 16 * demand.get("nvidia.com/gpu", 0.0))
 
 
-def costs(held: Iterable[tuple[Lane, int]]) -> dict[str, float]:
-    """Of what each project holds."""
-    found: dict[str, float] = defaultdict(float)
+def costs(held: Iterable[tuple[Lane, int]], *, beside: Mapping[str, float] | None = None) -> dict[str, float]:
+    """Of what each project holds, beside what it costs already."""
+    found: dict[str, float] = defaultdict(float, beside or {})
     for lane, count in held:
         found[lane.project] += cost(lane.demand) * count
     return found

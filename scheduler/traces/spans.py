@@ -18,15 +18,10 @@ from scheduler.models import Execution, NodeExecution, NodeKind, TaskExecution
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
 
 MAX_TEXT = 1000  # of an error
-_FAILED = (
-    {ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT},
-    {NodePhase.FAILED, NodePhase.TIMED_OUT},
-    {AttemptPhase.FAILED},
-)
 
 
 def trace_id(root: Execution) -> bytes:
-    """16 bytes. `root`: the execution that nobody launched, or a trigger, a schedule or a person."""
+    """16 bytes. `root`: the execution above all the others, which a person, a schedule or a trigger launched."""
     return _digest("trace", root.pk, root.created_at.isoformat(), size=16)
 
 
@@ -34,24 +29,24 @@ def spans_of(
     execution: Execution, root: Execution, nodes: Sequence[NodeExecution], attempts: Iterable[TaskExecution]
 ) -> Iterator[Span]:
     """Of an execution that has ended; times are Unix nanoseconds."""
-    trace, name = trace_id(root), execution.launch_plan or execution.task or execution.workflow
+    trace, ran = trace_id(root), execution.launch_plan or execution.task or execution.workflow
     above = _of_node(execution.parent_node_id) if execution.parent_node_id else b""
     own = _digest("execution", execution.pk)
     yield _span(
         trace,
         own,
         above,
-        name.name,
+        ran.name,
         (execution.created_at, execution.ended_at),
         {
             "causeway.execution": execution.key,
             "causeway.project": execution.project,
             "causeway.domain": execution.domain,
-            "causeway.version": name.version,
+            "causeway.version": ran.version,
             "causeway.principal": execution.principal,
             "causeway.phase": ExecutionPhase(execution.phase).name,
         },
-        failed=execution.phase in _FAILED[0],
+        failed=execution.phase in (ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT),
         error=execution.error,
     )
     ends = {node.pk: node.ended_at or execution.ended_at for node in nodes}
@@ -65,7 +60,7 @@ def spans_of(
             node.node_id,
             (node.started_at or node.created_at, ends[node.pk]),
             {"causeway.node": node.node_id, "causeway.kind": node.kind, "causeway.phase": NodePhase(node.phase).name},
-            failed=node.phase in _FAILED[1],
+            failed=node.phase in (NodePhase.FAILED, NodePhase.TIMED_OUT),
             error=node.error,
         )
     for attempt in attempts:
@@ -87,7 +82,7 @@ def _of_attempt(trace: bytes, attempt: TaskExecution, end: datetime | None) -> S
             **({"causeway.cluster": attempt.cluster} if attempt.cluster else {}),
             "causeway.phase": AttemptPhase(attempt.phase).name,
         },
-        failed=attempt.phase in _FAILED[2],
+        failed=attempt.phase == AttemptPhase.FAILED,
         error=attempt.error,
     )
     if attempt.started_at is not None:

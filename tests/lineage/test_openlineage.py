@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
@@ -24,6 +22,7 @@ from scheduler.actions.executions import abort
 from scheduler.advance import advance
 from tests.flyte import register_all
 from tests.lineage.test_lineage import KEY, make
+from tests.receiving import Answer, Posted, receiving
 from tests.scheduler.driving import Driver, TaskFailed, start, workflow_of
 from tests.scheduler.test_lineage import ANSWERS, child_plan, parent, run_all
 from tests.scheduler.test_publishing import publishing
@@ -103,28 +102,18 @@ class Endpoint:
 def endpoint(settings: Settings) -> Iterator[Endpoint]:
     found = Endpoint()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            status = found.statuses.pop(0) if found.statuses else 201
-            if status < 300:
-                found.got.append(json.loads(body))
-                found.keys.append(self.headers.get("Authorization", ""))
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(b"no" if status >= 300 else b"")
+    def answer(posted: Posted) -> Answer:
+        status = found.statuses.pop(0) if found.statuses else 201
+        if status < 300:
+            found.got.append(json.loads(posted.body))
+            found.keys.append(posted.headers.get("authorization", ""))
+        return Answer(status, body=b"no" if status >= 300 else b"")
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    found.url = f"http://127.0.0.1:{server.server_port}/api/v1/lineage"
-    settings.CAUSEWAY_OPENLINEAGE_URL = found.url
-    settings.CAUSEWAY_OPENLINEAGE_API_KEY = "secret"
-    yield found
-    server.shutdown()
-    server.server_close()
+    with receiving(answer) as url:
+        found.url = f"{url}/api/v1/lineage"
+        settings.CAUSEWAY_OPENLINEAGE_URL = found.url
+        settings.CAUSEWAY_OPENLINEAGE_API_KEY = "secret"
+        yield found
 
 
 def due_now() -> None:

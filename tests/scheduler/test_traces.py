@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from django.conf import settings
@@ -18,6 +16,7 @@ from scheduler import tasks
 from scheduler.models import Execution, TaskExecution
 from scheduler.traces.sending import NotTaken, headers, send_traces
 from tests.flyte import register_all
+from tests.receiving import Answer, Posted, receiving
 from tests.scheduler.driving import Driver, TaskFailed, start, workflow_of
 from tests.scheduler.test_lineage import ANSWERS, child_plan, parent, run_all
 from tests.scheduler.transactions import read_on
@@ -36,29 +35,20 @@ class Collector:
 def collector(settings: Settings) -> Iterator[Collector]:
     found = Collector()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            status = found.statuses.pop(0) if found.statuses else 200
-            if status == 200:
-                assert (self.path, self.headers["Content-Type"]) == ("/v1/traces", "application/x-protobuf")
-                found.tokens.append(self.headers.get("x-token", ""))
-                for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                    found.spans += [span for scope in resource.scope_spans for span in scope.spans]
-            self.send_response(status)
-            self.end_headers()
+    def answer(posted: Posted) -> Answer:
+        status = found.statuses.pop(0) if found.statuses else 200
+        if status == 200:
+            assert (posted.path, posted.headers["content-type"]) == ("/v1/traces", "application/x-protobuf")
+            found.tokens.append(posted.headers.get("x-token", ""))
+            for resource in ExportTraceServiceRequest.FromString(posted.body).resource_spans:
+                found.spans += [span for scope in resource.scope_spans for span in scope.spans]
+        return Answer(status)
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    settings.CAUSEWAY_OTLP_URL = f"http://127.0.0.1:{server.server_port}/"
-    settings.CAUSEWAY_OTLP_HEADERS = "x-token=t1, x-other = a=b"
-    send_traces()  # it begins with what ends from now on
-    yield found
-    server.shutdown()
-    server.server_close()
+    with receiving(answer) as url:
+        settings.CAUSEWAY_OTLP_URL = f"{url}/"
+        settings.CAUSEWAY_OTLP_HEADERS = "x-token=t1, x-other = a=b"
+        send_traces()  # it begins with what ends from now on
+        yield found
 
 
 @task

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope
 from pytest_django import Settings
 
+from tests.receiving import Answer, Posted, receiving
 from tests.stack import free_port
 
 
@@ -56,23 +55,10 @@ def receiver(settings: Settings) -> Iterator[Receiver]:
     settings.CAUSEWAY_WEBHOOK_PRIVATE = True
     found = Receiver()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            found.taken.append(({name.lower(): value for name, value in self.headers.items()}, body))
-            status = found.statuses.pop(0) if found.statuses else 204
-            self.send_response(status)
-            if status in (301, 302):
-                self.send_header("Location", f"{found.url}/elsewhere")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def answer(posted: Posted) -> Answer:
+        found.taken.append((dict(posted.headers), posted.body))
+        status = found.statuses.pop(0) if found.statuses else 204
+        return Answer(status, {"Location": f"{found.url}/elsewhere"} if status in (301, 302) else {})
 
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    found.url = f"http://127.0.0.1:{server.server_address[1]}"
-    yield found
-    server.shutdown()
-    server.server_close()
+    with receiving(answer) as found.url:
+        yield found
