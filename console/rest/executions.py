@@ -180,9 +180,12 @@ class ExecutionsView(ListView):
 
 
 def launched(request: Request, user: User, start: Callable[[], Execution], *, wait: float) -> Response:
+    """Without `wait` as it was launched: what has become of it since is for who asks, and in a storm costs as much as
+    the launch."""
     execution = start()
-    wait_until_ended(execution, wait)
-    execution = access_execution(user, execution.project, execution.domain, execution.name)
+    if wait > 0:
+        wait_until_ended(execution, wait)
+        execution = access_execution(user, execution.project, execution.domain, execution.name)
     body = detail(request, execution)
     return Response(body, status=201, headers={"Location": body["url"]})
 

@@ -123,7 +123,10 @@ def launch_from(body: dict[str, Any], *, user: User) -> Execution:
     if body["interruptible"] is not None:
         spec.interruptible.CopyFrom(wrappers_pb2.BoolValue(value=body["interruptible"]))
     request = LaunchRequest(project=project, domain=domain, name=body["name"], spec=spec, inputs=inputs)
-    return launch(request, actor=user.username)
+    execution = launch(request, actor=user.username)
+    if isinstance(entity, LaunchPlan):  # whoever shows it need not look them up
+        execution.launch_plan, execution.workflow = entity, entity.workflow
+    return execution
 
 
 def _entity(user: User, body: dict[str, Any]) -> LaunchPlan | Task:

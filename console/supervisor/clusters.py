@@ -19,12 +19,25 @@ def clusters(env: Mapping[str, str]) -> list[Cluster]:
         raise CannotStart(str(error)) from None
 
 
+def check(env: Mapping[str, str]) -> None:
+    """Raises CannotStart for a kubeconfig that cannot be used: before anything is built or written for the cluster."""
+    if not (found := clusters(env)):
+        return
+    # Only here: the client of Kubernetes takes a second to import.
+    from scheduler.executors.kubernetes.client import connect  # noqa: PLC0415
+
+    try:
+        for one in found:
+            connect(one)
+    except BadCluster as error:
+        raise CannotStart(str(error)) from None
+
+
 def describe(env: Mapping[str, str], store_url: str) -> Iterator[str]:
     """Which clusters there are, what they have, and what is missing."""
     if not (found := clusters(env)):
         return
-    # Only here: the client of Kubernetes takes a second to import.
-    from scheduler.executors.kubernetes.overview import lines  # noqa: PLC0415
+    from scheduler.executors.kubernetes.overview import lines  # noqa: PLC0415 - see above
 
     try:
         for one in found:

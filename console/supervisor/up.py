@@ -12,8 +12,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
 
-from console.supervisor import preflight
-from console.supervisor.clusters import describe
+from console.supervisor import clusters, preflight
 from console.supervisor.connector import setup as connector
 from console.supervisor.connector.setup import Here
 from console.supervisor.errors import CannotStart
@@ -155,9 +154,11 @@ def serve(options: Options, *, demo: bool, s3: str, began: float) -> None:
     preflight.check_wheels(postgres=options.postgres, valkey=options.valkey)
     if options.connector is not None:
         connector.check(options.connector.python)
-    options = replace(options, door=door(home, {**os.environ, **options.environment}, s3, say=say))
+    env = {**os.environ, **options.environment}
+    clusters.check(env)
+    options = replace(options, door=door(home, env, s3, say=say))
     stack = Stack(options, say=say)
-    for line in describe(stack.env, stack.env.get("CAUSEWAY_STORE_URL") or str(home.root / "objects")):
+    for line in clusters.describe(stack.env, stack.env.get("CAUSEWAY_STORE_URL") or str(home.root / "objects")):
         say(line)
     stack.clear_leftovers()
     preflight.check_port(options.bind, options.http_port, option="--http-port")
