@@ -94,7 +94,7 @@ def tick_in_this_worker(**_: object) -> None:
         threading.Thread(target=_tick_for_ever, name="tick", daemon=True).start()
 
 
-class Pulse(bootsteps.StartStopStep):  # type: ignore[misc]
+class Pulse(bootsteps.StartStopStep):
     """A worker's loop beats. While it waits for the broker it neither goes round nor hangs: then a thread does."""
 
     requires = ("celery.worker.components:Timer",)

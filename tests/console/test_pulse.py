@@ -40,9 +40,9 @@ def test_nothing_is_written_where_nobody_looks(tmp_path: Path, monkeypatch: pyte
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_clock_beats_with_each_tick(place: Path) -> None:
+def test_the_clock_beats_with_each_tick(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ticks = Ticks(app, lazy=True)
-    ticks._heap = []  # nothing to send
+    monkeypatch.setattr(ticks, "_heap", [])  # nothing to send
     ticks.tick()
     assert place.exists()
 
