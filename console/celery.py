@@ -9,9 +9,11 @@ import threading
 import time
 from typing import Any
 
-from celery import Celery, Task
+from celery import Celery, Task, bootsteps
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError, Service
 from celery.signals import task_prerun, worker_ready
+
+from scheduler import pulse
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -41,6 +43,11 @@ class Ticks(Scheduler):
     PAUSE = 10.0  # seconds before the broker is tried again: one that hangs takes its time to fail
     _alone_until = 0.0  # monotonic
     _slow: threading.Thread | None = None
+
+    def tick(self, *args: Any, **options: Any) -> float:
+        if threading.current_thread() is threading.main_thread():  # not of a worker that ticks besides
+            pulse.beat()
+        return float(super().tick(*args, **options))
 
     def apply_async(self, entry: ScheduleEntry, producer: Any = None, advance: bool = True, **options: Any) -> Any:
         if time.monotonic() >= self._alone_until:
@@ -85,6 +92,27 @@ def tick_in_this_worker(**_: object) -> None:
     """
     if os.environ.get("CAUSEWAY_TICK") == "1":
         threading.Thread(target=_tick_for_ever, name="tick", daemon=True).start()
+
+
+class Pulse(bootsteps.StartStopStep):
+    """A worker's loop beats. While it waits for the broker it neither goes round nor hangs: then a thread does."""
+
+    requires = ("celery.worker.components:Timer",)
+
+    def start(self, worker: Any) -> None:
+        pulse.beat()
+        worker.timer.call_repeatedly(pulse.SECONDS, pulse.beat)
+        threading.Thread(target=self._wait, args=(worker,), name="pulse", daemon=True).start()
+
+    def _wait(self, worker: Any) -> None:
+        while True:
+            consumer = getattr(worker, "consumer", None)
+            if consumer is None or consumer.connection is None:
+                pulse.beat()
+            time.sleep(pulse.SECONDS)
+
+
+app.steps["worker"].add(Pulse)
 
 
 @worker_ready.connect

@@ -87,10 +87,11 @@ def take_turn(execution_id: int) -> bool:
             _tidy(execution)
             return True
         turn = Turn(execution, timezone.now())
-        events = gather(turn)
-        while events:
-            events = perform(turn, turn.evaluate(events))
-        flush(turn)
+        with turn.literals.settled():
+            events = gather(turn)
+            while events:
+                events = perform(turn, turn.evaluate(events))
+            flush(turn)
         write_entries(turn)
         validators.keep(execution, turn.decks, turn.authority)
         if execution.phase in EXECUTION_TERMINAL:

@@ -25,7 +25,10 @@ M = TypeVar("M", tasks_pb2.Resources, tasks_pb2.K8sPod)
 PYTORCH, TENSORFLOW, MPI, RAY, SPARK, DASK = "pytorch", "tensorflow", "mpi", "ray", "spark", "dask"
 JOBS = frozenset({PYTORCH, TENSORFLOW, MPI, RAY, SPARK, DASK})  # types that operators of clusters start
 MOST_REPLICAS = 1000  # of one job: what asks for more has more likely a zero too many
-_ALWAYS = "RESTART_POLICY_ALWAYS"
+_ENDLESS = {
+    "RESTART_POLICY_ALWAYS": "a replica that ended well would be started again, and the job could never end",
+    "RESTART_POLICY_EXIT_CODE": "its operator starts a replica again that was killed, as often as that happens",
+}
 _ROLES = {
     "master": ("masterReplicas",),
     "launcher": ("launcherReplicas", "numLauncherReplicas"),
@@ -113,11 +116,10 @@ def _wrong(task: tasks_pb2.TaskTemplate, custom: Mapping[str, Any]) -> Iterator[
         if not isinstance(number, (int, float)) or number != number // 1 or number < 0:
             yield f"the number of its {role} replicas is {number}; it is a whole number, 0 or more"
     for name in _GROUPS:
-        if part(custom, name).get("restartPolicy") == _ALWAYS:
-            yield (
-                f"its {name} have the restart policy ALWAYS: a replica that ended well would be started again, and the "
-                "job could never end; ask for ON_FAILURE or NEVER"
-            )
+        policy = str(part(custom, name).get("restartPolicy") or "")
+        if policy in _ENDLESS:
+            said = policy.removeprefix("RESTART_POLICY_")
+            yield f"its {name} have the restart policy {said}: {_ENDLESS[policy]}; ask for ON_FAILURE or NEVER"
     elastic = part(custom, "elasticConfig")
     if elastic and (count(elastic.get("minReplicas")) or 1) > (count(elastic.get("maxReplicas")) or 1):
         yield (

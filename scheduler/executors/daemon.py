@@ -15,6 +15,7 @@ from datetime import datetime, timedelta, timezone
 
 from django.db import close_old_connections
 
+from scheduler import pulse
 from scheduler.attempts import claims, reports, wire
 from scheduler.attempts.claims import Packing
 from scheduler.attempts.observations import Ended, Observation
@@ -156,6 +157,7 @@ class Daemon:
     def _claim_forever(self) -> None:
         claimed = ticked = beaten = 0.0
         while not self.stopping.is_set():
+            pulse.beat()
             self._work.wait(TICK_SECONDS)
             woken = self._work.is_set()
             time.sleep(max(0.0, claimed + TOGETHER_SECONDS - time.monotonic()))
@@ -314,7 +316,7 @@ class Daemon:
 
     def _until_done(self, act: Callable[[], None]) -> None:
         while not self._try(act) and not self.stopping.wait(1.0):
-            pass
+            pulse.beat()
 
 
 def assignment(row: TaskExecution, total: Resources | None) -> Assignment:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -43,6 +44,7 @@ def read(uri: str) -> literals_pb2.LiteralMap:
 
 
 READERS = 16  # objects of a remote store read at a time
+HELPERS = 8  # of a turn's, written or read ahead at a time
 
 
 def read_many(uris: Sequence[str]) -> Iterator[literals_pb2.LiteralMap]:
@@ -56,6 +58,12 @@ def read_many(uris: Sequence[str]) -> Iterator[literals_pb2.LiteralMap]:
     with ThreadPoolExecutor(READERS) as pool:
         for start in range(0, len(uris), BATCH):  # so that not all of them are in memory
             yield from pool.map(read, uris[start : start + BATCH])
+
+
+@lru_cache(maxsize=1)
+def _helpers() -> ThreadPoolExecutor:
+    """Who waits for a remote store's answers while the turn goes on."""
+    return ThreadPoolExecutor(HELPERS, thread_name_prefix="store")
 
 
 def write(uri: str, values: literals_pb2.LiteralMap) -> bytes:
@@ -87,17 +95,39 @@ class Literals:
     may publish other versions and write something else in the same places. What it did not write was there when it
     began. That never changes any more, for whoever wrote it has committed, and only committed rows name it: so it is
     kept for the turns to come of this process.
+
+    A remote store is written to while the turn goes on: whatever it is that names these places waits in `settled`.
     """
 
     def __init__(self) -> None:
         self._written: dict[str, literals_pb2.LiteralMap | None] = {}  # None: too large to keep
+        self._pending: dict[str, Future[None]] = {}  # on their way, by place
+
+    @contextmanager
+    def settled(self) -> Iterator[None]:
+        """At its end all that was written is there; what the store refused is raised. Also after a failure nothing is
+        on its way any more: it could come after what is written in the same place by whoever tries again.
+        """
+        try:
+            yield
+        finally:
+            wait(self._pending.values())
+        for uri in list(self._pending):
+            self._arrived(uri)
+
+    def _arrived(self, uri: str) -> None:
+        if (sent := self._pending.pop(uri, None)) is not None:
+            sent.result()
 
     def read(self, uri: str) -> literals_pb2.LiteralMap:
         """Not to be changed. NotFound if nothing was written there."""
         if not uri:
             return literals_pb2.LiteralMap()
         if uri in self._written:
-            return self._written[uri] or read(uri)
+            if (kept := self._written[uri]) is None:
+                self._arrived(uri)
+                return read(uri)
+            return kept
         try:
             return _settled(uri)
         except _TooLargeToKeep as large:
@@ -105,9 +135,20 @@ class Literals:
 
     def write(self, uri: str, values: literals_pb2.LiteralMap) -> bytes:
         """`values` must not be changed any more. Returns what was written: the same for the same values."""
-        content = write(uri, values)
+        content: bytes = values.SerializeToString(deterministic=True)
+        self._arrived(uri)  # what was written there before
+        if isinstance(store(), LocalStore):
+            store().put(uri, content)
+        else:
+            self._pending[uri] = _helpers().submit(store().put, uri, content)
         self._written[uri] = values if len(content) <= SMALL else None
         return content
+
+    def look_ahead(self, uris: Sequence[str]) -> None:
+        """Several that are about to be read: from a remote store at the same time. What is wrong the reader meets."""
+        ahead = [uri for uri in uris if uri not in self._written]
+        if len(ahead) > 1 and not isinstance(store(), LocalStore):
+            wait([_helpers().submit(_settled, uri) for uri in ahead])
 
     def read_outputs(self, uri: str, node: str) -> literals_pb2.LiteralMap:
         """Outputs of a node or attempt; Unresolved if it wrote none, or not what it should."""

@@ -74,6 +74,9 @@ def gather(turn: Turn) -> list[Event]:
     ended = _ended_attempts(turn)
     keys = [turn.rows.key_of(attempt.node_id) for attempt in ended]
     turn.rows.load_downstream(keys)
+    turn.literals.look_ahead(
+        [uri for key, attempt in zip(keys, ended, strict=True) for uri in _to_read(turn, key, attempt)]
+    )
     events += [_of_attempt(turn, key, attempt) for key, attempt in zip(keys, ended, strict=True)]
     if execution.dirty:
         events += _decided(turn)
@@ -101,6 +104,15 @@ def _ended_attempts(turn: Turn) -> list[Ended]:
     turn.handled += [attempt.pk for attempt in found]
     turn.decks |= {attempt.pk: attempt.deck_uri for attempt in found if attempt.deck_uri}
     return found
+
+
+def _to_read(turn: Turn, key: str, ended: Ended) -> list[str]:
+    """Where the outputs lie that `_take_outputs` looks at; those of items are joined later."""
+    target = turn.rows[key].spec.target
+    read = ended.phase == AttemptPhase.SUCCEEDED and ended.item < 0 and not ended.output_uri.endswith(f"/{FUTURES}")
+    if not read or not isinstance(target, Target) or target.task is None or not target.task.interface.outputs.variables:
+        return []
+    return [ended.output_uri or turn.uris.attempt_outputs(key, ended.attempt, ended.item)]
 
 
 def _of_attempt(turn: Turn, key: str, ended: Ended) -> Event:

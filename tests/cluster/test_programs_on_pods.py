@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from causeway.client import CausewayError, Client, Version
-
-from tests.cluster.driving import DOMAIN, PATIENCE, PROGRAMS, PROJECT, Programs
+from tests.cluster import demo
+from tests.cluster.driving import DOMAIN, PROGRAMS, PROJECT, Programs
 from tests.cluster.running import Cluster, eventually
 from tests.stack import RunningStack
 
@@ -60,34 +59,6 @@ def test_control_planes_that_are_killed_lose_and_double_nothing(harbour: Program
 
 
 def test_versions_start_what_waits_for_them_and_a_person_decides(pods_stack: RunningStack, cluster: Cluster) -> None:
-    """From a published version to what is deployed of it, in pods all the way; nobody calls anybody."""
     teams = Programs(pods_stack, cluster, PROGRAMS / "reactive")
-    client = teams.client
     plan = teams.remote.fetch_launch_plan(name="reactive.plans.publish", version=teams.version)
-    assert teams.value(teams.remote.execute(plan, inputs={"harbour": "Ostend"})) == 6
-
-    model = published(client, "model-on-pods")
-    assert "made of 6 rows" in model.card()
-    (waiting,) = eventually(client.approvals, PATIENCE)
-    assert newest(client, "deployed-on-pods") is None, "nobody has approved it"
-    client.approve(waiting["id"], comment="it floats")
-
-    deployed = published(client, "deployed-on-pods")
-    assert deployed.value == "deployed: Ostend 6"
-    assert model.fields["producer"].startswith("task:reactive.work.train")
-    (producing,) = deployed.lineage()["producers"]
-    assert "approved-on-pods" in {fields["name"] for fields in producing["versions"]}
-
-
-def published(client: Client, name: str) -> Version:
-    found = eventually(lambda: newest(client, name), PATIENCE)
-    assert found is not None
-    return found
-
-
-def newest(client: Client, name: str) -> Version | None:
-    try:
-        return client.get(name, partitions={"harbour": "Ostend"})
-    except CausewayError as error:
-        assert error.status == 404, error
-        return None
+    demo.play(teams.client, lambda: teams.value(teams.remote.execute(plan, inputs={"harbour": "Ostend"})))

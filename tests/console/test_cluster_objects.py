@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from scheduler import pulse
 from scheduler.executors.kubernetes.cluster import load
 from scheduler.executors.kubernetes.jobs.registry import RESOURCES
 from scheduler.executors.kubernetes.rights import OF_QUEUES, RIGHTS, of_jobs
@@ -76,3 +77,19 @@ def test_its_cluster_is_understood_and_replicas_agree_on_one() -> None:
 
 def test_roles_of_the_database_are_those_of_compose() -> None:
     assert of("ConfigMap")["postgres-roles"]["data"]["roles.sh"] == (ROOT / "docker" / "roles.sh").read_text()
+
+
+@pytest.mark.parametrize(("name", "spec"), pods(), ids=[name for name, _ in pods()])
+def test_every_pod_is_asked_whether_it_has_begun_and_each_of_ours_whether_it_hangs(name: str, spec: Json) -> None:
+    (container,) = spec["containers"]
+    assert {"startupProbe", "readinessProbe"} & container.keys()
+    if container["image"] != "causeway":
+        return
+    assert "livenessProbe" in container
+    asked = container["livenessProbe"]
+    assert asked["failureThreshold"] * asked["periodSeconds"] >= 60, "one that is busy is not taken for dead"
+    if "exec" in asked:  # what has no door beats into a file
+        (place,) = [one["value"] for one in container["env"] if one["name"] == pulse.VARIABLE]
+        for probe in ("startupProbe", "livenessProbe"):
+            assert place in " ".join(container[probe]["exec"]["command"])
+        assert "/tmp" in {one["mountPath"] for one in container["volumeMounts"]}  # noqa: S108 - of the pod

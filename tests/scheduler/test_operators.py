@@ -148,6 +148,7 @@ def test_what_a_plugin_asks_for_goes_before_the_container(kind: str, custom: dic
         ("dask", {"workers": {"numberOfWorkers": 1.5}}, "worker replicas is 1.5"),
         ("pytorch", elastic(4.0, 2.0), "at least 4 nodes and at most 2"),
         ("pytorch", {"workerReplicas": replicas(1.0, restartPolicy="RESTART_POLICY_ALWAYS")}, "could never end"),
+        ("pytorch", {"workerReplicas": replicas(1.0, restartPolicy="RESTART_POLICY_EXIT_CODE")}, "as often as that"),
     ],
 )
 def test_a_job_that_could_not_run_or_end_is_refused_when_it_is_registered(

@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
 
+from scheduler import pulse
 from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.client import Api, ApiError
 
@@ -40,7 +41,8 @@ class Lease:
     def acquire(self) -> bool:
         """Wait until it is ours, and keep it from then on; False if `give_up` or `stop` was called before."""
         threading.Thread(target=self._run, name="lease", daemon=True).start()
-        self._decided.wait()
+        while not self._decided.wait(pulse.SECONDS):
+            pulse.beat()
         return self._ours and not self._stopping.is_set()
 
     def give_up(self) -> None:

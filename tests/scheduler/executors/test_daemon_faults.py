@@ -9,12 +9,15 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
 
 import pytest
 from django.db import DataError, OperationalError, connection
 from flyteidl.core import execution_pb2
 
-from scheduler.attempts import reports
+from scheduler import pulse
+from scheduler.attempts import claims, reports
 from scheduler.attempts.observations import Ended, Running
 from scheduler.attempts.outcomes import Outcome
 from scheduler.executors import vital
@@ -273,3 +276,26 @@ def test_a_place_that_a_quota_counts_is_taken_as_soon_as_the_end_before_is_recor
             wait_for(row, AttemptPhase.RUNNING)
             fake.finish(row.pk, SUCCEEDED)
             wait_for(row, AttemptPhase.SUCCEEDED)
+
+
+@database
+def test_it_beats_while_it_goes_round_and_while_it_cannot_begin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, fails = tmp_path / "pulse", [True]
+    monkeypatch.setenv(pulse.VARIABLE, str(place))
+    heartbeat = claims.heartbeat
+
+    def answer(*args: Any, **kwargs: Any) -> None:
+        if fails:
+            raise OperationalError("the database does not answer")
+        heartbeat(*args, **kwargs)
+
+    monkeypatch.setattr(claims, "heartbeat", answer)
+    with running(FakeExecutor(lambda assignment: None)):
+        wait_until(place.exists)
+        fails.clear()
+        place.unlink()
+        wait_until(place.exists)
+        place.unlink()
+        wait_until(place.exists)

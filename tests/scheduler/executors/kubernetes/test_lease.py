@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from scheduler import pulse
 from scheduler.executors.kubernetes.client import Api
 from scheduler.executors.kubernetes.lease import Lease
+from tests.cluster.running import eventually
 from tests.scheduler.executors.kubernetes.fake_api import FakeCluster, serving
 
 SECONDS = 0.9
@@ -95,3 +98,16 @@ def test_one_that_waits_can_be_stopped(api: Api, fake: FakeCluster) -> None:
     lease = Lease(api, "ns", "lease", "me", lambda: None, seconds=SECONDS)
     threading.Timer(0.2, lease.stop).start()
     assert lease.acquire() is False
+
+
+def test_one_that_waits_for_its_turn_does_not_look_as_if_it_hung(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(pulse.VARIABLE, str(tmp_path / "pulse"))
+    monkeypatch.setattr(pulse, "SECONDS", 0.05)
+    first = Replica(api, "one").begin()
+    assert first.works.wait(5)
+    second = Replica(api, "two").begin()
+    eventually((tmp_path / "pulse").exists)
+    second.lease.give_up()
+    first.lease.stop()

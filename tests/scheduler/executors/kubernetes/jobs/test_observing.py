@@ -67,6 +67,16 @@ def test_a_worker_that_cannot_start_is_told_though_the_master_runs() -> None:
     assert wait.code == "ImagePull" and wait.message.startswith("worker-1: ") and wait.grace > 0
 
 
+def test_an_init_container_that_the_operator_puts_before_a_worker_is_told_where_its_image_cannot_be_had() -> None:
+    """Its image is the operator's own, from the network: in a closed one workers would hang there without a word."""
+    init = [{"name": "init-pytorch", "image": "alpine:3.10", "state": waits("ErrImagePull", "no such host")}]
+    hangs = pod("Pending", waits("PodInitializing"), init=init)
+    pods = {"master-0": RUNNING, "worker-0": RUNNING, "worker-1": hangs}
+    wait = wait_of(torch(pods, status=conditions("Created", "Running")))
+    assert wait.code == "ImagePull" and wait.grace > 0
+    assert wait.message.startswith("worker-1: ") and "alpine:3.10" in wait.message
+
+
 def test_it_runs_once_all_run() -> None:
     pods = {"master-0": RUNNING, "worker-0": RUNNING, "worker-1": RUNNING}
     assert isinstance(torch(pods, status=conditions("Running")), Runs)
