@@ -1,4 +1,5 @@
-"""Phases of executions, nodes and task attempts: FlyteIDL's numbers, and the moves each machine allows.
+"""Phases of executions, nodes and task attempts (FlyteIDL's numbers), outcomes of firings, and the moves each machine
+allows.
 
 execution  UNDEFINED -> QUEUED -> RUNNING -> SUCCEEDING -> SUCCEEDED
                                     |-> FAILING -> FAILED | TIMED_OUT
@@ -9,6 +10,10 @@ node       UNDEFINED -> QUEUED -> RUNNING (or DYNAMIC_RUNNING) -> SUCCEEDED | FA
 
 attempt    UNDEFINED -> QUEUED -> INITIALIZING <-> WAITING_FOR_RESOURCES -> RUNNING -> SUCCEEDED | FAILED | ABORTED
            (who holds it in which: scheduler.attempts.phases)
+
+firing     any of them first;  WAITING <-> UNRESOLVED | SKIPPED | FAILED, and of these four each -> FIRED | COALESCED
+                               WAITING <-> EXPIRED -> FIRED;  FILTERED
+           (who writes them: scheduler.triggers.moves)
 """
 
 from __future__ import annotations
@@ -63,6 +68,19 @@ class AttemptPhase(models.IntegerChoices):
     RETRYABLE_FAILED = 8
 
 
+class FiringOutcome(models.TextChoices):
+    """What came of a version at a trigger; scheduler.triggers writes the reasons."""
+
+    FIRED = "fired"  # launched
+    COALESCED = "coalesced"  # a newer version launches instead
+    FILTERED = "filtered"  # not what the trigger watches
+    SKIPPED = "skipped"  # a limit, a pause or a deactivation forbade it
+    WAITING = "waiting"  # for other artifacts, for its turn, for the end of a pause
+    EXPIRED = "expired"  # the other artifacts did not come in time
+    UNRESOLVED = "unresolved"  # an input found no version yet; tried again when one arrives
+    FAILED = "failed"  # the launch was refused
+
+
 class Machine(models.TextChoices):
     """Which machine a PhaseEvent belongs to."""
 
@@ -107,4 +125,17 @@ ATTEMPT_TRANSITIONS: Mapping[AttemptPhase, frozenset[AttemptPhase]] = {
     A_.INITIALIZING: frozenset({A_.QUEUED, A_.WAITING_FOR_RESOURCES, A_.RUNNING}) | ATTEMPT_TERMINAL,
     A_.RUNNING: ATTEMPT_TERMINAL,
     **{phase: frozenset() for phase in ATTEMPT_TERMINAL},
+}
+
+F_ = FiringOutcome
+
+FIRING_TERMINAL = frozenset({F_.FIRED, F_.COALESCED, F_.FILTERED})
+_FIRING_OPEN = frozenset({F_.WAITING, F_.UNRESOLVED, F_.SKIPPED, F_.FAILED})  # a next try may change it
+_FIRING_ENDS = frozenset({F_.FIRED, F_.COALESCED})
+FIRING_TRANSITIONS: Mapping[FiringOutcome, frozenset[FiringOutcome]] = {
+    F_.WAITING: (_FIRING_OPEN - {F_.WAITING}) | _FIRING_ENDS | {F_.EXPIRED},
+    **{outcome: (_FIRING_OPEN - {outcome}) | _FIRING_ENDS for outcome in _FIRING_OPEN - {F_.WAITING}},
+    # It goes on when a version published in its time is looked at late, and ends with the first round that took it.
+    F_.EXPIRED: frozenset({F_.WAITING, F_.FIRED}),
+    **{outcome: frozenset() for outcome in FIRING_TERMINAL},
 }

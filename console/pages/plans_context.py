@@ -22,9 +22,10 @@ from console.pages.scope import in_scope
 from console.pages.specs import expected_inputs, plan_spec
 from console.pages.trigger_charts import firings_a_minute, latencies
 from console.pages.values import spell
-from scheduler.models import LaunchPlan, Schedule, Trigger, TriggerFiring, TriggerMode
+from scheduler.models import LaunchPlan, Schedule, Trigger, TriggerFiring
 from scheduler.schedules.parse import recurrence_of
 from scheduler.schedules.words import in_words
+from scheduler.triggers.kinds import KINDS
 
 VERSIONS_SHOWN, FIRINGS_SHOWN, LATENCY_SAMPLE = 50, 20, 500
 HEAVY = ("spec", "closure", "digest")
@@ -74,10 +75,7 @@ def trigger_in_words(trigger: Trigger) -> str:
     sources = [
         f"{each.name} with {each.conditions}" if each.conditions else each.name for each in trigger.sources.all()
     ]
-    if trigger.mode == TriggerMode.ANY:
-        return f"when a version of {' or '.join(sources)} is published"
-    same = f" with the same {', '.join(trigger.join_on).replace('_', ' ')}" if trigger.join_on else ""
-    return f"when versions of {' and '.join(sources)}{same} are published"
+    return KINDS[trigger.kind].describe(trigger, sources)
 
 
 _UNITS = ((86400, "day"), (3600, "hour"), (60, "minute"), (1, "second"))

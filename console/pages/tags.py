@@ -29,8 +29,8 @@ from console.pages.wording import spell_ago, spell_browser, spell_duration, spel
 from lineage.walks import VersionNode
 from scheduler.contests.rules import Standing
 from scheduler.doing import Doing
+from scheduler.ledger import Station, told_history, told_reason
 from scheduler.models import Execution, TaskExecution, TriggerFiring
-from scheduler.triggers.telling import told_reason
 
 register = template.Library()
 
@@ -109,6 +109,12 @@ def attempt_phase(attempt: TaskExecution) -> SafeString:
 def reason_for(firing: TriggerFiring, user: AnyUser) -> str:
     """Why it came out so, as far as the user may know."""
     return told_reason(firing, access.may_read(user))
+
+
+@register.filter
+def history_for(firing: TriggerFiring, user: AnyUser) -> list[Station]:
+    """What it was before, as far as the user may know."""
+    return told_history(firing, access.may_read(user))
 
 
 @register.filter

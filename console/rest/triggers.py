@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db.models import QuerySet
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +19,7 @@ from console.accounts.models import User
 from console.rest.base import ApiView, Body, Filters, ListView, ScopeFilters, read_body, read_query, user_of
 from console.rest.fields import EntityName, ResolutionField
 from scheduler.authority import Authority
+from scheduler.ledger import told_history, told_reason
 from scheduler.models import (
     Backlog,
     FiringOutcome,
@@ -33,7 +34,6 @@ from scheduler.triggers.evaluate import retry_by_hand
 from scheduler.triggers.limits import read_limits
 from scheduler.triggers.preview import hypothetical, preview
 from scheduler.triggers.switch import pause, reset_limits, resume, set_limits
-from scheduler.triggers.telling import told_reason
 from scheduler.vouching import lacks, vouching
 
 _HEAVY = ["launch_plan__spec", "launch_plan__closure", "launch_plan__digest"]
@@ -187,6 +187,12 @@ class LimitsView(ApiView):
         return _changed(request, trigger_id, lambda actor: reset_limits(trigger_id, actor=actor))
 
 
+class StationOut(serializers.Serializer[Any]):
+    outcome = serializers.ChoiceField(choices=FiringOutcome.choices)
+    at = serializers.DateTimeField(help_text="when it was last found so")
+    reason = serializers.CharField()
+
+
 class FiringOut(serializers.Serializer[Any]):
     id = serializers.IntegerField()
     trigger = serializers.IntegerField(source="trigger_id")
@@ -205,6 +211,12 @@ class FiringOut(serializers.Serializer[Any]):
     retry_at = serializers.DateTimeField(allow_null=True)
     generation = serializers.IntegerField(help_text="1 + the reactions that led to its version")
     round = serializers.IntegerField(source="round_id", allow_null=True, help_text="shared by what is joined")
+    history = serializers.SerializerMethodField(help_text="what it was before, oldest first: its last 100 moves")
+
+    @extend_schema_field(StationOut(many=True))
+    def get_history(self, firing: TriggerFiring) -> Any:
+        may_read = access.may_read(user_of(self.context["request"]))
+        return StationOut(told_history(firing, may_read), many=True).data
 
     def to_representation(self, instance: TriggerFiring) -> dict[str, Any]:
         shown = dict(super().to_representation(instance))
@@ -266,6 +278,14 @@ class AllFiringsView(ListView):
             user_of(request), project="trigger__launch_plan__project", domain="trigger__launch_plan__domain"
         )
         return self.page(request, _firings(read_query(AllFiringFilters, request)).filter(mine), FiringOut)
+
+
+class FiringView(ApiView):
+    @extend_schema(responses=FiringOut, tags=["triggers"])
+    def get(self, request: Request, firing_id: int) -> Response:
+        """One row of the ledger."""
+        access_firing(user_of(request), firing_id)
+        return Response(FiringOut(_firings({"pk": firing_id}).get(), context={"request": request}).data)
 
 
 class RetryView(ApiView):

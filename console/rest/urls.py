@@ -123,6 +123,7 @@ v1 = [
     path("triggers/<int:trigger_id>/resume", triggers.ResumeView.as_view(), name="resume-trigger"),
     path("triggers/<int:trigger_id>/limits", triggers.LimitsView.as_view(), name="trigger-limits"),
     path("firings", triggers.AllFiringsView.as_view(), name="all-firings"),
+    path("firings/<int:firing_id>", triggers.FiringView.as_view(), name="firing"),
     path("firings/<int:firing_id>/retry", triggers.RetryView.as_view(), name="retry-firing"),
     path("schedules", schedules.SchedulesView.as_view(), name="schedules"),
     path("schedules/<int:schedule_id>", schedules.ScheduleView.as_view(), name="schedule"),

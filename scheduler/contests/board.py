@@ -12,9 +12,9 @@ from artifacts.models import Alias, Artifact, ArtifactVersion
 from artifacts.queries import MayRead
 from scheduler.contests.rules import Entry, Model, Standing, best_of, winner
 from scheduler.contests.runs import makers_of, runs_on
+from scheduler.ledger import told_reason
 from scheduler.models import Contest, Execution, FiringOutcome, TriggerFiring
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
-from scheduler.triggers.telling import told_reason
 
 SHOWN = 20  # versions of the dataset
 CHAMPIONS_SHOWN = 100  # of partitions, those moved last
@@ -151,8 +151,9 @@ def _firings(
         trigger__launch_plan__name__in=contest.members,
         trigger__alias="",
     )
-    only = ("version_id", "outcome", "reason", "lacks", "trigger__launch_plan__name")
-    found = rows.select_related("trigger__launch_plan").only(*only).order_by("pk")
+    only = [*("version_id", "outcome", "reason", "lacks", "trigger__launch_plan__name", "version__version")]
+    only += [f"version__artifact__{name}" for name in ("project", "domain", "name")]
+    found = rows.select_related("trigger__launch_plan", "version__artifact").only(*only).order_by("pk")
     return {
         (row.version_id, row.trigger.launch_plan.name): (FiringOutcome(row.outcome), told_reason(row, may_read))
         for row in found

@@ -9,6 +9,7 @@ from artifacts.models import ArtifactVersion, Happening
 from scheduler.models.contest import Contest
 from scheduler.models.execution import Execution
 from scheduler.models.registry import LaunchPlan
+from scheduler.phases import FiringOutcome
 
 
 class TriggerMode(models.TextChoices):
@@ -50,6 +51,7 @@ class Trigger(models.Model):
     # Who activated the launch plan last: it launches by that name and with those rights (scheduler.vouching)
     activated_by = models.CharField(max_length=150, blank=True, default="")
     activated_project = models.CharField(max_length=64, blank=True, default="")  # as principal_project
+    kind = models.CharField(max_length=16, default="published", db_default="published")  # scheduler.triggers.kinds
     alias = models.CharField(max_length=64, blank=True, default="")  # fires when it moves, not for publications
     needs_checks = models.BooleanField(default=False)  # versions wait until their checks passed
     # That gave it to a launch plan which had none (scheduler.contests.members); empty: the program's own
@@ -157,19 +159,6 @@ class TriggerRound(models.Model):
         return f"{self.trigger_id} x {self.values}"
 
 
-class FiringOutcome(models.TextChoices):
-    """What came of a version at a trigger; scheduler.triggers writes the reasons."""
-
-    FIRED = "fired"  # launched
-    COALESCED = "coalesced"  # a newer version launches instead
-    FILTERED = "filtered"  # not what the trigger watches
-    SKIPPED = "skipped"  # a limit, a pause or a deactivation forbade it
-    WAITING = "waiting"  # for other artifacts, for its turn, for the end of a pause
-    EXPIRED = "expired"  # the other artifacts did not come in time
-    UNRESOLVED = "unresolved"  # an input found no version yet; tried again when one arrives
-    FAILED = "failed"  # the launch was refused
-
-
 class TriggerFiring(models.Model):
     """The ledger: one row for each (trigger, happening), with what came of it and why.
 
@@ -198,6 +187,8 @@ class TriggerFiring(models.Model):
     round = models.ForeignKey(TriggerRound, null=True, on_delete=models.PROTECT, related_name="firings")
     queued = models.BooleanField(default=False)  # waits for its turn; of a round, the version that completed it
     held = models.BooleanField(default=False)  # until the version's checks have passed
+    # What it was before, oldest first: [{"outcome", "at", "reason", "lacks"}], by scheduler.triggers.moves alone
+    history = models.JSONField(default=list, db_default=[])
 
     class Meta:
         constraints = [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import OperationalError, transaction
 from django.utils import timezone
@@ -26,56 +27,62 @@ FIRST_RETRY = timedelta(seconds=10)
 LAST_RETRY = timedelta(hours=1)
 
 
-def attempt(firing: TriggerFiring) -> None:
-    """Resolve and launch; the outcome is set on the firing, which the caller saves in the same transaction."""
-    firing.reason, firing.lacks, firing.retry_at, firing.held = "", [], None, False
+Came = dict[str, Any]  # what a try came to: the outcome, under `to`, and the firing's other columns
+
+
+def attempt(firing: TriggerFiring) -> Came:
+    """Resolve and launch: what it came to, which the caller writes (moves.put) in the same transaction."""
+    came: Came = {"reason": "", "lacks": [], "retry_at": None, "held": False, "execution": None}
     try:
         with transaction.atomic():
-            fired = Fired(firing.version, members_of(firing))
-            _check_there(fired)
-            if firing.trigger.needs_checks and _hold(firing, fired):
-                return
-            authority = authority_of(firing.trigger, fired)
-            resolved = resolve_inputs(plan_of(firing.trigger_id), fired, authority)
-            firing.resolution = resolved.notes
-            if resolved.unresolved:
-                firing.outcome = FiringOutcome.UNRESOLVED
-                firing.reason = "; ".join(resolved.unresolved)
-                firing.lacks = sorted(set(resolved.lacks))
-                firing.retry_at = _next_try(firing)
-                return
-            firing.execution = launch_for(firing.trigger, fired, resolved, authority=authority, name=name_for(firing))
+            return came | _launch(firing, came)
     except OperationalError:
         raise  # the database itself: nothing can be recorded, the sweep tries all of it again
     except Removed as error:
-        firing.outcome, firing.reason, firing.execution = FiringOutcome.UNRESOLVED, error.message, None
-        firing.retry_at = _next_try(firing)
+        return came | {"to": FiringOutcome.UNRESOLVED, "reason": error.message, "retry_at": _next_try(firing)}
     except ResourceExhausted as error:  # the launch plan's concurrency policy says skip
-        firing.outcome, firing.reason, firing.execution = FiringOutcome.SKIPPED, error.message, None
+        return came | {"to": FiringOutcome.SKIPPED, "reason": error.message}
     except CausewayError as error:
-        firing.outcome, firing.reason, firing.execution = FiringOutcome.FAILED, error.message, None
+        return came | {"to": FiringOutcome.FAILED, "reason": error.message}
     except Exception as error:  # noqa: BLE001 - one launch must not keep others from theirs, nor repeat for ever unseen
         logger.exception("trigger %s could not launch for version %s", firing.trigger_id, firing.version_id)
-        firing.outcome, firing.reason, firing.execution = FiringOutcome.UNRESOLVED, f"launch broke off: {error}", None
-        firing.retry_at = _next_try(firing)
-    else:
-        firing.outcome, firing.at = FiringOutcome.FIRED, timezone.now()
-        # The last one there was to wait for; of an alias that moved, the move
-        published = max(firing.published_at, *(one.created_at for one in fired.versions()))
-        firing.latency_ms = (firing.at - published).total_seconds() * 1000
+        reason = f"launch broke off: {error}"
+        return came | {"to": FiringOutcome.UNRESOLVED, "reason": reason, "retry_at": _next_try(firing)}
 
 
-def _hold(firing: TriggerFiring, fired: Fired) -> bool:
-    """Whether the checks of the versions keep it from launching: it is looked at again when they say something else."""
+def _launch(firing: TriggerFiring, came: Came) -> Came:
+    """How the inputs were found is noted in `came` at once: it is told of a launch that is refused, too."""
+    trigger, fired = firing.trigger, Fired(firing.version, members_of(firing))
+    _check_there(fired)
+    if trigger.needs_checks and (held := _held(fired)):
+        return held
+    authority = authority_of(trigger, fired)
+    resolved = resolve_inputs(plan_of(trigger.pk), fired, authority)
+    came["resolution"] = resolved.notes
+    if resolved.unresolved:
+        return {
+            "to": FiringOutcome.UNRESOLVED,
+            "reason": "; ".join(resolved.unresolved),
+            "lacks": sorted(set(resolved.lacks)),
+            "retry_at": _next_try(firing),
+        }
+    execution = launch_for(trigger, fired, resolved, authority=authority, name=name_for(firing))
+    now = timezone.now()
+    # The last one there was to wait for; of an alias that moved, the move
+    published = max(firing.published_at, *(one.created_at for one in fired.versions()))
+    latency_ms = (now - published).total_seconds() * 1000
+    return {"to": FiringOutcome.FIRED, "execution": execution, "at": now, "latency_ms": latency_ms}
+
+
+def _held(fired: Fired) -> Came | None:
+    """What it comes to where checks keep it from launching: it is looked at again when they say something else."""
     standings = [(version, standing_of(version.pk)) for version in fired.versions()]
     held = [(version, standing) for version, standing in standings if not standing.passed]
     if not held:
-        return False
+        return None
     failed = any(standing.failed for _, standing in held)
-    firing.outcome = FiringOutcome.SKIPPED if failed else FiringOutcome.WAITING
-    firing.reason = "; ".join(f"{version.artifact.name}@{version.version} {said.said()}" for version, said in held)
-    firing.held = True
-    return True
+    reason = "; ".join(f"{version.artifact.name}@{version.version} {said.said()}" for version, said in held)
+    return {"to": FiringOutcome.SKIPPED if failed else FiringOutcome.WAITING, "reason": reason, "held": True}
 
 
 def authority_of(trigger: Trigger, fired: Fired) -> Authority:

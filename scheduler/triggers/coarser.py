@@ -19,6 +19,7 @@ from artifacts.partition_values import digest_of
 from artifacts.partitions import format_time, parse_time, truncate
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerRound, TriggerSource
 from scheduler.triggers.firings import light, with_literals
+from scheduler.triggers.moves import put_all
 from scheduler.triggers.parse import TIME
 
 Coarser = Mapping[int, int]  # position of a source: its artifact's granularity, where another's is finer
@@ -112,9 +113,7 @@ def tell_standing(firing: TriggerFiring, reason: str) -> None:
         return
     told = TriggerFiring.objects.filter(pk__in=standing).exclude(outcome=FiringOutcome.FIRED)
     rounds = set(told.values_list("round_id", flat=True))
-    told.update(
-        outcome=FiringOutcome.FIRED, reason=reason, execution=firing.execution, at=firing.at, lacks=[], queued=False
-    )
+    put_all(told, FiringOutcome.FIRED, reason=reason, execution=firing.execution, at=firing.at, lacks=[], queued=False)
     left = TriggerFiring.objects.filter(outcome=FiringOutcome.WAITING)
     for round_ in TriggerRound.objects.filter(pk__in=rounds, head=None):
         if not left.filter(round=round_).exists():

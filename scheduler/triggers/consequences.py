@@ -1,16 +1,21 @@
-"""What triggers do about happenings: they launch for aliases that moved, and for versions whose checks pass."""
+"""What triggers do about happenings: they launch for those of their kind, and for versions whose checks pass."""
 
 from __future__ import annotations
 
-from artifacts.happenings import ALIAS_MOVED, CHECK_FAILED, CHECK_PASSED, CHECK_WITHDRAWN, FALLEN_BACK, follow
+from artifacts.happenings import CHECK_FAILED, CHECK_PASSED, CHECK_WITHDRAWN, follow
 from artifacts.models import Happening
-from scheduler.triggers.evaluate import evaluate_move, evaluate_version, release_held
+from scheduler.triggers.evaluate import evaluate_happening, evaluate_version, release_held
+from scheduler.triggers.kinds import KINDS
 
 
-@follow(ALIAS_MOVED)
-@follow(FALLEN_BACK)
 def launch_on_alias(happening: Happening) -> None:
-    evaluate_move(happening)
+    """Called so in what is left undone of happenings (scheduler.happenings), whatever kind of triggers it is for."""
+    evaluate_happening(happening)
+
+
+for _kind in KINDS.values():
+    for _happening in _kind.follows:
+        follow(_happening)(launch_on_alias)
 
 
 @follow(CHECK_PASSED)

@@ -18,10 +18,11 @@ from artifacts.happenings import PUBLISHED
 from artifacts.models import ArtifactVersion, Happening
 from audit.record import record
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerMode
-from scheduler.triggers.attempts import attempt
+from scheduler.triggers.attempts import Came, attempt
 from scheduler.triggers.chain import Generation, check_chain, generation_of, release
 from scheduler.triggers.filtered import note_filtered
 from scheduler.triggers.matching import matching
+from scheduler.triggers.moves import put, put_once
 from scheduler.triggers.queue import enqueue, lock_trigger, settle_queue, unsettled
 from scheduler.triggers.rounds import arrive, due_rounds, expire_round, tell_mates
 
@@ -111,8 +112,8 @@ class Fact:
     happening_id: int | None  # None: published before happenings were kept
 
 
-def evaluate_move(happening: Happening) -> None:
-    """Fire the triggers on the alias that moved, in the transaction that notes the happening as handled."""
+def evaluate_happening(happening: Happening) -> None:
+    """Fire the triggers on what happened (an alias moved), in the transaction that notes the happening as handled."""
     if happening.version_id is None:
         return
     version = _VERSIONS.get(pk=happening.version_id)
@@ -158,7 +159,6 @@ def _fire(trigger: Trigger, fact: Fact, generation: Generation, *, guarded: bool
         trigger=trigger,
         version=version,
         happening_id=fact.happening_id,
-        outcome=FiringOutcome.UNRESOLVED,
         published_at=fact.at,
         at=timezone.now(),
         generation=generation.number,
@@ -166,15 +166,13 @@ def _fire(trigger: Trigger, fact: Fact, generation: Generation, *, guarded: bool
     )
     stop = _gone(version) or check_chain(generation)
     if stop:
-        firing.outcome, firing.reason = FiringOutcome.SKIPPED, stop
+        put_once(firing, FiringOutcome.SKIPPED, reason=stop)
     elif guarded:
         same = TriggerFiring.objects.filter(trigger=trigger, version=version, happening=fact.happening_id)
         if not same.exists():
             _fire_guarded(trigger, firing)
-        return
     else:
-        attempt(firing)
-    TriggerFiring.objects.bulk_create([firing], ignore_conflicts=True)
+        put_once(firing, **attempt(firing))
 
 
 def _gone(version: ArtifactVersion) -> str:
@@ -258,16 +256,16 @@ def retry_firing(firing_id: int, *, force: bool = False, held: bool = False) -> 
 def _retry(firing: TriggerFiring) -> None:
     firing.tries += 1
     firing.at = timezone.now()
-    if not firing.trigger.active:
-        firing.outcome, firing.retry_at, firing.held = FiringOutcome.SKIPPED, None, False
-        firing.reason = "the launch plan was deactivated before the inputs resolved"
-    elif firing.trigger.is_limited or firing.trigger.paused_at is not None:
+    if firing.trigger.active and (firing.trigger.is_limited or firing.trigger.paused_at is not None):
         enqueue(firing.trigger, firing)
         firing.refresh_from_db()
         return
-    else:
-        attempt(firing)
-    firing.save()
+    came: Came = {"to": FiringOutcome.SKIPPED, "retry_at": None, "held": False}
+    came["reason"] = "the launch plan was deactivated before the inputs resolved"
+    if firing.trigger.active:
+        came = attempt(firing)
+    as_set = {name: getattr(firing, name) for name in ("tries", "at", "generation", "root_id")}
+    put(firing, **{**as_set, **came})
     tell_mates(firing)
 
 

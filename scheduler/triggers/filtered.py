@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from django.db import connection
-
 from artifacts.models import ArtifactVersion
+from scheduler.phases import FiringOutcome
+from scheduler.triggers.moves import put_selected
 
 # The reason reads as `Match.watches` says it.
 _NOTE = """
-    INSERT INTO scheduler_triggerfiring
-        (trigger_id, version_id, happening_id, outcome, reason, resolution, published_at, at, lacks, tries, generation,
-         queued, held)
-    SELECT watching.id, version.id, %s, 'filtered',
-           'watches ' || string_agg(said.conditions, ' or ' ORDER BY source.position, source.id),
-           '{}', version.created_at, clock_timestamp(), '{}', 1, 1, false, false
+    SELECT watching.id, version.id, %s::bigint,
+           'watches ' || string_agg(said.conditions, ' or ' ORDER BY source.position, source.id), version.created_at
     FROM artifacts_artifactversion AS version
     JOIN artifacts_artifact AS artifact ON artifact.id = version.artifact_id
     JOIN scheduler_triggersource AS source ON source.active AND source.alias = ''
@@ -35,11 +31,9 @@ _NOTE = """
         source.partitions <@ version.partitions
         AND (source.time_partition IS NULL OR coalesce(source.time_partition = version.time_partition, false))
     )
-    ON CONFLICT DO NOTHING
 """
 
 
 def note_filtered(version: ArtifactVersion, publication: int | None) -> None:
     """`publication`: the happening of it. Idempotent."""
-    with connection.cursor() as cursor:
-        cursor.execute(_NOTE, [publication, version.pk])
+    put_selected(_NOTE, [publication, version.pk], FiringOutcome.FILTERED)

@@ -12,6 +12,7 @@ from scheduler import vouching
 from scheduler.actions.launch import LaunchRequest, launch
 from scheduler.authority import Authority
 from scheduler.models import Execution, ExecutionMode, Trigger, TriggerFiring
+from scheduler.triggers.kinds import KINDS
 from scheduler.triggers.plan import plan_of
 from scheduler.triggers.resolve import Fired, TriggerInputs
 
@@ -25,7 +26,7 @@ def execution_name(trigger_id: int, version_id: int) -> str:
 
 def name_for(firing: TriggerFiring) -> str:
     """As execution_name; of what may happen to a version again (an alias names it, a check is asked for), each time."""
-    if not firing.trigger.alias and not plan_of(firing.trigger_id).spec.check:
+    if KINDS[firing.trigger.kind].once:
         return execution_name(firing.trigger_id, firing.version_id)
     named = f"{firing.trigger_id}:happening:{firing.happening_id}"
     return "t" + hashlib.blake2b(named.encode(), digest_size=10).hexdigest()[:19]

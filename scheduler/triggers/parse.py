@@ -12,10 +12,11 @@ from google.protobuf import any_pb2
 
 from artifacts import wire
 from artifacts.exceptions import InvalidArgument
-from artifacts.names import check_alias, check_name, check_partition_keys, check_partition_value, check_place
+from artifacts.names import check_name, check_partition_keys, check_partition_value, check_place
 from artifacts.partitions import label_time, parse_time
 from artifacts.wire import PASSED
 from scheduler.models import TriggerMode
+from scheduler.triggers.kinds import KINDS, PUBLISHED, Kind
 from scheduler.triggers.limits import NO_LIMITS, Limits, read_limits
 
 MAX_SOURCES = 20
@@ -47,15 +48,16 @@ class TriggerSpec:
     window_seconds: float | None = None
     limits: Limits = NO_LIMITS
     members: Mapping[str, int] = field(default_factory=dict)
-    alias: str = ""  # fires when it moves, instead of for publications
     needs_checks: bool = False  # only versions whose checks passed
-    check: str = ""  # fires when this check of the artifact is asked for, instead of for publications
+    kind: Kind = PUBLISHED  # what it reacts to
+    of: str = ""  # ... of which alias, check or the like
 
 
 def trigger_from(conditions: any_pb2.Any, *, project: str, domain: str) -> TriggerSpec:
     """InvalidArgument says what is wrong. A missing project or domain is the launch plan's."""
     artifact, inputs, more = wire.decode_trigger(conditions)
-    _known(more, {"also", "mode", "on", "window", "limits", "members", "alias", "checks", "check"}, "the trigger")
+    keys = {kind.key for kind in KINDS.values() if kind.key}
+    _known(more, {"also", "mode", "on", "window", "limits", "members", "checks", *keys}, "the trigger")
     also = _list(more, "also")
     sources = (_first(artifact, project, domain), *(_other(one, project, domain) for one in also))
     for source in sources:
@@ -65,7 +67,7 @@ def trigger_from(conditions: any_pb2.Any, *, project: str, domain: str) -> Trigg
     mode = _mode(more.get("mode", "any"))
     if mode == TriggerMode.ALL and len(sources) < 2:
         raise InvalidArgument("a trigger on all of several artifacts needs at least two")
-    alias = _alias(more, sources)
+    kind = _kind(more)
     return TriggerSpec(
         sources=sources,
         inputs=inputs,
@@ -74,21 +76,18 @@ def trigger_from(conditions: any_pb2.Any, *, project: str, domain: str) -> Trigg
         window_seconds=_window(more, mode),
         limits=read_limits(more.get("limits", {})),
         members=_members(more, inputs, len(sources)),
-        alias=alias,
         needs_checks=_needs_checks(more),
-        check=check_alias(more["check"]) if "check" in more else "",
+        kind=kind,
+        of=kind.read(more.get(kind.key), len(sources)),
     )
 
 
-def _alias(more: Mapping[str, Any], sources: tuple[Source, ...]) -> str:
-    found = more.get("alias")
-    if found is None:
-        return ""
-    if not isinstance(found, str):
-        raise InvalidArgument(f"'alias' of the trigger is a text, not {found!r}")
-    if len(sources) > 1:
-        raise InvalidArgument("a trigger on an alias watches one artifact")
-    return check_alias(found)
+def _kind(more: Mapping[str, Any]) -> Kind:
+    """Of which kind the conditions are: at most one of the kinds' keys stands there."""
+    found = [kind for kind in KINDS.values() if kind.key and more.get(kind.key) is not None]
+    if len(found) > 1:
+        raise InvalidArgument(f"a trigger has one of {', '.join(repr(kind.key) for kind in found)}")
+    return found[0] if found else PUBLISHED
 
 
 def _needs_checks(more: Mapping[str, Any]) -> bool:

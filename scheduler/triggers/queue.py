@@ -28,10 +28,17 @@ from scheduler.triggers.attempts import attempt
 from scheduler.triggers.firings import light
 from scheduler.triggers.launching import ACTOR
 from scheduler.triggers.limits import Refusal, refusal, running
+from scheduler.triggers.moves import put
 from scheduler.triggers.rounds import tell_mates
 from scheduler.wake import wake_trigger_queue
 
 BATCH = 50  # launched in one transaction
+_CARRIED = (
+    "generation",
+    "root_id",
+    "tries",
+    "at",
+)  # what a round, or a try by hand, set on the firing before it queues
 
 
 def lock_trigger(trigger_id: int) -> Trigger:
@@ -42,15 +49,14 @@ def lock_trigger(trigger_id: int) -> Trigger:
 def enqueue(trigger: Trigger, firing: TriggerFiring) -> None:
     """Lets the firing, and what waits before it, launch as far as it may. A dropped one is skipped."""
     firing.trigger = trigger
+    fields = {name: getattr(firing, name) for name in _CARRIED}
     if trigger.paused_at is not None and trigger.backlog == Backlog.DROP:
-        firing.outcome, firing.queued = FiringOutcome.SKIPPED, False
-        firing.reason = f"paused by {trigger.paused_by}, who chose to drop what is published meanwhile"
-        firing.save()
+        reason = f"paused by {trigger.paused_by}, who chose to drop what is published meanwhile"
+        put(firing, FiringOutcome.SKIPPED, queued=False, reason=reason, **fields)
         tell_mates(firing)
         return
-    firing.outcome, firing.queued, firing.retry_at = FiringOutcome.WAITING, True, None
-    firing.reason = paused_reason(trigger) if trigger.paused_at is not None else firing.reason
-    firing.save()
+    reason = paused_reason(trigger) if trigger.paused_at is not None else firing.reason
+    put(firing, FiringOutcome.WAITING, queued=True, retry_at=None, reason=reason, **fields)
     if trigger.newest_only:
         _coalesce(_of_place(trigger, firing.version))
     settle(trigger)
@@ -133,18 +139,14 @@ def _make_room(trigger: Trigger, firing: TriggerFiring, refused: Refusal) -> boo
 
 
 def _start(firing: TriggerFiring) -> None:
-    firing.queued = False
     versions = ArtifactVersion.objects.select_related("artifact").defer("card", "terms")
     firing.version = versions.get(pk=firing.version_id)  # its value too, which those that go on waiting do without
-    attempt(firing)
-    firing.save()
+    put(firing, **attempt(firing), queued=False)
     tell_mates(firing)
 
 
 def _end(firing: TriggerFiring, outcome: FiringOutcome, reason: str) -> None:
-    firing.queued, firing.outcome, firing.reason, firing.retry_at = False, outcome, reason, None
-    firing.at = timezone.now()
-    firing.save(update_fields=["queued", "outcome", "reason", "retry_at", "at"])
+    put(firing, outcome, queued=False, reason=reason, retry_at=None)
     tell_mates(firing)
 
 

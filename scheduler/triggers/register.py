@@ -13,8 +13,8 @@ from artifacts import literals
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import Artifact
 from artifacts.queries import newest_of
-from scheduler.compiler.single_task import PREFIX
 from scheduler.models import Contest, LaunchPlan, Trigger, TriggerSource
+from scheduler.triggers.kinds import ALIAS
 from scheduler.triggers.parse import TIME, Source
 from scheduler.triggers.plan import TriggerPlan, conditions_of, plan_of_launch_plan
 
@@ -34,10 +34,10 @@ def give(launch_plan: LaunchPlan, conditions: any_pb2.Any, *, contest: Contest |
     InvalidArgument as for `attach`.
     """
     plan = plan_of_launch_plan(launch_plan, conditions)
-    if plan.spec.check and not launch_plan.name.startswith(PREFIX):
-        raise InvalidArgument("'check' of a trigger is for launch plans that Causeway makes of checks")
+    plan.spec.kind.admit(launch_plan)
     check_types(plan)
     spec, first, limits = plan.spec, plan.spec.sources[0], plan.spec.limits
+    alias = spec.of if spec.kind is ALIAS else ""
     trigger = Trigger.objects.create(
         launch_plan=launch_plan,
         artifact_project=first.project,
@@ -48,7 +48,8 @@ def give(launch_plan: LaunchPlan, conditions: any_pb2.Any, *, contest: Contest |
         mode=spec.mode,
         join_on=list(spec.join_on),
         window_seconds=spec.window_seconds,
-        alias=spec.alias,
+        kind=spec.kind.name,
+        alias=alias,
         needs_checks=spec.needs_checks,
         contest=contest,
         **asdict(limits),
@@ -62,7 +63,7 @@ def give(launch_plan: LaunchPlan, conditions: any_pb2.Any, *, contest: Contest |
             name=source.name,
             partitions=dict(source.partitions),
             time_partition=source.time_partition,
-            alias=spec.alias,
+            alias=alias,
         )
         for position, source in enumerate(spec.sources)
     ]

@@ -25,6 +25,7 @@ from scheduler.triggers.coarser import (
     tell_standing,
 )
 from scheduler.triggers.firings import light, with_literals
+from scheduler.triggers.moves import put, put_all
 from scheduler.triggers.parse import TIME
 
 Members = dict[int, ArtifactVersion]
@@ -36,28 +37,22 @@ def arrive(trigger: Trigger, firing: TriggerFiring) -> list[TriggerFiring]:
     Of two versions for one place the newer counts, and the older is recorded as coalesced, also when it is evaluated
     late, after the round of the newer one was closed.
     """
-    firing.outcome = FiringOutcome.WAITING
     values = _shared(trigger, firing.version)
     if values is None:
-        firing.outcome = FiringOutcome.FILTERED
-        firing.reason = f"has no {' or '.join(trigger.join_on)} to be joined on"
-        firing.save()
+        put(firing, FiringOutcome.FILTERED, reason=f"has no {' or '.join(trigger.join_on)} to be joined on")
         return []
     key = digest_of(values)
     sources = list(trigger.sources.all())
     newer = _newer_in_last_round(trigger, key, firing, sources)
     if newer is not None:
-        firing.outcome = FiringOutcome.COALESCED
-        firing.reason, firing.round = f"version {newer.version.version}, which is newer, was joined before", newer.round
-        firing.save()
+        reason = f"version {newer.version.version}, which is newer, was joined before"
+        put(firing, FiringOutcome.COALESCED, reason=reason, round=newer.round)
         return []
-    firing.round = _expired_too_early(trigger, key, firing, sources) or _open_round(
-        trigger, key, values, firing.published_at
-    )
-    firing.save()
+    round_ = _expired_too_early(trigger, key, firing, sources) or _open_round(trigger, key, values, firing.published_at)
+    put(firing, FiringOutcome.WAITING, round=round_)
     coarser = coarser_of(trigger, sources)
-    standing = standing_in(trigger, firing.round, coarser, sources)
-    heads = [firing] if _complete(firing, firing.round, sources, standing) else []
+    standing = standing_in(trigger, round_, coarser, sources)
+    heads = [firing] if _complete(firing, round_, sources, standing) else []
     if coarser:
         heads += _complete_finer(trigger, firing, coarser, sources)
     return heads
@@ -130,7 +125,7 @@ def _expired_too_early(
     else:
         found.closed_at = None
         found.save(update_fields=["closed_at"])
-    TriggerFiring.objects.filter(pk__in=[one.pk for one in expired]).update(outcome=FiringOutcome.WAITING, reason="")
+    put_all(TriggerFiring.objects.filter(pk__in=[one.pk for one in expired]), FiringOutcome.WAITING, reason="")
     return found
 
 
@@ -172,9 +167,8 @@ def _complete(
     for firing in waiting:
         if firing.pk not in kept:
             newer = next(one for one in reversed(waiting) if one.version.artifact_id == firing.version.artifact_id)
-            firing.outcome = FiringOutcome.COALESCED
-            firing.reason = f"version {newer.version.version} came before the others did"
-            firing.save(update_fields=["outcome", "reason"])
+            reason = f"version {newer.version.version} came before the others did"
+            put(firing, FiringOutcome.COALESCED, reason=reason)
     lacking = [str(source) for source in sources if source.position not in {*places, *standing}]
     if lacking:
         until = (
@@ -228,9 +222,12 @@ def tell_mates(firing: TriggerFiring) -> None:
     left_out = [FiringOutcome.COALESCED, FiringOutcome.FILTERED]
     mates = TriggerFiring.objects.filter(round=firing.round_id).exclude(pk=firing.pk).exclude(outcome__in=left_out)
     joined = f"joined by version {firing.version.version} of {firing.version.artifact.name}"
-    mates.update(
-        outcome=firing.outcome,
-        reason=joined + (f": {firing.reason}" if firing.reason else ""),
+    # What a query found instead is for those who may read where it looked (telling), and not on these rows
+    why = f"an input found no version of {', '.join(firing.lacks)}" if firing.lacks else firing.reason
+    put_all(
+        mates,
+        FiringOutcome(firing.outcome),
+        reason=joined + (f": {why}" if why else ""),
         execution=firing.execution,
         at=firing.at,
         lacks=[],
@@ -269,6 +266,6 @@ def _expire(round_: TriggerRound) -> None:
 
 def close(round_: TriggerRound, outcome: FiringOutcome, reason: str) -> None:
     now = timezone.now()
-    round_.firings.filter(outcome=FiringOutcome.WAITING).update(outcome=outcome, reason=reason, at=now)
+    put_all(round_.firings.filter(outcome=FiringOutcome.WAITING), outcome, reason=reason, at=now)
     round_.closed_at = now
     round_.save(update_fields=["closed_at"])

@@ -13,6 +13,7 @@ from artifacts.exceptions import FailedPrecondition
 from audit.record import record
 from scheduler.models import Backlog, FiringOutcome, LaunchPlan, Trigger, TriggerFiring, TriggerRound, TriggerSource
 from scheduler.triggers.limits import Limits
+from scheduler.triggers.moves import put_all
 from scheduler.triggers.plan import plan_of
 from scheduler.triggers.queue import lock_trigger, paused_reason, settle
 from scheduler.triggers.register import check_sources
@@ -53,9 +54,7 @@ def switch_off(launch_plan: LaunchPlan) -> None:
     for round_ in TriggerRound.objects.filter(trigger=trigger, closed_at__isnull=True):
         close(round_, FiringOutcome.SKIPPED, reason)
     waiting = TriggerFiring.objects.filter(trigger=trigger, outcome=FiringOutcome.WAITING)
-    waiting.update(
-        outcome=FiringOutcome.SKIPPED, reason=reason, queued=False, held=False, retry_at=None, at=timezone.now()
-    )
+    put_all(waiting, FiringOutcome.SKIPPED, reason=reason, queued=False, held=False, retry_at=None)
 
 
 def pause(trigger_id: int, *, backlog: Backlog, actor: str) -> Trigger:

@@ -26,6 +26,7 @@ from scheduler.attempts.observations import Ended, Running
 from scheduler.attempts.outcomes import Outcome
 from scheduler.attempts.reports import report_ends, report_running
 from scheduler.executors.packing import MachinePacking
+from scheduler.ledger import told_reason
 from scheduler.models import (
     Execution,
     FiringOutcome,
@@ -41,7 +42,6 @@ from scheduler.phases import AttemptPhase, ExecutionPhase
 from scheduler.schedules.fire import fire_due
 from scheduler.shell import data
 from scheduler.triggers.evaluate import evaluate_version, retry_by_hand
-from scheduler.triggers.telling import told_reason
 from tests.console.references import (
     INTEGER,
     PLAN,

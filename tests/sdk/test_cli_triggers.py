@@ -68,3 +68,16 @@ def test_it_shows_the_ledger_and_tries_again(causeway: Command, trigger: Trigger
     assert (row["id"], row["reason"]) == (firing.pk, "why")
     assert causeway("trigger", "retry", firing.pk).startswith("fired demo/development/t")
     assert json.loads(causeway("trigger", "firings", trigger.pk, "--json"))[0]["outcome"] == "fired"
+
+
+def test_it_shows_what_a_firing_was_and_is(causeway: Command, trigger: Trigger) -> None:
+    version = ArtifactVersion.objects.get()
+    at = version.created_at
+    before = {"outcome": "skipped", "at": at.isoformat(), "reason": "paused by ann"}
+    firing = TriggerFiring.objects.create(
+        trigger=trigger, version=version, outcome="unresolved", reason="why", published_at=at, at=at, history=[before]
+    )
+    _, was, now = causeway("trigger", "firing", firing.pk).splitlines()
+    assert was.startswith("skipped") and was.endswith("paused by ann")
+    assert now.startswith("unresolved") and now.endswith("why")
+    assert json.loads(causeway("trigger", "firing", firing.pk, "--json"))["history"][0]["outcome"] == "skipped"

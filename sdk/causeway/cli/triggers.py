@@ -78,6 +78,19 @@ def firings(client: Client, trigger_id: int | None, outcome: str, artifact: str,
 
 
 @trigger.command()
+@click.argument("firing_id", type=int)
+@json_option
+@click.pass_obj
+def firing(client: Client, firing_id: int, as_json: bool) -> None:
+    """One row of the ledger: what it was, oldest first, and what it is."""
+    found = client.connection.call("GET", f"firings/{firing_id}")
+    if as_json:
+        say(found, "", as_json=True)
+    else:
+        show_rows([*found["history"], found], ["outcome", "at", "execution", "reason"], as_json=False)
+
+
+@trigger.command()
 @click.argument("trigger_id", type=int)
 @click.option("--backlog", type=click.Choice(["keep", "drop"]), default="keep", show_default=True)
 @json_option

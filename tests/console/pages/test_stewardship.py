@@ -15,7 +15,15 @@ from artifacts.store import store
 from console.accounts.models import Role, RoleBinding, User
 from scheduler.actions.levels import set_level
 from scheduler.levels.look import look_at
-from scheduler.models import ApprovalRule, Decision, Delegation, NodeExecution, Promotion, ServiceLevel
+from scheduler.models import (
+    ApprovalRule,
+    Decision,
+    Delegation,
+    NodeExecution,
+    Promotion,
+    ServiceLevel,
+    TriggerFiring,
+)
 from scheduler.reasons import why_execution, why_version
 from tests.console.pages.cast import World, user
 
@@ -176,6 +184,15 @@ def test_why_tells_every_decision_in_order_with_its_proof(world: World, browse: 
     assert "it is better" in page and "fired for demo/development/ml-dataset" in page
     text = browse(world.viewer).get(f"/executions/{world.evaluates.key}/why/").content.decode()
     assert "abe said yes to approve_model" in text and "/evidence/" in text
+
+
+def test_why_tells_what_a_trigger_did_before_it_fired(world: World) -> None:
+    firing = TriggerFiring.objects.get()
+    at = (firing.at - timedelta(minutes=1)).isoformat()
+    TriggerFiring.objects.update(history=[{"outcome": "skipped", "at": at, "reason": "paused by ann"}])
+    steps = [step for step in why_version(world.model, may_read=everything).steps if step.table == "trigger_firing"]
+    assert [(step.verb, step.reason) for step in steps] == [("trigger.skipped", "paused by ann"), ("trigger.fire", "")]
+    assert steps[0].words.endswith("skipped demo/development/ml-dataset@" + firing.version.version)
 
 
 def test_why_shows_nothing_of_where_one_may_not_read(world: World, browse: Browse) -> None:

@@ -31,6 +31,16 @@ def test_it_shows_what_a_version_triggers(world: World, browse: Browse) -> None:
     assert "What it would trigger now" in text and "train_on_dataset" in text
 
 
+def test_it_shows_what_a_firing_was_before(world: World, browse: Browse) -> None:
+    firing = TriggerFiring.objects.order_by("pk")[0]
+    url = f"/artifacts/versions/{firing.version_id}/triggers/"
+    assert "What it was before" not in browse(world.admin).get(url).content.decode()
+    before = {"outcome": "skipped", "at": firing.at.isoformat(), "reason": "paused by ann"}
+    TriggerFiring.objects.filter(pk=firing.pk).update(history=[before])
+    text = browse(world.admin).get(url).content.decode()
+    assert "What it was before" in text and "paused by ann" in text and "Skipped" in text
+
+
 def test_it_pauses_limits_and_resumes_with_an_audit_row(world: World, browse: Browse) -> None:
     client, trigger = browse(world.admin), Trigger.objects.get()
     url = f"/triggers/{trigger.pk}/"

@@ -57,6 +57,31 @@ def test_it_shows_the_ledger(api: Caller, trigger: Trigger, django_assert_num_qu
         client.get(url)
 
 
+def test_it_tells_what_a_firing_was_before(api: Caller, trigger: Trigger) -> None:
+    made = publish(api("ann"), version="v1")
+    lacked = {"outcome": "unresolved", "at": START.isoformat(), "reason": "x: b=SEA", "lacks": ["other/production/b"]}
+    skipped = {"outcome": "skipped", "at": (START + timedelta(hours=1)).isoformat()}
+    firing = TriggerFiring.objects.create(
+        trigger=trigger,
+        version_id=made["id"],
+        outcome="fired",
+        published_at=START,
+        at=START + timedelta(hours=2),
+        history=[lacked, skipped],
+    )
+    url = f"/api/v1/firings/{firing.pk}"
+    found = api("root").get(url).json()
+    assert found["history"] == [
+        {"outcome": "unresolved", "at": "2026-05-17T12:00:00Z", "reason": "x: b=SEA"},
+        {"outcome": "skipped", "at": "2026-05-17T13:00:00Z", "reason": ""},
+    ]
+    (told, _) = api("vic").get(url).json()["history"]
+    assert told["reason"] == "an input found no version of other/production/b, which you may not read"
+    assert api("vic").get("/api/v1/firings").json()["results"] == [api("vic").get(url).json()]
+    problem(api("sue").get(url), 404)
+    problem(api("vic").get("/api/v1/firings/999999"), 404)
+
+
 def test_the_ledger_does_not_name_versions_of_projects_one_may_not_read(api: Caller, trigger: Trigger) -> None:
     made = publish(api("root"), url="/api/v1/artifacts/elsewhere/development/hush", version="s1")
     found = {
@@ -79,7 +104,10 @@ def test_the_ledger_does_not_name_versions_of_projects_one_may_not_read(api: Cal
         assert "elsewhere/development/hush" in api("root").get(url).content.decode()
         told = api("vic").get(url)
         assert told.status_code == 200 and not any(word in told.content for word in (b"hush", b"elsewhere", b'"s1"'))
+    held = {"outcome": "waiting", "at": START.isoformat(), "reason": "hush@s1 did not pass its checks: rows is 3"}
+    TriggerFiring.objects.update(reason="hush@s1 was joined", history=[held])
     (firing,) = api("vic").get(urls[0]).json()["results"]
+    assert firing["reason"] == firing["history"][0]["reason"] == "something about a version that you may not read"
     assert (firing["version_id"], firing["artifact"], firing["version"]) == (None, None, None)
     assert firing["resolution"] == {"x": {"via": "trigger"}}
 
