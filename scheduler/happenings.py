@@ -24,32 +24,41 @@ TRIES = 6  # of what breaks, the first among them
 _PAUSES = (10, 60, 600, 3600, 6 * 3600)  # seconds before the next of them
 
 
-def handle(happening_id: int) -> bool:
+def handle(happening_id: int, *, ending: Callable[[], object] = lambda: None) -> bool:
     """Do what follows from the happening, once, whoever calls. False: it is done, being done, or not yet due again.
 
     A consequence that breaks is undone alone, logged, noted in the happening's detail, tried again: the others go on.
+    `ending` is called last in the transaction.
     """
     try:
-        return _handle(happening_id, _together)
+        return _handle(happening_id, _together, ending)
     except OperationalError:  # the database's own trouble is everybody's: all is tried again
         raise
     except Exception:  # noqa: BLE001 - nothing of it is done: once more, to tell which breaks
-        return _handle(happening_id, _apart)
+        return _handle(happening_id, _apart, ending)
 
 
-def _handle(happening_id: int, run: Callable[[Consequence, Happening], _Outcome]) -> bool:
+# Of its version what follows compares and names; what a launch needs of it, it reads itself.
+_HEAVY = ("version__card", "version__terms", "version__literal", "version__literal_type")
+
+
+def _handle(happening_id: int, run: Callable[[Consequence, Happening], _Outcome], ending: Callable[[], object]) -> bool:
     now = timezone.now()
     with transaction.atomic():
         rows = Happening.objects.filter(Q(handled_at__isnull=True) | Q(retry_at__lte=now), pk=happening_id)
         rows = rows.select_for_update(of=("self",), no_key=True, skip_locked=True)
-        happening = rows.select_related("artifact").first()
+        happening = rows.select_related("artifact", "version").defer(*_HEAVY).first()
         if happening is None:
             return False
+        version = happening.version
+        if version is not None and version.artifact_id == happening.artifact_id:
+            version.artifact = happening.artifact
         kind = KINDS.get(happening.kind)
         again = happening.handled_at is not None
         due = [one for one in (kind.consequences if kind else ()) if not again or one.__name__ in happening.undone]
         outcomes = {one.__name__: run(one, happening) for one in due}
         _note(happening, outcomes, now)
+        ending()
     return True
 
 

@@ -166,16 +166,36 @@ def _last_after_commit() -> _TriggersToWake | None:
 
 def wake_happening(happening_id: int) -> None:
     """Have what follows from the happening done."""
+    transaction.on_commit(_HappeningToWake(happening_id))
 
-    def send() -> None:
+
+@dataclass(frozen=True)
+class _HappeningToWake:
+    """Runs after the commit of the transaction, or with its rollback is forgotten."""
+
+    happening_id: int
+
+    def __call__(self) -> None:
         turn = _turn.get()
         if turn is not None and turn.room:
             turn.room -= 1
-            turn.happenings.append(happening_id)
-        else:
-            _send("handle_happening", happening_id)
+            turn.happenings.append(self.happening_id)
+            return
+        try:
+            _send("handle_happening", self.happening_id)
+        except Exception as error:  # noqa: BLE001 - the broker may be down; the sweep will do it
+            logger.warning("wake-up of what follows from happening %s lost: %s", self.happening_id, error)
 
-    _after_commit(send, f"what follows from happening {happening_id}")
+
+def commit_with_the_next() -> None:
+    """Last in a transaction of a turn: where the turn goes on with what this one recorded, the next commit makes this
+    one durable too. If the machine stops in between, it is as if neither was done: the sweep does both.
+    """
+    connection, turn = transaction.get_connection(), _turn.get()
+    goes_on = any(isinstance(function, _HappeningToWake) for _, function, *_ in connection.run_on_commit)
+    if goes_on and turn is not None and turn.room:
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit = off")
 
 
 def wake_data_checks(version_id: int) -> None:

@@ -142,7 +142,7 @@ def _locked(artifact: Artifact, name: str, partitions: Mapping[str, str]) -> tup
     """The alias's policy and its pointer for these values, with the artifact locked: two moves of an alias that does
     not exist yet contend for that. InvalidArgument where they do not say which pointer.
     """
-    Artifact.objects.select_for_update(no_key=True).get(pk=artifact.pk)
+    Artifact.objects.select_for_update(no_key=True).only("pk").get(pk=artifact.pk)
     policy = policy_of(artifact.pk, name)
     if policy is not None and (open_ := [key for key in policy.per if key not in partitions]):
         raise InvalidArgument(

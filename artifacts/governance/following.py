@@ -37,10 +37,9 @@ def earn(happening: Happening) -> datetime | None:
 
     What its quiet hours forbid is tried again when they end: that is when.
     """
-    version, ends = None, []
+    version, ends = happening.version, []
     for alias, policy in _policies(happening):
-        if policy.automatic:
-            version = version or _version(happening)
+        if policy.automatic and version is not None:  # the move reads anew what may have changed of it
             ends.append(_earn(happening, alias, version, policy))
     return min((end for end in ends if end is not None), default=None)
 
@@ -128,7 +127,7 @@ def _policies(happening: Happening, *, locked: bool = False) -> list[tuple[str, 
     what follows from two happenings of it comes one after the other.
     """
     rows = AliasPolicy.objects.filter(artifact=happening.artifact_id).order_by("alias")
-    found = [(row.alias, kept_policy(row.rules)) for row in rows]
+    found = [(alias, kept_policy(rules)) for alias, rules in rows.values_list("alias", "rules")]
     if locked and any(policy.fall_back for _, policy in found):
         Artifact.objects.select_for_update(no_key=True).get(pk=happening.artifact_id or 0)
     return found

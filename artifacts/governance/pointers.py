@@ -95,8 +95,8 @@ def _place(artifact: Artifact) -> dict[str, Any]:
 
 
 def policy_of(artifact_id: int, alias: str) -> Policy | None:
-    row = AliasPolicy.objects.filter(artifact=artifact_id, alias=alias).first()
-    return kept_policy(row.rules) if row is not None else None
+    rules = AliasPolicy.objects.filter(artifact=artifact_id, alias=alias).values_list("rules", flat=True)[:1]
+    return next((kept_policy(one) for one in rules), None)
 
 
 def candidates_of(policy: Policy, versions: Sequence[ArtifactVersion], alias: str) -> dict[int, Candidate]:

@@ -143,7 +143,8 @@ def _cache_entries(versions: Sequence[ArtifactVersion]) -> list[int]:
     with connection.cursor() as cursor:
         cursor.execute(_AROUND, [list(column) for column in zip(*names, strict=True)])
         uris = {uri for (uri,) in cursor.fetchall()}
-    which = Q(output_uri__in=uris | {uri for uri, _ in found if uri})
+    # Not empty: what the index has no others than, and PostgreSQL does not see of a list longer than a hundred
+    which = Q(output_uri__in=uris | {uri for uri, _ in found if uri}) & ~Q(output_uri="")
     for prefix in {prefix for _, prefix in found if prefix}:
         which |= Q(output_uri__startswith=prefix)
     rows = CacheEntry.objects.filter(which).order_by("key").select_for_update()

@@ -96,9 +96,12 @@ def kept(reader: Reader, ids: Sequence[int]) -> Iterator[Step]:
 
 def happened(reader: Reader, ids: Sequence[int], keys: Sequence[str]) -> Iterator[Step]:
     """Whatever else happened to them: checks, fall-backs, forced moves, escalations, what does not count any more."""
-    rows = Happening.objects.filter(Q(version__in=ids) | Q(execution_key__in=keys), alias_move__isnull=True)
+    # Not empty: what the index of keys has no others than, and PostgreSQL does not see of a list longer than a hundred
+    of_runs = Q(execution_key__in=keys) & ~Q(execution_key="")
+    rows = Happening.objects.filter(Q(version__in=ids) | of_runs, alias_move__isnull=True)
     rows = rows.exclude(kind__in=TOLD_OTHERWISE)
-    for row in rows.order_by("pk")[:STEPS]:
+    shown = ("kind", "at", "name", "subject", "actor", "project", "domain", "detail", "version_id", "execution_key")
+    for row in rows.order_by("pk").values_list("pk", *shown, named=True)[:STEPS]:
         kind = KINDS.get(row.kind)
         what = f"{row.name} of {row.subject}" if row.name and row.name not in row.subject else row.subject
         words = f"{what} {kind.words if kind is not None else row.kind}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from artifacts.happenings import CHECK_FAILED, CHECK_PASSED, CHECK_WITHDRAWN, follow
 from artifacts.models import Happening
-from scheduler.triggers.evaluate import evaluate_happening, evaluate_version, release_held
+from scheduler.triggers.evaluate import evaluate_happening, look_again_at
 from scheduler.triggers.kinds import KINDS
 
 
@@ -24,5 +24,4 @@ for _kind in KINDS.values():
 def look_again(happening: Happening) -> None:
     """Whoever reports holds the version's lock, which an evaluation passes by: it may be due now."""
     if happening.version_id is not None:
-        evaluate_version(happening.version_id)
-        release_held(happening.version_id)
+        look_again_at(happening.version_id)

@@ -215,11 +215,29 @@ def retry_by_hand(firing_id: int, *, actor: str) -> TriggerFiring:
     return found
 
 
-def release_held(version_id: int) -> None:
-    """Look again at what waits for the checks of the version, or was skipped for them."""
-    of_round = Q(round__isnull=False, round__firings__version=version_id, round__firings__held=False)
-    held = TriggerFiring.objects.filter(Q(version=version_id) | of_round, held=True)
-    for pk in sorted(set(held.values_list("pk", flat=True))):
+# Whether the version's triggers are to be evaluated, and which firings its checks hold back, alone or for their round.
+_AGAIN = """
+    SELECT version.triggers_evaluated_at IS NULL, ARRAY(
+        SELECT firing.id FROM scheduler_triggerfiring AS firing WHERE firing.held AND (
+            firing.version_id = version.id OR firing.round_id IN (
+                SELECT mate.round_id FROM scheduler_triggerfiring AS mate
+                WHERE mate.version_id = version.id AND NOT mate.held AND mate.round_id IS NOT NULL
+            )
+        ) ORDER BY firing.id
+    ) FROM artifacts_artifactversion AS version WHERE version.id = %s
+"""
+
+
+def look_again_at(version_id: int) -> None:
+    """The checks of the version say something else: evaluate it if that was not done, and look again at what waits for
+    them, or was skipped for them. One statement where there is nothing to do.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_AGAIN, [version_id])
+        new, held = cursor.fetchone() or (False, [])
+    if new:
+        evaluate_version(version_id)
+    for pk in held:
         retry_firing(pk, held=True)
 
 

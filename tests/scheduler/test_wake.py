@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 import redis
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -122,3 +122,22 @@ def test_one_turn_is_not_held_by_a_chain_without_end(monkeypatch: pytest.MonkeyP
                 del turn.happenings[0]
                 wake.wake_happening(number)
     assert len(sent) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_a_commit_that_another_of_the_turn_follows_does_not_wait_for_the_disk(valkey: redis.Redis) -> None:
+    def commits(*happenings: int, room: int = 1) -> str:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute("SET LOCAL synchronous_commit = on")  # as outside of tests
+            if turn := wake._turn.get():
+                turn.room = room
+            for pk in happenings:
+                wake.wake_happening(pk)
+            wake.commit_with_the_next()
+            cursor.execute("SHOW synchronous_commit")
+            return str(cursor.fetchone()[0])
+
+    assert commits(7) == "on"  # nobody goes on with it: another worker does
+    with wake.one_turn() as turn:
+        assert [commits(), commits(7), commits(), commits(8, room=0)] == ["on", "off", "on", "on"]
+        turn.happenings.clear()
