@@ -60,6 +60,22 @@ def test_its_pods_are_closed(deployed: Deployed) -> None:
         deployed.kubectl("run", "open", "--image", "localhost/task:1", "--dry-run=server")
 
 
+def test_people_come_in_by_the_doors_alone(deployed: Deployed) -> None:
+    kinds = "networkpolicies,poddisruptionbudgets,ingresses"
+    there = {
+        name.partition(".")[0] + "/" + name.partition("/")[2]
+        for name in deployed.kubectl("get", kinds, "-o", "name").split()
+    }
+    assert there >= {f"networkpolicy/{name}" for name in ("closed", "doors", "postgres", "valkey")}
+    assert there >= {f"poddisruptionbudget/{name}" for name in ("web", "rpc", "worker", "executor")}
+    (ingress,) = [name for name in there if name.startswith("ingress/")]
+    described = json.loads(deployed.kubectl("get", ingress, "-o", "json"))
+    (rule,) = described["spec"]["rules"]
+    backend = rule["http"]["paths"][0]["backend"]["service"]
+    port = deployed.cluster.get("services", backend["name"], namespace=SPACE)["spec"]["ports"][0]["port"]
+    assert (backend["name"], backend["port"]["number"]) == ("web", port)
+
+
 @pytest.mark.parametrize("account", ["executor", "web", "causeway"])
 @pytest.mark.parametrize(
     "may",
