@@ -12,6 +12,7 @@ from django.db.models import Count, F, Q
 from django.test import Client
 from django.utils import timezone
 
+from artifacts.alias_history import versions_before
 from artifacts.models import Alias, ArtifactVersion, Metric
 from artifacts.search import search
 from artifacts.store import store
@@ -95,7 +96,9 @@ def test_failures_gaps_storms_schedules_and_aliases_are_there(filled: str) -> No
     recent = TriggerFiring.objects.filter(at__gt=timezone.now() - timedelta(minutes=16))
     assert set(recent.values_list("outcome", flat=True)) >= {"fired", "skipped"}
     assert ScheduleFire.objects.exclude(execution=None).exists()
-    assert Alias.objects.filter(name="champion").exists()
+    champions = Alias.objects.filter(name="champion")
+    assert champions.filter(partitions={}).exists() and champions.exclude(partitions={}).count() > 1  # one a region
+    assert versions_before(champions)  # there is a way back
     assert PhaseEvent.objects.count() > Execution.objects.count()
 
 
