@@ -214,6 +214,10 @@ class Versions:
                 self.earlier[thing.name, region] = before
         return made
 
+    def data_of(self, thing: Thing, region: str) -> str:
+        """The address of what the company's own have in a region."""
+        return self._data(thing, region, 0)[0]
+
     def _data(self, thing: Thing, region: str, pk: int) -> tuple[str, int]:
         """Address and size. The company's own have a small object for each region; of others there is nothing."""
         if thing.name not in THINGS:

@@ -239,7 +239,8 @@ def test_every_task_of_every_day_takes_two_clicks_or_one_search(
     with visitor.task("launch again what failed"):
         visitor.click(page.locator("#home-failures li").first.get_by_role("link"))
         launched = Execution.objects.count()
-        page.get_by_role("button", name="Relaunch", exact=True).click()
+        page.locator("#do-relaunch").click()
+        page.get_by_role("dialog").get_by_role("button", name="Relaunch", exact=True).click()
         expect(page.locator(".page-head .badge").first).not_to_have_text("Failed")
         assert Execution.objects.count() == launched + 1
 
