@@ -15,12 +15,15 @@ from functools import reduce
 from operator import or_
 from typing import NamedTuple
 
-from artifacts.models import ArtifactVersion
+from django.db.models import QuerySet
+
+from artifacts.models import Artifact, ArtifactVersion
 from artifacts.search.facets import COUNTED, FACETED, FACETED_AT_LEAST, Facet, Facets, count, filter_of
 from artifacts.search.filters import condition_q
 from artifacts.search.language import Condition, grouped, parse, toggled
 from artifacts.search.order import NEWEST, Cursor, Order, Rows, first_rows, read_cursor, read_order
 from artifacts.search.slices import newest_in_slices
+from artifacts.search.whole import ARTIFACTS, of_all
 
 __all__ = ["Facet", "Facets", "Found", "Rows", "Search", "filter_of", "parse", "read_search", "search", "toggled"]
 
@@ -56,12 +59,18 @@ class Search:
         last = found[limit - 1] if len(found) == asked else None
         return Found(found[:limit], str(Cursor(self.order.value_of(last), last.pk)) if last is not None else "")
 
-    def facets(self, rows: Rows) -> Facets:
-        """How the newest of the rows that match spread."""
+    def facets(self, rows: Rows, artifacts: QuerySet[Artifact] | None = None) -> Facets:
+        """How the newest of the rows that match spread; where nothing is asked for and `artifacts` are those whose
+        versions the rows are, how all of them do.
+        """
         plain = self.filter(rows).select_related(None).prefetch_related(None).defer(None)
         counted = plain.values_list(*COUNTED)
         found = first_rows(counted, NEWEST, self._walk(), limit=FACETED, enough=FACETED_AT_LEAST, newest=self._newest)
-        return count(found.rows, more=not found.complete)
+        newest = count(found.rows, more=not found.complete)
+        if artifacts is None or self.conditions or not newest.more:
+            return newest
+        columns = ("kind", "project", "domain", "name", "partition_keys")
+        return of_all(list(artifacts.only(*columns).order_by("-pk")[: ARTIFACTS + 1]), newest)
 
     def _newest(self) -> datetime | None:
         return newest_in_slices(grouped(self.conditions))

@@ -24,11 +24,20 @@ class Facet(NamedTuple):
 
 
 class Facets(NamedTuple):
-    """`counted` versions; `more` when there are others behind them."""
+    """`counted` versions; `more` when there are others behind them. `whole`: the facets of which all versions are
+    counted, so that only FACETED means: or more.
+    """
 
     values: dict[str, list[Facet]]
     counted: int
     more: bool
+    whole: frozenset[str] = frozenset()
+
+    def spell(self, label: str, number: int) -> str:
+        """A count, with a plus where there may be more."""
+        if label in self.whole:
+            return f"{FACETED}+" if number > FACETED else str(number)
+        return f"{number}+" if self.more else str(number)
 
 
 def count(rows: Sequence[tuple[Any, ...]], *, more: bool) -> Facets:

@@ -10,6 +10,7 @@ DAYS = 60
 DOMAIN = "development"
 PROJECTS = ("retail", "mobility", "risk")
 STORM = "heartbeat"  # the launch plan whose trigger fires without end
+PER_REGION = ("fraud-model",)  # each region has a champion of its own
 PEOPLE = {  # and their roles by project
     "ann": {"retail": "admin"},
     "ben": {"retail": "contributor", "mobility": "viewer"},

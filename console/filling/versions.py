@@ -11,12 +11,13 @@ from datetime import datetime, timedelta
 
 from flyteidl.core import literals_pb2, types_pb2
 
-from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion, Metric, Partition
+from artifacts.governance.pointers import set_alias_policy
+from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion, CardFormat, Metric, Partition
 from artifacts.partition_values import digest_of
 from artifacts.partitions import truncate
 from artifacts.store import store
 from artifacts.terms import terms_of
-from console.filling.company import DAYS, DOMAIN, REGIONS, THINGS, Step, Thing
+from console.filling.company import DAYS, DOMAIN, PER_REGION, REGIONS, THINGS, Step, Thing
 from console.filling.copying import Copy, put_shared, reserve
 from console.filling.runs import Run
 from lineage.models import Derivation, VersionEdge, VersionRole, Via
@@ -41,7 +42,8 @@ class Versions:
     def __init__(self, seed: int, now: datetime) -> None:
         self.rng, self.now = random.Random(seed + 2), now  # noqa: S311 - no secrets
         self.artifacts: dict[str, Artifact] = {}
-        self.latest: dict[tuple[str, str], Published] = {}
+        self.latest: dict[tuple[str, str], Published] = {}  # by artifact and region
+        self.earlier: dict[tuple[str, str], Published] = {}  # those before them
         self.seen: set[tuple[int, str]] = set()
         self.free: list[int] = []
         self.data: dict[tuple[str, str], tuple[str, int]] = {}
@@ -53,6 +55,7 @@ class Versions:
                 *("id", "artifact_id", "version", "kind", "literal", "literal_type", "uri", "size_bytes"),
                 *("partitions", "partition_digest", "time_partition", "execution_key", "node_id", "attempt", "output"),
                 *("producer", "created_by", "metadata", "metrics", "terms", "created_at", "triggers_evaluated_at"),
+                *("card", "card_format"),
             ),
             "partition": Copy(Partition, "artifact_id", "digest", "values"),
             "metric": Copy(Metric, "version_id", "name", "value"),
@@ -78,10 +81,10 @@ class Versions:
         return self.artifacts[thing.name]
 
     def newest(self, name: str, region: str, *, before: datetime) -> Published | None:
-        found = self.latest.get((name, region))
         if name == "fleet-ping":  # each heartbeat is one of its own
-            found = self.publish_outside(THINGS[name], region, before - timedelta(milliseconds=40))
-        return found if found is not None and found.at < before else None
+            return self.publish_outside(THINGS[name], region, before - timedelta(milliseconds=40))
+        found = (known.get((name, region)) for known in (self.latest, self.earlier))
+        return next((one for one in found if one is not None and one.at < before), None)
 
     def use(self, version: Published, key: str, variable: str, at: datetime) -> None:
         self.waiting["edge"].append((version.pk, key, "", variable, VersionRole.CONSUMED, Via.QUERY, at))
@@ -123,20 +126,43 @@ class Versions:
         self.consumed.clear()
 
     def aliases(self) -> None:
-        """The newest model of Seattle is the champion, that of Los Angeles the candidate, after some moves."""
+        """The newest model of Seattle is the champion, that of Los Angeles the candidate; each region has a champion of
+        its own where they are kept so. They took the place of those before.
+        """
         for name, artifact in self.artifacts.items():
-            newest = [self.latest.get((name, region)) for region in REGIONS[:2]]
-            if artifact.kind != "model" or newest[0] is None:
+            if artifact.kind != "model":
                 continue
-            for alias, version in zip(("champion", "candidate"), newest, strict=True):
-                if version is None:
-                    continue
-                Alias.objects.get_or_create(
-                    artifact=artifact, name=alias, defaults={"version_id": version.pk, "moved_at": version.at}
-                )
-                AliasMove.objects.create(
-                    artifact=artifact, name=alias, to_version_id=version.pk, at=version.at, actor="ann", reason="better"
-                )
+            regions = REGIONS if name in PER_REGION else REGIONS[:1]
+            if name in PER_REGION:
+                set_alias_policy(artifact, "champion", {"per": ["region"]}, actor="emma")
+            for region in regions:
+                self._name(artifact, "champion", region, {"region": region} if name in PER_REGION else {})
+            self._name(artifact, "candidate", REGIONS[1], {})
+
+    def _name(self, artifact: Artifact, alias: str, region: str, partitions: dict[str, str]) -> None:
+        version, earlier = self.latest.get((artifact.name, region)), self.earlier.get((artifact.name, region))
+        if version is None:
+            return
+        Alias.objects.get_or_create(
+            artifact=artifact,
+            name=alias,
+            partition_digest=digest_of(partitions),
+            defaults={"version_id": version.pk, "moved_at": version.at, "partitions": partitions},
+        )
+        steps = [(None, earlier), (earlier, version)] if earlier is not None else [(None, version)]
+        AliasMove.objects.bulk_create(
+            AliasMove(
+                artifact=artifact,
+                name=alias,
+                partitions=partitions,
+                from_version_id=before.pk if before is not None else None,
+                to_version_id=after.pk,
+                at=after.at,
+                actor="ann",
+                reason="better",
+            )
+            for before, after in steps
+        )
 
     def _pk(self) -> int:
         if not self.free:
@@ -165,7 +191,8 @@ class Versions:
             self.waiting["partition"].append((artifact.pk, digest, partitions))
         metrics = {name: self._metric(middle, spread, at) for name, middle, spread in thing.metrics}
         metadata = {"framework": "xgboost"} if thing.kind == "model" else {}
-        row = ArtifactVersion(version=version, producer=producer, partitions=partitions, metadata=metadata)
+        card = _card(thing, region, metrics) if thing.kind == "model" and thing.name in THINGS else ""
+        row = ArtifactVersion(version=version, producer=producer, partitions=partitions, metadata=metadata, card=card)
         uri, size = self._data(thing, region, pk)
         literal = literals_pb2.Literal()
         literal.scalar.blob.uri = uri
@@ -175,6 +202,7 @@ class Versions:
                 *(pk, artifact.pk, version, thing.kind, literal.SerializeToString(), BLOB.SerializeToString(), uri),
                 *(size, partitions, digest, time, key, node, 0, "o0"),
                 *(producer, by, metadata, metrics, terms_of(row), at, at),
+                *(card, CardFormat.MARKDOWN if card else ""),
             )
         )
         self.waiting["metric"].extend((pk, name, value) for name, value in metrics.items())
@@ -182,7 +210,13 @@ class Versions:
         before = self.latest.get((thing.name, region))
         if before is None or before.at < at:
             self.latest[thing.name, region] = made
+            if before is not None:
+                self.earlier[thing.name, region] = before
         return made
+
+    def data_of(self, thing: Thing, region: str) -> str:
+        """The address of what the company's own have in a region."""
+        return self._data(thing, region, 0)[0]
 
     def _data(self, thing: Thing, region: str, pk: int) -> tuple[str, int]:
         """Address and size. The company's own have a small object for each region; of others there is nothing."""
@@ -200,6 +234,14 @@ class Versions:
         age = (self.now - at) / timedelta(days=DAYS)
         value = self.rng.gauss(middle, spread / 2) - spread * (0.5 - age) * (1 if middle < 1 else 0)
         return round(max(value, 0.0), 4) if abs(middle) < 1000 else float(round(max(value, 0.0)))
+
+
+def _card(thing: Thing, region: str, metrics: dict[str, float]) -> str:
+    rows = "\n".join(f"| {name} | {value} |" for name, value in metrics.items())
+    return (
+        f"# {thing.name} of {region}\n\n{thing.about}\n\n| metric | value |\n| --- | --- |\n{rows}\n\n"
+        f"**Made for** planning in {region}; it has seen nothing of other regions."
+    )
 
 
 def _body(thing: Thing, region: str) -> tuple[bytes, str]:

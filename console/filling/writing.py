@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
@@ -13,8 +13,9 @@ from flyteidl.admin import execution_pb2 as admin_execution_pb2
 from flyteidl.core import execution_pb2, literals_pb2, types_pb2
 
 from artifacts.store import store
-from console.filling.company import DOMAIN, LINES, Sizes, Step
+from console.filling.company import DOMAIN, LINES, THINGS, Sizes, Step
 from console.filling.copying import Copy, put_shared, reserve
+from console.filling.inputs import inputs_of
 from console.filling.runs import Run
 from console.filling.versions import Published, Versions
 from scheduler.attempts.samples import MOST
@@ -134,7 +135,7 @@ class Executions:
         key = f"{run.plan.project}/{DOMAIN}/{name}"
         error = _error(run)
         cause = "superseded by a newer one" if run.phase == ExecutionPhase.ABORTED else ""
-        inputs = self._object(run, f"{run.plan.workflow}/inputs.pb", b"")
+        inputs = self._inputs(run, plan)
         rows["execution"].append(
             (
                 *(pk, run.plan.project, DOMAIN, name, plan.pk, plan.workflow_id, self.specs[plan.project, plan.name]),
@@ -337,6 +338,15 @@ class Executions:
         code = run.fault.code.replace(":", "-") if run.fault is not None and error else "fine"
         name = f"{run.plan.workflow}/{step.node}-{run.region}-{code}.log"
         return self.objects.get(f"{run.plan.project}/{name}") or self._object(run, name, _log(run, error))
+
+    def _inputs(self, run: Run, plan: LaunchPlan) -> str:
+        name = f"{plan.name}/inputs-{run.region}.pb"
+        if known := self.objects.get(f"{run.plan.project}/{name}"):
+            return known
+        return self._object(run, name, inputs_of(plan, run.plan, run.region, self._data_in(run.region)))
+
+    def _data_in(self, region: str) -> Callable[[str], str]:
+        return lambda thing: self.versions.data_of(THINGS[thing], region)
 
     def _object(self, run: Run, name: str, data: bytes) -> str:
         """The address of an object that all rows of this kind share."""

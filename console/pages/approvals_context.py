@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -69,14 +70,15 @@ class Waiting:
 
 
 def waiting_rows(request: HttpRequest) -> list[Waiting]:
-    gates = list(waiting_gates(request)[:WAITING_SHOWN])
-    about = subjects_of(gates)
-    may_read, now = access.reader(request.user), timezone.now()
+    gates, now = list(waiting_gates(request)[:WAITING_SHOWN]), timezone.now()
+    about = readable_subjects(request, gates)
+    return [Waiting(gate, about.get(gate.pk), urgency_of(gate, now)) for gate in gates]
 
-    def told(version: ArtifactVersion | None) -> ArtifactVersion | None:
-        return version if version is not None and may_read(*version.artifact.key[:2]) else None
 
-    return [Waiting(gate, told(about.get(gate.pk)), urgency_of(gate, now)) for gate in gates]
+def readable_subjects(request: HttpRequest, gates: Sequence[Gate]) -> dict[int, ArtifactVersion]:
+    """By primary key of the gate: what is decided about, where the user may know of it."""
+    may_read = access.reader(request.user)
+    return {pk: version for pk, version in subjects_of(gates).items() if may_read(*version.artifact.key[:2])}
 
 
 def urgency_of(gate: Gate, now: datetime) -> Badge | None:

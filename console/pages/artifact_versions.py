@@ -54,7 +54,7 @@ def versions_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
     try:
         page, charted = _found(request, rows, text)
         if page.older or text:
-            facets = _facets(request, rows, text)
+            facets = _facets(request, artifact, rows, text)
     except (InvalidArgument, SearchTooLong) as error:
         page, charted, problem = EMPTY, [], error.message
     names = _metric_names([*(version.metrics for version in charted), *(version.metrics for version in page.rows)])
@@ -84,9 +84,9 @@ def _found(
     return page_of(request, found, cursor), list(newest_first(search.filter(rows))[:CHARTED])
 
 
-def _facets(request: HttpRequest, rows: QuerySet[ArtifactVersion], text: str) -> list[FacetGroup]:
+def _facets(request: HttpRequest, artifact: Artifact, rows: QuerySet[ArtifactVersion], text: str) -> list[FacetGroup]:
     """Of what tells versions of one artifact apart."""
-    found = read_search(text).facets(rows)
+    found = read_search(text).facets(rows, Artifact.objects.filter(pk=artifact.pk))
     kept = {label: values for label, values in found.values.items() if label in _TITLES or "." in label}
     return facet_groups(request, text, found._replace(values=kept), titles=_TITLES, typed=filter_of)
 

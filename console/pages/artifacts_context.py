@@ -12,9 +12,10 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from flyteidl.core import literals_pb2, types_pb2
 
+from artifacts.alias_history import versions_before
 from artifacts.literals import describe_type, to_json
 from artifacts.matrix import matrix_of
-from artifacts.models import AliasMove, Artifact, ArtifactVersion
+from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion
 from artifacts.queries import newest_of, newest_of_partition
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
@@ -60,14 +61,26 @@ def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
         "may_launch": access.can(user, Action.LAUNCH, artifact.project, artifact.domain),
         **_matrix(request, artifact),
         "triggers": list(triggers.defer(*heavy).order_by("-active", "launch_plan__name", "-launch_plan__created_at")),
-        "aliases": list(
-            artifact.aliases.select_related("version")
-            .defer("version__literal", "version__card")
-            .order_by("name", "-moved_at", "pk")[:POINTERS_SHOWN]
-        ),
+        "pointers": _pointers(artifact),
+        "may_name": access.can(user, Action.DECIDE, artifact.project, artifact.domain),
         "moves": alias_moves(artifact),
         "consumers": _consumers(user, consumed),
     }
+
+
+@dataclass(frozen=True)
+class Pointer:
+    """An alias, or one of its pointers. `before`: what it named before, where it can be moved back to."""
+
+    alias: Alias
+    before: ArtifactVersion | None
+
+
+def _pointers(artifact: Artifact) -> list[Pointer]:
+    rows = artifact.aliases.select_related("version").defer("version__literal", "version__card")
+    aliases = list(rows.order_by("name", "-moved_at", "pk")[:POINTERS_SHOWN])
+    before = versions_before(aliases) if aliases else {}
+    return [Pointer(alias, before.get(alias.pk)) for alias in aliases]
 
 
 def alias_moves(artifact: Artifact, *, limit: int = MOVES_SHOWN) -> list[AliasMove]:

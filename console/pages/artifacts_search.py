@@ -5,11 +5,12 @@ from __future__ import annotations
 from django.http import HttpRequest
 
 from artifacts.exceptions import InvalidArgument
-from artifacts.models import ArtifactVersion
+from artifacts.models import Artifact, ArtifactVersion
 from artifacts.search import Found, filter_of, read_search
 from console.pages.artifacts_context import readable_versions
 from console.pages.facets import FacetGroup, facet_groups
 from console.pages.paging import PAGE_SIZE, Page
+from console.pages.scope import in_scope
 
 EMPTY: Page[ArtifactVersion] = Page([], "", "")
 TITLES = {"kind": "Kind", "name": "Artifact", "project": "Project", "domain": "Domain", "by": "Produced by"}
@@ -26,9 +27,8 @@ def search_page(request: HttpRequest, text: str) -> tuple[Page[ArtifactVersion],
             raise
         cursor = ""
         found = search.page(rows, limit=PAGE_SIZE)
-    return page_of(request, found, cursor), facet_groups(
-        request, text, search.facets(rows), titles=TITLES, typed=filter_of
-    )
+    facets = search.facets(rows, in_scope(request, Artifact.objects.all()))
+    return page_of(request, found, cursor), facet_groups(request, text, facets, titles=TITLES, typed=filter_of)
 
 
 def page_of(request: HttpRequest, found: Found, cursor: str) -> Page[ArtifactVersion]:

@@ -23,6 +23,7 @@ from console.pages.form_fields import texts
 from console.pages.metrics import spell
 from console.pages.responses import PageRequest, attempt, page
 from console.pages.scope import in_scope
+from console.pages.tags import partitions_text
 from scheduler.actions import contests
 from scheduler.contests.board import SHOWN, Board, Round, board_of
 from scheduler.contests.facts import SHADOW_REFUSED
@@ -68,7 +69,12 @@ def show(request: PageRequest, contest_id: int) -> HttpResponse:
         "board": board,
         "chart": _chart(board),
         "older": f"?{urlencode({'before': board.rounds[-1].version.pk})}" if len(board.rounds) == SHOWN else "",
-        "models": [(entry.member, entry.model) for one in board.rounds for entry in one.entries if entry.model],
+        "models": [
+            (partitions_text(one.version) if board.per else "", entry.member, entry.model)
+            for one in board.rounds
+            for entry in one.entries
+            if entry.model
+        ],
         "out_of_step": [(member, why) for member, why in states(contest).items() if why],
         "policy": policy_of(board.model.pk, contest.alias) if board.model is not None else None,
         "shadows": [_shadow(row, contest) for row in rows.select_related("reference").order_by("-pk")[:RUNS]],

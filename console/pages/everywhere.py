@@ -15,15 +15,15 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.exceptions import CausewayError, InvalidArgument
-from artifacts.models import Artifact, ArtifactVersion
+from artifacts.models import Alias, Artifact, ArtifactVersion
 from artifacts.search import read_search
 from console.accounts import access
 from console.accounts.access import Action
 from console.accounts.models import SavedView
 from console.accounts.views_kept import MOST_NAME, drop_view, keep_view
 from console.pages import badges
-from console.pages.artifacts_context import readable_versions
-from console.pages.navigation import ITEMS
+from console.pages.artifacts_context import HEAVY, readable_versions
+from console.pages.known_pages import pages_called
 from console.pages.responses import PageRequest, attempt, back, is_fragment, page, respond
 from console.pages.scope import in_scope
 from console.pages.typed_values import form_text
@@ -31,6 +31,7 @@ from scheduler.models import Execution, NamedEntity, ResourceType
 
 SHOWN = 6  # of each kind
 SHORTEST = 2  # letters from which on more than pages is looked through
+MOST_WORDS = 3  # of which one may be an alias
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*")
 GENERATED = ".flytegen"
 Row = TypeVar("Row", Artifact, NamedEntity)
@@ -70,41 +71,16 @@ def found(request: HttpRequest, text: str) -> Iterator[Group]:
         return
     yield Group("Launch plans", list(_entities(request, "launch-plan", text)))
     yield Group("Artifacts", [_artifact(row) for row in _named(in_scope(request, Artifact.objects.all()), text)])
+    yield Group("Aliases", [_alias(row) for row in _aliases(request, text)])
     yield Group("Executions", [_execution(row) for row in _executions(request, text)])
     yield Group("Workflows", list(_entities(request, "workflow", text)))
     yield Group("Tasks", list(_entities(request, "task", text)))
     yield Group("Versions", [_version(row) for row in _versions(request, text)])
 
 
-# Words, name of the view, query, icon.
-_ACTIONS: tuple[tuple[str, str, str, str], ...] = (
-    ("What failed", "executions", "phase=failed", "run"),
-    ("What runs now", "executions", "phase=running", "run"),
-    ("What waits or is queued", "executions", "phase=idle", "run"),
-    ("Artifacts by name", "artifact-names", "", "artifact"),
-    ("Champions", "artifacts", "q=alias:champion", "artifact"),
-    ("Usage of this month by user", "usage", "by=user", "usage"),
-    ("Approvers", "approvers", "", "gate"),
-    ("Promotions", "promotions", "", "gate"),
-    ("Notifications", "inbox", "", "bell"),
-    ("Subscriptions", "notifications", "", "bell"),
-    ("Secrets", "secrets", "", "lock"),
-    ("Connections", "connections", "", "link"),
-    ("API tokens", "tokens", "", "key"),
-    ("Change my password", "password", "", "key"),
-    ("REST API", "rest:docs", "", "link"),
-)
-
-
 def _pages(request: HttpRequest, text: str) -> Iterator[Hit]:
-    words = text.lower().split()
-    every = [(label, reverse(view), icon) for label, icon, view, _ in ITEMS]
-    every += [(label, reverse(view) + (f"?{query}" if query else ""), icon) for label, view, query, icon in _ACTIONS]
-    if access.can(request.user, Action.ADMIN):
-        every.append(("Clusters", reverse("clusters"), "layers"))
-    for label, url, icon in every:
-        if all(word in label.lower() for word in words):
-            yield Hit(label, url, icon=icon)
+    for one in pages_called(request, text):
+        yield Hit(one.label, one.url, one.more, one.icon)
 
 
 def _named(rows: QuerySet[Row], text: str) -> list[Row]:
@@ -117,6 +93,26 @@ def _named(rows: QuerySet[Row], text: str) -> list[Row]:
 def _artifact(row: Artifact) -> Hit:
     url = reverse("artifact", args=[row.project, row.domain, row.name])
     return Hit(row.name, url, f"{row.kind}, {row.project} / {row.domain}", "artifact")
+
+
+def _aliases(request: HttpRequest, text: str) -> list[Alias]:
+    """Called as one of the words is, of artifacts that have the others in their names."""
+    words = text.split()
+    if not 1 < len(words) <= MOST_WORDS:
+        return []
+    found: dict[int, Alias] = {}
+    for name in words:
+        of = _named(in_scope(request, Artifact.objects.all()), " ".join(word for word in words if word != name))
+        rows = Alias.objects.filter(artifact__in=[one.pk for one in of], name=name) if of else Alias.objects.none()
+        slim = rows.select_related("artifact", "version").defer(*(f"version__{column}" for column in HEAVY))
+        found |= {row.pk: row for row in slim.order_by("-moved_at", "-pk")[:SHOWN]}
+    return list(found.values())[:SHOWN]
+
+
+def _alias(row: Alias) -> Hit:
+    where = "".join(f"{key} {value}, " for key, value in sorted(row.partitions.items()))
+    title = f"{row.artifact.name}:{row.name}"
+    return Hit(title, reverse("version", args=[row.version_id]), where + row.version.version, "artifact")
 
 
 def _executions(request: HttpRequest, text: str) -> list[Execution]:

@@ -20,6 +20,7 @@ from console.pages.executions_context import (
     readable_executions,
 )
 from console.pages.failure_groups import failures_of
+from console.pages.failures import with_failures
 from console.pages.responses import PageRequest, attempt, page, respond
 from console.pages.searching import searched_context
 from console.pages.specs import workflow_interface
@@ -42,6 +43,7 @@ LONGEST_CAUSE = 500
 def list_executions(request: PageRequest) -> HttpResponse:
     context = searched_context(request, readable_executions(request).filter(archived=False), EXECUTIONS)
     with_doing(context["page"].rows)
+    with_failures(context["page"].rows)
     context["is_live"] = any(row.phase not in EXECUTION_TERMINAL for row in context["page"].rows)
     return respond(request, "executions/list.html", "executions/_list.html", context, live=True)
 

@@ -46,7 +46,7 @@ def facet_groups(
             if label == NESTED and not chosen and not 0 < number < facets.counted:
                 continue
             href = "?" + urlencode({"q": toggled(text, token), **scope})
-            values.append(FacetValue(value, f"{number}+" if facets.more else str(number), href, chosen))
+            values.append(FacetValue(value, facets.spell(label, number), href, chosen))
         if len(values) > (label != NESTED) or any(value.chosen for value in values):
             groups.append(FacetGroup(titles.get(label) or label.removeprefix("partition."), values))
     return groups

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from flyteidl.core import execution_pb2
+
+from scheduler.models import Execution
+from scheduler.phases import ExecutionPhase
 
 SUMMARY_LETTERS = 300
 _TRACES = ("Trace:", "Traceback (most recent call last)")
 # Codes of what ended a task's process without a word from its code
 _PROCESS = frozenset({"NonZeroExit", "OOMKilled", "TimeoutExpired", "Killed", "OutputsNotFound", "OutputsNotKept"})
+BAD = (ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT)
+Rows = TypeVar("Rows", bound=Iterable[Execution])
+_KEPT = "_failure"  # on the row
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,20 @@ def describe_error(raw: bytes | memoryview | None) -> Failure | None:
     message = error.message.strip()
     lines = message.splitlines()
     return Failure(error.code, _origin(error), _summary(lines) or error.code, message if len(lines) > 1 else "")
+
+
+def with_failures(rows: Rows) -> Rows:
+    """The same rows, those that failed knowing why: one look for all of them, at nothing but their errors."""
+    bad = {row.pk: row for row in rows if row.phase in BAD}
+    said = Execution.objects.filter(pk__in=bad).values_list("pk", "error") if bad else ()
+    for pk, error in said:
+        setattr(bad[pk], _KEPT, describe_error(error))
+    return rows
+
+
+def failure_of(row: Execution) -> Failure | None:
+    """Of a row that `with_failures` was asked about."""
+    return getattr(row, _KEPT, None)
 
 
 def _origin(error: execution_pb2.ExecutionError) -> str:

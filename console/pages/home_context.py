@@ -6,7 +6,7 @@ Nothing that repeats fills it: what is the same stands once, with a count.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -17,13 +17,13 @@ from console import quotas
 from console.accounts import access
 from console.accounts.access import Action
 from console.pages import badges
-from console.pages.approvals_context import waiting_gates
+from console.pages.approvals_context import readable_subjects, waiting_gates
 from console.pages.artifacts_context import readable_versions
 from console.pages.badges import Badge
 from console.pages.charts import Bar, BarChart, Part, bars
 from console.pages.executions_context import readable_executions
 from console.pages.failure_groups import grouped
-from console.pages.failures import Failure
+from console.pages.failures import BAD, Failure
 from console.pages.scope import in_scope
 from scheduler.actions.gates import takes_approval
 from scheduler.activity import SAMPLE, Repeated, Storm, by_workflow, days, newest_of_each, storms
@@ -33,17 +33,17 @@ from scheduler.schedules.agenda import GRACE
 
 SHOWN, FAILURES, DUE = 8, 400, 6
 NAMES = 2_000  # workflows and artifacts of which the newest is looked for, each by an index
-_BAD = (ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT)
 _ENDED = (ExecutionPhase.SUCCEEDED, ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT, ExecutionPhase.ABORTED)
 
 
 @dataclass(frozen=True)
 class Asks:
-    """Gates of the same name in the same workflow. `gate`: the most urgent of them."""
+    """Gates of the same name in the same workflow. `gate`: the most urgent of them; `subject`: what that is about."""
 
     gate: Gate
     count: int
     is_mine: bool  # the user may decide it
+    subject: ArtifactVersion | None = None
 
 
 class Slim(NamedTuple):
@@ -85,7 +85,9 @@ def asks(request: HttpRequest) -> list[Asks]:
         run = gate.execution
         found.setdefault((run.project, run.domain, run.workflow.name, gate.signal_id), []).append(gate)
     rows = [Asks(gates[0], len(gates), _may_decide(request, gates[0])) for gates in found.values()]
-    return sorted(rows, key=lambda row: not row.is_mine)[:SHOWN]
+    shown = sorted(rows, key=lambda row: not row.is_mine)[:SHOWN]
+    about = readable_subjects(request, [row.gate for row in shown])
+    return [replace(row, subject=about.get(row.gate.pk)) for row in shown]
 
 
 def _may_decide(request: HttpRequest, gate: Gate) -> bool:
@@ -98,7 +100,7 @@ def failed(request: HttpRequest, now: datetime) -> list[Failed]:
     shown is read whole.
     """
     rows = readable_executions(request)
-    day = rows.filter(archived=False, created_at__gt=now - timedelta(days=1), phase__in=_BAD)
+    day = rows.filter(archived=False, created_at__gt=now - timedelta(days=1), phase__in=BAD)
     slim = day.select_related(None).defer(None).order_by("-created_at", "-id").values_list(*Slim._fields)
     newest = [Slim(*row) for row in slim[:FAILURES]]
     name = request.user.get_username()
@@ -167,7 +169,7 @@ def week(request: HttpRequest, now: datetime) -> BarChart | None:
     counted = days(readable_executions(request).filter(archived=False), now=now)
     given = [Bar(f"{day:%a %d %b}", _parts(phases)) for day, phases in counted]
     total = sum(count for _, phases in counted for count in phases.values())
-    bad = sum(phases.get(phase, 0) for _, phases in counted for phase in _BAD)
+    bad = sum(phases.get(phase, 0) for _, phases in counted for phase in BAD)
     title = f"Executions of seven days: {total}, of which {bad} failed"
     return bars(title, given, head=("Day", "Executions"))
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -10,9 +12,11 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.views.decorators.http import require_GET
+from flyteidl.admin import launch_plan_pb2
 from flyteidl.core import interface_pb2, types_pb2
 
 from artifacts.models import Artifact
+from artifacts.partition_values import digest_of
 from artifacts.queries import newest_first
 from console.access_objects import access_artifact
 from console.accounts import access
@@ -21,43 +25,95 @@ from console.pages.responses import PageRequest, page
 from console.pages.specs import expected_inputs
 from scheduler.actions.launch_inputs import query_of
 from scheduler.models import Execution, LaunchPlan
+from scheduler.value_index import plain_value
 
 TIME = "time"  # of the parameters: the period
-LOOKED_AT = 20  # of the newest versions, for one whose launch plan is still there
+LOOKED_AT = 20  # of the newest versions, for launch plans that are still there
+
+
+class Maker(NamedTuple):
+    """A launch plan that makes versions. `fixed`: by partition key what it always makes, where its fixed inputs say."""
+
+    plan: LaunchPlan
+    fixed: Mapping[str, str]
+
+    def makes(self, partition: Mapping[str, str]) -> bool:
+        return all(partition.get(key, value) == value for key, value in self.fixed.items())
 
 
 @require_GET
 @page
 def launch_missing(request: PageRequest, project: str, domain: str, name: str) -> HttpResponse:
-    """To the launch form of the plan whose executions made the newest versions, its inputs filled in with the
-    partition that the parameters name (`?region=SEA&time=2026-03-02`); back to the artifact where there is none.
+    """To the launch form of the plan whose executions made the newest versions of this partition, else of any that may
+    make it, its inputs filled in with what the parameters name (`?region=SEA&time=2026-03-02`); back to the artifact
+    where there is none.
     """
     artifact = access_artifact(request.user, project, domain, name)
-    plan = maker_of(artifact)
-    if plan is None or not access.can(request.user, Action.LAUNCH, plan.project, plan.domain):
-        words = (
-            f"You may not launch what makes {artifact.name}."
-            if plan is not None
-            else f"No launch plan is known that makes {artifact.name}: its newest versions came from outside."
-        )
-        messages.warning(request, words)
+    partition = request.GET.dict()
+    known = makers_of(artifact, _alike(artifact, partition))
+    makers = [one for one in known if one.makes(partition)]
+    may = [one for one in makers if access.can(request.user, Action.LAUNCH, one.plan.project, one.plan.domain)]
+    if not may:
+        messages.warning(request, _refused(artifact, partition, is_known=bool(known), is_made=bool(makers)))
         return redirect("artifact", project=project, domain=domain, name=name)
-    filled = filled_in(expected_inputs(plan), request.GET.dict(), artifact)
+    plan = may[0].plan
+    filled = filled_in(expected_inputs(plan), partition, artifact)
     address = reverse("launch-plan-launch", args=[plan.project, plan.domain, plan.name])
     return redirect(f"{address}?{urlencode(filled)}" if filled else address)
 
 
-def maker_of(artifact: Artifact) -> LaunchPlan | None:
-    """The launch plan that made the newest version that one made, in the version that is launched now."""
+def _refused(artifact: Artifact, partition: Mapping[str, str], *, is_known: bool, is_made: bool) -> str:
+    if is_made:
+        return f"You may not launch what makes {artifact.name}."
+    if is_known:
+        values = ", ".join(f"{key}={partition[key]}" for key in artifact.partition_keys if key in partition)
+        return f"No launch plan is known that makes {artifact.name} of {values}: those that make it do so of others."
+    return f"No launch plan is known that makes {artifact.name}: its newest versions came from outside."
+
+
+def _alike(artifact: Artifact, partition: Mapping[str, str]) -> list[str]:
+    """Keys of the executions that made the newest versions with these values, of whatever period."""
+    values = {key: partition[key] for key in artifact.partition_keys if key in partition}
+    rows = artifact.versions.filter(partition_digest=digest_of(values)).exclude(execution_key="")
+    return list(newest_first(rows).values_list("execution_key", flat=True)[:LOOKED_AT])
+
+
+def makers_of(artifact: Artifact, keys: Sequence[str] = ()) -> list[Maker]:
+    """The launch plans of the executions `keys`, and those that made the newest versions, each once and in the version
+    that is launched now.
+    """
     rows = newest_first(artifact.versions.exclude(execution_key=""))
-    for key in dict.fromkeys(rows.values_list("execution_key", flat=True)[:LOOKED_AT]):
+    newest = rows.values_list("execution_key", flat=True)[:LOOKED_AT]
+    names = list(dict.fromkeys(_plans_of(list(dict.fromkeys([*keys, *newest])))))
+    places: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for project, domain, name in names:
+        places[project, domain].append(name)
+    plans: dict[tuple[str, str, str], LaunchPlan] = {}
+    for (project, domain), some in places.items():
+        known = LaunchPlan.objects.filter(project=project, domain=domain, name__in=some)
+        for plan in known.order_by("name", "-state", "-created_at", "-id").distinct("name"):
+            plans[project, domain, plan.name] = plan
+    return [Maker(plans[name], _fixed(plans[name], artifact)) for name in names if name in plans]
+
+
+def _plans_of(keys: Sequence[str]) -> list[tuple[str, str, str]]:
+    """The names of the launch plans of these executions, in their order."""
+    places: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for key in keys:
         project, domain, name = key.split("/", 2)
-        made = Execution.objects.filter(project=project, domain=domain, name=name, launch_plan__isnull=False)
-        found = made.values_list("launch_plan__project", "launch_plan__domain", "launch_plan__name").first()
-        if found is not None:
-            named = LaunchPlan.objects.filter(project=found[0], domain=found[1], name=found[2])
-            return named.order_by("-state", "-created_at", "-id").first()
-    return None
+        places[project, domain].append(name)
+    columns = ("launch_plan__project", "launch_plan__domain", "launch_plan__name")
+    found: dict[str, tuple[str, str, str]] = {}
+    for (project, domain), names in places.items():
+        rows = Execution.objects.filter(project=project, domain=domain, name__in=names, launch_plan__isnull=False)
+        found |= {f"{project}/{domain}/{name}": plan for name, *plan in rows.values_list("name", *columns)}  # type: ignore[misc]
+    return [(*found[key],) for key in keys if key in found]  # type: ignore[misc]
+
+
+def _fixed(plan: LaunchPlan, artifact: Artifact) -> dict[str, str]:
+    literals = launch_plan_pb2.LaunchPlanSpec.FromString(bytes(plan.spec)).fixed_inputs.literals
+    plain = {key: plain_value(literals[key]) for key in artifact.partition_keys if key in literals}
+    return {key: value[0] for key, value in plain.items() if value is not None}
 
 
 def filled_in(

@@ -1,30 +1,32 @@
 """Which executions make a partition right now, or failed to: for the matrix of an artifact.
 
 What an execution is about is known by its inputs: those called as a partition key, and the one of a date and time
-(`missing_partitions`), as they are indexed (`scheduler.value_index`).
+(`missing_partitions`), as they are indexed (`scheduler.value_index`); and by what its launch plan fixes of them.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from django.db.models import Q
 from django.http import HttpRequest
 
 from artifacts.matrix import Matrix, Place
-from artifacts.models import Artifact
+from artifacts.models import Artifact, ArtifactVersion
 from console.accounts import access
 from console.pages import badges
-from console.pages.missing_partitions import TIME, inputs_named, maker_of, moment_of
+from console.pages.missing_partitions import TIME, inputs_named, makers_of, moment_of
 from console.pages.specs import expected_inputs
-from scheduler.models import Execution, ExecutionValue, ValueSide
+from scheduler.models import Execution, ExecutionValue, LaunchPlan, ValueSide
 from scheduler.phases import ExecutionPhase
 
-NEWEST = 400  # executions of the maker that are looked at
+NEWEST = 400  # executions of the makers that are looked at
 _FAILED = (ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT)
 _GOES_ON = (ExecutionPhase.UNDEFINED, ExecutionPhase.QUEUED, ExecutionPhase.RUNNING, ExecutionPhase.SUCCEEDING)
-Key = tuple[tuple[str, str], ...]  # inputs and what they say, in order
+Key = tuple[tuple[str, str], ...]  # partition keys and their values, in order
+PlanName = tuple[str, str, str]  # project, domain, name
 
 
 @dataclass(frozen=True)
@@ -42,58 +44,75 @@ class PlaceRun:
 
 def runs_of_places(request: HttpRequest, artifact: Artifact, matrix: Matrix) -> dict[tuple[str, str], PlaceRun]:
     """By row and column: the newest execution, unless it failed before what is there was published."""
-    plan = maker_of(artifact)
-    if plan is None:
-        return {}
-    named = inputs_named(expected_inputs(plan), artifact)
-    if not named:
-        return {}
-    of_plan = Execution.objects.filter(
-        launch_plan__project=plan.project, launch_plan__domain=plan.domain, launch_plan__name=plan.name
-    )
-    rows = of_plan.filter(archived=False, phase__in=(*_FAILED, *_GOES_ON)).only(
-        "project", "domain", "name", "phase", "created_at"
-    )
-    readable = access.reader(request.user)
-    newest = [row for row in rows.order_by("-created_at")[:NEWEST] if readable(row.project, row.domain)]
-    by_key: dict[Key, Execution] = {}
-    said = _said(newest, named)
-    for row in newest:
-        by_key.setdefault(said.get(row.pk, ()), row)
+    makers = {_name(one.plan): one for one in makers_of(artifact, _keys_of(matrix))}
+    inputs = {name: inputs_named(expected_inputs(one.plan), artifact) for name, one in makers.items()}
+    runs = _runs(request, [name for name, one in makers.items() if inputs[name] or one.fixed])
+    said = _said([run.pk for run, _ in runs], {each for named in inputs.values() for each in named.values()})
+    # By the partition keys of which a run says something: what it says, and the newest that says so.
+    known: dict[tuple[str, ...], dict[Key, Execution]] = defaultdict(dict)
+    for run, name in runs:
+        texts = said.get(run.pk, {})
+        if all(each in texts for each in inputs[name].values()):
+            told = {key: _spelled(key, texts[each]) for key, each in inputs[name].items()} | dict(makers[name].fixed)
+            known[tuple(sorted(told))].setdefault(tuple(sorted(told.items())), run)
     found = {}
-    for _, places in matrix.rows:
-        for place in places:
-            run = by_key.get(_key_of(place, named))
-            if run is not None and (run.phase not in _FAILED or _is_news(run, place)):
-                found[place.row, place.column] = PlaceRun(run)
+    for place in (place for _, places in matrix.rows for place in places):
+        some = [by_key[key] for keys, by_key in known.items() if (key := _key_of(place, keys)) in by_key]
+        run = max(some, key=lambda one: one.created_at, default=None)
+        if run is not None and (run.phase not in _FAILED or _is_news(run, place)):
+            found[place.row, place.column] = PlaceRun(run)
     return found
+
+
+def _name(plan: LaunchPlan) -> PlanName:
+    return plan.project, plan.domain, plan.name
+
+
+def _keys_of(matrix: Matrix) -> list[str]:
+    """Of the executions that made the newest version of each row."""
+    newest = []
+    for _, places in matrix.rows:
+        made = [(place.created_at, place.version) for place in places if place.created_at and place.version]
+        newest += [max(made)[1]] if made else []
+    rows = ArtifactVersion.objects.filter(pk__in=newest).exclude(execution_key="")
+    return list(rows.values_list("execution_key", flat=True))
+
+
+def _runs(request: HttpRequest, plans: Sequence[PlanName]) -> list[tuple[Execution, PlanName]]:
+    """The newest of these launch plans, of those that the user may read."""
+    if not plans:
+        return []
+    of = Q(pk__in=[])
+    for project, domain, name in plans:
+        of |= Q(launch_plan__project=project, launch_plan__domain=domain, launch_plan__name=name)
+    rows = Execution.objects.filter(of, archived=False, phase__in=(*_FAILED, *_GOES_ON)).select_related("launch_plan")
+    columns = ("project", "domain", "name")
+    slim = rows.only(*columns, "phase", "created_at", *(f"launch_plan__{column}" for column in columns))
+    readable = access.reader(request.user)
+    newest = [row for row in slim.order_by("-created_at")[:NEWEST] if readable(row.project, row.domain)]
+    return [(row, _name(row.launch_plan)) for row in newest if row.launch_plan is not None]
 
 
 def _is_news(run: Execution, place: Place) -> bool:
     return place.created_at is None or run.created_at > place.created_at
 
 
-def _said(rows: list[Execution], named: Mapping[str, str]) -> dict[int, Key]:
-    """By execution: what its inputs say of each partition key, for those that say all of it."""
-    values = ExecutionValue.objects.filter(
-        execution__in=[row.pk for row in rows], side=ValueSide.INPUT, name__in=set(named.values())
-    )
+def _said(runs: Collection[int], names: Collection[str]) -> dict[int, dict[str, str]]:
+    """By execution: what its inputs of these names say."""
+    values = ExecutionValue.objects.filter(execution__in=runs, side=ValueSide.INPUT, name__in=names)
     texts: dict[int, dict[str, str]] = defaultdict(dict)
-    for pk, name, text in values.values_list("execution_id", "name", "text"):
+    for pk, name, text in values.values_list("execution_id", "name", "text") if runs and names else ():
         texts[pk][name] = text
-    moment = named.get(TIME)
-    return {
-        pk: tuple((name, _minute(given[name]) if name == moment else given[name]) for name in named.values())
-        for pk, given in texts.items()
-        if all(name in given for name in named.values())
-    }
+    return texts
 
 
-def _key_of(place: Place, named: Mapping[str, str]) -> Key:
-    spelled = {key: place.partitions.get(key, "") for key in named}
-    if TIME in spelled:
-        spelled[TIME] = _minute(moment_of(spelled[TIME]))
-    return tuple((named[key], spelled[key]) for key in named)
+def _key_of(place: Place, keys: Sequence[str]) -> Key:
+    return tuple((key, _spelled(key, place.partitions.get(key, ""))) for key in keys)
+
+
+def _spelled(key: str, text: str) -> str:
+    """A period to the minute, however it is written."""
+    return _minute(moment_of(text)) if key == TIME else text
 
 
 def _minute(moment: str) -> str:

@@ -16,6 +16,7 @@ from artifacts.wire import more_of_query
 from console.accounts import access
 from console.accounts.access import Action
 from console.doing import with_doing
+from console.pages.failures import with_failures
 from console.pages.paging import Page
 from console.pages.run_strips import RunStrip, strip_of, strips_of
 from console.pages.scope import in_scope
@@ -131,9 +132,9 @@ def plan_context(request: HttpRequest, plan: LaunchPlan) -> dict[str, Any]:
         "last_fire": fires.order_by("-fire_at").first() if fires is not None else None,
         "firings": list(firings.defer(*heavy).order_by("-at")[:FIRINGS_SHOWN]),
         "latency": latency_of(trigger_ids) if trigger_ids else None,
-        "minutes": firings_a_minute(trigger_ids, timezone.now()) if trigger_ids else None,
-        "latencies": latencies(trigger_ids) if trigger_ids else None,
-        "recent": with_doing(list(slim.order_by("-created_at", "-id")[:10])),
+        "minutes": firings_a_minute(firings, timezone.now()) if trigger_ids else None,
+        "latencies": latencies(firings) if trigger_ids else None,
+        "recent": with_failures(with_doing(list(slim.order_by("-created_at", "-id")[:10]))),
         "inputs": [describe_input(name, parameter) for name, parameter in sorted(expected_inputs(plan).items())],
         "fixed": _fixed(plan),
         "may_activate": access.can(request.user, Action.ACTIVATE, plan.project, plan.domain),

@@ -20,6 +20,7 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.doing import with_doing
 from console.pages import badges, graphs
+from console.pages.failures import with_failures
 from console.pages.responses import PageRequest, page, respond
 from console.pages.run_strips import strip_of, strips_of
 from console.pages.scope import in_scope
@@ -112,7 +113,7 @@ def show_workflow(request: PageRequest, project: str, domain: str, name: str) ->
         "versions": _versions(workflow),
         "inputs": ports(interface.inputs),
         "outputs": ports(interface.outputs),
-        "recent": with_doing(list(slim.order_by("-created_at", "-id")[:10])),
+        "recent": with_failures(with_doing(list(slim.order_by("-created_at", "-id")[:10]))),
         "launch_url": _launch_url(request, "launch-plan-launch", workflow) if plans.filter(name=name).exists() else "",
         "plans": plans.exclude(name__startswith=GENERATED_PREFIX).values_list("project", "domain", "name").distinct(),
     }

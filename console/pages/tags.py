@@ -24,6 +24,7 @@ from console.accounts.access import Action, AnyUser
 from console.doing import doing_of, doing_of_attempt
 from console.pages import badges, metrics
 from console.pages.badges import Badge
+from console.pages.failures import failure_of
 from console.pages.partition_runs import PlaceRun
 from console.pages.wording import spell_ago, spell_browser, spell_duration, spell_size
 from lineage.walks import VersionNode
@@ -74,6 +75,13 @@ def execution_phase(execution: Execution) -> SafeString:
 def execution_waits(execution: Execution) -> SafeString | str:
     """For what, in which place and since when, of one that does not run; else nothing."""
     return _waits(doing_of(execution))
+
+
+@register.filter
+def failure_said(execution: Execution) -> str:
+    """What went wrong, in a line, of a row of a list that knows."""
+    failure = failure_of(execution)
+    return failure.summary if failure is not None else ""
 
 
 @register.simple_tag

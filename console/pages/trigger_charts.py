@@ -1,10 +1,11 @@
-"""Reactions of a trigger drawn: how many a minute in the last hour, and how long they took."""
+"""Reactions drawn: how many a minute in the last hour, and how long they took."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from datetime import datetime, timedelta
+
+from django.db.models import QuerySet
 
 from console.pages import badges
 from console.pages.charts import Bar, BarChart, Part, bars
@@ -16,10 +17,10 @@ LATENCIES = 500  # the newest
 BOUNDS = (25, 50, 100, 200, 500, 1_000, 2_000, 5_000, 15_000, 60_000)  # milliseconds
 
 
-def firings_a_minute(triggers: Sequence[int], now: datetime) -> BarChart | None:
+def firings_a_minute(firings: QuerySet[TriggerFiring], now: datetime) -> BarChart | None:
     """None where nothing happened in the last hour."""
     since = now.replace(second=0, microsecond=0) - timedelta(minutes=MINUTES - 1)
-    rows = TriggerFiring.objects.filter(trigger__in=triggers, at__gte=since).order_by("-at")
+    rows = _plain(firings).filter(at__gte=since).order_by("-at")
     counts: Counter[tuple[int, str]] = Counter()
     for at, outcome in rows.values_list("at", "outcome")[:FIRINGS]:
         counts[int((at - since).total_seconds() // 60), outcome] += 1
@@ -35,9 +36,13 @@ def firings_a_minute(triggers: Sequence[int], now: datetime) -> BarChart | None:
     return bars(title, given, head=("Minute", "Reactions"), ends=(f"{since:%H:%M}", "now"))
 
 
-def latencies(triggers: Sequence[int]) -> BarChart | None:
+def _plain(firings: QuerySet[TriggerFiring]) -> QuerySet[TriggerFiring]:
+    return firings.select_related(None).defer(None)
+
+
+def latencies(firings: QuerySet[TriggerFiring]) -> BarChart | None:
     """From publication to launch, of the newest firings; None where none launched."""
-    rows = TriggerFiring.objects.filter(trigger__in=triggers, latency_ms__isnull=False).order_by("-at")
+    rows = _plain(firings).filter(latency_ms__isnull=False).order_by("-at")
     took = [ms for ms in rows.values_list("latency_ms", flat=True)[:LATENCIES] if ms is not None]
     if not took:
         return None

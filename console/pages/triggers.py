@@ -9,6 +9,7 @@ from django.db.models import Count
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.exceptions import InvalidArgument
@@ -17,8 +18,10 @@ from console.accounts import access
 from console.accounts.access import Action
 from console.pages.artifacts_context import version_context
 from console.pages.paging import newest_first, number
-from console.pages.responses import PageRequest, attempt, back, page, respond
+from console.pages.reacting import of_last_hour
+from console.pages.responses import PageRequest, attempt, back, is_fragment, page, respond
 from console.pages.scope import in_scope
+from console.pages.trigger_charts import firings_a_minute, latencies
 from scheduler.authority import Authority
 from scheduler.models import Backlog, FiringOutcome, LaunchPlan, OnLimit, Trigger, TriggerFiring
 from scheduler.triggers.evaluate import retry_by_hand
@@ -38,6 +41,8 @@ _HEAVY = (
     "execution__error",
 )
 
+_HEAVY_OF_TRIGGER = ("condition", "launch_plan__spec", "launch_plan__closure")
+
 
 @require_GET
 @page
@@ -53,7 +58,14 @@ def list_firings(request: PageRequest) -> HttpResponse:
     if artifact:
         rows = rows.filter(version__artifact__name__icontains=artifact)
     found = newest_first(request, rows, by="at")
+    triggers = in_scope(
+        request, Trigger.objects.select_related("launch_plan").defer(*_HEAVY_OF_TRIGGER), prefix="launch_plan__"
+    )
+    is_first, now = found.is_first and not is_fragment(request), timezone.now()
     context = {
+        "reacting": of_last_hour(rows, triggers, now=now) if is_first else [],
+        "minutes": firings_a_minute(rows, now) if is_first else None,
+        "latencies": latencies(rows.filter(outcome=FiringOutcome.FIRED)) if is_first else None,
         "page": found,
         "firings": found.rows,
         "outcomes": FiringOutcome.choices,

@@ -8,7 +8,12 @@ function centre(frame, node) {
   frame.scrollLeft += box.left + box.width / 2 - around.left - around.width / 2;
 }
 
+// Once the page is painted: to measure before would make the browser lay all of it out at once, and wait for that.
 export function bind(root) {
+  requestAnimationFrame(() => setTimeout(() => scroll(root)));
+}
+
+function scroll(root) {
   for (const drawing of root.querySelectorAll("[data-centre]")) centre(drawing, drawing.querySelector(drawing.dataset.centre));
   if (!matchMedia("(max-width: 860px)").matches) return;
   for (const strip of root.querySelectorAll(".nav, .tabs")) centre(strip, strip.querySelector("[aria-current]"));

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from artifacts.governance.pointers import candidates_of, policy_of
-from artifacts.governance.policies import failing, merits
+from artifacts.governance.policies import Policy, failing, merits
 from artifacts.models import Alias, Artifact, ArtifactVersion
 from artifacts.queries import MayRead
 from scheduler.contests.rules import Entry, Model, Standing, best_of, winner
@@ -43,12 +43,15 @@ class Round:
 
 @dataclass(frozen=True)
 class Board:
-    """Newest first. `champions`: what the alias names, a version for each where it is kept per partition."""
+    """Newest first. `champions`: what the alias names, a version for each where it is kept per partition: by the keys
+    `per`.
+    """
 
     contest: Contest
     rounds: Sequence[Round]
     champions: Sequence[Alias]
     model: Artifact | None
+    per: Sequence[str] = ()
 
     @property
     def champion(self) -> ArtifactVersion | None:
@@ -64,6 +67,19 @@ class Board:
     def leader(self) -> Entry | None:
         """The winner of the newest round that has one."""
         return next((round_.winner for round_ in self.rounds if round_.winner is not None), None)
+
+    @property
+    def leaders(self) -> Sequence[tuple[Mapping[str, str], Entry]]:
+        """The winner of the newest round that has one, of each of the partitions that the alias is kept by, which the
+        dataset tells; those without such partitions together.
+        """
+        found: dict[tuple[tuple[str, str], ...], Entry] = {}
+        for round_ in self.rounds:
+            of = round_.version.partitions
+            values = tuple((key, of[key]) for key in self.per if key in of)
+            if round_.winner is not None:
+                found.setdefault(values, round_.winner)
+        return [(dict(values), entry) for values, entry in found.items()]
 
 
 def board_of(contest: Contest, *, may_read: MayRead, before: int | None = None, limit: int = SHOWN) -> Board:
@@ -81,7 +97,8 @@ def board_of(contest: Contest, *, may_read: MayRead, before: int | None = None, 
     executions = Execution.objects.defer("spec", "task_resources", "resolution", "counters").in_bulk(
         {run for _, run, _ in runs}
     )
-    models = _models(contest, model, versions)
+    policy = policy_of(model.pk, contest.alias) if model is not None else None
+    models = _models(contest, model, versions, policy)
     firings = _firings(contest, ids, may_read)
     rounds = []
     for version in versions:
@@ -90,7 +107,7 @@ def board_of(contest: Contest, *, may_read: MayRead, before: int | None = None, 
             own = [executions[run] for of, run, name in runs if of == version.pk and name == member]
             entries.append(_entry(contest, member, own, models, firings.get((version.pk, member))))
         rounds.append(Round(version, entries, winner(entries, contest.better)))
-    return Board(contest, rounds, champions, model)
+    return Board(contest, rounds, champions, model, policy.per if policy is not None else ())
 
 
 def _artifact(project: str, domain: str, name: str) -> Artifact | None:
@@ -110,7 +127,9 @@ def _versions(contest: Contest, before: int | None, limit: int) -> list[Artifact
     return list(rows.select_related("artifact").defer(*_LIGHT).order_by("-created_at", "-pk")[:limit])
 
 
-def _models(contest: Contest, model: Artifact | None, datasets: Sequence[ArtifactVersion]) -> Mapping[int, list[Model]]:
+def _models(
+    contest: Contest, model: Artifact | None, datasets: Sequence[ArtifactVersion], policy: Policy | None
+) -> Mapping[int, list[Model]]:
     """By run, the versions of the model since the oldest of these versions of the dataset."""
     if model is None or not datasets:
         return {}
@@ -120,7 +139,6 @@ def _models(contest: Contest, model: Artifact | None, datasets: Sequence[Artifac
     versions = list(rows.defer(*_LIGHT))
     makers = makers_of(contest, [version.pk for version in versions])
     made = [version for version in versions if version.pk in makers]
-    policy = policy_of(model.pk, contest.alias)
     candidates = candidates_of(policy, made, contest.alias) if policy is not None else {}
     found: dict[int, list[Model]] = {}
     for version in made:

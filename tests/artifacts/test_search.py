@@ -13,6 +13,7 @@ from artifacts.actions.aliases import move_alias
 from artifacts.exceptions import CausewayError, InvalidArgument
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.search import filter_of, parse, read_search, search, toggled
+from artifacts.search.facets import FACETED
 from artifacts.search.language import Condition
 from tests.artifacts.publishing import START, card_metadata, integer, publish_output, published
 
@@ -144,6 +145,38 @@ def test_it_counts_facets(shelf: dict[str, ArtifactVersion]) -> None:
     assert [tuple(facet) for facet in found.values["name"]] == [("ml-dataset", 2), ("ml-model", 2)]
     assert [tuple(facet) for facet in found.values["by"]] == [("produce", 3), ("archipelago.ml_team.train", 1)]
     assert [tuple(facet) for facet in found.values["partition.region"]] == [("Los Angeles", 1), ("SEA", 1)]
+
+
+def test_a_busy_artifact_hides_no_others_from_the_facets(shelf: dict[str, ArtifactVersion]) -> None:
+    busy = published("ml-dataset", 3, region="LAX")
+    ArtifactVersion.objects.bulk_create(
+        ArtifactVersion(
+            artifact=busy.artifact,
+            version=f"busy{number}",
+            kind=busy.kind,
+            partitions=busy.partitions,
+            partition_digest=busy.partition_digest,
+            created_at=busy.created_at + timedelta(days=3, seconds=number),
+        )
+        for number in range(FACETED)
+    )
+    search, rows, artifacts = read_search(""), ArtifactVersion.objects.all(), Artifact.objects.all()
+    assert [tuple(facet) for facet in search.facets(rows).values["name"]] == [("ml-dataset", FACETED)]  # the newest
+
+    found = search.facets(rows, artifacts)
+    told = {
+        label: {one.value: found.spell(label, one.versions) for one in found.values[label]} for label in found.whole
+    }
+    assert told["kind"] == {"value": f"{FACETED}+", "model": "1"}
+    assert told["name"] == {"ml-dataset": f"{FACETED}+", "ml-model": "2"}
+    assert told["partition.region"] == {"LAX": f"{FACETED}+", "SEA": "1", "Los Angeles": "1"}
+    for label in found.whole:
+        for value, versions in found.values[label]:
+            assert min(len(find(filter_of(label, value))), FACETED + 1) == versions
+    models = artifacts.filter(name="ml-model")
+    assert "kind" not in search.facets(rows.filter(artifact__in=models), models).whole
+    assert search.facets(rows, artifacts.filter(name="ml-dataset")).values["partition.region"]
+    assert not read_search("kind:value").facets(rows, artifacts).whole
 
 
 def test_a_facet_leads_to_what_it_counted(shelf: dict[str, ArtifactVersion]) -> None:

@@ -12,11 +12,13 @@ from django.db.models import Count, F, Q
 from django.test import Client
 from django.utils import timezone
 
+from artifacts.alias_history import versions_before
 from artifacts.models import Alias, ArtifactVersion, Metric
 from artifacts.search import search
 from artifacts.store import store
 from console.accounts.models import User
 from lineage.models import VersionEdge
+from scheduler.actions.launch import relaunch
 from scheduler.advance import advance
 from scheduler.models import (
     Execution,
@@ -95,8 +97,18 @@ def test_failures_gaps_storms_schedules_and_aliases_are_there(filled: str) -> No
     recent = TriggerFiring.objects.filter(at__gt=timezone.now() - timedelta(minutes=16))
     assert set(recent.values_list("outcome", flat=True)) >= {"fired", "skipped"}
     assert ScheduleFire.objects.exclude(execution=None).exists()
-    assert Alias.objects.filter(name="champion").exists()
+    champions = Alias.objects.filter(name="champion")
+    assert champions.filter(partitions={}).exists() and champions.exclude(partitions={}).count() > 1  # one a region
+    assert versions_before(champions)  # there is a way back
     assert PhaseEvent.objects.count() > Execution.objects.count()
+
+
+def test_what_failed_is_launched_again(filled: str) -> None:
+    failed = Execution.objects.filter(phase=ExecutionPhase.FAILED)
+    plans = failed.values_list("launch_plan__name", flat=True).distinct()
+    for name in plans:
+        again = relaunch(failed.filter(launch_plan__name=name).latest("pk"), actor="ann")
+        assert again.phase not in EXECUTION_TERMINAL, name
 
 
 def test_versions_are_found_and_have_data(filled: str) -> None:

@@ -17,7 +17,8 @@ from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from artifacts.models import ArtifactVersion
+from artifacts.alias_history import versions_before
+from artifacts.models import Alias, ArtifactVersion
 from console.accounts.models import User
 from scheduler.models import Execution, ExecutorInstance, Gate, Quota, Schedule, Trigger
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
@@ -193,6 +194,56 @@ def test_every_task_of_every_day_takes_two_clicks_or_one_search(
         expect(page.get_by_role("main")).to_contain_text("auc")
         expect(page.get_by_role("columnheader")).not_to_have_count(0)
 
+    with visitor.task("launch what is missing"):
+        visitor.search("sales-daily", "sales-daily")
+        matrix = page.get_by_role("region", name="Partitions")
+        page.wait_for_load_state()
+        gap = matrix.get_by_role("row", name=re.compile("^LAX")).get_by_role("link", name=re.compile("missing")).last
+        day = str(gap.get_attribute("title")).split(", ")[1]
+        gap.click()  # the task itself: it opens the form, filled in
+        expect(page).to_have_url(re.compile(f"/launch-plans/retail/development/nightly_lax/launch/.*in.day={day}"))
+        expect(page.locator("#in-day")).to_have_value(re.compile(day))
+
+    with visitor.task("move the champion of a region back"):
+        visitor.search("fraud-model", "fraud-model")
+        champions = Alias.objects.filter(artifact__name="fraud-model", name="champion")
+        now = champions.get(pk=min(versions_before(champions)))
+        row = page.locator("li").filter(has=page.locator(f"#back{now.pk}"))
+        expect(row).to_contain_text(now.partitions["region"])
+        page.locator(f"#back{now.pk}").click()
+        page.get_by_role("dialog").get_by_role("button", name="Move back").click()
+        expect(page.locator(".flash")).to_contain_text("names this version now")
+        moved = Alias.objects.get(pk=now.pk)
+        assert moved.version_id != now.version_id and moved.version.partitions == now.partitions
+        assert not Alias.objects.exclude(pk=now.pk).filter(moved_at__gte=moved.moved_at).exists()
+
+    with visitor.task("a service account with a token"):
+        visitor.search("service account retail", "retail project: members")
+        page.locator("#account").fill("retail-ci")
+        page.locator("form", has=page.locator("#account")).get_by_role("button", name="Make").click()
+        page.get_by_label("What the token of retail-ci is for").fill("nightly")
+        page.get_by_role("row").filter(has_text="retail-ci").get_by_role("button", name="Make").click()
+        expect(page.locator("#secret")).to_have_text(re.compile("^cwy_"))
+
+    with visitor.task("what ran late last night"):
+        visitor.search("late", "Schedules")
+        expect(page.get_by_role("heading", name="Went wrong in 24 hours")).to_be_visible()
+        expect(page.get_by_text("Late", exact=True).first).to_be_visible()
+
+    with visitor.task("what a project used and what it cost"):
+        visitor.search("cost retail", "Usage retail")
+        expect(page).to_have_url(re.compile("/usage/.*project=retail"))
+        expect(page.get_by_role("cell", name="retail")).to_be_visible()
+        expect(page.get_by_role("columnheader", name="Cost")).to_be_visible()
+
+    with visitor.task("launch again what failed"):
+        visitor.click(page.locator("#home-failures li").first.get_by_role("link"))
+        launched = Execution.objects.count()
+        page.locator("#do-relaunch").click()
+        page.get_by_role("dialog").get_by_role("button", name="Relaunch", exact=True).click()
+        expect(page.locator(".page-head .badge").first).not_to_have_text("Failed")
+        assert Execution.objects.count() == launched + 1
+
     with visitor.task("share a link"):
         visitor.click(page.get_by_role("link", name="failed in 24 h"))
         rows = page.locator("#execution-list tbody tr a[id^=x]")
@@ -204,4 +255,21 @@ def test_every_task_of_every_day_takes_two_clicks_or_one_search(
             seen = elsewhere.new_page()
             seen.goto(address)
             assert seen.locator("#execution-list tbody tr a[id^=x]").all_inner_texts() == mine
+    assert not complaints_of(page)
+
+
+def test_no_page_is_wider_than_a_phone(visitor: Visitor) -> None:
+    page = visitor.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto("/")
+    expect(page.get_by_role("status").filter(has_text="storms")).to_be_visible()
+    links = page.get_by_role("navigation", name="Main").get_by_role("link").all()
+    more = [
+        "/artifacts/risk/development/fraud-model/",
+        "/artifacts/retail/development/sales-daily/",
+        "/projects/retail/",
+    ]
+    for address in [*(str(link.get_attribute("href")) for link in links), *more]:
+        page.goto(address)
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), address
     assert not complaints_of(page)

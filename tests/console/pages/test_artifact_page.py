@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from flyteidl.core import literals_pb2
 
+from artifacts.governance.pointers import set_alias_policy
 from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion, Granularity, Kind, Metric
 from audit.models import AuditEvent
 from console.accounts.models import Role, User
@@ -120,6 +121,39 @@ def test_an_alias_is_moved_with_its_reason_and_the_move_is_shown(
     assert AuditEvent.objects.filter(verb="alias.move", actor="admin").exists()
     client.post(f"/artifacts/versions/{scored[4].pk}/alias/", {"alias": "champion", "do": "remove"})
     assert not Alias.objects.filter(artifact=scored[4].artifact).exists()
+
+
+def test_an_alias_is_moved_back_to_where_it_was(world: World, browse: Browse, scored: list[ArtifactVersion]) -> None:
+    client = browse(world.admin)
+    for version in (scored[1], scored[3]):
+        client.post(f"/artifacts/versions/{version.pk}/alias/", {"alias": "champion"})
+    page = client.get(PAGE).content.decode()
+    assert f"/artifacts/versions/{scored[1].pk}/alias/" in page and "Move back" in page
+    form = {"alias": "champion", "expected": scored[3].version, "reason": "moved back"}
+    client.post(f"/artifacts/versions/{scored[1].pk}/alias/", form)
+
+    assert Alias.objects.get(artifact=scored[1].artifact).version_id == scored[1].pk
+    client.post(f"/artifacts/versions/{scored[4].pk}/alias/", form)  # from a page that told the same
+    assert Alias.objects.get(artifact=scored[1].artifact).version_id == scored[1].pk
+    assert "Move back" not in browse(user("carla", role=Role.CONTRIBUTOR)).get(PAGE).content.decode()
+    ArtifactVersion.objects.filter(pk=scored[3].pk).update(removed_at=timezone.now())
+    assert "Move back" not in client.get(PAGE).content.decode()
+
+
+def test_each_regions_pointer_has_its_own_way_back(world: World, browse: Browse, scored: list[ArtifactVersion]) -> None:
+    artifact = scored[0].artifact
+    Artifact.objects.filter(pk=artifact.pk).update(partition_keys=["region"])
+    artifact.refresh_from_db()
+    set_alias_policy(artifact, "champion", {"per": ["region"]}, actor="ann")
+    client = browse(world.admin)
+    for version in (scored[0], scored[1], scored[3]):  # of LAX, SEA, SEA
+        client.post(f"/artifacts/versions/{version.pk}/alias/", {"alias": "champion"})
+
+    pointers = {one.alias.called: one.before for one in client.get(PAGE).context["pointers"]}
+    assert pointers == {"champion?region=LAX": None, "champion?region=SEA": scored[1]}
+    client.post(f"/artifacts/versions/{scored[1].pk}/alias/", {"alias": "champion", "expected": scored[3].version})
+    named = {alias.called: alias.version_id for alias in Alias.objects.filter(artifact=artifact)}
+    assert named == {"champion?region=LAX": scored[0].pk, "champion?region=SEA": scored[1].pk}
 
 
 def test_who_may_not_decide_moves_no_alias(world: World, browse: Browse, scored: list[ArtifactVersion]) -> None:

@@ -8,6 +8,8 @@ from datetime import timedelta
 import pytest
 from django.test import Client
 
+from artifacts.actions.aliases import move_alias
+from artifacts.governance.pointers import Mover
 from artifacts.models import Kind
 from console.accounts.models import Role, RoleBinding, SavedView, User
 from scheduler.phases import ExecutionPhase
@@ -34,9 +36,37 @@ def test_it_finds_things_of_every_kind(world: World, browse: Browse) -> None:
     assert _found(client, "usage")["Pages and actions"] == ["Usage", "Usage of this month by user"]
 
 
+def test_what_one_wants_to_do_is_found_by_other_words_too(world: World, browse: Browse) -> None:
+    def pages(user: User, text: str) -> list[tuple[str, str]]:
+        groups = browse(user).get("/search/", {"q": text}).context["groups"]
+        return [(hit.title, hit.url) for group in groups if group.title == "Pages and actions" for hit in group.hits]
+
+    assert ("Queue and quotas", "/quotas/") in pages(world.admin, "gpu")
+    assert ("Queue and quotas", "/quotas/?project=demo") in pages(world.admin, "demo quota")
+    assert ("Usage", "/usage/?project=demo") in pages(world.viewer, "cost demo")
+    assert ("What failed", "/executions/?phase=failed&project=demo") in pages(world.viewer, "errors demo")
+    assert ("Schedules", "/schedules/") in pages(world.viewer, "late")
+    assert ("demo", "/projects/demo/") in pages(world.admin, "service account")
+    assert ("demo", "/projects/demo/") in pages(world.admin, "demo")
+    assert not [url for _, url in pages(world.viewer, "service account demo") if url.startswith("/projects/d")]
+    assert not [url for _, url in pages(world.outsider, "usage demo") if "demo" in url]
+
+
+def test_an_alias_is_found_by_its_artifact(world: World, browse: Browse) -> None:
+    move_alias(world.model, "champion", actor="ann", mover=Mover("ann", ("approver",)))
+    (hit,) = (
+        hit
+        for group in browse(world.viewer).get("/search/?q=ml-model+champion").context["groups"]
+        if group.title == "Aliases"
+        for hit in group.hits
+    )
+    assert (hit.title, hit.url) == ("ml-model:champion", f"/artifacts/versions/{world.model.pk}/")
+    assert "Aliases" not in _found(browse(world.outsider), "ml-model champion")
+
+
 def test_every_hit_leads_somewhere(world: World, browse: Browse) -> None:
     client = browse(world.admin)
-    for text in ("", "train", "atrains", "ml-"):
+    for text in ("", "train", "atrains", "ml-", "demo", "usage demo"):
         for group in client.get("/search/", {"q": text}).context["groups"]:
             for hit in group.hits:
                 assert client.get(hit.url).status_code == 200, hit.url

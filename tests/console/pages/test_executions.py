@@ -8,10 +8,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
+from django.utils.html import escape
 
 from audit.models import AuditEvent
 from console.accounts.models import User
 from console.pages import executions_context, nodes
+from console.pages.failures import describe_error
 from console.rpc.convert.executions import execution as to_flyte
 from scheduler.models import Channel, Execution, ExecutionMode, NodeKind, PhaseEvent
 from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
@@ -44,6 +46,20 @@ def test_it_polls_while_an_execution_runs_and_stops_at_its_end(world: World, bro
 
     assert running.status_code == 200 and "hx-trigger" in running.content.decode()
     assert ended.status_code == 286 and "hx-trigger" not in ended.content.decode()
+
+
+def test_lists_say_why_it_failed(world: World, browse: Browse) -> None:
+    client = browse(world.viewer)
+    assert world.failed.launch_plan is not None and world.failed.error is not None
+    said = describe_error(world.failed.error)
+    assert said is not None
+    plan, workflow = world.failed.launch_plan.name, world.failed.workflow.name
+    for address in (
+        "/executions/",
+        f"/launch-plans/demo/development/{plan}/",
+        f"/workflows/demo/development/{workflow}/",
+    ):
+        assert f'title="{escape(said.summary)}"' in client.get(address).content.decode(), address
 
 
 def test_it_shows_what_failed_with_the_users_traceback(world: World, browse: Browse) -> None:

@@ -16,12 +16,13 @@ from lineage.actions.record import record_derivations
 from scheduler.models import Execution, ExecutionValue, LaunchPlan, ValueSide
 from scheduler.phases import ExecutionPhase
 from tests.artifacts.publishing import INT, integer
-from tests.console.pages import shop_program
+from tests.console.pages import branch_program, shop_program
 from tests.console.pages.cast import World, make_execution
 from tests.flyte import register_module
 
 Browse = Callable[[User], Client]
 DAY = datetime(2026, 3, 1, tzinfo=timezone.utc)
+DAYS_OLD = timedelta(days=2)
 
 
 def made(name: str, days: int, region: str) -> ArtifactVersion:
@@ -89,6 +90,53 @@ def test_it_shows_what_runs_and_what_failed_where_it_would_be(
     text = told.content.decode()
     assert f'title="SEA, 2026-03-02, running: {running.name}"' in text
     assert 'title="SEA, 2026-03-01, fresh"' in text
+
+
+@pytest.fixture
+def branches(world: World) -> Callable[[str, int], Execution]:
+    """Sales by region and day, of each region by a launch plan of its own that fixes it; a run that failed of one."""
+    register_module(branch_program, project="demo", domain="development")
+    for region in ("SEA", "LAX"):
+        run = make_execution(f"made{region.lower()}", f"sell_{region.lower()}", ExecutionPhase.SUCCEEDED, age=DAYS_OLD)
+        for days in (0, 2):
+            version = made("sales", days, region)
+            ArtifactVersion.objects.filter(pk=version.pk).update(execution_key=run.key)
+
+    def failed(region: str, days: int) -> Execution:
+        row = make_execution(
+            f"failed{region.lower()}{days}", f"sell_{region.lower()}", ExecutionPhase.FAILED, age=timedelta()
+        )
+        text = f"{DAY + timedelta(days=days):%Y-%m-%d}T00:00:00Z"
+        ExecutionValue.objects.create(execution=row, side=ValueSide.INPUT, name="day", text=text)
+        return row
+
+    return failed
+
+
+@pytest.mark.parametrize("region", ["SEA", "LAX"])
+def test_a_gap_leads_to_the_launch_plan_that_makes_this_region(
+    world: World, browse: Browse, branches: Callable[[str, int], Execution], region: str
+) -> None:
+    query = {"region": region, "time": "2026-03-02"}
+    to = browse(world.admin).get("/artifacts/missing/demo/development/sales/", query).headers["Location"]
+    assert to == f"/launch-plans/demo/development/sell_{region.lower()}/launch/?in.day=2026-03-02"
+
+
+def test_what_launch_plans_make_only_of_others_is_not_launched(
+    world: World, browse: Browse, branches: Callable[[str, int], Execution]
+) -> None:
+    query = {"region": "NYC", "time": "2026-03-02"}
+    answer = browse(world.admin).get("/artifacts/missing/demo/development/sales/", query, follow=True)
+    assert answer.request["PATH_INFO"] == "/artifacts/demo/development/sales/"
+    assert "makes sales of region=NYC" in answer.content.decode()
+
+
+def test_a_run_of_one_region_says_nothing_of_the_others(
+    world: World, browse: Browse, branches: Callable[[str, int], Execution]
+) -> None:
+    failed = branches("SEA", 1)
+    runs = browse(world.viewer).get("/artifacts/demo/development/sales/").context["place_runs"]
+    assert {place: run.execution for place, run in runs.items()} == {("SEA", "2026-03-02"): failed}
 
 
 def test_runs_that_one_may_not_read_are_not_shown(
