@@ -106,8 +106,8 @@ def _plans_of(keys: Sequence[str]) -> list[tuple[str, str, str]]:
     found: dict[str, tuple[str, str, str]] = {}
     for (project, domain), names in places.items():
         rows = Execution.objects.filter(project=project, domain=domain, name__in=names, launch_plan__isnull=False)
-        found |= {f"{project}/{domain}/{name}": plan for name, *plan in rows.values_list("name", *columns)}  # type: ignore[misc]
-    return [(*found[key],) for key in keys if key in found]  # type: ignore[misc]
+        found |= {f"{project}/{domain}/{name}": plan for name, *plan in rows.values_list("name", *columns)}
+    return [(*found[key],) for key in keys if key in found]
 
 
 def _fixed(plan: LaunchPlan, artifact: Artifact) -> dict[str, str]:
