@@ -50,9 +50,9 @@ def _handle(happening_id: int, run: Callable[[Consequence, Happening], _Outcome]
         happening = rows.select_related("artifact", "version").defer(*_HEAVY).first()
         if happening is None:
             return False
-        version = happening.version
-        if version is not None and version.artifact_id == happening.artifact_id:
-            version.artifact = happening.artifact
+        version, artifact = happening.version, happening.artifact
+        if version is not None and artifact is not None and version.artifact_id == artifact.pk:
+            version.artifact = artifact
         kind = KINDS.get(happening.kind)
         again = happening.handled_at is not None
         due = [one for one in (kind.consequences if kind else ()) if not again or one.__name__ in happening.undone]
