@@ -25,7 +25,6 @@ from scheduler.models.schedule import Schedule, ScheduleFire
 from scheduler.models.secret import Secret
 from scheduler.models.trigger import (
     Backlog,
-    FiringOutcome,
     OnLimit,
     Trigger,
     TriggerFiring,
@@ -35,6 +34,7 @@ from scheduler.models.trigger import (
 )
 from scheduler.models.usage import Price, UsageHour
 from scheduler.models.value import ExecutionValue, ValueSide, ValuesMark
+from scheduler.phases import FiringOutcome
 
 __all__ = [
     "AttemptReplicas",
