@@ -84,11 +84,17 @@ class Deployed:
     def address(self, service: str) -> str:
         return str(self.cluster.get("services", service, namespace=SPACE)["spec"]["clusterIP"])
 
-    def ready(self, seconds: int = 300) -> None:
-        for name in WORKLOADS:
-            self.kubectl("rollout", "status", f"deployment/{name}", f"--timeout={seconds}s")
-        for name in ("postgres", "valkey"):
-            self.kubectl("rollout", "status", f"statefulset/{name}", f"--timeout={seconds}s")
+    def ready(self, seconds: int = 600) -> None:
+        deadline = time.monotonic() + seconds
+        for what in (*(f"deployment/{name}" for name in WORKLOADS), "statefulset/postgres", "statefulset/valkey"):
+            left = max(10, min(250, int(deadline - time.monotonic())))
+            while True:
+                try:
+                    self.kubectl("rollout", "status", what, f"--timeout={left}s")
+                    break
+                except AssertionError:
+                    if time.monotonic() > deadline:
+                        raise
 
     def manage(self, *words: str) -> str:
         return self.kubectl("exec", "deployment/web", "--", "python", "manage.py", *words).strip().splitlines()[-1]
