@@ -37,7 +37,7 @@ def rows_of(
 def _cell(place: Place, version: str, launch: str, stale: Collection[int], run: PlaceRun | None) -> str:
     words = escape(place.words)
     if run is not None:
-        url = escape(reverse("execution", args=[run.project, run.domain, run.name]))
+        url: str = escape(reverse("execution", args=[run.project, run.domain, run.name]))
         return f'<td><a class="tone-{run.tone}" href="{url}" title="{words}, {run.words}: {escape(run.name)}"></a></td>'
     if place.version is not None:
         tone, state = ("warn", "out of date") if place.version in stale else ("good", "fresh")

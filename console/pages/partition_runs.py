@@ -72,9 +72,9 @@ def runs_of_places(request: HttpRequest, artifact: Artifact, matrix: Matrix) -> 
     found = {}
     for place in (place for _, places in matrix.rows for place in places):
         some = [by_key[key] for keys, by_key in known.items() if (key := _key_of(place, keys)) in by_key]
-        run = max(some, key=lambda one: one.created_at, default=None)
-        if run is not None and (run.phase not in _FAILED or _is_news(run, place)):
-            found[place.row, place.column] = run
+        newest = max(some, key=lambda one: one.created_at, default=None)
+        if newest is not None and (newest.phase not in _FAILED or _is_news(newest, place)):
+            found[place.row, place.column] = newest
     return found
 
 
