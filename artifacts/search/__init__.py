@@ -23,7 +23,7 @@ from artifacts.search.filters import condition_q
 from artifacts.search.language import Condition, grouped, parse, toggled
 from artifacts.search.order import NEWEST, Cursor, Order, Rows, first_rows, read_cursor, read_order
 from artifacts.search.slices import newest_in_slices
-from artifacts.search.whole import ARTIFACTS, of_all
+from artifacts.search.whole import ARTIFACTS, Known, of_all
 
 __all__ = ["Facet", "Facets", "Found", "Rows", "Search", "filter_of", "parse", "read_search", "search", "toggled"]
 
@@ -69,8 +69,8 @@ class Search:
         newest = count(found.rows, more=not found.complete)
         if artifacts is None or self.conditions or not newest.more:
             return newest
-        columns = ("kind", "project", "domain", "name", "partition_keys")
-        return of_all(list(artifacts.only(*columns).order_by("-pk")[: ARTIFACTS + 1]), newest)
+        known = artifacts.order_by("-pk").values_list(*Known._fields)[: ARTIFACTS + 1]
+        return of_all([Known(*one) for one in known], newest)
 
     def _newest(self) -> datetime | None:
         return newest_in_slices(grouped(self.conditions))

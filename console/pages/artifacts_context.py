@@ -20,6 +20,7 @@ from artifacts.queries import newest_of, newest_of_partition
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
 from console.pages.executions_context import begun_by
+from console.pages.matrix_cells import rows_of
 from console.pages.partition_runs import runs_of_places
 from console.pages.scope import in_scope
 from console.pages.values import spell
@@ -58,7 +59,6 @@ def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
         "artifact": artifact,
         "version_count": artifact.versions.count(),
         "newest": newest_of(artifact),
-        "may_launch": access.can(user, Action.LAUNCH, artifact.project, artifact.domain),
         **_matrix(request, artifact),
         "triggers": list(triggers.defer(*heavy).order_by("-active", "launch_plan__name", "-launch_plan__created_at")),
         "pointers": _pointers(artifact),
@@ -97,7 +97,15 @@ def _matrix(request: HttpRequest, artifact: Artifact) -> dict[str, Any]:
         return {}
     stale = stale_among(found.versions)
     runs = runs_of_places(request, artifact, found)
-    return {"matrix": found, "stale_places": stale, "missing": found.missing, "place_runs": runs}
+    may_launch = access.can(request.user, Action.LAUNCH, artifact.project, artifact.domain)
+    rows = list(rows_of(artifact, found, stale=stale, runs=runs, may_launch=may_launch))
+    return {
+        "matrix": found,
+        "matrix_rows": rows,
+        "stale_places": stale,
+        "missing": found.missing,
+        "place_runs": runs,
+    }
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from console.access_objects import access_execution
 from console.log_lines import ATTEMPTS, LEVELS, TAIL, Asked, nodes_with_logs, stream, whole
 from console.pages.badges import Badge
 from console.pages.executions_context import decks_of, head_context
+from console.pages.log_rows import rows_of
 from console.pages.paging import number
 from console.pages.resources_used import resources_context
 from console.pages.responses import PageRequest, page, respond
@@ -35,16 +36,16 @@ def show_all_logs(request: PageRequest, project: str, domain: str, name: str) ->
     """`?q=`, `?level=`, `?node=` choose lines; `?wrap=no` and `?times=no` how they are shown."""
     execution = access_execution(request.user, project, domain, name)
     asked = _asked(request)
-    found = stream(execution, asked)
+    found, stamped = stream(execution, asked), request.GET.get("times") != "no"
     context = head_context(request, execution) | {
         "tab": "logs",
         "asked": asked,
-        "lines": [(line, TONES.get(line.level)) for line in found.lines],
+        "lines": rows_of(execution, [(line, TONES.get(line.level)) for line in found.lines], stamped=stamped),
         "stream": found,
         "log_nodes": nodes_with_logs(execution),
         "levels": LEVELS,
         "wraps": request.GET.get("wrap") != "no",
-        "stamped": request.GET.get("times") != "no",
+        "stamped": stamped,
         "read_of_each": TAIL,
         "most_attempts": ATTEMPTS,
     }

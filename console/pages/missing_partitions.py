@@ -106,8 +106,9 @@ def _plans_of(keys: Sequence[str]) -> list[tuple[str, str, str]]:
     found: dict[str, tuple[str, str, str]] = {}
     for (project, domain), names in places.items():
         rows = Execution.objects.filter(project=project, domain=domain, name__in=names, launch_plan__isnull=False)
-        found |= {f"{project}/{domain}/{name}": plan for name, *plan in rows.values_list("name", *columns)}
-    return [(*found[key],) for key in keys if key in found]
+        for name, *plan in rows.values_list("name", *columns):
+            found[f"{project}/{domain}/{name}"] = (plan[0], plan[1], plan[2])
+    return [found[key] for key in keys if key in found]
 
 
 def _fixed(plan: LaunchPlan, artifact: Artifact) -> dict[str, str]:

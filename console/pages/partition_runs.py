@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
 
 from django.db.models import Q
 from django.http import HttpRequest
@@ -29,17 +30,30 @@ Key = tuple[tuple[str, str], ...]  # partition keys and their values, in order
 PlanName = tuple[str, str, str]  # project, domain, name
 
 
-@dataclass(frozen=True)
-class PlaceRun:
-    execution: Execution
+class PlaceRun(NamedTuple):
+    """As much of an execution as its place tells."""
+
+    pk: int
+    project: str
+    domain: str
+    name: str
+    phase: int
+    created_at: datetime
+    launch_plan__project: str
+    launch_plan__domain: str
+    launch_plan__name: str
+
+    @property
+    def plan(self) -> PlanName:
+        return self.launch_plan__project, self.launch_plan__domain, self.launch_plan__name
 
     @property
     def tone(self) -> str:
-        return "bad" if self.execution.phase in _FAILED else "info"
+        return "bad" if self.phase in _FAILED else "info"
 
     @property
     def words(self) -> str:
-        return badges.EXECUTION.get(self.execution.phase, badges.QUEUED).label.lower()
+        return badges.EXECUTION.get(self.phase, badges.QUEUED).label.lower()
 
 
 def runs_of_places(request: HttpRequest, artifact: Artifact, matrix: Matrix) -> dict[tuple[str, str], PlaceRun]:
@@ -47,20 +61,20 @@ def runs_of_places(request: HttpRequest, artifact: Artifact, matrix: Matrix) -> 
     makers = {_name(one.plan): one for one in makers_of(artifact, _keys_of(matrix))}
     inputs = {name: inputs_named(expected_inputs(one.plan), artifact) for name, one in makers.items()}
     runs = _runs(request, [name for name, one in makers.items() if inputs[name] or one.fixed])
-    said = _said([run.pk for run, _ in runs], {each for named in inputs.values() for each in named.values()})
+    said = _said([run.pk for run in runs], {each for named in inputs.values() for each in named.values()})
     # By the partition keys of which a run says something: what it says, and the newest that says so.
-    known: dict[tuple[str, ...], dict[Key, Execution]] = defaultdict(dict)
-    for run, name in runs:
-        texts = said.get(run.pk, {})
-        if all(each in texts for each in inputs[name].values()):
-            told = {key: _spelled(key, texts[each]) for key, each in inputs[name].items()} | dict(makers[name].fixed)
+    known: dict[tuple[str, ...], dict[Key, PlaceRun]] = defaultdict(dict)
+    for run in runs:
+        texts, named = said.get(run.pk, {}), inputs[run.plan]
+        if all(each in texts for each in named.values()):
+            told = {key: _spelled(key, texts[each]) for key, each in named.items()} | dict(makers[run.plan].fixed)
             known[tuple(sorted(told))].setdefault(tuple(sorted(told.items())), run)
     found = {}
     for place in (place for _, places in matrix.rows for place in places):
         some = [by_key[key] for keys, by_key in known.items() if (key := _key_of(place, keys)) in by_key]
         newest = max(some, key=lambda one: one.created_at, default=None)
         if newest is not None and (newest.phase not in _FAILED or _is_news(newest, place)):
-            found[place.row, place.column] = PlaceRun(newest)
+            found[place.row, place.column] = newest
     return found
 
 
@@ -78,22 +92,20 @@ def _keys_of(matrix: Matrix) -> list[str]:
     return list(rows.values_list("execution_key", flat=True))
 
 
-def _runs(request: HttpRequest, plans: Sequence[PlanName]) -> list[tuple[Execution, PlanName]]:
+def _runs(request: HttpRequest, plans: Sequence[PlanName]) -> list[PlaceRun]:
     """The newest of these launch plans, of those that the user may read."""
     if not plans:
         return []
     of = Q(pk__in=[])
     for project, domain, name in plans:
         of |= Q(launch_plan__project=project, launch_plan__domain=domain, launch_plan__name=name)
-    rows = Execution.objects.filter(of, archived=False, phase__in=(*_FAILED, *_GOES_ON)).select_related("launch_plan")
-    columns = ("project", "domain", "name")
-    slim = rows.only(*columns, "phase", "created_at", *(f"launch_plan__{column}" for column in columns))
+    rows = Execution.objects.filter(of, archived=False, phase__in=(*_FAILED, *_GOES_ON)).order_by("-created_at")
     readable = access.reader(request.user)
-    newest = [row for row in slim.order_by("-created_at")[:NEWEST] if readable(row.project, row.domain)]
-    return [(row, _name(row.launch_plan)) for row in newest if row.launch_plan is not None]
+    newest = [PlaceRun(*row) for row in rows.values_list(*PlaceRun._fields)[:NEWEST]]
+    return [one for one in newest if readable(one.project, one.domain)]
 
 
-def _is_news(run: Execution, place: Place) -> bool:
+def _is_news(run: PlaceRun, place: Place) -> bool:
     return place.created_at is None or run.created_at > place.created_at
 
 

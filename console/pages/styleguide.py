@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from artifacts.matrix import Matrix, Place
+from artifacts.models import Artifact
 from console import places
 from console.pages import badges, graphs
 from console.pages.badges import Badge
@@ -31,10 +32,10 @@ from console.pages.charts import (
 from console.pages.execution_graph import HEAD, ROOM, Box, Frame, Mark
 from console.pages.facets import FacetGroup, FacetValue
 from console.pages.failures import Failure
+from console.pages.matrix_cells import rows_of
 from console.pages.paging import Page
 from console.pages.partition_runs import PlaceRun
 from console.pages.responses import PageRequest, page
-from scheduler.models import Execution
 
 TONES = ("neutral", "info", "good", "warn", "bad", "odd")
 START = datetime(2026, 3, 1, tzinfo=timezone.utc)
@@ -46,6 +47,7 @@ TRACE = 'Traceback (most recent call last):\n  File "train.py", line 12, in trai
 def show_styleguide(request: PageRequest) -> HttpResponse:
     boxes = {"raw": "dataset", "clean": "dataset", "model": "model"}
     drawing = graphs.layout(list(boxes), [("raw", "clean"), ("clean", "model")])
+    failed = {("LAX", "2026-03-02"): PlaceRun(1, "demo", "d", "x", 6, START, "demo", "d", "plan")}
     context: dict[str, Any] = {
         "tones": TONES,
         "badge_groups": _badges(),
@@ -55,8 +57,11 @@ def show_styleguide(request: PageRequest) -> HttpResponse:
         "strip_chart": _bars(at_least=20),
         "parallel_chart": _parallel(),
         "matrix": _matrix(),
+        "matrix_rows": list(
+            rows_of(Artifact(project="p", domain="d", name="x"), _matrix(), stale={2}, runs=failed, may_launch=True)
+        ),
         "stale_places": {2},
-        "place_runs": {("LAX", "2026-03-02"): PlaceRun(Execution(project="demo", domain="d", name="x", phase=6))},
+        "place_runs": failed,
         "missing": 1,
         "facets": [FacetGroup("region", [FacetValue("SEA", "12", "?", True), FacetValue("LAX", "3+", "?", False)])],
         "page": Page([], "?before=x", "?"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from django import template
 from django.templatetags.static import static
@@ -16,7 +16,6 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
 from artifacts.literals.numbers import plain
-from artifacts.matrix import Place
 from artifacts.models import Alias, AliasMove, ArtifactVersion, CheckResult
 from artifacts.search.language import Condition
 from console.accounts import access
@@ -25,7 +24,6 @@ from console.doing import doing_of, doing_of_attempt
 from console.pages import badges, metrics
 from console.pages.badges import Badge
 from console.pages.failures import failure_of
-from console.pages.partition_runs import PlaceRun
 from console.pages.wording import spell_ago, spell_browser, spell_duration, spell_size
 from lineage.walks import VersionNode
 from scheduler.contests.rules import Standing
@@ -34,12 +32,6 @@ from scheduler.ledger import Station, told_history, told_reason
 from scheduler.models import Execution, TaskExecution, TriggerFiring
 
 register = template.Library()
-
-
-@register.filter
-def at_place(runs: Mapping[tuple[str, str], PlaceRun] | str, place: Place) -> PlaceRun | None:
-    """What makes a place of the matrix, or failed to (console.pages.partition_runs)."""
-    return runs.get((place.row, place.column)) if isinstance(runs, Mapping) else None
 
 
 REASON_SHOWN = 160  # characters of what something waits for
@@ -200,12 +192,6 @@ def short_name(name: str) -> str:
 def module_name(name: str) -> str:
     """What comes before it; empty for a plain name."""
     return name.rpartition(".")[0]
-
-
-@register.filter
-def as_query(pairs: Mapping[str, str]) -> str:
-    """Key and value pairs as a query string."""
-    return urlencode(pairs)
 
 
 @register.filter
