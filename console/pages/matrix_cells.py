@@ -5,7 +5,8 @@ time for them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from urllib.parse import urlencode
+from functools import lru_cache
+from urllib.parse import quote_plus
 
 from django.urls import reverse
 from django.utils.html import escape
@@ -34,6 +35,9 @@ def rows_of(
         yield name, mark_safe("".join(cells))  # noqa: S308 - each cell escapes what it says
 
 
+_quoted = lru_cache(maxsize=1_000)(quote_plus)  # rows and columns share their values
+
+
 def _cell(place: Place, version: str, launch: str, stale: Collection[int], run: PlaceRun | None) -> str:
     words = escape(place.words)
     if run is not None:
@@ -43,7 +47,7 @@ def _cell(place: Place, version: str, launch: str, stale: Collection[int], run: 
         tone, state = ("warn", "out of date") if place.version in stale else ("good", "fresh")
         return f'<td><a class="tone-{tone}" href="{version}{place.version}/" title="{words}, {state}"></a></td>'
     if launch:
-        url = f"{launch}?{escape(urlencode(place.partitions))}"
+        url = f"{launch}?{'&amp;'.join(f'{_quoted(key)}={_quoted(value)}' for key, value in place.partitions.items())}"
         return f'<td><a class="matrix-gap" rel="nofollow" href="{url}" title="{words}, missing: launch it"></a></td>'
     label = f'role="img" aria-label="{words}, missing" title="{words}, missing"'
     return f'<td><span class="matrix-gap" {label}></span></td>'
