@@ -94,6 +94,7 @@ class AliasPolicy(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["artifact", "alias"], name="alias_policy_unique")]
+        verbose_name_plural = "alias policies"
 
     def __str__(self) -> str:
         return f"policy of {self.artifact}:{self.alias}"
