@@ -1,7 +1,7 @@
 """Returns when the database has the tables of this release: what begins before them waits here, at next to no cost.
 
-`manage.py migrate --check` says so for sure, and takes seconds of CPU time. A dozen pods that ask it again and again on a
-small cluster keep the one that makes the tables from its work; so it is asked once, after this.
+`manage.py migrate --check` says so for sure, and takes seconds of CPU time. A dozen pods that ask it again and again on
+a small cluster keep the one that makes the tables from its work; so it is asked once, after this.
 """
 
 from __future__ import annotations
