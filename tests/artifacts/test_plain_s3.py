@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from botocore.awsrequest import AWSResponse
-from botocore.exceptions import ConnectTimeoutError
+from botocore.awsrequest import AWSResponse  # type: ignore[import-untyped]
+from botocore.exceptions import ConnectTimeoutError  # type: ignore[import-untyped]
 
 from artifacts.exceptions import NotFound
 from artifacts.store import ObjectStore
@@ -17,7 +17,8 @@ class Counting:
     """A client that counts its own calls; what goes plainly is none."""
 
     def __init__(self, client: Any) -> None:
-        self.client, self.calls = client, []
+        self.client = client
+        self.calls: list[str] = []
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.client, name)
