@@ -78,8 +78,30 @@ class StoreFull(ResourceExhausted):
     http_status = 507
 
 
+class DatabaseAway(CausewayError):
+    """No connection to the database, or it was lost: whoever asks again later may be lucky."""
+
+    grpc_status = "UNAVAILABLE"
+    http_status = 503
+
+
+_LOST = frozenset({"OperationalError", "InterfaceError"})  # Django's, which this module does without
+_OWN_FAULT = ("54", "57014")  # SQLSTATE: a limit of the program's, and a statement that took too long
+
+
+def _is_away(error: Exception) -> bool:
+    state = str(getattr(error.__cause__, "sqlstate", None) or "")
+    return (
+        type(error).__module__ == "django.db.utils"
+        and type(error).__name__ in _LOST
+        and not state.startswith(_OWN_FAULT)
+    )
+
+
 def told(error: Exception) -> Exception:
-    """The error as a user is told of it: that a disk is full is nothing internal."""
+    """The error as a user is told of it: that a disk is full, or the database away, is nothing internal."""
+    if _is_away(error):
+        return DatabaseAway("the database does not answer: try again in a moment")
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreFull("the disk of the object store is full: nothing was written")
     return error

@@ -1,8 +1,8 @@
 """Whole objects to and from S3 with one signed request each, through boto3's own connections and keys.
 
-boto3's client does the same for four times the CPU: it looks up rules for endpoints, parses answers and calls dozens of
-hooks. Whatever is not plain (an endpoint of AWS's own, an answer that is neither the object nor its absence) is left to
-it, and so is telling what is wrong.
+boto3's client does the same for about three times the CPU: it looks up rules for endpoints, parses answers and calls
+dozens of hooks. Whatever is not plain (an endpoint of AWS's own, an answer that is neither the object nor its absence)
+is left to it, and so is telling what is wrong.
 """
 
 from __future__ import annotations

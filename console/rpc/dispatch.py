@@ -15,7 +15,7 @@ from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from artifacts.exceptions import UNKEEPABLE, CausewayError, InvalidArgument, StoreFull, told
+from artifacts.exceptions import UNKEEPABLE, CausewayError, DatabaseAway, InvalidArgument, StoreFull, told
 from console.accounts import refusals
 from console.accounts.scopes import forget_caller
 from console.accounts.throttle import network
@@ -134,7 +134,7 @@ def _answer(method: MethodDescriptor, call: _Call) -> Callable[[bytes, grpc.Serv
             logger.warning("%s: refused by the database", method.full_name, exc_info=True)
             _fail(context, "INVALID_ARGUMENT", UNKEEPABLE)
         except Exception as error:
-            if isinstance(known := told(error), StoreFull):
+            if isinstance(known := told(error), (StoreFull, DatabaseAway)):
                 _fail(context, known.grpc_status, known.message)
                 return b""
             reference = secrets.token_hex(6)

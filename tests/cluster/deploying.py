@@ -243,6 +243,7 @@ class Outside:
         assert execution.error is None, execution.error.message
         return execution.outputs.get("o0", kind)
 
-    def attempts(self, execution: FlyteWorkflowExecution) -> list[int]:
-        rows = f"TaskExecution.objects.filter(node__execution__name={execution.id.name!r})"
+    def attempts(self, *executions: FlyteWorkflowExecution) -> list[int]:
+        names = [execution.id.name for execution in executions]
+        rows = f"TaskExecution.objects.filter(node__execution__name__in={names!r})"
         return list(self.deployed.ask(f"list({rows}.values_list('attempt', flat=True))"))

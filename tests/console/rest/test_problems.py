@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import InterfaceError, OperationalError
 from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
@@ -111,6 +112,20 @@ def test_it_says_that_the_disk_is_full(api: Caller, monkeypatch: pytest.MonkeyPa
     told = problem(api("ann").get("/api/v1/me"), 507)
     assert "disk of the object store is full" in told["detail"]
     assert told["code"] == "RESOURCE_EXHAUSTED"
+
+
+@pytest.mark.parametrize("error", [OperationalError("server closed the connection"), InterfaceError("connection lost")])
+def test_a_database_that_is_away_is_no_internal_error(
+    api: Caller, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """Programs ask again after a 503, and not after a 500."""
+
+    def fail(*_: object) -> User:
+        raise error
+
+    monkeypatch.setattr(identity, "user_of", fail)
+    told = problem(api("ann").get("/api/v1/me"), 503)
+    assert (told["code"], told["detail"]) == ("UNAVAILABLE", "the database does not answer: try again in a moment")
 
 
 def test_a_session_reads_without_a_token(browser: Callable[[str], Client]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import grpc
 import pytest
+from django.db import OperationalError
 from flyteidl.admin import common_pb2, project_pb2, version_pb2
 from flyteidl.service import admin_pb2, auth_pb2, dataproxy_pb2, identity_pb2, signal_pb2
 from google.protobuf.message import Message
@@ -93,6 +94,19 @@ def test_it_says_that_the_disk_is_full(call: Call, monkeypatch: pytest.MonkeyPat
         call(ADMIN, "ListProjects", project_pb2.ProjectListRequest())
     assert status(error) is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert "disk of the object store is full" in str(error.value.details())
+
+
+def test_a_database_that_is_away_is_no_internal_error(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    """flytekit asks again where a server is unavailable."""
+
+    def away(*_: object) -> None:
+        raise OperationalError("server closed the connection unexpectedly")
+
+    monkeypatch.setattr("console.rpc.projects.access.known_projects", away)
+    with pytest.raises(grpc.RpcError) as error:
+        call(ADMIN, "ListProjects", project_pb2.ProjectListRequest())
+    assert status(error) is grpc.StatusCode.UNAVAILABLE
+    assert error.value.details() == "the database does not answer: try again in a moment"
 
 
 def test_it_takes_a_call_without_a_token_for_the_local_admin_in_open_mode(call: Call) -> None:
