@@ -16,7 +16,6 @@ from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]
 
 from artifacts.exceptions import InvalidArgument, NotFound
 from artifacts.store.base import ObjectStore, StoredObject
-from artifacts.store.plainly import Missing, NotPlain, Plain
 from artifacts.store.signing import md5_header
 
 UNCHECKED = ".unchecked"  # folder of the marks of objects being put together
@@ -45,10 +44,9 @@ class S3Store(ObjectStore):
         parts = urlsplit(root)
         self.bucket = parts.netloc
         self.folder = parts.path.strip("/")
-        self._endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("FLYTE_AWS_ENDPOINT")
         self._storage = S3Storage(
             bucket_name=self.bucket,
-            endpoint_url=self._endpoint,
+            endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("FLYTE_AWS_ENDPOINT"),
             region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
             client_config=_config(),
         )
@@ -58,11 +56,6 @@ class S3Store(ObjectStore):
         """boto3's low-level client, which is thread-safe; S3Storage keeps a connection per thread."""
         return self._storage.connection.meta.client
 
-    @cached_property
-    def _plain(self) -> Plain:
-        named = self._endpoint if os.environ.get("CAUSEWAY_S3_ADDRESSING", "path") == "path" else ""
-        return Plain(self.client, self.bucket, named or "")
-
     def name(self, uri: str) -> str:
         """The object's key in the bucket."""
         return "/".join(part for part in (self.folder, self.key(uri)) if part)
@@ -71,18 +64,7 @@ class S3Store(ObjectStore):
         return {"Bucket": self.bucket, "Key": self.name(uri)}
 
     def put(self, uri: str, data: bytes) -> None:
-        try:
-            self._plain.put(self.name(uri), data)
-        except (NotPlain, Missing):
-            self.client.put_object(**self._target(uri), Body=data)
-
-    def get(self, uri: str) -> bytes:
-        try:
-            return self._plain.get(self.name(uri))
-        except Missing:
-            raise NotFound(f"there is no object {uri}") from None
-        except NotPlain:
-            return super().get(uri)
+        self.client.put_object(**self._target(uri), Body=data)
 
     def put_stream(self, uri: str, stream: BinaryIO) -> None:
         self.client.upload_fileobj(stream, self.bucket, self.name(uri))
@@ -119,12 +101,6 @@ class S3Store(ObjectStore):
         return True
 
     def size(self, uri: str) -> int:
-        try:
-            return self._plain.size(self.name(uri))
-        except Missing:
-            raise NotFound(f"there is no object {uri}") from None
-        except NotPlain:
-            pass
         try:
             return int(self.client.head_object(**self._target(uri))["ContentLength"])
         except ClientError as error:
