@@ -9,12 +9,11 @@ import contextlib
 import os
 from pathlib import Path
 
-VARIABLE = "CAUSEWAY_PULSE"
 SECONDS = 10.0  # between two beats, about
 
 
 def beat() -> None:
     """From the loop itself, and from nowhere that goes on while it hangs."""
-    if place := os.environ.get(VARIABLE):
+    if place := os.environ.get("CAUSEWAY_PULSE"):
         with contextlib.suppress(OSError):  # a disk that is full is told by others
             Path(place).touch()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import yaml
 
-from scheduler import pulse
 from scheduler.executors.kubernetes.cluster import load
 from scheduler.executors.kubernetes.jobs.registry import RESOURCES
 from scheduler.executors.kubernetes.rights import OF_QUEUES, RIGHTS, of_jobs
@@ -89,7 +88,7 @@ def test_every_pod_is_asked_whether_it_has_begun_and_each_of_ours_whether_it_han
     asked = container["livenessProbe"]
     assert asked["failureThreshold"] * asked["periodSeconds"] >= 60, "one that is busy is not taken for dead"
     if "exec" in asked:  # what has no door beats into a file
-        (place,) = [one["value"] for one in container["env"] if one["name"] == pulse.VARIABLE]
+        (place,) = [one["value"] for one in container["env"] if one["name"] == "CAUSEWAY_PULSE"]
         for probe in ("startupProbe", "livenessProbe"):
             assert place in " ".join(container[probe]["exec"]["command"])
         assert "/tmp" in {one["mountPath"] for one in container["volumeMounts"]}  # noqa: S108 - of the pod

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(pulse.VARIABLE, str(tmp_path / "pulse"))
+    monkeypatch.setenv("CAUSEWAY_PULSE", str(tmp_path / "pulse"))
     return tmp_path / "pulse"
 
 
@@ -33,9 +33,9 @@ def beats(place: Path, seconds: float = 60) -> None:
 
 
 def test_nothing_is_written_where_nobody_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(pulse.VARIABLE, raising=False)
+    monkeypatch.delenv("CAUSEWAY_PULSE", raising=False)
     pulse.beat()
-    monkeypatch.setenv(pulse.VARIABLE, str(tmp_path / "no folder" / "pulse"))
+    monkeypatch.setenv("CAUSEWAY_PULSE", str(tmp_path / "no folder" / "pulse"))
     pulse.beat()
     assert list(tmp_path.iterdir()) == []
 

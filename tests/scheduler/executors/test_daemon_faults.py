@@ -16,7 +16,6 @@ import pytest
 from django.db import DataError, OperationalError, connection
 from flyteidl.core import execution_pb2
 
-from scheduler import pulse
 from scheduler.attempts import claims, reports
 from scheduler.attempts.observations import Ended, Running
 from scheduler.attempts.outcomes import Outcome
@@ -283,7 +282,7 @@ def test_it_beats_while_it_goes_round_and_while_it_cannot_begin(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     place, fails = tmp_path / "pulse", [True]
-    monkeypatch.setenv(pulse.VARIABLE, str(place))
+    monkeypatch.setenv("CAUSEWAY_PULSE", str(place))
     heartbeat = claims.heartbeat
 
     def answer(*args: Any, **kwargs: Any) -> None:

@@ -103,7 +103,7 @@ def test_one_that_waits_can_be_stopped(api: Api, fake: FakeCluster) -> None:
 def test_one_that_waits_for_its_turn_does_not_look_as_if_it_hung(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(pulse.VARIABLE, str(tmp_path / "pulse"))
+    monkeypatch.setenv("CAUSEWAY_PULSE", str(tmp_path / "pulse"))
     monkeypatch.setattr(pulse, "SECONDS", 0.05)
     first = Replica(api, "one").begin()
     assert first.works.wait(5)
