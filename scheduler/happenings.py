@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from artifacts.happenings import KINDS, Consequence
 from artifacts.models import Happening
+from scheduler.wake import commit_with_the_next
 
 logger = logging.getLogger(__name__)
 
@@ -24,25 +25,24 @@ TRIES = 6  # of what breaks, the first among them
 _PAUSES = (10, 60, 600, 3600, 6 * 3600)  # seconds before the next of them
 
 
-def handle(happening_id: int, *, ending: Callable[[], object] = lambda: None) -> bool:
+def handle(happening_id: int) -> bool:
     """Do what follows from the happening, once, whoever calls. False: it is done, being done, or not yet due again.
 
     A consequence that breaks is undone alone, logged, noted in the happening's detail, tried again: the others go on.
-    `ending` is called last in the transaction.
     """
     try:
-        return _handle(happening_id, _together, ending)
+        return _handle(happening_id, _together)
     except OperationalError:  # the database's own trouble is everybody's: all is tried again
         raise
     except Exception:  # noqa: BLE001 - nothing of it is done: once more, to tell which breaks
-        return _handle(happening_id, _apart, ending)
+        return _handle(happening_id, _apart)
 
 
 # Of its version what follows compares and names; what a launch needs of it, it reads itself.
 _HEAVY = ("version__card", "version__terms", "version__literal", "version__literal_type")
 
 
-def _handle(happening_id: int, run: Callable[[Consequence, Happening], _Outcome], ending: Callable[[], object]) -> bool:
+def _handle(happening_id: int, run: Callable[[Consequence, Happening], _Outcome]) -> bool:
     now = timezone.now()
     with transaction.atomic():
         rows = Happening.objects.filter(Q(handled_at__isnull=True) | Q(retry_at__lte=now), pk=happening_id)
@@ -58,7 +58,7 @@ def _handle(happening_id: int, run: Callable[[Consequence, Happening], _Outcome]
         due = [one for one in (kind.consequences if kind else ()) if not again or one.__name__ in happening.undone]
         outcomes = {one.__name__: run(one, happening) for one in due}
         _note(happening, outcomes, now)
-        ending()
+        commit_with_the_next()
     return True
 
 

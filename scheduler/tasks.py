@@ -26,7 +26,7 @@ from scheduler.triggers.evaluate import evaluate_version
 from scheduler.triggers.evaluate_many import pass_by
 from scheduler.triggers.queue import settle_queue
 from scheduler.value_index import index_values
-from scheduler.wake import commit_with_the_next, continue_retention, one_turn
+from scheduler.wake import continue_retention, one_turn
 
 FORGETTING = 20.0  # seconds that retention takes for what other systems told
 
@@ -50,7 +50,7 @@ def evaluate_triggers(version_id: int) -> None:
 
 @shared_task
 def handle_happening(happening_id: int) -> None:
-    _with_what_follows(partial(handle, happening_id, ending=commit_with_the_next))
+    _with_what_follows(partial(handle, happening_id))
 
 
 def _with_what_follows(action: Callable[[], object]) -> None:
@@ -58,7 +58,7 @@ def _with_what_follows(action: Callable[[], object]) -> None:
     with one_turn() as turn:
         action()
         while turn.happenings:
-            handle(turn.happenings[0], ending=commit_with_the_next)
+            handle(turn.happenings[0])
             del turn.happenings[0]
     for execution_id in turn.executions:
         advance(execution_id)

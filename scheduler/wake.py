@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any, Literal
 
 import redis
@@ -46,13 +46,14 @@ def broker() -> redis.Redis:
 
 
 def _after_commit(send: Callable[[], object], what: str) -> None:
-    def quietly() -> None:
-        try:
-            send()
-        except Exception as error:  # noqa: BLE001 - the broker may be down; the sweep will do it
-            logger.warning("wake-up of %s lost: %s", what, error)
+    transaction.on_commit(partial(_quietly, send, what))
 
-    transaction.on_commit(quietly)
+
+def _quietly(send: Callable[[], object], what: str) -> None:
+    try:
+        send()
+    except Exception as error:  # noqa: BLE001 - the broker may be down; the sweep will do it
+        logger.warning("wake-up of %s lost: %s", what, error)
 
 
 def _send(task: TaskName, *args: object, **options: Any) -> None:
@@ -145,13 +146,9 @@ class _TriggersToWake:
         self.version_ids = [version_id]
 
     def __call__(self) -> None:
-        try:
-            if len(self.version_ids) == 1:
-                _send("evaluate_triggers", self.version_ids[0])
-            else:
-                _send("evaluate_triggers_of", self.version_ids)
-        except Exception as error:  # noqa: BLE001 - the broker may be down; the sweep will do it
-            logger.warning("wake-up of triggers of versions %s lost: %s", self.version_ids, error)
+        one, *others = ids = self.version_ids
+        send = partial(_send, "evaluate_triggers_of", ids) if others else partial(_send, "evaluate_triggers", one)
+        _quietly(send, f"triggers of versions {ids}")
 
 
 def _last_after_commit() -> _TriggersToWake | None:
@@ -181,10 +178,8 @@ class _HappeningToWake:
             turn.room -= 1
             turn.happenings.append(self.happening_id)
             return
-        try:
-            _send("handle_happening", self.happening_id)
-        except Exception as error:  # noqa: BLE001 - the broker may be down; the sweep will do it
-            logger.warning("wake-up of what follows from happening %s lost: %s", self.happening_id, error)
+        send = partial(_send, "handle_happening", self.happening_id)
+        _quietly(send, f"what follows from happening {self.happening_id}")
 
 
 def commit_with_the_next() -> None:

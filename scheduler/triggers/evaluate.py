@@ -23,7 +23,7 @@ from scheduler.triggers.chain import Generation, check_chain, generation_of, rel
 from scheduler.triggers.filtered import note_filtered
 from scheduler.triggers.matching import matching
 from scheduler.triggers.moves import put, put_once
-from scheduler.triggers.queue import enqueue, lock_trigger, settle_queue, unsettled
+from scheduler.triggers.queue import carried, enqueue, lock_trigger, settle_queue, unsettled
 from scheduler.triggers.rounds import arrive, due_rounds, expire_round, tell_mates
 
 logger = logging.getLogger(__name__)
@@ -282,8 +282,7 @@ def _retry(firing: TriggerFiring) -> None:
     came["reason"] = "the launch plan was deactivated before the inputs resolved"
     if firing.trigger.active:
         came = attempt(firing)
-    as_set = {name: getattr(firing, name) for name in ("tries", "at", "generation", "root_id")}
-    put(firing, **{**as_set, **came})
+    put(firing, **{**carried(firing), **came})
     tell_mates(firing)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from django.db import connection, transaction
 from django.db.models import QuerySet
@@ -33,12 +34,11 @@ from scheduler.triggers.rounds import tell_mates
 from scheduler.wake import wake_trigger_queue
 
 BATCH = 50  # launched in one transaction
-_CARRIED = (
-    "generation",
-    "root_id",
-    "tries",
-    "at",
-)  # what a round, or a try by hand, set on the firing before it queues
+
+
+def carried(firing: TriggerFiring) -> dict[str, Any]:
+    """What a round, or a try by hand, set on the firing before it queues or launches: written with its next move."""
+    return {name: getattr(firing, name) for name in ("generation", "root_id", "tries", "at")}
 
 
 def lock_trigger(trigger_id: int) -> Trigger:
@@ -49,7 +49,7 @@ def lock_trigger(trigger_id: int) -> Trigger:
 def enqueue(trigger: Trigger, firing: TriggerFiring) -> None:
     """Lets the firing, and what waits before it, launch as far as it may. A dropped one is skipped."""
     firing.trigger = trigger
-    fields = {name: getattr(firing, name) for name in _CARRIED}
+    fields = carried(firing)
     if trigger.paused_at is not None and trigger.backlog == Backlog.DROP:
         reason = f"paused by {trigger.paused_by}, who chose to drop what is published meanwhile"
         put(firing, FiringOutcome.SKIPPED, queued=False, reason=reason, **fields)
