@@ -41,8 +41,11 @@ def stack_of(cluster: Cluster, home: Path, s3: str = "", **environment: str) -> 
 class Programs:
     """A file of programs, or a folder of them, registered in a project."""
 
-    def __init__(self, stack: RunningStack, cluster: Cluster, source: Path, project: str = PROJECT) -> None:
+    def __init__(
+        self, stack: RunningStack, cluster: Cluster, source: Path, project: str = PROJECT, *, image: str = ""
+    ) -> None:
         self.stack, self.cluster, self.project = stack, cluster, project
+        self.image = image or cluster.environment["CLUSTER_TASK_IMAGE"]
         self.client = Client(stack.http_url, stack.admin_token, project, DOMAIN)
         self.remote = FlyteRemote(stack.flyte_config(), project, DOMAIN)
         self.module, self.version = source.stem, f"v{time.time():.0f}"
@@ -56,7 +59,8 @@ class Programs:
             assert error.status == 409, error  # it is there
 
     def _register(self, source: Path) -> None:
-        folder = self.stack.home.parent / "programs" / self.project / self.module  # nothing else may lie beside them
+        place = self.stack.home.parent / "programs" / self.project / self.version
+        folder = place / self.module  # nothing else may lie beside them
         if source.is_dir():
             shutil.copytree(source, folder)
         else:
@@ -64,7 +68,7 @@ class Programs:
             shutil.copy(source, folder)
         command = [str(Path(sys.executable).parent / "pyflyte"), "register", "-p", self.project, "-d", DOMAIN]
         command += ["--activate-launchplans", "--version", self.version]
-        command += ["--image", self.cluster.environment["CLUSTER_TASK_IMAGE"], "." if source.is_dir() else source.name]
+        command += ["--image", self.image, "." if source.is_dir() else source.name]
         env = {**os.environ, "FLYTECTL_CONFIG": str(self.stack.flyte_config_file)}
         done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -84,6 +84,15 @@ class Cluster:
         done = subprocess.run([SCRIPT, verb, name, *options], capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, done.stderr
 
+    def renamed(self, image: str, tag: str) -> str:
+        """The same image under another name, on a node of script/cluster's."""
+        other = f"{image.rpartition(':')[0]}:{tag}"
+        socket = Path(self.environment["KUBECONFIG"]).parent / "containerd.sock"
+        command = ["ctr", "-a", str(socket), "-n", "k8s.io", "images", "tag", "--force", image, other]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        return other
+
     @property
     def gpus(self) -> int:
         """That pods may have, on nodes that are real."""

@@ -89,6 +89,18 @@ def test_a_task_that_is_aborted_ends_and_its_pod_goes_on(place: Programs) -> Non
     assert pod.partition("/")[2] in staying(place)
 
 
+def test_an_image_that_changed_gets_pods_of_its_own(place: Programs, own_cluster: Cluster) -> None:
+    image = own_cluster.environment["CLUSTER_TASK_IMAGE"]
+    changed = Programs(
+        place.stack, own_cluster, PROGRAMS / "ferries.py", place.project, image=own_cluster.renamed(image, "changed")
+    )
+    before, after = (set(each.value(each.launch("chain")).split()) for each in (place, changed))
+    assert before and after and not before & after
+    images = {pod["metadata"]["name"]: pod["spec"]["containers"][0]["image"] for pod in place.pods("causeway/pool")}
+    assert {images[name] for name in before} == {image}
+    assert {images[name] for name in after} == {changed.image}
+
+
 def test_projects_share_no_pods_and_idle_ones_go(place: Programs, other: Programs) -> None:
     both = [(each, each.launch("chain")) for each in (place, other)]
     first, second = (set(each.value(one).split()) for each, one in both)

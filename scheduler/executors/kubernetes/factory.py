@@ -16,6 +16,7 @@ from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
 from scheduler.executors.kubernetes.clusters import KIND, cluster, logs_folder
 from scheduler.executors.kubernetes.connection import api_of
 from scheduler.executors.kubernetes.executor import KubernetesExecutor
+from scheduler.executors.kubernetes.reuse.shape import TOKEN
 from scheduler.executors.registry import BadSetup, Setup
 from scheduler.executors.store_keys import store_keys
 from scheduler.models import TaskExecution
@@ -60,9 +61,9 @@ def addresses(assignment: Assignment, found: Cluster) -> dict[str, str]:
         return {}
     env = {"FLYTE_PLATFORM_URL": found.endpoint, "FLYTE_PLATFORM_INSECURE": "true"}
     if settings.CAUSEWAY_GRPC_AUTH == "token":
-        env["CAUSEWAY_TOKEN"] = task_tokens.issue(assignment.attempt_id)
+        env[TOKEN] = task_tokens.issue(assignment.attempt_id)
         env["FLYTE_CREDENTIALS_AUTH_MODE"] = "externalcommand"
-        env["FLYTE_CREDENTIALS_COMMAND"] = "printenv,CAUSEWAY_TOKEN"  # flytekit splits it at the comma
+        env["FLYTE_CREDENTIALS_COMMAND"] = f"printenv,{TOKEN}"  # flytekit splits it at the comma
     return env
 
 

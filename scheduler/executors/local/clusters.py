@@ -20,7 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from scheduler.executors.local.command import own_variables
+from scheduler.executors.command import own_variables
 from scheduler.executors.local.identities import let_group_through
 from scheduler.executors.local.means import Means
 from scheduler.executors.local.pools import Pools

@@ -11,8 +11,8 @@ from pathlib import Path
 from artifacts.task_users import Identity
 from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.base import Assignment
+from scheduler.executors.command import Plan
 from scheduler.executors.local.attempt_log import AttemptLog
-from scheduler.executors.local.command import Plan
 from scheduler.executors.local.rundir import Process, RunDirectory
 from scheduler.secrets.mounts import Mounts
 

@@ -12,10 +12,10 @@ from artifacts.store import LocalStore
 from artifacts.task_users import Identity
 from scheduler.attempts.echo import echo
 from scheduler.attempts.outcomes import SYSTEM, USER, Outcome, failure
+from scheduler.executors.command import own_variables, plan, warm_key
 from scheduler.executors.local import gpus, memory, notebooks
 from scheduler.executors.local.attempt_log import AttemptLog
 from scheduler.executors.local.clusters import Clusters
-from scheduler.executors.local.command import own_variables, plan, warm_key
 from scheduler.executors.local.ending import Ending
 from scheduler.executors.local.identities import identity_of
 from scheduler.executors.local.means import Means

@@ -15,9 +15,9 @@ from scheduler.attempts.observations import Accepted, Ended, Observation, Runnin
 from scheduler.attempts.outcomes import Outcome
 from scheduler.attempts.resources import Resources
 from scheduler.attempts.traces import trim
+from scheduler.executors.command import own_variables, plan, warm_key
 from scheduler.executors.fake import FakeExecutor
 from scheduler.executors.local.code import CodeCache
-from scheduler.executors.local.command import own_variables, plan, warm_key
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import PROJECT, Bench, archive
 

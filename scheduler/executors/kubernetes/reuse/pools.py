@@ -126,7 +126,8 @@ class Pools(Form):
         told = held.assignment
         variables = shape.variables(told.spec, self.means.cluster, self.env_of(told))
         run = {"do": "run", "id": held.id, "argv": list(told.spec.argv), "env": variables}
-        return {**run, "timeout": held.timeout, "log": self.means.max_log_bytes}
+        program = shape.program(told.spec, variables)
+        return {**run, "program": program, "timeout": held.timeout, "log": self.means.max_log_bytes}
 
     def cancel(self, held: Held) -> None:
         member = self._member_of(held)

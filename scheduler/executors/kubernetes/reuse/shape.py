@@ -15,6 +15,7 @@ from typing import Any
 
 from scheduler.attempts.spec import AttemptSpec, Identity
 from scheduler.environment import REUSE
+from scheduler.executors.command import own_variables, plan, warm_key
 from scheduler.executors.kubernetes import names
 from scheduler.executors.kubernetes.build import build
 from scheduler.executors.kubernetes.cluster import Cluster
@@ -28,6 +29,7 @@ END_SECONDS = 5  # that a pod which is deleted is given
 TEMPORARY = "causeway-tmp"  # a volume
 _AT_START = ("PYTHON", "LD_", "MALLOC_", "GLIBC_", "FLYTE_SDK_", "OMP_", "MKL_", "OPENBLAS_", "LANG", "LC_", "TZ")
 _NAME = "pool"
+TOKEN = "CAUSEWAY_TOKEN"  # noqa: S105 - the name of a variable
 SHARED = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - of the pod: where tasks leave files besides their own folders
 
 
@@ -84,6 +86,17 @@ def pod_name(key: str, own: str) -> str:
 def variables(spec: AttemptSpec, cluster: Cluster, given: Mapping[str, str]) -> dict[str, str]:
     """What the task gets on top of what its pod has; `given`: how it reaches Causeway."""
     return {"FLYTE_INTERNAL_IMAGE": spec.image or cluster.image, **given, **spec.env}
+
+
+def program(spec: AttemptSpec, variables: Mapping[str, str]) -> Json | None:
+    """What attempts have in common that may be forks of one process with their program in it: the same code, and those
+    of their variables that are not an attempt's own. None where it is not known what would be imported.
+    """
+    found = plan(spec.argv)
+    if not found.module:
+        return None
+    env = {name: value for name, value in own_variables(variables).items() if name != TOKEN}
+    return {"key": warm_key(f"{found.distribution} {found.module}", env), "module": found.module, "env": env}
 
 
 def _stays(spec: Json, container: Json) -> None:

@@ -19,8 +19,9 @@ OWN, FLYTEKIT = "causeway", "flytekit"
 SHELL = "/bin/sh"
 LEAD = 4  # words that `wrapped` puts before the command
 _MODULES = ("door", "swift", "main")
-_OF_POOLS = (*_MODULES, "pool")
+_OF_POOLS = ("importing", *_MODULES, "processes", "program", "pool")
 _PACKAGE = "causeway_runner"
+_FOLDER = Path(__file__).parent / "pod"
 _LOAD = (
     'import sys;sys.path[:1]==[""]and sys.path.pop(0);import os,zlib,binascii;exec('
     "zlib.decompress(binascii.a2b_base64("
@@ -88,10 +89,9 @@ def pool_code() -> str:
 
 
 def _program(modules: Sequence[str], begin: str) -> str:
-    folder = Path(__file__).parent / "pod"
     lines = [_BEGIN]
     for name in modules:
-        text = _bare((folder / f"{name}.py").read_text(encoding="utf-8"))
+        text = _bare((_FOLDER / f"{name}.py").read_text(encoding="utf-8"))
         lines.append(f"module({f'{_PACKAGE}.{name}'!r}, {text!r})")
     module, function = begin.split(".")
     lines.append(f"s.modules[{f'{_PACKAGE}.{module}'!r}].{function}(s.argv[1:])")

@@ -20,7 +20,6 @@ import gc
 import json
 import os
 import pathlib
-import random
 import resource
 import signal
 import socket
@@ -28,10 +27,10 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import images, kept, strays, together
+from . import images, importing, kept, strays, together
 
 DUPLICATE = 197  # exit code of a process that found its attempt started already
 FLYTE_COMMANDS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
@@ -42,36 +41,6 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 _disk_full = False  # whether this attempt could not write for want of room
-_seeded = False  # whether a user's module seeded `random` while it was imported
-
-
-@contextlib.contextmanager
-def remembering_seeds() -> Iterator[None]:
-    """Notes whether `random` is seeded meanwhile: forks then keep that state, as a fresh process would have it."""
-    global _seeded
-    original = random.seed
-
-    def seed(*args: Any, **kwargs: Any) -> None:
-        global _seeded
-        _seeded = _seeded or bool(args or kwargs)
-        original(*args, **kwargs)
-
-    random.seed = seed
-    try:
-        yield
-    finally:
-        random.seed = original
-
-
-_state_before_fork: list[Any] = []
-
-
-def _keep_state() -> None:
-    if _seeded:
-        _state_before_fork[:] = [random.getstate()]
-
-
-os.register_at_fork(before=_keep_state)
 
 
 def born(pid: int | str = "self") -> int:
@@ -261,7 +230,7 @@ def _set_stage(directory: str, spec: dict[str, Any]) -> None:
     if spec["code"] and spec["code"] not in sys.path:
         sys.path.insert(0, spec["code"])
     sys.argv = list(spec["args"])
-    _refresh_randomness()
+    importing.refresh_randomness()
     _allow_threads(spec["threads"], spec["env"])
     gc.enable()
 
@@ -298,20 +267,6 @@ def use_temporary_directory(path: str) -> None:
     init.__defaults__ = tuple(path if one == Config.local_sandbox_path else one for one in init.__defaults__)
     Config.local_sandbox_path = path
     default_local_file_access_provider._local_sandbox_dir = pathlib.Path(path, "local_flytekit")
-
-
-def _refresh_randomness() -> None:
-    """Different in every task process, unless the user's module seeded it. Python reseeds `random` itself in a fork."""
-    import flytekit.interfaces.random
-
-    flytekit.interfaces.random.random.seed()  # names of remote paths come from it
-    if _seeded:
-        random.setstate(_state_before_fork[0])
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        _, key, position, *_ = numpy_random.get_state()
-        if key[0] == 0x80000000 and position == 624:  # as numpy starts without a seed
-            numpy_random.seed()
 
 
 def _allow_threads(count: int, chosen: dict[str, str]) -> None:

@@ -29,17 +29,10 @@ import selectors
 import signal
 import socket
 import sys
-import tempfile
-import threading
-import time
 import traceback
-from collections.abc import Iterator
 from typing import Any
 
-from . import child, plugins, strays
-
-# Threads that libraries start when imported and that are known to survive a fork, or not to matter after one.
-HARMLESS_THREADS = ("jemalloc_bg_thd",)
+from . import child, importing, plugins, strays
 
 
 def main(fd: int) -> None:
@@ -52,10 +45,10 @@ def main(fd: int) -> None:
     warmup = importlib.import_module(f"{__package__}.warmup")
     try:
         warmup.rehearse(12)
-        warmup.stop_loops()
+        importing.stop_loops()
     except Exception:  # noqa: BLE001 - a flytekit that works differently inside: tasks start slower, no more
         traceback.print_exc()
-    if threads := foreign_threads(patience=5):
+    if threads := importing.foreign_threads(patience=5):
         if plugins.are_loaded():
             plugins.begin_again_without()
         sys.exit(f"a zygote must not have threads, and has {threads}")
@@ -173,12 +166,12 @@ class Zygote:
         """Import a user's module, so that forks have it. A failure is only told: the fork that needs it shows it."""
         problem, before = "", strays.children()
         try:
-            with child.remembering_seeds(), _as_a_task():
+            with importing.remembering_seeds(), importing.as_a_task():
                 importlib.import_module(module)
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
             problem = f"{type(error).__name__}: {error}"
         _stop_loops()
-        if not problem and (threads := foreign_threads(patience=0.5)):
+        if not problem and (threads := importing.foreign_threads(patience=0.5)):
             problem = f"importing it started threads, which do not survive a fork: {', '.join(threads)}"
         self.kept |= self.unknown_children() - before
         gc.collect()
@@ -261,40 +254,6 @@ class Zygote:
                 self.answer({"is": "ended", "dir": directory, "status": code})
 
 
-@contextlib.contextmanager
-def _as_a_task() -> Iterator[None]:
-    """flytekit imports a task's module when it knows already that it runs a task: `if image.is_container(): import ...`
-    means that, and asks for it.
-    """
-    from flytekit.core.context_manager import ExecutionState, FlyteContextManager
-
-    state = ExecutionState(tempfile.gettempdir(), mode=ExecutionState.Mode.TASK_EXECUTION)
-    context = FlyteContextManager.current_context()
-    with FlyteContextManager.with_context(context.with_execution_state(state)):
-        yield
-
-
 def _stop_loops() -> None:
-    """flytekit's own event loop thread is idle after an import (default inputs start it), and starts anew on demand."""
-    warmup = importlib.import_module(f"{__package__}.warmup")
     with contextlib.suppress(Exception):  # a flytekit that works differently inside: the module is not kept warm
-        warmup.stop_loops()
-
-
-def foreign_threads(*, patience: float) -> list[str]:
-    """Names of threads, besides this one, that a fork would lose. Threads may take `patience` seconds to end."""
-    until = time.monotonic() + patience
-    while (names := _foreign_threads()) and time.monotonic() < until:
-        time.sleep(0.02)
-    return names
-
-
-def _foreign_threads() -> list[str]:
-    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-    if os.path.isdir("/proc/self/task") and not names:
-        for task in os.listdir("/proc/self/task"):
-            with contextlib.suppress(OSError), open(f"/proc/self/task/{task}/comm") as comm:
-                name = comm.read().strip()
-                if int(task) != os.getpid() and not name.startswith(HARMLESS_THREADS):
-                    names.append(name)
-    return names
+        importing.stop_loops()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import sys
 import tempfile
 
 from flytekit import task
 from flytekit.bin import entrypoint
-from flytekit.utils.asyn import loop_manager
 
 from . import child
 
@@ -38,14 +36,3 @@ def rehearse(times: int) -> None:
     finally:
         child.use_temporary_directory(previous)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def stop_loops() -> None:
-    """End the event loop threads that flytekit started: a process with threads must not be forked."""
-    for runner in loop_manager._runner_map.values():
-        loop, thread = runner._TaskRunner__loop, runner._TaskRunner__runner_thread
-        if loop is not None:
-            loop.call_soon_threadsafe(loop.stop)
-            thread.join()
-    loop_manager._runner_map.clear()
-    sys.stdout.flush()

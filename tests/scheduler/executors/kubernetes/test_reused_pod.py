@@ -67,6 +67,7 @@ class Program:
     def __init__(self, place: Place, *, silence: float = 60) -> None:
         place.pack({"buoys.py": PROGRAM})
         self.place, self.said, self.number = place, queue.Queue[dict[str, Any]](), 0
+        self.imported: dict[str, Any] | None = None  # what is told of the program, where that is imported once
         (here := place.folder / "image").mkdir()
         (here / "of-the-image.txt").write_text("hello")
         self.process = subprocess.Popen(
@@ -107,7 +108,8 @@ class Program:
         given = {"n": literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(integer=n)))}
         self.place.store.put(f"{prefix}/in.pb", literals_pb2.LiteralMap(literals=given).SerializeToString())
         argv = self.place.command(str(self.number), task)
-        self.say(**{"do": "run", "id": self.number, "argv": argv, "env": {}, **over})
+        told = {"do": "run", "id": self.number, "argv": argv, "env": {}, "program": self.imported, **over}
+        self.say(**told)
         return self.number
 
     def result(self, number: int, task: str) -> Any:
@@ -122,9 +124,21 @@ class Program:
         return self.result(self.run(task, n, **over), task)
 
 
-@pytest.fixture
-def program(s3_store: ObjectStore, tmp_path: Path) -> Iterator[Program]:
+BUOYS = {"key": "buoys", "module": "buoys", "env": {}}
+
+
+@pytest.fixture(params=[None, BUOYS], ids=["each imports it", "imported once"])
+def program(request: pytest.FixtureRequest, s3_store: ObjectStore, tmp_path: Path) -> Iterator[Program]:
     made = Program(Place(s3_store, tmp_path))
+    made.imported = request.param
+    yield made
+    made.process.kill()
+
+
+@pytest.fixture
+def once(s3_store: ObjectStore, tmp_path: Path) -> Iterator[Program]:
+    made = Program(Place(s3_store, tmp_path))
+    made.imported = BUOYS
     yield made
     made.process.kill()
 
@@ -139,7 +153,7 @@ def test_nothing_of_one_task_reaches_the_next(program: Program) -> None:
     assert program.gives("look") == repr(([], None, None, False, []))
     assert not os.path.exists(f"/proc/{left}"), "what it left running was ended"
     deadline = time.monotonic() + 10  # an end is told before what it leaves is cleared away
-    while folders := [one for one in (program.place.folder / "tasks").iterdir() if one.is_dir()]:
+    while folders := [one for one in (program.place.folder / "tasks").iterdir() if one.is_dir() and one.name.isdigit()]:
         assert time.monotonic() < deadline, folders
         time.sleep(0.05)
     assert [one.name for one in (program.place.folder / "image").iterdir()] == ["of-the-image.txt"]
@@ -220,6 +234,143 @@ def test_a_line_without_a_program_costs_no_time(program: Program) -> None:
     before = _cpu(program.process.pid)
     time.sleep(2)
     assert _cpu(program.process.pid) == before
+
+
+# --- a program that is imported once ----------------------------------------------------------------------------------
+
+COUNTS = b"""
+import os, random, threading, time, uuid
+from pathlib import Path
+from flytekit import task
+
+print("being imported", flush=True)
+MARK = uuid.uuid4().hex
+CODE = Path(__file__).parent
+SEEDED = os.environ.get("SEED")
+if SEEDED:
+    random.seed(7)
+if os.environ.get("THREAD"):
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+if os.environ.get("OPEN"):
+    LEFT_OPEN = open(__file__)
+if os.environ.get("SLOW"):
+    time.sleep(60)
+if os.environ.get("WRONG"):
+    raise ValueError("not to be imported")
+
+@task
+def mark(n: int) -> str:
+    return f"{MARK} {os.getpid()} {os.environ.get('OWN')} {'CAUSEWAY_TOKEN' in os.environ}"
+
+@task
+def rolled(n: int) -> str:
+    return str(random.random())
+
+@task
+def write(n: int) -> str:
+    (CODE / "own.txt").write_text("here")
+    return MARK
+
+@task
+def beside(n: int) -> str:
+    Path("own.txt").write_text("here")
+    return f"{MARK} {(CODE / 'own.txt').exists()} {Path('buoys.py').read_text() == Path(__file__).read_text()}"
+"""
+
+
+def log_of(told: list[dict[str, Any]]) -> str:
+    return b"".join(base64.b64decode(one["data"]) for one in told if one["is"] == "log").decode()
+
+
+def counting(program: Program, *, key: str = "counts", **env: str) -> Program:
+    """With another program from now on."""
+    program.place.pack({"buoys.py": COUNTS})
+    program.imported = {"key": key, "module": "buoys", "env": env}
+    return program
+
+
+def marks(program: Program, times: int = 3, task: str = "mark", **over: Any) -> list[list[str]]:
+    return [program.gives(task, **over).split() for _ in range(times)]
+
+
+def test_tasks_are_forks_of_a_process_that_has_their_program(once: Program) -> None:
+    found = marks(counting(once), env={"OWN": "its", "CAUSEWAY_TOKEN": "t"})
+    assert len({mark for mark, *_ in found}) == 1 and len({pid for _, pid, *_ in found}) == 3
+    assert {(own, token) for _, _, own, token in found} == {("its", "True")}
+
+
+def test_what_an_import_says_each_task_says(once: Program) -> None:
+    counting(once)
+    for _ in range(2):
+        once.run("mark")
+        assert log_of(once.hear_all()).count("being imported") == 1
+
+
+def test_another_program_is_never_there_at_the_same_time(once: Program) -> None:
+    ((first, *_),) = marks(counting(once), 1)
+    before = _processes(once)
+    ((second, *_),) = marks(counting(once, key="other"), 1)
+    assert first != second and not before & _processes(once)
+    once.imported = None
+    once.gives("mark")
+    assert not _processes(once), "nor beside a task that is nobody's"
+
+
+@pytest.mark.parametrize("why", ["THREAD", "OPEN"])
+def test_a_program_that_cannot_be_forked_is_imported_by_each_task(once: Program, why: str) -> None:
+    env = {why: "1"}
+    found = marks(counting(once, **env), 2, env=env)
+    assert len({mark for mark, *_ in found}) == 2
+    assert not _processes(once)
+
+
+def test_a_program_that_cannot_be_imported_is_told_of_by_each_task(once: Program) -> None:
+    env = {"WRONG": "1"}
+    counting(once, **env)
+    for _ in range(2):
+        once.run("mark", env=env)
+        said = log_of(once.hear_all())
+        assert "ValueError: not to be imported" in said and said.count("being imported") == 1
+
+
+def test_a_task_that_writes_into_its_code_writes_into_nobody_elses(once: Program) -> None:
+    counting(once)
+    ((first, there, same),) = marks(once, 1, "beside")
+    assert (there, same) == ("False", "True"), "what it writes beside is its own"
+    assert marks(once, 1)[0][0] == first
+    assert once.gives("write") == first
+    assert marks(once, 1)[0][0] != first, "it is not kept after that"
+    assert marks(once, 1, "beside")[0][1:] == ["True", "True"], "in its own folder, as in a pod of its own"
+
+
+@pytest.mark.parametrize(("env", "different"), [({}, 3), ({"SEED": "1"}, 1)])
+def test_random_numbers_are_as_in_a_process_of_its_own(once: Program, env: dict[str, str], different: int) -> None:
+    assert len({roll for (roll,) in marks(counting(once, **env), task="rolled", env=env)}) == different
+
+
+@pytest.mark.parametrize(("told", "why"), [({"do": "stop", "grace": 5}, "stopped"), (None, "timeout")])
+def test_a_task_ends_while_its_program_is_imported(once: Program, told: dict[str, Any] | None, why: str) -> None:
+    counting(once, SLOW="1")
+    number = once.run("mark", **({} if told else {"timeout": 2}))
+    once.hear("started")
+    if told:
+        once.say(**told, id=number)
+    ended = once.hear("ended")
+    assert (ended["id"], ended["why"]) == (number, why) and not _processes(once)
+    assert marks(counting(once, key="again"), 1)
+
+
+def test_a_program_whose_process_is_killed_is_imported_by_each_task(once: Program) -> None:
+    ((first, *_),) = marks(counting(once), 1)
+    for pid in _processes(once):
+        os.kill(pid, signal.SIGKILL)
+    assert marks(once, 1)[0][0] != first
+
+
+def _processes(program: Program) -> set[int]:
+    """Those below it, once none of a task is left."""
+    own = f"/proc/{program.process.pid}/task/{program.process.pid}/children"
+    return {int(pid) for pid in Path(own).read_text().split()}
 
 
 def _cpu(pid: int) -> int:

@@ -76,11 +76,13 @@ class Door:
         self.endpoint = urlsplit(told) if told else None
         if self.endpoint and (self.endpoint.scheme not in ("http", "https") or self.endpoint.path.strip("/")):
             raise Elsewhere
-        self._begin()
-        os.register_at_fork(after_in_child=self._begin)
+        self.begin()
+        os.register_at_fork(after_in_child=self.begin)
 
-    def _begin(self) -> None:
-        """In a process of its own: neither a lock that another thread held nor its parent's connection."""
+    def begin(self) -> None:
+        """In a process of its own: neither a lock that another thread held nor its connections, which end."""
+        for one in getattr(self, "_open", {}).values():
+            one.close()
         self._lock = threading.Lock()
         self._open: dict[str, http.client.HTTPConnection] = {}
 

@@ -36,20 +36,37 @@ def main(argv: list[str], unpacked: Callable[[], None] = lambda: None) -> NoRetu
     where it belongs.
     """
     _heed_signals()
-    door, folder, before = _door(), "", os.environ.get("PYTHONPATH")
+    way = door()
     try:
-        if os.path.basename(argv[0]) == FAST:
-            package, place, command = understood(argv)
-            _fetch(door, package, place)
-            argv, folder = _told(command, package, place), os.path.realpath(place)
-            os.environ["PYTHONPATH"] = folder if before is None else before + os.pathsep + folder
-            _check_shadows(folder)
-        unpacked()
-        script = _script(argv[0])
+        script, told, folder, before = prepare(argv, way, unpacked)
     except Exception:  # noqa: BLE001 - what is wrong, flytekit says
         os.execvp(argv[0], argv)  # noqa: S606
-    _on_path(script, folder, before)
-    _run(script, argv, door)
+    on_path(script, folder, before)
+    run(script, told, way)
+
+
+def prepare(argv: list[str], way: Any, unpacked: Callable[[], None]) -> tuple[str, list[str], str, str | None]:
+    """Its code is where it belongs then: the script, the command to run, the folder of the code (empty: the image's)
+    and PYTHONPATH as it was.
+    """
+    folder, before = "", os.environ.get("PYTHONPATH")
+    if os.path.basename(argv[0]) == FAST:
+        package, place, _ = understood(argv)
+        _fetch(way, package, place)
+        folder = os.path.realpath(place)
+        os.environ["PYTHONPATH"] = folder if before is None else before + os.pathsep + folder
+        _check_shadows(folder)
+    told = words(argv)
+    unpacked()
+    return _script(told[0]), told, folder, before
+
+
+def words(argv: list[str]) -> list[str]:
+    """The command that runs once its code is there."""
+    if os.path.basename(argv[0]) != FAST:
+        return argv
+    package, place, command = understood(argv)
+    return _told(command, package, place)
 
 
 def _heed_signals() -> None:
@@ -59,7 +76,8 @@ def _heed_signals() -> None:
             signal.signal(number, handler)
 
 
-def _door() -> Any:
+def door() -> Any:
+    """None where flytekit goes to the store its own way."""
     try:
         return Door()
     except Elsewhere:
@@ -137,7 +155,7 @@ def _check_shadows(folder: str) -> None:
             raise NotThisWay
 
 
-def _on_path(script: str, folder: str, before: str | None) -> None:
+def on_path(script: str, folder: str, before: str | None) -> None:
     """As in a process that was started with the script, and with the folder at the end of PYTHONPATH."""
     first = 0 if sys.flags.isolated or getattr(sys.flags, "safe_path", False) else 1
     if first:
@@ -147,7 +165,7 @@ def _on_path(script: str, folder: str, before: str | None) -> None:
     importlib.invalidate_caches()
 
 
-def _run(script: str, argv: list[str], door: Any) -> NoReturn:
+def run(script: str, argv: list[str], door: Any) -> NoReturn:
     """The script as `python SCRIPT` runs it, up to its exit."""
     sys.argv = [script, *argv[1:]]
     gc.disable()  # nothing that is imported is garbage

@@ -10,30 +10,24 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import ctypes
 import gc
 import json
 import os
 import select
-import shutil
 import signal
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from . import main as command
+from . import processes
+from .program import Program, become
 
 CHUNK = 48 << 10
 PIPE_SECONDS = 0.5  # for which the last words of an ended task are waited for, where something holds its output open
-# prctl: whether others of the same user may look into a process (memory, environment, open files); whether it is the
-# parent of descendants who lost theirs.
-DUMPABLE, REAPER = 4, 36
 REHEARSALS = 10
-KNOWN_AT_HOME = (".aws", ".flyte", ".uctl", ".config")  # says how to reach the store
 ASKING = {signal.SIGTERM}
-GROUPS_EVENTS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 
 
 class Refused(Exception):
@@ -48,11 +42,11 @@ class Task:
         self.seconds = float(told.get("timeout") or 0)
         self.folder = f"{root}/{self.id}"
         self.log = f"{root}/{self.id}.log"
-        self.pid, self.pipe = 0, -1
+        self.pid, self.pipe, self.output = 0, -1, -1  # both ends of what it says
         self.written = self.left_out = self.sent = 0  # bytes of its log
         self.began, self.kill_at = time.time(), 0.0
         self.why = ""  # it was stopped by us: "stopped" or "timeout"
-        self.ooms = _ooms()
+        self.ooms = processes.ooms()
         self.end: dict[str, Any] | None = None
 
     @property
@@ -71,8 +65,9 @@ class Pool:
         self.tasks: dict[int, Task] = {}
         self.unread = b""
         self.closing = False
-        self.here, self.home = os.getcwd(), os.path.expanduser("~")
-        self.environment = dict(os.environ)
+        self.program: Program | None = None
+        self.unfit: set[str] = set()  # programs that are not imported first any more
+        self.image = processes.Image()
         self.words, self.out = os.dup(0), os.dup(1)
         self.wake, wakes = os.pipe()
         for end in (self.wake, wakes):
@@ -87,12 +82,13 @@ class Pool:
         self._own = (self.words, self.out, self.wake, wakes)
 
     def run(self) -> NoReturn:
-        _prctl(DUMPABLE, 0)
-        _prctl(REAPER, 1)  # where an entry point of the image is process 1
+        processes.prctl(processes.DUMPABLE, 0)
+        processes.prctl(processes.REAPER, 1)  # where an entry point of the image is process 1
         os.makedirs(self.root, exist_ok=True)
         self.say({"is": "ready"})
         while not (self.closing and not self.running()):
             self._turn()
+        self._let_go()
         sys.exit(0)
 
     def running(self) -> list[Task]:
@@ -108,13 +104,17 @@ class Pool:
         self.closing = True
         for task in self.running():
             task.why = task.why or "closing"
-            _signal(task.pid, signal.SIGTERM)
+            if task.pid:
+                processes.send(task.pid, signal.SIGTERM)
+            else:
+                task.kill_at = time.time()
 
     def _turn(self) -> None:
         dues = [task.due for task in self.running() if task.due] or [self.heard_at + self.silence]
         pipes = {task.pipe: task for task in self.running() if task.pipe >= 0}
-        wait = max(0.0, min(dues) - time.time())
-        found, _, _ = select.select([self.words, self.wake, *pipes], [], [], min(wait, 60.0))
+        wait = max(0.0, min(dues) - time.time()) if self.program is None or not self.program.has_more else 0.0
+        asked: list[Any] = [self.program.socket] if self.program is not None else []
+        found, _, _ = select.select([self.words, self.wake, *pipes, *asked], [], [], min(wait, 60.0))
         for one in found:
             if one in pipes:
                 self._take_log(pipes[one])
@@ -122,6 +122,8 @@ class Pool:
             with contextlib.suppress(BlockingIOError):
                 os.read(self.wake, 4096)
             self._collect()
+        if asked and asked[0] in found or self.program is not None and self.program.has_more:
+            self._hear_program()
         if self.words in found:
             self._listen()
         self._watch_time()
@@ -157,7 +159,7 @@ class Pool:
             self._stop(task, "stopped", float(told.get("grace") or 0))
         elif what == "forget" and task is not None and task.end is not None:
             del self.tasks[task.id]
-            _remove(task.log)
+            processes.remove(task.log)
 
     def _tell_state(self, told: dict[str, Any]) -> None:
         runs = {task.id: task.began for task in self.running()}
@@ -167,81 +169,160 @@ class Pool:
     # --- tasks come and go --------------------------------------------------------------------------------------------
 
     def _begin(self, told: dict[str, Any]) -> None:
-        task = Task(told, self.root)
+        task, wanted = Task(told, self.root), told.get("program") or {}
+        key = str(wanted.get("key") or "")
         try:
-            argv = _understood(told["argv"], self.here)
-            self._folders(task)
-            task.pipe, pipe = os.pipe()
-            sys.stdout.flush(), sys.stderr.flush()
-            signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)  # not to be heeded by a fork that is not itself yet
-            task.pid = os.fork()
+            told["argv"] = _understood(told["argv"], self.image.here)
+            task.pipe, task.output = os.pipe()
+            self._folders(task.folder)
+            if self.program is not None and self.program.key != key:
+                self._let_go()
+            if key and key not in self.unfit:
+                self.program = self.program or self._import(key, wanted, told["argv"])
+                if not self.program.ready:
+                    self.program.waiting.append((task, told))
+            if self.program is None or self.program.ready:
+                self._fork(task, told)
         except Exception as error:  # noqa: BLE001 - whatever it is: another pod may do better
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
-            _remove(task.folder)
-            self.say({"is": "refused", "id": task.id, "why": f"{type(error).__name__}: {error}"})
+            self._refuse(task, error)
             return
-        if task.pid == 0:
-            self._become(task, argv, told["env"], pipe)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
-        os.close(pipe)
         os.set_blocking(task.pipe, False)
         self.tasks[task.id] = task
         self.say({"is": "started", "id": task.id, "at": task.began})
 
-    def _folders(self, task: Task) -> None:
-        for name in ("work", "temporary", "home"):
-            os.makedirs(f"{task.folder}/{name}", mode=0o700)
-
-    def _become(self, task: Task, argv: list[str], env: dict[str, str], pipe: int) -> NoReturn:
-        """In the fork: the process that a pod of its own would have started."""
-        status = 1
-        try:
-            os.setsid()
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGCHLD, signal.SIGTERM):
-                signal.signal(number, signal.SIG_DFL)
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
-            for end in (1, 2):
-                os.dup2(pipe, end)
-            for end in (*self._own, pipe, *(other.pipe for other in self.tasks.values() if other.pipe >= 0)):
+    def _refuse(self, task: Task, error: Exception) -> None:
+        for end in (task.pipe, task.output):
+            if end >= 0:
                 os.close(end)
-            _prctl(DUMPABLE, 1)
-            work, home = f"{task.folder}/work", f"{task.folder}/home"
-            if os.path.realpath(self.home) == os.path.realpath(self.here):
-                home = work  # as in the image
-            os.chdir(work)
-            own = {"TMPDIR": f"{task.folder}/temporary", "HOME": home}
-            os.environ.clear()
-            os.environ.update({**self.environment, **own, **env, "PWD": work})
-            tempfile.tempdir = None
-            if hasattr(time, "tzset"):
-                time.tzset()
-            _link_into(self.home, home, lambda name: name in KNOWN_AT_HOME)  # read before its code is there
-            command.main(argv, lambda: self._lay_image(work, home))
-        except SystemExit as error:
-            status = command.status_of(error)
-        except BaseException as error:  # noqa: BLE001 - as an interpreter ends
-            sys.excepthook(type(error), error, error.__traceback__)
-        finally:
-            os._exit(status)
+        processes.remove(task.folder)
+        self.say({"is": "refused", "id": task.id, "why": f"{type(error).__name__}: {error}"})
 
-    def _lay_image(self, work: str, home: str) -> None:
-        """What the image has in its folder and its user's home is seen in the task's own, beside what is its own."""
-        _link_into(self.here, work)
-        if home != work:
-            _link_into(self.home, home, lambda name: name != ".cache")
+    def _folders(self, folder: str) -> None:
+        for name in ("work", "temporary", "home"):
+            os.makedirs(f"{folder}/{name}", mode=0o700)
+
+    def _fork(self, task: Task, told: dict[str, Any]) -> None:
+        """Its process: a fork of its program where that is imported, else of this one."""
+        if self.program is not None and self.program.ready:
+            order = {"argv": told["argv"], "env": told["env"], "folder": task.folder}
+            try:
+                task.pid = self.program.fork(order, task.output)
+            except (OSError, ValueError, KeyError):
+                self._let_go(unfit=True)
+                processes.end_children({other.pid for other in self.running()})  # it may have forked after all
+        if not task.pid:
+            task.pid = self._child(lambda: self._be_a_task(task, told))
+        os.close(task.output)
+
+    def _child(self, be: Callable[[], NoReturn]) -> int:
+        sys.stdout.flush(), sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, ASKING)  # not to be heeded by a fork that is not itself yet
+        try:
+            pid = os.fork()
+            if pid == 0:
+                processes.to_the_end(be)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
+        return pid
+
+    def _be_a_task(self, task: Task, told: dict[str, Any]) -> NoReturn:
+        """In the fork: the process that a pod of its own would have started."""
+        self._own_process(task.output)
+        processes.prctl(processes.DUMPABLE, 1)
+        self.image.move_into(task.folder, told["env"])
+        command.main(told["argv"], self.image.lay)
+
+    def _own_process(self, output: int) -> None:
+        os.setsid()
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKING)
+        for end in (1, 2):
+            os.dup2(output, end)
+        theirs = [self.program.socket.detach()] if self.program is not None else []
+        pipes = [other.pipe for other in self.tasks.values() if other.pipe >= 0]
+        for end in (*self._own, output, *pipes, *theirs):
+            os.close(end)
+
+    # --- a program that is imported once ------------------------------------------------------------------------------
+
+    def _import(self, key: str, wanted: dict[str, Any], argv: list[str]) -> Program:
+        made = Program(key, f"{self.root}/program")
+        processes.remove(made.folder)
+        self._folders(made.folder)
+        self.program = made
+        made.pid = self._child(lambda: self._be_a_program(made, wanted, argv))
+        made.its.close()
+        return made
+
+    def _be_a_program(self, made: Program, wanted: dict[str, Any], argv: list[str]) -> NoReturn:
+        said = os.open(f"{made.folder}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+        self._own_process(said)
+        self.image.move_into(made.folder, wanted["env"])
+        become(made.its, self.image, str(wanted["module"]), argv)
+
+    def _hear_program(self) -> None:
+        """It is imported, or will not be, or a fork of it has ended."""
+        program = self.program
+        if program is None:
+            return
+        try:
+            said = program.hear()
+        except (OSError, ValueError):
+            said = [{"is": "gone"}]
+        for told in said:
+            if told.get("is") == "ended":
+                self._ended(int(told["pid"]), int(told["status"]))
+            elif told.get("is") != "imported":
+                self._let_go(unfit=True)
+                return
+            else:
+                program.imported()
+                waiting, program.waiting = program.waiting, []
+                for task, its in waiting:
+                    self._fork(task, its)
+
+    def _let_go(self, *, unfit: bool = False) -> None:
+        """The program ends; tasks that wait for it import it themselves."""
+        program, self.program = self.program, None
+        if program is None:
+            return
+        if unfit:
+            self.unfit.add(program.key)
+        for told in program.close():
+            if told.get("is") == "ended":
+                self._ended(int(told["pid"]), int(told["status"]))
+        for task in [one for one in self.running() if one.pid and processes.parent(one.pid) != os.getpid()]:
+            self._over(task, signal.SIGKILL)  # it ended, and nobody is left who knows how: its files tell
+        for path in (program.folder, f"{program.folder}.log"):
+            processes.remove(path)
+        for task, told in program.waiting:
+            self._fork(task, told)
+
+    def _end_unborn(self, task: Task) -> None:
+        """It waits for its program, which ends with it."""
+        if self.program is not None:
+            self.program.waiting = [one for one in self.program.waiting if one[0] is not task]
+            self._let_go()
+        os.close(task.output)
+        self._over(task, signal.SIGKILL if task.why == "timeout" else signal.SIGTERM)
 
     def _stop(self, task: Task, why: str, grace: float) -> None:
         task.why = task.why or why
-        _signal(task.pid, signal.SIGTERM if grace else signal.SIGKILL)
-        task.kill_at = time.time() + max(grace, 1.0)
+        number = signal.SIGTERM if grace else signal.SIGKILL
+        if task.pid:
+            processes.send(task.pid, number)
+        task.kill_at = time.time() + (max(grace, 1.0) if task.pid else 0.0)
 
     def _watch_time(self) -> None:
         now = time.time()
         for task in self.running():
-            if task.kill_at and now >= task.kill_at:
-                _signal(task.pid, signal.SIGKILL)
+            if task.kill_at and now >= task.kill_at and not task.pid:
+                self._end_unborn(task)
+            elif task.kill_at and now >= task.kill_at:
+                processes.send(task.pid, signal.SIGKILL)
                 task.kill_at = now + 1.0
             elif not task.why and task.seconds and now >= task.began + task.seconds:
                 self._stop(task, "timeout", 0.0)
@@ -257,42 +338,52 @@ class Pool:
                 return
             if pid == 0:
                 return
-            task = next((one for one in self.running() if one.pid == pid), None)
-            if task is not None:
-                self._over(task, status)
+            if self.program is not None and pid == self.program.pid:
+                self._let_go(unfit=True)
+            else:
+                self._ended(pid, status)
+
+    def _ended(self, pid: int, status: int) -> None:
+        task = next((one for one in self.running() if one.pid == pid), None)
+        if task is not None:
+            self._over(task, status)
 
     def _over(self, task: Task, status: int) -> None:
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(task.pid, signal.SIGKILL)  # it is gone itself
+        if task.pid:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(task.pid, signal.SIGKILL)  # it is gone itself
         number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         end: dict[str, Any] = {
             "is": "ended",
             "id": task.id,
             "code": 128 + number if number else os.WEXITSTATUS(status),
-            "why": task.why or ("oom" if number == signal.SIGKILL and _ooms() > task.ooms else ""),
+            "why": task.why or ("oom" if number == signal.SIGKILL and processes.ooms() > task.ooms else ""),
             "began": task.began,
             "at": time.time(),
         }
         others = [one for one in self.running() if one is not task]
         if not others:
-            _end_everything()
+            processes.end_everything(self.program.pid if self.program is not None else 0)
         self._last_words(task)
         task.end = end
         end["log"] = task.written
         self.say(end)
-        _remove(task.folder)
+        processes.remove(task.folder)
         if not others:
+            if self.program is not None and self.program.is_changed():
+                self._let_go(unfit=True)
             self._tidy()
 
     def _tidy(self) -> None:
         """Nothing runs: whatever lies where tasks may leave something is nobody's."""
         kept = {"", *(os.path.basename(task.log) for task in self.tasks.values())}
+        kept |= {"program", "program.log"} if self.program is not None else set()
         for folder in (*self.shared, self.root):
             with contextlib.suppress(OSError):
                 for name in os.listdir(folder):
                     path = f"{folder}/{name}"
                     if path != self.root and not (folder == self.root and name in kept):
-                        _remove(path)
+                        processes.remove(path)
 
     # --- logs ---------------------------------------------------------------------------------------------------------
 
@@ -376,78 +467,3 @@ def _understood(argv: list[str], here: str) -> list[str]:
     if os.path.realpath(place) != os.path.realpath(here):
         raise Refused(f"its code is to be unpacked into {place}")
     return [*argv[:4], ".", *argv[5:]]
-
-
-def _link_into(source: str, target: str, wanted: Callable[[str], bool] = lambda name: True) -> None:
-    with contextlib.suppress(OSError):
-        for name in filter(wanted, os.listdir(source)):
-            there, here = os.path.join(source, name), os.path.join(target, name)
-            if not os.path.lexists(here):
-                os.symlink(there, here)
-            elif os.path.isdir(there) and os.path.isdir(here) and not os.path.islink(here):
-                _link_into(there, here)
-
-
-def _prctl(option: int, value: int) -> None:
-    with contextlib.suppress(Exception):  # not Linux's C library: what it guards against is then only unlikely
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
-
-
-def _signal(pid: int, number: int) -> None:
-    """A task's group, and itself where it has not got one yet."""
-    for send in (os.killpg, os.kill):
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            send(pid, number)
-
-
-def _end_everything() -> None:
-    """Of the pod, but this process."""
-    if os.getpid() == 1:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
-        return
-    for _ in range(50):  # whose parent ends becomes ours
-        left = _children()
-        if not left:
-            return
-        for pid in left:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(-1, 0)
-
-
-def _children() -> list[int]:
-    found = []
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError, ValueError), open(f"/proc/{name}/stat") as file:
-            if int(file.read().rpartition(")")[2].split()[1]) == os.getpid():
-                found.append(int(name))
-    return found
-
-
-def _ooms() -> int:
-    """How many processes of the container were killed for want of memory so far."""
-    for path in GROUPS_EVENTS:
-        with contextlib.suppress(OSError, ValueError), open(path) as file:
-            for line in file:
-                name, _, count = line.partition(" ")
-                if name == "oom_kill":
-                    return int(count)
-    return 0
-
-
-def _remove(path: str) -> None:
-    """A file or a folder, whatever its modes say."""
-
-    def again(_: Any, name: str, __: Any) -> None:
-        with contextlib.suppress(OSError):
-            os.chmod(os.path.dirname(name), 0o700)
-            os.chmod(name, 0o700)
-            shutil.rmtree(name, ignore_errors=True) if os.path.isdir(name) else os.unlink(name)
-
-    if os.path.isdir(path) and not os.path.islink(path):
-        shutil.rmtree(path, onerror=again)
-        return
-    with contextlib.suppress(OSError):
-        os.unlink(path)

@@ -1,4 +1,4 @@
-"""What an attempt's command line means to the local executor: which program, which code, which module."""
+"""What an attempt's command line means to whoever keeps programs imported: which program, which code, which module."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def own_variables(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def warm_key(distribution: str, env: Mapping[str, str], user: Identity | None = None) -> str:
-    """Attempts with the same key may be forked from the same zygote."""
+    """Attempts with the same key may be forked from one process that has imported their program."""
     who = [user.uid, user.gid, user.groups] if user is not None else []
     key = json.dumps([distribution, own_variables(env), who], sort_keys=True)
     return hashlib.sha256(key.encode()).hexdigest()[:16]

@@ -1,0 +1,109 @@
+"""A program of a user is imported once, and forks have it: what that must not change for a task.
+
+On its own, without Causeway and without this package: the runner of pods that stay takes this file along as it is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+# Threads that libraries start when imported and that are known to survive a fork, or not to matter after one.
+HARMLESS_THREADS = ("jemalloc_bg_thd",)
+
+_seeded = False  # whether a user's module seeded `random` while it was imported
+_state_before_fork: list[Any] = []
+
+
+@contextlib.contextmanager
+def remembering_seeds() -> Iterator[None]:
+    """Notes whether `random` is seeded meanwhile: forks then keep that state, as a fresh process would have it."""
+    global _seeded
+    original = random.seed
+
+    def seed(*args: Any, **kwargs: Any) -> None:
+        global _seeded
+        _seeded = _seeded or bool(args or kwargs)
+        original(*args, **kwargs)
+
+    random.seed = seed
+    try:
+        yield
+    finally:
+        random.seed = original
+
+
+def _keep_state() -> None:
+    if _seeded:
+        _state_before_fork[:] = [random.getstate()]
+
+
+os.register_at_fork(before=_keep_state)
+
+
+def refresh_randomness() -> None:
+    """In the fork: different in every task, unless the user's module seeded it. Python reseeds `random` itself."""
+    flytekits = sys.modules.get("flytekit.interfaces.random")
+    if flytekits is not None:
+        flytekits.random.seed()  # names of remote paths come from it
+    if _seeded:
+        random.setstate(_state_before_fork[0])
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        _, key, position, *_ = numpy_random.get_state()
+        if key[0] == 0x80000000 and position == 624:  # as numpy starts without a seed
+            numpy_random.seed()
+
+
+@contextlib.contextmanager
+def as_a_task() -> Iterator[None]:
+    """flytekit imports a task's module when it knows already that it runs a task: `if image.is_container(): import ...`
+    means that, and asks for it.
+    """
+    from flytekit.core.context_manager import ExecutionState, FlyteContextManager
+
+    state = ExecutionState(tempfile.gettempdir(), mode=ExecutionState.Mode.TASK_EXECUTION)
+    context = FlyteContextManager.current_context()
+    with FlyteContextManager.with_context(context.with_execution_state(state)):
+        yield
+
+
+def stop_loops() -> None:
+    """End the event loop threads that flytekit started (default inputs do): a process with threads must not be forked,
+    and they start anew on demand.
+    """
+    from flytekit.utils.asyn import loop_manager
+
+    for runner in loop_manager._runner_map.values():
+        loop, thread = runner._TaskRunner__loop, runner._TaskRunner__runner_thread
+        if loop is not None:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+    loop_manager._runner_map.clear()
+    sys.stdout.flush()
+
+
+def foreign_threads(*, patience: float) -> list[str]:
+    """Names of threads, besides this one, that a fork would lose. Threads may take `patience` seconds to end."""
+    until = time.monotonic() + patience
+    while (names := _foreign_threads()) and time.monotonic() < until:
+        time.sleep(0.02)
+    return names
+
+
+def _foreign_threads() -> list[str]:
+    names = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if os.path.isdir("/proc/self/task") and not names:
+        for task in os.listdir("/proc/self/task"):
+            with contextlib.suppress(OSError), open(f"/proc/self/task/{task}/comm") as comm:
+                name = comm.read().strip()
+                if int(task) != os.getpid() and not name.startswith(HARMLESS_THREADS):
+                    names.append(name)
+    return names
