@@ -72,6 +72,7 @@ class Ended:
     at: datetime
     started_at: datetime | None = None
     on_recorded: Callable[[], None] | None = None  # called after the end is committed: what is kept till then may go
+    handle: str = ""  # where nobody was told it before
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def report(observations: Sequence[Observation], *, actor: str) -> None:
     """Write down whatever was observed. Of an attempt that ended only its end counts, of one that runs not what it
     waited for before.
     """
-    ended = {seen.attempt_id: seen for seen in observations if isinstance(seen, Ended)}
+    ended = ends_of(observations)
     others = [seen for seen in observations if seen.attempt_id not in ended]
     running = {seen.attempt_id: seen for seen in others if isinstance(seen, Running)}
     waiting = {seen.attempt_id: seen for seen in others if isinstance(seen, Waiting)}
@@ -48,6 +48,17 @@ def report(observations: Sequence[Observation], *, actor: str) -> None:
         samples.keep(used)
     if known := [seen for seen in others if isinstance(seen, Accepted | Progress)]:
         report_known(known, actor=actor)
+
+
+def ends_of(observations: Sequence[Observation]) -> dict[int, Ended]:
+    """By attempt. Where it ran stays known of one whose start, not to be written any more, came together with its
+    end.
+    """
+    ended = {seen.attempt_id: seen for seen in observations if isinstance(seen, Ended)}
+    for seen in observations:
+        if isinstance(seen, Accepted | Waiting | Running) and seen.handle and seen.attempt_id in ended:
+            ended[seen.attempt_id] = replace(ended[seen.attempt_id], handle=seen.handle)
+    return ended
 
 
 def report_running(reports: Sequence[Running], *, actor: str) -> int:
@@ -138,6 +149,7 @@ def end_all(ends: Sequence[Ended], *, actor: str) -> int:
                 "id": end.attempt_id,
                 "phase": end.outcome.phase,
                 "at": end.at,
+                "handle": end.handle,
                 "reason": bounded(end.outcome.reason),
                 "error": end.outcome.error,
                 "error_retryable": end.outcome.retryable,

@@ -287,7 +287,7 @@ class Daemon:
                 self._unrecorded.discard(event.attempt_id)
 
     def _write(self, events: list[Observation]) -> None:
-        ended = {event.attempt_id: event for event in events if isinstance(event, Ended)}
+        ended = reports.ends_of(events)
         if ended:
             reports.report_ends(ended.values(), actor=self.instance)
             self._recorded_at = time.monotonic()

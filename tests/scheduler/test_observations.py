@@ -117,3 +117,12 @@ def test_a_place_without_bounds_takes_what_it_may_hold_in_the_order_of_the_queue
     claim = claims.claim("local", "one", Unbounded(2), now=BEGIN)
     assert [row.pk for row in claim.rows] == [rows[1].pk, rows[0].pk] and claim.more
     assert not claims.claim("local", "one", Unbounded(2), now=BEGIN).more
+
+
+@pytest.mark.parametrize("seen", [Accepted, Running])
+def test_where_it_ran_is_known_of_what_started_and_ended_before_either_was_written(seen: type) -> None:
+    row = held()
+    started = Accepted(row.pk, "ns/pod", at(1)) if seen is Accepted else Running(row.pk, "ns/pod", at(1))
+    reports.report([started, Ended(row.pk, DONE, at(2), at(1))], actor="one")
+    assert trace(row) == [(AttemptPhase.SUCCEEDED, "")]
+    assert (row.handle, row.started_at) == ("ns/pod", at(1))
