@@ -36,7 +36,8 @@ def missing(pool: Pool, now: float) -> int:
     """How many pods are to be made now."""
     if pool.shape is None or now < pool.no_more_until or now < pool.broken_until:
         return 0
-    return max(0, wanted(len(pool.waiting), pool.running, pool.policy, pool.mean) - pool.taking)
+    found = wanted(len(pool.waiting), pool.running, pool.policy, pool.mean, pool.birth)
+    return max(0, found - pool.taking)
 
 
 def make(of: Pools, pool: Pool, found: Shape) -> None:

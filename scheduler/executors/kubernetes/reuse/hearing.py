@@ -59,6 +59,8 @@ def _state(of: Pools, member: Member, told: Json) -> None:
             goes_on(of, held, member, runs[number])
         elif member.link is not None:  # it never heard of it
             member.link.say(partial(of.order, held))
+    if not member.ready:
+        member.pool.birth = mean_with(member.pool.birth, time.monotonic() - member.made_at)
     member.ready, member.pool.failures = True, 0
     for number in list(member.strangers):
         if number in of.unsure:

@@ -17,6 +17,7 @@ from scheduler.executors.kubernetes.observe import Over
 from scheduler.executors.kubernetes.reuse.link import Link
 from scheduler.executors.kubernetes.reuse.policy import Reuse
 from scheduler.executors.kubernetes.reuse.shape import Shape
+from scheduler.executors.kubernetes.reuse.sizing import BIRTH_SECONDS
 from scheduler.executors.kubernetes.wait import Wait
 
 Json = dict[str, Any]
@@ -68,6 +69,7 @@ class Pool:
     members: dict[str, Member] = field(default_factory=dict)  # by name
     making: int = 0  # pods that are being made
     mean: float | None = None  # seconds of a task
+    birth: float = BIRTH_SECONDS  # until a pod is ready
     failures: int = 0  # pods that ended before they were ready, since one was
     no_more_until: float = 0.0  # monotonic: the cluster takes no more pods for now
     told_at: float = field(default_factory=time.monotonic)  # when those that wait were last told that all pods are busy

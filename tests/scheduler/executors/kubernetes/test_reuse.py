@@ -15,7 +15,7 @@ from scheduler.executors.kubernetes.cluster import BadCluster, Cluster, parse
 from scheduler.executors.kubernetes.reuse.link import Link
 from scheduler.executors.kubernetes.reuse.members import end_of, lost
 from scheduler.executors.kubernetes.reuse.policy import Reuse
-from scheduler.executors.kubernetes.reuse.shape import Shape, fits, shape, variables
+from scheduler.executors.kubernetes.reuse.shape import Shape, fits, program, shape, variables
 from scheduler.executors.kubernetes.reuse.sizing import mean_with, wanted
 from scheduler.executors.kubernetes.runner import start
 from scheduler.secrets.names import Name, Request
@@ -135,13 +135,31 @@ def test_a_task_gets_its_own_variables_and_its_token() -> None:
         (1, 0, None, 1),
         (1000, 0, None, 20),  # nobody knows how long they take
         (10, 0, 0.05, 1),  # one pod has done them before another is ready
-        (20, 0, 0.1, 4),
+        (20, 0, 0.1, 1),
+        (100, 0, 0.1, 5),
         (1000, 20, 0.05, 20),
         (4, 2, 60.0, 6),
     ],
 )
 def test_as_many_pods_as_pay(waiting: int, running: int, mean: float | None, pods: int) -> None:
     assert wanted(waiting, running, Reuse(), mean) == pods
+
+
+def test_where_pods_are_slow_to_come_fewer_are_made() -> None:
+    assert [wanted(100, 0, Reuse(), 0.1, birth) for birth in (0.0, 2.0, 5.0, 60.0)] == [10, 5, 2, 1]
+
+
+def test_attempts_of_a_program_are_told_what_they_have_in_common() -> None:
+    argv = ("pyflyte-fast-execute", "--additional-distribution", "s3://b/code.tar.gz", "--dest-dir", ".", "--")
+    argv += ("pyflyte-execute", "--resolver", "r", "--", "task-module", "flights", "task-name", "train")
+    own = {"FLYTE_INTERNAL_EXECUTION_ID": "f1", "FLYTE_K8S_ARRAY_INDEX": "3", "CAUSEWAY_TOKEN": "t"}
+    told = program(spec(argv=argv), {"A": "1", **own})
+    assert told is not None and (told["module"], told["env"]) == ("flights", {"A": "1"})
+    assert program(spec(argv=argv), {"A": "1", "FLYTE_ATTEMPT_NUMBER": "1"}) == told
+    for over, env in ((argv, {"A": "2"}), ((*argv[:2], "s3://b/other.tar.gz", *argv[3:]), {"A": "1"})):
+        other = program(spec(argv=over), env)
+        assert other is not None and other["key"] != told["key"]
+    assert program(spec(argv=("pyflyte-execute", "--resolver", "own")), {}) is None, "nobody knows what to import"
 
 
 def test_tasks_that_share_a_pod_need_fewer() -> None:

@@ -61,6 +61,10 @@ def sleep(n: int) -> int:
 """
 
 
+def _whole(n: int) -> literals_pb2.Literal:
+    return literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(integer=n)))
+
+
 class Program:
     """The program of a pod, without the pod."""
 
@@ -105,18 +109,18 @@ class Program:
     def run(self, task: str, n: int = 1, **over: Any) -> int:
         self.number += 1
         prefix = f"{self.place.store.root}/{self.number}/{task}"
-        given = {"n": literals_pb2.Literal(scalar=literals_pb2.Scalar(primitive=literals_pb2.Primitive(integer=n)))}
+        given = {"n": _whole(n)}
         self.place.store.put(f"{prefix}/in.pb", literals_pb2.LiteralMap(literals=given).SerializeToString())
         argv = self.place.command(str(self.number), task)
         told = {"do": "run", "id": self.number, "argv": argv, "env": {}, "program": self.imported, **over}
         self.say(**told)
         return self.number
 
-    def result(self, number: int, task: str) -> Any:
+    def result(self, number: int, task: str, *, of: str = "") -> Any:
         """What it gave, once it has ended."""
         while self.hear("ended")["id"] != number:
             pass
-        read = self.place.store.get(f"{self.place.store.root}/{number}/{task}/out/outputs.pb")
+        read = self.place.store.get(f"{self.place.store.root}/{of or number}/{task}/out/outputs.pb")
         primitive = literals_pb2.LiteralMap.FromString(read).literals["o0"].scalar.primitive
         return getattr(primitive, primitive.WhichOneof("value"))
 
@@ -263,6 +267,10 @@ def mark(n: int) -> str:
     return f"{MARK} {os.getpid()} {os.environ.get('OWN')} {'CAUSEWAY_TOKEN' in os.environ}"
 
 @task
+def one(n: int) -> str:
+    return f"{n} {MARK}"
+
+@task
 def rolled(n: int) -> str:
     return str(random.random())
 
@@ -297,6 +305,19 @@ def test_tasks_are_forks_of_a_process_that_has_their_program(once: Program) -> N
     found = marks(counting(once), env={"OWN": "its", "CAUSEWAY_TOKEN": "t"})
     assert len({mark for mark, *_ in found}) == 1 and len({pid for _, pid, *_ in found}) == 3
     assert {(own, token) for _, _, own, token in found} == {("its", "True")}
+
+
+def test_an_item_of_a_map_and_a_task_are_forks_of_the_same(once: Program) -> None:
+    ((first, *_),) = marks(counting(once), 1)
+    root, (before,) = once.place.store.root, _processes(once)
+    items = literals_pb2.LiteralCollection(literals=[_whole(n) for n in (5, 6)])
+    given = {"n": literals_pb2.Literal(collection=items)}
+    once.place.store.put(f"{root}/map/one/in.pb", literals_pb2.LiteralMap(literals=given).SerializeToString())
+    argv = once.place.command("map", "one", program="pyflyte-map-execute")
+    env = {"BATCH_JOB_ARRAY_INDEX_VAR_NAME": "FLYTE_K8S_ARRAY_INDEX", "FLYTE_K8S_ARRAY_INDEX": "1"}
+    once.say(do="run", id=99, argv=argv, env=env, program=once.imported)
+    assert once.result(99, "one", of="map") == f"6 {first}"
+    assert _processes(once) == {before}
 
 
 def test_what_an_import_says_each_task_says(once: Program) -> None:

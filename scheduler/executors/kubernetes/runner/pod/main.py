@@ -58,7 +58,7 @@ def prepare(argv: list[str], way: Any, unpacked: Callable[[], None]) -> tuple[st
         _check_shadows(folder)
     told = words(argv)
     unpacked()
-    return _script(told[0]), told, folder, before
+    return script_of(told[0]), told, folder, before
 
 
 def words(argv: list[str]) -> list[str]:
@@ -124,7 +124,7 @@ def _told(command: list[str], package: str, folder: str) -> list[str]:
     return found
 
 
-def _script(name: str) -> str:
+def script_of(name: str) -> str:
     """The path of a command of flytekit's, which is a script for this interpreter."""
     if name not in COMMANDS:
         raise NotThisWay

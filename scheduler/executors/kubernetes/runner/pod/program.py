@@ -104,17 +104,16 @@ def become(sock: socket.socket, image: processes.Image, module: str, argv: list[
     order.
     """
     try:
-        script = _import(argv, module, image)
+        _import(argv, module, image)
     except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
         _say(sock, {"is": "unfit", "why": f"{type(error).__name__}: {error}"})
         sys.exit(0)
     _say(sock, {"is": "imported"})
-    _serve(sock, image, script)
+    _serve(sock, image)
     sys.exit(0)
 
 
-def _import(argv: list[str], module: str, image: processes.Image) -> str:
-    """Returns the script that its tasks run."""
+def _import(argv: list[str], module: str, image: processes.Image) -> None:
     before, way = processes.open_files(), command.door()
     script, words, folder, path = command.prepare(argv, way, image.lay)
     if way is not None:
@@ -134,7 +133,6 @@ def _import(argv: list[str], module: str, image: processes.Image) -> str:
     _know_settings()
     sys.dont_write_bytecode = True  # beside the code that its tasks share
     gc.freeze()
-    return script
 
 
 def _know_settings() -> None:
@@ -148,7 +146,7 @@ def _know_settings() -> None:
     SerializationSettings.from_transport = staticmethod(lambda given: known if given == text else read(given))
 
 
-def _serve(sock: socket.socket, image: processes.Image, script: str) -> None:
+def _serve(sock: socket.socket, image: processes.Image) -> None:
     """Until process 1 goes: forks are asked for, and their ends told."""
     wake, wakes = os.pipe()
     for end in (wake, wakes):
@@ -176,7 +174,7 @@ def _serve(sock: socket.socket, image: processes.Image, script: str) -> None:
             sys.stdout.flush(), sys.stderr.flush()
             pid = os.fork()
             if pid == 0:
-                processes.to_the_end(lambda: _be_a_task(own, image, script, told, pipe))  # noqa: B023 - at once
+                processes.to_the_end(lambda: _be_a_task(own, image, told, pipe))  # noqa: B023 - at once
             os.close(pipe)
             _say(sock, {"is": "forked", "pid": pid})
 
@@ -196,7 +194,7 @@ def _say(sock: socket.socket, told: dict[str, Any]) -> None:
     sock.sendall(json.dumps(told).encode() + b"\n")
 
 
-def _be_a_task(own: list[int], image: processes.Image, script: str, told: dict[str, Any], pipe: int) -> NoReturn:
+def _be_a_task(own: list[int], image: processes.Image, told: dict[str, Any], pipe: int) -> NoReturn:
     os.setsid()
     signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -213,7 +211,8 @@ def _be_a_task(own: list[int], image: processes.Image, script: str, told: dict[s
     processes.link_into(code, ".")  # where a task of its own would have unpacked it
     image.lay()
     importing.refresh_randomness()
-    command.run(script, command.words(told["argv"]), command.door())
+    words = command.words(told["argv"])
+    command.run(command.script_of(words[0]), words, command.door())
 
 
 def _say_again(pipe: int) -> None:
