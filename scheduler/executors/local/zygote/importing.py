@@ -90,6 +90,18 @@ def stop_loops() -> None:
     sys.stdout.flush()
 
 
+def lost_threads(*, patience: float) -> list[str]:
+    """As `foreign_threads`, but for those of OpenBLAS (numpy, pandas): they end before each fork, and begin anew in
+    whoever multiplies.
+    """
+    if _foreign_threads():
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+    return foreign_threads(patience=patience)
+
+
 def foreign_threads(*, patience: float) -> list[str]:
     """Names of threads, besides this one, that a fork would lose. Threads may take `patience` seconds to end."""
     until = time.monotonic() + patience

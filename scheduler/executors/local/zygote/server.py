@@ -171,7 +171,7 @@ class Zygote:
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
             problem = f"{type(error).__name__}: {error}"
         _stop_loops()
-        if not problem and (threads := importing.foreign_threads(patience=0.5)):
+        if not problem and (threads := importing.lost_threads(patience=0.5)):
             problem = f"importing it started threads, which do not survive a fork: {', '.join(threads)}"
         self.kept |= self.unknown_children() - before
         gc.collect()

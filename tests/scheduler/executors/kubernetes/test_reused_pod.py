@@ -266,6 +266,16 @@ if os.environ.get("WRONG"):
 def mark(n: int) -> str:
     return f"{MARK} {os.getpid()} {os.environ.get('OWN')} {'CAUSEWAY_TOKEN' in os.environ}"
 
+if os.environ.get("WITH"):
+    __import__(os.environ["WITH"])
+
+@task
+def multiplied(n: int) -> str:
+    import numpy
+    before = len(os.listdir("/proc/self/task"))
+    numpy.ones((300, 300)) @ numpy.ones((300, 300))
+    return str(len(os.listdir("/proc/self/task")) > before or os.cpu_count() == 1)
+
 @task
 def one(n: int) -> str:
     return f"{n} {MARK}"
@@ -335,6 +345,13 @@ def test_another_program_is_never_there_at_the_same_time(once: Program) -> None:
     once.imported = None
     once.gives("mark")
     assert not _processes(once), "nor beside a task that is nobody's"
+
+
+def test_numeric_libraries_are_imported_once_and_have_their_threads(once: Program) -> None:
+    counting(once, WITH="pandas")
+    threads = {once.gives("multiplied", env={"WITH": "pandas"}) for _ in range(2)}
+    assert threads == {"True"}
+    assert len({mark for mark, *_ in marks(once, 2)}) == 1
 
 
 @pytest.mark.parametrize("why", ["THREAD", "OPEN"])

@@ -124,7 +124,7 @@ def _import(argv: list[str], module: str, image: processes.Image) -> None:
     with importing.remembering_seeds(), importing.as_a_task():
         importlib.import_module(module)
     importing.stop_loops()
-    if threads := importing.foreign_threads(patience=PATIENCE):
+    if threads := importing.lost_threads(patience=PATIENCE):
         raise Unfit(f"it has threads: {', '.join(threads)}")
     if processes.has_children():
         raise Unfit("it started processes")
