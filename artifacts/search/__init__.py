@@ -72,6 +72,12 @@ class Search:
         known = artifacts.order_by("-pk").values_list(*Known._fields)[: ARTIFACTS + 1]
         return of_all([Known(*one) for one in known], newest)
 
+    def facets_of(self, found: Found, rows: Rows, artifacts: QuerySet[Artifact] | None = None) -> Facets:
+        """The same, beside the first page of what was found: where it is all there is, nothing is looked for again."""
+        if found.cursor:
+            return self.facets(rows, artifacts)
+        return count([tuple(getattr(row, column) for column in COUNTED) for row in found.rows], more=False)
+
     def _newest(self) -> datetime | None:
         return newest_in_slices(grouped(self.conditions))
 

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from artifacts.exceptions import InvalidArgument, SearchTooLong
+from artifacts.governance.failing import with_failures
 from artifacts.measures import is_number
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.periods import shown_partitions
@@ -77,10 +78,11 @@ def _found(
     request: HttpRequest, rows: QuerySet[ArtifactVersion], text: str
 ) -> tuple[Page[ArtifactVersion], list[ArtifactVersion]]:
     """The page of the list, and what is drawn: the newest of the same rows."""
+    listed = rows.prefetch_related(with_failures())
     if not text:
-        return newest_page(request, rows), list(newest_first(rows)[:CHARTED])
+        return newest_page(request, listed), list(newest_first(rows)[:CHARTED])
     search, cursor = read_search(text), request.GET.get("after", "")
-    found = search.page(rows, limit=PAGE_SIZE, cursor=cursor)
+    found = search.page(listed, limit=PAGE_SIZE, cursor=cursor)
     return page_of(request, found, cursor), list(newest_first(search.filter(rows))[:CHARTED])
 
 

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.alias_history import versions_before
+from artifacts.governance.failing import with_failures
 from artifacts.literals import describe_type, to_json
 from artifacts.matrix import matrix_of
 from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion
@@ -38,11 +39,11 @@ HEAVY = ("literal", "literal_type", "card")
 
 
 def readable_versions(request: HttpRequest) -> QuerySet[ArtifactVersion]:
-    """With artifact and aliases, without their bytes; those whose data was removed are left out."""
+    """With artifact, aliases and the checks they fail, without their bytes; none whose data was removed."""
     rows = (
         ArtifactVersion.objects.filter(removed_at__isnull=True)
         .select_related("artifact")
-        .prefetch_related("aliases")
+        .prefetch_related("aliases", with_failures())
         .defer(*HEAVY)
     )
     return in_scope(request, rows, prefix="artifact__")

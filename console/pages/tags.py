@@ -24,6 +24,7 @@ from console.doing import doing_of, doing_of_attempt
 from console.pages import badges, metrics
 from console.pages.badges import Badge
 from console.pages.failures import failure_of
+from console.pages.version_marks import marks_of
 from console.pages.wording import spell_ago, spell_browser, spell_duration, spell_size
 from lineage.walks import VersionNode
 from scheduler.contests.rules import Standing
@@ -314,6 +315,12 @@ def chips(pairs: Mapping[str, Any]) -> SafeString:
 def partitions(version: ArtifactVersion | VersionNode) -> SafeString:
     """All partitions of a version, the time at its granularity among them."""
     return format_html_join(" ", _CHIP, version.shown_partitions)
+
+
+@register.simple_tag
+def marks(version: ArtifactVersion) -> SafeString:
+    """What a list says beside the version's name."""
+    return marks_of(version)
 
 
 @register.simple_tag
