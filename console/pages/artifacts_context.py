@@ -17,7 +17,7 @@ from artifacts.governance.failing import with_failures
 from artifacts.literals import describe_type, to_json
 from artifacts.matrix import matrix_of
 from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion
-from artifacts.queries import newest_of, newest_of_partition
+from artifacts.queries import newest_first, newest_of_partition
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
 from console.pages.executions_context import begun_by
@@ -32,6 +32,7 @@ from lineage.walks import staleness
 from scheduler.models import Execution, LaunchPlan, Trigger, TriggerSource
 
 MOVES_SHOWN = 20
+VERSIONS_COUNTED = 10_000  # of an artifact, in its head
 POINTERS_SHOWN = 100  # of its aliases, which may be kept per partition
 DIRECT = 200  # versions directly made use of that are looked at on every page
 LINK_VALID = timedelta(minutes=10)
@@ -58,8 +59,9 @@ def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
     consumed = VersionEdge.objects.filter(version__artifact=artifact, role=VersionRole.CONSUMED, node_id="")
     return {
         "artifact": artifact,
-        "version_count": artifact.versions.count(),
-        "newest": newest_of(artifact),
+        "version_count": artifact.versions.all()[: VERSIONS_COUNTED + 1].count(),
+        "versions_counted": VERSIONS_COUNTED,
+        "newest": newest_first(artifact.versions.all()).values_list("pk", flat=True).first(),
         **_matrix(request, artifact),
         "triggers": list(triggers.defer(*heavy).order_by("-active", "launch_plan__name", "-launch_plan__created_at")),
         "pointers": _pointers(artifact),
