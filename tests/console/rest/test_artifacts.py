@@ -313,7 +313,7 @@ def test_it_searches_across_artifacts(api: Caller) -> None:
 
 def test_of_many_pointers_an_artifact_shows_some_and_where_all_are(api: Caller) -> None:
     ann, vic = api("ann"), api("vic")
-    publish(ann, version="v1")
+    publish(ann, version="v1", partitions={"region": "SEA"})
     artifact = Artifact.objects.get(name="dataset")
     version = artifact.versions.get()
     now = timezone.now()
