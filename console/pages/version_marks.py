@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
+from html import escape
 
-from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from artifacts.governance.failing import failures_of
 from artifacts.models import ArtifactVersion, CheckResult, Severity
+from lineage.walks import VersionNode
 
 NAMED = 2  # checks that are called by their names
 
@@ -28,6 +30,19 @@ def marks_of(version: ArtifactVersion) -> SafeString:
     elif version.quarantined_at:
         found.append('<span class="badge tone-warn">quarantined</span>')
     return mark_safe("".join(f" {one}" for one in found))  # noqa: S308 - what is not ours is escaped
+
+
+_CHIP = '<span class="chip" title="{0} = {1}"><span class="chip-key">{0}</span><span>{1}</span></span>'
+
+
+@lru_cache(maxsize=2_000)  # rows of a list share their values
+def chip_html(key: str, value: str) -> str:
+    return _CHIP.format(escape(key), escape(value))
+
+
+def partitions_html(version: ArtifactVersion | VersionNode) -> str:
+    """All partitions of a version, the time at its granularity among them."""
+    return " ".join([chip_html(key, str(value)) for key, value in version.shown_partitions])
 
 
 def failing_words(failures: Sequence[CheckResult]) -> str:
