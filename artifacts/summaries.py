@@ -35,16 +35,19 @@ LEFT JOIN LATERAL (
     ORDER BY created_at DESC, id DESC LIMIT 1
 ) AS newest ON true
 """
-_COUNTS = """
-CROSS JOIN LATERAL (
-    SELECT count(*) FROM (
-        SELECT 1 FROM artifacts_artifactversion WHERE artifact_id = artifact.id AND removed_at IS NULL LIMIT %(most)s
-    ) AS few
-) AS versions
+# Of an artifact that has lost no version they are counted in the index alone, several times as fast.
+_FEW = """(SELECT count(*) FROM (
+        SELECT 1 FROM artifacts_artifactversion WHERE artifact_id = artifact.id {there} LIMIT %(most)s
+    ) AS few)"""
+_COUNTS = f"""
+CROSS JOIN LATERAL (SELECT CASE
+    WHEN EXISTS (SELECT FROM artifacts_artifactversion WHERE artifact_id = artifact.id AND removed_at IS NOT NULL)
+    THEN {_FEW.format(there="AND removed_at IS NULL")} ELSE {_FEW.format(there="")}
+END AS count) AS versions
 CROSS JOIN LATERAL (
     SELECT count(*) FROM (SELECT 1 FROM artifacts_partition WHERE artifact_id = artifact.id LIMIT %(most)s) AS few
 ) AS partitions
-"""
+"""  # noqa: S608 - constants
 
 
 _PLAIN = _NEWEST.format(counts="0, 0")

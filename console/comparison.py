@@ -18,6 +18,7 @@ from artifacts.models import ArtifactVersion
 from console.access_objects import access_execution, access_version_id
 from console.accounts import access
 from console.accounts.access import AnyUser
+from console.environments import environments_behind, environments_of
 from console.interfaces import load_literals
 from lineage.compare import Made, card_diff, differing_ancestries, facts_of, schema_of
 from lineage.models import VersionEdge, VersionRole
@@ -49,6 +50,7 @@ class Compared:
     schema: Sequence[Line]
     inputs: Sequence[Line]
     outputs: Sequence[Line] = ()
+    environment: Sequence[Line] = ()
     ancestry: Sequence[Made] = ()
     hidden: int = 0
     cards: Mapping[int, Sequence[str]] = field(default_factory=dict)
@@ -89,6 +91,7 @@ def compare_versions(
         facts=_lines([_without_numbers(one) for one in facts]),
         schema=_lines([schema_of(version) for version in versions]),
         inputs=_lines(_inputs_of(versions, may_read)),
+        environment=_lines(environments_behind(versions, may_read)),
         ancestry=told,
         hidden=len(made) - len(told),
         cards={at: diff for at, diff in diffs.items() if diff},
@@ -155,6 +158,7 @@ def compare_executions(
         schema=(),
         inputs=_lines([values_at(execution.inputs_uri) for execution in executions]),
         outputs=_lines([{name: one for name, one in each.items() if not is_number(one)} for each in outputs]),
+        environment=_lines(environments_of(executions)),
     )
 
 

@@ -88,6 +88,8 @@ class ArtifactVersion(models.Model):
             models.Index(fields=["-created_at", "-id"], name="version_recent"),
             models.Index(fields=["id"], name="version_untriggered", condition=Q(triggers_evaluated_at__isnull=True)),
             models.Index(fields=["-created_at", "-id"], name="version_removed", condition=Q(removed_at__isnull=False)),
+            # Whether an artifact has lost any: of one that has not, versions are counted without reading them.
+            models.Index(fields=["artifact"], name="version_removed_of", condition=Q(removed_at__isnull=False)),
             HashIndex(fields=["uri"], name="version_uri", condition=~Q(uri="")),
             GinIndex(fields=["terms"], name="version_terms"),
             GinIndex(fields=["partitions"], name="version_partitions", opclasses=["jsonb_path_ops"]),

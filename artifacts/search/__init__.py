@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 from operator import or_
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
@@ -25,7 +25,10 @@ from artifacts.search.order import NEWEST, Cursor, Order, Rows, first_rows, read
 from artifacts.search.slices import newest_in_slices
 from artifacts.search.whole import ARTIFACTS, Known, of_all
 
-__all__ = ["Facet", "Facets", "Found", "Rows", "Search", "filter_of", "parse", "read_search", "search", "toggled"]
+__all__ = [
+    *("COUNTED", "Facet", "Facets", "Found", "Rows", "Search"),
+    *("facets_beside", "filter_of", "parse", "read_search", "search", "toggled"),
+]
 
 BOUNDS = (">", ">=", "<", "<=")
 
@@ -72,6 +75,16 @@ class Search:
         known = artifacts.order_by("-pk").values_list(*Known._fields)[: ARTIFACTS + 1]
         return of_all([Known(*one) for one in known], newest)
 
+    def facets_of(self, found: Found, rows: Rows, artifacts: QuerySet[Artifact] | None = None) -> Facets:
+        """The same, beside the first page of what was found: where it is all there is, nothing is looked for again."""
+        if found.cursor:
+            return self.facets(rows, artifacts)
+        return count(
+            [tuple(getattr(row, column) for column in COUNTED) for row in found.rows],
+            more=False,
+            known={row.artifact_id: row.artifact for row in found.rows},
+        )
+
     def _newest(self) -> datetime | None:
         return newest_in_slices(grouped(self.conditions))
 
@@ -91,6 +104,12 @@ def read_search(text: str) -> Search:
 def search(text: str, rows: Rows) -> Rows:
     """The rows that match everything in the text, in no order yet. InvalidArgument explains a filter without sense."""
     return read_search(text).filter(rows)
+
+
+def facets_beside(newest: Sequence[tuple[Any, ...]], artifact: Artifact) -> Facets:
+    """How all versions of an artifact spread, of which the newest (columns COUNTED), not all, are read already."""
+    sample = count(newest, more=True, known={artifact.pk: artifact})
+    return of_all([Known(*(getattr(artifact, column) for column in Known._fields))], sample)
 
 
 class Found(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from artifacts.models import Artifact
@@ -40,14 +40,14 @@ class Facets(NamedTuple):
         return f"{number}+" if self.more else str(number)
 
 
-def count(rows: Sequence[tuple[Any, ...]], *, more: bool) -> Facets:
+def count(rows: Sequence[tuple[Any, ...]], *, more: bool, known: Mapping[int, Artifact] | None = None) -> Facets:
     """By kind, project, domain, name, producer and partition key (`partition.region`), most frequent first.
 
-    `rows` hold the columns COUNTED of what was found; `more` is passed on.
+    `rows` hold the columns COUNTED of what was found; `more` is passed on. `known`: their artifacts, where at hand.
     """
     counts: dict[str, Counter[str]] = {name: Counter() for name in ("kind", "project", "domain", "name", "by")}
     keys: dict[str, Counter[str]] = {}
-    artifacts = Artifact.objects.in_bulk({artifact for _, artifact, _, _ in rows})
+    artifacts = known if known is not None else Artifact.objects.in_bulk({artifact for _, artifact, _, _ in rows})
     for kind, artifact, producer, partitions in rows:
         counts["kind"][kind] += 1
         for label in ("project", "domain", "name"):

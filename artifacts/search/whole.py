@@ -72,7 +72,7 @@ Asked = tuple[str, str, Statement]  # a facet, one of its values, and what count
 
 def _kinds(artifacts: Sequence[Known], newest: Facets) -> list[Asked]:
     kinds = {one.kind for one in artifacts} | {one.value for one in newest.values.get("kind", ())}
-    are_all = len(artifacts) == Artifact.objects.count()
+    are_all = len(kinds) > 1 and len(artifacts) == Artifact.objects.count()  # one kind tells nothing apart
     return [("kind", kind, (_OF_KIND, [kind])) for kind in sorted(kinds) if are_all]
 
 

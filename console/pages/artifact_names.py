@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
@@ -101,7 +101,7 @@ def list_names(request: PageRequest) -> HttpResponse:
     rows = in_scope(request, Artifact.objects.all())
     for word in text.split():
         rows = rows.filter(Q(name__icontains=word) | Q(description__icontains=word))
-    kinds = Counter(rows.values_list("kind", flat=True))
+    kinds = dict(rows.order_by().values_list("kind").annotate(Count("pk")))
     rows = rows.filter(kind=kind) if kind else rows
     found = list(rows.order_by("-pk")[: SHOWN + 1])
     sort = request.GET.get("sort", "-newest")
@@ -113,7 +113,7 @@ def list_names(request: PageRequest) -> HttpResponse:
         "page": at,
         "pages": range(1, pages + 1),
         "columns": _columns(request, sort),
-        "kinds": [(label, each, kinds[each]) for each, label in Artifact._meta.get_field("kind").choices or ()],
+        "kinds": [(label, each, kinds.get(each, 0)) for each, label in Artifact._meta.get_field("kind").choices or ()],
         "kind": kind,
         "q": text,
         "more": len(found) > SHOWN,

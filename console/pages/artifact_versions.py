@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 
 from artifacts.exceptions import InvalidArgument, SearchTooLong
-from artifacts.measures import is_number
+from artifacts.governance.failing import with_failures
 from artifacts.models import Artifact, ArtifactVersion
-from artifacts.periods import shown_partitions
-from artifacts.queries import newest_first
-from artifacts.search import filter_of, parse, read_search, toggled
+from artifacts.search import COUNTED, Rows, facets_beside, filter_of, parse, read_search, toggled
 from artifacts.search.language import Condition
 from console.accounts import access
 from console.comparison import MOST
+from console.pages.artifact_charts import CHARTED, Charted, charts_of, newest_charted
 from console.pages.artifacts_search import EMPTY, page_of
-from console.pages.charts import Dot, LineChart, Series, lines
 from console.pages.facets import FacetGroup, facet_groups
-from console.pages.metrics import spell
 from console.pages.paging import PAGE_SIZE, Page
 from console.pages.paging import newest_first as newest_page
 from scheduler.subjects import Approval, decisions_about
 
 HEAVY = ("literal", "literal_type", "card", "terms")
-CHARTED = 200  # versions, the newest
 CHARTS = 6  # metrics that are drawn; others when they are chosen
 COLUMNS = 4  # metrics that are columns unless others are chosen
 _TITLES = {"by": "Produced by", "kind": "Kind"}
@@ -49,14 +42,16 @@ class MetricColumn:
 def versions_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]:
     """`?q=` narrows and sorts, `?metric=` (repeated) chooses columns and charts."""
     text, problem = request.GET.get("q", "").strip(), ""
-    rows = ArtifactVersion.objects.filter(artifact=artifact).select_related("artifact").prefetch_related("aliases")
-    rows, facets = rows.defer(*HEAVY), []
+    rows = ArtifactVersion.objects.filter(artifact=artifact).defer(*HEAVY)
+    facets: list[FacetGroup] = []
     try:
         page, charted = _found(request, rows, text)
         if page.older or text:
-            facets = _facets(request, artifact, rows, text)
+            facets = _facets(request, artifact, rows, text, charted)
     except (InvalidArgument, SearchTooLong) as error:
         page, charted, problem = EMPTY, [], error.message
+    for version in page.rows:
+        version.artifact = artifact
     names = _metric_names([*(version.metrics for version in charted), *(version.metrics for version in page.rows)])
     chosen = [name for name in request.GET.getlist("metric") if name in names] or names[:COLUMNS]
     decisions = _readable_decisions(request, [version.pk for version in [*page.rows, *charted]])
@@ -69,24 +64,29 @@ def versions_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
         "metric_columns": [_column(request, name, text, is_shown=name in chosen) for name in names],
         "shown_metrics": chosen,
         "decisions": decisions,
-        "charts": _charts(artifact, charted, chosen[:CHARTS], decisions),
+        "charts": charts_of(artifact, charted, chosen[:CHARTS], decisions),
     }
 
 
-def _found(
-    request: HttpRequest, rows: QuerySet[ArtifactVersion], text: str
-) -> tuple[Page[ArtifactVersion], list[ArtifactVersion]]:
+def _found(request: HttpRequest, rows: Rows, text: str) -> tuple[Page[ArtifactVersion], list[Charted]]:
     """The page of the list, and what is drawn: the newest of the same rows."""
+    listed = rows.prefetch_related("aliases", with_failures())
     if not text:
-        return newest_page(request, rows), list(newest_first(rows)[:CHARTED])
+        return newest_page(request, listed), newest_charted(rows)
     search, cursor = read_search(text), request.GET.get("after", "")
-    found = search.page(rows, limit=PAGE_SIZE, cursor=cursor)
-    return page_of(request, found, cursor), list(newest_first(search.filter(rows))[:CHARTED])
+    found = search.page(listed, limit=PAGE_SIZE, cursor=cursor)
+    return page_of(request, found, cursor), newest_charted(search.filter(rows))
 
 
-def _facets(request: HttpRequest, artifact: Artifact, rows: QuerySet[ArtifactVersion], text: str) -> list[FacetGroup]:
-    """Of what tells versions of one artifact apart."""
-    found = read_search(text).facets(rows, Artifact.objects.filter(pk=artifact.pk))
+def _facets(
+    request: HttpRequest, artifact: Artifact, rows: Rows, text: str, charted: Sequence[Charted]
+) -> list[FacetGroup]:
+    """Of what tells versions of one artifact apart; of many of all, the newest that are drawn say of what."""
+    search = read_search(text)
+    if text or len(charted) < CHARTED:
+        found = search.facets(rows, Artifact.objects.filter(pk=artifact.pk))
+    else:
+        found = facets_beside([one[: len(COUNTED)] for one in charted], artifact)
     kept = {label: values for label, values in found.values.items() if label in _TITLES or "." in label}
     return facet_groups(request, text, found._replace(values=kept), titles=_TITLES, typed=filter_of)
 
@@ -119,45 +119,3 @@ def _readable_decisions(request: HttpRequest, ids: Sequence[int]) -> dict[int, l
         if seen:
             found[pk] = seen
     return found
-
-
-def _charts(
-    artifact: Artifact,
-    versions: Sequence[ArtifactVersion],
-    names: Sequence[str],
-    decisions: Mapping[int, Sequence[Approval]],
-) -> list[LineChart]:
-    """A chart for each metric that two versions have, a line for each partition."""
-    drawn = []
-    for name in names:
-        series: dict[str, list[Dot]] = defaultdict(list)
-        for version in versions:
-            value = version.metrics.get(name)
-            if is_number(value):
-                series[line_of(version)].append(_dot(artifact, version, name, value, decisions.get(version.pk, ())))
-        if sum(map(len, series.values())) > 1:
-            when = "Period" if artifact.granularity else "Published"
-            head = ("Partition", when, name)
-            drawn.append(lines(name, [Series(*one) for one in series.items()], spell=spell, head=head))
-    return [one for one in drawn if one is not None]
-
-
-def line_of(version: ArtifactVersion) -> str:
-    return ", ".join(str(value) for _, value in sorted(version.partitions.items())) or "all"
-
-
-def _dot(artifact: Artifact, version: ArtifactVersion, name: str, value: float, decisions: Sequence[Approval]) -> Dot:
-    at: datetime = version.time_partition or version.created_at
-    aliases = ", ".join(sorted(alias.name for alias in version.aliases.all()))
-    shown = shown_partitions(version.partitions, version.time_partition, artifact.granularity)
-    approved = bool(decisions) and decisions[0].approved
-    parts = [
-        f"{name} {spell(value)}",
-        *(f"{key}={one}" for key, one in shown),
-        aliases,
-        f"approved by {decisions[0].gate.decided_by}" if approved else "",
-        f"published {version.created_at:%Y-%m-%d %H:%M}",
-        version.version,
-    ]
-    words = " · ".join(part for part in parts if part)
-    return Dot(at, float(value), words, reverse("version", args=[version.pk]), aliases, is_ringed=approved)

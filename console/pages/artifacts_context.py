@@ -13,10 +13,11 @@ from django.http import HttpRequest
 from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.alias_history import versions_before
+from artifacts.governance.failing import with_failures
 from artifacts.literals import describe_type, to_json
 from artifacts.matrix import matrix_of
 from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion
-from artifacts.queries import newest_of, newest_of_partition
+from artifacts.queries import newest_first, newest_of_partition
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
 from console.pages.executions_context import begun_by
@@ -31,6 +32,7 @@ from lineage.walks import staleness
 from scheduler.models import Execution, LaunchPlan, Trigger, TriggerSource
 
 MOVES_SHOWN = 20
+VERSIONS_COUNTED = 10_000  # of an artifact, in its head
 POINTERS_SHOWN = 100  # of its aliases, which may be kept per partition
 DIRECT = 200  # versions directly made use of that are looked at on every page
 LINK_VALID = timedelta(minutes=10)
@@ -38,11 +40,11 @@ HEAVY = ("literal", "literal_type", "card")
 
 
 def readable_versions(request: HttpRequest) -> QuerySet[ArtifactVersion]:
-    """With artifact and aliases, without their bytes; those whose data was removed are left out."""
+    """With artifact, aliases and the checks they fail, without their bytes; none whose data was removed."""
     rows = (
         ArtifactVersion.objects.filter(removed_at__isnull=True)
         .select_related("artifact")
-        .prefetch_related("aliases")
+        .prefetch_related("aliases", with_failures())
         .defer(*HEAVY)
     )
     return in_scope(request, rows, prefix="artifact__")
@@ -57,8 +59,9 @@ def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
     consumed = VersionEdge.objects.filter(version__artifact=artifact, role=VersionRole.CONSUMED, node_id="")
     return {
         "artifact": artifact,
-        "version_count": artifact.versions.count(),
-        "newest": newest_of(artifact),
+        "version_count": artifact.versions.all()[: VERSIONS_COUNTED + 1].count(),
+        "versions_counted": VERSIONS_COUNTED,
+        "newest": newest_first(artifact.versions.all()).values_list("pk", flat=True).first(),
         **_matrix(request, artifact),
         "triggers": list(triggers.defer(*heavy).order_by("-active", "launch_plan__name", "-launch_plan__created_at")),
         "pointers": _pointers(artifact),

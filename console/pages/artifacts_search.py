@@ -27,7 +27,8 @@ def search_page(request: HttpRequest, text: str) -> tuple[Page[ArtifactVersion],
             raise
         cursor = ""
         found = search.page(rows, limit=PAGE_SIZE)
-    facets = search.facets(rows, in_scope(request, Artifact.objects.all()))
+    artifacts = in_scope(request, Artifact.objects.all())
+    facets = search.facets(rows, artifacts) if cursor else search.facets_of(found, rows, artifacts)
     return page_of(request, found, cursor), facet_groups(request, text, facets, titles=TITLES, typed=filter_of)
 
 

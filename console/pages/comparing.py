@@ -13,9 +13,11 @@ from django.views.decorators.http import require_GET
 
 from artifacts.exceptions import InvalidArgument
 from artifacts.measures import Better, Delta, Measure, Verdict
-from artifacts.models import ArtifactVersion
+from artifacts.models import Alias, Artifact, ArtifactVersion
 from artifacts.queries import newest_first
+from artifacts.summaries import summaries_of
 from console.access_objects import access_artifact
+from console.accounts import access
 from console.comparison import (
     MOST,
     Compared,
@@ -34,6 +36,8 @@ from console.pages.values import spell as spell_value
 from scheduler.models import Execution
 
 CHOICES = 100  # versions offered to be added
+PLACES = 20  # other domains and projects with an artifact of that name
+HEAVY = ("literal", "literal_type", "card", "terms")
 CHARTED = 8  # measures that are drawn
 TONES = {
     Verdict.BETTER: Badge("better", "good"),
@@ -91,7 +95,8 @@ def compare(request: PageRequest) -> HttpResponse:
     base = _base(request, [str(one.pk) for one in versions])
     shown = compare_versions(request.user, versions, base=base, said=said) if versions else None
     columns = [_version_column(request, one) for one in versions]
-    context = _context(request, columns, shown, base, "v") | {"choices": _choices(versions)}
+    context = _context(request, columns, shown, base, "v")
+    context |= {"choices": _choices(versions), "elsewhere": _elsewhere(request, versions)}
     return render(request, "compare/compare.html", context)
 
 
@@ -117,7 +122,25 @@ def _choices(versions: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
     if not versions:
         return []
     rows = newest_first(versions[0].artifact.versions.exclude(pk__in=[one.pk for one in versions]))
-    return list(rows.select_related("artifact").defer("literal", "literal_type", "card", "terms")[:CHOICES])
+    return list(rows.select_related("artifact").defer(*HEAVY)[:CHOICES])
+
+
+def _elsewhere(request: PageRequest, versions: Sequence[ArtifactVersion]) -> list[ArtifactVersion]:
+    """Of artifacts that are called as the first one's in other domains and projects: the newest, and those that aliases
+    name. So an experiment is held against production.
+    """
+    if not versions:
+        return []
+    own = versions[0].artifact
+    named = Artifact.objects.filter(access.readable(request.user), name=own.name).exclude(pk=own.pk)
+    others = list(named.order_by("project", "domain").values_list("pk", flat=True)[:PLACES])
+    if not others:
+        return []
+    newest = {one.newest for one in summaries_of(others, with_counts=False).values()}
+    called = Alias.objects.filter(artifact__in=others).order_by("-moved_at").values_list("version", flat=True)[:CHOICES]
+    rows = ArtifactVersion.objects.filter(pk__in=newest.union(called) - {None, *(one.pk for one in versions)})
+    rows = rows.select_related("artifact").prefetch_related("aliases").defer(*HEAVY)
+    return sorted(rows, key=lambda one: (one.artifact.key, -one.pk))
 
 
 def _partitions(thing: ArtifactVersion | Execution) -> str:
@@ -179,6 +202,7 @@ def _sections(found: Compared) -> list[tuple[str, Sequence[Line]]]:
     return [
         ("Inputs", found.inputs),
         ("Outputs", found.outputs),
+        ("Environment", found.environment),
         ("Schema", found.schema),
         ("What is known of them", found.facts),
     ]

@@ -15,6 +15,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from artifacts.exceptions import CausewayError, InvalidArgument
+from artifacts.governance.failing import failures_of
 from artifacts.models import Alias, Artifact, ArtifactVersion
 from artifacts.search import read_search
 from console.accounts import access
@@ -27,6 +28,7 @@ from console.pages.known_pages import pages_called
 from console.pages.responses import PageRequest, attempt, back, is_fragment, page, respond
 from console.pages.scope import in_scope
 from console.pages.typed_values import form_text
+from console.pages.version_marks import failing_words
 from scheduler.models import Execution, NamedEntity, ResourceType
 
 SHOWN = 6  # of each kind
@@ -161,7 +163,8 @@ def _versions(request: HttpRequest, text: str) -> list[ArtifactVersion]:
 
 def _version(row: ArtifactVersion) -> Hit:
     where = ", ".join(f"{key} {value}" for key, value in row.shown_partitions)
-    more = ", ".join(part for part in (where, row.version, f"{row.created_at:%Y-%m-%d %H:%M}") if part)
+    parts = (failing_words(failures_of(row)), where, row.version, f"{row.created_at:%Y-%m-%d %H:%M}")
+    more = ", ".join(part for part in parts if part)
     return Hit(row.artifact.name, reverse("version", args=[row.pk]), more, "artifact")
 
 

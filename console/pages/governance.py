@@ -31,7 +31,7 @@ from artifacts.models import (
 from console.access_objects import access_artifact_id, access_version_id
 from console.accounts import access
 from console.accounts.access import Action
-from console.pages.artifact_versions import line_of
+from console.pages.artifact_charts import line_of
 from console.pages.artifacts_context import alias_moves
 from console.pages.charts import Bound, Dot, LineChart, Series, lines
 from console.pages.metrics import spell

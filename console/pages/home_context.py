@@ -132,9 +132,12 @@ def due(request: HttpRequest, now: datetime) -> dict[str, Any]:
     heavy = ("launch_plan__spec", "launch_plan__closure")
     rows = in_scope(request, Schedule.objects.select_related("launch_plan").defer(*heavy), prefix="launch_plan__")
     active = rows.filter(active=True, paused_at__isnull=True, next_fire_at__isnull=False)
+    first = list(active.order_by("next_fire_at")[:DUE])
+    late = [one for one in first if one.next_fire_at is not None and one.next_fire_at < now - GRACE]
+    all_late = len(late) == DUE  # then there may be others
     return {
-        "due": list(active.order_by("next_fire_at")[:DUE]),
-        "overdue": active.filter(next_fire_at__lt=now - GRACE).count(),
+        "due": first,
+        "overdue": active.filter(next_fire_at__lt=now - GRACE).count() if all_late else len(late),
     }
 
 

@@ -15,6 +15,7 @@ from flyteidl.core import artifact_id_pb2, interface_pb2, literals_pb2, types_pb
 from artifacts.exceptions import CausewayError, InvalidArgument, NotFound, QueryUnresolved
 from artifacts.literals import carry, describe_type, from_text, is_optional
 from artifacts.models import AliasMove, Artifact, ArtifactVersion
+from artifacts.passed_over import PassedOver, passed_over
 from artifacts.queries import (
     Resolution,
     broken_by,
@@ -75,6 +76,7 @@ class Field:
     query: str = ""
     resolved: ArtifactVersion | None = None
     why: str = ""
+    passed: PassedOver | None = None  # newer versions that its query did not find
     problem: str = ""
     chosen: str = ""
     fitting: tuple[ArtifactVersion, ...] = ()  # versions that its query could find
@@ -339,9 +341,14 @@ class LaunchForm:
                 return {"problem": f"it asks in {wanted.project}/{wanted.domain}, where you may not read"}
             found = self._find(wanted)
         except CausewayError as error:
-            none = "; launched so, the input is None" if may_be_none and isinstance(error, QueryUnresolved) else ""
-            return {"problem": error.message + none}
-        return {"resolved": found.version, "why": found.explanation}
+            if not isinstance(error, QueryUnresolved):
+                return {"problem": error.message}
+            none = "; launched so, the input is None" if may_be_none else ""
+            artifact = self._artifact(wanted)
+            passed = passed_over(artifact, wanted, None) if artifact is not None else None
+            return {"problem": error.message + none, "passed": passed}
+        passed = passed_over(found.version.artifact, wanted, found.version)
+        return {"resolved": found.version, "why": found.explanation, "passed": passed}
 
     def _find(self, wanted: Wanted) -> Resolution:
         """Asked once: what is shown of a query and what is launched with do not come from two moments."""

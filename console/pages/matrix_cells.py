@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
+from html import escape
 from urllib.parse import quote_plus
 
 from django.urls import reverse
-from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from artifacts.matrix import Matrix, Place
@@ -35,11 +35,20 @@ def rows_of(
         yield name, mark_safe("".join(cells))  # noqa: S308 - each cell escapes what it says
 
 
-_quoted = lru_cache(maxsize=1_000)(quote_plus)  # rows and columns share their values
+_said = lru_cache(maxsize=1_000)(escape)  # rows and columns share their words and values
+
+
+@lru_cache(maxsize=1_000)
+def _asked(key: str, value: str) -> str:
+    return f"{quote_plus(key)}={quote_plus(value)}"
+
+
+def _words(place: Place) -> str:
+    return f"{_said(place.row)}, {_said(place.column)}" if place.row and place.column else _said(place.words)
 
 
 def _cell(place: Place, version: str, launch: str, stale: Collection[int], run: PlaceRun | None) -> str:
-    words = escape(place.words)
+    words = _words(place)
     if run is not None:
         url: str = escape(reverse("execution", args=[run.project, run.domain, run.name]))
         return f'<td><a class="tone-{run.tone}" href="{url}" title="{words}, {run.words}: {escape(run.name)}"></a></td>'
@@ -47,7 +56,7 @@ def _cell(place: Place, version: str, launch: str, stale: Collection[int], run: 
         tone, state = ("warn", "out of date") if place.version in stale else ("good", "fresh")
         return f'<td><a class="tone-{tone}" href="{version}{place.version}/" title="{words}, {state}"></a></td>'
     if launch:
-        url = f"{launch}?{'&amp;'.join(f'{_quoted(key)}={_quoted(value)}' for key, value in place.partitions.items())}"
+        url = f"{launch}?{'&amp;'.join([_asked(*one) for one in place.partitions.items()])}"
         return f'<td><a class="matrix-gap" rel="nofollow" href="{url}" title="{words}, missing: launch it"></a></td>'
     label = f'role="img" aria-label="{words}, missing" title="{words}, missing"'
     return f'<td><span class="matrix-gap" {label}></span></td>'

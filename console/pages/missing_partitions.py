@@ -8,6 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
@@ -15,7 +16,7 @@ from django.views.decorators.http import require_GET
 from flyteidl.admin import launch_plan_pb2
 from flyteidl.core import interface_pb2, types_pb2
 
-from artifacts.models import Artifact
+from artifacts.models import Artifact, ArtifactVersion
 from artifacts.partition_values import digest_of
 from artifacts.queries import newest_first
 from console.access_objects import access_artifact
@@ -29,6 +30,7 @@ from scheduler.value_index import plain_value
 
 TIME = "time"  # of the parameters: the period
 LOOKED_AT = 20  # of the newest versions, for launch plans that are still there
+LOOKED_THROUGH = 500  # newest versions, for those that executions made: of data from outside there is none
 
 
 class Maker(NamedTuple):
@@ -74,16 +76,20 @@ def _refused(artifact: Artifact, partition: Mapping[str, str], *, is_known: bool
 def _alike(artifact: Artifact, partition: Mapping[str, str]) -> list[str]:
     """Keys of the executions that made the newest versions with these values, of whatever period."""
     values = {key: partition[key] for key in artifact.partition_keys if key in partition}
-    rows = artifact.versions.filter(partition_digest=digest_of(values)).exclude(execution_key="")
-    return list(newest_first(rows).values_list("execution_key", flat=True)[:LOOKED_AT])
+    return _made_by(artifact.versions.filter(partition_digest=digest_of(values)))
+
+
+def _made_by(rows: QuerySet[ArtifactVersion]) -> list[str]:
+    """Keys of the executions that made the newest of these versions."""
+    keys = newest_first(rows).values_list("execution_key", flat=True)[:LOOKED_THROUGH]
+    return [key for key in keys if key][:LOOKED_AT]
 
 
 def makers_of(artifact: Artifact, keys: Sequence[str] = ()) -> list[Maker]:
     """The launch plans of the executions `keys`, and those that made the newest versions, each once and in the version
     that is launched now.
     """
-    rows = newest_first(artifact.versions.exclude(execution_key=""))
-    newest = rows.values_list("execution_key", flat=True)[:LOOKED_AT]
+    newest = _made_by(artifact.versions.all())
     names = list(dict.fromkeys(_plans_of(list(dict.fromkeys([*keys, *newest])))))
     places: dict[tuple[str, str], list[str]] = defaultdict(list)
     for project, domain, name in names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -11,8 +12,8 @@ from django import template
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 
 from artifacts.literals.numbers import plain
@@ -24,7 +25,10 @@ from console.doing import doing_of, doing_of_attempt
 from console.pages import badges, metrics
 from console.pages.badges import Badge
 from console.pages.failures import failure_of
-from console.pages.wording import spell_ago, spell_browser, spell_duration, spell_size
+from console.pages.moments import ago_html
+from console.pages.version_marks import chip_html, marks_of, partitions_html
+from console.pages.version_rows import version_rows
+from console.pages.wording import spell_browser, spell_duration, spell_size
 from lineage.walks import VersionNode
 from scheduler.contests.rules import Standing
 from scheduler.doing import Doing
@@ -44,6 +48,7 @@ def execution_page(key: str) -> str:
 
 
 @register.simple_tag
+@lru_cache(maxsize=200)
 def icon(name: str) -> SafeString:
     return format_html(
         '<svg class="icon" aria-hidden="true"><use href="{}#{}"/></svg>', static("icons/sprite.svg"), name
@@ -217,14 +222,7 @@ def channel_words(channel: str) -> str:
 
 @register.simple_tag
 def ago(moment: datetime | None) -> SafeString | str:
-    if moment is None:
-        return ""
-    return format_html(
-        '<time datetime="{}" title="{}" data-clock="ago">{}</time>',
-        moment.isoformat(),
-        moment.strftime("%Y-%m-%d %H:%M:%S UTC"),
-        spell_ago(moment, timezone.now()),
-    )
+    return "" if moment is None else mark_safe(ago_html(moment, timezone.now()))  # noqa: S308 - nothing of others
 
 
 @register.simple_tag
@@ -301,25 +299,39 @@ def metric(value: Any) -> str:
     return metrics.spell(value)
 
 
-_CHIP = '<span class="chip" title="{0} = {1}"><span class="chip-key">{0}</span><span>{1}</span></span>'
+def _chips(pairs: Mapping[str, Any]) -> list[str]:
+    return [chip_html(str(key), str(value)) for key, value in sorted(pairs.items())]
 
 
 @register.simple_tag
 def chips(pairs: Mapping[str, Any]) -> SafeString:
     """Partitions, labels, metadata: key and value side by side."""
-    return format_html_join(" ", _CHIP, sorted(pairs.items()))
+    return mark_safe(" ".join(_chips(pairs)))  # noqa: S308 - what they say is escaped
 
 
 @register.simple_tag
 def partitions(version: ArtifactVersion | VersionNode) -> SafeString:
     """All partitions of a version, the time at its granularity among them."""
-    return format_html_join(" ", _CHIP, version.shown_partitions)
+    return mark_safe(partitions_html(version))  # noqa: S308 - what it says is escaped
+
+
+@register.simple_tag
+def marks(version: ArtifactVersion) -> SafeString:
+    """What a list says beside the version's name."""
+    return marks_of(version)
+
+
+@register.simple_tag(takes_context=True)
+def rows_of_versions(context: template.Context) -> SafeString:
+    """Those of `page`, with the metrics and decisions that the context has."""
+    metrics = [one.name for one in context["metric_columns"] if one.is_shown]
+    return version_rows(context["page"].rows, metrics, context["decisions"])
 
 
 @register.simple_tag
 def pointer_of(alias: Alias | AliasMove) -> SafeString:
     """Of which partitions a pointer is, or its move, where the alias is kept per partition."""
-    return format_html_join("", _CHIP + " ", sorted(alias.partitions.items()))
+    return mark_safe("".join(f"{chip} " for chip in _chips(alias.partitions)))  # noqa: S308 - as above
 
 
 @register.filter

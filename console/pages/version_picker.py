@@ -8,6 +8,7 @@ from django.http import HttpRequest
 from flyteidl.core import types_pb2
 
 from artifacts.exceptions import CausewayError
+from artifacts.governance.failing import with_failures
 from artifacts.literals import is_castable
 from artifacts.models import ArtifactVersion
 from artifacts.queries import candidates
@@ -37,7 +38,9 @@ def fitting_versions(
         rows = rows.filter(**{f"artifact__{key}": value for key, value in place.items()})
     elif "project:" not in text:
         rows = rows.filter(artifact__project=entity.project, artifact__domain=entity.domain)
-    rows = rows.select_related("artifact").prefetch_related("aliases").defer("literal", "card", "terms")
+    rows = (
+        rows.select_related("artifact").prefetch_related("aliases", with_failures()).defer("literal", "card", "terms")
+    )
     try:
         if wanted is not None and (first := rows.first()) is not None:
             rows = rows.filter(pk__in=candidates(first.artifact, wanted).values("pk"))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from artifacts.actions.aliases import ANYWHERE, NOWHERE, drop_alias, move_alias
-from artifacts.models import AliasMove
+from artifacts.models import Alias, AliasMove, Artifact
 from artifacts.queries import check_keys
 from artifacts.wanted import Wanted
 from console.access_objects import access_artifact, access_version
@@ -19,6 +20,9 @@ from console.governance import mover_of
 from console.rest.artifacts import TAGS, AliasOut
 from console.rest.base import ApiView, Body, ListView, read_body, read_query, user_of
 from console.rest.versions import PARTITION_PARAMETER, PartitionFilters, partition_filters
+
+HEAVY = ("literal", "literal_type", "card", "terms")
+Pointing = TypeVar("Pointing", Alias, AliasMove)
 
 
 class AliasBody(Body):
@@ -38,6 +42,31 @@ class DropFilters(PartitionFilters):
     paged = False
     reason = serializers.CharField(required=False, allow_blank=True, default="", max_length=10_000)
     force = serializers.BooleanField(required=False, default=False, help_text="against its policy")
+
+
+class AliasFilters(PartitionFilters):
+    alias = serializers.CharField(required=False, help_text="of this name alone")
+
+
+class AliasesView(ListView):
+    newest_by = "moved_at"
+
+    @extend_schema(parameters=[AliasFilters, PARTITION_PARAMETER], responses=AliasOut(many=True), tags=TAGS)
+    def get(self, request: Request, project: str, domain: str, name: str) -> Response:
+        """What the artifact's aliases name, those moved last first; with partitions, their pointers for these."""
+        asked = read_query(AliasFilters, request)
+        artifact = access_artifact(user_of(request), project, domain, name)
+        rows = artifact.aliases.select_related("version").defer(*(f"version__{column}" for column in HEAVY))
+        if "alias" in asked:
+            rows = rows.filter(name=asked["alias"])
+        return self.page(request, _of_partitions(request, artifact, rows), AliasOut)
+
+
+def _of_partitions(request: Request, artifact: Artifact, rows: QuerySet[Pointing]) -> QuerySet[Pointing]:
+    """Those of the pointers, or of their moves, that are for the partition values asked for."""
+    partitions = partition_filters(request)
+    check_keys(artifact, Wanted(*artifact.key, partitions=partitions))
+    return rows.filter(partitions__contains=partitions) if partitions else rows
 
 
 class AliasView(ApiView):
@@ -83,9 +112,6 @@ class AliasMovesView(ListView):
         """Where an alias has been; with partitions, its pointers for these."""
         read_query(PartitionFilters, request)
         artifact = access_artifact(user_of(request), project, domain, name)
-        partitions = partition_filters(request)
-        check_keys(artifact, Wanted(*artifact.key, partitions=partitions))
         rows = AliasMove.objects.filter(artifact=artifact, name=alias).select_related("from_version", "to_version")
-        if partitions:
-            rows = rows.filter(partitions__contains=partitions)
-        return self.page(request, rows.defer("from_version__literal", "to_version__literal"), AliasMoveOut)
+        rows = rows.defer("from_version__literal", "to_version__literal")
+        return self.page(request, _of_partitions(request, artifact, rows), AliasMoveOut)

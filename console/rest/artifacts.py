@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import OuterRef, Q, Subquery
+from django.urls import reverse
 from drf_spectacular.utils import extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -22,6 +23,7 @@ from console.rest.fields import NameOf
 from console.rest.versions import TimeFilters, VersionSummary, partition_filters
 
 TAGS = ["artifacts"]
+ALIASES_SHOWN = 100  # pointers, of one artifact; the list of them has all
 
 
 @extend_schema_field({"type": "string", "enum": Granularity.names})
@@ -51,7 +53,9 @@ class AliasOut(serializers.Serializer[Any]):
 
 
 class ArtifactDetail(ArtifactSummary):
-    aliases = AliasOut(many=True, source="all_aliases")
+    aliases = AliasOut(many=True, source="first_aliases", help_text=f"at most {ALIASES_SHOWN}, by name")
+    alias_count = serializers.IntegerField(help_text="pointers in all: an alias may be kept per partition")
+    aliases_url = serializers.URLField(help_text="lists all of them, a page at a time")
 
 
 def with_newest(rows: Any) -> Any:
@@ -83,11 +87,15 @@ class ArtifactsView(ListView):
 class ArtifactView(ApiView):
     @extend_schema(responses=ArtifactDetail, tags=TAGS)
     def get(self, request: Request, project: str, domain: str, name: str) -> Response:
-        """One artifact with its aliases."""
+        """One artifact with the first of its aliases."""
         artifact = access_artifact(user_of(request), project, domain, name)
         row = with_newest(Artifact.objects.filter(pk=artifact.pk)).get()
         aliases = artifact.aliases.select_related("version").defer("version__literal")
-        row.all_aliases = aliases.order_by("name", "partitions", "pk")
+        row.first_aliases = list(aliases.order_by("name", "partitions", "pk")[:ALIASES_SHOWN])
+        row.alias_count = len(row.first_aliases)
+        if row.alias_count == ALIASES_SHOWN:
+            row.alias_count = artifact.aliases.count()
+        row.aliases_url = request.build_absolute_uri(reverse("rest:aliases", args=artifact.key))
         return Response(ArtifactDetail(row).data)
 
 

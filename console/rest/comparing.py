@@ -79,6 +79,7 @@ class ComparedOut(serializers.Serializer[Any]):
     schema = LineOut(many=True, help_text="columns of frames or fields of structures, with their types")
     inputs = LineOut(many=True, help_text="of the executions, or of those that published the versions")
     outputs = LineOut(many=True)
+    environment = LineOut(many=True, help_text="image, flytekit, code, place of the attempts behind them")
     ancestry = MadeOut(many=True)
     hidden = serializers.IntegerField(help_text="artifacts in the ancestries that differ and you may not read")
     cards = serializers.DictField(
@@ -137,7 +138,7 @@ def _said(asked: dict[str, Any]) -> dict[str, Better]:
 
 
 def _body(keys: Sequence[str], base: int, found: Compared, readable: Readable) -> dict[str, Any]:
-    lines = {name: _lines(getattr(found, name)) for name in ("facts", "schema", "inputs", "outputs")}
+    lines = {name: _lines(getattr(found, name)) for name in ("facts", "schema", "inputs", "outputs", "environment")}
     return {
         "compared": list(keys),
         "base": base,

@@ -216,6 +216,7 @@ v1 = [
     path(f"{ARTIFACT}/trigger-preview", triggers.PreviewView.as_view(), name="trigger-preview"),
     path(f"{VERSION}/triggers", triggers.VersionTriggersView.as_view(), name="version-triggers"),
     path(f"{ARTIFACT}/resolve", artifacts.ResolveView.as_view(), name="resolve"),
+    path(f"{ARTIFACT}/aliases", aliases.AliasesView.as_view(), name="aliases"),
     path(f"{ARTIFACT}/aliases/<word:alias>", aliases.AliasView.as_view(), name="alias"),
     path(f"{ARTIFACT}/aliases/<word:alias>/moves", aliases.AliasMovesView.as_view(), name="alias-moves"),
     path(f"{ARTIFACT}/aliases/<word:alias>/policy", policies.AliasPolicyView.as_view(), name="alias-policy"),

@@ -95,7 +95,7 @@ class Client:
         return self.connection.pages("artifacts", **({"q": text} if text else {}), **filters)
 
     def artifact(self, name: str) -> dict[str, Any]:
-        """What is declared and known of an artifact: partition keys, granularity, aliases, its newest version."""
+        """What is declared and known of an artifact: partition keys, granularity, first aliases, newest version."""
         return dict(self.connection.call("GET", self.artifact_path(name)))
 
     def versions(self, name: str, **filters: Any) -> Iterator[Version]:
@@ -234,6 +234,16 @@ class Client:
         asked = {**({"reason": reason} if reason else {}), **({"force": "true"} if force else {})}
         asked |= _partitions(name, partitions)
         self.connection.call("DELETE", f"{self.artifact_path(name)}/aliases/{_segment(alias)}", params=asked)
+
+    def aliases(
+        self, name: str, alias: str = "", *, partitions: Mapping[str, str] | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """What an artifact's aliases name: name, partitions, version, moved_at; those moved last first.
+
+        `alias`: of this name alone. `partitions`: its pointers for these only.
+        """
+        path, named = f"{self.artifact_path(name)}/aliases", {"alias": alias} if alias else {}
+        return self.connection.pages(path, **named, **_partitions(name, partitions))
 
     def alias_history(
         self, name: str, alias: str, *, partitions: Mapping[str, str] | None = None

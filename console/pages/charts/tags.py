@@ -8,7 +8,7 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from console.pages.charts.bars import BarChart, PlacedBar
-from console.pages.charts.lines import LineChart
+from console.pages.charts.lines import Dot, LineChart, PlacedDot
 from console.pages.charts.parallel import ParallelChart
 
 register = template.Library()
@@ -18,6 +18,41 @@ register = template.Library()
 def drawn_bars(drawn: BarChart) -> SafeString:
     """The bars as SVG. Written here and not in a template: lists have hundreds of them."""
     return mark_safe("".join(_bar(one) for one in drawn.bars))  # noqa: S308 - numbers, and texts that are escaped
+
+
+@register.simple_tag
+def drawn_dots(drawn: LineChart) -> SafeString:
+    """The points as SVG, likewise."""
+    dots = (_dot(each, one.colour) for one in drawn.series for each in one.dots)
+    return mark_safe("".join(dots))  # noqa: S308 - as above
+
+
+def _dot(one: PlacedDot, colour: int) -> str:
+    dot, x, y = one.dot, f"{one.x:.2f}%", f"{one.y:.2f}%"
+    ring, radius = (" chart-ring", "5") if dot.is_ringed else ("", "3.5")
+    title = f"<title>{escape(dot.words)}</title>" if dot.words else ""
+    point = f'<circle class="chart-dot series-{colour}{ring}" cx="{x}" cy="{y}" r="{radius}">{title}</circle>'
+    if dot.url:
+        point = f'<a href="{escape(dot.url)}" tabindex="-1">{point}</a>'
+    if not dot.mark:
+        return point
+    anchor = "end" if one.x > 85 else "start" if one.x < 15 else "middle"
+    return f'{point}<text class="chart-mark" x="{x}" y="{y}" dy="-9" text-anchor="{anchor}">{escape(dot.mark)}</text>'
+
+
+@register.simple_tag
+def told_rows(drawn: LineChart) -> SafeString:
+    """The rows of the table behind it."""
+    rows = "".join(_row(drawn, *row) for row in drawn.rows)
+    return mark_safe(rows)  # noqa: S308 - as above
+
+
+def _row(drawn: LineChart, name: str, when: str, dot: Dot) -> str:
+    first = f"<td>{escape(name)}</td>" if drawn.head[0] else ""
+    moment = f'<a href="{escape(dot.url)}">{escape(when)}</a>' if dot.url else escape(when)
+    mark = f' <span class="muted">{escape(dot.mark)}</span>' if dot.mark else ""
+    value = escape(drawn.spell(dot.value))
+    return f'<tr>{first}<td class="nowrap">{moment}{mark}</td><td class="num">{value}</td></tr>'
 
 
 def _bar(one: PlacedBar) -> str:

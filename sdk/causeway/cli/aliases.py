@@ -63,8 +63,7 @@ def unalias(
 def aliases(client: Client, name: str, alias: str | None, partitions: dict[str, str], as_json: bool) -> None:
     """The aliases of NAME; with ALIAS, where that one has been; with --partition, the pointers of those only."""
     if alias is None:
-        rows = client.artifact(name)["aliases"]
-        rows = [row for row in rows if partitions.items() <= row["partitions"].items()]
+        rows = list(client.aliases(name, partitions=partitions))
         columns = ["name", "partitions", "version", "moved_at"]
     else:
         rows = list(client.alias_history(name, alias, partitions=partitions))

@@ -68,7 +68,10 @@ def show(client: Client, name: str, as_json: bool) -> None:
     """What is declared and known of NAME: partition keys, granularity, aliases, its newest version."""
     found = client.artifact(name)
     aliases = ", ".join(f"{_called(each)} at {each['version']}" for each in found["aliases"])
+    if (more := found.pop("alias_count", 0) - len(found["aliases"])) > 0:
+        aliases += f" and {more} more (artifact aliases lists them)"
     rows = {**found, "partition_keys": ", ".join(found["partition_keys"]), "aliases": aliases}
+    rows.pop("aliases_url", None)
     text = "\n".join(f"{key.replace('_', ' '):<15} {value}" for key, value in rows.items() if value)
     say(found, text, as_json=as_json)
 

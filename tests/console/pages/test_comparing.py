@@ -7,11 +7,13 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.test import Client
+from django.utils import timezone
 
-from artifacts.models import ArtifactVersion, Kind
+from artifacts.models import Alias, Artifact, ArtifactVersion, Kind
 from console.accounts.models import User
 from console.comparison import MOST
 from lineage.actions.record import record_derivations
+from scheduler.models import Task, TaskExecution
 from tests.console.pages.cast import World, make_version, put_literals, text
 
 Browse = Callable[[User], Client]
@@ -147,6 +149,63 @@ def test_it_compares_executions(world: World, browse: Browse) -> None:
     assert "duration in seconds" in page and "published demo/development/ml-model" in page
     assert "accuracy of ml-model" in page and "SEA" in page
     page_of(browse(world.outsider), x=[world.trains.key], status=404)
+
+
+def test_it_offers_what_is_called_so_in_other_domains(world: World, browse: Browse) -> None:
+    """So an experiment is held against production."""
+    trial, _ = models(2)
+    there = Artifact.objects.create(project="demo", domain="production", name="scored", kind=Kind.MODEL)
+    old, champion, newest = (
+        make_version(
+            "scored", Kind.MODEL, number=300 - at, artifact=there, metrics={"auc": 0.7 + at / 10}, partitions={}
+        )
+        for at in range(3)
+    )
+    Alias.objects.create(artifact=there, name="champion", version=champion, moved_at=timezone.now())
+    foreign = make_version("scored", Kind.MODEL, number=1, project="elsewhere")
+
+    answer = browse(world.viewer).get("/compare/", {"v": trial.pk})
+    page = answer.content.decode()
+
+    assert [one.pk for one in answer.context["elsewhere"]] == [newest.pk, champion.pk]
+    assert "demo / production champion" in page
+    assert f'value="{old.pk}"' not in page and f'value="{foreign.pk}"' not in page
+    both = page_of(browse(world.viewer), v=[trial.pk, champion.pk])
+    assert "demo/development/scored" in both and "demo/production/scored" in both and "better" in both
+
+
+def test_it_says_in_which_environments_they_were_made(world: World, browse: Browse) -> None:
+    """Training and deployment: image, flytekit, code and place, of executions and of what they published."""
+    clean, train = (Task.objects.get(name=f"tests.console.pages.program.{name}") for name in ("clean", "train"))
+    attempts = TaskExecution.objects.filter(node__execution=world.makes)
+    attempts.update(task=clean, executor="local", command={"image": "team:old"}, resources={"cpu": 1.0})
+    attempts = TaskExecution.objects.filter(node__execution=world.trains)
+    resources = {"cpu": 4.0, "memory": 2**31, "gpu": 1}
+    attempts.update(
+        task=train, executor="kubernetes", cluster="east", command={"image": "team:new"}, resources=resources
+    )
+    client = browse(world.viewer)
+
+    for asked in ({"x": [world.makes.key, world.trains.key]}, {"v": [world.dataset.pk, world.model.pk]}):
+        found = client.get("/compare/", asked).context["found"].environment
+        told = {line.name: list(line.values) for line in found}
+        assert told["image"] == ["team:old", "team:new"]
+        assert told["ran on"] == ["local", "kubernetes east"]
+        assert told["flytekit"][0] == told["flytekit"][1] != ""
+        assert (told["cpu"], told["memory in MiB"], told["gpu"]) == (["1", "4"], [None, "2048"], [None, "1"])
+        page = client.get("/compare/", asked).content.decode()
+        assert "Environment" in page and "team:new" in page and ">flytekit<" not in page, "what is the same is left out"
+    rest = f"/api/v1/artifact-versions/compare?versions={world.dataset.pk},{world.model.pk}"
+    lines = {line["name"]: line for line in client.get(rest).json()["environment"]}
+    assert lines["image"]["differs"] and not lines["flytekit"]["differs"]
+
+
+def test_the_environment_of_a_run_that_may_not_be_read_is_not_told(world: World, browse: Browse) -> None:
+    task = Task.objects.get(name="tests.console.pages.program.clean")
+    TaskExecution.objects.filter(node__execution=world.makes).update(task=task, command={"image": "secret:1"})
+    foreign = make_version("foreign", Kind.DATASET, number=1, project="elsewhere", execution_key=world.makes.key)
+    other = make_version("foreign", Kind.DATASET, number=2, project="elsewhere")
+    assert "secret:1" not in page_of(browse(world.outsider), v=[foreign.pk, other.pk])
 
 
 def test_its_queries_are_bounded(world: World, browse: Browse, django_assert_max_num_queries: Any) -> None:

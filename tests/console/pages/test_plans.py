@@ -71,6 +71,22 @@ def test_it_resolves_the_query_for_what_was_typed(world: World, browse: Browse) 
     assert "tone-warn" in nowhere
 
 
+def test_it_says_which_newer_versions_were_passed_over_and_why(world: World, browse: Browse) -> None:
+    bad = make_version("ml-dataset", Kind.DATASET, number=2, quarantined_at=datetime.now(timezone.utc))
+    make_version("ml-dataset", Kind.DATASET, number=1, partitions={"region": "LAX"})
+    asked = {"field": "dataset", "in.region": "SEA"}
+
+    found = browse(world.admin).get(LAUNCH, asked, headers=HTMX).content.decode()
+    whole = browse(world.admin).get(LAUNCH, {"in.region": "SEA"}).content.decode()
+    override = browse(world.admin).get(LAUNCH, {**asked, "in.dataset.version": str(bad.pk)}, headers=HTMX)
+
+    assert f'name="in.dataset.found" value="{world.dataset.pk}"' in found
+    for text in (found, whole):
+        assert "2 newer versions passed over" in text and "1 of other partitions, such as region=LAX" in text
+        assert f'href="/artifacts/versions/{bad.pk}/">{bad.version}</a>' in text and ": quarantined 20" in text
+    assert "passed over" not in override.content.decode(), "the choice is whose it is"
+
+
 def test_it_tells_nothing_of_where_somebody_may_not_read(world: World, browse: Browse) -> None:
     plan = LaunchPlan.objects.get(name="tests.console.pages.program.train_model")
     closure = launch_plan_pb2.LaunchPlanClosure.FromString(bytes(plan.closure))

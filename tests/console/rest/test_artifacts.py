@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,13 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 from pytest_django import Settings
 
-from artifacts.models import Artifact, ArtifactVersion
+from artifacts.models import Alias, Artifact, ArtifactVersion
 from artifacts.store import store
 from console.accounts.models import Role, RoleBinding, User
+from console.rest.artifacts import ALIASES_SHOWN
 from lineage.actions.record import Use, record_consumed
 from lineage.models import Via
 from tests.console.rest.conftest import Caller, problem
@@ -306,6 +309,42 @@ def test_it_searches_across_artifacts(api: Caller) -> None:
     with CaptureQueriesContext(connection) as queries:  # token, bindings; savepoint, its end, limits (2), cost, rows
         client.get(url)
     assert len(queries) == 8, "\n".join(query["sql"][:150] for query in queries)
+
+
+def test_of_many_pointers_an_artifact_shows_some_and_where_all_are(api: Caller) -> None:
+    ann, vic = api("ann"), api("vic")
+    publish(ann, version="v1", partitions={"region": "SEA"})
+    artifact = Artifact.objects.get(name="dataset")
+    version = artifact.versions.get()
+    now = timezone.now()
+    rows = [
+        Alias(
+            artifact=artifact,
+            name=name,
+            version=version,
+            partitions={"region": f"R{number:03}"},
+            partition_digest=f"{number:032}",
+            moved_at=now - timedelta(seconds=number),
+        )
+        for name in ("champion", "candidate")
+        for number in range(ALIASES_SHOWN - 20)
+    ]
+    Alias.objects.bulk_create(rows)
+    told = vic.get(DATASET).json()
+    assert len(told["aliases"]) == ALIASES_SHOWN and told["alias_count"] == len(rows)
+    listed: list[tuple[str, str]] = []
+    following = f"{told['aliases_url']}?limit=50"
+    while following:
+        page = vic.get(following).json()
+        listed += [(one["name"], one["partitions"]["region"]) for one in page["results"]]
+        following = page["next"]
+    assert len(set(listed)) == len(listed) == len(rows)
+    assert listed[:2] == [("candidate", "R000"), ("champion", "R000")], "those moved last first"
+    of_one = vic.get(f"{DATASET}/aliases?alias=champion&partition.region=R007").json()["results"]
+    assert [(one["name"], one["version"]) for one in of_one] == [("champion", "v1")]
+    problem(vic.get(f"{DATASET}/aliases?partition.zone=1"), 400)
+    problem(vic.get(f"{DATASET}/aliases?colour=red"), 400)
+    problem(api("sue").get(f"{DATASET}/aliases"), 404)
 
 
 def test_an_approver_moves_aliases(api: Caller) -> None:
