@@ -91,6 +91,11 @@ def test_a_training_jobs_model_is_a_version(user: FlytekitUser, s3_endpoint: str
     assert job["InputDataConfig"][0]["DataSource"]["S3DataSource"]["S3Uri"] == "s3://catches/2026"
     version = Client(user.stack.http_url, user.stack.admin_token, PROJECT, DOMAIN).get("fish-model")
     assert version.uri == job["ModelArtifacts"]["S3ModelArtifacts"] == "s3://models/fish-1/output/model.tar.gz"
+    called = user.remote.execute(user.fetch("market.training.tokened_wf"), inputs={"catches": "s3://catches/2026"})
+    user.wait(called)
+    assert called.error is None, called.error.message
+    names = {one["TrainingJobName"] for one in sagemaker(s3_endpoint).list_training_jobs()["TrainingJobSummaries"]}
+    assert any(name.startswith("fish-") and len(name) == len("fish-") + 16 for name in names), names
 
 
 def test_a_task_trains_in_sagemakers_container(
