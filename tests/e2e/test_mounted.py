@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,15 @@ from tests.stack import running_stack
 pytestmark = pytest.mark.e2e
 
 KEYS = {"AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s", "AWS_REGION": "us-east-1"}
+
+
+@pytest.fixture
+def copies() -> Iterator[list[str]]:
+    """Where copies were found, which go with the test: they lie in /tmp, as the task's user has them."""
+    found: list[str] = []
+    yield found
+    for place in found:
+        shutil.rmtree(Path(place).parent, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")
@@ -36,18 +46,20 @@ def looked(user: FlytekitUser, flow: str) -> tuple[str, int]:
     return str(place), int(total)
 
 
-def test_the_second_start_needs_no_copy(user: FlytekitUser) -> None:
+def test_the_second_start_needs_no_copy(user: FlytekitUser, copies: list[str]) -> None:
     run = user.wait(user.launch("gallery.flows.collect_wf"))
     assert run.error is None, run.error.message
     version = Client(user.stack.http_url, user.stack.admin_token, PROJECT, DOMAIN).get("pictures")
     assert version.metadata == {"mounted": "yes"} and version.uri.startswith("s3://gallery/")
     place, total = looked(user, "gallery.flows.look_wf")
+    copies.append(place)
     assert total == 0 + 1 + 2 and not os.stat(place).st_mode & 0o222
     made = Path(place).parent.joinpath(".ready").stat().st_mtime_ns
     assert looked(user, "gallery.flows.look_wf") == (place, total)
     assert Path(place).parent.joinpath(".ready").stat().st_mtime_ns == made
 
 
-def test_within_one_execution_too(user: FlytekitUser) -> None:
+def test_within_one_execution_too(user: FlytekitUser, copies: list[str]) -> None:
     place, total = looked(user, "gallery.flows.both_wf")
+    copies.append(place)
     assert total == 0 + 1 + 2 + 3 and Path(place).parent.joinpath(".ready").exists()
