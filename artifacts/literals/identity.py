@@ -80,9 +80,11 @@ def carry(literal: literals_pb2.Literal, version_id: int) -> literals_pb2.Litera
 
 
 def show_mounted(literal: literals_pb2.Literal, attributes: Mapping[str, str]) -> None:
-    """Have the literal say that its data is to be shared by all tasks of a machine, where the version says so."""
+    """Have the literal say that its data is to be shared by all tasks of a machine, where the version says so alone."""
     if attributes.get(MOUNTED) == YES:
         literal.metadata[MOUNTED] = YES
+    elif literal.metadata.get(MOUNTED) == YES:
+        del literal.metadata[MOUNTED]
 
 
 def carried(literal: literals_pb2.Literal) -> int | None:

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,7 @@ def test_the_alias_moves_and_the_service_follows(
             (tmp_path / "irises.joblib").write_bytes(name.encode())
             version = client.create("irises", file=tmp_path / "irises.joblib", version=name, kind="model")
             client.move_alias("irises", "champion", name)
-            address = version.address
-            seen.append(eventually(lambda address=address: _service(namespace, address)))
+            seen.append(eventually(partial(_service, namespace, version.address)))
             assert seen[-1]["spec"]["predictor"]["model"]["storageUri"] == version.uri
         (before, after) = seen
         assert before["metadata"]["uid"] == after["metadata"]["uid"], "it was changed and not made anew"

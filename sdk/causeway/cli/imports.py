@@ -137,12 +137,14 @@ def write_model(client: Client, artifact: str, folder: Path, loader: str, allow_
 @click.option("--storage-uri", default="", help="[default: where the version lies]")
 @click.option("--runtime", default="", help="[default: KServe's choice]")
 @click.option("--account", default="", help="The service account whose secrets open the store.")
+@json_option
 @click.pass_obj
-def write_service(client: Client, artifact: str, **options: str) -> None:
+def write_service(client: Client, /, artifact: str, as_json: bool, **options: str) -> None:
     """Print a version of ARTIFACT as KServe's InferenceService, for `kubectl apply --server-side -f -`."""
     from causeway.kserve import inference_service
 
-    click.echo(json.dumps(inference_service(client.get(artifact), **options), indent=2))  # type: ignore[arg-type]
+    manifest = inference_service(client.get(artifact), **options)  # type: ignore[arg-type]
+    say(manifest, json.dumps(manifest, indent=2), as_json=as_json)
 
 
 @export_to.command("prefect")
