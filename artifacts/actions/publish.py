@@ -109,6 +109,7 @@ def publish_outputs(
         literal = literals_pb2.Literal()
         literal.CopyFrom(literals.carry(p.literal, version.pk))
         _without_ours(literal)  # it belongs to this publication alone
+        literals.show_mounted(literal, version.metadata)
         carried.literals[p.output].CopyFrom(literal)
     return Published(carried, [(p.output, version) for p, version in zip(publishing, versions, strict=True)])
 
@@ -132,6 +133,8 @@ def _row(publishing: Publishing, artifact: Artifact, source: Source, at: datetim
     value.CopyFrom(publishing.literal)
     _without_ours(value)
     value.metadata.pop(CARRIED_KEY, None)
+    attributes = wire.attributes_of(metadata)
+    literals.show_mounted(value, attributes)
     row = ArtifactVersion(
         artifact=artifact,
         version=source.version_of(publishing.output, artifact.key),
@@ -149,7 +152,7 @@ def _row(publishing: Publishing, artifact: Artifact, source: Source, at: datetim
         output=publishing.output,
         producer=source.producer,
         created_by=source.actor,
-        metadata=wire.attributes_of(metadata),
+        metadata=attributes,
         metrics=wire.metrics_of(metadata),
         same_data_as_id=literals.carried(publishing.literal),
         created_at=at,
@@ -363,11 +366,14 @@ def _row_from_outside(publication: Publication, artifact: Artifact, kind: Kind, 
     if publication.description and not artifact.description:
         artifact.description = publication.description
         Artifact.objects.filter(pk=artifact.pk, description="").update(description=publication.description)
+    value, attributes = literals_pb2.Literal(), wire.check_attributes(publication.metadata)
+    value.CopyFrom(publication.literal)
+    literals.show_mounted(value, attributes)
     row = ArtifactVersion(
         artifact=artifact,
         version=check_version(publication.version) if publication.version else uuid.uuid4().hex[:20],
         kind=kind,
-        literal=publication.literal.SerializeToString(deterministic=True),
+        literal=value.SerializeToString(deterministic=True),
         literal_type=publication.literal_type.SerializeToString(deterministic=True),
         uri=literals.primary_uri(publication.literal),
         size_bytes=publication.size_bytes,
@@ -378,7 +384,7 @@ def _row_from_outside(publication: Publication, artifact: Artifact, kind: Kind, 
         created_by=actor,
         card=publication.card,
         card_format=(publication.card_format or "markdown") if publication.card else "",
-        metadata=wire.check_attributes(publication.metadata),
+        metadata=attributes,
         metrics=wire.check_metrics(publication.metrics),
         created_at=publication.at or timezone.now(),
     )

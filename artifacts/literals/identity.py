@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from flyteidl.core import literals_pb2
 
 CARRIED_KEY = "_ua"
+MOUNTED, YES = "mounted", "yes"  # an attribute of a version, which its literal shows to whatever takes it in
 
 
 def digest(literal: literals_pb2.Literal) -> str:
@@ -76,6 +77,14 @@ def carry(literal: literals_pb2.Literal, version_id: int) -> literals_pb2.Litera
     marked.CopyFrom(literal)
     marked.metadata[CARRIED_KEY] = str(version_id)
     return marked
+
+
+def show_mounted(literal: literals_pb2.Literal, attributes: Mapping[str, str]) -> None:
+    """Have the literal say that its data is to be shared by all tasks of a machine, where the version says so alone."""
+    if attributes.get(MOUNTED) == YES:
+        literal.metadata[MOUNTED] = YES
+    elif literal.metadata.get(MOUNTED) == YES:
+        del literal.metadata[MOUNTED]
 
 
 def carried(literal: literals_pb2.Literal) -> int | None:

@@ -22,6 +22,11 @@ class Artifact(FlytekitArtifact):  # type: ignore[misc]
     `Artifact.create("threshold", 0.8)`, `Artifact.get("threshold").value`.
     """
 
+    def __init__(self, *args: Any, mounted: bool = False, **options: Any) -> None:
+        """:param mounted: tasks that take its files in share one read-only copy a machine (causeway.mounting)"""
+        super().__init__(*args, **options)
+        self.mounted = mounted
+
     def query(
         self,
         project: str | None = None,

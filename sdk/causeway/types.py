@@ -10,7 +10,7 @@ the program has imported it:
     h2o.model.ModelBase    H2O's binary model in place of a pickle, which names no more than a key of a server
 
 What is read so is said in the log. A plugin of yours that registers one of these types first keeps it. What validators
-of data say is listened to as well (causeway.validators).
+of data say is listened to as well (causeway.validators), and data declared as mounted is linked (causeway.mounting).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from flytekit.models.core.types import BlobType
 from flytekit.models.literals import Blob, BlobMetadata, Literal, Scalar
 from flytekit.models.types import LiteralType
 
-from causeway import images, validators
+from causeway import images, mounting, validators
 
 logger = logging.getLogger("causeway.types")
 
@@ -200,4 +200,5 @@ def register() -> None:
 
 register()
 images.register()
+mounting.register()
 validators.register()

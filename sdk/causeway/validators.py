@@ -34,6 +34,7 @@ from causeway.decks.page import STYLE, section
 from causeway.decks.quality import cases_of, rows_of, short
 from causeway.decks.tables import table
 from causeway.facts import Check
+from causeway.literals import inside
 
 logger = logging.getLogger("causeway.validators")
 
@@ -284,22 +285,10 @@ def take() -> None:
             _heeded(listen, module)
 
 
-def _inside(literal: Any) -> Iterator[Any]:
-    """The literal, and all in its lists, maps and unions."""
-    yield literal
-    items = [
-        *(literal.collection.literals if literal.collection else ()),
-        *(literal.map.literals.values() if literal.map else ()),
-        *([literal.scalar.union.value] if literal.scalar and literal.scalar.union else ()),
-    ]
-    for item in items:
-        yield from _inside(item)
-
-
 def _mark(outputs: Any, run: _Run, published: Callable[[str], bool]) -> None:
     """Put what was said of outputs on their literals; the program's own checks of the same name count."""
     for name, literal in outputs.literals.items():
-        its = {id(one) for one in _inside(literal)}
+        its = {id(one) for one in inside(literal)}
         everything = published(name)
 
         def applies(subject: _Subject | None, its: set[int] = its, everything: bool = everything) -> bool:

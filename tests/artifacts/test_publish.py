@@ -188,6 +188,26 @@ def test_it_takes_card_metrics_and_attributes_from_the_literal() -> None:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize(
+    ("metadata", "is_mounted"),
+    [
+        ({"mounted": "yes"}, True),  # as a declared artifact marks it
+        ({"_uat": '{"mounted": "yes"}'}, True),
+        ({"mounted": "yes", "_uat": '{"mounted": "no"}'}, False),  # this version's own word
+        ({"mounted": "no"}, False),
+        ({}, False),
+    ],
+)
+def test_a_version_that_is_mounted_says_so_to_whatever_takes_it_in(metadata: dict[str, str], is_mounted: bool) -> None:
+    published = publish_output(FlyteArtifact(name="pictures"), integer(1, metadata))
+    ((_, version),) = published.versions
+    kept = literals_pb2.Literal.FromString(bytes(version.literal))
+    for literal in (kept, published.values.literals["o0"]):
+        assert (literal.metadata.get("mounted") == "yes") is is_mounted
+    assert (version.metadata.get("mounted") == "yes") is is_mounted
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
     "metadata",
     [
         {"_uc": "not base64!"},

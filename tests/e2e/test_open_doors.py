@@ -286,6 +286,36 @@ def test_runs_and_models_of_mlflow_become_versions_and_back(lab: Lab) -> None:
         os.killpg(server.pid, signal.SIGKILL)  # its workers too
 
 
+IRISES = """
+import joblib
+from sklearn.linear_model import LogisticRegression
+joblib.dump(LogisticRegression().fit([[5.1, 3.5], [6.7, 3.0]], [0, 2]), "irises.joblib")
+"""
+
+
+@of("mlflow")
+def test_mlflows_server_serves_a_version(lab: Lab) -> None:
+    """Without the SDK: what loads the model lies in its folder."""
+    lab.python(IRISES)
+    version = lab.client.create("irises", file=lab.folder / "irises.joblib", version="v1", kind="model")
+    lab.causeway("export", "mlflow-model", "irises@v1", "served", "--allow-pickle")
+    port = free_port()
+    command = ("mlflow", "models", "serve", "-m", "served", "-p", str(port), "--env-manager", "local")
+    server = lab.serve(*command, address=f"http://127.0.0.1:{port}/health", PYTHONPATH="")
+    try:
+        place = f"http://127.0.0.1:{port}/invocations"
+        rows = [[5.1, 3.5], [6.7, 3.0]]
+        for asked in ({"instances": rows}, {"dataframe_split": {"columns": [0, 1], "data": rows}}):
+            assert requests.post(place, json=asked, timeout=60).json() == {"predictions": [0, 2]}
+        named = requests.post(place, json={"instances": rows, "params": {"version": True}}, timeout=60).json()
+        assert named == {"predictions": {"values": [0, 2], "version": version.address}}
+        assert requests.post(place, json={"instances": [["a", "b"]]}, timeout=60).status_code == 400
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+    told = "import mlflow; print(mlflow.models.get_model_info('served').metadata['causeway.version'])"
+    assert lab.python(told).split()[-1] == version.address
+
+
 @of("mlflow")
 def test_a_run_of_mlflow_within_a_task_says_its_execution(lab: Lab) -> None:
     """By MLflow's own search for entry points: the SDK is installed as tasks have it."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import fsspec  # type: ignore[import-untyped]
 import pytest
 from causeway.cli import main
 from causeway.client import Client
@@ -48,3 +50,32 @@ class Command:
 def causeway(client: Client, tmp_path: Path) -> Command:
     token = str(client.connection.session.headers["Authorization"]).removeprefix("Bearer ")
     return Command(client.connection.url, token)
+
+
+PICTURES = "memory://bucket/pictures"
+
+
+@pytest.fixture
+def store() -> Iterator[Any]:
+    """A store that is not on this machine, as far as anybody can tell."""
+    found = fsspec.filesystem("memory")
+    found.store.clear()
+    for name in ("a.txt", "deep/b.txt"):
+        found.pipe(f"/bucket/pictures/{name}", name.encode())
+    yield found
+    found.store.clear()
+
+
+@pytest.fixture
+def downloads(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was fetched from it."""
+    monkeypatch.setenv("CAUSEWAY_MOUNTS_DIR", str(tmp_path / "mounts"))
+    fetched: list[str] = []
+    original = type(store).get_file
+
+    def get_file(self: Any, source: str, target: str, **options: Any) -> None:
+        fetched.append(source)
+        original(self, source, target, **options)
+
+    monkeypatch.setattr(type(store), "get_file", get_file)
+    return fetched

@@ -5,44 +5,16 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec  # type: ignore[import-untyped]
 import pytest
 from causeway import mounts
 from causeway.mounts import mounted
 from flytekit.types.directory import FlyteDirectory
 from flytekit.types.file import FlyteFile
 
-URI = "memory://bucket/pictures"
-
-
-@pytest.fixture
-def store() -> Iterator[Any]:
-    """A store that is not on this machine, as far as anybody can tell."""
-    found = fsspec.filesystem("memory")
-    found.store.clear()
-    for name in ("a.txt", "deep/b.txt"):
-        found.pipe(f"/bucket/pictures/{name}", name.encode())
-    yield found
-    found.store.clear()
-
-
-@pytest.fixture
-def downloads(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What was fetched from it."""
-    monkeypatch.setenv("CAUSEWAY_MOUNTS_DIR", str(tmp_path / "mounts"))
-    fetched: list[str] = []
-    original = type(store).get_file
-
-    def get_file(self: Any, source: str, target: str, **options: Any) -> None:
-        fetched.append(source)
-        original(self, source, target, **options)
-
-    monkeypatch.setattr(type(store), "get_file", get_file)
-    return fetched
+from tests.sdk.conftest import PICTURES as URI
 
 
 def test_of_many_that_start_together_one_copies(downloads: list[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 import requests
 from causeway.client import Client
 from causeway.serving import Served, Server
-from causeway.serving.models import BadRows, CannotLoad, _array, _plain
+from causeway.serving.forms import BadRows, CannotLoad, _array, _plain
 
 Stop = threading.Event
 

@@ -1,7 +1,8 @@
-"""`causeway import`: versions of what other tools keep, and `causeway export mlflow` the other way."""
+"""`causeway import`: versions of what other tools keep, and `causeway export` the other way."""
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def prefect(client: Client, api_url: str | None, as_json: bool) -> None:
 
 @main.group("export")
 def export_to() -> None:
-    """Versions registered with other tools."""
+    """Versions for other tools: registered with them, or written as they read them."""
 
 
 @export_to.command("mlflow")
@@ -110,6 +111,40 @@ def register(client: Client, artifact: str, model: str, tracking_uri: str | None
 
     number = MlflowTracker(tracking_uri).register(model, client.get(artifact))
     say({"model": model, "version": number}, f"{model} version {number}", as_json=as_json)
+
+
+@export_to.command("mlflow-model")
+@click.argument("artifact")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--loader", default="", metavar="MODULE:FUNCTION", help="Makes a model of the path.")
+@click.option("--allow-pickle", is_flag=True, help="For forms that run code of whoever published them: joblib, pickle.")
+@json_option
+@click.pass_obj
+def write_model(client: Client, artifact: str, folder: Path, loader: str, allow_pickle: bool, as_json: bool) -> None:
+    """Write a version of ARTIFACT into FOLDER as `mlflow models serve` reads models; MLflow is not needed for it."""
+    from causeway.mlflow_models import write
+
+    version = client.get(artifact)
+    path = write(version, folder, loader=loader, allow_pickle=allow_pickle)
+    say({"path": str(path), "version": version.version}, str(path), as_json=as_json)
+
+
+@export_to.command("kserve")
+@click.argument("artifact")
+@click.option("--service", default="", help="Its name.  [default: the artifact's]")
+@click.option("--namespace", default="")
+@click.option("--format", "model_format", default="", help="sklearn, mlflow ...  [default: told from the files]")
+@click.option("--storage-uri", default="", help="[default: where the version lies]")
+@click.option("--runtime", default="", help="[default: KServe's choice]")
+@click.option("--account", default="", help="The service account whose secrets open the store.")
+@json_option
+@click.pass_obj
+def write_service(client: Client, /, artifact: str, as_json: bool, **options: str) -> None:
+    """Print a version of ARTIFACT as KServe's InferenceService, for `kubectl apply --server-side -f -`."""
+    from causeway.kserve import inference_service
+
+    manifest = inference_service(client.get(artifact), **options)  # type: ignore[arg-type]
+    say(manifest, json.dumps(manifest, indent=2), as_json=as_json)
 
 
 @export_to.command("prefect")

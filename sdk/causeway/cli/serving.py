@@ -26,7 +26,7 @@ def serve(client: Client, name: str, host: str, port: int, loader: str, allow_pi
     """
     from causeway.serving import Served
     from causeway.serving import serve as answer
-    from causeway.serving.models import CannotLoad
+    from causeway.serving.forms import CannotLoad
 
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     fixed = addresses.parse(name).version

@@ -78,7 +78,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             rows = self._rows()
             made = self._loaded()
-            answer = f'{{"predictions": {self._predict(made, rows)}, "model": {json.dumps(made.told())}}}'
+            answer = f'{{"predictions": {self._predict(made, rows)}, "model": {made.told_json}}}'
         except Refused as refused:
             self._refuse(refused)
             return

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from causeway.client import Client
 from causeway.http import CausewayError
-from causeway.serving.models import CannotLoad, Loaded, load
+from causeway.serving.forms import CannotLoad
+from causeway.serving.models import Loaded, load
 from causeway.version import Version
 
 logger = logging.getLogger(__name__)

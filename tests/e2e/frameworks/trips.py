@@ -77,7 +77,7 @@ def xgboost_model() -> None:
     assert stored == "XGBoostModel" and np.allclose(found.predict(data), model.predict(data))
     sklearn_model, stored = carried(xgb.XGBClassifier(n_estimators=2).fit(np.eye(4), [0, 1, 0, 1]), xgb.XGBClassifier)
     assert sklearn_model.predict(np.eye(4)).shape == (4,)
-    from causeway.serving.models import predictor
+    from causeway.serving.forms import predictor
 
     assert len(predictor(found)([[1, 2], [3, 4]])) == 2
 
@@ -101,7 +101,7 @@ def keras_model() -> None:
     assert done == 3
     history = model.fit(rows, told, epochs=5, initial_epoch=done, verbose=0, callbacks=[checkpoints.keras()])
     assert history.epoch == [3, 4]
-    from causeway.serving.models import predictor
+    from causeway.serving.forms import predictor
 
     assert len(predictor(model)([[1, 2], [3, 4]])) == 2
 
