@@ -173,24 +173,25 @@ class Pool:
         key = str(wanted.get("key") or "")
         try:
             told["argv"] = _understood(told["argv"], self.image.here)
-            task.pipe, task.output = os.pipe()
-            self._folders(task.folder)
             if self.program is not None and self.program.key != key:
                 self._let_go()
-            if key and key not in self.unfit:
-                self.program = self.program or self._import(key, wanted, told["argv"])
-                if not self.program.ready:
-                    self.program.waiting.append((task, told))
-            if self.program is None or self.program.ready:
-                self._fork(task, told)
+            if self.program is None and key and key not in self.unfit:
+                self._import(key, wanted, told["argv"])  # before there is anything of the task that it could hold
+            self._folders(task.folder)
+            task.pipe, task.output = os.pipe()
+            os.set_blocking(task.pipe, False)
         except Exception as error:  # noqa: BLE001 - whatever it is: another pod may do better
             self._refuse(task, error)
             return
-        os.set_blocking(task.pipe, False)
         self.tasks[task.id] = task
+        if self.program is not None and not self.program.ready:
+            self.program.waiting.append((task, told))
+        elif not self._fork(task, told):
+            return
         self.say({"is": "started", "id": task.id, "at": task.began})
 
     def _refuse(self, task: Task, error: Exception) -> None:
+        self.tasks.pop(task.id, None)
         for end in (task.pipe, task.output):
             if end >= 0:
                 os.close(end)
@@ -201,18 +202,22 @@ class Pool:
         for name in ("work", "temporary", "home"):
             os.makedirs(f"{folder}/{name}", mode=0o700)
 
-    def _fork(self, task: Task, told: dict[str, Any]) -> None:
-        """Its process: a fork of its program where that is imported, else of this one."""
+    def _fork(self, task: Task, told: dict[str, Any]) -> bool:
+        """Its process: a fork of its program where that is imported, else of this one. Whether there could be one."""
         if self.program is not None and self.program.ready:
             order = {"argv": told["argv"], "env": told["env"], "folder": task.folder}
             try:
                 task.pid = self.program.fork(order, task.output)
-            except (OSError, ValueError, KeyError):
+            except (OSError, ValueError):
                 self._let_go(unfit=True)
                 processes.end_children({other.pid for other in self.running()})  # it may have forked after all
-        if not task.pid:
-            task.pid = self._child(lambda: self._be_a_task(task, told))
+        try:
+            task.pid = task.pid or self._child(lambda: self._be_a_task(task, told))
+        except OSError as error:
+            self._refuse(task, error)
+            return False
         os.close(task.output)
+        return True
 
     def _child(self, be: Callable[[], NoReturn]) -> int:
         sys.stdout.flush(), sys.stderr.flush()
@@ -248,16 +253,16 @@ class Pool:
 
     # --- a program that is imported once ------------------------------------------------------------------------------
 
-    def _import(self, key: str, wanted: dict[str, Any], argv: list[str]) -> Program:
+    def _import(self, key: str, wanted: dict[str, Any], argv: list[str]) -> None:
         made = Program(key, f"{self.root}/program")
         processes.remove(made.folder)
         self._folders(made.folder)
-        self.program = made
         made.pid = self._child(lambda: self._be_a_program(made, wanted, argv))
         made.its.close()
-        return made
+        self.program = made
 
     def _be_a_program(self, made: Program, wanted: dict[str, Any], argv: list[str]) -> NoReturn:
+        self.program = made
         said = os.open(f"{made.folder}.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         self._own_process(said)
         self.image.move_into(made.folder, wanted["env"])
@@ -274,7 +279,7 @@ class Pool:
             said = [{"is": "gone"}]
         for told in said:
             if told.get("is") == "ended":
-                self._ended(int(told["pid"]), int(told["status"]))
+                self._ended(told["pid"], told["status"])
             elif told.get("is") != "imported":
                 self._let_go(unfit=True)
                 return
@@ -293,7 +298,7 @@ class Pool:
             self.unfit.add(program.key)
         for told in program.close():
             if told.get("is") == "ended":
-                self._ended(int(told["pid"]), int(told["status"]))
+                self._ended(told["pid"], told["status"])
         for task in [one for one in self.running() if one.pid and processes.parent(one.pid) != os.getpid()]:
             self._over(task, signal.SIGKILL)  # it ended, and nobody is left who knows how: its files tell
         for path in (program.folder, f"{program.folder}.log"):

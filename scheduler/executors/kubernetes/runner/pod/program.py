@@ -44,14 +44,16 @@ class Program:
         self._files: dict[str, tuple[int, int, int]] = {}
 
     def hear(self) -> list[dict[str, Any]]:
-        """What it says, once there is something; OSError or ValueError where it is gone or says what makes no sense."""
+        """What it says, `pid` and `status` with it, once there is something. OSError where it is gone, ValueError where
+        it says what makes no sense: it is a user's code by now.
+        """
         found, self._kept = self._kept, []
         while not found:
             data = self.socket.recv(1 << 16)
             if not data:
                 raise ConnectionError("it ended")
             *lines, self._unread = (self._unread + data).split(b"\n")
-            found = [dict(json.loads(line)) for line in lines]
+            found = [_understood(line) for line in lines]
         return found
 
     def imported(self) -> None:
@@ -75,7 +77,7 @@ class Program:
             if born:
                 break
         self._kept = [one for one in kept if one not in born]
-        pid = int(born[0]["pid"])
+        pid: int = born[0]["pid"]
         if processes.parent(pid) != self.pid:
             raise ValueError(f"{pid} is no fork of it")
         return pid
@@ -97,6 +99,13 @@ class Program:
                 said += self.hear()
         self.socket.close()
         return said
+
+
+def _understood(line: bytes) -> dict[str, Any]:
+    told = json.loads(line)
+    if not isinstance(told, dict):
+        raise ValueError(f"{told!r} is no word of a program")
+    return {**told, **{name: int(told.get(name) or 0) for name in ("pid", "status")}}
 
 
 def become(sock: socket.socket, image: processes.Image, module: str, argv: list[str]) -> NoReturn:
