@@ -75,6 +75,17 @@ def as_a_task() -> Iterator[None]:
         yield
 
 
+def know_settings() -> None:
+    """flytekit reads a program's settings out of a variable, which all of its tasks have: once is enough for them."""
+    from flytekit.configuration import SERIALIZED_CONTEXT_ENV_VAR, SerializationSettings
+
+    text = os.environ.get(SERIALIZED_CONTEXT_ENV_VAR)
+    if text is None:
+        return
+    known, read = SerializationSettings.from_transport(text), SerializationSettings.from_transport
+    SerializationSettings.from_transport = staticmethod(lambda given: known if given == text else read(given))
+
+
 def stop_loops() -> None:
     """End the event loop threads that flytekit started (default inputs do): a process with threads must not be forked,
     and they start anew on demand.

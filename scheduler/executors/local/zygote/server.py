@@ -168,6 +168,7 @@ class Zygote:
         try:
             with importing.remembering_seeds(), importing.as_a_task():
                 importlib.import_module(module)
+            importing.know_settings()
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
             problem = f"{type(error).__name__}: {error}"
         _stop_loops()

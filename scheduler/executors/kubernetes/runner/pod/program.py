@@ -139,20 +139,9 @@ def _import(argv: list[str], module: str, image: processes.Image) -> None:
         raise Unfit("it started processes")
     if processes.open_files() - before:
         raise Unfit("it has files or connections open")
-    _know_settings()
+    importing.know_settings()
     sys.dont_write_bytecode = True  # beside the code that its tasks share
     gc.freeze()
-
-
-def _know_settings() -> None:
-    """flytekit reads its settings out of a variable, which all of its tasks have: once is enough for them."""
-    from flytekit.configuration import SERIALIZED_CONTEXT_ENV_VAR, SerializationSettings
-
-    text = os.environ.get(SERIALIZED_CONTEXT_ENV_VAR)
-    if text is None:
-        return
-    known, read = SerializationSettings.from_transport(text), SerializationSettings.from_transport
-    SerializationSettings.from_transport = staticmethod(lambda given: known if given == text else read(given))
 
 
 def _serve(sock: socket.socket, image: processes.Image) -> None:
