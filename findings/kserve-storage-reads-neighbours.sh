@@ -37,7 +37,10 @@ port=$("$folder/aws/bin/python" -c 'import socket; s = socket.socket(); s.bind((
 "$folder/aws/bin/moto_server" -p "$port" >"$folder/moto.log" 2>&1 &
 moto=$!
 trap 'kill $moto; rm -rf "$folder"' EXIT
-until grep -q Running "$folder/moto.log"; do sleep 1; done
+for _ in $(seq 60); do
+    if grep -q Running "$folder/moto.log"; then break; fi
+    sleep 1
+done
 told=$("$folder/kserve/bin/python" "$folder/program.py" "http://127.0.0.1:$port" 2>"$folder/err" || { tail -5 "$folder/err" >&2; false; })
 echo "$told"
 [ "$told" = "s3://models/fish: -2/other.joblib ing.joblib model.joblib
