@@ -154,11 +154,11 @@ def _serve(sock: socket.socket, image: processes.Image) -> None:
     own = [sock.fileno(), wake, wakes]
     unread, pipes = b"", list[int]()
     while True:
-        found, _, _ = select.select([sock, wake], [], [])
+        found, _, _ = select.select([sock.fileno(), wake], [], [])
         if wake in found:
             os.read(wake, 4096)
             _tell_ends(sock)
-        if sock not in found:
+        if sock.fileno() not in found:
             continue
         data, ancillary, _, _ = sock.recvmsg(1 << 16, socket.CMSG_SPACE(array.array("i").itemsize))
         if not data:
