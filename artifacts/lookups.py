@@ -40,11 +40,11 @@ class _AsArray:
         return sorted(set(self.rhs))
 
 
-class InArray(_AsArray, In):  # type: ignore[misc]
+class InArray(_AsArray, In):
     pass
 
 
-class RelatedInArray(_AsArray, RelatedIn):  # type: ignore[misc]
+class RelatedInArray(_AsArray, RelatedIn):
     pass
 
 

@@ -7,7 +7,7 @@ from django.db.models import Prefetch
 from artifacts.models import ArtifactVersion, CheckResult, CheckStatus, Severity
 
 
-def with_failures() -> Prefetch:
+def with_failures() -> Prefetch[str]:
     """For rows of versions: the checks that each fails, as `failures`. One query for all of them."""
     rows = CheckResult.objects.filter(status=CheckStatus.FAILED).only("version", "name", "severity").order_by("name")
     return Prefetch("check_results", queryset=rows, to_attr="failures")

@@ -26,8 +26,18 @@ from artifacts.search.slices import newest_in_slices
 from artifacts.search.whole import ARTIFACTS, Known, of_all
 
 __all__ = [
-    *("COUNTED", "Facet", "Facets", "Found", "Rows", "Search"),
-    *("facets_beside", "filter_of", "parse", "read_search", "search", "toggled"),
+    "COUNTED",
+    "Facet",
+    "Facets",
+    "Found",
+    "Rows",
+    "Search",
+    "facets_beside",
+    "filter_of",
+    "parse",
+    "read_search",
+    "search",
+    "toggled",
 ]
 
 BOUNDS = (">", ">=", "<", "<=")

@@ -63,7 +63,7 @@ def _chart(points: Sequence[_Point], name: str, head: tuple[str, str, str]) -> L
     series: dict[str, list[Dot]] = defaultdict(list)
     for point in points:
         value = point.of.metrics.get(name)
-        if is_number(value):
+        if value is not None and is_number(value):
             series[point.line].append(point.dot(name, value))
     if sum(map(len, series.values())) < 2:
         return None

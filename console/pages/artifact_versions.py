@@ -54,7 +54,8 @@ def versions_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
         version.artifact = artifact
     names = _metric_names([*(version.metrics for version in charted), *(version.metrics for version in page.rows)])
     chosen = [name for name in request.GET.getlist("metric") if name in names] or names[:COLUMNS]
-    decisions = _readable_decisions(request, [version.pk for version in [*page.rows, *charted]])
+    ids = [*(version.pk for version in page.rows), *(version.pk for version in charted)]
+    decisions = _readable_decisions(request, ids)
     return {
         "page": page,
         "q": text,

@@ -136,9 +136,10 @@ def _elsewhere(request: PageRequest, versions: Sequence[ArtifactVersion]) -> lis
     others = list(named.order_by("project", "domain").values_list("pk", flat=True)[:PLACES])
     if not others:
         return []
-    newest = {one.newest for one in summaries_of(others, with_counts=False).values()}
+    summaries = summaries_of(others, with_counts=False).values()
+    newest = {one.newest for one in summaries if one.newest is not None}
     called = Alias.objects.filter(artifact__in=others).order_by("-moved_at").values_list("version", flat=True)[:CHOICES]
-    rows = ArtifactVersion.objects.filter(pk__in=newest.union(called) - {None, *(one.pk for one in versions)})
+    rows = ArtifactVersion.objects.filter(pk__in=newest.union(called) - {one.pk for one in versions})
     rows = rows.select_related("artifact").prefetch_related("aliases").defer(*HEAVY)
     return sorted(rows, key=lambda one: (one.artifact.key, -one.pk))
 
