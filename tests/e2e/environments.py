@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import venv
@@ -14,7 +15,12 @@ UNREACHABLE = ("failed to fetch", "could not connect", "no matching distribution
 
 
 def environment(pinned: Path, home: Path) -> Path:
-    """The folder of the commands of a new one in `home`. Where its packages cannot be had the test is skipped."""
+    """The folder of the commands of a new one in `home`. Where its packages cannot be had the test is skipped.
+
+    CAUSEWAY_LAB_NAME names the commands of one that was made before of NAME.txt.
+    """
+    if ready := os.environ.get(f"CAUSEWAY_LAB_{pinned.stem.upper()}"):
+        return Path(ready)
     venv.create(home, symlinks=True)
     if UV.exists():
         installer = [str(UV), "pip", "install", "--compile-bytecode", "--python", str(home)]

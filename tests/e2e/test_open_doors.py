@@ -136,8 +136,6 @@ _made: dict[str, Path] = {}  # for all tests of a lab
 
 
 def made_environment(name: str, request: pytest.FixtureRequest) -> Path:
-    if ready := os.environ.get(f"CAUSEWAY_LAB_{name.upper()}"):  # the folder of the commands of one made before
-        return Path(ready)
     if name not in _made:
         factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
         _made[name] = environment(LABS / f"{name}.txt", factory.mktemp(name) / "environment")

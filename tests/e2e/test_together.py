@@ -71,7 +71,7 @@ def test_ray_has_a_core_for_the_head_and_for_each_worker(user: FlytekitUser) -> 
     ],
 )
 def test_the_next_task_has_the_cluster_of_the_one_before(user: FlytekitUser, kind: str) -> None:
-    """What a task says of where it was: the JVM's process, the scheduler's or the node's address."""
+    """What a task says of where it was: the JVM's process, the scheduler's address, or the node's id."""
     first, second = said(user, f"kept_{kind}_wf"), said(user, f"kept_{kind}_wf")
     assert first == second and first.startswith("285 ")
 
