@@ -10,6 +10,7 @@ the program has imported it:
     h2o.model.ModelBase    H2O's binary model in place of a pickle, which names no more than a key of a server
     keras.Model            `.keras` with every backend, not TensorFlow's alone, and of a class that only its task knows
     tf.data.Dataset        the folder that TensorFlow saves; flytekit tries to pickle it and fails
+    modin.pandas.DataFrame      a dataset that other libraries read (causeway.modin_frames); flytekit makes a pickle
     TFRecordFile, -Directory    as artifacts, and the parts of a directory in the order in which they were written
 
 What is read so is said in the log. A plugin of yours that registers one of these types first keeps it. What validators
@@ -221,6 +222,14 @@ def _take_tensorflow(tf: Any) -> None:
     _take_records(tf, record)
 
 
+def _take_modin(_: Any) -> None:
+    import modin.pandas  # type: ignore[import-not-found, unused-ignore]
+
+    from causeway import modin_frames
+
+    modin_frames.take(modin.pandas)
+
+
 def _take_records(tf: Any, record: Any) -> None:
     """As of arrays, its own words are of one class, and every other one is refused; parts come as the disk has them."""
     original = record.extract_metadata_and_uri
@@ -257,6 +266,7 @@ _TAKEN: dict[str, Callable[[Any], None]] = {
     "numpy": _take_numpy,
     "h2o": _take_h2o,
     "keras": _take_keras,
+    "modin": _take_modin,
     "tensorflow": _take_tensorflow,
 }
 
