@@ -40,8 +40,8 @@ _turns = threading.BoundedSemaphore(AT_ONCE)
 @dataclass(frozen=True)
 class Preview:
     """`text` of text, JSON and Markdown as it is written; a table has columns and rows; a pickled object
-    or an archive the name of its class (`what`) and its parameters, each with its value. `problem`: why there is no more
-    to show. `is_cut`: there is more than is shown.
+    or an archive the name of its class (`what`) and its parameters, each with its value. `problem`: why there is no
+    more to show. `is_cut`: there is more than is shown.
     """
 
     kind: Kind

@@ -1,4 +1,4 @@
-"""Frames of Modin as datasets (`StructuredDataset`), which every other library reads: Parquet, written and read in parallel.
+"""Frames of Modin as datasets (`StructuredDataset`), which other libraries read: Parquet, in as many files as parts.
 
 flytekit's own plug-in for Modin makes a Schema of a frame, and an empty frame of what another library wrote. Where a
 program imports that plug-in, it keeps the type.
@@ -32,7 +32,10 @@ def take(pandas: Any) -> None:
 
     class ToParquet(StructuredDatasetEncoder):  # type: ignore[misc]
         def encode(
-            self, ctx: FlyteContext, structured_dataset: StructuredDataset, structured_dataset_type: StructuredDatasetType
+            self,
+            ctx: FlyteContext,
+            structured_dataset: StructuredDataset,
+            structured_dataset_type: StructuredDatasetType,
         ) -> literals.StructuredDataset:
             """Engines of several processes make a folder of the path, with a file of each part; others make a file."""
             path = Path(ctx.file_access.get_random_local_directory()) / "00000"

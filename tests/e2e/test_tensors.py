@@ -1,4 +1,5 @@
-"""Keras and TensorFlow: a model, its rows and its records between tasks, kept, shown and on a laptop; and a training of two workers.
+"""Keras and TensorFlow: a model, its rows and its records between tasks, kept, shown and on a laptop; and a training of
+two workers.
 
 A lab: its libraries have some 1.5 GB, so it runs where CAUSEWAY_LABS=tensors (or all) asks for it.
 """
@@ -80,4 +81,4 @@ def test_a_model_its_rows_and_its_records_pass_between_tasks_and_onto_a_laptop(
 
 
 def test_two_workers_of_tensorflow_train_one_model(user: FlytekitUser) -> None:
-    assert said(user, "together_wf") == "2 3 True True"
+    assert said(user, "together_wf") == "[9.0, 3.24, 1.17] by 2, 3 of 3"
