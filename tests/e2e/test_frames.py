@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,14 +28,27 @@ PINNED = Path(__file__).parent / "labs.d/frames.txt"
 NAMED = os.geteuid() != 0 or any(map(os.path.exists, NSS_WRAPPERS))  # root's tasks have users of their own
 
 
-@pytest.mark.skipif(shutil.which("java") is None or not NAMED, reason="Spark needs Java, and libnss-wrapper for root")
-def test_a_frame_passes_through_all_libraries(tmp_path: Path) -> None:
-    lab = environment(PINNED, tmp_path / "environment", with_sdk=True)
-    with running_stack(tmp_path / "home", CAUSEWAY_ENVIRONMENTS=f"ghcr.io/isles/frames={lab / 'python'}") as stack:
-        user = FlytekitUser(stack, tmp_path / "programs", commands=lab)
+@pytest.fixture(scope="module")
+def user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlytekitUser]:
+    folder = tmp_path_factory.mktemp("frames")
+    lab = environment(PINNED, folder / "environment", with_sdk=True)
+    with running_stack(folder / "home", CAUSEWAY_ENVIRONMENTS=f"ghcr.io/isles/frames={lab / 'python'}") as stack:
+        user = FlytekitUser(stack, folder / "programs", commands=lab)
         where = ("-p", PROJECT, "-d", DOMAIN, "--version", "v1", "--copy", "all")
         assert "Successfully registered" in user.pyflyte("register", *where, "frames")
-        run = user.wait(user.remote.execute(user.fetch("frames.flows.frames_wf"), inputs={"n": 10}), 600)
-        assert run.error is None, run.error.message
-        said = run.outputs.get("o0", str)
-    assert said == "[9, 45, 22.5, 90, 135, 5] ['boat', 'fish']"
+        yield user
+
+
+def said(user: FlytekitUser, workflow: str, n: int) -> str:
+    run = user.wait(user.remote.execute(user.fetch(f"frames.{workflow}"), inputs={"n": n}), 600)
+    assert run.error is None, run.error.message
+    return str(run.outputs.get("o0", str))
+
+
+@pytest.mark.skipif(shutil.which("java") is None or not NAMED, reason="Spark needs Java, and libnss-wrapper for root")
+def test_a_frame_passes_through_all_libraries(user: FlytekitUser) -> None:
+    assert said(user, "flows.frames_wf", 10) == "[9, 45, 22.5, 90, 135, 5] ['boat', 'fish']"
+
+
+def test_the_rows_of_a_query_pass_into_a_frame(user: FlytekitUser) -> None:
+    assert said(user, "queries.query_wf", 4) == "['fish', 'squared'] 30"
