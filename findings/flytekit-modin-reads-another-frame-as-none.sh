@@ -14,7 +14,7 @@ import os
 
 os.environ["MODIN_ENGINE"] = "python"
 import flytekitplugins.modin
-import modin.pandas
+import modin.pandas as frames
 import pandas
 from flytekit import FlyteContextManager
 from flytekit.core.type_engine import TypeEngine
@@ -22,7 +22,7 @@ from flytekit.core.type_engine import TypeEngine
 context = FlyteContextManager.current_context()
 rows = pandas.DataFrame({"boat": ["Gull", "Tern", "Auk"], "fish": [1, 2, 3]})
 literal = TypeEngine.to_literal(context, rows, pandas.DataFrame, TypeEngine.to_literal_type(pandas.DataFrame))
-found = TypeEngine.to_python_value(context, literal, modin.pandas.DataFrame)
+found = TypeEngine.to_python_value(context, literal, frames.DataFrame)
 print(f"pandas wrote {rows.shape}, modin reads {found.shape}")
 PY
 found=$("$folder/venv/bin/python" "$folder/frames.py" 2>/dev/null)

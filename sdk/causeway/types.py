@@ -22,6 +22,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
@@ -223,11 +224,11 @@ def _take_tensorflow(tf: Any) -> None:
 
 
 def _take_modin(_: Any) -> None:
-    import modin.pandas  # type: ignore[import-not-found, unused-ignore]
-
     from causeway import modin_frames
 
-    modin_frames.take(modin.pandas)
+    modin_frames.take(
+        import_module("modin.pandas")
+    )  # `modin.pandas` has no such name where flytekit's plug-in was first
 
 
 def _take_records(tf: Any, record: Any) -> None:
@@ -271,6 +272,14 @@ _TAKEN: dict[str, Callable[[Any], None]] = {
 }
 
 
+def _take(name: str, take: Callable[[Any], None]) -> None:
+    """A framework of another release, which may have changed, fails no task that carries other values."""
+    try:
+        take(sys.modules[name])
+    except Exception:
+        logger.warning("values of %s may not be carried", name, exc_info=True)
+
+
 def register() -> None:
     """Whenever flytekit looks whether a framework has come, so do we. Once; does nothing the next time."""
     original = TypeEngine.lazy_import_transformers
@@ -282,7 +291,7 @@ def register() -> None:
         original()
         take_again()
         for name in [name for name in _TAKEN if hasattr(sys.modules.get(name), "__version__")]:
-            _TAKEN.pop(name)(sys.modules[name])
+            _take(name, _TAKEN.pop(name))
         validators.take()
 
     lazy_import_transformers.causeway = True  # type: ignore[attr-defined]
