@@ -9,6 +9,7 @@ import pickle
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -270,10 +271,13 @@ class _Global:
     def __call__(self) -> None: ...
 
 
+_InPython: Any = pickle._Pickler  # type: ignore[attr-defined]  # its steps can be changed
+
+
 def written(found: object) -> bytes:
     """Names are written without a look whether they are there."""
 
-    class Writer(pickle._Pickler):  # type: ignore[name-defined, misc]
+    class Writer(_InPython):  # type: ignore[misc]
         def save(self, obj: object, save_persistent_id: bool = True) -> None:
             if isinstance(obj, _Global):
                 self.write(pickle.GLOBAL + f"{obj.__module__}\n{obj.__name__}\n".encode())

@@ -50,6 +50,7 @@ NAMED = os.geteuid() != 0 or any(map(os.path.exists, NSS_WRAPPERS))  # root's ta
 
 
 @pytest.mark.skipif(shutil.which("java") is None or not NAMED, reason="Spark needs Java, and libnss-wrapper for root")
+@pytest.mark.skipif((os.cpu_count() or 1) < 3, reason="a driver and two executors ask for three cores")
 def test_spark_has_its_configuration_and_as_many_slots_as_executors(user: FlytekitUser) -> None:
     assert said(user, "spark_wf") == "285 Skye local[2]"
 
