@@ -42,9 +42,9 @@ MODEL_FORMATS = frozenset(
         "mlmodel",
     }
 )
-DATASET_FORMATS = frozenset(
-    {"numpyarray", "pytorchtensor", "huggingfacedatasetdict", "tensorflowrecord", "tfrecord", "parquet", "csv", "jsonl"}
-)
+DATASET_FORMATS = frozenset({"numpyarray", "pytorchtensor", "tfrecord", "parquet", "csv", "jsonl"})
+# Of transformers, that say so of a folder, too; a folder that a program says is of csv is a directory
+DATASET_FOLDERS = frozenset({"huggingfacedatasetdict", "tensorflowrecord", "tensorflowdataset"})
 MODEL_MODULES = ("sklearn.", "torch.", "keras.", "tensorflow.", "xgboost.", "lightgbm.", "catboost.", "transformers.")
 DATASET_MODULES = ("pandas.", "polars.", "pyarrow.", "numpy.", "datasets.")
 PICKLE_FORMAT = "PythonPickle"
@@ -149,6 +149,8 @@ def _blob_kind(literal_type: types_pb2.LiteralType) -> Kind:
         if module.startswith(MODEL_MODULES):
             return Kind.MODEL
         return Kind.DATASET if module.startswith(DATASET_MODULES) else Kind.OTHER
+    if name in DATASET_FOLDERS:
+        return Kind.DATASET
     if blob.dimensionality == types_pb2.BlobType.MULTIPART:
         return Kind.DIRECTORY
     return Kind.DATASET if name in DATASET_FORMATS else Kind.FILE

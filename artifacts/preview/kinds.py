@@ -20,13 +20,16 @@ class Kind(str, Enum):
     IMAGE = "image"
     AUDIO = "audio"
     PICKLE = "pickled object"
+    ARCHIVE = "archive"  # a zip: models of Keras and torch are such
     BINARY = "binary"
 
 
 PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")  # of pickle, that say so at the beginning
+OBJECTS = frozenset({Kind.PICKLE, Kind.ARCHIVE})  # that have a class and parameters
 TABLES = frozenset({Kind.PARQUET, Kind.ARROW, Kind.CSV, Kind.JSON_LINES})
 _MAGIC = {
     b"PAR1": Kind.PARQUET,
+    b"PK\x03\x04": Kind.ARCHIVE,
     b"ARROW1": Kind.ARROW,
     b"\xff\xff\xff\xff": Kind.ARROW,  # a stream
     b"\x89PNG\r\n\x1a\n": Kind.IMAGE,

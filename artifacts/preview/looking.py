@@ -18,7 +18,7 @@ from typing import Any, BinaryIO
 
 from artifacts.exceptions import NotFound
 from artifacts.kept_results import Kept
-from artifacts.preview.kinds import HEAD, TABLES, Kind, kind_of
+from artifacts.preview.kinds import HEAD, OBJECTS, TABLES, Kind, kind_of
 from artifacts.store import store
 
 logger = logging.getLogger(__name__)
@@ -40,8 +40,8 @@ _turns = threading.BoundedSemaphore(AT_ONCE)
 @dataclass(frozen=True)
 class Preview:
     """`text` of text, JSON and Markdown as it is written; a table has columns and rows; a pickled object
-    the name of its class (`what`) and its parameters, each with its value. `problem`: why there is no more
-    to show. `is_cut`: there is more than is shown.
+    or an archive the name of its class (`what`) and its parameters, each with its value. `problem`: why there is no
+    more to show. `is_cut`: there is more than is shown.
     """
 
     kind: Kind
@@ -68,7 +68,7 @@ def preview(uri: str) -> Preview:
     with store().open(uri) as stream:
         head = stream.read(HEAD)
     kind = kind_of(uri, head)
-    if kind in TABLES or kind is Kind.PICKLE:
+    if kind in TABLES or kind in OBJECTS:
         return _within_limits(uri, kind, size)
     if kind in (Kind.TEXT, Kind.JSON, Kind.MARKDOWN):
         return _text(uri, kind, size)
@@ -107,7 +107,7 @@ def _within_limits(uri: str, kind: Kind, size: int) -> Preview:
     told = json.loads(found)
     if told.get("problem") and kind in (Kind.CSV, Kind.JSON_LINES):
         return _text(uri, Kind.TEXT, size)
-    if kind is Kind.PICKLE:
+    if kind in OBJECTS:
         return Preview(kind, size, **told)
     total = told.get("total_rows")
     return Preview(kind, size, **told, is_cut=total is None or total > len(told.get("rows", ())))

@@ -63,7 +63,9 @@ class _Reader(_InPython):  # type: ignore[misc]
         self._file = file
         self.dispatch = {**_InPython.dispatch, pickle.BUILD[0]: _Reader.build}
 
-    def find_class(self, module: str, name: str) -> type[StandIn]:
+    def find_class(self, module: str, name: str) -> type[Any]:
+        if (module, name) == ("collections", "OrderedDict"):
+            return dict  # as harmless, and what torch keeps all its tensors in
         return _stand_in(f"{module}.{name}")
 
     def persistent_load(self, pid: Any) -> StandIn:
@@ -113,10 +115,18 @@ def _dtype(found: Any) -> str:
 
 def read_pickled(file: BinaryIO) -> dict[str, Any]:
     """The class, and its parameters as rows of name and value; raises what a file that is none of this raises."""
-    found = _Reader(file).load()
-    if not isinstance(found, StandIn):
-        return {"what": type(found).__name__, "parameters": list(_rows("", found, 0))[:MOST_ROWS]}
-    return {"what": found.name, "parameters": list(_rows("", found, 0))[:MOST_ROWS]}
+    found = read_pickled_object(file)
+    name = found.name if isinstance(found, StandIn) else type(found).__name__
+    return {"what": name, "parameters": list(rows_of(found))[:MOST_ROWS]}
+
+
+def read_pickled_object(file: BinaryIO) -> Any:
+    """The tree of stand-ins, texts and numbers."""
+    return _Reader(file).load()
+
+
+def rows_of(found: Any) -> Iterator[tuple[str, str]]:
+    return _rows("", found, 0)
 
 
 def _rows(path: str, found: Any, depth: int) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ import pyarrow.csv as pacsv
 import pyarrow.json as pajson
 import pyarrow.parquet as pq
 
+from artifacts.preview import archived
 from artifacts.preview.pickled import read_pickled
 
 ROWS_SHOWN, COLUMNS_SHOWN = 50, 100
@@ -29,6 +30,7 @@ CELL = 200  # characters
 LINES = 4 << 20  # bytes of JSON lines that are read
 BLOCK = 1 << 20
 BROKEN = (pickle.UnpicklingError, EOFError, LookupError, TypeError, AttributeError, RecursionError)  # of a pickle
+OBJECTS = {"pickled object": read_pickled, "archive": archived.read_archive}
 
 
 def read_table(file: BinaryIO, kind: str, name: str) -> dict[str, Any]:
@@ -128,11 +130,12 @@ def main() -> None:
     pa.set_cpu_count(1)
     with open(int(descriptor), "rb") as file:
         try:
-            told = read_pickled(file) if kind == "pickled object" else read_table(file, kind, name)
-        except BROKEN as error:
-            if kind != "pickled object":
+            told = OBJECTS[kind](file) if kind in OBJECTS else read_table(file, kind, name)
+        except (*BROKEN, *archived.BROKEN) as error:
+            if kind not in OBJECTS:
                 raise
-            told = {"problem": f"It is no pickle that can be read: {type(error).__name__}."}
+            what = "pickle" if kind == "pickled object" else kind
+            told = {"problem": f"It is no {what} that can be read: {type(error).__name__}."}
         except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
             told = {"problem": " ".join(str(error).split()[:60]) or type(error).__name__}
     json.dump(told, sys.stdout, default=str)

@@ -85,6 +85,10 @@ class ObjectPreviewOut(serializers.Serializer[Any]):
     )
     sampled = serializers.IntegerField(help_text="rows that the statistics are of")
     total_rows = serializers.IntegerField(allow_null=True, help_text="null: the file does not say")
+    what = serializers.CharField(help_text="the class of a model, of a pickled object or an archive; else empty")
+    parameters = serializers.ListField(
+        child=serializers.ListField(child=serializers.CharField()), help_text="of such: pairs of a name and a value"
+    )
     problem = serializers.CharField(help_text="why there is no more to see; else empty")
     is_cut = serializers.BooleanField(help_text="there is more than this")
 

@@ -8,6 +8,10 @@ the program has imported it:
     datasets.DatasetDict   a folder with a Parquet file for each split; flytekit takes it for a dict and fails
     numpy.ndarray          as an artifact: flytekit refuses every annotation of an array that it does not know
     h2o.model.ModelBase    H2O's binary model in place of a pickle, which names no more than a key of a server
+    keras.Model            `.keras` with every backend, not TensorFlow's alone, and of a class that only its task knows
+    tf.data.Dataset        the folder that TensorFlow saves; flytekit tries to pickle it and fails
+    modin.pandas.DataFrame      a dataset that other libraries read (causeway.modin_frames); flytekit makes a pickle
+    TFRecordFile, -Directory    as artifacts, and the parts of a directory in the order in which they were written
 
 What is read so is said in the log. A plugin of yours that registers one of these types first keeps it. What validators
 of data say is listened to as well (causeway.validators), and data declared as mounted is linked (causeway.mounting).
@@ -18,8 +22,9 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 from flytekit.core.context_manager import FlyteContext
 from flytekit.core.type_engine import TypeEngine, TypeTransformer, TypeTransformerFailedError
@@ -32,6 +37,7 @@ from causeway import images, mounting, validators
 logger = logging.getLogger("causeway.types")
 
 XGBOOST, DATASETS, H2O = "XGBoostModel", "HuggingFaceDatasetDict", "H2OModel"
+KERAS, TENSORS = "TensorFlowModel", "TensorFlowDataset"  # of Keras flytekit's own name: who has no SDK reads it too
 H2O_PORTS = "54400+"  # the first free one: at H2O's own 54321 a task would meet the server of another
 _SINGLE, _MANY = BlobType.BlobDimensionality.SINGLE, BlobType.BlobDimensionality.MULTIPART
 
@@ -59,9 +65,14 @@ class _Files(TypeTransformer[Any]):  # type: ignore[misc]
 
     def to_python_value(self, ctx: FlyteContext, lv: Literal, expected_python_type: type[Any]) -> Any:
         many = self.blob.dimensionality == _MANY
-        path = ctx.file_access.get_random_local_directory() if many else ctx.file_access.get_random_local_path()
-        ctx.file_access.get_data(lv.scalar.blob.uri, path, is_multipart=many)
-        return self.read(Path(path))
+        files = ctx.file_access
+        path = files.get_random_local_directory() if many else files.get_random_local_path() + self.suffix
+        files.get_data(lv.scalar.blob.uri, path, is_multipart=many)
+        return self.read_as(expected_python_type, Path(path))
+
+    def read_as(self, kind: type[Any], path: Path) -> Any:
+        """`kind`: what the task's input is annotated with."""
+        return self.read(path)
 
     def guess_python_type(self, literal_type: LiteralType) -> type[Any]:
         if literal_type.blob is not None and literal_type.blob.format == self.blob.format:
@@ -132,7 +143,6 @@ def _take_datasets(datasets: Any) -> None:
 def _take_numpy(numpy: Any) -> None:
     """Its own words are kwtypes (`allow_pickle`) and hash methods; an artifact says nothing about how to store."""
     from collections import OrderedDict
-    from typing import Annotated, get_args, get_origin
 
     from flytekit.core.hash import HashMethod
     from flytekit.types.numpy import ndarray
@@ -166,6 +176,83 @@ def _take_h2o(h2o: Any) -> None:
     _register(Binary(h2o.model.ModelBase, H2O, _SINGLE))
 
 
+def _take_keras(keras: Any) -> None:
+    class Model(_Files):
+        suffix = ".keras"
+
+        def write(self, value: Any, path: Path) -> None:
+            value.save(path)
+
+        def read_as(self, kind: type[Any], path: Path) -> Any:
+            """Keras finds a class by the name that it was registered by, or here by the annotation that names it."""
+            asked = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+            with keras.saving.custom_object_scope({asked.__name__: asked}):
+                return keras.saving.load_model(path)
+
+    if type(TypeEngine._REGISTRY.get(keras.Model)).__module__.startswith("flytekit.extras."):
+        del TypeEngine._REGISTRY[keras.Model]  # its own, which goes without a program's classes
+    _register(Model(keras.Model, KERAS, _SINGLE))
+
+
+def _before_tensorflow() -> Callable[[], None]:
+    """flytekit's type of Keras models comes with TensorFlow, and fails where one is registered: ours goes aside until
+    what is given back is called.
+    """
+    keras = sys.modules.get("keras")
+    if "keras" in _TAKEN or "tensorflow" not in sys.modules or "flytekit.extras.tensorflow" in sys.modules:
+        return lambda: None
+    if getattr(TypeEngine._REGISTRY.get(keras.Model), "name", "") == KERAS:  # type: ignore[union-attr]
+        del TypeEngine._REGISTRY[keras.Model]  # type: ignore[union-attr]
+        return lambda: _take_keras(keras)
+    return lambda: None
+
+
+def _take_tensorflow(tf: Any) -> None:
+    from flytekit.extras.tensorflow import record
+
+    class Dataset(_Files):
+        def write(self, value: Any, path: Path) -> None:
+            if value.cardinality() == tf.data.INFINITE_CARDINALITY:
+                raise TypeTransformerFailedError("a tf.data.Dataset without an end cannot be stored: give it take(n)")
+            value.save(str(path))
+
+        def read(self, path: Path) -> Any:
+            return tf.data.Dataset.load(str(path))
+
+    _register(Dataset(tf.data.Dataset, TENSORS, _MANY))
+    _take_records(tf, record)
+
+
+def _take_modin(_: Any) -> None:
+    from causeway import modin_frames
+
+    modin_frames.take(
+        import_module("modin.pandas")
+    )  # `modin.pandas` has no such name where flytekit's plug-in was first
+
+
+def _take_records(tf: Any, record: Any) -> None:
+    """As of arrays, its own words are of one class, and every other one is refused; parts come as the disk has them."""
+    original = record.extract_metadata_and_uri
+
+    def extract_metadata_and_uri(lv: Literal, t: Any) -> Any:
+        if get_origin(t) is Annotated:
+            kind, *said = get_args(t)
+            known = [one for one in said if isinstance(one, record.TFRecordDatasetConfig)]
+            t = Annotated[(kind, known[0])] if known else kind
+        return original(lv, t)
+
+    def to_python_value(self: Any, ctx: FlyteContext, lv: Literal, expected_python_type: type[Any]) -> Any:
+        uri, said = extract_metadata_and_uri(lv, expected_python_type)
+        folder = Path(ctx.file_access.get_random_local_directory())
+        ctx.file_access.get_data(uri, str(folder), is_multipart=True)
+        parts = sorted(map(str, folder.iterdir()), key=lambda name: (len(name), name))  # part_2 before part_10
+        return tf.data.TFRecordDataset(parts, **vars(said))
+
+    record.extract_metadata_and_uri = extract_metadata_and_uri
+    record.TensorFlowRecordsDirTransformer.to_python_value = to_python_value
+
+
 def _register(transformer: TypeTransformer[Any]) -> None:
     try:
         TypeEngine.register(transformer)
@@ -179,7 +266,18 @@ _TAKEN: dict[str, Callable[[Any], None]] = {
     "datasets": _take_datasets,
     "numpy": _take_numpy,
     "h2o": _take_h2o,
+    "keras": _take_keras,
+    "modin": _take_modin,
+    "tensorflow": _take_tensorflow,
 }
+
+
+def _take(name: str, take: Callable[[Any], None]) -> None:
+    """A framework of another release, which may have changed, fails no task that carries other values."""
+    try:
+        take(sys.modules[name])
+    except Exception:
+        logger.warning("values of %s may not be carried", name, exc_info=True)
 
 
 def register() -> None:
@@ -189,9 +287,11 @@ def register() -> None:
         return
 
     def lazy_import_transformers() -> None:
+        take_again = _before_tensorflow()
         original()
+        take_again()
         for name in [name for name in _TAKEN if hasattr(sys.modules.get(name), "__version__")]:
-            _TAKEN.pop(name)(sys.modules[name])
+            _take(name, _TAKEN.pop(name))
         validators.take()
 
     lazy_import_transformers.causeway = True  # type: ignore[attr-defined]

@@ -3,8 +3,10 @@
 flytekit loads this by itself where the SDK is installed (causeway.types); programs stay as they are. Listened to are
 
     pandera             each validation by flytekitplugins-pandera, of an output or an input: `pandera-SCHEMA`
-    Great Expectations  each run of a checkpoint, by flytekitplugins-great_expectations or by hand: `expectations-SUITE`
-    WhyLogs             each report of constraints by flytekitplugins-whylogs: `whylogs-constraints`
+    Great Expectations  each run of a checkpoint, by flytekitplugins-great_expectations or by hand, and since 1.0 of a
+                        validation, and each suite that a batch is validated by: `expectations-SUITE`
+    WhyLogs             each validation or report of constraints, by flytekitplugins-whylogs or by hand:
+                        `whylogs-constraints`
 
 What is said of an output goes with its literal, as a `causeway.Check` of the program does. What is said of an input
 that is a version already is left beside the outputs (LEFT), also where the task fails by it; it only warns, unless the
@@ -15,10 +17,10 @@ cannot be understood is told in the log and never fails a task.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import logging
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,18 +33,16 @@ from flytekit.core.base_task import PythonTask
 from flytekit.core.context_manager import ExecutionState, FlyteContext
 
 from causeway.decks.page import STYLE, section
-from causeway.decks.quality import cases_of, rows_of, short
 from causeway.decks.tables import table
 from causeway.facts import Check
 from causeway.literals import inside
+from causeway.reports import of_checkpoint, of_constraints, of_pandera, of_validation
 
 logger = logging.getLogger("causeway.validators")
 
 # At the output prefix: [{"version": id, missing: of none, "check": name, "said": as Check says it}]
 LEFT, DECK = "checks.json", "deck.html"
 CARRIED_KEY = "_ua"  # literal metadata that names the version a literal is
-MOST_CASES = 20  # of what failed, kept as evidence
-MOST_MESSAGE = 250  # letters
 MOST_ROWS, MOST_BYTES = 100, 1024**2  # of LEFT
 
 
@@ -94,74 +94,6 @@ def about(subject: _Subject) -> Iterator[_Subject]:
         _subject.reset(token)
 
 
-def of_pandera(data: Any, schema: Any, error: Any, *, warns: bool = False) -> Iterator[Check]:
-    """`error`: the SchemaErrors or SchemaError, or None; `value` of the check is the number of cases that failed."""
-    name = _name("pandera", getattr(schema, "name", None))
-    numbers = {"rows": float(len(data))}
-    if error is None:
-        yield Check(name, True, value=0.0, numbers=numbers, message="every row keeps to the schema")
-        return
-    found = error.failure_cases
-    if hasattr(found, "columns"):  # of millions of rows no more than what is shown is taken out of the frame
-        count, cases = len(found), list(cases_of(found.head(MOST_CASES)))
-        kinds = list(cases_of(found.drop_duplicates(["column", "check"]).head(MOST_CASES)))
-    else:
-        count, cases = 1, [{"check": short(str(error))}]
-        kinds = cases
-    told = ", ".join(f"{one.get('column') or 'frame'} {one.get('check')}" for one in kinds)
-    yield Check(
-        name,
-        False,
-        value=float(count),
-        numbers=numbers,
-        message=f"{count} cases failed: {told}"[:MOST_MESSAGE],
-        evidence={"cases": cases},
-        severity="warn" if warns else "",
-    )
-
-
-def of_checkpoint(result: Any) -> Iterator[Check]:
-    """The result of a checkpoint of Great Expectations 0.18 or 1.x: a check for each suite that it ran.
-
-    `value` is the number of expectations that were not met.
-    """
-    listed = getattr(result, "list_validation_results", None)
-    for one in listed() if listed is not None else result.run_results.values():
-        told = one.to_json_dict()
-        suite = told.get("suite_name") or (told.get("meta") or {}).get("expectation_suite_name")
-        rows = list(rows_of(one))
-        unmet = [row for row in rows if row["passed"] == "no"]
-        names = ", ".join(dict.fromkeys(f"{row['column']} {row['expectation']}".strip() for row in unmet))
-        yield Check(
-            _name("expectations", suite),
-            bool(told["success"]),
-            value=float(len(unmet)),
-            numbers={"expectations": float(len(rows))},
-            message=(f"not met: {names}" if unmet else f"all {len(rows)} expectations are met")[:MOST_MESSAGE],
-            evidence={"unmet": unmet[:MOST_CASES]} if unmet else {},
-        )
-
-
-def of_constraints(constraints: Any) -> Iterator[Check]:
-    """WhyLogs' constraints of a profile. `value` is the number of those that do not hold."""
-    report = [{"constraint": str(one[0]), "holds": not one[2]} for one in constraints.generate_constraints_report()]
-    broken = [str(one["constraint"]) for one in report if not one["holds"]]
-    said = f"do not hold: {', '.join(broken)}" if broken else f"all {len(report)} constraints hold"
-    yield Check(
-        "whylogs-constraints",
-        not broken,
-        value=float(len(broken)),
-        numbers={"constraints": float(len(report))},
-        message=said[:MOST_MESSAGE],
-        evidence={"broken": broken[:MOST_CASES]} if broken else {},
-    )
-
-
-def _name(kind: str, of: object) -> str:
-    """As checks may be called: letters, digits, '_', '.' and '-', at most 64."""
-    return re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{kind}-{of}" if of else kind)[:64].rstrip("-")
-
-
 def take_pandera(plugin: Any) -> None:
     """Each validation is rendered, whether it failed or not: there all of it is at hand."""
     transformer, renderer = plugin.PanderaPandasTransformer, plugin.PandasReportRenderer
@@ -202,23 +134,55 @@ def take_expectations_plugin(plugin: Any) -> None:
 
 def take_expectations(library: Any) -> None:
     _listen_to_checkpoints()
+    with contextlib.suppress(ImportError):  # before 1.0 there is no such thing
+        from great_expectations.core.validation_definition import ValidationDefinition
+        from great_expectations.datasource.fluent.interfaces import Batch
+
+        _listen(ValidationDefinition, "run", of_validation)
+        _listen(Batch, "validate", of_validation)
 
 
 def _listen_to_checkpoints() -> bool:
     from great_expectations.checkpoint import Checkpoint
 
-    run = Checkpoint.run
-    if not getattr(run, "causeway", False):
-
-        @functools.wraps(run)
-        def run_and_say(*args: Any, **options: Any) -> Any:
-            result = run(*args, **options)
-            say(lambda: of_checkpoint(result))
-            return result
-
-        run_and_say.causeway = True  # type: ignore[attr-defined]
-        Checkpoint.run = run_and_say
+    _listen(Checkpoint, "run", of_checkpoint)
     return False
+
+
+def _listen(owner: Any, name: str, of: Callable[[Any], Iterator[Check]]) -> None:
+    """What the method returns is said. Once; does nothing the next time."""
+    original = getattr(owner, name)
+    if getattr(original, "causeway", False):
+        return
+
+    @functools.wraps(original)
+    def call_and_say(*args: Any, **options: Any) -> Any:
+        result = original(*args, **options)
+        say(lambda: of(result))
+        return result
+
+    call_and_say.causeway = True  # type: ignore[attr-defined]
+    setattr(owner, name, call_and_say)
+
+
+def take_constraints(library: Any) -> None:
+    """WhyLogs' own, whose report is asked for as it was: ours would be told of itself."""
+    owner = library.Constraints
+    report = owner.generate_constraints_report
+    for name in ("validate", "report", "generate_constraints_report"):
+        original = getattr(owner, name, None)
+        if original is not None:
+            setattr(owner, name, _and_say(original, report))
+
+
+def _and_say(original: Callable[..., Any], report: Callable[[Any], Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def call_and_say(self: Any, *args: Any, **options: Any) -> Any:
+        result = original(self, *args, **options)
+        say(lambda: of_constraints(report(self)))
+        return result
+
+    return call_and_say
 
 
 def take_whylogs(plugin: Any) -> None:
@@ -227,7 +191,7 @@ def take_whylogs(plugin: Any) -> None:
 
     @functools.wraps(render)
     def to_html(constraints: Any) -> str:
-        say(lambda: of_constraints(constraints))
+        say(lambda: of_constraints(constraints.generate_constraints_report()))
         return str(render(constraints))
 
     renderer.to_html = staticmethod(to_html)
@@ -274,6 +238,7 @@ TAKEN: dict[str, tuple[str, Callable[[Any], None]]] = {  # by module: what it ha
     "flytekitplugins.great_expectations": ("GreatExpectationsTask", take_expectations_plugin),
     "flytekitplugins.whylogs": ("WhylogsConstraintsRenderer", take_whylogs),
     "great_expectations": ("checkpoint", take_expectations),
+    "whylogs.core.constraints": ("MetricConstraint", take_constraints),
 }
 
 

@@ -152,3 +152,17 @@ def test_it_knows_models_by_transformer_and_by_the_pickled_class() -> None:
     assert kind_of(pickled) == Kind.OTHER
     pickled.metadata.update({"python_class_name": "<class 'xgboost.sklearn.XGBClassifier'>"})
     assert kind_of(pickled) == Kind.MODEL
+
+
+@pytest.mark.parametrize(
+    ("format", "kind"),
+    [
+        ("HuggingFaceDatasetDict", Kind.DATASET),
+        ("TensorFlowRecord", Kind.DATASET),
+        ("TensorFlowDataset", Kind.DATASET),
+        ("csv", Kind.DIRECTORY),
+    ],
+)
+def test_a_folder_that_a_transformer_makes_of_a_dataset_is_one(format: str, kind: Kind) -> None:
+    folder = types_pb2.BlobType(format=format, dimensionality=types_pb2.BlobType.MULTIPART)
+    assert kind_of(types_pb2.LiteralType(blob=folder)) == kind

@@ -6,7 +6,10 @@ import io
 import json
 import os
 import pickle
+import zipfile
+from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 import joblib
 import numpy as np
@@ -207,3 +210,129 @@ def test_nothing_in_a_pickle_is_run(tmp_path: Path) -> None:
 def test_what_is_no_whole_pickle_is_said(data: bytes) -> None:
     seen = preview(put("broken.pkl", data))
     assert seen.kind is Kind.PICKLE and seen.problem and not seen.parameters
+
+
+def archive(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as made:
+        for name, data in files.items():
+            made.writestr(name, data)
+    return buffer.getvalue()
+
+
+LAYER = {"class_name": "Dense", "config": {"name": "dense", "trainable": True, "units": 2, "activation": "relu"}}
+INNER = {"class_name": "Sequential", "config": {"name": "inner", "layers": [LAYER]}}
+KERAS = {
+    "metadata.json": json.dumps({"keras_version": "3.15.1", "date_saved": "2026-11-29@22:00:00"}).encode(),
+    "config.json": json.dumps(
+        {
+            "module": "keras",
+            "class_name": "Functional",
+            "config": {"name": "whole", "layers": [LAYER, INNER]},
+            "compile_config": {"optimizer": {"class_name": "Adam", "config": {}}, "loss": "mse", "metrics": None},
+        }
+    ).encode(),
+    "model.weights.h5": b"12345",
+}
+
+
+def test_a_model_of_keras_shows_its_layers() -> None:
+    seen = looked_into("m.keras", archive(KERAS))
+    assert (seen.kind, seen.what, seen.problem) == (Kind.ARCHIVE, "keras.Functional", "")
+    assert [tuple(row) for row in seen.parameters] == [
+        ("keras", "3.15.1"),
+        ("saved", "2026-11-29@22:00:00"),
+        ("optimizer", "Adam"),
+        ("loss", "mse"),
+        ("weights", "5 bytes"),
+        ("dense", "Dense(units=2, activation=relu)"),
+        ("inner", "Sequential()"),
+        ("inner.dense", "Dense(units=2, activation=relu)"),
+    ]
+
+
+def named(path: str, *given: object, **state: object) -> object:
+    """What unpickles as a call of that name, with a state: as torch's classes, without torch."""
+
+    class Named:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (_Global(path), given, state) if state else (_Global(path), given)
+
+    return Named()
+
+
+class _Global:
+    """A function of a module that is not there, which pickle writes by its name."""
+
+    def __init__(self, path: str) -> None:
+        self.__module__, _, self.__qualname__ = path.rpartition(".")
+        self.__name__ = self.__qualname__
+
+    def __call__(self) -> None: ...
+
+
+_InPython: Any = pickle._Pickler  # type: ignore[attr-defined]  # its steps can be changed
+
+
+def written(found: object) -> bytes:
+    """Names are written without a look whether they are there."""
+
+    class Writer(_InPython):  # type: ignore[misc]
+        def save(self, obj: object, save_persistent_id: bool = True) -> None:
+            if isinstance(obj, _Global):
+                self.write(pickle.GLOBAL + f"{obj.__module__}\n{obj.__name__}\n".encode())
+                return
+            super().save(obj, save_persistent_id)
+
+    buffer = io.BytesIO()
+    Writer(buffer, 2).dump(found)
+    return buffer.getvalue()
+
+
+def tensor(*shape: int) -> object:
+    return named("torch._utils._rebuild_tensor_v2", "storage", 0, shape)
+
+
+def test_a_module_of_torch_shows_its_parts() -> None:
+    weight = named("torch._utils._rebuild_parameter", tensor(2, 3), True)
+    line = named("torch.nn.Linear", training=True, in_features=3, _parameters={"weight": weight}, _modules={})
+    net = named("flows.Net", training=True, _parameters=OrderedDict(), _modules=OrderedDict({"line": line}))
+    seen = looked_into("m.pt", archive({"m/data.pkl": written(net), "m/data/0": b"1234"}))
+    assert (seen.kind, seen.what, seen.problem) == (Kind.ARCHIVE, "flows.Net", "")
+    told = [tuple(row) for row in seen.parameters]
+    assert told == [("line", "Linear"), ("line.in_features", "3"), ("line.weight", "tensor of 2 by 3")]
+
+
+def test_a_state_of_torch_shows_its_tensors() -> None:
+    state = {"epoch": 3, "model": OrderedDict({"line.weight": tensor(2, 3), "scale": tensor()})}
+    seen = looked_into("s.pt", archive({"s/data.pkl": written(state)}))
+    told = [tuple(row) for row in seen.parameters]
+    assert told == [("epoch", "3"), ("model.line.weight", "tensor of 2 by 3"), ("model.scale", "tensor of one number")]
+
+
+def test_another_archive_shows_its_files() -> None:
+    seen = looked_into("x.npz", archive({"a.npy": b"123", "b.npy": b""}))
+    assert seen.what == "archive of 2 files" and list(map(tuple, seen.parameters))[0] == ("a.npy", "3 bytes")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"PK\x03\x04nonsense",
+        archive({"config.json": b"no json", "metadata.json": b"{}"}),
+        archive({"config.json": b"{}", "metadata.json": b'{"keras_version": "3"}'})[:-30],
+        archive({"x/data.pkl": b"\x80\x02nonsense"}),
+    ],
+)
+def test_what_is_no_whole_archive_is_said(data: bytes) -> None:
+    seen = looked_into("broken.keras", data)
+    assert seen.kind is Kind.ARCHIVE and seen.problem and not seen.parameters
+
+
+def test_what_would_unpack_to_more_than_can_be_looked_into_is_said() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("metadata.json", b'{"keras_version": "3"}')
+        made.writestr("config.json", b" " * (64 << 20))
+    seen = looked_into("bomb.keras", buffer.getvalue())
+    assert seen.problem == "config.json in it is too large to be looked into"

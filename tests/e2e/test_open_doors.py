@@ -136,8 +136,6 @@ _made: dict[str, Path] = {}  # for all tests of a lab
 
 
 def made_environment(name: str, request: pytest.FixtureRequest) -> Path:
-    if ready := os.environ.get(f"CAUSEWAY_LAB_{name.upper()}"):  # the folder of the commands of one made before
-        return Path(ready)
     if name not in _made:
         factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
         _made[name] = environment(LABS / f"{name}.txt", factory.mktemp(name) / "environment")
@@ -492,3 +490,35 @@ def test_assets_of_prefect_become_versions_and_versions_events(lab: Lab) -> None
         assert until(told), "once, though told twice"
     finally:
         os.killpg(server.pid, signal.SIGKILL)  # its workers too
+
+
+WANDB = """
+import wandb
+said = {"depth": 3, "opt": {"lr": 0.1}}
+with wandb.init(project="tides-lab", name="first", config=said, mode="offline", tags=["good"]) as run:
+    run.log({"auc": 0.8})
+    run.log({"auc": 0.9, "loss": {"test": 0.5}})
+    with open("weights.txt", "w") as file:
+        file.write("weights")
+    model = wandb.Artifact("tide-model", type="model", metadata={"rows": 40})
+    model.add_file("weights.txt")
+    run.log_artifact(model, aliases=["best"])
+try:
+    with wandb.init(project="tides-lab", mode="offline") as run:
+        raise RuntimeError("this one did not end well")
+except RuntimeError:
+    pass
+"""
+
+
+@of("wandb")
+def test_runs_of_weights_and_biases_that_are_kept_offline_become_versions(lab: Lab) -> None:
+    lab.python(WANDB)
+    first, again = (lab.causeway("import", "wandb", "wandb", "--project", "tides-lab") for _ in "ab")
+    assert [one["id"] for one in first] == [one["id"] for one in again]
+    (run,) = lab.client.versions("tides-lab")
+    assert run.metrics == {"auc": 0.9, "loss.test": 0.5}
+    assert (run.metadata["param.opt.lr"], run.metadata["tags"], run.kind) == ("0.1", "good", "other")
+    (model,) = lab.causeway("import", "wandb", "wandb", "--model", "tide-model")
+    assert (model["kind"], model["metrics"]["auc"], model["metadata"]["rows"]) == ("model", 0.9, "40")
+    assert model["version"].startswith("wandb-") and model["uri"].startswith("wandb://")

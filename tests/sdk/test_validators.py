@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import causeway.types  # noqa: F401 - listens
 import pandas
 import pytest
-from causeway import Check, validators
+from causeway import Check, reports, validators
 from flytekit import Artifact, FlyteContextManager, task
 from flytekit.core.context_manager import ExecutionState, OutputMetadataTracker
 from flytekit.core.type_engine import TypeEngine, TypeTransformer
@@ -271,8 +271,8 @@ def test_great_expectations_own_task_speaks_of_its_input(tmp_path: Path) -> None
 
 def test_of_very_many_cases_a_few_are_kept_and_all_are_counted(tmp_path: Path) -> None:
     error = SchemaErrors([{"column": "fish", "check": f"at_most({number % 2})"} for number in range(5_000)])
-    (check,) = validators.of_pandera(Catch([1.0]), SimpleNamespace(name="Catch"), error)
-    assert check.said["value"] == 5_000 and len(check.said["evidence"]["cases"]) == validators.MOST_CASES
+    (check,) = reports.of_pandera(Catch([1.0]), SimpleNamespace(name="Catch"), error)
+    assert check.said["value"] == 5_000 and len(check.said["evidence"]["cases"]) == reports.MOST_CASES
     assert check.said["message"] == "5000 cases failed: fish at_most(0), fish at_most(1)"
 
 
@@ -298,3 +298,36 @@ def test_a_validator_that_says_nonsense_fails_no_task(tmp_path: Path, caplog: py
 
     assert Run(odd, tmp_path).error is None
     assert "could not be understood" in caplog.text
+
+
+class Constraints:
+    """As WhyLogs has them: what it validates by asks for the report."""
+
+    def __init__(self, broken: int) -> None:
+        self.broken = broken
+
+    def generate_constraints_report(self) -> list[tuple[str, int, int, None]]:
+        return [("fish greater than number 5", 1 - self.broken, self.broken, None)]
+
+    def validate(self) -> bool:
+        return not self.generate_constraints_report()[0][2]
+
+
+def test_what_whylogs_validates_by_hand_is_said() -> None:
+    validators.take_constraints(SimpleNamespace(Constraints=Constraints))
+    token = validators._run.set(run := validators._Run(None))
+    try:
+        assert not Constraints(1).validate()
+    finally:
+        validators._run.reset(token)
+    (check,) = run.of(lambda subject: subject is None).values()
+    assert (check.name, check.said["passed"], check.said["evidence"]) == (
+        "whylogs-constraints",
+        False,
+        {"broken": ["fish greater than number 5"]},
+    )
+
+
+def test_a_single_expectation_says_nothing() -> None:
+    one = SimpleNamespace(to_json_dict=lambda: {"success": False, "expectation_config": {}})
+    assert list(reports.of_validation(one)) == []

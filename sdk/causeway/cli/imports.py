@@ -8,10 +8,12 @@ from pathlib import Path
 
 import click
 
+from causeway import trackers
 from causeway.cli.options import json_option
 from causeway.cli.output import say, show_rows
 from causeway.cli.root import main
 from causeway.client import Client
+from causeway.trackers import Tracker
 from causeway.version import Version
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -42,18 +44,32 @@ def mlflow(
     as_json: bool,
 ) -> None:
     """Registered models or runs of an MLflow server, by reference, with metrics, parameters and tags."""
-    from causeway import trackers
     from causeway.mlflow import MlflowTracker
 
     if (model is None) == (experiment is None):
         raise click.UsageError("give exactly one of --model and --experiment")
     tracker = MlflowTracker(tracking_uri)
     while True:
-        found = tracker.models(model) if model is not None else tracker.runs(experiment or "")
-        _show(list(trackers.publish(client, found, artifact=name)), as_json=as_json)
+        _publish(client, tracker, model, experiment, name, as_json=as_json)
         if follow is None:
             return
         time.sleep(follow)
+
+
+@import_from.command()
+@click.argument("folder", type=FOLDER)
+@click.option("--model", help="What runs logged as an artifact of the type model.")
+@click.option("--project", help="The runs of a project that ended well.")
+@click.option("--name", default="", help="Of the artifact.  [default: as Weights & Biases calls it]")
+@json_option
+@click.pass_obj
+def wandb(client: Client, folder: Path, model: str | None, project: str | None, name: str, as_json: bool) -> None:
+    """Runs of Weights & Biases that were kept offline in FOLDER (`wandb`), with metrics, configuration and tags."""
+    from causeway.wandb import OfflineRuns
+
+    if (model is None) == (project is None):
+        raise click.UsageError("give exactly one of --model and --project")
+    _publish(client, OfflineRuns(folder), model, project, name, as_json=as_json)
 
 
 @import_from.command()
@@ -159,6 +175,13 @@ def tell(client: Client, artifact: str, api_url: str | None, as_json: bool) -> N
     version = client.get(artifact)
     PrefectApi(api_url).tell(version)
     say({"event": PUBLISHED, "version": version.fields["version"]}, f"{PUBLISHED} is told", as_json=as_json)
+
+
+def _publish(
+    client: Client, tracker: Tracker, model: str | None, experiment: str | None, name: str, *, as_json: bool
+) -> None:
+    found = tracker.models(model) if model is not None else tracker.runs(experiment or "")
+    _show(list(trackers.publish(client, found, artifact=name)), as_json=as_json)
 
 
 def _show(versions: list[Version], *, as_json: bool) -> None:

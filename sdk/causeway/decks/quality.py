@@ -16,7 +16,7 @@ def quality(result: Any, *, title: str = "Data quality") -> str:
 
     - pandera (0.35): the `SchemaErrors` of `validate(lazy=True)`, over pandas or Polars: each case that failed
     - Great Expectations (1.x): the result of a validation or a checkpoint: each expectation
-    - WhyLogs: a profile or its view: each column with its counts
+    - WhyLogs (1.6): a profile or its view: each column with its counts; constraints of one: each of them
 
     ValueError for anything else.
     """
@@ -30,6 +30,8 @@ def passed(result: Any) -> bool:
     """Whether all of it did; a WhyLogs profile only describes. ValueError as of `quality`."""
     if hasattr(result, "failure_cases"):
         return False
+    if hasattr(result, "generate_constraints_report"):
+        return all(row["holds"] == "yes" for row in rows_of(result))
     if hasattr(result, "success"):
         return bool(result.success)
     list(rows_of(result))
@@ -45,6 +47,9 @@ def rows_of(result: Any) -> Iterator[dict[str, Any]]:
             yield from rows_of(one)
     elif hasattr(result, "to_json_dict"):
         yield from map(_expectation, result.to_json_dict().get("results", []))
+    elif hasattr(result, "generate_constraints_report"):
+        for one in result.generate_constraints_report():
+            yield {"constraint": short(str(one[0])), "holds": "no" if one[2] else "yes"}
     elif hasattr(result, "view") or hasattr(result, "get_columns"):
         view = result.view() if hasattr(result, "view") else result
         yield from map(_profiled, view.to_pandas().reset_index().to_dict("records"))

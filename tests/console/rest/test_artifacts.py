@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,14 @@ def test_it_lists_the_files_of_a_directory(api: Caller) -> None:
     files = api("vic").get(f"{DATASET}/versions/{found['version']}/object").json()["files"]
     assert [(each["path"], each["size_bytes"]) for each in files] == [("a.csv", 3), ("b/c.csv", 3)]
     assert all(each["url"].startswith("http") for each in files)
+
+
+def test_what_a_pickled_model_is_called_and_was_made_with_is_told(api: Caller) -> None:
+    uri = f"{store().root}/raw/demo/development/e1/model.pkl"
+    store().put(uri, pickle.dumps({"depth": 3}))
+    found = publish_reference(api("ann"), uri)
+    seen = api("vic").get(f"{DATASET}/versions/{found['version']}/preview").json()
+    assert (seen["kind"], seen["what"], seen["parameters"]) == ("pickled object", "dict", [["depth", "3"]])
 
 
 def upload(client: Any, data: dict[str, Any] | str, content: bytes = b"a,b\n1,2\n", name: str = "data.csv") -> Any:

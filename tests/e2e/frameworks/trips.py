@@ -101,6 +101,8 @@ def keras_model() -> None:
     assert done == 3
     history = model.fit(rows, told, epochs=5, initial_epoch=done, verbose=0, callbacks=[checkpoints.keras()])
     assert history.epoch == [3, 4]
+    found, stored = carried(model, keras.Model)
+    assert stored == "TensorFlowModel" and np.allclose(found.predict(rows, verbose=0), model.predict(rows, verbose=0))
     from causeway.serving.forms import predictor
 
     assert len(predictor(model)([[1, 2], [3, 4]])) == 2

@@ -146,12 +146,22 @@ def _spark_gateway(told: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Ca
 def _in_gateway(where: Mapping[str, Any]) -> Iterator[None]:
     os.environ.update(PYSPARK_GATEWAY_PORT=str(where["port"]), PYSPARK_GATEWAY_SECRET=where["secret"])
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    _bring_modules_to_spark()
     try:
         yield
     finally:
         context = getattr(sys.modules.get("pyspark"), "SparkContext", None)
         if (active := getattr(context, "_active_spark_context", None)) is not None:
             active.stop()  # a JVM has one at a time
+
+
+def _bring_modules_to_spark() -> None:
+    """Its Python workers are children of the JVM: they begin where that began, and would find none of this task's."""
+    from pyspark import SparkContext  # type: ignore[import-not-found, unused-ignore]
+
+    SparkContext._ensure_initialized()
+    path = os.pathsep.join([os.getcwd(), *(one for one in sys.path if one)])
+    SparkContext._jvm.java.lang.System.setProperty("spark.executorEnv.PYTHONPATH", path)
 
 
 @contextlib.contextmanager

@@ -88,7 +88,7 @@ def in_kept_ray(n: int) -> str:
     import ray
 
     total = sum(ray.get([ray.remote(square).remote(number) for number in range(n)]))
-    return f"{total} {ray.get_runtime_context().gcs_address}"
+    return f"{total} {ray.get_runtime_context().get_node_id()}"
 
 
 @workflow

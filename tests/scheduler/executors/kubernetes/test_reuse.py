@@ -150,7 +150,14 @@ def test_where_pods_are_slow_to_come_fewer_are_made() -> None:
 
 
 def test_attempts_of_a_program_are_told_what_they_have_in_common() -> None:
-    argv: tuple[str, ...] = ("pyflyte-fast-execute", "--additional-distribution", "s3://b/code.tar.gz", "--dest-dir", ".", "--")
+    argv: tuple[str, ...] = (
+        "pyflyte-fast-execute",
+        "--additional-distribution",
+        "s3://b/code.tar.gz",
+        "--dest-dir",
+        ".",
+        "--",
+    )
     argv += ("pyflyte-execute", "--resolver", "r", "--", "task-module", "flights", "task-name", "train")
     own = {"FLYTE_INTERNAL_EXECUTION_ID": "f1", "FLYTE_K8S_ARRAY_INDEX": "3", "CAUSEWAY_TOKEN": "t"}
     told = program(spec(argv=argv), {"A": "1", **own})
