@@ -159,9 +159,10 @@ def _serve(sock: socket.socket, image: processes.Image, traces: Traces) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     own = [sock.fileno(), wake, wakes]
+    heard: list[Any] = [sock, wake]
     unread, pipes = b"", list[int]()
     while True:
-        found, _, _ = select.select([sock, wake], [], [])
+        found, _, _ = select.select(heard, [], [])
         if wake in found:
             os.read(wake, 4096)
             _tell_ends(sock)
