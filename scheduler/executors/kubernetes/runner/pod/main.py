@@ -168,6 +168,7 @@ def on_path(script: str, folder: str, before: str | None) -> None:
 def run(script: str, argv: list[str], door: Any) -> NoReturn:
     """The script as `python SCRIPT` runs it, up to its exit."""
     sys.argv = [script, *argv[1:]]
+    collects = gc.isenabled()
     gc.disable()  # nothing that is imported is garbage
     try:
         __import__("flytekit.bin.entrypoint")
@@ -177,15 +178,13 @@ def run(script: str, argv: list[str], door: Any) -> NoReturn:
             make_swift(door)
     except Exception:  # noqa: BLE001, S110 - the script says it better
         pass
-    gc.enable()
-    main = sys.modules["__main__"]
-    for name in [name for name in vars(main) if not name.startswith("__")]:
-        delattr(main, name)
-    main.__file__, main.__cached__ = script, None  # type: ignore[attr-defined]
+    if collects:
+        gc.enable()
+    be_main(script)
     with open(script, "rb") as file:
         code = compile(file.read(), script, "exec")
     try:
-        exec(code, vars(main))  # noqa: S102 - flytekit's own script
+        exec(code, vars(sys.modules["__main__"]))  # noqa: S102 - flytekit's own script
         status = 0
     except SystemExit as error:
         status = status_of(error)
@@ -194,6 +193,16 @@ def run(script: str, argv: list[str], door: Any) -> NoReturn:
         sys.excepthook(type(error), error.with_traceback(trace), trace)
         status = 130 if isinstance(error, KeyboardInterrupt) else 1
     _leave(status)
+
+
+def be_main(script: str) -> None:
+    """`__main__` is the script's, as yet empty. Once: what a program has put there since then stays."""
+    main = sys.modules["__main__"]
+    if getattr(main, "__file__", None) == script:
+        return
+    for name in [name for name in vars(main) if not name.startswith("__")]:
+        delattr(main, name)
+    main.__file__, main.__cached__ = script, None  # type: ignore[attr-defined]
 
 
 def status_of(error: SystemExit) -> int:

@@ -204,6 +204,8 @@ class Pool:
 
     def _fork(self, task: Task, told: dict[str, Any]) -> bool:
         """Its process: a fork of its program where that is imported, else of this one. Whether there could be one."""
+        if any(one.pid for one in self.running()) and self.program is not None and self.program.is_changed():
+            self._let_go(unfit=True)  # by one that ended while others ran
         if self.program is not None and self.program.ready:
             order = {"argv": told["argv"], "env": told["env"], "folder": task.folder}
             try:
@@ -299,6 +301,8 @@ class Pool:
         for told in program.close():
             if told.get("is") == "ended":
                 self._ended(told["pid"], told["status"])
+        if not any(one.pid for one in self.running()):
+            processes.end_everything()  # what its import started
         for task in [one for one in self.running() if one.pid and processes.parent(one.pid) != os.getpid()]:
             self._over(task, signal.SIGKILL)  # it ended, and nobody is left who knows how: its files tell
         for path in (program.folder, f"{program.folder}.log"):

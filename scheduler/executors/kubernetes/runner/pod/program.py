@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 from . import importing, processes
 from . import main as command
+from .traces import Traces
 
 PATIENCE = 0.5  # seconds that threads of an import may take to end
 ANSWER_SECONDS = 10.0  # for a fork
@@ -112,39 +113,45 @@ def become(sock: socket.socket, image: processes.Image, module: str, argv: list[
     """In the fork, with an environment and a folder as of a task of its own: import it, and fork a task for each
     order.
     """
+    traces = Traces()
     try:
-        _import(argv, module, image)
+        _import(argv, module, image, traces)
     except BaseException as error:  # noqa: BLE001 - a user's code may raise anything
+        if os.getpid() != traces.pid:  # a fork of its own ends like that
+            raise
+        processes.end_children(set())  # each task starts its own
         _say(sock, {"is": "unfit", "why": f"{type(error).__name__}: {error}"})
         sys.exit(0)
+    if os.getpid() != traces.pid:
+        sys.exit(0)
     _say(sock, {"is": "imported"})
-    _serve(sock, image)
+    _serve(sock, image, traces)
     sys.exit(0)
 
 
-def _import(argv: list[str], module: str, image: processes.Image) -> None:
-    before, way = processes.open_files(), command.door()
+def _import(argv: list[str], module: str, image: processes.Image, traces: Traces) -> None:
+    way = command.door()
     script, words, folder, path = command.prepare(argv, way, image.lay)
     if way is not None:
         way.begin()  # no connection is shared
     command.on_path(script, folder, path)
     sys.argv = [script, *words[1:]]
+    command.be_main(script)
     importlib.import_module("flytekit.bin.entrypoint")
     with importing.remembering_seeds(), importing.as_a_task():
         importlib.import_module(module)
     importing.stop_loops()
     if threads := importing.lost_threads(patience=PATIENCE):
         raise Unfit(f"it has threads: {', '.join(threads)}")
-    if processes.has_children():
-        raise Unfit("it started processes")
-    if processes.open_files() - before:
-        raise Unfit("it has files or connections open")
+    if why := traces.why_not():
+        raise Unfit(why)
+    traces.remember()
     importing.know_settings()
     sys.dont_write_bytecode = True  # beside the code that its tasks share
     gc.freeze()
 
 
-def _serve(sock: socket.socket, image: processes.Image) -> None:
+def _serve(sock: socket.socket, image: processes.Image, traces: Traces) -> None:
     """Until process 1 goes: forks are asked for, and their ends told."""
     wake, wakes = os.pipe()
     for end in (wake, wakes):
@@ -152,13 +159,14 @@ def _serve(sock: socket.socket, image: processes.Image) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(wakes, warn_on_full_buffer=False)
     own = [sock.fileno(), wake, wakes]
+    heard: list[Any] = [sock, wake]
     unread, pipes = b"", list[int]()
     while True:
-        found, _, _ = select.select([sock.fileno(), wake], [], [])
+        found, _, _ = select.select(heard, [], [])
         if wake in found:
             os.read(wake, 4096)
             _tell_ends(sock)
-        if sock.fileno() not in found:
+        if sock not in found:
             continue
         data, ancillary, _, _ = sock.recvmsg(1 << 16, socket.CMSG_SPACE(array.array("i").itemsize))
         if not data:
@@ -172,7 +180,7 @@ def _serve(sock: socket.socket, image: processes.Image) -> None:
             sys.stdout.flush(), sys.stderr.flush()
             pid = os.fork()
             if pid == 0:
-                processes.to_the_end(lambda: _be_a_task(own, image, told, pipe))  # noqa: B023 - at once
+                processes.to_the_end(lambda: _be_a_task(own, image, traces, told, pipe))  # noqa: B023 - at once
             os.close(pipe)
             _say(sock, {"is": "forked", "pid": pid})
 
@@ -192,11 +200,9 @@ def _say(sock: socket.socket, told: dict[str, Any]) -> None:
     sock.sendall(json.dumps(told).encode() + b"\n")
 
 
-def _be_a_task(own: list[int], image: processes.Image, told: dict[str, Any], pipe: int) -> NoReturn:
+def _be_a_task(own: list[int], image: processes.Image, traces: Traces, told: dict[str, Any], pipe: int) -> NoReturn:
     os.setsid()
     signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    code, path = os.getcwd(), os.environ.get("PYTHONPATH")
     _say_again(pipe)
     for end in (1, 2):
         os.dup2(pipe, end)
@@ -204,9 +210,8 @@ def _be_a_task(own: list[int], image: processes.Image, told: dict[str, Any], pip
         os.close(end)
     processes.prctl(processes.DUMPABLE, 1)
     image.move_into(told["folder"], told["env"])
-    if path is not None:
-        os.environ["PYTHONPATH"] = path
-    processes.link_into(code, ".")  # where a task of its own would have unpacked it
+    traces.repeat(told["env"])
+    processes.link_into(traces.folder, ".")  # where a task of its own would have unpacked it
     image.lay()
     importing.refresh_randomness()
     words = command.words(told["argv"])
