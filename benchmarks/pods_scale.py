@@ -109,6 +109,12 @@ class Scale:
     def made(self) -> int:
         return self.kube.count(NAMESPACE)
 
+    def settled(self) -> int:
+        """As `made`, once the pods of attempts that have ended are gone."""
+        while (there := self.made()) > len(self.living()):
+            time.sleep(0.5)
+        return there
+
     def until_made(self, wanted: int, seconds: float = 900) -> list[tuple[float, int]]:
         """How many pods there were when, until there are so many."""
         seen: list[tuple[float, int]] = []
@@ -173,7 +179,7 @@ class Scale:
 
 def cut(scale: Scale, items: int) -> None:
     """In the middle of making pods every stream is cut, then the executor is killed."""
-    before = scale.made()
+    before = scale.settled()
     scale.launch(items)
     scale.until_made(before + items // 4)
     subprocess.run([SCRIPT, "restart", "api", "--kill"], check=True, capture_output=True)
@@ -181,7 +187,9 @@ def cut(scale: Scale, items: int) -> None:
     os.kill(scale.executor, signal.SIGKILL)
     began = time.monotonic()
     scale.until_made(before + items)
-    print(f"API server, then executor killed: all pods were made {time.monotonic() - began:.0f} s after that")
+    print(
+        f"API server, then executor killed: all pods were made {time.monotonic() - began:.0f} s after that", flush=True
+    )
 
 
 def rates(seen: list[tuple[float, int]], began: float, before: int, wanted: int) -> str:
