@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from console.filling.company import DAYS, FAULTS, GATED, PLANS, REGIONS, STORM, Fault, Plan, Sizes
+from console.filling.company import DAYS, FAULTS, GATED, PER_REGION, PLANS, REGIONS, STORM, Fault, Plan, Sizes
 from scheduler.models import ExecutionMode
 from scheduler.phases import ExecutionPhase
 
@@ -72,16 +72,20 @@ def _nightly(rng: random.Random, now: datetime) -> Iterator[tuple[datetime, Plan
 
 
 def _others(rng: random.Random, now: datetime, count: int) -> Iterator[tuple[datetime, Plan, str]]:
-    """More of them by day than by night, more on the newest days."""
+    """More of them by day than by night, more on the newest days. What each region has of its own is made in each."""
     plans = [one for one in PLANS if one.weight]
     weights = [one.weight for one in plans]
-    for _ in range(max(count, 0)):
+    own = [one for one in plans if any(name in PER_REGION for _, name in one.outputs)]
+    certain = [(plan, region) for plan in own for region in REGIONS]
+    for number in range(max(count, 0)):
         age = DAYS * rng.random() ** 1.3
         at = now - timedelta(days=age)
         if at.hour < 6 and rng.random() < 0.7:
             at += timedelta(hours=rng.uniform(6, 16))
         region = rng.choices(REGIONS, SHARES)[0]
         plan = rng.choices(plans, weights)[0]
+        if number < len(certain):
+            plan, region = certain[number]
         if plan.mode == ExecutionMode.SCHEDULED:
             at = nominal(plan, region, at) + timedelta(seconds=rng.choice((0.2, 0.4, 0.9, 95)))
         yield min(at, now - timedelta(seconds=2 * plan.seconds + 60)), plan, region
