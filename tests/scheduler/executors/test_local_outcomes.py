@@ -116,6 +116,11 @@ def test_it_does_not_fork_from_a_process_with_threads(bench: Bench) -> None:
     assert bench.outputs(ended).literals["o0"].scalar.primitive.integer == 1
 
 
+def test_no_two_tasks_draw_the_same_from_a_generator_of_their_module(bench: Bench) -> None:
+    ended = [bench.run(bench.task("roll", module="workflows.dice")) for _ in range(4)]
+    assert len({bench.outputs(one).literals["o0"].scalar.primitive.float_value for one in ended}) == 4
+
+
 def test_it_names_a_task_that_does_not_exist(bench: Bench) -> None:
     told = error(bench.run(bench.task("no_such_task")))
     assert told.kind == USER

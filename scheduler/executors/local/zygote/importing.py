@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import secrets
 import sys
 import tempfile
 import threading
@@ -18,26 +19,58 @@ from typing import Any
 # Threads that libraries start when imported and that are known to survive a fork, or not to matter after one.
 HARMLESS_THREADS = ("jemalloc_bg_thd",)
 
+OWN_WAYS = ("tempfile",)  # makes another generator in each process by itself
+
 _seeded = False  # whether a user's module seeded `random` while it was imported
+_drew = False  # whether it made a generator of its own without a seed: forks would have the same numbers
 _state_before_fork: list[Any] = []
 
 
 @contextlib.contextmanager
 def remembering_seeds() -> Iterator[None]:
-    """Notes whether `random` is seeded meanwhile: forks then keep that state, as a fresh process would have it."""
+    """Notes whether `random` is seeded meanwhile: forks then keep that state, as a fresh process would have it. And
+    whether a generator is made without a seed (`has_own_generators`).
+    """
     global _seeded
-    original = random.seed
+    seed, seed_of, randbits = random.seed, random.Random.seed, secrets.randbits
 
-    def seed(*args: Any, **kwargs: Any) -> None:
+    def noting(*args: Any, **kwargs: Any) -> None:
         global _seeded
         _seeded = _seeded or bool(args or kwargs)
-        original(*args, **kwargs)
+        seed(*args, **kwargs)
 
-    random.seed = seed
+    def noting_of(self: random.Random, a: Any = None, version: int = 2) -> None:
+        global _drew
+        maker = sys._getframe(2 if sys._getframe(1).f_code.co_name == "__init__" else 1)
+        _drew = _drew or (a is None and maker.f_globals.get("__name__") not in OWN_WAYS)
+        seed_of(self, a, version)
+
+    def noting_bits(k: int) -> int:
+        global _drew
+        spec = getattr(sys.modules.get("numpy.random"), "__spec__", None)
+        _drew = _drew or not getattr(spec, "_initializing", False)  # numpy's own is made anew in each fork
+        return randbits(k)
+
+    numpys = sys.modules.get("numpy.random.bit_generator")
+    drawn_by_numpy = getattr(numpys, "randbits", None)
+    random.seed, secrets.randbits = noting, noting_bits
+    random.Random.seed = noting_of  # type: ignore[method-assign]
+    if numpys is not None:
+        numpys.randbits = noting_bits  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        random.seed = original
+        random.seed, secrets.randbits = seed, randbits
+        random.Random.seed = seed_of  # type: ignore[method-assign]
+        for numpys in filter(None, [sys.modules.get("numpy.random.bit_generator")]):
+            numpys.randbits = drawn_by_numpy or randbits  # type: ignore[attr-defined]
+
+
+def has_own_generators() -> bool:
+    """Whether what was imported made a generator of random numbers without a seed: in forks it would give the same
+    numbers to each, which nobody who makes one expects.
+    """
+    return _drew
 
 
 def _keep_state() -> None:

@@ -174,6 +174,8 @@ class Zygote:
         _stop_loops()
         if not problem and (threads := importing.lost_threads(patience=0.5)):
             problem = f"importing it started threads, which do not survive a fork: {', '.join(threads)}"
+        if not problem and importing.has_own_generators():
+            problem = "importing it made a generator of random numbers without a seed, which forks would share"
         self.kept |= self.unknown_children() - before
         gc.collect()
         gc.freeze()

@@ -104,6 +104,29 @@ def test_what_an_import_changes_is_seen_as_in_a_process_of_its_own(program: Prog
     assert _is_kept(program) == (what in KEPT)
 
 
+@pytest.mark.parametrize(
+    ("made", "drawn", "is_kept"),
+    [
+        ("import numpy; RNG = numpy.random.default_rng()", "RNG.random()", False),
+        ("import numpy; RNG = numpy.random.RandomState()", "RNG.random_sample()", False),
+        ("import random; RNG = random.Random()", "RNG.random()", False),
+        ("import numpy", "numpy.random.random_sample()", True),
+        ("import random, tempfile; tempfile.NamedTemporaryFile().close()", "random.random()", True),
+    ],
+)
+def test_no_two_tasks_draw_the_same_unless_that_was_asked_for(
+    program: Program, made: str, drawn: str, is_kept: bool
+) -> None:
+    first, second = looks(program, made, drawn, once=True)
+    assert first != second and _is_kept(program) == is_kept
+
+
+@pytest.mark.parametrize("made", ["import numpy; RNG = numpy.random.default_rng(3)", "RNG = random.Random(3)"])
+def test_a_generator_with_a_seed_gives_each_task_the_same(program: Program, made: str) -> None:
+    first, second = looks(program, made, "RNG.random()", once=True)
+    assert first == second and _is_kept(program)
+
+
 def test_what_a_task_wrote_into_its_code_while_others_ran_reaches_nobody_after_it(program: Program) -> None:
     program.place.pack({"buoys.py": WRITES})
     program.imported = BUOYS

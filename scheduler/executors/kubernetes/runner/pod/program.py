@@ -143,6 +143,8 @@ def _import(argv: list[str], module: str, image: processes.Image, traces: Traces
     importing.stop_loops()
     if threads := importing.lost_threads(patience=PATIENCE):
         raise Unfit(f"it has threads: {', '.join(threads)}")
+    if importing.has_own_generators():
+        raise Unfit("it made a generator of random numbers without a seed")
     if why := traces.why_not():
         raise Unfit(why)
     traces.remember()
