@@ -76,7 +76,7 @@ def _others(rng: random.Random, now: datetime, count: int) -> Iterator[tuple[dat
     plans = [one for one in PLANS if one.weight]
     weights = [one.weight for one in plans]
     own = [one for one in plans if any(name in PER_REGION for _, name in one.outputs)]
-    certain = [(plan, region) for plan in own for region in REGIONS]
+    certain = [(plan, region) for plan in own for region in REGIONS] * 2  # there is one before the newest
     for number in range(max(count, 0)):
         age = DAYS * rng.random() ** 1.3
         at = now - timedelta(days=age)
