@@ -340,13 +340,7 @@ class Pool:
 
     def _collect(self) -> None:
         """Whoever has ended: tasks, and what they left behind, whose parent is process 1."""
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
-            except ChildProcessError:
-                return
-            if pid == 0:
-                return
+        for pid, status in processes.reaped():
             if self.program is not None and pid == self.program.pid:
                 self._let_go(unfit=True)
             else:

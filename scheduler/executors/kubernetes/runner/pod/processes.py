@@ -10,7 +10,7 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from . import main as command
@@ -119,6 +119,13 @@ def _end(left: Callable[[], list[int]]) -> bool:
 
 def _all() -> list[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def reaped() -> Iterator[tuple[int, int]]:
+    """Children that have ended, and their statuses."""
+    with contextlib.suppress(ChildProcessError):
+        while (found := os.waitpid(-1, os.WNOHANG))[0]:
+            yield found
 
 
 def parent(pid: int) -> int:

@@ -71,12 +71,8 @@ class Program:
         socket.send_fds(self.socket, [data[:1]], [pipe])
         self.socket.sendall(data[1:])
         kept: list[dict[str, Any]] = []
-        while True:
-            for one in self.hear():
-                kept.append(one)
-            born = [one for one in kept if one.get("is") == "forked"]
-            if born:
-                break
+        while not (born := [one for one in kept if one.get("is") == "forked"]):
+            kept += self.hear()
         self._kept = [one for one in kept if one not in born]
         pid: int = born[0]["pid"]
         if processes.parent(pid) != self.pid:
@@ -188,13 +184,7 @@ def _serve(sock: socket.socket, image: processes.Image, traces: Traces) -> None:
 
 
 def _tell_ends(sock: socket.socket) -> None:
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if pid == 0:
-            return
+    for pid, status in processes.reaped():
         _say(sock, {"is": "ended", "pid": pid, "status": status})
 
 
