@@ -18,6 +18,7 @@ from scheduler.executors.kubernetes.reuse.policy import Reuse
 from scheduler.executors.kubernetes.reuse.shape import Shape, fits, program, shape, variables
 from scheduler.executors.kubernetes.reuse.sizing import mean_with, wanted
 from scheduler.executors.kubernetes.runner import start
+from scheduler.executors.kubernetes.runner.pod import program as pod_program
 from scheduler.secrets.names import Name, Request
 from tests.scheduler.executors.kubernetes.specs import IDENTITY, around, spec
 
@@ -167,6 +168,17 @@ def test_attempts_of_a_program_are_told_what_they_have_in_common() -> None:
         other = program(spec(argv=over), env)
         assert other is not None and other["key"] != told["key"]
     assert program(spec(argv=("pyflyte-execute", "--resolver", "own")), {}) is None, "nobody knows what to import"
+
+
+@pytest.mark.parametrize("line", [b"", b"5", b"[]", b'{"pid": []}', b'{"status": "x"}', b'{"pid": {}}', b"\xff"])
+def test_what_a_programs_process_says_that_makes_no_sense_is_told_from_its_words(line: bytes) -> None:
+    """It has run a user's code, and what it says must not end the pod."""
+    with pytest.raises(ValueError):
+        pod_program._understood(line)
+
+
+def test_what_a_programs_process_says_has_numbers() -> None:
+    assert pod_program._understood(b'{"is": "forked", "pid": 7}') == {"is": "forked", "pid": 7, "status": 0}
 
 
 def test_tasks_that_share_a_pod_need_fewer() -> None:

@@ -102,7 +102,10 @@ def _understood(line: bytes) -> dict[str, Any]:
     told = json.loads(line)
     if not isinstance(told, dict):
         raise ValueError(f"{told!r} is no word of a program")
-    return {**told, **{name: int(told.get(name) or 0) for name in ("pid", "status")}}
+    numbers = {name: told.get(name, 0) for name in ("pid", "status")}
+    if not all(isinstance(number, int) for number in numbers.values()):
+        raise ValueError(f"{told!r} is no word of a program")
+    return {**told, **numbers}
 
 
 def become(sock: socket.socket, image: processes.Image, module: str, argv: list[str]) -> NoReturn:
