@@ -95,6 +95,7 @@ def _miss_a_day() -> None:
     """The newest but one of a region is of long ago: chance alone leaves a gap among the newest on most days only."""
     days = ArtifactVersion.objects.filter(artifact__name="sales-daily", partitions__region="LAX")
     missed = days.order_by("-time_partition")[1]
+    assert missed.time_partition is not None
     ArtifactVersion.objects.filter(pk=missed.pk).update(time_partition=missed.time_partition - timedelta(days=200))
 
 
