@@ -26,9 +26,7 @@ from typing import Any
 from causeway import registries
 from causeway.dockerfiles import CannotBuild, base_of, check, write
 
-BUILDER, BASE, SECRET, PLACE = (
-    f"CAUSEWAY_IMAGE_{name}" for name in ("BUILDER", "BASE", "SECRET", "PROJECT")
-)  # variables of whoever registers
+BUILDER, SECRET, PLACE = "CAUSEWAY_IMAGE_BUILDER", "CAUSEWAY_IMAGE_SECRET", "CAUSEWAY_IMAGE_PROJECT"
 TASK = "causeway.images.build"
 INPUTS, OUTPUTS = "/var/inputs", "/var/outputs"
 PAUSE = 1.0
@@ -46,9 +44,14 @@ class Settings:
     @classmethod
     def read(cls) -> Settings | None:
         """None where images are not built on a cluster."""
-        if not (builder := os.environ.get(BUILDER, "")):
+        given = cls(
+            os.environ.get("CAUSEWAY_IMAGE_BUILDER", ""),
+            os.environ.get("CAUSEWAY_IMAGE_BASE", ""),
+            os.environ.get("CAUSEWAY_IMAGE_SECRET", ""),
+            os.environ.get("CAUSEWAY_IMAGE_PROJECT", ""),
+        )
+        if not given.builder:
             return None
-        given = cls(builder, *(os.environ.get(name, "") for name in (BASE, SECRET, PLACE)))
         for name, text in ((SECRET, given.secret), (PLACE, given.place)):
             if text and (text.count("/") != 1 or not all(text.split("/"))):
                 said = "group/key" if name == SECRET else "project/domain"

@@ -18,6 +18,7 @@ from typing import Any
 
 DEFAULT_BASE = "docker.io/library/python:{python_version}-slim"
 ID = "_F_IMG_ID"  # flytekit's
+_QUOTED = '"\\'
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 # What buildah in a pod cannot do, or what would have to leave the client's machine, and what to do instead.
@@ -133,9 +134,9 @@ def _copies_program(spec: Any) -> bool:
 
 def _variables(values: dict[str, Any]) -> str:
     """As ENV wants them. `$NAME` is what it is in the image so far, as in every Dockerfile."""
-    return " ".join(f"{name}={_word(str(value), keep='$')}" for name, value in values.items())
+    return " ".join(f"{name}={_word(str(value), special=_QUOTED)}" for name, value in values.items())
 
 
-def _word(text: str, keep: str = "") -> str:
-    """In double quotes, so that it is one word and nothing in it is run."""
-    return '"' + re.sub(r'["\\`$]', lambda found: found[0] if found[0] in keep else "\\" + found[0], text) + '"'
+def _word(text: str, special: str = _QUOTED + "`$") -> str:
+    """In double quotes, so that it is one word, and nothing in it is run."""
+    return '"' + "".join("\\" + one if one in special else one for one in text) + '"'

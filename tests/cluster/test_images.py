@@ -31,12 +31,11 @@ from flytekit import ImageSpec, task, workflow
 lab = ImageSpec({spec})
 other = lab.with_packages(["another"])
 
-if lab.is_container():
-    import harbourmaster
-
 
 @task(container_image=lab)
 def ask() -> str:
+    import harbourmaster  # who registers this has no such package
+
     return f"{{harbourmaster.WORD}} {{lab.is_container()}} {{other.is_container()}}"
 
 
