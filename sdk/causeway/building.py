@@ -29,6 +29,7 @@ from causeway.dockerfiles import CannotBuild, base_of, check, write
 BUILDER, SECRET, PLACE = "CAUSEWAY_IMAGE_BUILDER", "CAUSEWAY_IMAGE_SECRET", "CAUSEWAY_IMAGE_PROJECT"
 TASK = "causeway.images.build"
 INPUTS, OUTPUTS = "/var/inputs", "/var/outputs"
+CONTAINER = "build"
 PAUSE = 1.0
 RESOURCES = {"cpu": "1", "mem": "2Gi"}  # unless `builder_options` of the spec say otherwise
 OPTIONS = (*RESOURCES, "ephemeral_storage")
@@ -206,13 +207,12 @@ def _task(remote: Any, spec: Any, settings: Settings) -> Any:
     from flytekit.core.context_manager import FlyteEntities
     from flytekit.exceptions.user import FlyteEntityNotExistException
     from flytekit.types.file import FlyteFile
-    from kubernetes.client import V1Container, V1PodSpec
 
     options = {**RESOURCES, **(spec.builder_options or {})}
     if unknown := sorted(options.keys() - set(OPTIONS)):
         raise CannotBuild(f"builder_options of the ImageSpec {spec.name}: {unknown[0]} is none of {', '.join(OPTIONS)}")
     script = resources.files("causeway").joinpath("building.sh").read_text()
-    told = repr((settings.builder, settings.secret, sorted(options.items()), script, _POD))
+    told = repr((settings.builder, settings.secret, sorted(options.items()), script, _pod()))
     version = hashlib.sha256(told.encode()).hexdigest()[:16]
     try:
         return remote.fetch_task(name=TASK, version=version)
@@ -230,15 +230,24 @@ def _task(remote: Any, spec: Any, settings: Settings) -> Any:
         output_data_dir=OUTPUTS,
         requests=Resources(**options),
         secret_requests=[secret] if settings.secret else None,
-        pod_template=PodTemplate(
-            primary_container_name="build",
-            pod_spec=V1PodSpec(containers=[V1Container(name="build", security_context=_POD)]),
-        ),
+        pod_template=PodTemplate(primary_container_name=CONTAINER, pod_spec=_pod()),
     )
     FlyteEntities.entities.remove(task)  # it is no part of the program that is being registered
     about = SerializationSettings(ImageConfig(), remote.default_project, remote.default_domain, version)
     return remote.register_task(task, about, version)
 
 
-# Root in its container, with what containers of that have; buildah makes a user namespace for the rest.
-_POD = {"runAsUser": 0, "runAsNonRoot": False}
+def _pod() -> Any:
+    """Root in its container, with what containers of that have; buildah makes itself a user namespace for the rest."""
+    from kubernetes import client
+
+    return client.V1PodSpec(
+        volumes=[client.V1Volume(name="builds", empty_dir=client.V1EmptyDirVolumeSource())],
+        containers=[
+            client.V1Container(
+                name=CONTAINER,
+                security_context=client.V1SecurityContext(run_as_user=0, run_as_non_root=False),
+                volume_mounts=[client.V1VolumeMount(name="builds", mount_path="/var/lib/builds")],
+            )
+        ],
+    )
