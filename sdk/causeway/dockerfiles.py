@@ -119,6 +119,8 @@ def _python(spec: Any, base: str) -> Iterator[str]:
         yield f"RUN {mounts} uv sync --python {python} --locked --no-dev --no-install-project {said}"
         yield 'ENV PATH="/root/.venv/bin:$PATH"'
         return
+    if "/" in python:  # what is installed with it is found, too: flytekit's programs
+        yield f"ENV {_variables({'PATH': f'{os.path.dirname(python)}:$PATH'})}"
     wanted = "/tmp/requirements_uv.txt"  # noqa: S108 - inside of the image, while it is built
     yield (
         f"RUN --mount=type=bind,src=requirements_uv.txt,target={wanted} "

@@ -72,6 +72,7 @@ def test_all_that_a_spec_can_say_is_in_it_in_flytekits_order(tmp_path: Path, mon
         r'WHERE="$HOME/here" SAID="a \"b\" `c`"',
         "command -v /opt/bin/python",
         "case $found. in 3.12.*)",
+        'ENV PATH="/opt/bin:$PATH"',
         "--index-url https://index.example/simple --extra-index-url https://other.example/simple --no-deps",
         'ENTRYPOINT ["tini", "--"]',
         "COPY --chown=flytekit ./src /root",
