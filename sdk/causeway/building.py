@@ -95,7 +95,7 @@ class Executions:
 
     def __init__(self, remote: Any, project: str, domain: str, image: str) -> None:
         self.remote, self.project, self.domain = remote, project, domain
-        self.image, self.stem = image, stem_of(image)
+        self.stem = stem_of(image)
 
     def url(self, number: int) -> str:
         return str(self.remote.generate_console_url(self._id(number)))

@@ -64,7 +64,8 @@ def test_all_that_a_spec_can_say_is_in_it_in_flytekits_order(tmp_path: Path, mon
         source_root=str(tmp_path / "data"),
         source_copy_mode=CopyFileDetection.ALL,
     )
-    write(whole, tmp_path / "context" if (tmp_path / "context").mkdir() is None else tmp_path)
+    (tmp_path / "context").mkdir()
+    write(whole, tmp_path / "context")
     text = (tmp_path / "context" / "Dockerfile").read_text()
     parts = [
         "FROM registry.example/base:2",
