@@ -151,11 +151,12 @@ def build(spec: Any, settings: Settings, say: Callable[[str], None] = print) -> 
                 executions.start(chosen.number, _task(executions.remote, spec, settings), inputs)
     except FlyteException as error:
         raise CannotBuild(f"{image} cannot be built in {project}/{domain} ({PLACE} says where): {error}") from error
+    url = executions.url(chosen.number)
+    say(f"{image} {'was' if chosen.phase == 'succeeded' else 'is'} built on the cluster: {url}")
     if chosen.phase != "succeeded":
-        say(f"{image} is built on the cluster: {executions.url(chosen.number)}")
         chosen = _wait(executions, chosen.number)
     if chosen.phase != "succeeded":
-        raise CannotBuild(f"{image} was not built: {chosen.why.strip()}\nIts log: {executions.url(chosen.number)}")
+        raise CannotBuild(f"{image} was not built: {chosen.why.strip()}\nIts log: {url}")
     return f"{image}@{chosen.digest}"
 
 

@@ -17,7 +17,9 @@ buildah info >/dev/null 2>&1 || driver=vfs # where the kernel lays no layers ove
 mkdir -p /tmp/context
 tar -xzf /var/inputs/context -C /tmp/context
 buildah pull --quiet --platform "$platform" "$base" >/dev/null || fail "the base image $base could not be pulled: why is said above"
-buildah build --platform "$platform" --pull-never --tag "$image" --volume "$(command -v uv):/usr/local/bin/uv:ro" /tmp/context ||
-    fail "a step of the image failed: why is said above"
+# Without buildah's own words at the end, which say the step once more: what the step itself said last is what people read.
+{ buildah build --platform "$platform" --pull-never --tag "$image" --volume "$(command -v uv):/usr/local/bin/uv:ro" /tmp/context ||
+    touch /tmp/failed; } 2>&1 | grep --line-buffered -v -e '^subprocess exited with status' -e '^Error: building at STEP' || true
+[ ! -e /tmp/failed ] || fail "a step of the image failed: why is said above"
 buildah push --digestfile /tmp/digest "$image" || fail "the image could not be pushed to its registry: why is said above"
 cat /tmp/digest >/var/outputs/digest

@@ -152,11 +152,13 @@ def test_what_fails_says_why_and_is_tried_again_by_the_next_registration(lab: La
     missing = lab.program(tmp_path, packages=[late])
     baseless = lab.program(tmp_path, base_image=f"{lab.registry}/there-is-none:1")
     refused = lab.program(tmp_path, registry=f"{lab.registry.partition(':')[0]}:9")
-    with ThreadPoolExecutor(3) as pool:
-        said = list(pool.map(lab.register, (missing, baseless, refused)))
+    older = lab.program(tmp_path, base_image=f"{lab.registry}/base:1", python_version="2.7")
+    with ThreadPoolExecutor(4) as pool:
+        said = list(pool.map(lab.register, (missing, baseless, refused, older)))
     assert f"{late} was not found in the package registry" in said[0] and "a step of the image failed" in said[0]
     assert f"the base image {lab.registry}/there-is-none:1 could not be pulled" in said[1]
     assert "could not be pushed to its registry" in said[2] and "connection refused" in said[2]
+    assert re.search("asks for Python 2.7, and the base image [^ ]+/base:1 has 3[.]", said[3])
     (image,) = re.findall(r"(\S+) was not built", said[0])
     (failed,) = lab.builds(image)
     log = lab.client.connection.call("GET", f"executions/{PROJECT}/{DOMAIN}/{failed.id.name}/logs")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import requests
@@ -11,6 +14,13 @@ from causeway.building import Build, Settings, choose, stem_of
 from causeway.dockerfiles import CannotBuild
 from causeway.registries import Answer
 from flytekit import ImageSpec
+from flytekit.core.context_manager import FlyteEntities
+from flytekit.exceptions.user import (
+    FlyteAssertion,
+    FlyteEntityAlreadyExistsException,
+    FlyteEntityNotExistException,
+)
+from flytekit.models.core.execution import WorkflowExecutionPhase as Phase
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -114,3 +124,117 @@ def test_what_a_registry_says(monkeypatch: pytest.MonkeyPatch, registry: Registr
     monkeypatch.setattr(requests, "head", registry.head)
     assert registries.ask("registry.example:5000/team/lab:a").there is there
     assert registry.asked[0] == "https://registry.example:5000/v2/team/lab/manifests/a"
+
+
+class Causeway:
+    """As much of FlyteRemote as a build needs; executions end as the test says, at the second look."""
+
+    def __init__(self, *ends: str, others: int = 0) -> None:
+        self.ends, self.started, self.looks = list(ends), list[str](), dict[str, int]()
+        self.others = others  # executions that somebody else starts just before we do
+        self.client = self
+        self.refusal: Exception | None = None
+
+    def get_execution(self, identifier: Any) -> Any:
+        name = identifier.name
+        if name not in self.looks:
+            raise FlyteEntityNotExistException(name)
+        self.looks[name] += 1
+        end = self.ends[int(name.rpartition("-")[2])]
+        phase = Phase.SUCCEEDED if end == "" else Phase.FAILED
+        error = SimpleNamespace(message=end)
+        phase = Phase.RUNNING if self.looks[name] < 2 else phase
+        return SimpleNamespace(closure=SimpleNamespace(phase=phase, error=error, abort_metadata=None))
+
+    def fetch_execution(self, project: str, domain: str, name: str) -> Any:
+        return SimpleNamespace(outputs=SimpleNamespace(get=lambda *_: DIGEST + "\n"))
+
+    def fetch_task(self, **_: Any) -> str:
+        if self.refusal is not None:
+            raise self.refusal
+        return "task"
+
+    def execute(self, task: str, inputs: dict[str, Any], *_: str, execution_name: str) -> None:
+        assert task == "task" and inputs["image"].startswith("registry.example/lab:")
+        self.looks[execution_name] = 0
+        if self.others:
+            self.others -= 1
+            raise FlyteEntityAlreadyExistsException(execution_name)
+        self.started.append(execution_name)
+
+    def generate_console_url(self, identifier: Any) -> str:
+        return f"https://causeway.example/{identifier.name}"
+
+
+DIGEST = "sha256:" + "2" * 64
+
+
+@pytest.fixture
+def build(monkeypatch: pytest.MonkeyPatch) -> Callable[[Causeway], str]:
+    monkeypatch.setattr(registries, "ask", lambda image: Answer(None))
+    monkeypatch.setattr(building, "PAUSE", 0)
+
+    def run(causeway: Causeway) -> str:
+        monkeypatch.setattr(building, "_remote", lambda project, domain: causeway)
+        return building.build(SPEC, Settings("builder"), print)
+
+    return run
+
+
+SPEC = ImageSpec(name="lab", registry="registry.example", packages=["a"])
+STEM = stem_of(f"registry.example/lab:{SPEC.tag}")
+
+
+def test_what_was_pushed_is_registered_and_the_next_finds_it_done(build: Callable[[Causeway], str]) -> None:
+    causeway = Causeway("")
+    names = {build(causeway), build(causeway)}
+    assert names == {f"registry.example/lab:{SPEC.tag}@{DIGEST}"} and causeway.started == [f"{STEM}-0"]
+
+
+def test_one_that_somebody_else_starts_at_the_same_time_is_waited_for(build: Callable[[Causeway], str]) -> None:
+    causeway = Causeway("", others=1)
+    assert build(causeway).endswith(DIGEST) and causeway.started == []
+
+
+def test_a_failure_is_told_with_its_log_and_the_next_tries_again(build: Callable[[Causeway], str]) -> None:
+    causeway = Causeway("no such package", "")
+    with pytest.raises(
+        CannotBuild, match=f"was not built: no such package\nIts log: https://causeway.example/{STEM}-0"
+    ):
+        build(causeway)
+    assert build(causeway).endswith(DIGEST) and causeway.started == [f"{STEM}-0", f"{STEM}-1"]
+
+
+def test_what_causeway_refuses_names_the_place(build: Callable[[Causeway], str]) -> None:
+    causeway = Causeway("")
+    causeway.refusal = FlyteAssertion("ann may not launch here")
+    said = (
+        r"cannot be built in flytesnacks/development \(CAUSEWAY_IMAGE_PROJECT says where\): .*ann may not launch here"
+    )
+    with pytest.raises(CannotBuild, match=said):
+        build(causeway)
+
+
+@pytest.mark.parametrize("options", [{"cores": 2}, {"mem": "1Gi", "gpu": 1}])
+def test_options_of_a_build_that_there_are_not(build: Callable[[Causeway], str], options: dict[str, Any]) -> None:
+    with pytest.raises(CannotBuild, match="is none of cpu, mem, ephemeral_storage"):
+        building._task(Causeway(), SPEC.with_builder_options(options), Settings("builder"))
+
+
+def test_the_task_of_a_build_is_no_part_of_the_program_that_is_registered() -> None:
+    registered: list[Any] = []
+    causeway = SimpleNamespace(
+        fetch_task=Mock(side_effect=FlyteEntityNotExistException("none")),
+        register_task=lambda task, settings, version: registered.append((task, settings, version)),
+        default_project="p",
+        default_domain="d",
+    )
+    before = list(FlyteEntities.entities)
+    building._task(causeway, SPEC, Settings("builder:1", secret="registry/config"))
+    assert before == FlyteEntities.entities
+    ((task, settings, version),) = registered
+    pod = task.get_k8s_pod(settings).pod_spec["containers"][0]
+    assert (pod["image"], pod["securityContext"]) == ("builder:1", {"runAsUser": 0, "runAsNonRoot": False})
+    (secret,) = task.security_context.secrets
+    assert (secret.group, secret.key, secret.env_var) == ("registry", "config", "REGISTRY_AUTH_FILE")
+    assert settings.version == version
