@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,8 +111,8 @@ def _python(spec: Any, base: str) -> Iterator[str]:
             f'RUN found=$({python} -c "{ask}"); case $found. in {spec.python_version}.*) ;; '
             f'*) echo {_word(other)} "$found" >&2; exit 1 ;; esac'
         )
-    options = [f"--index-url {spec.pip_index}"] if spec.pip_index else []
-    options += [f"--extra-index-url {url}" for url in spec.pip_extra_index_url or ()]
+    options = [f"--index-url {shlex.quote(spec.pip_index)}"] if spec.pip_index else []
+    options += [f"--extra-index-url {shlex.quote(url)}" for url in spec.pip_extra_index_url or ()]
     options += [spec.pip_extra_args] if spec.pip_extra_args else []
     said = " ".join(["--no-cache", "--compile-bytecode", *options])
     if os.path.basename(spec.requirements or "") == "uv.lock":
