@@ -221,6 +221,7 @@ def main() -> None:
     import django
 
     django.setup()
+    import console.wsgi  # noqa: F401 - as the web process is: what it loads is none of the garbage collector's business
     from django.conf import settings
     from django.test import Client
 
