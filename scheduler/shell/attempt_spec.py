@@ -6,11 +6,13 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from flyteidl.core import interface_pb2, security_pb2, tasks_pb2
-from google.protobuf import json_format
+from google.protobuf import json_format, struct_pb2
 
 from artifacts.exceptions import InvalidArgument
+from artifacts.literals.decode import whole_numbers
 from scheduler import operators, pods, together
 from scheduler.attempts.spec import Addresses, AttemptSpec, DataConfig, Identity, Job, Needs, Pod
 from scheduler.container_needs import needs_of, needs_of_roles
@@ -81,7 +83,7 @@ def _job(target: Target, platform: bytes) -> Job | None:
     task = target.task
     if task is None or not operators.roles_of(task):
         return None
-    return Job(json_format.MessageToDict(task.custom), needs_of_roles(target, Platform.FromString(platform)))
+    return Job(_told(task.custom), needs_of_roles(target, Platform.FromString(platform)))
 
 
 @lru_cache(maxsize=512)
@@ -162,12 +164,18 @@ def _addresses(run: Run) -> Addresses:
     )
 
 
+def _told(struct: struct_pb2.Struct) -> dict[str, Any]:
+    """Whole numbers as integers: a cluster refuses `runAsUser: 0.0`, and a Struct has only doubles."""
+    found: dict[str, Any] = whole_numbers(json_format.MessageToDict(struct))
+    return found
+
+
 def _pod(given: tasks_pb2.K8sPod, template: str, primary: str) -> Pod | None:
     """As it was sent; None where there is nothing of it."""
     if not (given.ByteSize() or template):
         return None
     return Pod(
-        spec=json_format.MessageToDict(given.pod_spec),
+        spec=_told(given.pod_spec),
         labels=dict(given.metadata.labels),
         annotations=dict(given.metadata.annotations),
         primary=primary,

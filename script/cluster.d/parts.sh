@@ -59,7 +59,10 @@ snapshotter = "$(snapshotter)"
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "$cni"
 conf_dir = "$home/cni"
+[plugins."io.containerd.grpc.v1.cri".registry]
+config_path = "$home/registries"
 TOML
+    trust_registry
     cat >cni/10-bridge.conflist <<JSON
 {"cniVersion": "1.0.0", "name": "causeway", "plugins": [
   {"type": "bridge", "bridge": "$bridge", "isGateway": true, "ipMasq": false, "hairpinMode": true,
@@ -68,6 +71,12 @@ TOML
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
 JSON
     spawn containerd containerd --config containerd.toml
+}
+
+# That it speaks HTTP; read with each pull. A registry that is not started is asked for nothing.
+trust_registry() {
+    mkdir -p "registries/$registry_url"
+    printf 'server = "http://%s"\n[host."http://%s"]\n' "$registry_url" "$registry_url" >"registries/$registry_url/hosts.toml"
 }
 
 # Whether layers can be laid over each other here (not where this folder is such a layer itself), or have to be copied.
@@ -159,6 +168,18 @@ start_mpi() { spawn mpi "$(program mpi)" -kubeConfig "$kubeconfig" -lock-namespa
 start_ray() {
     spawn ray env KUBECONFIG="$kubeconfig" "$(program ray)" --enable-leader-election=false --use-kubernetes-proxy \
         --metrics-addr 0 --health-probe-bind-address "127.0.0.1:$ray_health_port"
+}
+
+# Whoever can reach it may push and delete: it is for tests.
+start_registry() {
+    mkdir -p registry
+    cat >registry.yaml <<YAML
+version: 0.1
+log: {level: warn, accesslog: {disabled: true}}
+storage: {filesystem: {rootdirectory: $home/registry}, delete: {enabled: true}}
+http: {addr: "$registry_url"}
+YAML
+    spawn registry env OTEL_TRACES_EXPORTER=none "$(program registry)" serve registry.yaml
 }
 
 start_gpus() { spawn gpus "$python" "$here/gpus.py" "$gpu_resource=$gpus"; }

@@ -3,6 +3,7 @@
 Where CAUSEWAY_ENVIRONMENTS_DIR names the folder of the executor's machine (`<home>/environments`), flytekit takes this
 builder for every ImageSpec that names none (`builder="causeway"` names it): `pyflyte register` locks what the spec asks
 for, and makes the environment unless there is one of the same lock already. Two specs that come to the same share it.
+For clusters see causeway.building.
 
     <folder>/<digest of the lock>/{bin/python, lock.txt}    <folder>/images/<digest of the image's name> -> ../<digest>
 """
@@ -23,6 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from causeway import building
+from causeway.dockerfiles import CannotBuild
+
 FOLDER = "CAUSEWAY_ENVIRONMENTS_DIR"
 IMAGES, LOCK, USED, READY = "images", "lock.txt", "used", "ready"
 PRIORITY = 10  # flytekit's own builders have 1 to 5
@@ -41,10 +45,6 @@ _REFUSED = {
     "env": "variables belong into `@task(environment={...})`",
     "pip_secret_mounts": "secrets of a build are not supported",
 }
-
-
-class CannotBuild(Exception):
-    """The message says what cannot be had here, and what instead."""
 
 
 @dataclass(frozen=True)
@@ -163,23 +163,28 @@ def _link(place: Path, target: Path) -> None:
 
 
 def register() -> None:
-    """Become flytekit's builder, where the environment says a folder."""
-    if not os.environ.get("CAUSEWAY_ENVIRONMENTS_DIR"):
+    """Become flytekit's builder, where the environment says of what kind; a cluster's goes before this machine's."""
+    if not (os.environ.get(building.BUILDER) or os.environ.get(FOLDER)):
         return
     import click
     from flytekit.image_spec.image_spec import ImageBuildEngine, ImageSpecBuilder
 
+    def say(text: str) -> None:
+        click.secho(text, fg="blue")
+
     class Builder(ImageSpecBuilder):  # type: ignore[misc]
         def should_build(self, image_spec: Any) -> bool:
-            """Always: it asks for the lock, and then knows."""
+            """Always: it asks for the lock, or the registry, and then knows."""
             return True
 
         def build_image(self, image_spec: Any) -> str:
             try:
+                if settings := building.Settings.read():
+                    return building.build(image_spec, settings, say)
                 place = build(image_spec, Path(os.environ[FOLDER]))
             except CannotBuild as error:
                 raise click.ClickException(str(error)) from None
-            click.secho(f"{image_spec.image_name()} is the environment {place.name}", fg="blue")
+            say(f"{image_spec.image_name()} is the environment {place.name}")
             return str(image_spec.image_name())
 
     ImageBuildEngine.register("causeway", Builder(), PRIORITY)

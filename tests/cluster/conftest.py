@@ -144,8 +144,17 @@ def kueue(operators: Cluster) -> Iterator[Cluster]:
     beside("kueue", "off")
 
 
+@pytest.fixture(scope="session")
+def registry(cluster: Cluster) -> Iterator[str]:
+    """The address of a registry of images, which the cluster pulls from, with builder:1 and base:1 in it."""
+    _check_built(cluster, cluster.environment.get("CLUSTER_REGISTRY_BUILT") == "yes")
+    beside("registry", "on")
+    yield cluster.environment["CLUSTER_REGISTRY"]
+    beside("registry", "off")
+
+
 def _check_built(cluster: Cluster, built: bool) -> None:
     if not cluster.ours:
-        pytest.skip("operators and Kueue are started beside a cluster of ours only")
+        pytest.skip("operators, Kueue and a registry are started beside a cluster of ours only")
     if not built and os.environ.get("CAUSEWAY_REQUIRE_CLUSTER") != "1":
-        pytest.skip("not built: script/cluster build training, mpi, kueue")
+        pytest.skip("not built: script/cluster build training, mpi, kueue; script/cluster registry on")

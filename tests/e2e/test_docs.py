@@ -17,7 +17,7 @@ pytestmark = pytest.mark.e2e
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [*sorted((ROOT / "docs/howto").glob("*.md")), ROOT / "docs/from-the-articles.md"]
 # Their commands want a cluster of their reader's: tests/scheduler/executors/kubernetes/test_how_to.py, tests/cluster.
-OF_A_CLUSTER = (ROOT / "docs/howto/kubernetes.md", ROOT / "docs/howto/on-a-cluster.md")
+OF_A_CLUSTER = tuple(ROOT / "docs/howto" / page for page in ("kubernetes.md", "on-a-cluster.md", "images.md"))
 # Its commands start an installation and fill it, which has to be empty: tests/console/test_filling.py.
 OF_AN_EMPTY_ONE = ROOT / "docs/howto/fill.md"
 # Commands of whoever runs the machine: in the checkout, with the settings of the set-up.

@@ -12,7 +12,7 @@ from flytekit.extras.accelerators import A100
 from google.protobuf import json_format
 from hypothesis import given
 from hypothesis import strategies as st
-from kubernetes.client import V1Container, V1PodSpec
+from kubernetes.client import V1Container, V1ContainerPort, V1PodSpec, V1SecurityContext
 from kubernetes.client import V1ResourceRequirements as Ask
 
 from scheduler.attempts import wire
@@ -207,6 +207,21 @@ def test_the_pod_is_kept_as_it_was_sent() -> None:
     pod = spec(template_of(podded)).pod
     assert pod is not None and (pod.primary, pod.template, pod.labels) == ("main", "named", {"l": "1"})
     assert [one["name"] for one in pod.spec["containers"]] == ["main", "proxy"]
+
+
+def test_whole_numbers_of_a_pod_are_sent_as_such() -> None:
+    """A cluster refuses `runAsUser: 0.0`, and a Struct knows only doubles."""
+    root, door = V1SecurityContext(run_as_user=0), V1ContainerPort(container_port=8080)
+    pod_spec = V1PodSpec(containers=[V1Container(name="main", security_context=root, ports=[door])])
+
+    @task(pod_template=PodTemplate(primary_container_name="main", pod_spec=pod_spec))
+    def podded(x: int) -> int:
+        return x
+
+    pod = spec(template_of(podded)).pod
+    assert pod is not None
+    said = json.dumps(pod.spec)
+    assert '"runAsUser": 0}' in said and '"containerPort": 8080}' in said
 
 
 def test_a_limit_is_there_only_where_somebody_said_one() -> None:

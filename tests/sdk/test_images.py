@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from causeway import images
 from causeway.cli import main
-from causeway.images import CannotBuild, build, environments, pin_of, prune
+from causeway.dockerfiles import CannotBuild
+from causeway.images import build, environments, pin_of, prune
 from click.testing import CliRunner
 from flytekit import ImageSpec
 from flytekit.image_spec.image_spec import ImageBuildEngine
