@@ -224,6 +224,7 @@ def main() -> None:
     from django.conf import settings
     from django.test import Client
 
+    import console.wsgi  # noqa: F401 - as the web process is: what it loads is none of the garbage collector's business
     from artifacts.models import ArtifactVersion
     from scheduler.models import Execution
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -137,8 +138,11 @@ def _seen() -> dict[str, datetime]:
 
 def _busy() -> dict[str, int]:
     """How many attempts that have not ended are on each cluster."""
-    active = TaskExecution.objects.filter(executor=clusters.KIND, phase__in=(AttemptPhase.QUEUED, *HELD))
-    return dict(active.order_by().values_list("cluster").annotate(Count("pk")))
+    counts: Counter[str] = Counter()
+    for phases in ((AttemptPhase.QUEUED,), HELD):  # each has an index of its own, both together none
+        active = TaskExecution.objects.filter(executor=clusters.KIND, phase__in=phases)
+        counts.update(dict(active.order_by().values_list("cluster").annotate(Count("pk"))))
+    return dict(counts)
 
 
 def _said(one: Cluster) -> dict[str, Any]:

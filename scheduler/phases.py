@@ -92,6 +92,7 @@ class Machine(models.TextChoices):
 E_, N_, A_ = ExecutionPhase, NodePhase, AttemptPhase
 
 EXECUTION_TERMINAL = frozenset({E_.SUCCEEDED, E_.FAILED, E_.ABORTED, E_.TIMED_OUT})
+EXECUTION_FAILED = frozenset({E_.FAILED, E_.TIMED_OUT})
 NODE_TERMINAL = frozenset({N_.SUCCEEDED, N_.FAILED, N_.ABORTED, N_.SKIPPED, N_.TIMED_OUT, N_.RECOVERED})
 NODE_DONE = frozenset({N_.SUCCEEDED, N_.SKIPPED, N_.RECOVERED})
 ATTEMPT_HELD = frozenset({A_.INITIALIZING, A_.WAITING_FOR_RESOURCES, A_.RUNNING})  # an executor has it

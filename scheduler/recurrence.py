@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from croniter import croniter
@@ -106,6 +107,7 @@ class Rate:
 Recurrence = Cron | Rate
 
 
+@lru_cache(maxsize=1024)
 def parse_cron(text: str) -> Cron:
     """`*/5 * * * *`, `@daily`, `CRON_TZ=Europe/Berlin 0 9 * * 1-5`. Raises InvalidArgument."""
     zone, fields = split_zone(text)

@@ -14,7 +14,7 @@ class Alias(models.Model):
     Where its policy keeps it per partition (`per`), there is one for each, all of one name.
     """
 
-    artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="aliases")
+    artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="aliases", db_index=False)
     name = models.CharField(max_length=64)
     partitions = models.JSONField(default=dict)  # {key: value} of its version, of the keys that it is kept by
     partition_digest = models.CharField(max_length=32, default=NO_PARTITIONS)  # of `partitions`

@@ -61,7 +61,7 @@ class Partition(models.Model):
     changed.
     """
 
-    artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="partitions")
+    artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="partitions", db_index=False)
     digest = models.CharField(max_length=32)
     values = models.JSONField()
 

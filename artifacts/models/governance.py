@@ -23,7 +23,7 @@ class CheckStatus(models.TextChoices):
 class CheckRule(models.Model):
     """A check of an artifact: each version published from then on that has the partitions is judged by it."""
 
-    artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="check_rules")
+    artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="check_rules", db_index=False)
     name = models.CharField(max_length=64)
     kind = models.CharField(max_length=16)  # one of artifacts.governance.kinds.KINDS
     parameters = models.JSONField(default=dict)  # as the kind reads them
@@ -86,7 +86,7 @@ class VersionProfile(models.Model):
 class AliasPolicy(models.Model):
     """What must hold for an alias to name a version. An alias without one is moved by whoever may decide."""
 
-    artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="alias_policies")
+    artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="alias_policies", db_index=False)
     alias = models.CharField(max_length=64)
     rules = models.JSONField(default=dict)  # as artifacts.governance.policies reads them
     set_by = models.CharField(max_length=150)

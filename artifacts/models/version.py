@@ -25,7 +25,7 @@ class ArtifactVersion(models.Model):
     bookkeeping, `quarantined_at` and `removed_at`.
     """
 
-    artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="versions")
+    artifact = models.ForeignKey(Artifact, on_delete=models.PROTECT, related_name="versions", db_index=False)
     version = models.CharField(max_length=400)
     kind = models.CharField(max_length=16, choices=Kind.choices)
     literal = models.BinaryField()  # flyteidl.core.Literal
@@ -108,7 +108,7 @@ class ArtifactVersion(models.Model):
 class Metric(models.Model):
     """One number of a version's `metrics`, as a row of its own: ranges of it are searched and sorted by index."""
 
-    version = models.ForeignKey(ArtifactVersion, on_delete=models.CASCADE, related_name="metric_rows")
+    version = models.ForeignKey(ArtifactVersion, on_delete=models.CASCADE, related_name="metric_rows", db_index=False)
     name = models.CharField(max_length=255)
     value = models.FloatField()
 

@@ -29,7 +29,7 @@ class Role(models.TextChoices):
 class RoleBinding(models.Model):
     """Gives a user a role in a project, in one of its domains, or (both empty) everywhere."""
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="role_bindings")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="role_bindings", db_index=False)
     project = models.CharField(max_length=64, blank=True, default="")
     domain = models.CharField(max_length=64, blank=True, default="")
     role = models.CharField(max_length=16, choices=Role.choices)
@@ -220,7 +220,7 @@ class Reader(models.Model):
 class ReaderScope(models.Model):
     """A project, or one of its domains, that a reader sees; both empty: everything."""
 
-    reader = models.ForeignKey(Reader, on_delete=models.CASCADE, related_name="scopes")
+    reader = models.ForeignKey(Reader, on_delete=models.CASCADE, related_name="scopes", db_index=False)
     project = models.CharField(max_length=64, blank=True, default="")
     domain = models.CharField(max_length=64, blank=True, default="")
 
@@ -256,7 +256,7 @@ class Hook(models.Model):
 class HookCall(models.Model):
     """A signature that a hook has seen: the same is not taken twice. Kept for as long as it could be sent again."""
 
-    hook = models.ForeignKey(Hook, on_delete=models.CASCADE, related_name="calls")
+    hook = models.ForeignKey(Hook, on_delete=models.CASCADE, related_name="calls", db_index=False)
     signature = models.CharField(max_length=64)
     at = models.DateTimeField(db_index=True)
 
@@ -294,7 +294,7 @@ class LoginLink(models.Model):
 class SavedView(models.Model):
     """An address of the console that somebody keeps under a name."""
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="saved_views")
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="saved_views", db_index=False)
     name = models.CharField(max_length=80)
     address = models.CharField(max_length=2000)  # path and query
     created_at = models.DateTimeField(auto_now_add=True)

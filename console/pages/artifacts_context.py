@@ -17,7 +17,7 @@ from artifacts.governance.failing import with_failures
 from artifacts.literals import describe_type, to_json
 from artifacts.matrix import matrix_of
 from artifacts.models import Alias, AliasMove, Artifact, ArtifactVersion
-from artifacts.queries import newest_first, newest_of_partition
+from artifacts.queries import NEWEST_FIRST, newest_first, newest_of_partition
 from console.accounts import access
 from console.accounts.access import Action, AnyUser
 from console.pages.executions_context import begun_by
@@ -33,6 +33,7 @@ from scheduler.models import Execution, LaunchPlan, Trigger, TriggerSource
 
 MOVES_SHOWN = 20
 VERSIONS_COUNTED = 10_000  # of an artifact, in its head
+VERSIONS_USED, USES_COUNTED = 1_000, 500  # the newest of each, by which it is told who uses it
 POINTERS_SHOWN = 100  # of its aliases, which may be kept per partition
 DIRECT = 200  # versions directly made use of that are looked at on every page
 LINK_VALID = timedelta(minutes=10)
@@ -56,7 +57,6 @@ def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
     visible = access.readable(user, project="launch_plan__project", domain="launch_plan__domain")
     triggers = Trigger.objects.filter(visible, pk__in=sources.values("trigger")).select_related("launch_plan")
     heavy = ("launch_plan__spec", "launch_plan__closure", "condition")
-    consumed = VersionEdge.objects.filter(version__artifact=artifact, role=VersionRole.CONSUMED, node_id="")
     return {
         "artifact": artifact,
         "version_count": artifact.versions.all()[: VERSIONS_COUNTED + 1].count(),
@@ -67,7 +67,7 @@ def artifact_context(request: HttpRequest, artifact: Artifact) -> dict[str, Any]
         "pointers": _pointers(artifact),
         "may_name": access.can(user, Action.DECIDE, artifact.project, artifact.domain),
         "moves": alias_moves(artifact),
-        "consumers": _consumers(user, consumed),
+        "consumers": _consumers(user, artifact),
     }
 
 
@@ -119,10 +119,12 @@ class Consumer:
     count: int
 
 
-def _consumers(user: AnyUser, edges: QuerySet[VersionEdge]) -> list[Consumer]:
-    """The launch plans whose executions used any version, by how often; those that the user may read."""
+def _consumers(user: AnyUser, artifact: Artifact) -> list[Consumer]:
+    """The launch plans whose executions used one of its newest versions, by how often; those that the user may read."""
+    newest = list(artifact.versions.order_by(*NEWEST_FIRST).values_list("pk", flat=True)[:VERSIONS_USED])
+    edges = VersionEdge.objects.filter(version__in=newest, role=VersionRole.CONSUMED, node_id="")
     names: dict[tuple[str, str], set[str]] = {}
-    for key in edges.order_by("-id").values_list("execution_key", flat=True)[:500]:
+    for key in edges.order_by("-id").values_list("execution_key", flat=True)[:USES_COUNTED]:
         project, domain, name = key.split("/")
         names.setdefault((project, domain), set()).add(name)
     used = Q(pk__in=[])

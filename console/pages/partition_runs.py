@@ -21,10 +21,9 @@ from console.pages import badges
 from console.pages.missing_partitions import TIME, inputs_named, makers_of, moment_of
 from console.pages.specs import expected_inputs
 from scheduler.models import Execution, ExecutionValue, LaunchPlan, ValueSide
-from scheduler.phases import ExecutionPhase
+from scheduler.phases import EXECUTION_FAILED, ExecutionPhase
 
 NEWEST = 400  # executions of the makers that are looked at
-_FAILED = (ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT)
 _GOES_ON = (ExecutionPhase.UNDEFINED, ExecutionPhase.QUEUED, ExecutionPhase.RUNNING, ExecutionPhase.SUCCEEDING)
 Key = tuple[tuple[str, str], ...]  # partition keys and their values, in order
 PlanName = tuple[str, str, str]  # project, domain, name
@@ -49,7 +48,7 @@ class PlaceRun(NamedTuple):
 
     @property
     def tone(self) -> str:
-        return "bad" if self.phase in _FAILED else "info"
+        return "bad" if self.phase in EXECUTION_FAILED else "info"
 
     @property
     def words(self) -> str:
@@ -73,7 +72,7 @@ def runs_of_places(request: HttpRequest, artifact: Artifact, matrix: Matrix) -> 
     for place in (place for _, places in matrix.rows for place in places):
         some = [by_key[key] for keys, by_key in known.items() if (key := _key_of(place, keys)) in by_key]
         newest = max(some, key=lambda one: one.created_at, default=None)
-        if newest is not None and (newest.phase not in _FAILED or _is_news(newest, place)):
+        if newest is not None and (newest.phase not in EXECUTION_FAILED or _is_news(newest, place)):
             found[place.row, place.column] = newest
     return found
 
@@ -99,10 +98,16 @@ def _runs(request: HttpRequest, plans: Sequence[PlanName]) -> list[PlaceRun]:
     of = Q(pk__in=[])
     for project, domain, name in plans:
         of |= Q(launch_plan__project=project, launch_plan__domain=domain, launch_plan__name=name)
-    rows = Execution.objects.filter(of, archived=False, phase__in=(*_FAILED, *_GOES_ON)).order_by("-created_at")
+    rows = Execution.objects.filter(of, archived=False).order_by("-created_at").values_list(*PlaceRun._fields)
+    # Asked one after the other, each is found in an index of few rows; both together, among all that ever ran.
+    some = (rows.filter(phase__in=sorted(EXECUTION_FAILED)), rows.filter(phase__in=_GOES_ON, ended_at__isnull=True))
+    newest = sorted((PlaceRun(*row) for each in some for row in each[:NEWEST]), key=_begun, reverse=True)
     readable = access.reader(request.user)
-    newest = [PlaceRun(*row) for row in rows.values_list(*PlaceRun._fields)[:NEWEST]]
-    return [one for one in newest if readable(one.project, one.domain)]
+    return [one for one in newest[:NEWEST] if readable(one.project, one.domain)]
+
+
+def _begun(run: PlaceRun) -> datetime:
+    return run.created_at
 
 
 def _is_news(run: PlaceRun, place: Place) -> bool:

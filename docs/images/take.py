@@ -19,7 +19,12 @@ PICTURES: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     (
         "lineage-canvas",
         "/artifacts/names/?q=demand-model",
-        ("#name-list td a.main", ".page-head a:has-text('Newest')", ".tabs a:has-text('Lineage')"),
+        (
+            "#name-list td a.main",
+            ".page-head a:has-text('Newest')",
+            ".tabs a:has-text('Lineage')",
+            "a:has-text('Canvas')",
+        ),
     ),
     ("execution", "/executions/?q=workflow:score_stores", ("#execution-list td a", "#t-timeline")),
     ("approval", "/approvals/", ("a[href^='/approvals/']:has-text('approve')",)),

@@ -16,12 +16,12 @@ class TaskExecution(models.Model):
     and reports the end once; `handled` turns true when the engine has taken that end into account.
     """
 
-    node = models.ForeignKey(NodeExecution, on_delete=models.CASCADE, related_name="task_executions")
+    node = models.ForeignKey(NodeExecution, on_delete=models.CASCADE, related_name="task_executions", db_index=False)
     execution_id = models.BigIntegerField()  # of the node; spares a join on every report
     task = models.ForeignKey(Task, null=True, on_delete=models.PROTECT, related_name="+", db_index=False)
     attempt = models.IntegerField(default=0)
     index = models.IntegerField(default=-1)  # item of a map; -1: not a map
-    name = models.CharField(max_length=255, unique=True)  # deterministic: submitting twice finds the first
+    name = models.CharField(max_length=255)  # deterministic: submitting twice finds the first
     phase = models.SmallIntegerField(choices=AttemptPhase.choices, default=AttemptPhase.QUEUED)
     executor = models.CharField(max_length=32, default="local")
     cluster = models.CharField(max_length=64, blank=True, default="")  # which place of that kind; empty: there is one
@@ -51,6 +51,8 @@ class TaskExecution(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["node", "attempt", "index"], name="task_execution_unique"),
+            # Not `unique=True`, of which Django makes a second index, for patterns
+            models.UniqueConstraint(fields=["name"], name="task_execution_name"),
         ]
         indexes = [
             models.Index(
@@ -75,6 +77,9 @@ class TaskExecution(models.Model):
                 condition=Q(phase__in=sorted(ATTEMPT_HELD)),
             ),
             models.Index(fields=["task", "-id"], name="task_execution_of_task"),  # the newest of a task
+            models.Index(
+                fields=["execution_id"], name="task_execution_of_execution"
+            ),  # what pages of an execution ask for
             # A few bytes for each stretch of the table: attempts that ended about the same time lie together
             BrinIndex(fields=["ended_at"], name="task_execution_ended", pages_per_range=32, autosummarize=True),
             models.Index(

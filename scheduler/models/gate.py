@@ -20,7 +20,7 @@ class Gate(models.Model):
     A signal may be set before the node is reached (`node` is then empty), as in Flyte.
     """
 
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="gates")
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="gates", db_index=False)
     node = models.ForeignKey(NodeExecution, null=True, on_delete=models.CASCADE, related_name="gates")
     signal_id = models.CharField(max_length=255)
     kind = models.CharField(max_length=8, choices=GateKind.choices)

@@ -57,7 +57,7 @@ class LevelOutcome(models.Model):
     which the newest version was too old (`met` is false, `until` empty while it lasts).
     """
 
-    level = models.ForeignKey(ServiceLevel, on_delete=models.PROTECT, related_name="outcomes")
+    level = models.ForeignKey(ServiceLevel, on_delete=models.PROTECT, related_name="outcomes", db_index=False)
     key = models.CharField(max_length=64)  # the deadline, the execution's id, the day, the version that became too old
     met = models.BooleanField()
     at = models.DateTimeField()  # when it was due, or became too late

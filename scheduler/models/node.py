@@ -21,7 +21,7 @@ class NodeKind(models.TextChoices):
 class NodeExecution(models.Model):
     """A node of an execution. Rows appear when a node first matters: ready, or told that one of its upstream ended."""
 
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="nodes")
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="nodes", db_index=False)
     node_id = models.CharField(max_length=500)  # unique in the execution: `n0`, inside a sub-workflow `n0-0-n1`
     spec_node_id = models.CharField(max_length=255)  # as written in the workflow template
     parent = models.ForeignKey("self", null=True, on_delete=models.CASCADE, related_name="children")

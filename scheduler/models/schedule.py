@@ -51,7 +51,7 @@ class ScheduleFire(models.Model):
     Without an execution the launch was refused, and `error` says why.
     """
 
-    schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="fires")
+    schedule = models.ForeignKey(Schedule, on_delete=models.CASCADE, related_name="fires", db_index=False)
     fire_at = models.DateTimeField()
     execution = models.ForeignKey(Execution, null=True, on_delete=models.SET_NULL, related_name="+")
     error = models.TextField(blank=True, default="")

@@ -94,7 +94,7 @@ class Trigger(models.Model):
 class TriggerSource(models.Model):
     """One artifact that a trigger watches. Matching a version is a look-up in the index of the active ones."""
 
-    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="sources")
+    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="sources", db_index=False)
     position = models.IntegerField()
     project = models.CharField(max_length=64)
     domain = models.CharField(max_length=64)
@@ -133,7 +133,7 @@ class TriggerSource(models.Model):
 class TriggerRound(models.Model):
     """Versions that a trigger on all of several artifacts collects: at most one open round for each key."""
 
-    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="rounds")
+    trigger = models.ForeignKey(Trigger, on_delete=models.CASCADE, related_name="rounds", db_index=False)
     key = models.CharField(max_length=32)  # digest of `values`
     values = models.JSONField(default=dict)  # what the versions share
     opened_at = models.DateTimeField()  # publication of its first version
@@ -165,7 +165,7 @@ class TriggerFiring(models.Model):
     Of publications from before happenings were kept, one for each (trigger, version).
     """
 
-    trigger = models.ForeignKey(Trigger, on_delete=models.PROTECT, related_name="firings")
+    trigger = models.ForeignKey(Trigger, on_delete=models.PROTECT, related_name="firings", db_index=False)
     happening = models.ForeignKey(Happening, null=True, on_delete=models.PROTECT, related_name="firings")
     version = models.ForeignKey(ArtifactVersion, on_delete=models.PROTECT, related_name="firings")
     outcome = models.CharField(max_length=12, choices=FiringOutcome.choices)

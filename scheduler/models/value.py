@@ -16,7 +16,7 @@ class ExecutionValue(models.Model):
     say, and nothing more. Of files and frames it is their address.
     """
 
-    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="plain_values")
+    execution = models.ForeignKey(Execution, on_delete=models.CASCADE, related_name="plain_values", db_index=False)
     side = models.CharField(max_length=6, choices=ValueSide.choices)
     name = models.CharField(max_length=255)
     text = models.CharField(max_length=512)  # as people write it; longer ones are not kept

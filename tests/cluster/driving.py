@@ -42,15 +42,23 @@ class Programs:
     """A file of programs, or a folder of them, registered in a project."""
 
     def __init__(
-        self, stack: RunningStack, cluster: Cluster, source: Path, project: str = PROJECT, *, image: str = ""
+        self,
+        stack: RunningStack,
+        cluster: Cluster,
+        source: Path,
+        project: str = PROJECT,
+        *,
+        image: str = "",
+        packages: str = "",
     ) -> None:
+        """`packages`: a folder of those that the programs import besides ours, to register them with."""
         self.stack, self.cluster, self.project = stack, cluster, project
         self.image = image or cluster.environment["CLUSTER_TASK_IMAGE"]
         self.client = Client(stack.http_url, stack.admin_token, project, DOMAIN)
         self.remote = FlyteRemote(stack.flyte_config(), project, DOMAIN)
         self.module, self.version = source.stem, f"v{time.time():.0f}"
         self._make_project()
-        self._register(source)
+        self._register(source, packages)
 
     def _make_project(self) -> None:
         try:
@@ -58,7 +66,7 @@ class Programs:
         except CausewayError as error:
             assert error.status == 409, error  # it is there
 
-    def _register(self, source: Path) -> None:
+    def _register(self, source: Path, packages: str) -> None:
         place = self.stack.home.parent / "programs" / self.project / self.version
         folder = place / self.module  # nothing else may lie beside them
         if source.is_dir():
@@ -70,6 +78,7 @@ class Programs:
         command += ["--activate-launchplans", "--version", self.version]
         command += ["--image", self.image, "." if source.is_dir() else source.name]
         env = {**os.environ, "FLYTECTL_CONFIG": str(self.stack.flyte_config_file)}
+        env |= {"PYTHONPATH": packages} if packages else {}
         done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=180)
         assert done.returncode == 0, done.stdout + done.stderr
 

@@ -25,6 +25,9 @@ GROUPS = {  # of the API, of the kinds that are not of its core
     "apis/kubeflow.org/v1": ("pytorchjobs", "tfjobs"),
     "apis/kubeflow.org/v2beta1": ("mpijobs",),
     "apis/ray.io/v1": ("rayjobs", "rayclusters"),
+    "apis/sparkoperator.k8s.io/v1beta2": ("sparkapplications",),
+    "apis/kubernetes.dask.org/v1": ("daskjobs", "daskclusters", "daskworkergroups"),
+    "apis/apps/v1": ("deployments",),
     "apis/batch/v1": ("jobs",),
     "apis/kueue.x-k8s.io/v1beta2": ("clusterqueues",),
 }
@@ -59,6 +62,10 @@ class Cluster:
         done = subprocess.run(command, input=stdin, env=environment, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, f"kubectl {shlex.join(arguments)}: {done.stderr}"
         return done.stdout
+
+    def apply(self, manifest: Mapping[str, Any]) -> None:
+        """Raises AssertionError with the cluster's words where it refuses."""
+        self.kubectl("apply", "--filename", "-", stdin=json.dumps(manifest))
 
     @cached_property
     def api(self) -> Api:

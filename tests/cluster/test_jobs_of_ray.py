@@ -6,8 +6,6 @@ CLUSTER_RAY=/tmp/ray script/test tests/cluster/test_jobs_of_ray.py
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,8 @@ from scheduler.attempts.spec import Job, Needs, Pod
 from scheduler.executors.base import Assignment
 from scheduler.phases import AttemptPhase
 from tests.cluster.attempts import USER, Attempts
-from tests.cluster.running import SCRIPT, Cluster, Namespace
+from tests.cluster.packages import with_operator
+from tests.cluster.running import Cluster, Namespace
 
 CUSTOM = {
     "rayCluster": {"workerGroupSpec": [{"groupName": "g", "replicas": 1.0, "minReplicas": 1.0, "maxReplicas": 1.0}]}
@@ -30,17 +29,11 @@ NEEDS = Needs(requests={"cpu": "50m", "memory": "256Mi"}, limits={"memory": "2Gi
 @pytest.fixture(scope="module")
 def packages(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
     """The folder with Ray, and one with a program `ray`."""
-    found = os.environ.get("CLUSTER_RAY", "")
-    if not cluster.ours or not (found and Path(found, "ray").is_dir()):
-        pytest.skip("CLUSTER_RAY names no folder with Ray")
-    programs = tmp_path_factory.mktemp("ray")
-    (programs / "ray").write_text('#!/bin/sh\nexec python3 -m ray.scripts.scripts "$@"\n')
-    (programs / "ray").chmod(0o755)
-    for verb in (("on", "ray"), ("off",)):
-        done = subprocess.run([SCRIPT, "operators", *verb], capture_output=True, text=True, timeout=400)
-        assert done.returncode == 0, done.stdout + done.stderr
-        if verb[0] == "on":
-            yield found, str(programs)
+    with with_operator(cluster, "ray", "ray") as found:
+        programs = tmp_path_factory.mktemp("ray")
+        (programs / "ray").write_text('#!/bin/sh\nexec python3 -m ray.scripts.scripts "$@"\n')
+        (programs / "ray").chmod(0o755)
+        yield found, str(programs)
 
 
 @pytest.fixture

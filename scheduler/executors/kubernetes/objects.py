@@ -74,8 +74,11 @@ class Objects:
         return self._found(_job_path(resource, namespace, name))
 
     def delete_job(self, resource: Resource, namespace: str, name: str, uid: str) -> None:
-        """With all that belongs to it. Not another one of the same name; one that is gone is fine."""
-        body: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        """With all that belongs to it, and that first: what has a finalizer of an operator that is away stays, and
+        Deployments and Jobs of it would make their pods again for ever. Not another one of the same name; one that is
+        gone is fine.
+        """
+        body: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
         if uid:
             body["preconditions"] = {"uid": uid}
         with _missing_is_fine():

@@ -7,8 +7,8 @@ makes none by itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from scheduler.attempts.spec import AttemptSpec
@@ -24,6 +24,7 @@ from scheduler.executors.kubernetes.wait import Wait
 RUNNER, SCHEDULER, WORKER = "job-runner", "scheduler", "worker"
 _COMPONENT = "dask.org/component"
 _TCP, _DASHBOARD = 8786, 8787
+_OF_WORKER = re.compile(r"-worker-([0-9a-f]{10})(?:-|$)", re.ASCII)
 
 
 def build(plan: Plan) -> Json:
@@ -66,12 +67,13 @@ def rank(pod: Seen) -> Rank | None:
         return Rank("runner")
     if role == "scheduler":
         return Rank("scheduler")
-    return Rank("worker", _number(str(labels.get("dask.org/worker-name") or pods.name_of(pod)))) if role else None
+    return Rank("worker", _number(pods.name_of(pod))) if role else None
 
 
 def _number(name: str) -> int:
-    """The operator gives workers names of random letters: each keeps the number that these make."""
-    return int.from_bytes(name.rpartition("-")[2].encode()[-4:], "big") % 100_000
+    """Of a worker's pod, by the random letters of its Deployment, which stay when the pod is made anew."""
+    found = _OF_WORKER.search(name)
+    return int(found[1][:7], 16) if found else 0
 
 
 def observe(scene: Scene) -> Sight:
@@ -82,21 +84,18 @@ def observe(scene: Scene) -> Sight:
     if state == "Successful":
         return Over(Verdict(failed=False, exit_code=0), replicas.started_at(scene), None)
     if state == "Failed":
-        return _failure(scene)
+        return replicas.failure_of_main(scene, "")
     if (leaving := replicas.leaving(scene)) is not None:
         return leaving
     if (over := replicas.cannot_start(scene)) is not None:
         return over
+    if (ending := replicas.of_main(scene)) is not None:
+        return ending
     if runner is not None and replicas.has_started(runner):
-        return Runs(pods.started_at(runner, pods.primary_of(runner)))
+        return replicas.stuck(scene) or Runs(pods.started_at(runner, pods.primary_of(runner)))
     if not state and not scene.pods:
         return replicas.silent(scene)
     return replicas.waits(scene) or Waits(Wait("PodInitializing", "its cluster is being made", 3600.0))
-
-
-def _failure(scene: Scene) -> Over:
-    runner = scene.pods.get(Rank("runner"))
-    return replicas.failure_of(replace(scene, pods={Rank("runner"): runner} if runner is not None else {}), "")
 
 
 def _main(spec: AttemptSpec) -> Rank:
@@ -111,4 +110,5 @@ KIND = Kind(
     observe,
     rank,
     _main,
+    by_main=True,
 )

@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 LOOK_SECONDS = 5.0  # between looks at a job that waits: an operator that is away says nothing
 SOON_SECONDS = 1.0  # between looks at one that is about to end
 TELL_SECONDS = 1.0  # at least, between two tellings of what replicas do
+LATE_SECONDS = 600.0  # after its end, in which a pod may be made of a job that was on its way
 LOOKED_INTO = 3  # pods of a job whose events are read at a time
 
 
@@ -68,6 +69,7 @@ class Jobs(Form):
         self._followers = Threads(FOLLOWERS, "replica-logs")
         self._settled = False
         self._states: dict[int, _State] = {}  # by attempt
+        self._ended: dict[int, float] = {}  # attempts that are over, and when (monotonic); the last one last
 
     def begin(self) -> None:
         self.board.do(self.watching.begin)
@@ -112,11 +114,22 @@ class Jobs(Form):
 
     def on_pod(self, pod: pods.Json, *, gone: bool) -> bool:
         held = self.board.held.get(names.attempt_id_of(pod) or 0)
+        if held is None and not gone:
+            self._late(pod)
         if held is None or held.form is not self or held.namespace != pods.namespace_of(pod):
             return False
         self._on_pod(held, pod, gone=gone)
         self.means.deadlines.tend(held)
         return True
+
+    def _late(self, pod: pods.Json) -> None:
+        """One that an operator made of a job that has ended meanwhile: a submission to Spark goes on without its object.
+        Its program is not to run for as long as a stray may.
+        """
+        if names.attempt_id_of(pod) in self._ended and not pods.part(pod, "metadata").get("deletionTimestamp"):
+            place, name, uid = pods.namespace_of(pod), pods.name_of(pod), pods.uid_of(pod)
+            logger.warning("removing the pod %s/%s: what it is of has ended", place, name)
+            self.board.do(partial(self.objects.delete_pod, place, name, uid, grace=0))
 
     def _on_pod(self, held: Held, pod: pods.Json, *, gone: bool) -> None:
         state = self._states.get(held.id)
@@ -198,6 +211,8 @@ class Jobs(Form):
                 held.look_at = held.look_at or time.monotonic() + LOOK_SECONDS
             case Runs(since):
                 self.board.runs(held, since)
+                if replicas.unstarted(scene):  # it may wait for them, and nothing is told while they wait
+                    held.look_at = held.look_at or time.monotonic() + LOOK_SECONDS
             case Ending(well, until):
                 self.board.runs(held, replicas.started_at(scene))
                 held.look_at = min(from_now(until) if until is not None else _far(), time.monotonic() + SOON_SECONDS)
@@ -275,7 +290,12 @@ class Jobs(Form):
 
     def forget(self, held: Held) -> None:
         with self.board.lock:
+            now = time.monotonic()
             self._states.pop(held.id, None)
+            self._ended.pop(held.id, None)
+            self._ended[held.id] = now
+            while self._ended and (first := next(iter(self._ended))) and now - self._ended[first] > LATE_SECONDS:
+                del self._ended[first]
 
     def keep_log(self, held: Held) -> None:
         """Of every replica. Raises what the store raises."""
@@ -283,12 +303,13 @@ class Jobs(Form):
             state.logs.finish()
 
     def tail(self, held: Held) -> str:
-        """The end of the log of the replica that failed first; else of the main one."""
+        """The end of the log of the replica that failed first, where that is what failed; else of the main one."""
         state = self._states.get(held.id)
         if state is None:
             return ""
         with self.board.lock:
-            first = next(iter(replicas.failed(self._scene(held, state))), state.main)
+            failed = () if state.kind.by_main else replicas.failed(self._scene(held, state))
+            first = next(iter(failed), state.main)
         return state.logs.tail(first)
 
     def last_words(self, held: Held) -> None:

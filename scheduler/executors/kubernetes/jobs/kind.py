@@ -79,7 +79,7 @@ Sight: TypeAlias = Waits | Runs | Ending | Over | Leaving
 class Kind:
     """`build` raises InvalidArgument, in one sentence. `rank` is None for a pod that is none of the job's replicas.
     `main`: the replica whose log is the attempt's. `expected`: how many pods there have to be before it runs; 0: the
-    operator says when.
+    operator says when. `by_main`: the end of the main one alone tells how it ended, for others are made up for.
     """
 
     task_type: str
@@ -90,6 +90,7 @@ class Kind:
     rank: Callable[[Seen], Rank | None]
     main: Callable[[AttemptSpec], Rank]
     expected: Callable[[AttemptSpec], int] = lambda spec: 0
+    by_main: bool = False
 
     @property
     def words(self) -> str:

@@ -16,7 +16,7 @@ from typing import Any
 from artifacts.exceptions import InvalidArgument
 from scheduler.attempts.spec import AttemptSpec
 from scheduler.executors.kubernetes import pods
-from scheduler.executors.kubernetes.ending import Verdict, verdict
+from scheduler.executors.kubernetes.ending import Verdict
 from scheduler.executors.kubernetes.jobs import replicas
 from scheduler.executors.kubernetes.jobs.kind import Json, Plan, Rank, Scene, Seen, Sight
 from scheduler.executors.kubernetes.jobs.templates import job, template
@@ -41,11 +41,19 @@ def group(custom: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def replica_spec(
-    plan: Plan, role: str, count: int, container: str, *, program: bool = True, policy: str = "Never"
+    plan: Plan,
+    role: str,
+    count: int,
+    container: str,
+    *,
+    program: bool = True,
+    policy: str = "Never",
+    calls_cluster: bool = False,
 ) -> Json:
     """Of `count` replicas of a role, as the task asks for them."""
     told = group(plan.custom, f"{role}Replicas")
-    made = template(plan, role, container, image=str(told.get("image") or ""), program=program)
+    image = str(told.get("image") or "")
+    made = template(plan, role, container, image=image, program=program, calls_cluster=calls_cluster)
     return {
         "replicas": count,
         "restartPolicy": restart_policy(plan, told, policy),
@@ -139,11 +147,7 @@ def _untold(scene: Scene, main: Rank | None) -> Sight | None:
     if done is None and (main is not None or not ended or len(ended) < max(scene.expected, len(scene.pods))):
         return _failed_alone(scene)
     last = done if done is not None else max(ended, key=replicas.ended_at)
-    found = verdict(last)
-    until = replicas.ended_at(last) + timedelta(seconds=replicas.UNTOLD_SECONDS)
-    if scene.now < until:
-        return Ending(not found.failed, until)
-    return replicas.failure_of(scene, "") if found.failed else Over(found, replicas.started_at(scene), None)
+    return replicas.untold(scene, last, replicas.failure_of)
 
 
 def _failed_alone(scene: Scene) -> Sight | None:

@@ -18,7 +18,8 @@ V1 = kubeflow.resource("MPIJob")
 
 
 def build(plan: Plan) -> Json:
-    launcher = kubeflow.replica_spec(plan, "launcher", 1, CONTAINER)
+    by_exec = plan.resource == V1  # mpirun reaches the workers by the cluster's API there
+    launcher = kubeflow.replica_spec(plan, "launcher", 1, CONTAINER, calls_cluster=by_exec)
     worker = kubeflow.replica_spec(plan, "worker", _workers(plan.spec), CONTAINER, program=False)
     for one, name in ((launcher, "launcherReplicas"), (worker, "workerReplicas")):
         if command := kubeflow.group(plan.custom, name).get("command"):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -20,11 +21,11 @@ import yaml
 from artifacts.exceptions import InvalidArgument
 from scheduler.attempts.outcomes import SYSTEM, USER
 from scheduler.attempts.spec import AttemptSpec
-from scheduler.executors.kubernetes import kueue, merge, pods
+from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.ending import Verdict
 from scheduler.executors.kubernetes.jobs import replicas
 from scheduler.executors.kubernetes.jobs.kind import Json, Kind, Plan, Rank, Scene, Seen, Sight
-from scheduler.executors.kubernetes.jobs.templates import job, main_of, template
+from scheduler.executors.kubernetes.jobs.templates import job, main_of, put_over, template
 from scheduler.executors.kubernetes.observe import Over, Runs, Waits
 from scheduler.executors.kubernetes.resource import Resource
 from scheduler.executors.kubernetes.wait import Wait
@@ -32,16 +33,18 @@ from scheduler.executors.kubernetes.wait import Wait
 HEAD, WORKER, SUBMITTER = "ray-head", "ray-worker", "ray-job-submitter"
 _STAYS = 60  # seconds that its cluster stays after the end, for the last of the logs; it goes before with the job
 _SMALL = {"requests": {"cpu": "100m", "memory": "200Mi"}, "limits": {"memory": "1Gi"}}  # of the submitter
+_RANDOM = re.compile(r"[0-9a-z]{1,5}", re.ASCII)
 _DASHBOARD, _GCS, _AGENT = 8265, 6379, 52365  # ports that are open once a head is ready; once a worker is
 
 
 def build(plan: Plan) -> Json:
     cluster = plan.custom.get("rayCluster") or {}
     groups = [_worker_group(plan, group) for group in cluster.get("workerGroupSpec") or ()]
-    head = _node(plan, "head", HEAD, cluster.get("headGroupSpec") or {}, (_DASHBOARD, _GCS))
+    grows = bool(cluster.get("enableAutoscaling"))  # by a container beside the head, which asks the cluster for more
+    head = _node(plan, "head", HEAD, cluster.get("headGroupSpec") or {}, (_DASHBOARD, _GCS), calls_cluster=grows)
     ray: Json = {"headGroupSpec": {"serviceType": "ClusterIP", **head}, "workerGroupSpecs": groups}
     head["rayStartParams"].setdefault("dashboard-host", "0.0.0.0")  # noqa: S104 - inside its pod's network
-    if cluster.get("enableAutoscaling"):
+    if grows:
         ray["enableInTreeAutoscaling"] = True
         if options := cluster.get("autoscalerOptions"):
             ray["autoscalerOptions"] = options
@@ -82,26 +85,23 @@ def _worker_group(plan: Plan, group: Mapping[str, Any]) -> Json:
     }
 
 
-def _node(plan: Plan, role: str, container: str, group: Mapping[str, Any], ports: Sequence[int]) -> Json:
+def _node(
+    plan: Plan,
+    role: str,
+    container: str,
+    group: Mapping[str, Any],
+    ports: Sequence[int],
+    *,
+    calls_cluster: bool = False,
+) -> Json:
     """Of a head or of a group of workers. Container 0 of the pod that the plug-in sends is meant, whatever it says of
     its primary one.
     """
-    made = template(plan, role, container, program=False)
-    given = (group.get("k8sPod") or {}).get("podSpec") or {}
-    main = main_of(made["spec"], container)
-    for own in [*(given.get("containers") or ())][:1]:
-        over = merge.over(main, {name: value for name, value in own.items() if name not in ("name", "resources")})
-        main.clear()
-        main.update(over)
-    beside = {name: value for name, value in given.items() if name != "containers"}
-    made["spec"] = merge.over(made["spec"], beside)
+    made = template(plan, role, container, program=False, calls_cluster=calls_cluster)
+    put_over(made, container, group.get("k8sPod") or {})
     main = main_of(made["spec"], container)
     for probe, port in zip(("readinessProbe", "livenessProbe"), (ports[0], ports[-1]), strict=True):
         main.setdefault(probe, {"tcpSocket": {"port": port}, "periodSeconds": 5, "failureThreshold": 60})
-    metadata = (group.get("k8sPod") or {}).get("metadata") or {}
-    for kind in ("labels", "annotations"):
-        made["metadata"][kind] = {**(metadata.get(kind) or {}), **made["metadata"][kind]}
-    made["metadata"]["labels"].pop(kueue.QUEUE, None)  # the job waits, and nobody in another project's queue
     params = {str(name): str(value) for name, value in (group.get("rayStartParams") or {}).items()}
     return {"rayStartParams": params, "template": made}
 
@@ -127,8 +127,9 @@ def rank(pod: Seen) -> Rank | None:
 
 
 def _number(name: str) -> int:
-    """Of the five letters at the end of a pod's name."""
-    return int.from_bytes(name.rpartition("-")[2].encode()[:5], "big") % 100_000
+    """Of the five random letters at the end of a pod's name: no two pods of a group have the same."""
+    letters = name.rpartition("-")[2]
+    return int(letters, 36) if _RANDOM.fullmatch(letters) else 0
 
 
 def observe(scene: Scene) -> Sight:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from scheduler.attempts.outcomes import SYSTEM, USER
 from scheduler.executors.kubernetes import kueue, pods
 from scheduler.executors.kubernetes.ending import Verdict, verdict
-from scheduler.executors.kubernetes.jobs.kind import Leaving, Rank, Scene, Seen
-from scheduler.executors.kubernetes.observe import Over, Waits
+from scheduler.executors.kubernetes.jobs.kind import Leaving, Rank, Scene, Seen, Sight
+from scheduler.executors.kubernetes.observe import Ending, Over, Waits
 from scheduler.executors.kubernetes.wait import Wait
 from scheduler.executors.kubernetes.waiting import waiting
 
@@ -19,6 +19,7 @@ UNTOLD_SECONDS = 30.0  # in which it says that a job has ended whose pods have
 _ENDED = ("Succeeded", "Failed")
 # What a pod waits for without anything being wrong
 ORDINARY = frozenset({"Scheduling", "ContainerCreating", "PodInitializing"})
+_OTHERS_GIVE = frozenset({"Unschedulable", "SchedulingGated"})  # what others hold, and will give back
 _LATEST = datetime.max.replace(tzinfo=timezone.utc)
 
 
@@ -69,6 +70,65 @@ def failure_of(scene: Scene, said: str) -> Over:
     return Over(Verdict("JobFailed", words, USER if scene.pods else SYSTEM), started_at(scene), None)
 
 
+def failure_of_main(scene: Scene, said: str) -> Over:
+    """How a job failed that its main replica alone can tell of: the others are made up for while it runs."""
+    main = scene.main and scene.pods.get(scene.main)
+    if main and scene.main and is_over(main) and (found := verdict(main)).failed:
+        return Over(replace(found, message=f"{scene.main.name}: {found.message}"), started_at(scene), None)
+    if scene.ran and not main:
+        return _main_is_gone(scene)
+    return failure_of(replace(scene, pods={}), said)
+
+
+def of_main(scene: Scene) -> Sight | None:
+    """What the main replica tells of the end while the operator does not: it may be away. None: it has not ended."""
+    main = scene.main and scene.pods.get(scene.main)
+    if not main:
+        return _main_is_gone(scene) if scene.ran else None
+    if not is_over(main):
+        return None
+    return untold(scene, main, failure_of_main)
+
+
+def _main_is_gone(scene: Scene) -> Over:
+    words = f"{scene.main.name if scene.main else 'its pod'} was deleted by somebody other than Causeway"
+    return Over(Verdict("DeletedByOthers", words, cut_off=True), started_at(scene), None)
+
+
+def untold(scene: Scene, last: Seen, failure: Callable[[Scene, str], Over]) -> Sight:
+    """Of a job whose end is that of this replica, which has ended: its operator says so soon, or is away."""
+    found = verdict(last)
+    until = ended_at(last) + timedelta(seconds=UNTOLD_SECONDS)
+    if scene.now < until:
+        return Ending(not found.failed, until)
+    return failure(scene, "") if found.failed else Over(found, started_at(scene), None)
+
+
+def stuck(scene: Scene) -> Over | None:
+    """Of a program that runs and may wait for ever: a role none of whose replicas can start, for what does not end by
+    itself, for longer than its grace. (Where some of a role run, the program goes on with these.)
+    """
+    by_role: dict[str, dict[Rank, Seen]] = {}
+    for rank, pod in scene.pods.items():
+        by_role.setdefault(rank.role, {})[rank] = pod
+    for pods_of_role in by_role.values():
+        if any(map(has_started, pods_of_role.values())):
+            continue
+        told = {rank: waiting(pod, scene.events.get(rank, ()), scene.graces) for rank, pod in pods_of_role.items()}
+        if any(wait.code in ORDINARY | _OTHERS_GIVE or not wait.grace for wait in told.values()):
+            continue
+        rank, wait = next(iter(told.items()))
+        youngest = max((_created(pod) for pod in pods_of_role.values()), default=scene.now)
+        if (scene.now - youngest).total_seconds() > wait.grace:
+            found = Verdict(wait.code, _of(rank, wait.message), wait.kind, wait.retryable)
+            return Over(found, started_at(scene), None)
+    return None
+
+
+def _created(pod: Seen) -> datetime:
+    return pods.moment(pods.part(pod, "metadata").get("creationTimestamp")) or _LATEST
+
+
 def cannot_start(scene: Scene) -> Over | None:
     """A replica whose program is not to be had: nobody waits for the rest, whatever the operator makes of it."""
     for rank, pod in failed(scene).items():
@@ -117,13 +177,13 @@ def waits(scene: Scene) -> Waits | None:
     return None
 
 
-def silent(scene: Scene) -> Waits:
+def silent(scene: Scene, after: float = SILENT_SECONDS) -> Waits:
     """Nothing was said of it: for a while that is ordinary; then it is the operator, by its name."""
-    if age(scene) <= SILENT_SECONDS:
+    if age(scene) <= after:
         return Waits(Wait("Scheduling", f"{scene.operator} has not looked at it yet"))
     words = (
-        f"{scene.operator} has said nothing of the job in {SILENT_SECONDS:g} s: it does not run, or does not look "
-        "after the namespace"
+        f"{scene.operator} has said nothing of the job in {after:g} s: it does not run, or does not look after the "
+        "namespace"
     )
     return Waits(Wait("OperatorSilent", words, scene.graces.operator, kind=SYSTEM))
 

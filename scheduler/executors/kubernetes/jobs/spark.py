@@ -1,8 +1,8 @@
 """`spark` of flytekit as SparkApplication of the Spark operator: a driver, and executors that it starts.
 
-What the operator's webhook would put into pods (variables, secrets) is said by Spark's own configuration, which needs
-none. Without the webhook the pods belong to nobody: the object's removal leaves them running, so they are removed by
-their labels. `databricksConf` is in every task and says nothing.
+Pods are given as templates, which the operator hands to Spark (since 2.1), so nothing needs the operator's webhook.
+Without it the pods belong to nobody: the object's removal leaves them running, so they are removed by their labels.
+`databricksConf` is in every task and says nothing.
 """
 
 from __future__ import annotations
@@ -12,20 +12,25 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from artifacts.exceptions import InvalidArgument
-from scheduler.attempts.outcomes import USER
+from scheduler.attempts.outcomes import SYSTEM, USER
 from scheduler.attempts.spec import AttemptSpec
-from scheduler.executors.kubernetes import names, pods
+from scheduler.executors.kubernetes import pods
 from scheduler.executors.kubernetes.ending import Verdict
 from scheduler.executors.kubernetes.jobs import replicas
 from scheduler.executors.kubernetes.jobs.kind import Json, Kind, Plan, Rank, Scene, Seen, Sight
-from scheduler.executors.kubernetes.jobs.templates import job, main_of, template
+from scheduler.executors.kubernetes.jobs.templates import job, main_of, put_over, template
 from scheduler.executors.kubernetes.observe import Over, Runs, Waits
 from scheduler.executors.kubernetes.resource import Resource
 from scheduler.executors.kubernetes.wait import Wait
 
 DRIVER, EXECUTOR = "spark-kubernetes-driver", "spark-kubernetes-executor"  # Spark's own names
 _VERSION = re.compile(r"(\d+\.\d+(?:\.\d+)?)")
-_OTHERWISE = "3.5.0"  # the field is needed, and read by people only
+_OTHERWISE = "3.5.0"
+# As the operator and spark-submit say why there is no driver
+_SUBMITTING, _OF_CLUSTER = "failed to submit spark application", "KubernetesClientException"
+_ERROR = re.compile(r'^(?:.*: )?Exception in thread "main" [\w.$]+: (.+)$', re.MULTILINE)
+_CAUSE = re.compile(r"^Caused by: [\w.$]+: (.+)$", re.MULTILINE)
+_ANSWER, _INVALID = re.compile(r" Message: (.+?)\.? Received status: "), re.compile(r"\bcode=(?:400|422)\b")
 _TYPES = {"PYTHON": "Python", "JAVA": "Java", "SCALA": "Scala", "R": "R"}
 _ENDED = {"COMPLETED", "SUCCEEDING"}
 _EXECUTOR = re.compile(r"-exec-(\d+)$", re.ASCII)
@@ -37,23 +42,18 @@ def build(plan: Plan) -> Json:
     conf = {str(name): str(value) for name, value in (plan.custom.get("sparkConf") or {}).items()}
     if not plan.custom.get("mainApplicationFile"):
         raise InvalidArgument(f"task {plan.spec.identity.task} names no mainApplicationFile for Spark")
-    if plan.around.secret_files:
-        raise InvalidArgument(
-            f"task {plan.spec.identity.task} asks for secrets as files, which Spark's pods do not get: ask for them as "
-            "environment variables (mount_requirement=Secret.MountType.ENV_VAR)"
-        )
     image = plan.spec.image or plan.cluster.image
     spec: Json = {
         "type": _TYPES.get(str(plan.custom.get("applicationType") or "PYTHON").upper(), "Python"),
         "mode": "cluster",
         "image": image,
-        "sparkVersion": (_VERSION.search(image.rpartition(":")[2]) or [_OTHERWISE])[0],
+        "sparkVersion": _version(image),
         "mainApplicationFile": str(plan.custom["mainApplicationFile"]),
         "arguments": list(plan.spec.argv),
         "restartPolicy": {"type": "Never"},  # another try is another attempt
         "driver": _node(plan, "driver", DRIVER, conf),
         "executor": {**_node(plan, "executor", EXECUTOR, conf), **_instances(conf)},
-        "sparkConf": {**_variables(plan), **_python(plan), **_without_fields(conf)},
+        "sparkConf": {**_python(plan), **_without_fields(conf)},
     }
     if spec["type"] == "Python":
         spec["pythonVersion"] = "3"
@@ -69,47 +69,36 @@ def build(plan: Plan) -> Json:
 
 
 def _node(plan: Plan, role: str, container: str, conf: Mapping[str, str]) -> Json:
-    """Where it may run and what it is called; the template takes the rest where the operator has its webhook."""
-    made = template(plan, role, container, program=False)
-    pod = made["spec"]
+    """Its pods as a template, which Spark itself reads; over that it puts what fields and configuration say: image,
+    cores, memory.
+    """
+    made = template(plan, role, container, program=False, calls_cluster=role == "driver")
+    given = plan.custom.get(f"{role}Pod") or {}
+    put_over(made, container, given, str(given.get("primaryContainerName") or ""))
     told: Json = {
-        "labels": made["metadata"]["labels"],
-        "annotations": {**made["metadata"]["annotations"], names.PRIMARY: container},
         "cores": int(conf.get(f"spark.{role}.cores") or 1),
         "memory": conf.get(f"spark.{role}.memory") or "1g",
+        "template": made,
     }
-    for name, field in (("serviceAccountName", "serviceAccount"), ("nodeSelector", "nodeSelector")):
-        if pod.get(name):
-            told[field] = pod[name]
-    for name in ("tolerations", "affinity", "securityContext", "priorityClassName"):
-        if pod.get(name):
-            told[name if name != "securityContext" else "podSecurityContext"] = pod[name]
-    if given := (plan.custom.get(f"{role}Pod") or {}).get("podSpec"):
-        own = {**given, "containers": [{**one, "name": container} for one in (given.get("containers") or ())][:1]}
-        told["template"] = {"spec": own}
+    image = main_of(made["spec"], container)["image"]
+    if image != (plan.spec.image or plan.cluster.image):
+        told["image"] = image
+    if account := made["spec"].get("serviceAccountName"):
+        told["serviceAccount"] = account
     return told
+
+
+def _version(image: str) -> str:
+    """The field is needed. Of Spark 2 the operator would not take templates, and an image's tag may mean another thing
+    than its Spark.
+    """
+    found = _VERSION.search(image.rpartition(":")[2])
+    return found[0] if found and int(found[0].partition(".")[0]) >= 3 else _OTHERWISE
 
 
 def _instances(conf: Mapping[str, str]) -> Json:
     told = conf.get("spark.executor.instances", "")
     return {"instances": int(told)} if told.isascii() and told.isdigit() else {}
-
-
-def _variables(plan: Plan) -> dict[str, str]:
-    """Of the driver and the executors."""
-    made = template(plan, "driver", DRIVER, program=False)
-    found: dict[str, str] = {}
-    for entry in main_of(made["spec"], DRIVER).get("env") or ():
-        source = (entry.get("valueFrom") or {}).get("secretKeyRef")
-        for ours, theirs in (("driver", "spark.kubernetes.driverEnv."), ("executor", "spark.executorEnv.")):
-            if source:
-                found[f"spark.kubernetes.{ours}.secretKeyRef.{entry['name']}"] = f"{source['name']}:{source['key']}"
-            elif "value" in entry:
-                found[f"{theirs}{entry['name']}"] = str(entry["value"])
-    for name in plan.around.store_keys:
-        for ours in ("driver", "executor"):
-            found[f"spark.kubernetes.{ours}.secretKeyRef.{name}"] = f"{plan.around.store_secret}:{name}"
-    return found
 
 
 def _python(plan: Plan) -> dict[str, str]:
@@ -140,18 +129,20 @@ def observe(scene: Scene) -> Sight:
     if state in _ENDED:
         return Over(Verdict(failed=False, exit_code=0), replicas.started_at(scene), None)
     if state in ("FAILED", "FAILING", "SUBMISSION_FAILED"):
-        return _failure(scene, state, said)
+        return _failure(scene, said or f"{scene.operator} says {state}")
     if (leaving := replicas.leaving(scene)) is not None:
         return leaving
     if pods.part(scene.job, "spec").get("suspend") is True:
         return replicas.evicted(scene) if scene.ran else replicas.held_by_kueue(scene)
     if (over := replicas.cannot_start(scene)) is not None:
         return _with_entrypoint(over)
+    if (ending := replicas.of_main(scene)) is not None:
+        return ending
     driver = scene.pods.get(Rank("driver"))
     if driver is not None and replicas.has_started(driver):
-        return Runs(pods.started_at(driver, DRIVER))
+        return replicas.stuck(scene) or Runs(pods.started_at(driver, DRIVER))
     if not state and driver is None:  # spark-submit alone takes half a minute
-        return replicas.silent(scene) if replicas.age(scene) > _SUBMITS else _submitting(scene)
+        return replicas.silent(scene, _SUBMITS) if replicas.age(scene) > _SUBMITS else _submitting(scene)
     return replicas.waits(scene) or _submitting(scene)
 
 
@@ -162,13 +153,28 @@ def _submitting(scene: Scene) -> Waits:
     return Waits(Wait("PodInitializing", "it is being submitted to Spark", scene.graces.initializing))
 
 
-def _failure(scene: Scene, state: str, said: str) -> Over:
+def _failure(scene: Scene, said: str) -> Over:
     """The driver's container tells more than the operator; a submission that failed has none."""
-    over = replicas.failure_of(scene, "")
-    if over.verdict.code == "JobFailed":
-        code = "SubmissionFailed" if state == "SUBMISSION_FAILED" else "JobFailed"
-        return Over(Verdict(code, said or f"{scene.operator} says {state}", USER), over.started_at, None)
+    if _SUBMITTING in said:
+        return Over(Verdict("SubmissionFailed", _in_short(said), _whose(said)), replicas.started_at(scene), None)
+    over = replicas.failure_of_main(scene, said)
     return _with_entrypoint(over)
+
+
+def _in_short(said: str) -> str:
+    """What spark-submit, whose whole output the operator gives, ended with: its error and what that came from."""
+    errors = [*_ERROR.findall(said), *_CAUSE.findall(said)[-1:]]
+    told = [found[1] if (found := _ANSWER.search(error)) else error for error in errors]
+    return f"it could not be submitted to Spark: {'; '.join(dict.fromkeys(told)) or said}"
+
+
+def _whose(said: str) -> int:
+    """What the cluster did not take is the program's fault only where its pods cannot be; the rest Spark says of what
+    the task asks for. Where nothing is told the submission itself did not come so far.
+    """
+    if not _ERROR.search(said) or (_OF_CLUSTER in said and not _INVALID.search(said)):
+        return SYSTEM
+    return USER
 
 
 def _with_entrypoint(over: Over) -> Over:
@@ -191,4 +197,5 @@ KIND = Kind(
     observe,
     rank,
     _main,
+    by_main=True,
 )

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from artifacts.exceptions import InvalidArgument
-from scheduler.executors.kubernetes import bounds, kueue, names
+from scheduler.executors.kubernetes import bounds, kueue, merge, names
 from scheduler.executors.kubernetes.build import build
 from scheduler.executors.kubernetes.jobs.kind import Json, Plan
 
@@ -23,9 +23,11 @@ def template(
     image: str = "",
     program: bool = True,
     restart_policy: str = "",
+    calls_cluster: bool = False,
 ) -> Json:
     """metadata and spec of the pods of a role. `container`: what the container of the task's program is called there;
-    `program`: whether it has the task's command; `restart_policy`: of the pod, empty: the operator says.
+    `program`: whether it has the task's command; `restart_policy`: of the pod, empty: the operator says;
+    `calls_cluster`: what runs there makes or reaches other pods by the cluster's API, as the account that it has.
     """
     spec = plan.spec
     needs = spec.job.needs.get(role, spec.needs) if spec.job is not None else spec.needs
@@ -42,6 +44,8 @@ def template(
         for name in _OWN_WORDS:
             main.pop(name, None)
     pod["spec"].pop("restartPolicy", None)
+    if calls_cluster:
+        pod["spec"].pop("automountServiceAccountToken", None)
     if restart_policy:
         pod["spec"]["restartPolicy"] = restart_policy
     metadata = pod["metadata"]
@@ -50,6 +54,24 @@ def template(
         "metadata": {"labels": labels, "annotations": {**metadata["annotations"], names.PRIMARY: container}},
         "spec": pod["spec"],
     }
+
+
+def put_over(made: Json, container: str, given: Mapping[str, Any], own: str = "") -> None:
+    """Lay the pod that a plug-in sends for a role over a template. `own`: which container of it is the role's, its
+    first one where there is none of that name; what it asks for is among the role's needs. Marks are Causeway's.
+    """
+    told = given.get("podSpec") or {}
+    containers = list(told.get("containers") or ())
+    named = next((one for one in containers if one.get("name") == own), next(iter(containers), {}))
+    main = main_of(made["spec"], container)
+    merged = merge.over(main, {name: value for name, value in named.items() if name not in ("name", "resources")})
+    main.clear()
+    main.update(merged)
+    made["spec"] = merge.over(made["spec"], {name: value for name, value in told.items() if name != "containers"})
+    metadata = given.get("metadata") or {}
+    for kind in ("labels", "annotations"):
+        made["metadata"][kind] = {**(metadata.get(kind) or {}), **made["metadata"][kind]}
+    made["metadata"]["labels"].pop(kueue.QUEUE, None)  # the job waits, and nobody in another project's queue
 
 
 def main_of(pod: Mapping[str, Any], name: str) -> Json:

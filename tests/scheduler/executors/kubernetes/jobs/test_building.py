@@ -170,11 +170,6 @@ def test_the_job_waits_in_the_queue_and_not_its_pods(kind: str) -> None:
 @pytest.mark.parametrize("kind", sorted(ALL))
 def test_all_replicas_share_the_variables_of_the_attempt(kind: str) -> None:
     made = built(kind, ALL[kind], env={"FLYTE_INTERNAL_EXECUTION_ID": "f1"}, place={"env": {"STORE": "s3"}})
-    if kind == "spark":
-        conf = made["spec"]["sparkConf"]
-        for prefix in ("spark.kubernetes.driverEnv", "spark.executorEnv"):
-            assert (conf[f"{prefix}.FLYTE_INTERNAL_EXECUTION_ID"], conf[f"{prefix}.STORE"]) == ("f1", "s3")
-        return
     for pod in templates(made["spec"]):
         told = {one["name"]: one.get("value") for one in pod["containers"][0]["env"]}
         assert (told["FLYTE_INTERNAL_EXECUTION_ID"], told["STORE"]) == ("f1", "s3")
@@ -245,23 +240,71 @@ def test_an_older_runtime_env_is_read_from_its_base64_and_a_bad_one_is_told() ->
         built("ray", {**old, "runtimeEnv": "%%"})
 
 
-def test_a_spark_application_needs_no_webhook() -> None:
-    place: Json = {"store_secret": "s", "store_keys": ("AWS_KEY",), "secret_env": {"_FSEC_G_K": "env-0"}}
-    spec = built("spark", SPARK, image="team/spark:3.5.1-py", place=place)["spec"]
-    conf = spec["sparkConf"]
-    assert conf["spark.kubernetes.driver.secretKeyRef.AWS_KEY"] == "s:AWS_KEY"
-    assert conf["spark.kubernetes.executor.secretKeyRef._FSEC_G_K"].endswith("-secrets:env-0")
-    assert conf["spark.pyspark.python"] == "/opt/venv/bin/python3" and conf["spark.sql.x"] == "1"
+def test_a_spark_application_is_made_of_templates_and_needs_no_webhook() -> None:
+    place: Json = {"store_secret": "s", "secret_env": {"_FSEC_G_K": "env-0"}, "secret_files": {"g/k": "file-0"}}
+    cluster = Cluster(priority_class="low", pod_security_context={"fsGroup": 7}, tolerations=[{"key": "spot"}])
+    spec = built("spark", SPARK, image="team/spark:3.5.1-py", place=place, cluster=cluster)["spec"]
+    for role, name in (("driver", "spark-kubernetes-driver"), ("executor", "spark-kubernetes-executor")):
+        pod = spec[role]["template"]["spec"]
+        assert (pod["priorityClassName"], pod["securityContext"]) == ("low", {"fsGroup": 7})
+        assert {"key": "spot"} in pod["tolerations"]
+        (main,) = pod["containers"]
+        assert main["name"] == name and main["envFrom"][0]["secretRef"]["name"] == "s"
+        (secret,) = [one["valueFrom"]["secretKeyRef"] for one in main["env"] if one["name"] == "_FSEC_G_K"]
+        assert secret["name"].endswith("-secrets")
+        assert main["volumeMounts"] and pod["volumes"], "secrets as files too"
+        assert not {"command", "args"} & main.keys(), "the image's entry point is Spark's"
+    assert spec["sparkConf"]["spark.pyspark.python"] == "/opt/venv/bin/python3"
+    assert spec["sparkConf"]["spark.sql.x"] == "1"
     assert spec["sparkVersion"] == "3.5.1"
     assert spec["executor"]["instances"] == 3
-    assert spec["driver"]["memory"] == "2g" and "spark.driver.memory" not in conf
+    assert spec["driver"]["memory"] == "2g" and "spark.driver.memory" not in spec["sparkConf"]
     assert spec["restartPolicy"] == {"type": "Never"}
     assert "databricks" not in json.dumps(spec).lower()
 
 
-def test_secrets_as_files_on_spark_are_refused_in_a_sentence() -> None:
-    with pytest.raises(InvalidArgument, match="ask for them as environment variables"):
-        built("spark", SPARK, place={"secret_files": {"g/k": "file-0"}})
+@pytest.mark.parametrize(("image", "version"), [("s:4.3.0", "4.3.0"), ("app:2.1", "3.5.0"), ("host:5000/app", "3.5.0")])
+def test_an_images_tag_is_no_old_spark(image: str, version: str) -> None:
+    """The operator would take no templates of it."""
+    assert built("spark", SPARK, image=image)["spec"]["sparkVersion"] == version
+
+
+def test_the_pods_that_sparks_plugin_sends_are_laid_over_what_the_cluster_says() -> None:
+    given = {
+        "primaryContainerName": "own",
+        "metadata": {"labels": {"team": "a", names.OWNER: "other"}},
+        "podSpec": {
+            "containers": [{"name": "side", "image": "s"}, {"name": "own", "image": "own:2", "env": [{"name": "X"}]}],
+            "nodeSelector": {"pool": "gpu"},
+        },
+    }
+    cluster = Cluster(tolerations=[{"key": "spot"}])
+    spec = built("spark", {**SPARK, "executorPod": given}, cluster=cluster)["spec"]
+    made = spec["executor"]["template"]
+    assert (spec["executor"]["image"], container(made)["image"]) == ("own:2", "own:2")
+    assert {"name": "X"} in container(made)["env"] and len(container(made)["env"]) > 1
+    assert made["spec"]["nodeSelector"] == {"pool": "gpu"} and {"key": "spot"} in made["spec"]["tolerations"]
+    assert (made["metadata"]["labels"]["team"], made["metadata"]["labels"][names.OWNER]) == ("a", "me")
+    assert "image" not in spec["driver"]
+
+
+def test_what_calls_the_cluster_has_its_accounts_token_and_nothing_else_has() -> None:
+    """A driver makes its executors, an autoscaler beside Ray's head its workers, an MPIJob v1 reaches them by exec."""
+    grows = {"rayCluster": {**RAY["rayCluster"], "enableAutoscaling": True}}
+    callers = {
+        "spark": [built("spark", SPARK)["spec"]["driver"]["template"]],
+        "ray": [built("ray", grows)["spec"]["rayClusterSpec"]["headGroupSpec"]["template"]],
+        "mpi": [built("mpi", MPI, resource=mpi.V1)["spec"]["mpiReplicaSpecs"]["Launcher"]["template"]],
+    }
+    for (found,) in callers.values():
+        assert "automountServiceAccountToken" not in found["spec"]
+    others = [
+        built("spark", SPARK)["spec"]["executor"]["template"]["spec"],
+        *templates(built("mpi", MPI, resource=mpi.V2)["spec"]),
+        *templates(built("ray", RAY)["spec"]),
+        *templates(built("pytorch", MASTER_AND_TWO)["spec"]),
+    ]
+    assert all(pod["automountServiceAccountToken"] is False for pod in others)
 
 
 def test_a_dask_job_brings_its_service_and_starts_modules() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scheduler.attempts.outcomes import SYSTEM, USER
+from scheduler.executors.kubernetes.cluster import Graces
 from scheduler.executors.kubernetes.jobs import dask, mpi, pytorch, ray, spark, tensorflow
 from scheduler.executors.kubernetes.jobs.kind import Kind, Leaving, Rank, Sight
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Waits
@@ -275,8 +278,35 @@ def test_a_spark_application_from_its_submission_to_its_end() -> None:
     assert not verdict_of(application("SUCCEEDING", {"driver-0": WELL}, ran=True)).failed
     found = verdict_of(application("FAILED", {"driver-0": BAD}, "driver container failed with ExitCode: 3", ran=True))
     assert (found.kind, found.exit_code) == (USER, 3)
-    found = verdict_of(application("SUBMISSION_FAILED", said="failed to run spark-submit: no image"))
-    assert found.code == "SubmissionFailed" and "no image" in found.message
+
+
+SUBMIT = "failed to submit spark application: failed to run spark-submit: failed to run spark-submit: "
+STACK = "\n\tat org.apache.spark.deploy.SparkSubmit.main(SparkSubmit.scala)\n"
+CLIENT_SAYS = 'Exception in thread "main" io.fabric8.kubernetes.client.KubernetesClientException: '
+REFUSED = "Failure executing: POST at: https://h/pods. Message: {}. Received status: Status(apiVersion=v1, code={}, x)"
+
+
+POSITIVE = 'Exception in thread "main" a.SparkException: Executor memory must be positive'
+BROKEN = "Caused by: java.io.IOException: refused"
+
+
+@pytest.mark.parametrize("state", ["SUBMISSION_FAILED", "FAILED"])
+@pytest.mark.parametrize(
+    ("said", "short", "kind"),
+    [
+        (f"WARN x\n{POSITIVE}{STACK}", "Executor memory must be positive", USER),
+        (CLIENT_SAYS + REFUSED.format('namespaces "x" not found', 404) + STACK, 'namespaces "x" not found', SYSTEM),
+        (CLIENT_SAYS + REFUSED.format("Pod x is invalid", 422) + STACK, "Pod x is invalid", USER),
+        (f"{CLIENT_SAYS}An error has occurred.{STACK}{BROKEN}{STACK}", "An error has occurred.; refused", SYSTEM),
+        ("exit status 1", SUBMIT + "exit status 1", SYSTEM),
+    ],
+)
+def test_a_submission_that_failed_says_so_in_sparks_words_and_whose_fault_it_was(
+    state: str, said: str, short: str, kind: int
+) -> None:
+    found = verdict_of(application(state, said=SUBMIT + said))
+    assert (found.code, found.kind) == ("SubmissionFailed", kind)
+    assert found.message == f"it could not be submitted to Spark: {short}"
 
 
 def test_an_image_that_is_none_of_sparks_is_said_to_be_that() -> None:
@@ -315,3 +345,70 @@ def test_what_waits_for_a_node_says_so_by_its_replica() -> None:
     wait = wait_of(torch(pods, status=conditions("Created")))
     assert wait.code == "Unschedulable" and wait.short
     assert wait.message == "worker-0: 0/1 nodes are available: 1 Insufficient nvidia.com/gpu"
+
+
+# --- jobs whose main replica alone tells the end ----------------------------------------------------------------------
+
+
+MAIN = {"spark": ("driver-0", "executor-1", "RUNNING"), "dask": ("runner-0", "worker-1", "Running")}
+OF_KIND = {"spark": application, "dask": daskjob}
+
+
+@pytest.mark.parametrize("kind", sorted(MAIN))
+def test_a_replica_that_was_made_up_for_is_not_what_failed(kind: str) -> None:
+    main, other, _ = MAIN[kind]
+    lost = pod("Failed", ended(137), deleted=at(9))
+    found = verdict_of(OF_KIND[kind]({"spark": "FAILED", "dask": "Failed"}[kind], {main: BAD, other: lost}, ran=True))
+    assert (found.kind, found.exit_code) == (USER, 3)
+    assert found.message.startswith(f"{main}: ")
+
+
+@pytest.mark.parametrize("kind", sorted(MAIN))
+def test_its_end_counts_though_its_operator_is_away(kind: str) -> None:
+    main, other, state = MAIN[kind]
+    first = OF_KIND[kind](state, {main: WELL, other: RUNNING}, ran=True, after=11)
+    assert isinstance(first, Ending) and first.well, "its outputs are looked for at once"
+    assert not verdict_of(OF_KIND[kind](state, {main: WELL, other: RUNNING}, ran=True, after=90)).failed
+    assert verdict_of(OF_KIND[kind](state, {main: BAD, other: RUNNING}, ran=True, after=90)).exit_code == 3
+
+
+@pytest.mark.parametrize("kind", sorted(MAIN))
+def test_one_that_somebody_deletes_was_not_the_programs_fault(kind: str) -> None:
+    _, other, state = MAIN[kind]
+    found = verdict_of(OF_KIND[kind](state, {other: RUNNING}, ran=True))
+    assert (found.code, found.kind, found.cut_off) == ("DeletedByOthers", SYSTEM, True)
+    assert isinstance(OF_KIND[kind](state, {other: RUNNING}, ran=False), Waits), "it may not have been seen yet"
+
+
+@pytest.mark.parametrize("kind", sorted(MAIN))
+def test_a_program_does_not_wait_for_ever_for_a_role_of_which_nobody_can_start(kind: str) -> None:
+    main, other, state = MAIN[kind]
+    absent = {main: RUNNING, other: PULLING}
+    assert isinstance(OF_KIND[kind](state, absent, ran=True, after=60), Runs)
+    found = verdict_of(OF_KIND[kind](state, absent, ran=True, after=Graces().image + 60))
+    assert (found.code, found.kind) == ("ImagePull", USER) and found.message.startswith(f"{other}: ")
+    some = {**absent, f"{other.rpartition('-')[0]}-2": RUNNING}
+    assert isinstance(OF_KIND[kind](state, some, ran=True, after=9999), Runs), "it goes on with those it has"
+
+
+def test_workers_keep_their_numbers_when_their_pods_are_made_anew() -> None:
+    def number(name: str) -> int:
+        made = pod(labels={"dask.org/component": "worker"})
+        made["metadata"]["name"] = name
+        found = dask.KIND.rank(made)
+        assert found is not None
+        return found.index
+
+    first = number("job-default-worker-0f8a3b21cd-6d9f8b7c5-x7k2p")
+    assert number("job-default-worker-0f8a3b21cd-6d9f8b7c5-qq2zz") == first
+    assert number("job-default-worker-1f8a3b21cd-6d9f8b7c5-x7k2p") != first
+
+
+@given(st.sets(st.text("bcdfghjklmnpqrstvwxz2456789", min_size=5, max_size=5), max_size=50))
+def test_no_two_workers_of_a_ray_group_have_one_number(letters: set[str]) -> None:
+    ranks = set()
+    for last in letters:
+        made = pod(labels={"ray.io/node-type": "worker", "ray.io/group": "g"})
+        made["metadata"]["name"] = f"job-abcde-g-worker-{last}"
+        ranks.add(ray.KIND.rank(made))
+    assert len(ranks) == len(letters)
