@@ -188,3 +188,5 @@ def register() -> None:
             return str(image_spec.image_name())
 
     ImageBuildEngine.register("causeway", Builder(), PRIORITY)
+    if os.environ.get(building.BUILDER) and "union" not in ImageBuildEngine.get_registry():
+        ImageBuildEngine.register("union", Builder(), -1)  # whom programs name that were written for Union's

@@ -10,8 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
-from causeway import images
+from causeway import building, images
 from causeway.cli import main
 from causeway.dockerfiles import CannotBuild
 from causeway.images import build, environments, pin_of, prune
@@ -113,6 +114,30 @@ def test_flytekit_takes_it_where_the_folder_is_named(
     assert made.builder == "causeway"
     ImageBuildEngine.build(made)
     assert (tmp_path / "images" / pin_of(made.image_name())).exists()
+
+
+@pytest.mark.parametrize("name", [None, "causeway", "union"])
+def test_a_builder_on_the_cluster_goes_before_this_machine_whatever_name_a_program_calls_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    monkeypatch.setattr(ImageBuildEngine, "_REGISTRY", dict(ImageBuildEngine._REGISTRY))
+    monkeypatch.setattr(building, "build", lambda spec, settings, say: f"{spec.image_name()}@sha256:1")
+    monkeypatch.setenv("CAUSEWAY_ENVIRONMENTS_DIR", str(tmp_path))
+    monkeypatch.setenv("CAUSEWAY_IMAGE_BUILDER", "registry.example/builder:1")
+    images.register()
+    made = spec(f"d=={name}", registry="registry.example", builder=name)
+    plain = made.image_name()
+    ImageBuildEngine.build(made)
+    assert made.image_name() == f"{plain}@sha256:1"
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_cannot_be_built_there_ends_the_registration_with_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageBuildEngine, "_REGISTRY", dict(ImageBuildEngine._REGISTRY))
+    monkeypatch.setenv("CAUSEWAY_IMAGE_BUILDER", "registry.example/builder:1")
+    images.register()
+    with pytest.raises(click.ClickException, match="the ImageSpec lab cannot be built on the cluster: registry: name"):
+        ImageBuildEngine.build(spec("e==1"))
 
 
 @pytest.mark.e2e
