@@ -1,12 +1,12 @@
 #!/bin/sh
-# flytekitplugins-spark 1.16.31 has a Spark task start /opt/venv/bin/entrypoint.py with /opt/venv/bin/python3, whatever the task's image and wherever it is
-# registered from, unless applications_path and executor_path say otherwise (or an ImageSpec without a base image does). No image but Flyte's
-# own has that file: flytekit's is flytekit/bin/entrypoint.py among its modules, and pip makes no program of it. The driver ends with
-# "can't open file '/opt/venv/bin/entrypoint.py'".
+# flytekitplugins-spark 1.16.31 has a Spark task start /opt/venv/bin/entrypoint.py with /opt/venv/bin/python3, whatever its image is and wherever
+# it is registered from, unless applications_path and executor_path say otherwise (or an ImageSpec without a base image does). The file is
+# one of flytekit's programs, and lies where pip puts these in the image: as a rule in /usr/local/bin. Elsewhere than in /opt/venv the driver
+# ends with "can't open file '/opt/venv/bin/entrypoint.py'".
 #
 # Seen on 2026-11-30:
 #   starts: local:///opt/venv/bin/entrypoint.py with /opt/venv/bin/python3
-#   pip puts an entrypoint.py among its programs: False
+#   the program is beside the Python that flytekit was installed with: True
 set -eu
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -29,9 +29,9 @@ def total() -> int:
 image = Image("default", "example.com/own", "1")
 sent = total.get_custom(SerializationSettings(image_config=ImageConfig(default_image=image, images=[image]), version="1"))
 print(f"starts: {sent['mainApplicationFile']} with {sent['executorPath']}")
-print(f"pip puts an entrypoint.py among its programs: {(Path(sys.executable).parent / 'entrypoint.py').exists()}")
+print(f"the program is beside the Python that flytekit was installed with: {(Path(sys.executable).parent / 'entrypoint.py').exists()}")
 PY
 found=$("$folder/venv/bin/python" "$folder/sends.py" 2>/dev/null)
 echo "$found"
 [ "$found" = "starts: local:///opt/venv/bin/entrypoint.py with /opt/venv/bin/python3
-pip puts an entrypoint.py among its programs: False" ]
+the program is beside the Python that flytekit was installed with: True" ]

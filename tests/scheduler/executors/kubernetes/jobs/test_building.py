@@ -288,6 +288,25 @@ def test_the_pods_that_sparks_plugin_sends_are_laid_over_what_the_cluster_says()
     assert "image" not in spec["driver"]
 
 
+def test_dasks_program_begins_when_its_scheduler_can_be_reached() -> None:
+    """Its client would give up after half a minute."""
+    mounts = [{"name": "venv", "mountPath": "/opt/venv"}]
+    own = Pod(
+        spec={
+            "containers": [{"name": "primary", "volumeMounts": mounts, "command": ["tini"]}],
+            "initContainers": [{"name": "own", "image": "x"}],
+            "volumes": [{"name": "venv", "emptyDir": {}}],
+        },
+        primary="primary",
+    )
+    made = built("dask", DASK, pod=own)
+    own_one, waits = made["spec"]["job"]["spec"]["initContainers"]
+    (main,) = made["spec"]["job"]["spec"]["containers"]
+    assert own_one["name"] == "own"
+    assert waits["args"][-2:] == [f"{made['metadata']['name']}-scheduler", "8786"] and "command" not in waits
+    assert all(waits[part] == main[part] for part in ("image", "env", "volumeMounts"))
+
+
 def test_what_calls_the_cluster_has_its_accounts_token_and_nothing_else_has() -> None:
     """A driver makes its executors, an autoscaler beside Ray's head its workers, an MPIJob v1 reaches them by exec."""
     grows = {"rayCluster": {**RAY["rayCluster"], "enableAutoscaling": True}}

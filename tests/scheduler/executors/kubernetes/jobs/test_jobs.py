@@ -182,6 +182,7 @@ def test_pods_that_belong_to_nobody_are_stopped_too(bench: Bench, fake: FakeClus
 def test_a_replica_that_went_before_its_end_was_seen_is_told_as_stopped(bench: Bench, fake: FakeCluster) -> None:
     """As the workers of a Dask cluster, which its operator removes as soon as the runner has ended."""
     begin(bench, fake)
+    bench.until(lambda: len(told(bench)) == 3)
     fake.remove(pod_of(fake, "worker-1"))
     bench.until(lambda: told(bench)["worker-1"].state == "stopped")
     assert told(bench)["worker-0"].state == "running"

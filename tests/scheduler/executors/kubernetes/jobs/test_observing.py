@@ -392,16 +392,19 @@ def test_a_program_does_not_wait_for_ever_for_a_role_of_which_nobody_can_start(k
 
 
 def test_workers_keep_their_numbers_when_their_pods_are_made_anew() -> None:
-    def number(name: str) -> int:
-        made = pod(labels={"dask.org/component": "worker"})
+    """Of a long job the pods' names are cut off before what tells one worker from another."""
+
+    def number(worker: str, name: str) -> int:
+        env = [{"name": "DASK_WORKER_NAME", "value": f"{'j' * 44}-default-worker-{worker}"}]
+        made = pod(labels={"dask.org/component": "worker"}, spec={"containers": [{"name": "worker", "env": env}]})
         made["metadata"]["name"] = name
         found = dask.KIND.rank(made)
         assert found is not None
         return found.index
 
-    first = number("job-default-worker-0f8a3b21cd-6d9f8b7c5-x7k2p")
-    assert number("job-default-worker-0f8a3b21cd-6d9f8b7c5-qq2zz") == first
-    assert number("job-default-worker-1f8a3b21cd-6d9f8b7c5-x7k2p") != first
+    first = number("0f8a3b21cd", "j-default-worx7k2p")
+    assert number("0f8a3b21cd", "j-default-worqq2zz") == first
+    assert number("1f8a3b21cd", "j-default-worx7k2p") != first
 
 
 @given(st.sets(st.text("bcdfghjklmnpqrstvwxz2456789", min_size=5, max_size=5), max_size=50))
