@@ -137,6 +137,14 @@ def test_a_scheduler_that_does_not_come_is_what_is_told_and_not_its_client(attem
     nothing_left(attempts)
 
 
+def test_an_image_without_dask_is_not_started_for_ever(attempts: Attempts, packages: str) -> None:
+    error = attempts.error(submit(attempts, packages, SLEEPS, env={}), 240)
+    assert (error.code, error.kind) == ("CrashLoopBackOff", USER)
+    assert error.message.startswith("scheduler-0: its program ends again and again")
+    assert "No module named" in error.message
+    nothing_left(attempts)
+
+
 def test_a_job_that_somebody_deletes_is_a_system_failure(attempts: Attempts, packages: str) -> None:
     given = submit(attempts, packages, SLEEPS)
     attempts.running(given)

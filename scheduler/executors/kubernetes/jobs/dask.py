@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from scheduler.attempts.spec import AttemptSpec
@@ -121,11 +122,19 @@ def observe(scene: Scene) -> Sight:
         return over
     if (ending := replicas.of_main(scene)) is not None:
         return ending
+    if (over := replicas.crashed(scene, _count_from(runner))) is not None:
+        return over
     if runner is not None and replicas.has_started(runner):
         return replicas.stuck(scene) or Runs(pods.started_at(runner, pods.primary_of(runner)))
     if not state and not scene.pods:
         return replicas.silent(scene)
     return replicas.waits(scene) or Waits(Wait("PodInitializing", "its cluster is being made", 3600.0))
+
+
+def _count_from(runner: Seen | None) -> dict[str, datetime | None]:
+    """From when on starts in vain count: of workers once the runner has found the scheduler, which they need, too."""
+    found = pods.started_at(runner, pods.primary_of(runner)) if runner is not None else None
+    return {"scheduler": None, **({"worker": found} if found is not None else {})}
 
 
 def _main(spec: AttemptSpec) -> Rank:

@@ -311,8 +311,9 @@ class Jobs(Form):
         if state is None:
             return ""
         with self.board.lock:
-            failed = () if state.kind.by_main else replicas.failed(self._scene(held, state))
-            first = next(iter(failed), state.main)
+            scene = self._scene(held, state)
+            failed = () if state.kind.by_main else replicas.failed(scene)
+            first = next(iter((*failed, *replicas.crashing(scene))), state.main)
         return state.logs.tail(first)
 
     def last_words(self, held: Held) -> None:

@@ -242,7 +242,7 @@ def test_an_older_runtime_env_is_read_from_its_base64_and_a_bad_one_is_told() ->
 
 def test_a_spark_application_is_made_of_templates_and_needs_no_webhook() -> None:
     place: Json = {"store_secret": "s", "secret_env": {"_FSEC_G_K": "env-0"}, "secret_files": {"g/k": "file-0"}}
-    cluster = Cluster(priority_class="low", pod_security_context={"fsGroup": 7}, tolerations=[{"key": "spot"}])
+    cluster = Cluster(priority_class="low", pod_security_context={"fsGroup": 7}, tolerations=({"key": "spot"},))
     spec = built("spark", SPARK, image="team/spark:3.5.1-py", place=place, cluster=cluster)["spec"]
     for role, name in (("driver", "spark-kubernetes-driver"), ("executor", "spark-kubernetes-executor")):
         pod = spec[role]["template"]["spec"]
@@ -278,7 +278,7 @@ def test_the_pods_that_sparks_plugin_sends_are_laid_over_what_the_cluster_says()
             "nodeSelector": {"pool": "gpu"},
         },
     }
-    cluster = Cluster(tolerations=[{"key": "spot"}])
+    cluster = Cluster(tolerations=({"key": "spot"},))
     spec = built("spark", {**SPARK, "executorPod": given}, cluster=cluster)["spec"]
     made = spec["executor"]["template"]
     assert (spec["executor"]["image"], container(made)["image"]) == ("own:2", "own:2")
