@@ -139,6 +139,17 @@ _HINTS = (
         "Spark needs Java on the machine that runs the task, and it is not there, or JAVA_HOME does not lead to it.",
     ),
     _hint(
+        r'pods "[^"]*" is forbidden: User "system:serviceaccount:',
+        "the account that a Spark driver runs as may not make its executors: an administrator of the cluster binds it "
+        "the role edit in the namespace, or the launch or the cluster's settings name a service account that may.",
+    ),
+    _hint(
+        r"can't open file '/opt/venv/bin/entrypoint\.py'",
+        "the Spark plugin starts flytekit's entrypoint.py of /opt/venv, and the task's image has it elsewhere: "
+        'Spark(applications_path="local:///usr/local/bin/entrypoint.py", executor_path="/usr/local/bin/python3"), '
+        "with the paths that the image has.",
+    ),
+    _hint(
         r"No CUDA GPUs are available|Found no NVIDIA driver|Torch not compiled with CUDA enabled",
         'a task sees the GPUs it asks for only: requests=Resources(gpu="1"); the machine has to have them, and the '
         "Python of its image a torch that is built for CUDA.",

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,8 @@ def stack_of(cluster: Cluster, home: Path, s3: str = "", **environment: str) -> 
         yield running
     for pod in cluster.get("pods", selector=f"causeway/owner={owner}")["items"]:
         name, place = pod["metadata"]["name"], ("--namespace", pod["metadata"]["namespace"])
-        cluster.kubectl("patch", *place, "pod", name, "-p", '{"metadata": {"finalizers": null}}')
+        with suppress(AssertionError):  # it is gone by itself
+            cluster.kubectl("patch", *place, "pod", name, "-p", '{"metadata": {"finalizers": null}}')
         cluster.kubectl("delete", *place, "pod", name, "--wait=false", "--ignore-not-found")
 
 

@@ -128,6 +128,23 @@ def test_workers_whose_image_cannot_be_pulled_end_what_would_wait_for_them(attem
     nothing_left(attempts)
 
 
+def test_a_scheduler_that_does_not_come_is_what_is_told_and_not_its_client(attempts: Attempts, packages: str) -> None:
+    attempts.restart(graces=Graces(image=40))
+    given = submit(attempts, packages, CLIENT, job=Job({**CUSTOM, "scheduler": {"image": "localhost:1/absent:1"}}))
+    error = attempts.error(given)
+    assert (error.code, error.kind) == ("ImagePull", USER)
+    assert error.message.startswith("scheduler-0: the image 'localhost:1/absent:1'")
+    nothing_left(attempts)
+
+
+def test_an_image_without_dask_is_not_started_for_ever(attempts: Attempts, packages: str) -> None:
+    error = attempts.error(submit(attempts, packages, SLEEPS, env={}), 240)
+    assert (error.code, error.kind) == ("CrashLoopBackOff", USER)
+    assert error.message.startswith("scheduler-0: its program ends again and again")
+    assert "No module named" in error.message
+    nothing_left(attempts)
+
+
 def test_a_job_that_somebody_deletes_is_a_system_failure(attempts: Attempts, packages: str) -> None:
     given = submit(attempts, packages, SLEEPS)
     attempts.running(given)
@@ -177,4 +194,5 @@ def test_the_longest_names_are_none_too_long_for_what_the_operator_adds(attempts
     identity = Identity("f" * 80, project="p", domain="d", execution="f" * 60, node="n0-0-n1", task="t")
     given = submit(attempts, packages, CLIENT + "client.wait_for_workers(2, timeout=60)\n", identity=identity)
     assert attempts.error(given).code == "OutputsNotFound", "it ran to its end"
+    assert len(told(attempts, given)) == 4, "though the names of both workers' pods are cut off"
     nothing_left(attempts)

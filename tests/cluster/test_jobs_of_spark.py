@@ -224,3 +224,13 @@ def test_a_silent_operator_is_named_and_its_application_ends(
         nothing_left(attempts)
     finally:
         own_cluster.part("start", "spark")
+
+
+def test_a_driver_that_may_make_no_pods_is_told_whose_right_is_missing(
+    attempts: Attempts, packages: tuple[str, str]
+) -> None:
+    attempts.namespace.kubectl("delete", "rolebinding", "drivers")
+    error = attempts.error(submit(attempts, packages, SESSION), 240)
+    assert error.code == "NonZeroExit"
+    assert "may not make its executors" in error.message
+    nothing_left(attempts)

@@ -13,7 +13,11 @@ from tests.cluster.packages import with_image, with_operator
 from tests.cluster.running import Cluster
 from tests.stack import RunningStack
 
-DRIVERS = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "drivers"}}
+DRIVERS: dict[str, Any] = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "RoleBinding",
+    "metadata": {"name": "drivers"},
+}
 
 
 def mounting(packages: str) -> dict[str, Any]:

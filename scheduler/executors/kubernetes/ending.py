@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from scheduler.attempts.frames import without_frames
 from scheduler.attempts.outcomes import SYSTEM, USER
 from scheduler.executors.kubernetes import kueue, names, pods
 from scheduler.executors.kubernetes.pods import Json, part, text
@@ -124,7 +125,7 @@ def _kept_from_starting(pod: Json, main: Json | None) -> Verdict | None:
 def _of_main(pod: Json, main: Json | None, name: str, code: int | None) -> Verdict | None:
     if main is None or code is None:
         return None
-    reason, message = text(main, "reason"), text(main, "message").strip()
+    reason, message = text(main, "reason"), without_frames(text(main, "message")).strip()
     if reason == "OOMKilled":
         words = _with(f"container {name} used more memory than its limit{_limit(pod, name)}", message)
         return Verdict("OOMKilled", words, USER, failed=True, exit_code=code)

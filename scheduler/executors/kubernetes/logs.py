@@ -19,6 +19,7 @@ from pathlib import Path
 import urllib3
 
 from artifacts.store import ObjectStore
+from scheduler.attempts.frames import without_frames
 from scheduler.executors.kubernetes.client import BAD_REQUEST, FORBIDDEN, NOT_FOUND, ApiError
 from scheduler.executors.kubernetes.objects import Objects, is_no_log
 
@@ -26,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 1 << 16
 TAIL_LINES = 5000  # read plainly at the end
-PEEK_LINES = 100
+PEEK_LINES = 500
 TAIL_BYTES = 4096  # of the log that a message shows
 OTHERS_BYTES = 1 << 20  # of the log of each other container
 SMALL = 1 << 20  # bytes
@@ -180,8 +181,8 @@ class LogKeeper:
     def peek(self, size: int = TAIL_BYTES) -> str:
         """The end of the main container's log for a message, read from the cluster while that has it."""
         lines = self._plain(self.main, tail=PEEK_LINES)
-        said = b"".join(line.partition(b" ")[2] for line in lines)
-        return said[-size:].decode(errors="replace") or self.tail(size)
+        said = b"".join(line.partition(b" ")[2] for line in lines).decode(errors="replace")
+        return without_frames(said)[-size:] or self.tail(size)
 
     def _read_tail(self) -> None:
         if not self._last:

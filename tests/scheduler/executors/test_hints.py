@@ -57,6 +57,11 @@ def told(outcome: Outcome) -> execution_pb2.ExecutionError:
         ("AttributeError: Can't get attribute 'Net' on <module '__main__'", "same modules"),
         ("TypeError: cannot pickle '_thread.lock' object", "cannot be pickled"),
         ("Failed to convert outputs of task 'a.b' at position 0.\nIndexError: tuple index out of range", "hides"),
+        (
+            'pods "x-driver" is forbidden: User "system:serviceaccount:p:default" cannot get',
+            "may not make its executors",
+        ),
+        ("python3: can't open file '/opt/venv/bin/entrypoint.py': [Errno 2] No such file", "applications_path="),
         ("ValueError: Object arrays cannot be saved when allow_pickle=False.", "arrays of objects"),
         (f"{STORING}UnicodeEncodeError: 'utf-8' codec can't encode '\\ud800': surrogates not allowed", "half a char"),
         (f"{STORING}ValueError: Value out of range: 9223372036854775808", "64 bits"),

@@ -48,6 +48,7 @@ class _State:
     resource: Resource | None = None  # as which of its kinds it was made, once it was seen
     job: Seen | None = None  # newest
     pods: dict[Rank, Seen] = field(default_factory=dict)
+    left: dict[Rank, Seen] = field(default_factory=dict)  # those that are gone before an end of theirs was seen
     events: dict[Rank, list[Seen]] = field(default_factory=dict)
     gone: bool = False
     looking: bool = False  # at its pods, since it is known that it has failed
@@ -123,7 +124,7 @@ class Jobs(Form):
         return True
 
     def _late(self, pod: pods.Json) -> None:
-        """One that an operator made of a job that has ended meanwhile: a submission to Spark goes on without its object.
+        """One that an operator made of a job that ended meanwhile: a submission to Spark goes on without its object.
         Its program is not to run for as long as a stray may.
         """
         if names.attempt_id_of(pod) in self._ended and not pods.part(pod, "metadata").get("deletionTimestamp"):
@@ -144,8 +145,10 @@ class Jobs(Form):
             return  # another one has its rank by now
         if gone and not replicas.is_over(pod):
             state.pods.pop(rank, None)
+            state.left[rank] = pod
         else:
             state.pods[rank] = pod
+            state.left.pop(rank, None)
             state.logs.saw(rank, pod)
         self._consider(held, state)
 
@@ -177,7 +180,7 @@ class Jobs(Form):
             present = {pods.uid_of(pod) for pod in found}
             for rank, pod in list(state.pods.items()):
                 if pods.uid_of(pod) not in present and not replicas.is_over(pod):
-                    del state.pods[rank]
+                    state.left[rank] = state.pods.pop(rank)
             for pod in found:
                 self._on_pod(held, pod, gone=False)
             if job is None or pods.uid_of(job) != held.uid:
@@ -250,7 +253,7 @@ class Jobs(Form):
 
     def _tell(self, held: Held, state: _State, *, at_once: bool = False) -> None:
         """What each replica does, where that is news."""
-        told = shown(state.pods, state.logs.uri_of)
+        told = shown(state.pods, state.logs.uri_of, state.left)
         now = time.monotonic()
         if told == state.told:
             return
@@ -308,8 +311,9 @@ class Jobs(Form):
         if state is None:
             return ""
         with self.board.lock:
-            failed = () if state.kind.by_main else replicas.failed(self._scene(held, state))
-            first = next(iter(failed), state.main)
+            scene = self._scene(held, state)
+            failed = () if state.kind.by_main else replicas.failed(scene)
+            first = next(iter((*failed, *replicas.crashing(scene))), state.main)
         return state.logs.tail(first)
 
     def last_words(self, held: Held) -> None:

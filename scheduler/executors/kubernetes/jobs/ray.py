@@ -146,6 +146,8 @@ def observe(scene: Scene) -> Sight:
         return replicas.evicted(scene) if scene.ran and state == "Suspended" else replicas.held_by_kueue(scene)
     if (over := replicas.cannot_start(scene)) is not None:
         return over
+    if (over := replicas.crashed(scene, {"head": None})) is not None:
+        return over
     if state == "Running":
         return Runs(_began(scene))
     if not state and not scene.pods:

@@ -16,6 +16,7 @@ from scheduler.executors.kubernetes.waiting import waiting
 
 SILENT_SECONDS = 20.0  # in which an operator that is there says something of a new job
 UNTOLD_SECONDS = 30.0  # in which it says that a job has ended whose pods have
+_CRASHES, _SHORT_SECONDS = 3, 60.0  # starts in vain, and how long such a one lasts at most
 _ENDED = ("Succeeded", "Failed")
 # What a pod waits for without anything being wrong
 ORDINARY = frozenset({"Scheduling", "ContainerCreating", "PodInitializing"})
@@ -127,6 +128,42 @@ def stuck(scene: Scene) -> Over | None:
 
 def _created(pod: Seen) -> datetime:
     return pods.moment(pods.part(pod, "metadata").get("creationTimestamp")) or _LATEST
+
+
+def crashing(scene: Scene, roles: Mapping[str, datetime | None] | None = None) -> list[Rank]:
+    """Replicas of a role all of which end again and again as soon as they start, and are started again for ever.
+    `roles`: those that count, each with the moment after which its last start was; None: all, whenever it was.
+    """
+    by_role: dict[str, list[Rank]] = {}
+    for rank in scene.pods:
+        by_role.setdefault(rank.role, []).append(rank)
+    counted: Mapping[str, datetime | None] = dict.fromkeys(by_role) if roles is None else roles
+    return [
+        rank
+        for role, since in counted.items()
+        for rank in by_role.get(role, ())
+        if all(_crashes(scene.pods[one], since) for one in by_role[role])
+    ]
+
+
+def _crashes(pod: Seen, since: datetime | None) -> bool:
+    status = pods.status_of(pod, pods.primary_of(pod))
+    count, last = status.get("restartCount"), pods.part(status, "lastState", "terminated")
+    began, ended = pods.moment(last.get("startedAt")), pods.moment(last.get("finishedAt"))
+    if pods.text(status, "state", "waiting", "reason") != "CrashLoopBackOff" or not isinstance(count, int):
+        return False
+    short = began is not None and ended is not None and (ended - began).total_seconds() < _SHORT_SECONDS
+    return count >= _CRASHES and short and (since is None or (began is not None and began > since))
+
+
+def crashed(scene: Scene, roles: Mapping[str, datetime | None]) -> Over | None:
+    """Nobody waits for what no start helps."""
+    for rank in crashing(scene, roles):
+        status = pods.status_of(scene.pods[rank], pods.primary_of(scene.pods[rank]))
+        code = pods.exit_code(pods.part(status, "lastState", "terminated"))
+        words = f"{rank.name}: its program ends again and again as it starts, the last time with exit code {code}"
+        return Over(Verdict("CrashLoopBackOff", words, USER), started_at(scene), None)
+    return None
 
 
 def cannot_start(scene: Scene) -> Over | None:

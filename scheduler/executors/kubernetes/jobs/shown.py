@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from scheduler.attempts.observations import Replica
 from scheduler.executors.kubernetes import pods
@@ -14,10 +15,14 @@ MOST = 1000  # of one job
 LONGEST = 300  # letters of what one says
 
 
-def shown(found: Mapping[Rank, Seen], uri_of: Callable[[Rank], str]) -> tuple[Replica, ...]:
-    """In the order of their roles and numbers."""
-    order = sorted(found, key=lambda rank: (rank.role, rank.index))[:MOST]
-    return tuple(_replica(rank, found[rank], uri_of(rank)) for rank in order)
+def shown(
+    found: Mapping[Rank, Seen], uri_of: Callable[[Rank], str], left: Mapping[Rank, Seen] | None = None
+) -> tuple[Replica, ...]:
+    """In the order of their roles and numbers. `left`: those that are gone, as they were seen last, before an end."""
+    every = {**(left or {}), **found}
+    order = sorted(every, key=lambda rank: (rank.role, rank.index))[:MOST]
+    told = {rank: _replica(rank, every[rank], uri_of(rank)) for rank in order}
+    return tuple(one if rank in found else replace(one, state="stopped", reason="") for rank, one in told.items())
 
 
 def _replica(rank: Rank, pod: Seen, log_uri: str) -> Replica:

@@ -62,7 +62,7 @@ def put_over(made: Json, container: str, given: Mapping[str, Any], own: str = ""
     """
     told = given.get("podSpec") or {}
     containers = list(told.get("containers") or ())
-    named = next((one for one in containers if one.get("name") == own), next(iter(containers), {}))
+    named: Mapping[str, Any] = next((one for one in containers if one.get("name") == own), next(iter(containers), {}))
     main = main_of(made["spec"], container)
     merged = merge.over(main, {name: value for name, value in named.items() if name not in ("name", "resources")})
     main.clear()

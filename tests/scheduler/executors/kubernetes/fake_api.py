@@ -146,6 +146,13 @@ class FakeCluster:
             pod = self.named(name)
             del self.pods[pod["metadata"]["namespace"], name]
 
+    def remove(self, name: str) -> None:
+        """Gone, and its last state told; nobody saw it end."""
+        with self._changed:
+            pod = self.named(name)
+            del self.pods[pod["metadata"]["namespace"], name]
+            self._commit("DELETED", pod)
+
     def cut(self) -> None:
         """Every watch breaks off."""
         with self._changed:

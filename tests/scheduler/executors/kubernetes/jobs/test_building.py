@@ -242,7 +242,7 @@ def test_an_older_runtime_env_is_read_from_its_base64_and_a_bad_one_is_told() ->
 
 def test_a_spark_application_is_made_of_templates_and_needs_no_webhook() -> None:
     place: Json = {"store_secret": "s", "secret_env": {"_FSEC_G_K": "env-0"}, "secret_files": {"g/k": "file-0"}}
-    cluster = Cluster(priority_class="low", pod_security_context={"fsGroup": 7}, tolerations=[{"key": "spot"}])
+    cluster = Cluster(priority_class="low", pod_security_context={"fsGroup": 7}, tolerations=({"key": "spot"},))
     spec = built("spark", SPARK, image="team/spark:3.5.1-py", place=place, cluster=cluster)["spec"]
     for role, name in (("driver", "spark-kubernetes-driver"), ("executor", "spark-kubernetes-executor")):
         pod = spec[role]["template"]["spec"]
@@ -278,7 +278,7 @@ def test_the_pods_that_sparks_plugin_sends_are_laid_over_what_the_cluster_says()
             "nodeSelector": {"pool": "gpu"},
         },
     }
-    cluster = Cluster(tolerations=[{"key": "spot"}])
+    cluster = Cluster(tolerations=({"key": "spot"},))
     spec = built("spark", {**SPARK, "executorPod": given}, cluster=cluster)["spec"]
     made = spec["executor"]["template"]
     assert (spec["executor"]["image"], container(made)["image"]) == ("own:2", "own:2")
@@ -286,6 +286,25 @@ def test_the_pods_that_sparks_plugin_sends_are_laid_over_what_the_cluster_says()
     assert made["spec"]["nodeSelector"] == {"pool": "gpu"} and {"key": "spot"} in made["spec"]["tolerations"]
     assert (made["metadata"]["labels"]["team"], made["metadata"]["labels"][names.OWNER]) == ("a", "me")
     assert "image" not in spec["driver"]
+
+
+def test_dasks_program_begins_when_its_scheduler_can_be_reached() -> None:
+    """Its client would give up after half a minute."""
+    mounts = [{"name": "venv", "mountPath": "/opt/venv"}]
+    own = Pod(
+        spec={
+            "containers": [{"name": "primary", "volumeMounts": mounts, "command": ["tini"]}],
+            "initContainers": [{"name": "own", "image": "x"}],
+            "volumes": [{"name": "venv", "emptyDir": {}}],
+        },
+        primary="primary",
+    )
+    made = built("dask", DASK, pod=own)
+    own_one, waits = made["spec"]["job"]["spec"]["initContainers"]
+    (main,) = made["spec"]["job"]["spec"]["containers"]
+    assert own_one["name"] == "own"
+    assert waits["args"][-2:] == [f"{made['metadata']['name']}-scheduler", "8786"] and "command" not in waits
+    assert all(waits[part] == main[part] for part in ("image", "env", "volumeMounts"))
 
 
 def test_what_calls_the_cluster_has_its_accounts_token_and_nothing_else_has() -> None:

@@ -179,6 +179,32 @@ def test_pods_that_belong_to_nobody_are_stopped_too(bench: Bench, fake: FakeClus
 
 
 @pytest.mark.usefixtures("operators")
+def test_a_replica_that_went_before_its_end_was_seen_is_told_as_stopped(bench: Bench, fake: FakeCluster) -> None:
+    """As the workers of a Dask cluster, which its operator removes as soon as the runner has ended."""
+    begin(bench, fake)
+    bench.until(lambda: len(told(bench)) == 3)
+    fake.remove(pod_of(fake, "worker-1"))
+    bench.until(lambda: told(bench)["worker-1"].state == "stopped")
+    assert told(bench)["worker-0"].state == "running"
+
+
+@pytest.mark.usefixtures("operators")
+def test_a_pod_that_is_made_of_a_job_after_its_end_goes_at_once(bench: Bench, fake: FakeCluster) -> None:
+    """As the driver of a Spark application that was cancelled while its operator submitted it."""
+    bench.executor.submit(assigned(bench))
+    fake.until(lambda: fake.jobs)
+    ((key, job),) = fake.jobs.items()
+    bench.executor.cancel(1)
+    assert bench.outcome().phase == AttemptPhase.ABORTED
+    bench.record()
+    bench.until(lambda: 1 not in bench.executor.board.held)
+    fake.jobs[key] = job
+    late = fake.add_replica("master")
+    del fake.jobs[key]
+    bench.until(lambda: late not in [name for _, name in fake.pods])
+
+
+@pytest.mark.usefixtures("operators")
 def test_its_own_deadline_is_kept_though_the_operator_does_not(bench: Bench, fake: FakeCluster) -> None:
     custom = {**MASTER_AND_TWO, "runPolicy": {"activeDeadlineSeconds": 0.2}}
     fake.kubelet = lambda what, pod: fake.end(pod["metadata"]["name"], 137) if what == "deleted" else None

@@ -391,17 +391,48 @@ def test_a_program_does_not_wait_for_ever_for_a_role_of_which_nobody_can_start(k
     assert isinstance(OF_KIND[kind](state, some, ran=True, after=9999), Runs), "it goes on with those it has"
 
 
+def crashing(count: int = 3, began: float = 20, lasted: float = 5) -> Json:
+    made = pod(main=waits("CrashLoopBackOff", "back-off 40s"), spec={"restartPolicy": "Always"})
+    last = {"exitCode": 127, "startedAt": at(began), "finishedAt": at(began + lasted)}
+    made["status"]["containerStatuses"][0] |= {"restartCount": count, "lastState": {"terminated": last}}
+    return made
+
+
+def test_what_ends_as_soon_as_it_starts_is_not_started_for_ever() -> None:
+    """A scheduler or a head whose image lacks the program; a worker, once there is the scheduler that it needs."""
+    found = verdict_of(daskjob("ClusterCreated", {"runner-0": PULLING, "scheduler-0": crashing()}))
+    assert (found.code, found.kind) == ("CrashLoopBackOff", USER)
+    assert found.message.startswith("scheduler-0: ") and "exit code 127" in found.message
+    assert verdict_of(rayjob("Initializing", {"head-0": crashing()})).message.startswith("head-0: ")
+    workers = {"runner-0": RUNNING, "worker-1": crashing(), "worker-2": crashing()}
+    assert verdict_of(daskjob("Running", workers, ran=True)).code == "CrashLoopBackOff"
+
+
+@pytest.mark.parametrize(
+    "worker",
+    [RUNNING, crashing(count=2), crashing(lasted=600), crashing(began=1)],
+    ids=["runs", "few", "long", "before"],
+)
+def test_a_worker_that_may_come_yet_ends_nothing(worker: Json) -> None:
+    """`before`: it was started before there was a scheduler."""
+    workers = {"runner-0": RUNNING, "worker-1": crashing(), "worker-2": worker}
+    assert isinstance(daskjob("Running", workers, ran=True), Runs)
+
+
 def test_workers_keep_their_numbers_when_their_pods_are_made_anew() -> None:
-    def number(name: str) -> int:
-        made = pod(labels={"dask.org/component": "worker"})
+    """Of a long job the pods' names are cut off before what tells one worker from another."""
+
+    def number(worker: str, name: str) -> int:
+        env = [{"name": "DASK_WORKER_NAME", "value": f"{'j' * 44}-default-worker-{worker}"}]
+        made = pod(labels={"dask.org/component": "worker"}, spec={"containers": [{"name": "worker", "env": env}]})
         made["metadata"]["name"] = name
         found = dask.KIND.rank(made)
         assert found is not None
         return found.index
 
-    first = number("job-default-worker-0f8a3b21cd-6d9f8b7c5-x7k2p")
-    assert number("job-default-worker-0f8a3b21cd-6d9f8b7c5-qq2zz") == first
-    assert number("job-default-worker-1f8a3b21cd-6d9f8b7c5-x7k2p") != first
+    first = number("0f8a3b21cd", "j-default-worx7k2p")
+    assert number("0f8a3b21cd", "j-default-worqq2zz") == first
+    assert number("1f8a3b21cd", "j-default-worx7k2p") != first
 
 
 @given(st.sets(st.text("bcdfghjklmnpqrstvwxz2456789", min_size=5, max_size=5), max_size=50))
