@@ -25,7 +25,8 @@ MOST = {
     "/launch-plans/": 8,  # with one for the runs of all
     "/workflows/": 7,
     "/tasks/": 7,
-    "/artifacts/demo/development/ml-dataset/": 21,  # three for the matrix, five for charts and approvals, three for its users
+    # Three for the matrix, five for charts and approvals, three for who uses it
+    "/artifacts/demo/development/ml-dataset/": 21,
     "/artifacts/names/": 12,  # the newest of all, and all of those on the page
     "/artifacts/names/?sort=-stale": 13,  # and what all are ordered by
     "/map/": 8,
