@@ -111,7 +111,7 @@ def test_a_cancelled_one_leaves_nothing_though_nobody_owns_its_driver(
     attempts: Attempts, packages: tuple[str, str]
 ) -> None:
     given = submit(attempts, packages, SESSION + "import time\ntime.sleep(600)\n")
-    attempts.until(lambda: len(attempts.namespace.get("pods", selector="spark-role=executor")["items"]) == 2, 120)
+    attempts.until(lambda: len(attempts.namespace.get("pods", selector="spark-role=executor")["items"]) == 2, 240)
     attempts.executor.cancel(given.attempt_id)
     assert attempts.outcome(given, 240).phase == AttemptPhase.ABORTED
     nothing_left(attempts)
@@ -182,7 +182,7 @@ def test_an_application_that_somebody_deletes_is_a_system_failure_and_its_pods_g
     attempts: Attempts, packages: tuple[str, str]
 ) -> None:
     given = submit(attempts, packages, SESSION + "import time\ntime.sleep(600)\n")
-    attempts.until(lambda: len(attempts.namespace.get("pods", selector="spark-role=executor")["items"]) == 2, 120)
+    attempts.until(lambda: len(attempts.namespace.get("pods", selector="spark-role=executor")["items"]) == 2, 240)
     attempts.namespace.kubectl("delete", "sparkapplications", "--all", "--wait=false")
     error = attempts.error(given)
     assert (error.code, error.kind) == ("DeletedByOthers", SYSTEM)
