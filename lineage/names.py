@@ -14,8 +14,8 @@ from lineage.queries import HEAVY
 RECENT = 100  # versions of each artifact that are looked at: what it is made of today, not ever
 RECENT_OF_MANY = 20  # where many artifacts are drawn at once
 MAX_ARTIFACTS = 500
-PARTITIONS = 3_000  # the youngest partitions, of all asked for, whose newest versions are looked at
-LISTED_OF = 1_500  # where they are listed, not counted
+PARTITIONS = 2_000  # the youngest partitions, of all asked for, whose newest versions are looked at
+LISTED_OF = 1_000  # where they are listed, not counted
 
 
 class NameStep(NamedTuple):

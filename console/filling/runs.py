@@ -15,6 +15,7 @@ from scheduler.models import ExecutionMode
 from scheduler.phases import ExecutionPhase
 
 SHARES = (0.34, 0.22, 0.2, 0.12, 0.12)  # of the regions
+LATE = (0, 1, 1, 2, 190)  # seconds after its time that a nightly run begins
 BOSTON_AWAY = range(31, 38)  # days before now on which Boston had no network
 NIGHT = 3  # o'clock, UTC
 
@@ -50,7 +51,7 @@ def runs(sizes: Sizes, now: datetime) -> Iterator[Run]:
     merged = sorted([*nightly, *others, *storm], key=lambda pair: pair[0])
     number = 0
     for at, plan, region in merged:
-        yield _run(rng, number, plan, region, at)
+        yield _run(rng, number, plan, region, at, now)
         number += 1
     for one in range(min(sizes.waiting, sizes.executions)):
         plan, region = GATED[one % len(GATED)], REGIONS[one % len(REGIONS)]
@@ -63,12 +64,13 @@ def runs(sizes: Sizes, now: datetime) -> Iterator[Run]:
 def _nightly(rng: random.Random, now: datetime) -> Iterator[tuple[datetime, Plan, str]]:
     plan = next(one for one in PLANS if one.is_nightly)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    last = now - timedelta(seconds=max(LATE) + 2 * plan.seconds + 60)  # of which the run is over by now
     for age in range(DAYS):
         for minute, region in enumerate(REGIONS):
             at = midnight - timedelta(days=age) + timedelta(hours=NIGHT, minutes=minute)
             is_gap = region == "BOS" and age in BOSTON_AWAY or rng.random() < 0.03
-            if at < now and not is_gap:
-                yield at + timedelta(seconds=rng.choice((0, 1, 1, 2, 190))), plan, region
+            if at < last and not is_gap:
+                yield at + timedelta(seconds=rng.choice(LATE)), plan, region
 
 
 def _others(rng: random.Random, now: datetime, count: int) -> Iterator[tuple[datetime, Plan, str]]:
@@ -107,7 +109,7 @@ def nominal(plan: Plan, region: str, at: datetime) -> datetime:
     return at.replace(minute=0, second=0, microsecond=0)
 
 
-def _run(rng: random.Random, number: int, plan: Plan, region: str, at: datetime) -> Run:
+def _run(rng: random.Random, number: int, plan: Plan, region: str, at: datetime, now: datetime) -> Run:
     drift = 1.5 if region == "NYC" else 1.0
     seconds = plan.seconds * drift * rng.lognormvariate(0, 0.25)
     phase, fault = ExecutionPhase.SUCCEEDED, None
@@ -118,6 +120,7 @@ def _run(rng: random.Random, number: int, plan: Plan, region: str, at: datetime)
     elif dice < plan.failing + 0.012:
         phase, seconds = ExecutionPhase.ABORTED, seconds * rng.uniform(0.1, 0.8)
     by = rng.choice(plan.people)
+    seconds = min(seconds, (now - at).total_seconds())
     run = Run(number, plan, region, at, seconds, phase, by, fault, retried=rng.random() < 0.06)
     run.day = at.replace(hour=0, minute=0, second=0, microsecond=0)
     run.details = {"region": region.lower(), "number": str(rng.randrange(1, 9))}

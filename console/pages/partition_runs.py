@@ -23,7 +23,7 @@ from console.pages.specs import expected_inputs
 from scheduler.models import Execution, ExecutionValue, LaunchPlan, ValueSide
 from scheduler.phases import EXECUTION_FAILED, ExecutionPhase
 
-NEWEST = 400  # executions of the makers that are looked at
+NEWEST = 200  # executions of the makers that are looked at, of those that failed and of those that go on
 _GOES_ON = (ExecutionPhase.UNDEFINED, ExecutionPhase.QUEUED, ExecutionPhase.RUNNING, ExecutionPhase.SUCCEEDING)
 Key = tuple[tuple[str, str], ...]  # partition keys and their values, in order
 PlanName = tuple[str, str, str]  # project, domain, name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 from io import StringIO
 
 import pytest
@@ -10,13 +10,15 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db.models import Count, F, Q
 from django.test import Client
-from django.utils import timezone
+from django.utils import timezone as clock
 
 from artifacts.alias_history import versions_before
 from artifacts.models import Alias, ArtifactVersion, Metric
 from artifacts.search import search
 from artifacts.store import store
 from console.accounts.models import User
+from console.filling.company import Sizes
+from console.filling.runs import NIGHT, runs
 from lineage.models import VersionEdge
 from scheduler.actions.launch import relaunch
 from scheduler.advance import advance
@@ -52,7 +54,7 @@ def test_it_makes_as_much_as_was_asked_for_and_tells_the_rate(filled: str) -> No
 
 
 def test_time_lies_within_sixty_days_and_everything_in_its_order(filled: str) -> None:
-    now = timezone.now()
+    now = clock.now()
     assert not Execution.objects.filter(created_at__lt=now - timedelta(days=61)).exists()
     assert not Execution.objects.filter(created_at__gt=now).exists()
     ended = Execution.objects.filter(phase__in=sorted(EXECUTION_TERMINAL))
@@ -60,6 +62,15 @@ def test_time_lies_within_sixty_days_and_everything_in_its_order(filled: str) ->
     assert not TaskExecution.objects.filter(started_at__lt=F("created_at")).exists()
     assert not TaskExecution.objects.filter(ended_at__lt=F("started_at")).exists()
     assert not NodeExecution.objects.filter(ended_at__gt=F("execution__ended_at") + timedelta(seconds=1)).exists()
+
+
+@pytest.mark.parametrize("minute", range(-4, 12))
+def test_whenever_it_is_filled_nothing_begins_or_ends_after_now(minute: int) -> None:
+    """Around the hour of the nightly runs, of which some begin late and each takes its time."""
+    now = datetime(2026, 11, 30, NIGHT, tzinfo=timezone.utc) + timedelta(minutes=minute, seconds=28)
+    made = list(runs(Sizes(executions=900, versions=100, storm=300), now))
+    assert len(made) == 900
+    assert [one for one in made if one.at > now or (one.end or one.at) > now or one.seconds < 0] == []
 
 
 def test_whoever_published_a_version_is_there(filled: str) -> None:
@@ -94,7 +105,7 @@ def test_failures_gaps_storms_schedules_and_aliases_are_there(filled: str) -> No
     assert Execution.objects.filter(phase=ExecutionPhase.FAILED).exclude(error=None).exists()
     days = ArtifactVersion.objects.filter(artifact__name="sales-daily").values("partitions__region", "time_partition")
     assert 150 < days.distinct().count() < 5 * 60  # of each region and day, with gaps
-    recent = TriggerFiring.objects.filter(at__gt=timezone.now() - timedelta(minutes=16))
+    recent = TriggerFiring.objects.filter(at__gt=clock.now() - timedelta(minutes=16))
     assert set(recent.values_list("outcome", flat=True)) >= {"fired", "skipped"}
     assert ScheduleFire.objects.exclude(execution=None).exists()
     champions = Alias.objects.filter(name="champion")
