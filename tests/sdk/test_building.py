@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -23,6 +25,7 @@ from flytekit.exceptions.user import (
 from flytekit.models.core.execution import WorkflowExecutionPhase as Phase
 from hypothesis import given
 from hypothesis import strategies as st
+from requests.adapters import BaseAdapter
 
 PHASES = st.lists(st.sampled_from(["running", "succeeded", "failed"]), max_size=6)
 
@@ -124,6 +127,52 @@ def test_what_a_registry_says(monkeypatch: pytest.MonkeyPatch, registry: Registr
     monkeypatch.setattr(requests, "head", registry.head)
     assert registries.ask("registry.example:5000/team/lab:a").there is there
     assert registry.asked[0] == "https://registry.example:5000/v2/team/lab/manifests/a"
+
+
+class Doors(BaseAdapter):
+    """A registry that asks for a token of another host, and that host; notes who said who he was."""
+
+    def __init__(self, given: object) -> None:
+        super().__init__()
+        self.given, self.said = given, list[tuple[str, str | None]]()
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        told = request.headers.get("Authorization")
+        self.said.append((str(request.method), told))
+        answer = requests.Response()
+        answer.request, answer.url, answer.status_code = request, str(request.url), 200
+        if request.method == "GET":
+            answer._content = json.dumps(self.given).encode()
+        elif told is None:
+            answer.status_code = 401
+            answer.headers["WWW-Authenticate"] = 'Bearer realm="https://tokens.example/t",service="s"'
+        answer.headers["Docker-Content-Digest"] = DIGEST
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("given", "there", "last"),
+    [
+        ({"token": "t"}, True, "Bearer t"),
+        ({"access_token": "a"}, True, "Bearer a"),
+        ({"token": None}, None, None),
+        (["t"], None, None),
+    ],
+)
+def test_a_registry_is_asked_as_anybody_whatever_passwords_the_machine_has(
+    given: object, there: bool | None, last: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = ("registry.example", "tokens.example")
+    (tmp_path / "netrc").write_text("".join(f"machine {host} login ann password secret\n" for host in hosts))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    doors = Doors(given)
+    monkeypatch.setattr(requests.Session, "get_adapter", lambda *_, **__: doors)
+    assert registries.ask("registry.example/team/lab:a").there is there
+    asked = [("HEAD", None), ("GET", None)]
+    assert doors.said == [*asked, *([("HEAD", last)] if last else [])]
 
 
 class Causeway:
