@@ -17,6 +17,7 @@ from causeway.dockerfiles import CannotBuild
 from causeway.registries import Answer
 from flytekit import ImageSpec
 from flytekit.core.context_manager import FlyteEntities
+from flytekit.exceptions.system import FlyteSystemUnavailableException
 from flytekit.exceptions.user import (
     FlyteAssertion,
     FlyteEntityAlreadyExistsException,
@@ -183,12 +184,16 @@ class Causeway:
         self.others = others  # executions that somebody else starts just before we do
         self.client = self
         self.refusal: Exception | None = None
+        self.away = 0  # looks at an execution that nobody answers
 
     def get_execution(self, identifier: Any) -> Any:
         name = identifier.name
         if name not in self.looks:
             raise FlyteEntityNotExistException(name)
         self.looks[name] += 1
+        if self.away:
+            self.away -= 1
+            raise FlyteSystemUnavailableException()
         end = self.ends[int(name.rpartition("-")[2])]
         phase = Phase.SUCCEEDED if end == "" else Phase.FAILED
         error = SimpleNamespace(message=end)
@@ -252,6 +257,19 @@ def test_a_failure_is_told_with_its_log_and_the_next_tries_again(build: Callable
     ):
         build(causeway)
     assert build(causeway).endswith(DIGEST) and causeway.started == [f"{STEM}-0", f"{STEM}-1"]
+
+
+def test_a_server_that_is_away_for_a_while_does_not_end_the_wait(
+    build: Callable[[Causeway], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    causeway = Causeway("", "")
+    causeway.away = 3
+    assert build(causeway).endswith(DIGEST)
+    monkeypatch.setattr(building, "PATIENCE", -1)
+    causeway = Causeway("", "")
+    causeway.away = 3
+    with pytest.raises(CannotBuild, match=f"how far the build is cannot be asked: .+\n.*{STEM}-0"):
+        build(causeway)
 
 
 def test_what_causeway_refuses_names_the_place(build: Callable[[Causeway], str]) -> None:
