@@ -24,7 +24,7 @@ WHERE index.indrelid = to_regclass(%s) AND attribute.attname = %s
 
 _RENAME = """
 DO $$ BEGIN
-    IF EXISTS (SELECT FROM pg_constraint WHERE conrelid = '{table}'::regclass AND conname = '{old}') THEN
+    IF NOT EXISTS (SELECT FROM pg_constraint WHERE conrelid = '{table}'::regclass AND conname = '{new}') THEN
         ALTER TABLE {table} RENAME CONSTRAINT {old} TO {new};
     END IF;
 END $$
