@@ -31,7 +31,7 @@ END $$
 """
 
 
-class WithIndex(AddIndexConcurrently):  # type: ignore[misc]
+class WithIndex(AddIndexConcurrently):
     """Built anew where an interrupted migration left it, whole or not."""
 
     def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
@@ -39,7 +39,7 @@ class WithIndex(AddIndexConcurrently):  # type: ignore[misc]
         super().database_forwards(app_label, schema_editor, from_state, to_state)
 
 
-class WithoutIndex(RemoveIndexConcurrently):  # type: ignore[misc]
+class WithoutIndex(RemoveIndexConcurrently):
     """Undone, it is built anew where an interrupted migration left it, whole or not."""
 
     def database_backwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
