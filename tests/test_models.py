@@ -4,6 +4,7 @@ import pytest
 from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 
 from scheduler.models import Project
 
@@ -50,3 +51,22 @@ def test_indexes_that_went_come_back_where_the_migration_is_undone() -> None:
             call_command("migrate", verbosity=0)
         cursor.execute("SELECT count(*) FROM pg_indexes WHERE indexname = 'artifacts_metric_version_id_again'")
         assert cursor.fetchone() == (0,)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_migration_of_indexes_that_was_interrupted_is_done_again() -> None:
+    """It is in no transaction: whatever it did before stays, and a build that was broken off leaves its index."""
+    later = MigrationRecorder(connection)
+    for app, name in (("scheduler", "0040"), ("artifacts", "0012"), ("accounts", "0008")):
+        later.record_unapplied(app, f"{name}_indexes_that_others_cover")
+    before = _indexes()
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'execution_newest'::regclass")
+    call_command("migrate", verbosity=0)
+    assert _indexes() == before, "all are there, and each is valid"
+
+
+def _indexes() -> set[tuple[str, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexrelid::regclass::text, pg_get_indexdef(indexrelid), indisvalid FROM pg_index")
+        return set(cursor.fetchall())

@@ -143,7 +143,7 @@ def seconds(start: datetime, end: datetime, *, now: datetime, keep: bool = False
 def parts(begins: Sequence[datetime], end: datetime, *, now: datetime) -> list[dict[int, float]]:
     """As `seconds`, of each part of the time from one beginning to the next: what is summed up is read once."""
     summed = _Summed()
-    whole = _of_parts([*begins, end])
+    whole = summed.whole([*begins, end])
     return [
         summed.seconds(since, until, now=now, before=_before, whole=some)
         for since, until, some in zip(begins, [*begins[1:], end], whole, strict=True)
@@ -157,6 +157,14 @@ class _Summed:
         self.until = summed_until()
         self.oldest = UsageHour.objects.order_by("hour").values_list("hour", flat=True).first()
 
+    def whole(self, bounds: Sequence[datetime]) -> list[dict[int, float]]:
+        """Of each part of the time, what its whole hours come to. Others may sum up more meanwhile: those hours are
+        asked of attempts.
+        """
+        if self.until is None or self.oldest is None:
+            return [{} for _ in bounds[1:]]
+        return _of_parts(bounds, self.oldest, self.until)
+
     def seconds(
         self, start: datetime, end: datetime, *, now: datetime, before: Before, whole: Mapping[int, float] | None = None
     ) -> dict[int, float]:
@@ -167,7 +175,7 @@ class _Summed:
         last = min(hour_of(end), self.until) if self.until is not None else first
         unsummed = [of_attempts(start, end, now=now)] if last <= first else []
         if last > first and self.until is not None:
-            found.update(_of_parts([first, last])[0] if whole is None else whole)
+            found.update(self.whole([first, last])[0] if whole is None else whole)
             rest = of_attempts(last, end, now=now) if last < end else {}
             unsummed = [before(start, first, self.until), rest]
         for part in unsummed:
@@ -186,11 +194,14 @@ GROUP BY 1, 2
 """
 
 
-def _of_parts(bounds: Sequence[datetime]) -> list[dict[int, float]]:
-    """By lane, of each part of the time between two bounds: the seconds of the summed hours that lie whole in it."""
+def _of_parts(bounds: Sequence[datetime], since: datetime, until: datetime) -> list[dict[int, float]]:
+    """By lane, of each part of the time between two bounds: the seconds of the hours from `since` to `until` that lie
+    whole in it.
+    """
     found: list[dict[int, float]] = [{} for _ in bounds[1:]]
     with connection.cursor() as cursor:
-        cursor.execute(_PARTS, {"bounds": list(bounds), "start": bounds[0], "end": bounds[-1]})
+        limits = {"start": max(bounds[0], since), "end": min(bounds[-1], until)}
+        cursor.execute(_PARTS, {"bounds": list(bounds), **limits})
         for part, lane, ran in cursor.fetchall():
             found[part][lane] = ran
     return found

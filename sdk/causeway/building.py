@@ -31,6 +31,7 @@ TASK = "causeway.images.build"
 INPUTS, OUTPUTS = "/var/inputs", "/var/outputs"
 CONTAINER = "build"
 PAUSE = 1.0
+PATIENCE = 60.0  # with a server that does not answer while a build goes on
 RESOURCES = {"cpu": "1", "mem": "2Gi"}  # unless `builder_options` of the spec say otherwise
 OPTIONS = (*RESOURCES, "ephemeral_storage")
 
@@ -172,9 +173,22 @@ def place_of(settings: Settings) -> tuple[str, str]:
 
 
 def _wait(executions: Executions, number: int) -> Build:
-    while (found := executions.look(number)) is not None and found.phase == "running":
+    """A build takes minutes, and the server may be away in them for a while."""
+    from flytekit.exceptions.base import FlyteException
+
+    heard = time.monotonic()
+    while True:
+        try:
+            found = executions.look(number)
+        except FlyteException as error:
+            if time.monotonic() - heard > PATIENCE:
+                said = str(error) or type(error).__name__
+                raise CannotBuild(f"how far the build is cannot be asked: {said}\n{executions.url(number)}") from error
+        else:
+            heard = time.monotonic()
+            if found is None or found.phase != "running":
+                return found or Build(number, "failed", why="its execution is not there any more")
         time.sleep(PAUSE)
-    return found or Build(number, "failed", why="its execution is not there any more")
 
 
 def _remote(project: str, domain: str) -> Any:

@@ -16,9 +16,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 DEFAULT_BASE = "docker.io/library/python:{python_version}-slim"
 ID = "_F_IMG_ID"  # flytekit's
+# Where passwords are in addresses of indexes: the steps of a build are in its log, and in the image's history
+INDEXES, _READ = "causeway-indexes.sh", "/tmp/causeway-indexes.sh"  # noqa: S108 - inside of the image, while it is built
 _QUOTED = '"\\'
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -68,6 +71,8 @@ def write(spec: Any, folder: Path, default_base: str = "") -> None:
         create_docker_context(spec, folder)
     except (ValueError, OSError) as error:
         raise CannotBuild(f"the ImageSpec {spec.name} cannot be built: {error}") from None
+    if _has_passwords(spec):
+        (folder / INDEXES).write_text(_indexes(spec))
     (folder / "Dockerfile").write_text(dockerfile(spec, base_of(spec, default_base)))
 
 
@@ -111,22 +116,36 @@ def _python(spec: Any, base: str) -> Iterator[str]:
             f'RUN found=$({python} -c "{ask}"); case $found. in {spec.python_version}.*) ;; '
             f'*) echo {_word(other)} "$found" >&2; exit 1 ;; esac'
         )
-    options = [f"--index-url {shlex.quote(spec.pip_index)}"] if spec.pip_index else []
-    options += [f"--extra-index-url {shlex.quote(url)}" for url in spec.pip_extra_index_url or ()]
+    sealed = _has_passwords(spec)
+    # Not `--index-url`, over which uv takes the UV_DEFAULT_INDEX that a base image may have
+    options = [f"--default-index {shlex.quote(spec.pip_index)}"] if spec.pip_index and not sealed else []
+    options += [f"--extra-index-url {shlex.quote(url)}" for url in spec.pip_extra_index_url or () if not sealed]
+    mount, uv = (f"--mount=type=bind,src={INDEXES},target={_READ} ", f". {_READ} && uv") if sealed else ("", "uv")
     options += [spec.pip_extra_args] if spec.pip_extra_args else []
     said = " ".join(["--no-cache", "--compile-bytecode", *options])
     if os.path.basename(spec.requirements or "") == "uv.lock":
         mounts = " ".join(f"--mount=type=bind,src={name},target=/root/{name}" for name in ("uv.lock", "pyproject.toml"))
-        yield f"RUN {mounts} uv sync --python {python} --locked --no-dev --no-install-project {said}"
+        yield f"RUN {mount}{mounts} {uv} sync --python {python} --locked --no-dev --no-install-project {said}"
         yield 'ENV PATH="/root/.venv/bin:$PATH"'
         return
     if "/" in python:  # what is installed with it is found, too: flytekit's programs
         yield f"ENV {_variables({'PATH': f'{os.path.dirname(python)}:$PATH'})}"
     wanted = "/tmp/requirements_uv.txt"  # noqa: S108 - inside of the image, while it is built
     yield (
-        f"RUN --mount=type=bind,src=requirements_uv.txt,target={wanted} "
-        f'uv pip install --python "$(command -v {python})" --break-system-packages {said} --requirement {wanted}'
+        f"RUN {mount}--mount=type=bind,src=requirements_uv.txt,target={wanted} "
+        f'{uv} pip install --python "$(command -v {python})" --break-system-packages {said} --requirement {wanted}'
     )
+
+
+def _has_passwords(spec: Any) -> bool:
+    """Whether an address of an index has a user or a password in it."""
+    return any("@" in urlsplit(url).netloc for url in (spec.pip_index or "", *(spec.pip_extra_index_url or ())))
+
+
+def _indexes(spec: Any) -> str:
+    """What uv reads in the place of its options."""
+    told = {"UV_DEFAULT_INDEX": spec.pip_index or "", "UV_EXTRA_INDEX_URL": " ".join(spec.pip_extra_index_url or ())}
+    return "".join(f"export {name}={shlex.quote(value)}\n" for name, value in told.items() if value)
 
 
 def _copies_program(spec: Any) -> bool:

@@ -106,7 +106,8 @@ def prune(folder: Path, *, unused_days: float) -> list[Environment]:
 
 
 def _indices(spec: Any) -> list[str]:
-    options = ["--index-url", spec.pip_index] if spec.pip_index else []
+    # Not `--index-url`, over which uv takes the UV_DEFAULT_INDEX of this machine
+    options = ["--default-index", spec.pip_index] if spec.pip_index else []
     for url in spec.pip_extra_index_url or []:
         options += ["--extra-index-url", url]
     return options

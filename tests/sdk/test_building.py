@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock
@@ -15,6 +17,7 @@ from causeway.dockerfiles import CannotBuild
 from causeway.registries import Answer
 from flytekit import ImageSpec
 from flytekit.core.context_manager import FlyteEntities
+from flytekit.exceptions.system import FlyteSystemUnavailableException
 from flytekit.exceptions.user import (
     FlyteAssertion,
     FlyteEntityAlreadyExistsException,
@@ -23,6 +26,7 @@ from flytekit.exceptions.user import (
 from flytekit.models.core.execution import WorkflowExecutionPhase as Phase
 from hypothesis import given
 from hypothesis import strategies as st
+from requests.adapters import BaseAdapter
 
 PHASES = st.lists(st.sampled_from(["running", "succeeded", "failed"]), max_size=6)
 
@@ -126,6 +130,52 @@ def test_what_a_registry_says(monkeypatch: pytest.MonkeyPatch, registry: Registr
     assert registry.asked[0] == "https://registry.example:5000/v2/team/lab/manifests/a"
 
 
+class Doors(BaseAdapter):
+    """A registry that asks for a token of another host, and that host; notes who said who he was."""
+
+    def __init__(self, given: object) -> None:
+        super().__init__()
+        self.given, self.said = given, list[tuple[str, str | None]]()
+
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        told = request.headers.get("Authorization")
+        self.said.append((str(request.method), told))
+        answer = requests.Response()
+        answer.request, answer.url, answer.status_code = request, str(request.url), 200
+        if request.method == "GET":
+            answer._content = json.dumps(self.given).encode()
+        elif told is None:
+            answer.status_code = 401
+            answer.headers["WWW-Authenticate"] = 'Bearer realm="https://tokens.example/t",service="s"'
+        answer.headers["Docker-Content-Digest"] = DIGEST
+        return answer
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("given", "there", "last"),
+    [
+        ({"token": "t"}, True, "Bearer t"),
+        ({"access_token": "a"}, True, "Bearer a"),
+        ({"token": None}, None, None),
+        (["t"], None, None),
+    ],
+)
+def test_a_registry_is_asked_as_anybody_whatever_passwords_the_machine_has(
+    given: object, there: bool | None, last: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hosts = ("registry.example", "tokens.example")
+    (tmp_path / "netrc").write_text("".join(f"machine {host} login ann password secret\n" for host in hosts))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    doors = Doors(given)
+    monkeypatch.setattr(requests.Session, "get_adapter", lambda *_, **__: doors)
+    assert registries.ask("registry.example/team/lab:a").there is there
+    asked = [("HEAD", None), ("GET", None)]
+    assert doors.said == [*asked, *([("HEAD", last)] if last else [])]
+
+
 class Causeway:
     """As much of FlyteRemote as a build needs; executions end as the test says, at the second look."""
 
@@ -134,12 +184,16 @@ class Causeway:
         self.others = others  # executions that somebody else starts just before we do
         self.client = self
         self.refusal: Exception | None = None
+        self.away = 0  # looks at an execution that nobody answers
 
     def get_execution(self, identifier: Any) -> Any:
         name = identifier.name
         if name not in self.looks:
             raise FlyteEntityNotExistException(name)
         self.looks[name] += 1
+        if self.away:
+            self.away -= 1
+            raise FlyteSystemUnavailableException()
         end = self.ends[int(name.rpartition("-")[2])]
         phase = Phase.SUCCEEDED if end == "" else Phase.FAILED
         error = SimpleNamespace(message=end)
@@ -203,6 +257,19 @@ def test_a_failure_is_told_with_its_log_and_the_next_tries_again(build: Callable
     ):
         build(causeway)
     assert build(causeway).endswith(DIGEST) and causeway.started == [f"{STEM}-0", f"{STEM}-1"]
+
+
+def test_a_server_that_is_away_for_a_while_does_not_end_the_wait(
+    build: Callable[[Causeway], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    causeway = Causeway("", "")
+    causeway.away = 3
+    assert build(causeway).endswith(DIGEST)
+    monkeypatch.setattr(building, "PATIENCE", -1)
+    causeway = Causeway("", "")
+    causeway.away = 3
+    with pytest.raises(CannotBuild, match=f"how far the build is cannot be asked: .+\n.*{STEM}-0"):
+        build(causeway)
 
 
 def test_what_causeway_refuses_names_the_place(build: Callable[[Causeway], str]) -> None:

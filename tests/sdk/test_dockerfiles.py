@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +76,8 @@ def test_all_that_a_spec_can_say_is_in_it_in_flytekits_order(tmp_path: Path, mon
         "command -v /opt/bin/python",
         "case $found. in 3.12.*)",
         'ENV PATH="/opt/bin:$PATH"',
-        "--index-url https://index.example/simple --extra-index-url 'https://other.example/simple?a=1&b=2' --no-deps",
+        "--default-index https://index.example/simple",
+        "--extra-index-url 'https://other.example/simple?a=1&b=2' --no-deps",
         'ENTRYPOINT ["tini", "--"]',
         "COPY --chown=flytekit ./src /root",
         'COPY --chown=flytekit ["data", "/root/data/"]',
@@ -99,6 +102,26 @@ def test_a_lock_of_uv_is_installed_as_it_is(tmp_path: Path) -> None:
     text = (tmp_path / "context" / "Dockerfile").read_text()
     assert "uv sync --python python3 --locked" in text and 'ENV PATH="/root/.venv/bin:$PATH"' in text
     assert (tmp_path / "context" / "uv.lock").exists()
+
+
+@pytest.mark.parametrize("lock", [False, True])
+def test_passwords_of_indexes_are_in_no_step_which_logs_and_the_image_would_show(lock: bool, tmp_path: Path) -> None:
+    for name in ("uv.lock", "pyproject.toml"):
+        (tmp_path / name).write_text("")
+    whence: dict[str, Any] = {"packages": None, "requirements": str(tmp_path / "uv.lock")} if lock else {}
+    own, other = "https://ann:it's secret@index.example/simple", "https://token@other.example/simple"
+    (tmp_path / "context").mkdir()
+    with pytest.warns(UserWarning, match="experimental") if lock else nullcontext():
+        write(spec(pip_index=own, pip_extra_index_url=[other, "https://third.example"], **whence), tmp_path / "context")
+    text = (tmp_path / "context" / "Dockerfile").read_text()
+    assert "secret" not in text and "token" not in text
+    (step,) = [line for line in text.splitlines() if " && uv " in line]
+    assert step.startswith("RUN --mount=type=bind,src=causeway-indexes.sh,target=/tmp/causeway-indexes.sh --mount=")
+    assert ". /tmp/causeway-indexes.sh && uv " in step
+    show = 'echo "$UV_DEFAULT_INDEX|$UV_EXTRA_INDEX_URL"'
+    said = ["sh", "-c", f". ./causeway-indexes.sh && {show}"]
+    read = subprocess.run(said, cwd=tmp_path / "context", capture_output=True)  # noqa: S603
+    assert read.stdout.decode() == f"{own}|{other} https://third.example\n"
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,14 @@ def test_requirements_count_and_flytekit_is_added_once(uv: list[list[str]], tmp_
     assert (place / "lock.txt").read_text().split() == ["a==1", "b==2", "flytekit==1.16.0"]
 
 
+def test_the_index_of_a_spec_goes_before_that_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The real uv takes UV_DEFAULT_INDEX for more than `--index-url`."""
+    for name, value in (("UV_DEFAULT_INDEX", "http://127.0.0.1:1/machine"), ("UV_HTTP_RETRIES", "0")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(CannotBuild, match="127.0.0.1:1/spec/"):
+        build(spec("nothing", pip_index="http://127.0.0.1:1/spec"), tmp_path)
+
+
 def test_one_that_broke_off_is_made_again(uv: list[list[str]], tmp_path: Path) -> None:
     place = build(spec("a==1"), tmp_path)
     (place / "ready").unlink()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -118,3 +119,36 @@ def test_who_used_much_lately_comes_later(monkeypatch: pytest.MonkeyPatch) -> No
     lately._lately.cache_clear()
     assert found["a"] == pytest.approx(8 * 0.5), "a whole hour, the last one"
     assert found["c"] == pytest.approx(6 / 4), "of the hour that goes on"
+
+
+@pytest.mark.parametrize("meanwhile", [used.sum_up, used.sum_up_past])
+def test_parts_of_a_time_are_the_sum_over_attempts_whatever_others_sum_up_meanwhile(
+    monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[..., object]
+) -> None:
+    """Parts begin anywhere, and hours that are summed up after it was read which are count once, too."""
+    chance = random.Random(11)  # noqa: S311
+    rows = []
+    for _ in range(40):
+        start = NOW - timedelta(seconds=chance.uniform(0, 30_000))
+        end = start + timedelta(seconds=chance.uniform(0, 12_000))
+        rows.append(ran(start, end if end < NOW else None, cpu=chance.choice([1, 2])))
+    read = used._Summed.__init__
+
+    def read_before(summed: used._Summed) -> None:
+        read(summed)
+        meanwhile(now=NOW)
+
+    monkeypatch.setattr(used._Summed, "__init__", read_before)
+    for step in range(12):
+        UsageHour.objects.all().delete()
+        for back in range(3, 3 - step % 4, -1):  # nothing is summed up yet, or not all
+            used.sum_up(now=NOW - back * HOUR)
+        cuts = [NOW - HOUR * chance.choice([chance.uniform(0, 9), chance.randint(0, 9) + 0.5]) for _ in range(8)]
+        *begins, end = sorted({*cuts, used.hour_of(NOW) - HOUR})
+        for since, until, found in zip(begins, [*begins[1:], end], used.parts(begins, end, now=NOW), strict=True):
+            expected: dict[int, float] = defaultdict(float)
+            for row in rows:
+                assert row.started_at is not None and row.lane is not None
+                part = (min(row.ended_at or NOW, until) - max(row.started_at, since)).total_seconds()
+                expected[row.lane] += max(0.0, part)
+            assert found == pytest.approx({lane: s for lane, s in expected.items() if s}, abs=1e-3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
@@ -50,6 +50,7 @@ class _State:
     pods: dict[Rank, Seen] = field(default_factory=dict)
     left: dict[Rank, Seen] = field(default_factory=dict)  # those that are gone before an end of theirs was seen
     events: dict[Rank, list[Seen]] = field(default_factory=dict)
+    reasons: dict[Rank, replicas.Reason] = field(default_factory=dict)  # of those that wait
     gone: bool = False
     looking: bool = False  # at its pods, since it is known that it has failed
     looked: bool = False  # and what they say is known
@@ -234,7 +235,7 @@ class Jobs(Form):
 
     def _scene(self, held: Held, state: _State) -> Scene:
         asked_to_go = held.abort_sent and not self._left_long_ago(state)
-        return Scene(
+        scene = Scene(
             None if state.gone else state.job,
             dict(state.pods),
             datetime.now(timezone.utc),
@@ -246,6 +247,8 @@ class Jobs(Form):
             asked_to_go=asked_to_go,
             events=state.events,
         )
+        state.reasons = replicas.reasons(scene, state.reasons)
+        return replace(scene, since={rank: told.since for rank, told in state.reasons.items()})
 
     def _left_long_ago(self, state: _State) -> bool:
         """Then pods that are there still are on a node that says nothing any more."""

@@ -65,6 +65,7 @@ class Scene:
     ran: bool = False  # that it runs was told
     asked_to_go: bool = False  # Causeway has deleted it
     events: Mapping[Rank, Sequence[Seen]] = field(default_factory=dict)
+    since: Mapping[Rank, datetime] = field(default_factory=dict)  # of those that wait: when its reason was first seen
 
     @property
     def status(self) -> Seen:

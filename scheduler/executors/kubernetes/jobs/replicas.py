@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
 
 from scheduler.attempts.outcomes import SYSTEM, USER
 from scheduler.executors.kubernetes import kueue, pods
@@ -22,6 +23,12 @@ _ENDED = ("Succeeded", "Failed")
 ORDINARY = frozenset({"Scheduling", "ContainerCreating", "PodInitializing"})
 _OTHERS_GIVE = frozenset({"Unschedulable", "SchedulingGated"})  # what others hold, and will give back
 _LATEST = datetime.max.replace(tzinfo=timezone.utc)
+
+
+class Reason(NamedTuple):
+    pod: str  # uid
+    code: str
+    since: datetime
 
 
 def is_over(pod: Seen) -> bool:
@@ -107,7 +114,8 @@ def untold(scene: Scene, last: Seen, failure: Callable[[Scene, str], Over]) -> S
 
 def stuck(scene: Scene) -> Over | None:
     """Of a program that runs and may wait for ever: a role none of whose replicas can start, for what does not end by
-    itself, for longer than its grace. (Where some of a role run, the program goes on with these.)
+    itself, for longer than its grace. (Where some of a role run, the program goes on with these.) What they waited for
+    before, a node or a turn in a queue, counts for nothing.
     """
     by_role: dict[str, dict[Rank, Seen]] = {}
     for rank, pod in scene.pods.items():
@@ -119,11 +127,22 @@ def stuck(scene: Scene) -> Over | None:
         if any(wait.code in ORDINARY | _OTHERS_GIVE or not wait.grace for wait in told.values()):
             continue
         rank, wait = next(iter(told.items()))
-        youngest = max((_created(pod) for pod in pods_of_role.values()), default=scene.now)
+        youngest = max(scene.since.get(rank, _created(pod)) for rank, pod in pods_of_role.items())
         if (scene.now - youngest).total_seconds() > wait.grace:
             found = Verdict(wait.code, _of(rank, wait.message), wait.kind, wait.retryable)
             return Over(found, started_at(scene), None)
     return None
+
+
+def reasons(scene: Scene, before: Mapping[Rank, Reason]) -> dict[Rank, Reason]:
+    """What those wait for that have not started, each with the moment at which that was first seen."""
+    found = {}
+    for rank, pod in unstarted(scene).items():
+        code = waiting(pod, scene.events.get(rank, ()), scene.graces).code
+        known = before.get(rank)
+        same = known is not None and (known.pod, known.code) == (pods.uid_of(pod), code)
+        found[rank] = known if known is not None and same else Reason(pods.uid_of(pod), code, scene.now)
+    return found
 
 
 def _created(pod: Seen) -> datetime:

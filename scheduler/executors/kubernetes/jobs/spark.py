@@ -36,10 +36,14 @@ _ENDED = {"COMPLETED", "SUCCEEDING"}
 _EXECUTOR = re.compile(r"-exec-(\d+)$", re.ASCII)
 # What the operator makes of fields of its own; twice it would say one thing and mean the other
 _FIELDS = {"spark.driver.cores", "spark.driver.memory", "spark.executor.cores", "spark.executor.memory"}
+_NAMESPACE = "spark.kubernetes.namespace"
+# Files are uploaded there from where it is submitted: the operator's pod, which has its token
+_UPLOAD = "spark.kubernetes.file.upload.path"
 
 
 def build(plan: Plan) -> Json:
     conf = {str(name): str(value) for name, value in (plan.custom.get("sparkConf") or {}).items()}
+    _refuse_other_places(plan, conf)
     if not plan.custom.get("mainApplicationFile"):
         raise InvalidArgument(f"task {plan.spec.identity.task} names no mainApplicationFile for Spark")
     image = plan.spec.image or plan.cluster.image
@@ -107,7 +111,24 @@ def _python(plan: Plan) -> dict[str, str]:
 
 
 def _without_fields(conf: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in conf.items() if name not in _FIELDS}
+    return {name: value for name, value in conf.items() if name not in _FIELDS and _set_by(name) != _UPLOAD}
+
+
+def _refuse_other_places(plan: Plan, conf: Mapping[str, str]) -> None:
+    """The operator, who may make pods everywhere, lets the configuration go before the application's own namespace:
+    there pods would have another project's secrets and accounts.
+    """
+    for name, value in conf.items():
+        if _set_by(name) == _NAMESPACE and (name, value) != (_NAMESPACE, plan.around.namespace):
+            raise InvalidArgument(
+                f"task {plan.spec.identity.task}: its pods run in the namespace {plan.around.namespace}, and "
+                f"{_NAMESPACE} of its sparkConf names another"
+            )
+
+
+def _set_by(name: str) -> str:
+    """What is set by `--conf name=value`, as the operator writes it."""
+    return name.partition("=")[0].strip()
 
 
 def rank(pod: Seen) -> Rank | None:

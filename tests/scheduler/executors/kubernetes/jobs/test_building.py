@@ -269,6 +269,21 @@ def test_an_images_tag_is_no_old_spark(image: str, version: str) -> None:
     assert built("spark", SPARK, image=image)["spec"]["sparkVersion"] == version
 
 
+def test_sparks_pods_run_where_the_application_is() -> None:
+    """The operator may make pods in every namespace, and Spark's configuration wins over the application's own."""
+    own = plan("spark", SPARK).around.namespace
+    conf = {**SPARK["sparkConf"], "spark.kubernetes.namespace": own}
+    assert built("spark", {**SPARK, "sparkConf": conf})["spec"]["sparkConf"]["spark.kubernetes.namespace"] == own
+    for name, value in (("spark.kubernetes.namespace", "other"), ("spark.kubernetes.namespace=other", "")):
+        with pytest.raises(InvalidArgument, match=f"its pods run in the namespace {own}, and spark.kubernetes.namesp"):
+            built("spark", {**SPARK, "sparkConf": {name: value}})
+
+
+def test_no_file_of_the_operators_own_pod_is_uploaded() -> None:
+    conf = {"spark.kubernetes.file.upload.path": "s3a://mine/", "spark.files": "file:///var/run/secrets/token"}
+    assert "spark.kubernetes.file.upload.path" not in built("spark", {**SPARK, "sparkConf": conf})["spec"]["sparkConf"]
+
+
 def test_the_pods_that_sparks_plugin_sends_are_laid_over_what_the_cluster_says() -> None:
     given = {
         "primaryContainerName": "own",

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from typing import Any
 
 import pytest
 from flyteidl.core import execution_pb2
 
-from scheduler.attempts.observations import Accepted, Replica, Replicas, Running, Waiting
+from scheduler.attempts.observations import Accepted, Ended, Replica, Replicas, Running, Waiting
 from scheduler.attempts.spec import Job
 from scheduler.executors.base import Assignment
 from scheduler.executors.kubernetes import names
 from scheduler.executors.kubernetes.cluster import Graces
+from scheduler.executors.kubernetes.held import Stage
 from scheduler.phases import AttemptPhase
 from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Name, Request
 from tests.scheduler.executors.kubernetes.conftest import Bench
 from tests.scheduler.executors.kubernetes.fake_api import FakeCluster
 from tests.scheduler.executors.kubernetes.jobs.making import ELASTIC, MASTER_AND_TWO, Json, conditions
-from tests.scheduler.executors.kubernetes.pods import at, waits
+from tests.scheduler.executors.kubernetes.pods import at, condition, waits
 
 USER, SYSTEM = execution_pb2.ExecutionError.USER, execution_pb2.ExecutionError.SYSTEM
 
@@ -202,6 +204,40 @@ def test_a_pod_that_is_made_of_a_job_after_its_end_goes_at_once(bench: Bench, fa
     late = fake.add_replica("master")
     del fake.jobs[key]
     bench.until(lambda: late not in [name for _, name in fake.pods])
+
+
+def test_a_role_that_long_waited_for_a_node_has_its_whole_grace_for_its_image(bench: Bench, fake: FakeCluster) -> None:
+    """Executors of Spark come when there is room for them, perhaps long after their driver began to run."""
+    fake.served |= {"sparkoperator.k8s.io/v1beta2/sparkapplications"}
+    bench.executor.submit(assigned(bench, custom={"mainApplicationFile": "local:///x.py"}, kind="spark"))
+    fake.until(lambda: fake.jobs)
+    driver, executor = add_of_spark(fake, "driver"), add_of_spark(fake, "executor")
+    fake.run(driver)
+    fake.tell_job(applicationState={"state": "RUNNING"})
+    bench.until(lambda: bench.of(Running) and "executor-1" in told(bench))
+    full = {**condition("PodScheduled", "False", "Unschedulable", "0/3 nodes"), "lastTransitionTime": at()}
+    fake.named(executor)["metadata"]["creationTimestamp"] = at(-9999)
+    fake.change(executor, "Pending", conditions=[full])
+    bench.until(lambda: "0/3 nodes" in told(bench)["executor-1"].reason)
+    fake.change(executor, "Pending", waits("ErrImagePull", "a gateway is away"))
+    bench.until(lambda: "gateway" in told(bench)["executor-1"].reason)
+    time.sleep(0.5)
+    assert bench.executor.board.held[1].stage == Stage.MADE and not bench.of(Ended)
+    fake.run(executor)
+    bench.until(lambda: told(bench)["executor-1"].state == "running")
+
+
+def add_of_spark(fake: FakeCluster, role: str) -> str:
+    """A pod of the one application, as Spark makes it of its template; returns its name."""
+    job = fake.job()
+    made = copy.deepcopy(job["spec"][role]["template"])
+    name = f"{job['metadata']['name']}-{'driver' if role == 'driver' else 'exec-1'}"
+    made["metadata"] |= {"name": name, "namespace": job["metadata"]["namespace"], "finalizers": []}
+    made["metadata"]["labels"] |= {"spark-role": role}
+    with fake._changed:
+        status, said = fake._create(job["metadata"]["namespace"], made)
+    assert status == 201, said
+    return name
 
 
 @pytest.mark.usefixtures("operators")
