@@ -15,7 +15,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import TruncDay
 
 from scheduler.models import Execution, Trigger, TriggerFiring, Workflow
-from scheduler.phases import ExecutionPhase
+from scheduler.phases import EXECUTION_FAILED
 
 SAMPLE = 500  # newest rows that are grouped
 STORM_WINDOW = timedelta(minutes=10)
@@ -76,7 +76,7 @@ def by_workflow(rows: QuerySet[Execution], *, most: int, owners: QuerySet[Workfl
     for pk, phase, *key in looked_at:
         group = counted.setdefault(tuple(key), [pk, 0, 0])
         group[1] += 1
-        group[2] += phase in (ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT)
+        group[2] += phase in EXECUTION_FAILED
     if len(counted) < most and len(looked_at) == SAMPLE:
         others = plain.filter(pk__in=newest_of_each(owners, rows, "workflow", 2 * most))
         for pk, _, *key in others:

@@ -12,10 +12,9 @@ from django.db import connection
 from psycopg import sql
 
 from scheduler.models import LaunchPlan, Task, Workflow
-from scheduler.phases import AttemptPhase, ExecutionPhase
+from scheduler.phases import EXECUTION_FAILED, AttemptPhase, ExecutionPhase
 
 VERSIONS = 50  # of one name whose runs are looked at: the newest
-_BAD = frozenset({ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT})
 _ATTEMPT_AS = {  # so that one word means one thing for both
     AttemptPhase.SUCCEEDED: ExecutionPhase.SUCCEEDED,
     AttemptPhase.FAILED: ExecutionPhase.FAILED,
@@ -55,7 +54,7 @@ class Figures:
 
 def figures(runs: Collection[Past]) -> Figures:
     took = sorted(one.seconds(one.ended) for one in runs if one.phase == ExecutionPhase.SUCCEEDED and one.ended)
-    failed = sum(one.phase in _BAD for one in runs)
+    failed = sum(one.phase in EXECUTION_FAILED for one in runs)
     success = round(100 * len(took) / (len(took) + failed)) if took or failed else None
     return Figures(len(runs), success, percentile(took, 0.5), percentile(took, 0.95))
 

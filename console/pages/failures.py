@@ -9,13 +9,13 @@ from typing import TypeVar
 from flyteidl.core import execution_pb2
 
 from scheduler.models import Execution
-from scheduler.phases import ExecutionPhase
+from scheduler.phases import EXECUTION_FAILED
 
 SUMMARY_LETTERS = 300
 _TRACES = ("Trace:", "Traceback (most recent call last)")
 # Codes of what ended a task's process without a word from its code
 _PROCESS = frozenset({"NonZeroExit", "OOMKilled", "TimeoutExpired", "Killed", "OutputsNotFound", "OutputsNotKept"})
-BAD = (ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT)
+BAD = tuple(sorted(EXECUTION_FAILED))
 Rows = TypeVar("Rows", bound=Iterable[Execution])
 _KEPT = "_failure"  # on the row
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import NamedTuple
 
 from django.db.models import Q
@@ -101,13 +102,11 @@ def _runs(request: HttpRequest, plans: Sequence[PlanName]) -> list[PlaceRun]:
     rows = Execution.objects.filter(of, archived=False).order_by("-created_at").values_list(*PlaceRun._fields)
     # Asked one after the other, each is found in an index of few rows; both together, among all that ever ran.
     some = (rows.filter(phase__in=sorted(EXECUTION_FAILED)), rows.filter(phase__in=_GOES_ON, ended_at__isnull=True))
-    newest = sorted((PlaceRun(*row) for each in some for row in each[:NEWEST]), key=_begun, reverse=True)
+    newest = sorted(
+        (PlaceRun(*row) for each in some for row in each[:NEWEST]), key=attrgetter("created_at"), reverse=True
+    )
     readable = access.reader(request.user)
     return [one for one in newest[:NEWEST] if readable(one.project, one.domain)]
-
-
-def _begun(run: PlaceRun) -> datetime:
-    return run.created_at
 
 
 def _is_news(run: PlaceRun, place: Place) -> bool:

@@ -12,7 +12,7 @@ from django.db.models.functions import TruncDay
 
 from scheduler.levels.rules import Span, gaps, share_kept
 from scheduler.models import Execution, FiringOutcome, LevelOutcome, Notification, ServiceLevel, TriggerFiring, UpTime
-from scheduler.phases import ExecutionPhase
+from scheduler.phases import EXECUTION_FAILED
 
 WINDOW = timedelta(days=30)
 SILENCE = timedelta(seconds=60)  # without a sign of life: it was down
@@ -103,7 +103,7 @@ def availability(*, now: datetime, window: timedelta = WINDOW) -> Availability:
     firings = TriggerFiring.objects.filter(at__gte=whole.since)
     counts = {
         "executions_failed": Execution.objects.filter(
-            ended_at__gte=whole.since, phase__in=(ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT)
+            ended_at__gte=whole.since, phase__in=sorted(EXECUTION_FAILED)
         ).count(),
         "notifications_given_up": Notification.objects.filter(given_up_at__gte=whole.since).count(),
         "reactions_failed": firings.filter(outcome=FiringOutcome.FAILED).count(),

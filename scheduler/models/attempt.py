@@ -77,9 +77,8 @@ class TaskExecution(models.Model):
                 condition=Q(phase__in=sorted(ATTEMPT_HELD)),
             ),
             models.Index(fields=["task", "-id"], name="task_execution_of_task"),  # the newest of a task
-            models.Index(
-                fields=["execution_id"], name="task_execution_of_execution"
-            ),  # what pages of an execution ask for
+            # What pages of an execution ask for
+            models.Index(fields=["execution_id"], name="task_execution_of_execution"),
             # A few bytes for each stretch of the table: attempts that ended about the same time lie together
             BrinIndex(fields=["ended_at"], name="task_execution_ended", pages_per_range=32, autosummarize=True),
             models.Index(

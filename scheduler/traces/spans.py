@@ -15,7 +15,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from scheduler.models import Execution, NodeExecution, NodeKind, TaskExecution
-from scheduler.phases import AttemptPhase, ExecutionPhase, NodePhase
+from scheduler.phases import EXECUTION_FAILED, AttemptPhase, ExecutionPhase, NodePhase
 
 MAX_TEXT = 1000  # of an error
 
@@ -46,7 +46,7 @@ def spans_of(
             "causeway.principal": execution.principal,
             "causeway.phase": ExecutionPhase(execution.phase).name,
         },
-        failed=execution.phase in (ExecutionPhase.FAILED, ExecutionPhase.TIMED_OUT),
+        failed=execution.phase in EXECUTION_FAILED,
         error=execution.error,
     )
     ends = {node.pk: node.ended_at or execution.ended_at for node in nodes}
