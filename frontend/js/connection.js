@@ -1,7 +1,10 @@
 // Says once when the page no longer hears from the server, and stops its clocks: what they would count is not known.
 //   <div id="connection" hidden><p data-connection="lost" hidden>... <time data-connection-at></time></p>
 //   <p data-connection="ended" hidden>...</p></div>
-// A lost connection is tried again by the polls themselves; an ended session is not.
+// A lost connection is tried again by the polls themselves; an ended session is not. Only an answer to what was asked after
+// the loss says that it is back: one that was on its way already says nothing of now.
+const asked = new WeakMap(); // request: how many losses there were when it was sent
+let losses = 0;
 let heard = new Date();
 let state = "";
 let bound = false;
@@ -11,6 +14,7 @@ export const hasEnded = () => state === "ended";
 
 function show(next) {
   if (next === state || state === "ended") return;
+  if (next === "lost") losses += 1;
   state = next;
   const box = document.getElementById("connection");
   if (!box) return;
@@ -29,13 +33,14 @@ function answered(event) {
   else if (status >= 500) show("lost");
   else if (status) {
     heard = new Date();
-    show("");
+    if (asked.get(event.detail.xhr) === losses) show("");
   }
 }
 
 export function bind() {
   if (bound) return;
   bound = true;
+  document.body.addEventListener("htmx:beforeSend", (event) => asked.set(event.detail.xhr, losses));
   document.body.addEventListener("htmx:afterRequest", answered);
   for (const failed of ["htmx:sendError", "htmx:timeout"]) document.body.addEventListener(failed, () => show("lost"));
   window.addEventListener("offline", () => show("lost"));
