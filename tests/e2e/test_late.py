@@ -1,0 +1,68 @@
+"""Answers that come late, twice or never, and what a page keeps meanwhile, in a real browser."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect
+from pytest_django.live_server_helper import LiveServer
+
+from scheduler.models import NodeExecution, TaskExecution
+from scheduler.phases import AttemptPhase, NodePhase
+from tests.console.pages.cast import World, make_attempt
+from tests.e2e.test_pages import browser, log_in, world
+
+__all__ = ["browser", "world"]
+
+pytestmark = [pytest.mark.e2e, pytest.mark.django_db(transaction=True)]
+
+RUN = "/executions/demo/development/aevaluates/"
+
+
+@pytest.fixture
+def page(browser: Browser, live_server: LiveServer, world: World) -> Iterator[Page]:
+    with browser.new_context(viewport={"width": 1440, "height": 900}, base_url=live_server.url) as context:
+        log_in(context, live_server, world)
+        yield context.new_page()
+
+
+def is_asked_by_htmx(route: Route) -> bool:
+    return "hx-request" in route.request.headers
+
+
+def test_an_answer_that_was_on_its_way_does_not_take_what_is_typed(page: Page) -> None:
+    held: list[Route] = []
+    page.route(f"**{RUN}", lambda route: held.append(route) if is_asked_by_htmx(route) else route.continue_())
+    page.goto(RUN)
+    page.wait_for_timeout(2500)
+    assert held, "the page asks by itself"
+    page.locator("#do-abort").click()
+    page.get_by_label("Why?").fill("it trains on the wrong year")
+
+    with page.expect_response(lambda answer: answer.url.endswith(RUN)):
+        held[0].continue_()
+    page.wait_for_timeout(500)
+
+    expect(page.get_by_label("Why?")).to_be_visible()
+    expect(page.get_by_label("Why?")).to_have_value("it trains on the wrong year")
+
+
+def test_an_answer_that_was_on_its_way_does_not_take_the_form_that_is_asked_about(page: Page, world: World) -> None:
+    held: list[Route] = []
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    page.route(f"**{RUN}", lambda route: held.append(route) if is_asked_by_htmx(route) else route.continue_())
+    page.goto(RUN)
+    page.wait_for_timeout(2500)
+    page.locator("#do-relaunch").click()
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+    with page.expect_response(lambda answer: answer.url.endswith(RUN)):
+        held[0].continue_()
+    page.wait_for_timeout(500)
+    page.get_by_role("dialog").get_by_role("button", name="Relaunch").click()
+    page.wait_for_timeout(1000)
+
+    assert [address.endswith("/relaunch/") for address in sent] == [True]
