@@ -66,3 +66,16 @@ def test_an_answer_that_was_on_its_way_does_not_take_the_form_that_is_asked_abou
     page.wait_for_timeout(1000)
 
     assert [address.endswith("/relaunch/") for address in sent] == [True]
+
+
+def test_enter_in_the_palette_follows_no_hit_of_what_was_typed_before(page: Page) -> None:
+    page.goto("/tokens/")
+    page.keyboard.press("Control+k")
+    page.locator("#palette-q").fill("ml-model")
+    expect(page.locator("#palette a[href='/artifacts/demo/development/ml-model/']")).to_be_visible()
+    page.route("**/search/**", lambda route: None if is_asked_by_htmx(route) else route.continue_())
+
+    page.locator("#palette-q").fill("ml-dataset")
+    page.keyboard.press("Enter")
+
+    expect(page).to_have_url(re.compile(r"/search/\?q=ml-dataset$"))
