@@ -79,3 +79,14 @@ def test_enter_in_the_palette_follows_no_hit_of_what_was_typed_before(page: Page
     page.keyboard.press("Enter")
 
     expect(page).to_have_url(re.compile(r"/search/\?q=ml-dataset$"))
+
+
+def test_a_form_that_is_pressed_twice_is_sent_once(page: Page) -> None:
+    sent: list[str] = []
+    page.route("**/recover/", lambda route: sent.append(route.request.url))
+    page.goto("/executions/demo/development/afailed/")
+
+    page.locator("#do-recover").evaluate("button => [0, 400].forEach(ms => setTimeout(() => button.click(), ms))")
+    page.wait_for_timeout(1500)
+
+    assert len(sent) == 1
