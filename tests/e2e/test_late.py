@@ -90,3 +90,16 @@ def test_a_form_that_is_pressed_twice_is_sent_once(page: Page) -> None:
     page.wait_for_timeout(1500)
 
     assert len(sent) == 1
+
+
+def test_what_was_confirmed_once_is_asked_again(page: Page) -> None:
+    page.route("**/relaunch/", lambda route: route.fulfill(status=204))
+    page.goto("/executions/demo/development/afailed/")
+    dialog = page.get_by_role("dialog")
+    page.locator("#do-relaunch").click()
+    dialog.get_by_role("button", name="Relaunch").click()
+    expect(dialog).to_be_hidden()
+
+    page.locator("#do-relaunch").click()
+
+    expect(dialog).to_be_visible()
