@@ -103,3 +103,23 @@ def test_what_was_confirmed_once_is_asked_again(page: Page) -> None:
     page.locator("#do-relaunch").click()
 
     expect(dialog).to_be_visible()
+
+
+def test_a_log_goes_on_after_the_connection_was_lost(page: Page, world: World) -> None:
+    node = NodeExecution.objects.get(execution=world.evaluates, node_id="n1")
+    NodeExecution.objects.filter(pk=node.pk).update(phase=NodePhase.RUNNING)
+    attempt: TaskExecution = make_attempt(node, AttemptPhase.RUNNING)
+    asked: list[str] = []
+    is_lost = True
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        route.abort() if is_lost else route.fulfill(status=200, body="<span>epoch 2</span>")
+
+    page.route(f"**/logs/{attempt.pk}/**", answer)
+    page.goto(f"{RUN}nodes/n1/")
+    page.wait_for_timeout(1000)
+    assert asked
+    is_lost = False
+
+    expect(page.get_by_text("epoch 2")).to_be_visible(timeout=10_000)
