@@ -118,6 +118,7 @@ MIDDLEWARE = [
     "django_htmx.middleware.HtmxMiddleware",
     "console.pages.middleware.ContentSecurityPolicy",
     "console.pages.middleware.UnchangedFragments",
+    "console.pages.middleware.FormAddresses",
     "console.pages.scope.ScopeInAddress",
     "console.names_in_paths.SlashesInNames",
 ]

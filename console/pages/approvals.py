@@ -63,9 +63,18 @@ def decide(request: PageRequest, gate_id: int) -> HttpResponse:
 
     decided: list[Gate] = []
     seen = request.POST.get("digest", "")
-    if attempt(request, act, ""):
-        messages.success(request, _came_of(decided[0], approve=approve))
+    if not attempt(request, act, ""):
+        return _once_more(request, gate_id, comment=comment)
+    messages.success(request, _came_of(decided[0], approve=approve))
     return redirect("approval", gate_id=gate.pk)
+
+
+def _once_more(request: PageRequest, gate_id: int, **typed: str) -> HttpResponse:
+    """The page as it is now, with what was typed: it was refused."""
+    gate = access_gate(request.user, gate_id)
+    context = gate_context(request, gate)
+    context |= evidence_context(request, gate, context["subject"])
+    return render(request, "approvals/detail.html", context | typed)
 
 
 def _came_of(gate: Gate, *, approve: bool) -> str:
@@ -111,9 +120,4 @@ def give_signal(request: PageRequest, gate_id: int) -> HttpResponse:
 
     if attempt(request, act, "Value given. The execution goes on."):
         return redirect("approval", gate_id=gate.pk)
-    gate = access_gate(request.user, gate_id)
-    context = gate_context(request, gate)
-    context |= evidence_context(request, gate, context["subject"])
-    return render(
-        request, "approvals/detail.html", context | {"typed": typed.text, "variant": typed.variant, "comment": comment}
-    )
+    return _once_more(request, gate_id, typed=typed.text, variant=typed.variant, comment=comment)

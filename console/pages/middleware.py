@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http import HTTPStatus
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, HttpResponseNotModified
 from django.middleware.gzip import GZipMiddleware
+from django.shortcuts import redirect
+from django.urls import Resolver404, resolve
 
 
 def policy(*, form_action: str = "'self'") -> str:
@@ -84,3 +87,35 @@ class UnchangedFragments:
         response.headers["ETag"] = mark
         response.headers.setdefault("Cache-Control", "private, no-cache")
         return response
+
+
+class FormAddresses:
+    """An address that only a form is sent to leads to the page it is below, whoever comes there without the form: by
+    logging in again after a session ended, by the address bar, by a form of the page that said what was refused.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        if response.status_code != HTTPStatus.METHOD_NOT_ALLOWED or request.method != "GET":
+            return response
+        if "HX-Request" in request.headers or not _is_page(request.path):
+            return response
+        return redirect(next(address for address in _above(request.path) if _is_page(address)))
+
+
+def _above(path: str) -> Iterator[str]:
+    """The addresses above it, the nearest first; the last is that of the overview."""
+    parts = path.strip("/").split("/")
+    yield from (f"/{'/'.join(parts[:length])}/" for length in range(len(parts) - 1, 0, -1))
+    yield "/"
+
+
+def _is_page(path: str) -> bool:
+    """Whether a view of the console is there. One that answers no GET leads on, to what is above it."""
+    try:
+        return getattr(resolve(path).func, "is_page", False)
+    except Resolver404:
+        return False

@@ -24,6 +24,7 @@ from console.accounts.models import User
 logger = logging.getLogger(__name__)
 
 STOP_POLLING = 286
+NOT_DONE = "You are not logged in, so what you sent was not done. Log in and send it once more."
 P = ParamSpec("P")
 
 
@@ -67,8 +68,11 @@ def page(
         if not request.user.is_authenticated and request.headers.get("HX-Request"):
             # A redirect would be followed unseen, and the login page put where the fragment belongs.
             return HttpResponse("log in again", status=401, content_type="text/plain")
+        if not request.user.is_authenticated and request.method == "POST":
+            messages.error(request, NOT_DONE)
         return whole(request, *args, **kwargs)
 
+    of_somebody.is_page = True  # type: ignore[attr-defined]
     return of_somebody  # type: ignore[return-value]
 
 

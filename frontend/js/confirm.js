@@ -22,7 +22,10 @@ export function bind(root) {
     if (form.dataset.confirmBound) continue;
     form.dataset.confirmBound = "yes";
     form.addEventListener("submit", (event) => {
-      if (form.dataset.confirmed) return;
+      if (form.dataset.confirmed) {
+        delete form.dataset.confirmed; // once: the page may stay, or come back as it was
+        return;
+      }
       event.preventDefault();
       event.stopImmediatePropagation();
       ask(form, event.submitter);

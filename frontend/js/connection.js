@@ -1,8 +1,10 @@
 // Says once when the page no longer hears from the server, and stops its clocks: what they would count is not known.
 //   <div id="connection" hidden><p data-connection="lost" hidden>... <time data-connection-at></time></p>
-//   <p data-connection="ended" hidden>...</p></div>
-// A lost connection is tried again by the polls themselves; an ended session is not. Only an answer to what was asked after
-// the loss says that it is back: one that was on its way already says nothing of now.
+//   <p data-connection="ended" hidden>...</p> <p data-connection="gone" hidden>...</p></div>
+// A lost connection is tried again by the polls themselves; an ended session is not, nor a page that is there no more for
+// whoever looks at it: it was removed, or a role was taken away. Only an answer to what was asked after the loss says that
+// it is back: one that was on its way already says nothing of now.
+const FINAL = ["gone", "ended"]; // what no answer changes again, but the next of them
 const asked = new WeakMap(); // request: how many losses there were when it was sent
 let losses = 0;
 let heard = new Date();
@@ -10,10 +12,10 @@ let state = "";
 let bound = false;
 
 export const isHeard = () => state === "";
-export const hasEnded = () => state === "ended";
+export const hasEnded = () => FINAL.indexOf(state) >= 0;
 
 function show(next) {
-  if (next === state || state === "ended") return;
+  if (next === state || FINAL.indexOf(state) > FINAL.indexOf(next)) return;
   if (next === "lost") losses += 1;
   state = next;
   const box = document.getElementById("connection");
@@ -27,9 +29,15 @@ function show(next) {
   document.documentElement.toggleAttribute("data-unheard", state !== "");
 }
 
+// Whether it is the page that was asked for again, and not a part of it, which may be gone by itself.
+function isOfThisPage({ target, detail }) {
+  return target.matches("[data-poll]") && new URL(detail.pathInfo.requestPath, location.href).pathname === location.pathname;
+}
+
 function answered(event) {
   const status = event.detail.xhr.status;
   if (status === 401) show("ended");
+  else if ([403, 404].includes(status) && isOfThisPage(event)) show("gone");
   else if (status >= 500) show("lost");
   else if (status) {
     heard = new Date();

@@ -8,13 +8,14 @@ import * as drawings from "./drawings.js";
 import * as keys from "./keys.js";
 import * as logs from "./logs.js";
 import * as menus from "./menus.js";
+import * as once from "./once.js";
 import * as palette from "./palette.js";
 import * as polls from "./polls.js";
 import * as structured from "./structured.js";
 import * as submits from "./submits.js";
 
 const behaviours = [
-  clocks, connection, confirm, copy, dismiss, drawings, keys, logs, menus, palette, polls, structured, submits,
+  clocks, connection, confirm, copy, dismiss, drawings, keys, logs, menus, once, palette, polls, structured, submits,
 ];
 
 function bindAll(root) {

@@ -27,13 +27,18 @@ function move(step) {
   else hits[Math.min(next, hits.length - 1)].focus();
 }
 
+// The hits may still be those of what was typed before: their answer is on its way.
+function isOfWhatIsTyped() {
+  return box().querySelector("[data-q]")?.dataset.q === box().querySelector("input").value.trim();
+}
+
 function inPalette(event) {
   if (event.key === "ArrowDown" || event.key === "ArrowUp") {
     event.preventDefault();
     move(event.key === "ArrowDown" ? 1 : -1);
   } else if (event.key === "Enter" && event.target.matches?.(TYPED_INTO)) {
     const first = box().querySelector(".palette-hit");
-    if (!first) return;
+    if (!first || !isOfWhatIsTyped()) return; // the form goes to the page that finds it
     event.preventDefault();
     location.assign(first.href);
   }

@@ -1,4 +1,5 @@
-// Holds polls back while nobody looks at the page, or while what they would replace is in use. A poll names what it shows
+// Holds polls back while nobody looks at the page, or while what they would replace is in use, and their answers, too: what
+// was on its way when somebody began to type or to choose is let go, and asked for again. A poll names what it shows
 // (its ETag), and is answered 304 while that has not changed: then nothing is sent and nothing swapped.
 //   <section data-poll hx-get="..." hx-trigger="every 2s" hx-swap="outerHTML">
 import { hasEnded } from "./connection.js";
@@ -34,8 +35,13 @@ export function bind(root) {
   document.body.addEventListener("htmx:beforeRequest", (event) => {
     if (event.target.matches("[data-poll]") && (hasEnded() || isBusy(event.target))) event.preventDefault();
   });
-  document.body.addEventListener("htmx:beforeSwap", (event) => {
-    const etag = event.detail.xhr.getResponseHeader("ETag");
-    arrived = etag ? { path: event.detail.requestConfig.path, etag } : null;
+  document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    arrived = null;
+    if (detail.requestConfig.elt.matches("[data-poll]") && isBusy(detail.target)) {
+      detail.shouldSwap = false;
+      return;
+    }
+    const etag = detail.xhr.getResponseHeader("ETag");
+    if (etag) arrived = { path: detail.requestConfig.path, etag };
   });
 }

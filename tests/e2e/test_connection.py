@@ -9,6 +9,7 @@ from django.contrib.sessions.models import Session
 from playwright.sync_api import Browser, Page, Response, Route, expect
 from pytest_django.live_server_helper import LiveServer
 
+from console.accounts.models import RoleBinding, User
 from scheduler.models import Execution, NodeExecution
 from scheduler.phases import AttemptPhase, NodePhase
 from tests.console.pages.cast import World, make_attempt
@@ -87,6 +88,17 @@ def test_an_answer_that_was_on_its_way_does_not_say_that_the_connection_is_back(
 
         expect(page.locator("#late")).to_be_attached()
         expect(said).to_be_visible()
+
+
+def test_a_page_that_one_may_no_longer_read_says_so_and_stops_its_clocks(running: Page, world: World) -> None:
+    User.objects.filter(pk=world.admin.pk).update(is_superuser=False)
+    RoleBinding.objects.filter(user=world.admin).delete()
+
+    said = running.get_by_text("This is no longer here for you")
+    expect(said).to_be_visible(timeout=10_000)
+
+    assert clock_stands(running)
+    expect(said).to_be_visible()
 
 
 def test_a_server_that_fails_is_said_too(running: Page) -> None:

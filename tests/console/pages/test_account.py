@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
 from django.test import Client
 
 from console.accounts import tokens
@@ -80,3 +81,44 @@ def test_it_keeps_the_theme(world: World, browse: Browse) -> None:
     run = world.attempt.node.execution
     logs = client.get(f"/executions/{run.key}/logs/").content.decode()  # where times may be left out
     assert 'data-times="utc"' in logs and 'value="utc" aria-pressed="true"' in logs
+
+
+def test_who_logs_in_again_after_sending_a_form_comes_to_its_page_and_hears_that_it_was_not_done(world: World) -> None:
+    client = Client()
+    answer = client.post(f"/approvals/{world.gate.pk}/decide/", {"decision": "approve"})
+    assert answer["Location"] == f"/login/?next=/approvals/{world.gate.pk}/decide/"
+    assert "what you sent was not done" in client.get(answer["Location"]).content.decode()
+
+    form = {"username": "admin", "password": "admin-password", "next": f"/approvals/{world.gate.pk}/decide/"}
+    there = client.post("/login/", form, follow=True)
+
+    assert there.redirect_chain[-1] == (f"/approvals/{world.gate.pk}/", 302) and there.status_code == 200
+    world.gate.refresh_from_db()
+    assert world.gate.decided_at is None
+
+
+@pytest.mark.parametrize(
+    ("sent_to", "page"),
+    [
+        ("/executions/demo/development/aevaluates/abort/", "/executions/demo/development/aevaluates/"),
+        ("/usage/prices/set/", "/usage/"),
+        ("/quotas/set/", "/quotas/"),
+        ("/tokens/1/revoke/", "/tokens/"),
+        ("/projects/demo/members/1/remove/", "/projects/demo/"),
+        ("/artifacts/versions/1/hold/1/", "/artifacts/versions/1/"),
+        ("/schedules/1/", "/schedules/"),
+        ("/scope/", "/"),
+    ],
+)
+def test_the_address_of_a_form_leads_to_its_page(world: World, browse: Browse, sent_to: str, page: str) -> None:
+    answer = browse(world.admin).get(sent_to, follow=True)
+
+    assert answer.redirect_chain[-1][0] == page
+
+
+def test_what_is_no_page_still_says_which_methods_it_takes(world: World, browse: Browse) -> None:
+    client = browse(world.admin)
+    assert client.get("/oauth2/token").status_code == 405
+    assert client.get("/theme/").status_code == 405
+    assert client.put("/executions/").status_code == 405
+    assert client.get("/scope/", headers={"HX-Request": "true"}).status_code == 405

@@ -199,3 +199,13 @@ def test_the_overview_counts_every_gate_that_waits(world: World, browse: Browse)
         gate.save()
 
     assert "<b>10</b><span>waiting for a decision</span>" in browse(world.admin).get("/").content.decode()
+
+
+def test_what_was_typed_stays_when_what_waits_changed_meanwhile(world: World, browse: Browse) -> None:
+    data = {"decision": "reject", "comment": "LAX has no rows of May", "digest": "of another version"}
+
+    text = browse(world.admin).post(f"/approvals/{world.gate.pk}/decide/", data, follow=True).content.decode()
+
+    assert "look at it again, then decide" in text and "LAX has no rows of May</textarea>" in text
+    world.gate.refresh_from_db()
+    assert world.gate.decided_at is None
