@@ -53,11 +53,12 @@ def _template(target: Target) -> _Template:
     task = target.task or tasks_pb2.TaskTemplate()
     container, overrides = pods.container_of(task), target.node.task_node.overrides
     own, data = task.metadata.metadata, container.data_config
+    instead = pods.container_instead(overrides.pod_template)
     return _Template(
         words=(*container.command, *container.args),
         entry=len(container.command),
-        image=overrides.container_image or container.image,
-        env=_own_variables(task, container),
+        image=overrides.container_image or instead.image or container.image,
+        env=_own_variables(task, container, instead),
         config=dict(task.config),
         architecture=tasks_pb2.Container.Architecture.Name(container.architecture) if container.architecture else "",
         data_config=_data_config(data, task.interface.outputs) if data.enabled else None,
@@ -230,8 +231,9 @@ def _variables(run: Run) -> dict[str, str]:
     }
 
 
-def _own_variables(task: tasks_pb2.TaskTemplate, container: tasks_pb2.Container) -> dict[str, str]:
-    own = {pair.key: pair.value for pair in container.env}
+def _own_variables(task: tasks_pb2.TaskTemplate, *containers: tasks_pb2.Container) -> dict[str, str]:
+    """Of several containers the later ones go before."""
+    own = {pair.key: pair.value for container in containers for pair in container.env}
     return {
         "FLYTE_INTERNAL_TASK_PROJECT": task.id.project,
         "FLYTE_INTERNAL_TASK_DOMAIN": task.id.domain,
