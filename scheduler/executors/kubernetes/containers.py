@@ -128,8 +128,10 @@ def environment(spec: AttemptSpec, cluster: Cluster, around: Surroundings, templ
     }  # as Flyte's images say, for tasks that register others
     plain = {**image, **cluster.env, **around.env, **spec.env}
     entries = [{"name": name, "value": value} for name, value in plain.items()]
-    entries += [dict(entry) for entry in templates if isinstance(entry, Mapping) and "valueFrom" in entry]
-    return entries
+    looked_up = [dict(entry) for entry in templates if isinstance(entry, Mapping) and "valueFrom" in entry]
+    # Those first: a value may quote others as $(NAME), and Kubernetes fills in only what stands before it.
+    first = [entry for entry in looked_up if entry.get("name") not in plain]
+    return [*first, *entries, *(entry for entry in looked_up if entry.get("name") in plain)]
 
 
 def resources_of(needs: Needs, cluster: Cluster, *beneath: Mapping[str, Any]) -> Json:

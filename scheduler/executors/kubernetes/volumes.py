@@ -45,7 +45,8 @@ def mount_secrets(pod: Json, container: Json, secret: str, around: Surroundings)
         _mount(pod, container, _volume(items), {"name": SECRETS, "mountPath": SECRETS_PATH, "readOnly": True})
     if env:
         kept = [entry for entry in container["env"] if entry["name"] not in env]
-        container["env"] = [*kept, *({"name": name, **value} for name, value in env.items())]
+        # First, so that the others may quote them as $(NAME)
+        container["env"] = [*({"name": name, **value} for name, value in env.items()), *kept]
 
 
 def _of_namespace(request: Request, env: dict[str, Json], items: dict[str, list[Json]]) -> None:

@@ -159,6 +159,18 @@ def test_a_pod_in_code_keeps_its_other_containers_and_settings() -> None:
     assert made.pod["metadata"]["labels"]["launch"] == "yes"
 
 
+def test_a_variable_may_quote_what_the_cluster_looks_up() -> None:
+    """Kubernetes fills `$(POD)` in only where POD stands before it."""
+    own, said = {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}, {"name": "A", "value": "1"}
+    both = {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}}
+    pod = Pod(spec={"containers": [{"name": "primary", "env": [said, own, both]}]}, primary="primary")
+    env = {"ADDRESS": "http://$(POD):$(TOKEN)", "B": "unless the object says"}
+    made = main_of(built(place=around(secret_env={"TOKEN": "env-0"}), pod=pod, env=env))["env"]
+    told = [entry["name"] for entry in made]
+    assert told.index("POD") < told.index("ADDRESS") > told.index("TOKEN")
+    assert [entry for entry in made if entry["name"] == "B"] == [{"name": "B", "value": env["B"]}, both]
+
+
 def test_a_pod_without_the_primary_container_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="no container 'main-one'"):
         built(pod=Pod(spec={"containers": [{"name": "other"}]}, primary="main-one"))
