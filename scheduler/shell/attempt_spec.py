@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -119,8 +120,8 @@ def spec_of(run: Run, target: Target, platform: bytes = b"") -> AttemptSpec:
         config=template.config,
         architecture=template.architecture,
         data_config=template.data_config,
-        pod=template.pod,
-        overlay=template.overlay,
+        pod=_filled(template.pod, fill),
+        overlay=_filled(template.overlay, fill),
         job=_job(target, platform),
         echo=template.echo,
         needs=container_needs(target, platform),
@@ -182,6 +183,23 @@ def _pod(given: tasks_pb2.K8sPod, template: str, primary: str) -> Pod | None:
         primary=primary,
         template=template,
     )
+
+
+def _filled(pod: Pod | None, fill: Callable[[str], str]) -> Pod | None:
+    """Flyte's templates are filled in for all containers of the pod, not only for that of the program."""
+    if pod is None or "{{" not in json.dumps(pod.spec):
+        return pod
+    spec = dict(pod.spec)
+    for kind in ("containers", "initContainers"):
+        if isinstance(spec.get(kind), list):
+            spec[kind] = [_with_words(one, fill) if isinstance(one, dict) else one for one in spec[kind]]
+    return replace(pod, spec=spec)
+
+
+def _with_words(container: Mapping[str, Any], fill: Callable[[str], str]) -> dict[str, Any]:
+    words = {name: container[name] for name in ("command", "args") if isinstance(container.get(name), list)}
+    filled = {name: [fill(one) if isinstance(one, str) else one for one in told] for name, told in words.items()}
+    return {**container, **filled}
 
 
 def _check_possible(run: Run, args: tuple[str, ...], env: dict[str, str]) -> None:

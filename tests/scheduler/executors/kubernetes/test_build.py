@@ -159,6 +159,21 @@ def test_a_pod_in_code_keeps_its_other_containers_and_settings() -> None:
     assert made.pod["metadata"]["labels"]["launch"] == "yes"
 
 
+def test_containers_beside_the_programs_get_the_variables_of_flyte_and_of_the_launch() -> None:
+    side = {"name": "side", "image": "s", "env": [{"name": "LEVEL", "value": "own"}, {"name": "FOO", "value": "own"}]}
+    main = {"name": "primary", "env": [{"name": "MINE", "value": "1"}]}
+    pod = Pod(spec={"containers": [main, side], "initContainers": [{"name": "prep", "image": "p"}]}, primary="primary")
+    cluster = Cluster(env={"LEVEL": "cluster", "ZONE": "z"}, env_from_config_maps=("site",))
+    place = around(env={"CAUSEWAY_TOKEN": "t"}, store_secret="keys")
+    env = {"FLYTE_ATTEMPT_NUMBER": "0", "MINE": "1", "FOO": "launch"}
+    found = built(cluster, place, pod=pod, env=env).pod["spec"]
+    flytes = {"FLYTE_ATTEMPT_NUMBER": "0", "FOO": "launch", "ZONE": "z"}
+    (prep,), beside = found["initContainers"], found["containers"][1]
+    assert env_of(prep) == {**flytes, "LEVEL": "cluster"}
+    assert env_of(beside) == {**flytes, "LEVEL": "own"}, "the task's own variables and its keys are its program's"
+    assert [one["envFrom"] for one in (prep, beside)] == [[{"configMapRef": {"name": "site", "optional": True}}]] * 2
+
+
 def test_a_variable_may_quote_what_the_cluster_looks_up() -> None:
     """Kubernetes fills `$(POD)` in only where POD stands before it."""
     own, said = {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}, {"name": "A", "value": "1"}
