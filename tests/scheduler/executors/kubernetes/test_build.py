@@ -378,6 +378,15 @@ def test_a_raw_container_gets_its_inputs_before_and_a_sidecar_for_its_outputs() 
     assert (told["output_prefix"], told["inputs_uri"], told["format"]) == ("s3://b/o", "s3://b/i.pb", "JSON")
 
 
+def test_what_a_cluster_asks_of_containers_holds_for_those_beside_a_raw_one() -> None:
+    """A namespace with the `restricted` standard refuses the whole pod for one container without it."""
+    strict = {"allowPrivilegeEscalation": False}
+    cluster = Cluster(image="flytekit:1", security_context=strict, image_pull_policy="IfNotPresent")
+    made = built(cluster, data_config=DataConfig(), argv=("cp",), entry=1)
+    found = [*made.pod["spec"]["initContainers"], main_of(made)]
+    assert [(one["securityContext"], one["imagePullPolicy"]) for one in found] == [(strict, "IfNotPresent")] * 3
+
+
 def test_a_raw_container_without_an_image_for_its_data_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="data_image"):
         built(data_config=DataConfig())
