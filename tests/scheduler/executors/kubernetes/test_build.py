@@ -340,6 +340,20 @@ def test_secrets_come_from_the_attempts_own_object_as_flytekit_reads_them() -> N
     assert made.pod["spec"]["volumes"][0]["secret"]["items"] == [{"key": "file-0", "path": "team/token"}]
 
 
+def test_every_container_that_the_task_brings_has_its_secrets_and_none_of_ours_does() -> None:
+    taken = {"name": "side", "image": "s", "volumeMounts": [{"name": "own", "mountPath": "/etc/flyte/secrets"}]}
+    pod = Pod(spec={"containers": [{"name": "primary"}, taken], "initContainers": [{"name": "prep", "image": "p"}]})
+    place = around(secret_env={"TOKEN": "env-0"}, secret_files={"team/token": "file-0"})
+    cluster = Cluster(image="flytekit:1")
+    spec = built(cluster, place, pod=pod, data_config=DataConfig(), argv=("cp",), entry=1).pod["spec"]
+    found = {one["name"]: one for one in (*spec["containers"], *spec["initContainers"])}
+    has = {name for name, one in found.items() if "TOKEN" in env_of(one)}
+    assert has == {"primary", "side", "prep"}
+    mounted = {name: [mount["name"] for mount in one["volumeMounts"]] for name, one in found.items()}
+    assert mounted["side"] == ["own"] and mounted["prep"] == ["causeway-secrets"]
+    assert "causeway-secrets" in mounted["primary"] and "causeway-secrets" not in mounted[INPUTS] + mounted[OUTPUTS]
+
+
 def test_secrets_of_the_namespace_are_left_to_the_kubelet_beside_our_own() -> None:
     place = around(
         secret_files={"team/token": "file-0"},
