@@ -68,15 +68,21 @@ def container_of(task: tasks_pb2.TaskTemplate) -> tasks_pb2.Container:
         command=[_text(word) for word in _listed(found.get("command"))],
         args=[_text(word) for word in _listed(found.get("args"))],
         resources=_resources(found),
-        env=[
-            literals_pb2.KeyValuePair(key=_text(entry.get("name")), value=_text(entry.get("value")))
-            for entry in _objects(found.get("env"))
-            if "valueFrom" not in entry  # what a cluster would look up: better unset than empty
-        ],
+        env=_variables(found),
     )
     if task.k8s_pod.HasField("data_config"):  # of a raw container with a pod template
         made.data_config.CopyFrom(task.k8s_pod.data_config)
     return made
+
+
+def container_instead(pod: tasks_pb2.K8sPod) -> tasks_pb2.Container:
+    """Of the pod that a node has in its task's stead: the image and the variables of the container that runs the
+    program; empty where there is none. Its words are not the task's: flytekit leaves the fetching of the code out.
+    """
+    name = pod.primary_container_name or DEFAULT_PRIMARY
+    containers = _objects(_parsed(pod.pod_spec.SerializeToString()).get("containers"))
+    found = next((one for one in containers if one.get("name") == name), {})
+    return tasks_pb2.Container(image=_text(found.get("image")), env=_variables(found))
 
 
 def described(task: tasks_pb2.TaskTemplate) -> tasks_pb2.Container:
@@ -148,6 +154,14 @@ def primary_name(task: tasks_pb2.TaskTemplate) -> str:
 def _primary(task: tasks_pb2.TaskTemplate) -> dict[str, Any] | None:
     name = primary_name(task)
     return next((one for one in _objects(_spec(task).get("containers")) if one.get("name") == name), None)
+
+
+def _variables(container: Mapping[str, Any]) -> list[literals_pb2.KeyValuePair]:
+    return [
+        literals_pb2.KeyValuePair(key=_text(entry.get("name")), value=_text(entry.get("value")))
+        for entry in _objects(container.get("env"))
+        if "valueFrom" not in entry  # what a cluster would look up: better unset than empty
+    ]
 
 
 def _resources(container: Mapping[str, Any]) -> tasks_pb2.Resources:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -53,11 +54,12 @@ def _template(target: Target) -> _Template:
     task = target.task or tasks_pb2.TaskTemplate()
     container, overrides = pods.container_of(task), target.node.task_node.overrides
     own, data = task.metadata.metadata, container.data_config
+    instead = pods.container_instead(overrides.pod_template)
     return _Template(
         words=(*container.command, *container.args),
         entry=len(container.command),
-        image=overrides.container_image or container.image,
-        env=_own_variables(task, container),
+        image=overrides.container_image or instead.image or container.image,
+        env=_own_variables(task, container, instead),
         config=dict(task.config),
         architecture=tasks_pb2.Container.Architecture.Name(container.architecture) if container.architecture else "",
         data_config=_data_config(data, task.interface.outputs) if data.enabled else None,
@@ -118,8 +120,8 @@ def spec_of(run: Run, target: Target, platform: bytes = b"") -> AttemptSpec:
         config=template.config,
         architecture=template.architecture,
         data_config=template.data_config,
-        pod=template.pod,
-        overlay=template.overlay,
+        pod=_filled(template.pod, fill),
+        overlay=_filled(template.overlay, fill),
         job=_job(target, platform),
         echo=template.echo,
         needs=container_needs(target, platform),
@@ -183,6 +185,23 @@ def _pod(given: tasks_pb2.K8sPod, template: str, primary: str) -> Pod | None:
     )
 
 
+def _filled(pod: Pod | None, fill: Callable[[str], str]) -> Pod | None:
+    """Flyte's templates are filled in for all containers of the pod, not only for that of the program."""
+    if pod is None or "{{" not in json.dumps(pod.spec):
+        return pod
+    spec = dict(pod.spec)
+    for kind in ("containers", "initContainers"):
+        if isinstance(spec.get(kind), list):
+            spec[kind] = [_with_words(one, fill) if isinstance(one, dict) else one for one in spec[kind]]
+    return replace(pod, spec=spec)
+
+
+def _with_words(container: Mapping[str, Any], fill: Callable[[str], str]) -> dict[str, Any]:
+    words = {name: container[name] for name in ("command", "args") if isinstance(container.get(name), list)}
+    filled = {name: [fill(one) if isinstance(one, str) else one for one in told] for name, told in words.items()}
+    return {**container, **filled}
+
+
 def _check_possible(run: Run, args: tuple[str, ...], env: dict[str, str]) -> None:
     """What a dynamic task made up, or an input brought into the command, was seen by no door."""
     for argument in args:
@@ -230,8 +249,9 @@ def _variables(run: Run) -> dict[str, str]:
     }
 
 
-def _own_variables(task: tasks_pb2.TaskTemplate, container: tasks_pb2.Container) -> dict[str, str]:
-    own = {pair.key: pair.value for pair in container.env}
+def _own_variables(task: tasks_pb2.TaskTemplate, *containers: tasks_pb2.Container) -> dict[str, str]:
+    """Of several containers the later ones go before."""
+    own = {pair.key: pair.value for container in containers for pair in container.env}
     return {
         "FLYTE_INTERNAL_TASK_PROJECT": task.id.project,
         "FLYTE_INTERNAL_TASK_DOMAIN": task.id.domain,

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import pytest
 from flyteidl.core import execution_pb2
 
-from scheduler.attempts.observations import Ended, Waiting
+from scheduler.attempts.observations import Ended, Running, Waiting
 from scheduler.attempts.spec import Needs, Pod, SharedMemory
 from scheduler.executors.base import Assignment
 from scheduler.phases import AttemptPhase
@@ -24,6 +24,7 @@ from scheduler.secrets.names import Name, Request
 from tests.cluster.attempts import NOTHING_ASKED, QUICK, SYSTEM, USER, Attempts
 from tests.cluster.running import GPU, Namespace
 
+DEAF = "trap 'echo heard' TERM; while true; do sleep 0.1; done"
 POLITE = "trap 'exit 0' TERM; echo ready; while true; do sleep 0.1; done"
 EAT = "python3 -c \"x = 'x' * (400 * 1024 * 1024)\""
 SMALL = Needs(requests={"cpu": "10m", "memory": "60Mi"})
@@ -159,6 +160,16 @@ def test_a_deadline_is_the_users(begun: Begun) -> None:
         error = begun.error(number)
         assert (error.code, error.kind) == ("TimeoutExpired", USER)
     assert "began" in begun.attempts.log(begun.given[1]), "what it waited for before does not count"
+
+
+@begins(lambda attempts: with_pod(attempts, DEAF, terminationGracePeriodSeconds=3600, timeout_seconds=3))
+def test_a_program_that_may_take_an_hour_to_end_does_not_outlive_its_timeout(begun: Begun) -> None:
+    """Its node, once it ends it with the pod's grace, would hear of no shorter one: it ran on where no pod was."""
+    error = begun.error()
+    assert (error.code, error.kind) == ("TimeoutExpired", USER)
+    assert "heard" in begun.attempts.log(begun.one)
+    (ran,), (ended,) = begun.attempts.of(Running, begun.one), begun.attempts.of(Ended, begun.one)
+    assert (ended.at - ran.at).total_seconds() < 60
 
 
 def test_a_pod_that_somebody_deletes_is_the_systems_though_it_succeeded(attempts: Attempts) -> None:

@@ -209,6 +209,38 @@ def test_the_pod_is_kept_as_it_was_sent() -> None:
     assert [one["name"] for one in pod.spec["containers"]] == ["main", "proxy"]
 
 
+def test_the_image_and_the_variables_of_a_nodes_own_pod_go_before_the_tasks() -> None:
+    template = tasks_pb2.TaskTemplate(container=tasks_pb2.Container(image="i", args=["fast", "run"]))
+    template.container.env.add(key="MODE", value="task")
+    template.container.env.add(key="KEPT", value="task")
+    looked_up = {"name": "NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}
+    main = {"name": "main", "image": "j", "args": ["run"], "env": [{"name": "MODE", "value": "node"}, looked_up]}
+    pod = {"podSpec": {"containers": [{"name": "side", "image": "s"}, main]}, "primaryContainerName": "main"}
+    made = spec(template, overrides={"podTemplate": pod})
+    assert (made.image, made.argv, made.env["MODE"], made.env["KEPT"]) == ("j", ("fast", "run"), "node", "task")
+    assert "NODE" not in made.env, "the cluster looks it up"
+    assert spec(template, overrides={"podTemplate": pod, "containerImage": "k"}).image == "k"
+    launched = {"values": [{"key": "MODE", "value": "launch"}]}
+    assert spec(template, overrides={"podTemplate": pod}, envs=launched).env["MODE"] == "launch"
+    assert spec(template, overrides={"podTemplate": {"metadata": {"labels": {"a": "b"}}}}).image == "i"
+
+
+def test_templates_are_filled_in_for_every_container_of_a_pod() -> None:
+    prep = V1Container(name="prep", image="p", command=["fetch", "{{.input}}"], args=["to", "{{.outputPrefix}}"])
+    main, side = V1Container(name="primary"), V1Container(name="side", image="s", args=["{{.namespace}}", "{{ x }}"])
+
+    @task(pod_template=PodTemplate(pod_spec=V1PodSpec(containers=[main, side], init_containers=[prep])))
+    def podded(x: int) -> int:
+        return x
+
+    made = spec(template_of(podded))
+    assert made.pod is not None
+    (before,), beside = made.pod.spec["initContainers"], made.pod.spec["containers"][1]
+    assert before["command"] == ["fetch", made.addresses.inputs]
+    assert before["args"] == ["to", made.addresses.output_prefix]
+    assert beside["args"] == ["p-d", "{{ x }}"]
+
+
 def test_whole_numbers_of_a_pod_are_sent_as_such() -> None:
     """A cluster refuses `runAsUser: 0.0`, and a Struct knows only doubles."""
     root, door = V1SecurityContext(run_as_user=0), V1ContainerPort(container_port=8080)

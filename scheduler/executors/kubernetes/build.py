@@ -19,6 +19,7 @@ from scheduler.executors.kubernetes.containers import (
     Surroundings,
     containers,
     env_from,
+    give_variables,
     is_device,
     pod_of,
     primary_name,
@@ -57,6 +58,7 @@ def build(spec: AttemptSpec, cluster: Cluster, around: Surroundings, *, name: st
     primary = primary_name(spec)
     pod = copy.deepcopy(dict(own.spec)) if own is not None else {}
     pod["containers"] = containers(spec, cluster, around)
+    give_variables(pod, spec, cluster)
     main = next(one for one in pod["containers"] if one.get("name") == primary)
     inputs = ""
     if spec.data_config is not None:

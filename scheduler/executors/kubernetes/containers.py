@@ -104,6 +104,30 @@ def program(spec: AttemptSpec, cluster: Cluster, around: Surroundings, template:
     return made
 
 
+def give_variables(pod: Json, spec: AttemptSpec, cluster: Cluster) -> None:
+    """To the containers beside the program's and before it, as in Flyte: the cluster's below what each says itself,
+    Flyte's and the launch's above. The keys of the store and what else the program gets to work with are its own.
+    """
+    own, primary = pod_of(spec), primary_name(spec)
+    if own is None:
+        return
+    of_program = next((one.get("env") or () for one in own.spec["containers"] if one.get("name") == primary), ())
+    kept = {entry.get("name"): entry.get("value") for entry in of_program if "valueFrom" not in entry}
+    given = {name: value for name, value in spec.env.items() if name not in kept or kept[name] != value}
+    sources = env_from(cluster, Surroundings("", "", 0))
+    for one in (*pod["containers"], *(pod.get("initContainers") or ())):
+        if one.get("name") == primary:
+            continue
+        said = [entry for entry in one.get("env") or () if entry.get("name") not in given]
+        names = {entry.get("name") for entry in said}
+        below = {name: value for name, value in cluster.env.items() if name not in given and name not in names}
+        plain = [{"name": name, "value": value} for name, value in {**below, **given}.items()]
+        if plain or said:
+            one["env"] = [*plain, *said]
+        if sources:
+            one["envFrom"] = [*sources, *(one.get("envFrom") or ())]
+
+
 def uses_runner(spec: AttemptSpec, cluster: Cluster) -> bool:
     """Whether flytekit is started our way: where nobody said otherwise, of the cluster or of the task."""
     chosen = spec.env.get(start.VARIABLE) or cluster.env.get(start.VARIABLE) or cluster.runner
@@ -128,8 +152,10 @@ def environment(spec: AttemptSpec, cluster: Cluster, around: Surroundings, templ
     }  # as Flyte's images say, for tasks that register others
     plain = {**image, **cluster.env, **around.env, **spec.env}
     entries = [{"name": name, "value": value} for name, value in plain.items()]
-    entries += [dict(entry) for entry in templates if isinstance(entry, Mapping) and "valueFrom" in entry]
-    return entries
+    looked_up = [dict(entry) for entry in templates if isinstance(entry, Mapping) and "valueFrom" in entry]
+    # Those first: a value may quote others as $(NAME), and Kubernetes fills in only what stands before it.
+    first = [entry for entry in looked_up if entry.get("name") not in plain]
+    return [*first, *entries, *(entry for entry in looked_up if entry.get("name") in plain)]
 
 
 def resources_of(needs: Needs, cluster: Cluster, *beneath: Mapping[str, Any]) -> Json:

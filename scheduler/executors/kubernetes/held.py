@@ -106,9 +106,7 @@ class Held:
 
 
 def is_overdue(held: Held) -> bool:
-    """Whether its node was to end it some time ago. Of a pod that may take an hour to end (a raw container's) the node
-    waits for all of that.
-    """
+    """Whether its node was to end it some time ago, or is to leave it to us (pods.deadline_to_set)."""
     if not held.timeout or held.started_at is None or not held.runs:
         return False
     return (datetime.now(timezone.utc) - held.started_at).total_seconds() > held.timeout + OVERDUE_SECONDS

@@ -11,6 +11,8 @@ from typing import Any
 from scheduler.executors.kubernetes import names
 
 Json = Mapping[str, Any]
+PATIENT_SECONDS = 30  # Kubernetes' own grace: a pod that may take longer to end is ended by us, not by its node
+NODE_LATER_SECONDS = 60  # and by its node so much later, if we do not
 _MOMENT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -110,12 +112,17 @@ def started_at(pod: Json, container: str) -> datetime | None:
 def deadline_to_set(pod: Json, timeout: float | None) -> int:
     """`activeDeadlineSeconds` with which the main container ends `timeout` seconds after its start; 0: there is nothing
     to be done. The node counts them from when it took the pod, and a pod may only be given fewer than it has.
+
+    A node gives a program the pod's own grace to end: to that of a raw container, as process 1 of a shell deaf to
+    SIGTERM, an hour, and no later word of ours shortens it. So there our deletion, with its own grace, comes first.
     """
     started, taken = started_at(pod, primary_of(pod)), moment(part(pod, "status").get("startTime"))
     if not timeout or started is None:
         return 0
     waited = (started - taken).total_seconds() if taken is not None else 0.0
-    seconds = max(1, math.ceil(max(0.0, waited) + timeout))
+    grace = part(pod, "spec").get("terminationGracePeriodSeconds")
+    later = NODE_LATER_SECONDS if isinstance(grace, int) and grace > PATIENT_SECONDS else 0
+    seconds = max(1, math.ceil(max(0.0, waited) + timeout)) + later
     present = part(pod, "spec").get("activeDeadlineSeconds")
     return 0 if isinstance(present, int) and present <= seconds else seconds
 

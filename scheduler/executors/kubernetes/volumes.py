@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -14,6 +15,7 @@ from scheduler.secrets.names import ENV_VAR, Request
 Json = dict[str, Any]
 SHARED_MEMORY, SHARED_MEMORY_PATH = "flyte-shared-memory", "/dev/shm"  # noqa: S108 - that is where programs look for it
 _OBJECT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)  # a DNS subdomain
+OURS = "causeway-"  # how the names of containers begin that Causeway adds
 SECRETS, SECRETS_PATH = "causeway-secrets", "/etc/flyte/secrets"  # flytekit's default folder, which commands may say
 
 
@@ -28,9 +30,10 @@ def share_memory(pod: Json, container: Json, asked: SharedMemory) -> None:
     _mount(pod, container, {"name": name, "emptyDir": source}, {"name": name, "mountPath": path})
 
 
-def mount_secrets(pod: Json, container: Json, secret: str, around: Surroundings) -> None:
+def mount_secrets(pod: Json, program: Json, secret: str, around: Surroundings) -> None:
     """Secrets of Causeway's own store, from the Secret object of the attempt, and those of the namespace that the task
-    names: variables and files as flytekit reads them. InvalidArgument for a group that can be no object's name.
+    names: variables and files as flytekit reads them, in all containers that the task brings, as in Flyte (a sidecar
+    that is a proxy needs them). InvalidArgument for a group that can be no object's name.
     """
     env: dict[str, Json] = {name: _key_of(secret, key) for name, key in around.secret_env.items()}
     items: dict[str, list[Json]] = {}
@@ -42,10 +45,18 @@ def mount_secrets(pod: Json, container: Json, secret: str, around: Surroundings)
         _of_namespace(request, env, items)
     if items:
         env["FLYTE_SECRETS_DEFAULT_DIR"] = {"value": SECRETS_PATH}
-        _mount(pod, container, _volume(items), {"name": SECRETS, "mountPath": SECRETS_PATH, "readOnly": True})
-    if env:
-        kept = [entry for entry in container["env"] if entry["name"] not in env]
-        container["env"] = [*kept, *({"name": name, **value} for name, value in env.items())]
+        pod.setdefault("volumes", []).append(_volume(items))
+    for container in (*pod["containers"], *(pod.get("initContainers") or ())):
+        if str(container.get("name")).startswith(OURS):
+            continue
+        taken = any(one.get("mountPath") == SECRETS_PATH for one in container.get("volumeMounts") or ())
+        if items and (container is program or not taken):  # of the program's the cluster says so
+            mount = {"name": SECRETS, "mountPath": SECRETS_PATH, "readOnly": True}
+            container.setdefault("volumeMounts", []).append(mount)
+        if env:
+            kept = [entry for entry in container.get("env") or () if entry.get("name") not in env]
+            # First, so that the others may quote them as $(NAME)
+            container["env"] = [*({"name": name, **copy.deepcopy(value)} for name, value in env.items()), *kept]
 
 
 def _of_namespace(request: Request, env: dict[str, Json], items: dict[str, list[Json]]) -> None:

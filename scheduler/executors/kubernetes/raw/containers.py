@@ -57,7 +57,11 @@ def add(pod: Json, main: Json, spec: AttemptSpec, data: DataConfig, cluster: Clu
         "raw_output_prefix": spec.addresses.raw_output_prefix,
     }
     variables = {**shared["env"], "RAW_CONTAINER_CODE": code(), "RAW_CONTAINER_DATA": json.dumps(told)}
-    given = {**({"envFrom": shared["envFrom"]} if shared["envFrom"] else {})}
+    given: Json = {"envFrom": shared["envFrom"]} if shared["envFrom"] else {}
+    if cluster.image_pull_policy:
+        given["imagePullPolicy"] = cluster.image_pull_policy
+    if cluster.security_context:  # a namespace that asks for one asks it of every container
+        given["securityContext"] = dict(cluster.security_context)
     uploader = {**_container(OUTPUTS, "outputs", image, variables, outputs), **given, "restartPolicy": "Always"}
     fetcher = {**_container(INPUTS, "inputs", image, variables, inputs), **given}
     # The sidecar first: it listens for the end before the task's container can begin.

@@ -159,6 +159,33 @@ def test_a_pod_in_code_keeps_its_other_containers_and_settings() -> None:
     assert made.pod["metadata"]["labels"]["launch"] == "yes"
 
 
+def test_containers_beside_the_programs_get_the_variables_of_flyte_and_of_the_launch() -> None:
+    side = {"name": "side", "image": "s", "env": [{"name": "LEVEL", "value": "own"}, {"name": "FOO", "value": "own"}]}
+    main = {"name": "primary", "env": [{"name": "MINE", "value": "1"}]}
+    pod = Pod(spec={"containers": [main, side], "initContainers": [{"name": "prep", "image": "p"}]}, primary="primary")
+    cluster = Cluster(env={"LEVEL": "cluster", "ZONE": "z"}, env_from_config_maps=("site",))
+    place = around(env={"CAUSEWAY_TOKEN": "t"}, store_secret="keys")
+    env = {"FLYTE_ATTEMPT_NUMBER": "0", "MINE": "1", "FOO": "launch"}
+    found = built(cluster, place, pod=pod, env=env).pod["spec"]
+    flytes = {"FLYTE_ATTEMPT_NUMBER": "0", "FOO": "launch", "ZONE": "z"}
+    (prep,), beside = found["initContainers"], found["containers"][1]
+    assert env_of(prep) == {**flytes, "LEVEL": "cluster"}
+    assert env_of(beside) == {**flytes, "LEVEL": "own"}, "the task's own variables and its keys are its program's"
+    assert [one["envFrom"] for one in (prep, beside)] == [[{"configMapRef": {"name": "site", "optional": True}}]] * 2
+
+
+def test_a_variable_may_quote_what_the_cluster_looks_up() -> None:
+    """Kubernetes fills `$(POD)` in only where POD stands before it."""
+    own, said = {"name": "POD", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}, {"name": "A", "value": "1"}
+    both = {"name": "B", "valueFrom": {"secretKeyRef": {"name": "s", "key": "k", "optional": True}}}
+    pod = Pod(spec={"containers": [{"name": "primary", "env": [said, own, both]}]}, primary="primary")
+    env = {"ADDRESS": "http://$(POD):$(TOKEN)", "B": "unless the object says"}
+    made = main_of(built(place=around(secret_env={"TOKEN": "env-0"}), pod=pod, env=env))["env"]
+    told = [entry["name"] for entry in made]
+    assert told.index("POD") < told.index("ADDRESS") > told.index("TOKEN")
+    assert [entry for entry in made if entry["name"] == "B"] == [{"name": "B", "value": env["B"]}, both]
+
+
 def test_a_pod_without_the_primary_container_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="no container 'main-one'"):
         built(pod=Pod(spec={"containers": [{"name": "other"}]}, primary="main-one"))
@@ -313,6 +340,20 @@ def test_secrets_come_from_the_attempts_own_object_as_flytekit_reads_them() -> N
     assert made.pod["spec"]["volumes"][0]["secret"]["items"] == [{"key": "file-0", "path": "team/token"}]
 
 
+def test_every_container_that_the_task_brings_has_its_secrets_and_none_of_ours_does() -> None:
+    taken = {"name": "side", "image": "s", "volumeMounts": [{"name": "own", "mountPath": "/etc/flyte/secrets"}]}
+    pod = Pod(spec={"containers": [{"name": "primary"}, taken], "initContainers": [{"name": "prep", "image": "p"}]})
+    place = around(secret_env={"TOKEN": "env-0"}, secret_files={"team/token": "file-0"})
+    cluster = Cluster(image="flytekit:1")
+    spec = built(cluster, place, pod=pod, data_config=DataConfig(), argv=("cp",), entry=1).pod["spec"]
+    found = {one["name"]: one for one in (*spec["containers"], *spec["initContainers"])}
+    has = {name for name, one in found.items() if "TOKEN" in env_of(one)}
+    assert has == {"primary", "side", "prep"}
+    mounted = {name: [mount["name"] for mount in one["volumeMounts"]] for name, one in found.items()}
+    assert mounted["side"] == ["own"] and mounted["prep"] == ["causeway-secrets"]
+    assert "causeway-secrets" in mounted["primary"] and "causeway-secrets" not in mounted[INPUTS] + mounted[OUTPUTS]
+
+
 def test_secrets_of_the_namespace_are_left_to_the_kubelet_beside_our_own() -> None:
     place = around(
         secret_files={"team/token": "file-0"},
@@ -349,6 +390,15 @@ def test_a_raw_container_gets_its_inputs_before_and_a_sidecar_for_its_outputs() 
     assert [one["mountPath"] for one in main_of(made)["volumeMounts"]] == ["/in", "/out"]
     told = json.loads(env_of(outputs)["RAW_CONTAINER_DATA"])
     assert (told["output_prefix"], told["inputs_uri"], told["format"]) == ("s3://b/o", "s3://b/i.pb", "JSON")
+
+
+def test_what_a_cluster_asks_of_containers_holds_for_those_beside_a_raw_one() -> None:
+    """A namespace with the `restricted` standard refuses the whole pod for one container without it."""
+    strict = {"allowPrivilegeEscalation": False}
+    cluster = Cluster(image="flytekit:1", security_context=strict, image_pull_policy="IfNotPresent")
+    made = built(cluster, data_config=DataConfig(), argv=("cp",), entry=1)
+    found = [*made.pod["spec"]["initContainers"], main_of(made)]
+    assert [(one["securityContext"], one["imagePullPolicy"]) for one in found] == [(strict, "IfNotPresent")] * 3
 
 
 def test_a_raw_container_without_an_image_for_its_data_is_refused() -> None:

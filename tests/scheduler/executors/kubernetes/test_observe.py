@@ -9,8 +9,9 @@ import pytest
 
 from scheduler.attempts.outcomes import SYSTEM, USER
 from scheduler.executors.kubernetes import names, pods
-from scheduler.executors.kubernetes.cluster import Graces
+from scheduler.executors.kubernetes.cluster import Cluster, Graces
 from scheduler.executors.kubernetes.ending import NO_SHELL, Verdict
+from scheduler.executors.kubernetes.held import OVERDUE_SECONDS
 from scheduler.executors.kubernetes.observe import Ending, Over, Runs, Seen, Waits, observe
 from scheduler.executors.kubernetes.runner.start import wrapped
 from scheduler.executors.kubernetes.wait import NOW, Wait
@@ -285,6 +286,16 @@ def test_a_nodes_deadline_is_the_timeout_after_what_it_waited(
     given["status"]["startTime"] = at(1)
     given["spec"] |= {"activeDeadlineSeconds": present} if present else {}
     assert pods.deadline_to_set(given, timeout) == seconds
+
+
+@pytest.mark.parametrize(("grace", "seconds"), [(None, 92), (30, 92), (31, 152), (3600, 152)])
+def test_a_pod_that_may_take_long_to_end_is_left_to_us_before_its_node(grace: int | None, seconds: int) -> None:
+    """Once a node has begun to end it with the pod's own grace, a deletion with a shorter one changes nothing."""
+    given = pod("Running", {"running": {"startedAt": "2026-11-28T12:00:32.500Z"}})
+    given["status"]["startTime"] = at(1)
+    given["spec"] |= {"terminationGracePeriodSeconds": grace} if grace is not None else {}
+    assert pods.deadline_to_set(given, 60.0) == seconds
+    assert OVERDUE_SECONDS + Cluster().abort_grace_seconds < pods.NODE_LATER_SECONDS
 
 
 def test_a_pod_whose_container_has_not_started_gets_no_deadline() -> None:
