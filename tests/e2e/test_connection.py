@@ -13,6 +13,7 @@ from console.accounts.models import RoleBinding, User
 from scheduler.models import Execution, NodeExecution
 from scheduler.phases import AttemptPhase, NodePhase
 from tests.console.pages.cast import World, make_attempt
+from tests.e2e.test_late import wait_for
 from tests.e2e.test_pages import browser, log_in, world
 
 __all__ = ["browser", "world"]
@@ -78,8 +79,7 @@ def test_an_answer_that_was_on_its_way_does_not_say_that_the_connection_is_back(
         page, held = context.new_page(), list[Route]()
         page.route("**/bell/", lambda route: held.append(route))
         page.goto("/tokens/")  # where nothing else asks
-        page.wait_for_timeout(500)
-        assert held, "the bell asks as soon as the page is there"
+        wait_for(page, held)  # the bell asks as soon as the page is there
         context.set_offline(True)
         said = page.get_by_text("The connection is lost")
         expect(said).to_be_visible(timeout=10_000)

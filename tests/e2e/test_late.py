@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
@@ -28,6 +28,15 @@ def page(browser: Browser, live_server: LiveServer, world: World) -> Iterator[Pa
         yield context.new_page()
 
 
+def wait_for(page: Page, asked: Sized) -> None:
+    """Until a request is in the list, as long as a slow machine takes."""
+    for _ in range(150):
+        if asked:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError("nothing was asked for")
+
+
 def is_asked_by_htmx(route: Route) -> bool:
     return "hx-request" in route.request.headers
 
@@ -36,8 +45,7 @@ def test_an_answer_that_was_on_its_way_does_not_take_what_is_typed(page: Page) -
     held: list[Route] = []
     page.route(f"**{RUN}", lambda route: held.append(route) if is_asked_by_htmx(route) else route.continue_())
     page.goto(RUN)
-    page.wait_for_timeout(2500)
-    assert held, "the page asks by itself"
+    wait_for(page, held)
     page.locator("#do-abort").click()
     page.get_by_label("Why?").fill("it trains on the wrong year")
 
@@ -55,7 +63,7 @@ def test_an_answer_that_was_on_its_way_does_not_take_the_form_that_is_asked_abou
     page.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
     page.route(f"**{RUN}", lambda route: held.append(route) if is_asked_by_htmx(route) else route.continue_())
     page.goto(RUN)
-    page.wait_for_timeout(2500)
+    wait_for(page, held)
     page.locator("#do-relaunch").click()
     expect(page.get_by_role("dialog")).to_be_visible()
 
@@ -63,7 +71,8 @@ def test_an_answer_that_was_on_its_way_does_not_take_the_form_that_is_asked_abou
         held[0].continue_()
     page.wait_for_timeout(500)
     page.get_by_role("dialog").get_by_role("button", name="Relaunch").click()
-    page.wait_for_timeout(1000)
+    wait_for(page, sent)
+    page.wait_for_timeout(500)
 
     assert [address.endswith("/relaunch/") for address in sent] == [True]
 
@@ -87,7 +96,8 @@ def test_a_form_that_is_pressed_twice_is_sent_once(page: Page) -> None:
     page.goto("/executions/demo/development/afailed/")
 
     page.locator("#do-recover").evaluate("button => [0, 400].forEach(ms => setTimeout(() => button.click(), ms))")
-    page.wait_for_timeout(1500)
+    wait_for(page, sent)
+    page.wait_for_timeout(1000)
 
     assert len(sent) == 1
 
@@ -118,8 +128,7 @@ def test_a_log_goes_on_after_the_connection_was_lost(page: Page, world: World) -
 
     page.route(f"**/logs/{attempt.pk}/**", answer)
     page.goto(f"{RUN}nodes/n1/")
-    page.wait_for_timeout(1000)
-    assert asked
+    wait_for(page, asked)
     is_lost = False
 
     expect(page.get_by_text("epoch 2")).to_be_visible(timeout=10_000)
