@@ -167,7 +167,7 @@ def _publisher(hook: Hook) -> User | None:
 
 
 def _read(body: bytes) -> Any:
-    data = read_json(body)
+    data = read_json(body, once=False)
     if not isinstance(data, dict):
         raise InvalidArgument("the body is a JSON object, as one that publishes over REST")
     return data

@@ -72,7 +72,7 @@ def receive(body: bytes, place: tuple[str, str], *, user: User) -> Taken:
     """Take in one event, or a list of them. InvalidArgument for a single one that is none, and for a list of nothing
     else; of others those that are right are kept.
     """
-    data = read_json(body)
+    data = read_json(body, once=False)
     rows = data if isinstance(data, list) else [data]
     if not 0 < len(rows) <= MAX_EVENTS:
         raise InvalidArgument(f"a batch holds 1 to {MAX_EVENTS} events, this one {len(rows)}")

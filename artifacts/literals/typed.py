@@ -8,6 +8,7 @@ from typing import Any
 from flyteidl.core import literals_pb2, types_pb2
 
 from artifacts.exceptions import InvalidArgument
+from artifacts.json_text import once_each
 from artifacts.literals import spelling
 from artifacts.literals.decode import to_json
 from artifacts.literals.encode import from_json, named_variant, union_of
@@ -115,8 +116,8 @@ def _json_object(text: str) -> dict[str, Any] | None:
 
 
 def _loads(text: str) -> Any:
-    """Raises ValueError, also for what is nested too deep to be read."""
+    """Raises ValueError, also for what is nested too deep to be read, or names something twice."""
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=once_each)
     except RecursionError:
         raise ValueError("nested too deep") from None

@@ -10,6 +10,8 @@ from typing import IO, Any, NoReturn
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
 
+from artifacts.json_text import once_each
+
 MAX_DEPTH = 100
 _NESTING = frozenset({dict, list})
 _HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # an escaped surrogate: half a character, if it stands alone
@@ -22,10 +24,12 @@ class StrictJson(JSONParser):
         return read_json(stream.read())
 
 
-def read_json(raw: bytes) -> Any:
-    """Raises ParseError, which becomes a 400: not JSON, not UTF-8, NaN, half characters, nested too deep."""
+def read_json(raw: bytes, *, once: bool = True) -> Any:
+    """Raises ParseError, which becomes a 400: not JSON, not UTF-8, NaN, half characters, nested too deep, and a name
+    twice in one object unless `once` is false: of what others' programs send by themselves the last one counts.
+    """
     try:
-        data = json.loads(raw.decode(), parse_constant=_refuse)
+        data = json.loads(raw.decode(), parse_constant=_refuse, object_pairs_hook=once_each if once else None)
     except RecursionError:
         raise ParseError(f"the JSON is nested deeper than {MAX_DEPTH}") from None
     except ValueError as error:

@@ -5,10 +5,12 @@ export function bind(root) {
     if (button.dataset.copyBound) continue;
     button.dataset.copyBound = "yes";
     button.hidden = false;
+    const label = button.querySelector("[data-copy-label]") || button;
+    const before = label.textContent;
+    let timer = null;
     button.addEventListener("click", async () => {
       const text = document.querySelector(button.dataset.copy).textContent;
-      const label = button.querySelector("[data-copy-label]") || button;
-      const before = label.textContent;
+      clearTimeout(timer);
       try {
         await navigator.clipboard.writeText(text);
         label.textContent = "Copied";
@@ -16,7 +18,7 @@ export function bind(root) {
         label.textContent = "Press Ctrl+C";
         getSelection().selectAllChildren(document.querySelector(button.dataset.copy));
       }
-      setTimeout(() => { label.textContent = before; }, 1600);
+      timer = setTimeout(() => { label.textContent = before; }, 1600);
     });
   }
 }

@@ -101,3 +101,12 @@ def test_data_is_given_by_its_address(python_type: Any, text: str) -> None:
 def test_it_says_what_does_not_fit(python_type: Any, text: str, why: str) -> None:
     with pytest.raises(InvalidArgument, match=why):
         from_text(text, type_of(python_type), name="x")
+
+
+def test_a_name_that_is_said_twice_loses_no_value_without_a_word() -> None:
+    """Two rows of a map may get the same key in a form."""
+    for text in ('{"SEA": 1, "SEA": 2}', '{"SEA": 1, "LAX": 3, "SEA": 1}'):
+        with pytest.raises(InvalidArgument, match='"SEA" is named twice in one object'):
+            from_text(text, type_of(dict[str, int]), name="limits")
+    with pytest.raises(InvalidArgument, match='"x" is named twice in one object'):
+        from_text('[{"x": 1, "y": 2, "x": 3}]', type_of(list[Point]), name="points")

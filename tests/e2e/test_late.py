@@ -102,6 +102,18 @@ def test_a_form_that_is_pressed_twice_is_sent_once(page: Page) -> None:
     assert len(sent) == 1
 
 
+def test_a_button_that_copies_says_so_for_a_moment_however_often_it_is_pressed(page: Page) -> None:
+    page.goto("/styleguide/")
+    button = page.locator("[data-copy]").first
+    before = button.text_content() or ""
+
+    button.evaluate("button => [0, 400].forEach(ms => setTimeout(() => button.click(), ms))")
+
+    expect(button).not_to_have_text(before)
+    page.wait_for_timeout(3000)
+    expect(button).to_have_text(before)
+
+
 def test_what_was_confirmed_once_is_asked_again(page: Page) -> None:
     page.route("**/relaunch/", lambda route: route.fulfill(status=204))
     page.goto("/executions/demo/development/afailed/")

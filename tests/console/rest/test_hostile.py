@@ -114,6 +114,8 @@ BODIES = [
     ("3", "application/json", 400),
     ('{"value": NaN}', "application/json", 400),
     ('{"value": 1e400}', "application/json", 400),
+    ('{"value": 1, "value": 2}', "application/json", 400),
+    ('{"value": {"a": 1, "b": {"c": 1, "c": 1}}}', "application/json", 400),
     (f'{{"value": {deep(100_000)}}}', "application/json", 400),
     (f'{{"value": {deep(500)}}}', "application/json", 400),
     (f'{{"value": "{"x" * 11_000_000}"}}', "application/json", 413),
