@@ -134,9 +134,9 @@ def test_what_stays_on_machines_for_later_tasks_is_shown(root: User, browse: Bro
     used = {**since, "form": "ray", "project": "fish", "domain": "staging", "in_use": True}
     waits = {**since, "project": "birds", "domain": "development", "in_use": False}
     heartbeat("isle", "local", Resources(), now=datetime.now(timezone.utc), kept=[waits, used])
-    heartbeat("gone", "local", Resources(), now=datetime.now(timezone.utc) - timedelta(hours=1), kept=[waits])
+    heartbeat("absent", "local", Resources(), now=datetime.now(timezone.utc) - timedelta(hours=1), kept=[waits])
     shown = browse(root).get("/clusters/").content.decode()
-    assert "birds/development" in shown and "Waits up to 600 s" in shown and "In use" in shown and "gone" not in shown
+    assert "birds/development" in shown and "Waits up to 600 s" in shown and "In use" in shown and "absent" not in shown
     found = browse(root).get("/api/v1/kept-clusters").json()["results"]
     assert [(one["machine"], one["form"], one["project"]) for one in found] == [
         ("isle", "dask", "birds"),
