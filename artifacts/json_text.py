@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 
@@ -9,7 +10,6 @@ def once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """For `json.loads(..., object_pairs_hook=once_each)`. Raises ValueError where a name stands twice in one object."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for at, name in enumerate(names) if name in names[:at])
+        [(twice, _)] = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f'"{twice}" is named twice in one object')
     return found
