@@ -62,7 +62,7 @@ def build(spec: AttemptSpec, cluster: Cluster, around: Surroundings, *, name: st
     main = next(one for one in pod["containers"] if one.get("name") == primary)
     inputs = ""
     if spec.data_config is not None:
-        shared = {"env": {**cluster.env, **around.env}, "envFrom": env_from(cluster, around)}
+        shared = {"env": {**cluster.env, **around.env}, "envFrom": env_from(cluster, around.store_secret)}
         inputs = raw.add(pod, main, spec, spec.data_config, cluster, shared)
     _settle(pod, spec, cluster)
     scheduling.place(pod, spec, cluster)

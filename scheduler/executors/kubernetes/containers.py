@@ -91,17 +91,22 @@ def program(spec: AttemptSpec, cluster: Cluster, around: Surroundings, template:
     if ours:
         made["env"] = [entry for entry in made["env"] if entry["name"] != start.VARIABLE]
         made["env"].append({"name": start.VARIABLE, "value": start.code()})
-    if (sources := [*(template.get("envFrom") or ()), *env_from(cluster, around)]) and sources:
+    if (sources := [*(template.get("envFrom") or ()), *env_from(cluster, around.store_secret)]) and sources:
         made["envFrom"] = sources
     if resources := resources_of(spec.needs, cluster, *_said_beneath(spec, around, template)):
         own = _other_parts(template) if spec.overlay is None else template.get("resources") or {}
         made["resources"] = over(own, resources)
     made.setdefault("terminationMessagePolicy", "FallbackToLogsOnError")
-    if cluster.image_pull_policy:
-        made.setdefault("imagePullPolicy", cluster.image_pull_policy)
-    if cluster.security_context:
-        made.setdefault("securityContext", dict(cluster.security_context))
+    as_the_cluster_asks(made, cluster)
     return made
+
+
+def as_the_cluster_asks(container: Json, cluster: Cluster) -> None:
+    """What it does not say itself: a namespace that asks for a security context asks it of every container."""
+    if cluster.image_pull_policy:
+        container.setdefault("imagePullPolicy", cluster.image_pull_policy)
+    if cluster.security_context:
+        container.setdefault("securityContext", dict(cluster.security_context))
 
 
 def give_variables(pod: Json, spec: AttemptSpec, cluster: Cluster) -> None:
@@ -114,7 +119,7 @@ def give_variables(pod: Json, spec: AttemptSpec, cluster: Cluster) -> None:
     of_program = next((one.get("env") or () for one in own.spec["containers"] if one.get("name") == primary), ())
     kept = {entry.get("name"): entry.get("value") for entry in of_program if "valueFrom" not in entry}
     given = {name: value for name, value in spec.env.items() if name not in kept or kept[name] != value}
-    sources = env_from(cluster, Surroundings("", "", 0))
+    sources = env_from(cluster)
     for one in (*pod["containers"], *(pod.get("initContainers") or ())):
         if one.get("name") == primary:
             continue
@@ -207,8 +212,8 @@ def _other_parts(template: Mapping[str, Any]) -> Json:
     return {name: value for name, value in told.items() if name not in ("requests", "limits")}
 
 
-def env_from(cluster: Cluster, around: Surroundings) -> list[Json]:
+def env_from(cluster: Cluster, store_secret: str = "") -> list[Json]:
     secrets = [{"secretRef": {"name": name, "optional": True}} for name in cluster.env_from_secrets]
-    if around.store_secret:
-        secrets.insert(0, {"secretRef": {"name": around.store_secret}})
+    if store_secret:
+        secrets.insert(0, {"secretRef": {"name": store_secret}})
     return secrets + [{"configMapRef": {"name": name, "optional": True}} for name in cluster.env_from_config_maps]

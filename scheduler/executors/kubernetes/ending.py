@@ -114,7 +114,7 @@ def _kept_from_starting(pod: Json, main: Json | None) -> Verdict | None:
         state, name = pods.terminated(status), text(status, "name")
         if state is None or name in along or pods.exit_code(state) == 0:
             continue
-        own = name.startswith("causeway-")
+        own = name.startswith(names.OURS)
         words = _with(f"the init container {name} ended with exit code {pods.exit_code(state)}", text(state, "message"))
         if text(state, "reason") == "OOMKilled":
             return Verdict("OOMKilled", f"the init container {name} used more memory than its limit", USER)

@@ -23,6 +23,7 @@ ATTEMPT_ID = f"{PREFIX}attempt-id"  # of the attempt's row
 TIMEOUT = f"{PREFIX}timeout-seconds"  # of the task, counted from when its container starts
 PRIMARY = f"{PREFIX}primary-container"
 POOL = f"{PREFIX}pool"  # of which shape a pod is that stays
+OURS = "causeway-"  # how the names of containers begin that Causeway adds to a task's own
 POOL_POD = "pool-"  # its name begins so
 FINALIZER = f"{PREFIX}end-stored"  # keeps the pod until its end is written down
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from artifacts.exceptions import InvalidArgument
 from scheduler.attempts.spec import SharedMemory
+from scheduler.executors.kubernetes import names
 from scheduler.executors.kubernetes.containers import Surroundings
 from scheduler.secrets.names import ENV_VAR, Request
 
 Json = dict[str, Any]
 SHARED_MEMORY, SHARED_MEMORY_PATH = "flyte-shared-memory", "/dev/shm"  # noqa: S108 - that is where programs look for it
 _OBJECT = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)  # a DNS subdomain
-OURS = "causeway-"  # how the names of containers begin that Causeway adds
 SECRETS, SECRETS_PATH = "causeway-secrets", "/etc/flyte/secrets"  # flytekit's default folder, which commands may say
 
 
@@ -47,7 +47,7 @@ def mount_secrets(pod: Json, program: Json, secret: str, around: Surroundings) -
         env["FLYTE_SECRETS_DEFAULT_DIR"] = {"value": SECRETS_PATH}
         pod.setdefault("volumes", []).append(_volume(items))
     for container in (*pod["containers"], *(pod.get("initContainers") or ())):
-        if str(container.get("name")).startswith(OURS):
+        if str(container.get("name")).startswith(names.OURS):
             continue
         taken = any(one.get("mountPath") == SECRETS_PATH for one in container.get("volumeMounts") or ())
         if items and (container is program or not taken):  # of the program's the cluster says so

@@ -19,6 +19,7 @@ from typing import Any
 from artifacts.exceptions import InvalidArgument
 from scheduler.attempts.spec import AttemptSpec, DataConfig
 from scheduler.executors.kubernetes.cluster import Cluster
+from scheduler.executors.kubernetes.containers import as_the_cluster_asks
 
 Json = dict[str, Any]
 INPUTS, OUTPUTS = "causeway-inputs", "causeway-outputs"  # containers and volumes
@@ -58,10 +59,7 @@ def add(pod: Json, main: Json, spec: AttemptSpec, data: DataConfig, cluster: Clu
     }
     variables = {**shared["env"], "RAW_CONTAINER_CODE": code(), "RAW_CONTAINER_DATA": json.dumps(told)}
     given: Json = {"envFrom": shared["envFrom"]} if shared["envFrom"] else {}
-    if cluster.image_pull_policy:
-        given["imagePullPolicy"] = cluster.image_pull_policy
-    if cluster.security_context:  # a namespace that asks for one asks it of every container
-        given["securityContext"] = dict(cluster.security_context)
+    as_the_cluster_asks(given, cluster)
     uploader = {**_container(OUTPUTS, "outputs", image, variables, outputs), **given, "restartPolicy": "Always"}
     fetcher = {**_container(INPUTS, "inputs", image, variables, inputs), **given}
     # The sidecar first: it listens for the end before the task's container can begin.
