@@ -12,7 +12,7 @@ let state = "";
 let bound = false;
 
 export const isHeard = () => state === "";
-export const hasEnded = () => FINAL.indexOf(state) >= 0;
+export const isOver = () => FINAL.includes(state);
 
 function show(next) {
   if (next === state || FINAL.indexOf(state) > FINAL.indexOf(next)) return;

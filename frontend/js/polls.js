@@ -2,7 +2,7 @@
 // was on its way when somebody began to type or to choose is let go, and asked for again. A poll names what it shows
 // (its ETag), and is answered 304 while that has not changed: then nothing is sent and nothing swapped.
 //   <section data-poll hx-get="..." hx-trigger="every 2s" hx-swap="outerHTML">
-import { hasEnded } from "./connection.js";
+import { isOver } from "./connection.js";
 
 const PATIENCE = 20000; // ms until a server that says nothing counts as lost
 const shown = new WeakMap(); // element: the ETag of what it shows
@@ -33,7 +33,7 @@ export function bind(root) {
     if (etag) event.detail.headers["If-None-Match"] = etag;
   });
   document.body.addEventListener("htmx:beforeRequest", (event) => {
-    if (event.target.matches("[data-poll]") && (hasEnded() || isBusy(event.target))) event.preventDefault();
+    if (event.target.matches("[data-poll]") && (isOver() || isBusy(event.target))) event.preventDefault();
   });
   document.body.addEventListener("htmx:beforeSwap", ({ detail }) => {
     arrived = null;
