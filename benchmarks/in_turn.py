@@ -1,4 +1,5 @@
-"""Two builds, or more, in turn on one machine: no-op tasks, and published version -> user function, as ratios.
+"""Two builds, or more, in turn on one machine, as ratios: no-op tasks, a process each and in processes used again, maps,
+chains, and published version -> user function.
 
 `python benchmarks/in_turn.py OLD_CHECKOUT NEW_CHECKOUT`, each a checkout with its `.venv`. All of them run at once and
 are asked one after the other, round by round, so that a machine that grows slower meanwhile does so for each. CPU is
@@ -31,6 +32,15 @@ QUOTAS = {
     "nvidia.com/gpu": 100,
     "launches": 100_000,
 }
+
+PROGRAMS = {
+    "tasks": "bench_throughput.many",
+    "shared": "bench_shared.many",
+    "map": "bench_map.mapping",
+    "chain": "bench_chain.chain",
+}
+NAMES = {"tasks": "no-op tasks", "shared": "... in processes used again", "map": "items of a map", "chain": "a chain"}
+STEPS = 20
 
 
 class Asked:
@@ -69,7 +79,9 @@ class Asked:
 def serve(root: Path, tasks: int, *, quotas: bool) -> None:
     """What runs in the build's own interpreter: one line of JSON for every line that asks."""
     sys.path[:0] = [str(root / "benchmarks"), str(root)]
-    import reactive  # that build's
+    import chain  # that build's
+    import map as mapping
+    import reactive
     import throughput
     from map import Meter
     from setup import bench
@@ -77,26 +89,39 @@ def serve(root: Path, tasks: int, *, quotas: bool) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     with bench() as b:
+        shared = '(environment={"CAUSEWAY_REUSE": "1"})'
         b.register("bench_throughput", throughput.PROGRAM.format(tasks=tasks, options=""))
+        b.register("bench_shared", throughput.PROGRAM.format(tasks=tasks, options=shared))
+        b.register("bench_map", mapping.PROGRAM.format(options=""))
+        b.register("bench_chain", chain.PROGRAM.format(steps=STEPS))
         b.register("bench_reactive", reactive.PROGRAM)
         for resource, limit in QUOTAS.items() if quotas else ():
             b.client.quotas.set(resource, limit, project=b.client.project)
-        meter, plan = Meter(b), b.remote.fetch_launch_plan(name="program.bench_throughput.many", version="v1")
-        b.run(plan)
+        meter = Meter(b)
+        plans = {
+            kind: b.remote.fetch_launch_plan(name=f"program.{name}", version="v1") for kind, name in PROGRAMS.items()
+        }
+        for kind in PROGRAMS:
+            _ran(b, meter, plans[kind], kind, tasks)
         _publish(b, 5, reactive.EXECUTIONS)
         print("{}", file=answers, flush=True)
         for line in sys.stdin:
             what, _, number = line.strip().partition(" ")
-            found = _tasks(b, meter, plan, tasks) if what == "tasks" else _publish(b, int(number), reactive.EXECUTIONS)
+            if what == "versions":
+                found = _publish(b, int(number), reactive.EXECUTIONS)
+            else:
+                found = _ran(b, meter, plans[what], what, int(number))
             print(json.dumps(found), file=answers, flush=True)
 
 
-def _tasks(b: Any, meter: Any, plan: Any, tasks: int) -> Figures:
+def _ran(b: Any, meter: Any, plan: Any, kind: str, tasks: int) -> Figures:
+    """Of a chain, which is as long as it was written, seconds; of others how many a second."""
     before = meter.cpu()
-    seconds = b.run(plan)
+    seconds = b.run(plan, {"size": tasks} if kind == "map" else {})
     time.sleep(0.3)  # for the last children to be collected
-    spent = {part: (value - before[part]) * 1000 / tasks for part, value in meter.cpu().items()}
-    return {"rate": tasks / seconds, "cpu": spent}
+    count = STEPS if kind == "chain" else tasks
+    spent = {part: (value - before[part]) * 1000 / count for part, value in meter.cpu().items()}
+    return {"seconds": seconds, "rate": count / seconds, "cpu": spent}
 
 
 def _publish(b: Any, versions: int, executions: str) -> Figures:
@@ -127,7 +152,11 @@ def main() -> None:
     parser.add_argument("checkouts", nargs="+", metavar="CHECKOUT", help="the first is what others are compared with")
     parser.add_argument("--rounds", type=int, default=10, help="default 10")
     parser.add_argument("--tasks", type=int, default=150, help="of a round, default 150")
-    parser.add_argument("--versions", type=int, default=15, help="published in a round, default 15")
+    parser.add_argument("--items", type=int, default=300, help="of a round's map, default 300")
+    parser.add_argument("--versions", type=int, default=15, help="published in a round, default 15; 0: none")
+    parser.add_argument(
+        "--kinds", nargs="*", choices=list(PROGRAMS), default=list(PROGRAMS), help="what is run, default all"
+    )
     parser.add_argument("--serve", type=int, metavar="TASKS", help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.serve:
@@ -135,22 +164,33 @@ def main() -> None:
         serve(Path(root), args.serve, quotas=extra == "quotas")
         return
     builds = [Asked(given, args.tasks) for given in args.checkouts]
-    told: dict[Asked, list[Figures]] = defaultdict(list)
+    told: dict[Asked, list[dict[str, Figures]]] = defaultdict(list)
     for number in range(args.rounds):
         for build in builds if number % 2 == 0 else builds[::-1]:
-            told[build].append({**build.ask("tasks"), **build.ask(f"versions {args.versions}")})
+            found = {kind: build.ask(f"{kind} {args.items if kind == 'map' else args.tasks}") for kind in args.kinds}
+            if args.versions:
+                found["versions"] = build.ask(f"versions {args.versions}")
+            told[build].append(found)
     for build in builds:
         build.end()
         print(build.root, build.extra)
         pairs = list(zip(told[builds[0]], told[build], strict=True))
-        show("no-op tasks", [(first["rate"], mine["rate"]) for first, mine in pairs], "a second")
-        show("CPU of a task", [(sum(first["cpu"].values()), sum(mine["cpu"].values())) for first, mine in pairs], "ms")
-        for part in sorted(pairs[0][0]["cpu"]):
-            if all(figures["cpu"].get(part, 0) > 0.05 for pair in pairs for figures in pair):
-                show(f"  {part}", [(first["cpu"][part], mine["cpu"][part]) for first, mine in pairs], "ms")
-        for name, key in (("published -> execution", "exists"), ("published -> user function", "starts")):
-            medians = [(statistics.median(first[key]), statistics.median(mine[key])) for first, mine in pairs]
-            show(name, medians, "ms (p50)")
+        for kind in args.kinds:
+            _show_ran(kind, [(first[kind], mine[kind]) for first, mine in pairs])
+        for name, label in (("exists", "published -> execution"), ("starts", "published -> user function")):
+            if args.versions:
+                both = [(first["versions"][name], mine["versions"][name]) for first, mine in pairs]
+                show(label, [(statistics.median(first), statistics.median(mine)) for first, mine in both], "ms p50")
+
+
+def _show_ran(kind: str, pairs: Sequence[tuple[Figures, Figures]]) -> None:
+    what, unit = ("seconds", "s") if kind == "chain" else ("rate", "a second")
+    show(NAMES[kind], [(first[what], mine[what]) for first, mine in pairs], unit)
+    spent = [(first["cpu"], mine["cpu"]) for first, mine in pairs]
+    show("  CPU of one", [(sum(first.values()), sum(mine.values())) for first, mine in spent], "ms")
+    for part in sorted(spent[0][0]):
+        if all(cpu.get(part, 0) > 0.05 for pair in spent for cpu in pair):
+            show(f"    {part}", [(first[part], mine[part]) for first, mine in spent], "ms")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from scheduler.executors.local import memory, outcome, shortage, stopping
 from scheduler.executors.local.means import Means
 from scheduler.executors.local.run import Run
 from scheduler.executors.local.runs import Runs
+from scheduler.executors.local.spares import Spares
 from scheduler.executors.local.steps import quietly
 
 logger = logging.getLogger(__name__)
@@ -26,9 +27,14 @@ class Ending:
     """Thread-safe."""
 
     def __init__(
-        self, means: Means, runs: Runs, workers: ThreadPoolExecutor, tell: Callable[[Observation], None]
+        self,
+        means: Means,
+        runs: Runs,
+        spares: Spares,
+        workers: ThreadPoolExecutor,
+        tell: Callable[[Observation], None],
     ) -> None:
-        self.means, self.runs, self.workers, self.tell = means, runs, workers, tell
+        self.means, self.runs, self.spares, self.workers, self.tell = means, runs, spares, workers, tell
 
     def break_off(self, run: Run, result: Outcome) -> None:
         """It cannot go on."""
@@ -84,4 +90,10 @@ class Ending:
         """Only now, with the end in the database, may the traces go that a restart would look for."""
         self.runs.forget(run)
         with contextlib.suppress(RuntimeError):  # shutting down: the next start removes it
-            self.workers.submit(run.directory.remove)
+            self.workers.submit(self._clear, run)
+
+    def _clear(self, run: Run) -> None:
+        if run.stopped or run.orphaned or run.process is None:
+            run.directory.remove()
+        else:
+            self.spares.clear(run.directory, self.means.code_of(run), run.user)

@@ -2,6 +2,7 @@
 
 means       what there is to work with          starting   how an attempt comes to a process
 runs        the attempts it holds               following  what becomes of it meanwhile
+spares      run directories used again
 pools       zygotes for each Python             ending     how its end is found out and told
 sampling    what its processes use
 clusters    of Spark, Dask and Ray that stay for later tasks
@@ -40,6 +41,7 @@ from scheduler.executors.local.run import Run
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.runs import Runs
 from scheduler.executors.local.sampling import Sampling
+from scheduler.executors.local.spares import Spares
 from scheduler.executors.local.starting import Starting
 from scheduler.executors.local.steps import Steps, quietly
 from scheduler.executors.local.tending import Tending
@@ -83,7 +85,8 @@ class LocalExecutor(Executor):
         )
         self.runs = Runs(home / "run")
         self.workers = ThreadPoolExecutor(4, thread_name_prefix="local-executor")
-        self.ending = Ending(self.means, self.runs, self.workers, self._tell)
+        self.spares = Spares(self.runs.folder)
+        self.ending = Ending(self.means, self.runs, self.spares, self.workers, self._tell)
         self.steps = Steps(self.workers, self.ending.break_off)
         self.following = Following(self.means, self.runs, self.steps, self.ending, self._tell)
         self.pools = Pools(
@@ -94,7 +97,9 @@ class LocalExecutor(Executor):
             group=users.group if users is not None else None,
         )
         self.clusters = Clusters(self.means, self.pools)
-        self.starting = Starting(self.means, self.runs, self.steps, self.pools, self.ending, self.clusters)
+        self.starting = Starting(
+            self.means, self.runs, self.spares, self.steps, self.pools, self.ending, self.clusters
+        )
         self.following.launch = self.starting.launch
         self.sampling = Sampling(self.workers, self._tell)
         self.tending = Tending(self.means, self.runs, self.pools, self.clusters, self.workers)
@@ -156,6 +161,7 @@ class LocalExecutor(Executor):
         for zygotes in self.pools.all():
             quietly(zygotes.tick)
         quietly(self.clusters.tick)
+        quietly(self.spares.tick)
         quietly(partial(self.tending.tend, runs))
         quietly(partial(self.sampling.sample, runs))
         limited = [run for run in runs if run.assignment.memory_limit and not run.stopped]

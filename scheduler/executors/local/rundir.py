@@ -8,9 +8,11 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +89,21 @@ class RunDirectory:
                         os.symlink(entry.path, link)
             if user is not None:
                 os.chown(self.path / name, user.uid, user.gid, follow_symlinks=False)
-        if secrets:
-            self._put(SECRETS, secrets, owner=user)
-        told = {**spec, "uid": user.uid} if user is not None else spec
-        self._put("spec.json", json.dumps(told), reader=user)
+        self._tell(spec, secrets, user, partial(self._put, reader=user))
         if user is not None:
             os.chown(self.path, -1, user.gid)
             self.path.chmod(0o1770)  # sticky
+
+    def prepare_again(self, spec: Mapping[str, Any], *, secrets: str = "", user: Identity | None = None) -> None:
+        """As `prepare`, of one that was made for the same user and code and that no process knows."""
+        self._tell(spec, secrets, user, self._put_again)
+
+    def _tell(
+        self, spec: Mapping[str, Any], secrets: str, user: Identity | None, put: Callable[[str, str], None]
+    ) -> None:
+        if secrets:
+            self._put(SECRETS, secrets, owner=user)
+        put("spec.json", json.dumps({**spec, "uid": user.uid} if user is not None else spec))
 
     def _put(self, name: str, text: str, *, owner: Identity | None = None, reader: Identity | None = None) -> None:
         """A file in place of whatever had the name: the owner's alone, who may remove it, or ours for the reader."""
@@ -106,6 +116,16 @@ class RunDirectory:
                 os.fchown(fd, -1, reader.gid)
                 os.fchmod(fd, 0o640)
         os.replace(partial, self.path / name)
+
+    def _put_again(self, name: str, text: str) -> None:
+        """Into the file that is there: to make a file costs more than to write it. OSError if it is no file of ours."""
+        fd = os.open(self.path / name, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            about = os.fstat(fd)
+            if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1 or about.st_uid != os.geteuid():
+                raise FileNotFoundError(name)
+            file.truncate()
+            file.write(text)
 
     def _make_folder(self, name: str) -> bool:
         """Whether it is ours still: of one that a task had in its hands nothing is known."""

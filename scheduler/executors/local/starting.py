@@ -22,6 +22,7 @@ from scheduler.executors.local.means import Means
 from scheduler.executors.local.pools import Pools
 from scheduler.executors.local.run import Run
 from scheduler.executors.local.runs import Runs
+from scheduler.executors.local.spares import Spares
 from scheduler.executors.local.steps import Steps
 from scheduler.executors.local.surroundings import surroundings
 from scheduler.uris import raw_folder_of
@@ -31,10 +32,17 @@ class Starting:
     """Its methods are steps: what they raise is dealt with by Steps. Thread-safe for different runs."""
 
     def __init__(
-        self, means: Means, runs: Runs, steps: Steps, pools: Pools, ending: Ending, clusters: Clusters
+        self,
+        means: Means,
+        runs: Runs,
+        spares: Spares,
+        steps: Steps,
+        pools: Pools,
+        ending: Ending,
+        clusters: Clusters,
     ) -> None:
         self.means, self.runs, self.steps, self.pools, self.ending = means, runs, steps, pools, ending
-        self.clusters = clusters
+        self.spares, self.clusters = spares, clusters
 
     def equip(self, run: Run) -> None:
         """What has to be known of it, whether it is started or found."""
@@ -136,7 +144,7 @@ class Starting:
         else:
             self._hand_over(run, run.user)
         secrets = run.secrets.as_json() if run.secrets else ""
-        run.directory.prepare(told, code, secrets=secrets, user=run.user)
+        self.spares.prepare(run.directory, told, code, secrets=secrets, user=run.user)
 
     def _cluster(self, run: Run, code: Path | None) -> dict[str, str]:
         with self.runs.lock:

@@ -30,7 +30,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from . import images, importing, kept, strays, together
+from . import images, importing, kept, lean, strays, together
 
 DUPLICATE = 197  # exit code of a process that found its attempt started already
 FLYTE_COMMANDS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
@@ -262,7 +262,7 @@ def use_temporary_directory(path: str) -> None:
     from flytekit.core.data_persistence import default_local_file_access_provider
 
     os.environ["TMPDIR"] = path
-    tempfile.tempdir = None
+    tempfile.tempdir = path  # what Python would find out by writing a file
     init: Any = Config.__init__
     init.__defaults__ = tuple(path if one == Config.local_sandbox_path else one for one in init.__defaults__)
     Config.local_sandbox_path = path
@@ -297,6 +297,7 @@ def _run(args: list[str], *, last: bool) -> int:
         from . import mapped
 
         mapped.tell_declarations()
+    lean.use_workspace()
     try:
         getattr(entrypoint, FLYTE_COMMANDS[name]).main(args=args[1:], prog_name=name, standalone_mode=False)
         status = 0

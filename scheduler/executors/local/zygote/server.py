@@ -42,6 +42,7 @@ def main(fd: int) -> None:
     importlib.import_module(f"{__package__}.whole").write_whole()
     importlib.import_module(f"{__package__}.images").know_images()
     importlib.import_module(f"{__package__}.folders").mean_folders()
+    importlib.import_module(f"{__package__}.lean").become_lean()
     warmup = importlib.import_module(f"{__package__}.warmup")
     try:
         warmup.rehearse(12)

@@ -170,7 +170,11 @@ def leaves_half_of_its_outputs(kept: int) -> str:
         Path(target).write_bytes(Path(source).read_bytes()[:kept])
         os.kill(os.getpid(), signal.SIGKILL)
 
-    shutil.copyfile = copy
+    def replace(source: str, target: str) -> None:
+        os.truncate(source, kept)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    shutil.copyfile, os.replace = copy, replace
     return "all of it"
 
 
