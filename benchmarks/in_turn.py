@@ -1,5 +1,5 @@
-"""Two builds, or more, in turn on one machine, as ratios: no-op tasks, a process each and in processes used again, maps,
-chains, and published version -> user function.
+"""Two builds, or more, in turn on one machine, as ratios: no-op tasks, a process each and in processes used again,
+maps, chains, and published version -> user function.
 
 `python benchmarks/in_turn.py OLD_CHECKOUT NEW_CHECKOUT`, each a checkout with its `.venv`. All of them run at once and
 are asked one after the other, round by round, so that a machine that grows slower meanwhile does so for each. CPU is

@@ -97,9 +97,7 @@ class LocalExecutor(Executor):
             group=users.group if users is not None else None,
         )
         self.clusters = Clusters(self.means, self.pools)
-        self.starting = Starting(
-            self.means, self.runs, self.spares, self.steps, self.pools, self.ending, self.clusters
-        )
+        self.starting = Starting(self.means, self.runs, self.spares, self.steps, self.pools, self.ending, self.clusters)
         self.following.launch = self.starting.launch
         self.sampling = Sampling(self.workers, self._tell)
         self.tending = Tending(self.means, self.runs, self.pools, self.clusters, self.workers)

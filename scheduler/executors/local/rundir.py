@@ -21,6 +21,7 @@ from artifacts.task_users import Identity
 from scheduler.executors.local.zygote.child import SECRETS, born
 
 MOST_READ = 4096  # bytes of what a task says about itself
+LATEST = 4e9  # seconds since the epoch that it can have begun
 GONE = ".gone"  # at the end of the name of a directory that is being removed
 
 
@@ -124,8 +125,8 @@ class RunDirectory:
             about = os.fstat(fd)
             if not stat.S_ISREG(about.st_mode) or about.st_nlink != 1 or about.st_uid != os.geteuid():
                 raise FileNotFoundError(name)
-            file.truncate()
             file.write(text)
+            file.truncate()  # last: what it takes on the disk stays as it is
 
     def _make_folder(self, name: str) -> bool:
         """Whether it is ours still: of one that a task had in its hands nothing is known."""
@@ -158,7 +159,7 @@ class RunDirectory:
     def process(self) -> Process | None:
         """The process that took the attempt, if one did. One of another user did not, whatever the file says."""
         try:
-            process = Process.parse(self._read("started"))
+            process = Process.parse(":".join(self._started()[:2]))
         except FileNotFoundError:
             return None
         uid = self.uid()
@@ -174,24 +175,34 @@ class RunDirectory:
         process = self.process() if self.path.suffix != GONE else None
         return process if process is not None and process.alive() and self.result() is None else None
 
+    def _started(self) -> list[str]:
+        """What the process that took the attempt says of itself: pid, when it was born, when it began."""
+        return self._read("started").partition("\n")[0].split(":")
+
     def started_at(self) -> float | None:
         """When, in seconds since the epoch."""
         try:
-            return (self.path / "started").lstat().st_mtime
-        except FileNotFoundError:
+            said = self._started()
+            since = float(said[2]) if len(said) > 2 else 0.0
+            return since if 0 < since < LATEST else (self.path / "started").lstat().st_mtime
+        except (FileNotFoundError, ValueError):
             return None
 
     def result(self) -> int | None:
         """The exit code, or minus the signal; None while there is none."""
         try:
-            return int(json.loads(self._read("done"))["status"])
+            return int(self._done()["status"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
+
+    def _done(self) -> Any:
+        said = self._read("done")
+        return json.loads(said[said.find("{") :])
 
     def disk_was_full(self) -> bool:
         """Whether the process that left the result could not write something else for want of room."""
         try:
-            return bool(json.loads(self._read("done")).get("full"))
+            return bool(self._done().get("full"))
         except (FileNotFoundError, ValueError, AttributeError):
             return False
 

@@ -1,7 +1,7 @@
 """Run directories used again: to make one for a small task and to remove it costs as much as the task.
 
-One that its attempt left as it was made, nothing new in it and nothing gone, becomes the next attempt's of the same user
-and code, under that one's name.
+One that its attempt left as it was made, nothing new in it and nothing gone, becomes the next attempt's of the same
+user and code, under that one's name.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,6 +28,8 @@ from scheduler.executors.local.steps import Steps
 from scheduler.executors.local.surroundings import surroundings
 from scheduler.uris import raw_folder_of
 
+AGAIN_SECONDS = 5.0  # then a folder that was handed over is looked at again
+
 
 class Starting:
     """Its methods are steps: what they raise is dealt with by Steps. Thread-safe for different runs."""
@@ -43,6 +46,7 @@ class Starting:
     ) -> None:
         self.means, self.runs, self.steps, self.pools, self.ending = means, runs, steps, pools, ending
         self.spares, self.clusters = spares, clusters
+        self._handed_over: dict[tuple[str, Identity], float] = {}  # monotonic; folders of executions
 
     def equip(self, run: Run) -> None:
         """What has to be known of it, whether it is started or found."""
@@ -159,11 +163,21 @@ class Starting:
             return
         own, addresses = run.spec.identity.place, run.spec.addresses
         raw = raw_folder_of(addresses.output_prefix, addresses.raw_output_prefix)
-        for uri in (addresses.output_prefix, raw):
-            if store.scope_of(f"{uri}/x") == own:
-                store.hand_over(uri, user)
+        if store.scope_of(f"{addresses.output_prefix}/x") == own:
+            store.hand_over(addresses.output_prefix, user)
+        if store.scope_of(f"{raw}/x") == own:
+            self._hand_over_once(store, raw, user)
         if run.log.path != run.directory.log:
             store.hand_over_file(run.assignment.log_uri, user)
+
+    def _hand_over_once(self, store: LocalStore, folder: str, user: Identity) -> None:
+        """One that all attempts of an execution have: not for each of those that begin in the same moment."""
+        now = time.monotonic()
+        if now - self._handed_over.get((folder, user), -AGAIN_SECONDS) < AGAIN_SECONDS:
+            return
+        store.hand_over(folder, user)
+        self._handed_over = {one: at for one, at in self._handed_over.items() if now - at < AGAIN_SECONDS}
+        self._handed_over[folder, user] = now
 
     def _echo(self, run: Run) -> None:
         run.started_at = datetime.now(timezone.utc)

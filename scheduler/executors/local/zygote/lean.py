@@ -1,9 +1,9 @@
 """What flytekit does around a task, without what costs more than a small task itself; see docs/decisions/lean-tasks.md.
 
 It copies the inputs to a folder of its own and reads the copy, and writes the outputs to another folder which it then
-copies into place: through an event loop in a thread, into three folders that it makes for it. Where the store is on this
-disk, the process reads inputs where they are and writes outputs where they belong. What is not as it was in the flytekit
-that this was written for stays as flytekit does it.
+copies into place: through an event loop in a thread, and with folders that it makes for each task. Where the store is
+on this disk, the process reads inputs where they are and writes outputs where they belong. What is not as it was in the
+flytekit that this was written for stays as flytekit does it.
 """
 
 from __future__ import annotations
@@ -70,9 +70,7 @@ def _as_it_was(entrypoint: Any, data_persistence: Any, utils: Any) -> bool:
     }
     if any(list(inspect.signature(one).parameters) != names for one, names in signatures.items()):
         return False
-    return (
-        entrypoint.utils is utils and entrypoint.tempfile is tempfile and entrypoint.FileAccessProvider is provider
-    )
+    return entrypoint.utils is utils and entrypoint.tempfile is tempfile and entrypoint.FileAccessProvider is provider
 
 
 def _folder(suffix: Any = None, prefix: Any = None, dir: Any = None) -> str:
