@@ -8,6 +8,7 @@ flytekit that this was written for stays as flytekit does it.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import tempfile
@@ -145,13 +146,22 @@ class _Files:
                 return False
             os.makedirs(place, exist_ok=True)
             for path, content in told.items():
-                target = os.path.join(place, os.path.basename(path))
-                with open(f"{target}.partial", "wb") as file:
-                    file.write(content)
-                os.replace(f"{target}.partial", target)
+                _put(os.path.join(place, os.path.basename(path)), content)
         except OSError:  # flytekit says what is wrong
             return False
         return True
+
+
+def _put(target: str, content: bytes) -> None:
+    partial = f"{target}.partial"
+    try:
+        with open(partial, "wb") as file:
+            file.write(content)
+        os.replace(partial, target)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        raise
 
 
 def _on_this_disk(uri: Any) -> str:
