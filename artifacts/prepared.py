@@ -1,0 +1,40 @@
+"""Statements that are written out and asked all day: the database plans them once a session, not each time.
+
+To plan what a publication asks takes it four times as long as to carry it out. They are for rows found by an index,
+however many there are, so that one plan is as good for all values: a session is told not to try others.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.signals import connection_created
+from django.db.backends.utils import CursorWrapper
+
+
+class _Cursor(ServerBindingCursor):  # type: ignore[misc, valid-type]
+    def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
+        return super().execute(query, params, **{**options, "prepare": True})
+
+
+def prepared() -> CursorWrapper:
+    """As `connection.cursor()`, for one statement at a time, whose parameters have casts where nothing else says their
+    types. Their values do not change the statement: many are handed over as columns (artifacts.arrays).
+    """
+    cursor = connection.cursor()
+    cursor.cursor = _Cursor(connection.connection)
+    return cursor
+
+
+def _begin_session(sender: object, connection: BaseDatabaseWrapper, **_: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SET plan_cache_mode = force_generic_plan")
+
+
+def connect() -> None:
+    if settings.CAUSEWAY_PREPARE:
+        connection_created.connect(_begin_session, dispatch_uid="artifacts.prepared")
