@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql.base import ServerBindingCursor
 from django.db.backends.signals import connection_created
@@ -25,9 +25,11 @@ def prepared() -> CursorWrapper:
     """As `connection.cursor()`, for one statement at a time, whose parameters have casts where nothing else says their
     types. Their values do not change the statement: many are handed over as columns (artifacts.arrays).
     """
-    cursor = connection.cursor()
-    cursor.cursor = _Cursor(connection.connection)
-    return cursor
+    wrapper = connections[DEFAULT_DB_ALIAS]
+    wrapper.close_if_health_check_failed()
+    wrapper.ensure_connection()
+    with wrapper.wrap_database_errors:
+        return wrapper._prepare_cursor(_Cursor(wrapper.connection))
 
 
 def _begin_session(sender: object, connection: BaseDatabaseWrapper, **_: object) -> None:

@@ -40,7 +40,7 @@ def database_from_url(url: str) -> dict[str, object]:
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "artifacts.sessions",
         "NAME": unquote(parts.path.lstrip("/")) or "causeway",
         "USER": unquote(parts.username or "postgres"),
         "PASSWORD": unquote(parts.password or ""),
