@@ -7,12 +7,21 @@ round trip, which every page and every call would begin with.
 from __future__ import annotations
 
 import select
+from typing import Any
 
 from django.db.backends.postgresql import base
 from psycopg.pq import TransactionStatus
 
 
+class DatabaseOperations(base.DatabaseOperations):
+    def last_executed_query(self, cursor: Any, sql: str, params: Any) -> str:
+        """For whoever looks at statements; one that is prepared is not sent a second time, so that the driver has none."""
+        return super().last_executed_query(cursor, sql, params) or sql
+
+
 class DatabaseWrapper(base.DatabaseWrapper):
+    ops_class = DatabaseOperations
+
     def is_usable(self) -> bool:
         """Whether it is; called where a request begins, and after errors."""
         if self.connection is not None and not self.errors_occurred and _is_quiet(self.connection):
