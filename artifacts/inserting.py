@@ -19,21 +19,26 @@ from artifacts.prepared import prepared
 Row = TypeVar("Row", bound=models.Model)
 
 
-def insert_rows(rows: Sequence[Row], *, computed: Mapping[str, str] | None = None) -> None:
+def insert_rows(
+    rows: Sequence[Row], *, computed: Mapping[str, str] | None = None, unless_there: bool = False
+) -> None:
     """Insert them, all of one model whose key the database counts up, and give them their keys. No signal is sent.
 
     Values are as fields hold them (of a search vector: its text); no `auto_now`, no expressions. Raises IntegrityError,
     and DataError for what does not fit. `computed`: fields whose values the database makes, by SQL over the row `new`;
-    the rows have them afterwards.
+    the rows have them afterwards. `unless_there`: nothing is
+    written, and nothing raised, where a unique key is taken; a single row that was not written has no key then.
     """
     if not rows:
         return
     made = tuple((computed or {}).items())
-    statement, columns = _insert(type(rows[0]), made)
+    statement, columns = _insert(type(rows[0]), made, unless_there)
     with prepared() as cursor:
         cursor.execute(statement, [_column(field, [getattr(row, field.attname) for row in rows]) for field in columns])
         # Keys are drawn in the order of the rows; what RETURNING says is not promised to come in it.
         written = sorted(cursor.fetchall())
+    if unless_there and len(written) < len(rows):
+        return
     for row, (key, *values) in zip(rows, written, strict=True):
         row.pk = key
         for (name, _), value in zip(made, values, strict=True):
@@ -43,7 +48,7 @@ def insert_rows(rows: Sequence[Row], *, computed: Mapping[str, str] | None = Non
 
 @lru_cache
 def _insert(
-    model: type[models.Model], computed: tuple[tuple[str, str], ...]
+    model: type[models.Model], computed: tuple[tuple[str, str], ...], unless_there: bool
 ) -> tuple[str, list[models.Field[Any, Any]]]:
     quote = connection.ops.quote_name
     key = model._meta.pk
@@ -57,7 +62,7 @@ def _insert(
     statement = (
         f"INSERT INTO {quote(model._meta.db_table)} ({names}) "  # noqa: S608 - our own models
         f"SELECT {values} FROM unnest({arrays}) WITH ORDINALITY AS new({names}, ordinality) "
-        f"ORDER BY ordinality RETURNING {returning}"
+        f"ORDER BY ordinality {'ON CONFLICT DO NOTHING ' if unless_there else ''}RETURNING {returning}"
     )
     return statement, fields
 

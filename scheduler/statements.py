@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 from django.db import OperationalError, connection, models
 from psycopg.errors import LockNotAvailable
 
+from artifacts.prepared import prepared
 from artifacts.written_out import row_of, selection
 
 Row = TypeVar("Row", bound=models.Model)
@@ -108,10 +109,13 @@ def lock_and_ask(model: type[Row], pk: int, question: Statement | None) -> tuple
     return (row_of(model, selected, found[0]) if found else None), answer
 
 
-def select(model: type[Row], which: str, parameters: Sequence[Any], *, without: tuple[str, ...] = ()) -> list[Row]:
-    """The rows, complete but for the fields `without`, for which the SQL after WHERE holds."""
+def select(
+    model: type[Row], which: str, parameters: Sequence[Any], *, without: tuple[str, ...] = (), planned: bool = False
+) -> list[Row]:
+    """The rows, complete but for the fields `without`, for which the SQL after WHERE holds; `planned` once a session
+    (artifacts.prepared)."""
     selected = selection(model, without=without)
-    with connection.cursor() as cursor:
+    with prepared() if planned else connection.cursor() as cursor:
         cursor.execute(f'SELECT {selected.columns} FROM "{model._meta.db_table}" WHERE {which}', parameters)  # noqa: S608
         found = cursor.fetchall()
     return [row_of(model, selected, values) for values in found]
