@@ -55,6 +55,8 @@ def _text(value: object) -> str | None:
         return value.isoformat()
     if isinstance(value, (bytes, bytearray, memoryview)):
         return f"\\x{bytes(value).hex()}"
-    if isinstance(value, (bool, int, float, Decimal, UUID)):
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(int(value))  # of a member of an enumeration, its number
+    if isinstance(value, (bool, float, Decimal, UUID)):
         return str(value)
     raise TypeError(f"PostgreSQL is not told of a {type(value).__name__} here")

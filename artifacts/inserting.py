@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import connection, models
 
 from artifacts.arrays import column_of
@@ -55,9 +56,9 @@ def _insert(
     fields = [field for field in model._meta.concrete_fields if field is not key]
     names = ", ".join(quote(str(field.column)) for field in fields)
     arrays = ", ".join(f"%s::{_type(field)}[]" for field in fields)
-    made = dict(computed)
+    made = {field.attname: _items(field) for field in fields if isinstance(field, ArrayField)} | dict(computed)
     values = ", ".join(made.get(field.attname) or quote(str(field.column)) for field in fields)
-    returned = [key, *(model._meta.get_field(name) for name in made)]
+    returned = [key, *(model._meta.get_field(name) for name, _ in computed)]
     returning = ", ".join(quote(str(field.column)) for field in returned)
     statement = (
         f"INSERT INTO {quote(model._meta.db_table)} ({names}) "  # noqa: S608 - our own models
@@ -69,10 +70,18 @@ def _insert(
 
 def _type(field: models.Field[Any, Any]) -> str:
     """A cast to a type with a length would cut what is too long: of texts the column itself says so."""
+    if isinstance(field, ArrayField):
+        return "jsonb"  # arrays of arrays would be taken apart whole
     return "text" if isinstance(field, models.CharField) else str(field.db_type(connection))
 
 
+def _items(field: models.Field[Any, Any]) -> str:
+    column = f"new.{connection.ops.quote_name(str(field.column))}"
+    items = f"ARRAY(SELECT jsonb_array_elements_text({column}))::{field.db_type(connection)}"
+    return f"CASE WHEN {column} IS NOT NULL THEN {items} END"
+
+
 def _column(field: models.Field[Any, Any], values: Sequence[Any]) -> str:
-    if isinstance(field, models.JSONField):
+    if isinstance(field, (models.JSONField, ArrayField)):
         return column_of(None if value is None else json.dumps(value) for value in values)
     return column_of(values)

@@ -11,6 +11,9 @@ from datetime import datetime
 
 from django.db import connection
 
+from artifacts.arrays import column_of
+from artifacts.inserting import insert_rows
+from artifacts.prepared import prepared
 from lineage.models import ExecutionLink, LinkKind, VersionEdge, VersionRole, Via
 
 
@@ -44,25 +47,26 @@ def record_consumed(execution_key: str, uses: Iterable[Use], *, at: datetime) ->
     found = list(uses)
     if not found:
         return
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             _CONSUMED,
             {
                 "execution": execution_key,
                 "role": VersionRole.CONSUMED.value,
                 "at": at,
-                "versions": [use.version_id for use in found],
-                "nodes": [use.node_id[:255] for use in found],
-                "attempts": [use.attempt for use in found],
-                "variables": [use.variable[:255] for use in found],
-                "vias": [use.via.value for use in found],
+                "versions": column_of(use.version_id for use in found),
+                "nodes": column_of(use.node_id[:255] for use in found),
+                "attempts": column_of(use.attempt for use in found),
+                "variables": column_of(use.variable[:255] for use in found),
+                "vias": column_of(use.via.value for use in found),
             },
         )
 
 
 _CONSUMED = """
 INSERT INTO lineage_versionedge (version_id, execution_key, node_id, attempt, variable, role, via, at)
-SELECT used.version, %(execution)s, used.node, used.attempt, used.variable, %(role)s, used.via, %(at)s
+SELECT used.version, %(execution)s::text, used.node, used.attempt, used.variable, %(role)s::text, used.via,
+    %(at)s::timestamptz
 FROM unnest(%(versions)s::bigint[], %(nodes)s::text[], %(attempts)s::int[], %(variables)s::text[], %(vias)s::text[])
     AS used(version, node, attempt, variable, via)
 JOIN artifacts_artifactversion AS version ON version.id = used.version
@@ -112,7 +116,7 @@ def record_started(
 ) -> None:
     """The execution was started by `source`: an execution key, or `trigger:<id>`, `schedule:<id>`."""
     link = ExecutionLink(execution_key=execution_key, kind=kind, source=source, detail=dict(detail or {}), at=at)
-    ExecutionLink.objects.bulk_create([link], ignore_conflicts=True)
+    insert_rows([link], unless_there=True)
 
 
 _READ = """

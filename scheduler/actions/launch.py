@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from flyteidl.admin import execution_pb2, launch_plan_pb2
 from flyteidl.core import execution_pb2 as core_execution
@@ -15,6 +15,7 @@ from flyteidl.core import literals_pb2
 from artifacts import literals
 from artifacts.actions.holding import Removed, hold
 from artifacts.exceptions import AlreadyExists, FailedPrecondition, ResourceExhausted
+from artifacts.inserting import insert_rows
 from artifacts.models import ArtifactVersion
 from artifacts.places import place_of
 from artifacts.shadows import shadow_of_call
@@ -42,7 +43,6 @@ __all__ = ["LaunchRequest", "Resolved", "generate_name", "launch", "recover", "r
 # Without vowels and look-alikes, as Kubernetes generates names.
 NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 NAME_LENGTH = 20
-NAME_CONSTRAINT = "execution_key_unique"
 # By the tiers of core.QualityOfService; what says nothing is in the middle.
 PRIORITIES = {core_execution.QualityOfService.HIGH: 10, core_execution.QualityOfService.LOW: -10}
 _LAUNCHING = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
@@ -157,26 +157,24 @@ def launch(
         counters={"origins": {"taken": origins}} if origins else {},
     )
     execution.inputs_uri = Uris.of_key(execution.key).inputs("")
-    try:
-        with transaction.atomic():
-            if execution.shadow_id is None:
-                _check_concurrency(plan)
-            _hold_inputs(gathered)
-            execution.save(force_insert=True)
-            # After the insert: whoever loses the race for a name must not overwrite the winner's inputs.
-            store().put(execution.inputs_uri, gathered.inputs.SerializeToString(deterministic=True))
-            _record_lineage(execution, gathered, trigger, trigger_id)
-            if parent_node is None and mode in _VERBS:
-                detail = {"source": reference.key} if reference is not None else {}
-                record(actor, _VERBS[mode], execution, detail=detail)
-            if found.is_shadowed and execution.shadow_id is None and mode != ExecutionMode.RECOVERED:
-                taken = {name: one.version for name, one in gathered.resolved.items()}
-                note_champion(execution, (plan.project, plan.domain, plan.name), taken)
-            wake_execution(execution.pk)
-    except IntegrityError as error:
-        if NAME_CONSTRAINT not in str(error):
-            raise
-        raise AlreadyExists(f"an execution {execution.key} already exists") from None
+    # A trigger's try to launch has a savepoint of its own (scheduler.triggers.attempts).
+    with transaction.atomic(savepoint=trigger_id is None):
+        if execution.shadow_id is None:
+            _check_concurrency(plan)
+        _hold_inputs(gathered)
+        insert_rows([execution], unless_there=True)
+        if execution.pk is None:  # the name is all that others may have too
+            raise AlreadyExists(f"an execution {execution.key} already exists")
+        # After the insert: whoever loses the race for a name must not overwrite the winner's inputs.
+        store().put(execution.inputs_uri, gathered.inputs.SerializeToString(deterministic=True))
+        _record_lineage(execution, gathered, trigger, trigger_id)
+        if parent_node is None and mode in _VERBS:
+            detail = {"source": reference.key} if reference is not None else {}
+            record(actor, _VERBS[mode], execution, detail=detail)
+        if found.is_shadowed and execution.shadow_id is None and mode != ExecutionMode.RECOVERED:
+            taken = {name: one.version for name, one in gathered.resolved.items()}
+            note_champion(execution, (plan.project, plan.domain, plan.name), taken)
+        wake_execution(execution.pk)
     return execution
 
 

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
 from flyteidl.core import identifier_pb2, interface_pb2, tasks_pb2
 
 from artifacts.exceptions import AlreadyExists, InvalidArgument, NotFound
+from artifacts.prepared import prepared
 from scheduler.actions.identifiers import check_fields, check_project_state
 from scheduler.actions.register import register_launch_plan, register_workflow
 from scheduler.authority import Action, Authority, Place
@@ -100,8 +101,8 @@ _FIND = """
         )
     FROM scheduler_project AS project
     LEFT JOIN {table} AS found
-        ON found.project = %s AND found.domain = %s AND found.name = %s AND found.version = %s
-    WHERE project.identifier = %s
+        ON found.project = %s::text AND found.domain = %s::text AND found.name = %s::text AND found.version = %s::text
+    WHERE project.identifier = %s::text
 """
 _FIND_LAUNCH_PLAN = _FIND.format(table="scheduler_launchplan")
 _FIND_TASK = _FIND.format(table="scheduler_task")
@@ -110,7 +111,7 @@ _FIND_TASK = _FIND.format(table="scheduler_task")
 def _find(
     sql: str, what: str, wanted: identifier_pb2.Identifier, place: Place, authority: Authority
 ) -> tuple[int, bool, bool]:
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(sql, [wanted.project, wanted.domain, wanted.name, wanted.version, place[0]])
         state, found, configured, shadowed = cursor.fetchone() or (None, None, False, False)
     check_project_state(*place, state)

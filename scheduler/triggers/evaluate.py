@@ -10,12 +10,14 @@ from functools import partial
 from typing import TypeVar
 
 from django.db import connection, transaction
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Q
 from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition
 from artifacts.happenings import PUBLISHED
-from artifacts.models import ArtifactVersion, Happening
+from artifacts.models import Artifact, ArtifactVersion, Happening
+from artifacts.prepared import prepared
+from artifacts.written_out import row_of, selection
 from audit.record import record
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerMode
 from scheduler.triggers.attempts import Came, attempt
@@ -46,15 +48,32 @@ _NEWS = """
         )
     FROM artifacts_artifactversion AS version
     JOIN artifacts_artifact AS artifact ON artifact.id = version.artifact_id
-    WHERE version.id = %s AND version.triggers_evaluated_at IS NULL
+    WHERE version.id = %s::bigint AND version.triggers_evaluated_at IS NULL
     FOR NO KEY UPDATE OF version SKIP LOCKED
 """
-# The version that fires, and the happening of its publication.
+# The version that fires; below, with the happening of its publication.
 _VERSIONS = ArtifactVersion.objects.select_related("artifact").defer("card", "terms")
-_PUBLICATION = Subquery(
-    Happening.objects.filter(version=OuterRef("pk"), kind=PUBLISHED.name).order_by("pk").values("pk")[:1]
-)
-_DONE = "UPDATE artifacts_artifactversion SET triggers_evaluated_at = clock_timestamp() WHERE id = %s"
+_FIRING = """
+    SELECT {version}, {artifact}, (
+        SELECT id FROM artifacts_happening AS happening
+        WHERE happening.version_id = version.id AND kind = %s::text ORDER BY id LIMIT 1
+    )
+    FROM artifacts_artifactversion AS version JOIN artifacts_artifact AS artifact ON artifact.id = version.artifact_id
+    WHERE version.id = %s::bigint
+"""
+_DONE = "UPDATE artifacts_artifactversion SET triggers_evaluated_at = clock_timestamp() WHERE id = %s::bigint"
+
+
+def _published(version_id: int) -> Fact:
+    """Its publication, as triggers on it fire for it."""
+    whole, place = selection(ArtifactVersion, of="version", without=("card", "terms")), selection(Artifact, of="artifact")
+    with prepared() as cursor:
+        statement = _FIRING.format(version=whole.columns, artifact=place.columns)
+        cursor.execute(statement, [PUBLISHED.name, str(version_id)])
+        *found, publication = cursor.fetchone()
+    version = row_of(ArtifactVersion, whole, found)
+    version.artifact = row_of(Artifact, place, found[len(whole.names) :])
+    return Fact(version, version.created_at, publication)
 
 
 def evaluate_version(version_id: int) -> None:
@@ -75,26 +94,28 @@ class _Switched(Exception):
 
 
 def _evaluate(version_id: int) -> None:
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_NEWS, [version_id])
-        news = cursor.fetchone()
+    with transaction.atomic():
+        with prepared() as cursor:
+            cursor.execute(_NEWS, [str(version_id)])
+            news = cursor.fetchone()
         if news is None:  # done, or being done
             return
         watched, lacked = news
         if watched or lacked:
-            version = _VERSIONS.annotate(publication=_PUBLICATION).get(pk=version_id)
-            publication: int | None = version.publication
+            fact = _published(version_id)
+            version = fact.version
             triggers = matching(version) if watched else []
             lacking = _lacking(version) if lacked else []
             guarded = _lock(triggers, [firing.trigger for firing in lacking])
             if not all(guarded[trigger.pk].active for trigger in triggers if trigger.pk in guarded):
                 raise _Switched
-            _fire_all(Fact(version, version.created_at, publication), triggers, guarded)
+            _fire_all(fact, triggers, guarded)
             if watched > len(triggers):
-                note_filtered(version, publication)
+                note_filtered(version, fact.happening_id)
             for firing in lacking:
                 retry_firing(firing.pk)
-        cursor.execute(_DONE, [version_id])
+        with prepared() as cursor:
+            cursor.execute(_DONE, [str(version_id)])
 
 
 def _lock(*triggers: Iterable[Trigger]) -> dict[int, Trigger]:
@@ -127,10 +148,8 @@ def fire_for(version_id: int, trigger_ids: Sequence[int]) -> None:
 
     By the publication's happening, as they would have been then: one that has fired for it does nothing.
     """
-    version = _VERSIONS.annotate(publication=_PUBLICATION).get(pk=version_id)
-    publication: int | None = version.publication
     triggers = list(Trigger.objects.filter(pk__in=trigger_ids, active=True).defer("condition").order_by("pk"))
-    _fire_active(Fact(version, version.created_at, publication), triggers)
+    _fire_active(_published(version_id), triggers)
 
 
 def _fire_active(fact: Fact, triggers: Sequence[Trigger]) -> None:

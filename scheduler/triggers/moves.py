@@ -16,6 +16,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition
+from artifacts.inserting import insert_rows
 from scheduler.models import TriggerFiring
 from scheduler.phases import FIRING_TRANSITIONS, FiringOutcome
 
@@ -62,7 +63,7 @@ def put(firing: TriggerFiring, to: FiringOutcome, **fields: Any) -> None:
 def put_once(firing: TriggerFiring, to: FiringOutcome, **fields: Any) -> None:
     """As `put` for a new firing; nothing where the ledger has a row of the same trigger and happening."""
     _set(firing, {"outcome": to, **fields})
-    TriggerFiring.objects.bulk_create([firing], ignore_conflicts=True)
+    insert_rows([firing], unless_there=True)
 
 
 def put_all(firings: QuerySet[TriggerFiring], to: FiringOutcome, **fields: Any) -> int:
