@@ -7,7 +7,6 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
-
 _NUL = "PostgreSQL text fields cannot contain NUL (0x00) characters"
 
 

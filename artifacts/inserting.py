@@ -20,9 +20,7 @@ from artifacts.prepared import prepared
 Row = TypeVar("Row", bound=models.Model)
 
 
-def insert_rows(
-    rows: Sequence[Row], *, computed: Mapping[str, str] | None = None, unless_there: bool = False
-) -> None:
+def insert_rows(rows: Sequence[Row], *, computed: Mapping[str, str] | None = None, unless_there: bool = False) -> None:
     """Insert them, all of one model whose key the database counts up, and give them their keys. No signal is sent.
 
     Values are as fields hold them (of a search vector: its text); no `auto_now`, no expressions. Raises IntegrityError,

@@ -305,4 +305,8 @@ def elsewhere(request: HttpRequest, rest: str) -> HttpResponseBase:
     return found.func(request, *found.args, **found.kwargs) if found else no_such_route(request)
 
 
-urlpatterns = [path("v1/", include(by_first_segment(v1))), path("v1/<path:rest>", elsewhere), re_path("", no_such_route)]
+urlpatterns = [
+    path("v1/", include(by_first_segment(v1))),
+    path("v1/<path:rest>", elsewhere),
+    re_path("", no_such_route),
+]

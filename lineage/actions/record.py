@@ -5,7 +5,7 @@ Writing one twice changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,16 +44,21 @@ def record_consumed(execution_key: str, uses: Iterable[Use], *, at: datetime) ->
 
     Ids come with literals that users' containers write: one that names no version is left out.
     """
-    found = list(uses)
-    if not found:
+    record_all_consumed([(execution_key, at, use) for use in uses])
+
+
+def record_all_consumed(uses: Sequence[tuple[str, datetime, Use]]) -> None:
+    """As `record_consumed`, of several executions: with the key of each, and when."""
+    if not uses:
         return
+    found = [use for _, _, use in uses]
     with prepared() as cursor:
         cursor.execute(
             _CONSUMED,
             {
-                "execution": execution_key,
                 "role": VersionRole.CONSUMED.value,
-                "at": at,
+                "executions": column_of(key for key, _, _ in uses),
+                "ats": column_of(at for _, at, _ in uses),
                 "versions": column_of(use.version_id for use in found),
                 "nodes": column_of(use.node_id[:255] for use in found),
                 "attempts": column_of(use.attempt for use in found),
@@ -65,10 +70,11 @@ def record_consumed(execution_key: str, uses: Iterable[Use], *, at: datetime) ->
 
 _CONSUMED = """
 INSERT INTO lineage_versionedge (version_id, execution_key, node_id, attempt, variable, role, via, at)
-SELECT used.version, %(execution)s::text, used.node, used.attempt, used.variable, %(role)s::text, used.via,
-    %(at)s::timestamptz
-FROM unnest(%(versions)s::bigint[], %(nodes)s::text[], %(attempts)s::int[], %(variables)s::text[], %(vias)s::text[])
-    AS used(version, node, attempt, variable, via)
+SELECT used.version, used.execution, used.node, used.attempt, used.variable, %(role)s::text, used.via, used.at
+FROM unnest(
+    %(executions)s::text[], %(ats)s::timestamptz[], %(versions)s::bigint[], %(nodes)s::text[], %(attempts)s::int[],
+    %(variables)s::text[], %(vias)s::text[]
+) AS used(execution, at, version, node, attempt, variable, via)
 JOIN artifacts_artifactversion AS version ON version.id = used.version
 ON CONFLICT DO NOTHING
 """
@@ -116,7 +122,12 @@ def record_started(
 ) -> None:
     """The execution was started by `source`: an execution key, or `trigger:<id>`, `schedule:<id>`."""
     link = ExecutionLink(execution_key=execution_key, kind=kind, source=source, detail=dict(detail or {}), at=at)
-    insert_rows([link], unless_there=True)
+    record_links([link])
+
+
+def record_links(links: Sequence[ExecutionLink]) -> None:
+    """As `record_started`, of several executions."""
+    insert_rows(links, unless_there=True)
 
 
 _READ = """

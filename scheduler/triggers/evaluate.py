@@ -13,18 +13,20 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from artifacts.exceptions import FailedPrecondition
+from artifacts.exceptions import AlreadyExists, FailedPrecondition
 from artifacts.happenings import PUBLISHED
 from artifacts.models import Artifact, ArtifactVersion, Happening
 from artifacts.prepared import prepared
 from artifacts.written_out import row_of, selection
 from audit.record import record
+from scheduler.actions.launch_rows import NotTogether, written_together
+from scheduler.asked_once import asking_once
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerMode
 from scheduler.triggers.attempts import Came, attempt
 from scheduler.triggers.chain import Generation, check_chain, generation_of, release
 from scheduler.triggers.filtered import note_filtered
 from scheduler.triggers.matching import matching
-from scheduler.triggers.moves import put, put_once
+from scheduler.triggers.moves import Ledger, put, put_once
 from scheduler.triggers.queue import carried, enqueue, lock_trigger, settle_queue, unsettled
 from scheduler.triggers.rounds import arrive, due_rounds, expire_round, tell_mates
 
@@ -67,7 +69,10 @@ _DONE = "UPDATE artifacts_artifactversion SET triggers_evaluated_at = clock_time
 
 def _published(version_id: int) -> Fact:
     """Its publication, as triggers on it fire for it."""
-    whole, place = selection(ArtifactVersion, of="version", without=("card", "terms")), selection(Artifact, of="artifact")
+    whole, place = (
+        selection(ArtifactVersion, of="version", without=("card", "terms")),
+        selection(Artifact, of="artifact"),
+    )
     with prepared() as cursor:
         statement = _FIRING.format(version=whole.columns, artifact=place.columns)
         cursor.execute(statement, [PUBLISHED.name, str(version_id)])
@@ -102,18 +107,25 @@ def evaluate_together(version_ids: Sequence[int]) -> None:
     """
     alone: Sequence[int] = version_ids
     try:
-        with transaction.atomic():
-            held_back = [pk for pk in version_ids if not _evaluate(pk, alone=False)]
+        ledger = Ledger()
+        with transaction.atomic(), asking_once():
+            with written_together():
+                held_back = [pk for pk in version_ids if not _evaluate(pk, ledger)]
+            ledger.write()
         alone = held_back
+    except (NotTogether, AlreadyExists):
+        pass
     except Exception:
         logger.exception("versions %s could not be evaluated together", version_ids)
     for pk in alone:
         _quietly(f"evaluate_version({pk})", partial(evaluate_version, pk))
 
 
-def _evaluate(version_id: int, *, alone: bool = True) -> bool:
-    """False: not `alone`, it holds up no others behind locks. Nothing is done then."""
-    with transaction.atomic(savepoint=alone):
+def _evaluate(version_id: int, ledger: Ledger | None = None) -> bool:
+    """With a `ledger`, together with others, which are not held up behind locks, and no part of a chain is, as that
+    counts what was launched. False: it has to be evaluated alone, and nothing is done.
+    """
+    with transaction.atomic(savepoint=ledger is None):
         with prepared() as cursor:
             cursor.execute(_NEWS, [str(version_id)])
             news = cursor.fetchone()
@@ -125,12 +137,13 @@ def _evaluate(version_id: int, *, alone: bool = True) -> bool:
             version = fact.version
             triggers = matching(version) if watched else []
             lacking = _lacking(version) if lacked else []
-            if not alone and (lacking or any(trigger.is_guarded for trigger in triggers)):
+            by_itself = lacking or version.execution_key or any(trigger.is_guarded for trigger in triggers)
+            if ledger is not None and by_itself:
                 return False
             guarded = _lock(triggers, [firing.trigger for firing in lacking])
             if not all(guarded[trigger.pk].active for trigger in triggers if trigger.pk in guarded):
                 raise _Switched
-            _fire_all(fact, triggers, guarded)
+            _fire_all(fact, triggers, guarded, put_once if ledger is None else ledger.put)
             if watched > len(triggers):
                 note_filtered(version, fact.happening_id)
             for firing in lacking:
@@ -187,14 +200,16 @@ def evaluate_asked(happening: Happening, trigger: Trigger) -> TriggerFiring:
     return TriggerFiring.objects.select_related("execution").get(trigger=trigger, happening=happening)
 
 
-def _fire_all(fact: Fact, triggers: Sequence[Trigger], guarded: dict[int, Trigger]) -> None:
+def _fire_all(
+    fact: Fact, triggers: Sequence[Trigger], guarded: dict[int, Trigger], put_new: Callable[..., None] = put_once
+) -> None:
     if triggers:
         generation = generation_of(fact.version)
         for trigger in triggers:
-            _fire(guarded.get(trigger.pk, trigger), fact, generation, guarded=trigger.pk in guarded)
+            _fire(guarded.get(trigger.pk, trigger), fact, generation, put_new, guarded=trigger.pk in guarded)
 
 
-def _fire(trigger: Trigger, fact: Fact, generation: Generation, *, guarded: bool) -> None:
+def _fire(trigger: Trigger, fact: Fact, generation: Generation, put_new: Callable[..., None], *, guarded: bool) -> None:
     version = fact.version
     firing = TriggerFiring(
         trigger=trigger,
@@ -207,13 +222,13 @@ def _fire(trigger: Trigger, fact: Fact, generation: Generation, *, guarded: bool
     )
     stop = _gone(version) or check_chain(generation)
     if stop:
-        put_once(firing, FiringOutcome.SKIPPED, reason=stop)
+        put_new(firing, FiringOutcome.SKIPPED, reason=stop)
     elif guarded:
         same = TriggerFiring.objects.filter(trigger=trigger, version=version, happening=fact.happening_id)
         if not same.exists():
             _fire_guarded(trigger, firing)
     else:
-        put_once(firing, **attempt(firing))
+        put_new(firing, **attempt(firing))
 
 
 def _gone(version: ArtifactVersion) -> str:

@@ -22,9 +22,7 @@ from scheduler.triggers.rounds import close
 from scheduler.wake import wake_triggers
 
 
-def switch_on(
-    launch_plan: LaunchPlan, *, at: datetime, since: datetime, replaced: Iterable[LaunchPlan] = ()
-) -> None:
+def switch_on(launch_plan: LaunchPlan, *, at: datetime, since: datetime, replaced: Iterable[LaunchPlan] = ()) -> None:
     """With the launch plan's activation `at` that time. Versions published `since` fire it that are not evaluated yet.
 
     A pause, and limits that a person set, pass over to the version that follows. The caller's transaction holds the launch plan's name. InvalidArgument when an artifact that came to be since the
