@@ -22,7 +22,10 @@ MAY_ASK = f"(SELECT pg_try_advisory_xact_lock_shared({_LOCK}))"
 _waiters = ["true"]  # SQL over a row of `artifact`; where nobody says better, something may always wait
 
 # What it is written with tells it from a version that was looked at: that takes some time. Shadows are nobody's.
-_DONE = "CASE WHEN ({waiters}) THEN new.triggers_evaluated_at ELSE new.created_at END"
+_DONE = """
+    CASE WHEN (SELECT ({waiters}) FROM artifacts_artifact AS artifact WHERE artifact.id = new.artifact_id)
+    THEN new.triggers_evaluated_at ELSE new.created_at END
+"""
 _OVERLOOKED = """
     UPDATE artifacts_artifactversion AS version SET triggers_evaluated_at = NULL
     FROM unnest(%s::text[], %s::text[], %s::text[]) AS wanted(project, domain, name)
@@ -40,8 +43,7 @@ def install_waiters(sql: str) -> None:
 
 def done_if_none_waits() -> dict[str, str]:
     """For `insert_rows` of versions, in a transaction that may ask (MAY_ASK): when they were looked at."""
-    waiters = f"SELECT ({_waiters[0]}) FROM artifacts_artifact AS artifact WHERE artifact.id = new.artifact_id"
-    return {"triggers_evaluated_at": _DONE.format(waiters=waiters)}
+    return {"triggers_evaluated_at": _DONE.format(waiters=_waiters[0])}
 
 
 def begin_to_wait(artifacts: Collection[Key], *, since: datetime) -> list[int]:

@@ -1,7 +1,7 @@
-"""Django's backend for PostgreSQL, but that a session which is kept is not asked before each request if it still lives.
+"""Django's backend for PostgreSQL, but that a session which is kept is not asked before each request if it lives.
 
-A server that went away, or ended the session, has closed its end of the connection, and the kernel knows. Asking takes a
-round trip, which every page and every call would begin with.
+A server that went away, or ended the session, has closed its end of the connection, and the kernel knows. Asking takes
+a round trip, which every page and every call would begin with.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from psycopg.pq import TransactionStatus
 
 class DatabaseOperations(base.DatabaseOperations):
     def last_executed_query(self, cursor: Any, sql: str, params: Any) -> str:
-        """For whoever looks at statements; one that is prepared is not sent a second time, so that the driver has none."""
+        """For whoever looks at statements: of one that is prepared already, which is not sent, the driver has none."""
         return super().last_executed_query(cursor, sql, params) or sql
 
 

@@ -131,7 +131,8 @@ def revoke_own(token: ApiToken, *, user: User) -> None:
 # Asked with every call, so it is not put together by the ORM each time, which costs four times what the query does.
 _OWNER = """
     SELECT {columns}, token.id, token.expires_at, token.last_used_at, token.revoked_at, token.scopes, token.project
-    FROM accounts_apitoken AS token JOIN accounts_user AS owner ON owner.id = token.user_id WHERE token.digest = %s::text
+    FROM accounts_apitoken AS token JOIN accounts_user AS owner ON owner.id = token.user_id
+    WHERE token.digest = %s::text
 """
 
 

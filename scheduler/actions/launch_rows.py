@@ -1,4 +1,4 @@
-"""The rows of launches, with their inputs and their lineage: of one launch, or of many by as many statements as of one."""
+"""The rows of launches, with their inputs and lineage: of many launches by as many statements as of one."""
 
 from __future__ import annotations
 
