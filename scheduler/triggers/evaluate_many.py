@@ -13,7 +13,7 @@ _UNWATCHED = f"""
     FROM artifacts_artifact AS artifact
     WHERE artifact.id = version.artifact_id AND version.id = ANY(%s) AND version.triggers_evaluated_at IS NULL
       AND NOT ({WAITERS})
-"""
+"""  # noqa: S608 - of a constant
 _LEFT = "SELECT id FROM artifacts_artifactversion WHERE id = ANY(%s) AND triggers_evaluated_at IS NULL ORDER BY id"
 
 

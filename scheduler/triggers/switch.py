@@ -25,8 +25,9 @@ from scheduler.wake import wake_triggers
 def switch_on(launch_plan: LaunchPlan, *, at: datetime, since: datetime, replaced: Iterable[LaunchPlan] = ()) -> None:
     """With the launch plan's activation `at` that time. Versions published `since` fire it that are not evaluated yet.
 
-    A pause, and limits that a person set, pass over to the version that follows. The caller's transaction holds the launch plan's name. InvalidArgument when an artifact that came to be since the
-    registration does not have the partitions that the trigger asks for or joins on: it would wait for ever.
+    A pause, and limits that a person set, pass over to the version that follows. The caller's transaction holds the
+    launch plan's name. InvalidArgument when an artifact that came to be since the registration does not have the
+    partitions that the trigger asks for or joins on: it would wait for ever.
     """
     trigger = Trigger.objects.select_for_update(no_key=True).filter(launch_plan=launch_plan).first()
     if trigger is None or (trigger.contest is not None and not trigger.contest.has(launch_plan.name)):
