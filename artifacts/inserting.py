@@ -56,7 +56,7 @@ def _insert(
     arrays = ", ".join(f"%s::{_type(field)}[]" for field in fields)
     made = {field.attname: _items(field) for field in fields if isinstance(field, ArrayField)} | dict(computed)
     values = ", ".join(made.get(field.attname) or quote(str(field.column)) for field in fields)
-    returned = [key, *(model._meta.get_field(name) for name, _ in computed)]
+    returned = [key, *(field for name, _ in computed for field in fields if field.attname == name)]
     returning = ", ".join(quote(str(field.column)) for field in returned)
     statement = (
         f"INSERT INTO {quote(model._meta.db_table)} ({names}) "  # noqa: S608 - our own models

@@ -11,12 +11,14 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.postgresql.base import ServerBindingCursor
+from django.db.backends.postgresql import base
 from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
 
+_ServerBindingCursor: Any = base.ServerBindingCursor  # type: ignore[attr-defined]  # not with psycopg 2
 
-class _Cursor(ServerBindingCursor):  # type: ignore[misc, valid-type]
+
+class _Cursor(_ServerBindingCursor):  # type: ignore[misc]
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         return super().execute(query, params, **{**options, "prepare": True})
 
@@ -25,11 +27,12 @@ def prepared() -> CursorWrapper:
     """As `connection.cursor()`, for one statement at a time, whose parameters have casts where nothing else says their
     types. Their values do not change the statement: many are handed over as columns (artifacts.arrays).
     """
-    wrapper = connections[DEFAULT_DB_ALIAS]
+    wrapper: Any = connections[DEFAULT_DB_ALIAS]
     wrapper.close_if_health_check_failed()
     wrapper.ensure_connection()
     with wrapper.wrap_database_errors:
-        return wrapper._prepare_cursor(_Cursor(wrapper.connection))
+        cursor: CursorWrapper = wrapper._prepare_cursor(_Cursor(wrapper.connection))
+    return cursor
 
 
 def _begin_session(sender: object, connection: BaseDatabaseWrapper, **_: object) -> None:
