@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
-from artifacts import lookups
+from artifacts import lookups, prepared
 
 
 class ArtifactsConfig(AppConfig):
@@ -11,3 +11,4 @@ class ArtifactsConfig(AppConfig):
 
     def ready(self) -> None:
         lookups.register()
+        prepared.connect()

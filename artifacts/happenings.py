@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from artifacts.arrays import column_of
 from artifacts.models import Artifact, ArtifactVersion, Happening
+from artifacts.prepared import prepared
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -141,7 +142,7 @@ def write(rows: Sequence[Happening]) -> Sequence[Happening]:
     if not rows:
         return rows
     values = {name: column_of(getattr(row, name) for row in rows) for name in COLUMNS if name != "detail"}
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(_write_sql(), {**values, "detail": column_of(json.dumps(row.detail) for row in rows)})
         written = cursor.fetchall()
     for row, (pk, _) in zip(rows, written, strict=True):

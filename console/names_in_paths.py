@@ -11,11 +11,12 @@ part of which like a folder (`team/../daily`).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from urllib.parse import unquote, urlsplit
 
 from django.http import HttpRequest, HttpResponseBase
-from django.urls import URLPattern, path, register_converter
+from django.urls import URLPattern, URLResolver, include, path, register_converter
 from django.urls.converters import PathConverter, StringConverter
 from django.urls.resolvers import ResolverMatch
 
@@ -71,6 +72,21 @@ class SlashesInNames:
 
 def _kept(path_sent: str) -> str:
     return "/".join(unquote(segment).replace("/", WITHIN) for segment in path_sent.split("/"))
+
+
+def by_first_segment(patterns: Sequence[URLPattern]) -> list[URLPattern | URLResolver]:
+    """The same routes, which begin with a word each, so that an address is compared with those alone that begin as it
+    does: with hundreds, one after the other, takes a tenth of the time of a request.
+    """
+    below: dict[str, list[URLPattern]] = defaultdict(list)
+    single: list[URLPattern | URLResolver] = []
+    for each in patterns:
+        word, slash, rest = str(each.pattern).partition("/")
+        if slash:
+            below[word].append(path(rest, each.callback, name=each.name))
+        else:
+            single.append(each)
+    return [*(path(f"{word}/", include(routes)) for word, routes in below.items()), *single]
 
 
 def lenient(patterns: Sequence[URLPattern]) -> list[URLPattern]:

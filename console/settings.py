@@ -30,12 +30,17 @@ def home_secret(name: str) -> str:
     return kept_secret(CAUSEWAY_HOME, name)
 
 
+# Statements asked all day are planned once a session. "0" behind a pooler that gives each transaction another session
+# and does not know prepared statements.
+CAUSEWAY_PREPARE = env_flag("CAUSEWAY_PREPARE", default=True)
+
+
 def database_from_url(url: str) -> dict[str, object]:
     """`postgresql://user:password@host:port/name?host=/socket/dir` as Django's DATABASES entry."""
     parts = urlsplit(url)
     query = dict(parse_qsl(parts.query))
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "artifacts.sessions",
         "NAME": unquote(parts.path.lstrip("/")) or "causeway",
         "USER": unquote(parts.username or "postgres"),
         "PASSWORD": unquote(parts.password or ""),
@@ -43,7 +48,7 @@ def database_from_url(url: str) -> dict[str, object]:
         "PORT": str(parts.port or ""),
         "CONN_MAX_AGE": 600,
         "CONN_HEALTH_CHECKS": True,
-        "OPTIONS": query,
+        "OPTIONS": {"prepare_threshold": 5 if CAUSEWAY_PREPARE else None, **query},
     }
 
 

@@ -9,6 +9,7 @@ from console import health, metrics
 from console.rest.hooks import TakeView
 
 urlpatterns = [
+    path("api/", include("console.rest.urls")),  # first, as it is asked most
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
@@ -18,7 +19,6 @@ urlpatterns = [
     path("", include("console.objects")),
     path("", include("console.card_images")),
     path("", include("console.accounts.urls")),
-    path("api/", include("console.rest.urls")),
     path("", include("console.pages.urls")),
 ]
 

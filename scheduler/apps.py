@@ -20,9 +20,11 @@ class SchedulerConfig(AppConfig):
         from scheduler import signals
         from scheduler.approving.review import review_of_version
         from scheduler.notifications import outbox
+        from scheduler.triggers import waiters
         from scheduler.triggers.judging.declaring import PROGRAM
 
         kinds.add(PROGRAM)
         reviewing.install(lambda version: review_of_version(version).digest)
         outbox.install()
+        waiters.install()
         signals.connect()

@@ -14,8 +14,10 @@ from django.conf import settings
 from flyteidl.admin import execution_pb2, launch_plan_pb2, matchable_resource_pb2
 from flyteidl.core import security_pb2
 
+from artifacts.arrays import array_of
 from artifacts.exceptions import InvalidArgument, NotFound
 from scheduler.models import MatchableAttributes
+from scheduler.statements import select
 
 Config = matchable_resource_pb2.WorkflowExecutionConfig
 TASK_RESOURCE = matchable_resource_pb2.TASK_RESOURCE
@@ -66,11 +68,15 @@ def kind_names() -> list[str]:
     return [matchable_resource_pb2.MatchableResource.Name(kind) for kind in sorted(FIELDS)]
 
 
+# Every registration of a task asks this.
+_COVERING = """kind = ANY(%s::int[]) AND project = %s::text AND domain IN ('', %s::text) AND workflow IN ('', %s::text)
+    ORDER BY id"""
+
+
 def covering(place: Place, kinds: Iterable[int]) -> list[MatchableAttributes]:
     """The rows that hold at the place, the most specific of each kind first."""
-    rows = MatchableAttributes.objects.filter(
-        kind__in=list(kinds), project=place.project, domain__in={"", place.domain}, workflow__in={"", place.workflow}
-    )
+    values = [array_of(str(kind) for kind in kinds), place.project, place.domain, place.workflow]
+    rows = select(MatchableAttributes, _COVERING, values, planned=True)
     return sorted(rows, key=lambda row: (bool(row.workflow), bool(row.domain)), reverse=True)
 
 

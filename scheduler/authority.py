@@ -12,9 +12,10 @@ import enum
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 from artifacts.exceptions import PermissionDenied
+from scheduler.asked_once import once
 
 Place = tuple[str, str]  # project, domain
 
@@ -102,7 +103,7 @@ class Authority:
             return lambda action, project, domain: True
         if _rights_of is None:
             raise RuntimeError("nobody told scheduler.authority who may do what: see install")
-        return _rights_of(self.principal)
+        return once(("rights", self.principal), partial(_rights_of, self.principal))
 
     @property
     def is_internal(self) -> bool:

@@ -14,7 +14,7 @@ from scheduler.wake import wake_data_checks, wake_happening, wake_triggers
 
 def version_published(sender: object, instance: ArtifactVersion, created: bool, **kwargs: Any) -> None:
     """Only enqueues. A lost wake-up is made up by the sweep, which looks for versions not evaluated yet."""
-    if created:
+    if created and instance.triggers_evaluated_at is None:
         wake_triggers(instance.pk)
 
 

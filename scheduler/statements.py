@@ -10,6 +10,9 @@ from typing import Any, NamedTuple, TypeVar
 from django.db import OperationalError, connection, models
 from psycopg.errors import LockNotAvailable
 
+from artifacts.prepared import prepared
+from artifacts.written_out import row_of, selection
+
 Row = TypeVar("Row", bound=models.Model)
 Statement = tuple[str, list[Any]]
 MAX_ROWS = 1000  # of one insert
@@ -20,16 +23,6 @@ def _columns(model: type[models.Model]) -> tuple[tuple[str, str, bool], ...]:
     """(attribute, column, is JSON) of every column but the primary key."""
     fields = [field for field in model._meta.concrete_fields if not field.primary_key]
     return tuple((field.attname, str(field.column), isinstance(field, models.JSONField)) for field in fields)
-
-
-@lru_cache(maxsize=16)
-def _selection(
-    model: type[models.Model], without: tuple[str, ...] = ()
-) -> tuple[str, tuple[str, ...], tuple[int, ...]]:
-    fields = [field for field in model._meta.concrete_fields if field.attname not in without]
-    columns = ", ".join(f'"{field.column}"' for field in fields)
-    jsons = tuple(place for place, field in enumerate(fields) if isinstance(field, models.JSONField))
-    return columns, tuple(field.attname for field in fields), jsons
 
 
 def insert(rows: Sequence[models.Model], *, returning: bool = False) -> Statement:
@@ -101,8 +94,8 @@ def lock_and_ask(model: type[Row], pk: int, question: Statement | None) -> tuple
     is NO KEY UPDATE: what only refers to the row (a relaunch of the execution, its children) is not in the way at all.
     HeldElsewhere after WAIT. `question`: a statement that is sent along; the second answer is the value it gives.
     """
-    columns, names, jsons = _selection(model)
-    sql = f'SELECT {columns} FROM "{model._meta.db_table}" WHERE id = %s '  # noqa: S608
+    selected = selection(model)
+    sql = f'SELECT {selected.columns} FROM "{model._meta.db_table}" WHERE id = %s '  # noqa: S608
     sql += "AND pg_try_advisory_xact_lock(%s, %s) FOR NO KEY UPDATE"
     waiting, patient = f"SET LOCAL lock_timeout = '{WAIT}'", "SET LOCAL lock_timeout = DEFAULT"
     try:
@@ -113,20 +106,16 @@ def lock_and_ask(model: type[Row], pk: int, question: Statement | None) -> tuple
         if isinstance(error.__cause__, LockNotAvailable):
             raise HeldElsewhere(f"{model.__name__} {pk} is held by somebody for more than {WAIT}") from error
         raise
-    return (_row(model, list(found[0]), names, jsons) if found else None), answer
+    return (row_of(model, selected, found[0]) if found else None), answer
 
 
-def select(model: type[Row], which: str, parameters: Sequence[Any], *, without: tuple[str, ...] = ()) -> list[Row]:
-    """The rows, complete but for the fields `without`, for which the SQL after WHERE holds."""
-    columns, names, jsons = _selection(model, without)
-    with connection.cursor() as cursor:
-        cursor.execute(f'SELECT {columns} FROM "{model._meta.db_table}" WHERE {which}', parameters)  # noqa: S608
+def select(
+    model: type[Row], which: str, parameters: Sequence[Any], *, without: tuple[str, ...] = (), planned: bool = False
+) -> list[Row]:
+    """The rows, complete but for the fields `without`, for which the SQL after WHERE holds; `planned` once a session
+    (artifacts.prepared)."""
+    selected = selection(model, without=without)
+    with prepared() if planned else connection.cursor() as cursor:
+        cursor.execute(f'SELECT {selected.columns} FROM "{model._meta.db_table}" WHERE {which}', parameters)  # noqa: S608
         found = cursor.fetchall()
-    return [_row(model, list(values), names, jsons) for values in found]
-
-
-def _row(model: type[Row], values: list[Any], names: tuple[str, ...], jsons: tuple[int, ...]) -> Row:
-    for place in jsons:
-        if isinstance(values[place], str):
-            values[place] = json.loads(values[place])
-    return model.from_db(connection.alias, names, values)
+    return [row_of(model, selected, values) for values in found]

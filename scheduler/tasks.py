@@ -22,11 +22,11 @@ from scheduler.notifications.deliver import deliver_due, forget_settled
 from scheduler.quotas.admission import admit
 from scheduler.schedules.fire import fire_due
 from scheduler.sweep import sweep_all
-from scheduler.triggers.evaluate import evaluate_version
+from scheduler.triggers.evaluate import AT_ONCE, evaluate_together, evaluate_version
 from scheduler.triggers.evaluate_many import pass_by
 from scheduler.triggers.queue import settle_queue
 from scheduler.value_index import index_values
-from scheduler.wake import continue_retention, one_turn
+from scheduler.wake import Turn, continue_retention, one_turn
 
 FORGETTING = 20.0  # seconds that retention takes for what other systems told
 
@@ -36,6 +36,15 @@ logger = logging.getLogger(__name__)
 @shared_task
 def advance_execution(execution_id: int) -> None:
     advance(execution_id)
+
+
+@shared_task
+def advance_executions(execution_ids: list[int]) -> None:
+    for execution_id in execution_ids:
+        try:
+            advance(execution_id)
+        except Exception:  # the others go on; the sweep comes back to it
+            logger.exception("execution %s could not go on", execution_id)
 
 
 @shared_task
@@ -57,11 +66,15 @@ def _with_what_follows(action: Callable[[], object]) -> None:
     """Do it, and what follows from it by happenings, each in a transaction of its own; then what it launched."""
     with one_turn() as turn:
         action()
-        while turn.happenings:
-            handle(turn.happenings[0])
-            del turn.happenings[0]
+        _handle_all(turn)
     for execution_id in turn.executions:
         advance(execution_id)
+
+
+def _handle_all(turn: Turn) -> None:
+    while turn.happenings:
+        handle(turn.happenings[0])
+        del turn.happenings[0]
 
 
 @shared_task
@@ -76,8 +89,15 @@ def settle_trigger_queue(trigger_id: int) -> None:
 
 @shared_task
 def evaluate_triggers_of(version_ids: list[int]) -> None:
-    for version_id in pass_by(version_ids):
-        evaluate_triggers(version_id)
+    """What they launch begins when all have been looked at: a burst is taken in before it is worked off."""
+    left = pass_by(version_ids)
+    if len(left) == 1:
+        evaluate_triggers(left[0])
+        return
+    for start in range(0, len(left), AT_ONCE):
+        with one_turn(gathers=True) as turn:
+            evaluate_together(left[start : start + AT_ONCE])
+            _handle_all(turn)
 
 
 @shared_task

@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 TaskName = Literal[
     "admit_executions",
     "advance_execution",
+    "advance_executions",
     "apply_retention",
     "deliver_notifications",
     "evaluate_triggers",
@@ -35,6 +36,7 @@ TaskName = Literal[
     "settle_trigger_queue",
 ]
 TOGETHER = 200  # versions in one wake-up of their triggers
+SHARE = 10  # executions in one wake-up, of many that begin at once: several workers share them
 LATE = timedelta(seconds=60)  # what nobody took by then is not needed: the sweep does the same
 
 
@@ -65,8 +67,11 @@ MOST_AT_ONCE = 20  # happenings whose consequences one turn does by itself
 
 @dataclass
 class Turn:
-    """What a worker goes on with by itself. `executions`: at most one, the others go to other workers."""
+    """What a worker goes on with by itself. `executions`: at most one, the others go to other workers. Where it
+    `gathers`, all of them, and it goes on with none: they are sent together at the end.
+    """
 
+    gathers: bool = False
     executions: list[int] = field(default_factory=list)
     happenings: list[int] = field(default_factory=list)
     room: int = MOST_AT_ONCE  # for so many more happenings: a chain of them without end does not hold a worker
@@ -76,13 +81,13 @@ _turn: ContextVar[Turn | None] = ContextVar("turn", default=None)
 
 
 @contextmanager
-def one_turn() -> Iterator[Turn]:
+def one_turn(*, gathers: bool = False) -> Iterator[Turn]:
     """What is woken in here is kept for the caller, who does it next: that spares the way through the broker.
 
     Of executions the first is kept, of happenings MOST_AT_ONCE. Those that the caller leaves in the list, because
     something raised, are sent after all; what a killed worker leaves, the sweep finds.
     """
-    turn = Turn()
+    turn = Turn(gathers)
     token = _turn.set(turn)
     try:
         yield turn
@@ -90,6 +95,15 @@ def one_turn() -> Iterator[Turn]:
         _turn.reset(token)
         for happening_id in turn.happenings:
             wake_happening(happening_id)
+        if turn.gathers:
+            _send_executions(turn.executions)
+
+
+def _send_executions(ids: list[int]) -> None:
+    for start in range(0, len(ids), SHARE):
+        one, *others = share = ids[start : start + SHARE]
+        send = partial(_send, "advance_executions", share) if others else partial(_send, "advance_execution", one)
+        _quietly(send, f"executions {share}")
 
 
 def wake_execution(execution_id: int) -> None:
@@ -97,7 +111,7 @@ def wake_execution(execution_id: int) -> None:
 
     def send() -> None:
         turn = _turn.get()
-        if turn is not None and not turn.executions:
+        if turn is not None and (turn.gathers or not turn.executions):
             turn.executions.append(execution_id)
         elif turn is None or execution_id not in turn.executions:
             _send("advance_execution", execution_id)

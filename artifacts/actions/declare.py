@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from artifacts.actions.waiting import MAY_ASK
+from artifacts.arrays import column_of
 from artifacts.declarations import Declaration, Key
 from artifacts.exceptions import InvalidArgument
 from artifacts.models import Artifact, Granularity, Kind
+from artifacts.prepared import prepared
+from artifacts.written_out import row_of, selection
 
 NewPlace = Callable[[str, str], None]  # raises for a project and domain where no artifact may be begun
 
 
-def declare(wanted: Sequence[tuple[Declaration, Kind]], *, new_place: NewPlace | None = None) -> dict[Key, Artifact]:
+def declare(
+    wanted: Sequence[tuple[Declaration, Kind]], *, new_place: NewPlace | None = None, asking: bool = False
+) -> dict[Key, Artifact]:
     """The artifacts of these declarations, made on first use, where `new_place` allows it.
 
-    InvalidArgument when one was declared differently before.
+    InvalidArgument when one was declared differently before. `asking`: whether anything waits for versions that are
+    inserted in this transaction may be asked by their insertion (artifacts.actions.waiting).
     """
     keys = {declaration.key for declaration, _ in wanted}
-    found = artifacts_of(keys)
+    found = artifacts_of(keys, asking=asking)
     missing = {d.key: (d, kind) for d, kind in wanted if d.key not in found}
     if missing:
         if new_place is not None:
@@ -37,7 +44,7 @@ def declare(wanted: Sequence[tuple[Declaration, Kind]], *, new_place: NewPlace |
             ],
             ignore_conflicts=True,  # somebody else may have published first: then theirs is the declaration
         )
-        found |= artifacts_of(set(missing))
+        found |= artifacts_of(set(missing), asking=asking)
     for declaration, _ in wanted:
         _check_declared(declaration, found[declaration.key])
     return found
@@ -45,16 +52,25 @@ def declare(wanted: Sequence[tuple[Declaration, Kind]], *, new_place: NewPlace |
 
 # Asked with every publication, so it is not put together by the ORM each time, which costs four times what it does.
 _OF_KEYS = """
-    SELECT artifact.*, EXISTS (SELECT FROM artifacts_alias WHERE artifact_id = artifact.id) AS has_aliases,
-        EXISTS (SELECT FROM artifacts_checkrule WHERE artifact_id = artifact.id) AS has_checks
+    SELECT {columns}, EXISTS (SELECT FROM artifacts_alias WHERE artifact_id = artifact.id),
+        EXISTS (SELECT FROM artifacts_checkrule WHERE artifact_id = artifact.id), {asks}
     FROM unnest(%s::text[], %s::text[], %s::text[]) AS wanted(project, domain, name)
     JOIN artifacts_artifact AS artifact USING (project, domain, name)
 """
 
 
-def artifacts_of(keys: Iterable[Key]) -> dict[Key, Artifact]:
-    columns = [list(column) for column in zip(*keys, strict=True)] or [[], [], []]
-    return {artifact.key: artifact for artifact in Artifact.objects.raw(_OF_KEYS, columns)}
+def artifacts_of(keys: Iterable[Key], *, asking: bool = False) -> dict[Key, Artifact]:
+    selected = selection(Artifact, of="artifact")
+    columns = [column_of(column) for column in zip(*keys, strict=True)] or ["{}"] * 3
+    with prepared() as cursor:
+        cursor.execute(_OF_KEYS.format(columns=selected.columns, asks=MAY_ASK if asking else "false"), columns)
+        rows = cursor.fetchall()
+    found = {}
+    for values in rows:
+        artifact = row_of(Artifact, selected, values)
+        artifact.has_aliases, artifact.has_checks, artifact.asks = values[-3:]
+        found[artifact.key] = artifact
+    return found
 
 
 def _check_declared(declaration: Declaration, artifact: Artifact) -> None:

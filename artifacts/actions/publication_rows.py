@@ -5,11 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from django.db import connection
-
 from artifacts.arrays import column_of
 from artifacts.happenings import PUBLISHED, WRITTEN, inserting, told
 from artifacts.models import ArtifactVersion
+from artifacts.prepared import prepared
 
 # With every publication: one statement, as the ORM would take longer to put these together than the database to carry
 # them out. Triggers look at versions, not at happenings of them, so nothing is left to be done about these.
@@ -27,7 +26,7 @@ _ROWS = """
     {WRITTEN}
 """
 _HAPPENINGS = """
-    SELECT %(kind)s, at, project, domain, left(subject, 700), artifact, version, execution, '', actor,
+    SELECT %(kind)s::text, at, project, domain, left(subject, 700), artifact, version, execution, '', actor,
         NULL::bigint, '{}'::jsonb, NULL::text, at
     FROM unnest(
         %(ats)s::timestamptz[], %(projects)s::text[], %(domains)s::text[], %(subjects)s::text[],
@@ -43,7 +42,7 @@ def write_beside(rows: Sequence[ArtifactVersion]) -> None:
     # Partitions in one order: no deadlock with others who begin the same ones.
     partitions = sorted({(row.artifact_id, row.partition_digest): row.partitions for row in rows}.items())
     metrics = [(row.pk, name, float(value)) for row in rows for name, value in row.metrics.items()]
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             _ROWS.format(inserting=inserting(_HAPPENINGS), WRITTEN=WRITTEN),
             {

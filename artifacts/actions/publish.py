@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db import DEFAULT_DB_ALIAS, IntegrityError, connection, transaction
+from django.db import DEFAULT_DB_ALIAS, IntegrityError, transaction
 from django.db.models.signals import post_save
 from django.utils import timezone
 from flyteidl.core import interface_pb2, literals_pb2, types_pb2
@@ -19,6 +19,7 @@ from artifacts import literals, wire
 from artifacts.actions.declare import NewPlace, artifacts_of, declare
 from artifacts.actions.holding import hold_data
 from artifacts.actions.publication_rows import write_beside
+from artifacts.actions.waiting import done_if_none_waits
 from artifacts.arrays import column_of
 from artifacts.cards import LARGE_CARD_BYTES, store_card
 from artifacts.declarations import Declaration, Key, Publishing, read_output
@@ -30,6 +31,7 @@ from artifacts.models import Alias, Artifact, ArtifactVersion, Granularity, Kind
 from artifacts.names import MAX_VERSION, check_name, check_partition_keys, check_partition_value, check_version
 from artifacts.partition_values import digest_of
 from artifacts.partitions import format_time, truncate
+from artifacts.prepared import prepared
 from artifacts.shadows import mark, shadow_of_call
 from artifacts.terms import terms_of
 from artifacts.uploads import recorded_hash, size_of_value
@@ -201,7 +203,7 @@ def _present(rows: Sequence[ArtifactVersion]) -> dict[tuple[int, str], ArtifactV
     wanted = [row for row in rows if not row.has_new_name]
     if not wanted:
         return {}
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         columns = column_of(row.artifact_id for row in wanted), column_of(row.version for row in wanted)
         cursor.execute(_PRESENT, columns)
         keys = [key for (key,) in cursor.fetchall()]
@@ -218,7 +220,7 @@ def _present(rows: Sequence[ArtifactVersion]) -> dict[tuple[int, str], ArtifactV
 def _insert(rows: Sequence[ArtifactVersion]) -> None:
     for row in rows:
         row.terms = terms_of(row)
-    insert_rows(rows)
+    insert_rows(rows, computed=done_if_none_waits() if all(row.artifact.asks for row in rows) else None)
     for row in rows:  # as `save` would: it is what wakes the triggers
         post_save.send(ArtifactVersion, instance=row, created=True, raw=False, using=DEFAULT_DB_ALIAS)
 
@@ -286,21 +288,26 @@ def publish(publication: Publication, *, actor: str) -> ArtifactVersion:
     return publish_all([publication], actor=actor)[0].version
 
 
-def publish_all(publications: Sequence[Publication], *, actor: str, new_place: NewPlace | None = None) -> list[Outcome]:
+def publish_all(
+    publications: Sequence[Publication], *, actor: str, new_place: NewPlace | None = None, apart: bool = False
+) -> list[Outcome]:
     """Publish from outside, all of them or none. `new_place` refuses places where no artifact may be begun.
 
     The same identity and value again returns the first version; errors as for publish_outputs, and those of one among
-    several say which, counted from 0.
+    several say which, counted from 0. `apart`: the caller has no transaction in which anything else is done, so that
+    who begins to wait for versions may wait for it (artifacts.actions.waiting).
     """
     try:
         with transaction.atomic():
-            return _publish_all(publications, actor, new_place)
+            return _publish_all(publications, actor, new_place, apart)
     except IntegrityError:  # published under the same identity this very moment: the first one counts
         with transaction.atomic():
-            return _publish_all(publications, actor, new_place)
+            return _publish_all(publications, actor, new_place, apart)
 
 
-def _publish_all(publications: Sequence[Publication], actor: str, new_place: NewPlace | None) -> list[Outcome]:
+def _publish_all(
+    publications: Sequence[Publication], actor: str, new_place: NewPlace | None, apart: bool
+) -> list[Outcome]:
     declared = {}
     for index, publication in enumerate(publications):
         with _naming(index, publications):
@@ -308,7 +315,7 @@ def _publish_all(publications: Sequence[Publication], actor: str, new_place: New
                 _declaration(publication),
                 publication.kind or literals.kind_of(publication.literal_type),
             )
-    artifacts = declare(list(declared.values()), new_place=new_place)
+    artifacts = declare(list(declared.values()), new_place=new_place, asking=apart)
     rows = []
     for index, publication in enumerate(publications):
         declaration, kind = declared[index]

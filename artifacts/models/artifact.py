@@ -38,6 +38,7 @@ class Artifact(models.Model):
     granularity = models.SmallIntegerField(choices=Granularity.choices, default=Granularity.UNSET)
     created_at = models.DateTimeField(auto_now_add=True)
     has_aliases = has_checks = True  # for all that is known; artifacts.actions.declare finds out
+    asks = False  # whether the insertion of its versions asks what waits for them (artifacts.actions.waiting)
 
     class Meta:
         constraints = [

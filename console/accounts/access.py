@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from django.contrib.auth.models import AnonymousUser
-from django.db import connection
 from django.db.models import Q, prefetch_related_objects
 
 from artifacts.exceptions import NotFound, PermissionDenied, Unauthenticated
+from artifacts.prepared import prepared
 from artifacts.shadows import call_by_shadow
 from console.accounts import scopes, throttle, tokens
 from console.accounts.models import Role, RoleBinding, User
@@ -102,13 +102,13 @@ _ACCOUNT = f"""
     SELECT account.id, account.is_superuser, account.is_active, binding.project, binding.domain, binding.role
     FROM {User._meta.db_table} AS account
     LEFT JOIN {RoleBinding._meta.db_table} AS binding ON binding.user_id = account.id
-    WHERE account.username = %s
+    WHERE account.username = %s::text
 """  # noqa: S608 - names of tables
 
 
 def account(name: str) -> User | None:
     """The account of that name, active or not, with its roles, by one query."""
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(_ACCOUNT, [name])
         rows = cursor.fetchall()
     if not rows:

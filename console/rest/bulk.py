@@ -56,7 +56,7 @@ class BulkView(ApiView):
         user = user_of(request)
         items = _items(request.data)
         publications = [_publication(index, item, user) for index, item in enumerate(items)]
-        outcomes = publish_here(publications, user)
+        outcomes = publish_here(publications, user, apart=True)
         results = [
             {
                 "id": outcome.version.pk,

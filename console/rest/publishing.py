@@ -113,7 +113,7 @@ def publish_from(
     """Raises what `publish_all` raises; a file whose publication is refused is not stored."""
     upload = _Upload(file, project, domain) if file is not None else None
     if upload is None:
-        return publish_here([publication_of(body, project, domain, name, user)], user)[0]
+        return publish_here([publication_of(body, project, domain, name, user)], user, apart=True)[0]
     body = {**body, "uri": upload.uri, "shape": "file", "size_bytes": upload.size, "content_hash": upload.sha256}
     with transaction.atomic():
         publication = _publication(body, project, domain, name)
@@ -122,11 +122,11 @@ def publish_from(
     return outcome
 
 
-def publish_here(publications: Sequence[Publication], user: User) -> list[Outcome]:
+def publish_here(publications: Sequence[Publication], user: User, *, apart: bool = False) -> list[Outcome]:
     """As `publish_all`, of what needs no upload any more. FailedPrecondition if what was uploaded is gone by now."""
     uploaded = {uri for each in publications if recorded_hash(uri := primary_uri(each.literal))}
     if not uploaded:
-        return publish_all(publications, actor=user.username, new_place=check_project)
+        return publish_all(publications, actor=user.username, new_place=check_project, apart=apart)
     with transaction.atomic():
         outcomes = publish_all(publications, actor=user.username, new_place=check_project)
         for uri in uploaded:  # held by now: it does not go any more

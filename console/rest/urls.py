@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import include, path, re_path
 from django.views.decorators.csrf import csrf_exempt
 
-from console.names_in_paths import find, lenient
+from console.names_in_paths import by_first_segment, find, lenient
 from console.rest import (
     aliases,
     approvers,
@@ -67,6 +67,9 @@ LAUNCH_PLAN = f"launch-plans/{REGISTERED}"
 PLAN_VERSION = f"{LAUNCH_PLAN}/versions/<name:version>"
 
 v1 = [
+    # Asked most, so compared first with the addresses that begin as they do
+    path(f"{ARTIFACT}/versions", versions.VersionsView.as_view(), name="versions"),
+    path("artifact-versions/bulk", bulk.BulkView.as_view(), name="bulk-publish"),
     path("schema", schema.SchemaView.as_view(), name="schema"),
     path("docs", schema.docs_page, name="docs"),
     path("me", identity.MeView.as_view(), name="me"),
@@ -246,7 +249,6 @@ v1 = [
     path(f"{VERSION}/quarantine", checks.QuarantineView.as_view(), name="quarantine"),
     path("happenings/kinds", happenings.KindsView.as_view(), name="happening-kinds"),
     path("happenings", happenings.HappeningsView.as_view(), name="happenings"),
-    path(f"{ARTIFACT}/versions", versions.VersionsView.as_view(), name="versions"),
     path(VERSION, versions.VersionView.as_view(), name="version"),
     path(f"{VERSION}/object", version_data.ObjectView.as_view(), name="version-object"),
     path(f"{VERSION}/preview", version_data.ObjectPreviewView.as_view(), name="version-preview"),
@@ -260,7 +262,6 @@ v1 = [
     path("hooks/<str:key>", hooks.HookView.as_view(), name="hook"),
     path("hooks/<str:key>/rotate", hooks.RotateHookView.as_view(), name="rotate-hook"),
     path("sql", sql.SqlView.as_view(), name="sql"),
-    path("artifact-versions/bulk", bulk.BulkView.as_view(), name="bulk-publish"),
     path("artifact-versions/facets", versions.FacetsView.as_view(), name="facets"),
     path("artifact-versions/stale", graphs.StaleView.as_view(), name="stale-versions"),
     path("artifact-versions/<int:version_id>/lineage", graphs.GraphView.as_view(), name="version-graph"),
@@ -304,4 +305,8 @@ def elsewhere(request: HttpRequest, rest: str) -> HttpResponseBase:
     return found.func(request, *found.args, **found.kwargs) if found else no_such_route(request)
 
 
-urlpatterns = [path("v1/", include(v1)), path("v1/<path:rest>", elsewhere), re_path("", no_such_route)]
+urlpatterns = [
+    path("v1/", include(by_first_segment(v1))),
+    path("v1/<path:rest>", elsewhere),
+    re_path("", no_such_route),
+]

@@ -5,12 +5,15 @@ Writing one twice changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import connection
 
+from artifacts.arrays import column_of
+from artifacts.inserting import insert_rows
+from artifacts.prepared import prepared
 from lineage.models import ExecutionLink, LinkKind, VersionEdge, VersionRole, Via
 
 
@@ -41,30 +44,37 @@ def record_consumed(execution_key: str, uses: Iterable[Use], *, at: datetime) ->
 
     Ids come with literals that users' containers write: one that names no version is left out.
     """
-    found = list(uses)
-    if not found:
+    record_all_consumed([(execution_key, at, use) for use in uses])
+
+
+def record_all_consumed(uses: Sequence[tuple[str, datetime, Use]]) -> None:
+    """As `record_consumed`, of several executions: with the key of each, and when."""
+    if not uses:
         return
-    with connection.cursor() as cursor:
+    found = [use for _, _, use in uses]
+    with prepared() as cursor:
         cursor.execute(
             _CONSUMED,
             {
-                "execution": execution_key,
                 "role": VersionRole.CONSUMED.value,
-                "at": at,
-                "versions": [use.version_id for use in found],
-                "nodes": [use.node_id[:255] for use in found],
-                "attempts": [use.attempt for use in found],
-                "variables": [use.variable[:255] for use in found],
-                "vias": [use.via.value for use in found],
+                "executions": column_of(key for key, _, _ in uses),
+                "ats": column_of(at for _, at, _ in uses),
+                "versions": column_of(use.version_id for use in found),
+                "nodes": column_of(use.node_id[:255] for use in found),
+                "attempts": column_of(use.attempt for use in found),
+                "variables": column_of(use.variable[:255] for use in found),
+                "vias": column_of(use.via.value for use in found),
             },
         )
 
 
 _CONSUMED = """
 INSERT INTO lineage_versionedge (version_id, execution_key, node_id, attempt, variable, role, via, at)
-SELECT used.version, %(execution)s, used.node, used.attempt, used.variable, %(role)s, used.via, %(at)s
-FROM unnest(%(versions)s::bigint[], %(nodes)s::text[], %(attempts)s::int[], %(variables)s::text[], %(vias)s::text[])
-    AS used(version, node, attempt, variable, via)
+SELECT used.version, used.execution, used.node, used.attempt, used.variable, %(role)s::text, used.via, used.at
+FROM unnest(
+    %(executions)s::text[], %(ats)s::timestamptz[], %(versions)s::bigint[], %(nodes)s::text[], %(attempts)s::int[],
+    %(variables)s::text[], %(vias)s::text[]
+) AS used(execution, at, version, node, attempt, variable, via)
 JOIN artifacts_artifactversion AS version ON version.id = used.version
 ON CONFLICT DO NOTHING
 """
@@ -112,7 +122,12 @@ def record_started(
 ) -> None:
     """The execution was started by `source`: an execution key, or `trigger:<id>`, `schedule:<id>`."""
     link = ExecutionLink(execution_key=execution_key, kind=kind, source=source, detail=dict(detail or {}), at=at)
-    ExecutionLink.objects.bulk_create([link], ignore_conflicts=True)
+    record_links([link])
+
+
+def record_links(links: Sequence[ExecutionLink]) -> None:
+    """As `record_started`, of several executions."""
+    insert_rows(links, unless_there=True)
 
 
 _READ = """

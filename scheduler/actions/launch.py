@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from django.db import IntegrityError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 from flyteidl.admin import execution_pb2, launch_plan_pb2
 from flyteidl.core import execution_pb2 as core_execution
@@ -14,17 +14,17 @@ from flyteidl.core import literals_pb2
 
 from artifacts import literals
 from artifacts.actions.holding import Removed, hold
-from artifacts.exceptions import AlreadyExists, FailedPrecondition, ResourceExhausted
+from artifacts.exceptions import FailedPrecondition, ResourceExhausted
 from artifacts.models import ArtifactVersion
 from artifacts.places import place_of
 from artifacts.shadows import shadow_of_call
 from artifacts.store import store
 from audit.record import record
-from lineage.actions.record import Use, record_consumed, record_started
-from lineage.models import LinkKind, Via
+from lineage.models import Via
 from scheduler.actions.expected_inputs import check_labels
 from scheduler.actions.identifiers import check_execution_name
 from scheduler.actions.launch_inputs import Gathered, Resolved, gather
+from scheduler.actions.launch_rows import Launched, NotTogether, gather_up, is_gathering, write
 from scheduler.actions.launch_spec import complete_spec
 from scheduler.actions.launchable import Launchable, find_launchable
 from scheduler.attributes import Applied, Place, applied_at
@@ -35,14 +35,12 @@ from scheduler.models import Contest, Execution, ExecutionMode, LaunchPlan, Node
 from scheduler.phases import EXECUTION_TERMINAL, ExecutionPhase
 from scheduler.tags import tags_of
 from scheduler.uris import Uris
-from scheduler.wake import wake_execution
 
 __all__ = ["LaunchRequest", "Resolved", "generate_name", "launch", "recover", "relaunch"]
 
 # Without vowels and look-alikes, as Kubernetes generates names.
 NAME_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 NAME_LENGTH = 20
-NAME_CONSTRAINT = "execution_key_unique"
 # By the tiers of core.QualityOfService; what says nothing is in the middle.
 PRIORITIES = {core_execution.QualityOfService.HIGH: 10, core_execution.QualityOfService.LOW: -10}
 _LAUNCHING = "SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))"
@@ -157,26 +155,25 @@ def launch(
         counters={"origins": {"taken": origins}} if origins else {},
     )
     execution.inputs_uri = Uris.of_key(execution.key).inputs("")
-    try:
-        with transaction.atomic():
-            if execution.shadow_id is None:
-                _check_concurrency(plan)
-            _hold_inputs(gathered)
-            execution.save(force_insert=True)
-            # After the insert: whoever loses the race for a name must not overwrite the winner's inputs.
-            store().put(execution.inputs_uri, gathered.inputs.SerializeToString(deterministic=True))
-            _record_lineage(execution, gathered, trigger, trigger_id)
-            if parent_node is None and mode in _VERBS:
-                detail = {"source": reference.key} if reference is not None else {}
-                record(actor, _VERBS[mode], execution, detail=detail)
-            if found.is_shadowed and execution.shadow_id is None and mode != ExecutionMode.RECOVERED:
-                taken = {name: one.version for name, one in gathered.resolved.items()}
-                note_champion(execution, (plan.project, plan.domain, plan.name), taken)
-            wake_execution(execution.pk)
-    except IntegrityError as error:
-        if NAME_CONSTRAINT not in str(error):
-            raise
-        raise AlreadyExists(f"an execution {execution.key} already exists") from None
+    launched = Launched(execution, gathered, trigger, trigger_id)
+    if is_gathering():
+        if plan.spec.HasField("concurrency_policy") or found.is_shadowed:
+            raise NotTogether
+        _hold_inputs(gathered)
+        gather_up(launched)
+        return execution
+    # A trigger's try to launch has a savepoint of its own (scheduler.triggers.attempts).
+    with transaction.atomic(savepoint=trigger_id is None):
+        if execution.shadow_id is None:
+            _check_concurrency(plan)
+        _hold_inputs(gathered)
+        write([launched])
+        if parent_node is None and mode in _VERBS:
+            detail = {"source": reference.key} if reference is not None else {}
+            record(actor, _VERBS[mode], execution, detail=detail)
+        if found.is_shadowed and execution.shadow_id is None and mode != ExecutionMode.RECOVERED:
+            taken = {name: one.version for name, one in gathered.resolved.items()}
+            note_champion(execution, (plan.project, plan.domain, plan.name), taken)
     return execution
 
 
@@ -229,37 +226,12 @@ def _check_concurrency(plan: Launchable) -> None:
         raise ResourceExhausted(f"launch plan {plan.name} already runs {policy.max} executions, as many as it may")
 
 
-def _record_lineage(
-    execution: Execution, gathered: Gathered, trigger: ArtifactVersion | None, trigger_id: int | None
-) -> None:
-    at = execution.created_at
-    uses = [Use(one.version.pk, variable=name, via=one.via) for name, one in sorted(gathered.resolved.items())]
-    if uses:
-        record_consumed(execution.key, uses, at=at)
-    if trigger is not None and trigger_id is not None:
-        detail = {"version_id": trigger.pk, "version": trigger.version}
-        record_started(execution.key, kind=LinkKind.TRIGGER, source=f"trigger:{trigger_id}", at=at, detail=detail)
-    if execution.parent_node is not None:
-        parent = execution.parent_node
-        record_started(
-            execution.key,
-            kind=LinkKind.PARENT,
-            source=parent.execution.key,
-            at=at,
-            detail={"node_id": parent.node_id},
-        )
-    if execution.reference is not None and execution.mode in _REFERENCE_LINKS:
-        kind = _REFERENCE_LINKS[ExecutionMode(execution.mode)]
-        record_started(execution.key, kind=kind, source=execution.reference.key, at=at)
-
-
 # What people do; what a trigger or schedule launches is in its ledger.
 _VERBS = {
     ExecutionMode.MANUAL: "execution.launch",
     ExecutionMode.RELAUNCH: "execution.relaunch",
     ExecutionMode.RECOVERED: "execution.recover",
 }
-_REFERENCE_LINKS = {ExecutionMode.RELAUNCH: LinkKind.RELAUNCH, ExecutionMode.RECOVERED: LinkKind.RECOVER}
 
 
 def relaunch(

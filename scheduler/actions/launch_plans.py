@@ -89,7 +89,7 @@ def _activate(
     launch_plan.state_changed_at = at
     launch_plan.save(update_fields=["state", "state_changed_at"])
     join(launch_plan)
-    switch_on(launch_plan, since=triggered_since, replaced=replaced)
+    switch_on(launch_plan, at=at, since=triggered_since, replaced=replaced)
     for schedule in Schedule.objects.select_for_update().filter(launch_plan=launch_plan):
         schedules.start(schedule, at=at)
         schedule.save(update_fields=["active", "anchor_at", "next_fire_at", "paused_at", "paused_by"])

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import NamedTuple
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
 
-from django.db import connection, transaction
+from django.db import transaction
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
 from flyteidl.core import identifier_pb2, interface_pb2, tasks_pb2
 
 from artifacts.exceptions import AlreadyExists, InvalidArgument, NotFound
+from artifacts.prepared import prepared
 from scheduler.actions.identifiers import check_fields, check_project_state
 from scheduler.actions.register import register_launch_plan, register_workflow
+from scheduler.asked_once import once
 from scheduler.authority import Action, Authority, Place
 from scheduler.compiler.errors import spell
 from scheduler.compiler.requirements import places_of
@@ -100,8 +103,8 @@ _FIND = """
         )
     FROM scheduler_project AS project
     LEFT JOIN {table} AS found
-        ON found.project = %s AND found.domain = %s AND found.name = %s AND found.version = %s
-    WHERE project.identifier = %s
+        ON found.project = %s::text AND found.domain = %s::text AND found.name = %s::text AND found.version = %s::text
+    WHERE project.identifier = %s::text
 """
 _FIND_LAUNCH_PLAN = _FIND.format(table="scheduler_launchplan")
 _FIND_TASK = _FIND.format(table="scheduler_task")
@@ -110,13 +113,18 @@ _FIND_TASK = _FIND.format(table="scheduler_task")
 def _find(
     sql: str, what: str, wanted: identifier_pb2.Identifier, place: Place, authority: Authority
 ) -> tuple[int, bool, bool]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [wanted.project, wanted.domain, wanted.name, wanted.version, place[0]])
-        state, found, configured, shadowed = cursor.fetchone() or (None, None, False, False)
+    key = (wanted.project, wanted.domain, wanted.name, wanted.version, place[0])
+    state, found, configured, shadowed = once((sql, *key), partial(_ask, sql, key))
     check_project_state(*place, state)
     if found is None or not authority.reads(wanted.project, wanted.domain):
         raise NotFound(f"{what} {spell(wanted)} is not registered")
     return int(found), bool(configured), bool(shadowed)
+
+
+def _ask(sql: str, key: Sequence[str]) -> tuple[Any, ...]:
+    with prepared() as cursor:
+        cursor.execute(sql, key)
+        return cursor.fetchone() or (None, None, False, False)
 
 
 def _generated_launch_plan(wanted: identifier_pb2.Identifier, task_id: int, *, actor: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TypeVar
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.utils import timezone
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
 from flyteidl.core import compiler_pb2, identifier_pb2, interface_pb2, tasks_pb2
@@ -13,12 +13,14 @@ from google.protobuf import timestamp_pb2
 from google.protobuf.message import Message
 
 from artifacts.exceptions import AlreadyExists, InvalidArgument, NotFound
+from artifacts.inserting import insert_rows
+from artifacts.prepared import prepared
 from audit.record import record
 from scheduler.actions.approvers import check_fulfilled
 from scheduler.actions.differences import describe_differences
 from scheduler.actions.expected_inputs import check_labels, expected_inputs
 from scheduler.actions.foreign import read_by_plan, written_by
-from scheduler.actions.identifiers import check_identifier, check_project
+from scheduler.actions.identifiers import check_identifier, check_project_state
 from scheduler.approving.declared import declared
 from scheduler.attributes import Place, applied_at
 from scheduler.authority import Action, Authority
@@ -30,6 +32,7 @@ from scheduler.environment import check_environment, check_setting, check_variab
 from scheduler.models import LaunchPlan, NamedEntity, ResourceType, Schedule, Task, Workflow
 from scheduler.models.registry import RegisteredVersion
 from scheduler.schedules.parse import schedule_of
+from scheduler.statements import select
 from scheduler.task_resources import check_template
 from scheduler.triggers.register import attach
 
@@ -60,8 +63,7 @@ def register_task(identifier: identifier_pb2.Identifier, spec: task_pb2.TaskSpec
     stored.CopyFrom(spec)
     stored.template.id.CopyFrom(identifier)
     digest = _digest(stored.template)
-    _refuse_existing(Task, identifier, digest, stored)
-    check_project(identifier.project, identifier.domain)
+    _check_new(Task, identifier, digest, stored)
     applied = applied_at(Place(identifier.project, identifier.domain))
     check_template(stored.template, applied.task_resources)
     compiled = compiler_pb2.CompiledTask(template=stored.template)
@@ -73,7 +75,7 @@ def register_task(identifier: identifier_pb2.Identifier, spec: task_pb2.TaskSpec
         type=template.type[:255],
         short_description=spec.description.short_description,
     )
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         _insert(row, ResourceType.TASK, stored, actor=actor)
     return row
 
@@ -106,8 +108,7 @@ def register_workflow(
         for node in template.nodes:
             node.upstream_node_ids.sort()  # flytekit writes a set: the same program would differ from run to run
     digest = _digest(workflow_pb2.WorkflowSpec(template=stored.template, sub_workflows=stored.sub_workflows))
-    _refuse_existing(Workflow, identifier, digest, stored)
-    check_project(identifier.project, identifier.domain)
+    _check_new(Workflow, identifier, digest, stored)
     authority = _check_targets(stored.template.interface, identifier, actor)
     available = load(requirements_of([stored.template, *stored.sub_workflows]), authority)
     compiled = compile_closure(stored.template, stored.sub_workflows, available)
@@ -119,7 +120,7 @@ def register_workflow(
         digest=digest,
         short_description=spec.description.short_description,
     )
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         _insert(row, ResourceType.WORKFLOW, stored, actor=actor)
     return row
 
@@ -145,8 +146,7 @@ def register_launch_plan(
     stored.CopyFrom(spec)
     stored.default_inputs.CopyFrom(expected)  # as Flyte gives it back: required inputs included
     digest = _digest(stored)
-    _refuse_existing(LaunchPlan, identifier, digest, stored)
-    check_project(identifier.project, identifier.domain)
+    _check_new(LaunchPlan, identifier, digest, stored)
     check_labels(spec.labels)
     check_environment(spec.envs.values)
     schedule = schedule_of(spec.entity_metadata.schedule, expected)
@@ -160,8 +160,10 @@ def register_launch_plan(
         closure=closure.SerializeToString(),
         digest=digest,
         workflow=workflow,
+        state_changed_at=timezone.now(),
     )
-    with transaction.atomic():
+    reacts = spec.entity_metadata.HasField("launch_conditions")  # which may be refused when the row is there
+    with transaction.atomic(savepoint=reacts):
         _insert(row, ResourceType.LAUNCH_PLAN, stored, actor=actor)
         if schedule is not None:
             Schedule.objects.create(
@@ -171,7 +173,7 @@ def register_launch_plan(
                 offset_seconds=schedule.offset_seconds,
                 kickoff_input=spec.entity_metadata.schedule.kickoff_time_input_arg,
             )
-        if spec.entity_metadata.HasField("launch_conditions"):
+        if reacts:
             attach(row)
     return row
 
@@ -208,13 +210,16 @@ def _check_targets(
 
 def _workflow_of(spec: launch_plan_pb2.LaunchPlanSpec, authority: Authority) -> Workflow:
     wanted = spec.workflow_id
-    rows = Workflow.objects.filter(
-        project=wanted.project, domain=wanted.domain, name=wanted.name, version=wanted.version
-    )
-    workflow = rows.first() if authority.reads(wanted.project, wanted.domain) else None
-    if workflow is None:
+    rows = []
+    if authority.reads(wanted.project, wanted.domain):
+        key = [wanted.project, wanted.domain, wanted.name, wanted.version]
+        rows = select(Workflow, _OF_KEY, key, without=("spec",), planned=True)
+    if not rows:
         raise NotFound(f"workflow {spell(wanted)} is not registered")
-    return workflow
+    return rows[0]
+
+
+_OF_KEY = "project = %s::text AND domain = %s::text AND name = %s::text AND version = %s::text"
 
 
 def _interface_of(workflow: Workflow) -> interface_pb2.TypedInterface:
@@ -251,6 +256,25 @@ def _columns(identifier: identifier_pb2.Identifier) -> dict[str, str]:
 _WORDS = {Task: "task", Workflow: "workflow", LaunchPlan: "launch plan"}
 
 
+# Written by hand, as what each of hundreds of registrations asks: building the queries took longer than answering them.
+_STANDING = """
+    SELECT (SELECT state FROM scheduler_project WHERE identifier = %s::text), EXISTS (
+        SELECT FROM {table} WHERE project = %s::text AND domain = %s::text AND name = %s::text AND version = %s::text
+    )
+"""
+
+
+def _check_new(model: type[Row], identifier: identifier_pb2.Identifier, digest: bytes, spec: Message) -> None:
+    """That it may be registered, and is not yet. One statement; AlreadyExists and InvalidArgument."""
+    key = [identifier.project, identifier.domain, identifier.name, identifier.version]
+    with prepared() as cursor:
+        cursor.execute(_STANDING.format(table=model._meta.db_table), [identifier.project, *key])
+        state, exists = cursor.fetchone()
+    if exists:
+        _refuse_existing(model, identifier, digest, spec)
+    check_project_state(identifier.project, identifier.domain, state)
+
+
 def _refuse_existing(model: type[Row], identifier: identifier_pb2.Identifier, digest: bytes, spec: Message) -> None:
     existing: RegisteredVersion | None = model._default_manager.filter(**_columns(identifier)).first()
     if existing is None:
@@ -267,17 +291,16 @@ def _refuse_existing(model: type[Row], identifier: identifier_pb2.Identifier, di
 
 def _insert(row: Row, resource_type: ResourceType, spec: Message, *, actor: str) -> None:
     """The version, its name and who registered it. Of two at the same time the second gets AlreadyExists."""
-    try:
-        with transaction.atomic():
-            row.save(force_insert=True)
-    except IntegrityError:
+    row.created_at = timezone.now()
+    insert_rows([row], unless_there=True)
+    if row.pk is None:
         identifier = identifier_pb2.Identifier(
             project=row.project, domain=row.domain, name=row.name, version=row.version
         )
         _refuse_existing(type(row), identifier, bytes(row.digest), spec)
-        raise
+        raise AlreadyExists(f"{_WORDS[type(row)]} {row} was registered and removed this very moment")
     name = NamedEntity(resource_type=resource_type, project=row.project, domain=row.domain, name=row.name)
-    name.created_at = timezone.now()
-    NamedEntity.objects.bulk_create([name], ignore_conflicts=True)
+    name.created_at = row.created_at
+    insert_rows([name], unless_there=True)
     verb = f"{_WORDS[type(row)].replace(' ', '_')}.register"
     record(actor, verb, row)

@@ -10,10 +10,12 @@ from typing import TypeVar
 
 from flyteidl.admin import launch_plan_pb2, task_pb2, workflow_pb2
 
+from artifacts.arrays import array_of
 from scheduler.authority import Authority
 from scheduler.compiler.requirements import Available, Key, LaunchPlanInterface, Requirements, key_of, requirements_of
 from scheduler.models import LaunchPlan, Task, Workflow
 from scheduler.models.registry import RegisteredVersion
+from scheduler.statements import select
 
 Row = TypeVar("Row", bound=RegisteredVersion)
 
@@ -22,11 +24,13 @@ def _find(model: type[Row], keys: Iterable[Key], authority: Authority) -> list[R
     wanted = {key for key in keys if authority.reads(*key[:2])}
     if not wanted:
         return []
-    projects, domains, names, versions = (set(part) for part in zip(*wanted, strict=True))
-    rows = model._default_manager.filter(
-        project__in=projects, domain__in=domains, name__in=names, version__in=versions
-    ).only("project", "domain", "name", "version", "closure")
-    return [row for row in rows if (row.project, row.domain, row.name, row.version) in wanted]
+    columns = [array_of(part) for part in zip(*sorted(wanted), strict=True)]
+    return select(model, _OF_KEYS, columns, without=("spec", "digest"), planned=True)
+
+
+_OF_KEYS = """(project, domain, name, version) IN (
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[])
+) ORDER BY id"""
 
 
 def _key(row: RegisteredVersion) -> Key:

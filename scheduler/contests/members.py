@@ -102,7 +102,7 @@ def enrol(contest: Contest, launch_plan: LaunchPlan, *, at: datetime) -> None:
     trigger.activated_by, trigger.activated_project = contest.set_by, contest.set_project
     trigger.save(update_fields=["contest", "activated_by", "activated_project"])
     if not trigger.active:
-        switch_on(launch_plan, since=at)
+        switch_on(launch_plan, at=at, since=at)
 
 
 def leave(contest: Contest, names: list[str]) -> None:

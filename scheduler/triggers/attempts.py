@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from artifacts.actions.holding import Removed
 from artifacts.exceptions import CausewayError, FailedPrecondition, ResourceExhausted
 from artifacts.governance.standing import standing_of
 from artifacts.partitions import format_time
+from scheduler.actions.launch_rows import NotTogether, is_gathering
 from scheduler.authority import Authority
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring
 from scheduler.triggers.launching import launch_for, name_for
@@ -34,9 +36,10 @@ def attempt(firing: TriggerFiring) -> Came:
     """Resolve and launch: what it came to, which the caller writes (moves.put) in the same transaction."""
     came: Came = {"reason": "", "lacks": [], "retry_at": None, "held": False, "execution": None}
     try:
-        with transaction.atomic():
+        # What is written with others is undone with them.
+        with nullcontext() if is_gathering() else transaction.atomic():
             return came | _launch(firing, came)
-    except OperationalError:
+    except (OperationalError, NotTogether):
         raise  # the database itself: nothing can be recorded, the sweep tries all of it again
     except Removed as error:
         return came | {"to": FiringOutcome.UNRESOLVED, "reason": error.message, "retry_at": _next_try(firing)}

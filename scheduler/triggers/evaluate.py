@@ -10,24 +10,29 @@ from functools import partial
 from typing import TypeVar
 
 from django.db import connection, transaction
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import Q
 from django.utils import timezone
 
-from artifacts.exceptions import FailedPrecondition
+from artifacts.exceptions import AlreadyExists, FailedPrecondition
 from artifacts.happenings import PUBLISHED
-from artifacts.models import ArtifactVersion, Happening
+from artifacts.models import Artifact, ArtifactVersion, Happening
+from artifacts.prepared import prepared
+from artifacts.written_out import row_of, selection
 from audit.record import record
+from scheduler.actions.launch_rows import NotTogether, written_together
+from scheduler.asked_once import asking_once
 from scheduler.models import FiringOutcome, Trigger, TriggerFiring, TriggerMode
 from scheduler.triggers.attempts import Came, attempt
 from scheduler.triggers.chain import Generation, check_chain, generation_of, release
 from scheduler.triggers.filtered import note_filtered
 from scheduler.triggers.matching import matching
-from scheduler.triggers.moves import put, put_once
+from scheduler.triggers.moves import Ledger, put, put_once
 from scheduler.triggers.queue import carried, enqueue, lock_trigger, settle_queue, unsettled
 from scheduler.triggers.rounds import arrive, due_rounds, expire_round, tell_mates
 
 logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
+AT_ONCE = 10  # versions evaluated in one transaction: what comes of the first waits for the last
 
 # Locks the version against a second worker, and tells whether anything cares for it: of most versions, nothing does.
 _NEWS = """
@@ -46,15 +51,35 @@ _NEWS = """
         )
     FROM artifacts_artifactversion AS version
     JOIN artifacts_artifact AS artifact ON artifact.id = version.artifact_id
-    WHERE version.id = %s AND version.triggers_evaluated_at IS NULL
+    WHERE version.id = %s::bigint AND version.triggers_evaluated_at IS NULL
     FOR NO KEY UPDATE OF version SKIP LOCKED
 """
-# The version that fires, and the happening of its publication.
+# The version that fires; below, with the happening of its publication.
 _VERSIONS = ArtifactVersion.objects.select_related("artifact").defer("card", "terms")
-_PUBLICATION = Subquery(
-    Happening.objects.filter(version=OuterRef("pk"), kind=PUBLISHED.name).order_by("pk").values("pk")[:1]
-)
-_DONE = "UPDATE artifacts_artifactversion SET triggers_evaluated_at = clock_timestamp() WHERE id = %s"
+_FIRING = """
+    SELECT {version}, {artifact}, (
+        SELECT id FROM artifacts_happening AS happening
+        WHERE happening.version_id = version.id AND kind = %s::text ORDER BY id LIMIT 1
+    )
+    FROM artifacts_artifactversion AS version JOIN artifacts_artifact AS artifact ON artifact.id = version.artifact_id
+    WHERE version.id = %s::bigint
+"""
+_DONE = "UPDATE artifacts_artifactversion SET triggers_evaluated_at = clock_timestamp() WHERE id = %s::bigint"
+
+
+def _published(version_id: int) -> Fact:
+    """Its publication, as triggers on it fire for it."""
+    whole, place = (
+        selection(ArtifactVersion, of="version", without=("card", "terms")),
+        selection(Artifact, of="artifact"),
+    )
+    with prepared() as cursor:
+        statement = _FIRING.format(version=whole.columns, artifact=place.columns)
+        cursor.execute(statement, [PUBLISHED.name, str(version_id)])
+        *found, publication = cursor.fetchone()
+    version = row_of(ArtifactVersion, whole, found)
+    version.artifact = row_of(Artifact, place, found[len(whole.names) :])
+    return Fact(version, version.created_at, publication)
 
 
 def evaluate_version(version_id: int) -> None:
@@ -65,36 +90,67 @@ def evaluate_version(version_id: int) -> None:
     """
     while True:
         try:
-            return _evaluate(version_id)
+            _evaluate(version_id)
         except _Switched:  # the next look sees which version of the launch plan took over
             continue
+        return
 
 
 class _Switched(Exception):
     """A matching trigger was switched off while its lock was waited for."""
 
 
-def _evaluate(version_id: int) -> None:
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(_NEWS, [version_id])
-        news = cursor.fetchone()
+def evaluate_together(version_ids: Sequence[int]) -> None:
+    """As `evaluate_version` for each, in one transaction, which spares a commit for each. Those of which something
+    goes one by one, and all of them where the transaction fails, are evaluated each alone; one that fails is left to
+    the sweep.
+    """
+    alone: Sequence[int] = version_ids
+    try:
+        ledger = Ledger()
+        with transaction.atomic(), asking_once():
+            with written_together():
+                held_back = [pk for pk in version_ids if not _evaluate(pk, ledger)]
+            ledger.write()
+        alone = held_back
+    except (NotTogether, AlreadyExists):
+        pass
+    except Exception:
+        logger.exception("versions %s could not be evaluated together", version_ids)
+    for pk in alone:
+        _quietly(f"evaluate_version({pk})", partial(evaluate_version, pk))
+
+
+def _evaluate(version_id: int, ledger: Ledger | None = None) -> bool:
+    """With a `ledger`, together with others, which are not held up behind locks, and no part of a chain is, as that
+    counts what was launched. False: it has to be evaluated alone, and nothing is done.
+    """
+    with transaction.atomic(savepoint=ledger is None):
+        with prepared() as cursor:
+            cursor.execute(_NEWS, [str(version_id)])
+            news = cursor.fetchone()
         if news is None:  # done, or being done
-            return
+            return True
         watched, lacked = news
         if watched or lacked:
-            version = _VERSIONS.annotate(publication=_PUBLICATION).get(pk=version_id)
-            publication: int | None = version.publication
+            fact = _published(version_id)
+            version = fact.version
             triggers = matching(version) if watched else []
             lacking = _lacking(version) if lacked else []
+            by_itself = lacking or version.execution_key or any(trigger.is_guarded for trigger in triggers)
+            if ledger is not None and by_itself:
+                return False
             guarded = _lock(triggers, [firing.trigger for firing in lacking])
             if not all(guarded[trigger.pk].active for trigger in triggers if trigger.pk in guarded):
                 raise _Switched
-            _fire_all(Fact(version, version.created_at, publication), triggers, guarded)
+            _fire_all(fact, triggers, guarded, put_once if ledger is None else ledger.put)
             if watched > len(triggers):
-                note_filtered(version, publication)
+                note_filtered(version, fact.happening_id)
             for firing in lacking:
                 retry_firing(firing.pk)
-        cursor.execute(_DONE, [version_id])
+        with prepared() as cursor:
+            cursor.execute(_DONE, [str(version_id)])
+    return True
 
 
 def _lock(*triggers: Iterable[Trigger]) -> dict[int, Trigger]:
@@ -127,10 +183,8 @@ def fire_for(version_id: int, trigger_ids: Sequence[int]) -> None:
 
     By the publication's happening, as they would have been then: one that has fired for it does nothing.
     """
-    version = _VERSIONS.annotate(publication=_PUBLICATION).get(pk=version_id)
-    publication: int | None = version.publication
     triggers = list(Trigger.objects.filter(pk__in=trigger_ids, active=True).defer("condition").order_by("pk"))
-    _fire_active(Fact(version, version.created_at, publication), triggers)
+    _fire_active(_published(version_id), triggers)
 
 
 def _fire_active(fact: Fact, triggers: Sequence[Trigger]) -> None:
@@ -146,14 +200,16 @@ def evaluate_asked(happening: Happening, trigger: Trigger) -> TriggerFiring:
     return TriggerFiring.objects.select_related("execution").get(trigger=trigger, happening=happening)
 
 
-def _fire_all(fact: Fact, triggers: Sequence[Trigger], guarded: dict[int, Trigger]) -> None:
+def _fire_all(
+    fact: Fact, triggers: Sequence[Trigger], guarded: dict[int, Trigger], put_new: Callable[..., None] = put_once
+) -> None:
     if triggers:
         generation = generation_of(fact.version)
         for trigger in triggers:
-            _fire(guarded.get(trigger.pk, trigger), fact, generation, guarded=trigger.pk in guarded)
+            _fire(guarded.get(trigger.pk, trigger), fact, generation, put_new, guarded=trigger.pk in guarded)
 
 
-def _fire(trigger: Trigger, fact: Fact, generation: Generation, *, guarded: bool) -> None:
+def _fire(trigger: Trigger, fact: Fact, generation: Generation, put_new: Callable[..., None], *, guarded: bool) -> None:
     version = fact.version
     firing = TriggerFiring(
         trigger=trigger,
@@ -166,13 +222,13 @@ def _fire(trigger: Trigger, fact: Fact, generation: Generation, *, guarded: bool
     )
     stop = _gone(version) or check_chain(generation)
     if stop:
-        put_once(firing, FiringOutcome.SKIPPED, reason=stop)
+        put_new(firing, FiringOutcome.SKIPPED, reason=stop)
     elif guarded:
         same = TriggerFiring.objects.filter(trigger=trigger, version=version, happening=fact.happening_id)
         if not same.exists():
             _fire_guarded(trigger, firing)
     else:
-        put_once(firing, **attempt(firing))
+        put_new(firing, **attempt(firing))
 
 
 def _gone(version: ArtifactVersion) -> str:
@@ -314,9 +370,9 @@ def _due_again(*, limit: int) -> list[int]:
 
 
 def _quietly(what: str, action: Callable[[], Answer]) -> Answer | None:
-    """One that fails must not keep the sweep from the others; it comes round again."""
+    """One that fails must not keep the others from their turn; the sweep comes round to it."""
     try:
         return action()
     except Exception:
-        logger.exception("sweep: %s failed", what)
+        logger.exception("%s failed", what)
         return None

@@ -6,21 +6,14 @@ from collections.abc import Sequence
 
 from django.db import connection
 
-_UNWATCHED = """
+from scheduler.triggers.waiters import WAITERS
+
+_UNWATCHED = f"""
     UPDATE artifacts_artifactversion AS version SET triggers_evaluated_at = clock_timestamp()
     FROM artifacts_artifact AS artifact
     WHERE artifact.id = version.artifact_id AND version.id = ANY(%s) AND version.triggers_evaluated_at IS NULL
-      AND NOT EXISTS (
-          SELECT 1 FROM scheduler_triggersource AS source
-          WHERE source.active AND source.alias = '' AND source.name = artifact.name
-            AND source.project = artifact.project AND source.domain = artifact.domain
-      )
-      AND NOT EXISTS (
-          SELECT 1 FROM scheduler_triggerfiring AS firing
-          WHERE firing.outcome IN ('waiting', 'unresolved')
-            AND firing.lacks @> ARRAY[artifact.project || '/' || artifact.domain || '/' || artifact.name]::varchar[]
-      )
-"""
+      AND NOT ({WAITERS})
+"""  # noqa: S608 - of a constant
 _LEFT = "SELECT id FROM artifacts_artifactversion WHERE id = ANY(%s) AND triggers_evaluated_at IS NULL ORDER BY id"
 
 

@@ -16,10 +16,10 @@ _TAKING = """
     id IN (
         SELECT source.trigger_id FROM scheduler_triggersource AS source
         JOIN scheduler_trigger AS watching ON watching.id = source.trigger_id
-        WHERE source.active AND source.alias = %s AND source.name = %s AND source.project = %s AND source.domain = %s
-          AND source.partitions <@ %s::jsonb
-          AND (source.time_partition IS NULL OR source.time_partition = %s)
-          AND watching.activated_at <= %s
+        WHERE source.active AND source.alias = %s::text AND source.name = %s::text AND source.project = %s::text
+          AND source.domain = %s::text AND source.partitions <@ %s::jsonb
+          AND (source.time_partition IS NULL OR source.time_partition = %s::timestamptz)
+          AND watching.activated_at <= %s::timestamptz
     ) ORDER BY id
 """
 
@@ -49,7 +49,7 @@ def matching(version: ArtifactVersion, *, alias: str = "", at: datetime | None =
     partitions = json.dumps(version.partitions)
     name = [alias, artifact.name, artifact.project, artifact.domain]
     taken = [*name, partitions, version.time_partition, at or version.created_at]
-    return select(Trigger, _TAKING, taken, without=("condition",))
+    return select(Trigger, _TAKING, taken, without=("condition",), planned=True)
 
 
 def matches_of(sources: Iterable[TriggerSource]) -> list[Match]:

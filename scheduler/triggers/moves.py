@@ -16,6 +16,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from artifacts.exceptions import FailedPrecondition
+from artifacts.inserting import insert_rows
 from scheduler.models import TriggerFiring
 from scheduler.phases import FIRING_TRANSITIONS, FiringOutcome
 
@@ -59,10 +60,30 @@ def put(firing: TriggerFiring, to: FiringOutcome, **fields: Any) -> None:
     _set(firing, {"outcome": to, **fields})
 
 
+class Ledger:
+    """New firings, for one transaction; `write` writes them. Nothing where there is a row of the same trigger and
+    happening.
+    """
+
+    def __init__(self) -> None:
+        self._firings: list[TriggerFiring] = []
+
+    def put(self, firing: TriggerFiring, to: FiringOutcome, **fields: Any) -> None:
+        _set(firing, {"outcome": to, **fields})
+        self._firings.append(firing)
+
+    def write(self) -> None:
+        """When the executions of all of them are written."""
+        for firing in self._firings:
+            firing.execution = firing.execution  # with the key that it has by now
+        insert_rows(self._firings, unless_there=True)
+
+
 def put_once(firing: TriggerFiring, to: FiringOutcome, **fields: Any) -> None:
     """As `put` for a new firing; nothing where the ledger has a row of the same trigger and happening."""
-    _set(firing, {"outcome": to, **fields})
-    TriggerFiring.objects.bulk_create([firing], ignore_conflicts=True)
+    ledger = Ledger()
+    ledger.put(firing, to, **fields)
+    ledger.write()
 
 
 def put_all(firings: QuerySet[TriggerFiring], to: FiringOutcome, **fields: Any) -> int:

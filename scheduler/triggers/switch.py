@@ -9,6 +9,7 @@ from datetime import datetime
 from django.db import transaction
 from django.utils import timezone
 
+from artifacts.actions.waiting import begin_to_wait
 from artifacts.exceptions import FailedPrecondition
 from audit.record import record
 from scheduler.models import Backlog, FiringOutcome, LaunchPlan, Trigger, TriggerFiring, TriggerRound, TriggerSource
@@ -18,18 +19,21 @@ from scheduler.triggers.plan import plan_of
 from scheduler.triggers.queue import lock_trigger, paused_reason, settle
 from scheduler.triggers.register import check_sources
 from scheduler.triggers.rounds import close
+from scheduler.wake import wake_triggers
 
 
-def switch_on(launch_plan: LaunchPlan, *, since: datetime, replaced: Iterable[LaunchPlan] = ()) -> None:
-    """With the launch plan's activation. A pause, and limits that a person set, pass over to the version that follows.
+def switch_on(launch_plan: LaunchPlan, *, at: datetime, since: datetime, replaced: Iterable[LaunchPlan] = ()) -> None:
+    """With the launch plan's activation `at` that time. Versions published `since` fire it that are not evaluated yet.
 
-    The caller's transaction holds the launch plan's name. InvalidArgument when an artifact that came to be since the
-    registration does not have the partitions that the trigger asks for or joins on: it would wait for ever.
+    A pause, and limits that a person set, pass over to the version that follows. The caller's transaction holds the
+    launch plan's name. InvalidArgument when an artifact that came to be since the registration does not have the
+    partitions that the trigger asks for or joins on: it would wait for ever.
     """
     trigger = Trigger.objects.select_for_update(no_key=True).filter(launch_plan=launch_plan).first()
     if trigger is None or (trigger.contest is not None and not trigger.contest.has(launch_plan.name)):
         return
-    check_sources(TriggerSource.objects.filter(trigger=trigger), trigger.join_on)
+    sources = list(TriggerSource.objects.filter(trigger=trigger))
+    check_sources(sources, trigger.join_on)
     trigger.active, trigger.activated_at = True, since
     before = Trigger.objects.filter(launch_plan__in=list(replaced)).first()
     if before is not None:
@@ -40,6 +44,9 @@ def switch_on(launch_plan: LaunchPlan, *, since: datetime, replaced: Iterable[La
             trigger.limits_by = before.limits_by
     trigger.save()
     TriggerSource.objects.filter(trigger=trigger).update(active=True)
+    watched = {(source.project, source.domain, source.name) for source in sources if not source.alias}
+    for version_id in begin_to_wait(watched, since=at):
+        wake_triggers(version_id)
 
 
 def switch_off(launch_plan: LaunchPlan) -> None:

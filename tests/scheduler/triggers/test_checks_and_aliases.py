@@ -238,7 +238,7 @@ def test_what_follows_from_a_check_costs_so_many_statements(django_assert_num_qu
         evaluate_version(publish(number, rows=30).pk)
         settle()
     evaluate_version(publish(4, rows=30).pk)  # as another worker does meanwhile
-    for kind, count in (("check.passed", 16), ("alias.moved", 17)):  # one asks whether the alias is a contest's
+    for kind, count in (("check.passed", 16), ("alias.moved", 15)):  # one asks whether the alias is a contest's
         [pk] = unhandled(limit=5)
         assert Happening.objects.get(pk=pk).kind == kind
         with django_assert_num_queries(count):
