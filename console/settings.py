@@ -86,7 +86,7 @@ if CAUSEWAY_METRICS not in ("token", "open"):
 
 INSTALLED_APPS = [
     "console.accounts",  # first: its createsuperuser stands in for Django's
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # what it shows is imported with its URLs, where it is shown
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

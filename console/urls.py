@@ -8,6 +8,7 @@ from django.urls import include, path
 from console import health, metrics
 from console.rest.hooks import TakeView
 
+admin.autodiscover()
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("healthz", health.healthz),

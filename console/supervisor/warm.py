@@ -34,6 +34,7 @@ from supervisor.options import ServerOptions
 
 from console.supervisor.leftovers import began_at
 from console.supervisor.processes import FORK
+from console.supervisor.rehearsal import rehearse
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,7 @@ def warm() -> None:
     get_resolver()._populate()  # noqa: SLF001 - what the first request does otherwise
     app.loader.import_default_modules()
     app.finalize()
+    rehearse(app)
     gc.collect()
     gc.freeze()
 
@@ -134,6 +136,7 @@ def become(module: str, arguments: Sequence[str], env: Mapping[str, str]) -> NoR
     code = 1
     try:
         _settle(env)
+        _already_set_up()
         gc.enable()
         sys.argv = [module, *arguments]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -171,6 +174,16 @@ def _settle(env: Mapping[str, str]) -> None:
         os.dup2(source, target)
     os.close(nothing)
     os.close(log)
+
+
+def _already_set_up() -> None:
+    """Have Django's and Celery's programs leave out what the parent has done: it would touch what all of them share."""
+    import django
+
+    def setup(set_prefix: bool = True) -> None:
+        """As Django's own, whose applications are loaded and whose logging is configured."""
+
+    django.setup = setup
 
 
 def main() -> None:
