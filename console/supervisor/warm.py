@@ -23,15 +23,16 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import setproctitle
 from supervisor import supervisord
 from supervisor.options import ServerOptions
 
+from console.supervisor import managing
 from console.supervisor.leftovers import began_at
 from console.supervisor.processes import FORK
 from console.supervisor.rehearsal import rehearse
@@ -42,7 +43,6 @@ logger = logging.getLogger(__name__)
 MODULES = (
     "gunicorn.app.wsgiapp",
     "gunicorn.http.wsgi",
-    "console.wsgi",
     "console.urls",
     "console.web.worker",
     "console.web.channels",
@@ -63,6 +63,7 @@ MODULES = (
     "celery.worker.strategy",
     "kombu.transport.redis",
 )
+SERVING = "console.wsgi"  # looks for the collected files when it is imported, and is it last
 SOON = 5.0  # seconds: what dies that soon after its start is started again a little slower, as launch.sh does
 
 
@@ -89,10 +90,19 @@ def warm() -> None:
     gc.freeze()
 
 
-def try_to_warm() -> bool:
+@cache
+def ready_to_serve() -> None:
+    """The last of it, for a data directory that is prepared."""
+    warm()
+    importlib.import_module(SERVING)
+    gc.collect()
+    gc.freeze()
+
+
+def tried(imports: Callable[[], None]) -> bool:
     """Whether it is warm. What cannot be imported is no reason for supervisord to end: each fork says so in its log."""
     try:
-        warm()
+        imports()
     except Exception:
         logger.exception("Causeway cannot be imported")
         return False
@@ -107,7 +117,14 @@ class Interface:
 
     def warm(self) -> bool:
         """Do it now, while the servers begin that the programs need."""
-        return try_to_warm()
+        return tried(warm)
+
+    def manage(self, commands: list[list[str]]) -> list[list[Any]]:
+        """Run these of manage.py at once, each in a fork; exit code, output and errors of each. Nothing else is done
+        meanwhile.
+        """
+        tried(warm)
+        return [list(done) for done in managing.run(commands, _settle_alone)]
 
 
 class Options(ServerOptions):  # type: ignore[misc]
@@ -116,7 +133,7 @@ class Options(ServerOptions):  # type: ignore[misc]
     def check_execv_args(self, filename: str, argv: Sequence[str], st: object) -> None:
         """Called in supervisord itself, right before each fork."""
         if is_forked(argv):
-            try_to_warm()
+            tried(ready_to_serve)
             return
         super().check_execv_args(filename, argv, st)
 
@@ -154,11 +171,23 @@ def become(module: str, arguments: Sequence[str], env: Mapping[str, str]) -> NoR
         os._exit(code)
 
 
-def _settle(env: Mapping[str, str]) -> None:
-    """As launch.sh: a note of the pid, output to the log; and what a new process would not have of its parent's."""
+def _settle_alone() -> None:
+    """In a fork that runs a command and has no name: what a new process would not have of its parent's."""
+    _forget_signals()
+    os.environ.pop("CAUSEWAY_PROCESS", None)
+    _already_set_up()
+    gc.enable()
+
+
+def _forget_signals() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _settle(env: Mapping[str, str]) -> None:
+    """As launch.sh: a note of the pid, output to the log; and what a new process would not have of its parent's."""
+    _forget_signals()
     os.environ.clear()
     os.environ.update(env)
     os.umask(0o077)
