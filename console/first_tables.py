@@ -1,8 +1,8 @@
 """The tables of a new database, as one file of SQL: what migrations would make of it, in a tenth of their time.
 
 Migrations make the models of each step anew, in Python, to see what differs: 4 s of a first start. The file is what
-`pg_dump` said of a database that they made (`manage.py write_first_tables`). It is used for a database that is empty, of
-the major version of PostgreSQL it was written by, while no migration has changed since; else migrations run as ever.
+`pg_dump` said of a database that they made (`manage.py write_first_tables`). It is used for a database that is empty,
+of the major version of PostgreSQL it was written by, while no migration has changed since; else migrations run as ever.
 """
 
 from __future__ import annotations

@@ -21,15 +21,13 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 # Ours, and others' that need no settings; those that are imported last come first.
 OURS = ("console/pages", "console/rest", "console/rpc", "console/oauth", "scheduler", "console", "lineage", "artifacts")
 OTHERS = (
-    "celery.bin.celery",
+    "celery.apps.worker",
     "celery.worker.consumer",
     "kombu.transport.redis",
     "celery.events.receiver",
     "grpc",
-    "markdown_it",
     "pygments.lexers",
-    "authlib.integrations.base_client",
-    "joserfc.jwt",
+    "authlib.integrations.django_oauth2",
     "requests",
     "jinja2",
     "gunicorn.http.wsgi",

@@ -50,7 +50,7 @@ MODULES = (
     "console.management.commands.rpc",
     "grpc._server",
     "console.celery",
-    "celery.bin.celery",
+    "console.work",
     "celery.apps.worker",
     "celery.app.control",
     "celery.app.events",

@@ -32,9 +32,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-static", action="store_true", help="leave the static files alone")
         parser.add_argument("--no-token", action="store_true", help="make no token for the first admin (create_token)")
-        parser.add_argument(
-            "--only-static", action="store_true", help="collect the static files, which asks no database"
-        )
+        parser.add_argument("--only-static", action="store_true", help="collect the static files alone")
         parser.add_argument("--only-database", action="store_true", help="make the database, empty, and nothing in it")
 
     def handle(self, **options: Any) -> None:
