@@ -10,12 +10,13 @@ import resource
 import sys
 from collections.abc import Sequence
 from functools import cache
+from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
-import nh3
-from markdown_it import MarkdownIt
-from markdown_it.rules_inline import StateInline
-from markdown_it.token import Token
+if TYPE_CHECKING:  # imported with the first card that is rendered
+    from markdown_it import MarkdownIt
+    from markdown_it.rules_inline import StateInline
+    from markdown_it.token import Token
 
 OWN_SCHEME = "card-image"  # between the sanitiser and `render_card` only
 MAX_SHOWN = 256 * 1024  # characters; the rest of a larger card is left out
@@ -74,6 +75,8 @@ def _render_math(renderer: object, tokens: Sequence[Token], index: int, options:
 @cache
 def _markdown() -> MarkdownIt:
     """CommonMark with tables. Its time is bounded by the length of the text, also for text made to be slow."""
+    from markdown_it import MarkdownIt  # noqa: PLC0415
+
     parser = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     parser.inline.ruler.before("escape", "math", _math)
     parser.add_render_rule("math", _render_math)
@@ -85,6 +88,8 @@ def to_html(text: str, card_format: str) -> str:
 
     Images are inline, by http(s), or `card-image:<path>`, a file of the version itself, which `render_card` resolves.
     """
+    import nh3  # noqa: PLC0415
+
     if len(text) > MAX_SHOWN:
         text = f"{text[:MAX_SHOWN]}\n\n(The rest of this card is not shown: it is longer than {MAX_SHOWN} characters.)"
     if card_format != HTML:

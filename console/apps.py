@@ -8,6 +8,6 @@ class ConsoleConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        # The first registers the system checks, the second is the application that shared tasks belong to. It is not
-        # imported in `console/__init__.py`, so that the supervisor's programs start without Celery.
-        from console import celery, checks  # noqa: F401
+        # They register themselves. The application of Celery is imported by what uses it (WAKE_APPLICATION): most
+        # programs start without.
+        from console import checks  # noqa: F401

@@ -1,4 +1,6 @@
-"""Single sign-on: Causeway as a client of an OpenID Connect provider. The protocol is Authlib's."""
+"""Single sign-on: Causeway as a client of an OpenID Connect provider. The protocol is Authlib's, which is
+imported where it is used: most installations have no provider.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +9,9 @@ from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
-import requests
-from authlib.integrations.base_client import OAuthError
-from authlib.integrations.django_client import OAuth
 from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
-from joserfc.errors import JoseError
 
 from artifacts.exceptions import FailedPrecondition, Unauthenticated
 from console.accounts.sign_on import Person
@@ -31,6 +29,9 @@ def start(request: HttpRequest) -> str:
 
     Raises FailedPrecondition where it does not answer.
     """
+    import requests  # noqa: PLC0415 - see above
+    from authlib.integrations.base_client import OAuthError  # noqa: PLC0415
+
     try:
         return str(_client().authorize_redirect(request, _callback()).headers["Location"])
     except (requests.RequestException, OAuthError, ValueError) as error:
@@ -41,6 +42,9 @@ def end(id_token: str) -> str:
     """The address at the provider that ends the session there as well (OpenID Connect RP-Initiated Logout 1.0), and
     leads back to the login page; empty where it has none or does not answer.
     """
+    import requests  # noqa: PLC0415 - see above
+    from authlib.integrations.base_client import OAuthError  # noqa: PLC0415
+
     try:
         there = _client().load_server_metadata().get("end_session_endpoint")
     except (requests.RequestException, OAuthError, ValueError):
@@ -54,6 +58,10 @@ def finish(request: HttpRequest) -> tuple[Person, str]:
     """Whom the provider sent back, and the ID token that says so. Raises Unauthenticated for one whom it did not prove,
     FailedPrecondition.
     """
+    import requests  # noqa: PLC0415 - see above
+    from authlib.integrations.base_client import OAuthError  # noqa: PLC0415
+    from joserfc.errors import JoseError  # noqa: PLC0415
+
     client = _client()
     if client.framework.get_state_data(request.session, request.GET.get("state", "")) is None:
         # Before anything is read of the address: nobody's words but the provider's are shown.
@@ -111,6 +119,8 @@ def _client() -> Any:
 @cache
 def _registered(issuer: str, client_id: str, client_secret: str) -> Any:
     """Made once for each process: it keeps what the provider says of itself, and its keys."""
+    from authlib.integrations.django_client import OAuth  # noqa: PLC0415 - see above
+
     return OAuth().register(
         name="sign_on",
         client_id=client_id,

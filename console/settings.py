@@ -91,7 +91,7 @@ if CAUSEWAY_METRICS not in ("token", "open"):
 
 INSTALLED_APPS = [
     "console.accounts",  # first: its createsuperuser stands in for Django's
-    "django.contrib.admin",
+    "django.contrib.admin.apps.SimpleAdminConfig",  # what it shows is imported with its URLs, where it is shown
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -165,6 +165,7 @@ if CAUSEWAY_EXECUTOR_DATABASE_URL and not CAUSEWAY_EXECUTOR_ROLE:
 VALKEY_SOCKET = Home(CAUSEWAY_HOME).valkey_socket
 REDIS_URL = os.environ.get("REDIS_URL", "")
 CELERY_BROKER_URL = REDIS_URL or f"redis+socket://{quote(str(VALKEY_SOCKET))}"
+WAKE_APPLICATION = "console.celery.app"  # Celery's, that messages are sent by
 WAKE_URL = REDIS_URL or f"unix://{quote(str(VALKEY_SOCKET))}"
 WAKE_TIMEOUT = 5.0  # seconds; longer than a worker and an executor wait for news
 CELERY_TASK_IGNORE_RESULT = True

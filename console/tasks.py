@@ -8,6 +8,7 @@ from celery import shared_task
 from django.conf import settings
 from django.contrib.auth.forms import PasswordResetForm
 
+import console.celery  # noqa: F401 - the application that they belong to
 from console.sqlviews.readers import end_overdue
 from scheduler.heartbeat import report_alive
 

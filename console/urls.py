@@ -8,6 +8,7 @@ from django.urls import include, path
 from console import health, metrics
 from console.rest.hooks import TakeView
 
+admin.autodiscover()
 urlpatterns = [
     path("api/", include("console.rest.urls")),  # first, as it is asked most
     path("admin/", admin.site.urls),

@@ -16,10 +16,10 @@ from functools import cache, partial
 from typing import Any, Literal
 
 import redis
-from celery import current_app
 from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from django.utils.module_loading import import_string
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +47,12 @@ def broker() -> redis.Redis:
     return redis.Redis.from_url(settings.WAKE_URL, **times)
 
 
+@cache
+def _application() -> Any:
+    """Celery's, imported with the first wake-up: an executor that has nothing to do sends none."""
+    return import_string(settings.WAKE_APPLICATION)
+
+
 def _after_commit(send: Callable[[], object], what: str) -> None:
     transaction.on_commit(partial(_quietly, send, what))
 
@@ -59,7 +65,7 @@ def _quietly(send: Callable[[], object], what: str) -> None:
 
 
 def _send(task: TaskName, *args: object, **options: Any) -> None:
-    current_app.send_task(f"scheduler.tasks.{task}", args, **options)
+    _application().send_task(f"scheduler.tasks.{task}", args, **options)
 
 
 MOST_AT_ONCE = 20  # happenings whose consequences one turn does by itself

@@ -76,13 +76,8 @@ def rpc() -> Process:
     return Process("rpc", ["django", "rpc", "--skip-checks"], forked=True)
 
 
-def _celery(name: str, *pool: str) -> list[str]:
-    command = ["celery", "-A", "console", "worker", "--loglevel", "warning", *pool]
-    return [*command, "--hostname", f"{name}@%h", "--without-gossip", "--without-mingle", "--without-heartbeat"]
-
-
 def worker(number: int) -> Process:
-    command = _celery(f"worker-{number}", "--pool", "solo")
+    command = ["console.work", f"worker-{number}", "--pool", "solo"]
     # the first worker also ticks, in a thread: that needs no process of its own
     environment = {"CELERY_SKIP_CHECKS": "1", **({"CAUSEWAY_TICK": "1"} if number == 1 else {})}
     return Process(f"worker-{number}", command, environment=environment, forked=True)
@@ -90,7 +85,7 @@ def worker(number: int) -> Process:
 
 def slow() -> Process:
     """Takes what waits for strangers: webhooks, mail, lineage events, retention. A thread costs next to nothing."""
-    command = _celery("slow", "--pool", "threads", "--concurrency", "4", "--queues", "causeway-slow")
+    command = ["console.work", "slow", "--pool", "threads", "--concurrency", "4", "--queues", "causeway-slow"]
     return Process("slow", command, environment={"CELERY_SKIP_CHECKS": "1"}, forked=True)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from console.sqlviews import hardening
 from console.supervisor.kept_secrets import kept_secret
 from console.supervisor.paths import Home
 
@@ -81,6 +80,8 @@ def prepare(home: Home) -> None:
 
     Needs the server running, and to be the OS user that started it. May be repeated at any time.
     """
+    from console.sqlviews import hardening  # noqa: PLC0415 - here, as below
+
     with _superuser(home, "postgres") as server:
         for role in (APPLICATION, EXECUTOR):
             _make_role(server, role, password(home, role), makes_roles=role == APPLICATION)

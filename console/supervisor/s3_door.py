@@ -16,8 +16,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import yaml
-
 from console.supervisor.clusters import clusters
 from console.supervisor.errors import CannotStart
 from console.supervisor.kept_secrets import kept_secret
@@ -224,6 +222,8 @@ def _towards(host: str, port: int) -> str:
 
 def _server(kubeconfig: str, context: str) -> str:
     """The address of the API in a kubeconfig; empty where it has none that is understood: the executor says more."""
+    import yaml  # noqa: PLC0415 - here, because most starts read none
+
     try:
         told: Any = yaml.safe_load(Path(kubeconfig).read_text(encoding="utf-8")) if kubeconfig else None
         chosen = context or told["current-context"]

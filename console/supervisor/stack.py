@@ -13,8 +13,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
 
@@ -63,15 +64,20 @@ class Stack:
             fresh = self.options.postgres and not (self.home.postgres / "PG_VERSION").exists()
             self._say("making the database" if fresh else "starting the database and the broker")
             self._rpc("startProcessGroup", "core")
-            if is_prepared(self.options):  # else files that are found while it is imported are not there yet
-                self._rpc("causeway.warm")
-            self._wait_for_core()
-        if not is_prepared(self.options):
+        prepared = is_prepared(self.options)
+        if prepared:  # it imports for itself, and waits for the database if need be
+            self._rpc("startProcess", "app:executor", False)
+        warming = Thread(target=self._rpc, args=("causeway.warm",))  # Causeway is imported while the servers begin
+        warming.start()
+        self._wait_for_core()
+        if not prepared:
             if self.options.postgres:
                 roles.prepare(self.home)
             self._say("migrating the database and collecting static files")
-            self.manage("bootstrap")
+            warming.join()
+            self.manage_warm(["bootstrap", "--no-static"], ["bootstrap", "--only-static", "--skip-checks"])
             note_prepared(self.options)
+        warming.join()
         # The console first: on two cores everything at once would make everybody wait for the last import.
         self._start_console()
         self._say("starting rpc, workers and executor")
@@ -169,13 +175,23 @@ class Stack:
         """Run a management command in the set-up's environment; returns what it printed."""
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
         done = subprocess.run(command, env=self.env, cwd=ROOT, capture_output=True, text=True, umask=0o077)
+        return self._printed(arguments, done.returncode, done.stdout, done.stderr)
+
+    def manage_warm(self, *commands: Sequence[str]) -> list[str]:
+        """As `manage`, of several at once, in forks of the supervisor where that is possible: they import nothing."""
+        if sys.platform != "linux":
+            return [self.manage(*arguments) for arguments in commands]
+        done = self._rpc("causeway.manage", [list(arguments) for arguments in commands])
+        return [self._printed(arguments, *one) for arguments, one in zip(commands, done, strict=True)]
+
+    def _printed(self, arguments: Sequence[str], code: int, output: str, errors: str) -> str:
         with (self.home.logs / "manage.log").open("a") as log:
-            log.write(redact(done.stdout + done.stderr))
-        if done.returncode:
-            lines = done.stderr.strip().splitlines() or ["no output"]
+            log.write(redact(output + errors))
+        if code:
+            lines = errors.strip().splitlines() or ["no output"]
             reason = next((line for line in lines if "(causeway." in line), lines[-1])  # a failed check, or the end
             raise CannotStart(f"manage.py {arguments[0]} failed: {reason} (see {self.home.logs / 'manage.log'})")
-        return done.stdout.strip()
+        return output.strip()
 
     @property
     def http_url(self) -> str:

@@ -184,7 +184,7 @@ def serve(options: Options, *, demo: bool, s3: str, began: float) -> None:
         say(f"everything is started after {time.monotonic() - began:.1f} s: console, gRPC, workers and executor answer")
         if demo:
             run_demo(stack)
-        announce(stack, stack.manage("login_link"))
+        announce(stack, stack.manage_warm(["login_link"])[0])
         watch(stack)
     except Interrupted:
         pass

@@ -23,17 +23,19 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import setproctitle
 from supervisor import supervisord
 from supervisor.options import ServerOptions
 
+from console.supervisor import managing
 from console.supervisor.leftovers import began_at
 from console.supervisor.processes import FORK
+from console.supervisor.rehearsal import rehearse
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +43,6 @@ logger = logging.getLogger(__name__)
 MODULES = (
     "gunicorn.app.wsgiapp",
     "gunicorn.http.wsgi",
-    "console.wsgi",
     "console.urls",
     "console.web.worker",
     "console.web.channels",
@@ -49,7 +50,7 @@ MODULES = (
     "console.management.commands.rpc",
     "grpc._server",
     "console.celery",
-    "celery.bin.celery",
+    "console.work",
     "celery.apps.worker",
     "celery.app.control",
     "celery.app.events",
@@ -62,6 +63,7 @@ MODULES = (
     "celery.worker.strategy",
     "kombu.transport.redis",
 )
+SERVING = "console.wsgi"  # looks for the collected files when it is imported, and is it last
 SOON = 5.0  # seconds: what dies that soon after its start is started again a little slower, as launch.sh does
 
 
@@ -83,14 +85,24 @@ def warm() -> None:
     get_resolver()._populate()  # noqa: SLF001 - what the first request does otherwise
     app.loader.import_default_modules()
     app.finalize()
+    rehearse(app)
     gc.collect()
     gc.freeze()
 
 
-def try_to_warm() -> bool:
+@cache
+def ready_to_serve() -> None:
+    """The last of it, for a data directory that is prepared."""
+    warm()
+    importlib.import_module(SERVING)
+    gc.collect()
+    gc.freeze()
+
+
+def tried(imports: Callable[[], None]) -> bool:
     """Whether it is warm. What cannot be imported is no reason for supervisord to end: each fork says so in its log."""
     try:
-        warm()
+        imports()
     except Exception:
         logger.exception("Causeway cannot be imported")
         return False
@@ -105,7 +117,14 @@ class Interface:
 
     def warm(self) -> bool:
         """Do it now, while the servers begin that the programs need."""
-        return try_to_warm()
+        return tried(warm)
+
+    def manage(self, commands: list[list[str]]) -> list[list[Any]]:
+        """Run these of manage.py at once, each in a fork; exit code, output and errors of each. Nothing else is done
+        meanwhile.
+        """
+        tried(warm)
+        return [list(done) for done in managing.run(commands, _settle_alone)]
 
 
 class Options(ServerOptions):  # type: ignore[misc]
@@ -114,7 +133,7 @@ class Options(ServerOptions):  # type: ignore[misc]
     def check_execv_args(self, filename: str, argv: Sequence[str], st: object) -> None:
         """Called in supervisord itself, right before each fork."""
         if is_forked(argv):
-            try_to_warm()
+            tried(ready_to_serve)
             return
         super().check_execv_args(filename, argv, st)
 
@@ -134,6 +153,7 @@ def become(module: str, arguments: Sequence[str], env: Mapping[str, str]) -> NoR
     code = 1
     try:
         _settle(env)
+        _already_set_up()
         gc.enable()
         sys.argv = [module, *arguments]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -151,11 +171,23 @@ def become(module: str, arguments: Sequence[str], env: Mapping[str, str]) -> NoR
         os._exit(code)
 
 
-def _settle(env: Mapping[str, str]) -> None:
-    """As launch.sh: a note of the pid, output to the log; and what a new process would not have of its parent's."""
+def _settle_alone() -> None:
+    """In a fork that runs a command and has no name: what a new process would not have of its parent's."""
+    _forget_signals()
+    os.environ.pop("CAUSEWAY_PROCESS", None)
+    _already_set_up()
+    gc.enable()
+
+
+def _forget_signals() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGCHLD, signal.SIGUSR2):
         signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _settle(env: Mapping[str, str]) -> None:
+    """As launch.sh: a note of the pid, output to the log; and what a new process would not have of its parent's."""
+    _forget_signals()
     os.environ.clear()
     os.environ.update(env)
     os.umask(0o077)
@@ -171,6 +203,16 @@ def _settle(env: Mapping[str, str]) -> None:
         os.dup2(source, target)
     os.close(nothing)
     os.close(log)
+
+
+def _already_set_up() -> None:
+    """Have Django's and Celery's programs leave out what the parent has done: it would touch what all of them share."""
+    import django
+
+    def setup(set_prefix: bool = True) -> None:
+        """As Django's own, whose applications are loaded and whose logging is configured."""
+
+    django.setup = setup
 
 
 def main() -> None:

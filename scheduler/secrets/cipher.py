@@ -5,6 +5,8 @@ another project's row it cannot be opened. The first key seals; all of them open
 between), then those derived from the signing key and its predecessors. That is how a key is replaced.
 
     sealed = 0x01 | first 8 bytes of SHA-256 of the key | nonce, 12 bytes | ciphertext and tag
+
+The library of the cipher is imported where it is used: it takes 7 MB, of every process, and few open or seal anything.
 """
 
 from __future__ import annotations
@@ -15,10 +17,6 @@ import os
 from collections.abc import Sequence
 from functools import lru_cache
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 
 from artifacts.exceptions import CausewayError
@@ -32,6 +30,8 @@ class CannotOpen(CausewayError):
 
 
 def seal(value: bytes, *, bound_to: Sequence[str]) -> bytes:
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - see above
+
     key = _keys()[0]
     nonce = os.urandom(_NONCE)
     return _FORM + _key_id(key) + nonce + AESGCM(key).encrypt(nonce, value, _bound(bound_to))
@@ -39,6 +39,9 @@ def seal(value: bytes, *, bound_to: Sequence[str]) -> bytes:
 
 def open_sealed(sealed: bytes, *, bound_to: Sequence[str]) -> bytes:
     """The value. Raises CannotOpen."""
+    from cryptography.exceptions import InvalidTag  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
     key_id, rest = sealed[1 : 1 + _ID], sealed[1 + _ID :]
     key = next((key for key in _keys() if _key_id(key) == key_id), None)
     if sealed[:1] != _FORM or key is None:
@@ -63,6 +66,9 @@ def _keys() -> tuple[bytes, ...]:
 
 @lru_cache(maxsize=4)
 def _derived(texts: tuple[str, ...]) -> tuple[bytes, ...]:
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415 - see above
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF  # noqa: PLC0415
+
     return tuple(
         HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"causeway.secrets").derive(text.encode())
         for text in texts

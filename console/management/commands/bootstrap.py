@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 from argparse import ArgumentParser
+from typing import Any
 
 import psycopg
 from django.conf import settings
@@ -13,7 +14,7 @@ from psycopg import sql
 
 from artifacts.store import LocalStore, store, task_users
 from artifacts.store.folders import settle_existing
-from console import installation, old_homes
+from console import first_tables, installation, old_homes
 from console.accounts import access, tokens
 from console.sqlviews import policies
 from console.supervisor.paths import Home
@@ -31,30 +32,42 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--no-static", action="store_true", help="leave the static files alone")
         parser.add_argument("--no-token", action="store_true", help="make no token for the first admin (create_token)")
+        parser.add_argument("--only-static", action="store_true", help="collect the static files alone")
         parser.add_argument("--only-database", action="store_true", help="make the database, empty, and nothing in it")
 
-    def handle(self, *, no_static: bool, no_token: bool, only_database: bool, verbosity: int, **_: object) -> None:
+    def handle(self, **options: Any) -> None:
+        if options["only_static"]:
+            collect()
+            return
         make_database()
-        if only_database:  # to restore one into: its dump names the role
+        if options["only_database"]:  # to restore one into: its dump names the role
             with transaction.atomic(), connection.cursor() as cursor:
                 policies.role_is_ours(cursor)
             return
+        self._fill(no_token=options["no_token"])
+        if not options["no_static"]:
+            collect()
+        if options["verbosity"]:
+            self.stdout.write("ready")
+
+    def _fill(self, *, no_token: bool) -> None:
         try:
             installation.check()
         except installation.DatabaseTaken as error:
             raise CommandError(str(error)) from None
         old_homes.prepare()
-        call_command("migrate", interactive=False, verbosity=0)
+        if not first_tables.make():
+            call_command("migrate", interactive=False, verbosity=0)
         if settings.CAUSEWAY_EXECUTOR_ROLE:
             call_command("grant_executor", settings.CAUSEWAY_EXECUTOR_ROLE, verbosity=0)
         if not no_token:
             make_first_token()
         settle_store()
         Project.objects.get_or_create(identifier="flytesnacks", defaults={"name": "flytesnacks"})
-        if not no_static:
-            call_command("collectstatic", interactive=False, verbosity=0, clear=False, ignore_patterns=UNUSED_STATIC)
-        if verbosity:
-            self.stdout.write("ready")
+
+
+def collect() -> None:
+    call_command("collectstatic", interactive=False, verbosity=0, clear=False, ignore_patterns=UNUSED_STATIC)
 
 
 def make_database() -> None:

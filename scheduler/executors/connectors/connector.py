@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scheduler.executors.descriptions import BadDescription, made
 
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", re.ASCII)
@@ -62,6 +60,8 @@ def _part(text: str) -> list[Connector]:
     name, equals, endpoint = text.partition("=")
     if equals:
         return [described({"name": name.strip(), "endpoint": endpoint.strip()})]
+    import yaml  # noqa: PLC0415 - every process imports this module, and most read none
+
     try:
         given = yaml.safe_load(Path(text).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:

@@ -17,12 +17,18 @@ from urllib.parse import quote, urlencode
 
 import urllib3
 import websocket
-from kubernetes.client import Configuration
-from kubernetes.client.rest import RESTClientObject
-from kubernetes.config import ConfigException, load_incluster_config, load_kube_config, load_kube_config_from_dict
-from kubernetes.stream.ws_client import create_websocket, get_websocket_url
 
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster
+from scheduler.executors.kubernetes.packaged import (
+    ConfigException,
+    Configuration,
+    RESTClientObject,
+    create_websocket,
+    get_websocket_url,
+    load_incluster_config,
+    load_kube_config,
+    load_kube_config_from_dict,
+)
 
 Json = dict[str, Any]
 # Seconds to connect, and between two bytes: a network hole would hang for ever otherwise. Of what is followed

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from scheduler.executors.descriptions import BadDescription, made
 from scheduler.executors.kubernetes.reuse import policy
 
@@ -147,6 +145,8 @@ def filled(template: str, words: Mapping[str, str]) -> str:
 
 def parse(text: str, **over: Any) -> Cluster:
     """A cluster from YAML or JSON; `over` what the command line says. BadCluster for what is not understood."""
+    import yaml  # noqa: PLC0415 - every process imports this module, and most read none
+
     try:
         given = yaml.safe_load(text) if text.strip() else {}
     except yaml.YAMLError as error:
@@ -170,6 +170,8 @@ def _of(given: Any, **over: Any) -> Cluster:
 
 def load(path: str) -> list[Cluster]:
     """The clusters that a file describes: a list, or a single one. BadCluster."""
+    import yaml  # noqa: PLC0415 - see above
+
     try:
         given = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:

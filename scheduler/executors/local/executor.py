@@ -68,8 +68,9 @@ class LocalExecutor(Executor):
         secrets_of: SecretsOf | None = None,
         users: TaskUsers | None = None,
         may_read: Callable[[int, str, str], bool] | None = None,
+        may_launch: Callable[[], bool] | None = None,
     ) -> None:
-        """See Means."""
+        """See Means. `may_launch`: whether there is anything to launch, see Zygotes."""
         self.means = Means(
             home,
             store,
@@ -95,6 +96,7 @@ class LocalExecutor(Executor):
             home=home,
             warm_limit=warm_limit,
             group=users.group if users is not None else None,
+            needed=may_launch,
         )
         self.clusters = Clusters(self.means, self.pools)
         self.starting = Starting(self.means, self.runs, self.spares, self.steps, self.pools, self.ending, self.clusters)

@@ -19,6 +19,7 @@ from scheduler.executors.local.executor import LocalExecutor
 from scheduler.executors.local.identities import let_through
 from scheduler.executors.local.limits import Limits
 from scheduler.executors.registry import BadSetup, Setup
+from scheduler.models import LaunchPlan
 from scheduler.secrets.lookup import mounts_for
 from scheduler.secrets.mounts import Mounts
 from scheduler.secrets.names import Request
@@ -46,6 +47,7 @@ def make(setup: Setup) -> LocalExecutor:
         limits=limits,
         users=users,
         may_read=reads.may_read,
+        may_launch=_may_launch,
         token_of=task_tokens.issue if settings.CAUSEWAY_GRPC_AUTH == "token" else None,
         secrets_of=_find_secrets,
     )
@@ -63,6 +65,11 @@ def _limits() -> Limits:
     except ValueError as error:
         raise BadSetup(str(error)) from None
     return found
+
+
+def _may_launch() -> bool:
+    """Until something is registered no process is kept for it: flytekit alone takes 60 MB."""
+    return LaunchPlan.objects.exists()
 
 
 def _find_secrets(attempt_id: int, asked: Sequence[Request]) -> Mounts:

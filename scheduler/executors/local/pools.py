@@ -1,4 +1,6 @@
-"""Warm processes for every Python that tasks run in: the executor's own from the start, others with their first."""
+"""Warm processes for every Python that tasks run in: the executor's own as soon as there may be tasks, others with
+their first.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +22,17 @@ class Pools:
         home: Path,
         warm_limit: int,
         group: int | None,
+        needed: Callable[[], bool] | None = None,
     ) -> None:
-        """See Zygotes."""
+        """See Zygotes. `needed`: for the executor's own Python."""
 
-        def made(python: str) -> Zygotes:
-            return Zygotes(on_message, on_lost, home=home, warm_limit=warm_limit, python=python, group=group)
+        def made(python: str, needed: Callable[[], bool] | None = None) -> Zygotes:
+            return Zygotes(
+                on_message, on_lost, home=home, warm_limit=warm_limit, python=python, group=group, needed=needed
+            )
 
         self._made = made
-        self.own = made(sys.executable)
+        self.own = made(sys.executable, needed)
         self._others: dict[str, Zygotes] = {}  # by the path of their Python
         self._lock = threading.Lock()
 

@@ -48,8 +48,11 @@ class Zygotes:
         warm_limit: int = 4,
         python: str = sys.executable,
         group: int | None = None,
+        needed: Callable[[], bool] | None = None,
     ) -> None:
-        """`group`: that all users of tasks are in, where they are others than this process's."""
+        """`group`: that all users of tasks are in, where they are others than this process's. `needed`: asked with each
+        tick until it says so; only then, or with the first run, is there a base zygote. None: from the start.
+        """
         self.on_message, self.on_lost = on_message, on_lost
         self.home, self.python, self.group, self.warm_limit = home, python, group, warm_limit
         self.base: Zygote | None = None
@@ -61,11 +64,13 @@ class Zygotes:
         self._wires = Wires(self._take, self._gone)
         self._workers = Workers(self._wires, self._untold, self._lock, on_message, on_lost)
         self._stopped = False
+        self._needed = needed
         self._started_at = float("-inf")  # monotonic
 
     def start(self) -> None:
-        with self._lock:
-            self._start_base()
+        if self._needed is None:
+            with self._lock:
+                self._start_base()
         vital(self._read_forever, name="zygotes").start()
 
     def run(
@@ -97,13 +102,16 @@ class Zygotes:
 
     def tick(self) -> None:
         """Restart what died, give up on imports without end, retire clones nobody uses."""
+        if self._needed is not None and self._needed():
+            self._needed = None
         with self._lock:
             for zygote in self._all():
                 try:
                     self._look_after(zygote, time.monotonic())
                 except OSError as error:
                     logger.warning("a zygote could not be looked after, will try again: %s", error)
-            self._base()
+            if self._needed is None:
+                self._base()
 
     def _look_after(self, zygote: Zygote, now: float) -> None:
         if self._dead(zygote):
