@@ -15,7 +15,7 @@ from django.db.backends.postgresql import base
 from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
 
-_ServerBindingCursor: Any = base.ServerBindingCursor  # type: ignore[attr-defined]  # not with psycopg 2
+_ServerBindingCursor: Any = base.ServerBindingCursor
 
 
 class _Cursor(_ServerBindingCursor):  # type: ignore[misc]

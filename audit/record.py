@@ -41,7 +41,8 @@ def record(
         subject=str(subject)[:500],
         detail={key: value for key, value in (detail or {}).items() if value not in (None, "")},
     )
-    values = [event.at, event.actor, event.verb, event.project, event.domain, event.subject, json.dumps(event.detail)]
+    who, where = (event.actor, event.verb), (event.project, event.domain)
+    values = [event.at.isoformat(), *who, *where, event.subject, json.dumps(event.detail)]
     with connection.cursor() as cursor:
         cursor.execute(_INSERT, values)
         (event.pk,) = cursor.fetchone()

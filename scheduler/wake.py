@@ -37,6 +37,7 @@ TaskName = Literal[
 ]
 TOGETHER = 200  # versions in one wake-up of their triggers
 SHARE = 10  # executions in one wake-up, of many that begin at once: several workers share them
+BEHIND = 3  # Celery's priority of these: behind what else there is to do, triggers of the rest of a burst among it
 LATE = timedelta(seconds=60)  # what nobody took by then is not needed: the sweep does the same
 
 
@@ -108,7 +109,8 @@ def one_turn(*, gathers: bool = False) -> Iterator[Turn]:
 def _send_executions(ids: list[int]) -> None:
     for start in range(0, len(ids), SHARE):
         one, *others = share = ids[start : start + SHARE]
-        send = partial(_send, "advance_executions", share) if others else partial(_send, "advance_execution", one)
+        many = partial(_send, "advance_executions", share, priority=BEHIND)
+        send = many if others else partial(_send, "advance_execution", one)
         _quietly(send, f"executions {share}")
 
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import select
 from typing import Any
 
+import psycopg
 from django.db.backends.postgresql import base
+from django.db.backends.postgresql.operations import DatabaseOperations as Operations
 from psycopg.pq import TransactionStatus
 
 
-class DatabaseOperations(base.DatabaseOperations):
+class DatabaseOperations(Operations):
     def last_executed_query(self, cursor: Any, sql: str, params: Any) -> str:
         """For whoever looks at statements: of one that is prepared already, which is not sent, the driver has none."""
-        return super().last_executed_query(cursor, sql, params) or sql
+        return str(super().last_executed_query(cursor, sql, params) or sql)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -29,7 +31,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return bool(super().is_usable())
 
 
-def _is_quiet(session: base.Database.Connection) -> bool:
+def _is_quiet(session: psycopg.Connection[Any]) -> bool:
     """Whether nothing is under way, and nothing has arrived: no last words of the server, nor that it is gone."""
     if session.closed or session.pgconn.transaction_status != TransactionStatus.IDLE:
         return False

@@ -266,7 +266,7 @@ _STANDING = """
 
 def _check_new(model: type[Row], identifier: identifier_pb2.Identifier, digest: bytes, spec: Message) -> None:
     """That it may be registered, and is not yet. One statement; AlreadyExists and InvalidArgument."""
-    key = [identifier.project, identifier.domain, identifier.name, identifier.version]
+    key: list[str] = [identifier.project, identifier.domain, identifier.name, identifier.version]
     with prepared() as cursor:
         cursor.execute(_STANDING.format(table=model._meta.db_table), [identifier.project, *key])
         state, exists = cursor.fetchone()

@@ -8,8 +8,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import close_old_connections, connection
+from django.db import close_old_connections, connections
 
+connection: Any = connections["default"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 

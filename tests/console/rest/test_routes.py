@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from django.http import HttpRequest, HttpResponse
 from django.urls import path, resolve
 from django.urls.resolvers import URLPattern
 
@@ -22,7 +23,8 @@ def test_every_address_leads_where_the_first_route_does_that_takes_it() -> None:
 
 
 def test_routes_are_gathered_by_how_they_begin() -> None:
-    def view() -> None: ...
+    def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse()
 
     routes = [path("a", view, name="a"), path("a/<int:n>", view, name="b"), path("b/c", view), path("a/x", view)]
     assert [str(each.pattern) for each in by_first_segment(routes)] == ["a/", "b/", "a"]
