@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,11 @@ def rows() -> list[set[tuple[str, str]]]:
     return found
 
 
+def plain(found: Shape) -> Shape:
+    """Without casts and parentheses: PostgreSQL spells a list of constants otherwise once it has read its own words."""
+    return {tuple(re.sub(r"::(character varying|text)(\[\])?|[()]", "", word) for word in one) for one in found}
+
+
 @pytest.fixture
 def migrated(transactional_db: None) -> tuple[Shape, list[set[tuple[str, str]]]]:
     with an_empty_database():
@@ -51,7 +57,8 @@ def test_the_file_is_of_today_s_migrations() -> None:
 
 def test_it_makes_what_migrations_make(migrated: tuple[Shape, list[set[tuple[str, str]]]], empty: None) -> None:
     assert first_tables.make()
-    assert (shape(), rows()) == migrated
+    assert plain(shape()) ^ plain(migrated[0]) == set()
+    assert rows() == migrated[1]
     call_command("migrate", check_unapplied=True, verbosity=0, interactive=False)  # exits where something is left
     assert connection.introspection.get_sequences(connection.cursor(), "auth_permission")
     with connection.cursor() as cursor:  # what comes next has numbers of its own
