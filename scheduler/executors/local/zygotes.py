@@ -102,15 +102,16 @@ class Zygotes:
 
     def tick(self) -> None:
         """Restart what died, give up on imports without end, retire clones nobody uses."""
-        if self._needed is not None and self._needed():
-            self._needed = None
         with self._lock:
             for zygote in self._all():
                 try:
                     self._look_after(zygote, time.monotonic())
                 except OSError as error:
                     logger.warning("a zygote could not be looked after, will try again: %s", error)
-            if self._needed is None:
+        if self._needed is not None and self._needed():
+            self._needed = None
+        if self._needed is None:
+            with self._lock:
                 self._base()
 
     def _look_after(self, zygote: Zygote, now: float) -> None:

@@ -180,6 +180,30 @@ def test_a_project_s_zygote_is_not_believed_about_others(tmp_path: Path) -> None
         assert zygotes._credible(Zygote(ours), {**own, "dir": str(other)})
 
 
+def test_no_process_is_kept_for_tasks_before_there_may_be_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    registered, born = False, []
+    zygotes = Zygotes(lambda message: None, lambda runs: None, home=tmp_path, needed=lambda: registered)
+
+    def start() -> Zygote:
+        born.append(1)
+        zygotes.base = Zygote(ours)
+        return zygotes.base
+
+    monkeypatch.setattr(zygotes, "_start_base", start)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        zygotes.tick()
+        assert not born
+        registered = True
+        zygotes.tick()
+        registered = False
+        zygotes.tick()
+        assert len(born) == 1
+        zygotes.base = None  # it died
+        zygotes.tick()
+        assert len(born) == 2
+
+
 def test_tasks_have_nothing_secret_of_the_control_plane(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (
         "CAUSEWAY_SMTP_PASSWORD",
