@@ -61,27 +61,34 @@ def test_the_next_attempt_has_the_directory_of_the_one_before_under_its_own_name
     assert {one.name for one in runs.iterdir()} == {"2-b"}
 
 
+def link_in_place_of(path: Path, target: str) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
+    path.symlink_to(target)
+
+
+def file_in_place_of(path: Path) -> None:
+    path.unlink()
+    path.touch()
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a file in work": lambda path: (path / "work/left.txt").write_text("1"),
-    "a file in place of a link": lambda path: ((path / "work/data.txt").unlink(), (path / "work/data.txt").touch()),
-    "a link that leads elsewhere": lambda path: (
-        (path / "work/data.txt").unlink(),
-        (path / "work/data.txt").symlink_to("/etc/passwd"),
-    ),
+    "a file in place of a link": lambda path: file_in_place_of(path / "work/data.txt"),
+    "a link that leads elsewhere": lambda path: link_in_place_of(path / "work/data.txt", "/etc/passwd"),
     "a link less": lambda path: (path / "work/data.txt").unlink(),
     "a file in tmp": lambda path: (path / "tmp/left").write_text("1"),
     "a folder in tmp": lambda path: (path / "tmp/left").mkdir(),
     "a file in the workspace": lambda path: (path / "tmp/local_flytekit/workspace/left").touch(),
-    "a link for the workspace": lambda path: (
-        (path / "tmp/local_flytekit/workspace").rmdir(),
-        (path / "tmp/local_flytekit/workspace").symlink_to("/"),
-    ),
+    "a link for the workspace": lambda path: link_in_place_of(path / "tmp/local_flytekit/workspace", "/"),
     "a mode": lambda path: (path / "work").chmod(0o500),
     "a file beside": lambda path: (path / "left").touch(),
     "secrets": lambda path: (path / "secrets").mkdir(),
     "no spec": lambda path: (path / "spec.json").unlink(),
     "no work": lambda path: shutil.rmtree(path / "work"),
-    "a link for work": lambda path: (shutil.rmtree(path / "work"), (path / "work").symlink_to("/")),
+    "a link for work": lambda path: link_in_place_of(path / "work", "/"),
 }
 
 
