@@ -67,8 +67,7 @@ class Stack:
         prepared = is_prepared(self.options)
         if prepared:  # it imports for itself, and waits for the database if need be
             self._rpc("startProcess", "app:executor", False)
-        warming = Thread(target=self._rpc, args=("causeway.warm",))  # Causeway is imported while the servers begin
-        warming.start()
+        warming = self._meanwhile("causeway.warm")  # Causeway is imported while the servers begin
         self._wait_for_core()
         if not prepared:
             if self.options.postgres:
@@ -98,6 +97,7 @@ class Stack:
                     raise
                 time.sleep(0.2)
         self._rpc("startProcess", "app:web", False)
+        self._meanwhile("causeway.warm_all")  # for the others
         self._until(lambda: self.answers("/healthz"), seconds=120, what="web")
         preflight.check_alone(self.home, *where, option="--http-port")
 
@@ -135,6 +135,18 @@ class Stack:
         transport = SupervisorTransport(None, None, f"unix://{self.home.supervisor_socket}")
         with ServerProxy("http://127.0.0.1", transport=transport) as server:
             return getattr(server, method if "." in method else f"supervisor.{method}")(*arguments)
+
+    def _meanwhile(self, method: str) -> Thread:
+        """Have the supervisor do it while we do something else. What goes wrong is said by what is started next."""
+
+        def ask() -> None:
+            if sys.platform == "linux":  # elsewhere nothing is a fork
+                with contextlib.suppress(Exception):
+                    self._rpc(method)
+
+        thread = Thread(target=ask, daemon=True)
+        thread.start()
+        return thread
 
     def _wait_for_core(self) -> None:
         if self.options.postgres:
