@@ -344,13 +344,15 @@ def _retry(firing: TriggerFiring) -> None:
 
 def sweep_triggers(*, limit: int = 500) -> int:
     """What lost wake-ups left: versions not evaluated, firings whose next try is due, queues, rounds. The number."""
+    versions = _quietly("unevaluated", partial(_unevaluated, limit=limit)) or []
+    for start in range(0, len(versions), AT_ONCE):
+        evaluate_together(versions[start : start + AT_ONCE])
     steps: tuple[tuple[Callable[..., list[int]], Callable[[int], object]], ...] = (
-        (_unevaluated, evaluate_version),
         (_due_again, retry_firing),
         (unsettled, settle_queue),
         (due_rounds, expire_round),
     )
-    swept = 0
+    swept = len(versions)
     for look, action in steps:
         found = _quietly(look.__name__, partial(look, limit=limit)) or []
         for pk in found:
