@@ -16,6 +16,7 @@ from artifacts.task_users import Identity
 from scheduler.executors.local import spares as module
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.spares import Spares, is_as_made
+from scheduler.executors.local.zygote.child import leave_result
 
 CODE = ("data.txt", "workflows")
 
@@ -77,6 +78,9 @@ CHANGES: dict[str, Callable[[Path], object]] = {
         (path / "tmp/local_flytekit/workspace").symlink_to("/"),
     ),
     "a mode": lambda path: (path / "work").chmod(0o500),
+    "its own mode": lambda path: path.chmod(0o777),
+    "a mode in tmp": lambda path: (path / "tmp/local_flytekit/workspace").chmod(0o500),
+    "a sticky workspace": lambda path: (path / "tmp/local_flytekit/workspace").chmod(0o1777),
     "a file beside": lambda path: (path / "left").touch(),
     "secrets": lambda path: (path / "secrets").mkdir(),
     "no spec": lambda path: (path / "spec.json").unlink(),
@@ -118,6 +122,26 @@ def test_what_the_next_is_told_goes_into_no_file_of_somebody_else(
     assert theirs.read_text() == "theirs"
     assert second.told() == {"args": ["mine"]}
     assert {one.name for one in runs.iterdir()} == {"2-b"}
+
+
+def test_a_zygote_that_is_late_says_nothing_in_the_directory_of_the_next(
+    runs: Path, code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It collects the process of the first attempt while that one's directory is put aside."""
+    kept, first, second = Spares(runs), RunDirectory(runs / "1-a"), RunDirectory(runs / "2-b")
+    kept.prepare(first, {}, code)
+    ran(first)
+    unlink = Path.unlink
+
+    def late(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok=missing_ok)
+        leave_result(str(first.path), 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", late)
+        kept.clear(first, code, None)
+    kept.prepare(second, {}, code)
+    assert second.result() is None
 
 
 def test_a_directory_is_for_the_same_code_and_user(runs: Path, code: Path, tmp_path: Path) -> None:
