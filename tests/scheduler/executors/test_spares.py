@@ -62,21 +62,23 @@ def test_the_next_attempt_has_the_directory_of_the_one_before_under_its_own_name
     assert {one.name for one in runs.iterdir()} == {"2-b"}
 
 
+def replace(path: Path, make: Callable[..., None], *args: str) -> None:
+    if path.is_symlink():
+        path.unlink()
+    else:
+        shutil.rmtree(path)
+    make(path, *args)
+
+
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a file in work": lambda path: (path / "work/left.txt").write_text("1"),
-    "a file in place of a link": lambda path: ((path / "work/data.txt").unlink(), (path / "work/data.txt").touch()),
-    "a link that leads elsewhere": lambda path: (
-        (path / "work/data.txt").unlink(),
-        (path / "work/data.txt").symlink_to("/etc/passwd"),
-    ),
+    "a file in place of a link": lambda path: replace(path / "work/data.txt", Path.touch),
+    "a link that leads elsewhere": lambda path: replace(path / "work/data.txt", Path.symlink_to, "/etc/passwd"),
     "a link less": lambda path: (path / "work/data.txt").unlink(),
     "a file in tmp": lambda path: (path / "tmp/left").write_text("1"),
     "a folder in tmp": lambda path: (path / "tmp/left").mkdir(),
     "a file in the workspace": lambda path: (path / "tmp/local_flytekit/workspace/left").touch(),
-    "a link for the workspace": lambda path: (
-        (path / "tmp/local_flytekit/workspace").rmdir(),
-        (path / "tmp/local_flytekit/workspace").symlink_to("/"),
-    ),
+    "a link for the workspace": lambda path: replace(path / "tmp/local_flytekit/workspace", Path.symlink_to, "/"),
     "a mode": lambda path: (path / "work").chmod(0o500),
     "its own mode": lambda path: path.chmod(0o777),
     "a mode in tmp": lambda path: (path / "tmp/local_flytekit/workspace").chmod(0o500),
@@ -85,7 +87,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "secrets": lambda path: (path / "secrets").mkdir(),
     "no spec": lambda path: (path / "spec.json").unlink(),
     "no work": lambda path: shutil.rmtree(path / "work"),
-    "a link for work": lambda path: (shutil.rmtree(path / "work"), (path / "work").symlink_to("/")),
+    "a link for work": lambda path: replace(path / "work", Path.symlink_to, "/"),
 }
 
 
