@@ -93,7 +93,7 @@ class Ending:
             self.workers.submit(self._clear, run)
 
     def _clear(self, run: Run) -> None:
-        if run.stopped or run.orphaned or run.process is None:
+        if run.stopped or run.orphaned or run.process is None or not run.directory.ended_itself():
             run.directory.remove()
         else:
             self.spares.clear(run.directory, self.means.code_of(run), run.user)

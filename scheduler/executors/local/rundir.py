@@ -21,6 +21,7 @@ from artifacts.task_users import Identity
 from scheduler.executors.local.zygote.child import SECRETS, born
 
 MOST_READ = 4096  # bytes of what a task says about itself
+MOST_STATUS = 1 << 31  # of an exit code
 LATEST = 4e9  # seconds since the epoch that it can have begun
 GONE = ".gone"  # at the end of the name of a directory that is being removed
 
@@ -182,22 +183,36 @@ class RunDirectory:
     def started_at(self) -> float | None:
         """When, in seconds since the epoch."""
         try:
-            said = self._started()
-            since = float(said[2]) if len(said) > 2 else 0.0
-            return since if 0 < since < LATEST else (self.path / "started").lstat().st_mtime
-        except (FileNotFoundError, ValueError):
+            said, changed = self._started(), (self.path / "started").lstat().st_mtime
+        except FileNotFoundError:
             return None
+        with contextlib.suppress(ValueError, IndexError):
+            if 0 < (since := float(said[2])) < LATEST:
+                return since
+        return min(max(changed, 0.0), LATEST)  # a task can say, and set, what it likes
 
     def result(self) -> int | None:
         """The exit code, or minus the signal; None while there is none."""
         try:
-            return int(self._done()["status"])
-        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            status = int(self._done()["status"])
+        except (FileNotFoundError, ValueError, KeyError, TypeError, OverflowError):
             return None
+        return status if abs(status) < MOST_STATUS else None
 
     def _done(self) -> Any:
+        """The first that it says. ValueError if that is nothing."""
         said = self._read("done")
-        return json.loads(said[said.find("{") :])
+        try:
+            return json.JSONDecoder().raw_decode(said[said.find("{") :])[0]
+        except RecursionError as error:
+            raise ValueError("nested too deep") from error
+
+    def ended_itself(self) -> bool:
+        """Whether the process that took it came to its end, and so ended what it had started: nobody else said it."""
+        try:
+            return os.path.samestat(os.lstat(self.path / "started"), os.lstat(self.path / "done"))
+        except OSError:
+            return False
 
     def disk_was_full(self) -> bool:
         """Whether the process that left the result could not write something else for want of room."""

@@ -64,7 +64,7 @@ class Spares:
         """The attempt needs it no more: it is kept for another one, or removed."""
         with self._lock:
             full = len(self._kept[code, user]) >= MOST
-        if full or not self._keep(directory, code, user):
+        if full or not self._keep_or_remove(directory, code, user):
             directory.remove()
 
     def tick(self) -> None:
@@ -84,16 +84,24 @@ class Spares:
             kept = self._kept.get(kind)
             return kept.pop()[1] if kept else None
 
-    def _keep(self, directory: RunDirectory, code: Path | None, user: Identity | None) -> bool:
+    def _keep_or_remove(self, directory: RunDirectory, code: Path | None, user: Identity | None) -> bool:
+        """Whether that could be done."""
+        spare = self.folder / f"spare-{next(self._numbers)}"
         try:
-            if not is_as_made(directory.path, code, user):
-                return False
-            for name in ATTEMPTS_OWN:
-                (directory.path / name).unlink(missing_ok=True)
-            spare = self.folder / f"spare-{next(self._numbers)}"
-            directory.path.rename(spare)
+            directory.path.rename(
+                spare
+            )  # first: under this name no zygote knows it, which may be about to write into it
         except OSError:
             return False
+        try:
+            kept = is_as_made(spare, code, user)
+            for name in ATTEMPTS_OWN if kept else ():
+                (spare / name).unlink(missing_ok=True)
+        except OSError:
+            kept = False
+        if not kept:
+            RunDirectory(spare).remove()
+            return True
         with self._lock:
             self._kept[code, user].append((time.monotonic(), spare))
         return True
@@ -102,14 +110,14 @@ class Spares:
 def is_as_made(path: Path, code: Path | None, user: Identity | None) -> bool:
     """Whether nothing but what RunDirectory.prepare and flytekit make for every task is in it. Raises OSError."""
     names = set(os.listdir(path)) - ATTEMPTS_OWN
-    if names != OURS:
+    if names != OURS or stat.S_IMODE(os.lstat(path).st_mode) != (0o1770 if user is not None else 0o700):
         return False
     links = {entry.name: entry.path for entry in os.scandir(code)} if code is not None else {}
     owner = user.uid if user is not None else os.geteuid()
     work, tmp = path / "work", path / "tmp"
     if not all(_is_private_folder(folder, owner) for folder in (work, tmp)):
         return False
-    return _links_in(work) == links and _has_at_most(tmp, SCRATCH)
+    return _links_in(work) == links and _has_at_most(tmp, SCRATCH, owner)
 
 
 def _is_private_folder(path: Path, owner: int) -> bool:
@@ -123,8 +131,16 @@ def _links_in(folder: Path) -> dict[str, str] | None:
     return {one.name: os.readlink(one.path) for one in entries} if all(one.is_symlink() for one in entries) else None
 
 
-def _has_at_most(folder: Path, tree: Tree) -> bool:
+def _has_at_most(folder: Path, tree: Tree, owner: int) -> bool:
     return all(
-        entry.name in tree and entry.is_dir(follow_symlinks=False) and _has_at_most(Path(entry.path), tree[entry.name])
+        entry.name in tree
+        and _is_open_folder(Path(entry.path), owner)
+        and _has_at_most(Path(entry.path), tree[entry.name], owner)
         for entry in os.scandir(folder)
     )
+
+
+def _is_open_folder(path: Path, owner: int) -> bool:
+    """To its owner; whether to others depends on how the task's process makes folders."""
+    about = os.lstat(path)
+    return stat.S_ISDIR(about.st_mode) and about.st_mode & 0o7700 == 0o700 and about.st_uid == owner

@@ -176,8 +176,8 @@ class Starting:
         if now - self._handed_over.get((folder, user), -AGAIN_SECONDS) < AGAIN_SECONDS:
             return
         store.hand_over(folder, user)
-        self._handed_over = {one: at for one, at in self._handed_over.items() if now - at < AGAIN_SECONDS}
-        self._handed_over[folder, user] = now
+        recent = {one: at for one, at in self._handed_over.items() if now - at < AGAIN_SECONDS}
+        self._handed_over = {**recent, (folder, user): now}  # never changed: another thread may be looking through it
 
     def _echo(self, run: Run) -> None:
         run.started_at = datetime.now(timezone.utc)

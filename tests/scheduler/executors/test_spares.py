@@ -16,6 +16,7 @@ from artifacts.task_users import Identity
 from scheduler.executors.local import spares as module
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.spares import Spares, is_as_made
+from scheduler.executors.local.zygote.child import leave_result
 
 CODE = ("data.txt", "workflows")
 
@@ -61,34 +62,32 @@ def test_the_next_attempt_has_the_directory_of_the_one_before_under_its_own_name
     assert {one.name for one in runs.iterdir()} == {"2-b"}
 
 
-def link_in_place_of(path: Path, target: str) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
+def replace(path: Path, make: Callable[..., None], *args: str) -> None:
+    if path.is_symlink():
         path.unlink()
-    path.symlink_to(target)
-
-
-def file_in_place_of(path: Path) -> None:
-    path.unlink()
-    path.touch()
+    else:
+        shutil.rmtree(path)
+    make(path, *args)
 
 
 CHANGES: dict[str, Callable[[Path], object]] = {
     "a file in work": lambda path: (path / "work/left.txt").write_text("1"),
-    "a file in place of a link": lambda path: file_in_place_of(path / "work/data.txt"),
-    "a link that leads elsewhere": lambda path: link_in_place_of(path / "work/data.txt", "/etc/passwd"),
+    "a file in place of a link": lambda path: replace(path / "work/data.txt", Path.touch),
+    "a link that leads elsewhere": lambda path: replace(path / "work/data.txt", Path.symlink_to, "/etc/passwd"),
     "a link less": lambda path: (path / "work/data.txt").unlink(),
     "a file in tmp": lambda path: (path / "tmp/left").write_text("1"),
     "a folder in tmp": lambda path: (path / "tmp/left").mkdir(),
     "a file in the workspace": lambda path: (path / "tmp/local_flytekit/workspace/left").touch(),
-    "a link for the workspace": lambda path: link_in_place_of(path / "tmp/local_flytekit/workspace", "/"),
+    "a link for the workspace": lambda path: replace(path / "tmp/local_flytekit/workspace", Path.symlink_to, "/"),
     "a mode": lambda path: (path / "work").chmod(0o500),
+    "its own mode": lambda path: path.chmod(0o777),
+    "a mode in tmp": lambda path: (path / "tmp/local_flytekit/workspace").chmod(0o500),
+    "a sticky workspace": lambda path: (path / "tmp/local_flytekit/workspace").chmod(0o1777),
     "a file beside": lambda path: (path / "left").touch(),
     "secrets": lambda path: (path / "secrets").mkdir(),
     "no spec": lambda path: (path / "spec.json").unlink(),
     "no work": lambda path: shutil.rmtree(path / "work"),
-    "a link for work": lambda path: link_in_place_of(path / "work", "/"),
+    "a link for work": lambda path: replace(path / "work", Path.symlink_to, "/"),
 }
 
 
@@ -125,6 +124,26 @@ def test_what_the_next_is_told_goes_into_no_file_of_somebody_else(
     assert theirs.read_text() == "theirs"
     assert second.told() == {"args": ["mine"]}
     assert {one.name for one in runs.iterdir()} == {"2-b"}
+
+
+def test_a_zygote_that_is_late_says_nothing_in_the_directory_of_the_next(
+    runs: Path, code: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It collects the process of the first attempt while that one's directory is put aside."""
+    kept, first, second = Spares(runs), RunDirectory(runs / "1-a"), RunDirectory(runs / "2-b")
+    kept.prepare(first, {}, code)
+    ran(first)
+    unlink = Path.unlink
+
+    def late(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok=missing_ok)
+        leave_result(str(first.path), 0)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", late)
+        kept.clear(first, code, None)
+    kept.prepare(second, {}, code)
+    assert second.result() is None
 
 
 def test_a_directory_is_for_the_same_code_and_user(runs: Path, code: Path, tmp_path: Path) -> None:

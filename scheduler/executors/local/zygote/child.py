@@ -54,12 +54,19 @@ def born(pid: int | str = "self") -> int:
 
 
 def taken_by(directory: str) -> int:
-    """The pid of the process that took the attempt; 0 while none has."""
+    """The pid of the process that took the attempt; 0 while none has, or if it can no more be told: it is the task's to
+    replace, also by a pipe that nobody writes to.
+    """
     try:
-        with open(os.path.join(directory, "started")) as file:
-            return int(file.read().partition(":")[0] or 0)
-    except FileNotFoundError:
+        fd = os.open(os.path.join(directory, "started"), os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
         return 0
+    try:
+        return int(os.read(fd, 32).partition(b":")[0])
+    except (OSError, ValueError):
+        return 0
+    finally:
+        os.close(fd)
 
 
 def leave_result(directory: str, status: int, *, full: bool = False) -> None:
@@ -80,7 +87,9 @@ def _leave_own_result(directory: str, status: int, *, full: bool) -> None:
     try:
         fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
-            os.write(fd, f"\n{_result(status, full=full)}".encode())
+            said = f"\n{_result(status, full=full)}".encode()
+            if os.write(fd, said) < len(said):
+                raise OSError(errno.ENOSPC, "there was room for a part of the result only")
         finally:
             os.close(fd)
         os.link(path, os.path.join(directory, "done"), follow_symlinks=False)
@@ -135,7 +144,7 @@ def work(sock: socket.socket) -> NoReturn:
 def _attempt(directory: str, tell: Callable[[int], None], *, last: bool) -> int:
     """Run one attempt, end what it left running, leave its result and tell it; returns the exit code."""
     global _disk_full
-    status, _disk_full = 1, False
+    status, _disk_full, own = 1, False, os.getpid()
     try:
         if not _is_first(directory):
             tell(DUPLICATE)
@@ -146,15 +155,25 @@ def _attempt(directory: str, tell: Callable[[int], None], *, last: bool) -> int:
         status = _run_raw(spec) if spec.get("data") else _run(spec["args"], last=last)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is shown in the attempt's log
         _show(error)
+    if os.getpid() != own:  # a fork of the task that came back from it as well: the attempt is its parent's
+        _flush()
+        os._exit(status)
     with contextlib.suppress(Exception):
         if left := strays.end_all():
             sys.stderr.write(f"{strays.words(left)}\n")
-    with contextlib.suppress(Exception):
-        sys.stdout.flush()
-        sys.stderr.flush()
+    _flush()
+    if not last:
+        with contextlib.suppress(OSError):  # the directory may be another attempt's soon, and a thread be left
+            os.chdir("/proc")  # where nobody can leave a file
     _leave_own_result(directory, status, full=_disk_full)
     tell(status)
     return status
+
+
+def _flush() -> None:
+    with contextlib.suppress(Exception):
+        sys.stdout.flush()
+        sys.stderr.flush()
 
 
 def _show(error: BaseException) -> None:
@@ -185,9 +204,9 @@ def teller(sock: socket.socket, directory: str) -> Callable[[int], None]:
 
 def _write_status(pipe: int, status: int) -> None:
     """With whether the disk was full."""
-    with contextlib.suppress(OSError):  # the zygote may be gone
+    with contextlib.suppress(OSError):  # the zygote may be gone, or the task have closed all that was open
         os.write(pipe, f"{status} {int(_disk_full)}\n".encode())
-    os.close(pipe)
+        os.close(pipe)
 
 
 _prctl = getattr(ctypes.CDLL(None), "prctl", None)

@@ -8,12 +8,13 @@ flytekit that this was written for stays as flytekit does it.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
+
+from . import whole
 
 WORKSPACE = "workspace"  # of a task: flytekit gives it a random name; with one of its own the folder can be used again
 
@@ -114,7 +115,8 @@ class _Files:
         class FileAccessProvider(original):  # type: ignore[misc, valid-type]
             def get_data(self, remote_path: str, local_path: str, is_multipart: bool = False, **kwargs: Any) -> Any:
                 source = _on_this_disk(remote_path)
-                if is_multipart or kwargs or os.path.basename(local_path) != "inputs.pb" or not os.path.isfile(source):
+                own = str(local_path) == os.path.join(str(self.local_sandbox_dir), "inputs.pb")  # not a file of a task
+                if is_multipart or kwargs or not own or not os.path.isfile(source):
                     return original.get_data(self, remote_path, local_path, is_multipart, **kwargs)
                 files.places[str(local_path)] = source
                 return None
@@ -153,15 +155,8 @@ class _Files:
 
 
 def _put(target: str, content: bytes) -> None:
-    partial = f"{target}.partial"
-    try:
-        with open(partial, "wb") as file:
-            file.write(content)
-        os.replace(partial, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(partial)
-        raise
+    with whole.replacing(target) as partial, open(partial, "wb") as file:
+        file.write(content)
 
 
 def _on_this_disk(uri: Any) -> str:

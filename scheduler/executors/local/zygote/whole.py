@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem  # type: ignore[import-untyped]
 
+PARTIAL = ".partial-"  # artifacts.store.folders.PARTIAL
 TELLING = ("outputs.pb", "error.pb", "futures.pb")
 
 
@@ -23,13 +25,22 @@ def write_whole() -> None:
         if os.path.basename(path2) not in TELLING or not self.isfile(path1):
             original(self, path1, path2, **options)
             return
-        place = self._strip_protocol(path2)
-        try:
-            original(self, path1, f"{place}.partial", **options)
-            os.replace(f"{place}.partial", place)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(f"{place}.partial")
-            raise
+        with replacing(self._strip_protocol(path2)) as partial:
+            original(self, path1, partial, **options)
 
     LocalFileSystem.cp_file = cp_file
+
+
+@contextlib.contextmanager
+def replacing(place: str) -> Iterator[str]:
+    """Where to write what shall be there then: a name of this process alone, since an attempt may have several that
+    write the same file, that listings of the store leave out.
+    """
+    partial = os.path.join(os.path.dirname(place), f"{PARTIAL}{os.getpid()}-{os.path.basename(place)}")
+    try:
+        yield partial
+        os.replace(partial, place)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)
+        raise

@@ -1,0 +1,76 @@
+# ruff: noqa
+"""Tasks that do to their process and to its files what few do."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+from pathlib import Path
+
+import flytekit
+from flytekit import task
+from flytekit.types.file import FlyteFile
+
+
+@task
+def read(file: FlyteFile) -> str:
+    return Path(file.download()).read_text()
+
+
+@task
+def forks(marker: str) -> str:
+    """The child comes back from the task as its parent does, which goes on for a while."""
+    if os.fork() == 0:
+        return "child" * 1000
+    os.wait()
+    Path(marker).touch()
+    time.sleep(0.5)
+    return "parent"
+
+
+@task
+def closes_pipes() -> int:
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        try:
+            if stat.S_ISFIFO(os.fstat(fd).st_mode):
+                os.close(fd)
+        except OSError:  # what the folder was listed with
+            pass
+    return 1
+
+
+@task
+def where_a_thread_is(marker: str) -> int:
+    """A thread goes on after the task."""
+
+    def run() -> None:
+        while not Path(f"{marker}.ask").exists():
+            time.sleep(0.02)
+        Path(f"{marker}.partial").write_text(os.getcwd())
+        Path(f"{marker}.partial").rename(marker)
+
+    threading.Thread(target=run, daemon=True).start()
+    return 1
+
+
+@task
+def closes_its_folders() -> int:
+    for folder in (flytekit.current_context().working_directory, os.environ["TMPDIR"] + "/local_flytekit"):
+        os.chmod(folder, 0o500)
+    return 1
+
+
+@task
+def lets_nobody_tell() -> int:
+    """In place of what says who took the attempt, a pipe that nobody writes to."""
+    started = Path("../started")
+    started.unlink()
+    os.mkfifo(started)
+    os._exit(3)
+
+
+@task
+def inode() -> int:
+    return os.stat("..").st_ino
