@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from typing import Any
 
 from django.apps import apps
 from django.core.management.sql import emit_post_migrate_signal
@@ -30,6 +31,12 @@ def digest() -> str:
     return seen.hexdigest()[:32]
 
 
+def server() -> int:
+    """The major version of the database's server."""
+    database: Any = connection
+    return int(database.pg_version) // 10_000
+
+
 def head(major: int) -> str:
     """The first line of a file that a database of that version may use."""
     return _HEAD.format(major=major, digest=digest())
@@ -47,7 +54,7 @@ def make() -> bool:
     if connection.introspection.table_names():
         return False
     text = FILE.read_text() if FILE.exists() else ""
-    if not text.startswith(head(connection.pg_version // 10_000)):
+    if not text.startswith(head(server())):
         return False
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(text)

@@ -33,7 +33,7 @@ class Command(BaseCommand):
         try:
             call_command("migrate", interactive=False, verbosity=0)
             schema.drop()  # views are made after migrations
-            text = first_tables.written(dump(), connection.pg_version // 10_000)
+            text = first_tables.written(dump(), first_tables.server())
         finally:
             connection.close()
             connection.settings_dict["NAME"] = own

@@ -38,7 +38,7 @@ def _import_reader() -> None:
         return
     sys.modules[_GOOGLE] = None  # type: ignore[assignment] # it then goes without
     try:
-        reader = import_module("kubernetes.config.kube_config")
+        reader: Any = import_module("kubernetes.config.kube_config")
     finally:
         del sys.modules[_GOOGLE]
     reader.google, reader.google_auth_available = _Google(), True
