@@ -24,15 +24,12 @@ LATER = (
 )
 
 
-def rehearse_database() -> None:
-    _models()
-    _database()
-
-
-def rehearse_queues(app: Any) -> None:
+def rehearse(app: Any) -> None:
     """`app`: the application of Celery."""
     for name in LATER:
         importlib.import_module(name)
+    _models()
+    _database()
     _queues(app)
 
 

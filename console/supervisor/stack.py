@@ -97,7 +97,6 @@ class Stack:
                     raise
                 time.sleep(0.2)
         self._rpc("startProcess", "app:web", False)
-        self._meanwhile("causeway.warm_all")  # for the others
         self._until(lambda: self.answers("/healthz"), seconds=120, what="web")
         preflight.check_alone(self.home, *where, option="--http-port")
 

@@ -35,21 +35,17 @@ from supervisor.options import ServerOptions
 from console.supervisor import managing
 from console.supervisor.leftovers import began_at
 from console.supervisor.processes import FORK
-from console.supervisor.rehearsal import rehearse_database, rehearse_queues
+from console.supervisor.rehearsal import rehearse
 
 logger = logging.getLogger(__name__)
 
-# What they import before they do anything: what the web process needs, and after its fork what the others need as well.
-# Pages that are written to between two forks are not shared, but the console answers sooner.
-WEB = (
+# What they import before they do anything; all at once, as pages that are written to between two forks are not shared.
+MODULES = (
     "gunicorn.app.wsgiapp",
     "gunicorn.http.wsgi",
     "console.urls",
     "console.web.worker",
     "console.web.channels",
-)
-MODULES = (
-    *WEB,
     "console.rpc.server",
     "console.management.commands.rpc",
     "grpc._server",
@@ -67,27 +63,31 @@ MODULES = (
     "celery.worker.strategy",
     "kombu.transport.redis",
 )
-WEB_PROGRAMS = ("gunicorn",)
 SERVING = "console.wsgi"  # looks for the collected files when it is imported, and is it last
 SOON = 5.0  # seconds: what dies that soon after its start is started again a little slower, as launch.sh does
 
 
 @cache
 def warm() -> None:
-    """Import what the web process and commands need. Nothing of it, or of what follows, may start a thread or open a
-    connection: a fork would not have the thread, and would share the connection.
+    """Import what the programs need. Nothing of it may start a thread or open a connection: a fork would not have the
+    thread, and would share the connection.
     """
     gc.disable()  # for good, in this process: a collection would write into pages that are shared
     import django
 
     django.setup()
-    for name in WEB:
+    for name in MODULES:
         importlib.import_module(name)
     from django.urls import get_resolver
 
+    from console.celery import app
+
     get_resolver()._populate()  # noqa: SLF001 - what the first request does otherwise
-    rehearse_database()
-    _keep()
+    app.loader.import_default_modules()
+    app.finalize()
+    rehearse(app)
+    gc.collect()
+    gc.freeze()
 
 
 @cache
@@ -95,25 +95,6 @@ def ready_to_serve() -> None:
     """The last of it, for a data directory that is prepared."""
     warm()
     importlib.import_module(SERVING)
-    _keep()
-
-
-@cache
-def ready_for_all() -> None:
-    """And what rpc and workers need beside that."""
-    ready_to_serve()
-    for name in MODULES:
-        importlib.import_module(name)
-    from console.celery import app
-
-    app.loader.import_default_modules()
-    app.finalize()
-    rehearse_queues(app)
-    _keep()
-
-
-def _keep() -> None:
-    """No collection looks at what is there now, in this process or a fork."""
     gc.collect()
     gc.freeze()
 
@@ -138,10 +119,6 @@ class Interface:
         """Do it now, while the servers begin that the programs need."""
         return tried(warm)
 
-    def warm_all(self) -> bool:
-        """And the rest of it, while the console begins."""
-        return tried(ready_for_all)
-
     def manage(self, commands: list[list[str]]) -> list[list[Any]]:
         """Run these of manage.py at once, each in a fork; exit code, output and errors of each. Nothing else is done
         meanwhile.
@@ -156,7 +133,7 @@ class Options(ServerOptions):  # type: ignore[misc]
     def check_execv_args(self, filename: str, argv: Sequence[str], st: object) -> None:
         """Called in supervisord itself, right before each fork."""
         if is_forked(argv):
-            tried(ready_to_serve if argv[2] in WEB_PROGRAMS else ready_for_all)
+            tried(ready_to_serve)
             return
         super().check_execv_args(filename, argv, st)
 

@@ -130,8 +130,8 @@ def _is_forked(parser: configparser.ConfigParser, name: str) -> bool:
 
 WARMED = """
 import threading, sys
-from console.supervisor.warm import MODULES, ready_for_all
-ready_for_all()
+from console.supervisor.warm import MODULES, warm
+warm()
 from django.db import connections
 assert threading.active_count() == 1, threading.enumerate()
 assert all(one.connection is None for one in connections.all(initialized_only=True))
