@@ -56,12 +56,6 @@ def test_a_fork_that_comes_back_from_the_task_says_nothing_for_it(bench: Bench, 
     assert bench.outputs(after).literals["o0"].scalar.primitive.integer == 3
 
 
-@pytest.mark.parametrize("reuse", [False, True])
-def test_a_task_may_close_pipes_that_it_did_not_open(own_bench: Bench, reuse: bool) -> None:
-    ended = own_bench.run(odd(own_bench, "closes_pipes", reuse=reuse))
-    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
-
-
 def test_a_process_between_two_attempts_is_in_the_directory_of_neither(bench: Bench, tmp_path: Path) -> None:
     marker = tmp_path / "where"
     attempt = odd(bench, "where_a_thread_is", inputs={"marker": str(marker)}, reuse=True)

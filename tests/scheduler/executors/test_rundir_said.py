@@ -63,6 +63,13 @@ def test_a_result_that_was_written_in_part_is_none(tmp_path: Path, monkeypatch: 
     assert RunDirectory(tmp_path).result() == 3
 
 
+def test_a_task_may_have_closed_what_its_end_is_told_over() -> None:
+    hears, told = os.pipe()
+    os.close(hears)
+    os.close(told)
+    child._write_status(told, 0)
+
+
 STARTED: dict[str, Callable[[Path], object]] = {
     "words": lambda path: path.write_text("words:1"),
     "nothing": lambda path: path.touch(),
