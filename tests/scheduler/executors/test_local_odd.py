@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,15 @@ def odd(bench: Bench, name: str, **options: Any) -> Assignment:
     return bench.task(name, module="workflows.odd", **options)
 
 
-def spares(bench: Bench) -> set[int]:
-    return {path.stat().st_ino for path in bench.executor.runs.folder.glob("spare-*")}
-
-
-def settled(bench: Bench, attempt: Assignment) -> None:
-    """Its directory is another's, or gone."""
-    until = time.monotonic() + 20
-    while list(bench.executor.runs.folder.glob(f"{attempt.attempt_id}-*")):
-        assert time.monotonic() < until
+def kept(bench: Bench) -> set[int]:
+    """Which directories are kept for later attempts, once there are no others."""
+    executor, until = bench.executor, time.monotonic() + 20
+    while (names := set(os.listdir(executor.runs.folder))) != {
+        path.name for ones in executor.spares._kept.values() for _, path in ones
+    }:
+        assert time.monotonic() < until, names
         time.sleep(0.02)
+    return {(executor.runs.folder / name).stat().st_ino for name in names}
 
 
 def test_a_file_of_a_task_may_have_the_name_of_its_inputs(bench: Bench) -> None:
@@ -56,17 +56,11 @@ def test_a_fork_that_comes_back_from_the_task_says_nothing_for_it(bench: Bench, 
     assert bench.outputs(after).literals["o0"].scalar.primitive.integer == 3
 
 
-@pytest.mark.parametrize("reuse", [False, True])
-def test_a_task_may_close_pipes_that_it_did_not_open(own_bench: Bench, reuse: bool) -> None:
-    ended = own_bench.run(odd(own_bench, "closes_pipes", reuse=reuse))
-    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
-
-
 def test_a_process_between_two_attempts_is_in_the_directory_of_neither(bench: Bench, tmp_path: Path) -> None:
     marker = tmp_path / "where"
     attempt = odd(bench, "where_a_thread_is", inputs={"marker": str(marker)}, reuse=True)
     bench.run(attempt)
-    settled(bench, attempt)
+    assert kept(bench)
     (tmp_path / "where.ask").touch()
     until = time.monotonic() + 20
     while not marker.exists():
@@ -84,12 +78,10 @@ def test_a_directory_whose_task_did_not_leave_it_as_usual_is_nobody_elses(
 ) -> None:
     attempt = own_bench.task(name, module=f"workflows.{module}", inputs=inputs)
     own_bench.run(attempt)
-    settled(own_bench, attempt)
-    assert spares(own_bench) == set()
+    assert kept(own_bench) == set()
     usual = odd(own_bench, "inode")
     used = own_bench.outputs(own_bench.run(usual)).literals["o0"].scalar.primitive.integer
-    settled(own_bench, usual)
-    assert spares(own_bench) == {used}
+    assert kept(own_bench) == {used}
 
 
 def test_no_task_keeps_a_zygote_from_going_on(own_bench: Bench) -> None:

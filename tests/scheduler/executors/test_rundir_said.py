@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -64,6 +63,13 @@ def test_a_result_that_was_written_in_part_is_none(tmp_path: Path, monkeypatch: 
     assert RunDirectory(tmp_path).result() == 3
 
 
+def test_a_task_may_have_closed_what_its_end_is_told_over() -> None:
+    hears, told = os.pipe()
+    os.close(hears)
+    os.close(told)
+    child._write_status(told, 0)
+
+
 STARTED: dict[str, Callable[[Path], object]] = {
     "words": lambda path: path.write_text("words:1"),
     "nothing": lambda path: path.touch(),
@@ -98,14 +104,20 @@ def test_processes_that_write_the_same_file_do_not_write_into_each_others(tmp_pa
     assert Path(target).read_text() == "ours, and long"
 
 
-def test_folders_are_handed_over_by_many_threads() -> None:
+def test_what_was_handed_over_is_never_changed_while_another_thread_may_look_through_it() -> None:
+    published: list[tuple[dict[Any, float], dict[Any, float]]] = []
+
+    class Held:
+        _handed_over: dict[Any, float] = {}
+
+        def __setattr__(self, name: str, value: dict[Any, float]) -> None:
+            published.append((value, dict(value)))
+            super().__setattr__(name, value)
+
     handed: list[str] = []
-    starting: Any = SimpleNamespace(_handed_over={})
+    starting: Any = Held()
     store: Any = SimpleNamespace(hand_over=lambda folder, user: handed.append(folder))
-    before = starting._handed_over
-    Starting._hand_over_once(starting, store, "a", Identity(1, 1))
-    assert before == {}, "another thread may be looking through it"
-    with ThreadPoolExecutor(4) as threads:
-        for number in range(1000):
-            threads.submit(Starting._hand_over_once, starting, store, f"f{number % 50}", Identity(1, 1))
-    assert len(set(handed)) == 51
+    for folder in ("a", "b", "a"):
+        Starting._hand_over_once(starting, store, folder, Identity(1, 1))
+    assert handed == ["a", "b"]
+    assert all(now == then for now, then in published)
