@@ -223,7 +223,16 @@ def test_it_leaves_no_temporary_files(own_bench: Bench) -> None:
     """The next process, which is made ready meanwhile, may have one of its own for a moment."""
     own_bench.run(own_bench.task("add", inputs={"a": 1, "b": 2}))
     temporary = own_bench.home / "tmp"
-    wait_until(lambda: not [path for path in temporary.rglob("*") if path.is_file() or len(path.name) == 32])
+    # os.walk goes on where a folder is removed meanwhile
+    wait_until(
+        lambda: (
+            not [
+                name
+                for _, folders, files in os.walk(temporary)
+                for name in files + [one for one in folders if len(one) == 32]
+            ]
+        )
+    )
 
 
 def test_it_removes_the_run_directory_once_the_end_is_recorded(bench: Bench) -> None:

@@ -225,3 +225,24 @@ def test_flytekit_makes_folders_only_for_what_needs_them(tmp_path: Path) -> None
         [sys.executable, "-c", LATE], cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True
     )
     assert done.returncode == 0, done.stderr.decode()
+
+
+OLDER = """
+from scheduler.executors.local.zygote import folders, server
+def differs(): raise AttributeError("async_to_python_value")
+folders.mean_folders = differs
+server.change_flytekit()
+from fsspec.implementations.local import LocalFileSystem
+from flytekit.bin import entrypoint
+assert LocalFileSystem.cp_file.__module__.endswith(".whole")
+assert type(entrypoint.utils).__name__ == "Instead"
+"""
+
+
+def test_a_flytekit_that_is_otherwise_in_one_thing_is_changed_in_the_others() -> None:
+    root = Path(__file__).parents[3]
+    done = subprocess.run(
+        [sys.executable, "-c", OLDER], env={**os.environ, "PYTHONPATH": str(root)}, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+    assert b"async_to_python_value" in done.stderr

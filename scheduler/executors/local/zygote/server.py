@@ -39,10 +39,7 @@ def main(fd: int) -> None:
     plugins.import_flytekit()
     for module in ("flytekit.bin.entrypoint", "flytekit.core.array_node_map_task", "fsspec.implementations.local"):
         importlib.import_module(module)  # what a zygote is for: every task process finds them imported
-    importlib.import_module(f"{__package__}.whole").write_whole()
-    importlib.import_module(f"{__package__}.images").know_images()
-    importlib.import_module(f"{__package__}.folders").mean_folders()
-    importlib.import_module(f"{__package__}.lean").become_lean()
+    change_flytekit()
     warmup = importlib.import_module(f"{__package__}.warmup")
     try:
         warmup.rehearse(12)
@@ -55,6 +52,18 @@ def main(fd: int) -> None:
         sys.exit(f"a zygote must not have threads, and has {threads}")
 
     Zygote(socket.socket(fileno=fd)).serve()
+
+
+# What flytekit does otherwise in this process and its forks.
+CHANGES = (("whole", "write_whole"), ("images", "know_images"), ("folders", "mean_folders"), ("lean", "become_lean"))
+
+
+def change_flytekit() -> None:
+    for module, change in CHANGES:
+        try:
+            getattr(importlib.import_module(f"{__package__}.{module}"), change)()
+        except Exception:  # noqa: BLE001 - a flytekit that works differently inside, in this: it does that as it does
+            traceback.print_exc()
 
 
 class Zygote:

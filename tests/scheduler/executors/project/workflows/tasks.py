@@ -122,12 +122,15 @@ def leaves_running(folder: str, then: str) -> int:
     note = f"echo $$ > {folder}/"
     subprocess.Popen(["sh", "-c", f"{note}background; exec sleep 300"])
     subprocess.Popen(["sh", "-c", f"{note}session; exec sleep 300"], start_new_session=True)
-    if os.fork() == 0:  # a daemon: its parent has ended, it has a session of its own, and no program of its own
+    if (
+        between := os.fork()
+    ) == 0:  # a daemon: its parent has ended, it has a session of its own, and no program of its own
         os.setsid()
         if os.fork() == 0:
             Path(folder, "daemon").write_text(str(os.getpid()))
             time.sleep(300)
         os._exit(0)
+    os.waitpid(between, 0)
     while len([path for path in Path(folder).iterdir() if path.read_text().strip()]) < 3:
         time.sleep(0.01)
     if then == "killed":
