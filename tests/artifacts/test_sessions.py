@@ -65,7 +65,8 @@ def test_one_that_had_trouble_is_asked(session: int) -> None:
 
 
 def _end(pid: int) -> None:
-    with connection.cursor() as cursor:
+    own = connections["default"]  # of this thread
+    with own.cursor() as cursor:
         cursor.execute("SELECT pg_terminate_backend(%s)", [pid])
-    connection.close()
+    own.close()
     time.sleep(0.2)  # its last words arrive
