@@ -172,10 +172,11 @@ class Zygotes:
             idle = [zygote for zygote in self.clones.values() if not zygote.runs and not zygote.waiting]
             for zygote in sorted(idle, key=lambda zygote: zygote.used_at)[: len(self.clones) - self.warm_limit + 1]:
                 self._forget(zygote)
+        base = self._base()  # with it the folder that has one for each user
         ours, theirs = socket.socketpair()
         with theirs:
             order = births.clone_order(code, env, user, self.home)
-            self._wires.send(self._base(), order, fd=theirs.fileno())
+            self._wires.send(base, order, fd=theirs.fileno())
         self.clones[key] = Zygote(ours, key, code, user)
         self._wires.watch(self.clones[key])
         return self.clones[key]

@@ -180,6 +180,21 @@ def test_a_project_s_zygote_is_not_believed_about_others(tmp_path: Path) -> None
         assert zygotes._credible(Zygote(ours), {**own, "dir": str(other)})
 
 
+@pytest.mark.e2e
+@root_only
+def test_the_first_task_of_all_finds_what_its_process_needs(users_bench: Bench) -> None:
+    """As after a restart, for an attempt that waits: before this there is no process that tasks are forked from."""
+    users_bench.executor.stop()
+    means = users_bench.executor.means
+    users_bench.executor = LocalExecutor(
+        means.home, means.store, total=means.total, users=means.users, secrets_of=secrets_of, may_launch=lambda: False
+    )
+    users_bench.executor.start(users_bench.events.put)
+    assert not (means.home / "tmp").exists()
+    ended = users_bench.run(users_bench.task("add", inputs={"a": 1, "b": 2}))
+    assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended).message
+
+
 def test_no_process_is_kept_for_tasks_before_there_may_be_any(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     registered, born = False, []
     zygotes = Zygotes(lambda message: None, lambda runs: None, home=tmp_path, needed=lambda: registered)
