@@ -188,13 +188,8 @@ def test_it_backfills(user: FlytekitUser) -> None:
 
 def test_it_refuses_other_code_under_the_same_version(user: FlytekitUser) -> None:
     assert "Successfully registered" in user.register("isles", "v1")  # the same again is no change
-    path = user.folder / "isles" / "pack" / "consts.py"
-    before = path.read_text()
-    path.write_text("FACTOR = 8\n")
-    try:
+    with user.changed("isles/pack/consts.py", "FACTOR = 8\n"):
         output = user.pyflyte("register", "-p", PROJECT, "-d", DOMAIN, "--version", "v1", "isles", succeeds=False)
-    finally:
-        path.write_text(before)
     assert "different structure already exists" in output.replace("\n", " ")
 
 

@@ -233,9 +233,8 @@ def test_it_links_logs(user: FlytekitUser) -> None:
 
 def test_it_fetches_the_newest_and_named_versions(user: FlytekitUser) -> None:
     user.register("duo", "first")
-    helper = user.folder / "duo" / "helper.py"
-    helper.write_text("ANSWER = 43\n")
-    user.register("duo", "second")
+    with user.changed("duo/helper.py", "ANSWER = 43\n"):
+        user.register("duo", "second")
     remote = user.remote
     assert remote.fetch_workflow(name="duo.one.answer_wf").id.version == "second"
     assert remote.fetch_task(name="duo.one.answer").id.version == "second"
