@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import uuid
 import json
 import os
 import pickle
@@ -135,7 +136,7 @@ def test_what_takes_too_long_is_given_up(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_nobody_waits_while_others_are_looked_into() -> None:
-    uri = put("busy.parquet", parquet(TABLE))
+    uri = put(f"busy-{uuid.uuid4().hex}.parquet", parquet(TABLE))  # what was seen before is kept, also of another run
     for _ in range(looking.AT_ONCE):
         assert looking._turns.acquire(timeout=1)
     try:
