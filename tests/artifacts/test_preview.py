@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import io
-import uuid
 import json
 import os
 import pickle
+import uuid
 import zipfile
 from collections import OrderedDict
 from pathlib import Path
