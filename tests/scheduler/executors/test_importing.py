@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from flytekit.configuration import SERIALIZED_CONTEXT_ENV_VAR, ImageConfig, SerializationSettings
 
@@ -31,3 +35,33 @@ def test_a_program_without_settings_reads_them_as_ever(monkeypatch: pytest.Monke
     monkeypatch.delenv(SERIALIZED_CONTEXT_ENV_VAR, raising=False)
     importing.know_settings()
     assert SerializationSettings.from_transport == before
+
+
+NOTED = """
+import importlib, sys
+sys.path.insert(0, sys.argv[1])
+import importing
+with importing.remembering_seeds():
+    exec(sys.argv[2])
+print(importing.has_own_generators())
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "own"),
+    [
+        ("import pandas, sklearn.ensemble, sklearn.datasets, matplotlib.pyplot, pyarrow, causeway", False),
+        ("import scipy.stats", False),
+        ("import numpy; kept = numpy.random.default_rng(7)", False),
+        ("import numpy; kept = numpy.random.default_rng()", True),
+        ("import scipy.stats; kept = scipy.stats.qmc.Sobol(1)", True),
+        ("import random; kept = random.Random()", True),
+    ],
+)
+def test_a_program_has_a_generator_of_its_own_where_it_made_one_and_not_where_a_library_drew(
+    program: str, own: bool
+) -> None:
+    """Programs that have one are imported by each task: with scikit-learn that takes seconds."""
+    where = Path(importing.__file__).parent
+    done = subprocess.run([sys.executable, "-c", NOTED, where, program], capture_output=True, text=True)
+    assert done.stdout == f"{own}\n", done.stderr

@@ -19,6 +19,10 @@ from typing import Any
 # Threads that libraries start when imported and that are known to survive a fork, or not to matter after one.
 HARMLESS_THREADS = ("jemalloc_bg_thd",)
 
+# While imported numpy makes its own generator, which is made anew in each fork (refresh_randomness), and SciPy draws
+# examples for its documentation, by generators that it does not keep. scikit-learn imports it, and keeps one as the default
+# of an argument that it always gives.
+DRAWING = ("numpy.random", "scipy.stats", "sklearn.ensemble")
 OWN_WAYS = ("tempfile",)  # makes another generator in each process by itself
 
 _seeded = False  # whether a user's module seeded `random` while it was imported
@@ -47,8 +51,7 @@ def remembering_seeds() -> Iterator[None]:
 
     def noting_bits(k: int) -> int:
         global _drew
-        spec = getattr(sys.modules.get("numpy.random"), "__spec__", None)
-        _drew = _drew or not getattr(spec, "_initializing", False)  # numpy's own is made anew in each fork
+        _drew = _drew or not any(_is_being_imported(name) for name in DRAWING)
         return randbits(k)
 
     numpys = sys.modules.get("numpy.random.bit_generator")
@@ -64,6 +67,10 @@ def remembering_seeds() -> Iterator[None]:
         random.Random.seed = seed_of  # type: ignore[method-assign]
         for numpys in filter(None, [sys.modules.get("numpy.random.bit_generator")]):
             numpys.randbits = drawn_by_numpy or randbits  # type: ignore[attr-defined]
+
+
+def _is_being_imported(module: str) -> bool:
+    return bool(getattr(getattr(sys.modules.get(module), "__spec__", None), "_initializing", False))
 
 
 def has_own_generators() -> bool:
