@@ -19,9 +19,9 @@ from typing import Any
 # Threads that libraries start when imported and that are known to survive a fork, or not to matter after one.
 HARMLESS_THREADS = ("jemalloc_bg_thd",)
 
-# While imported numpy makes its own generator, which is made anew in each fork (refresh_randomness), SciPy draws examples
-# for its documentation, by generators that it does not keep (scikit-learn imports it), and scikit-learn makes one as a
-# default for an argument that it always gives.
+# While imported numpy makes its own generator, which is made anew in each fork (refresh_randomness), SciPy draws
+# examples for its documentation, by generators that it does not keep (scikit-learn imports it), and scikit-learn makes
+# one as a default for an argument that it always gives.
 DRAWING = ("numpy.random", "scipy.stats", "sklearn.ensemble")
 OWN_WAYS = ("tempfile",)  # makes another generator in each process by itself
 
