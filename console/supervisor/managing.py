@@ -40,14 +40,22 @@ def _begin(command: Sequence[str], settle: Callable[[], None], files: tuple[IO[b
 
 
 def _become(command: Sequence[str], settle: Callable[[], None], files: tuple[IO[bytes], IO[bytes]]) -> NoReturn:
-    code = 1
-    try:
+    def act() -> None:
         for number, file in enumerate(files, start=1):
             os.dup2(file.fileno(), number)
         settle()
         from django.core.management import execute_from_command_line
 
         execute_from_command_line(["manage.py", *command])
+
+    exit_after(act)
+
+
+def exit_after(act: Callable[[], None], last: Callable[[], None] = lambda: None) -> NoReturn:
+    """End this process, a fork, as the interpreter ends a program that does this; `last` comes before the end."""
+    code = 1
+    try:
+        act()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
@@ -56,6 +64,7 @@ def _become(command: Sequence[str], settle: Callable[[], None], files: tuple[IO[
     except BaseException:  # noqa: BLE001 - as the interpreter would end it
         traceback.print_exc()
     finally:
+        last()
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

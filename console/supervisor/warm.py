@@ -22,7 +22,6 @@ import runpy
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -150,25 +149,15 @@ def is_forked(argv: Sequence[str]) -> bool:
 
 def become(module: str, arguments: Sequence[str], env: Mapping[str, str]) -> NoReturn:
     """Run `python -m module arguments` in this process, a fork, as launch.sh would have started it."""
-    code = 1
-    try:
+
+    def act() -> None:
         _settle(env)
         _already_set_up()
         gc.enable()
         sys.argv = [module, *arguments]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
-        code = 0
-    except SystemExit as end:
-        code = end.code if isinstance(end.code, int) else int(end.code is not None)
-        if isinstance(end.code, str):
-            sys.stderr.write(f"{end.code}\n")
-    except BaseException:  # noqa: BLE001 - as the interpreter would end it
-        traceback.print_exc()
-    finally:
-        atexit._run_exitfuncs()  # noqa: SLF001
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+
+    managing.exit_after(act, atexit._run_exitfuncs)
 
 
 def _settle_alone() -> None:

@@ -88,9 +88,7 @@ class Spares:
         """Whether that could be done."""
         spare = self.folder / f"spare-{next(self._numbers)}"
         try:
-            directory.path.rename(
-                spare
-            )  # first: under this name no zygote knows it, which may be about to write into it
+            directory.path.rename(spare)  # first: no zygote, which may be about to write into it, knows this name
         except OSError:
             return False
         try:
