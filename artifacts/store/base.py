@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import BinaryIO
@@ -89,6 +89,10 @@ class ObjectStore(ABC):
 
     @abstractmethod
     def exists(self, uri: str) -> bool: ...
+
+    def among(self, prefix: str, names: Collection[str]) -> set[str]:
+        """Those of the names that are objects in the folder `prefix`."""
+        return {name for name in names if self.exists(self.join(prefix, name))}
 
     @abstractmethod
     def size(self, uri: str) -> int: ...

@@ -10,7 +10,9 @@ import contextlib
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,11 +27,50 @@ PASS_THROUGH, READABLE, READABLE_FILE = 0o710, 0o2750, 0o640
 PRIVATE, PRIVATE_FILE = 0o700, 0o600
 
 
+class KeptOpen:
+    """Descriptors of the folders of projects and domains, which nearly every path leads through. Thread-safe.
+
+    Nobody's tasks can put something else in their place: their parents are ours.
+    """
+
+    MOST = 64
+    SECONDS = 5.0
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: dict[tuple[object, ...], tuple[float, int]] = {}
+
+    def get(self, key: tuple[object, ...]) -> int | None:
+        """A descriptor of the caller's own; None: it is not known, or not there any more."""
+        with self._lock:
+            since, fd = self._kept.get(key, (0.0, -1))
+            if fd < 0:
+                return None
+            if time.monotonic() - since < self.SECONDS and os.fstat(fd).st_nlink:
+                return os.dup(fd)
+            del self._kept[key]
+            os.close(fd)
+            return None
+
+    def put(self, key: tuple[object, ...], fd: int) -> None:
+        with self._lock:
+            if key in self._kept:
+                return
+            while len(self._kept) >= self.MOST:
+                os.close(self._kept.pop(next(iter(self._kept)))[1])
+            self._kept[key] = time.monotonic(), os.dup(fd)
+
+    def __del__(self) -> None:
+        for _, fd in self._kept.values():
+            os.close(fd)
+
+
 class Folders:
     """The folders and files below `root`, by paths with single slashes and no dots. Errors are OSErrors."""
 
     def __init__(self, root: Path, users: TaskUsers | None) -> None:
         self.root, self.users = root, users
+        self._scopes = KeptOpen()
 
     @contextlib.contextmanager
     def folder_of(self, key: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
@@ -41,17 +82,25 @@ class Folders:
     @contextlib.contextmanager
     def folder(self, folders: list[str], *, make: bool = False) -> Iterator[int]:
         """A descriptor of the folder; with `make` it is made, with all above it."""
-        if make and not self.root.is_dir():
-            self._make_root()
-        fd = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        scope = (make, *folders[:SCOPE_DEPTH])
+        known = self._scopes.get(scope) if len(folders) >= SCOPE_DEPTH else None
+        fd, depth = (known, SCOPE_DEPTH) if known is not None else (self._open_root(make=make), 0)
         try:
-            for depth, name in enumerate(folders, start=1):
-                inner = self._enter(fd, name, folders[:depth], make=make)
+            while depth < len(folders):
+                depth += 1
+                inner = self._enter(fd, folders[depth - 1], folders[:depth], make=make)
                 os.close(fd)
                 fd = inner
+                if depth == SCOPE_DEPTH:
+                    self._scopes.put(scope, fd)
             yield fd
         finally:
             os.close(fd)
+
+    def _open_root(self, *, make: bool) -> int:
+        if make and not self.root.is_dir():
+            self._make_root()
+        return os.open(self.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def _make_root(self) -> None:
         self.root.mkdir(parents=True, mode=PRIVATE, exist_ok=True)
@@ -95,6 +144,19 @@ class Folders:
             found = os.stat(name, dir_fd=folder, follow_symlinks=False)
         if not stat.S_ISREG(found.st_mode):
             raise FileNotFoundError(key)
+        return found
+
+    def files(self, key: str, names: Collection[str]) -> set[str]:
+        """Those of the names that are files in the folder; none where it is no folder."""
+        found = set()
+        try:
+            with self.folder(key.split("/")) as fd:
+                for name in names:
+                    with contextlib.suppress(FileNotFoundError):
+                        if stat.S_ISREG(os.stat(name, dir_fd=fd, follow_symlinks=False).st_mode):
+                            found.add(name)
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
         return found
 
     def unlink(self, key: str) -> None:

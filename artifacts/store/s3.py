@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, BinaryIO, cast
@@ -99,6 +99,17 @@ class S3Store(ObjectStore):
         except NotFound:
             return False
         return True
+
+    def among(self, prefix: str, names: Collection[str]) -> set[str]:
+        """As each one's `exists`, asked once where the folder is a small one."""
+        folder = f"{self._target(prefix)['Key']}/"
+        try:
+            page = self.client.list_objects_v2(Bucket=self.bucket, Prefix=folder, Delimiter="/")
+        except ClientError as error:
+            raise _translated(error, prefix) from error
+        if page.get("IsTruncated"):
+            return super().among(prefix, names)
+        return {entry["Key"].removeprefix(folder) for entry in page.get("Contents", ())} & set(names)
 
     def size(self, uri: str) -> int:
         try:

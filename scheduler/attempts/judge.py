@@ -60,11 +60,14 @@ def told_by_files(prefix: str, store: ObjectStore, shown: Showing, *, max_deck_b
     """
     if not prefix:
         return None
-    if document := _read(store, store.join(prefix, ERROR)):
-        return _told_by_task(document, shown, _deck(store, prefix, max_deck_bytes, shown))
-    for name in (OUTPUTS, FUTURES):
-        if store.exists(uri := store.join(prefix, name)):
-            return Outcome(AttemptPhase.SUCCEEDED, output_uri=uri, deck_uri=_deck(store, prefix, max_deck_bytes, shown))
+    there = store.among(prefix, (ERROR, OUTPUTS, FUTURES, DECK))
+    document = _read(store, store.join(prefix, ERROR)) if ERROR in there else b""
+    if document or there & {OUTPUTS, FUTURES}:
+        deck_uri = _deck(store, prefix, max_deck_bytes, shown) if DECK in there else ""
+        if document:
+            return _told_by_task(document, shown, deck_uri)
+        name = OUTPUTS if OUTPUTS in there else FUTURES
+        return Outcome(AttemptPhase.SUCCEEDED, output_uri=store.join(prefix, name), deck_uri=deck_uri)
     return None
 
 
@@ -107,8 +110,6 @@ def _told_by_task(document: bytes, shown: Callable[[str], str], deck_uri: str) -
 
 def _deck(store: ObjectStore, prefix: str, max_bytes: int, shown: Showing) -> str:
     uri = store.join(prefix, DECK)
-    if not store.exists(uri):
-        return ""
     if max_bytes and (size := store.size(uri)) > max_bytes:
         words = (
             f"This deck had {size:,} bytes and was not kept: a deck may have {max_bytes:,} (CAUSEWAY_MAX_DECK_BYTES)."

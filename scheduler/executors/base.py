@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -63,6 +64,10 @@ class Executor(ABC):
 
     def give_up(self) -> None:  # noqa: B027 - most wait for nothing
         """Called from another thread while `start` may still wait for its turn: then it returns at once."""
+
+    def together(self) -> AbstractContextManager[None]:
+        """What is submitted inside may be handed on as one, at the latest at the end."""
+        return nullcontext()
 
     @abstractmethod
     def submit(self, assignment: Assignment) -> None:

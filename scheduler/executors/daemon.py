@@ -181,8 +181,9 @@ class Daemon:
                 return
             now = datetime.now(timezone.utc)
             claim = claims.claim(self.executor.name, self.instance, packing, now=now, cluster=self.executor.cluster)
-            for row in claim.rows:
-                self._hand_over(row, self.executor.submit)
+            with self.executor.together():
+                for row in claim.rows:
+                    self._hand_over(row, self.executor.submit)
             self._counted = claim.counted
             if not claim.more:
                 self._short = False

@@ -83,7 +83,7 @@ class Ending:
             return
         since = run.directory.started_at() if run.started_at is None else None
         started_at = datetime.fromtimestamp(since, timezone.utc) if since else run.started_at
-        now = datetime.now(timezone.utc)
+        now = run.until or datetime.now(timezone.utc)
         self.tell(Ended(run.assignment.attempt_id, result, now, started_at, lambda: self._discard(run)))
 
     def _discard(self, run: Run) -> None:

@@ -120,6 +120,9 @@ class LocalExecutor(Executor):
         let_group_through(self.runs.folder, self.means.users)
         self.pools.own.start()
 
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        return self.pools.together()
+
     def submit(self, assignment: Assignment) -> None:
         self.steps.do(self.runs.new(assignment), self.starting.start)
 

@@ -50,7 +50,22 @@ class Following:
             self.steps.do(run, self.found)
         else:
             run.disk_full = run.disk_full or bool(message.get("full"))
+            self._note_times(run, message)
             self._finish(run, message["status"])
+
+    def _note_times(self, run: Run, message: dict[str, Any]) -> None:
+        """Of one among several in a row it is told afterwards who ran it, and when."""
+        now = time.time()
+        with self.runs.lock:
+            if run.process is None and "pid" in message:
+                run.process = Process(message["pid"], message["born"])
+            if (seconds := message.get("seconds")) is None:
+                return
+            taken = now - (time.monotonic() - run.since)  # not before that, whatever a task says
+            until = min(max(message["until"], taken), now)
+            run.until = datetime.fromtimestamp(until, timezone.utc)
+            if run.started_at is None:
+                run.started_at = datetime.fromtimestamp(min(max(until - seconds, taken), until), timezone.utc)
 
     def on_lost(self, directories: list[Path]) -> None:
         for run in [self.runs.by_directory[path] for path in directories if path in self.runs.by_directory]:

@@ -7,9 +7,11 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from scheduler.executors.local.blocks import Gathering
 from scheduler.executors.local.zygotes import Zygotes
 
 
@@ -26,9 +28,18 @@ class Pools:
     ) -> None:
         """See Zygotes. `needed`: for the executor's own Python."""
 
+        self._gathering = Gathering()
+
         def made(python: str, needed: Callable[[], bool] | None = None) -> Zygotes:
             return Zygotes(
-                on_message, on_lost, home=home, warm_limit=warm_limit, python=python, group=group, needed=needed
+                on_message,
+                on_lost,
+                home=home,
+                warm_limit=warm_limit,
+                python=python,
+                group=group,
+                needed=needed,
+                gathering=self._gathering,
             )
 
         self._made = made
@@ -44,6 +55,10 @@ class Pools:
                 self._others[python] = self._made(python)
                 self._others[python].start()
             return self._others[python]
+
+    def together(self) -> AbstractContextManager[None]:
+        """What this thread runs inside is dealt out at the end, small tasks several to a process."""
+        return self._gathering.together()
 
     def all(self) -> list[Zygotes]:
         return [self.own, *list(self._others.values())]

@@ -30,6 +30,7 @@ class Run:
     process: Process | None = None
     since: float = field(default_factory=time.monotonic)  # when this executor took it
     started_at: datetime | None = None
+    until: datetime | None = None  # when its process said that it was done
     orphaned: bool = False  # no zygote tells its end: it is polled for
     stopped: str = ""  # see outcome.Exit
     detail: str = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,6 +18,7 @@ from scheduler.executors.local.attempt_log import AttemptLog
 from scheduler.executors.local.clusters import Clusters
 from scheduler.executors.local.ending import Ending
 from scheduler.executors.local.identities import identity_of
+from scheduler.executors.local.lately import Lately
 from scheduler.executors.local.means import Means
 from scheduler.executors.local.pools import Pools
 from scheduler.executors.local.run import Run
@@ -46,7 +46,9 @@ class Starting:
     ) -> None:
         self.means, self.runs, self.steps, self.pools, self.ending = means, runs, steps, pools, ending
         self.spares, self.clusters = spares, clusters
-        self._handed_over: dict[tuple[str, Identity], float] = {}  # monotonic; folders of executions
+        self._handed_over: Lately[tuple[str, Identity], bool] = Lately(AGAIN_SECONDS)  # folders of executions
+        self._kills: Lately[str, int] = Lately(0.1)  # the kernel's, for want of memory
+        self._identities: Lately[tuple[str, str, str], Identity] = Lately(AGAIN_SECONDS)  # by inputs and whose they are
 
     def equip(self, run: Run) -> None:
         """What has to be known of it, whether it is started or found."""
@@ -54,8 +56,19 @@ class Starting:
         path, uri, limit = run.directory.log, run.assignment.log_uri, means.limits.log_bytes
         run.log = AttemptLog.of(path, uri, means.store, max_bytes=limit)
         run.plan = plan(run.spec.argv)
-        run.user = identity_of(run.assignment, means.users, means.store, means.may_read)
-        run.kernel_kills = memory.kernel_kills()
+        run.user = self._user_of(run)
+        if (kills := self._kills.get("")) is None:
+            self._kills.put("", kills := memory.kernel_kills())
+        run.kernel_kills = kills
+
+    def _user_of(self, run: Run) -> Identity | None:
+        """Items of a map read the same file of inputs: what it names is looked for once."""
+        means, whose = self.means, run.spec.identity
+        asked = (run.spec.addresses.inputs, whose.execution, f"{whose.project}/{whose.domain}")
+        user = self._identities.get(asked)
+        if user is None and (user := identity_of(run.assignment, means.users, means.store, means.may_read)) is not None:
+            self._identities.put(asked, user)
+        return user
 
     def start(self, run: Run) -> None:
         self.equip(run)
@@ -117,6 +130,7 @@ class Starting:
             module=run.plan.module,
             env=declared,
             reuse=run.spec.reuse,
+            kind=run.spec.identity.task,
             user=run.user,
         )
 
@@ -172,12 +186,9 @@ class Starting:
 
     def _hand_over_once(self, store: LocalStore, folder: str, user: Identity) -> None:
         """One that all attempts of an execution have: not for each of those that begin in the same moment."""
-        now = time.monotonic()
-        if now - self._handed_over.get((folder, user), -AGAIN_SECONDS) < AGAIN_SECONDS:
-            return
-        store.hand_over(folder, user)
-        recent = {one: at for one, at in self._handed_over.items() if now - at < AGAIN_SECONDS}
-        self._handed_over = {**recent, (folder, user): now}  # never changed: another thread may be looking through it
+        if self._handed_over.get((folder, user)) is None:
+            store.hand_over(folder, user)
+            self._handed_over.put((folder, user), True)
 
     def _echo(self, run: Run) -> None:
         run.started_at = datetime.now(timezone.utc)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from artifacts.task_users import Identity
+from scheduler.executors.local.blocks import Order, Pace
 from scheduler.executors.local.rundir import Process
 
 
@@ -18,8 +19,11 @@ class Worker:
     sock: socket.socket
     zygote: Zygote
     process: Process | None = None
-    run: Path | None = None
+    orders: list[Order] = field(default_factory=list)  # handed over and not ended: it is at the first of them
+    before: set[Path] = field(default_factory=set)  # of which it may still speak: taken back, or found ended
+    moved_at: float = 0.0  # monotonic; when it was last heard of
     last: bool = False  # it exits after this run
+    in_a_row: bool = False  # it was handed several at once
     rested_at: float = field(default_factory=time.monotonic)
     unread: bytes = b""
 
@@ -32,10 +36,11 @@ class Zygote:
     user: Identity | None = None  # whom a clone runs as: it holds a project's code, which may say anything
     process: Process | None = None  # known once it is ready
     modules: set[str] = field(default_factory=set)  # imported
-    waiting: dict[str, list[tuple[Path, bool, Identity | None]]] = field(
+    waiting: dict[str, list[tuple[Order, bool, Identity | None]]] = field(
         default_factory=dict
-    )  # (run directory, reuse, user), by the module being imported
+    )  # (order, reuse, user), by the module being imported
     runs: set[Path] = field(default_factory=set)  # handed over and not ended
+    pace: Pace = field(default_factory=Pace)
     workers: set[Worker] = field(default_factory=set)
     idle: list[Worker] = field(default_factory=list)  # those of them that are ready and have nothing to do
     asked_at: float = 0.0  # when the import under way began

@@ -9,18 +9,31 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scheduler.executors.local.rundir import Process, RunDirectory
+from scheduler.executors.local import blocks
+from scheduler.executors.local.blocks import Order
+from scheduler.executors.local.rundir import LATEST, Process, RunDirectory
 from scheduler.executors.local.untold import Untold
 from scheduler.executors.local.warm import Worker, Zygote
 from scheduler.executors.local.wires import Wires
+from scheduler.executors.local.zygote.child import DUPLICATE
 
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 30
+SLOW_SECONDS = 0.25  # since one with several tasks was last heard of
+
+
+TIMES = ("seconds", "until")  # how long it took, and since the epoch
+
+
+def _is_time(said: object) -> bool:
+    return isinstance(said, int | float) and 0 <= said < LATEST
 
 
 class Workers:
@@ -40,19 +53,32 @@ class Workers:
         self.numbered: dict[int, Worker] = {}
         self.stopped = False
 
-    def dispatch(self, zygote: Zygote, run: Path, *, reuse: bool) -> bool:
+    def dispatch(self, zygote: Zygote, order: Order, *, reuse: bool) -> bool:
         """To a worker if one is ready, or if this run and later ones may share one; else False."""
         worker = zygote.idle.pop() if zygote.idle else None
         if worker is None and reuse:
             worker = self._new(zygote)
         if worker is None:
             return False
-        zygote.runs.add(run)
-        worker.run, worker.last = run, not reuse
-        with contextlib.suppress(OSError):  # it died; its zygote says so
-            worker.sock.sendall(json.dumps({"dir": str(run), "last": worker.last}).encode() + b"\n")
-        self._tell_started(worker)
+        self._give(worker, [order], last=not reuse)
         return True
+
+    def deal_out(self, zygote: Zygote, orders: Sequence[Order]) -> None:
+        """Of attempts that may share processes: those whose like were quick in shares, one after the other."""
+        quick = [order for order in orders if zygote.pace.is_quick(order.kind)]
+        busy = sum(1 for worker in zygote.workers if worker.orders)
+        singly = [[order] for order in orders if order not in quick]
+        for share in [*blocks.shares(quick, blocks.processors() - busy), *singly]:
+            self._give(zygote.idle.pop() if zygote.idle else self._new(zygote), share, last=False)
+
+    def _give(self, worker: Worker, orders: list[Order], *, last: bool) -> None:
+        worker.zygote.runs.update(order.run for order in orders)
+        worker.orders, worker.last, worker.moved_at = list(orders), last, time.monotonic()
+        worker.in_a_row = len(orders) > 1
+        told = [{"dir": str(order.run), "last": last, "hold": order is not orders[-1]} for order in orders]
+        with contextlib.suppress(OSError):  # it died; its zygote says so
+            worker.sock.sendall(b"".join(json.dumps(one).encode() + b"\n" for one in told))
+        self._tell_started(worker)
 
     def _new(self, zygote: Zygote) -> Worker:
         ours, theirs = socket.socketpair()
@@ -72,6 +98,27 @@ class Workers:
                 with contextlib.suppress(OSError):  # only to be faster
                     self._new(zygote)
 
+    def look_after(self, zygote: Zygote, now: float) -> None:
+        """One that is at a task of several for a while: others before it may have ended, those behind it wait."""
+        for worker in [one for one in zygote.workers if one.orders and one.in_a_row]:
+            if now - worker.moved_at > SLOW_SECONDS:
+                self._look_at(worker)
+
+    def _look_at(self, worker: Worker) -> None:
+        while worker.orders and (status := RunDirectory(worker.orders[0].run).result()) is not None:
+            worker.before.add(worker.orders[0].run)
+            self._ended(worker, {"is": "ended", "dir": str(worker.orders[0].run), "status": status})
+        if not worker.orders:
+            return
+        first, *behind = worker.orders
+        worker.orders = [first]
+        worker.zygote.pace.note(first.kind, SLOW_SECONDS)
+        if worker.process is not None and RunDirectory(first.run).process() == worker.process:
+            self._tell_started(worker)
+        for order in behind:
+            worker.before.add(order.run)
+            self.dispatch(worker.zygote, order, reuse=True)
+
     def retire(self, zygote: Zygote, now: float) -> None:
         """All but one of those that had nothing to do for a while."""
         for worker in [one for one in zygote.idle[1:] if now - one.rested_at > IDLE_SECONDS]:
@@ -90,28 +137,47 @@ class Workers:
             self.drop(worker)
 
     def _tell_started(self, worker: Worker) -> None:
-        if worker.process is not None and worker.run is not None:
-            started = {"is": "started", "dir": str(worker.run), "pid": worker.process.pid, "born": worker.process.born}
+        if worker.process is not None and worker.orders:
+            started = {"is": "started", "dir": str(worker.orders[0].run), **asdict(worker.process)}
             self.untold.tell(lambda: self.tell(started))
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
     def take(self, worker: Worker, message: dict[str, Any]) -> None:
         """ "idle" when it is ready for its first run, "ended" after each."""
-        if message["is"] == "ended" and message["dir"] != str(worker.run):
-            logger.warning("a task process speaks of an attempt that is not its own: %s", message["dir"])
-            return
         with self._lock:
-            zygote = worker.zygote
-            if message["is"] == "ended":
-                zygote.runs.discard(Path(message["dir"]))
-                worker.run = None
-            if worker.run is None and not worker.last and worker in zygote.workers:
-                worker.rested_at = time.monotonic()
-                zygote.idle.append(worker)
+            if message["is"] != "ended":
+                self._rest(worker)
+            elif worker.orders and message["dir"] == str(worker.orders[0].run):
+                self._ended(worker, message)
+            elif Path(message["dir"]) in worker.before:
+                worker.before.remove(Path(message["dir"]))
+                if message["status"] != DUPLICATE:  # else another process runs it, or has run it
+                    self.untold.tell(lambda: self.tell(message))
+            else:
+                logger.warning("a task process speaks of an attempt that is not its own: %s", message["dir"])
         if message["is"] == "ended":
-            self.untold.tell(lambda: self.tell(message))
             self.keep_one_ready(worker.zygote)
+
+    def _ended(self, worker: Worker, message: dict[str, Any]) -> None:
+        """The first of its orders."""
+        order = worker.orders.pop(0)
+        worker.zygote.runs.discard(order.run)
+        worker.moved_at = time.monotonic()
+        told = {name: value for name, value in message.items() if name not in TIMES}
+        if all(_is_time(message.get(name)) for name in TIMES):  # a task can say what it likes
+            worker.zygote.pace.note(order.kind, message["seconds"])
+            told |= {name: message[name] for name in TIMES}
+        self._rest(worker)
+        if worker.process is not None:
+            told |= asdict(worker.process)
+        self.untold.tell(lambda: self.tell(told))
+
+    def _rest(self, worker: Worker) -> None:
+        """If it has nothing to do."""
+        if not worker.orders and not worker.last and worker in worker.zygote.workers:
+            worker.rested_at = time.monotonic()
+            worker.zygote.idle.append(worker)
 
     def forked(self, message: Mapping[str, Any]) -> None:
         """Said by its zygote: it has a process."""
@@ -127,15 +193,17 @@ class Workers:
             worker = self.numbered.pop(message["id"], None)
             if worker is None:
                 return
-            run = worker.run
-            worker.zygote.runs.discard(run) if run is not None else None
+            runs = [order.run for order in worker.orders]
+            worker.zygote.runs.difference_update(runs)
             self.drop(worker)
-        if run is not None:
-            gone = run
-            self.untold.tell(lambda: self._run_gone(gone, worker.process, message))
+        for run in runs:
+            self.untold.tell(partial(self._run_gone, run, worker, message))
 
-    def _run_gone(self, run: Path, process: Process | None, message: dict[str, Any]) -> None:
-        if RunDirectory(run).process() == process:
+    def _run_gone(self, run: Path, worker: Worker, message: dict[str, Any]) -> None:
+        directory = RunDirectory(run)
+        if worker.in_a_row and (status := directory.result()) is not None:  # ended before, and not told any more
+            self.tell({"is": "ended", "dir": str(run), "status": status})
+        elif directory.process() == worker.process:
             self.tell({**message, "is": "ended", "dir": str(run)})
         else:  # it was dead before the run reached it, or another process runs it
             self.tell_lost([run])

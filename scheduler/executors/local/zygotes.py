@@ -13,11 +13,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from artifacts.task_users import Identity
 from scheduler.executors.local import births, memory
+from scheduler.executors.local.blocks import Gathering, Order
 from scheduler.executors.local.rundir import Process, is_run_by
 from scheduler.executors.local.untold import AGAIN_SECONDS, Untold
 from scheduler.executors.local.warm import Zygote
@@ -49,6 +51,7 @@ class Zygotes:
         python: str = sys.executable,
         group: int | None = None,
         needed: Callable[[], bool] | None = None,
+        gathering: Gathering | None = None,
     ) -> None:
         """`group`: that all users of tasks are in, where they are others than this process's. `needed`: asked with each
         tick until it says so; only then, or with the first run, is there a base zygote. None: from the start.
@@ -65,6 +68,7 @@ class Zygotes:
         self._workers = Workers(self._wires, self._untold, self._lock, on_message, on_lost)
         self._stopped = False
         self._needed = needed
+        self.gathering = gathering or Gathering()
         self._started_at = float("-inf")  # monotonic
 
     def start(self) -> None:
@@ -82,21 +86,25 @@ class Zygotes:
         module: str = "",
         env: Mapping[str, str],
         reuse: bool = False,
+        kind: str = "",
         user: Identity | None = None,
     ) -> None:
-        """Have a process run the directory's attempt, forked from the clone that holds its module if one can."""
+        """Have a process run the directory's attempt, forked from the clone that holds its module if one can. `kind`:
+        what those that take about as long have in common.
+        """
         with self._lock:
             if not key or code is None or not module or (key, module) in self._cold:
                 self._hand_over(self._base(), run, user)
                 return
             zygote = self.clones.get(key) or self._clone(key, code, env, user)
             zygote.used_at = time.monotonic()
+            order = Order(run, kind)
             if module in zygote.modules:
-                self._dispatch(zygote, run, reuse=reuse)
+                self._dispatch(zygote, order, reuse=reuse)
             elif module in zygote.waiting:
-                zygote.waiting[module].append((run, reuse, user))
+                zygote.waiting[module].append((order, reuse, user))
             else:
-                zygote.waiting[module] = [(run, reuse, user)]
+                zygote.waiting[module] = [(order, reuse, user)]
                 zygote.asked_at = time.monotonic()
                 self._wires.send(zygote, {"do": "import", "module": module})
 
@@ -126,6 +134,7 @@ class Zygotes:
         elif zygote.key and not zygote.runs and not zygote.waiting and now - zygote.used_at > IDLE_SECONDS:
             self._forget(zygote)
         else:
+            self._workers.look_after(zygote, now)
             self._workers.retire(zygote, now)
 
     def codes(self) -> set[Path]:
@@ -190,7 +199,7 @@ class Zygotes:
         if not self._stopped:
             logger.warning("a zygote died (%s); running tasks go on", zygote.key or "base")
         self._forget(zygote)
-        lost = [*zygote.runs, *(run for runs in zygote.waiting.values() for run, *_ in runs)]
+        lost = [*zygote.runs, *(order.run for orders in zygote.waiting.values() for order, *_ in orders)]
         zygote.runs.clear()
         if lost and not self._stopped:
             self._tell_lost(lost)
@@ -208,10 +217,22 @@ class Zygotes:
 
     # --- runs are handed over -----------------------------------------------------------------------------------------
 
-    def _dispatch(self, zygote: Zygote, run: Path, *, reuse: bool) -> None:
-        """To a worker, or else to a new fork."""
-        if not self._workers.dispatch(zygote, run, reuse=reuse):
-            self._hand_over(zygote, run)
+    def _dispatch(self, zygote: Zygote, order: Order, *, reuse: bool) -> None:
+        """To a worker, or else to a new fork; with others, if others come along that may share its process."""
+        if reuse and self.gathering.add(zygote, order, partial(self._deal_out, zygote)):
+            zygote.runs.add(order.run)
+        elif not self._workers.dispatch(zygote, order, reuse=reuse):
+            self._hand_over(zygote, order.run)
+
+    def _deal_out(self, zygote: Zygote, orders: list[Order]) -> None:
+        with self._lock:
+            known = [order for order in orders if order.run in zygote.runs]  # else it died, and they were told lost
+            try:
+                self._workers.deal_out(zygote, known)
+            except OSError as error:
+                logger.warning("some attempts could not be handed over: %s", error)
+                waiting = {order.run for worker in zygote.workers for order in worker.orders}
+                self._tell_lost([order.run for order in known if order.run not in waiting])
 
     def _hand_over(self, zygote: Zygote, run: Path, user: Identity | None = None) -> None:
         """`user`: for the base zygote; a clone is that user already."""
@@ -225,15 +246,15 @@ class Zygotes:
             self._cold.add((zygote.key, module))
         else:
             zygote.modules.add(module)
-        for run, reuse, user in zygote.waiting.pop(module, []):
+        for order, reuse, user in zygote.waiting.pop(module, []):
             try:
                 if problem:
-                    self._hand_over(self._base(), run, user)
+                    self._hand_over(self._base(), order.run, user)
                 else:
-                    self._dispatch(zygote, run, reuse=reuse)
+                    self._dispatch(zygote, order, reuse=reuse)
             except OSError as error:
-                logger.warning("%s could not be handed over: %s", run.name, error)
-                self._tell_lost([run])
+                logger.warning("%s could not be handed over: %s", order.run.name, error)
+                self._tell_lost([order.run])
 
     # --- what is said -------------------------------------------------------------------------------------------------
 

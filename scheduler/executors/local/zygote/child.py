@@ -28,7 +28,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from . import images, importing, kept, lean, strays, together
@@ -129,16 +129,25 @@ def work(sock: socket.socket) -> NoReturn:
             warmup.rehearse(1)
         environment, path = dict(os.environ), list(sys.path)
         sock.sendall(b'{"is": "idle"}\n')
+        ends = _Ends(sock)
         for line in sock.makefile("r"):
             order = json.loads(line)
-            status = _attempt(order["dir"], teller(sock, order["dir"]), last=order["last"])
+            if _is_closed(sock):
+                break  # of several orders those that it had not begun are other processes' now
+            status = _attempt(order["dir"], ends.teller(order["dir"], hold=order["hold"]), last=order["last"])
             if order["last"]:
                 break
-            os.environ.clear()
-            os.environ.update(environment)
+            _restore(environment)
             sys.path[:] = path
     finally:
         os._exit(status)
+
+
+def _restore(environment: Mapping[str, str]) -> None:
+    """What the environment was; most of it is still so."""
+    for name in [name for name in os.environ if name not in environment]:
+        del os.environ[name]
+    os.environ.update({name: value for name, value in environment.items() if os.environ.get(name) != value})
 
 
 def _attempt(directory: str, tell: Callable[[int], None], *, last: bool) -> int:
@@ -191,15 +200,47 @@ def _show(error: BaseException) -> None:
         _disk_full = _disk_full or failed.errno in DISK_FULL
 
 
-def teller(sock: socket.socket, directory: str) -> Callable[[int], None]:
-    """Tells over the worker's socket how that attempt ended."""
+class _Ends:
+    """Told over the worker's socket. Of several orders in a row a few ends are told together: to be woken for each is
+    what costs the executor most.
+    """
 
-    def tell(status: int) -> None:
-        with contextlib.suppress(OSError):  # the executor may be away; `done` tells it later
+    HELD_SECONDS = 0.02
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.untold: list[dict[str, Any]] = []
+        self.since = 0.0  # monotonic; of the first of them
+
+    def teller(self, directory: str, *, hold: bool) -> Callable[[int], None]:
+        """`hold`: there are others behind it."""
+        began = time.monotonic()
+
+        def tell(status: int) -> None:
+            now = time.monotonic()
             message = {"is": "ended", "dir": directory, "status": status, "full": _disk_full}
-            sock.sendall(json.dumps(message).encode() + b"\n")
+            self.untold.append({**message, "seconds": now - began, "until": time.time()})
+            if len(self.untold) == 1:
+                self.since = began
+            if not hold or now - self.since > self.HELD_SECONDS:
+                self.flush()
 
-    return tell
+        return tell
+
+    def flush(self) -> None:
+        told, self.untold = self.untold, []
+        with contextlib.suppress(OSError):  # the executor may be away; `done` tells it later
+            self.sock.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in told))
+
+
+def _is_closed(sock: socket.socket) -> bool:
+    """Whether the other side is, also while there is something left to read."""
+    try:
+        return not sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _write_status(pipe: int, status: int) -> None:
@@ -245,7 +286,7 @@ def _become_own_process() -> None:
 def _is_first(directory: str) -> bool:
     try:
         fd = os.open(os.path.join(directory, "started"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
-    except FileExistsError:
+    except (FileExistsError, FileNotFoundError):  # without its directory it is over
         return False
     os.write(fd, f"{os.getpid()}:{born()}:{time.time():.6f}".encode())
     os.close(fd)
@@ -336,7 +377,7 @@ def _run(args: list[str], *, last: bool) -> int:
     if name == "pyflyte-map-execute":
         from . import mapped
 
-        for change in (mapped.tell_declarations, mapped.load_maps_once):
+        for change in (mapped.tell_declarations, mapped.load_maps_once, mapped.make_literals_when_asked):
             with contextlib.suppress(AttributeError):  # a flytekit that works differently inside
                 change()
     lean.use_workspace()

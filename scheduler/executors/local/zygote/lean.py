@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import inspect
 import os
+import sys
 import tempfile
+import traceback
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +53,37 @@ class LateFolder:
 def become_lean() -> None:
     """From now on, in this process and its forks."""
     from flytekit.bin import entrypoint
-    from flytekit.core import checkpointer, data_persistence, utils
+    from flytekit.core import checkpointer, context_manager, data_persistence, utils
 
     if getattr(checkpointer, "tempfile", None) is tempfile:
         checkpointer.tempfile = Instead(tempfile, TemporaryDirectory=LateFolder)
+    _name_origins_quickly(context_manager)
     if not _as_it_was(entrypoint, data_persistence, utils):
         return
+    if entrypoint.os is os:  # it compares the working directory with all of sys.path, which for many tasks is the same
+        entrypoint.os = Instead(os, path=Instead(os.path, realpath=cache(os.path.realpath)))
     files = _Files(data_persistence.FileAccessProvider, utils)
     entrypoint.FileAccessProvider = files.provider()
     entrypoint.utils = Instead(utils, load_proto_from_file=files.load, write_proto_to_file=files.write)
     entrypoint.tempfile = Instead(tempfile, mkdtemp=_folder)
+
+
+def _name_origins_quickly(context_manager: Any) -> None:
+    """flytekit notes for each context where in its code it was made, with the text of that line."""
+    manager = context_manager.FlyteContextManager
+    original = manager.get_origin_stackframe
+    if list(inspect.signature(original).parameters) != ["limit"]:
+        return
+
+    def get_origin_stackframe(limit: int = 2) -> traceback.FrameSummary:
+        try:
+            frame = sys._getframe(limit)
+        except ValueError:  # nothing called so deep
+            return original(limit)
+        code = frame.f_code
+        return traceback.FrameSummary(code.co_filename, frame.f_lineno, code.co_name, lookup_line=False)
+
+    manager.get_origin_stackframe = staticmethod(get_origin_stackframe)
 
 
 def _as_it_was(entrypoint: Any, data_persistence: Any, utils: Any) -> bool:
