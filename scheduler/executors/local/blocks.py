@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,7 @@ from typing import TypeVar
 T = TypeVar("T")
 MOST = 8  # in one share
 QUICK_SECONDS = 0.02
-SAMPLES = 3  # before a kind counts as quick
-WEIGHT = 0.2  # of the last one
+SAMPLES, SEEN = 3, 16  # before a kind counts as quick; those that count
 
 
 @dataclass(frozen=True)
@@ -29,22 +29,21 @@ class Order:
 
 
 class Pace:
-    """How long tasks of each kind take."""
+    """How long tasks of each kind took lately. On a busy machine a quick one may take long at times: so it is the quick
+    ones among them that count, as long as few are slow.
+    """
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[int, float]] = {}
+        self._lately: dict[str, deque[float]] = {}
 
     def note(self, kind: str, seconds: float) -> None:
-        """One that was not quick counts alone until others have been."""
-        seen, mean = self._known.get(kind, (0, 0.0))
-        if seconds > QUICK_SECONDS * 5:
-            self._known[kind] = 0, 0.0
-        else:
-            self._known[kind] = seen + 1, seconds if not seen else mean + WEIGHT * (seconds - mean)
+        self._lately.setdefault(kind, deque(maxlen=SEEN)).append(seconds)
 
     def is_quick(self, kind: str) -> bool:
-        seen, mean = self._known.get(kind, (0, 0.0))
-        return bool(kind) and seen >= SAMPLES and mean < QUICK_SECONDS
+        lately = sorted(self._lately.get(kind, ()))
+        if not kind or len(lately) < SAMPLES:
+            return False
+        return lately[len(lately) // 4] < QUICK_SECONDS and lately[len(lately) * 3 // 4] < 5 * QUICK_SECONDS
 
 
 def processors() -> int:

@@ -55,6 +55,14 @@ def python_for(image: str, environments: Mapping[str, str], built: Path | None =
     return environments.get(image) or environments.get(name) or environments.get(untagged) or sys.executable
 
 
+def built_at(folder: Path | None) -> int:
+    """When an image's environment was last named in the folder, in nanoseconds; 0: never."""
+    try:
+        return os.stat(folder / "images").st_mtime_ns if folder is not None else 0
+    except OSError:
+        return 0
+
+
 def _python_built(image: str, folder: Path | None) -> str:
     """Of the environment that the image's name leads to, which is noted as used; empty: there is none that is whole."""
     if folder is None or not image:

@@ -11,8 +11,9 @@ from artifacts.store import LocalStore, ObjectStore
 from artifacts.task_users import TaskUsers
 from scheduler.attempts.resources import Resources
 from scheduler.executors.local.code import CodeCache
-from scheduler.executors.local.environments import python_for
+from scheduler.executors.local.environments import built_at, python_for
 from scheduler.executors.local.identities import let_through
+from scheduler.executors.local.lately import Lately
 from scheduler.executors.local.limits import Limits
 from scheduler.executors.local.run import Run
 from scheduler.executors.local.shortage import Disks
@@ -44,6 +45,7 @@ class Means:
 
     def __post_init__(self) -> None:
         self.code = CodeCache(self.home / "code", self.store)
+        self._pythons: Lately[tuple[str, int], str] = Lately(1.0)  # by image, and when one was built
         self.disks = Disks([self.home, *([self.store.directory] if isinstance(self.store, LocalStore) else [])])
 
     def code_of(self, run: Run) -> Path | None:
@@ -51,7 +53,11 @@ class Means:
         return self.code.path(run.plan.distribution, run.user) if run.plan.distribution else None
 
     def python_of(self, run: Run) -> str:
+        asked = run.spec.image, built_at(self.built)
+        if (known := self._pythons.get(asked)) is not None:
+            return known
         python = python_for(run.spec.image, self.environments, self.built)
+        self._pythons.put(asked, python)
         if self.users is not None and self.built is not None and python.startswith(f"{self.built}/"):
             let_through(Path(python))
             let_through(Path(python).resolve())

@@ -52,7 +52,7 @@ class Bench:
         self, name: str, *, module: str = "workflows.tasks", fast: bool = True, index: int = -1, **options: Any
     ) -> Assignment:
         """An attempt of the project's task `name`; options: inputs, env, resources, memory_limit, args, timeout,
-        reuse."""
+        reuse, kind (the task's name as those like it have it)."""
         number = next(self.numbers)
         prefix = f"{self.store.root}/metadata/p/d/e{number}/n0/0"
         inputs = f"{self.store.root}/metadata/p/d/e{number}/n0/inputs.pb"
@@ -67,7 +67,7 @@ class Bench:
             args = [*wrap, *args]
         args = options.pop("args", args)
         spec = AttemptSpec(
-            Identity(f"e{number}-n0-0", "p", "d", f"e{number}", "n0"),
+            Identity(f"e{number}-n0-0", "p", "d", f"e{number}", "n0", task=options.pop("kind", "")),
             argv=tuple(args),
             env=options.pop("env", {}),
             addresses=Addresses(inputs=inputs, output_prefix=prefix, raw_output_prefix=raw),

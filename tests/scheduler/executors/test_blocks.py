@@ -1,0 +1,209 @@
+"""Small tasks that one process is handed several of at a time."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scheduler.attempts.observations import Ended
+from scheduler.executors.base import Assignment
+from scheduler.executors.local import blocks
+from scheduler.executors.local.blocks import Gathering, Order, Pace, processors, shares
+from scheduler.executors.local.zygote.mapped import Literals
+from scheduler.phases import AttemptPhase
+from tests.scheduler.executors.conftest import Bench, crash, error
+
+# --- rules ------------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 60), st.integers(-2, 20))
+def test_shares_are_even_short_and_in_order(count: int, places: int) -> None:
+    found = shares(list(range(count)), places)
+    assert [one for share in found for one in share] == list(range(count))
+    assert all(0 < len(share) <= blocks.MOST for share in found)
+    assert len(found) >= min(count, places)
+    if found:
+        assert max(map(len, found)) - min(map(len, found)) <= 1
+
+
+def test_a_kind_is_quick_once_a_few_of_it_were_and_while_few_are_slow() -> None:
+    pace = Pace()
+    assert not pace.is_quick("add")
+    for _ in range(blocks.SAMPLES):
+        pace.note("add", 0.002)
+    assert pace.is_quick("add") and not pace.is_quick("train") and not pace.is_quick("")
+    pace.note("add", 3.0)
+    assert not pace.is_quick("add")  # one of four
+    for _ in range(4):
+        pace.note("add", 0.002)
+    assert pace.is_quick("add")
+    for _ in range(blocks.SEEN):
+        pace.note("add", 0.05)
+    assert not pace.is_quick("add")
+
+
+def test_what_a_thread_hands_over_is_gathered_and_others_go_at_once() -> None:
+    gathering, dealt, at_once = Gathering(), [], []
+    first, second = object(), object()
+    with gathering.together():
+        for number, to in enumerate((first, second, first)):
+            assert gathering.add(
+                to, Order(Path(str(number))), lambda orders: dealt.append([str(o.run) for o in orders])
+            )
+        other = threading.Thread(target=lambda: at_once.append(gathering.add(first, Order(Path("x")), dealt.append)))
+        other.start()
+        other.join()
+        assert not dealt
+    assert dealt == [["0", "2"], ["1"]]
+    assert at_once == [False]
+    assert not gathering.add(first, Order(Path("3")), dealt.append)
+
+
+ALL: dict[str, Callable[[list[str]], object]] = {
+    "list": list,
+    "sum": lambda literals: [*literals, "x"],
+    "eq": lambda literals: literals == ["1"],
+    "copy": lambda literals: literals.copy(),
+}
+
+
+@given(st.lists(st.integers()), st.lists(st.integers(-12, 12), max_size=5), st.sampled_from(sorted(ALL)))
+def test_literals_made_when_asked_for_are_a_list(messages: list[int], asked: list[int], then: str) -> None:
+    made: list[int] = []
+
+    def make(message: int) -> str:
+        made.append(message)
+        return str(message)
+
+    lazy, plain = Literals(messages, make), [str(one) for one in messages]
+    for at in asked:
+        if -len(plain) <= at < len(plain):
+            assert lazy[at] == plain[at]
+    if asked and all(0 <= at < len(plain) for at in asked):
+        assert len(made) == len(set(asked))  # no more than those
+    assert ALL[then](lazy) == ALL[then](plain)
+    assert len(made) == len(messages)  # each once
+    assert isinstance(lazy, list) and lazy[1:3] == plain[1:3] and len(lazy) == len(plain)
+
+
+# --- real processes ---------------------------------------------------------------------------------------------------
+
+
+def quick(bench: Bench, count: int = 1) -> list[Assignment]:
+    return [bench.task("add", inputs={"a": n, "b": 1}, reuse=True, kind="k") for n in range(count)]
+
+
+def known_as_quick(bench: Bench) -> None:
+    for one in quick(bench, blocks.SAMPLES + 2):
+        assert bench.run(one).outcome.phase == AttemptPhase.SUCCEEDED
+
+
+def submit(bench: Bench, attempts: Sequence[Assignment]) -> None:
+    with bench.executor.together():
+        for one in attempts:
+            bench.executor.submit(one)
+
+
+def end_all(bench: Bench, attempts: Sequence[Assignment]) -> list[Ended]:
+    return [bench.wait_end(one) for one in attempts]
+
+
+def succeeded(ended: Sequence[Ended]) -> list[bool]:
+    return [one.outcome.phase == AttemptPhase.SUCCEEDED for one in ended]
+
+
+@pytest.mark.e2e
+def test_quick_ones_run_in_a_row_in_few_processes_and_share_nothing_else(own_bench: Bench) -> None:
+    known_as_quick(own_bench)
+    began = time.time()
+    attempts = quick(own_bench, 3 * blocks.MOST)
+    submit(own_bench, attempts)
+    ended = end_all(own_bench, attempts)
+    assert all(succeeded(ended))
+    for number, (attempt, end) in enumerate(zip(attempts, ended, strict=True)):
+        assert own_bench.outputs(end).literals["o0"].scalar.primitive.integer == number + 1
+        assert own_bench.log(attempt).strip() == f"adding {number} and 1"  # its own log
+        assert end.started_at is not None and began - 1 < end.started_at.timestamp() <= end.at.timestamp()
+    workers = [one for each in own_bench.executor.pools.own.clones.values() for one in each.workers]
+    assert len(workers) <= max(3, processors()) + 1
+    assert any(worker.in_a_row for worker in workers)
+
+
+@pytest.mark.e2e
+def test_one_that_turns_out_slow_is_shown_and_does_not_hold_up_those_behind_it(
+    own_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "processors", lambda: 1)
+    known_as_quick(own_bench)
+    slow = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")}, reuse=True, kind="k")
+    before, behind = quick(own_bench, 2), quick(own_bench, 4)
+    submit(own_bench, [*before, slow, *behind])
+    assert all(succeeded(end_all(own_bench, [*before, *behind])))
+    assert own_bench.wait_start(slow).handle
+    assert slow.attempt_id not in own_bench.ends
+    (tmp_path / "go").touch()
+    assert all(succeeded(end_all(own_bench, [slow])))
+    again = quick(own_bench, 4)  # and its process is used again
+    submit(own_bench, again)
+    assert all(succeeded(end_all(own_bench, again)))
+
+
+@pytest.mark.e2e
+def test_one_that_dies_among_several_takes_none_of_the_others_along(
+    own_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "processors", lambda: 1)
+    known_as_quick(own_bench)
+    doomed = own_bench.task("kills_itself", inputs={"number": int(signal.SIGKILL)}, reuse=True, kind="k")
+    wrong = own_bench.task("fails", reuse=True, kind="k")
+    before, behind = quick(own_bench, 2), quick(own_bench, 3)
+    submit(own_bench, [*before, wrong, doomed, *behind])
+    assert all(succeeded(end_all(own_bench, [*before, *behind])))
+    assert "SIGKILL" in error(own_bench.wait_end(doomed)).message
+    assert "the data is wrong" in error(own_bench.wait_end(wrong)).message
+
+
+@pytest.mark.e2e
+def test_what_a_dead_executor_had_handed_over_runs_once(
+    own_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "processors", lambda: 1)
+    known_as_quick(own_bench)
+    slow = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")}, reuse=True, kind="k")
+    before, behind = quick(own_bench, 2), quick(own_bench, 4)
+    submit(own_bench, [*before, slow, *behind])
+    own_bench.wait_start(before[0])
+    time.sleep(0.5)
+    crash(own_bench)
+    own_bench.new_executor()
+    for one in [*before, slow, *behind]:
+        own_bench.executor.adopt(one)
+    own_bench.executor.settle()
+    (tmp_path / "go").touch()
+    assert all(succeeded(end_all(own_bench, [*before, slow, *behind])))
+    for number, one in enumerate(behind):
+        assert own_bench.log(one).strip() == f"adding {number} and 1"  # once
+
+
+@pytest.mark.e2e
+def test_one_that_is_cancelled_behind_another_is_aborted(
+    own_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "processors", lambda: 1)
+    known_as_quick(own_bench)
+    slow = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")}, reuse=True, kind="k")
+    cancelled, other = quick(own_bench, 2)
+    submit(own_bench, [slow, cancelled, other])
+    own_bench.wait_start(slow)
+    own_bench.executor.cancel(cancelled.attempt_id)
+    own_bench.wait_end(other)
+    (tmp_path / "go").touch()
+    assert own_bench.wait_end(cancelled).outcome.phase == AttemptPhase.ABORTED
+    assert all(succeeded(end_all(own_bench, [other, slow])))
