@@ -29,7 +29,7 @@ IDLE_SECONDS = 30
 SLOW_SECONDS = 0.25  # since one with several tasks was last heard of
 
 
-TIMES = ("seconds", "until")  # how long it took, and since the epoch
+TIMES = ("seconds", "waited", "until")  # how long it took, that it waited for a processor meanwhile, since the epoch
 
 
 def _is_time(said: object) -> bool:
@@ -166,7 +166,7 @@ class Workers:
         worker.moved_at = time.monotonic()
         told = {name: value for name, value in message.items() if name not in TIMES}
         if all(_is_time(message.get(name)) for name in TIMES):  # a task can say what it likes
-            worker.zygote.pace.note(order.kind, message["seconds"])
+            worker.zygote.pace.note(order.kind, message["seconds"] - message["waited"])
             told |= {name: message[name] for name in TIMES}
         self._rest(worker)
         if worker.process is not None:

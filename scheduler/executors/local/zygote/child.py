@@ -214,12 +214,13 @@ class _Ends:
 
     def teller(self, directory: str, *, hold: bool) -> Callable[[int], None]:
         """`hold`: there are others behind it."""
-        began = time.monotonic()
+        began, waited = time.monotonic(), _waited()
 
         def tell(status: int) -> None:
             now = time.monotonic()
             message = {"is": "ended", "dir": directory, "status": status, "full": _disk_full}
-            self.untold.append({**message, "seconds": now - began, "until": time.time()})
+            took = {"seconds": now - began, "waited": _waited() - waited, "until": time.time()}
+            self.untold.append({**message, **took})
             if len(self.untold) == 1:
                 self.since = began
             if not hold or now - self.since > self.HELD_SECONDS:
@@ -231,6 +232,18 @@ class _Ends:
         told, self.untold = self.untold, []
         with contextlib.suppress(OSError):  # the executor may be away; `done` tells it later
             self.sock.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in told))
+
+
+def _waited() -> float:
+    """Seconds that this process was ready to run and others did."""
+    try:
+        fd = os.open("/proc/self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return int(os.read(fd, 64).split()[1]) / 1e9
+        finally:
+            os.close(fd)
+    except (OSError, ValueError, IndexError):  # not every kernel counts it
+        return 0.0
 
 
 def _is_closed(sock: socket.socket) -> bool:
