@@ -6,14 +6,10 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
-from artifacts.task_users import Identity
 from scheduler.executors.local.rundir import LATEST, RunDirectory
-from scheduler.executors.local.starting import Starting
 from scheduler.executors.local.zygote import child, whole
 
 
@@ -102,22 +98,3 @@ def test_processes_that_write_the_same_file_do_not_write_into_each_others(tmp_pa
         assert Path(ours).read_text() == "ours, and long"
     assert os.listdir(tmp_path) == ["outputs.pb"]
     assert Path(target).read_text() == "ours, and long"
-
-
-def test_what_was_handed_over_is_never_changed_while_another_thread_may_look_through_it() -> None:
-    published: list[tuple[dict[Any, float], dict[Any, float]]] = []
-
-    class Held:
-        _handed_over: dict[Any, float] = {}
-
-        def __setattr__(self, name: str, value: dict[Any, float]) -> None:
-            published.append((value, dict(value)))
-            super().__setattr__(name, value)
-
-    handed: list[str] = []
-    starting: Any = Held()
-    store: Any = SimpleNamespace(hand_over=lambda folder, user: handed.append(folder))
-    for folder in ("a", "b", "a"):
-        Starting._hand_over_once(starting, store, folder, Identity(1, 1))
-    assert handed == ["a", "b"]
-    assert all(now == then for now, then in published)
