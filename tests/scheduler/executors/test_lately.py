@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,7 +17,7 @@ from scheduler.executors.local.starting import Starting
 
 def test_it_is_known_for_so_many_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(lately.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     known: Lately[str, int] = Lately(5.0)
     assert known.get("a") is None
     known.put("a", 1)
