@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from flytekit.core.artifact import Artifact as FlyteArtifact
 
 from artifacts.models import ArtifactVersion
-from scheduler import tasks, wake
+from scheduler import advance_many, wake
 from scheduler.models import Execution, FiringOutcome, Trigger, TriggerFiring
 from scheduler.tasks import advance_executions, evaluate_triggers_of
 from scheduler.triggers import evaluate
@@ -104,6 +104,6 @@ def test_one_that_cannot_go_on_does_not_keep_the_others(monkeypatch: pytest.Monk
         if pk == 1:
             raise RuntimeError("broken")
 
-    monkeypatch.setattr(tasks, "advance", advance)
+    monkeypatch.setattr(advance_many, "advance", advance)
     advance_executions([1, 2])
     assert seen == [1, 2]
