@@ -31,24 +31,25 @@ logger = logging.getLogger(__name__)
 
 
 def advance_together(execution_ids: Sequence[int]) -> None:
-    """As `advance` for each."""
-    begun = _begin(execution_ids) if len(execution_ids) > 1 else set()
-    again = pending(begun)  # what came meanwhile is for whoever holds it
+    """As `advance` for each; those for which there is no news, as somebody else was faster, cost a share of a look."""
+    if len(execution_ids) > 1:
+        _begin(execution_ids)
+    news = pending(execution_ids)  # of those that began, too: what came meanwhile is for whoever held them
     for pk in execution_ids:
-        if pk not in begun or pk in again:
+        if pk in news:
             try:
                 advance(pk)
             except Exception:  # the others go on; the sweep comes back to it
                 logger.exception("execution %s could not go on", pk)
 
 
-def _begin(execution_ids: Sequence[int]) -> set[int]:
-    """Those whose first turns are done now."""
+def _begin(execution_ids: Sequence[int]) -> None:
+    """The first turns of those that can take them together."""
     try:
         with transaction.atomic(), asking_once():
             found, has_quotas = try_to_lock(Execution, execution_ids, admission.HAS_QUOTAS)
             if has_quotas:  # which go by what began before
-                return set()
+                return
             turns = [Turn(execution, timezone.now()) for execution in found if _is_untouched(execution)]
             with ExitStack() as settled:
                 for turn in turns:
@@ -57,10 +58,8 @@ def _begin(execution_ids: Sequence[int]) -> set[int]:
                 if turns:
                     flush(*turns)
             close(*turns)
-        return {turn.execution.pk for turn in turns}
     except Exception:
         logger.exception("executions %s could not begin together", execution_ids)
-        return set()
 
 
 def _is_untouched(execution: Execution) -> bool:

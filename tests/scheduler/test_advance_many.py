@@ -33,6 +33,7 @@ from scheduler.models import (
 )
 from scheduler.phases import ExecutionPhase
 from scheduler.shell import flush as flushing
+from scheduler.sweep import sweep_all
 from tests.scheduler.driving import Driver, start, workflow_of
 
 pytestmark = [pytest.mark.usefixtures("object_store")]
@@ -220,6 +221,25 @@ def test_one_that_began_and_one_that_is_gone_are_in_nobodys_way() -> None:
     assert told(old) == before
     assert {told(one)["row"][0] for one in new} == {ExecutionPhase.SUCCEEDED}
     assert pending([old.pk, *(one.pk for one in new)]) == set()
+
+
+@pytest.mark.django_db
+def test_those_that_somebody_else_was_faster_with_cost_a_look_for_all() -> None:
+    row = workflow_of(looks_up)
+    warm(row, 1)
+    begun = [start(row, {"n": 1}).pk for _ in range(10)]
+    advance_together(begun)
+    assert len(statements(lambda: advance_together(begun))) <= 4  # with a savepoint, as a test is a transaction
+
+
+@pytest.mark.django_db
+def test_the_sweep_begins_them_together() -> None:
+    row = workflow_of(looks_up)
+    warm(row, 1)
+    begun = [start(row, {"n": 1}) for _ in range(20)]
+    inserts = [sql for sql in statements(sweep_all) if 'INSERT INTO "scheduler_nodeexecution"' in sql]
+    assert len(inserts) == 2
+    assert {told(one)["row"][0] for one in begun} == {ExecutionPhase.SUCCEEDED}
 
 
 @pytest.mark.django_db(transaction=True)
