@@ -112,6 +112,7 @@ def burst(b: Bench, versions: int, triggers: int, clients: int, batch: int) -> N
     page, meter = Page(b), Meter(b)
     used = meter.cpu()
     page.start()
+    meter.start()
     began = time.time()
     publish(b, versions, clients, batch)
     published = time.time() - began
@@ -119,6 +120,7 @@ def burst(b: Bench, versions: int, triggers: int, clients: int, batch: int) -> N
     page.stop.set()
     page.join()
     spent = {name: seconds - used.get(name, 0.0) for name, seconds in meter.cpu().items()}
+    meter.stop(1)
     rows: Any = b.rows(FIRED, before)
     if not rows:
         raise SystemExit("nothing fired")
@@ -131,6 +133,7 @@ def burst(b: Bench, versions: int, triggers: int, clients: int, batch: int) -> N
     tail = rows[-max(1, len(rows) // 10) :]
     show("the same, of the last tenth", [(fired - at) * 1000 for at, fired, _ in tail])
     show(f"the page /{PAGE} meanwhile", page.took)
+    print("resident MiB, highest:", ", ".join(f"{name} {size}" for name, size in sorted(meter.highest.items())))
     print("CPU a firing:", ", ".join(f"{name} {1000 * s / len(rows):.2f} ms" for name, s in spent.items() if s > 0.1))
 
 

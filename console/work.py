@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 
 from celery.concurrency import get_implementation
@@ -21,7 +22,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--pool", choices=["solo", "threads"], required=True)
     parser.add_argument("--concurrency", type=int)
     parser.add_argument("--queues", help="default: the settings' own")
+    parser.add_argument("--nice", type=int, default=0, help="how much it stands back for others who want the processor")
     found = parser.parse_args(arguments)
+    os.nice(found.nice)
     worker = app.Worker(
         hostname=host_format(default_nodename(f"{found.name}@%h")),
         pool_cls=get_implementation(found.pool),

@@ -8,12 +8,17 @@ for news once more after its commit, so that nothing is missed between its last 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection, Generator
+from contextlib import suppress
 from datetime import timedelta
+from typing import TypeAlias
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.utils import IntegrityError, OperationalError
 from django.utils import timezone
 
+from artifacts.arrays import column_of
+from artifacts.prepared import prepared
 from scheduler.attempts import validators
 from scheduler.models import EndedChild, Execution, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL
@@ -23,25 +28,28 @@ from scheduler.shell.ends import after_end
 from scheduler.shell.flush import flush
 from scheduler.shell.gather import gather
 from scheduler.shell.perform import perform
-from scheduler.shell.reuse import write_entries
+from scheduler.shell.prepare import Asked
+from scheduler.shell.reuse import Want, look_up, write_entries
 from scheduler.shell.turn import Turn
 from scheduler.statements import HeldElsewhere, lock_and_ask
 from scheduler.transitions import StaleTransition
 from scheduler.wake import wake_admission, wake_execution_at
 
 logger = logging.getLogger(__name__)
+Steps: TypeAlias = Generator[list[Want], Asked | None, None]
 
 MAX_TURNS = 1000  # then the sweep goes on with it: one busy execution must not hold a worker for ever
 MAX_COLLISIONS = 5
 HELD_PAUSE = timedelta(seconds=1)
 
-_PENDING = """
-    SELECT EXISTS (
-        SELECT 1 FROM scheduler_taskexecution WHERE execution_id = %s AND NOT handled AND phase = ANY(%s)
-    ) OR EXISTS (
-        SELECT 1 FROM scheduler_execution WHERE id = %s AND (dirty OR wake_at <= %s)
+_PENDING = f"""
+    SELECT execution.id FROM unnest(%s::bigint[]) AS asked(id) JOIN scheduler_execution AS execution USING (id)
+    WHERE execution.dirty OR execution.wake_at <= %s::timestamptz OR EXISTS (
+        SELECT 1 FROM scheduler_taskexecution AS attempt
+        WHERE attempt.execution_id = execution.id AND NOT attempt.handled
+            AND attempt.phase IN ({", ".join(str(int(phase)) for phase in sorted(ATTEMPT_TERMINAL))})
     )
-"""
+"""  # noqa: S608 - our own numbers
 
 
 def advance(execution_id: int) -> None:
@@ -69,10 +77,18 @@ def advance(execution_id: int) -> None:
 
 
 def is_pending(execution_id: int) -> bool:
-    """By this process's clock, as the evaluation goes by it: the database's may be ahead."""
-    with connection.cursor() as cursor:
-        cursor.execute(_PENDING, [execution_id, sorted(ATTEMPT_TERMINAL), execution_id, timezone.now()])
-        return bool(cursor.fetchone()[0])
+    """Whether there is news for it."""
+    return bool(pending([execution_id]))
+
+
+def pending(execution_ids: Collection[int]) -> set[int]:
+    """Those for which there is news. By this process's clock, as the evaluation goes by it: the database's may be
+    ahead."""
+    if not execution_ids:
+        return set()
+    with prepared() as cursor:
+        cursor.execute(_PENDING, [column_of(execution_ids), timezone.now().isoformat()])
+        return {row[0] for row in cursor.fetchall()}
 
 
 def take_turn(execution_id: int) -> bool:
@@ -88,17 +104,35 @@ def take_turn(execution_id: int) -> bool:
             return True
         turn = Turn(execution, timezone.now())
         with turn.literals.settled():
-            events = gather(turn)
-            while events:
-                events = perform(turn, turn.evaluate(events))
+            _evaluate(turn)
             flush(turn)
-        write_entries(turn)
-        validators.keep(execution, turn.decks, turn.authority)
-        if execution.phase in EXECUTION_TERMINAL:
-            after_end(execution)
-            if has_quotas and not execution.is_part:
-                wake_admission()
+        close(turn)
+        if execution.phase in EXECUTION_TERMINAL and has_quotas and not execution.is_part:
+            wake_admission()
     return True
+
+
+def _evaluate(turn: Turn) -> None:
+    """All that follows from what has happened, up to what is to be written."""
+    steps, answer = evaluation(turn), None
+    with suppress(StopIteration):
+        while True:
+            answer = look_up(turn, steps.send(answer))
+
+
+def evaluation(turn: Turn) -> Steps:
+    """As `_evaluate`; yields what is wanted of the cache."""
+    events = gather(turn)
+    while events:
+        events = yield from perform(turn, turn.evaluate(events))
+
+
+def close(*turns: Turn) -> None:
+    """What is written when the turns are."""
+    for turn in turns:
+        write_entries(turn)
+        validators.keep(turn.execution, turn.decks, turn.authority)
+    after_end(*(turn.execution for turn in turns if turn.execution.phase in EXECUTION_TERMINAL))
 
 
 def _tidy(execution: Execution) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from flyteidl.core import execution_pb2
 from lineage.actions.export import note
 from lineage.models import RunEventType
 from scheduler.models import Execution, NodeExecution
-from scheduler.notifications.outbox import note_phase
+from scheduler.notifications.outbox import note_phases
 from scheduler.phases import ExecutionPhase
 
 EVENTS = {
@@ -22,11 +23,17 @@ EVENTS = {
 }
 
 
-def tell(execution: Execution, phase: ExecutionPhase, *, at: datetime) -> None:
-    """In the transaction that moved it there."""
-    note_phase(execution, phase, at=at)
+def tell(moves: Sequence[tuple[Execution, ExecutionPhase]], *, at: datetime) -> None:
+    """In the transaction that moved each of the executions to its phase."""
+    note_phases(moves, at=at)
+    if settings.CAUSEWAY_OPENLINEAGE_URL:
+        for execution, phase in moves:
+            _tell_lineage(execution, phase, at=at)
+
+
+def _tell_lineage(execution: Execution, phase: ExecutionPhase, *, at: datetime) -> None:
     kind = EVENTS.get(phase)
-    if kind is None or not settings.CAUSEWAY_OPENLINEAGE_URL:
+    if kind is None:
         return
     if kind is not RunEventType.START and execution.started_at is None:  # it ended before it began: still a run
         note(execution.key, RunEventType.START, at=at, facts=_facts(execution))

@@ -1,21 +1,21 @@
-"""SQL for the engine's hot path: rows inserted without the ORM's compiler, statements sent in one round trip."""
+"""SQL for the engine's hot path: rows read and locked without the ORM's compiler, statements sent in one round trip."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import OperationalError, connection, models
 from psycopg.errors import LockNotAvailable
 
+from artifacts.arrays import column_of
 from artifacts.prepared import prepared
 from artifacts.written_out import row_of, selection
 
 Row = TypeVar("Row", bound=models.Model)
 Statement = tuple[str, list[Any]]
-MAX_ROWS = 1000  # of one insert
 
 
 @lru_cache(maxsize=16)
@@ -23,25 +23,6 @@ def _columns(model: type[models.Model]) -> tuple[tuple[str, str, bool], ...]:
     """(attribute, column, is JSON) of every column but the primary key."""
     fields = [field for field in model._meta.concrete_fields if not field.primary_key]
     return tuple((field.attname, str(field.column), isinstance(field, models.JSONField)) for field in fields)
-
-
-def insert(rows: Sequence[models.Model], *, returning: bool = False) -> Statement:
-    """One INSERT of rows of one model, complete with their defaults."""
-    model = type(rows[0])
-    columns = _columns(model)
-    names = ", ".join(f'"{column}"' for _, column, _ in columns)
-    place = f"({', '.join(['%s'] * len(columns))})"
-    parameters = [
-        json.dumps(getattr(row, attribute)) if is_json else getattr(row, attribute)
-        for row in rows
-        for attribute, _, is_json in columns
-    ]
-    sql = f'INSERT INTO "{model._meta.db_table}" ({names}) VALUES {", ".join([place] * len(rows))}'  # noqa: S608
-    return (f"{sql} RETURNING id" if returning else sql, parameters)
-
-
-def inserts(rows: Sequence[models.Model], *, returning: bool = False) -> list[Statement]:
-    return [insert(rows[start : start + MAX_ROWS], returning=returning) for start in range(0, len(rows), MAX_ROWS)]
 
 
 def assignments(model: type[models.Model], values: Mapping[str, Any]) -> Statement:
@@ -78,35 +59,60 @@ class HeldElsewhere(Exception):
 
 WAIT = "2s"
 EVALUATING = 427  # the space of PostgreSQL's advisory locks (two keys) that mark a row as being evaluated
+_MOST = 2**31  # keys of that space
+
+# The mark is tried for before any row is looked at: whichever way the table is read, it is of these rows alone.
+_TRY = """
+    WITH wanted AS MATERIALIZED (
+        SELECT id FROM unnest(%s::bigint[]) AS id WHERE pg_try_advisory_xact_lock({space}, (id %% {most})::int)
+    )
+    SELECT {columns}, {question} FROM {table} AS held JOIN wanted ON wanted.id = held.id
+    ORDER BY held.id FOR NO KEY UPDATE OF held SKIP LOCKED
+"""
+
+
+def try_to_lock(model: type[Row], pks: Collection[int], question: str = "NULL") -> tuple[list[Row], Any]:
+    """Those of the rows that nobody evaluates or holds, as `lock_and_ask` locks one; nobody is waited for. `question`:
+    an expression of SQL that is asked along; without a row there is no answer.
+    """
+    selected = selection(model, of="held")
+    sql = _TRY.format(
+        columns=selected.columns, question=question, table=model._meta.db_table, space=EVALUATING, most=_MOST
+    )
+    with prepared() as cursor:
+        cursor.execute(sql, [column_of(pks)])
+        found = cursor.fetchall()
+    return [row_of(model, selected, values) for values in found], found[0][-1] if found else None
 
 
 def lock(model: type[Row], pk: int) -> Row | None:
     """As `lock_and_ask`, without a question."""
-    return lock_and_ask(model, pk, None)[0]
+    return lock_and_ask(model, pk, "NULL")[0]
 
 
-def lock_and_ask(model: type[Row], pk: int, question: Statement | None) -> tuple[Row | None, Any]:
+def lock_and_ask(model: type[Row], pk: int, question: str) -> tuple[Row | None, Any]:
     """The row, for its evaluation, until the transaction ends; None if somebody else evaluates it, or it is not there.
 
     Two locks. The mark of who evaluates is only tried for: whoever finds it taken may leave, because the holder looks
     for news once more. The row's own lock is waited for: those who hold it otherwise (a door that archives the
     execution, a decision, a child's end) are quick and look for nothing, so that leaving would lose what happened. It
     is NO KEY UPDATE: what only refers to the row (a relaunch of the execution, its children) is not in the way at all.
-    HeldElsewhere after WAIT. `question`: a statement that is sent along; the second answer is the value it gives.
+    HeldElsewhere after WAIT. `question`: an expression of SQL that is asked along; the second answer is its value.
     """
+    at_once, answer = try_to_lock(model, [pk], question)
+    if at_once:
+        return at_once[0], answer
     selected = selection(model)
-    sql = f'SELECT {selected.columns} FROM "{model._meta.db_table}" WHERE id = %s '  # noqa: S608
+    sql = f'SELECT {selected.columns}, {question} FROM "{model._meta.db_table}" WHERE id = %s '  # noqa: S608
     sql += "AND pg_try_advisory_xact_lock(%s, %s) FOR NO KEY UPDATE"
     waiting, patient = f"SET LOCAL lock_timeout = '{WAIT}'", "SET LOCAL lock_timeout = DEFAULT"
     try:
-        locking: list[Statement] = [(waiting, []), (sql, [pk, EVALUATING, pk % 2**31]), (patient, [])]
-        results = execute([*locking, question] if question else locking)
-        found, answer = results[1].returned, results[3].returned[0][0] if question else None
+        found = execute([(waiting, []), (sql, [pk, EVALUATING, pk % _MOST]), (patient, [])])[1].returned
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
             raise HeldElsewhere(f"{model.__name__} {pk} is held by somebody for more than {WAIT}") from error
         raise
-    return (row_of(model, selected, found[0]) if found else None), answer
+    return (row_of(model, selected, found[0]), found[0][-1]) if found else (None, None)
 
 
 def select(

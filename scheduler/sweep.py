@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from artifacts.governance.data import overdue
-from scheduler.advance import advance
+from scheduler.advance_many import advance_together
 from scheduler.approving.escalation import escalate_due
 from scheduler.approving.standing import look_again
 from scheduler.attempts.preemption import preempt
@@ -27,7 +27,7 @@ from scheduler.shell.children import abort_children_of
 from scheduler.shell.ends import tell_parent
 from scheduler.triggers.evaluate import sweep_triggers
 from scheduler.triggers.judging.settling import due, settle
-from scheduler.wake import wake_data_checks
+from scheduler.wake import SHARE, wake_data_checks
 
 logger = logging.getLogger(__name__)
 
@@ -105,8 +105,10 @@ def _preemptions() -> None:
 
 
 def _executions() -> None:
-    now = timezone.now()
-    _each("execution", _column(_EXECUTIONS, [BATCH, now, BATCH, sorted(ATTEMPT_TERMINAL), BATCH]), advance)
+    """In a burst most of them wait for their turn in the broker: those that begin do so together."""
+    found = sorted(_column(_EXECUTIONS, [BATCH, timezone.now(), BATCH, sorted(ATTEMPT_TERMINAL), BATCH]))
+    for start in range(0, len(found), SHARE):
+        _guarded("executions", partial(advance_together, found[start : start + SHARE]))
 
 
 def _usage() -> None:

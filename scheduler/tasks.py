@@ -17,6 +17,7 @@ from artifacts.uploads import drop_abandoned
 from lineage.actions.outside_retention import forget_outside
 from scheduler.actions.retention import apply_all
 from scheduler.advance import advance
+from scheduler.advance_many import advance_together
 from scheduler.happenings import handle
 from scheduler.notifications.deliver import deliver_due, forget_settled
 from scheduler.quotas.admission import admit
@@ -40,11 +41,7 @@ def advance_execution(execution_id: int) -> None:
 
 @shared_task
 def advance_executions(execution_ids: list[int]) -> None:
-    for execution_id in execution_ids:
-        try:
-            advance(execution_id)
-        except Exception:  # the others go on; the sweep comes back to it
-            logger.exception("execution %s could not go on", execution_id)
+    advance_together(execution_ids)
 
 
 @shared_task

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 from django.db import connection
 
+from artifacts.arrays import column_of
+from artifacts.prepared import prepared
 from scheduler.announce import tell
-from scheduler.models import Execution
+from scheduler.models import Execution, PhaseEvent
 from scheduler.phases import (
     EXECUTION_TERMINAL,
     EXECUTION_TRANSITIONS,
@@ -25,7 +28,7 @@ from scheduler.phases import (
     Machine,
     NodePhase,
 )
-from scheduler.statements import Statement, assignments, execute
+from scheduler.statements import assignments, execute
 
 logger = logging.getLogger(__name__)
 
@@ -77,12 +80,12 @@ _UPDATE_NODES = """
         cache_key = CASE WHEN v.cache_key = '' THEN n.cache_key ELSE v.cache_key END,
         fingerprint = CASE WHEN v.fingerprint = '' THEN n.fingerprint ELSE v.fingerprint END,
         recovered_from = COALESCE(v.recovered_from, n.recovered_from),
-        state = v.state::jsonb, updated_at = %s,
+        state = v.state, updated_at = %s::timestamptz,
         started_at = COALESCE(n.started_at, v.started_at), ended_at = v.ended_at, wake_at = v.wake_at
     FROM unnest(
         %s::bigint[], %s::int[], %s::int[], %s::int[], %s::bool[], %s::int[], %s::int[], %s::int[], %s::text[],
         %s::text[], %s::text[], %s::text[], %s::bytea[], %s::int[], %s::text[], %s::text[], %s::bigint[],
-        %s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[]
+        %s::jsonb[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[]
     ) AS v(
         id, expected, phase, waiting_on, parked, attempts, user_failures, system_failures, input_uri, output_uri,
         deck_uri, dynamic_uri, error, cache_status, cache_key, fingerprint, recovered_from, state, started_at, ended_at,
@@ -92,37 +95,17 @@ _UPDATE_NODES = """
 """
 
 
-def write_nodes(updates: Sequence[NodeUpdate], *, at: datetime) -> tuple[str, list[Any]]:
-    """The statement that writes existing nodes. It must touch as many rows as there are updates (`check_written`)."""
+_NODE_COLUMNS = tuple(field.name for field in fields(NodeUpdate))
+
+
+def write_nodes(updates: Sequence[NodeUpdate], *, at: datetime) -> None:
+    """Write existing nodes. StaleTransition if one of them was moved by somebody else."""
     ordered = sorted(updates, key=lambda update: update.pk)
-    columns: list[list[Any]] = [
-        [update.pk for update in ordered],
-        [update.expected for update in ordered],
-        [update.phase for update in ordered],
-        [update.waiting_on for update in ordered],
-        [update.parked for update in ordered],
-        [update.attempts for update in ordered],
-        [update.user_failures for update in ordered],
-        [update.system_failures for update in ordered],
-        [update.input_uri for update in ordered],
-        [update.output_uri for update in ordered],
-        [update.deck_uri for update in ordered],
-        [update.dynamic_uri for update in ordered],
-        [update.error for update in ordered],
-        [update.cache_status for update in ordered],
-        [update.cache_key for update in ordered],
-        [update.fingerprint for update in ordered],
-        [update.recovered_from for update in ordered],
-        [json.dumps(update.state) for update in ordered],
-        [update.started_at for update in ordered],
-        [update.ended_at for update in ordered],
-        [update.wake_at for update in ordered],
-    ]
-    return _UPDATE_NODES, [at, *columns]
-
-
-def check_written(updates: Sequence[NodeUpdate], touched: int) -> None:
-    """StaleTransition if one of the nodes was moved by somebody else."""
+    columns = {name: [getattr(update, name) for update in ordered] for name in _NODE_COLUMNS}
+    columns["state"] = [json.dumps(state) for state in columns["state"]]
+    with prepared() as cursor:
+        cursor.execute(_UPDATE_NODES, [at.isoformat(), *(column_of(values) for values in columns.values())])
+        touched = cursor.rowcount
     if touched != len(updates):
         raise StaleTransition(f"{len(updates) - touched} of {len(updates)} nodes were moved by somebody else")
 
@@ -171,6 +154,129 @@ def nodes_aborted(execution_id: int, *, at: datetime, reason: str, actor: str) -
         cursor.execute(_NODES_ABORTED, [execution_id, active, at, at, execution_id, at, reason, actor])
 
 
+_EVENT_COLUMNS = "execution_id, machine, object_id, from_phase, to_phase, at, reason, actor"
+
+
+@dataclass
+class Step:
+    """What a turn writes of its execution: where its engine has it go, one phase after the other, with the reason of
+    the moves; and what it keeps in its row, `error` and `outputs_uri` where it ends.
+    """
+
+    execution: Execution
+    phases: Sequence[ExecutionPhase]
+    at: datetime
+    counters: Mapping[str, Any]
+    dirty: bool
+    wake_at: datetime | None
+    reason: str = ""
+    error: bytes | None = None
+    outputs_uri: str = ""
+
+    def __post_init__(self) -> None:
+        self.before = ExecutionPhase(self.execution.phase)
+        self.path = _path(self.execution, self.phases)
+
+    @property
+    def is_written(self) -> bool:
+        """Not where all that the engine wants is what the execution may not do any more."""
+        return bool(self.path) or not self.phases
+
+    def changes(self) -> dict[str, Any]:
+        """Attributes of the execution, as they are afterwards."""
+        values: dict[str, Any] = {"counters": self.counters, "dirty": self.dirty, "wake_at": self.wake_at}
+        if self.path:
+            values |= {"phase": self.path[-1], "updated_at": self.at}
+        if ExecutionPhase.RUNNING in self.path and self.execution.started_at is None:
+            values["started_at"] = self.at
+        if self.path and self.path[-1] in EXECUTION_TERMINAL:
+            values["ended_at"] = self.at
+            values |= {"error": self.error} if self.error is not None else {}
+            values |= {"outputs_uri": self.outputs_uri} if self.outputs_uri else {}
+        return values
+
+    def events(self, actor: str) -> Iterator[PhaseEvent]:
+        pk = self.execution.pk
+        for before, after in pairwise([self.before, *self.path]):
+            yield event(pk, Machine.EXECUTION, pk, before, after, at=self.at, reason=self.reason, actor=actor)
+
+
+def event(
+    execution_id: int,
+    machine: Machine,
+    object_id: int,
+    before: int,
+    after: int,
+    *,
+    at: datetime,
+    reason: str,
+    actor: str,
+) -> PhaseEvent:
+    return PhaseEvent(
+        execution_id=execution_id,
+        machine=machine.value,
+        object_id=object_id,
+        from_phase=int(before),
+        to_phase=int(after),
+        at=at,
+        reason=reason,
+        actor=actor,
+    )
+
+
+def _path(execution: Execution, phases: Iterable[ExecutionPhase]) -> list[ExecutionPhase]:
+    """Those of the phases that it may go to, one after the other."""
+    at, path = ExecutionPhase(execution.phase), []
+    for to in phases:
+        if to in EXECUTION_TRANSITIONS[at]:
+            path.append(to)
+            at = to
+        else:
+            logger.info("execution %s: ignored %s -> %s", execution.key, at.label, to.label)
+    return path
+
+
+_WRITE_EXECUTIONS = f"""
+    WITH told AS (
+        INSERT INTO scheduler_phaseevent ({_EVENT_COLUMNS}) SELECT {_EVENT_COLUMNS} FROM unnest(
+            %s::bigint[], %s::text[], %s::bigint[], %s::smallint[], %s::smallint[], %s::timestamptz[], %s::text[],
+            %s::text[]
+        ) WITH ORDINALITY AS event({_EVENT_COLUMNS}, place) ORDER BY place
+    )
+    UPDATE scheduler_execution e SET
+        phase = v.phase, counters = v.counters, dirty = v.dirty, wake_at = v.wake_at,
+        updated_at = v.updated_at, started_at = v.started_at, ended_at = v.ended_at, error = v.error,
+        outputs_uri = v.outputs_uri
+    FROM unnest(
+        %s::bigint[], %s::int[], %s::int[], %s::jsonb[], %s::bool[], %s::timestamptz[], %s::timestamptz[],
+        %s::timestamptz[], %s::timestamptz[], %s::bytea[], %s::text[]
+    ) AS v(id, expected, phase, counters, dirty, wake_at, updated_at, started_at, ended_at, error, outputs_uri)
+    WHERE e.id = v.id AND e.phase = v.expected
+"""  # noqa: S608 - names of columns
+_EXECUTION_COLUMNS = ("dirty", "wake_at", "updated_at", "started_at", "ended_at", "error", "outputs_uri")
+
+
+def write_executions(steps: Sequence[Step], events: Sequence[PhaseEvent], *, at: datetime) -> None:
+    """Compare-and-set of executions whose rows the caller holds, with the PhaseEvents of all that the turns moved, and
+    who is told of it. StaleTransition if one of them was moved in spite of that.
+    """
+    written = [step for step in steps if step.is_written]
+    for step in written:
+        for name, value in step.changes().items():
+            setattr(step.execution, name, value)
+    rows = [step.execution for step in written]
+    columns: list[Iterable[object]] = [[getattr(one, name) for one in events] for name in _EVENT_COLUMNS.split(", ")]
+    columns += [[row.pk for row in rows], [int(step.before) for step in written], [int(row.phase) for row in rows]]
+    columns += [[json.dumps(row.counters) for row in rows]]
+    columns += [[getattr(row, name) for row in rows] for name in _EXECUTION_COLUMNS]
+    with prepared() as cursor:
+        cursor.execute(_WRITE_EXECUTIONS, [column_of(values) for values in columns])
+        touched = cursor.rowcount
+    if touched != len(written):
+        raise StaleTransition(f"{len(written) - touched} of {len(written)} executions were moved by somebody else")
+    tell([(step.execution, phase) for step in written for phase in step.path], at=at)
+
+
 _MOVE_EXECUTION = """
     WITH moved AS (UPDATE scheduler_execution SET {} WHERE id = %s AND phase = %s RETURNING id)
     INSERT INTO scheduler_phaseevent (execution_id, machine, object_id, from_phase, to_phase, at, reason, actor)
@@ -185,15 +291,11 @@ def move_execution(
     at: datetime,
     reason: str = "",
     actor: str,
-    first: Sequence[Statement] = (),
     **fields: Any,
 ) -> bool:
-    """Compare-and-set of an execution's phase with its PhaseEvent; False if it may not move there. What is to be
-    written `first` travels with it, and is written in either case.
-    """
+    """Compare-and-set of an execution's phase with its PhaseEvent; False if it may not move there."""
     before = ExecutionPhase(execution.phase)
     if to not in EXECUTION_TRANSITIONS[before]:
-        execute(first)
         logger.info("execution %s: ignored %s -> %s", execution.key, before.label, to.label)
         return False
     times: dict[str, Any] = {"updated_at": at}
@@ -205,10 +307,10 @@ def move_execution(
     setting, values = assignments(Execution, {**changes, "phase": int(to)})
     event = [Machine.EXECUTION.value, int(before), int(to), at, reason, actor]
     moving = (_MOVE_EXECUTION.format(setting), [*values, execution.pk, int(before), *event])
-    if not execute([*first, moving])[-1].touched:
+    if not execute([moving])[0].touched:
         logger.info("execution %s: somebody moved it away from %s first", execution.key, before.label)
         return False
     for name, value in changes.items():
         setattr(execution, name, value)
-    tell(execution, to, at=at)
+    tell([(execution, to)], at=at)
     return True

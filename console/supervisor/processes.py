@@ -18,6 +18,7 @@ from console.supervisor.s3_door import Door
 ROOT = Path(__file__).resolve().parent.parent.parent
 LAUNCH = Path(__file__).resolve().parent / "launch.sh"
 WORKERS = 2
+NICE = 5  # of workers: a third of the processor beside one who waits for it too
 FORK = "fork"  # the word before a module that runs in a fork of the supervisor (warm.py)
 
 
@@ -77,7 +78,8 @@ def rpc() -> Process:
 
 
 def worker(number: int) -> Process:
-    command = ["console.work", f"worker-{number}", "--pool", "solo"]
+    """Whoever waits for a page or an answer comes first, whatever a burst has for the workers to do."""
+    command = ["console.work", f"worker-{number}", "--pool", "solo", "--nice", str(NICE)]
     # the first worker also ticks, in a thread: that needs no process of its own
     environment = {"CELERY_SKIP_CHECKS": "1", **({"CAUSEWAY_TICK": "1"} if number == 1 else {})}
     return Process(f"worker-{number}", command, environment=environment, forked=True)

@@ -23,7 +23,7 @@ _AT = {rank: state for state, rank in RANKS.items()}
 # What an execution does that others started counts for these; of what nothing is active it is the engine's turn.
 _STATES = """
 WITH RECURSIVE unfinished AS MATERIALIZED (
-    SELECT id, phase, parent_node_id FROM scheduler_execution WHERE ended_at IS NULL
+    SELECT id, phase, parent_node_id FROM scheduler_execution WHERE ended_at IS NULL {of_these}
 ), started AS MATERIALIZED (
     SELECT one.id, node.execution_id AS above
     FROM unfinished one JOIN scheduler_nodeexecution node ON node.id = one.parent_node_id
@@ -38,18 +38,24 @@ WHERE one.phase IN ({goes_on}) GROUP BY one.id, one.phase
 """
 
 
-def states() -> Statement:
-    """Rows of execution and rank (RANKS), of all that go on."""
+# And what others started: it counts for whoever started it.
+_OF_THESE = "AND (id = ANY(%s) OR parent_node_id IS NOT NULL)"
+
+
+def states(pks: Collection[int] | None = None) -> Statement:
+    """Rows of execution and rank (RANKS), of all that go on; of `pks`, and maybe others, where these are wanted."""
     picture = Picture()
     facts = [source.ranks(picture) for source in sources.SOURCES]
     sql = _STATES.format(
+        of_these="" if pks is None else _OF_THESE,
         facts=" UNION ALL ".join(f"({one})" for one, _ in facts),
         running=int(ExecutionPhase.RUNNING),
         rank_running=RANKS[State.RUNNING],
         rank_queued=RANKS[State.QUEUED],
         goes_on=", ".join(str(int(phase)) for phase in GOES_ON),
     )
-    return sql, [value for _, values in facts for value in values]
+    of_these = [] if pks is None else [list(pks)]
+    return sql, [*of_these, *(value for _, values in facts for value in values)]
 
 
 def executions_in(*wanted: State) -> RawSQL:
@@ -74,7 +80,7 @@ def states_of(pks: Collection[int]) -> dict[int, State]:
     """Of those that go on."""
     if not pks:
         return {}
-    sql, values = states()
+    sql, values = states(pks)
     sql = f"SELECT id, rank FROM ({sql}) AS doing (id, rank) WHERE id = ANY(%s)"  # noqa: S608
     found: list[tuple[Any, ...]] = execute([(sql, [*values, list(pks)])])[0].returned
     return {pk: _AT[rank] for pk, rank in found}

@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth import get_user_model
 from flyteidl.admin import common_pb2, execution_pb2
 
-from artifacts.happenings import VOIDED, a_happening, follow, happened, install_teller, write
+from artifacts.happenings import VOIDED, a_happening, follow, install_teller, write
 from artifacts.models import Happening
 from scheduler.models import Channel, Execution, Gate, Notification
 from scheduler.notifications.kinds import ENDS, GATE_WAITING
@@ -51,14 +51,14 @@ def install() -> None:
     install_teller(_TELL, wake_notifications)
 
 
-def note_phase(execution: Execution, phase: ExecutionPhase, *, at: datetime) -> None:
-    """The end of an execution, as a happening; and those are told whom its own notifications name for this phase."""
-    kind = ENDS.get(phase)
-    if kind is None or execution.shadow_id is not None:  # runs beside production tell nobody
-        return
-    actor = execution.aborted_by if phase is ExecutionPhase.ABORTED else ""
-    happening = happened(kind, actor=actor or ACTOR, at=at, **_about(execution))
-    if happening is not None:
+def note_phases(moves: Iterable[tuple[Execution, ExecutionPhase]], *, at: datetime) -> None:
+    """The ends of executions, as happenings; and those are told whom their own notifications name for these phases."""
+    ends = [(execution, phase) for execution, phase in moves if phase in ENDS and execution.shadow_id is None]
+    rows = []  # runs beside production tell nobody
+    for execution, phase in ends:
+        actor = execution.aborted_by if phase is ExecutionPhase.ABORTED else ""
+        rows.append(a_happening(ENDS[phase], actor=actor or ACTOR, at=at, **_about(execution)))
+    for (execution, phase), happening in zip(ends, write(rows), strict=True):
         ask(happening, [(Channel.EMAIL, "", address) for address in _own(execution, phase)])
 
 

@@ -33,10 +33,8 @@ MINUTE = timedelta(minutes=1)
 AT_ONCE = 200  # executions let go in one transaction
 MOST_READ = 5_000  # of those that run, where it is worked out when one more may
 _NEW = (ExecutionPhase.UNDEFINED, ExecutionPhase.QUEUED)
-HAS_QUOTAS: Statement = (
-    "SELECT EXISTS (SELECT 1 FROM scheduler_quota WHERE resource = ANY(%s))",
-    [sorted(OF_EXECUTIONS)],
-)
+_NAMES = ", ".join(f"'{resource}'" for resource in sorted(OF_EXECUTIONS))
+HAS_QUOTAS = f"EXISTS (SELECT 1 FROM scheduler_quota WHERE resource IN ({_NAMES}))"  # noqa: S608 - our own names
 DEMAND = {EXECUTIONS: 1.0, LAUNCHES: 1.0}
 _WAITS = f"waits_since IS NOT NULL AND phase = {int(ExecutionPhase.QUEUED)}"
 # Of each project, user and launch plan those that wait longest: from one of these groups straight to the next

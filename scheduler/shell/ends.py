@@ -4,6 +4,9 @@ executions at once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
+
 from django.db import connection, transaction
 
 from scheduler.models import Execution, ExecutionMode, NodeExecution
@@ -13,21 +16,23 @@ from scheduler.triggers.queue import queues_of
 from scheduler.wake import wake_execution, wake_trigger_queue
 
 
-def after_end(execution: Execution) -> None:
-    """Called in the transaction that ended it. The sweep finds the parents of those that died before telling."""
-    if execution.parent_node_id is not None:
-        node_id = execution.parent_node_id
-        _put_into_inbox(node_id)
-        transaction.on_commit(lambda: tell_parent(node_id))
-    if execution.mode == ExecutionMode.TRIGGER:
-        transaction.on_commit(lambda: tell_queues(execution))
+def after_end(*executions: Execution) -> None:
+    """Called in the transaction that ended them. The sweep finds the parents of those that died before telling."""
+    for execution in executions:
+        if execution.parent_node_id is not None:
+            _put_into_inbox(execution.parent_node_id)
+            transaction.on_commit(partial(tell_parent, execution.parent_node_id))
+    launched = [execution for execution in executions if execution.mode == ExecutionMode.TRIGGER]
+    if launched:
+        transaction.on_commit(partial(tell_queues, launched))
+    for execution in launched:
         if is_judging(execution):
-            transaction.on_commit(lambda: settle_end(execution), robust=True)  # what it misses the sweep finds
+            transaction.on_commit(partial(settle_end, execution), robust=True)  # what it misses the sweep finds
 
 
-def tell_queues(execution: Execution) -> None:
-    """Triggers of its launch plan that wait for a place have one now."""
-    for trigger_id in queues_of(execution):
+def tell_queues(executions: Sequence[Execution]) -> None:
+    """Triggers of their launch plans that wait for a place have one now."""
+    for trigger_id in queues_of(executions):
         wake_trigger_queue(trigger_id)
 
 

@@ -1,11 +1,10 @@
-"""Writes a turn down in one go: attempts first, then nodes, then what hangs on them, the execution's row last.
+"""Writes turns down in one go: attempts first, then nodes, then what hangs on them, the executions' rows last.
 
 Reporters lock an attempt before its node; this order is the same, so that nobody waits in a circle.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +12,10 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q
 
-from lineage.actions.record import record_consumed
+from artifacts.arrays import column_of
+from artifacts.inserting import insert_rows
+from artifacts.prepared import prepared
+from lineage.actions.record import record_all_consumed
 from scheduler.attempts.reports import request_cancel
 from scheduler.engine.evaluation import Move
 from scheduler.engine.graph import Kind
@@ -21,12 +23,12 @@ from scheduler.engine.phases import TERMINAL, Phase
 from scheduler.engine.state import ROOT, Node
 from scheduler.models import Gate, NodeExecution, PhaseEvent, TaskExecution
 from scheduler.notifications.outbox import note_gates
-from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, ExecutionPhase, Machine
+from scheduler.phases import ATTEMPT_TERMINAL, ExecutionPhase, Machine
 from scheduler.quotas import lanes
 from scheduler.shell.rows import error_of, pack, pack_root
 from scheduler.shell.turn import ACTOR, NodeFields, Turn
-from scheduler.statements import Result, Statement, execute, inserts
-from scheduler.transitions import NodeUpdate, check_node_move, check_written, move_execution, write_nodes
+from scheduler.statements import execute
+from scheduler.transitions import NodeUpdate, Step, check_node_move, event, write_executions, write_nodes
 from scheduler.wake import wake_execution_at, wake_executor
 
 NEAR = timedelta(minutes=1)  # timers due sooner are not left to the sweep
@@ -41,15 +43,22 @@ EXECUTION_PHASES = {
 }
 
 
-def flush(turn: Turn) -> None:
-    """StaleTransition if a row was changed by somebody who should not; the transaction is then rolled back."""
-    _cancel_attempts(turn)
-    _write_nodes(turn)
-    rest = [*lanes.to_write(turn.lanes.values()), *inserts(_attempts(turn)), *inserts(_events(turn))]
-    _write_gates(turn)
-    rest += [(sql, [ids]) for sql, ids in ((_TAKEN, turn.decided_gates), (_SEEN, turn.ended_children)) if ids]
-    record_consumed(turn.execution.key, turn.consumed, at=turn.now)
-    _write_execution(turn, rest)
+def flush(*turns: Turn) -> None:
+    """Of one turn or more. StaleTransition if a row was changed by somebody who should not; the transaction is then
+    rolled back.
+    """
+    for turn in turns:
+        _cancel_attempts(turn)
+    _write_nodes(turns)
+    lanes.write(lane for turn in turns for lane in turn.lanes.values())
+    insert_rows([attempt for turn in turns for attempt in _attempts(turn)])
+    for turn in turns:
+        _write_gates(turn)
+        _take(turn)
+    record_all_consumed([(turn.execution.key, turn.now, use) for turn in turns for use in turn.consumed])
+    steps = [_step_of(turn) for turn in turns]
+    events = [one for turn, step in zip(turns, steps, strict=True) for one in (*_events(turn), *step.events(ACTOR))]
+    write_executions(steps, events, at=turns[-1].now)
 
 
 def _cancel_attempts(turn: Turn) -> None:
@@ -68,38 +77,42 @@ def _cancel_attempts(turn: Turn) -> None:
 
 _TAKEN = "UPDATE scheduler_gate SET taken = true WHERE id = ANY(%s)"
 _SEEN = "DELETE FROM scheduler_endedchild WHERE child_id = ANY(%s)"
-_HANDLED = "UPDATE scheduler_taskexecution SET handled = true WHERE id = ANY(%s)"
+_HANDLED = "UPDATE scheduler_taskexecution SET handled = true WHERE id = ANY(%s::bigint[])"
 
 
-def _write_nodes(turn: Turn) -> None:
-    times = _Times(turn.moves, turn.now)
-    updates = [_update_of(turn, turn.changed[key], before, times) for key, before in turn.expected.items()]
-    updating = [write_nodes(updates, at=turn.now)] if updates else []
-    handling = [(_HANDLED, [sorted(turn.handled)])] if turn.handled else []
-    results = insert_new_nodes(turn, first=[*handling, *updating])
-    if updates:
-        check_written(updates, results[len(handling)].touched)
+def _take(turn: Turn) -> None:
+    """What was decided and who ended is known now."""
+    news = ((_TAKEN, turn.decided_gates), (_SEEN, turn.ended_children))
+    execute([(sql, [ids]) for sql, ids in news if ids])
 
 
-def insert_new_nodes(turn: Turn, first: Sequence[Statement] = ()) -> list[Result]:
-    """Rows for the nodes that have none yet; usually at the end, earlier when something has to refer to them.
+def _write_nodes(turns: Sequence[Turn]) -> None:
+    if handled := sorted(pk for turn in turns for pk in turn.handled):
+        with prepared() as cursor:
+            cursor.execute(_HANDLED, [column_of(handled)])
+    for turn in turns:
+        if turn.expected:
+            times = _Times(turn.moves, turn.now)
+            updates = [_update_of(turn, turn.changed[key], before, times) for key, before in turn.expected.items()]
+            write_nodes(updates, at=turn.now)
+    insert_new_nodes(*turns)
 
-    Statements to go `first` travel with them; their results are returned.
-    """
-    times = _Times(turn.moves, turn.now)
-    new = {key: node for key, node in turn.changed.items() if key != ROOT and key not in turn.rows.pks}
-    sent = list(first)
-    results: list[Result] = []
+
+def insert_new_nodes(*turns: Turn) -> None:
+    """Rows for the nodes that have none yet; usually at the end, earlier when something has to refer to them."""
+    new = [
+        (turn, node, _Times(turn.moves, turn.now))
+        for turn in turns
+        for key, node in turn.changed.items()
+        if key != ROOT and key not in turn.rows.pks
+    ]
     while new:  # parents first: a child needs its parent's primary key
-        ready = {key: node for key, node in new.items() if node.parent == ROOT or node.parent in turn.rows.pks}
-        answers = execute([*sent, *inserts([_new_row(turn, node, times) for node in ready.values()], returning=True)])
-        results += answers[: len(sent)]
-        keys = [pk for answer in answers[len(sent) :] for (pk,) in answer.returned]
-        for key, pk in zip(ready, keys, strict=True):
-            turn.rows.inserted(key, pk)
-        sent = []
-        new = {key: node for key, node in new.items() if key not in ready}
-    return results or execute(sent)
+        ready = [one for one in new if one[1].parent == ROOT or one[1].parent in one[0].rows.pks]
+        rows = [_new_row(*one) for one in ready]
+        insert_rows(rows)
+        for (turn, node, _), row in zip(ready, rows, strict=True):
+            turn.rows.inserted(node.key, row.pk)
+        new = [one for one in new if one[1].key not in one[0].rows.pks]
 
 
 class _Times:
@@ -224,48 +237,33 @@ def _events(turn: Turn) -> list[PhaseEvent]:
         if move.key == ROOT:
             continue
         check_node_move(move.before, move.after)
-        events.append(
-            PhaseEvent(
-                execution_id=turn.execution.pk,
-                machine=Machine.NODE,
-                object_id=turn.rows.pks[move.key],
-                from_phase=int(move.before),
-                to_phase=int(move.after),
-                at=turn.now,
-                reason=move.reason,
-                actor=ACTOR,
-            )
-        )
+        about = turn.execution.pk, Machine.NODE, turn.rows.pks[move.key], move.before, move.after
+        events.append(event(*about, at=turn.now, reason=move.reason, actor=ACTOR))
     return events
 
 
-_BOOKKEEPING = "UPDATE scheduler_execution SET counters = %s, dirty = %s, wake_at = %s WHERE id = %s"
 _NEXT_WAKE = "SELECT min(wake_at) FROM scheduler_nodeexecution WHERE execution_id = %s AND wake_at IS NOT NULL"
 
 
-def _write_execution(turn: Turn, rest: list[Statement]) -> None:
+def _step_of(turn: Turn) -> Step:
     execution = turn.execution
     root = turn.rows[ROOT]
     wake_at = _next_wake(turn)
     if wake_at is not None and wake_at != execution.wake_at and wake_at - turn.now < NEAR:
         wake_execution_at(execution.pk, wake_at)
-    fields = {"counters": _state(turn, ROOT, pack_root(root)), "dirty": turn.more_to_do, "wake_at": wake_at}
     targets = [EXECUTION_PHASES[move.after] for move in turn.moves if move.key == ROOT]
-    targets = [phase for phase in targets if phase != execution.phase]
-    if not targets:
-        parameters = [json.dumps(fields["counters"]), turn.more_to_do, wake_at, execution.pk]
-        execute([*rest, (_BOOKKEEPING, parameters)])
-        return
-    for phase in targets:
-        ends = phase in EXECUTION_TERMINAL
-        extra = dict(fields)
-        if ends and root.failure is not None and phase != ExecutionPhase.ABORTED:
-            extra["error"] = error_of(root.failure)
-        if ends and turn.outputs_uri:
-            extra["outputs_uri"] = turn.outputs_uri
-        reason = root.failure.code if root.failure is not None else ""
-        move_execution(execution, phase, at=turn.now, reason=reason, actor=ACTOR, first=rest, **extra)
-        rest = []
+    failed = root.failure is not None and ExecutionPhase.ABORTED not in targets
+    return Step(
+        execution,
+        [phase for phase in targets if phase != execution.phase],
+        turn.now,
+        counters=_state(turn, ROOT, pack_root(root)),
+        dirty=turn.more_to_do,
+        wake_at=wake_at,
+        reason=root.failure.code if root.failure is not None else "",
+        error=error_of(root.failure) if root.failure is not None and failed else None,
+        outputs_uri=turn.outputs_uri,
+    )
 
 
 def _next_wake(turn: Turn) -> datetime | None:

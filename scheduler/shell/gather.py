@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from django.db import connection
 from flyteidl.core import execution_pb2, literals_pb2
 
 from artifacts.exceptions import CausewayError
 from artifacts.literals import without_marks
+from artifacts.prepared import prepared
 from scheduler.approving.standing import counts, reopen
 from scheduler.engine.events import (
     AbortRequested,
@@ -89,14 +89,16 @@ def gather(turn: Turn) -> list[Event]:
 _ENDED = f"""
     SELECT {", ".join(f't."{column}"' for column in ENDED_COLUMNS)}, {", ".join(f"n.{column}" for column in COLUMNS)}
     FROM scheduler_taskexecution t JOIN scheduler_nodeexecution n ON n.id = t.node_id
-    WHERE t.execution_id = %s AND NOT t.handled AND t.phase = ANY(%s) ORDER BY t.id LIMIT {BATCH}
+    WHERE t.execution_id = %s::bigint AND NOT t.handled
+        AND t.phase IN ({", ".join(str(int(phase)) for phase in sorted(ATTEMPT_TERMINAL))})
+    ORDER BY t.id LIMIT {BATCH}
 """  # noqa: S608 - constants
 
 
 def _ended_attempts(turn: Turn) -> list[Ended]:
     """Unhandled ends, and with them their nodes."""
-    with connection.cursor() as cursor:
-        cursor.execute(_ENDED, [turn.execution.pk, sorted(ATTEMPT_TERMINAL)])
+    with prepared() as cursor:
+        cursor.execute(_ENDED, [str(turn.execution.pk)])
         records = cursor.fetchall()
     width = len(ENDED_COLUMNS)
     found = [Ended(*record[:width]) for record in records]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -30,17 +30,19 @@ from scheduler.shell.laning import lane_for
 from scheduler.shell.maps import collect_items, item_inputs_uri
 from scheduler.shell.origins import Origins, by_variable
 from scheduler.shell.placing import place_of
-from scheduler.shell.prepare import prepare, resolver
+from scheduler.shell.prepare import Asked, prepare, resolver
 from scheduler.shell.publish import publish_node, publish_workflow
-from scheduler.shell.reuse import ask_for_items, is_cached, keep
+from scheduler.shell.reuse import Want, ask_for_items, is_cached, keep
 from scheduler.shell.task_command import Run, needs_task_file
 from scheduler.shell.turn import Turn
 
 
-def perform(turn: Turn, issued: Sequence[Command]) -> list[Event]:
-    """Carry out the commands in order and return the answers, with the rows they concern loaded."""
+def perform(turn: Turn, issued: Sequence[Command]) -> Generator[list[Want], Asked, list[Event]]:
+    """Carry out the commands in order and return the answers, with the rows they concern loaded. Yields what is wanted
+    of the cache, as `prepare` does.
+    """
     at_hand = AtHand(
-        prepared=prepare(turn, [each.key for each in issued if isinstance(each, commands.Prepare)]),
+        prepared=(yield from prepare(turn, [each.key for each in issued if isinstance(each, commands.Prepare)])),
         items=ask_for_items(turn, [each for each in issued if isinstance(each, commands.Submit)]),
     )
     events = [event for command in issued for event in _answer(turn, command, at_hand)]

@@ -6,7 +6,8 @@ of them with one query each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from typing import TypeAlias
 
 from flyteidl.core import interface_pb2, literals_pb2, types_pb2
 
@@ -24,12 +25,14 @@ from scheduler.shell.maps import item_inputs_of
 from scheduler.shell.origins import Origins, all_taken, by_variable, of_input
 from scheduler.shell.ready import Ready
 from scheduler.shell.recovery import hand_over, recovered_items
-from scheduler.shell.reuse import Want, cache_key, cached_items, look_up
+from scheduler.shell.reuse import Want, cache_key, cached_items
 from scheduler.shell.turn import Turn
 
+Asked: TypeAlias = Mapping[tuple[str, int], Event]  # what reuse.look_up answers
 
-def prepare(turn: Turn, keys: Sequence[str]) -> dict[str, Event]:
-    """Prepared, Held or Failed for each of the nodes."""
+
+def prepare(turn: Turn, keys: Sequence[str]) -> Generator[list[Want], Asked, dict[str, Event]]:
+    """Prepared, Held or Failed for each of the nodes. Yields what it wants of the cache, to be sent the answers."""
     nodes = [turn.rows[key] for key in keys]
     _load_sources(turn, nodes)
     answers: dict[str, Event] = {}
@@ -44,7 +47,8 @@ def prepare(turn: Turn, keys: Sequence[str]) -> dict[str, Event]:
     answers |= {key: Prepared(key, recovered=True) for key in recovered}
     rest = [one for one in ready if one.key not in recovered]
     turn.consumed += [use for one in rest for use in _uses(one)]
-    cached = look_up(turn, [Want(one.node, one.target, one.cache_key) for one in rest if one.cache_key])
+    wants = [Want(one.node, one.target, one.cache_key) for one in rest if one.cache_key]
+    cached = (yield wants) if wants else {}
     for one in rest:
         answers[one.key] = cached.get((one.key, -1)) or _start(turn, one)
     return answers

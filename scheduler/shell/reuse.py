@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
 from django.db import connection
 from flyteidl.core import catalog_pb2, literals_pb2, tasks_pb2
 
+from artifacts.arrays import array_of
 from artifacts.literals import digest
+from artifacts.prepared import prepared
 from scheduler.authority import Place
 from scheduler.engine.commands import Submit
 from scheduler.engine.events import Event, Held, Prepared, Reused
@@ -96,14 +98,16 @@ class Want(NamedTuple):
         return self.node.key, self.item
 
 
-def look_up(turn: Turn, wants: Sequence[Want]) -> dict[tuple[str, int], Event]:
-    """Prepared from the cache, or Held while somebody else computes the same; those not named have to compute it."""
+def look_up(turn: Turn, wants: Sequence[Want], kept: Mapping[str, str] | None = None) -> dict[tuple[str, int], Event]:
+    """Prepared from the cache, or Held while somebody else computes the same; those not named have to compute it.
+    `kept`: what the cache has of them, where that was asked for several turns (`kept_for`).
+    """
     statuses = catalog_pb2
     if turn.spec.overwrite_cache:
         for want in wants:
             turn.set(want.node.key, {"cache_key": want.key, "cache_status": statuses.CACHE_SKIPPED})
         return {}
-    uris, held = _ask(turn, wants)
+    uris, held = _ask(turn, wants, kept)
     answers: dict[tuple[str, int], Event] = {}
     for want in wants:
         key = want.node.key
@@ -142,9 +146,11 @@ def _want(turn: Turn, submit: Submit) -> Iterator[Want]:
         yield Want(node, item, key, submit.index)
 
 
-def _ask(turn: Turn, wants: Sequence[Want]) -> tuple[dict[str, str], set[tuple[str, int]]]:
+def _ask(
+    turn: Turn, wants: Sequence[Want], kept: Mapping[str, str] | None = None
+) -> tuple[dict[str, str], set[tuple[str, int]]]:
     """URIs of outputs, by the key of the entry; and who has to wait."""
-    uris = _outputs(turn, {want.key for want in wants})
+    uris = _outputs(turn, {want.key for want in wants}, kept)
     claiming = [want for want in wants if want.key not in uris and is_serialized(want.target)]
     if not claiming:
         return uris, set()
@@ -152,13 +158,25 @@ def _ask(turn: Turn, wants: Sequence[Want]) -> tuple[dict[str, str], set[tuple[s
     return uris | computed, held
 
 
-def _outputs(turn: Turn, keys: Collection[str]) -> dict[str, str]:
+def _outputs(turn: Turn, keys: Collection[str], kept: Mapping[str, str] | None = None) -> dict[str, str]:
     """What the cache has, and what this turn is about to add."""
     if not keys:
         return {}
-    rows = CacheEntry.objects.filter(key__in=set(keys)).exclude(output_uri="")
     added = {key: turn.cache_entries[key].output_uri for key in keys if key in turn.cache_entries}
-    return dict(rows.values_list("key", "output_uri")) | added
+    there = kept_for(keys) if kept is None else {key: kept[key] for key in keys if key in kept}
+    return there | added
+
+
+_KEPT = "SELECT key, output_uri FROM scheduler_cacheentry WHERE key = ANY(%s::text[]) AND output_uri <> ''"
+
+
+def kept_for(keys: Collection[str]) -> dict[str, str]:
+    """Outputs that the cache has, by the keys of their entries."""
+    if not keys:
+        return {}
+    with prepared() as cursor:
+        cursor.execute(_KEPT, [array_of(sorted(set(keys)))])
+        return dict(cursor.fetchall())
 
 
 def claim(turn: Turn, wants: Sequence[Want]) -> tuple[dict[str, str], set[tuple[str, int]]]:

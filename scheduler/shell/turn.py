@@ -13,6 +13,7 @@ from flyteidl.core import identifier_pb2
 
 from lineage.actions.record import Use
 from scheduler import graphs
+from scheduler.asked_once import once
 from scheduler.authority import Authority
 from scheduler.engine.commands import Command
 from scheduler.engine.evaluate import evaluate
@@ -90,12 +91,12 @@ class Turn:
     @cached_property
     def clusters(self) -> list[Cluster]:
         """Those that are configured: attempts of one turn see the same ones."""
-        return registry.clusters()
+        return once("clusters", registry.clusters)
 
     @cached_property
     def services(self) -> list[Service]:
         """Connector services, likewise."""
-        return registry.services()
+        return once("services", registry.services)
 
     @cached_property
     def uris(self) -> Uris:

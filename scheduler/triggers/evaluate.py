@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -13,6 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from artifacts.arrays import column_of
 from artifacts.exceptions import AlreadyExists, FailedPrecondition
 from artifacts.happenings import PUBLISHED
 from artifacts.models import Artifact, ArtifactVersion, Happening
@@ -34,9 +35,10 @@ logger = logging.getLogger(__name__)
 Answer = TypeVar("Answer")
 AT_ONCE = 10  # versions evaluated in one transaction: what comes of the first waits for the last
 
-# Locks the version against a second worker, and tells whether anything cares for it: of most versions, nothing does.
+# Locks versions against a second worker, and tells whether anything cares for them: of most versions, nothing does.
 _NEWS = """
     SELECT
+        version.id,
         (
             SELECT count(DISTINCT source.trigger_id) FROM scheduler_triggersource AS source
             JOIN scheduler_trigger AS watching ON watching.id = source.trigger_id
@@ -51,10 +53,10 @@ _NEWS = """
         )
     FROM artifacts_artifactversion AS version
     JOIN artifacts_artifact AS artifact ON artifact.id = version.artifact_id
-    WHERE version.id = %s::bigint AND version.triggers_evaluated_at IS NULL
-    FOR NO KEY UPDATE OF version SKIP LOCKED
+    WHERE version.id = ANY(%s::bigint[]) AND version.triggers_evaluated_at IS NULL
+    ORDER BY version.id FOR NO KEY UPDATE OF version SKIP LOCKED
 """
-# The version that fires; below, with the happening of its publication.
+# Versions that fire; below, with the happenings of their publication.
 _VERSIONS = ArtifactVersion.objects.select_related("artifact").defer("card", "terms")
 _FIRING = """
     SELECT {version}, {artifact}, (
@@ -62,24 +64,29 @@ _FIRING = """
         WHERE happening.version_id = version.id AND kind = %s::text ORDER BY id LIMIT 1
     )
     FROM artifacts_artifactversion AS version JOIN artifacts_artifact AS artifact ON artifact.id = version.artifact_id
-    WHERE version.id = %s::bigint
+    WHERE version.id = ANY(%s::bigint[]) ORDER BY version.id
 """
-_DONE = "UPDATE artifacts_artifactversion SET triggers_evaluated_at = clock_timestamp() WHERE id = %s::bigint"
+_DONE = "UPDATE artifacts_artifactversion SET triggers_evaluated_at = clock_timestamp() WHERE id = ANY(%s::bigint[])"
 
 
-def _published(version_id: int) -> Fact:
-    """Its publication, as triggers on it fire for it."""
+def _published(version_ids: Collection[int]) -> dict[int, Fact]:
+    """Their publications, as triggers on them fire for them, by the versions' keys."""
+    if not version_ids:
+        return {}
     whole, place = (
         selection(ArtifactVersion, of="version", without=("card", "terms")),
         selection(Artifact, of="artifact"),
     )
     with prepared() as cursor:
         statement = _FIRING.format(version=whole.columns, artifact=place.columns)
-        cursor.execute(statement, [PUBLISHED.name, str(version_id)])
-        *found, publication = cursor.fetchone()
-    version = row_of(ArtifactVersion, whole, found)
-    version.artifact = row_of(Artifact, place, found[len(whole.names) :])
-    return Fact(version, version.created_at, publication)
+        cursor.execute(statement, [PUBLISHED.name, column_of(version_ids)])
+        rows = cursor.fetchall()
+    facts = {}
+    for *found, publication in rows:
+        version = row_of(ArtifactVersion, whole, found)
+        version.artifact = row_of(Artifact, place, found[len(whole.names) :])
+        facts[version.pk] = Fact(version, version.created_at, publication)
+    return facts
 
 
 def evaluate_version(version_id: int) -> None:
@@ -90,7 +97,7 @@ def evaluate_version(version_id: int) -> None:
     """
     while True:
         try:
-            _evaluate(version_id)
+            _evaluate([version_id])
         except _Switched:  # the next look sees which version of the launch plan took over
             continue
         return
@@ -110,7 +117,7 @@ def evaluate_together(version_ids: Sequence[int]) -> None:
         ledger = Ledger()
         with transaction.atomic(), asking_once():
             with written_together():
-                held_back = [pk for pk in version_ids if not _evaluate(pk, ledger)]
+                held_back = _evaluate(version_ids, ledger)
             ledger.write()
         alone = held_back
     except (NotTogether, AlreadyExists):
@@ -121,35 +128,40 @@ def evaluate_together(version_ids: Sequence[int]) -> None:
         _quietly(f"evaluate_version({pk})", partial(evaluate_version, pk))
 
 
-def _evaluate(version_id: int, ledger: Ledger | None = None) -> bool:
-    """With a `ledger`, together with others, which are not held up behind locks, and no part of a chain is, as that
-    counts what was launched. False: it has to be evaluated alone, and nothing is done.
+def _evaluate(version_ids: Sequence[int], ledger: Ledger | None = None) -> Sequence[int]:
+    """With a `ledger`, together, which are not held up behind locks, and no part of a chain is, as that counts what was
+    launched: those returned have to be evaluated alone, and nothing is done for them. Others than those that are done
+    or being done.
     """
     with transaction.atomic(savepoint=ledger is None):
         with prepared() as cursor:
-            cursor.execute(_NEWS, [str(version_id)])
-            news = cursor.fetchone()
-        if news is None:  # done, or being done
-            return True
-        watched, lacked = news
-        if watched or lacked:
-            fact = _published(version_id)
-            version = fact.version
-            triggers = matching(version) if watched else []
-            lacking = _lacking(version) if lacked else []
-            by_itself = lacking or version.execution_key or any(trigger.is_guarded for trigger in triggers)
-            if ledger is not None and by_itself:
-                return False
-            guarded = _lock(triggers, [firing.trigger for firing in lacking])
-            if not all(guarded[trigger.pk].active for trigger in triggers if trigger.pk in guarded):
-                raise _Switched
-            _fire_all(fact, triggers, guarded, put_once if ledger is None else ledger.put)
-            if watched > len(triggers):
-                note_filtered(version, fact.happening_id)
-            for firing in lacking:
-                retry_firing(firing.pk)
-        with prepared() as cursor:
-            cursor.execute(_DONE, [str(version_id)])
+            cursor.execute(_NEWS, [column_of(version_ids)])
+            news = {pk: (watched, lacked) for pk, watched, lacked in cursor.fetchall()}
+        facts = _published([pk for pk, (watched, lacked) in news.items() if watched or lacked])
+        left = [pk for pk, fact in facts.items() if not _fire_for(fact, *news[pk], ledger)]
+        done = news.keys() - set(left)
+        if done:
+            with prepared() as cursor:
+                cursor.execute(_DONE, [column_of(sorted(done))])
+    return left
+
+
+def _fire_for(fact: Fact, watched: int, lacked: bool, ledger: Ledger | None) -> bool:
+    """False: as `_evaluate` says, alone."""
+    version = fact.version
+    triggers = matching(version) if watched else []
+    lacking = _lacking(version) if lacked else []
+    by_itself = lacking or version.execution_key or any(trigger.is_guarded for trigger in triggers)
+    if ledger is not None and by_itself:
+        return False
+    guarded = _lock(triggers, [firing.trigger for firing in lacking])
+    if not all(guarded[trigger.pk].active for trigger in triggers if trigger.pk in guarded):
+        raise _Switched
+    _fire_all(fact, triggers, guarded, put_once if ledger is None else ledger.put)
+    if watched > len(triggers):
+        note_filtered(version, fact.happening_id)
+    for firing in lacking:
+        retry_firing(firing.pk)
     return True
 
 
@@ -184,7 +196,7 @@ def fire_for(version_id: int, trigger_ids: Sequence[int]) -> None:
     By the publication's happening, as they would have been then: one that has fired for it does nothing.
     """
     triggers = list(Trigger.objects.filter(pk__in=trigger_ids, active=True).defer("condition").order_by("pk"))
-    _fire_active(_published(version_id), triggers)
+    _fire_active(_published([version_id])[version_id], triggers)
 
 
 def _fire_active(fact: Fact, triggers: Sequence[Trigger]) -> None:

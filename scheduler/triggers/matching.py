@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 
 from artifacts.models import ArtifactVersion
+from scheduler.asked_once import once
 from scheduler.models import Trigger, TriggerSource
 from scheduler.statements import select
 
@@ -19,7 +21,7 @@ _TAKING = """
         WHERE source.active AND source.alias = %s::text AND source.name = %s::text AND source.project = %s::text
           AND source.domain = %s::text AND source.partitions <@ %s::jsonb
           AND (source.time_partition IS NULL OR source.time_partition = %s::timestamptz)
-          AND watching.activated_at <= %s::timestamptz
+          AND watching.activated_at IS NOT NULL
     ) ORDER BY id
 """
 
@@ -44,12 +46,13 @@ def matching(version: ArtifactVersion, *, alias: str = "", at: datetime | None =
     With an `alias` those that take it where that moves to it, and were active `at` that time.
 
     The database compares the partition values: of thousands of triggers on one artifact, those that match are read.
+    For versions that are evaluated together it is asked once for all that say the same.
     """
-    artifact = version.artifact
-    partitions = json.dumps(version.partitions)
-    name = [alias, artifact.name, artifact.project, artifact.domain]
-    taken = [*name, partitions, version.time_partition, at or version.created_at]
-    return select(Trigger, _TAKING, taken, without=("condition",), planned=True)
+    artifact, published = version.artifact, at or version.created_at
+    asked = (alias, artifact.name, artifact.project, artifact.domain, json.dumps(version.partitions))
+    asked += (version.time_partition,)
+    taking = once(("taking", *asked), partial(select, Trigger, _TAKING, asked, without=("condition",), planned=True))
+    return [trigger for trigger in taking if trigger.activated_at is not None and trigger.activated_at <= published]
 
 
 def matches_of(sources: Iterable[TriggerSource]) -> list[Match]:

@@ -5,6 +5,7 @@ Everything here happens under the lock of the trigger's row.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -13,8 +14,10 @@ from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from artifacts.arrays import column_of
 from artifacts.exceptions import FailedPrecondition
 from artifacts.models import ArtifactVersion
+from artifacts.prepared import prepared
 from scheduler.actions.executions import abort
 from scheduler.models import (
     Backlog,
@@ -167,12 +170,13 @@ def settle_queue(trigger_id: int) -> None:
         settle(lock_trigger(trigger_id))
 
 
-def queues_of(execution: Execution) -> list[int]:
-    """Triggers with a queue that the end of the execution may let go on: one query by indexes."""
-    if execution.mode != ExecutionMode.TRIGGER or execution.launch_plan_id is None:
+def queues_of(executions: Iterable[Execution]) -> list[int]:
+    """Triggers with a queue that the end of the executions may let go on: one query by indexes."""
+    plans = {one.launch_plan_id for one in executions if one.mode == ExecutionMode.TRIGGER} - {None}
+    if not plans:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute(_QUEUES_OF, [execution.launch_plan_id])
+    with prepared() as cursor:
+        cursor.execute(_QUEUES_OF, [column_of(plans)])
         return [row[0] for row in cursor.fetchall()]
 
 
@@ -193,10 +197,10 @@ _UNSETTLED = """
     WHERE trigger.paused_at IS NULL ORDER BY queues.published_at, trigger.id LIMIT %s
 """
 _QUEUES_OF = """
-    SELECT trigger.id FROM scheduler_launchplan AS ended
+    SELECT DISTINCT trigger.id FROM unnest(%s::bigint[]) AS asked(id) JOIN scheduler_launchplan AS ended USING (id)
     JOIN scheduler_launchplan AS plan USING (project, domain, name)
     JOIN scheduler_trigger AS trigger ON trigger.launch_plan_id = plan.id AND trigger.paused_at IS NULL
-    WHERE ended.id = %s AND trigger.active AND EXISTS (
+    WHERE trigger.active AND EXISTS (
         SELECT 1 FROM scheduler_triggerfiring AS firing WHERE firing.trigger_id = trigger.id AND firing.queued
     )
 """

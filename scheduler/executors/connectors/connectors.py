@@ -9,10 +9,12 @@ from functools import lru_cache
 
 from django.conf import settings
 
+from artifacts.arrays import array_of
 from scheduler.executors.connectors.connector import Connector, described, parse, types_of
 from scheduler.executors.descriptions import BadDescription
 from scheduler.models import ConnectorCatalogue, ConnectorSettings
 from scheduler.placement import Service
+from scheduler.statements import select
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +25,8 @@ def all_connectors() -> list[Connector]:
     """BadDescription for a setting that is not understood. A row that this version does not understand is left out."""
     found = of_settings()
     named = {one.name for one in found}
-    rows = ConnectorSettings.objects.exclude(name__in=named).order_by("name").values_list("name", "description")
-    return [*found, *(one for name, description in rows if (one := _understood(name, description)) is not None)]
+    rows = select(ConnectorSettings, "name <> ALL(%s::text[]) ORDER BY name", [array_of(sorted(named))], planned=True)
+    return [*found, *(one for row in rows if (one := _understood(row.name, row.description)) is not None)]
 
 
 def of_settings() -> list[Connector]:

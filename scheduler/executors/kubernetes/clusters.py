@@ -11,9 +11,11 @@ from pathlib import Path
 
 from django.conf import settings
 
+from artifacts.arrays import array_of
 from scheduler import placement
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster, described, load, parse
 from scheduler.models import ClusterSettings
+from scheduler.statements import select
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +26,8 @@ def all_clusters() -> list[Cluster]:
     """BadCluster for a file that is not understood. A row that this version does not understand is left out."""
     found = of_settings()
     named = {one.name for one in found}
-    rows = ClusterSettings.objects.exclude(name__in=named).order_by("name").values_list("name", "description")
-    return [*found, *(one for name, description in rows if (one := _understood(name, description)) is not None)]
+    rows = select(ClusterSettings, "name <> ALL(%s::text[]) ORDER BY name", [array_of(sorted(named))], planned=True)
+    return [*found, *(one for row in rows if (one := _understood(row.name, row.description)) is not None)]
 
 
 def of_settings() -> list[Cluster]:

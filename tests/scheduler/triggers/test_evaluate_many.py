@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from flytekit.core.artifact import Artifact as FlyteArtifact
 
 from artifacts.models import ArtifactVersion
-from scheduler import tasks, wake
+from scheduler import advance_many, wake
 from scheduler.models import Execution, FiringOutcome, Trigger, TriggerFiring
 from scheduler.tasks import advance_executions, evaluate_triggers_of
 from scheduler.triggers import evaluate
@@ -96,14 +96,18 @@ def test_where_one_breaks_the_others_are_evaluated(object_store: str, monkeypatc
     assert (trigger.firings.count(), left()) == (2, ids[1:2])
 
 
-def test_one_that_cannot_go_on_does_not_keep_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_that_cannot_go_on_does_not_keep_the_others(object_store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    active_plan(OnArtifact(PRIME))
+    evaluate_together(primes(2))
+    first, second = Execution.objects.order_by("pk").values_list("pk", flat=True)
+    Execution.objects.update(counters={"breakdowns": 1})  # of which none begins together with others
     seen: list[int] = []
 
     def advance(pk: int) -> None:
         seen.append(pk)
-        if pk == 1:
+        if pk == first:
             raise RuntimeError("broken")
 
-    monkeypatch.setattr(tasks, "advance", advance)
-    advance_executions([1, 2])
-    assert seen == [1, 2]
+    monkeypatch.setattr(advance_many, "advance", advance)
+    advance_executions([first, second])
+    assert seen == [first, second]

@@ -66,7 +66,7 @@ def test_more_than_may_run_wait_and_start_in_order_when_one_ends() -> None:
     for expected in ([1, 2], [1, 2, 3]):
         newest = Execution.objects.order_by("-pk")[0]
         end(newest)
-        assert queues_of(newest) == list({firing.trigger_id for firing in waiting.all()})
+        assert queues_of([newest]) == list({firing.trigger_id for firing in waiting.all()})
         sweep_triggers()
         assert launched() == expected
     assert outcomes() == [FiringOutcome.FIRED] * 3
