@@ -65,7 +65,9 @@ class Stack:
             self._say("making the database" if fresh else "starting the database and the broker")
             self._rpc("startProcessGroup", "core")
         prepared = is_prepared(self.options)
-        if prepared:  # it imports for itself, and waits for the database if need be
+        self.home.unprepared.unlink(missing_ok=True) if prepared else self.home.unprepared.touch()
+        if prepared or (self.options.postgres and sys.platform == "linux"):
+            # Before there is anything of the others' settings (warm.py); it waits for the database if need be.
             self._rpc("startProcess", "app:executor", False)
         warming = self._meanwhile("causeway.warm")  # Causeway is imported while the servers begin
         self._wait_for_core()
@@ -76,6 +78,7 @@ class Stack:
             warming.join()
             self.manage_warm(["bootstrap", "--no-static"], ["bootstrap", "--only-static", "--skip-checks"])
             note_prepared(self.options)
+            self.home.unprepared.unlink()
         warming.join()
         # The console first: on two cores everything at once would make everybody wait for the last import.
         self._start_console()

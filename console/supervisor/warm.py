@@ -7,8 +7,9 @@ imports it once, when the first of them is to start, and each of them is a fork 
 somebody writes to them. What supervisord knows and does (restarts, signals, states) is as it was: only its `execve`,
 of which the child is the caller, goes on in this process where the program is one of ours.
 
-A program that must not have what the others have (the executor, which may not read their settings) is started by
-launch.sh and `execve` as anywhere.
+A program that must not have what the others have (the executor, which may not read their settings) is forked before
+there is any of it, with what was written by others and knows no settings. That happens once: to be started again it is
+launched as a program of its own.
 """
 
 from __future__ import annotations
@@ -33,11 +34,38 @@ from supervisor.options import ServerOptions
 
 from console.supervisor import managing
 from console.supervisor.leftovers import began_at
-from console.supervisor.processes import FORK
-from console.supervisor.rehearsal import rehearse
+from console.supervisor.paths import Home
+from console.supervisor.processes import EARLY, FORK, launched
+from console.supervisor.rehearsal import login, rehearse
 
 logger = logging.getLogger(__name__)
 
+# What the executor imports as well, and needs no settings. Most of it comes with some other of these.
+PLAIN = (
+    "django.contrib.postgres.fields",
+    "django.contrib.postgres.apps",
+    "django.db.backends.postgresql.base",
+    "django.contrib.auth.apps",
+    "django.contrib.contenttypes.apps",
+    "django.contrib.sessions.apps",
+    "django.contrib.staticfiles.apps",
+    "django.contrib.admin.apps",
+    "django.views.debug",
+    "drf_spectacular.checks",
+    "whitenoise.runserver_nostatic",
+    "redis",
+    "msgpack",
+    "fsspec.implementations.local",
+    "flyteidl.admin.execution_pb2",
+    "flyteidl.admin.launch_plan_pb2",
+    "flyteidl.core.dynamic_job_pb2",
+    "flyteidl.core.errors_pb2",
+    "google.protobuf.json_format",
+    "psutil",
+    "botocore.exceptions",
+    "urllib3",
+    "croniter",
+)
 # What they import before they do anything; all at once, as pages that are written to between two forks are not shared.
 MODULES = (
     "gunicorn.app.wsgiapp",
@@ -67,11 +95,22 @@ SOON = 5.0  # seconds: what dies that soon after its start is started again a li
 
 
 @cache
-def warm() -> None:
-    """Import what the programs need. Nothing of it may start a thread or open a connection: a fork would not have the
-    thread, and would share the connection.
+def plain() -> None:
+    """Import what needs no settings. Nothing of this, or of what follows, may start a thread or open a connection: a
+    fork would not have the thread, and would share the connection.
     """
     gc.disable()  # for good, in this process: a collection would write into pages that are shared
+    setproctitle.getproctitle()  # it has to look for its place before the environment is another
+    for name in PLAIN:
+        importlib.import_module(name)
+    login()
+    _settle_memory()
+
+
+@cache
+def warm() -> None:
+    """Import what the programs need."""
+    plain()
     import django
 
     django.setup()
@@ -85,8 +124,7 @@ def warm() -> None:
     app.loader.import_default_modules()
     app.finalize()
     rehearse(app)
-    gc.collect()
-    gc.freeze()
+    _settle_memory()
 
 
 @cache
@@ -94,6 +132,11 @@ def ready_to_serve() -> None:
     """The last of it, for a data directory that is prepared."""
     warm()
     importlib.import_module(SERVING)
+    _settle_memory()
+
+
+def _settle_memory() -> None:
+    """What is there now stays, and is shared by the forks that follow."""
     gc.collect()
     gc.freeze()
 
@@ -131,28 +174,40 @@ class Options(ServerOptions):  # type: ignore[misc]
 
     def check_execv_args(self, filename: str, argv: Sequence[str], st: object) -> None:
         """Called in supervisord itself, right before each fork."""
-        if is_forked(argv):
+        if word(argv) == FORK:
             tried(ready_to_serve)
-            return
-        super().check_execv_args(filename, argv, st)
+        elif word(argv) == EARLY:
+            tried(plain)
+        else:
+            super().check_execv_args(filename, argv, st)
 
     def execve(self, filename: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
         """Called in the child, whose descriptors, folder and process group are set."""
-        if is_forked(argv):
-            become(argv[2], argv[3:], env)
+        if word(argv) == FORK:
+            become(argv[2], argv[3:], env, _already_set_up)
+        if word(argv) == EARLY:
+            if not knows_settings():
+                become(argv[2], argv[3:], env, lambda: wait_until_prepared(env))
+            argv = launched(argv[2:])
+            filename = argv[0]
         super().execve(filename, argv, env)
 
 
-def is_forked(argv: Sequence[str]) -> bool:
-    return len(argv) > 2 and argv[1] == FORK
+def word(argv: Sequence[str]) -> str:
+    """FORK or EARLY; empty: it is a program of its own."""
+    return argv[1] if len(argv) > 2 and argv[1] in {FORK, EARLY} else ""
 
 
-def become(module: str, arguments: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+def knows_settings() -> bool:
+    return os.environ.get("DJANGO_SETTINGS_MODULE", "console.settings") in sys.modules
+
+
+def become(module: str, arguments: Sequence[str], env: Mapping[str, str], first: Callable[[], None]) -> NoReturn:
     """Run `python -m module arguments` in this process, a fork, as launch.sh would have started it."""
 
     def act() -> None:
         _settle(env)
-        _already_set_up()
+        first()
         gc.enable()
         sys.argv = [module, *arguments]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -192,6 +247,12 @@ def _settle(env: Mapping[str, str]) -> None:
         os.dup2(source, target)
     os.close(nothing)
     os.close(log)
+
+
+def wait_until_prepared(env: Mapping[str, str]) -> None:
+    """One that is forked early may be so before the database has its tables."""
+    while Home(Path(env["CAUSEWAY_HOME"])).unprepared.exists():
+        time.sleep(0.05)
 
 
 def _already_set_up() -> None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from flytekit.configuration import Config
@@ -18,9 +19,9 @@ from console.supervisor import postgres
 from console.supervisor.fingerprint import is_prepared, note_prepared
 from console.supervisor.leftovers import began_at, running, stop_leftovers
 from console.supervisor.paths import LONGEST_SOCKET_PATH, Home
-from console.supervisor.processes import ROOT, configuration
+from console.supervisor.processes import EARLY, FORK, LAUNCH, ROOT, configuration
 from console.supervisor.stack import Stack
-from console.supervisor.warm import is_forked
+from console.supervisor.warm import Options, wait_until_prepared, word
 from tests.stack import options
 
 
@@ -118,14 +119,60 @@ def test_each_cluster_has_an_executor_of_its_own(home: Home, tmp_path: Path) -> 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each is started by itself")
 def test_the_executor_is_no_fork_of_what_has_the_settings_of_others(home: Home) -> None:
+    assert _forked(home) == {"web": FORK, "rpc": FORK, "worker-1": FORK, "slow": FORK, "executor": EARLY, "valkey": ""}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each is started by itself")
+def test_with_another_s_database_the_executor_is_no_fork_at_all(home: Home) -> None:
+    assert _forked(home, postgres=False)["executor"] == ""
+
+
+def _forked(home: Home, *, postgres: bool = True) -> dict[str, str]:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(configuration(options(home.root)))
-    forked = {name for name in ("web", "rpc", "worker-1", "slow", "executor", "postgres") if _is_forked(parser, name)}
-    assert forked == {"web", "rpc", "worker-1", "slow"}
+    parser.read_string(configuration(replace(options(home.root), postgres=postgres)))
+    names = ("web", "rpc", "worker-1", "slow", "executor", "valkey")
+    return {name: word(shlex.split(parser[f"program:{name}"]["command"])) for name in names}
 
 
-def _is_forked(parser: configparser.ConfigParser, name: str) -> bool:
-    return is_forked(shlex.split(parser[f"program:{name}"]["command"]))
+def test_the_executor_is_launched_as_a_program_once_there_are_settings_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(
+        "console.supervisor.warm.ServerOptions.execve", lambda self, file, argv, env: told.append((file, argv))
+    )
+    Options().execve("python", ["python", EARLY, "manage", "executor"], {})  # here the settings are imported
+    assert told == [("/bin/sh", ["/bin/sh", str(LAUNCH), sys.executable, "-m", "manage", "executor"])]
+
+
+PLAIN = """
+import sys
+from console.supervisor.warm import PLAIN, knows_settings, plain
+plain()
+from django.conf import settings
+assert not settings.configured and not knows_settings()
+assert not [name for name in PLAIN if name not in sys.modules]
+threads = open("/proc/self/status").read().split("Threads:")[1].split()[0]
+assert threads == "1", threads
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each is started by itself")
+def test_what_is_imported_before_an_early_fork_knows_no_settings(home: Home) -> None:
+    env = {**os.environ, "CAUSEWAY_HOME": str(home.root), "DJANGO_SETTINGS_MODULE": "console.settings"}
+    done = subprocess.run([sys.executable, "-c", PLAIN], env=env, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_early_fork_waits_for_the_tables(home: Home) -> None:
+    home.unprepared.touch()
+    waiting = Thread(target=wait_until_prepared, args=({"CAUSEWAY_HOME": str(home.root)},), daemon=True)
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    home.unprepared.unlink()
+    waiting.join(5)
+    assert not waiting.is_alive()
 
 
 WARMED = """
