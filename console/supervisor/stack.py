@@ -28,7 +28,6 @@ from console.supervisor.processes import ROOT, Options, configuration, core, sha
 
 _SETTINGS = b"\0\0\0\4\0\0\0\0\0"  # HTTP/2's first frame, of either side: no settings, type 4
 PORT_SECONDS = 5.0
-LOG_LIMIT_BYTES = 20 * 1024**2
 
 
 def _die_with_parent() -> None:
@@ -253,8 +252,10 @@ class Stack:
         """The pid of every running process of this set-up, by name."""
         return {name: process.pid for name, process in running(self.home).items()}
 
-    def is_supervised(self) -> bool:
-        return self._supervisor is not None and self._supervisor.poll() is None
+    @property
+    def supervisor(self) -> int:
+        """The pid of the process that supervises the others; 0: there is none."""
+        return self._supervisor.pid if self._supervisor is not None else 0
 
     def stop(self) -> None:
         """Stop everything, apps before the servers they use. User tasks go on."""
@@ -265,13 +266,6 @@ class Stack:
                 self._supervisor.wait(45)
         stop_leftovers(self.home)
         self._supervisor = None
-
-    def trim_logs(self) -> None:
-        """Keep one predecessor of a log that grew too long. The writers append, so truncating under them is safe."""
-        for log in self.home.logs.glob("*.log"):
-            if log.name != "supervisor.log" and log.stat().st_size > LOG_LIMIT_BYTES:
-                log.with_suffix(".log.1").write_bytes(log.read_bytes())
-                os.truncate(log, 0)
 
 
 def _last_line(log: Path) -> str:

@@ -15,7 +15,7 @@ from threading import Thread
 import pytest
 from flytekit.configuration import Config
 
-from console.supervisor import postgres
+from console.supervisor import postgres, watching
 from console.supervisor.fingerprint import is_prepared, note_prepared
 from console.supervisor.leftovers import began_at, running, stop_leftovers
 from console.supervisor.paths import LONGEST_SOCKET_PATH, Home
@@ -248,3 +248,20 @@ def test_a_connector_service_is_started_with_what_tasks_have_and_no_more(home: H
         .environment["CAUSEWAY_CONNECTORS"]
         .startswith("a=b:1,here=127.0.0.1:")
     )
+
+
+def test_a_log_that_grew_too_long_has_one_predecessor(home: Home) -> None:
+    for text in ("the first", "the second"):
+        (home.logs / "web.log").write_text(text)
+        watching.trim_logs(str(home.logs), limit=5)
+    assert (home.logs / "web.log").read_text() == ""
+    assert (home.logs / "web.log.1").read_text() == "the second"
+    (home.logs / "web.log").write_text("short")
+    watching.trim_logs(str(home.logs), limit=5)
+    assert (home.logs / "web.log").read_text() == "short"
+
+
+def test_what_stays_of_script_up_imports_little(home: Home) -> None:
+    program = f"import sys; exec(open({watching.__file__!r}).read(), {{'__name__': ''}}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"console", "subprocess", "dataclasses", "pathlib", "re"}
