@@ -264,4 +264,4 @@ def test_a_log_that_grew_too_long_has_one_predecessor(home: Home) -> None:
 def test_what_stays_of_script_up_imports_little(home: Home) -> None:
     program = f"import sys; exec(open({watching.__file__!r}).read(), {{'__name__': ''}}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
-    assert not set(done.stdout.split()) & {"console", "subprocess", "dataclasses", "pathlib", "re"}
+    assert not set(done.stdout.split()) & {"console", "subprocess", "dataclasses", "pathlib", "json"}
