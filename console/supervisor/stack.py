@@ -236,7 +236,7 @@ class Stack:
         def is_ready() -> bool:
             return self._speaks_grpc() and self.answers(f"/readyz?since={self._began}")
 
-        self._until(is_ready, seconds=seconds, what="rpc or /readyz of web", every=0.4)
+        self._until(is_ready, seconds=seconds, what="rpc or /readyz of web", every=0.1)
         preflight.check_alone(self.home, self.options.bind, self.options.grpc_port, option="--grpc-port")
 
     def _speaks_grpc(self) -> bool:
