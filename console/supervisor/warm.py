@@ -8,7 +8,7 @@ somebody writes to them. What supervisord knows and does (restarts, signals, sta
 of which the child is the caller, goes on in this process where the program is one of ours.
 
 A program that must not have what the others have (the executor, which may not read their settings) is forked before
-there is any of it, with what was written by others and knows no settings. That happens once: to be started again it is
+there is any of it, with what needs no settings. That happens once: to be started again it is
 launched as a program of its own.
 """
 
@@ -65,6 +65,13 @@ PLAIN = (
     "botocore.exceptions",
     "urllib3",
     "croniter",
+    "artifacts.governance.policies",
+    "artifacts.sessions.base",
+    "lineage.outside.events",
+    "scheduler.engine.graph",
+    "scheduler.quotas.turns",
+    "scheduler.recurrence",
+    "scheduler.secrets.files",
 )
 # What they import before they do anything; all at once, as pages that are written to between two forks are not shared.
 MODULES = (
