@@ -8,8 +8,8 @@ somebody writes to them. What supervisord knows and does (restarts, signals, sta
 of which the child is the caller, goes on in this process where the program is one of ours.
 
 A program that must not have what the others have (the executor, which may not read their settings) is forked before
-there is any of it, with what needs no settings. That happens once: to be started again it is
-launched as a program of its own.
+there is any of it, with what needs no settings. That happens once: to be started again it is launched as a program of
+its own.
 """
 
 from __future__ import annotations
@@ -70,7 +70,6 @@ PLAIN = (
     "lineage.outside.events",
     "scheduler.engine.graph",
     "scheduler.quotas.turns",
-    "scheduler.recurrence",
     "scheduler.secrets.files",
 )
 # What they import before they do anything; all at once, as pages that are written to between two forks are not shared.
