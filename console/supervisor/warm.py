@@ -15,6 +15,7 @@ its own.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import logging
@@ -23,7 +24,7 @@ import runpy
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -55,7 +56,6 @@ PLAIN = (
     "whitenoise.runserver_nostatic",
     "redis",
     "msgpack",
-    "fsspec.implementations.local",
     "flyteidl.admin.execution_pb2",
     "flyteidl.admin.launch_plan_pb2",
     "flyteidl.core.dynamic_job_pb2",
@@ -96,6 +96,9 @@ MODULES = (
     "celery.worker.strategy",
     "kombu.transport.redis",
 )
+# What frameworks import where it is installed, for what nobody asks of them here (pages that show an API, clients for
+# tests): 5 MB. Whoever needs one for himself imports it later.
+UNASKED = ("jinja2", "markdown", "pygments", "requests")
 SERVING = "console.wsgi"  # looks for the collected files when it is imported, and is it last
 SOON = 5.0  # seconds: what dies that soon after its start is started again a little slower, as launch.sh does
 
@@ -117,11 +120,12 @@ def plain() -> None:
 def warm() -> None:
     """Import what the programs need."""
     plain()
-    import django
+    with absent(UNASKED):
+        import django
 
-    django.setup()
-    for name in MODULES:
-        importlib.import_module(name)
+        django.setup()
+        for name in MODULES:
+            importlib.import_module(name)
     from django.urls import get_resolver
 
     from console.celery import app
@@ -139,6 +143,18 @@ def ready_to_serve() -> None:
     warm()
     importlib.import_module(SERVING)
     _settle_memory()
+
+
+@contextlib.contextmanager
+def absent(names: Sequence[str]) -> Iterator[None]:
+    """As if these were not installed, unless they are imported already."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # None is what stands for one that is not there
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _settle_memory() -> None:

@@ -177,9 +177,12 @@ def test_an_early_fork_waits_for_the_tables(home: Home) -> None:
 
 WARMED = """
 import threading, sys
-from console.supervisor.warm import MODULES, warm
+from console.supervisor.warm import MODULES, UNASKED, warm
 warm()
 from django.db import connections
+assert not [name for name in UNASKED if name in sys.modules]
+import requests, rest_framework.views
+assert requests.get
 assert threading.active_count() == 1, threading.enumerate()
 assert all(one.connection is None for one in connections.all(initialized_only=True))
 assert not [name for name in MODULES if name not in sys.modules]
