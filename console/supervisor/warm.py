@@ -34,6 +34,7 @@ from supervisor import supervisord
 from supervisor.options import ServerOptions
 
 from console.supervisor import managing
+from console.supervisor.kept_code import kept_code
 from console.supervisor.leftovers import began_at
 from console.supervisor.paths import Home
 from console.supervisor.processes import EARLY, FORK, launched
@@ -110,8 +111,9 @@ def plain() -> None:
     """
     gc.disable()  # for good, in this process: a collection would write into pages that are shared
     setproctitle.getproctitle()  # it has to look for its place before the environment is another
-    for name in PLAIN:
-        importlib.import_module(name)
+    with kept_code(_run() / "plain.code"):
+        for name in PLAIN:
+            importlib.import_module(name)
     login()
     _settle_memory()
 
@@ -120,7 +122,7 @@ def plain() -> None:
 def warm() -> None:
     """Import what the programs need."""
     plain()
-    with absent(UNASKED):
+    with absent(UNASKED), kept_code(_run() / "warm.code"):
         import django
 
         django.setup()
@@ -143,6 +145,10 @@ def ready_to_serve() -> None:
     warm()
     importlib.import_module(SERVING)
     _settle_memory()
+
+
+def _run() -> Path:
+    return Home(Path(os.environ["CAUSEWAY_HOME"])).run
 
 
 @contextlib.contextmanager
