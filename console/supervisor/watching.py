@@ -80,14 +80,27 @@ def _become(*arguments: str) -> NoReturn:
 
 
 def trim_logs(folder: str, *, limit: int = LOG_LIMIT_BYTES) -> None:
-    """Keep one predecessor of a log that grew too long. The writers append, so truncating under them is safe."""
-    for entry in os.scandir(folder):
-        grows = entry.name.endswith(".log") and entry.name != "supervisor.log"
-        if grows and entry.stat().st_size > limit:
-            with open(entry.path, "rb") as log, open(f"{entry.path}.1", "wb") as predecessor:
-                while part := log.read(1 << 20):
-                    predecessor.write(part)
-            os.truncate(entry.path, 0)
+    """Keep one predecessor of a log that grew too long. The writers append, so truncating under them is safe.
+
+    What cannot be done, as on a full disk, is tried again the next time: everything else goes on.
+    """
+    try:
+        found = [entry for entry in os.scandir(folder) if entry.name.endswith(".log")]
+    except OSError:
+        return
+    for entry in found:
+        try:
+            if entry.name != "supervisor.log" and entry.stat().st_size > limit:
+                _copy(entry.path, f"{entry.path}.1")
+                os.truncate(entry.path, 0)
+        except OSError:
+            continue
+
+
+def _copy(source: str, target: str) -> None:
+    with open(source, "rb") as log, open(target, "wb") as predecessor:
+        while part := log.read(1 << 20):
+            predecessor.write(part)
 
 
 def _say(line: str) -> None:

@@ -264,6 +264,14 @@ def test_a_log_that_grew_too_long_has_one_predecessor(home: Home) -> None:
     assert (home.logs / "web.log").read_text() == "short"
 
 
+def test_a_log_that_cannot_be_shortened_ends_nothing(home: Home) -> None:
+    (home.logs / "rpc.log").write_text("the first")
+    (home.logs / "rpc.log.1").mkdir()
+    watching.trim_logs(str(home.logs), limit=5)
+    assert (home.logs / "rpc.log").read_text() == "the first"
+    watching.trim_logs(str(home.root / "nowhere"), limit=5)
+
+
 def test_what_stays_of_script_up_imports_little(home: Home) -> None:
     program = f"import sys; exec(open({watching.__file__!r}).read(), {{'__name__': ''}}); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
