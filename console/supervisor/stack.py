@@ -83,6 +83,7 @@ class Stack:
         self._start_console()
         self._say("starting rpc, workers and executor")
         self._rpc("startProcessGroup", "app", False)
+        preflight.check_alone(self.home, self.options.bind, self.options.http_port, option="--http-port")
         self.home.flyte_config.write_text(self.flyte_config())
         self.home.flyte_config.chmod(0o600)
 
@@ -100,7 +101,6 @@ class Stack:
                 time.sleep(0.2)
         self._rpc("startProcess", "app:web", False)
         self._until(lambda: self.answers("/healthz"), seconds=120, what="web")
-        preflight.check_alone(self.home, *where, option="--http-port")
 
     def flyte_config(self) -> str:
         """What flytekit has to know to reach this set-up, and to print links that lead to its console."""
