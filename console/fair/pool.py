@@ -14,13 +14,17 @@ from console.fair.turns import Caller, Turn, Turns
 
 logger = logging.getLogger(__name__)
 Work = Callable[[], object]
+REST_SECONDS = 30.0
 
 
 class Pool:
-    """Begins with as many threads as it has. They are daemons, and end when nobody has the pool any more."""
+    """Begins with as many threads as it has. They are daemons, and end when nobody has the pool any more.
 
-    def __init__(self, threads: int, name: str) -> None:
-        self._line = _Line(threads)
+    `rest` is called in each thread that had work once it has had none for REST_SECONDS, to give back what it keeps.
+    """
+
+    def __init__(self, threads: int, name: str, rest: Work = lambda: None) -> None:
+        self._line = _Line(threads, rest)
         weakref.finalize(self, self._line.close)
         for number in range(threads):
             threading.Thread(target=self._line.run, name=f"{name}-{number}", daemon=True).start()
@@ -37,7 +41,8 @@ class _Line:
     last used is near at hand. All in turn would need twice the CPU for a short request.
     """
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, rest: Work) -> None:
+        self._rest = rest
         self._turns: Turns[Work] = Turns(threads)
         self._lock = threading.Lock()
         self._idle: list[threading.Condition] = []  # of each thread that waits, by `_lock`
@@ -61,18 +66,34 @@ class _Line:
 
     def run(self) -> None:
         changed = threading.Condition(self._lock)
-        while turn := self._next(changed):
-            began = time.thread_time()
-            try:
-                turn.work()
-            except BaseException:
-                logger.exception("a request of %s failed", turn.caller)
-            cost = time.thread_time() - began
-            with self._lock:
-                self._turns.ended(turn, cost, time.monotonic())
+        rests = True
+        while True:
+            turn = self._next(changed, None if rests else time.monotonic() + REST_SECONDS)
+            if turn is not None:
+                self._do(turn)
+                rests = False
+            elif rests:
+                return
+            else:
+                rests = True
+                try:
+                    self._rest()
+                except Exception:
+                    logger.exception("an idle thread keeps what it had")
             del turn  # nothing of a request is kept while the next is waited for
 
-    def _next(self, changed: threading.Condition) -> Turn[Work] | None:
+    def _do(self, turn: Turn[Work]) -> None:
+        began = time.thread_time()
+        try:
+            turn.work()
+        except BaseException:
+            logger.exception("a request of %s failed", turn.caller)
+        cost = time.thread_time() - began
+        with self._lock:
+            self._turns.ended(turn, cost, time.monotonic())
+
+    def _next(self, changed: threading.Condition, until: float | None) -> Turn[Work] | None:
+        """None: there was nothing to do until then, or there will not be any more."""
         with self._lock:
             while self._turns or not self._closed:
                 now = time.monotonic()
@@ -80,8 +101,11 @@ class _Line:
                     if self._turns:
                         self._wake_one()  # the next may begin too
                     return turn
-                again = self._turns.looks_again_at(now)
-                self._idle.append(changed)
+                if until is not None and now >= until:
+                    return None
+                again = min(filter(None, (self._turns.looks_again_at(now), until)), default=None)
+                # One that gave back what it had is the last to go on.
+                self._idle.insert(len(self._idle) if until is not None else 0, changed)
                 if not changed.wait(None if again is None else max(0.001, again - now)) and changed in self._idle:
                     self._idle.remove(changed)
         return None
@@ -90,8 +114,8 @@ class _Line:
 class Calls(Executor):
     """A pool as what gRPC wants. `caller_of` gets what is submitted, without its function."""
 
-    def __init__(self, threads: int, name: str, caller_of: Callable[[tuple[Any, ...]], Caller]) -> None:
-        self._pool, self._caller_of = Pool(threads, name), caller_of
+    def __init__(self, pool: Pool, caller_of: Callable[[tuple[Any, ...]], Caller]) -> None:
+        self._pool, self._caller_of = pool, caller_of
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()

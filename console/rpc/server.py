@@ -6,10 +6,10 @@ import logging
 from typing import Any
 
 import grpc
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection, connections
 
 from console.fair import callers
-from console.fair.pool import Calls
+from console.fair.pool import Calls, Pool
 from console.fair.turns import Caller
 from console.rpc.services import handlers
 
@@ -37,7 +37,7 @@ class PortTaken(Exception):
 
 def build_server(address: str, *, threads: int = DEFAULT_THREADS) -> tuple[grpc.Server, int]:
     """A server bound to `host:port` but not started, and its port. Port 0 picks a free one. Raises PortTaken."""
-    pool = Calls(threads, "rpc", _caller_of)
+    pool = Calls(Pool(threads, "rpc", connections.close_all), _caller_of)
     server = grpc.server(pool, options=OPTIONS)  # type: ignore[arg-type] # it only submits
     server.add_generic_rpc_handlers((*handlers(), _health()))
     try:

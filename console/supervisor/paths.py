@@ -51,6 +51,11 @@ class Home:
         return self.root / "processes"
 
     @property
+    def unprepared(self) -> Path:
+        """There while the database is not yet as this code needs it."""
+        return self.run / "unprepared"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 LAUNCH = Path(__file__).resolve().parent / "launch.sh"
 WORKERS = 2
 NICE = 5  # of workers: a third of the processor beside one who waits for it too
-FORK = "fork"  # the word before a module that runs in a fork of the supervisor (warm.py)
+# The words before a module that runs in a fork of the supervisor: of what they all need, or from before there were
+# settings (warm.py).
+FORK, EARLY = "fork", "fork-early"
 
 
 @dataclass(frozen=True)
@@ -40,7 +42,7 @@ class Options:
 @dataclass(frozen=True)
 class Process:
     """One supervised program; `group` says when it starts: `core` holds the servers the others need. One that is
-    `forked` is a module of Python and its arguments, and may have what the others of these have (warm.py).
+    `forked` (FORK or EARLY) is a module of Python and its arguments.
     """
 
     name: str
@@ -49,7 +51,7 @@ class Process:
     stop_signal: str = "TERM"
     stop_seconds: int = 10
     environment: dict[str, str] = field(default_factory=dict)
-    forked: bool = False
+    forked: str = ""
 
 
 def core(options: Options) -> list[Process]:
@@ -70,11 +72,11 @@ def web(options: Options) -> Process:
     """One process with threads is enough for a machine that also runs the tasks; each more costs 30 MB."""
     host = f"[{options.bind}]" if ":" in options.bind else options.bind
     command = ["gunicorn", "--config", "python:console.gunicorn", "console.wsgi"]
-    return Process("web", [*command, "--bind", f"{host}:{options.http_port}"], forked=True)
+    return Process("web", [*command, "--bind", f"{host}:{options.http_port}"], forked=FORK)
 
 
 def rpc() -> Process:
-    return Process("rpc", ["django", "rpc", "--skip-checks"], forked=True)
+    return Process("rpc", ["django", "rpc", "--skip-checks"], forked=FORK)
 
 
 def worker(number: int) -> Process:
@@ -82,13 +84,13 @@ def worker(number: int) -> Process:
     command = ["console.work", f"worker-{number}", "--pool", "solo", "--nice", str(NICE)]
     # the first worker also ticks, in a thread: that needs no process of its own
     environment = {"CELERY_SKIP_CHECKS": "1", **({"CAUSEWAY_TICK": "1"} if number == 1 else {})}
-    return Process(f"worker-{number}", command, environment=environment, forked=True)
+    return Process(f"worker-{number}", command, environment=environment, forked=FORK)
 
 
 def slow() -> Process:
     """Takes what waits for strangers: webhooks, mail, lineage events, retention. A thread costs next to nothing."""
     command = ["console.work", "slow", "--pool", "threads", "--concurrency", "4", "--queues", "causeway-slow"]
-    return Process("slow", command, environment={"CELERY_SKIP_CHECKS": "1"}, forked=True)
+    return Process("slow", command, environment={"CELERY_SKIP_CHECKS": "1"}, forked=FORK)
 
 
 def executor(options: Options, *cluster: str) -> Process:
@@ -98,9 +100,13 @@ def executor(options: Options, *cluster: str) -> Process:
     given = {**os.environ, **options.environment}.get("CAUSEWAY_EXECUTOR_DATABASE_URL")
     address = roles.url(options.home, roles.EXECUTOR) if options.postgres else given
     environment = {"DATABASE_URL": address, "CAUSEWAY_EXECUTOR_DATABASE_URL": ""} if address else {}
-    command = [sys.executable, str(ROOT / "manage.py"), "executor", "--skip-checks"]
+    command = ["manage", "executor", "--skip-checks"]
     command += ["--kind", "kubernetes", "--cluster", *cluster] if cluster else ["--clusters"]
-    return Process("-".join(["executor", *cluster]), command, environment=environment)
+    name = "-".join(["executor", *cluster])
+    if options.postgres:
+        return Process(name, command, environment=environment, forked=EARLY)
+    # the supervisor's own environment says from the start how the others reach somebody else's database
+    return Process(name, [sys.executable, "-m", *command], environment=environment)
 
 
 def connector(options: Options, here: Here) -> Process:
@@ -153,8 +159,13 @@ def _command(process: Process) -> list[str]:
     if not process.forked:
         return ["/bin/sh", str(LAUNCH), *process.command]
     if sys.platform == "linux":
-        return [sys.executable, FORK, *process.command]
-    return ["/bin/sh", str(LAUNCH), sys.executable, "-m", *process.command]  # where a fork alone is not safe
+        return [sys.executable, process.forked, *process.command]
+    return launched(process.command)  # where a fork alone is not safe
+
+
+def launched(command: Sequence[str]) -> list[str]:
+    """A module of Python and its arguments as a program that imports for itself."""
+    return ["/bin/sh", str(LAUNCH), sys.executable, "-m", *command]
 
 
 def _section(process: Process, home: Home) -> str:

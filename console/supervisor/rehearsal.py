@@ -45,11 +45,15 @@ def _models() -> None:
 
 
 def _database() -> None:
-    """All of a connection's beginning but the connection: where its library keeps what, and its cryptography."""
-    import psycopg
     from django.db import connection
 
     connection.get_connection_params()
+
+
+def login() -> None:
+    """All of a connection's beginning but the connection: where its library keeps what, and its cryptography."""
+    import psycopg
+
     with contextlib.suppress(psycopg.Error):
         psycopg.connect(host="/nonexistent", connect_timeout=1).close()
     nowhere = psycopg.pq.PGconn.connect_start(b"host=/nonexistent")

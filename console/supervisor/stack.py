@@ -28,7 +28,6 @@ from console.supervisor.processes import ROOT, Options, configuration, core, sha
 
 _SETTINGS = b"\0\0\0\4\0\0\0\0\0"  # HTTP/2's first frame, of either side: no settings, type 4
 PORT_SECONDS = 5.0
-LOG_LIMIT_BYTES = 20 * 1024**2
 
 
 def _die_with_parent() -> None:
@@ -65,7 +64,9 @@ class Stack:
             self._say("making the database" if fresh else "starting the database and the broker")
             self._rpc("startProcessGroup", "core")
         prepared = is_prepared(self.options)
-        if prepared:  # it imports for itself, and waits for the database if need be
+        self.home.unprepared.unlink(missing_ok=True) if prepared else self.home.unprepared.touch()
+        if prepared or (self.options.postgres and sys.platform == "linux"):
+            # Before there is anything of the others' settings (warm.py); it waits for the database if need be.
             self._rpc("startProcess", "app:executor", False)
         warming = self._meanwhile("causeway.warm")  # Causeway is imported while the servers begin
         self._wait_for_core()
@@ -76,11 +77,13 @@ class Stack:
             warming.join()
             self.manage_warm(["bootstrap", "--no-static"], ["bootstrap", "--only-static", "--skip-checks"])
             note_prepared(self.options)
+            self.home.unprepared.unlink()
         warming.join()
         # The console first: on two cores everything at once would make everybody wait for the last import.
         self._start_console()
         self._say("starting rpc, workers and executor")
         self._rpc("startProcessGroup", "app", False)
+        preflight.check_alone(self.home, self.options.bind, self.options.http_port, option="--http-port")
         self.home.flyte_config.write_text(self.flyte_config())
         self.home.flyte_config.chmod(0o600)
 
@@ -98,7 +101,6 @@ class Stack:
                 time.sleep(0.2)
         self._rpc("startProcess", "app:web", False)
         self._until(lambda: self.answers("/healthz"), seconds=120, what="web")
-        preflight.check_alone(self.home, *where, option="--http-port")
 
     def flyte_config(self) -> str:
         """What flytekit has to know to reach this set-up, and to print links that lead to its console."""
@@ -234,7 +236,7 @@ class Stack:
         def is_ready() -> bool:
             return self._speaks_grpc() and self.answers(f"/readyz?since={self._began}")
 
-        self._until(is_ready, seconds=seconds, what="rpc or /readyz of web", every=0.4)
+        self._until(is_ready, seconds=seconds, what="rpc or /readyz of web", every=0.1)
         preflight.check_alone(self.home, self.options.bind, self.options.grpc_port, option="--grpc-port")
 
     def _speaks_grpc(self) -> bool:
@@ -250,8 +252,10 @@ class Stack:
         """The pid of every running process of this set-up, by name."""
         return {name: process.pid for name, process in running(self.home).items()}
 
-    def is_supervised(self) -> bool:
-        return self._supervisor is not None and self._supervisor.poll() is None
+    @property
+    def supervisor(self) -> int:
+        """The pid of the process that supervises the others; 0: there is none."""
+        return self._supervisor.pid if self._supervisor is not None else 0
 
     def stop(self) -> None:
         """Stop everything, apps before the servers they use. User tasks go on."""
@@ -262,13 +266,6 @@ class Stack:
                 self._supervisor.wait(45)
         stop_leftovers(self.home)
         self._supervisor = None
-
-    def trim_logs(self) -> None:
-        """Keep one predecessor of a log that grew too long. The writers append, so truncating under them is safe."""
-        for log in self.home.logs.glob("*.log"):
-            if log.name != "supervisor.log" and log.stat().st_size > LOG_LIMIT_BYTES:
-                log.with_suffix(".log.1").write_bytes(log.read_bytes())
-                os.truncate(log, 0)
 
 
 def _last_line(log: Path) -> str:

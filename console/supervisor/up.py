@@ -1,4 +1,4 @@
-"""`script/up`: starts Causeway on this machine and stays until Ctrl-C."""
+"""`script/up`: starts Causeway on this machine, and becomes what stays until Ctrl-C (watching.py)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from types import FrameType
 
-from console.supervisor import clusters, preflight
+from console.supervisor import clusters, preflight, watching
 from console.supervisor.connector import setup as connector
 from console.supervisor.connector.setup import Here
 from console.supervisor.errors import CannotStart
@@ -24,10 +25,6 @@ from scheduler.executors.connectors.connector import parse as parse_connectors
 from scheduler.executors.descriptions import BadDescription
 
 DEMO = ROOT / "examples" / "archipelago" / "run.py"
-
-
-class Interrupted(BaseException):
-    """A signal asked us to stop."""
 
 
 def say(line: str) -> None:
@@ -133,32 +130,67 @@ def run_demo(stack: Stack) -> None:
         )
 
 
-def watch(stack: Stack) -> None:
-    """Stay until a signal interrupts; bring the supervisor back when it is killed."""
-    while True:
-        time.sleep(1.0)
-        if not stack.is_supervised():
-            say("the supervisor was killed: starting again")
-            stack.start()
-        stack.trim_logs()
-
-
 def serve(options: Options, *, demo: bool, s3: str, began: float) -> None:
-    """Check, start, announce, stay, stop."""
+    """Check, start, announce; then be what stays (watching.py), or stop."""
     os.umask(0o077)  # what it and its processes keep is for nobody else
+    again = bool(os.environ.pop(watching.AGAIN, ""))  # the supervisor was killed
     home = options.home
     preflight.check_home(home)
     held = preflight.lock(home)
-    preflight.check_data_version(home)
-    preflight.check_disk(home)
+    env = {**os.environ, **options.environment}
+    if not again:
+        check(options, env)
+    options = replace(options, door=door(home, env, s3, say=say))
+    stack = Stack(options, say=say)
+    if not again:
+        make_room(stack)
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        for each in watching.SIGNALS:  # already stopping: a second Ctrl-C must not interrupt the orderly end
+            signal.signal(each, signal.SIG_IGN)
+        raise watching.Interrupted
+
+    for number in watching.SIGNALS:
+        signal.signal(number, on_signal)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, watching.SIGNALS)
+    try:
+        stack.start()
+        if not again:
+            say(f"the console answers after {time.monotonic() - began:.1f} s")
+            # Made while the others begin; it works for a few minutes only, and a demo takes as long.
+            link = "" if demo else login_link(stack)
+            stack.wait_ready()
+            since = f"{time.monotonic() - began:.1f} s"
+            say(f"everything is started after {since}: console, gRPC, workers and executor answer")
+            if demo:
+                run_demo(stack)
+            announce(stack, link or login_link(stack))
+        watching.begin(stack.supervisor, held.fileno(), str(home.root), sys.argv[1:])
+    except watching.Interrupted:
+        pass
+    finally:
+        for number in watching.SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        say("stopping")
+        stack.stop()
+        held.close()
+        say("stopped")
+
+
+def check(options: Options, env: Mapping[str, str]) -> None:
+    """Raises CannotStart for what cannot work, before anything is written."""
+    preflight.check_data_version(options.home)
+    preflight.check_disk(options.home)
     preflight.check_wheels(postgres=options.postgres, valkey=options.valkey)
     if options.connector is not None:
         connector.check(options.connector.python)
-    env = {**os.environ, **options.environment}
     clusters.check(env)
-    options = replace(options, door=door(home, env, s3, say=say))
-    stack = Stack(options, say=say)
-    for line in clusters.describe(stack.env, stack.env.get("CAUSEWAY_STORE_URL") or str(home.root / "objects")):
+
+
+def make_room(stack: Stack) -> None:
+    """Say what clusters there are, stop what is left of an earlier run, and look whether the ports are free."""
+    options, store = stack.options, stack.env.get("CAUSEWAY_STORE_URL") or str(stack.home.root / "objects")
+    for line in clusters.describe(stack.env, store):
         say(line)
     stack.clear_leftovers()
     preflight.check_port(options.bind, options.http_port, option="--http-port")
@@ -166,34 +198,9 @@ def serve(options: Options, *, demo: bool, s3: str, began: float) -> None:
     if options.connector is not None:
         preflight.check_port("127.0.0.1", options.connector.port, option="CAUSEWAY_CONNECTOR_PORT")
 
-    told = False
 
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        nonlocal told
-        if told:
-            return  # already stopping: a second Ctrl-C must not interrupt the orderly end
-        told = True
-        raise Interrupted
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, on_signal)
-    try:
-        stack.start()
-        say(f"the console answers after {time.monotonic() - began:.1f} s")
-        stack.wait_ready()
-        say(f"everything is started after {time.monotonic() - began:.1f} s: console, gRPC, workers and executor answer")
-        if demo:
-            run_demo(stack)
-        announce(stack, stack.manage_warm(["login_link"])[0])
-        watch(stack)
-    except Interrupted:
-        pass
-    finally:
-        told = True
-        say("stopping")
-        stack.stop()
-        held.close()
-        say("stopped")
+def login_link(stack: Stack) -> str:
+    return stack.manage_warm(["login_link", "--skip-checks"])[0]
 
 
 def announce(stack: Stack, link: str) -> None:

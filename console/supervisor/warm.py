@@ -7,13 +7,15 @@ imports it once, when the first of them is to start, and each of them is a fork 
 somebody writes to them. What supervisord knows and does (restarts, signals, states) is as it was: only its `execve`,
 of which the child is the caller, goes on in this process where the program is one of ours.
 
-A program that must not have what the others have (the executor, which may not read their settings) is started by
-launch.sh and `execve` as anywhere.
+A program that must not have what the others have (the executor, which may not read their settings) is forked before
+there is any of it, with what needs no settings. That happens once: to be started again it is launched as a program of
+its own.
 """
 
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import logging
@@ -22,7 +24,7 @@ import runpy
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,12 +34,45 @@ from supervisor import supervisord
 from supervisor.options import ServerOptions
 
 from console.supervisor import managing
+from console.supervisor.kept_code import kept_code
 from console.supervisor.leftovers import began_at
-from console.supervisor.processes import FORK
-from console.supervisor.rehearsal import rehearse
+from console.supervisor.paths import Home
+from console.supervisor.processes import EARLY, FORK, launched
+from console.supervisor.rehearsal import login, rehearse
 
 logger = logging.getLogger(__name__)
 
+# What the executor imports as well, and needs no settings. Most of it comes with some other of these.
+PLAIN = (
+    "django.contrib.postgres.fields",
+    "django.contrib.postgres.apps",
+    "django.db.backends.postgresql.base",
+    "django.contrib.auth.apps",
+    "django.contrib.contenttypes.apps",
+    "django.contrib.sessions.apps",
+    "django.contrib.staticfiles.apps",
+    "django.contrib.admin.apps",
+    "django.views.debug",
+    "drf_spectacular.checks",
+    "whitenoise.runserver_nostatic",
+    "redis",
+    "msgpack",
+    "flyteidl.admin.execution_pb2",
+    "flyteidl.admin.launch_plan_pb2",
+    "flyteidl.core.dynamic_job_pb2",
+    "flyteidl.core.errors_pb2",
+    "google.protobuf.json_format",
+    "psutil",
+    "botocore.exceptions",
+    "urllib3",
+    "croniter",
+    "artifacts.governance.policies",
+    "artifacts.sessions.base",
+    "lineage.outside.events",
+    "scheduler.engine.graph",
+    "scheduler.quotas.turns",
+    "scheduler.secrets.files",
+)
 # What they import before they do anything; all at once, as pages that are written to between two forks are not shared.
 MODULES = (
     "gunicorn.app.wsgiapp",
@@ -62,21 +97,37 @@ MODULES = (
     "celery.worker.strategy",
     "kombu.transport.redis",
 )
+# What frameworks import where it is installed, for what nobody asks of them here (pages that show an API, clients for
+# tests): 5 MB. Whoever needs one for himself imports it later.
+UNASKED = ("jinja2", "markdown", "pygments", "requests")
 SERVING = "console.wsgi"  # looks for the collected files when it is imported, and is it last
 SOON = 5.0  # seconds: what dies that soon after its start is started again a little slower, as launch.sh does
 
 
 @cache
-def warm() -> None:
-    """Import what the programs need. Nothing of it may start a thread or open a connection: a fork would not have the
-    thread, and would share the connection.
+def plain() -> None:
+    """Import what needs no settings. Nothing of this, or of what follows, may start a thread or open a connection: a
+    fork would not have the thread, and would share the connection.
     """
     gc.disable()  # for good, in this process: a collection would write into pages that are shared
-    import django
+    setproctitle.getproctitle()  # it has to look for its place before the environment is another
+    with kept_code(_run() / "plain.code"):
+        for name in PLAIN:
+            importlib.import_module(name)
+    login()
+    _settle_memory()
 
-    django.setup()
-    for name in MODULES:
-        importlib.import_module(name)
+
+@cache
+def warm() -> None:
+    """Import what the programs need."""
+    plain()
+    with absent(UNASKED), kept_code(_run() / "warm.code"):
+        import django
+
+        django.setup()
+        for name in MODULES:
+            importlib.import_module(name)
     from django.urls import get_resolver
 
     from console.celery import app
@@ -85,8 +136,7 @@ def warm() -> None:
     app.loader.import_default_modules()
     app.finalize()
     rehearse(app)
-    gc.collect()
-    gc.freeze()
+    _settle_memory()
 
 
 @cache
@@ -94,7 +144,29 @@ def ready_to_serve() -> None:
     """The last of it, for a data directory that is prepared."""
     warm()
     importlib.import_module(SERVING)
-    gc.collect()
+    _settle_memory()
+
+
+def _run() -> Path:
+    return Home(Path(os.environ["CAUSEWAY_HOME"])).run
+
+
+@contextlib.contextmanager
+def absent(names: Sequence[str]) -> Iterator[None]:
+    """As if these were not installed, unless they are imported already."""
+    hidden = [name for name in names if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # None is what stands for one that is not there
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+def _settle_memory() -> None:
+    """What is there now stays, and is shared by the forks that follow. A collection before that would find half a
+    megabyte, and take a quarter of a second of each start.
+    """
     gc.freeze()
 
 
@@ -131,28 +203,40 @@ class Options(ServerOptions):  # type: ignore[misc]
 
     def check_execv_args(self, filename: str, argv: Sequence[str], st: object) -> None:
         """Called in supervisord itself, right before each fork."""
-        if is_forked(argv):
+        if word(argv) == FORK:
             tried(ready_to_serve)
-            return
-        super().check_execv_args(filename, argv, st)
+        elif word(argv) == EARLY:
+            tried(plain)
+        else:
+            super().check_execv_args(filename, argv, st)
 
     def execve(self, filename: str, argv: Sequence[str], env: Mapping[str, str]) -> None:
         """Called in the child, whose descriptors, folder and process group are set."""
-        if is_forked(argv):
-            become(argv[2], argv[3:], env)
+        if word(argv) == FORK:
+            become(argv[2], argv[3:], env, _already_set_up)
+        if word(argv) == EARLY:
+            if not knows_settings():
+                become(argv[2], argv[3:], env, lambda: wait_until_prepared(env))
+            argv = launched(argv[2:])
+            filename = argv[0]
         super().execve(filename, argv, env)
 
 
-def is_forked(argv: Sequence[str]) -> bool:
-    return len(argv) > 2 and argv[1] == FORK
+def word(argv: Sequence[str]) -> str:
+    """FORK or EARLY; empty: it is a program of its own."""
+    return argv[1] if len(argv) > 2 and argv[1] in {FORK, EARLY} else ""
 
 
-def become(module: str, arguments: Sequence[str], env: Mapping[str, str]) -> NoReturn:
+def knows_settings() -> bool:
+    return os.environ.get("DJANGO_SETTINGS_MODULE", "console.settings") in sys.modules
+
+
+def become(module: str, arguments: Sequence[str], env: Mapping[str, str], first: Callable[[], None]) -> NoReturn:
     """Run `python -m module arguments` in this process, a fork, as launch.sh would have started it."""
 
     def act() -> None:
         _settle(env)
-        _already_set_up()
+        first()
         gc.enable()
         sys.argv = [module, *arguments]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
@@ -192,6 +276,12 @@ def _settle(env: Mapping[str, str]) -> None:
         os.dup2(source, target)
     os.close(nothing)
     os.close(log)
+
+
+def wait_until_prepared(env: Mapping[str, str]) -> None:
+    """One that is forked early may be so before the database has its tables."""
+    while Home(Path(env["CAUSEWAY_HOME"])).unprepared.exists():
+        time.sleep(0.05)
 
 
 def _already_set_up() -> None:

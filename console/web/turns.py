@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.db import connections
+
 from console.fair import callers
 from console.fair.pool import Pool
 
@@ -12,7 +14,7 @@ class TaskDispatcher:
     """What waitress asks of its own, with a pool of ours."""
 
     def __init__(self, threads: int) -> None:
-        self._pool = Pool(threads, "web")
+        self._pool = Pool(threads, "web", connections.close_all)
 
     def add_task(self, channel: Any) -> None:
         request = channel.requests[0]

@@ -10,17 +10,18 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from flytekit.configuration import Config
 
-from console.supervisor import postgres
+from console.supervisor import postgres, watching
 from console.supervisor.fingerprint import is_prepared, note_prepared
 from console.supervisor.leftovers import began_at, running, stop_leftovers
 from console.supervisor.paths import LONGEST_SOCKET_PATH, Home
-from console.supervisor.processes import ROOT, configuration
+from console.supervisor.processes import EARLY, FORK, LAUNCH, ROOT, configuration
 from console.supervisor.stack import Stack
-from console.supervisor.warm import is_forked
+from console.supervisor.warm import Options, wait_until_prepared, word
 from tests.stack import options
 
 
@@ -118,21 +119,70 @@ def test_each_cluster_has_an_executor_of_its_own(home: Home, tmp_path: Path) -> 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each is started by itself")
 def test_the_executor_is_no_fork_of_what_has_the_settings_of_others(home: Home) -> None:
+    assert _forked(home) == {"web": FORK, "rpc": FORK, "worker-1": FORK, "slow": FORK, "executor": EARLY, "valkey": ""}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each is started by itself")
+def test_with_another_s_database_the_executor_is_no_fork_at_all(home: Home) -> None:
+    assert _forked(home, postgres=False)["executor"] == ""
+
+
+def _forked(home: Home, *, postgres: bool = True) -> dict[str, str]:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read_string(configuration(options(home.root)))
-    forked = {name for name in ("web", "rpc", "worker-1", "slow", "executor", "postgres") if _is_forked(parser, name)}
-    assert forked == {"web", "rpc", "worker-1", "slow"}
+    parser.read_string(configuration(replace(options(home.root), postgres=postgres)))
+    names = ("web", "rpc", "worker-1", "slow", "executor", "valkey")
+    return {name: word(shlex.split(parser[f"program:{name}"]["command"])) for name in names}
 
 
-def _is_forked(parser: configparser.ConfigParser, name: str) -> bool:
-    return is_forked(shlex.split(parser[f"program:{name}"]["command"]))
+def test_the_executor_is_launched_as_a_program_once_there_are_settings_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[tuple[str, list[str]]] = []
+    monkeypatch.setattr(
+        "console.supervisor.warm.ServerOptions.execve", lambda self, file, argv, env: told.append((file, argv))
+    )
+    Options().execve("python", ["python", EARLY, "manage", "executor"], {})  # here the settings are imported
+    assert told == [("/bin/sh", ["/bin/sh", str(LAUNCH), sys.executable, "-m", "manage", "executor"])]
+
+
+PLAIN = """
+import sys
+from console.supervisor.warm import PLAIN, knows_settings, plain
+plain()
+from django.conf import settings
+assert not settings.configured and not knows_settings()
+assert not [name for name in PLAIN if name not in sys.modules]
+threads = open("/proc/self/status").read().split("Threads:")[1].split()[0]
+assert threads == "1", threads
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere each is started by itself")
+def test_what_is_imported_before_an_early_fork_knows_no_settings(home: Home) -> None:
+    env = {**os.environ, "CAUSEWAY_HOME": str(home.root), "DJANGO_SETTINGS_MODULE": "console.settings"}
+    done = subprocess.run([sys.executable, "-c", PLAIN], env=env, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+
+
+def test_an_early_fork_waits_for_the_tables(home: Home) -> None:
+    home.unprepared.touch()
+    waiting = Thread(target=wait_until_prepared, args=({"CAUSEWAY_HOME": str(home.root)},), daemon=True)
+    waiting.start()
+    waiting.join(0.3)
+    assert waiting.is_alive()
+    home.unprepared.unlink()
+    waiting.join(5)
+    assert not waiting.is_alive()
 
 
 WARMED = """
 import threading, sys
-from console.supervisor.warm import MODULES, warm
+from console.supervisor.warm import MODULES, UNASKED, warm
 warm()
 from django.db import connections
+assert not [name for name in UNASKED if name in sys.modules]
+import requests, rest_framework.views
+assert requests.get
 assert threading.active_count() == 1, threading.enumerate()
 assert all(one.connection is None for one in connections.all(initialized_only=True))
 assert not [name for name in MODULES if name not in sys.modules]
@@ -201,3 +251,28 @@ def test_a_connector_service_is_started_with_what_tasks_have_and_no_more(home: H
         .environment["CAUSEWAY_CONNECTORS"]
         .startswith("a=b:1,here=127.0.0.1:")
     )
+
+
+def test_a_log_that_grew_too_long_has_one_predecessor(home: Home) -> None:
+    for text in ("the first", "the second"):
+        (home.logs / "web.log").write_text(text)
+        watching.trim_logs(str(home.logs), limit=5)
+    assert (home.logs / "web.log").read_text() == ""
+    assert (home.logs / "web.log.1").read_text() == "the second"
+    (home.logs / "web.log").write_text("short")
+    watching.trim_logs(str(home.logs), limit=5)
+    assert (home.logs / "web.log").read_text() == "short"
+
+
+def test_a_log_that_cannot_be_shortened_ends_nothing(home: Home) -> None:
+    (home.logs / "rpc.log").write_text("the first")
+    (home.logs / "rpc.log.1").mkdir()
+    watching.trim_logs(str(home.logs), limit=5)
+    assert (home.logs / "rpc.log").read_text() == "the first"
+    watching.trim_logs(str(home.root / "nowhere"), limit=5)
+
+
+def test_what_stays_of_script_up_imports_little(home: Home) -> None:
+    program = f"import sys; exec(open({watching.__file__!r}).read(), {{'__name__': ''}}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", program], capture_output=True, text=True, check=True)
+    assert not set(done.stdout.split()) & {"console", "subprocess", "dataclasses", "pathlib", "json"}

@@ -137,13 +137,13 @@ def test_threads_answer_others_while_one_caller_sleeps_in_all_that_he_may_have()
 
 
 def test_a_pool_of_calls_answers_and_tells_what_was_raised() -> None:
-    calls = Calls(2, "test", lambda given: Caller(str(given[0])))
+    calls = Calls(Pool(2, "test"), lambda given: Caller(str(given[0])))
     assert [calls.submit(abs, number).result(10) for number in (-1, 2)] == [1, 2]
     assert isinstance(calls.submit(int, "x").exception(10), ValueError)
 
 
 def test_threads_end_with_their_pool_once_all_is_answered() -> None:
-    calls = Calls(2, "ending", lambda given: Caller(str(given[0])))
+    calls = Calls(Pool(2, "ending"), lambda given: Caller(str(given[0])))
     woken = threading.Event()
     answers = [calls.submit(woken.wait, 20) for _ in range(5)]
     del calls

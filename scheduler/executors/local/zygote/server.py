@@ -207,7 +207,6 @@ class Zygote:
             os.close(nowhere)
             os.environ["HOME"] = tmp
             child.use_temporary_directory(tmp)
-        gc.unfreeze()
         self.children.clear()
         os.environ.update(env)
         importlib.import_module(f"{__package__}.images").program_is_from_archive(True)
