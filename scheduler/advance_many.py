@@ -102,7 +102,7 @@ def _ask(
             wants = steps.send(answer)
         except StopIteration:
             decided.append(turn)
-        except (_Alone, Exception) as error:
+        except (_Alone, Exception) as error:  # noqa: BLE001
             _left(turn, error)
         else:
             yield turn, steps, wants
@@ -114,7 +114,7 @@ def _answer(
     for turn, steps, wants in asking:
         try:
             answer = look_up(turn, wants, kept)
-        except (_Alone, Exception) as error:
+        except (_Alone, Exception) as error:  # noqa: BLE001
             _left(turn, error)
         else:
             yield turn, steps, answer
