@@ -68,8 +68,8 @@ def _is_untouched(execution: Execution) -> bool:
     return not touched and execution.reference_id is None and execution.parent_node_id is None
 
 
-class _Alone(Exception):
-    """The turn writes, or locks, before all of it is decided."""
+class _Alone(BaseException):
+    """The turn writes, or locks, before all of it is decided. No error that anybody below may take for one."""
 
 
 def _only_reading(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: Any) -> Any:
@@ -102,7 +102,7 @@ def _ask(
             wants = steps.send(answer)
         except StopIteration:
             decided.append(turn)
-        except Exception as error:  # noqa: BLE001 - whatever it is, alone it is met again
+        except (_Alone, Exception) as error:  # noqa: BLE001
             _left(turn, error)
         else:
             yield turn, steps, wants
@@ -114,12 +114,13 @@ def _answer(
     for turn, steps, wants in asking:
         try:
             answer = look_up(turn, wants, kept)
-        except Exception as error:  # noqa: BLE001 - as above
+        except (_Alone, Exception) as error:  # noqa: BLE001
             _left(turn, error)
         else:
             yield turn, steps, answer
 
 
-def _left(turn: Turn, error: Exception) -> None:
+def _left(turn: Turn, error: BaseException) -> None:
+    """Alone it is met again, whatever it is."""
     if not isinstance(error, _Alone):
         logger.warning("execution %s: evaluated alone: %s", turn.execution.pk, error)

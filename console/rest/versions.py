@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -70,6 +71,45 @@ class VersionSummary(serializers.Serializer[Any]):
     def get_period(self, version: ArtifactVersion) -> str:
         at = version.time_partition
         return "" if at is None else format_period(at, version.artifact.granularity)
+
+
+_MOMENT = serializers.DateTimeField()
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else _MOMENT.to_representation(at)
+
+
+def summary_of(version: ArtifactVersion) -> dict[str, Any]:
+    """What VersionSummary says, written out: to ask its fields one after the other for each row takes a quarter of what
+    Python does for a search.
+    """
+    artifact = version.artifact
+    at = version.time_partition
+    return {
+        "id": version.pk,
+        "project": artifact.project,
+        "domain": artifact.domain,
+        "name": artifact.name,
+        "version": version.version,
+        "kind": version.kind,
+        "partitions": version.partitions,
+        "time_partition": _moment(at),
+        "period": "" if at is None else format_period(at, artifact.granularity),
+        "uri": version.uri,
+        "size_bytes": version.size_bytes,
+        "content_hash": version.content_hash,
+        "execution": version.execution_key,
+        "node_id": version.node_id,
+        "producer": version.producer,
+        "created_by": version.created_by,
+        "created_at": _moment(version.created_at),
+        "quarantined_at": _moment(version.quarantined_at),
+        "is_shadow": version.is_shadow,
+        "removed_at": _moment(version.removed_at),
+        "metadata": {key: str(value) for key, value in version.metadata.items()},
+        "metrics": {key: float(value) for key, value in version.metrics.items()},
+    }
 
 
 class VersionDetail(VersionSummary):
@@ -173,7 +213,9 @@ class VersionsView(ListView):
             whole = set(partitions) == set(artifact.partition_keys)
             wanted &= Q(partition_digest=digest_of(partitions)) if whole else Q(partitions__contains=partitions)
         rows = ArtifactVersion.objects.filter(wanted, artifact=artifact).select_related("artifact").defer(*_HEAVY)
-        return self.page(request, rows, VersionSummary)
+        paginator = self.pagination_class()
+        found = paginator.paginate_queryset(rows, request, self)
+        return paginator.get_paginated_response([summary_of(row) for row in found])
 
     @extend_schema(
         request={"application/json": PublishBody, "multipart/form-data": OpenApiTypes.OBJECT},
@@ -237,7 +279,7 @@ class SearchView(ListView):
         paginator = self.pagination_class()
         if found.cursor:
             paginator.next_url = replace_query_param(request.build_absolute_uri(), "cursor", found.cursor)
-        return paginator.get_paginated_response([represent(VersionSummary, row) for row in found.rows])
+        return paginator.get_paginated_response([summary_of(row) for row in found.rows])
 
 
 class FacetOut(serializers.Serializer[Any]):
