@@ -30,35 +30,43 @@ PRIVATE, PRIVATE_FILE = 0o700, 0o600
 class KeptOpen:
     """Descriptors of the folders of projects and domains, which nearly every path leads through. Thread-safe.
 
-    Nobody's tasks can put something else in their place: their parents are ours.
+    Nobody's tasks can put something else in their place: their parents are ours. Whoever else does is noticed.
     """
 
     MOST = 64
     SECONDS = 5.0
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path) -> None:
+        self.root = root
         self._lock = threading.Lock()
-        self._kept: dict[tuple[object, ...], tuple[float, int]] = {}
+        self._kept: dict[tuple[bool, str], tuple[float, int]] = {}
 
-    def get(self, key: tuple[object, ...]) -> int | None:
-        """A descriptor of the caller's own; None: it is not known, or not there any more."""
+    def get(self, key: str, *, make: bool) -> int | None:
+        """A descriptor of the caller's own; None: it is not known, or not there any more. `make`: see Folders."""
         with self._lock:
-            since, fd = self._kept.get(key, (0.0, -1))
+            since, fd = self._kept.get((make, key), (0.0, -1))
             if fd < 0:
                 return None
-            if time.monotonic() - since < self.SECONDS and os.fstat(fd).st_nlink:
+            if time.monotonic() - since < self.SECONDS and self._is_there(key, fd):
                 return os.dup(fd)
-            del self._kept[key]
+            del self._kept[make, key]
             os.close(fd)
             return None
 
-    def put(self, key: tuple[object, ...], fd: int) -> None:
+    def _is_there(self, key: str, fd: int) -> bool:
+        try:
+            return os.path.samestat(os.stat(f"{self.root}/{key}", follow_symlinks=False), os.fstat(fd))
+        except OSError:
+            return False
+
+    def put(self, key: str, fd: int, *, make: bool) -> None:
         with self._lock:
-            if key in self._kept:
+            if (make, key) in self._kept:
                 return
             while len(self._kept) >= self.MOST:
                 os.close(self._kept.pop(next(iter(self._kept)))[1])
-            self._kept[key] = time.monotonic(), os.dup(fd)
+            with contextlib.suppress(OSError):  # only to be faster
+                self._kept[make, key] = time.monotonic(), os.dup(fd)
 
     def __del__(self) -> None:
         for _, fd in self._kept.values():
@@ -70,7 +78,7 @@ class Folders:
 
     def __init__(self, root: Path, users: TaskUsers | None) -> None:
         self.root, self.users = root, users
-        self._scopes = KeptOpen()
+        self._scopes = KeptOpen(root)
 
     @contextlib.contextmanager
     def folder_of(self, key: str, *, make: bool = False) -> Iterator[tuple[int, str]]:
@@ -82,8 +90,8 @@ class Folders:
     @contextlib.contextmanager
     def folder(self, folders: list[str], *, make: bool = False) -> Iterator[int]:
         """A descriptor of the folder; with `make` it is made, with all above it."""
-        scope = (make, *folders[:SCOPE_DEPTH])
-        known = self._scopes.get(scope) if len(folders) >= SCOPE_DEPTH else None
+        scope = "/".join(folders[:SCOPE_DEPTH])
+        known = self._scopes.get(scope, make=make) if len(folders) >= SCOPE_DEPTH else None
         fd, depth = (known, SCOPE_DEPTH) if known is not None else (self._open_root(make=make), 0)
         try:
             while depth < len(folders):
@@ -92,7 +100,7 @@ class Folders:
                 os.close(fd)
                 fd = inner
                 if depth == SCOPE_DEPTH:
-                    self._scopes.put(scope, fd)
+                    self._scopes.put(scope, fd, make=make)
             yield fd
         finally:
             os.close(fd)

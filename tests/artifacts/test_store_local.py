@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shutil
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,6 +18,7 @@ from pytest_django import Settings
 
 from artifacts.exceptions import NotFound
 from artifacts.store import LocalStore, open_store, store
+from artifacts.store.folders import Folders, KeptOpen
 
 MINUTE = timedelta(minutes=1)
 
@@ -160,3 +162,43 @@ def test_it_sends_no_part_of_another_object_than_the_client_began_with(local: Lo
 
 def test_it_answers_404_for_an_object_that_is_gone(local: LocalStore) -> None:
     assert get(local.signed_get(f"{local.root}/gone", expires=MINUTE)).status_code == 404
+
+
+def test_a_project_s_folder_that_is_replaced_is_looked_for_again(local: LocalStore) -> None:
+    """By whoever moves it away: what is written then is where it belongs, not in the one that was moved."""
+    folder, uri = local.directory / "raw/p/d", f"{local.root}/raw/p/d/e/x"
+    local.put(uri, b"before")
+    assert local.get(uri) == b"before"
+    folder.rename(folder.with_name("moved"))
+    assert not local.exists(uri)
+    local.put(uri, b"after")
+    assert (folder / "e/x").read_bytes() == b"after"
+    assert (folder.with_name("moved") / "e/x").read_bytes() == b"before"
+    shutil.rmtree(folder)
+    assert not local.exists(uri)
+    folder.symlink_to(folder.with_name("moved"))
+    with pytest.raises(NotFound):
+        local.get(uri)
+    assert local.among(f"{local.root}/raw/p/d/e", ["x"]) == set()
+
+
+def test_the_last_descriptor_is_enough(local: LocalStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none_left(fd: int) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(os, "dup", none_left)
+    local.put(uri := f"{local.root}/raw/p/d/e/x", b"x")
+    assert local.get(uri) == b"x"
+
+
+def test_kept_descriptors_are_few_and_go_with_the_store(local: LocalStore) -> None:
+    def held() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    before = held()
+    for number in range(3 * KeptOpen.MOST):
+        local.put(uri := f"{local.root}/raw/p{number}/d/e/x", b"x")
+        assert local.exists(uri)
+    assert before < held() <= before + KeptOpen.MOST
+    local.folders = Folders(local.directory, None)
+    assert held() == before

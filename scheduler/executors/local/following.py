@@ -23,6 +23,11 @@ from scheduler.executors.local.zygote.child import DUPLICATE
 MAX_LOST = 5  # zygotes that may die before they started an attempt
 
 
+def _handed_over_at(run: Run) -> float:
+    """In seconds since the epoch."""
+    return time.time() - (time.monotonic() - run.since)
+
+
 class Following:
     """Thread-safe. `launch`: the step that an attempt takes again whose zygote died before it had a process."""
 
@@ -42,9 +47,10 @@ class Following:
         if run is None or run.ended:
             return
         if message["is"] == "started":
-            process, at = Process(message["pid"], message["born"]), datetime.now(timezone.utc)
+            process, taken_by = Process(message["pid"], message["born"]), run.directory.process()
             # Else it is known who runs it: this is about a second process, which is gone, or says so in a moment.
-            if not run.orphaned and run.directory.process() in (None, process):
+            if not run.orphaned and taken_by in (None, process):
+                at = datetime.now(timezone.utc) if taken_by is None else self._since(run)
                 self.steps.do(run, partial(self._started, process=process, at=at))
         elif message["status"] == DUPLICATE:
             self.steps.do(run, self.found)
@@ -52,6 +58,12 @@ class Following:
             run.disk_full = run.disk_full or bool(message.get("full"))
             self._note_times(run, message)
             self._finish(run, message["status"])
+
+    def _since(self, run: Run) -> datetime:
+        """When the process began that took it, which may be told late; between when it was handed over and now."""
+        now = time.time()
+        since = run.directory.started_at() or now
+        return datetime.fromtimestamp(min(max(since, _handed_over_at(run)), now), timezone.utc)
 
     def _note_times(self, run: Run, message: dict[str, Any]) -> None:
         """Of one among several in a row it is told afterwards who ran it, and when."""
@@ -61,7 +73,9 @@ class Following:
                 run.process = Process(message["pid"], message["born"])
             if (seconds := message.get("seconds")) is None:
                 return
-            taken = now - (time.monotonic() - run.since)  # not before that, whatever a task says
+            taken = _handed_over_at(run)  # not before that, whatever a task says
+            if run.started_at is not None:
+                taken = run.started_at.timestamp()
             until = min(max(message["until"], taken), now)
             run.until = datetime.fromtimestamp(until, timezone.utc)
             if run.started_at is None:

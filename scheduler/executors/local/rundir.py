@@ -207,6 +207,14 @@ class RunDirectory:
         except RecursionError as error:
             raise ValueError("nested too deep") from error
 
+    def ended_at(self) -> float | None:
+        """When, in seconds since the epoch, as the result says it; None: it does not."""
+        try:
+            at = self._done()["at"]
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+        return at if isinstance(at, int | float) and 0 < at < LATEST else None
+
     def ended_itself(self) -> bool:
         """Whether the process that took it came to its end, and so ended what it had started: nobody else said it."""
         try:

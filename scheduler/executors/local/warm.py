@@ -20,7 +20,8 @@ class Worker:
     zygote: Zygote
     process: Process | None = None
     orders: list[Order] = field(default_factory=list)  # handed over and not ended: it is at the first of them
-    before: set[Path] = field(default_factory=set)  # of which it may still speak: taken back, or found ended
+    before: set[Path] = field(default_factory=set)  # of which it has yet to speak: taken back, or found ended
+    shown: Order | None = None  # of which it was told that it has started
     moved_at: float = 0.0  # monotonic; when it was last heard of
     last: bool = False  # it exits after this run
     in_a_row: bool = False  # it was handed several at once

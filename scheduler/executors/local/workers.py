@@ -17,7 +17,7 @@ from typing import Any
 
 from scheduler.executors.local import blocks
 from scheduler.executors.local.blocks import Order
-from scheduler.executors.local.rundir import LATEST, Process, RunDirectory
+from scheduler.executors.local.rundir import LATEST, MOST_STATUS, Process, RunDirectory
 from scheduler.executors.local.untold import Untold
 from scheduler.executors.local.warm import Worker, Zygote
 from scheduler.executors.local.wires import Wires
@@ -34,6 +34,26 @@ TIMES = ("seconds", "waited", "until")  # how long it took, that it waited for a
 
 def _is_time(said: object) -> bool:
     return isinstance(said, int | float) and 0 <= said < LATEST
+
+
+def _believed(worker: Worker, message: Mapping[str, Any]) -> dict[str, Any]:
+    """What counts of an end that a task's process, which can say what it likes, or its directory tells of."""
+    status = message["status"]
+    if not isinstance(status, int) or abs(status) >= MOST_STATUS:
+        raise ValueError(f"{status!r} is no exit code")
+    told = {"is": "ended", "dir": str(message["dir"]), "status": status, "full": bool(message.get("full"))}
+    if all(_is_time(message.get(name)) for name in TIMES):
+        told |= {name: message[name] for name in TIMES}
+    return told if worker.process is None else told | asdict(worker.process)
+
+
+def _end_by_files(run: Path) -> dict[str, Any] | None:
+    """As the process says it, of one that has not said it yet; None: it has not ended."""
+    directory = RunDirectory(run)
+    if (status := directory.result()) is None:
+        return None
+    since, until = directory.started_at() or 0.0, directory.ended_at() or 0.0
+    return {"is": "ended", "dir": str(run), "status": status, "seconds": until - since, "waited": 0.0, "until": until}
 
 
 class Workers:
@@ -74,7 +94,7 @@ class Workers:
     def _give(self, worker: Worker, orders: list[Order], *, last: bool) -> None:
         worker.zygote.runs.update(order.run for order in orders)
         worker.orders, worker.last, worker.moved_at = list(orders), last, time.monotonic()
-        worker.in_a_row = len(orders) > 1
+        worker.in_a_row, worker.shown = len(orders) > 1, None
         told = [{"dir": str(order.run), "last": last, "hold": order is not orders[-1]} for order in orders]
         with contextlib.suppress(OSError):  # it died; its zygote says so
             worker.sock.sendall(b"".join(json.dumps(one).encode() + b"\n" for one in told))
@@ -100,24 +120,26 @@ class Workers:
 
     def look_after(self, zygote: Zygote, now: float) -> None:
         """One that is at a task of several for a while: others before it may have ended, those behind it wait."""
-        for worker in [one for one in zygote.workers if one.orders and one.in_a_row]:
-            if now - worker.moved_at > SLOW_SECONDS:
+        for worker in list(self.numbered.values()):  # also one that is not heard any more
+            if worker.zygote is zygote and worker.orders and worker.in_a_row and now - worker.moved_at > SLOW_SECONDS:
                 self._look_at(worker)
 
     def _look_at(self, worker: Worker) -> None:
-        while worker.orders and (status := RunDirectory(worker.orders[0].run).result()) is not None:
+        """OSError for want of descriptors: what it has left stays with it, until the next look."""
+        while worker.orders and (found := _end_by_files(worker.orders[0].run)) is not None:
             worker.before.add(worker.orders[0].run)
-            self._ended(worker, {"is": "ended", "dir": str(worker.orders[0].run), "status": status})
+            self._ended(worker, found)
         if not worker.orders:
             return
-        first, *behind = worker.orders
-        worker.orders = [first]
-        worker.zygote.pace.note(first.kind, SLOW_SECONDS)
-        if worker.process is not None and RunDirectory(first.run).process() == worker.process:
-            self._tell_started(worker)
-        for order in behind:
-            worker.before.add(order.run)
+        first = worker.orders[0]
+        is_at_it = RunDirectory(first.run).process() is not None
+        if worker.shown is not first:
+            worker.zygote.pace.note(first.kind, SLOW_SECONDS)
+        for order in worker.orders[1:] if is_at_it else list(worker.orders):
             self.dispatch(worker.zygote, order, reuse=True)
+            worker.orders.remove(order)
+            worker.before.add(order.run)
+        self._tell_started(worker)
 
     def retire(self, zygote: Zygote, now: float) -> None:
         """All but one of those that had nothing to do for a while."""
@@ -137,7 +159,9 @@ class Workers:
             self.drop(worker)
 
     def _tell_started(self, worker: Worker) -> None:
-        if worker.process is not None and worker.orders:
+        """That it is at the first of its orders: once of each."""
+        if worker.process is not None and worker.orders and worker.shown is not worker.orders[0]:
+            worker.shown = worker.orders[0]
             started = {"is": "started", "dir": str(worker.orders[0].run), **asdict(worker.process)}
             self.untold.tell(lambda: self.tell(started))
 
@@ -151,9 +175,11 @@ class Workers:
             elif worker.orders and message["dir"] == str(worker.orders[0].run):
                 self._ended(worker, message)
             elif Path(message["dir"]) in worker.before:
+                told = _believed(worker, message)
                 worker.before.remove(Path(message["dir"]))
-                if message["status"] != DUPLICATE:  # else another process runs it, or has run it
-                    self.untold.tell(lambda: self.tell(message))
+                self._rest(worker)
+                if told["status"] != DUPLICATE:  # else another process runs it, or has run it
+                    self.untold.tell(lambda: self.tell(told))
             else:
                 logger.warning("a task process speaks of an attempt that is not its own: %s", message["dir"])
         if message["is"] == "ended":
@@ -161,23 +187,22 @@ class Workers:
 
     def _ended(self, worker: Worker, message: dict[str, Any]) -> None:
         """The first of its orders."""
+        told = _believed(worker, message)
         order = worker.orders.pop(0)
         worker.zygote.runs.discard(order.run)
         worker.moved_at = time.monotonic()
-        told = {name: value for name, value in message.items() if name not in TIMES}
-        if all(_is_time(message.get(name)) for name in TIMES):  # a task can say what it likes
-            worker.zygote.pace.note(order.kind, message["seconds"] - message["waited"])
-            told |= {name: message[name] for name in TIMES}
+        if "seconds" in told:
+            worker.zygote.pace.note(order.kind, told["seconds"] - told["waited"])
         self._rest(worker)
-        if worker.process is not None:
-            told |= asdict(worker.process)
         self.untold.tell(lambda: self.tell(told))
 
     def _rest(self, worker: Worker) -> None:
-        """If it has nothing to do."""
-        if not worker.orders and not worker.last and worker in worker.zygote.workers:
-            worker.rested_at = time.monotonic()
-            worker.zygote.idle.append(worker)
+        """If it has nothing to do, and is not at what was taken back from it either."""
+        zygote = worker.zygote
+        if worker.orders or worker.before or worker.last or worker not in zygote.workers or worker in zygote.idle:
+            return
+        worker.rested_at = time.monotonic()
+        zygote.idle.append(worker)
 
     def forked(self, message: Mapping[str, Any]) -> None:
         """Said by its zygote: it has a process."""
@@ -196,16 +221,15 @@ class Workers:
             runs = [order.run for order in worker.orders]
             worker.zygote.runs.difference_update(runs)
             self.drop(worker)
-        for run in runs:
+        for run in [*runs, *worker.before]:
             self.untold.tell(partial(self._run_gone, run, worker, message))
 
     def _run_gone(self, run: Path, worker: Worker, message: dict[str, Any]) -> None:
-        directory = RunDirectory(run)
-        if worker.in_a_row and (status := directory.result()) is not None:  # ended before, and not told any more
-            self.tell({"is": "ended", "dir": str(run), "status": status})
-        elif directory.process() == worker.process:
+        if worker.in_a_row and (found := _end_by_files(run)) is not None:  # ended before, and not told any more
+            self.tell(_believed(worker, found))
+        elif RunDirectory(run).process() == worker.process:
             self.tell({**message, "is": "ended", "dir": str(run)})
-        else:  # it was dead before the run reached it, or another process runs it
+        elif run not in worker.before:  # it was dead before the run reached it, or another process runs it
             self.tell_lost([run])
 
     def is_of(self, number: int, zygote: Zygote) -> bool:

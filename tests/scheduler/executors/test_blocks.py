@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +20,12 @@ from scheduler.attempts.observations import Ended
 from scheduler.executors.base import Assignment
 from scheduler.executors.local import blocks
 from scheduler.executors.local.blocks import Gathering, Order, Pace, processors, shares
+from scheduler.executors.local.rundir import Process
+from scheduler.executors.local.untold import Untold
+from scheduler.executors.local.warm import Worker, Zygote
+from scheduler.executors.local.wires import Wires
+from scheduler.executors.local.workers import TIMES, Workers
+from scheduler.executors.local.zygote.child import DUPLICATE
 from scheduler.executors.local.zygote.mapped import Literals
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, crash, error
@@ -74,6 +84,10 @@ ALL: dict[str, Callable[[list[str]], object]] = {
     "sum": lambda literals: [*literals, "x"],
     "eq": lambda literals: literals == ["1"],
     "copy": lambda literals: literals.copy(),
+    "added": lambda literals: ["x"] + literals,  # noqa: RUF005
+    "pickled": lambda literals: pickle.loads(pickle.dumps(literals)),  # noqa: S301
+    "deep": copy.deepcopy,
+    "text": str,
 }
 
 
@@ -96,7 +110,116 @@ def test_literals_made_when_asked_for_are_a_list(messages: list[int], asked: lis
     assert isinstance(lazy, list) and lazy[1:3] == plain[1:3] and len(lazy) == len(plain)
 
 
+# --- what processes say ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def workers() -> tuple[Workers, list[dict[str, Any]], list[Path]]:
+    told: list[dict[str, Any]] = []
+    lost: list[Path] = []
+    return Workers(Wires(print, print), Untold(), threading.RLock(), told.append, lost.extend), told, lost
+
+
+def at_work(workers: Workers, *runs: Path) -> Worker:
+    """A process that was handed them, with its zygote."""
+    ours, theirs = socket.socketpair()
+    worker = Worker(ours, Zygote(theirs), Process(4, 5))
+    worker.zygote.workers.add(worker)
+    workers.numbered[1] = worker
+    workers._give(worker, [Order(run, "k") for run in runs], last=False)
+    return worker
+
+
+def end_of(run: Path, **said: object) -> dict[str, Any]:
+    return {"is": "ended", "dir": str(run), "status": 0, **said}
+
+
+NONSENSE = ("x", None, [], {}, float("nan"), float("inf"), -1, 5e9, 1 << 70)
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+@pytest.mark.parametrize("said", [{"pid": 1, "born": 1}, *({name: one} for name in TIMES for one in NONSENSE)])
+def test_of_an_end_counts_what_can_be(
+    workers: tuple[Workers, list[dict[str, Any]], list[Path]], tmp_path: Path, taken_back: bool, said: dict[str, Any]
+) -> None:
+    of, told, _ = workers
+    worker = at_work(of, tmp_path)
+    if taken_back:
+        worker.orders, worker.before = [], {tmp_path}
+    told.clear()
+    of.take(worker, end_of(tmp_path, **{"seconds": 1.0, "until": 2.0, "more": 1, **said}))
+    times = {"seconds": 1.0, "until": 2.0} if "pid" in said else {}
+    assert told == [{**end_of(tmp_path), "full": False, "pid": 4, "born": 5, **times}]
+    assert worker.zygote.idle == [worker]
+
+
+@pytest.mark.parametrize("taken_back", [False, True])
+@pytest.mark.parametrize("status", [one for one in NONSENSE if one != -1])
+def test_an_end_without_an_exit_code_is_none(
+    workers: tuple[Workers, list[dict[str, Any]], list[Path]], tmp_path: Path, taken_back: bool, status: object
+) -> None:
+    of, told, _ = workers
+    worker = at_work(of, tmp_path)
+    if taken_back:
+        worker.orders, worker.before = [], {tmp_path}
+    told.clear()
+    with pytest.raises(ValueError, match="no exit code"):
+        of.take(worker, end_of(tmp_path, status=status))
+    assert not told and not worker.zygote.idle
+    of.take(worker, end_of(tmp_path, status=3))
+    assert [one["status"] for one in told] == [3]
+
+
+def test_one_process_rests_once_however_often_it_says_so(
+    workers: tuple[Workers, list[dict[str, Any]], list[Path]], tmp_path: Path
+) -> None:
+    of, _, _ = workers
+    worker = at_work(of, tmp_path)
+    of.take(worker, end_of(tmp_path))
+    of.take(worker, {"is": "idle"})
+    assert worker.zygote.idle == [worker]
+
+
+def test_a_process_rests_only_when_it_has_spoken_of_all_that_was_taken_back(
+    workers: tuple[Workers, list[dict[str, Any]], list[Path]], tmp_path: Path
+) -> None:
+    """It may be at one of those."""
+    of, told, _ = workers
+    worker = at_work(of, tmp_path / "a")
+    worker.before = {tmp_path / "b", tmp_path / "c"}
+    of.take(worker, end_of(tmp_path / "a"))
+    assert not worker.zygote.idle
+    of.take(worker, end_of(tmp_path / "b"))
+    assert not worker.zygote.idle
+    told.clear()
+    of.take(worker, end_of(tmp_path / "c", status=DUPLICATE))
+    assert worker.zygote.idle == [worker] and not told
+
+
+def test_of_one_that_was_taken_back_and_begun_all_the_same_it_is_told_how_its_process_ended(
+    workers: tuple[Workers, list[dict[str, Any]], list[Path]], tmp_path: Path
+) -> None:
+    of, told, lost = workers
+    begun, not_begun = tmp_path / "begun", tmp_path / "not"
+    worker = at_work(of, tmp_path / "a")
+    worker.before, worker.orders = {begun, not_begun}, []
+    for run in worker.before:
+        run.mkdir()
+    (begun / "started").write_text("4:5:6.0")
+    told.clear()
+    of.gone({"is": "gone", "id": 1, "status": -9})
+    assert [(one["dir"], one["status"]) for one in told] == [(str(begun), -9)]
+    assert not lost
+
+
 # --- real processes ---------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_bench(own_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """One for which all kinds are quick, however busy the machine is."""
+    monkeypatch.setattr(blocks, "QUICK_SECONDS", 100.0)
+    return own_bench
 
 
 def quick(bench: Bench, count: int = 1) -> list[Assignment]:
@@ -128,15 +251,15 @@ def test_quick_ones_run_in_a_row_in_few_processes_and_share_nothing_else(own_ben
     began = time.time()
     attempts = quick(own_bench, 3 * blocks.MOST)
     submit(own_bench, attempts)
+    workers = [one for each in own_bench.executor.pools.own.clones.values() for one in each.workers]
+    assert len(workers) <= max(3, processors()) + 1
+    assert any(worker.in_a_row for worker in workers)
     ended = end_all(own_bench, attempts)
     assert all(succeeded(ended))
     for number, (attempt, end) in enumerate(zip(attempts, ended, strict=True)):
         assert own_bench.outputs(end).literals["o0"].scalar.primitive.integer == number + 1
         assert own_bench.log(attempt).strip() == f"adding {number} and 1"  # its own log
         assert end.started_at is not None and began - 1 < end.started_at.timestamp() <= end.at.timestamp()
-    workers = [one for each in own_bench.executor.pools.own.clones.values() for one in each.workers]
-    assert len(workers) <= max(3, processors()) + 1
-    assert any(worker.in_a_row for worker in workers)
 
 
 @pytest.mark.e2e

@@ -62,6 +62,13 @@ class Literals(list[Any]):
             super().__setitem__(at, self._make(super().__getitem__(at)))
         return super().__getitem__(at)
 
+    def __radd__(self, before: list[Any]) -> list[Any]:
+        return [*before, *self]
+
+    def __reduce__(self) -> tuple[type, tuple[list[Any]]]:
+        """A copy is a list."""
+        return list, ([*self],)
+
 
 def _after_all(name: str) -> Any:
     method = getattr(list, name)
@@ -74,16 +81,7 @@ def _after_all(name: str) -> Any:
 
 
 # Whatever else a list can do it does with all of its literals.
-_OWN = {
-    "__getitem__",
-    "__init__",
-    "__new__",
-    "__len__",
-    "__class_getitem__",
-    "__hash__",
-    "__getattribute__",
-    "__repr__",
-}
+_OWN = {"__getitem__", "__init__", "__new__", "__len__", "__class_getitem__", "__hash__", "__getattribute__"}
 for _name in [name for name, one in vars(list).items() if callable(one) and name not in _OWN]:
     setattr(Literals, _name, _after_all(_name))
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -64,3 +65,39 @@ def lets_nobody_tell() -> int:
 @task
 def inode() -> int:
     return os.stat("..").st_ino
+
+
+def sockets() -> list[int]:
+    found = []
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError):
+            if os.readlink(f"/proc/self/fd/{fd}").startswith("socket:"):
+                found.append(fd)
+    return found
+
+
+@task
+def closes_its_sockets(marker: str) -> int:
+    for fd in sockets():
+        os.close(fd)
+    while not Path(marker).exists():
+        time.sleep(0.02)
+    os._exit(3)
+
+
+@task
+def says_it_is_done(marker: str) -> int:
+    """And goes on."""
+    Path("../done").write_text('{"status": 0}')
+    while not Path(marker).exists():
+        time.sleep(0.02)
+    return 1
+
+
+@task
+def says(text: str) -> int:
+    """To whom it should not speak."""
+    for fd in sockets():
+        with contextlib.suppress(OSError):
+            os.write(fd, text.encode())
+    return 1

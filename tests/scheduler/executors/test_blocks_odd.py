@@ -1,0 +1,144 @@
+"""Tasks in a row that do what few do, and an executor that is short of something: none is lost, none is shown wrong."""
+
+from __future__ import annotations
+
+import errno
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scheduler.attempts.observations import Running
+from scheduler.executors.base import Assignment
+from scheduler.executors.local import blocks
+from scheduler.executors.local.workers import Workers
+from scheduler.phases import AttemptPhase
+from tests.scheduler.executors.conftest import Bench, error
+from tests.scheduler.executors.test_blocks import end_all, known_as_quick, quick, submit, succeeded
+
+pytestmark = pytest.mark.e2e  # real processes
+
+
+@pytest.fixture
+def row(own_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """An executor that hands what is submitted together to one process, however busy the machine is."""
+    monkeypatch.setattr(blocks, "processors", lambda: 1)
+    monkeypatch.setattr(blocks, "QUICK_SECONDS", 100.0)
+    known_as_quick(own_bench)
+    assert own_bench.run(odd(own_bench, "inode")).outcome.phase == AttemptPhase.SUCCEEDED
+    return own_bench
+
+
+def odd(bench: Bench, name: str, **options: Any) -> Assignment:
+    return bench.task(name, module="workflows.odd", reuse=True, kind="k", **options)
+
+
+def waiting(bench: Bench, marker: Path, **options: Any) -> Assignment:
+    return bench.task("waits_for", inputs={"marker": str(marker)}, reuse=True, kind="k", **options)
+
+
+def submit_in_a_row(bench: Bench, attempts: Sequence[Assignment]) -> None:
+    submit(bench, attempts)
+    (zygote,) = bench.executor.pools.own.clones.values()
+    assert any(worker.in_a_row for worker in zygote.workers)
+
+
+def look(bench: Bench, seconds: float) -> None:
+    """As the daemon does for so long, whatever comes."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        bench.executor.tick()
+        time.sleep(0.1)
+
+
+def test_one_that_turns_out_slow_is_shown_once_as_of_its_start(row: Bench, tmp_path: Path) -> None:
+    slow, seen = waiting(row, tmp_path / "go"), []
+    began = time.time()
+    submit_in_a_row(row, [*quick(row, 1), slow, *quick(row, 1)])
+    look(row, 2.5)
+    while not row.events.empty():
+        if isinstance(event := row.events.get(), Running) and event.attempt_id == slow.attempt_id:
+            seen.append(event)
+    assert len(seen) == 1
+    (run,) = [one for one in row.executor.runs.held() if one.assignment is slow]
+    began = run.directory.started_at() or 0
+    assert abs(seen[0].at.timestamp() - began) < 0.001
+
+
+def test_one_that_turns_out_slow_has_its_time(row: Bench, tmp_path: Path) -> None:
+    slow = waiting(row, tmp_path / "never", timeout=2)
+    submit_in_a_row(row, [*quick(row, 1), slow])
+    ended = row.wait_end(slow, timeout=15)
+    assert error(ended).code == "TimeoutExpired"
+
+
+def test_those_behind_one_that_is_not_heard_any_more_do_not_wait_for_it(row: Bench, tmp_path: Path) -> None:
+    other = odd(row, "closes_its_sockets", inputs={"marker": str(tmp_path / "go")})
+    before, behind = quick(row, 2), quick(row, 3)
+    submit_in_a_row(row, [*before, other, *behind])
+    assert all(succeeded(end_all(row, [*before, *behind])))
+    assert other.attempt_id not in row.ends
+    (tmp_path / "go").touch()
+    assert error(row.wait_end(other)).code == "NonZeroExit"
+
+
+def test_those_behind_one_that_says_it_is_done_do_not_wait_for_it(row: Bench, tmp_path: Path) -> None:
+    liar, behind = odd(row, "says_it_is_done", inputs={"marker": str(tmp_path / "go")}), quick(row, 3)
+    submit_in_a_row(row, [liar, *behind])
+    assert all(succeeded(end_all(row, behind)))
+    (tmp_path / "go").touch()
+    row.wait_end(liar)
+
+
+def test_one_behind_a_process_that_stands_still_can_be_cancelled(row: Bench, tmp_path: Path) -> None:
+    liar, behind = odd(row, "says_it_is_done", inputs={"marker": str(tmp_path / "never")}), quick(row, 1)
+    submit_in_a_row(row, [liar, *behind])
+    row.wait_end(liar)
+    row.executor.cancel(behind[0].attempt_id)
+    row.wait_end(behind[0])
+
+
+def test_none_is_lost_for_want_of_descriptors(row: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, behind, refused = waiting(row, tmp_path / "go"), quick(row, 4), []
+    new = Workers._new
+
+    def scarce(self: Workers, *args: Any) -> Any:
+        if len(refused) < 6 and len(refused) % 2 == 0:
+            refused.append(1)
+            raise OSError(errno.EMFILE, "Too many open files")
+        refused.append(1)
+        return new(self, *args)
+
+    submit_in_a_row(row, [slow, *behind])
+    monkeypatch.setattr(Workers, "_new", scarce)
+    assert all(succeeded(end_all(row, behind)))
+    assert refused
+    (tmp_path / "go").touch()
+    assert all(succeeded(end_all(row, [slow])))
+
+
+SAID = [
+    {"is": "idle"},
+    {"is": "started", "dir": "/", "pid": 1, "born": 1},
+    {"is": "ended"},
+    {"is": "ended", "dir": ["x"], "status": 0},
+    {"is": "ended", "dir": "/", "status": 0},
+    {},
+    [],
+    7,
+]
+
+
+def test_what_a_task_says_for_its_process_does_not_count(row: Bench) -> None:
+    text = "".join(json.dumps(one) + "\n" for one in [*SAID, *SAID])
+    attempts = [odd(row, "says", inputs={"text": text}), *quick(row, 3)]
+    submit_in_a_row(row, attempts)
+    assert all(succeeded(end_all(row, attempts)))
+    for _ in range(3):
+        attempts = quick(row, 4)
+        for one in attempts:
+            row.executor.submit(one)
+        assert all(succeeded(end_all(row, attempts)))
