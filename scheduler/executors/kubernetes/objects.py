@@ -16,7 +16,7 @@ from scheduler.executors.kubernetes.resource import Resource
 
 Json = dict[str, Any]
 SILENT_SECONDS = 300.0  # of a log that is followed
-PAGE = 500  # pods in one page of a list
+PAGE = 100  # pods in one page of a list: as objects they take 40 kB each, and of a page all are there at once
 _PLURALS = {"NetworkPolicy": "networkpolicies", "ResourceQuota": "resourcequotas"}  # others: the kind with an s
 # As a log's whole text these are no log (the kubelet says so with status 200, once the container is removed)
 _NO_LOG = (b"unable to retrieve container logs for ", b"failed to try resolving symlinks in path ")

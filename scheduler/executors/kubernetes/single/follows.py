@@ -1,6 +1,6 @@
 """Which logs are followed: so many at a time, the rest in turn. What a pod said meanwhile is read when it is its turn.
 
-Each that is followed takes a thread and a connection; one that waits takes a number.
+Each that is followed takes a thread and a connection, 100 kB together; one that waits takes a number.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from scheduler.executors.kubernetes.held import ACTIVE, Held
 from scheduler.executors.kubernetes.logs import LogKeeper
 from scheduler.executors.kubernetes.threads import Threads
 
-FOLLOWERS = 200
+FOLLOWERS = 100
 BEGUN_A_SECOND, AT_ONCE = 20.0, 60.0  # each takes the API server a call to a node; most short pods need none
 
 
