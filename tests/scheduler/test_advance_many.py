@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from artifacts.models import ArtifactVersion, Happening
 from scheduler import advance_many
-from scheduler.advance import advance, pending
+from scheduler.advance import advance, evaluation, pending
 from scheduler.advance_many import advance_together
 from scheduler.models import (
     CacheEntry,
@@ -152,7 +152,6 @@ def test_together_comes_what_comes_of_each_alone(asked: list[tuple[str, int]]) -
 def test_what_breaks_one_down_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     row, odd = workflow_of(looks_up), workflow_of(runs)
     warm(row, 1)
-    evaluation = advance_many.evaluation
 
     def breaking(turn: Any) -> Iterator[Any]:
         if turn.execution.workflow_id == odd.pk:

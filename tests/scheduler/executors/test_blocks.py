@@ -134,7 +134,7 @@ def end_of(run: Path, **said: object) -> dict[str, Any]:
     return {"is": "ended", "dir": str(run), "status": 0, **said}
 
 
-NONSENSE = ("x", None, [], {}, float("nan"), float("inf"), -1, 5e9, 1 << 70)
+NONSENSE: tuple[Any, ...] = ("x", None, [], {}, float("nan"), float("inf"), -1, 5e9, 1 << 70)
 
 
 @pytest.mark.parametrize("taken_back", [False, True])

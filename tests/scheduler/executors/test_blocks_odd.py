@@ -102,7 +102,8 @@ def test_one_behind_a_process_that_stands_still_can_be_cancelled(row: Bench, tmp
 
 
 def test_none_is_lost_for_want_of_descriptors(row: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow, behind, refused = waiting(row, tmp_path / "go"), quick(row, 4), []
+    slow, behind = waiting(row, tmp_path / "go"), quick(row, 4)
+    refused: list[Any] = []
     new = Workers._new
 
     def scarce(self: Workers, *args: Any) -> Any:
