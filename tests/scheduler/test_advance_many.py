@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from artifacts.models import ArtifactVersion, Happening
 from scheduler import advance_many
-from scheduler.advance import advance, pending
+from scheduler.advance import advance, evaluation, pending
 from scheduler.advance_many import advance_together
 from scheduler.models import (
     CacheEntry,
@@ -152,14 +152,13 @@ def test_together_comes_what_comes_of_each_alone(asked: list[tuple[str, int]]) -
 def test_what_breaks_one_down_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     row, odd = workflow_of(looks_up), workflow_of(runs)
     warm(row, 1)
-    evaluation = advance_many.evaluation
 
     def breaking(turn: Any) -> Iterator[Any]:
         if turn.execution.workflow_id == odd.pk:
             raise ValueError("this one does not work together")
         return evaluation(turn)
 
-    monkeypatch.setattr(advance_many, "evaluation", lambda turn: _lazily(breaking, turn))
+    monkeypatch.setattr("scheduler.advance_many.evaluation", lambda turn: _lazily(breaking, turn))
     good = [start(row, {"n": 1}) for _ in range(3)]
     bad = start(odd, {"n": 1})
     advance_together([good[0].pk, bad.pk, good[1].pk, good[2].pk])
