@@ -188,8 +188,7 @@ def an_hour_of(key: tuple[str, str, str], before: datetime) -> datetime:
 
     named = dict(zip(("artifact__project", "artifact__domain", "artifact__name"), key, strict=True))
     found = ArtifactVersion.objects.filter(**named, partitions__region="SEB", time_partition__lte=before)
-    hour: datetime = found.order_by("-time_partition").values_list("time_partition", flat=True)[0]
-    return hour
+    return found.order_by("-time_partition").values_list("time_partition", flat=True)[0] or before
 
 
 def show(name: str, times: list[Took]) -> None:

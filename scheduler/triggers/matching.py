@@ -49,8 +49,8 @@ def matching(version: ArtifactVersion, *, alias: str = "", at: datetime | None =
     For versions that are evaluated together it is asked once for all that say the same.
     """
     artifact, published = version.artifact, at or version.created_at
-    place, partitions = (artifact.name, artifact.project, artifact.domain), json.dumps(version.partitions)
-    asked = (alias, *place, partitions, version.time_partition)
+    place = alias, artifact.name, artifact.project, artifact.domain
+    asked = (*place, json.dumps(version.partitions), version.time_partition)
     taking = once(("taking", *asked), partial(select, Trigger, _TAKING, asked, without=("condition",), planned=True))
     return [trigger for trigger in taking if trigger.activated_at is not None and trigger.activated_at <= published]
 

@@ -158,7 +158,7 @@ def test_what_breaks_one_down_leaves_the_others(monkeypatch: pytest.MonkeyPatch)
             raise ValueError("this one does not work together")
         return evaluation(turn)
 
-    monkeypatch.setattr(advance_many, "evaluation", lambda turn: _lazily(breaking, turn))
+    monkeypatch.setattr("scheduler.advance_many.evaluation", lambda turn: _lazily(breaking, turn))
     good = [start(row, {"n": 1}) for _ in range(3)]
     bad = start(odd, {"n": 1})
     advance_together([good[0].pk, bad.pk, good[1].pk, good[2].pk])
