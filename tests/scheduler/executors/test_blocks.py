@@ -107,7 +107,7 @@ def test_literals_made_when_asked_for_are_a_list(messages: list[int], asked: lis
     assert isinstance(lazy, list) and lazy[1:3] == plain[1:3] and len(lazy) == len(plain)
 
 
-# --- what processes say ------------------------------------------------------------------------------------------------
+# --- what processes say -----------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

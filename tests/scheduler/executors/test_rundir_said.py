@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 
 from artifacts.task_users import Identity
+from scheduler.executors.local import lately
+from scheduler.executors.local.lately import Lately
 from scheduler.executors.local.rundir import LATEST, RunDirectory
 from scheduler.executors.local.starting import Starting
 from scheduler.executors.local.zygote import child, whole
@@ -104,20 +107,31 @@ def test_processes_that_write_the_same_file_do_not_write_into_each_others(tmp_pa
     assert Path(target).read_text() == "ours, and long"
 
 
-def test_what_was_handed_over_is_never_changed_while_another_thread_may_look_through_it() -> None:
-    published: list[tuple[dict[Any, float], dict[Any, float]]] = []
-
-    class Held:
-        _handed_over: dict[Any, float] = {}
-
-        def __setattr__(self, name: str, value: dict[Any, float]) -> None:
-            published.append((value, dict(value)))
-            super().__setattr__(name, value)
-
+def test_what_was_handed_over_a_moment_ago_is_not_handed_over_again() -> None:
     handed: list[str] = []
-    starting: Any = Held()
+    starting: Any = SimpleNamespace(_handed_over=Lately(60.0))
     store: Any = SimpleNamespace(hand_over=lambda folder, user: handed.append(folder))
     for folder in ("a", "b", "a"):
         Starting._hand_over_once(starting, store, folder, Identity(1, 1))
     assert handed == ["a", "b"]
-    assert all(now == then for now, then in published)
+    starting._handed_over.seconds = 0.0
+    Starting._hand_over_once(starting, store, "a", Identity(1, 1))
+    assert handed == ["a", "b", "a"]
+
+
+def test_what_is_known_lately_is_little_and_safe_with_threads() -> None:
+    known: Lately[int, int] = Lately(60.0)
+
+    def use(first: int) -> bool:
+        for number in range(first, first + 2 * lately.MOST):
+            known.put(number, -number)
+            if known.get(number) not in (-number, None):
+                return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(use, range(0, 8 * 50, 50)))
+    assert len(known._known) <= lately.MOST
+    known.put(-1, 1)
+    known.put(-1, 2)
+    assert known.get(-1) == 2
