@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flyteidl.core import literals_pb2, types_pb2
 
 from scheduler.attempts.observations import Running
 from scheduler.executors.base import Assignment
 from scheduler.executors.local import blocks
 from scheduler.executors.local.workers import Workers
 from scheduler.phases import AttemptPhase
-from tests.scheduler.executors.conftest import Bench, error
+from tests.scheduler.executors.conftest import RESOLVER, Bench, error, literal_map
 from tests.scheduler.executors.test_blocks import end_all, known_as_quick, quick, submit, succeeded
+from tests.scheduler.executors.test_local_outcomes import with_argv
 
 pytestmark = pytest.mark.e2e  # real processes
 
@@ -142,3 +144,51 @@ def test_what_a_task_says_for_its_process_does_not_count(row: Bench) -> None:
         for one in attempts:
             row.executor.submit(one)
         assert all(succeeded(end_all(row, attempts)))
+
+
+def item(bench: Bench, index: int, rows: list[list[int]], by: list[int], maybe: list[int] | None) -> Assignment:
+    """Of a map over rows and dicts, to whose task `by` and `maybe` are bound."""
+    variable = "FLYTE_K8S_ARRAY_INDEX"
+    attempt = odd(bench, "described", env={"BATCH_JOB_ARRAY_INDEX_VAR_NAME": variable, variable: str(index)})
+    literals = literal_map()
+    for row in rows:
+        _fill(literals.literals["row"].collection.literals.add(), row)
+        names = literals.literals["names"].collection.literals.add().map.literals
+        names["n"].scalar.primitive.string_value = str(row)
+    _fill(literals.literals["by"], by)
+    union = literals.literals["maybe"].scalar.union
+    if maybe is None:
+        union.value.scalar.none_type.SetInParent()
+        union.type.simple, union.type.structure.tag = types_pb2.NONE, "none"
+    else:
+        _fill(union.value, maybe)
+        union.type.collection_type.simple, union.type.structure.tag = types_pb2.INTEGER, "Typed List"
+    args = list(attempt.spec.argv)
+    bench.store.put(args[args.index("--inputs") + 1], literals.SerializeToString())
+    args[args.index("pyflyte-execute")] = "pyflyte-map-execute"
+    at = args.index("--resolver")
+    bound = ["vars", "by,maybe", "resolver", RESOLVER, *args[at + 3 :]]
+    args[at + 1 :] = ["flytekit.core.array_node_map_task.ArrayNodeMapTaskResolver", "--", *bound]
+    return with_argv(attempt, args)
+
+
+def _fill(literal: literals_pb2.Literal, numbers: list[int]) -> None:
+    literal.collection.SetInParent()
+    for number in numbers:
+        literal.collection.literals.add().scalar.primitive.integer = number
+
+
+def test_items_of_maps_in_one_process_have_each_their_own_inputs(row: Bench) -> None:
+    rows = [[1, 2], [], [3], list(range(50))]
+    bound: list[tuple[list[int], list[int] | None]] = [([7, 8], None), ([], [5]), ([9], [])]
+    asked = [(index, *values) for values in bound for index in (3, 0, 2, 1)]
+    assert row.run(item(row, 0, rows, [1], None)).outcome.phase == AttemptPhase.SUCCEEDED
+    items = [item(row, index, rows, by, maybe) for index, by, maybe in asked]
+    submit_in_a_row(row, items)
+    processes = set()
+    for (index, by, maybe), ended in zip(asked, end_all(row, items), strict=True):
+        assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
+        said, _, pid = row.outputs(ended).literals["o0"].scalar.primitive.string_value.rpartition(" ")
+        assert said == f"{rows[index]} { ({'n': str(rows[index])}) } {by} {by[-1:]} {maybe}"
+        processes.add(pid)
+    assert len(processes) < len(items)
