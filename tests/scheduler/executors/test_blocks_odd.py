@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from flyteidl.core import literals_pb2, types_pb2
 
-from scheduler.attempts.observations import Running
+from scheduler.attempts.observations import Ended, Running
 from scheduler.executors.base import Assignment
 from scheduler.executors.local import blocks
 from scheduler.executors.local.workers import Workers
@@ -56,18 +56,18 @@ def look(bench: Bench, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def test_one_that_turns_out_slow_is_shown_once_as_of_its_start(row: Bench, tmp_path: Path) -> None:
-    slow, seen = waiting(row, tmp_path / "go"), []
-    began = time.time()
-    submit_in_a_row(row, [*quick(row, 1), slow, *quick(row, 1)])
+def test_one_that_turns_out_slow_is_shown_once_as_of_its_start_and_one_before_it_as_of_its_end(
+    row: Bench, tmp_path: Path
+) -> None:
+    slow, before = waiting(row, tmp_path / "go"), quick(row, 1)
+    submit_in_a_row(row, [*before, slow, *quick(row, 1)])
+    runs = {run.assignment.attempt_id: run.directory for run in row.executor.runs.held()}
     look(row, 2.5)
-    while not row.events.empty():
-        if isinstance(event := row.events.get(), Running) and event.attempt_id == slow.attempt_id:
-            seen.append(event)
-    assert len(seen) == 1
-    (run,) = [one for one in row.executor.runs.held() if one.assignment is slow]
-    began = run.directory.started_at() or 0
-    assert abs(seen[0].at.timestamp() - began) < 0.001
+    seen = [row.events.get() for _ in range(row.events.qsize())]
+    (shown,) = [one for one in seen if isinstance(one, Running) and one.attempt_id == slow.attempt_id]
+    assert shown.at.timestamp() == pytest.approx(runs[slow.attempt_id].started_at(), abs=0.001)
+    (end,) = [one for one in seen if isinstance(one, Ended) and one.attempt_id == before[0].attempt_id]
+    assert end.at.timestamp() == pytest.approx(runs[before[0].attempt_id].ended_at(), abs=0.05)
 
 
 def test_one_that_turns_out_slow_has_its_time(row: Bench, tmp_path: Path) -> None:
@@ -103,23 +103,39 @@ def test_one_behind_a_process_that_stands_still_can_be_cancelled(row: Bench, tmp
     row.wait_end(behind[0])
 
 
-def test_none_is_lost_for_want_of_descriptors(row: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow, behind, refused = waiting(row, tmp_path / "go"), quick(row, 4), []
+def scarce(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Every other new process cannot be had, six times; whether it could, each time."""
+    asked: list[bool] = []
     new = Workers._new
 
-    def scarce(self: Workers, *args: Any) -> Any:
-        if len(refused) < 6 and len(refused) % 2 == 0:
-            refused.append(1)
+    def new_if_there_is_one(self: Workers, *args: Any) -> Any:
+        asked.append(len(asked) % 2 == 1 or len(asked) > 5)
+        if not asked[-1]:
             raise OSError(errno.EMFILE, "Too many open files")
-        refused.append(1)
         return new(self, *args)
 
+    monkeypatch.setattr(Workers, "_new", new_if_there_is_one)
+    return asked
+
+
+def test_none_is_lost_for_want_of_descriptors(row: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, behind = waiting(row, tmp_path / "go"), quick(row, 4)
     submit_in_a_row(row, [slow, *behind])
-    monkeypatch.setattr(Workers, "_new", scarce)
+    asked = scarce(monkeypatch)
     assert all(succeeded(end_all(row, behind)))
-    assert refused
+    assert False in asked
     (tmp_path / "go").touch()
     assert all(succeeded(end_all(row, [slow])))
+
+
+def test_what_cannot_be_dealt_out_for_want_of_descriptors_goes_later(
+    row: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts, asked = quick(row, 4 * blocks.MOST), scarce(monkeypatch)
+    submit(row, attempts)
+    assert all(succeeded(end_all(row, attempts)))
+    assert False in asked
+    assert [row.log(one).count("adding") for one in attempts] == [1] * len(attempts)
 
 
 SAID = [
