@@ -91,7 +91,7 @@ class LocalStore(ObjectStore):
     def among(self, prefix: str, names: Collection[str]) -> set[str]:
         """As each one's `exists`, on one way to their folder."""
         try:
-            return self.folders.files(self.key(prefix), names)
+            return self.folders.files(self.key(prefix, prefix=True), names)
         except OSError as error:
             if error.errno not in NO_FILE:
                 raise

@@ -60,6 +60,9 @@ class S3Store(ObjectStore):
         """The object's key in the bucket."""
         return "/".join(part for part in (self.folder, self.key(uri)) if part)
 
+    def _name_of_folder(self, prefix: str) -> str:
+        return "/".join(part for part in (self.folder, self.key(prefix, prefix=True)) if part)
+
     def _target(self, uri: str) -> dict[str, str]:
         return {"Bucket": self.bucket, "Key": self.name(uri)}
 
@@ -102,7 +105,7 @@ class S3Store(ObjectStore):
 
     def among(self, prefix: str, names: Collection[str]) -> set[str]:
         """As each one's `exists`, asked once where the folder is a small one."""
-        folder = f"{self._target(prefix)['Key']}/"
+        folder = f"{self._name_of_folder(prefix)}/"
         try:
             page = self.client.list_objects_v2(Bucket=self.bucket, Prefix=folder, Delimiter="/")
         except ClientError as error:
@@ -118,7 +121,7 @@ class S3Store(ObjectStore):
             raise _translated(error, uri) from error
 
     def list(self, prefix: str) -> Iterator[StoredObject]:
-        folder = "/".join(part for part in (self.folder, self.key(prefix, prefix=True)) if part)
+        folder = self._name_of_folder(prefix)
         pages = self.client.get_paginator("list_objects_v2").paginate(
             Bucket=self.bucket, Prefix=f"{folder}/" if folder else ""
         )

@@ -198,3 +198,28 @@ def test_it_drops_abandoned_parts(objects: ObjectStore) -> None:
     assert objects.drop_abandoned_parts(datetime.now(timezone.utc) + timedelta(days=1)) == 1
     objects.abort_parts(uri, upload)
     assert objects.parts(uri, objects.begin_parts(uri)) == {}
+
+
+NAMES = ["error.pb", "a b", "a+b", "100%25", "é☃", "&amp;<x>", "-", ".hidden", "folder", "deck.html"]
+
+
+@pytest.mark.parametrize("folder", ["metadata/p/d/e/n0/0", "raw/p/d/é +%2F", "x", "metadata/p/d"])
+@pytest.mark.parametrize("end", ["", "/"])
+def test_those_among_some_names_are_those_that_exist(objects: ObjectStore, folder: str, end: str) -> None:
+    prefix = f"{objects.root}/{folder}"
+    assert objects.among(f"{prefix}{end}", NAMES) == set()
+    for name in [*NAMES[1::2], "folder/inside", "another"]:
+        if name != "folder":
+            objects.put(f"{prefix}/{name}", b"" if name == "-" else b"x")
+    found = objects.among(f"{prefix}{end}", NAMES)
+    assert found == {name for name in NAMES if objects.exists(objects.join(f"{prefix}{end}", name))}
+    assert found == set(NAMES[1::2])
+    assert objects.among(f"{prefix}/another{end}", NAMES) == set()  # it is no folder
+    assert objects.among(prefix, []) == set()
+
+
+def test_those_among_some_names_are_found_in_a_large_folder(s3_store: ObjectStore) -> None:
+    for number in range(1001):
+        s3_store.put(f"{s3_store.root}/f/{number:04}", b"")
+    s3_store.put(f"{s3_store.root}/f/outputs.pb", b"x")
+    assert s3_store.among(f"{s3_store.root}/f", ["outputs.pb", "error.pb", "0000"]) == {"outputs.pb", "0000"}

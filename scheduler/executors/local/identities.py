@@ -11,6 +11,7 @@ from artifacts.exceptions import CausewayError
 from artifacts.store import LocalStore, ObjectStore
 from artifacts.task_users import Identity, TaskUsers
 from scheduler.executors.base import Assignment
+from scheduler.executors.local import shortage
 
 Place = tuple[str, str]  # project, domain
 MOST_SEARCHED = 64 << 20  # bytes of inputs
@@ -23,7 +24,7 @@ def identity_of(
     may_read: Callable[[int, str, str], bool] | None,
 ) -> Identity | None:
     """Its project's user, which no task template can choose. Where its inputs name objects of other places that it may
-    read, with their groups as well.
+    read, with their groups as well. Raises what may pass.
     """
     if users is None:
         return None
@@ -41,7 +42,9 @@ def _places_in(store: LocalStore, inputs_uri: str) -> set[Place]:
     try:
         with store.open(inputs_uri) as stream:
             data = stream.read(MOST_SEARCHED)
-    except (CausewayError, OSError):
+    except (CausewayError, OSError) as error:
+        if shortage.may_pass(error):
+            raise  # else it could not read them, nor any other that is asked about in the next seconds
         return set()
     pattern = rb"%s/[\w.-]+/([\w.-]+)/([\w.-]+)/" % re.escape(os.fsencode(store.root))
     return {(project.decode(), domain.decode()) for project, domain in re.findall(pattern, data)}

@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flyteidl.core import literals_pb2, types_pb2
 
-from scheduler.attempts.observations import Running
+from scheduler.attempts.observations import Ended, Running
 from scheduler.executors.base import Assignment
 from scheduler.executors.local import blocks
 from scheduler.executors.local.workers import Workers
 from scheduler.phases import AttemptPhase
-from tests.scheduler.executors.conftest import Bench, error
+from tests.scheduler.executors.conftest import RESOLVER, Bench, error, literal_map
 from tests.scheduler.executors.test_blocks import end_all, known_as_quick, quick, submit, succeeded
+from tests.scheduler.executors.test_local_outcomes import with_argv
 
 pytestmark = pytest.mark.e2e  # real processes
 
@@ -54,18 +56,18 @@ def look(bench: Bench, seconds: float) -> None:
         time.sleep(0.1)
 
 
-def test_one_that_turns_out_slow_is_shown_once_as_of_its_start(row: Bench, tmp_path: Path) -> None:
-    slow, seen = waiting(row, tmp_path / "go"), []
-    began = time.time()
-    submit_in_a_row(row, [*quick(row, 1), slow, *quick(row, 1)])
+def test_one_that_turns_out_slow_is_shown_once_as_of_its_start_and_one_before_it_as_of_its_end(
+    row: Bench, tmp_path: Path
+) -> None:
+    slow, before = waiting(row, tmp_path / "go"), quick(row, 1)
+    submit_in_a_row(row, [*before, slow, *quick(row, 1)])
+    runs = {run.assignment.attempt_id: run.directory for run in row.executor.runs.held()}
     look(row, 2.5)
-    while not row.events.empty():
-        if isinstance(event := row.events.get(), Running) and event.attempt_id == slow.attempt_id:
-            seen.append(event)
-    assert len(seen) == 1
-    (run,) = [one for one in row.executor.runs.held() if one.assignment is slow]
-    began = run.directory.started_at() or 0
-    assert abs(seen[0].at.timestamp() - began) < 0.001
+    seen = [row.events.get() for _ in range(row.events.qsize())]
+    (shown,) = [one for one in seen if isinstance(one, Running) and one.attempt_id == slow.attempt_id]
+    assert shown.at.timestamp() == pytest.approx(runs[slow.attempt_id].started_at(), abs=0.001)
+    (end,) = [one for one in seen if isinstance(one, Ended) and one.attempt_id == before[0].attempt_id]
+    assert end.at.timestamp() == pytest.approx(runs[before[0].attempt_id].ended_at(), abs=0.05)
 
 
 def test_one_that_turns_out_slow_has_its_time(row: Bench, tmp_path: Path) -> None:
@@ -101,24 +103,39 @@ def test_one_behind_a_process_that_stands_still_can_be_cancelled(row: Bench, tmp
     row.wait_end(behind[0])
 
 
-def test_none_is_lost_for_want_of_descriptors(row: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    slow, behind = waiting(row, tmp_path / "go"), quick(row, 4)
-    refused: list[Any] = []
+def scarce(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Every other new process cannot be had, six times; whether it could, each time."""
+    asked: list[bool] = []
     new = Workers._new
 
-    def scarce(self: Workers, *args: Any) -> Any:
-        if len(refused) < 6 and len(refused) % 2 == 0:
-            refused.append(1)
+    def new_if_there_is_one(self: Workers, *args: Any) -> Any:
+        asked.append(len(asked) % 2 == 1 or len(asked) > 5)
+        if not asked[-1]:
             raise OSError(errno.EMFILE, "Too many open files")
-        refused.append(1)
         return new(self, *args)
 
+    monkeypatch.setattr(Workers, "_new", new_if_there_is_one)
+    return asked
+
+
+def test_none_is_lost_for_want_of_descriptors(row: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow, behind = waiting(row, tmp_path / "go"), quick(row, 4)
     submit_in_a_row(row, [slow, *behind])
-    monkeypatch.setattr(Workers, "_new", scarce)
+    asked = scarce(monkeypatch)
     assert all(succeeded(end_all(row, behind)))
-    assert refused
+    assert False in asked
     (tmp_path / "go").touch()
     assert all(succeeded(end_all(row, [slow])))
+
+
+def test_what_cannot_be_dealt_out_for_want_of_descriptors_goes_later(
+    row: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts, asked = quick(row, 4 * blocks.MOST), scarce(monkeypatch)
+    submit(row, attempts)
+    assert all(succeeded(end_all(row, attempts)))
+    assert False in asked
+    assert [row.log(one).count("adding") for one in attempts] == [1] * len(attempts)
 
 
 SAID = [
@@ -143,3 +160,51 @@ def test_what_a_task_says_for_its_process_does_not_count(row: Bench) -> None:
         for one in attempts:
             row.executor.submit(one)
         assert all(succeeded(end_all(row, attempts)))
+
+
+def item(bench: Bench, index: int, rows: list[list[int]], by: list[int], maybe: list[int] | None) -> Assignment:
+    """Of a map over rows and dicts, to whose task `by` and `maybe` are bound."""
+    variable = "FLYTE_K8S_ARRAY_INDEX"
+    attempt = odd(bench, "described", env={"BATCH_JOB_ARRAY_INDEX_VAR_NAME": variable, variable: str(index)})
+    literals = literal_map()
+    for row in rows:
+        _fill(literals.literals["row"].collection.literals.add(), row)
+        names = literals.literals["names"].collection.literals.add().map.literals
+        names["n"].scalar.primitive.string_value = str(row)
+    _fill(literals.literals["by"], by)
+    union = literals.literals["maybe"].scalar.union
+    if maybe is None:
+        union.value.scalar.none_type.SetInParent()
+        union.type.simple, union.type.structure.tag = types_pb2.NONE, "none"
+    else:
+        _fill(union.value, maybe)
+        union.type.collection_type.simple, union.type.structure.tag = types_pb2.INTEGER, "Typed List"
+    args = list(attempt.spec.argv)
+    bench.store.put(args[args.index("--inputs") + 1], literals.SerializeToString())
+    args[args.index("pyflyte-execute")] = "pyflyte-map-execute"
+    at = args.index("--resolver")
+    bound = ["vars", "by,maybe", "resolver", RESOLVER, *args[at + 3 :]]
+    args[at + 1 :] = ["flytekit.core.array_node_map_task.ArrayNodeMapTaskResolver", "--", *bound]
+    return with_argv(attempt, args)
+
+
+def _fill(literal: literals_pb2.Literal, numbers: list[int]) -> None:
+    literal.collection.SetInParent()
+    for number in numbers:
+        literal.collection.literals.add().scalar.primitive.integer = number
+
+
+def test_items_of_maps_in_one_process_have_each_their_own_inputs(row: Bench) -> None:
+    rows = [[1, 2], [], [3], list(range(50))]
+    bound: list[tuple[list[int], list[int] | None]] = [([7, 8], None), ([], [5]), ([9], [])]
+    asked = [(index, *values) for values in bound for index in (3, 0, 2, 1)]
+    assert row.run(item(row, 0, rows, [1], None)).outcome.phase == AttemptPhase.SUCCEEDED
+    items = [item(row, index, rows, by, maybe) for index, by, maybe in asked]
+    submit_in_a_row(row, items)
+    processes = set()
+    for (index, by, maybe), ended in zip(asked, end_all(row, items), strict=True):
+        assert ended.outcome.phase == AttemptPhase.SUCCEEDED, error(ended)
+        said, _, pid = row.outputs(ended).literals["o0"].scalar.primitive.string_value.rpartition(" ")
+        assert said == f"{rows[index]} { ({'n': str(rows[index])}) } {by} {by[-1:]} {maybe}"
+        processes.add(pid)
+    assert len(processes) < len(items)

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from pathlib import Path
+from typing import Optional
 
 import flytekit
 from flytekit import task
@@ -101,3 +102,8 @@ def says(text: str) -> int:
         with contextlib.suppress(OSError):
             os.write(fd, text.encode())
     return 1
+
+
+@task
+def described(row: list[int], names: dict[str, str], by: list[int], maybe: Optional[list[int]] = None) -> str:
+    return f"{row} {names} {by} {by[-1:]} {maybe} {os.getpid()}"
