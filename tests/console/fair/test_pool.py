@@ -46,7 +46,8 @@ def test_threads_end_with_their_pool() -> None:
 def test_a_thread_gives_back_what_it_keeps_once_it_had_no_work_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.fair.pool.REST_SECONDS", 0.2)
     rested: list[str] = []
-    pool, names = Pool(3, "test", lambda: rested.append(threading.current_thread().name)), []
+    pool = Pool(3, "test", lambda: rested.append(threading.current_thread().name))
+    names: list[str] = []
     for _ in range(3):
         _do(pool, names)
         _until(lambda: len(rested) == len(names))
@@ -58,7 +59,8 @@ def test_work_goes_to_a_thread_that_has_not_given_back_what_it_keeps(monkeypatch
     monkeypatch.setattr("console.fair.pool.REST_SECONDS", 1.0)
     rested: list[str] = []
     pool = Pool(2, "test", lambda: rested.append(threading.current_thread().name))
-    meet, names = threading.Barrier(3), []
+    names: list[str] = []
+    meet = threading.Barrier(3)
     for _ in range(2):
         pool.add(ANN, lambda: meet.wait(10))
     meet.wait(10)
@@ -71,7 +73,8 @@ def test_work_goes_to_a_thread_that_has_not_given_back_what_it_keeps(monkeypatch
 
 def test_what_cannot_be_given_back_ends_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("console.fair.pool.REST_SECONDS", 0.1)
-    pool, names = Pool(1, "test", lambda: 1 / 0), []
+    pool = Pool(1, "test", lambda: 1 / 0)
+    names: list[str] = []
     for _ in range(2):
         _do(pool, names)
         time.sleep(0.3)
