@@ -99,7 +99,9 @@ class Up:
 
 def _name(process: psutil.Process) -> str:
     words = process.cmdline()
-    kinds = ("postgres", "valkey", "zygote", "gunicorn", "rpc", "celery", "executor", "supervisor.up", "supervis")
+    # script/up comes first: it says its ports, and one of them is that of rpc
+    kinds = ["supervisor.up", "watching", "postgres", "valkey", "zygote", "gunicorn", "rpc", "celery", "executor"]
+    kinds.append("supervisor")
     return next((kind for kind in kinds if any(kind in word for word in words)), " ".join(words)[:30] or process.name())
 
 

@@ -59,8 +59,8 @@ def test_work_goes_to_a_thread_that_has_not_given_back_what_it_keeps(monkeypatch
     monkeypatch.setattr("console.fair.pool.REST_SECONDS", 1.0)
     rested: list[str] = []
     pool = Pool(2, "test", lambda: rested.append(threading.current_thread().name))
-    meet = threading.Barrier(3)
     names: list[str] = []
+    meet = threading.Barrier(3)
     for _ in range(2):
         pool.add(ANN, lambda: meet.wait(10))
     meet.wait(10)
