@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,7 @@ def become_lean() -> None:
 def _name_origins_quickly(context_manager: Any) -> None:
     """flytekit notes for each context where in its code it was made, with the text of that line."""
     manager = context_manager.FlyteContextManager
-    original = manager.get_origin_stackframe
+    original: Callable[[int], traceback.FrameSummary] = manager.get_origin_stackframe
     if list(inspect.signature(original).parameters) != ["limit"]:
         return
 
