@@ -60,20 +60,20 @@ def test_a_kind_is_quick_once_a_few_of_it_were_and_while_few_are_slow() -> None:
 
 
 def test_what_a_thread_hands_over_is_gathered_and_others_go_at_once() -> None:
-    gathering, dealt, at_once = Gathering(), [], []
+    gathering, dealt, unused, at_once = Gathering(), list[list[str]](), list[list[Order]](), list[bool]()
     first, second = object(), object()
     with gathering.together():
         for number, to in enumerate((first, second, first)):
             assert gathering.add(
                 to, Order(Path(str(number))), lambda orders: dealt.append([str(o.run) for o in orders])
             )
-        other = threading.Thread(target=lambda: at_once.append(gathering.add(first, Order(Path("x")), dealt.append)))
+        other = threading.Thread(target=lambda: at_once.append(gathering.add(first, Order(Path("x")), unused.append)))
         other.start()
         other.join()
         assert not dealt
     assert dealt == [["0", "2"], ["1"]]
-    assert at_once == [False]
-    assert not gathering.add(first, Order(Path("3")), dealt.append)
+    assert at_once == [False] and not unused
+    assert not gathering.add(first, Order(Path("3")), unused.append)
 
 
 ALL: dict[str, Callable[[list[str]], object]] = {
@@ -131,7 +131,7 @@ def end_of(run: Path, **said: object) -> dict[str, Any]:
     return {"is": "ended", "dir": str(run), "status": 0, **said}
 
 
-NONSENSE = ("x", None, [], {}, float("nan"), float("inf"), -1, 5e9, 1 << 70)
+NONSENSE: tuple[Any, ...] = ("x", None, [], {}, float("nan"), float("inf"), -1, 5e9, 1 << 70)
 
 
 @pytest.mark.parametrize("taken_back", [False, True])
