@@ -60,23 +60,20 @@ def test_a_kind_is_quick_once_a_few_of_it_were_and_while_few_are_slow() -> None:
 
 
 def test_what_a_thread_hands_over_is_gathered_and_others_go_at_once() -> None:
-    gathering, first, second = Gathering(), object(), object()
-    dealt: list[list[str]] = []
-    at_once: list[bool] = []
-
-    def deal(orders: list[Order]) -> None:
-        dealt.append([str(order.run) for order in orders])
-
+    gathering, dealt, unused, at_once = Gathering(), list[list[str]](), list[list[Order]](), list[bool]()
+    first, second = object(), object()
     with gathering.together():
         for number, to in enumerate((first, second, first)):
-            assert gathering.add(to, Order(Path(str(number))), deal)
-        other = threading.Thread(target=lambda: at_once.append(gathering.add(first, Order(Path("x")), deal)))
+            assert gathering.add(
+                to, Order(Path(str(number))), lambda orders: dealt.append([str(o.run) for o in orders])
+            )
+        other = threading.Thread(target=lambda: at_once.append(gathering.add(first, Order(Path("x")), unused.append)))
         other.start()
         other.join()
         assert not dealt
     assert dealt == [["0", "2"], ["1"]]
-    assert at_once == [False]
-    assert not gathering.add(first, Order(Path("3")), deal)
+    assert at_once == [False] and not unused
+    assert not gathering.add(first, Order(Path("3")), unused.append)
 
 
 ALL: dict[str, Callable[[list[str]], object]] = {
