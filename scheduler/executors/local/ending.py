@@ -84,7 +84,8 @@ class Ending:
         since = run.directory.started_at() if run.started_at is None else None
         started_at = datetime.fromtimestamp(since, timezone.utc) if since else run.started_at
         now = run.until or datetime.now(timezone.utc)
-        self.tell(Ended(run.assignment.attempt_id, result, now, started_at, lambda: self._discard(run)))
+        handle = run.process.handle if run.process is not None else ""
+        self.tell(Ended(run.assignment.attempt_id, result, now, started_at, lambda: self._discard(run), handle))
 
     def _discard(self, run: Run) -> None:
         """Only now, with the end in the database, may the traces go that a restart would look for."""

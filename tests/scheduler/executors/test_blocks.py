@@ -144,8 +144,9 @@ def test_of_an_end_counts_what_can_be(
     if taken_back:
         worker.orders, worker.before = [], {tmp_path}
     told.clear()
-    of.take(worker, end_of(tmp_path, **{"seconds": 1.0, "until": 2.0, "more": 1, **said}))
-    times = {"seconds": 1.0, "until": 2.0} if "pid" in said else {}
+    took = {"seconds": 1.0, "waited": 0.5, "until": 2.0}
+    of.take(worker, end_of(tmp_path, **{**took, "more": 1, **said}))
+    times = took if "pid" in said else {}
     assert told == [{**end_of(tmp_path), "full": False, "pid": 4, "born": 5, **times}]
     assert worker.zygote.idle == [worker]
 
@@ -256,6 +257,7 @@ def test_quick_ones_run_in_a_row_in_few_processes_and_share_nothing_else(own_ben
     for number, (attempt, end) in enumerate(zip(attempts, ended, strict=True)):
         assert own_bench.outputs(end).literals["o0"].scalar.primitive.integer == number + 1
         assert own_bench.log(attempt).strip() == f"adding {number} and 1"  # its own log
+        assert end.handle.partition(":")[0].isdigit()  # where it ran, of which nobody was told before
         assert end.started_at is not None and began - 1 < end.started_at.timestamp() <= end.at.timestamp()
 
 
