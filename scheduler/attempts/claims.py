@@ -68,11 +68,20 @@ def claim(executor: str, instance: str, packing: Packing, *, now: datetime, clus
             more = _in_order(queued, packing, executor, cluster)
         if choice.refused:
             end_all([Ended(pk, outcome, now) for pk, outcome in choice.refused], actor=instance)
+        taken = _take(choice.fitting, instance, now=now) if choice.fitting else []
         for words, pks in choice.waiting.items():
             if unsaid := [pk for pk in pks if pk in choice.unsaid]:
-                TaskExecution.objects.filter(pk__in=unsaid, phase=AttemptPhase.QUEUED).update(reason=words)
-        taken = _take(choice.fitting, instance, now=now) if choice.fitting else []
+                _say(unsaid, words)
         return Claim(taken, more, counted)
+
+
+def _say(ids: Sequence[int], words: str) -> None:
+    """What they wait for. Of those that another executor is about to take it is not said: two that waited for each
+    other's rows would wait for ever.
+    """
+    queued = TaskExecution.objects.filter(pk__in=ids, phase=AttemptPhase.QUEUED)
+    free = queued.order_by("pk").select_for_update(skip_locked=True).values("pk")
+    TaskExecution.objects.filter(pk__in=free).update(reason=words)
 
 
 def _in_order(queued: Sequence[Queued], packing: Packing, executor: str, cluster: str) -> bool:

@@ -352,13 +352,18 @@ def test_it_reads_an_s3_store(ann: User, s3_store: ObjectStore, settings: Settin
     assert ask(ann, "SELECT sum(amount) FROM artifact('folder')") == [[12]]
 
 
+def files_open() -> int:
+    """Not folders, of which the store keeps a few at hand."""
+    return sum(one.is_file() for one in Path("/proc/self/fd").iterdir())
+
+
 def test_it_leaves_no_file_open(ann: User) -> None:
     publish("many", {f"{n}": written(SALES, "parquet") for n in range(20)})
-    before = len(list(Path("/proc/self/fd").iterdir()))
+    before = files_open()
     ask(ann, "SELECT count(*) FROM artifact('many')")
     with pytest.raises(InvalidArgument):
         ask(ann, "SELECT x FROM artifact('many')")
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before
+    assert files_open() <= before
 
 
 @pytest.mark.parametrize("many", ["--\n", "/**/", " /* a */ ", "/*a", "$t$ $u$ ", "e'\\'", "(", "artifact( "])

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -155,19 +155,19 @@ def test_it_fails_what_the_machine_can_never_run(woken: list[object]) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_two_executors_never_claim_the_same_attempt() -> None:
+    """Nor do they wait for each other: of those that waited for a while it is said what for."""
     names = {make_attempt().name for _ in range(40)}
-    taken: list[str] = []
+    TaskExecution.objects.update(created_at=now() - timedelta(seconds=10))
 
-    def work(instance: str) -> None:
+    def work(instance: str) -> list[str]:
+        taken: list[str] = []
         while got := claim(Resources(cpu=1, memory=1), instance=instance):
             taken.extend(got)
         connection.close()
+        return taken
 
-    threads = [threading.Thread(target=work, args=(name,)) for name in "abcd"]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(4) as threads:
+        taken = [name for share in threads.map(work, "abcd") for name in share]
     taken += claim()
     assert sorted(taken) == sorted(names)
 
