@@ -8,7 +8,6 @@ shares, to as many processes as there are processors. Those behind one that turn
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -44,13 +43,6 @@ class Pace:
         if not kind or len(lately) < SAMPLES:
             return False
         return lately[len(lately) // 4] < QUICK_SECONDS and lately[len(lately) * 3 // 4] < 5 * QUICK_SECONDS
-
-
-def processors() -> int:
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # not Linux
-        return os.cpu_count() or 1
 
 
 def shares(orders: Sequence[T], places: int) -> list[list[T]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -22,6 +23,14 @@ class Lately(Generic[K, V]):
     def get(self, key: K) -> V | None:
         since, value = self._known.get(key, (0.0, None))
         return value if time.monotonic() - since < self.seconds else None
+
+    def of(self, key: K, find: Callable[[], V]) -> V:
+        """As known, or as found now. Raises what `find` raises; None is found anew each time."""
+        if (known := self.get(key)) is not None:
+            return known
+        found = find()
+        self.put(key, found)
+        return found
 
     def put(self, key: K, value: V) -> None:
         with self._lock:

@@ -53,11 +53,11 @@ class Means:
         return self.code.path(run.plan.distribution, run.user) if run.plan.distribution else None
 
     def python_of(self, run: Run) -> str:
-        asked = run.spec.image, built_at(self.built)
-        if (known := self._pythons.get(asked)) is not None:
-            return known
-        python = python_for(run.spec.image, self.environments, self.built)
-        self._pythons.put(asked, python)
+        image = run.spec.image
+        return self._pythons.of((image, built_at(self.built)), lambda: self._python_for(image))
+
+    def _python_for(self, image: str) -> str:
+        python = python_for(image, self.environments, self.built)
         if self.users is not None and self.built is not None and python.startswith(f"{self.built}/"):
             let_through(Path(python))
             let_through(Path(python).resolve())

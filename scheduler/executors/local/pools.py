@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,21 +30,10 @@ class Pools:
         """See Zygotes. `needed`: for the executor's own Python."""
 
         self._gathering = Gathering()
-
-        def made(python: str, needed: Callable[[], bool] | None = None) -> Zygotes:
-            return Zygotes(
-                on_message,
-                on_lost,
-                home=home,
-                warm_limit=warm_limit,
-                python=python,
-                group=group,
-                needed=needed,
-                gathering=self._gathering,
-            )
-
-        self._made = made
-        self.own = made(sys.executable, needed)
+        self._made = partial(
+            Zygotes, on_message, on_lost, home=home, warm_limit=warm_limit, group=group, gathering=self._gathering
+        )
+        self.own = self._made(python=sys.executable, needed=needed)
         self._others: dict[str, Zygotes] = {}  # by the path of their Python
         self._lock = threading.Lock()
 
@@ -52,7 +42,7 @@ class Pools:
             return self.own
         with self._lock:
             if python not in self._others:
-                self._others[python] = self._made(python)
+                self._others[python] = self._made(python=python)
                 self._others[python].start()
             return self._others[python]
 

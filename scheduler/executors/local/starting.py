@@ -48,7 +48,9 @@ class Starting:
         self.spares, self.clusters = spares, clusters
         self._handed_over: Lately[tuple[str, Identity], bool] = Lately(AGAIN_SECONDS)  # folders of executions
         self._kills: Lately[str, int] = Lately(0.1)  # the kernel's, for want of memory
-        self._identities: Lately[tuple[str, str, str], Identity] = Lately(AGAIN_SECONDS)  # by inputs and whose they are
+        self._identities: Lately[tuple[str, str, str], Identity | None] = Lately(
+            AGAIN_SECONDS
+        )  # by inputs and whose they are
 
     def equip(self, run: Run) -> None:
         """What has to be known of it, whether it is started or found."""
@@ -57,18 +59,13 @@ class Starting:
         run.log = AttemptLog.of(path, uri, means.store, max_bytes=limit)
         run.plan = plan(run.spec.argv)
         run.user = self._user_of(run)
-        if (kills := self._kills.get("")) is None:
-            self._kills.put("", kills := memory.kernel_kills())
-        run.kernel_kills = kills
+        run.kernel_kills = self._kills.of("", memory.kernel_kills)
 
     def _user_of(self, run: Run) -> Identity | None:
         """Items of a map read the same file of inputs: what it names is looked for once."""
         means, whose = self.means, run.spec.identity
         asked = (run.spec.addresses.inputs, whose.execution, f"{whose.project}/{whose.domain}")
-        user = self._identities.get(asked)
-        if user is None and (user := identity_of(run.assignment, means.users, means.store, means.may_read)) is not None:
-            self._identities.put(asked, user)
-        return user
+        return self._identities.of(asked, lambda: identity_of(run.assignment, means.users, means.store, means.may_read))
 
     def start(self, run: Run) -> None:
         self.equip(run)

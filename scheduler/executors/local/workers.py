@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scheduler.executors.local import blocks
+from scheduler.executors.local import blocks, machine
 from scheduler.executors.local.blocks import Order
 from scheduler.executors.local.rundir import LATEST, MOST_STATUS, Process, RunDirectory
 from scheduler.executors.local.untold import Untold
@@ -88,7 +88,7 @@ class Workers:
         quick = [order for order in orders if zygote.pace.is_quick(order.kind)]
         busy = sum(1 for worker in zygote.workers if worker.orders)
         singly = [[order] for order in orders if order not in quick]
-        for share in [*blocks.shares(quick, blocks.processors() - busy), *singly]:
+        for share in [*blocks.shares(quick, machine.processors() - busy), *singly]:
             self._give(zygote.idle.pop() if zygote.idle else self._new(zygote), share, last=False)
 
     def _give(self, worker: Worker, orders: list[Order], *, last: bool) -> None:

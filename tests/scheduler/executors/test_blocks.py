@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from scheduler.attempts.observations import Ended
 from scheduler.executors.base import Assignment
-from scheduler.executors.local import blocks
-from scheduler.executors.local.blocks import Gathering, Order, Pace, processors, shares
+from scheduler.executors.local import blocks, machine
+from scheduler.executors.local.blocks import Gathering, Order, Pace, shares
 from scheduler.executors.local.rundir import Process
 from scheduler.executors.local.untold import Untold
 from scheduler.executors.local.warm import Worker, Zygote
@@ -250,7 +250,7 @@ def test_quick_ones_run_in_a_row_in_few_processes_and_share_nothing_else(own_ben
     attempts = quick(own_bench, 3 * blocks.MOST)
     submit(own_bench, attempts)
     workers = [one for each in own_bench.executor.pools.own.clones.values() for one in each.workers]
-    assert len(workers) <= max(3, processors()) + 1
+    assert len(workers) <= max(3, machine.processors()) + 1
     assert any(worker.in_a_row for worker in workers)
     ended = end_all(own_bench, attempts)
     assert all(succeeded(ended))
@@ -265,7 +265,7 @@ def test_quick_ones_run_in_a_row_in_few_processes_and_share_nothing_else(own_ben
 def test_one_that_turns_out_slow_is_shown_and_does_not_hold_up_those_behind_it(
     own_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "processors", lambda: 1)
+    monkeypatch.setattr(machine, "processors", lambda: 1)
     known_as_quick(own_bench)
     slow = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")}, reuse=True, kind="k")
     before, behind = quick(own_bench, 2), quick(own_bench, 4)
@@ -284,7 +284,7 @@ def test_one_that_turns_out_slow_is_shown_and_does_not_hold_up_those_behind_it(
 def test_one_that_dies_among_several_takes_none_of_the_others_along(
     own_bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "processors", lambda: 1)
+    monkeypatch.setattr(machine, "processors", lambda: 1)
     known_as_quick(own_bench)
     doomed = own_bench.task("kills_itself", inputs={"number": int(signal.SIGKILL)}, reuse=True, kind="k")
     wrong = own_bench.task("fails", reuse=True, kind="k")
@@ -299,7 +299,7 @@ def test_one_that_dies_among_several_takes_none_of_the_others_along(
 def test_what_a_dead_executor_had_handed_over_runs_once(
     own_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "processors", lambda: 1)
+    monkeypatch.setattr(machine, "processors", lambda: 1)
     known_as_quick(own_bench)
     slow = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")}, reuse=True, kind="k")
     before, behind = quick(own_bench, 2), quick(own_bench, 4)
@@ -321,7 +321,7 @@ def test_what_a_dead_executor_had_handed_over_runs_once(
 def test_one_that_is_cancelled_behind_another_is_aborted(
     own_bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blocks, "processors", lambda: 1)
+    monkeypatch.setattr(machine, "processors", lambda: 1)
     known_as_quick(own_bench)
     slow = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")}, reuse=True, kind="k")
     cancelled, other = quick(own_bench, 2)

@@ -14,7 +14,7 @@ from flyteidl.core import literals_pb2, types_pb2
 
 from scheduler.attempts.observations import Ended, Running
 from scheduler.executors.base import Assignment
-from scheduler.executors.local import blocks
+from scheduler.executors.local import blocks, machine
 from scheduler.executors.local.workers import Workers
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import RESOLVER, Bench, error, literal_map
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.e2e  # real processes
 @pytest.fixture
 def row(own_bench: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     """An executor that hands what is submitted together to one process, however busy the machine is."""
-    monkeypatch.setattr(blocks, "processors", lambda: 1)
+    monkeypatch.setattr(machine, "processors", lambda: 1)
     monkeypatch.setattr(blocks, "QUICK_SECONDS", 100.0)
     known_as_quick(own_bench)
     assert own_bench.run(odd(own_bench, "inode")).outcome.phase == AttemptPhase.SUCCEEDED

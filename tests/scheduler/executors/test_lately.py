@@ -60,3 +60,15 @@ def test_a_folder_is_handed_over_once_in_a_while() -> None:
     for folder in ("a", "b", "a"):
         Starting._hand_over_once(starting, store, folder, Identity(1, 1))
     assert handed == ["a", "b"]
+
+
+def test_what_is_not_known_is_found_and_what_cannot_be_found_is_not_known() -> None:
+    known: Lately[str, int] = Lately(60.0)
+    with pytest.raises(OSError, match="away"):
+        known.of("a", lambda: _raise(OSError("away")))
+    assert known.of("a", lambda: 1) == 1
+    assert known.of("a", lambda: 2) == 1
+
+
+def _raise(error: Exception) -> int:
+    raise error
