@@ -15,7 +15,6 @@ from django.db import connection, transaction
 from scheduler.models import Lane as Row
 from scheduler.quotas.resources import demand_of
 from scheduler.quotas.rules import Lane
-from scheduler.statements import Statement
 
 _written: set[int] = set()  # whose rows were committed by, or seen by, this process
 MOST_KNOWN = 100_000
@@ -66,21 +65,16 @@ def row_of(
     return Row(id=number_of(**given), **given)
 
 
-def to_write(rows: Iterable[Row]) -> list[Statement]:
-    """What has to be sent so that the lanes are there, in the transaction that needs them: mostly nothing."""
+def write(rows: Iterable[Row]) -> None:
+    """Have the lanes there, in the transaction that needs them: mostly they are."""
     new = {row.id: row for row in rows if row.id not in _written}
     if not new:
-        return []
+        return
     ids = list(new)
     transaction.on_commit(lambda: _remember(ids))
     values = [value for row in sorted(new.values(), key=lambda row: row.id) for value in _values(row)]
-    return [(_INSERT.format(", ".join([_PLACE] * len(new))), values)]
-
-
-def write(rows: Iterable[Row]) -> None:
     with connection.cursor() as cursor:
-        for sql, values in to_write(rows):
-            cursor.execute(sql, values)
+        cursor.execute(_INSERT.format(", ".join([_PLACE] * len(new))), values)
 
 
 def _values(row: Row) -> list[Any]:
