@@ -115,7 +115,7 @@ class Scale:
             time.sleep(0.5)
         return there
 
-    def until_made(self, wanted: int, seconds: float = 900) -> list[tuple[float, int]]:
+    def until_made(self, wanted: int, seconds: float = 1800) -> list[tuple[float, int]]:
         """How many pods there were when, until there are so many."""
         seen: list[tuple[float, int]] = []
         deadline = time.monotonic() + seconds
@@ -126,7 +126,7 @@ class Scale:
             seen.append((time.monotonic(), self.made()))
         return seen
 
-    def until_running(self, wanted: int, seconds: float = 300) -> None:
+    def until_running(self, wanted: int, seconds: float = 900) -> None:
         """As many attempts are known to run: the scheduler and kwok have caught up, and so has the watch."""
         deadline = time.monotonic() + seconds
         while self.phases().get(RUNNING, 0) < wanted and time.monotonic() < deadline:
@@ -171,7 +171,8 @@ class Scale:
             self.kube.ask("POST", path, {"apiVersion": "v1", "kind": "Pod", "metadata": own, "spec": spec})
 
         seconds = self.kube.in_threads(make, range(count))
-        self.kube.ask("DELETE", f"{path}?gracePeriodSeconds=0")
+        # Not as one collection: the API server breaks that off after a minute.
+        self.kube.in_threads(lambda n: self.kube.ask("DELETE", f"{path}/plain-{n}?gracePeriodSeconds=0"), range(count))
         while self.kube.count(PLAIN):
             time.sleep(0.5)
         return count / seconds
@@ -229,7 +230,7 @@ def delays(scale: Scale, count: int) -> None:
     show("  end written in the cluster -> in the database", [1000 * (seen[each] - written[each]) for each in seen])
 
 
-def end_all(scale: Scale, seconds: float = 600) -> None:
+def end_all(scale: Scale, seconds: float = 1800) -> None:
     """All that live, as fast as the cluster takes it, until all executions have ended and no pod is left."""
     total, began = 0, time.monotonic()
     while left := scale.unended():
@@ -301,7 +302,7 @@ def hold(scale: Scale, items: int) -> None:
     """So many pods more."""
     meter = Meter(scale.executor)
     meter.start()
-    before = scale.made()
+    before = scale.settled()
     _, began = scale.launch(items)
     seen = scale.until_made(before + items)
     print(f"{before} and {items} pods: {rates(seen, began, before, before + items)}")
@@ -321,7 +322,7 @@ def main() -> None:
         hold(scale, args.pods)
         delays(scale, SAMPLE)
         if args.more:
-            hold(scale, args.more - scale.made())
+            hold(scale, args.more - scale.settled())
             delays(scale, SAMPLE)
         if args.kill:
             cut(scale, args.pods)
