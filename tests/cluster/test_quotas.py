@@ -35,12 +35,16 @@ class Place:
         return dict(self.of[execution.id.project].get(execution))
 
     def held(self) -> Counter[str]:
-        """GPUs of pods that are there and have not ended, by project: what the cluster says."""
+        """GPUs of containers that are to run or do, by project: what the cluster says. A pod's phase tells of its end
+        up to a second later, when the next one may be there.
+        """
         found: Counter[str] = Counter()
         for project, programs in self.of.items():
             for pod in programs.pods("causeway/execution"):
                 over = pod["status"]["phase"] in ("Succeeded", "Failed") or "deletionTimestamp" in pod["metadata"]
-                asked = sum(int(one["resources"].get("limits", {}).get(GPU, 0)) for one in pod["spec"]["containers"])
+                ended = {one["name"] for one in pod["status"].get("containerStatuses", ()) if "terminated" in one["state"]}
+                left = [one for one in pod["spec"]["containers"] if one["name"] not in ended]
+                asked = sum(int(one["resources"].get("limits", {}).get(GPU, 0)) for one in left)
                 found[project] += 0 if over else asked
         return found
 
