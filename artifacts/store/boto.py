@@ -10,7 +10,7 @@ from typing import Any
 from botocore.config import Config  # type: ignore[import-untyped]
 from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]
 
-from artifacts.store.s3_small import ADDRESSING, CONNECTING, CONNECTIONS, endpoint, region
+from artifacts.store.s3_small import CONNECTING, CONNECTIONS, addressing, endpoint, region
 
 READING, ATTEMPTS = 30.0, 3  # seconds to wait for bytes (joining parts takes a while)
 
@@ -25,7 +25,7 @@ def _config() -> Config:
     """A store that hangs is down: five times a minute, as boto waits by itself, would hold up who evaluates."""
     return Config(
         signature_version="s3v4",
-        s3={"addressing_style": os.environ.get(ADDRESSING, "path")},
+        s3={"addressing_style": addressing(os.environ)},
         connect_timeout=CONNECTING,
         read_timeout=READING,
         max_pool_connections=CONNECTIONS,

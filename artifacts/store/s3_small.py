@@ -34,7 +34,6 @@ CONNECTING = 3.0  # seconds to connect
 CONNECTIONS = 32  # kept open
 PATIENCE = 10.0  # seconds for the whole of a small one
 PAUSE = 60.0  # seconds
-ADDRESSING = "CAUSEWAY_S3_ADDRESSING"
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 # What says otherwise than those keys, or which certificates are believed.
 _OTHERWISE = ("AWS_S3_ACCESS_KEY_ID", "AWS_S3_SECRET_ACCESS_KEY", "AWS_S3_SESSION_PROFILE")
@@ -50,6 +49,11 @@ def region() -> str:
     return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
 
 
+def addressing(env: Mapping[str, str]) -> str:
+    """How a bucket is named: `path`, or a word of botocore's for others."""
+    return env.get("CAUSEWAY_S3_ADDRESSING", "path")
+
+
 def is_told(env: Mapping[str, str], at: str | None) -> bool:
     """Whether all that has to be known of the store is said in the environment, and is nothing unusual."""
     if not at or not all(env.get(name) for name in _KEYS) or any(env.get(name) for name in _OTHERWISE):
@@ -57,7 +61,7 @@ def is_told(env: Mapping[str, str], at: str | None) -> bool:
     place = urlsplit(at)
     is_proxied = place.scheme in getproxies() and not proxy_bypass(place.hostname or "")
     has_own_trust = place.scheme == "https" and any(env.get(name) for name in _TRUSTED)
-    return env.get(ADDRESSING, "path") == "path" and not is_proxied and not has_own_trust
+    return addressing(env) == "path" and not is_proxied and not has_own_trust
 
 
 _first: list[int] = []  # the process that asked first: its threads answer, and no fork of it has them
