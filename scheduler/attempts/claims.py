@@ -29,7 +29,7 @@ AT_A_TIME = 200  # rows of attempts to adopt
 FAR = 1000  # queued attempts among which those that ask for something else are looked for
 # Without locks: what others take meanwhile, the move into the next phase finds out.
 CANDIDATES = """
-SELECT id, resources, created_at, reason FROM scheduler_taskexecution
+SELECT id, resources, created_at, reason, task_id FROM scheduler_taskexecution
 WHERE executor = %s AND cluster = %s AND phase = %s ORDER BY priority DESC, id LIMIT %s
 """
 # Where quotas are set turns are taken between lanes (in_turns): then none of these is read.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -120,14 +121,18 @@ class Starting:
         declared = own_variables(run.spec.env)
         if image := run.spec.image:
             declared["FLYTE_INTERNAL_IMAGE"] = image  # what a module asks for that imports by its image
-        self.pools.of(self.means.python_of(run)).run(
+        zygotes, kind = self.pools.of(self.means.python_of(run)), run.spec.identity.task
+        key = warm_key(run.plan.distribution, declared, run.user) if code else ""
+        if run.spec.reuse and run.assignment.task is not None:
+            self.pools.quick.note(run.assignment.task, partial(zygotes.are_quick, key, run.plan.module, kind))
+        zygotes.run(
             run.directory.path,
-            key=warm_key(run.plan.distribution, declared, run.user) if code else "",
+            key=key,
             code=code,
             module=run.plan.module,
             env=declared,
             reuse=run.spec.reuse,
-            kind=run.spec.identity.task,
+            kind=kind,
             user=run.user,
         )
 
