@@ -12,7 +12,7 @@ from collections import deque
 
 LEAST = 0.02  # seconds: several that end at once
 MOST = 0.1
-PART = 4  # of the time that attempts are held
+PART = 2  # of the time that attempts are held
 SAMPLES = 8
 
 

@@ -75,10 +75,10 @@ class Starting:
         if run.spec.echo is not None:
             self.steps.submit(run, self.launch)  # it reads and writes the store
             return
-        with self.runs.lock:
-            taken = {gpu for other in self.runs.by_id.values() if other is not run for gpu in other.gpus}
-            wanted = run.assignment.resources.gpu
-            run.gpus = gpus.choose(wanted, self.means.total.gpu, taken, self.runs.folder)
+        if wanted := run.assignment.resources.gpu:
+            with self.runs.lock:
+                taken = {gpu for other in self.runs.by_id.values() if other is not run for gpu in other.gpus}
+                run.gpus = gpus.choose(wanted, self.means.total.gpu, taken, self.runs.folder)
         unready = run.plan.distribution and not self.means.code.ready(run.plan.distribution, run.user)
         if unready or run.spec.secrets:
             self.steps.submit(run, self._fetch_and_launch)

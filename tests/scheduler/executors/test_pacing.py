@@ -23,7 +23,7 @@ def pacing(held: Sequence[float], *, busy: bool = True) -> Pacing:
     ("held", "busy", "seconds"),
     [
         ([0.4] * SAMPLES, True, 0.1),
-        ([0.2] * SAMPLES, True, 0.05),
+        ([0.1] * SAMPLES, True, 0.05),
         ([0.2] * SAMPLES, False, LEAST),  # processors would stand idle
         ([0.2] * (SAMPLES - 1), True, LEAST),  # a chain that has only begun
         ([0.03] * SAMPLES, True, LEAST),

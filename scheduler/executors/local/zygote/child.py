@@ -29,6 +29,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from . import images, importing, kept, lean, strays, together
@@ -239,12 +240,18 @@ def _become_own_process() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@lru_cache(maxsize=1)
+def _own_handle(pid: int) -> str:
+    """Of this process, which does not change; a fork's is another."""
+    return f"{pid}:{born()}"
+
+
 def _is_first(directory: str) -> bool:
     try:
         fd = os.open(os.path.join(directory, "started"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
     except (FileExistsError, FileNotFoundError):  # without its directory it is over
         return False
-    os.write(fd, f"{os.getpid()}:{born()}:{time.time():.6f}".encode())
+    os.write(fd, f"{_own_handle(os.getpid())}:{time.time():.6f}".encode())
     os.close(fd)
     return True
 
