@@ -33,8 +33,13 @@ def test_one_thread_takes_all_that_come_while_it_is_at_it(pool: ThreadPoolExecut
 def test_more_threads_come_where_one_is_held_up(pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line, "LATE_SECONDS", 0.0)
     steps, go, done = Line(pool, most=3), threading.Event(), threading.Semaphore(0)
+
+    def step() -> None:
+        done.release()
+        go.wait(10)
+
     for _ in range(8):
-        steps.put(lambda: (done.release(), go.wait(10)))
+        steps.put(step)
         time.sleep(0.01)
     assert all(done.acquire(timeout=10) for _ in range(3))
     assert not done.acquire(timeout=0.1)
