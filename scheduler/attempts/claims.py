@@ -34,16 +34,16 @@ _QUEUED = f"executor = %s::text AND cluster = %s::text AND phase = {int(AttemptP
 # taken between lanes (in_turns): then none of these is read. Where nothing is queued, one row of NULLs.
 CANDIDATES = f"""
 SELECT asked.has_quotas AND EXISTS (SELECT FROM scheduler_taskexecution WHERE {_QUEUED}) AS counted,
-    queued.id, queued.resources, queued.created_at, queued.reason
+    queued.id, queued.resources, queued.created_at, queued.reason, queued.task_id
 FROM (SELECT EXISTS (SELECT FROM scheduler_quota) AS has_quotas) AS asked LEFT JOIN LATERAL (
-    SELECT id, resources, created_at, reason, priority FROM scheduler_taskexecution
+    SELECT id, resources, created_at, reason, task_id, priority FROM scheduler_taskexecution
     WHERE NOT asked.has_quotas AND {_QUEUED} ORDER BY priority DESC, id LIMIT {LOOK_AHEAD}
 ) AS queued ON true
 ORDER BY queued.priority DESC, queued.id
 """  # noqa: S608 - constants
 FURTHER_CANDIDATES = f"""
 SELECT * FROM (
-    SELECT id, resources, created_at, reason FROM scheduler_taskexecution
+    SELECT id, resources, created_at, reason, task_id FROM scheduler_taskexecution
     WHERE {_QUEUED} ORDER BY priority DESC, id LIMIT {FAR}
 ) AS queued WHERE resources <> ALL(%s::jsonb[]) LIMIT {LOOK_AHEAD}
 """  # noqa: S608 - constants
