@@ -1,11 +1,14 @@
 """Statements that are written out and asked all day: the database plans them once a session, not each time.
 
 To plan what a publication asks takes it four times as long as to carry it out. They are for rows found by an index,
-however many there are, so that one plan is as good for all values: a session is told not to try others.
+however many there are, so that one plan is as good for all values: a session is told not to try others. A table that
+was empty when it was planned for may be large soon, and the database plans anew only once it was analyzed: plans are
+thrown away now and then.
 """
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +17,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.postgresql import base
 from django.db.backends.signals import connection_created
 from django.db.backends.utils import CursorWrapper
+
+BELIEVED = 15.0  # seconds for which a plan is good
+_PLANNED_AT = "causeway_planned_at"  # attribute of the driver's connection; monotonic
 
 _ServerBindingCursor: Any = base.ServerBindingCursor
 
@@ -31,6 +37,9 @@ def prepared() -> CursorWrapper:
     wrapper.close_if_health_check_failed()
     wrapper.ensure_connection()
     with wrapper.wrap_database_errors:
+        if time.monotonic() - getattr(wrapper.connection, _PLANNED_AT, 0.0) > BELIEVED:
+            setattr(wrapper.connection, _PLANNED_AT, time.monotonic())
+            wrapper.connection.execute("DISCARD PLANS")
         cursor: CursorWrapper = wrapper._prepare_cursor(_Cursor(wrapper.connection))
     return cursor
 

@@ -20,6 +20,7 @@ from django.utils import timezone
 from artifacts.arrays import column_of
 from artifacts.prepared import prepared
 from scheduler.attempts import validators
+from scheduler.executors import registry
 from scheduler.models import EndedChild, Execution, TaskExecution
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL
 from scheduler.quotas import admission
@@ -94,7 +95,8 @@ def pending(execution_ids: Collection[int]) -> set[int]:
 def take_turn(execution_id: int) -> bool:
     """One transaction. False if somebody else holds the execution, or it does not exist."""
     with transaction.atomic():
-        execution, has_quotas = lock_and_ask(Execution, execution_id, admission.HAS_QUOTAS)
+        questions = (admission.HAS_QUOTAS, *registry.questions())
+        execution, (has_quotas, *told) = lock_and_ask(Execution, execution_id, *questions)
         if execution is None:
             return False
         if admission.is_new(execution) and (execution.waits_since or has_quotas) and admission.keeps_waiting(execution):
@@ -102,7 +104,7 @@ def take_turn(execution_id: int) -> bool:
         if execution.phase in EXECUTION_TERMINAL:
             _tidy(execution)
             return True
-        turn = Turn(execution, timezone.now())
+        turn = Turn(execution, timezone.now(), told=told)
         with turn.literals.settled():
             _evaluate(turn)
             flush(turn)

@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from scheduler.advance import Steps, advance, close, evaluation, pending
 from scheduler.asked_once import asking_once
+from scheduler.executors import registry
 from scheduler.models import Execution
 from scheduler.phases import ExecutionPhase
 from scheduler.quotas import admission
@@ -47,10 +48,11 @@ def _begin(execution_ids: Sequence[int]) -> None:
     """The first turns of those that can take them together."""
     try:
         with transaction.atomic(), asking_once():
-            found, has_quotas = try_to_lock(Execution, execution_ids, admission.HAS_QUOTAS)
+            questions = (admission.HAS_QUOTAS, *registry.questions())
+            found, (has_quotas, *told) = try_to_lock(Execution, execution_ids, *questions)
             if has_quotas:  # which go by what began before
                 return
-            turns = [Turn(execution, timezone.now()) for execution in found if _is_untouched(execution)]
+            turns = [Turn(execution, timezone.now(), told=told) for execution in found if _is_untouched(execution)]
             with ExitStack() as settled:
                 for turn in turns:
                     settled.enter_context(turn.literals.settled())

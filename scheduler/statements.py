@@ -12,7 +12,7 @@ from psycopg.errors import LockNotAvailable
 
 from artifacts.arrays import column_of
 from artifacts.prepared import prepared
-from artifacts.written_out import row_of, selection
+from artifacts.written_out import Selection, row_of, selection
 
 Row = TypeVar("Row", bound=models.Model)
 Statement = tuple[str, list[Any]]
@@ -66,44 +66,57 @@ _TRY = """
     WITH wanted AS MATERIALIZED (
         SELECT id FROM unnest(%s::bigint[]) AS id WHERE pg_try_advisory_xact_lock({space}, (id %% {most})::int)
     )
-    SELECT {columns}, {question} FROM {table} AS held JOIN wanted ON wanted.id = held.id
+    SELECT {columns}, {questions} FROM {table} AS held JOIN wanted ON wanted.id = held.id
     ORDER BY held.id FOR NO KEY UPDATE OF held SKIP LOCKED
 """
 
 
-def try_to_lock(model: type[Row], pks: Collection[int], question: str = "NULL") -> tuple[list[Row], Any]:
-    """Those of the rows that nobody evaluates or holds, as `lock_and_ask` locks one; nobody is waited for. `question`:
-    an expression of SQL that is asked along; without a row there is no answer.
+def try_to_lock(model: type[Row], pks: Collection[int], *questions: str) -> tuple[list[Row], list[Any]]:
+    """Those of the rows that nobody evaluates or holds, as `lock_and_ask` locks one; nobody is waited for. `questions`:
+    expressions of SQL that are asked along; without a row they are not, and the answers are None.
     """
     selected = selection(model, of="held")
     sql = _TRY.format(
-        columns=selected.columns, question=question, table=model._meta.db_table, space=EVALUATING, most=_MOST
+        columns=selected.columns,
+        questions=_asked(questions),
+        table=model._meta.db_table,
+        space=EVALUATING,
+        most=_MOST,
     )
     with prepared() as cursor:
         cursor.execute(sql, [column_of(pks)])
         found = cursor.fetchall()
-    return [row_of(model, selected, values) for values in found], found[0][-1] if found else None
+    return [row_of(model, selected, values) for values in found], _answers(selected, found, questions)
+
+
+def _asked(questions: Sequence[str]) -> str:
+    return ", ".join(questions) or "NULL"
+
+
+def _answers(selected: Selection, found: Sequence[tuple[Any, ...]], questions: Sequence[str]) -> list[Any]:
+    """They are the same in every row."""
+    return list(found[0][len(selected.names) :][: len(questions)]) if found else [None] * len(questions)
 
 
 def lock(model: type[Row], pk: int) -> Row | None:
     """As `lock_and_ask`, without a question."""
-    return lock_and_ask(model, pk, "NULL")[0]
+    return lock_and_ask(model, pk)[0]
 
 
-def lock_and_ask(model: type[Row], pk: int, question: str) -> tuple[Row | None, Any]:
+def lock_and_ask(model: type[Row], pk: int, *questions: str) -> tuple[Row | None, list[Any]]:
     """The row, for its evaluation, until the transaction ends; None if somebody else evaluates it, or it is not there.
 
     Two locks. The mark of who evaluates is only tried for: whoever finds it taken may leave, because the holder looks
     for news once more. The row's own lock is waited for: those who hold it otherwise (a door that archives the
     execution, a decision, a child's end) are quick and look for nothing, so that leaving would lose what happened. It
     is NO KEY UPDATE: what only refers to the row (a relaunch of the execution, its children) is not in the way at all.
-    HeldElsewhere after WAIT. `question`: an expression of SQL that is asked along; the second answer is its value.
+    HeldElsewhere after WAIT. `questions`: as for `try_to_lock`; their values follow the row.
     """
-    at_once, answer = try_to_lock(model, [pk], question)
+    at_once, answers = try_to_lock(model, [pk], *questions)
     if at_once:
-        return at_once[0], answer
+        return at_once[0], answers
     selected = selection(model)
-    sql = f'SELECT {selected.columns}, {question} FROM "{model._meta.db_table}" WHERE id = %s '  # noqa: S608
+    sql = f'SELECT {selected.columns}, {_asked(questions)} FROM "{model._meta.db_table}" WHERE id = %s '  # noqa: S608
     sql += "AND pg_try_advisory_xact_lock(%s, %s) FOR NO KEY UPDATE"
     waiting, patient = f"SET LOCAL lock_timeout = '{WAIT}'", "SET LOCAL lock_timeout = DEFAULT"
     try:
@@ -112,7 +125,7 @@ def lock_and_ask(model: type[Row], pk: int, question: str) -> tuple[Row | None, 
         if isinstance(error.__cause__, LockNotAvailable):
             raise HeldElsewhere(f"{model.__name__} {pk} is held by somebody for more than {WAIT}") from error
         raise
-    return (row_of(model, selected, found[0]), found[0][-1]) if found else (None, None)
+    return row_of(model, selected, found[0]) if found else None, _answers(selected, found, questions)
 
 
 def select(

@@ -30,7 +30,7 @@ def open_store(root: str) -> ObjectStore:
             users=task_users(),
         )
     if root.startswith("s3://"):
-        from artifacts.store.s3 import S3Store  # noqa: PLC0415 - boto3 takes a while to import, and most installations have no S3
+        from artifacts.store.s3 import S3Store  # noqa: PLC0415 - it takes a while to import, and most installations have no S3
 
         return S3Store(root)
     raise ImproperlyConfigured(f"CAUSEWAY_STORE_URL must start with / or s3://, not {root!r}")

@@ -7,35 +7,20 @@ import os
 from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from functools import cached_property
+from importlib import import_module
 from typing import Any, BinaryIO, cast
 from urllib.parse import quote, urlsplit
 
-from botocore.config import Config  # type: ignore[import-untyped]
 from botocore.exceptions import ClientError  # type: ignore[import-untyped]
-from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]
 
 from artifacts.exceptions import InvalidArgument, NotFound
 from artifacts.store.base import ObjectStore, StoredObject
+from artifacts.store.s3_small import SMALL, SmallObjects
 from artifacts.store.signing import md5_header
 
 UNCHECKED = ".unchecked"  # folder of the marks of objects being put together
 PAST_THE_END = frozenset({"416", "InvalidRange", "RequestedRangeNotSatisfiable"})
-CONNECTING, READING, ATTEMPTS = 3.0, 30.0, 3  # seconds to connect, to wait for bytes (joining parts takes a while)
-SMALL = 1 << 20  # bytes sent in one call: a stream is sent by ten threads of its own
-CONNECTIONS = 32  # kept open
 MISSING = frozenset({"404", "NoSuchKey", "NoSuchUpload", "NotFound"})
-
-
-def _config() -> Config:
-    """A store that hangs is down: five times a minute, as boto waits by itself, would hold up who evaluates."""
-    return Config(
-        signature_version="s3v4",
-        s3={"addressing_style": os.environ.get("CAUSEWAY_S3_ADDRESSING", "path")},
-        connect_timeout=CONNECTING,
-        read_timeout=READING,
-        max_pool_connections=CONNECTIONS,
-        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-    )
 
 
 class S3Store(ObjectStore):
@@ -44,17 +29,12 @@ class S3Store(ObjectStore):
         parts = urlsplit(root)
         self.bucket = parts.netloc
         self.folder = parts.path.strip("/")
-        self._storage = S3Storage(
-            bucket_name=self.bucket,
-            endpoint_url=os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("FLYTE_AWS_ENDPOINT"),
-            region_name=os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1",
-            client_config=_config(),
-        )
+        self._small = SmallObjects(self.bucket)
 
     @cached_property
     def client(self) -> Any:
-        """boto3's low-level client, which is thread-safe; S3Storage keeps a connection per thread."""
-        return self._storage.connection.meta.client
+        """boto3's, imported where it is needed."""
+        return import_module("artifacts.store.boto").client(self.bucket)
 
     def name(self, uri: str) -> str:
         """The object's key in the bucket."""
@@ -67,7 +47,12 @@ class S3Store(ObjectStore):
         return {"Bucket": self.bucket, "Key": self.name(uri)}
 
     def put(self, uri: str, data: bytes) -> None:
-        self.client.put_object(**self._target(uri), Body=data)
+        if not self._small.put(self.name(uri), data):
+            self.client.put_object(**self._target(uri), Body=data)
+
+    def get(self, uri: str) -> bytes:
+        data = self._small.get(self.name(uri))
+        return super().get(uri) if data is None else data
 
     def put_stream(self, uri: str, stream: BinaryIO) -> None:
         self.client.upload_fileobj(stream, self.bucket, self.name(uri))
@@ -105,6 +90,9 @@ class S3Store(ObjectStore):
 
     def among(self, prefix: str, names: Collection[str]) -> set[str]:
         """As each one's `exists`, asked once where the folder is a small one."""
+        found = self._small.names(self._name_of_folder(prefix))
+        if found is not None:
+            return found & set(names)
         folder = f"{self._name_of_folder(prefix)}/"
         try:
             page = self.client.list_objects_v2(Bucket=self.bucket, Prefix=folder, Delimiter="/")
@@ -115,6 +103,11 @@ class S3Store(ObjectStore):
         return {entry["Key"].removeprefix(folder) for entry in page.get("Contents", ())} & set(names)
 
     def size(self, uri: str) -> int:
+        size = self._small.size(self.name(uri))
+        if size is not None:
+            if size < 0:
+                raise NotFound(f"there is no object {uri}")
+            return size
         try:
             return int(self.client.head_object(**self._target(uri))["ContentLength"])
         except ClientError as error:

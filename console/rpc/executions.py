@@ -33,7 +33,7 @@ def create_execution(
     caller.may(Action.READ, key.project, key.domain)
     inputs = request.inputs if request.HasField("inputs") else request.spec.inputs
     wanted = LaunchRequest(request.project, request.domain, request.name, request.spec, inputs)
-    started = launch(wanted, actor=caller.name)
+    started = launch(wanted, actor=caller.name, alone=True)
     return _started(started)
 
 

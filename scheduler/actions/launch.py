@@ -74,6 +74,7 @@ def launch(
     origins: Mapping[str, Sequence[int]] | None = None,
     only_in: str = "",
     shadow_id: int | None = None,
+    alone: bool = False,
 ) -> Execution:
     """Starts an execution of a launch plan or task and wakes the engine after the commit.
 
@@ -94,7 +95,8 @@ def launch(
     QueryUnresolved (an input's query matches nothing), AlreadyExists (an execution of that name), ResourceExhausted
     (the launch plan's concurrency policy).
 
-    `shadow_id`: the contest for which it runs beside production; what such a run starts is one too.
+    `shadow_id`: the contest for which it runs beside production; what such a run starts is one too. `alone`: what is
+    raised here ends the caller's transaction, so that it needs no savepoint.
     """
     if request.name:
         check_execution_name(request.name)
@@ -163,7 +165,7 @@ def launch(
         gather_up(launched)
         return execution
     # A trigger's try to launch has a savepoint of its own (scheduler.triggers.attempts).
-    with transaction.atomic(savepoint=trigger_id is None):
+    with transaction.atomic(savepoint=trigger_id is None and not alone):
         if execution.shadow_id is None:
             _check_concurrency(plan)
         _hold_inputs(gathered)

@@ -15,6 +15,7 @@ class Queued(NamedTuple):
     resources: str  # TaskExecution.resources as text
     created_at: datetime
     reason: str  # what it says so far
+    task: int | None = None  # key of the task
 
 
 @dataclass

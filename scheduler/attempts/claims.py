@@ -9,6 +9,8 @@ from typing import Any
 
 from django.db import transaction
 
+from artifacts.arrays import column_of
+from artifacts.prepared import prepared
 from scheduler.attempts import in_turns
 from scheduler.attempts.choices import Choice as Choice  # executors' packings ask for them here
 from scheduler.attempts.choices import Packing as Packing
@@ -27,19 +29,23 @@ from scheduler.uris import log_of
 LOOK_AHEAD = 64  # queued attempts looked at in one claim
 AT_A_TIME = 200  # rows of attempts to adopt
 FAR = 1000  # queued attempts among which those that ask for something else are looked for
-# Without locks: what others take meanwhile, the move into the next phase finds out.
-CANDIDATES = """
-SELECT id, resources, created_at, reason FROM scheduler_taskexecution
-WHERE executor = %s AND cluster = %s AND phase = %s ORDER BY priority DESC, id LIMIT %s
-"""
-# Where quotas are set turns are taken between lanes (in_turns): then none of these is read.
-UNCOUNTED_CANDIDATES = CANDIDATES.replace("WHERE", "WHERE NOT EXISTS (SELECT FROM scheduler_quota) AND")
-ASKED = """
-SELECT EXISTS (SELECT FROM scheduler_quota),
-    EXISTS (SELECT FROM scheduler_taskexecution WHERE executor = %s AND cluster = %s AND phase = %s)
-"""
+_QUEUED = f"executor = %s::text AND cluster = %s::text AND phase = {int(AttemptPhase.QUEUED)}"
+# Without locks: what others take meanwhile, the move into the next phase finds out. Where quotas are set turns are
+# taken between lanes (in_turns): then none of these is read. Where nothing is queued, one row of NULLs.
+CANDIDATES = f"""
+SELECT asked.has_quotas AND EXISTS (SELECT FROM scheduler_taskexecution WHERE {_QUEUED}) AS counted,
+    queued.id, queued.resources, queued.created_at, queued.reason, queued.task_id
+FROM (SELECT EXISTS (SELECT FROM scheduler_quota) AS has_quotas) AS asked LEFT JOIN LATERAL (
+    SELECT id, resources, created_at, reason, task_id, priority FROM scheduler_taskexecution
+    WHERE NOT asked.has_quotas AND {_QUEUED} ORDER BY priority DESC, id LIMIT {LOOK_AHEAD}
+) AS queued ON true
+ORDER BY queued.priority DESC, queued.id
+"""  # noqa: S608 - constants
 FURTHER_CANDIDATES = f"""
-SELECT * FROM ({CANDIDATES}) AS queued WHERE resources <> ALL(%s::jsonb[]) LIMIT %s
+SELECT * FROM (
+    SELECT id, resources, created_at, reason, task_id FROM scheduler_taskexecution
+    WHERE {_QUEUED} ORDER BY priority DESC, id LIMIT {FAR}
+) AS queued WHERE resources <> ALL(%s::jsonb[]) LIMIT {LOOK_AHEAD}
 """  # noqa: S608 - constants
 
 
@@ -53,26 +59,33 @@ class Claim:
 def claim(executor: str, instance: str, packing: Packing, *, now: datetime, cluster: str = "") -> Claim:
     """Take queued attempts that the packing chooses, by priority and age: INITIALIZING and committed.
 
-    One that it refuses ends at once. One that has to wait says what for in its reason.
+    One that it refuses ends at once. One that has to wait says what for in its reason. Where no quota has a say, and
+    all that is chosen fits, nothing is locked before the move: it is a transaction by itself.
     """
     choice = packing.choice
-    with transaction.atomic():
-        where = [executor, cluster, AttemptPhase.QUEUED.value]
-        asked, candidates = execute([(ASKED, where), (UNCOUNTED_CANDIDATES, [*where, LOOK_AHEAD])])
-        has_quotas, is_queued = asked.returned[0]
-        counted = has_quotas and is_queued
-        queued = [Queued(*found) for found in candidates.returned]
-        if counted:
+    with prepared() as cursor:
+        cursor.execute(CANDIDATES, [executor, cluster, executor, cluster])
+        found = cursor.fetchall()
+    if counted := bool(found[0][0]):
+        with transaction.atomic():
             more = in_turns.choose(executor, cluster, packing, now=now, most=LOOK_AHEAD)
-        else:
-            more = _in_order(queued, packing, executor, cluster)
-        if choice.refused:
-            end_all([Ended(pk, outcome, now) for pk, outcome in choice.refused], actor=instance)
-        taken = _take(choice.fitting, instance, now=now) if choice.fitting else []
-        for words, pks in choice.waiting.items():
-            if unsaid := [pk for pk in pks if pk in choice.unsaid]:
-                _say(unsaid, words)
-        return Claim(taken, more, counted)
+            return Claim(_settle(choice, instance, now=now), more, counted)
+    more = _in_order([Queued(*told) for _, *told in found if told[0] is not None], packing, executor, cluster)
+    if not choice.refused and not choice.unsaid:
+        return Claim(_take(choice.fitting, instance, now=now), more, counted)
+    with transaction.atomic():
+        return Claim(_settle(choice, instance, now=now), more, counted)
+
+
+def _settle(choice: Choice, instance: str, *, now: datetime) -> list[TaskExecution]:
+    """Write down all of the choice; what was taken."""
+    if choice.refused:
+        end_all([Ended(pk, outcome, now) for pk, outcome in choice.refused], actor=instance)
+    taken = _take(choice.fitting, instance, now=now)
+    for words, pks in choice.waiting.items():
+        if unsaid := [pk for pk in pks if pk in choice.unsaid]:
+            _say(unsaid, words)
+    return taken
 
 
 def _say(ids: Sequence[int], words: str) -> None:
@@ -97,13 +110,16 @@ def _in_order(queued: Sequence[Queued], packing: Packing, executor: str, cluster
 
 def _further(executor: str, cluster: str, *, without: Sequence[str]) -> list[Queued]:
     """The next in the queue that do not ask for just these resources (JSON), as far as FAR goes."""
-    given = [executor, cluster, AttemptPhase.QUEUED.value, FAR, list(without), LOOK_AHEAD]
+    given = [executor, cluster, list(without)]
     return [Queued(*found) for found in execute([(FURTHER_CANDIDATES, given)])[0].returned]
 
 
 def _take(ids: list[int], instance: str, *, now: datetime) -> list[TaskExecution]:
     """Those of the queued attempts that no other executor was faster to take."""
-    rows = select(TaskExecution, "id = ANY(%s) ORDER BY priority DESC, id", [ids])
+    if not ids:
+        return []
+    of_these = "id = ANY(%s::bigint[]) ORDER BY priority DESC, id"
+    rows = select(TaskExecution, of_these, [column_of(ids)], planned=True)
     for row in rows:
         row.claimed_by, row.log_uri = instance, row.log_uri or log_uri(row)
         row.phase = AttemptPhase.INITIALIZING

@@ -49,7 +49,8 @@ SELECT lane, execution_id, id, created_at FROM heads
 _LANELESS = f"SELECT id FROM scheduler_taskexecution WHERE {_QUEUED} AND lane IS NULL LIMIT {GIVEN}"  # noqa: S608
 # Of each lane the oldest executions, of each the oldest attempts, and how many of it are held
 _LINES = f"""
-SELECT given.lane, execution.id, held.count, attempt.id, attempt.created_at, attempt.reason, attempt.resources::text
+SELECT given.lane, execution.id, held.count, attempt.id, attempt.created_at, attempt.reason, attempt.resources::text,
+    attempt.task_id
 FROM unnest(%s::bigint[]) AS given (lane) CROSS JOIN LATERAL (
     WITH RECURSIVE found AS (
         (
@@ -66,7 +67,7 @@ FROM unnest(%s::bigint[]) AS given (lane) CROSS JOIN LATERAL (
     SELECT count(*) FROM scheduler_taskexecution
     WHERE lane = given.lane AND execution_id = execution.id AND phase IN ({_HELD})
 ) AS held CROSS JOIN LATERAL (
-    SELECT id, created_at, reason, resources FROM scheduler_taskexecution
+    SELECT id, created_at, reason, resources, task_id FROM scheduler_taskexecution
     WHERE {_QUEUED} AND lane = given.lane AND execution_id = execution.id ORDER BY id LIMIT %s
 ) AS attempt
 """  # noqa: S608 - constants
@@ -141,9 +142,9 @@ def _complete(where: list[Any], lines: Sequence[Line], turns: Turns, rows: dict[
     ids = list(waiting)
     (found,) = execute([(_LINES, [ids, *where, *where, EXECUTIONS, *where, each])])
     held: dict[tuple[int, int], int] = {}
-    for lane, execution, count, pk, at, reason, resources in found.returned:
+    for lane, execution, count, pk, at, reason, resources, task in found.returned:
         waiting[lane].append(Waiting(pk, execution, at))
-        rows[pk] = Queued(pk, resources, at, reason)
+        rows[pk] = Queued(pk, resources, at, reason, task)
         held[lane, execution] = count
     for (_, execution), count in held.items():
         turns.execution_held[execution] += count

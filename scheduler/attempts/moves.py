@@ -10,8 +10,8 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from django.db import connection
-
+from artifacts.arrays import column_of
+from artifacts.prepared import prepared
 from scheduler.attempts.phases import HELD, PENDING
 from scheduler.phases import ATTEMPT_TRANSITIONS, AttemptPhase, Machine
 
@@ -49,7 +49,7 @@ WITH reports AS (
         locked.from_phase, attempt.phase AS to_phase, locked.at{told}
 ), logged AS (
     INSERT INTO scheduler_phaseevent (execution_id, machine, object_id, from_phase, to_phase, at, reason, actor)
-    SELECT execution_id, %s, id, from_phase, to_phase, at, reason, %s FROM moved{logged}
+    SELECT execution_id, %s::text, id, from_phase, to_phase, at, reason, %s::text FROM moved{logged}
 )
 SELECT id, execution_id, node_id FROM moved ORDER BY id
 """
@@ -120,10 +120,11 @@ def _send(reports: Sequence[Report], allowed: Collection[AttemptPhase], *, actor
         assignments="".join(f", {name} = {_value(name, telling=telling)}" for name in columns),
         **parts,
     )
-    parameters: list[Any] = [[report[name] for report in reports] for name in ("id", "phase", "at", *columns)]
-    parameters[1] = [int(phase) for phase in parameters[1]]
-    with connection.cursor() as cursor:
-        cursor.execute(statement, [*parameters, [int(phase) for phase in allowed], Machine.ATTEMPT.value, actor])
+    told = [[report[name] for report in reports] for name in ("id", "phase", "at", *columns)]
+    told[1] = [int(phase) for phase in told[1]]
+    told.append([int(phase) for phase in sorted(allowed)])
+    with prepared() as cursor:
+        cursor.execute(statement, [*map(column_of, told), Machine.ATTEMPT.value, actor])
         return [Moved(*row) for row in cursor.fetchall()]
 
 

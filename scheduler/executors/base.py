@@ -31,10 +31,22 @@ class Assignment:
     memory_limit: int = 0  # bytes; 0: none
     log_uri: str = ""
     handle: str = ""  # as it was observed before, of an attempt to adopt
+    task: int | None = None  # key of the task, which all of its attempts have
 
     @property
     def name(self) -> str:
         return self.spec.identity.name
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Attempts that a few processes of a machine run one after the other. One that waits for its turn there holds
+    nothing: they hold what the processes do.
+    """
+
+    takes: Callable[[int], bool]  # whether attempts of the task with that key are run so, as things are now
+    places: int  # processes
+    most: int  # attempts that they may have at hand, all together
 
 
 class Executor(ABC):
@@ -48,6 +60,7 @@ class Executor(ABC):
     cluster: str = ""  # which of several places of this kind
     instance: str = ""  # who holds its attempts, where that is the same on every machine; empty: each process names it
     most: int = 0  # attempts held at once, where the place queues by itself; 0: they are packed into `capacity`
+    rows: Rows | None = None  # where small attempts share processes
     emit: Emit
 
     @abstractmethod
@@ -57,6 +70,10 @@ class Executor(ABC):
     def kept(self) -> list[dict[str, Any]]:
         """Clusters of Spark, Dask and Ray that stay here for later tasks, as pages show them (local/clusters.py)."""
         return []
+
+    def is_busy(self) -> bool:
+        """Whether the machine that it runs on has no processor to spare, as it was with the last tick."""
+        return False
 
     @abstractmethod
     def start(self, emit: Emit) -> None:

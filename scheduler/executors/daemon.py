@@ -22,7 +22,8 @@ from scheduler.attempts.observations import Ended, Observation
 from scheduler.attempts.outcomes import system_failure
 from scheduler.attempts.resources import Resources
 from scheduler.executors.base import Assignment, Executor
-from scheduler.executors.packing import MachinePacking, Unbounded
+from scheduler.executors.pacing import LEAST, Pacing
+from scheduler.executors.packing import Held, InRows, MachinePacking, Unbounded
 from scheduler.executors.vital import may_pass, vital
 from scheduler.models import TaskExecution
 from scheduler.wake import broker, executor_channel
@@ -33,10 +34,6 @@ DEFAULT_CPU = 0.125  # cores counted for a task that does not say
 POLL_SECONDS = 1.0
 TICK_SECONDS = 0.5
 HEARTBEAT_SECONDS = 5.0
-# Under load several ends, and several claims, share a transaction: none follows the one before sooner than this.
-TOGETHER_SECONDS = 0.02
-# A start is written this much later: of tasks that end sooner both are written at once.
-START_SECONDS = 0.02
 NOTHING = Resources()
 TRIES = 3  # to hand over an assignment, and to write a report that the database refuses
 TRY_AGAIN_SECONDS = 0.2
@@ -49,11 +46,15 @@ class Daemon:
         self.stopping = threading.Event()
         self._started_at = datetime.now(timezone.utc)
         self._work = threading.Event()  # something may be claimable or cancelled
+        self._told = threading.Event()  # somebody else says so: it is not only that a place became free
+        # Several ends, and several claims, share a transaction: none follows the one before sooner than it says. And a
+        # start is written that much later: of tasks that end sooner both are written at once.
+        self._pacing = Pacing()
         self._short = True  # whether, for all we know, queued attempts wait for what others hold
         self._counted = False  # whether quotas had a say in the last claim: they count what the database says is held
         self._recorded_at = 0.0  # monotonic; the last ends
         self._events: queue.Queue[Observation] = queue.Queue()
-        self._held: dict[int, Resources] = {}
+        self._held: dict[int, Held] = {}
         self._unrecorded: set[int] = set()  # ended, and not yet so in the database
         self._refused: dict[int, int] = {}  # how often each attempt could not be handed over
         self._lock = threading.Lock()
@@ -75,6 +76,7 @@ class Daemon:
 
     def stop(self) -> None:
         self.stopping.set()
+        self._told.set()
         self._work.set()
         self.executor.give_up()
 
@@ -82,8 +84,10 @@ class Daemon:
         """From any thread. An end frees its slot at once; that it is recorded may come a moment later."""
         if isinstance(event, Ended):
             with self._lock:
-                self._held.pop(event.attempt_id, None)
+                held = self._held.pop(event.attempt_id, None)
                 self._unrecorded.add(event.attempt_id)
+            if held is not None:
+                self._pacing.note(time.monotonic() - held.since)
             if self._short:
                 self._work.set()
         self._events.put(event)
@@ -131,7 +135,7 @@ class Daemon:
         total = self._total()
         with self._lock:  # of a cluster, which counts by itself, that it is held is all
             needs = Resources.parse(row.resources, default_cpu=DEFAULT_CPU, within=total) if total else NOTHING
-            self._held[row.pk] = needs
+            self._held[row.pk] = Held(needs, row.task_id, time.monotonic())
 
     def _total(self) -> Resources | None:
         """What a machine has in all; None: the place is none."""
@@ -143,16 +147,12 @@ class Daemon:
             with self._lock:
                 left = self.executor.most - len(self._held)
             return Unbounded(left) if left > 0 else None
-        free, now = self._free(), datetime.now(timezone.utc)
-        total = self.executor.capacity()
-        return MachinePacking(free, total, now=now, default_cpu=DEFAULT_CPU) if free.cpu > 0 else None
-
-    def _free(self) -> Resources:
-        free = self.executor.capacity()
+        total, in_rows = self.executor.capacity(), InRows(self.executor.rows, DEFAULT_CPU)
         with self._lock:
-            for held in self._held.values():
-                free -= held
-        return free
+            held = list(self._held.values())
+        free, now = in_rows.left(total, held), datetime.now(timezone.utc)
+        packing = MachinePacking(free, total, now=now, default_cpu=DEFAULT_CPU, in_rows=in_rows)
+        return packing if packing.has_room() else None
 
     def _claim_forever(self) -> None:
         claimed = ticked = beaten = 0.0
@@ -160,7 +160,9 @@ class Daemon:
             pulse.beat()
             self._work.wait(TICK_SECONDS)
             woken = self._work.is_set()
-            time.sleep(max(0.0, claimed + TOGETHER_SECONDS - time.monotonic()))
+            self._told.wait(max(0.0, claimed + self._pacing.seconds() - time.monotonic()))
+            time.sleep(max(0.0, claimed + LEAST - time.monotonic()))
+            self._told.clear()
             self._work.clear()
             if woken or time.monotonic() - claimed > POLL_SECONDS:
                 self._try(self._claim)
@@ -169,6 +171,7 @@ class Daemon:
                 ticked = time.monotonic()
                 self._try(self._cancel)
                 self._try(self.executor.tick)
+                self._pacing.busy = self.executor.is_busy()
             if time.monotonic() - beaten > HEARTBEAT_SECONDS:
                 beaten = time.monotonic()
                 self._try(self._beat)
@@ -217,6 +220,7 @@ class Daemon:
         while not self.stopping.is_set():
             try:
                 if broker().blpop([channel], timeout=2):
+                    self._told.set()
                     self._work.set()
                 told = False
             except Exception as error:  # noqa: BLE001 - whatever is wrong with the broker, polling goes on
@@ -237,10 +241,11 @@ class Daemon:
             batch = [self._events.get(timeout=0.5)]
         except queue.Empty:
             return []
-        due = time.monotonic() + START_SECONDS
+        together = self._pacing.seconds()
+        due = time.monotonic() + together
         while True:
             if isinstance(batch[-1], Ended):
-                due = min(due, self._recorded_at + TOGETHER_SECONDS)
+                due = min(due, self._recorded_at + together)
             try:
                 batch.append(self._events.get(timeout=max(0.0, due - time.monotonic())))
             except queue.Empty:
@@ -330,4 +335,5 @@ def assignment(row: TaskExecution, total: Resources | None) -> Assignment:
         memory_limit=int(row.resources.get("memory_limit") or needs.memory),
         log_uri=row.log_uri,
         handle=row.handle,
+        task=row.task_id,
     )

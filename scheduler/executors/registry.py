@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -37,6 +37,7 @@ class Entry:
     kind: Kind
     factory: str  # `module:function` (Setup to Executor), imported by the process that runs it alone
     clusters: str = ""  # `module:function` that gives the configured clusters of the kind, a list of placement.Cluster
+    asks: str = ""  # `module:EXPRESSION` of SQL whose value that function takes: asked along with something else
     services: str = ""  # the same of its services, a list of placement.Service
     # `module:function` that names the processes of the kind to be kept while Causeway runs: the cluster that each is
     # for, with a text that changes when it has to start anew
@@ -51,6 +52,7 @@ _ENTRIES = (
         Kind(KUBERNETES, clustered=True, any_resource=True, plugins=JOBS),
         "scheduler.executors.kubernetes.factory:make",
         "scheduler.executors.kubernetes.clusters:configured",
+        asks="scheduler.executors.kubernetes.clusters:ROWS",
         kept="scheduler.executors.kubernetes.clusters:to_keep",
     ),
     Entry(
@@ -67,9 +69,19 @@ def kinds() -> list[Kind]:
     return [entry.kind for entry in REGISTRY.values()]
 
 
-def clusters() -> list[Cluster]:
-    """All that are configured, of every kind."""
-    return [one for entry in REGISTRY.values() if entry.clusters for one in _named(entry.clusters)()]
+def questions() -> list[str]:
+    """What `clusters` asks the database, to be asked along with something else: expressions of SQL."""
+    return [_named(entry.asks) for entry in REGISTRY.values() if entry.asks]
+
+
+def clusters(told: Sequence[Any] = ()) -> list[Cluster]:
+    """All that are configured, of every kind. `told`: what `questions` were answered; without, it is asked now."""
+    answers = iter(told)
+    found: list[Cluster] = []
+    for entry in REGISTRY.values():
+        if entry.clusters:
+            found += _named(entry.clusters)(*([next(answers)] if entry.asks and told else ()))
+    return found
 
 
 def services() -> list[Service]:

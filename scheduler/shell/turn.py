@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
-from typing import TypedDict
+from functools import cached_property, partial
+from typing import Any, TypedDict
 
 from flyteidl.admin import execution_pb2 as admin_execution
 from flyteidl.core import identifier_pb2
@@ -67,6 +67,7 @@ class Turn:
     has_claimed: bool = False  # entries of the cache
     outputs_uri: str = ""  # of the whole execution, once collected
     literals: Literals = field(default_factory=Literals)
+    told: Sequence[Any] = ()  # what registry.questions were answered with the lock
 
     def __post_init__(self) -> None:
         self.scope = graphs.workflow_scope(self.execution.workflow_id)
@@ -91,7 +92,7 @@ class Turn:
     @cached_property
     def clusters(self) -> list[Cluster]:
         """Those that are configured: attempts of one turn see the same ones."""
-        return once("clusters", registry.clusters)
+        return once("clusters", partial(registry.clusters, self.told))
 
     @cached_property
     def services(self) -> list[Service]:

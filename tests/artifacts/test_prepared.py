@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
+from artifacts import prepared as prepared_module
 from artifacts.models import Artifact
 from artifacts.prepared import prepared
 
@@ -48,3 +49,32 @@ def test_a_new_session_plans_anew() -> None:
     ask("p")
     connection.close()
     assert (plans(), ask("p")) == ([], [])
+
+
+def reading() -> list[str]:
+    """How the session would carry it out."""
+    (name,) = (one[0] for one in prepared_now())
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN EXECUTE {name}('p')")
+        return [str(line) for (line,) in cursor.fetchall()]
+
+
+def prepared_now() -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_prepared_statements WHERE statement = %s", [ASKED.replace("%s", "$1")])
+        return list(cursor.fetchall())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_plan_made_for_an_empty_table_does_not_outlive_its_growth(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection.close()
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE artifacts_artifact")
+    ask("p")
+    assert "Seq Scan" in reading()[0]
+    Artifact.objects.bulk_create(Artifact(project=f"p{n}", domain="d", name="n") for n in range(5000))
+    ask("p")
+    assert "Seq Scan" in reading()[0]
+    monkeypatch.setattr(prepared_module, "BELIEVED", 0.0)
+    ask("p")
+    assert "Seq Scan" not in " ".join(reading())

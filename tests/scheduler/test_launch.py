@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from flyteidl.admin import execution_pb2, launch_plan_pb2
 from flyteidl.core import identifier_pb2, interface_pb2, literals_pb2, types_pb2
 from pytest_django import Settings
@@ -111,6 +112,14 @@ def test_it_stores_a_complete_row_for_the_engine(inner: None) -> None:
     spec = execution_pb2.ExecutionSpec.FromString(bytes(stored.spec))
     assert spec.metadata.principal == "ann"
     assert not spec.HasField("inputs")
+
+
+def test_a_launch_looks_and_writes_the_row_and_the_audit(inner: None) -> None:
+    """Alone in its transaction it needs no savepoint."""
+    launch(request_for(identifier("inner_plan")), actor="ann", alone=True)
+    with CaptureQueriesContext(connection) as queries:
+        launch(request_for(identifier("inner_plan")), actor="ann", alone=True)
+    assert len(queries) == 3, [query["sql"] for query in queries.captured_queries]
 
 
 def test_it_runs_so_many_nodes_at_once_as_the_settings_say_unless_told_otherwise(

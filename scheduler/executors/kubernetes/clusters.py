@@ -11,23 +11,35 @@ from pathlib import Path
 
 from django.conf import settings
 
-from artifacts.arrays import array_of
+from artifacts.prepared import prepared
 from scheduler import placement
 from scheduler.executors.kubernetes.cluster import BadCluster, Cluster, described, load, parse
 from scheduler.models import ClusterSettings
-from scheduler.statements import select
 
 logger = logging.getLogger(__name__)
 
 KIND = "kubernetes"
 
 
+# For `configured`: the names and descriptions of the rows, as one value
+ROWS = "(SELECT json_agg(json_build_array(name, description) ORDER BY name)::text FROM scheduler_clustersettings)"
+
+
 def all_clusters() -> list[Cluster]:
     """BadCluster for a file that is not understood. A row that this version does not understand is left out."""
+    with prepared() as cursor:
+        cursor.execute(f"SELECT {ROWS}")
+        (told,) = cursor.fetchone()
+    return _all(told)
+
+
+def _all(told: str | None) -> list[Cluster]:
+    """`told`: the value of ROWS; None: there are none."""
     found = of_settings()
     named = {one.name for one in found}
-    rows = select(ClusterSettings, "name <> ALL(%s::text[]) ORDER BY name", [array_of(sorted(named))], planned=True)
-    return [*found, *(one for row in rows if (one := _understood(row.name, row.description)) is not None)]
+    rows = json.loads(told or "[]")
+    others = [_understood(name, description) for name, description in rows if name not in named]
+    return [*found, *(one for one in others if one is not None)]
 
 
 def of_settings() -> list[Cluster]:
@@ -91,8 +103,8 @@ def _digest(row: ClusterSettings) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode() + bytes(row.sealed)).hexdigest()
 
 
-def configured() -> list[placement.Cluster]:
-    """As placement sees them."""
+def configured(*told: str | None) -> list[placement.Cluster]:
+    """As placement sees them. `told`: the value of ROWS, if it was asked."""
     return [
         placement.Cluster(
             name=one.name,
@@ -104,7 +116,7 @@ def configured() -> list[placement.Cluster]:
             weight=one.weight,
             open=one.open,
         )
-        for one in all_clusters()
+        for one in (_all(*told) if told else all_clusters())
     ]
 
 

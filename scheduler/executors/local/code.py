@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 
 from artifacts.store import ObjectStore
@@ -22,6 +23,12 @@ from artifacts.task_users import Identity
 KEPT = 50  # distributions, however long they have not been used
 UNUSED_SECONDS = 24 * 3600
 PARTIAL = ".partial-"
+
+
+@lru_cache(maxsize=256)
+def _name_of(distribution: str, user: Identity | None) -> str:
+    digest = hashlib.sha256(distribution.encode()).hexdigest()[:32]
+    return digest if user is None else f"{user.uid}-{digest}"
 
 
 class CodeCache:
@@ -36,8 +43,7 @@ class CodeCache:
 
         Each user of tasks has a copy of its own, which it may read and, as programs do, write into.
         """
-        digest = hashlib.sha256(distribution.encode()).hexdigest()[:32]
-        return self.directory / (digest if user is None else f"{user.uid}-{digest}")
+        return self.directory / _name_of(distribution, user)
 
     def ready(self, distribution: str, user: Identity | None = None) -> bool:
         """Whether the code is in place; it then stays there for a day."""

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import signal
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from functools import partial
 
@@ -14,6 +13,7 @@ from scheduler.attempts.judge import Showing
 from scheduler.attempts.observations import Ended, Observation
 from scheduler.attempts.outcomes import Outcome
 from scheduler.executors.local import memory, outcome, shortage, stopping
+from scheduler.executors.local.line import Line
 from scheduler.executors.local.means import Means
 from scheduler.executors.local.run import Run
 from scheduler.executors.local.runs import Runs
@@ -31,10 +31,10 @@ class Ending:
         means: Means,
         runs: Runs,
         spares: Spares,
-        workers: ThreadPoolExecutor,
+        line: Line,
         tell: Callable[[Observation], None],
     ) -> None:
-        self.means, self.runs, self.spares, self.workers, self.tell = means, runs, spares, workers, tell
+        self.means, self.runs, self.spares, self.line, self.tell = means, runs, spares, line, tell
 
     def break_off(self, run: Run, result: Outcome) -> None:
         """It cannot go on."""
@@ -91,7 +91,7 @@ class Ending:
         """Only now, with the end in the database, may the traces go that a restart would look for."""
         self.runs.forget(run)
         with contextlib.suppress(RuntimeError):  # shutting down: the next start removes it
-            self.workers.submit(self._clear, run)
+            self.line.put(partial(self._clear, run))
 
     def _clear(self, run: Run) -> None:
         if run.stopped or run.orphaned or run.process is None or not run.directory.ended_itself():

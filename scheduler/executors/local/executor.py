@@ -27,14 +27,15 @@ from artifacts.store import ObjectStore
 from artifacts.task_users import TaskUsers
 from scheduler.attempts.observations import Observation
 from scheduler.attempts.resources import Resources
-from scheduler.executors.base import Assignment, Emit, Executor
-from scheduler.executors.local import stopping
+from scheduler.executors.base import Assignment, Emit, Executor, Rows
+from scheduler.executors.local import blocks, machine, stopping
 from scheduler.executors.local.clusters import Clusters
 from scheduler.executors.local.ending import Ending
 from scheduler.executors.local.following import Following
 from scheduler.executors.local.identities import let_group_through
 from scheduler.executors.local.limits import Limits
-from scheduler.executors.local.machine import machine_resources
+from scheduler.executors.local.line import Line
+from scheduler.executors.local.machine import Processors, machine_resources
 from scheduler.executors.local.means import Means, SecretsOf
 from scheduler.executors.local.pools import Pools
 from scheduler.executors.local.run import Run
@@ -86,9 +87,10 @@ class LocalExecutor(Executor):
         )
         self.runs = Runs(home / "run")
         self.workers = ThreadPoolExecutor(4, thread_name_prefix="local-executor")
+        self.line = Line(self.workers)
         self.spares = Spares(self.runs.folder)
-        self.ending = Ending(self.means, self.runs, self.spares, self.workers, self._tell)
-        self.steps = Steps(self.workers, self.ending.break_off)
+        self.ending = Ending(self.means, self.runs, self.spares, self.line, self._tell)
+        self.steps = Steps(self.workers, self.line, self.ending.break_off)
         self.following = Following(self.means, self.runs, self.steps, self.ending, self._tell)
         self.pools = Pools(
             self.following.on_message,
@@ -98,10 +100,13 @@ class LocalExecutor(Executor):
             group=users.group if users is not None else None,
             needed=may_launch,
         )
+        places = machine.processors()
+        self.rows = Rows(self.pools.quick, places, places * blocks.MOST)
         self.clusters = Clusters(self.means, self.pools)
         self.starting = Starting(self.means, self.runs, self.spares, self.steps, self.pools, self.ending, self.clusters)
         self.following.launch = self.starting.launch
         self.sampling = Sampling(self.workers, self._tell)
+        self.processors = Processors()
         self.tending = Tending(self.means, self.runs, self.pools, self.clusters, self.workers)
 
     def _tell(self, seen: Observation) -> None:
@@ -112,6 +117,9 @@ class LocalExecutor(Executor):
 
     def kept(self) -> list[dict[str, Any]]:
         return [asdict(one) for one in self.clusters.seen()]
+
+    def is_busy(self) -> bool:
+        return self.processors.busy
 
     def start(self, emit: Emit) -> None:
         self.emit = emit
@@ -155,6 +163,7 @@ class LocalExecutor(Executor):
     def tick(self) -> None:
         """Each part by itself: what fails in one, for want of descriptors or of rights, keeps none of the others."""
         self.means.disks.full()
+        quietly(self.processors.tick)
         held = self.runs.held()
         runs = [run for run in held if run.process is not None and not run.ended]
         for run in held:

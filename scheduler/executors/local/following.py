@@ -139,4 +139,4 @@ class Following:
             if run.ended:
                 return
             run.ended = True
-        self.steps.submit(run, partial(self.ending.judge, status=status))
+        self.steps.put(run, partial(self.ending.judge, status=status))

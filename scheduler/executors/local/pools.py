@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scheduler.executors.local.blocks import Gathering
+from scheduler.executors.local.blocks import Gathering, Known
 from scheduler.executors.local.zygotes import Zygotes
 
 
@@ -29,7 +29,7 @@ class Pools:
     ) -> None:
         """See Zygotes. `needed`: for the executor's own Python."""
 
-        self._gathering = Gathering()
+        self._gathering, self.quick = Gathering(), Known()
         self._made = partial(
             Zygotes, on_message, on_lost, home=home, warm_limit=warm_limit, group=group, gathering=self._gathering
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +75,10 @@ class Starting:
         if run.spec.echo is not None:
             self.steps.submit(run, self.launch)  # it reads and writes the store
             return
-        with self.runs.lock:
-            taken = {gpu for other in self.runs.by_id.values() if other is not run for gpu in other.gpus}
-            wanted = run.assignment.resources.gpu
-            run.gpus = gpus.choose(wanted, self.means.total.gpu, taken, self.runs.folder)
+        if wanted := run.assignment.resources.gpu:
+            with self.runs.lock:
+                taken = {gpu for other in self.runs.by_id.values() if other is not run for gpu in other.gpus}
+                run.gpus = gpus.choose(wanted, self.means.total.gpu, taken, self.runs.folder)
         unready = run.plan.distribution and not self.means.code.ready(run.plan.distribution, run.user)
         if unready or run.spec.secrets:
             self.steps.submit(run, self._fetch_and_launch)
@@ -120,14 +121,18 @@ class Starting:
         declared = own_variables(run.spec.env)
         if image := run.spec.image:
             declared["FLYTE_INTERNAL_IMAGE"] = image  # what a module asks for that imports by its image
-        self.pools.of(self.means.python_of(run)).run(
+        zygotes, kind = self.pools.of(self.means.python_of(run)), run.spec.identity.task
+        key = warm_key(run.plan.distribution, declared, run.user) if code else ""
+        if run.spec.reuse and run.assignment.task is not None:
+            self.pools.quick.note(run.assignment.task, partial(zygotes.are_quick, key, run.plan.module, kind))
+        zygotes.run(
             run.directory.path,
-            key=warm_key(run.plan.distribution, declared, run.user) if code else "",
+            key=key,
             code=code,
             module=run.plan.module,
             env=declared,
             reuse=run.spec.reuse,
-            kind=run.spec.identity.task,
+            kind=kind,
             user=run.user,
         )
 

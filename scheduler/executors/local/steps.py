@@ -7,10 +7,12 @@ import tarfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from artifacts.exceptions import CausewayError
 from scheduler.attempts.outcomes import SYSTEM, USER, Outcome, failure
 from scheduler.executors.local import shortage
+from scheduler.executors.local.line import Line
 from scheduler.executors.local.run import Run
 
 logger = logging.getLogger(__name__)
@@ -25,8 +27,8 @@ Step = Callable[[Run], None]
 class Steps:
     """Thread-safe. `break_off` is told how an attempt ends one of whose steps failed."""
 
-    def __init__(self, workers: ThreadPoolExecutor, break_off: Callable[[Run, Outcome], None]) -> None:
-        self.workers, self.break_off = workers, break_off
+    def __init__(self, workers: ThreadPoolExecutor, line: Line, break_off: Callable[[Run, Outcome], None]) -> None:
+        self.workers, self.line, self.break_off = workers, line, break_off
 
     def do(self, run: Run, step: Step) -> None:
         """Take the step now. Where the machine is only short of something, or the store is away, it is put off and
@@ -62,6 +64,13 @@ class Steps:
         """Take it in another thread; later, where none can be started for now."""
         try:
             self.workers.submit(self.do, run, step)
+        except RuntimeError:
+            run.postponed.append(step)
+
+    def put(self, run: Run, step: Step) -> None:
+        """As `submit`, of a small one."""
+        try:
+            self.line.put(partial(self.do, run, step))
         except RuntimeError:
             run.postponed.append(step)
 

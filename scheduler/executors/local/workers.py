@@ -84,21 +84,39 @@ class Workers:
         return True
 
     def deal_out(self, zygote: Zygote, orders: Sequence[Order]) -> None:
-        """Of attempts that may share processes: those whose like were quick in shares, one after the other."""
+        """Of attempts that may share processes: those whose like were quick go to few, behind others that were."""
         quick = [order for order in orders if zygote.pace.is_quick(order.kind)]
-        busy = sum(1 for worker in zygote.workers if worker.orders)
         singly = [[order] for order in orders if order not in quick]
-        for share in [*blocks.shares(quick, machine.processors() - busy), *singly]:
+        rows = [worker for worker in zygote.workers if self._takes_more(worker)]
+        places = machine.processors() - sum(1 for worker in zygote.workers if worker.orders)
+        given = blocks.shares(len(quick), [len(worker.orders) for worker in rows], places)
+        ends = list(itertools.accumulate(given))
+        shared = [quick[end - count : end] for count, end in zip(given, ends, strict=True)]
+        for worker, share in zip(rows, shared, strict=False):
+            if share:
+                self._give(worker, share, last=False)
+        for share in [*filter(None, shared[len(rows) :]), *singly]:
             self._give(zygote.idle.pop() if zygote.idle else self._new(zygote), share, last=False)
 
+    def _takes_more(self, worker: Worker) -> bool:
+        """Whether it is at attempts that all should be quick, and so far are."""
+        if not worker.orders or worker.last or worker.before:
+            return False
+        soon = time.monotonic() - worker.moved_at < SLOW_SECONDS
+        return soon and all(worker.zygote.pace.is_quick(order.kind) for order in worker.orders)
+
     def _give(self, worker: Worker, orders: list[Order], *, last: bool) -> None:
+        """Behind those that it has. Of one among several it is told that it runs when it does so for a while."""
         worker.zygote.runs.update(order.run for order in orders)
-        worker.orders, worker.last, worker.moved_at = list(orders), last, time.monotonic()
-        worker.in_a_row, worker.shown = len(orders) > 1, None
-        told = [{"dir": str(order.run), "last": last, "hold": order is not orders[-1]} for order in orders]
+        if not worker.orders:
+            worker.moved_at, worker.in_a_row, worker.shown = time.monotonic(), False, None
+        worker.orders, worker.last = [*worker.orders, *orders], last
+        worker.in_a_row = worker.in_a_row or len(worker.orders) > 1
+        told = [{"dir": str(order.run), "last": last} for order in orders]
         with contextlib.suppress(OSError):  # it died; its zygote says so
             worker.sock.sendall(b"".join(json.dumps(one).encode() + b"\n" for one in told))
-        self._tell_started(worker)
+        if not worker.in_a_row:
+            self._tell_started(worker)
 
     def _new(self, zygote: Zygote) -> Worker:
         ours, theirs = socket.socketpair()
@@ -210,7 +228,8 @@ class Workers:
             worker = self.numbered.get(message["id"])
             if worker is not None:
                 worker.process = Process(message["pid"], message["born"])
-                self._tell_started(worker)
+                if not worker.in_a_row:
+                    self._tell_started(worker)
 
     def gone(self, message: dict[str, Any]) -> None:
         """Said by its zygote: its process ended."""

@@ -108,6 +108,11 @@ class Zygotes:
                 zygote.asked_at = time.monotonic()
                 self._wires.send(zygote, {"do": "import", "module": module})
 
+    def are_quick(self, key: str, module: str, kind: str) -> bool:
+        """Whether those of a kind, which may share processes, are run several in a row by now."""
+        zygote = self.clones.get(key)
+        return zygote is not None and module in zygote.modules and zygote.pace.is_quick(kind)
+
     def tick(self) -> None:
         """Restart what died, give up on imports without end, retire clones nobody uses."""
         with self._lock:

@@ -33,14 +33,20 @@ from tests.scheduler.executors.conftest import Bench, crash, error
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 
-@given(st.integers(0, 60), st.integers(-2, 20))
-def test_shares_are_even_short_and_in_order(count: int, places: int) -> None:
-    found = shares(list(range(count)), places)
-    assert [one for share in found for one in share] == list(range(count))
-    assert all(0 < len(share) <= blocks.MOST for share in found)
-    assert len(found) >= min(count, places)
-    if found:
-        assert max(map(len, found)) - min(map(len, found)) <= 1
+@given(st.integers(0, 100), st.lists(st.integers(1, blocks.MOST), max_size=4), st.integers(-2, 8))
+def test_shares_go_where_least_is_at_hand_and_to_few_places(count: int, lengths: list[int], places: int) -> None:
+    given_ = shares(count, lengths, places)
+    rows = [*lengths, *[0] * (len(given_) - len(lengths))]
+    after = [length + more for length, more in zip(rows, given_, strict=True)]
+    assert sum(given_) == count and all(length <= blocks.MOST for length in after)
+    usual = len(lengths) + max(places, 0 if lengths else 1)
+    assert len(given_) >= usual
+    if len(given_) > usual:  # more places, for all were full
+        assert all(length == blocks.MOST for length in after[:-1])
+        return
+    for row, more in zip(after, given_, strict=True):
+        if more:  # nobody had less at hand when it got its last
+            assert row - 1 <= min(after)
 
 
 def test_a_kind_is_quick_once_a_few_of_it_were_and_while_few_are_slow() -> None:
@@ -129,6 +135,63 @@ def at_work(workers: Workers, *runs: Path) -> Worker:
 
 def end_of(run: Path, **said: object) -> dict[str, Any]:
     return {"is": "ended", "dir": str(run), "status": 0, **said}
+
+
+def quick_worker(workers: Workers, *runs: Path) -> Worker:
+    worker = at_work(workers, *runs)
+    for _ in range(blocks.SAMPLES):
+        worker.zygote.pace.note("k", 0.002)
+    return worker
+
+
+def orders(*names: str) -> list[Order]:
+    return [Order(Path(name), "k") for name in names]
+
+
+@pytest.fixture
+def one_processor(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "processors", lambda: 1)
+
+
+@pytest.mark.usefixtures("one_processor")
+def test_what_comes_later_goes_behind_what_a_process_is_at(
+    workers: tuple[Workers, list[dict[str, Any]], list[Path]],
+) -> None:
+    of, told, _ = workers
+    worker = quick_worker(of, Path("a"))
+    of.deal_out(worker.zygote, orders("b", "c"))
+    of.deal_out(worker.zygote, orders("d"))
+    assert [str(order.run) for order in worker.orders] == ["a", "b", "c", "d"]
+    assert worker.zygote.workers == {worker} and len(worker.zygote.runs) == 4
+    for name in "abcd":
+        of.take(worker, end_of(Path(name)))
+    assert [one["dir"] for one in told if one["is"] == "ended"] == ["a", "b", "c", "d"]
+    assert [one["dir"] for one in told if one["is"] == "started"] == ["a"]  # of others it would be told with their ends
+    assert worker.zygote.idle == [worker]
+
+
+@pytest.mark.usefixtures("one_processor")
+@pytest.mark.parametrize("why", ["not heard of", "its last", "taken back", "a slow one", "full"])
+def test_nothing_goes_behind_what_may_take_long(
+    workers: tuple[Workers, list[dict[str, Any]], list[Path]], why: str
+) -> None:
+    of, _, _ = workers
+    worker = quick_worker(of, Path("a"))
+    match why:
+        case "not heard of":
+            worker.moved_at -= 1
+        case "its last":
+            worker.last = True
+        case "taken back":
+            worker.before = {Path("x")}
+        case "a slow one":
+            worker.orders = [Order(Path("a"), "slow")]
+        case "full":
+            worker.orders = orders(*(f"a{n}" for n in range(blocks.MOST)))
+    had = list(worker.orders)
+    of.deal_out(worker.zygote, orders("b"))
+    assert worker.orders == had
+    assert [str(order.run) for other in worker.zygote.workers - {worker} for order in other.orders] == ["b"]
 
 
 NONSENSE: tuple[Any, ...] = ("x", None, [], {}, float("nan"), float("inf"), -1, 5e9, 1 << 70)
@@ -304,12 +367,12 @@ def test_what_a_dead_executor_had_handed_over_runs_once(
     slow = own_bench.task("waits_for", inputs={"marker": str(tmp_path / "go")}, reuse=True, kind="k")
     before, behind = quick(own_bench, 2), quick(own_bench, 4)
     submit(own_bench, [*before, slow, *behind])
-    own_bench.wait_start(before[0])
-    time.sleep(0.5)
+    own_bench.wait_start(slow)
     crash(own_bench)
     own_bench.new_executor()
     for one in [*before, slow, *behind]:
-        own_bench.executor.adopt(one)
+        if one.attempt_id not in own_bench.ends:
+            own_bench.executor.adopt(one)
     own_bench.executor.settle()
     (tmp_path / "go").touch()
     assert all(succeeded(end_all(own_bench, [*before, slow, *behind])))

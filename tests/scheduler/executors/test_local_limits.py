@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError  # type: ignore[import-untyped]
@@ -22,6 +23,7 @@ from scheduler.attempts.resources import Resources
 from scheduler.executors.local import gpus, memory, shortage, steps
 from scheduler.executors.local.attempt_log import AttemptLog
 from scheduler.executors.local.limits import Limits
+from scheduler.executors.local.line import Line
 from scheduler.executors.local.log_limit import MARK, LogLimit
 from scheduler.executors.local.outcome import Exit, judge
 from scheduler.executors.local.run import Run
@@ -155,7 +157,8 @@ def guarded(broken_off: list[Outcome]) -> steps.Steps:
         def submit(self, act: Callable[..., None], *args: object) -> None:
             act(*args)
 
-    return steps.Steps(Here(), lambda run, result: broken_off.append(result))  # type: ignore[arg-type]
+    here: Any = Here()
+    return steps.Steps(here, Line(here), lambda run, result: broken_off.append(result))
 
 
 def failing(times: int, raised: Exception) -> Callable[[Run], None]:

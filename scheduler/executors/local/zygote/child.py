@@ -29,9 +29,11 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from . import images, importing, kept, lean, strays, together
+from .orders import Ends, Orders
 
 DUPLICATE = 197  # exit code of a process that found its attempt started already
 FLYTE_COMMANDS = {"pyflyte-execute": "execute_task_cmd", "pyflyte-map-execute": "map_execute_task_cmd"}
@@ -129,12 +131,10 @@ def work(sock: socket.socket) -> NoReturn:
             warmup.rehearse(1)
         environment, path = dict(os.environ), list(sys.path)
         sock.sendall(b'{"is": "idle"}\n')
-        ends = _Ends(sock)
-        for line in sock.makefile("r"):
-            order = json.loads(line)
-            if _is_closed(sock):
-                break  # of several orders those that it had not begun are other processes' now
-            status = _attempt(order["dir"], ends.teller(order["dir"], hold=order["hold"]), last=order["last"])
+        orders = Orders(sock)
+        ends = Ends(sock, orders.more, lambda: _disk_full)
+        while (order := orders.next()) is not None:
+            status = _attempt(order["dir"], ends.teller(order["dir"]), last=order["last"])
             if order["last"]:
                 break
             _restore(environment)
@@ -200,62 +200,6 @@ def _show(error: BaseException) -> None:
         _disk_full = _disk_full or failed.errno in DISK_FULL
 
 
-class _Ends:
-    """Told over the worker's socket. Of several orders in a row a few ends are told together: to be woken for each is
-    what costs the executor most.
-    """
-
-    HELD_SECONDS = 0.02
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.untold: list[dict[str, Any]] = []
-        self.since = 0.0  # monotonic; of the first of them
-
-    def teller(self, directory: str, *, hold: bool) -> Callable[[int], None]:
-        """`hold`: there are others behind it."""
-        began, waited = time.monotonic(), _waited()
-
-        def tell(status: int) -> None:
-            now = time.monotonic()
-            message = {"is": "ended", "dir": directory, "status": status, "full": _disk_full}
-            took = {"seconds": now - began, "waited": _waited() - waited, "until": time.time()}
-            self.untold.append({**message, **took})
-            if len(self.untold) == 1:
-                self.since = began
-            if not hold or now - self.since > self.HELD_SECONDS:
-                self.flush()
-
-        return tell
-
-    def flush(self) -> None:
-        told, self.untold = self.untold, []
-        with contextlib.suppress(OSError):  # the executor may be away; `done` tells it later
-            self.sock.sendall(b"".join(json.dumps(message).encode() + b"\n" for message in told))
-
-
-def _waited() -> float:
-    """Seconds that this process was ready to run and others did."""
-    try:
-        fd = os.open("/proc/self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            return int(os.read(fd, 64).split()[1]) / 1e9
-        finally:
-            os.close(fd)
-    except (OSError, ValueError, IndexError):  # not every kernel counts it
-        return 0.0
-
-
-def _is_closed(sock: socket.socket) -> bool:
-    """Whether the other side is, also while there is something left to read."""
-    try:
-        return not sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-
-
 def _write_status(pipe: int, status: int) -> None:
     """With whether the disk was full."""
     with contextlib.suppress(OSError):  # the zygote may be gone, or the task have closed all that was open
@@ -296,12 +240,18 @@ def _become_own_process() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@lru_cache(maxsize=1)
+def _own_handle(pid: int) -> str:
+    """Of this process, which does not change; a fork's is another."""
+    return f"{pid}:{born()}"
+
+
 def _is_first(directory: str) -> bool:
     try:
         fd = os.open(os.path.join(directory, "started"), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
     except (FileExistsError, FileNotFoundError):  # without its directory it is over
         return False
-    os.write(fd, f"{os.getpid()}:{born()}:{time.time():.6f}".encode())
+    os.write(fd, f"{_own_handle(os.getpid())}:{time.time():.6f}".encode())
     os.close(fd)
     return True
 
