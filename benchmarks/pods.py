@@ -210,7 +210,7 @@ def main() -> None:
                 measured.run(workflow)
     containerd.stop()
     for name, values in measured.figures.items():
-        show(name, values, unit="s")
+        show(name, [1000 * value for value in values])
 
 
 if __name__ == "__main__":
