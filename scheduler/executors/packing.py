@@ -123,7 +123,7 @@ class MachinePacking:
         if waited > TELL_AFTER and one.reason != words:
             self.choice.unsaid.add(one.pk)
         if waited > PATIENCE:
-            self.rows_end |= needs.cpu > self.free.cpu
+            self.rows_end |= needs.cpu > self.free.cpu + 1e-9
             self.free = self.free.reserved(needs)
 
 
