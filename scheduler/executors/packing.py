@@ -79,6 +79,7 @@ class MachinePacking:
         self.free, self.total, self.now = free, total, now
         self.default_cpu = min(default_cpu, total.cpu)
         self.in_rows = in_rows or InRows(None, self.default_cpu)
+        self.rows_end = False  # one waits long for what processes of rows hold: they get no more, and so end
         self.choice = Choice()
 
     def has_room(self) -> bool:
@@ -107,7 +108,7 @@ class MachinePacking:
 
     def _put_behind(self, one: Queued) -> None:
         """Others like it, which nothing has to be kept free for."""
-        if self.in_rows.is_full():
+        if self.in_rows.is_full() or self.rows_end:
             self._wait(one, Resources(), Resources().lacking(self.in_rows.small))
         else:
             self.in_rows.held += 1
@@ -122,6 +123,7 @@ class MachinePacking:
         if waited > TELL_AFTER and one.reason != words:
             self.choice.unsaid.add(one.pk)
         if waited > PATIENCE:
+            self.rows_end |= needs.cpu > self.free.cpu + 1e-9
             self.free = self.free.reserved(needs)
 
 

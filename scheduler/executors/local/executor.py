@@ -164,6 +164,7 @@ class LocalExecutor(Executor):
         """Each part by itself: what fails in one, for want of descriptors or of rights, keeps none of the others."""
         self.means.disks.full()
         quietly(self.processors.tick)
+        quietly(self.line.tick)
         held = self.runs.held()
         runs = [run for run in held if run.process is not None and not run.ended]
         for run in held:

@@ -29,25 +29,45 @@ class Line:
 
     def put(self, step: Callable[[], object]) -> None:
         """RuntimeError where no thread can be had for it: then it is not taken."""
-        now = time.monotonic()
         with self._lock:
-            self._steps.append((now, step))
-            late = now - self._steps[0][0] > LATE_SECONDS
-            if self._threads and not (late and self._threads < self.most):
+            self._steps.append((time.monotonic(), step))
+            if not self._needs_thread():
                 return
             self._threads += 1
+        if not self._has_thread():
+            with self._lock:
+                if self._threads:  # another one will take it
+                    return
+                self._steps.pop()
+            raise RuntimeError("no thread takes further steps")
+
+    def tick(self) -> None:
+        """Where those that there are do not keep up, or are held up, and nothing comes that would bring another."""
+        with self._lock:
+            if not self._needs_thread():
+                return
+            self._threads += 1
+        self._has_thread()
+
+    def _needs_thread(self) -> bool:
+        """With the lock held."""
+        if not self._steps or self._threads >= self.most:
+            return False
+        return not self._threads or time.monotonic() - self._steps[0][0] > LATE_SECONDS
+
+    def _has_thread(self) -> bool:
+        """Whether one more could be had, which is counted already."""
         try:
             self.pool.submit(self._work)
         except RuntimeError:
             with self._lock:
                 self._threads -= 1
-                if self._threads:  # another one will take it
-                    return
-                self._steps.pop()
-            raise
+            return False
+        return True
 
     def _work(self) -> None:
         while True:
+            self.tick()  # the next one may have waited long for the one that was just done
             with self._lock:
                 if not self._steps:
                     self._threads -= 1
@@ -57,3 +77,7 @@ class Line:
                 step()
             except Exception:
                 logger.exception("a step failed")
+            except BaseException:
+                with self._lock:
+                    self._threads -= 1
+                raise

@@ -19,7 +19,10 @@ def pool() -> Iterator[ThreadPoolExecutor]:
         yield made
 
 
-def test_one_thread_takes_all_that_come_while_it_is_at_it(pool: ThreadPoolExecutor) -> None:
+def test_one_thread_takes_all_that_come_while_it_is_at_it(
+    pool: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "LATE_SECONDS", 60.0)
     steps, go, done = Line(pool), threading.Event(), list[tuple[int, int]]()
     steps.put(lambda: go.wait(10))
     for number in range(20):
@@ -45,6 +48,43 @@ def test_more_threads_come_where_one_is_held_up(pool: ThreadPoolExecutor, monkey
     assert not done.acquire(timeout=0.1)
     go.set()
     assert all(done.acquire(timeout=10) for _ in range(5))
+
+
+def test_one_that_hangs_holds_up_none_of_those_that_came_with_it(pool: ThreadPoolExecutor) -> None:
+    steps, go, done = Line(pool), threading.Event(), threading.Semaphore(0)
+    steps.put(lambda: go.wait(10))
+    for _ in range(3):
+        steps.put(done.release)
+    time.sleep(2 * line.LATE_SECONDS)
+    steps.tick()
+    assert all(done.acquire(timeout=5) for _ in range(3))
+    go.set()
+
+
+def test_those_that_come_at_once_and_take_long_get_more_threads(pool: ThreadPoolExecutor) -> None:
+    steps, both, done = Line(pool), threading.Barrier(2), threading.Semaphore(0)
+
+    def together() -> None:
+        both.wait(10)
+        done.release()
+
+    steps.put(lambda: time.sleep(2 * line.LATE_SECONDS))
+    for _ in range(2):
+        steps.put(together)
+    assert all(done.acquire(timeout=5) for _ in range(2))
+
+
+def test_one_that_ends_its_thread_leaves_the_others_to_the_next(pool: ThreadPoolExecutor) -> None:
+    steps, done = Line(pool, most=1), threading.Event()
+
+    def leave() -> None:
+        raise SystemExit
+
+    steps.put(leave)
+    pool.submit(lambda: None).result(5)
+    steps.put(done.set)
+    steps.tick()
+    assert done.wait(5)
 
 
 def test_what_fails_keeps_none_of_the_others(pool: ThreadPoolExecutor) -> None:

@@ -74,6 +74,21 @@ def test_for_one_that_waits_long_for_its_turn_nothing_is_kept_free() -> None:
     assert one.choice.fitting == [] and one.free == before
 
 
+def test_one_that_waits_long_for_all_processors_gets_them_from_rows_too() -> None:
+    long_ago = NOW - PATIENCE - timedelta(seconds=1)
+    one = packing(*[of(QUICK)] * 3)
+    ahead, behind = Queued(7, "{}", long_ago, "", QUICK), queued(QUICK, QUICK)
+    one.sort([ahead, *queued(None, resources='{"cpu": 2}', since=long_ago), *behind[1:]])
+    assert one.choice.fitting == [7]  # what is before it in the queue, and nothing behind it
+
+
+def test_one_that_waits_long_for_what_rows_do_not_hold_leaves_them_alone() -> None:
+    one = packing(Held(Resources(cpu=CPU, memory=8 << 30), OTHER), *[of(QUICK)] * 3)
+    waits = queued(None, resources='{"memory": 4096}', since=NOW - PATIENCE - timedelta(seconds=1))
+    one.sort([*waits, *queued(None, QUICK, QUICK)[1:]])
+    assert one.choice.fitting == [2, 3]
+
+
 def test_once_they_are_not_quick_any_more_each_holds_its_own() -> None:
     assert packing(*[of(QUICK)] * 5, rows=None).free == TOTAL - Resources(cpu=5 * CPU)
     assert not packing(*[of(QUICK)] * 20, rows=None).has_room()
