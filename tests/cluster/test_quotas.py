@@ -42,7 +42,8 @@ class Place:
         for project, programs in self.of.items():
             for pod in programs.pods("causeway/execution"):
                 over = pod["status"]["phase"] in ("Succeeded", "Failed") or "deletionTimestamp" in pod["metadata"]
-                ended = {one["name"] for one in pod["status"].get("containerStatuses", ()) if "terminated" in one["state"]}
+                told = pod["status"].get("containerStatuses", ())
+                ended = {one["name"] for one in told if "terminated" in one["state"]}
                 left = [one for one in pod["spec"]["containers"] if one["name"] not in ended]
                 asked = sum(int(one["resources"].get("limits", {}).get(GPU, 0)) for one in left)
                 found[project] += 0 if over else asked
