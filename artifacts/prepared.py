@@ -24,6 +24,14 @@ _PLANNED_AT = "causeway_planned_at"  # attribute of the driver's connection; mon
 _ServerBindingCursor: Any = base.ServerBindingCursor
 
 
+def _discard_old_plans(session: Any) -> None:
+    """Of a session that keeps any."""
+    since = getattr(session, _PLANNED_AT, None)
+    if since is not None and time.monotonic() - since > BELIEVED:
+        setattr(session, _PLANNED_AT, time.monotonic())
+        session.execute("DISCARD PLANS")
+
+
 class _Cursor(_ServerBindingCursor):  # type: ignore[misc]
     def execute(self, query: Any, params: Any = None, **options: Any) -> Any:
         return super().execute(query, params, **{**options, "prepare": True})
@@ -37,9 +45,7 @@ def prepared() -> CursorWrapper:
     wrapper.close_if_health_check_failed()
     wrapper.ensure_connection()
     with wrapper.wrap_database_errors:
-        if time.monotonic() - getattr(wrapper.connection, _PLANNED_AT, 0.0) > BELIEVED:
-            setattr(wrapper.connection, _PLANNED_AT, time.monotonic())
-            wrapper.connection.execute("DISCARD PLANS")
+        _discard_old_plans(wrapper.connection)
         cursor: CursorWrapper = wrapper._prepare_cursor(_Cursor(wrapper.connection))
     return cursor
 
@@ -47,6 +53,7 @@ def prepared() -> CursorWrapper:
 def _begin_session(sender: object, connection: BaseDatabaseWrapper, **_: object) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET plan_cache_mode = force_generic_plan")
+    setattr(connection.connection, _PLANNED_AT, time.monotonic())
 
 
 def connect() -> None:

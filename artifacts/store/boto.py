@@ -10,8 +10,9 @@ from typing import Any
 from botocore.config import Config  # type: ignore[import-untyped]
 from storages.backends.s3 import S3Storage  # type: ignore[import-untyped]
 
-from artifacts.store.s3_small import CONNECTING, CONNECTIONS, addressing, endpoint, region
+from artifacts.store.s3_small import CONNECTING, addressing, endpoint, region
 
+CONNECTIONS = 32  # kept open
 READING, ATTEMPTS = 30.0, 3  # seconds to wait for bytes (joining parts takes a while)
 
 

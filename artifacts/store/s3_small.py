@@ -31,7 +31,6 @@ Answer = TypeVar("Answer")
 SMALL = 1 << 20  # bytes: a larger one is streamed
 PAGE = 1000  # objects in one answer to a list
 CONNECTING = 3.0  # seconds to connect
-CONNECTIONS = 32  # kept open
 PATIENCE = 10.0  # seconds for the whole of a small one
 PAUSE = 60.0  # seconds
 _KEYS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")

@@ -49,9 +49,8 @@ class Starting:
         self.spares, self.clusters = spares, clusters
         self._handed_over: Lately[tuple[str, Identity], bool] = Lately(AGAIN_SECONDS)  # folders of executions
         self._kills: Lately[str, int] = Lately(0.1)  # the kernel's, for want of memory
-        self._identities: Lately[tuple[str, str, str], Identity | None] = Lately(
-            AGAIN_SECONDS
-        )  # by inputs and whose they are
+        # By inputs, and whose they are
+        self._identities: Lately[tuple[str, str, str], Identity | None] = Lately(AGAIN_SECONDS)
 
     def equip(self, run: Run) -> None:
         """What has to be known of it, whether it is started or found."""
