@@ -160,8 +160,9 @@ class Daemon:
             pulse.beat()
             self._work.wait(TICK_SECONDS)
             woken = self._work.is_set()
-            self._told.wait(max(0.0, claimed + self._pacing.seconds() - time.monotonic()))
-            time.sleep(max(0.0, claimed + LEAST - time.monotonic()))
+            if self._held:  # else nothing ends meanwhile
+                self._told.wait(max(0.0, claimed + self._pacing.seconds() - time.monotonic()))
+                time.sleep(max(0.0, claimed + LEAST - time.monotonic()))
             self._told.clear()
             self._work.clear()
             if woken or time.monotonic() - claimed > POLL_SECONDS:
@@ -246,6 +247,8 @@ class Daemon:
         while True:
             if isinstance(batch[-1], Ended):
                 due = min(due, self._recorded_at + together)
+            if not self._held:  # nothing is left that could end
+                due = 0.0
             try:
                 batch.append(self._events.get(timeout=max(0.0, due - time.monotonic())))
             except queue.Empty:

@@ -107,3 +107,31 @@ def test_what_somebody_asks_for_is_claimed_at_once_and_a_place_that_became_free_
         daemon._pacing.seconds = lambda: 0.0  # type: ignore[method-assign]
         for row in (held[1], waits):
             fake.finish(row.pk, SUCCEEDED)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nothing_waits_for_more_when_nothing_is_left_that_could_end(valkey: object) -> None:
+    fake, (first, second, third) = busy(4), [make_attempt() for _ in range(3)]
+    with running(fake) as daemon:
+        wait_until(lambda: len(fake.running) == 3 and daemon._pacing.busy)
+        wait_for(third, AttemptPhase.RUNNING)
+        daemon._pacing.seconds = lambda: 1000.0  # type: ignore[method-assign]
+        fake.finish(first.pk, SUCCEEDED)
+        wait_for(first, AttemptPhase.SUCCEEDED)
+        for row in (second, third):
+            fake.finish(row.pk, SUCCEEDED)
+        wait_for(second, AttemptPhase.SUCCEEDED)
+        wait_for(third, AttemptPhase.SUCCEEDED)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_place_that_was_the_only_one_in_use_is_filled_at_once(valkey: object) -> None:
+    fake = busy(0.125)  # one place
+    held, waits = make_attempt(), make_attempt()
+    with running(fake) as daemon:
+        wait_until(lambda: len(fake.running) == 1 and daemon._short)
+        daemon._pacing.seconds = lambda: 1000.0  # type: ignore[method-assign]
+        fake.finish(held.pk, SUCCEEDED)
+        wait_until(lambda: waits.pk in fake.running)
+        fake.finish(waits.pk, SUCCEEDED)
+        daemon._pacing.seconds = lambda: 0.0  # type: ignore[method-assign]
