@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,17 +30,26 @@ class Worker:
     unread: bytes = b""
 
 
+@dataclass(frozen=True)
+class Program:
+    """What clones of the base zygote are made for."""
+
+    key: str  # attempts with the same one may be forked from one process
+    code: Path  # the directory that a clone works in
+    env: Mapping[str, str]
+    user: Identity | None  # whom a clone runs as: it holds a project's code, which may say anything
+
+
 @dataclass(eq=False)
 class Zygote:
     sock: socket.socket
-    key: str = ""  # empty: the base zygote
-    code: Path | None = None  # the directory that a clone works in
-    user: Identity | None = None  # whom a clone runs as: it holds a project's code, which may say anything
+    program: Program | None = None  # None: the base zygote
+    alone: str = ""  # a module that shares no process with others: it imports that one alone
+    retired: bool = False  # it gets no attempt any more, and goes when those that it has have ended
     process: Process | None = None  # known once it is ready
     modules: set[str] = field(default_factory=set)  # imported
-    waiting: dict[str, list[tuple[Order, bool, Identity | None]]] = field(
-        default_factory=dict
-    )  # (order, reuse, user), by the module being imported
+    waiting: dict[str, list[tuple[Order, bool]]] = field(default_factory=dict)
+    # (order, reuse), by the modules to be imported; the first of them is being imported
     runs: set[Path] = field(default_factory=set)  # handed over and not ended
     pace: Pace = field(default_factory=Pace)
     workers: set[Worker] = field(default_factory=set)
@@ -47,3 +57,16 @@ class Zygote:
     asked_at: float = 0.0  # when the import under way began
     used_at: float = field(default_factory=time.monotonic)
     unread: bytes = b""
+
+    @property
+    def key(self) -> str:
+        """Among clones; empty: the base zygote."""
+        return place(self.program.key, self.alone) if self.program is not None else ""
+
+    @property
+    def user(self) -> Identity | None:
+        return self.program.user if self.program is not None else None
+
+
+def place(program: str, alone: str = "") -> str:
+    return f"{program} {alone}" if alone else program

@@ -132,7 +132,7 @@ class Workers:
         """While nothing else runs, fork a worker ahead: the next attempt starts without waiting for a fork."""
         with self._lock:
             quiet = not zygote.runs and not zygote.waiting and all(worker.last for worker in zygote.workers)
-            if zygote.key and quiet and zygote.modules and not self.stopped:
+            if zygote.key and quiet and zygote.modules and not zygote.retired and not self.stopped:
                 with contextlib.suppress(OSError):  # only to be faster
                     self._new(zygote)
 
@@ -170,6 +170,10 @@ class Workers:
         worker.zygote.workers.discard(worker)
         if worker in worker.zygote.idle:
             worker.zygote.idle.remove(worker)
+
+    def drop_idle(self, zygote: Zygote) -> None:
+        for worker in [one for one in zygote.workers if not one.orders and not one.before]:
+            self.drop(worker)
 
     def drop_all(self, zygote: Zygote) -> None:
         self.numbered = {number: one for number, one in self.numbered.items() if one.zygote is not zygote}
@@ -219,6 +223,9 @@ class Workers:
         zygote = worker.zygote
         if worker.orders or worker.before or worker.last or worker not in zygote.workers or worker in zygote.idle:
             return
+        if zygote.retired:
+            self.drop(worker)
+            return
         worker.rested_at = time.monotonic()
         zygote.idle.append(worker)
 
@@ -232,7 +239,7 @@ class Workers:
                     self._tell_started(worker)
 
     def gone(self, message: dict[str, Any]) -> None:
-        """Said by its zygote: its process ended."""
+        """Said by its zygote: its process ended, or was not forked at all."""
         with self._lock:
             worker = self.numbered.pop(message["id"], None)
             if worker is None:
@@ -246,7 +253,7 @@ class Workers:
     def _run_gone(self, run: Path, worker: Worker, message: dict[str, Any]) -> None:
         if worker.in_a_row and (found := _end_by_files(run)) is not None:  # ended before, and not told any more
             self.tell(_believed(worker, found))
-        elif RunDirectory(run).process() == worker.process:
+        elif worker.process is not None and RunDirectory(run).process() == worker.process:
             self.tell({**message, "is": "ended", "dir": str(run)})
         elif run not in worker.before:  # it was dead before the run reached it, or another process runs it
             self.tell_lost([run])

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,10 @@ from typing import Any
 from artifacts.task_users import Identity
 from scheduler.executors.local import births, memory
 from scheduler.executors.local.blocks import Gathering, Order
+from scheduler.executors.local.fitness import Fitness, KnownFitness
 from scheduler.executors.local.rundir import Process, is_run_by
 from scheduler.executors.local.untold import AGAIN_SECONDS, Untold
-from scheduler.executors.local.warm import Zygote
+from scheduler.executors.local.warm import Program, Zygote, place
 from scheduler.executors.local.wires import Peer, Wires
 from scheduler.executors.local.workers import Workers
 from scheduler.executors.vital import vital
@@ -60,7 +61,8 @@ class Zygotes:
         self.home, self.python, self.group, self.warm_limit = home, python, group, warm_limit
         self.base: Zygote | None = None
         self.clones: dict[str, Zygote] = {}
-        self._cold: set[tuple[str, str]] = set()  # (key, module) that a zygote could not import: tasks do it themselves
+        self.retired: list[Zygote] = []  # whose runs are followed to their ends
+        self.fitness = KnownFitness()
         self._popen: subprocess.Popen[bytes] | None = None
         self._untold = Untold()
         self._lock = threading.RLock()
@@ -92,26 +94,35 @@ class Zygotes:
         """Have a process run the directory's attempt, forked from the clone that holds its module if one can. `kind`:
         what those that take about as long have in common.
         """
+        order = Order(run, kind)
         with self._lock:
-            if not key or code is None or not module or (key, module) in self._cold:
+            if not key or code is None or not module:
                 self._hand_over(self._base(), run, user)
-                return
-            zygote = self.clones.get(key) or self._clone(key, code, env, user)
-            zygote.used_at = time.monotonic()
-            order = Order(run, kind)
-            if module in zygote.modules:
-                self._dispatch(zygote, order, reuse=reuse)
-            elif module in zygote.waiting:
-                zygote.waiting[module].append((order, reuse, user))
             else:
-                zygote.waiting[module] = [(order, reuse, user)]
+                self._place(Program(key, code, env, user), module, order, reuse=reuse)
+
+    def _place(self, program: Program, module: str, order: Order, *, reuse: bool) -> None:
+        fitness = self.fitness.of(program.key, module)
+        if fitness == Fitness.COLD:
+            self._hand_over(self._base(), order.run, program.user)
+            return
+        alone = module if fitness == Fitness.ALONE else ""
+        zygote = self.clones.get(place(program.key, alone)) or self._clone(program, alone)
+        zygote.used_at = time.monotonic()
+        if module in zygote.modules:
+            self._dispatch(zygote, order, reuse=reuse)
+        elif module in zygote.waiting:
+            zygote.waiting[module].append((order, reuse))
+        else:
+            if not zygote.waiting:
                 zygote.asked_at = time.monotonic()
-                self._wires.send(zygote, {"do": "import", "module": module})
+            zygote.waiting[module] = [(order, reuse)]
+            self._wires.send(zygote, {"do": "import", "module": module})
 
     def are_quick(self, key: str, module: str, kind: str) -> bool:
         """Whether those of a kind, which may share processes, are run several in a row by now."""
-        zygote = self.clones.get(key)
-        return zygote is not None and module in zygote.modules and zygote.pace.is_quick(kind)
+        found = (self.clones.get(key), self.clones.get(place(key, module)))
+        return any(zygote is not None and module in zygote.modules and zygote.pace.is_quick(kind) for zygote in found)
 
     def tick(self) -> None:
         """Restart what died, give up on imports without end, retire clones nobody uses."""
@@ -131,12 +142,12 @@ class Zygotes:
         if self._dead(zygote):
             self._lose(zygote)
         elif zygote.waiting and now - zygote.asked_at > IMPORT_SECONDS:
-            logger.warning("importing %s takes too long; tasks will do it themselves", list(zygote.waiting))
+            logger.warning("importing %s takes too long; tasks will do it themselves", next(iter(zygote.waiting)))
             if zygote.process is not None:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(zygote.process.pid, signal.SIGKILL)
             self._lose(zygote)
-        elif zygote.key and not zygote.runs and not zygote.waiting and now - zygote.used_at > IDLE_SECONDS:
+        elif self._is_unused(zygote) and (zygote.retired or now - zygote.used_at > IDLE_SECONDS):
             self._forget(zygote)
         else:
             self._workers.look_after(zygote, now)
@@ -145,7 +156,7 @@ class Zygotes:
     def codes(self) -> set[Path]:
         """The directories that warm processes work in."""
         with self._lock:
-            return {zygote.code for zygote in self.clones.values() if zygote.code is not None}
+            return {zygote.program.code for zygote in self._all() if zygote.program is not None}
 
     def stop(self) -> None:
         """Close the sockets: zygotes exit, task processes do not."""
@@ -160,7 +171,11 @@ class Zygotes:
     # --- zygotes come and go ------------------------------------------------------------------------------------------
 
     def _all(self) -> list[Zygote]:
-        return [zygote for zygote in (self.base, *self.clones.values()) if zygote is not None]
+        return [zygote for zygote in (self.base, *self.clones.values(), *self.retired) if zygote is not None]
+
+    @staticmethod
+    def _is_unused(zygote: Zygote) -> bool:
+        return bool(zygote.key) and not zygote.runs and not zygote.waiting
 
     def _dead(self, zygote: Zygote) -> bool:
         if zygote is self.base and self._popen is not None and self._popen.poll() is not None:
@@ -181,44 +196,92 @@ class Zygotes:
         self._wires.watch(self.base)
         return self.base
 
-    def _clone(self, key: str, code: Path, env: Mapping[str, str], user: Identity | None) -> Zygote:
+    def _clone(self, program: Program, alone: str) -> Zygote:
         if len(self.clones) >= self.warm_limit:
-            idle = [zygote for zygote in self.clones.values() if not zygote.runs and not zygote.waiting]
-            for zygote in sorted(idle, key=lambda zygote: zygote.used_at)[: len(self.clones) - self.warm_limit + 1]:
+            unused = sorted(filter(self._is_unused, self.clones.values()), key=lambda zygote: zygote.used_at)
+            for zygote in unused[: len(self.clones) - self.warm_limit + 1]:
                 self._forget(zygote)
         base = self._base()  # with it the folder that has one for each user
         ours, theirs = socket.socketpair()
         with theirs:
-            order = births.clone_order(code, env, user, self.home)
+            order = births.clone_order(program.code, program.env, program.user, self.home)
             self._wires.send(base, order, fd=theirs.fileno())
-        self.clones[key] = Zygote(ours, key, code, user)
-        self._wires.watch(self.clones[key])
-        return self.clones[key]
+        clone = Zygote(ours, program, alone)
+        self.clones[clone.key] = clone
+        self._wires.watch(clone)
+        return clone
+
+    def _retire(self, zygote: Zygote) -> None:
+        """It forks no more: what its module did to it, no other task may have. Its runs are followed, others go to a
+        clone without that module, which does not come there.
+        """
+        del self.clones[zygote.key]
+        zygote.retired = True
+        self.retired.append(zygote)
+        self._workers.drop_idle(zygote)
+        self._move_waiting(zygote)
+        if not zygote.runs:
+            self._forget(zygote)
+
+    def _set_apart(self, zygote: Zygote, module: str) -> None:
+        """It goes on for that module, which it has imported before any other."""
+        if (other := self.clones.get(place(zygote.key, module))) is not None:  # of when that was known, and forgotten
+            self._retire(other)
+        del self.clones[zygote.key]
+        zygote.alone = module
+        self.clones[zygote.key] = zygote
+        self._move_waiting(zygote)
+
+    def _move_waiting(self, zygote: Zygote) -> None:
+        waiting, zygote.waiting = zygote.waiting, {}
+        for module, orders in waiting.items():
+            self._place_again(zygote, module, orders)
+
+    def _place_again(self, zygote: Zygote, module: str, orders: list[tuple[Order, bool]]) -> None:
+        for order, reuse in orders:
+            with self._told_lost_if_short(order):
+                assert zygote.program is not None  # noqa: S101 - the base zygote imports nothing
+                self._place(zygote.program, module, order, reuse=reuse)
 
     def _lose(self, zygote: Zygote) -> None:
         """The zygote is dead. Runs that waited go to another, runs handed over may live or not: on_lost looks."""
-        if zygote is not self.base and self.clones.get(zygote.key) is not zygote:
+        if zygote not in self._all():
             return
-        if zygote.process is not None:  # it was up, so what it was importing killed it or got it killed
-            self._cold |= {(zygote.key, module) for module in zygote.waiting}
         if not self._stopped:
             logger.warning("a zygote died (%s); running tasks go on", zygote.key or "base")
         self._forget(zygote)
-        lost = [*zygote.runs, *(order.run for orders in zygote.waiting.values() for order, *_ in orders)]
+        lost = list(zygote.runs)
         zygote.runs.clear()
-        if lost and not self._stopped:
+        if self._stopped:
+            return
+        if zygote.process is not None and zygote.program is not None and zygote.waiting:
+            # It was up, so what it was importing killed it or got it killed.
+            self.fitness.note(zygote.program.key, next(iter(zygote.waiting)), Fitness.COLD)
+            self._move_waiting(zygote)
+        lost += [order.run for orders in zygote.waiting.values() for order, _ in orders]
+        if lost:
             self._tell_lost(lost)
 
     def _tell_lost(self, runs: list[Path]) -> None:
         self._untold.tell(lambda: self.on_lost(runs))
+
+    @contextlib.contextmanager
+    def _told_lost_if_short(self, order: Order) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            logger.warning("%s could not be handed over: %s", order.run.name, error)
+            self._tell_lost([order.run])
 
     def _forget(self, zygote: Zygote) -> None:
         self._wires.close(zygote)
         self._workers.drop_all(zygote)
         if zygote is self.base:
             self.base = None
-        else:
-            self.clones.pop(zygote.key, None)
+        elif zygote in self.retired:
+            self.retired.remove(zygote)
+        elif self.clones.get(zygote.key) is zygote:
+            del self.clones[zygote.key]
 
     # --- runs are handed over -----------------------------------------------------------------------------------------
 
@@ -232,6 +295,10 @@ class Zygotes:
     def _deal_out(self, zygote: Zygote, orders: list[Order]) -> None:
         with self._lock:
             known = [order for order in orders if order.run in zygote.runs]  # else it died, and they were told lost
+            if zygote.retired:
+                zygote.runs.difference_update(order.run for order in known)
+                self._tell_lost([order.run for order in known])
+                return
             try:
                 self._workers.deal_out(zygote, known)
             except OSError as error:
@@ -245,21 +312,26 @@ class Zygotes:
         own = {"user": [user.uid, user.gid, list(user.groups)]} if user is not None and not zygote.key else {}
         self._wires.send(zygote, {"do": "run", "dir": str(run), **own})
 
-    def _imported(self, zygote: Zygote, module: str, problem: str) -> None:
-        if problem:
+    def _imported(self, zygote: Zygote, module: str, problem: str, *, alone: bool, spoilt: bool) -> None:
+        """`alone`, `spoilt`: see zygote/server.py."""
+        if zygote.program is None or module not in zygote.waiting:  # who waited for it went elsewhere
+            return
+        orders, alone = zygote.waiting.pop(module), alone and not problem and not zygote.alone
+        zygote.asked_at = time.monotonic()  # for the next of them
+        if alone:
+            self.fitness.note(zygote.program.key, module, Fitness.ALONE)
+        elif problem or spoilt:
             logger.info("module %s is not kept warm: %s", module, problem)
-            self._cold.add((zygote.key, module))
+            self.fitness.note(zygote.program.key, module, Fitness.COLD)
         else:
             zygote.modules.add(module)
-        for order, reuse, user in zygote.waiting.pop(module, []):
-            try:
-                if problem:
-                    self._hand_over(self._base(), order.run, user)
-                else:
-                    self._dispatch(zygote, order, reuse=reuse)
-            except OSError as error:
-                logger.warning("%s could not be handed over: %s", order.run.name, error)
-                self._tell_lost([order.run])
+            self._workers.drop_idle(zygote)  # forked before, they would import it themselves
+        if spoilt:
+            self._retire(zygote)
+        elif alone:
+            zygote.modules = {module}
+            self._set_apart(zygote, module)
+        self._place_again(zygote, module, orders)
 
     # --- what is said -------------------------------------------------------------------------------------------------
 
@@ -286,7 +358,12 @@ class Zygotes:
                 zygote.process = Process(message["pid"], message["born"])
             case "imported":
                 with self._lock:
-                    self._imported(zygote, message["module"], message["problem"])
+                    said = {name: bool(message.get(name)) for name in ("alone", "spoilt")}
+                    self._imported(zygote, message["module"], message["problem"], **said)
+            case "refused":
+                with self._lock:
+                    zygote.runs.discard(Path(message["dir"]))
+                    self._tell_lost([Path(message["dir"])])
             case "forked":
                 self._workers.forked(message)
             case "gone":

@@ -65,3 +65,65 @@ def test_a_program_has_a_generator_of_its_own_where_it_made_one_and_not_where_a_
     where = Path(importing.__file__).parent
     done = subprocess.run([sys.executable, "-c", NOTED, where, program], capture_output=True, text=True)
     assert done.stdout == f"{own}\n", done.stderr
+
+
+SEEDED = NOTED.replace("has_own_generators", "has_seeded")
+
+
+@pytest.mark.parametrize(
+    ("program", "seeded"),
+    [
+        ("import pandas, sklearn.ensemble, matplotlib.pyplot, pyarrow, causeway, random; random.random()", False),
+        ("import random; random.seed()", False),
+        ("import random; random.seed(7)", True),
+        ("import random; random.setstate(random.getstate())", True),
+        ("import numpy; numpy.random.rand()", False),
+        ("import numpy; numpy.random.seed([1, 2])", True),
+        ("from numpy.random import seed; seed(7)", True),
+        ("from numpy.random import default_rng; default_rng(7)", False),
+    ],
+)
+def test_it_is_noted_when_a_program_seeds_what_all_of_its_modules_share(program: str, seeded: bool) -> None:
+    where = Path(importing.__file__).parent
+    for before in ("", "import numpy.random; "):
+        command = [sys.executable, "-c", before + SEEDED.lstrip(), str(where), program]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.stdout == f"{seeded}\n", done.stderr
+
+
+FORKED = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+import importing
+with importing.remembering_seeds():
+    exec(sys.argv[2])
+for _ in range(2):
+    sys.stdout.flush()
+    if os.fork() == 0:
+        importing.refresh_randomness()
+        print(eval(sys.argv[3]))
+        sys.stdout.flush()
+        os._exit(0)
+    os.wait()
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "drawn", "same"),
+    [
+        ("import numpy.random", "numpy.random.rand()", False),
+        ("import numpy; numpy.random.rand()", "numpy.random.rand()", False),
+        ("import numpy; numpy.random.seed(None)", "numpy.random.rand()", False),
+        ("import numpy; numpy.random.seed(7)", "numpy.random.rand()", True),
+        ("import numpy; numpy.random.seed([1, 2])", "numpy.random.rand()", True),
+        ("import random; random.random()", "random.random()", False),
+        ("import random; random.seed(7)", "random.random()", True),
+    ],
+)
+def test_forks_draw_the_same_from_what_all_modules_share_where_a_program_seeded_it(
+    program: str, drawn: str, same: bool
+) -> None:
+    where = Path(importing.__file__).parent
+    done = subprocess.run([sys.executable, "-c", FORKED, where, program, drawn], capture_output=True, text=True)
+    first, second = done.stdout.split()
+    assert (first == second) == same, done.stderr

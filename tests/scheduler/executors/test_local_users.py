@@ -22,7 +22,7 @@ from scheduler.executors.local.births import is_shown
 from scheduler.executors.local.executor import LocalExecutor
 from scheduler.executors.local.rundir import RunDirectory
 from scheduler.executors.local.sent_log import SentLog
-from scheduler.executors.local.warm import Zygote
+from scheduler.executors.local.warm import Program, Zygote
 from scheduler.executors.local.zygote.child import leave_result
 from scheduler.executors.local.zygotes import Zygotes
 from scheduler.executors.store_keys import store_keys
@@ -168,7 +168,7 @@ def test_a_project_s_zygote_is_not_believed_about_others(tmp_path: Path) -> None
     ours, theirs = socket.socketpair()
     with ours, theirs:
         zygotes = Zygotes(lambda message: None, lambda runs: None, home=tmp_path)
-        clone = Zygote(ours, "key", tmp_path, Identity(57_001, 57_001))
+        clone = Zygote(ours, Program("key", tmp_path, {}, Identity(57_001, 57_001)))
         mine, other = tmp_path / "mine", tmp_path / "other"
         mine.mkdir()
         other.mkdir()

@@ -6,6 +6,8 @@ On its own, without Causeway and without this package: the runner of pods that s
 from __future__ import annotations
 
 import contextlib
+import importlib.abc
+import importlib.machinery
 import os
 import random
 import secrets
@@ -13,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 # Threads that libraries start when imported and that are known to survive a fork, or not to matter after one.
@@ -24,24 +26,19 @@ HARMLESS_THREADS = ("jemalloc_bg_thd",)
 # one as a default for an argument that it always gives.
 DRAWING = ("numpy.random", "scipy.stats", "sklearn.ensemble")
 OWN_WAYS = ("tempfile",)  # makes another generator in each process by itself
+NUMPYS = "numpy.random"
 
-_seeded = False  # whether a user's module seeded `random` while it was imported
+_seeded: set[str] = set()  # which of the generators that all share, `random`'s and numpy's, a user's module seeded
 _drew = False  # whether it made a generator of its own without a seed: forks would have the same numbers
-_state_before_fork: list[Any] = []
+_state_before_fork: dict[str, Any] = {}
 
 
 @contextlib.contextmanager
 def remembering_seeds() -> Iterator[None]:
-    """Notes whether `random` is seeded meanwhile: forks then keep that state, as a fresh process would have it. And
-    whether a generator is made without a seed (`has_own_generators`).
+    """Notes whether `random` or numpy's generator are seeded meanwhile: forks then keep that state, as a fresh process
+    would have it (`has_seeded`). And whether a generator is made without a seed (`has_own_generators`).
     """
-    global _seeded
-    seed, seed_of, randbits = random.seed, random.Random.seed, secrets.randbits
-
-    def noting(*args: Any, **kwargs: Any) -> None:
-        global _seeded
-        _seeded = _seeded or bool(args or kwargs)
-        seed(*args, **kwargs)
+    seed_of, randbits = random.Random.seed, secrets.randbits
 
     def noting_of(self: random.Random, a: Any = None, version: int = 2) -> None:
         global _drew
@@ -56,17 +53,74 @@ def remembering_seeds() -> Iterator[None]:
 
     numpys = sys.modules.get("numpy.random.bit_generator")
     drawn_by_numpy = getattr(numpys, "randbits", None)
-    random.seed, secrets.randbits = noting, noting_bits
+    secrets.randbits = noting_bits
     random.Random.seed = noting_of  # type: ignore[method-assign]
     if numpys is not None:
         numpys.randbits = noting_bits  # type: ignore[attr-defined]
     try:
-        yield
+        with _noting_seeds_of(random, "seed", "setstate"), _noting_seeds_of_numpy():
+            yield
     finally:
-        random.seed, secrets.randbits = seed, randbits
+        secrets.randbits = randbits
         random.Random.seed = seed_of  # type: ignore[method-assign]
         for numpys in filter(None, [sys.modules.get("numpy.random.bit_generator")]):
             numpys.randbits = drawn_by_numpy or randbits  # type: ignore[attr-defined]
+
+
+@contextlib.contextmanager
+def _noting_seeds_of(module: Any, *names: str) -> Iterator[None]:
+    originals = {name: getattr(module, name) for name in names}
+
+    def noting(original: Any) -> Any:
+        def noted(*args: Any, **kwargs: Any) -> Any:
+            if any(one is not None for one in (*args, *kwargs.values())):
+                _seeded.add(module.__name__)
+            return original(*args, **kwargs)
+
+        return noted
+
+    for name, original in originals.items():
+        setattr(module, name, noting(original))
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(module, name, original)
+
+
+class _OfNumpy(importlib.abc.MetaPathFinder):
+    """Calls `found` with numpy's module of random numbers as soon as that is imported, before who imports it has it."""
+
+    def __init__(self, found: Callable[[Any], object]) -> None:
+        self.found = found
+
+    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
+        spec = importlib.machinery.PathFinder.find_spec(fullname, path, target) if fullname == NUMPYS else None
+        loader: Any = spec.loader if spec is not None else None
+        if loader is not None:
+
+            def run_and_tell(module: Any) -> None:
+                del loader.exec_module
+                loader.exec_module(module)
+                self.found(module)
+
+            loader.exec_module = run_and_tell
+        return spec
+
+
+@contextlib.contextmanager
+def _noting_seeds_of_numpy() -> Iterator[None]:
+    with contextlib.ExitStack() as until_then:
+        finder = _OfNumpy(lambda module: until_then.enter_context(_noting_seeds_of(module, "seed", "set_state")))
+        if (numpys := sys.modules.get(NUMPYS)) is not None:
+            finder.found(numpys)
+        else:
+            sys.meta_path.insert(0, finder)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ValueError):
+                sys.meta_path.remove(finder)
 
 
 def _is_being_imported(module: str) -> bool:
@@ -80,9 +134,16 @@ def has_own_generators() -> bool:
     return _drew
 
 
+def has_seeded() -> bool:
+    """Whether it seeded what all modules share: forks that are to run another's task should not have that."""
+    return bool(_seeded)
+
+
 def _keep_state() -> None:
-    if _seeded:
-        _state_before_fork[:] = [random.getstate()]
+    if random.__name__ in _seeded:
+        _state_before_fork[random.__name__] = random.getstate()
+    if NUMPYS in _seeded:
+        _state_before_fork[NUMPYS] = sys.modules[NUMPYS].get_state()
 
 
 os.register_at_fork(before=_keep_state)
@@ -93,13 +154,12 @@ def refresh_randomness() -> None:
     flytekits = sys.modules.get("flytekit.interfaces.random")
     if flytekits is not None:
         flytekits.random.seed()  # names of remote paths come from it
-    if _seeded:
-        random.setstate(_state_before_fork[0])
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        _, key, position, *_ = numpy_random.get_state()
-        if key[0] == 0x80000000 and position == 624:  # as numpy starts without a seed
-            numpy_random.seed()
+    if random.__name__ in _seeded:
+        random.setstate(_state_before_fork[random.__name__])
+    if NUMPYS in _seeded:
+        sys.modules[NUMPYS].set_state(_state_before_fork[NUMPYS])
+    elif NUMPYS in sys.modules:
+        sys.modules[NUMPYS].seed()
 
 
 @contextlib.contextmanager

@@ -4,12 +4,17 @@ Requests and answers are JSON lines on a Unix socket:
 
     {"do": "run", "dir": ..., "user"}               -> {"is": "started", "dir", "pid", "born"}
                                                        {"is": "ended", "dir", "status"}
+                                                    or {"is": "refused", "dir"}
     {"do": "worker", "id": ...} + fd                -> {"is": "forked", "id", "pid", "born"}
-                                                       {"is": "gone", "id", "status"}
-    {"do": "import", "module": ...}                 -> {"is": "imported", "module", "problem"}
+                                                       {"is": "gone", "id", "status"}: alone where it is refused
+    {"do": "import", "module": ...}                 -> {"is": "imported", "module", "problem", "alone", "spoilt"}
     {"do": "clone", "code", "env", "user", "tmp"} + fd -> a new zygote answers on the socket that came along
 
 `user` is whom a task or clone runs as (see child.become): the base zygote may be root, and holds no code of a project.
+
+What an import does to this process, all its later forks would have. So where that is nothing that a fork may have, or
+nothing that other modules' tasks may (`spoilt`), it forks no more: it follows those that run. A module that may be
+forked, but only without others beside it, is `alone`: its zygote imports no more.
 
 A worker is a task process forked ahead of its attempt, which gets its attempts over the socket that came along.
 "ended" comes from the task process just before it exits, over a pipe to its zygote or a worker's socket, or from here
@@ -32,7 +37,9 @@ import sys
 import traceback
 from typing import Any
 
-from . import child, importing, plugins, strays
+from . import child, forkable, importing, plugins, strays
+
+OF_FORKS = (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT)  # whose handlers are ours here, and none in a fork
 
 
 def main(fd: int) -> None:
@@ -71,8 +78,9 @@ class Zygote:
         self.sock = sock
         self.children: dict[int, str] = {}  # pid -> run directory; empty for a clone
         self.workers: dict[int, int] = {}  # pid -> the executor's number for it
-        # Neither forked here nor left by a task: what an import started, and tasks of a clone that died.
-        self.kept: set[int] = set()
+        self.kept: set[int] = set()  # neither forked here nor left by a task: tasks of a clone that died
+        self.imports = 0  # begun
+        self.closed = self.spoilt = False  # no import any more; no fork either
         self.inbox = b""
         self.fds: list[int] = []
         # Pipes that task processes say their exit code into -> pid, run directory; and those that said it and live on
@@ -81,6 +89,7 @@ class Zygote:
 
     def serve(self) -> None:
         """Answer requests until the socket closes; never returns."""
+        self.pid = os.getpid()
         strays.take_orphans()
         self.kept = strays.children()
         wake_read, wake_write = os.pipe()
@@ -147,6 +156,9 @@ class Zygote:
             os.close(fd)
 
     def do_run(self, dir: str, user: list[Any] | None = None) -> None:
+        if self.spoilt:  # it was asked before that was known
+            self.answer({"is": "refused", "dir": dir})
+            return
         sys.stdout.flush()
         sys.stderr.flush()
         hears, told = os.pipe()
@@ -164,6 +176,10 @@ class Zygote:
 
     def do_worker(self, id: int) -> None:
         fd = self.fds.pop(0)
+        if self.spoilt:
+            os.close(fd)
+            self.answer({"is": "gone", "id": id, "status": 0})
+            return
         pid = os.fork()
         if pid == 0:
             self.close_private()
@@ -174,22 +190,63 @@ class Zygote:
 
     def do_import(self, module: str) -> None:
         """Import a user's module, so that forks have it. A failure is only told: the fork that needs it shows it."""
-        problem, before = "", strays.children()
+        if self.closed:  # whoever asked finds that out by what is said of the module before
+            self.answer({"is": "imported", "module": module, "problem": "its process imports no more"})
+            return
+        self.imports += 1
+        before, handlers = forkable.Before(), self.handlers()
+        problem = self.try_import(module)
+        found = self.why_not(before, handlers)
+        alone = importing.has_seeded()
+        self.closed = bool(found) or alone
+        self.spoilt = bool(found) or (alone and (self.imports > 1 or bool(problem)))
+        gc.collect()
+        gc.freeze()
+        told = {"problem": problem or found, "alone": alone and not problem and not found, "spoilt": self.spoilt}
+        self.answer({"is": "imported", "module": module, **told})
+
+    def try_import(self, module: str) -> str:
+        """What went wrong."""
         try:
             with importing.remembering_seeds(), importing.as_a_task():
                 importlib.import_module(module)
             importing.know_settings()
+            problem = ""
         except BaseException as error:  # noqa: BLE001 - user code may raise anything, SystemExit included
             problem = f"{type(error).__name__}: {error}"
+        if os.getpid() != self.pid:  # a fork of the module's, which is no zygote
+            os._exit(1 if problem else 0)
         _stop_loops()
-        if not problem and (threads := importing.lost_threads(patience=0.5)):
-            problem = f"importing it started threads, which do not survive a fork: {', '.join(threads)}"
-        if not problem and importing.has_own_generators():
-            problem = "importing it made a generator of random numbers without a seed, which forks would share"
-        self.kept |= self.unknown_children() - before
-        gc.collect()
-        gc.freeze()
-        self.answer({"is": "imported", "module": module, "problem": problem})
+        return problem
+
+    def why_not(self, before: forkable.Before, handlers: list[Any]) -> str:
+        """Why forks of this process would not be as if they had imported the module themselves. What is only ours to
+        have is put back.
+        """
+        if started := self.started_by_import():
+            for pid in started - strays.trackers():  # each task starts its own; those go with this process
+                strays.kill(pid)
+            return "importing it started processes"
+        if threads := importing.lost_threads(patience=0.5):
+            return f"importing it started threads, which do not survive a fork: {', '.join(threads)}"
+        if importing.has_own_generators():
+            return "importing it made a generator of random numbers without a seed, which forks would share"
+        if self.handlers() != handlers:
+            for number, handler in zip(OF_FORKS, handlers, strict=False):
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(handlers[-1])
+            return "importing it set handlers of signals, which forks would lose"
+        return before.why_not()
+
+    def handlers(self) -> list[Any]:
+        wakes = signal.set_wakeup_fd(-1)
+        signal.set_wakeup_fd(wakes)
+        return [*map(signal.getsignal, OF_FORKS), wakes]
+
+    def started_by_import(self) -> set[int]:
+        """Children that no task left: those of a task that has ended meanwhile have its session."""
+        ours = self.children.keys() | self.workers.keys()
+        return {pid for pid in self.unknown_children() if strays.session(pid) not in ours}
 
     def do_clone(self, code: str, env: dict[str, str], user: list[Any] | None = None, tmp: str = "") -> None:
         fd = self.fds.pop(0)

@@ -70,16 +70,23 @@ def end_all() -> list[str]:
     """
     if not any_child():
         return []
-    trackers = [module._resource_tracker for name in TRACKERS if (module := sys.modules.get(name)) is not None]
-    tracking = {tracker._pid for tracker in trackers if tracker._pid is not None}
-    until = time.monotonic() + PATIENCE_SECONDS
-    names = _end(until, spared=tracking)
-    for tracker in trackers:
+    tracking, until = trackers(), time.monotonic() + PATIENCE_SECONDS
+    names = _end(until, spared=set(tracking))
+    for tracker in _trackers():
         if tracker._fd is not None:
             os.close(tracker._fd)
             tracker._fd = tracker._pid = None
     _collect(tracking, min(until, time.monotonic() + TRACKER_SECONDS))
     return names + _end(until, spared=set())
+
+
+def trackers() -> set[int]:
+    """The pids of Python's own that this process has started."""
+    return {tracker._pid for tracker in _trackers() if tracker._pid is not None}
+
+
+def _trackers() -> list[Any]:
+    return [module._resource_tracker for name in TRACKERS if (module := sys.modules.get(name)) is not None]
 
 
 def _end(until: float, *, spared: set[int]) -> list[str]:
@@ -110,6 +117,14 @@ def name_of(pid: int) -> str:
     except OSError:
         return ""
     return "" if after.split()[0] in "ZX" else before.partition("(")[2]
+
+
+def session(pid: int) -> int:
+    """The session of a process; 0: it is gone."""
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return 0
 
 
 def words(names: Collection[str]) -> str:

@@ -141,22 +141,6 @@ def has_children() -> bool:
     return any(parent(pid) == os.getpid() for pid in _all())
 
 
-def open_files() -> set[str]:
-    """Of this process, with what they are."""
-    found = set()
-    for number in os.listdir("/proc/self/fd"):
-        with contextlib.suppress(OSError):  # the one that listing took
-            found.add(f"{number} {os.readlink(f'/proc/self/fd/{number}')}")
-    return found
-
-
-def shared_memory() -> set[str]:
-    """Where this process has memory that forks of it would write together: locks of `multiprocessing` are such, too."""
-    with contextlib.suppress(OSError), open("/proc/self/maps") as file:
-        return {place for place, modes, *_ in map(str.split, file) if modes[1] == "w" and modes[3] == "s"}
-    return set()
-
-
 def ooms() -> int:
     """How many processes of the container were killed for want of memory so far."""
     for path in GROUPS_EVENTS:

@@ -9,9 +9,7 @@ import signal
 import tempfile
 import time
 
-from . import processes
-
-TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+from . import forkable, processes
 
 
 class Traces:
@@ -19,7 +17,7 @@ class Traces:
 
     def __init__(self) -> None:
         self.pid, self.environment, self.folder = os.getpid(), dict(os.environ), os.getcwd()
-        self._files, self._shared = processes.open_files(), processes.shared_memory()
+        self._before = forkable.Before()
         self._changed: dict[str, str | None] = {}
         self._temporary: str | None = None
         processes.prctl(processes.REAPER, 1)  # whoever hides behind a parent that ends is seen, too
@@ -28,15 +26,7 @@ class Traces:
         """Why no fork could be as if it had imported it itself; empty: it could."""
         if processes.has_children():
             return "it started processes"
-        if processes.open_files() != self._files:
-            return "it opened or closed files or connections"
-        if processes.shared_memory() - self._shared:
-            return "it has memory or locks that its forks would share"
-        if any(signal.getitimer(timer)[0] for timer in TIMERS):
-            return "it has a timer, which ends at a fork"
-        if os.getcwd() != self.folder:
-            return "it went to another folder"
-        return ""
+        return self._before.why_not()
 
     def remember(self) -> None:
         """It is going to be forked."""
