@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -107,6 +109,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> None:
     asked = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is stopped then, too
     peer = import_module(f"peers.{asked.peer}")
     venv = environment(asked.folder.resolve() / asked.peer, peer.PINS, getattr(peer, "CONSTRAINTS", ""))
     sizes = Sizes(**{name: getattr(asked, name) for name in vars(Sizes())})
