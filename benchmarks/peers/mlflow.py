@@ -19,8 +19,8 @@ SETTINGS = {
     "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # no job workers: nothing here is evaluated
     "MLFLOW_SQLALCHEMYSTORE_POOL_SIZE": "10",  # connections stay open
 }
-WORKERS = 4  # its default; two did less here
-REMARKS: dict[str, str] = {}
+WORKERS = 4  # its default, and one for each client
+REMARKS = {"memory": f"MLflow: {WORKERS} web processes, its default"}
 API = "/api/2.0/mlflow"
 
 
