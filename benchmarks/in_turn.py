@@ -103,12 +103,12 @@ def serve(root: Path, tasks: int, *, quotas: bool) -> None:
         }
         for kind in PROGRAMS:
             _ran(b, meter, plans[kind], kind, tasks)
-        _publish(b, 5, reactive.EXECUTIONS)
+        published(b, 5, reactive.EXECUTIONS)
         print("{}", file=answers, flush=True)
         for line in sys.stdin:
             what, _, number = line.strip().partition(" ")
             if what == "versions":
-                found = _publish(b, int(number), reactive.EXECUTIONS)
+                found = published(b, int(number), reactive.EXECUTIONS)
             else:
                 found = _ran(b, meter, plans[what], what, int(number))
             print(json.dumps(found), file=answers, flush=True)
@@ -124,7 +124,7 @@ def _ran(b: Any, meter: Any, plan: Any, kind: str, tasks: int) -> Figures:
     return {"seconds": seconds, "rate": count / seconds, "cpu": spent}
 
 
-def _publish(b: Any, versions: int, executions: str) -> Figures:
+def published(b: Any, versions: int, executions: str) -> Figures:
     """Milliseconds from a version's publication to its triggered execution, and to the user's function."""
     had = len(b.rows(executions))
     for number in range(versions):
