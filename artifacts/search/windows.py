@@ -94,7 +94,9 @@ def _first(
     before: Any = None
     cost: float | None = None
     near = METRIC_WINDOWS[0] if matching.order.metric else NEAR
-    while (edge := edges.next(looked, len(found), limit - len(found), before)) is not None:
+    while (
+        edge := edges.next(looked, len(found), (enough if looked >= near else limit) - len(found), before)
+    ) is not None:
         walking = bool(matching.order.metric) or edge.rows - looked <= WALKED
         session.walk(walking)
         found += matching.read(session, before, edge.value, limit - len(found), by_index=walking)
@@ -174,10 +176,14 @@ class _Edges(Protocol):
         """
 
 
+def _most(looked: int) -> int:
+    return min(looked * GROWTH, looked + STRIDE)
+
+
 def _reach(looked: int, found: int, missing: int) -> int:
     """How far to look: as far as it takes if rows go on to match as often, within bounds."""
-    most = min(looked * GROWTH, looked + STRIDE)
-    return min(most, looked + max(looked // 4, round(missing * looked / found * SPARE))) if found else most
+    expected = looked + max(looked // 4, round(missing * looked / found * SPARE)) if found else _most(looked)
+    return min(_most(looked), expected)
 
 
 class _Times:
@@ -195,10 +201,9 @@ class _Times:
         left = [edge for edge in self._edges if edge.rows > looked and (before is None or self._beyond(edge, before))]
         if not looked or not left:
             return left[0] if left else None
+        within = [edge for edge in left if edge.rows <= _most(looked)] or left[:1]
         reach = _reach(looked, found, missing)
-        if found:
-            return next((edge for edge in left if edge.rows >= reach), left[-1])
-        return next((edge for edge in reversed(left) if edge.rows <= reach), left[0])
+        return next((edge for edge in within if edge.rows >= reach), within[-1])
 
     def _beyond(self, edge: _Edge, before: datetime) -> bool:
         return bool(edge.value < before if self._descending else edge.value > before)
