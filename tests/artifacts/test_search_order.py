@@ -113,6 +113,14 @@ class TestPages(TestCase):
             assert pages(f"{text} sort:metric.auc{direction}", limit) == by_metric
 
 
+def test_ids_that_do_not_grow_with_time_tell_no_version_twice(db: None) -> None:
+    versions = make_versions([(minute, "value", "SEA", -1) for minute in (0, 3, 1, 4, 2, 5)])
+    for direction in ("", "-asc"):
+        in_order = sorted(versions, key=lambda version: version.created_at, reverse=not direction)
+        with mock.patch.multiple(windows, **WAYS["steps"], GROWTH=1):
+            assert pages(f"kind:value sort:created{direction}", 50) == in_order
+
+
 @pytest.mark.parametrize("way", sorted(WAYS))
 def test_who_may_read_some_projects_finds_what_is_there_and_nothing_else(db: None, way: str) -> None:
     """However many others lie between."""
