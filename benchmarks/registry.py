@@ -63,7 +63,7 @@ class Took(NamedTuple):
 
 
 @contextmanager
-def registry(home: Path, versions: int, artifacts: int) -> Iterator[RunningStack]:
+def registry(home: Path, versions: int, artifacts: int, *, lineage: bool = True) -> Iterator[RunningStack]:
     """A running set-up whose registry is filled."""
     from tests.stack import running_stack
 
@@ -81,7 +81,7 @@ def registry(home: Path, versions: int, artifacts: int) -> Iterator[RunningStack
         with psycopg.connect(url) as connection:
             found = connection.execute("SELECT count(*) FROM artifacts_artifactversion").fetchone()
             if not found or not found[0]:
-                fill(connection, versions=versions, artifacts=artifacts)
+                fill(connection, versions=versions, artifacts=artifacts, lineage=lineage)
         yield stack
 
 
@@ -207,13 +207,17 @@ def main() -> None:
     parser.add_argument("--versions", type=int, default=1_000_000)
     parser.add_argument("--artifacts", type=int, default=3_000)
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each search")
+    parser.add_argument("--searches", action="store_true", help="these only, over versions without lineage")
     asked = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="causeway-registry-") as folder,
-        registry(asked.home or Path(folder) / "h", asked.versions, asked.artifacts) as stack,
+        registry(
+            asked.home or Path(folder) / "h", asked.versions, asked.artifacts, lineage=not asked.searches
+        ) as stack,
     ):
         at_the_door(stack, asked.rounds)
-        in_the_database(asked.rounds)
+        if not asked.searches:
+            in_the_database(asked.rounds)
 
 
 if __name__ == "__main__":

@@ -212,7 +212,9 @@ DERIVED = """
 """
 
 
-def fill(connection: psycopg.Connection[tuple[object, ...]], *, versions: int, artifacts: int) -> None:
+def fill(
+    connection: psycopg.Connection[tuple[object, ...]], *, versions: int, artifacts: int, lineage: bool = True
+) -> None:
     """Everything, in one transaction a table; indexes and constraints are made again after the rows are there."""
     rows = Rows(versions, artifacts)
     sources = {
@@ -221,7 +223,7 @@ def fill(connection: psycopg.Connection[tuple[object, ...]], *, versions: int, a
         "artifacts_partition": rows.partitions,
         "artifacts_metric": lambda: iter(rows.metrics),
         "artifacts_alias": rows.aliases,
-        "lineage_versionedge": rows.edges,
+        **({"lineage_versionedge": rows.edges} if lineage else {}),
     }
     connection.execute("SET maintenance_work_mem = '256MB'; SET synchronous_commit = off")
     with without_indexes(connection, [*sources, "lineage_derivation"]):
@@ -233,8 +235,9 @@ def fill(connection: psycopg.Connection[tuple[object, ...]], *, versions: int, a
                         copy.write_row(row)
                 print(f"{table:<32} {cursor.rowcount:>10,} rows {time.monotonic() - begun:7.1f} s", flush=True)
             connection.commit()
-        connection.execute(DERIVED)
-        connection.commit()
+        if lineage:
+            connection.execute(DERIVED)
+            connection.commit()
     for table in ("artifacts_artifact", "artifacts_artifactversion"):
         connection.execute(f"SELECT setval('{table}_id_seq', (SELECT max(id) FROM {table}))")  # type: ignore[arg-type]  # noqa: S608
     connection.commit()

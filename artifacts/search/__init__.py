@@ -18,12 +18,13 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 
 from artifacts.models import Artifact, ArtifactVersion
-from artifacts.search.facets import COUNTED, FACETED, FACETED_AT_LEAST, Facet, Facets, count, filter_of
-from artifacts.search.filters import condition_q
+from artifacts.search.facets import COUNTED, FACETED, FACETED_AT_LEAST, Facet, Facets, count, counted, filter_of
+from artifacts.search.filters import condition_q, moment_q
 from artifacts.search.language import Condition, grouped, parse, toggled
-from artifacts.search.order import NEWEST, Cursor, Order, Rows, first_rows, read_cursor, read_order
+from artifacts.search.order import NEWEST, Cursor, Order, Rows, read_cursor, read_order
 from artifacts.search.slices import newest_in_slices
 from artifacts.search.whole import ARTIFACTS, Known, of_all
+from artifacts.search.windows import first_rows
 
 __all__ = [
     "COUNTED",
@@ -65,21 +66,35 @@ class Search:
         """The first `limit` of the rows that match, in order, after the cursor."""
         after = read_cursor(cursor, self.order) if cursor else None
         asked = limit + 1
-        matching = self.filter(rows)
         found = first_rows(
-            matching, self.order, self._walk(), limit=asked, enough=asked, cursor=after, newest=self._newest
+            self.filter(rows),
+            self.order,
+            limit=asked,
+            enough=asked,
+            begin=self._begin(self.order),
+            cursor=after,
+            newest=self._newest,
         ).rows
-        last = found[limit - 1] if len(found) == asked else None
-        return Found(found[:limit], str(Cursor(self.order.value_of(last), last.pk)) if last is not None else "")
+        last = Cursor(found[limit - 1][1], found[limit - 1][0]) if len(found) == asked else None
+        ids = [row[0] for row in found[:limit]]
+        shown = {row.pk: row for row in rows.filter(pk__in=ids)} if ids else {}
+        # One that was removed altogether in this moment is no longer there.
+        return Found([shown[pk] for pk in ids if pk in shown], str(last) if last is not None else "")
 
     def facets(self, rows: Rows, artifacts: QuerySet[Artifact] | None = None) -> Facets:
         """How the newest of the rows that match spread; where nothing is asked for and `artifacts` are those whose
         versions the rows are, how all of them do.
         """
-        plain = self.filter(rows).select_related(None).prefetch_related(None).defer(None)
-        counted = plain.values_list(*COUNTED)
-        found = first_rows(counted, NEWEST, self._walk(), limit=FACETED, enough=FACETED_AT_LEAST, newest=self._newest)
-        newest = count(found.rows, more=not found.complete)
+        found = first_rows(
+            self.filter(rows),
+            NEWEST,
+            limit=FACETED,
+            enough=FACETED_AT_LEAST,
+            begin=self._begin(NEWEST),
+            newest=self._newest,
+            columns=COUNTED,
+        )
+        newest = count([counted(*row[2:]) for row in found.rows], more=not found.complete)
         if artifacts is None or self.conditions or not newest.more:
             return newest
         known = artifacts.order_by("-pk").values_list(*Known._fields)[: ARTIFACTS + 1]
@@ -98,10 +113,13 @@ class Search:
     def _newest(self) -> datetime | None:
         return newest_in_slices(grouped(self.conditions))
 
-    def _walk(self) -> Rows:
-        """Where the search begins: at the time of publication that it names, if it does."""
-        bounds = (c for c in self.conditions if c.key.lower() == "created" and not c.negated and c.operator in BOUNDS)
-        return ArtifactVersion.objects.filter(*map(condition_q, bounds))
+    def _begin(self, order: Order) -> datetime | None:
+        """The time of publication that the first of what is found cannot come before, if the search names one."""
+        named = [c for c in self.conditions if c.key.lower() == "created" and not c.negated and c.operator in BOUNDS]
+        bounds: list[Any] = [bound for condition in named for bound in moment_q("created_at", condition).children]
+        side = "lt" if order.descending else "gt"
+        times = [value for name, value in bounds if name.startswith(f"created_at__{side}")]
+        return (min if order.descending else max)(times, default=None)
 
 
 def read_search(text: str) -> Search:

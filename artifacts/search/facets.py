@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -38,6 +39,11 @@ class Facets(NamedTuple):
         if label in self.whole:
             return f"{FACETED}+" if number > FACETED else str(number)
         return f"{number}+" if self.more else str(number)
+
+
+def counted(kind: str, artifact: int, producer: str, partitions: str) -> tuple[Any, ...]:
+    """The columns COUNTED as the database hands them over."""
+    return kind, artifact, producer, json.loads(partitions)
 
 
 def count(rows: Sequence[tuple[Any, ...]], *, more: bool, known: Mapping[int, Artifact] | None = None) -> Facets:

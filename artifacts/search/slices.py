@@ -11,9 +11,11 @@ from datetime import MINYEAR, datetime, timezone
 from functools import reduce
 from operator import or_
 
-from django.db.models import Max, OuterRef, Q, Subquery
+from django.core.exceptions import EmptyResultSet
+from django.db import DEFAULT_DB_ALIAS, connection
+from django.db.models import Q
 
-from artifacts.models import ArtifactVersion, Partition
+from artifacts.models import Partition
 from artifacts.search.filters import partition_key
 from artifacts.search.language import Condition
 
@@ -29,13 +31,28 @@ def newest_in_slices(groups: Sequence[Sequence[Condition]]) -> datetime | None:
     wanted = [reduce(or_, map(_holds, group)) for group in groups if all(map(_is_value, group))]
     if not wanted:
         return None
-    slices = Partition.objects.filter(*wanted)
-    if slices[: LOOKED_UP + 1].count() > LOOKED_UP:
-        return None
-    of_slice = ArtifactVersion.objects.filter(artifact=OuterRef("artifact"), partition_digest=OuterRef("digest"))
-    newest = of_slice.order_by("-created_at", "-pk").values("created_at")[:1]
-    found: datetime | None = slices.aggregate(newest=Max(Subquery(newest)))["newest"]
-    return found or NEVER
+    some = Partition.objects.filter(*wanted).values_list("artifact_id", "digest")[: LOOKED_UP + 1]
+    try:
+        sql, params = some.query.get_compiler(DEFAULT_DB_ALIAS).as_sql()
+    except EmptyResultSet:
+        return NEVER
+    with connection.cursor() as cursor:
+        cursor.execute(_NEWEST.format(slices=sql), params)
+        number, newest = cursor.fetchone()
+    return None if number > LOOKED_UP else newest or NEVER
+
+
+# The newest version of each is looked for only where they are not too many.
+_NEWEST = f"""
+    WITH slice (artifact_id, digest) AS MATERIALIZED ({{slices}}), number AS (SELECT count(*) AS slices FROM slice)
+    SELECT slices, CASE WHEN slices <= {LOOKED_UP} THEN (
+        SELECT max((
+            SELECT created_at FROM artifacts_artifactversion AS version
+            WHERE version.artifact_id = slice.artifact_id AND version.partition_digest = slice.digest
+            ORDER BY created_at DESC, id DESC LIMIT 1
+        )) FROM slice
+    ) END FROM number
+"""  # noqa: S608 - a constant
 
 
 def _is_value(condition: Condition) -> bool:

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from artifacts.store import LocalStore, store, task_users
 from artifacts.store.folders import settle_existing
-from console import first_tables, installation, old_homes
+from console import first_tables, installation, old_homes, statistics
 from console.accounts import access, tokens
 from console.sqlviews import policies
 from console.supervisor.paths import Home
@@ -58,6 +58,7 @@ class Command(BaseCommand):
         old_homes.prepare()
         if not first_tables.make():
             call_command("migrate", interactive=False, verbosity=0)
+            statistics.complete()
         if settings.CAUSEWAY_EXECUTOR_ROLE:
             call_command("grant_executor", settings.CAUSEWAY_EXECUTOR_ROLE, verbosity=0)
         if not no_token:
