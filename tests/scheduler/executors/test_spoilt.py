@@ -108,6 +108,10 @@ SPOILING = {
     "a timer": ("signal.alarm(1000)", "signal.alarm(0) > 900"),
     "another folder": ("os.chdir('/usr')", "os.getcwd() == '/usr'"),
     "a folder that goes with it": ("OWN = tempfile.TemporaryDirectory()", "os.path.isdir(OWN.name)"),
+    "signals that wait": (
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])",
+        "signal.SIGCHLD in signal.pthread_sigmask(signal.SIG_BLOCK, ())",
+    ),
     "a handler": ("signal.signal(signal.SIGTERM, print)", "signal.getsignal(signal.SIGTERM) is print"),
     "ends that are not heard": (
         "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
@@ -171,15 +175,36 @@ def test_no_more_processes_are_made_for_a_module_than_to_find_out(own_modules: M
     assert [own_modules.imported(name) for name in ("spoils", "calm")] == [5, 2]
 
 
-def retired(modules: Modules, marker: Path, **options: Any) -> tuple[Assignment, Zygote]:
+def retired(modules: Modules, marker: Path, *, spoils: str = THREAD, **options: Any) -> tuple[Assignment, Zygote]:
     """A task that waits for the marker, and the process above it, which another module has spoilt since."""
-    modules.make(calm="", spoils=THREAD)
+    modules.make(calm="", spoils=spoils)
     attempt = modules.submit("calm", "waits_for", inputs={"marker": str(marker)}, **options)
     modules.bench.wait_start(attempt)
     assert modules.look("spoils", "calm") == ["True", "False"]
     (zygote,) = modules.bench.executor.pools.own.retired
     assert zygote.process is not None and zygote.process.alive()
     return attempt, zygote
+
+
+DEAFENING = {
+    "ends that are not heard": "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+    "nobody woken": "signal.set_wakeup_fd(-1)",
+    "ends that wait": "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])",
+}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("reuse", [False, True], ids=["own process", "shared process"])
+@pytest.mark.parametrize("what", DEAFENING)
+def test_a_spoilt_process_hears_of_ends_whatever_else_spoilt_it(
+    own_modules: Modules, tmp_path: Path, what: str, reuse: bool
+) -> None:
+    deafening = f"{THREAD}\n{DEAFENING[what]}"
+    attempt, _ = retired(own_modules, tmp_path / "never", spoils=deafening, reuse=reuse)
+    process = own_modules.bench.executor.runs.by_id[attempt.attempt_id].process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    assert own_modules.bench.wait_end(attempt).outcome.phase == AttemptPhase.FAILED
 
 
 def is_gone(zygote: Zygote) -> bool:
@@ -246,6 +271,27 @@ def test_what_an_import_started_ends_with_the_attempt_to_import_it_once(own_modu
     begin = f"subprocess.Popen(['sh', '-c', 'echo $$ >> {started}; exec sleep 300'])"
     wait = f"while not os.path.exists({str(started)!r}): time.sleep(0.01)"
     own_modules.make(spoils=f"{begin}\n{wait}")
+    assert own_modules.look("spoils") == ["True"]
+    wait_until(lambda: not any(is_running(int(pid)) for pid in started.read_text().split()))
+
+
+# Each begins another in a session of its own, four levels below what the module begins, and waits for it
+BEGINS_OTHERS = """
+echo $$ >> "$1"
+if [ $2 = 0 ]; then touch "$1.all"; exec sleep 300; fi
+setsid sh "$0" "$1" $(($2 - 1)) &
+wait
+"""
+
+
+@pytest.mark.e2e
+def test_what_an_import_started_ends_with_all_below_it(own_modules: Modules, tmp_path: Path) -> None:
+    script, started = tmp_path / "begins.sh", tmp_path / "started"
+    script.write_text(BEGINS_OTHERS)
+    begin = f"subprocess.Popen(['sh', '{script}', '{started}', '4'])"
+    wait = f"while not os.path.exists('{started}.all'): time.sleep(0.01)"
+    only_in_zygotes = "os.path.basename(os.getcwd()) == 'work'"
+    own_modules.make(spoils=f"if not {only_in_zygotes}:\n    {begin}\n    {wait}")
     assert own_modules.look("spoils") == ["True"]
     wait_until(lambda: not any(is_running(int(pid)) for pid in started.read_text().split()))
 
