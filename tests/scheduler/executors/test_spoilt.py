@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -13,6 +17,7 @@ from scheduler.executors.base import Assignment
 from scheduler.executors.local import fitness
 from scheduler.executors.local.fitness import Fitness, KnownFitness
 from scheduler.executors.local.warm import Zygote
+from scheduler.executors.local.zygotes import Zygotes
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, archive, crash, error
 from tests.scheduler.executors.test_local_survival import is_running, wait_until
@@ -332,3 +337,63 @@ def test_of_modules_not_more_is_remembered_than_so_many(monkeypatch: pytest.Monk
     assert [known.of("program", name) for name in "abc"] == [Fitness.COLD, Fitness.WARM, Fitness.COLD]
     known.note("program", "a", Fitness.ALONE)
     assert known.of("program", "a") == Fitness.ALONE and known.of("other", "a") == Fitness.WARM
+
+
+class Told:
+    """Zygotes of which the first is none: what becomes of attempts that they were given."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lost: list[Path] = []
+        self.zygotes = Zygotes(lambda message: None, self.lost.extend, home=folder)
+        ours, self.theirs = socket.socketpair()
+        self.zygotes.base = Zygote(ours)
+
+    def run(self, name: str, module: str = "m", **options: Any) -> None:
+        self.zygotes.run(Path(name), key="program", code=Path("code"), module=module, env={}, **options)
+
+    def hear_imported(self, zygote: Zygote, **said: bool) -> None:
+        self.zygotes._heard(zygote, {"is": "imported", "module": "m", "problem": "", **said})
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[Told]:
+    made = Told(tmp_path)
+    yield made
+    made.zygotes.stop()
+    made.theirs.close()
+
+
+def test_a_process_that_a_module_has_alone_is_not_given_up_for_those_that_waited_behind_it(told: Told) -> None:
+    told.zygotes.warm_limit = 1
+    told.run("a")
+    told.run("b", "other")
+    (clone,) = told.zygotes.clones.values()
+    told.hear_imported(clone, alone=True)
+    others = set(told.zygotes.clones.values()) - {clone}
+    assert clone.runs == {Path("a")} and [list(one.waiting) for one in others] == [["other"]]
+
+
+def test_what_waits_for_a_process_of_its_own_goes_to_that_which_another_became_meanwhile(told: Told) -> None:
+    """What is known of the module was forgotten in between."""
+    told.zygotes.fitness.note("program", "m", Fitness.ALONE)
+    told.run("a")
+    (first,) = told.zygotes.clones.values()
+    told.zygotes.fitness = KnownFitness()
+    told.run("b")
+    (second,) = set(told.zygotes.clones.values()) - {first}
+    told.hear_imported(second, alone=True)
+    assert list(told.zygotes.clones.values()) == [second] and told.zygotes.retired == []
+    assert second.runs == {Path("a"), Path("b")}
+
+
+def test_a_process_is_not_kept_for_attempts_that_could_not_be_handed_to_it(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.run("a")
+    (clone,) = told.zygotes.clones.values()
+    told.hear_imported(clone)
+    clone.runs.clear()  # it has ended
+    monkeypatch.setattr(told.zygotes._workers, "deal_out", Mock(side_effect=OSError(errno.EMFILE, "too many files")))
+    with told.zygotes.gathering.together():
+        told.run("b", reuse=True)
+    assert told.lost == [Path("b")] and not clone.runs
