@@ -7,7 +7,7 @@ too. What both write goes away at the end.
 
 First each is started alone, in turn: seconds of a second start until its UI answers, and its memory some time later.
 Then both run, and are asked in turn, round by round; the first round of these warms up and is not counted. Ratios are
-ours to the peer's: above 1 is more for what is a second, below 1 is less for times and memory.
+ours to the peer's: of what is counted a second, above 1 is better; of times and memory, below 1.
 """
 
 from __future__ import annotations

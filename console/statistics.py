@@ -7,7 +7,11 @@ and guesses that one version in two hundred is not quarantined where hardly any 
 
 from __future__ import annotations
 
-from django.db import connection
+import logging
+
+from django.db import Error, connection, transaction
+
+logger = logging.getLogger(__name__)
 
 LARGE = 256 * 1024  # bytes; of less, any plan is good enough. How many rows it has is forgotten, too, in a rewrite
 
@@ -27,10 +31,19 @@ _UNKNOWN = """
 
 
 def complete() -> list[str]:
-    """Has large tables looked at of which a column is unknown, and says which: some tenths of a second each."""
+    """Has large tables looked at of which a column is unknown, and says which: some tenths of a second each, more where
+    they have to be read from a disk.
+
+    Nobody who starts waits for those who work on such a table (a vacuum against wraparound takes hours), nor fails for
+    want of it: the next start finds it, or PostgreSQL itself.
+    """
     with connection.cursor() as cursor:
         cursor.execute(_UNKNOWN, [LARGE])
         tables = [name for (name,) in cursor.fetchall()]
         for name in tables:
-            cursor.execute(f"ANALYZE {connection.ops.quote_name(name)}")
+            try:
+                with transaction.atomic():
+                    cursor.execute(f"ANALYZE (SKIP_LOCKED) {connection.ops.quote_name(name)}")
+            except Error as error:
+                logger.warning("%s could not be analysed: plans for it may be poor until it is: %s", name, error)
     return tables

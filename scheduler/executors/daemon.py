@@ -50,6 +50,7 @@ class Daemon:
         # Several ends, and several claims, share a transaction: none follows the one before sooner than it says. And a
         # start is written that much later: of tasks that end sooner both are written at once.
         self._pacing = Pacing()
+        self._took = False  # whether the last claim took any
         self._short = True  # whether, for all we know, queued attempts wait for what others hold
         self._counted = False  # whether quotas had a say in the last claim: they count what the database says is held
         self._recorded_at = 0.0  # monotonic; the last ends
@@ -162,9 +163,11 @@ class Daemon:
             woken = self._work.is_set()
             if self._held:  # else nothing ends meanwhile
                 self._told.wait(max(0.0, claimed + self._pacing.seconds() - time.monotonic()))
-                time.sleep(max(0.0, claimed + LEAST - time.monotonic()))
+            if self._held or not self._took:  # what others take, or cannot be run here, may be told of all the time
+                self.stopping.wait(max(0.0, claimed + LEAST - time.monotonic()))
             self._told.clear()
-            self._work.clear()
+            if woken:  # what came since is for the next round
+                self._work.clear()
             if woken or time.monotonic() - claimed > POLL_SECONDS:
                 self._try(self._claim)
                 claimed = time.monotonic()
@@ -178,7 +181,7 @@ class Daemon:
                 self._try(self._beat)
 
     def _claim(self) -> None:
-        self._short = True
+        self._short, self._took = True, False
         while not self.stopping.is_set():
             packing = self._packing()
             if packing is None:
@@ -188,6 +191,7 @@ class Daemon:
             with self.executor.together():
                 for row in claim.rows:
                     self._hand_over(row, self.executor.submit)
+            self._took = self._took or bool(claim.rows)
             self._counted = claim.counted
             if not claim.more:
                 self._short = False

@@ -2,7 +2,8 @@
 
 Each time costs a transaction, a wake-up and a turn of the engine, whatever it is about. Where the machine has nothing
 to do meanwhile, waiting costs time and gains none. Where it is busy, an attempt takes as long as the others let it, and
-to wait for a part of that is little beside it. Where it holds no attempt nothing could come, and nothing waits.
+to wait for a part of that is little beside it. Where it holds no attempt nothing could come, and nothing waits,
+but LEAST after a claim that took none.
 """
 
 from __future__ import annotations

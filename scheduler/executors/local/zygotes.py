@@ -215,7 +215,8 @@ class Zygotes:
         """It forks no more: what its module did to it, no other task may have. Its runs are followed, others go to a
         clone without that module, which does not come there.
         """
-        del self.clones[zygote.key]
+        if self.clones.get(zygote.key) is zygote:
+            del self.clones[zygote.key]
         zygote.retired = True
         self.retired.append(zygote)
         self._workers.drop_idle(zygote)
@@ -225,12 +226,12 @@ class Zygotes:
 
     def _set_apart(self, zygote: Zygote, module: str) -> None:
         """It goes on for that module, which it has imported before any other."""
-        if (other := self.clones.get(place(zygote.key, module))) is not None:  # of when that was known, and forgotten
-            self._retire(other)
         del self.clones[zygote.key]
         zygote.alone = module
+        other = self.clones.get(zygote.key)  # of when that was known, and forgotten
         self.clones[zygote.key] = zygote
-        self._move_waiting(zygote)
+        if other is not None:
+            self._retire(other)
 
     def _move_waiting(self, zygote: Zygote) -> None:
         waiting, zygote.waiting = zygote.waiting, {}
@@ -304,7 +305,9 @@ class Zygotes:
             except OSError as error:
                 logger.warning("some attempts could not be handed over: %s", error)
                 waiting = {order.run for worker in zygote.workers for order in worker.orders}
-                self._tell_lost([order.run for order in known if order.run not in waiting])
+                lost = [order.run for order in known if order.run not in waiting]
+                zygote.runs.difference_update(lost)
+                self._tell_lost(lost)
 
     def _hand_over(self, zygote: Zygote, run: Path, user: Identity | None = None) -> None:
         """`user`: for the base zygote; a clone is that user already."""
@@ -332,6 +335,8 @@ class Zygotes:
             zygote.modules = {module}
             self._set_apart(zygote, module)
         self._place_again(zygote, module, orders)
+        if alone and not spoilt:  # after its own: of processes without any there may be one too many
+            self._move_waiting(zygote)
 
     # --- what is said -------------------------------------------------------------------------------------------------
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Collection, Sequence
+from typing import Any
 
 import pytest
 from django.db import transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.attempts import reports
+from scheduler.attempts import claims, reports
 from scheduler.attempts.observations import Ended
 from scheduler.attempts.outcomes import Outcome
 from scheduler.attempts.resources import Resources
@@ -135,3 +137,57 @@ def test_a_place_that_was_the_only_one_in_use_is_filled_at_once(valkey: object) 
         wait_until(lambda: waits.pk in fake.running)
         fake.finish(waits.pk, SUCCEEDED)
         daemon._pacing.seconds = lambda: 0.0  # type: ignore[method-assign]
+
+
+def counted_claims(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many attempts each took."""
+    claimed: list[int] = []
+    real = claims.claim
+
+    def counting(*args: Any, **options: Any) -> claims.Claim:
+        found = real(*args, **options)
+        claimed.append(len(found.rows))
+        return found
+
+    monkeypatch.setattr(claims, "claim", counting)
+    return claimed
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_claimed_in_vain_does_not_do_it_again_for_every_wake_up(
+    valkey: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others may be told of all the time of attempts that cannot run here."""
+    monkeypatch.setattr("scheduler.executors.daemon.LEAST", 1000.0)
+    claimed = counted_claims(monkeypatch)
+    with running(busy(4)):
+        wait_until(lambda: claimed == [0])
+        for _ in range(5):
+            with transaction.atomic():
+                wake_executor("local")
+            time.sleep(0.05)
+        assert claimed == [0]
+
+
+class Late(threading.Event):
+    """Set, once, when it has just been found not to be."""
+
+    due = False
+
+    def is_set(self) -> bool:
+        found = super().is_set()
+        if self.due and not found:
+            self.due = False
+            self.set()
+        return found
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_wake_up_is_not_lost_that_comes_while_none_is_found(valkey: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("scheduler.executors.daemon.POLL_SECONDS", 1000.0)
+    claimed = counted_claims(monkeypatch)
+    with running(busy(4)) as daemon:
+        wait_until(lambda: claimed == [0])
+        daemon._work = late = Late()
+        late.due = True
+        wait_until(lambda: claimed == [0, 0])

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -13,6 +17,7 @@ from scheduler.executors.base import Assignment
 from scheduler.executors.local import fitness
 from scheduler.executors.local.fitness import Fitness, KnownFitness
 from scheduler.executors.local.warm import Zygote
+from scheduler.executors.local.zygotes import Zygotes
 from scheduler.phases import AttemptPhase
 from tests.scheduler.executors.conftest import Bench, archive, crash, error
 from tests.scheduler.executors.test_local_survival import is_running, wait_until
@@ -108,6 +113,10 @@ SPOILING = {
     "a timer": ("signal.alarm(1000)", "signal.alarm(0) > 900"),
     "another folder": ("os.chdir('/usr')", "os.getcwd() == '/usr'"),
     "a folder that goes with it": ("OWN = tempfile.TemporaryDirectory()", "os.path.isdir(OWN.name)"),
+    "signals that wait": (
+        "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])",
+        "signal.SIGCHLD in signal.pthread_sigmask(signal.SIG_BLOCK, ())",
+    ),
     "a handler": ("signal.signal(signal.SIGTERM, print)", "signal.getsignal(signal.SIGTERM) is print"),
     "ends that are not heard": (
         "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
@@ -171,15 +180,36 @@ def test_no_more_processes_are_made_for_a_module_than_to_find_out(own_modules: M
     assert [own_modules.imported(name) for name in ("spoils", "calm")] == [5, 2]
 
 
-def retired(modules: Modules, marker: Path, **options: Any) -> tuple[Assignment, Zygote]:
+def retired(modules: Modules, marker: Path, *, spoils: str = THREAD, **options: Any) -> tuple[Assignment, Zygote]:
     """A task that waits for the marker, and the process above it, which another module has spoilt since."""
-    modules.make(calm="", spoils=THREAD)
+    modules.make(calm="", spoils=spoils)
     attempt = modules.submit("calm", "waits_for", inputs={"marker": str(marker)}, **options)
     modules.bench.wait_start(attempt)
     assert modules.look("spoils", "calm") == ["True", "False"]
     (zygote,) = modules.bench.executor.pools.own.retired
     assert zygote.process is not None and zygote.process.alive()
     return attempt, zygote
+
+
+DEAFENING = {
+    "ends that are not heard": "signal.signal(signal.SIGCHLD, signal.SIG_IGN)",
+    "nobody woken": "signal.set_wakeup_fd(-1)",
+    "ends that wait": "signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])",
+}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("reuse", [False, True], ids=["own process", "shared process"])
+@pytest.mark.parametrize("what", DEAFENING)
+def test_a_spoilt_process_hears_of_ends_whatever_else_spoilt_it(
+    own_modules: Modules, tmp_path: Path, what: str, reuse: bool
+) -> None:
+    deafening = f"{THREAD}\n{DEAFENING[what]}"
+    attempt, _ = retired(own_modules, tmp_path / "never", spoils=deafening, reuse=reuse)
+    process = own_modules.bench.executor.runs.by_id[attempt.attempt_id].process
+    assert process is not None
+    os.kill(process.pid, signal.SIGKILL)
+    assert own_modules.bench.wait_end(attempt).outcome.phase == AttemptPhase.FAILED
 
 
 def is_gone(zygote: Zygote) -> bool:
@@ -250,6 +280,27 @@ def test_what_an_import_started_ends_with_the_attempt_to_import_it_once(own_modu
     wait_until(lambda: not any(is_running(int(pid)) for pid in started.read_text().split()))
 
 
+# Each begins another in a session of its own, four levels below what the module begins, and waits for it
+BEGINS_OTHERS = """
+echo $$ >> "$1"
+if [ $2 = 0 ]; then touch "$1.all"; exec sleep 300; fi
+setsid sh "$0" "$1" $(($2 - 1)) &
+wait
+"""
+
+
+@pytest.mark.e2e
+def test_what_an_import_started_ends_with_all_below_it(own_modules: Modules, tmp_path: Path) -> None:
+    script, started = tmp_path / "begins.sh", tmp_path / "started"
+    script.write_text(BEGINS_OTHERS)
+    begin = f"subprocess.Popen(['sh', '{script}', '{started}', '4'])"
+    wait = f"while not os.path.exists('{started}.all'): time.sleep(0.01)"
+    only_in_zygotes = "os.path.basename(os.getcwd()) == 'work'"
+    own_modules.make(spoils=f"if not {only_in_zygotes}:\n    {begin}\n    {wait}")
+    assert own_modules.look("spoils") == ["True"]
+    wait_until(lambda: not any(is_running(int(pid)) for pid in started.read_text().split()))
+
+
 @pytest.mark.e2e
 def test_only_the_module_is_blamed_that_kills_the_process(own_modules: Modules) -> None:
     names = [f"dies{number}" for number in range(6)]
@@ -286,3 +337,63 @@ def test_of_modules_not_more_is_remembered_than_so_many(monkeypatch: pytest.Monk
     assert [known.of("program", name) for name in "abc"] == [Fitness.COLD, Fitness.WARM, Fitness.COLD]
     known.note("program", "a", Fitness.ALONE)
     assert known.of("program", "a") == Fitness.ALONE and known.of("other", "a") == Fitness.WARM
+
+
+class Told:
+    """Zygotes of which the first is none: what becomes of attempts that they were given."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lost: list[Path] = []
+        self.zygotes = Zygotes(lambda message: None, self.lost.extend, home=folder)
+        ours, self.theirs = socket.socketpair()
+        self.zygotes.base = Zygote(ours)
+
+    def run(self, name: str, module: str = "m", **options: Any) -> None:
+        self.zygotes.run(Path(name), key="program", code=Path("code"), module=module, env={}, **options)
+
+    def hear_imported(self, zygote: Zygote, **said: bool) -> None:
+        self.zygotes._heard(zygote, {"is": "imported", "module": "m", "problem": "", **said})
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Iterator[Told]:
+    made = Told(tmp_path)
+    yield made
+    made.zygotes.stop()
+    made.theirs.close()
+
+
+def test_a_process_that_a_module_has_alone_is_not_given_up_for_those_that_waited_behind_it(told: Told) -> None:
+    told.zygotes.warm_limit = 1
+    told.run("a")
+    told.run("b", "other")
+    (clone,) = told.zygotes.clones.values()
+    told.hear_imported(clone, alone=True)
+    others = set(told.zygotes.clones.values()) - {clone}
+    assert clone.runs == {Path("a")} and [list(one.waiting) for one in others] == [["other"]]
+
+
+def test_what_waits_for_a_process_of_its_own_goes_to_that_which_another_became_meanwhile(told: Told) -> None:
+    """What is known of the module was forgotten in between."""
+    told.zygotes.fitness.note("program", "m", Fitness.ALONE)
+    told.run("a")
+    (first,) = told.zygotes.clones.values()
+    told.zygotes.fitness = KnownFitness()
+    told.run("b")
+    (second,) = set(told.zygotes.clones.values()) - {first}
+    told.hear_imported(second, alone=True)
+    assert list(told.zygotes.clones.values()) == [second] and told.zygotes.retired == []
+    assert second.runs == {Path("a"), Path("b")}
+
+
+def test_a_process_is_not_kept_for_attempts_that_could_not_be_handed_to_it(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told.run("a")
+    (clone,) = told.zygotes.clones.values()
+    told.hear_imported(clone)
+    clone.runs.clear()  # it has ended
+    monkeypatch.setattr(told.zygotes._workers, "deal_out", Mock(side_effect=OSError(errno.EMFILE, "too many files")))
+    with told.zygotes.gathering.together():
+        told.run("b", reuse=True)
+    assert told.lost == [Path("b")] and not clone.runs

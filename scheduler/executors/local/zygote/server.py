@@ -221,32 +221,44 @@ class Zygote:
 
     def why_not(self, before: forkable.Before, handlers: list[Any]) -> str:
         """Why forks of this process would not be as if they had imported the module themselves. What is only ours to
-        have is put back.
+        have is put back, whatever else there is: also a process that forks no more has to hear of ends.
         """
-        if started := self.started_by_import():
-            for pid in started - strays.trackers():  # each task starts its own; those go with this process
-                strays.kill(pid)
+        handles_others = self.handlers() != handlers
+        if handles_others:
+            self.put_back(handlers)
+        if self.end_what_it_started():
             return "importing it started processes"
         if threads := importing.lost_threads(patience=0.5):
             return f"importing it started threads, which do not survive a fork: {', '.join(threads)}"
         if importing.has_own_generators():
             return "importing it made a generator of random numbers without a seed, which forks would share"
-        if self.handlers() != handlers:
-            for number, handler in zip(OF_FORKS, handlers, strict=False):
-                signal.signal(number, handler)
-            signal.set_wakeup_fd(handlers[-1])
+        if handles_others:
             return "importing it set handlers of signals, which forks would lose"
         return before.why_not()
 
     def handlers(self) -> list[Any]:
+        """Of signals that tell of forks, with what they wake, and the signals that wait."""
         wakes = signal.set_wakeup_fd(-1)
         signal.set_wakeup_fd(wakes)
-        return [*map(signal.getsignal, OF_FORKS), wakes]
+        return [*map(signal.getsignal, OF_FORKS), wakes, signal.pthread_sigmask(signal.SIG_BLOCK, ())]
 
-    def started_by_import(self) -> set[int]:
-        """Children that no task left: those of a task that has ended meanwhile have its session."""
+    def put_back(self, handlers: list[Any]) -> None:
+        *of_forks, wakes, waiting = handlers
+        for number, handler in zip(OF_FORKS, of_forks, strict=True):
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(wakes)
+        signal.pthread_sigmask(signal.SIG_SETMASK, waiting)
+
+    def end_what_it_started(self) -> bool:
+        """Whether an import started processes: they end, with those below them. Once this process goes, whoever looks
+        after its tasks could not tell them from those.
+        """
         ours = self.children.keys() | self.workers.keys()
-        return {pid for pid in self.unknown_children() if strays.session(pid) not in ours}
+        # What a task left that has ended meanwhile has its session.
+        started = any(strays.session(pid) not in ours for pid in self.unknown_children())
+        if started:  # but Python's trackers: each task starts its own, and those of this process go with it
+            strays.end(spared=ours | self.kept | strays.trackers())
+        return started
 
     def do_clone(self, code: str, env: dict[str, str], user: list[Any] | None = None, tmp: str = "") -> None:
         fd = self.fds.pop(0)

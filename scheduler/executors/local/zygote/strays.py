@@ -80,6 +80,11 @@ def end_all() -> list[str]:
     return names + _end(until, spared=set())
 
 
+def end(*, spared: set[int]) -> None:
+    """Kill this process's children but those, and what falls to it then."""
+    _end(time.monotonic() + PATIENCE_SECONDS, spared=set(spared))
+
+
 def trackers() -> set[int]:
     """The pids of Python's own that this process has started."""
     return {tracker._pid for tracker in _trackers() if tracker._pid is not None}
