@@ -2,8 +2,8 @@
 
 The peer is installed from its own packages, in the releases that its module in benchmarks/peers/ pins, into an
 environment of its own below `--folder`, which is kept for the next time. It runs with its state in a PostgreSQL that
-has the same settings as Causeway's, and is set up for speed as far as its options say how; that module has these settings
-too. What both write goes away at the end.
+has the same settings as Causeway's, and is set up for speed as far as its options say how; that module has these
+settings too. What both write goes away at the end.
 
 First each is started alone, in turn: seconds of a second start until its UI answers, and its memory some time later.
 Then both run, and are asked in turn, round by round; the first round of these warms up and is not counted. Ratios are
