@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from setup import percentile
+
 Act = Callable[[], list[float]]  # one round of a measure: its samples
 Round = tuple[list[float], list[float]]  # the peer's samples, and ours
 LINKS = 20  # of a chain
@@ -33,11 +35,6 @@ MEASURES = {
     "chain": (f"chain of {LINKS} no-op tasks", "s"),
     "event": ("event to user function", "ms"),
 }
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def ratio(rounds: Sequence[Round]) -> float:
