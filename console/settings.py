@@ -196,6 +196,7 @@ SLOW_TASKS = (
     "scheduler.tasks.index_plain_values",
     "scheduler.tasks.send_traces",
     "console.tasks.send_password_reset",
+    "console.tasks.note_last_published",
     "lineage.tasks.send_run_events",
 )
 CELERY_TASK_ROUTES = {task: {"queue": SLOW_QUEUE} for task in SLOW_TASKS}
@@ -242,6 +243,7 @@ CELERY_BEAT_SCHEDULE = {
         ("readers", "console.tasks.watch_readers", 5.0),
         ("notifications", "scheduler.tasks.deliver_notifications", 5.0),
         ("values", "scheduler.tasks.index_plain_values", 5.0),
+        ("partitions", "console.tasks.note_last_published", 10.0),
         ("retention", "scheduler.tasks.apply_retention", 3600.0),
     )
 }

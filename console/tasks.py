@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.forms import PasswordResetForm
 
 import console.celery  # noqa: F401 - the application that they belong to
+from artifacts import last_published
 from console.sqlviews.readers import end_overdue
 from scheduler.heartbeat import report_alive
 
@@ -17,6 +18,12 @@ from scheduler.heartbeat import report_alive
 def heartbeat() -> None:
     """Shows that ticks reach a worker: the sign of life is given by the worker that got the message."""
     report_alive("worker")
+
+
+@shared_task
+def note_last_published() -> None:
+    """When each combination of partition values was last published, of versions that are new."""
+    last_published.note_last_published()
 
 
 @shared_task

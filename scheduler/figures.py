@@ -11,7 +11,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from scheduler import marks
+from artifacts import marks
 from scheduler.models import Figure, FiguresMark
 from scheduler.phases import ATTEMPT_TERMINAL, EXECUTION_TERMINAL, AttemptPhase, ExecutionPhase
 

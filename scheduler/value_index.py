@@ -13,11 +13,11 @@ from django.db.models import Q
 from flyteidl.core import literals_pb2
 from google.protobuf.message import DecodeError
 
+from artifacts import marks
 from artifacts.exceptions import InvalidArgument, NotFound
 from artifacts.literals import primary_uri
 from artifacts.search.language import Condition
 from artifacts.store import store
-from scheduler import marks
 from scheduler.models import Execution, ExecutionValue, PhaseEvent, ValueSide, ValuesMark
 from scheduler.phases import ExecutionPhase, Machine
 

@@ -10,6 +10,7 @@ from artifacts.models.governance import (
 )
 from artifacts.models.happening import Happening
 from artifacts.models.hold import Erasure, Hold
+from artifacts.models.mark import Mark, PartitionsMark
 from artifacts.models.retention import Removal, RetentionPolicy
 from artifacts.models.version import ArtifactVersion, CardFormat, Metric
 
@@ -28,8 +29,10 @@ __all__ = [
     "Happening",
     "Hold",
     "Kind",
+    "Mark",
     "Metric",
     "Partition",
+    "PartitionsMark",
     "Removal",
     "RetentionPolicy",
     "Severity",

@@ -58,13 +58,14 @@ class Partition(models.Model):
     """A combination of partition values under which an artifact has been published at least once.
 
     There are far fewer of these than versions: a query that leaves keys open finds its partitions here and then the
-    newest version of each by index, and "which regions were seen" is read here. Inserted with the first version, never
-    changed.
+    newest version of each by index, and "which regions were seen" is read here. Inserted with the first version;
+    `last_in`: the hour in which the last was published, of those up to PartitionsMark (artifacts.last_published).
     """
 
     artifact = models.ForeignKey(Artifact, on_delete=models.CASCADE, related_name="partitions", db_index=False)
     digest = models.CharField(max_length=32)
     values = models.JSONField()
+    last_in = models.DateTimeField(null=True, editable=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["artifact", "digest"], name="partition_unique")]

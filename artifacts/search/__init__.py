@@ -19,9 +19,9 @@ from django.db.models import QuerySet
 
 from artifacts.models import Artifact, ArtifactVersion
 from artifacts.search.facets import COUNTED, FACETED, FACETED_AT_LEAST, Facet, Facets, count, counted, filter_of
-from artifacts.search.filters import condition_q, moment_q
+from artifacts.search.filters import artifacts_q, asks_artifact, condition_q, moment_q
 from artifacts.search.language import Condition, grouped, parse, toggled
-from artifacts.search.order import NEWEST, Cursor, Order, Rows, read_cursor, read_order
+from artifacts.search.order import NEWEST, Cursor, Order, Row, Rows, read_cursor, read_order
 from artifacts.search.slices import newest_in_slices
 from artifacts.search.whole import ARTIFACTS, Known, of_all
 from artifacts.search.windows import first_rows
@@ -35,6 +35,7 @@ __all__ = [
     "Search",
     "facets_beside",
     "filter_of",
+    "in_order",
     "parse",
     "read_search",
     "search",
@@ -58,12 +59,21 @@ class Search:
         """
         if not any(condition.key == "removed" for condition in self.conditions):
             rows = rows.filter(removed_at__isnull=True)
-        for alternatives in grouped(self.conditions):
-            rows = rows.filter(reduce(or_, map(condition_q, alternatives)))
+        groups = grouped(self.conditions)
+        if of_artifacts := [group for group in groups if all(map(asks_artifact, group))]:
+            rows = rows.filter(artifacts_q(of_artifacts))
+        for alternatives in groups:
+            if alternatives not in of_artifacts:
+                rows = rows.filter(reduce(or_, map(condition_q, alternatives)))
         return rows
 
     def page(self, rows: Rows, *, limit: int, cursor: str = "") -> Found:
         """The first `limit` of the rows that match, in order, after the cursor."""
+        keys = self.keys(rows, limit=limit, cursor=cursor)
+        return Found(in_order(keys.ids, rows), keys.cursor)
+
+    def keys(self, rows: Rows, *, limit: int, cursor: str = "") -> Keys:
+        """Which rows that page has; `in_order` reads them."""
         after = read_cursor(cursor, self.order) if cursor else None
         asked = limit + 1
         found = first_rows(
@@ -76,10 +86,7 @@ class Search:
             newest=self._newest,
         ).rows
         last = Cursor(found[limit - 1][1], found[limit - 1][0]) if len(found) == asked else None
-        ids = [row[0] for row in found[:limit]]
-        shown = {row.pk: row for row in rows.filter(pk__in=ids)} if ids else {}
-        # One that was removed altogether in this moment is no longer there.
-        return Found([shown[pk] for pk in ids if pk in shown], str(last) if last is not None else "")
+        return Keys([row[0] for row in found[:limit]], str(last) if last is not None else "")
 
     def facets(self, rows: Rows, artifacts: QuerySet[Artifact] | None = None) -> Facets:
         """How the newest of the rows that match spread; where nothing is asked for and `artifacts` are those whose
@@ -140,6 +147,19 @@ def facets_beside(newest: Sequence[tuple[Any, ...]], artifact: Artifact) -> Face
     return of_all([Known(*(getattr(artifact, column) for column in Known._fields))], sample)
 
 
+def in_order(ids: Sequence[int], rows: QuerySet[ArtifactVersion, Row]) -> list[Row]:
+    """These of the rows, whatever is read of them (their `pk` among it). One that was removed altogether in this moment
+    is no longer there.
+    """
+    shown = {row.pk: row for row in rows.filter(pk__in=ids)} if ids else {}  # type: ignore[attr-defined]
+    return [shown[pk] for pk in ids if pk in shown]
+
+
+class Keys(NamedTuple):
+    ids: list[int]
+    cursor: str  # of the next page; empty on the last one
+
+
 class Found(NamedTuple):
     rows: list[ArtifactVersion]
-    cursor: str  # of the next page; empty on the last one
+    cursor: str  # likewise

@@ -6,8 +6,10 @@ name, project, description, partition keys) is looked up first, and the versions
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery
@@ -71,6 +73,8 @@ def _asked(condition: Condition) -> Q:
     if key.startswith("metadata.") and condition.operator in ("=", ":"):
         return _attribute(condition.key[len("metadata.") :], condition.value)
     if condition.operator == ":":
+        if key in OF_ARTIFACTS:
+            return among(Artifact.objects.filter(_artifact_q(condition)))
         if key not in FILTERS:
             raise InvalidArgument(
                 f"there is no filter '{condition.key}:' (in '{condition}'); filters: {', '.join(KNOWN)}"
@@ -80,6 +84,25 @@ def _asked(condition: Condition) -> Q:
         f"'{condition}' compares nothing: only created, time, metric.<name> and check.<name> are compared with "
         f"{condition.operator}"
     )
+
+
+def asks_artifact(condition: Condition) -> bool:
+    """Whether it is the artifact that answers, not its versions."""
+    return condition.operator == ":" and condition.key.lower() in OF_ARTIFACTS and not condition.negated
+
+
+def artifacts_q(groups: Sequence[Sequence[Condition]]) -> Q:
+    """Versions of the artifacts that answer all these groups, one condition of each: looked up at once, they are fewer
+    than those of each group, and mostly few enough to be written into the statement.
+    """
+    wanted = [reduce(or_, map(_artifact_q, group)) for group in groups]
+    return among(Artifact.objects.filter(*wanted))
+
+
+def _artifact_q(condition: Condition) -> Q:
+    if not condition.value:
+        raise InvalidArgument(f"{condition.key}: needs a value")
+    return OF_ARTIFACTS[condition.key.lower()](condition.value)
 
 
 def among(artifacts: QuerySet[Artifact]) -> Q:
@@ -100,12 +123,12 @@ def _has(query: SearchQuery) -> Q:
 
 def _name(value: str) -> Q:
     """An artifact of exactly that name if there is one, else all whose name contains it."""
-    exact = Artifact.objects.filter(name=value)
-    return among(exact if exact.exists() else Artifact.objects.filter(name__icontains=value))
+    exact = Q(name=value)
+    return exact if Artifact.objects.filter(exact).exists() else Q(name__icontains=value)
 
 
 def _scope(column: str) -> Callable[[str], Q]:
-    return lambda value: among(Artifact.objects.filter(**{column: value}))
+    return lambda value: Q(**{column: value})
 
 
 def _kind(value: str) -> Q:
@@ -229,10 +252,12 @@ def _length(value: str) -> timedelta:
     return lengths.get(len(value.rstrip("Zz")), timedelta(seconds=1))
 
 
-FILTERS: dict[str, Callable[[str], Q]] = {
+OF_ARTIFACTS: dict[str, Callable[[str], Q]] = {
     "name": _name,
     "project": _scope("project"),
     "domain": _scope("domain"),
+}
+FILTERS: dict[str, Callable[[str], Q]] = {
     "kind": _kind,
     "alias": _alias,
     "tag": _alias,  # what Flyte calls an alias
@@ -244,7 +269,7 @@ FILTERS: dict[str, Callable[[str], Q]] = {
     "quarantined": _quarantined,
 }
 KNOWN = [
-    *(f"{key}:" for key in FILTERS),
+    *(f"{key}:" for key in (*OF_ARTIFACTS, *FILTERS)),
     "sort:",
     "created>",
     "time>",

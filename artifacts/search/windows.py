@@ -28,9 +28,11 @@ from artifacts.search.slices import NEVER
 WINDOWS = (1_000, 2_500, 5_000, 10_000, 20_000, 30_000, 40_000, 80_000, *range(240_000, 2_000_000, 160_000))
 METRIC_WINDOWS = (400, 4_000, 20_000)
 GROWTH = 5  # times as far as was looked is looked next, at most,
-STRIDE = 160_000  # and so many rows more
+STRIDE = 160_000  # and so many rows more, once there were some
 SPARE = 1.3  # rows looked through, of those that it takes if the next ones match as often as the last
-WALKED = 40_000  # rows in a window of which each is read, 0.3 µs; of larger ones, any index of the conditions is better
+WALKED = 40_000  # rows in a window of which each is read, 0.3 µs; in a larger one, rare matches are found by index
+# Finding a row by index costs so many of reading one in order: an index finds those of other times as well.
+BY_INDEX = 5
 TRIFLE = 400  # pages, about: what is thought to cost no more is found by index
 CHEAP = 4_000  # likewise, where next to nothing was found in order; what is thought so may be ten times as dear
 NEXT_TO_NOTHING = 3  # rows
@@ -97,7 +99,7 @@ def _first(
     while (
         edge := edges.next(looked, len(found), (enough if looked >= near else limit) - len(found), before)
     ) is not None:
-        walking = bool(matching.order.metric) or edge.rows - looked <= WALKED
+        walking = bool(matching.order.metric) or _walks(edge.rows - looked, looked, len(found), edges.all)
         session.walk(walking)
         found += matching.read(session, before, edge.value, limit - len(found), by_index=walking)
         looked, before = edge.rows, edge.value
@@ -170,20 +172,32 @@ class _Edge(NamedTuple):
 
 
 class _Edges(Protocol):
+    all: int  # rows from the beginning on, roughly
+
     def next(self, looked: int, found: int, missing: int, before: Any) -> _Edge | None:
         """After `looked` rows, until `before`, of which `found` match and `missing` others are wanted. None: all that
         is left is one window.
         """
 
 
-def _most(looked: int) -> int:
-    return min(looked * GROWTH, looked + STRIDE)
+def _most(looked: int, found: int) -> int:
+    """Where nothing was found the next window costs a few times what those before it did, however large: many would
+    cost each what it takes to ask the indexes.
+    """
+    return min(looked * GROWTH, looked + STRIDE) if found else looked * GROWTH
 
 
 def _reach(looked: int, found: int, missing: int) -> int:
     """How far to look: as far as it takes if rows go on to match as often, within bounds."""
-    expected = looked + max(looked // 4, round(missing * looked / found * SPARE)) if found else _most(looked)
-    return min(_most(looked), expected)
+    most = _most(looked, found)
+    return min(most, looked + max(looked // 4, round(missing * looked / found * SPARE))) if found else most
+
+
+def _walks(size: int, looked: int, found: int, rows: int) -> bool:
+    """Whether a window is read in order: a small one, and one of matches that are frequent in all rows, if they go on
+    as they did.
+    """
+    return size <= WALKED or (found >= NEXT_TO_NOTHING and size * looked < found * rows * BY_INDEX)
 
 
 class _Times:
@@ -194,14 +208,16 @@ class _Times:
         self._descending = order.descending
         with prepared() as cursor:
             cursor.execute(_TIMES.format(**way._asdict()), [begin or way.first, list(WINDOWS)])
-            self._edges = [_Edge(*row) for row in cursor.fetchall()]
+            ends = cursor.fetchall()
+        self._edges = [_Edge(rows, value) for rows, value, _ in ends]
+        self.all = ends[0][2] if ends else 0
 
     def next(self, looked: int, found: int, missing: int, before: Any) -> _Edge | None:
         # A version may have been published before one of a smaller id was: windows go one way all the same.
         left = [edge for edge in self._edges if edge.rows > looked and (before is None or self._beyond(edge, before))]
         if not looked or not left:
             return left[0] if left else None
-        within = [edge for edge in left if edge.rows <= _most(looked)] or left[:1]
+        within = [edge for edge in left if edge.rows <= _most(looked, found)] or left[:1]
         reach = _reach(looked, found, missing)
         return next((edge for edge in within if edge.rows >= reach), within[-1])
 
@@ -211,6 +227,8 @@ class _Times:
 
 class _Metrics:
     """Ends by value of a metric: each is counted when it is asked for, as that takes reading the index until there."""
+
+    all = 0  # read in order, however many
 
     def __init__(self, order: Order, after: float | None) -> None:
         self._name = order.metric
@@ -240,15 +258,18 @@ class _Way(NamedTuple):
     beyond: str
     sign: str
     first: str
+    last: str
 
 
 def _way(order: Order) -> _Way:
-    return _Way("DESC", "<=", "-", "infinity") if order.descending else _Way("ASC", ">=", "+", "-infinity")
+    return (
+        _Way("DESC", "<=", "-", "infinity", "min") if order.descending else _Way("ASC", ">=", "+", "-infinity", "max")
+    )
 
 
 # Ids grow with time, so they say where a row lies without counting; gaps among them make a window smaller.
 _TIMES = """
-    SELECT step.rows, edge.created_at
+    SELECT step.rows, edge.created_at, abs(first.id - (SELECT {last}(id) FROM artifacts_artifactversion))
     FROM (
         SELECT id FROM artifacts_artifactversion WHERE created_at {beyond} %s::timestamptz
         ORDER BY created_at {order}, id {order} LIMIT 1

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpResponse
+from django.utils.timezone import get_current_timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from flyteidl.core import literals_pb2, types_pb2
@@ -26,7 +27,7 @@ from artifacts.partition_values import digest_of
 from artifacts.partitions import truncate
 from artifacts.periods import format_period
 from artifacts.queries import LATEST, check_keys, newest_of
-from artifacts.search import Search, read_search
+from artifacts.search import Search, in_order, read_search
 from artifacts.wanted import Wanted
 from console.access_objects import access_artifact, access_version, access_version_id
 from console.accounts import access
@@ -41,7 +42,6 @@ from console.sandbox import CARD, sandboxed
 
 TAGS = ["artifacts"]
 PARTITION_PREFIX = "partition."
-_HEAVY = ["literal", "literal_type", "card", "terms"]
 
 
 class VersionSummary(serializers.Serializer[Any]):
@@ -73,42 +73,61 @@ class VersionSummary(serializers.Serializer[Any]):
         return "" if at is None else format_period(at, version.artifact.granularity)
 
 
-_MOMENT = serializers.DateTimeField()
-
-
 def _moment(at: datetime | None) -> str | None:
-    return None if at is None else _MOMENT.to_representation(at)
+    """As DateTimeField has it."""
+    return None if at is None else at.astimezone(get_current_timezone()).isoformat().replace("+00:00", "Z")
 
 
-def summary_of(version: ArtifactVersion) -> dict[str, Any]:
+SUMMARY = (
+    *("pk", "artifact__project", "artifact__domain", "artifact__name", "artifact__granularity"),
+    *(
+        "version",
+        "kind",
+        "partitions",
+        "time_partition",
+        "uri",
+        "size_bytes",
+        "content_hash",
+        "execution_key",
+        "node_id",
+    ),
+    *("producer", "created_by", "created_at", "quarantined_at", "is_shadow", "removed_at", "metadata", "metrics"),
+)
+
+
+def summaries_of(rows: QuerySet[ArtifactVersion]) -> QuerySet[ArtifactVersion, Any]:
+    """The columns that `summary_of` tells: to make two models of each row first is a third of what Python does."""
+    return rows.values_list(*SUMMARY, named=True)
+
+
+def summary_of(row: Any) -> dict[str, Any]:
     """What VersionSummary says, written out: to ask its fields one after the other for each row takes a quarter of what
     Python does for a search.
     """
-    artifact = version.artifact
-    at = version.time_partition
+    at = row.time_partition
     return {
-        "id": version.pk,
-        "project": artifact.project,
-        "domain": artifact.domain,
-        "name": artifact.name,
-        "version": version.version,
-        "kind": version.kind,
-        "partitions": version.partitions,
+        "id": row.pk,
+        "project": row.artifact__project,
+        "domain": row.artifact__domain,
+        "name": row.artifact__name,
+        "version": row.version,
+        "kind": row.kind,
+        "partitions": row.partitions,
         "time_partition": _moment(at),
-        "period": "" if at is None else format_period(at, artifact.granularity),
-        "uri": version.uri,
-        "size_bytes": version.size_bytes,
-        "content_hash": version.content_hash,
-        "execution": version.execution_key,
-        "node_id": version.node_id,
-        "producer": version.producer,
-        "created_by": version.created_by,
-        "created_at": _moment(version.created_at),
-        "quarantined_at": _moment(version.quarantined_at),
-        "is_shadow": version.is_shadow,
-        "removed_at": _moment(version.removed_at),
-        "metadata": {key: str(value) for key, value in version.metadata.items()},
-        "metrics": {key: float(value) for key, value in version.metrics.items()},
+        "period": "" if at is None else format_period(at, row.artifact__granularity),
+        "uri": row.uri,
+        "size_bytes": row.size_bytes,
+        "content_hash": row.content_hash,
+        "execution": row.execution_key,
+        "node_id": row.node_id,
+        "producer": row.producer,
+        "created_by": row.created_by,
+        "created_at": _moment(row.created_at),
+        "quarantined_at": _moment(row.quarantined_at),
+        "is_shadow": row.is_shadow,
+        "removed_at": _moment(row.removed_at),
+        "metadata": {key: str(value) for key, value in row.metadata.items()},
+        "metrics": {key: float(value) for key, value in row.metrics.items()},
     }
 
 
@@ -212,7 +231,7 @@ class VersionsView(ListView):
         if partitions:
             whole = set(partitions) == set(artifact.partition_keys)
             wanted &= Q(partition_digest=digest_of(partitions)) if whole else Q(partitions__contains=partitions)
-        rows = ArtifactVersion.objects.filter(wanted, artifact=artifact).select_related("artifact").defer(*_HEAVY)
+        rows = summaries_of(ArtifactVersion.objects.filter(wanted, artifact=artifact))
         paginator = self.pagination_class()
         found = paginator.paginate_queryset(rows, request, self)
         return paginator.get_paginated_response([summary_of(row) for row in found])
@@ -274,12 +293,12 @@ class SearchView(ListView):
         """Versions of every artifact that match all words and filters, newest first or as `sort:` says."""
         search, rows = read_search_of(request)
         asked = request.query_params
-        rows = rows.select_related("artifact").defer(*_HEAVY)
-        found = search.page(rows, limit=read_limit(asked.get("limit")), cursor=asked.get("cursor", ""))
+        keys = search.keys(rows, limit=read_limit(asked.get("limit")), cursor=asked.get("cursor", ""))
         paginator = self.pagination_class()
-        if found.cursor:
-            paginator.next_url = replace_query_param(request.build_absolute_uri(), "cursor", found.cursor)
-        return paginator.get_paginated_response([summary_of(row) for row in found.rows])
+        if keys.cursor:
+            paginator.next_url = replace_query_param(request.build_absolute_uri(), "cursor", keys.cursor)
+        found = in_order(keys.ids, summaries_of(rows))
+        return paginator.get_paginated_response([summary_of(row) for row in found])
 
 
 class FacetOut(serializers.Serializer[Any]):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from artifacts.models import Mark
+
 
 class Figure(models.Model):
     """A number that only grows, for operators: how often something happened (scheduler.figures).
@@ -19,22 +21,6 @@ class Figure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}{{{self.labels}}} {self.value:g}"
-
-
-class Mark(models.Model):
-    """How far a table of growing numbers was read (scheduler.marks): `ahead_to` was the newest number given out when
-    `ahead_xid` was the next transaction.
-    """
-
-    counted_to = models.BigIntegerField()
-    ahead_to = models.BigIntegerField()
-    ahead_xid = models.BigIntegerField()
-
-    class Meta:
-        abstract = True
-
-    def __str__(self) -> str:
-        return f"read to {self.counted_to}"
 
 
 class FiguresMark(Mark):

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from artifacts.models import Mark
 from scheduler.models.execution import Execution
-from scheduler.models.figure import Mark
 
 
 class ValueSide(models.TextChoices):

@@ -15,8 +15,8 @@ from django.db import connection, transaction
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from artifacts import marks
 from lineage.outgoing import NoAnswer, NotAllowed, post
-from scheduler import marks
 from scheduler.models import Execution, NodeExecution, PhaseEvent, TaskExecution, TracesMark
 from scheduler.phases import EXECUTION_TERMINAL, Machine
 from scheduler.traces.spans import spans_of

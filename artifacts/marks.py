@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from django.db import connection
 
-from scheduler.models.figure import Mark
+from artifacts.models import Mark
 
 _AHEAD = """
     SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
