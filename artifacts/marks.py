@@ -2,6 +2,9 @@
 
 A number is given out before its transaction ends, so those after it may be seen first. A range is whole once every
 transaction is over that was under way, or could begin, when its last number was given out.
+
+A database that was restored into another server has a mark of transactions that this one has not come to: it begins to
+wait anew, for those that there are here.
 """
 
 from __future__ import annotations
@@ -28,6 +31,10 @@ def step(mark: Mark, table: str, *, most: int) -> tuple[int, int]:
         mark.save()
         return newest, newest
     after = mark.counted_to
+    if following < mark.ahead_xid:
+        mark.ahead_to, mark.ahead_xid = newest, following
+        mark.save()
+        return after, after
     upto = min(mark.ahead_to, after + most) if oldest >= mark.ahead_xid else after
     if upto == mark.ahead_to and newest > mark.ahead_to:
         mark.ahead_to, mark.ahead_xid = newest, following

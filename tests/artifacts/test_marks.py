@@ -1,0 +1,83 @@
+"""How far a table was read: each row once, none left out, whatever server the database came from."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from django.db import connection, transaction
+
+from artifacts import marks
+from artifacts.models import Artifact, PartitionsMark
+
+pytestmark = pytest.mark.django_db(transaction=True)
+TABLE = Artifact._meta.db_table
+
+
+def artifact(name: str) -> int:
+    return Artifact.objects.create(project="p", domain="d", name=name).pk
+
+
+def mark() -> PartitionsMark:
+    return PartitionsMark.objects.first() or PartitionsMark()
+
+
+def read(*, turns: int = 3, most: int = 100) -> list[int]:
+    """Keys of the rows that so many turns are given."""
+    found = []
+    for _ in range(turns):
+        with transaction.atomic():
+            after, upto = marks.step(mark(), TABLE, most=most)
+            found += list(
+                Artifact.objects.filter(pk__gt=after, pk__lte=upto).order_by("pk").values_list("pk", flat=True)
+            )
+    return found
+
+
+def test_a_new_mark_begins_with_what_comes_from_now_on() -> None:
+    artifact("before")
+    assert read() == []
+    after = artifact("after")
+    assert read() == [after]
+    assert read() == []
+
+
+def test_no_more_than_asked_are_given_at_a_time() -> None:
+    read()
+    made = [artifact(f"a{n}") for n in range(5)]
+    assert read(turns=1) == []  # it waits for those that were under way
+    assert [read(turns=1, most=2) for _ in range(4)] == [made[:2], made[2:4], made[4:], []]
+
+
+def test_a_row_whose_transaction_ends_late_is_waited_for() -> None:
+    read()
+    made, go, keys = threading.Event(), threading.Event(), []
+
+    def slowly() -> None:
+        try:
+            with transaction.atomic():
+                keys.append(artifact("late"))
+                made.set()
+                go.wait(10)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=slowly)
+    thread.start()
+    assert made.wait(10)
+    keys.append(artifact("soon"))
+    assert read() == []
+    go.set()
+    thread.join()
+    assert read() == keys
+
+
+def test_a_restored_database_does_not_wait_for_transactions_of_the_server_it_came_from() -> None:
+    read()
+    with transaction.atomic():
+        there = mark()
+        there.ahead_xid += 10**9  # a server that had long been used
+        there.save()
+    made = artifact("here")
+    assert read() == [made]
+    assert read() == []
