@@ -18,13 +18,14 @@ from artifacts.search.language import grouped, parse
 from artifacts.search.slices import NEVER, newest_in_slices
 from tests.artifacts.publishing import START
 from tests.artifacts.test_search_order import make_versions
+from tests.transactions import read_on, wait_for_others
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def caught_up() -> None:
-    for _ in range(3):  # the first turn begins, the next ones go as far as there were versions when one began
-        note_last_published()
+    read_on(note_last_published)  # a first one begins
+    read_on(note_last_published)
 
 
 def newest(text: str) -> datetime | None:
@@ -105,7 +106,7 @@ def test_a_version_whose_transaction_ends_late_is_not_passed_over() -> None:
     thread.start()
     assert published.wait(10)
     make_versions([(200, "model", "LAX", -1)], "quick")
-    caught_up()
+    assert [note_last_published() for _ in range(3)] == [0, 0, 0]
     go.set()
     thread.join()
     assert newest("region=SEA") == START + timedelta(minutes=100)
@@ -117,6 +118,7 @@ def test_one_at_a_time_takes_a_turn_and_many_versions_take_several(monkeypatch: 
     caught_up()
     make_versions([(n, "model", "SEA", -1) for n in range(7)])
     note_last_published()
+    wait_for_others()
     monkeypatch.setattr(last_published, "AT_ONCE", 3)
     times: Iterator[float] = iter([0.0, 0.0, 99.0, 99.0])
     assert note_last_published(clock=lambda: next(times)) == 6  # until its time is over

@@ -9,6 +9,7 @@ from django.db import connection, transaction
 
 from artifacts import marks
 from artifacts.models import Artifact, PartitionsMark
+from tests.transactions import wait_for_others
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TABLE = Artifact._meta.db_table
@@ -22,10 +23,12 @@ def mark() -> PartitionsMark:
     return PartitionsMark.objects.first() or PartitionsMark()
 
 
-def read(*, turns: int = 3, most: int = 100) -> list[int]:
-    """Keys of the rows that so many turns are given."""
+def read(*, turns: int = 3, most: int = 100, waiting: bool = False) -> list[int]:
+    """Keys of the rows that so many turns are given. `waiting`: while a transaction is under way."""
     found = []
-    for _ in range(turns):
+    for turn in range(turns):
+        if turn and not waiting:
+            wait_for_others()
         with transaction.atomic():
             after, upto = marks.step(mark(), TABLE, most=most)
             found += list(
@@ -46,6 +49,7 @@ def test_no_more_than_asked_are_given_at_a_time() -> None:
     read()
     made = [artifact(f"a{n}") for n in range(5)]
     assert read(turns=1) == []  # it waits for those that were under way
+    wait_for_others()
     assert [read(turns=1, most=2) for _ in range(4)] == [made[:2], made[2:4], made[4:], []]
 
 
@@ -66,9 +70,10 @@ def test_a_row_whose_transaction_ends_late_is_waited_for() -> None:
     thread.start()
     assert made.wait(10)
     keys.append(artifact("soon"))
-    assert read() == []
+    assert read(waiting=True) == []
     go.set()
     thread.join()
+    wait_for_others()
     assert read() == keys
 
 

@@ -28,7 +28,7 @@ from scheduler.phases import AttemptPhase, ExecutionPhase, Machine
 from scheduler.sweep import sweep_all
 from tests.console.pages.cast import make_world
 from tests.console.rest.rows import make_attempt, make_event, make_execution, make_node
-from tests.scheduler.transactions import read_on
+from tests.transactions import read_on
 
 ROOT = Path(__file__).resolve().parents[2]
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]

@@ -19,7 +19,7 @@ from tests.flyte import register_all
 from tests.receiving import Answer, Posted, receiving
 from tests.scheduler.driving import Driver, TaskFailed, start, workflow_of
 from tests.scheduler.test_lineage import ANSWERS, child_plan, parent, run_all
-from tests.scheduler.transactions import read_on
+from tests.transactions import read_on
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("object_store")]
 

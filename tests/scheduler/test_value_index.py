@@ -19,7 +19,7 @@ from scheduler.phases import ExecutionPhase, Machine
 from scheduler.search import EXECUTIONS
 from scheduler.value_index import index_values
 from tests.console.rest.rows import START, make_execution
-from tests.scheduler.transactions import read_on
+from tests.transactions import read_on
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
