@@ -22,7 +22,7 @@ from artifacts.uploads import File, complete, upload
 MINUTE = timedelta(minutes=1)
 
 
-@pytest.fixture(params=["local", "s3"])
+@pytest.fixture(params=["local", pytest.param("s3", marks=pytest.mark.server)])
 def objects(request: pytest.FixtureRequest, tmp_path: Path, settings: Settings) -> ObjectStore:
     if request.param == "s3":
         store: ObjectStore = request.getfixturevalue("s3_store")

@@ -22,6 +22,8 @@ from console.supervisor.paths import Home
 from console.supervisor.processes import apps, configuration
 from tests.stack import options
 
+pytestmark = pytest.mark.server  # each makes one of its own
+
 MADE_BEFORE = """
     CREATE TYPE mood AS ENUM ('well', 'ill');
     CREATE DOMAIN word AS text;

@@ -47,6 +47,7 @@ print(importing.has_own_generators())
 """
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("program", "own"),
     [
@@ -70,6 +71,7 @@ def test_a_program_has_a_generator_of_its_own_where_it_made_one_and_not_where_a_
 SEEDED = NOTED.replace("has_own_generators", "has_seeded")
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("program", "seeded"),
     [
@@ -108,6 +110,7 @@ for _ in range(2):
 """
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("program", "drawn", "same"),
     [
