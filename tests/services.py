@@ -6,10 +6,16 @@ one run (`pytest -n`) share the server, and have each a database (pytest-django)
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import shutil
+import tempfile
 import warnings
 from pathlib import Path
+
+import psutil
+import pytest
 
 TEST_ID = os.environ.get("CAUSEWAY_TEST_ID", "main")
 TEST_HOME = Path(os.environ.get("CAUSEWAY_TEST_HOME") or Path(__file__).resolve().parent.parent / ".test")
@@ -35,6 +41,25 @@ def start_postgres() -> str:
     server.psql("ALTER SYSTEM SET synchronous_commit = off;")
     server.psql("SELECT pg_reload_conf();")
     return str(uri).replace("/postgres?", f"/causeway_{TEST_ID}?")
+
+
+FOLDERS, KEPT = "causeway-run-", 3  # of test runs, in the folder for what is temporary; so many that ended are kept
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """A folder of its own for this run. pytest's lie in one folder for all runs of a user, and each that begins closes
+    it to other users: to those who run the tasks of another run, whose processes then die.
+    """
+    if config.option.basetemp is not None:
+        return
+    folder = Path(tempfile.gettempdir())
+    with contextlib.suppress(FileNotFoundError):  # another run that begins removes them, too
+        others = sorted(folder.glob(f"{FOLDERS}[0-9]*"), key=lambda path: path.stat().st_mtime)
+        ended = [other for other in others if not psutil.pid_exists(int(other.name[len(FOLDERS) :]))]
+        for old in ended[:-KEPT]:
+            shutil.rmtree(old, ignore_errors=True)
+    config.option.basetemp = str(folder / f"{FOLDERS}{os.getpid()}")
 
 
 (Path(os.environ["CAUSEWAY_HOME"]) / "static").mkdir(parents=True, exist_ok=True)  # WhiteNoise looks for it
