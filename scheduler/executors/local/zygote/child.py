@@ -32,7 +32,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NoReturn
 
-from . import images, importing, kept, lean, strays, together
+from . import ending, images, importing, kept, lean, strays, together
 from .orders import Ends, Orders
 
 DUPLICATE = 197  # exit code of a process that found its attempt started already
@@ -172,6 +172,8 @@ def _attempt(directory: str, tell: Callable[[int], None], *, last: bool) -> int:
             sys.stderr.write(f"{strays.words(left)}\n")
     _flush()
     if not last:
+        with contextlib.suppress(Exception):
+            ending.end_eager()
         with contextlib.suppress(OSError):  # the directory may be another attempt's soon, and a thread be left
             os.chdir("/proc")  # where nobody can leave a file
     _leave_own_result(directory, status, full=_disk_full)
@@ -369,13 +371,8 @@ def _exit_code(error: SystemExit) -> int:
 
 
 def _wind_down(status: int) -> int:
-    """What the interpreter does at exit and `os._exit` does not: wait for threads, run the exit functions."""
-    import atexit
-    import threading
-
     try:
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
+        ending.run_exit_functions()
     except SystemExit as error:
         return _exit_code(error)
     except BaseException:  # noqa: BLE001 - a user's exit function may raise anything

@@ -8,7 +8,6 @@ not as known it becomes, by exec, the process that flytekit would have started.
 
 from __future__ import annotations
 
-import atexit
 import gc
 import importlib
 import os
@@ -16,10 +15,10 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from . import ending
 from .door import Door, Elsewhere
 
 FAST, COMMANDS = "pyflyte-fast-execute", ("pyflyte-execute", "pyflyte-map-execute")
@@ -218,8 +217,7 @@ def status_of(error: SystemExit) -> int:
 def _leave(status: int) -> NoReturn:
     """What an interpreter does at its end, but for taking all modules apart: that takes longer than a small task."""
     try:
-        threading._shutdown()  # type: ignore[attr-defined]
-        atexit._run_exitfuncs()
+        ending.run_exit_functions()
     except BaseException as error:  # noqa: BLE001
         sys.excepthook(type(error), error, error.__traceback__)
     for stream in (sys.stdout, sys.stderr):

@@ -1,0 +1,1 @@
+../../../local/zygote/ending.py
