@@ -43,7 +43,7 @@ def start_postgres() -> str:
     return str(uri).replace("/postgres?", f"/causeway_{TEST_ID}?")
 
 
-FOLDERS, KEPT = "causeway-run-", 3  # of test runs, in the folder for what is temporary; so many that ended are kept
+FOLDERS, KEPT = "tests-", 3  # of test runs, in the folder for what is temporary; so many that ended are kept
 
 
 @pytest.hookimpl(tryfirst=True)
