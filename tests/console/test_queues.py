@@ -13,7 +13,7 @@ from celery.schedules import schedule
 from django.conf import settings
 
 from console.celery import Ticks, app
-from console.tasks import send_password_reset
+from console.tasks import note_last_published, send_password_reset
 from lineage.actions import export
 from lineage.tasks import send_run_events
 from scheduler import wake
@@ -38,6 +38,7 @@ SLOW: tuple[Any, ...] = (
     send_password_reset,
     judge_data_of,
     send_traces,
+    note_last_published,
 )
 ARGUMENTS: dict[Any, list[Any]] = {send_password_reset: ["ann@example.com"], judge_data_of: [1]}
 
