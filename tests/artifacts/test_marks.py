@@ -77,6 +77,64 @@ def test_a_row_whose_transaction_ends_late_is_waited_for() -> None:
     assert read() == keys
 
 
+def test_a_row_is_waited_for_whose_transaction_is_the_last_that_began() -> None:
+    """PostgreSQL's snapshots count the transactions that are over, so they end before this one."""
+    read()
+    made, go, keys = threading.Event(), threading.Event(), []
+
+    def slowly() -> None:
+        try:
+            with transaction.atomic():
+                keys.append(artifact("late"))
+                made.set()
+                go.wait(10)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=slowly)
+    thread.start()
+    assert made.wait(10)
+    found = read()
+    go.set()
+    thread.join()
+    assert found + read() == keys
+
+
+def test_a_row_that_has_its_number_before_its_transaction_has_one_is_waited_for() -> None:
+    """PostgreSQL gives a transaction its number when it writes the first row, and the row its key before that."""
+    read()
+    artifact("before")  # else drawing a key would be what its transaction writes first
+    numbered, go, keys = threading.Event(), threading.Event(), []
+
+    def slowly() -> None:
+        try:
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(f"LOCK TABLE {TABLE} IN ROW EXCLUSIVE MODE")  # as INSERT does, before it draws keys
+                cursor.execute("SELECT nextval(pg_get_serial_sequence(%s, 'id'))", [TABLE])
+                keys.append(cursor.fetchone()[0])
+                cursor.execute("SELECT pg_current_xact_id_if_assigned() IS NULL")
+                assert cursor.fetchone()[0]
+                numbered.set()
+                go.wait(10)
+                Artifact.objects.create(pk=keys[0], project="p", domain="d", name="late")
+                written.set()
+                end.wait(10)
+        finally:
+            connection.close()
+
+    written, end = threading.Event(), threading.Event()
+    thread = threading.Thread(target=slowly)
+    thread.start()
+    assert numbered.wait(10)
+    found = read(turns=1)
+    go.set()
+    assert written.wait(10)
+    found += read()
+    end.set()
+    thread.join()
+    assert keys[0] in found + read()
+
+
 def test_a_restored_database_does_not_wait_for_transactions_of_the_server_it_came_from() -> None:
     read()
     with transaction.atomic():
