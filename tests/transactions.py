@@ -1,11 +1,13 @@
-"""Transactions of other test runs: they share the server, and who reads a table in whole ranges waits for them."""
+"""Transactions of others: another session's, and those of other test runs, which share the server."""
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-from django.db import connection
+from django.db import connection, transaction
 
 SECONDS = 60.0  # the longest test that holds a transaction is shorter
 
@@ -29,3 +31,27 @@ def read_on(step: Callable[[], int]) -> int:
     total = step()
     wait_for_others()
     return total + step()
+
+
+@contextmanager
+def held(how: Callable[[], object]) -> Iterator[threading.Event]:
+    """Another session's transaction has done that, and ends when the event is set."""
+    done, let_go = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        try:
+            with transaction.atomic():
+                how()
+                done.set()
+                let_go.wait(30)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert done.wait(10)
+    try:
+        yield let_go
+    finally:
+        let_go.set()
+        thread.join()

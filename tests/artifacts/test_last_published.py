@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from artifacts import last_published
@@ -18,7 +17,7 @@ from artifacts.search.language import grouped, parse
 from artifacts.search.slices import NEVER, newest_in_slices
 from tests.artifacts.publishing import START
 from tests.artifacts.test_search_order import make_versions
-from tests.transactions import read_on, wait_for_others
+from tests.transactions import held, read_on, wait_for_others
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,6 +25,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def caught_up() -> None:
     read_on(note_last_published)  # a first one begins
     read_on(note_last_published)
+
+
+def take_turn() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", list(last_published.NOTING))
 
 
 def newest(text: str) -> datetime | None:
@@ -91,24 +95,9 @@ def test_a_version_whose_transaction_ends_late_is_not_passed_over() -> None:
     """Its id was given out before those that are seen already."""
     make_versions([(0, "model", "LAX", -1)])
     caught_up()
-    published, go = threading.Event(), threading.Event()
-
-    def publish_slowly() -> None:
-        try:
-            with transaction.atomic():
-                make_versions([(100, "model", "SEA", -1)], "slow")
-                published.set()
-                go.wait(10)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=publish_slowly)
-    thread.start()
-    assert published.wait(10)
-    make_versions([(200, "model", "LAX", -1)], "quick")
-    assert [note_last_published() for _ in range(3)] == [0, 0, 0]
-    go.set()
-    thread.join()
+    with held(lambda: make_versions([(100, "model", "SEA", -1)], "slow")):
+        make_versions([(200, "model", "LAX", -1)], "quick")
+        assert [note_last_published() for _ in range(3)] == [0, 0, 0]
     assert newest("region=SEA") == START + timedelta(minutes=100)
     caught_up()
     assert last_in()["SEA"] is not None and unnoted() == (ArtifactVersion.objects.order_by("-pk")[0].pk, 0)
@@ -122,23 +111,8 @@ def test_one_at_a_time_takes_a_turn_and_many_versions_take_several(monkeypatch: 
     monkeypatch.setattr(last_published, "AT_ONCE", 3)
     times: Iterator[float] = iter([0.0, 0.0, 99.0, 99.0])
     assert note_last_published(clock=lambda: next(times)) == 6  # until its time is over
-    taken, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        try:
-            with transaction.atomic(), connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", list(last_published.NOTING))
-                taken.set()
-                done.wait(10)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert taken.wait(10)
-    assert note_last_published() == 0
-    done.set()
-    thread.join()
+    with held(take_turn):
+        assert note_last_published() == 0
     assert note_last_published() == 1
     assert PartitionsMark.objects.count() == 1
 

@@ -9,7 +9,7 @@ from django.db import connection, transaction
 
 from artifacts import marks
 from artifacts.models import Artifact, PartitionsMark
-from tests.transactions import wait_for_others
+from tests.transactions import held, wait_for_others
 
 pytestmark = pytest.mark.django_db(transaction=True)
 TABLE = Artifact._meta.db_table
@@ -55,24 +55,10 @@ def test_no_more_than_asked_are_given_at_a_time() -> None:
 
 def test_a_row_whose_transaction_ends_late_is_waited_for() -> None:
     read()
-    made, go, keys = threading.Event(), threading.Event(), []
-
-    def slowly() -> None:
-        try:
-            with transaction.atomic():
-                keys.append(artifact("late"))
-                made.set()
-                go.wait(10)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=slowly)
-    thread.start()
-    assert made.wait(10)
-    keys.append(artifact("soon"))
-    assert read(waiting=True) == []
-    go.set()
-    thread.join()
+    keys: list[int] = []
+    with held(lambda: keys.append(artifact("late"))):
+        keys.append(artifact("soon"))
+        assert read(waiting=True) == []
     wait_for_others()
     assert read() == keys
 
@@ -80,23 +66,9 @@ def test_a_row_whose_transaction_ends_late_is_waited_for() -> None:
 def test_a_row_is_waited_for_whose_transaction_is_the_last_that_began() -> None:
     """PostgreSQL's snapshots count the transactions that are over, so they end before this one."""
     read()
-    made, go, keys = threading.Event(), threading.Event(), []
-
-    def slowly() -> None:
-        try:
-            with transaction.atomic():
-                keys.append(artifact("late"))
-                made.set()
-                go.wait(10)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=slowly)
-    thread.start()
-    assert made.wait(10)
-    found = read()
-    go.set()
-    thread.join()
+    keys: list[int] = []
+    with held(lambda: keys.append(artifact("late"))):
+        found = read(waiting=True)
     assert found + read() == keys
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -22,6 +21,7 @@ from scheduler.phases import ExecutionPhase
 from scheduler.statements import lock
 from tests.scheduler.driving import Driver, start, workflow_of
 from tests.scheduler.test_advance import add, plus
+from tests.transactions import held
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("object_store")]
 
@@ -36,30 +36,6 @@ def no_broker(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """No wake-ups at all: what is not done by the one call is not done."""
     monkeypatch.setattr(wake, "_after_commit", lambda send, what: None)
     yield
-
-
-@contextmanager
-def held(how: Callable[[], object]) -> Iterator[threading.Event]:
-    """Another session's transaction has done that, and ends when the event is set."""
-    done, let_go = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        try:
-            with transaction.atomic():
-                how()
-                done.set()
-                let_go.wait(30)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    assert done.wait(10)
-    try:
-        yield let_go
-    finally:
-        let_go.set()
-        thread.join()
 
 
 def running() -> Execution:
