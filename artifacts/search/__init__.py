@@ -57,7 +57,7 @@ class Search:
 
         Removed versions are left out unless the search asks for them (`removed:yes`, `removed:any`).
         """
-        if not any(condition.key == "removed" for condition in self.conditions):
+        if not any(c.key.lower() == "removed" and c.operator == ":" for c in self.conditions):
             rows = rows.filter(removed_at__isnull=True)
         groups = grouped(self.conditions)
         if of_artifacts := [group for group in groups if all(map(asks_artifact, group))]:

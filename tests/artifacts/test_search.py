@@ -50,6 +50,24 @@ def shelf(db: None) -> dict[str, ArtifactVersion]:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("removed:yes", ["gone"]),
+        ("Removed:yes", ["gone"]),
+        ("removed:any", ["gone", "there"]),
+        ("", ["there"]),
+        ("removed=no", ["there"]),  # a partition key that is called so
+        ("partition.removed=no", ["there"]),
+    ],
+)
+@pytest.mark.django_db
+def test_removed_versions_are_left_out_unless_the_search_asks_for_them(text: str, expected: list[str]) -> None:
+    made = {"gone": published("ml-dataset", 1, removed="no"), "there": published("ml-dataset", 2, removed="no")}
+    ArtifactVersion.objects.filter(pk=made["gone"].pk).update(removed_at=START)
+    assert find(text) == [made[name] for name in expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
         ("", ["model", "weak", "sea", "la"]),
         ("drift", ["model"]),
         ("Drift köln", ["model"]),
