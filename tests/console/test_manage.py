@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.e2e  # programs of their own, each of which imports what it needs
+
 
 @pytest.mark.parametrize("command", ["login_link", "create_token"])
 def test_without_a_database_it_is_said_in_a_sentence(command: str, tmp_path: Path) -> None:

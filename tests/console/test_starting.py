@@ -13,6 +13,8 @@ import pytest
 
 from console.supervisor.processes import ROOT
 
+pytestmark = pytest.mark.e2e  # programs of their own, each of which imports what it needs
+
 _SETUP = "import sys, django; django.setup()\n"
 _EXECUTOR = _SETUP + "import scheduler.management.commands.executor, scheduler.executors.local.factory\n"
 _CLUSTER = _SETUP + "import scheduler.management.commands.executor, scheduler.executors.kubernetes.factory\n"
