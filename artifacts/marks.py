@@ -45,16 +45,16 @@ def step(mark: Mark, table: str, *, most: int) -> tuple[int, int]:
         # One after the other: of whoever drew a number up to `newest`, the last one knows whether he is over.
         cursor.execute(_GIVEN, [table])
         (newest,) = cursor.fetchone()
-        cursor.execute(_UNNUMBERED, [table])
-        (unnumbered,) = cursor.fetchone()
+        if mark.pk is not None and newest > mark.ahead_to:
+            cursor.execute(_UNNUMBERED, [table])
+            (unnumbered,) = cursor.fetchone()
+            newest = mark.ahead_to if unnumbered else newest
         cursor.execute(_OVER)
         oldest, following = cursor.fetchone()
     if mark.pk is None:
         mark.counted_to, mark.ahead_to, mark.ahead_xid = newest, newest, _own()
         mark.save()
         return newest, newest
-    if unnumbered:
-        newest = mark.ahead_to
     after = mark.counted_to
     if following < mark.ahead_xid:
         mark.ahead_to, mark.ahead_xid = newest, _own()

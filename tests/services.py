@@ -9,9 +9,11 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shutil
 import tempfile
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -43,7 +45,7 @@ def start_postgres() -> str:
     return str(uri).replace("/postgres?", f"/causeway_{TEST_ID}?")
 
 
-FOLDERS, KEPT = "tests-", 3  # of test runs, in the folder for what is temporary; so many that ended are kept
+FOLDERS, KEPT = "cw-tests-", 3  # of test runs, in the folder for what is temporary; so many that ended are kept
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -53,13 +55,18 @@ def pytest_configure(config: pytest.Config) -> None:
     """
     if config.option.basetemp is not None:
         return
-    folder = Path(tempfile.gettempdir())
     with contextlib.suppress(FileNotFoundError):  # another run that begins removes them, too
-        others = sorted(folder.glob(f"{FOLDERS}[0-9]*"), key=lambda path: path.stat().st_mtime)
-        ended = [other for other in others if not psutil.pid_exists(int(other.name[len(FOLDERS) :]))]
-        for old in ended[:-KEPT]:
+        for old in sorted(_ended(), key=lambda path: path.stat().st_mtime)[:-KEPT]:
             shutil.rmtree(old, ignore_errors=True)
-    config.option.basetemp = str(folder / f"{FOLDERS}{os.getpid()}")
+    config.option.basetemp = tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-")
+
+
+def _ended() -> Iterator[Path]:
+    """Folders of our own runs that are over."""
+    for path in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*"):
+        of_run = re.fullmatch(rf"{FOLDERS}(\d+)-\w+", path.name)
+        if of_run and path.stat().st_uid == os.getuid() and not psutil.pid_exists(int(of_run[1])):
+            yield path
 
 
 (Path(os.environ["CAUSEWAY_HOME"]) / "static").mkdir(parents=True, exist_ok=True)  # WhiteNoise looks for it

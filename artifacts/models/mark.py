@@ -6,8 +6,8 @@ from django.db import models
 
 
 class Mark(models.Model):
-    """How far a table of growing numbers was read (artifacts.marks): `ahead_to` was the newest number given out when
-    `ahead_xid` was the next transaction.
+    """How far a table of growing numbers was read (artifacts.marks): `ahead_to` is whole once all transactions
+    before `ahead_xid` are over.
     """
 
     counted_to = models.BigIntegerField()

@@ -62,8 +62,7 @@ def _asked(condition: Condition) -> Q:
     if not condition.operator:
         return _word(condition.value)
     key = condition.key.lower()
-    if not condition.value:
-        raise InvalidArgument(f"{condition.key}{condition.operator} needs a value")
+    _check_value(condition)
     if key.startswith("metric."):
         return _metric(condition)
     if key.startswith("check."):
@@ -86,6 +85,11 @@ def _asked(condition: Condition) -> Q:
     )
 
 
+def _check_value(condition: Condition) -> None:
+    if not condition.value:
+        raise InvalidArgument(f"{condition.key}{condition.operator} needs a value")
+
+
 def asks_artifact(condition: Condition) -> bool:
     """Whether it is the artifact that answers, not its versions."""
     return condition.operator == ":" and condition.key.lower() in OF_ARTIFACTS and not condition.negated
@@ -100,8 +104,7 @@ def artifacts_q(groups: Sequence[Sequence[Condition]]) -> Q:
 
 
 def _artifact_q(condition: Condition) -> Q:
-    if not condition.value:
-        raise InvalidArgument(f"{condition.key}: needs a value")
+    _check_value(condition)
     return OF_ARTIFACTS[condition.key.lower()](condition.value)
 
 

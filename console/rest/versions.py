@@ -79,19 +79,9 @@ def _moment(at: datetime | None) -> str | None:
 
 
 SUMMARY = (
-    *("pk", "artifact__project", "artifact__domain", "artifact__name", "artifact__granularity"),
-    *(
-        "version",
-        "kind",
-        "partitions",
-        "time_partition",
-        "uri",
-        "size_bytes",
-        "content_hash",
-        "execution_key",
-        "node_id",
-    ),
-    *("producer", "created_by", "created_at", "quarantined_at", "is_shadow", "removed_at", "metadata", "metrics"),
+    *("pk", "artifact__project", "artifact__domain", "artifact__name", "artifact__granularity", "version", "kind"),
+    *("partitions", "time_partition", "uri", "size_bytes", "content_hash", "execution_key", "node_id", "producer"),
+    *("created_by", "created_at", "quarantined_at", "is_shadow", "removed_at", "metadata", "metrics"),
 )
 
 
