@@ -62,6 +62,7 @@ def test_a_table_that_cannot_be_analysed_keeps_none_from_starting(
 
 
 def test_nobody_waits_for_who_works_on_a_table(transactional_db: None) -> None:
+    statistics.complete()  # what other tests left large
     with connection.cursor() as cursor, psycopg.connect(**connection.get_connection_params()) as other:
         cursor.execute("CREATE TABLE measured AS SELECT n FROM generate_series(1, 20000) n")
         try:
